@@ -1,0 +1,4 @@
+//! A studio in memory: a small LDAP directory and a small ftrack, for the demo and as the world of the tests.
+
+pub mod directory;
+pub mod ftrack;

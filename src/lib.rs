@@ -1,0 +1,9 @@
+//! Keeps the user accounts of ftrack in step with a studio's LDAP directory.
+//!
+//! One line, one direction: read the directory, map, read ftrack, plan, guard, apply, report.
+
+pub mod config;
+pub mod demo;
+pub mod directory;
+pub mod ftrack;
+pub mod sync;
