@@ -1,1 +1,10 @@
 //! Decides: what should be, what is, and what is to change. Values in, values out: no I/O, clock, log or async.
+
+pub mod change;
+pub mod desired;
+pub mod guard;
+pub mod mapping;
+pub mod matching;
+pub mod order;
+pub mod plan;
+pub mod rules;

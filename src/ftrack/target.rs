@@ -1,0 +1,189 @@
+//! What is still to be written so that a user is as a change wants it: the difference between what is there and the target. No I/O.
+//!
+//! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
+//! and the order of the operations keeps the link true at every point at which a server may stop.
+
+use serde_json::{Map, Value};
+
+use super::{
+    operation::Operation,
+    state::UserState,
+    user::{Activity, EntityId, Link, LinkFound},
+};
+use crate::sync::change::{Action, Change, Field};
+
+/// What keeps a change from being written at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstructed {
+    /// Somebody deleted the user.
+    #[error("the user is not at ftrack any more")]
+    Gone,
+    /// Somebody else owns the user now.
+    #[error("the user belongs to the source {0:?} now")]
+    OwnedBy(String),
+    /// What stands in the user's metadata is not a link.
+    #[error("the user's link cannot be read")]
+    UnreadableLink,
+    /// The operation cannot be written down.
+    #[error("the link cannot be written: {0}")]
+    Unwritable(String),
+}
+
+/// What is left of a change.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Left {
+    /// The operations, in their order.
+    pub operations: Vec<Operation>,
+    /// The attributes of the user that still differ, with the value that is there.
+    pub differing: Vec<(Field, Value)>,
+}
+
+/// The operations that bring a user from what was seen to what a change wants; none when it is done.
+///
+/// # Errors
+/// The user cannot be brought there at all.
+pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> Result<Left, Obstructed> {
+    let Some(seen) = seen else { return create(change, custom_attributes) };
+    let found = match &seen.link {
+        LinkFound::Absent => None,
+        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id => Some(&**link),
+        LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.clone())),
+        LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
+    };
+    let differing = differing(change, seen, custom_attributes);
+    let mut operations = Vec::new();
+    let (before, after) = links(change, seen, found, &differing);
+    if let Some(link) = &before {
+        operations.push(write_link(&change.ftrack_id, link, found)?);
+    }
+    let mut values = Map::new();
+    for (field, _) in &differing {
+        if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_))) {
+            values.insert(field.name(), wanted.new.clone());
+        }
+    }
+    if !values.is_empty() {
+        operations.push(Operation::update_user(&change.ftrack_id, values));
+    }
+    operations.extend(set_custom(change, custom_attributes, |field| differing.iter().any(|(differs, _)| differs == field)));
+    if let Some(link) = &after {
+        operations.push(write_link(&change.ftrack_id, link, before.as_ref().or(found))?);
+    }
+    Ok(Left { operations, differing })
+}
+
+/// A user is created active and marked as not yet seen to be so; what the server made of it is read back before the mark is taken off.
+fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<Left, Obstructed> {
+    if change.action != Action::Create {
+        return Err(Obstructed::Gone);
+    }
+    let values = change.fields.iter().filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link)).map(|(field, values)| (field.name(), values.new.clone()));
+    let activating = Link { activity: Activity::Activating, ..change.link.clone() };
+    let mut operations = vec![Operation::create_user(&change.ftrack_id, values.collect()), write_link(&change.ftrack_id, &activating, None)?];
+    operations.extend(set_custom(change, custom_attributes, |_| true));
+    let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
+    Ok(Left { operations, differing })
+}
+
+/// The links to write before and after the user's attributes.
+///
+/// A user who is to become active keeps a link that says so until it was seen to be active. A user who is to be deactivated gets, before and after,
+/// a link that says so: whoever finds the user active in between finds an intention, not somebody's reactivation.
+fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(Field, Value)]) -> (Option<Link>, Option<Link>) {
+    let with = |activity: Activity| Link { activity, ..change.link.clone() };
+    let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
+    let wants_active = change.fields.get(&Field::IsActive).and_then(|values| values.new.as_bool());
+    match wants_active {
+        Some(true) if activity_differs => {
+            let marked = found.is_some_and(|link| link.activity != Activity::Settled);
+            ((!marked).then(|| with(Activity::Activating)), None)
+        }
+        Some(false) if activity_differs => {
+            let since = match &change.link.activity {
+                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
+                Activity::Settled | Activity::Activating => String::new(),
+            };
+            (Some(with(Activity::Deactivating { since })), Some(change.link.clone()))
+        }
+        _ => {
+            let done = found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
+            (None, (!done).then(|| change.link.clone()))
+        }
+    }
+}
+
+fn write_link(user: &EntityId, link: &Link, found: Option<&Link>) -> Result<Operation, Obstructed> {
+    let written = if found.is_some() { Operation::update_link(user, link) } else { Operation::create_link(user, link) };
+    written.map_err(|error| Obstructed::Unwritable(error.to_string()))
+}
+
+fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: impl Fn(&Field) -> bool) -> Vec<Operation> {
+    let configuration = |key: &str| custom_attributes.iter().find(|(known, _)| known == key).map(|(_, id)| id);
+    let custom = change.fields.iter().filter(|(field, _)| still(field)).filter_map(|(field, values)| match field {
+        Field::Custom(key) => Some((configuration(key)?, values)),
+        Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => None,
+    });
+    custom.map(|(configuration, values)| Operation::set_custom_value(configuration, &change.ftrack_id, values.new.clone())).collect()
+}
+
+/// The attributes of a change that a user does not show as wanted.
+fn differing(change: &Change, seen: &UserState, custom_attributes: &[(String, EntityId)]) -> Vec<(Field, Value)> {
+    let wanted = change.fields.iter().filter(|(field, _)| **field != Field::Link);
+    wanted.map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes))).filter(|(_, new, there)| !equal(new, there)).map(|(field, _, there)| (field.clone(), there)).collect()
+}
+
+/// Nothing and an empty text are the same.
+fn equal(wanted: &Value, there: &Value) -> bool {
+    let empty = |value: &Value| value.is_null() || value == "";
+    wanted == there || (empty(wanted) && empty(there))
+}
+
+fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId)]) -> Value {
+    let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
+    match field {
+        Field::Username => text(Some(&seen.username)),
+        Field::FirstName => text(seen.first_name.as_deref()),
+        Field::LastName => text(seen.last_name.as_deref()),
+        Field::Email => text(seen.email.as_deref()),
+        Field::IsActive => Value::Bool(seen.is_active),
+        Field::UserType => text(seen.user_type.as_ref().map(EntityId::as_str)),
+        Field::Custom(key) => {
+            let place = custom_attributes.iter().position(|(known, _)| known == key);
+            place.and_then(|place| seen.custom_values.get(place)).cloned().unwrap_or(Value::Null)
+        }
+        Field::Link => Value::Null,
+    }
+}
+
+/// Frees the unique values that the users of one rotation hold, so that they can be given out anew: the login goes to a value of the user's own, the mail address is emptied.
+#[must_use]
+pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    let seen = seen?;
+    let mut values = Map::new();
+    let moves = |field: &Field, there: Option<&str>| change.fields.get(field).is_some_and(|values| values.new.as_str() != there);
+    if moves(&Field::Username, Some(&seen.username)) && *seen.username != parked(&change.ftrack_id) {
+        values.insert(Field::Username.name(), parked(&change.ftrack_id).into());
+    }
+    if seen.email.is_some() && moves(&Field::Email, seen.email.as_deref()) {
+        values.insert(Field::Email.name(), Value::Null);
+    }
+    (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
+}
+
+/// Gives a user that was left parked its old values back.
+#[must_use]
+pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
+    let mut values = Map::new();
+    for field in [Field::Username, Field::Email] {
+        if let Some(old) = change.fields.get(&field).map(|values| values.old.clone()) {
+            values.insert(field.name(), old);
+        }
+    }
+    (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
+}
+
+/// The login that a user has between two others, within one call.
+fn parked(user: &EntityId) -> String {
+    format!("ftrack-ldap-sync-swap-{user}")
+}

@@ -1,0 +1,364 @@
+//! The only file that writes to ftrack: vetted changes in batches, each looked at again afterwards.
+//!
+//! A refused batch is halved until the change that the server objects to stands alone. An unclear answer is never followed by a blind repetition:
+//! the users are read again, and only what is not there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
+
+use std::{collections::{BTreeMap, HashMap, VecDeque}, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::{
+    error::{FtrackError, Trouble, WriteFailure},
+    operation::Operation,
+    patience::Patience,
+    session::{Session, Until},
+    state::{UserState, states},
+    target::{self, Left},
+    user::{Current, EntityId},
+};
+use crate::sync::{
+    change::{Change, Field},
+    guard::Vetted,
+};
+
+/// How long a batch that is in flight may still take when somebody asks to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// How often the state of a batch is looked at and completed, at most: attributes, then links, and what an odd server makes of it.
+const MOST_ROUNDS: usize = 12;
+
+/// What became of one change, by its place among the allowed ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The change's place in [`Vetted::allowed`].
+    pub place: usize,
+    /// Why it is not applied, if so.
+    pub failure: Option<String>,
+}
+
+/// Writes what was vetted; `each` hears of results as they become known.
+///
+/// Returns why the writing was ended before its end, if so; then all that was not tried is among the results, with that reason.
+pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits: Limits<'_>, each: impl FnMut(&[Done]) + Send) -> Option<String> {
+    let mut writer = Writer {
+        session,
+        changes: vetted.allowed(),
+        custom_attributes: &current.custom_attributes,
+        limits,
+        patience: Patience::default(),
+        stopped: None,
+        each,
+    };
+    writer.all(current).await;
+    writer.stopped
+}
+
+/// How the writing is bounded.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// The most changes in one call.
+    pub batch_size: usize,
+    /// How often a call whose answer is unclear is followed by another.
+    pub attempts: usize,
+    /// Until when batches may begin.
+    pub until: &'a Until,
+}
+
+/// Changes that are written in one call, by their places: single ones, and rotations that stay together.
+struct Batch {
+    units: Vec<Vec<usize>>,
+    seen: BTreeMap<EntityId, UserState>,
+}
+
+/// What one round over a batch leads to.
+enum Round {
+    /// Look at what is left, and go on.
+    Again,
+    /// Nothing is left to do.
+    Over,
+    /// The batch goes on in parts.
+    Parts(Vec<Vec<Vec<usize>>>),
+}
+
+struct Writer<'a, F> {
+    session: &'a Session,
+    changes: &'a [Change],
+    custom_attributes: &'a [(String, EntityId)],
+    limits: Limits<'a>,
+    patience: Patience,
+    stopped: Option<String>,
+    each: F,
+}
+
+impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+    async fn all(&mut self, current: &Current) {
+        let known: HashMap<&EntityId, _> = current.users.iter().map(|user| (&user.id, user)).collect();
+        for units in batches(self.changes, self.limits.batch_size) {
+            let changes = units.iter().flatten().filter_map(|place| self.changes.get(*place));
+            let seen = changes.filter_map(|change| known.get(&change.ftrack_id)).map(|user| (user.id.clone(), UserState::from(*user))).collect();
+            self.batch(Batch { units, seen }).await;
+        }
+    }
+
+    /// Writes one batch to its end, in parts where the server refuses the whole.
+    async fn batch(&mut self, batch: Batch) {
+        let mut waiting = VecDeque::from([batch]);
+        while let Some(mut batch) = waiting.pop_front() {
+            self.stop_when_told();
+            if let Some(reason) = self.stopped.clone() {
+                self.fail_all(&batch, &format!("not tried: {reason}"));
+                continue;
+            }
+            let parts = self.rounds(&mut batch).await;
+            for units in parts.into_iter().rev() {
+                waiting.push_front(Batch { units, seen: batch.seen.clone() });
+            }
+        }
+    }
+
+    fn stop_when_told(&mut self) {
+        let until = self.limits.until;
+        if self.stopped.is_some() {
+            return;
+        }
+        if until.cancel.is_cancelled() {
+            self.stopped = Some("the run was told to stop".into());
+        } else if std::time::Instant::now() >= until.deadline {
+            self.stopped = Some("the run's time limit is over".into());
+        }
+    }
+
+    /// Round after round over one batch, until nothing is left of it or it is to be parted.
+    async fn rounds(&mut self, batch: &mut Batch) -> Vec<Vec<Vec<usize>>> {
+        let mut delays = ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(10)).with_jitter().with_max_times(self.limits.attempts).build();
+        for _ in 0..MOST_ROUNDS {
+            let (operations, bookkeeping) = self.operations(batch);
+            if operations.is_empty() {
+                return Vec::new();
+            }
+            let round = match self.session.write_call(&operations, &self.finishing()).await {
+                Ok(_) if bookkeeping => {
+                    self.succeed_all(batch);
+                    Round::Over
+                }
+                Ok(_) => self.kept(batch).await,
+                Err(WriteFailure::Refused(error)) => self.refused(batch, &error).await,
+                Err(WriteFailure::Unclear(error)) => self.unclear(batch, &error, delays.next()).await,
+                Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => self.stop(batch, &error),
+            };
+            match round {
+                Round::Again => {}
+                Round::Over => return Vec::new(),
+                Round::Parts(parts) => return parts,
+            }
+        }
+        self.fail_all(batch, "ftrack does not keep what is written, however often it is looked at");
+        Vec::new()
+    }
+
+    /// What is left to be written of a batch, and whether that is links alone; changes that are done or cannot be done leave the batch.
+    fn operations(&mut self, batch: &mut Batch) -> (Vec<Operation>, bool) {
+        let mut operations = Vec::new();
+        let mut bookkeeping = true;
+        let mut done = Vec::new();
+        for unit in &mut batch.units {
+            let mut of_unit = Vec::new();
+            unit.retain(|place| {
+                let Some(change) = self.changes.get(*place) else { return false };
+                let failure = match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
+                    Ok(Left { operations, .. }) if operations.is_empty() => None,
+                    Ok(Left { differing, .. }) if differing.iter().any(|(field, _)| *field == Field::IsActive) && self.patience.is_over(change.action) => {
+                        self.patience.reason()
+                    }
+                    Ok(left) => {
+                        bookkeeping &= left.differing.is_empty();
+                        of_unit.extend(left.operations);
+                        return true;
+                    }
+                    Err(obstructed) => Some(obstructed.to_string()),
+                };
+                done.push(Done { place: *place, failure });
+                false
+            });
+            if unit.len() > 1 && !bookkeeping {
+                operations.extend(unit.iter().filter_map(|place| self.changes.get(*place)).filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))));
+            }
+            operations.extend(of_unit);
+        }
+        batch.units.retain(|unit| !unit.is_empty());
+        self.tell(&done);
+        (operations, bookkeeping)
+    }
+
+    /// The call went through: what the server made of it is looked at; an attribute that it did not keep fails its change.
+    async fn kept(&mut self, batch: &mut Batch) -> Round {
+        if !self.look_again(batch).await {
+            return Round::Over;
+        }
+        let mut done = Vec::new();
+        for unit in &mut batch.units {
+            unit.retain(|place| {
+                let Some(change) = self.changes.get(*place) else { return false };
+                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) else { return true };
+                let inactive = left.differing.iter().any(|(field, there)| *field == Field::IsActive && *there == false);
+                if left.differing.is_empty() {
+                    self.patience.succeeded(change.action);
+                    return true;
+                }
+                let failure = not_kept(change, &left);
+                if inactive {
+                    self.patience.stored_inactive(change.action, &failure);
+                }
+                done.push(Done { place: *place, failure: Some(failure) });
+                false
+            });
+        }
+        batch.units.retain(|unit| !unit.is_empty());
+        self.tell(&done);
+        Round::Again
+    }
+
+    /// The call was refused: what is there all the same is looked at, and the rest is halved until the change at fault stands alone.
+    async fn refused(&mut self, batch: &mut Batch, error: &FtrackError) -> Round {
+        if !self.look_again(batch).await {
+            return Round::Over;
+        }
+        let (operations, _) = self.operations(batch);
+        match batch.units.as_slice() {
+            [] => Round::Over,
+            _ if operations.is_empty() => Round::Over,
+            [unit] => match unit.as_slice() {
+                [place] => {
+                    self.fail_one(*place, batch, error).await;
+                    Round::Over
+                }
+                // A rotation that cannot be written as a whole: each change on its own, as far as that goes.
+                several => Round::Parts(several.iter().map(|place| vec![vec![*place]]).collect()),
+            },
+            units => {
+                let (left, right) = units.split_at(units.len() / 2);
+                Round::Parts(vec![left.to_vec(), right.to_vec()])
+            }
+        }
+    }
+
+    async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
+        let Some(change) = self.changes.get(place) else { return };
+        let mut failure = reason(error);
+        if let Some(back) = target::unpark(change, batch.seen.get(&change.ftrack_id)) {
+            if let Err(worse) = self.session.write_call(&[back], &self.finishing()).await {
+                failure = format!("{failure}; and its old login could not be put back: {}", reason(worse.error()));
+            }
+        }
+        let hopeless = matches!(error.trouble(), Trouble::Permission(_));
+        if self.patience.refused(change.action, &failure, hopeless) && hopeless {
+            self.stopped = Some(format!("the API key may not write this: {failure}"));
+        }
+        self.tell(&[Done { place, failure: Some(failure) }]);
+    }
+
+    /// Nobody knows what became of the call: after a pause one asks.
+    async fn unclear(&mut self, batch: &mut Batch, error: &FtrackError, pause: Option<Duration>) -> Round {
+        let told = self.limits.until.cancel.is_cancelled();
+        let Some(pause) = pause.filter(|_| !told) else {
+            if self.look_again(batch).await {
+                let (_, _) = self.operations(batch);
+                self.fail_all(batch, &format!("not applied: {}", reason(error)));
+                self.stopped.get_or_insert_with(|| reason(error));
+            }
+            return Round::Over;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.limits.until.cancel.cancelled() => {}
+        }
+        if self.look_again(batch).await { Round::Again } else { Round::Over }
+    }
+
+    fn stop(&mut self, batch: &Batch, error: &FtrackError) -> Round {
+        let reason = reason(error);
+        self.fail_all(batch, &format!("not applied: {reason}"));
+        self.stopped = Some(reason);
+        Round::Over
+    }
+
+    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
+    async fn look_again(&mut self, batch: &mut Batch) -> bool {
+        let ids: Vec<EntityId> = batch.units.iter().flatten().filter_map(|place| self.changes.get(*place)).map(|change| change.ftrack_id.clone()).collect();
+        let until = self.finishing();
+        let told = async {
+            self.limits.until.cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let looked = tokio::select! {
+            looked = states(self.session, &ids, self.custom_attributes, &until) => looked.map_err(|error| reason(&error)),
+            () = told => Err("the run was told to stop".to_owned()),
+        };
+        match looked {
+            Ok(seen) => {
+                batch.seen = seen;
+                true
+            }
+            Err(why) => {
+                self.fail_all(batch, &format!("the result is not known, since the users could not be read again: {why}"));
+                self.stopped = Some(why);
+                false
+            }
+        }
+    }
+
+    /// A batch that began is finished, also when somebody asks to stop.
+    fn finishing(&self) -> Until {
+        Until { deadline: self.limits.until.deadline + GRACE, cancel: tokio_util::sync::CancellationToken::new() }
+    }
+
+    fn succeed_all(&mut self, batch: &Batch) {
+        let done: Vec<Done> = batch.units.iter().flatten().map(|place| Done { place: *place, failure: None }).collect();
+        self.tell(&done);
+    }
+
+    fn fail_all(&mut self, batch: &Batch, why: &str) {
+        let done: Vec<Done> = batch.units.iter().flatten().map(|place| Done { place: *place, failure: Some(why.to_owned()) }).collect();
+        self.tell(&done);
+    }
+
+    fn tell(&mut self, done: &[Done]) {
+        if !done.is_empty() {
+            (self.each)(done);
+        }
+    }
+}
+
+/// Changes in batches of at most so many, in their order; a rotation is never cut.
+fn batches(changes: &[Change], size: usize) -> Vec<Vec<Vec<usize>>> {
+    let mut batches: Vec<Vec<Vec<usize>>> = Vec::new();
+    let mut filled = usize::MAX;
+    let same_rotation = |a: &Change, b: &Change| a.rotation.is_some() && a.rotation == b.rotation;
+    let mut place = 0;
+    for unit in changes.chunk_by(same_rotation) {
+        if filled.saturating_add(unit.len()) > size.max(1) {
+            batches.push(Vec::new());
+            filled = 0;
+        }
+        if let Some(batch) = batches.last_mut() {
+            batch.push((place..place + unit.len()).collect());
+        }
+        filled += unit.len();
+        place += unit.len();
+    }
+    batches
+}
+
+/// What the server said, or what went wrong on the way.
+fn reason(error: &FtrackError) -> String {
+    error.to_string()
+}
+
+fn not_kept(change: &Change, left: &Left) -> String {
+    let fields = left.differing.iter().filter_map(|(field, there)| {
+        let wanted = &change.fields.get(field)?.new;
+        let hint = if *field == Field::IsActive && *wanted == true { " (is no seat left?)" } else { "" };
+        Some(format!("{} as {there} instead of {wanted}{hint}", field.name()))
+    });
+    format!("ftrack took the change, but stored {}", fields.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,44 @@
+//! Text from outside made safe to print: it can neither move a terminal, nor forge a line, nor turn the reading direction.
+
+use std::borrow::Cow;
+
+/// The text with control, format and line-breaking characters written as escapes, such as `\u{1b}`.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().flat_map(|character| if is_dangerous(character) { Shown::Escaped(character.escape_unicode()) } else { Shown::Plain(Some(character)) }).collect())
+}
+
+/// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9 section 2, TR 36 section 2.5).
+fn is_dangerous(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+enum Shown {
+    Plain(Option<char>),
+    Escaped(std::char::EscapeUnicode),
+}
+
+impl Iterator for Shown {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self {
+            Self::Plain(character) => character.take(),
+            Self::Escaped(escape) => escape.next(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_moves_a_terminal_or_forges_a_line_is_escaped() {
+        assert_eq!(printable("Zoë Ångström 李"), "Zoë Ångström 李");
+        assert_eq!(printable("a\nb\x1b[2J\u{202e}c"), "a\\u{a}b\\u{1b}[2J\\u{202e}c");
+    }
+}

@@ -1,0 +1,168 @@
+//! The reports that are kept: written, listed, found, and removed when they are old.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    report::Report,
+    store::{self, StateError},
+};
+use crate::config;
+
+/// The largest report that is read back, in bytes.
+const LARGEST: u64 = 1 << 30;
+
+/// The reports under one state folder: `reports/JOB/RUN.json`.
+#[derive(Debug, Clone)]
+pub struct History {
+    folder: PathBuf,
+}
+
+/// A report cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A file under `reports` is not a report.
+    #[error("{path} is not a report of this program: {why}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such run.
+    #[error("there is no run {0:?}; `runs` lists those that are kept")]
+    Unknown(String),
+    /// The name fits several runs.
+    #[error("{name:?} fits {count} runs, such as {one} and {other}; give more of the name")]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// How many fit.
+        count: usize,
+        /// One of them.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// Nothing has run yet.
+    #[error("no run is kept yet")]
+    Empty,
+}
+
+impl History {
+    /// The history under a state folder, which need not exist yet.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> Self {
+        Self { folder: state_dir.join("reports") }
+    }
+
+    /// Keeps a report, and removes those that are no longer to be kept.
+    ///
+    /// # Errors
+    /// The report cannot be written; old ones that cannot be removed are no error.
+    pub fn keep(&self, report: &Report, retention: &config::Reports, now: DateTime<Utc>) -> Result<PathBuf, StateError> {
+        let folder = self.folder.join(&report.job);
+        store::make_folder(&folder)?;
+        let path = folder.join(format!("{}.json", report.run));
+        let mut content = serde_json::to_vec_pretty(report).map_err(|error| StateError::new("write", &path, error.into()))?;
+        content.push(b'\n');
+        store::replace(&path, &content)?;
+        remove_old(&folder, retention, now);
+        Ok(path)
+    }
+
+    /// Whether a run has a report.
+    #[must_use]
+    pub fn has(&self, job: &str, run: &str) -> bool {
+        self.folder.join(job).join(format!("{run}.json")).exists()
+    }
+
+    /// The names of all runs that are kept, newest first, with their jobs; of one job when it is named.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn runs(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
+        let mut runs = Vec::new();
+        for folder in folders(&self.folder)? {
+            let name = file_name(&folder);
+            if job.is_none_or(|job| job == name) {
+                runs.extend(reports(&folder)?.into_iter().map(|run| (run, name.clone())));
+            }
+        }
+        runs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(runs)
+    }
+
+    /// The report of a run, named by its id, by any part of it that fits one run alone, or `last`.
+    ///
+    /// # Errors
+    /// There is no such run, several fit, or the report is damaged.
+    pub fn find(&self, name: &str, job: Option<&str>) -> Result<Report, HistoryError> {
+        let runs = self.runs(job)?;
+        let fitting: Vec<&(String, String)> = match name {
+            "last" => runs.iter().take(1).collect(),
+            _ => match runs.iter().filter(|(run, _)| run == name).collect::<Vec<_>>() {
+                exact if !exact.is_empty() => exact,
+                _ => runs.iter().filter(|(run, _)| run.contains(name)).collect(),
+            },
+        };
+        match fitting.as_slice() {
+            [] if runs.is_empty() => Err(HistoryError::Empty),
+            [] => Err(HistoryError::Unknown(name.to_owned())),
+            [(run, job)] => self.load(job, run),
+            [(one, _), (other, _), ..] => Err(HistoryError::Ambiguous { name: name.to_owned(), count: fitting.len(), one: one.clone(), other: other.clone() }),
+        }
+    }
+
+    /// The report of exactly this run.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
+        let path = self.folder.join(job).join(format!("{run}.json"));
+        let wrong = |source| StateError::new("read", &path, source);
+        let mut content = Vec::new();
+        fs::File::open(&path).map_err(wrong)?.take(LARGEST).read_to_end(&mut content).map_err(wrong)?;
+        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged { path: path.display().to_string(), why: error.to_string() })
+    }
+}
+
+/// Removes what is beyond the newest `keep` or older than `keep_for`; what cannot be removed is tried again after the next run.
+fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
+    let Ok(mut runs) = reports(folder) else { return };
+    runs.sort_unstable_by(|a, b| b.cmp(a));
+    let oldest = chrono::Duration::from_std(retention.keep_for).ok().and_then(|age| now.checked_sub_signed(age)).map(|time| time.format("%Y%m%d-%H%M%S").to_string());
+    for (place, run) in runs.iter().enumerate() {
+        let too_old = place > 0 && oldest.as_ref().is_some_and(|oldest| run.as_str() < oldest.as_str());
+        if place >= retention.keep.max(1) || too_old {
+            let _ = fs::remove_file(folder.join(format!("{run}.json")));
+        }
+    }
+}
+
+fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::new("read the folder", path, error)),
+    };
+    Ok(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+}
+
+fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
+    let entries = fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
+    let names = entries.filter_map(Result::ok).map(|entry| file_name(&entry.path()));
+    Ok(names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).filter(|name| !name.starts_with('.')).collect())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

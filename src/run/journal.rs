@@ -1,0 +1,143 @@
+//! What a run is about to write, on disk before it writes it, so that a run that is killed leaves a report too.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    report::{ChangeResult, Counts, Outcome, Report, Reported},
+    store::{self, StateError},
+};
+
+/// The longest line of a journal that is read back, in bytes.
+const LONGEST_LINE: u64 = 1 << 30;
+
+/// The journal of one run: the report as it stands, with the old value of everything that is to be written, then a line for each result.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+/// The result of one change, by its place in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The change's place in the report.
+    pub change: usize,
+    /// What became of it.
+    pub result: ChangeResult,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl Journal {
+    /// Writes down what is to be written, and returns when it is safe on disk.
+    ///
+    /// # Errors
+    /// It cannot be made safe; then nothing may be written to ftrack.
+    pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
+        let folder = folder(state_dir, &report.job);
+        store::make_folder(&folder)?;
+        let path = folder.join(format!("{}.jsonl", report.run));
+        let wrong = |source| StateError::new("write", &path, source);
+        let mut content = serde_json::to_vec(report).map_err(|error| wrong(error.into()))?;
+        content.push(b'\n');
+        store::replace(&path, &content)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
+        Ok(Self { file, path })
+    }
+
+    /// Adds results; they are safe on disk when this returns.
+    ///
+    /// # Errors
+    /// They cannot be written; what was written before stands.
+    pub fn add(&mut self, lines: &[Line]) -> Result<(), StateError> {
+        let wrong = |source| StateError::new("write", &self.path, source);
+        let mut content = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut content, line).map_err(|error| wrong(error.into()))?;
+            content.push(b'\n');
+        }
+        self.file.write_all(&content).and_then(|()| self.file.sync_data()).map_err(wrong)
+    }
+
+    /// Removes the journal, once the report is safe.
+    pub fn close(self) {
+        // A journal that stays behind is no harm: its run has a report, so it is removed at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the reports of runs of this job that were cut off, and removes journals that are no longer needed.
+///
+/// # Errors
+/// The folder cannot be read. A damaged journal gives a report as far as it can be read, or is set aside.
+pub fn recover(state_dir: &Path, job: &str, has_report: impl Fn(&str) -> bool) -> Result<Vec<(PathBuf, Report)>, StateError> {
+    let folder = folder(state_dir, job);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+    };
+    let mut reports = Vec::new();
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let Some(run) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl")) else { continue };
+        if has_report(run) {
+            let _ = fs::remove_file(&path);
+            continue;
+        }
+        match cut_off(&path) {
+            Some(report) => reports.push((path, report)),
+            None => {
+                let _ = fs::rename(&path, path.with_extension("jsonl.damaged"));
+            }
+        }
+    }
+    Ok(reports)
+}
+
+/// Removes the journal of a run whose report is safe.
+pub fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+fn folder(state_dir: &Path, job: &str) -> PathBuf {
+    state_dir.join("journals").join(job)
+}
+
+/// The report of a run that was cut off, as far as its journal tells.
+fn cut_off(path: &Path) -> Option<Report> {
+    use std::io::Read;
+    let mut reader = BufReader::new(File::open(path).ok()?.take(LONGEST_LINE));
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut report: Report = serde_json::from_str(&first).ok()?;
+    for line in reader.lines() {
+        // The last line may be cut: what it would have said stays unknown.
+        let Ok(line) = line.map_err(drop).and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop)) else { break };
+        if let Some(change) = report.changes.get_mut(line.change) {
+            change.result = line.result;
+            change.error = line.error;
+        }
+    }
+    let mut unknown = 0;
+    for change in report.changes.iter_mut().filter(|change| change.result == ChangeResult::Planned) {
+        unknown += 1;
+        change.result = ChangeResult::Failed;
+        change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
+    }
+    report.outcome = Outcome::Failed;
+    report.error = Some(format!("the program ended in the middle of the run; the result of {unknown} changes is not known"));
+    recount(&mut report.counts, &report.changes);
+    Some(report)
+}
+
+/// Counts the results anew, and leaves alone what does not come from results.
+fn recount(counts: &mut Counts, changes: &[Reported]) {
+    let plan = crate::sync::change::Plan::default();
+    *counts = Counts { unchanged: counts.unchanged, skipped: counts.skipped, ..Counts::of(&plan, changes) };
+}

@@ -1,0 +1,251 @@
+//! The report of one run: what scripts, people and `undo` read. It is written for every outcome, and its counts are what was really written.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ftrack::user::EntityId,
+    sync::change::{Action, Change, Field, Plan, Skipped, Values},
+};
+
+/// One run, from its first read to its last write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run's id: its start in UTC and four random digits, so that ids sort by time.
+    pub run: String,
+    /// The job's name.
+    pub job: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed, what was tried and the way out; null when it did not fail.
+    pub error: Option<String>,
+    /// What was read from the directory.
+    pub directory: DirectoryPart,
+    /// What was read from and written to ftrack.
+    pub ftrack: FtrackPart,
+    /// What was really written, and what was not.
+    pub counts: Counts,
+    /// What the plan wanted, by action, whether or not it was written.
+    pub planned: BTreeMap<Action, usize>,
+    /// Every change with its result.
+    pub changes: Vec<Reported>,
+    /// Entries that were left out, by name.
+    pub skipped: Vec<Skipped>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// The job's schedule.
+    Schedule,
+    /// A person.
+    Manual,
+    /// The start of the daemon, for a run that was missed.
+    Startup,
+    /// A failed run before.
+    Retry,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything that was to be done is done.
+    Succeeded,
+    /// Done, but some changes could not be applied.
+    Partial,
+    /// Done, but some changes are held for a person.
+    Held,
+    /// Nothing, or not everything, is known to be written.
+    Failed,
+}
+
+impl Outcome {
+    /// The word for reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What was read from the directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryPart {
+    /// The server that was read, absent when none was reached.
+    pub server: Option<String>,
+    /// Whether every search ended with success: only then was anybody called absent.
+    pub complete: bool,
+    /// Entries that were read.
+    pub entries: usize,
+    /// The attribute that identifies entries.
+    pub id_attribute: Option<String>,
+    /// Each search, with how it ended.
+    pub searches: Vec<Search>,
+}
+
+/// One search and its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// Where it started.
+    pub base: String,
+    /// What it looked for.
+    pub filter: String,
+    /// Pages that came.
+    pub pages: u64,
+    /// Entries that came.
+    pub entries: u64,
+    /// `success`, or how it ended.
+    pub result: String,
+}
+
+/// What was read from and written to ftrack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FtrackPart {
+    /// The server's address.
+    pub server: String,
+    /// Users that were read.
+    pub users: usize,
+    /// Users that the job owns.
+    pub owned: usize,
+    /// Calls that read.
+    pub read_calls: u64,
+    /// Calls that wrote.
+    pub write_calls: u64,
+}
+
+/// What was really written, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Users that were created.
+    pub created: usize,
+    /// Users whose values were changed.
+    pub updated: usize,
+    /// Users that were deactivated.
+    pub deactivated: usize,
+    /// Users that were reactivated.
+    pub reactivated: usize,
+    /// Users that were taken over.
+    pub adopted: usize,
+    /// Security roles that were given or taken.
+    pub role_changes: usize,
+    /// Group memberships that were given or taken.
+    pub group_changes: usize,
+    /// People whose user was as it should be.
+    pub unchanged: usize,
+    /// Entries that were left out.
+    pub skipped: usize,
+    /// Changes that are held for a person.
+    pub held: usize,
+    /// Changes that could not be applied.
+    pub failed: usize,
+}
+
+/// One change with its result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// What was to happen.
+    pub action: Action,
+    /// The login.
+    pub username: String,
+    /// The entry's DN; null when the person is gone.
+    pub dn: Option<String>,
+    /// The person's directory id.
+    pub directory_id: String,
+    /// The user's id at ftrack.
+    pub ftrack_id: EntityId,
+    /// What was to be written, from what to what.
+    pub fields: BTreeMap<Field, Values>,
+    /// Why, in words.
+    pub reason: String,
+    /// What became of it.
+    pub result: ChangeResult,
+    /// Why it is held or failed; null otherwise.
+    pub error: Option<String>,
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeResult {
+    /// Written, and read back.
+    Applied,
+    /// Not written, until a person agrees.
+    Held,
+    /// Not written, or not known to be.
+    Failed,
+    /// Only planned.
+    Planned,
+}
+
+impl ChangeResult {
+    /// The word for reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+impl Reported {
+    /// A change with what became of it.
+    #[must_use]
+    pub fn new(change: &Change, result: ChangeResult, error: Option<String>) -> Self {
+        let Change { action, username, dn, directory_id, ftrack_id, fields, reason, link: _, rotation: _ } = change;
+        Self {
+            action: *action,
+            username: username.clone(),
+            dn: dn.clone(),
+            directory_id: directory_id.as_str().to_owned(),
+            ftrack_id: ftrack_id.clone(),
+            fields: fields.clone(),
+            reason: reason.clone(),
+            result,
+            error,
+        }
+    }
+}
+
+impl Counts {
+    /// Counts what became of a plan's changes.
+    #[must_use]
+    pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
+        let mut counts = Self { unchanged: plan.unchanged, skipped: plan.skipped.len(), ..Self::default() };
+        for change in changes {
+            match change.result {
+                ChangeResult::Held => counts.held += 1,
+                ChangeResult::Failed => counts.failed += 1,
+                ChangeResult::Planned => {}
+                ChangeResult::Applied => match change.action {
+                    Action::Create => counts.created += 1,
+                    Action::Update => counts.updated += 1,
+                    Action::Deactivate => counts.deactivated += 1,
+                    Action::Reactivate => counts.reactivated += 1,
+                    Action::Adopt => counts.adopted += 1,
+                },
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,161 @@
+//! A plan in a file: what `plan --out` writes and `apply` takes, or refuses as stale.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::Read,
+    path::Path,
+};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::report::{ChangeResult, Reported};
+use crate::sync::{
+    change::{Action, Change, Plan, Skipped},
+    guard::Vetted,
+};
+
+/// The form of saved plans that this program writes and takes.
+const FORMAT: u32 = 1;
+
+/// The largest plan file that is read, in bytes.
+const LARGEST: u64 = 1 << 30;
+
+/// A plan as it is saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedPlan {
+    /// The form of this file.
+    pub format: u32,
+    /// The job whose plan it is.
+    pub job: String,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// The changes, in the order in which they are written.
+    pub changes: Vec<Planned>,
+    /// Entries that were left out.
+    pub skipped: Vec<Skipped>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// One change of a saved plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// The change.
+    pub change: Change,
+    /// Why a sync would hold it; null when it would not.
+    pub held: Option<String>,
+}
+
+impl Planned {
+    /// The change as a report shows it.
+    #[must_use]
+    pub fn reported(&self) -> Reported {
+        let result = if self.held.is_some() { ChangeResult::Held } else { ChangeResult::Planned };
+        Reported::new(&self.change, result, self.held.clone())
+    }
+}
+
+/// A plan file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadPlanFile {
+    /// It cannot be read.
+    #[error("cannot read the plan file {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// It is not a plan.
+    #[error("{path} is not a plan that `plan --out` wrote: {why}")]
+    NotAPlan {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl SavedPlan {
+    /// A plan with what would be held, ready to be saved.
+    #[must_use]
+    pub fn new(job: &str, made_at: DateTime<Utc>, plan: &Plan, vetted: &Vetted) -> Self {
+        let mut held: HashMap<(&str, Action), &str> = HashMap::new();
+        for one in vetted.held() {
+            held.insert((one.change.ftrack_id.as_str(), one.change.action), one.why.as_str());
+        }
+        let planned = |change: &Change| Planned { change: change.clone(), held: held.get(&(change.ftrack_id.as_str(), change.action)).map(|why| (*why).to_owned()) };
+        Self {
+            format: FORMAT,
+            job: job.to_owned(),
+            made_at,
+            changes: plan.changes.iter().map(planned).collect(),
+            skipped: plan.skipped.clone(),
+            warnings: plan.warnings.clone(),
+        }
+    }
+
+    /// Reads a saved plan.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no plan of this program.
+    pub fn load(path: &Path) -> Result<Self, BadPlanFile> {
+        let name = || path.display().to_string();
+        let unreadable = |source| BadPlanFile::Unreadable { path: name(), source };
+        let mut content = Vec::new();
+        File::open(path).map_err(unreadable)?.take(LARGEST).read_to_end(&mut content).map_err(unreadable)?;
+        let plan: Self = serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan { path: name(), why: error.to_string() })?;
+        if plan.format == FORMAT { Ok(plan) } else { Err(BadPlanFile::NotAPlan { path: name(), why: format!("its format is {}, and this program writes {FORMAT}", plan.format) }) }
+    }
+
+    /// The part of a new plan that was approved, or what has changed since.
+    ///
+    /// # Errors
+    /// The plan is stale: a change of it is not needed any more, or is another one now.
+    pub fn approved(&self, now: &Plan) -> Result<Plan, Stale> {
+        let mut fresh: HashMap<&str, &Change> = now.changes.iter().map(|change| (change.ftrack_id.as_str(), change)).collect();
+        let mut stale = Vec::new();
+        let mut wanted = std::collections::HashSet::new();
+        for Planned { change, .. } in &self.changes {
+            match fresh.remove(change.ftrack_id.as_str()) {
+                Some(new) if same(change, new) => {
+                    wanted.insert(change.ftrack_id.clone());
+                }
+                Some(_) => stale.push(format!("{} {:?} is another change now", change.action, change.username)),
+                None => stale.push(format!("{} {:?} is not called for any more", change.action, change.username)),
+            }
+        }
+        if stale.is_empty() {
+            Ok(Plan { changes: now.changes.iter().filter(|change| wanted.contains(&change.ftrack_id)).cloned().collect(), ..now.clone() })
+        } else {
+            Err(Stale(stale))
+        }
+    }
+}
+
+/// A saved plan does not fit what is at the servers any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale(Vec<String>);
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(differences) = self;
+        let shown: Vec<&str> = differences.iter().take(5).map(String::as_str).collect();
+        write!(f, "the plan is stale, and nothing was written: {}", shown.join("; "))?;
+        if differences.len() > shown.len() {
+            write!(f, "; and {} more", differences.len() - shown.len())?;
+        }
+        f.write_str(". Make a new plan, look at it, and apply that")
+    }
+}
+
+impl std::error::Error for Stale {}
+
+/// Whether two changes write the same; times and words may differ.
+fn same(a: &Change, b: &Change) -> bool {
+    a.action == b.action && a.username == b.username && a.directory_id == b.directory_id && a.fields == b.fields && a.link.source == b.link.source
+}

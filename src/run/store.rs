@@ -1,0 +1,51 @@
+//! Files that are written whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file or folder of the program's state cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {path}: {source}")]
+pub struct StateError {
+    /// What was tried.
+    pub what: &'static str,
+    /// On which path.
+    pub path: String,
+    /// What the system says.
+    #[source]
+    pub source: io::Error,
+}
+
+impl StateError {
+    /// An error about one path.
+    #[must_use]
+    pub fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { what, path: path.display().to_string(), source }
+    }
+}
+
+/// Makes a folder and those above it, readable by the owner alone.
+///
+/// # Errors
+/// The folder can neither be found nor made.
+pub fn make_folder(path: &Path) -> Result<(), StateError> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(|source| StateError::new("make the folder", path, source))
+}
+
+/// Replaces a file by this content: after a crash or on a full disk there is the old content or the new, never a part.
+///
+/// # Errors
+/// The folder is missing or not writable, or the disk is full.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let wrong = |source| StateError::new("write", path, source);
+    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder).map_err(wrong)?;
+    file.write_all(content).map_err(wrong)?;
+    file.as_file().sync_all().map_err(wrong)?;
+    file.persist(path).map_err(|error| wrong(error.error))?;
+    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(wrong)
+}

@@ -1,0 +1,211 @@
+//! Plans and reports in words, for people. Every text from a server passes `printable`.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::{
+    report::{ChangeResult, Outcome, Report, Reported},
+    saved::SavedPlan,
+};
+use crate::{
+    printable::printable,
+    sync::change::{Action, Field, Skipped},
+};
+
+/// A report as a person reads it; colours are for whoever prints it to take out.
+#[must_use]
+pub fn report(report: &Report) -> String {
+    let mut text = String::new();
+    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
+    let dry = if report.dry_run { ", dry run" } else { "" };
+    let outcome = paint(outcome_style(report.outcome), report.outcome.as_str());
+    line(&mut text, &format!("Run {} of {}{dry}: {outcome} in {seconds:.1} s", report.run, report.job));
+    if let Some(error) = &report.error {
+        line(&mut text, &format!("  {}", paint(red(), &printable(error))));
+    }
+    let directory = &report.directory;
+    let server = directory.server.as_deref().unwrap_or("no server reached");
+    let complete = if directory.complete { "read completely" } else { "not read completely" };
+    line(&mut text, &format!("  directory  {server}: {}, {complete}", several(directory.entries, "entry", "entries")));
+    for search in directory.searches.iter().filter(|search| search.result != "success") {
+        line(&mut text, &format!("             {} {}: {} after {} entries", printable(&search.base), printable(&search.filter), printable(&search.result), search.entries));
+    }
+    let ftrack = &report.ftrack;
+    let calls = format!("{}, {}", several(ftrack.read_calls, "read call", "read calls"), several(ftrack.write_calls, "write call", "write calls"));
+    line(&mut text, &format!("  ftrack     {}: {}, {} of this job; {calls}", ftrack.server, several(ftrack.users, "user", "users"), ftrack.owned));
+    changes(&mut text, &report.changes);
+    skipped(&mut text, &report.skipped);
+    warnings(&mut text, &report.warnings);
+    text.push('\n');
+    line(&mut text, &summary(report));
+    text
+}
+
+/// A plan as a person reads it.
+#[must_use]
+pub fn plan(plan: &SavedPlan) -> String {
+    let mut text = String::new();
+    let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
+    line(&mut text, &format!("Plan for {}: {}", plan.job, planned(&reported)));
+    changes(&mut text, &reported);
+    skipped(&mut text, &plan.skipped);
+    warnings(&mut text, &plan.warnings);
+    text
+}
+
+/// How many changes of each kind, and how many are held.
+fn planned(changes: &[Reported]) -> String {
+    if changes.is_empty() {
+        return "nothing to do".into();
+    }
+    let count = |action| changes.iter().filter(|change| change.action == action).count();
+    let held = changes.iter().filter(|change| change.result == ChangeResult::Held).count();
+    let mut parts: Vec<String> = ALL.into_iter().map(|action| (action, count(action))).filter(|(_, count)| *count > 0).map(|(action, count)| format!("{count} to {action}")).collect();
+    if held > 0 {
+        parts.push(format!("{held} of them held"));
+    }
+    parts.join(", ")
+}
+
+/// The order in which a person looks at changes.
+const ALL: [Action; 5] = [Action::Create, Action::Adopt, Action::Update, Action::Reactivate, Action::Deactivate];
+
+/// The last line of a report: what was really written.
+fn summary(report: &Report) -> String {
+    let counts = &report.counts;
+    if report.dry_run {
+        return format!("Nothing was written. {}; {} unchanged, {} skipped.", capital(&planned(&report.changes)), counts.unchanged, counts.skipped);
+    }
+    let parts = [
+        (counts.created, "created"),
+        (counts.adopted, "adopted"),
+        (counts.updated, "updated"),
+        (counts.reactivated, "reactivated"),
+        (counts.deactivated, "deactivated"),
+        (counts.unchanged, "unchanged"),
+        (counts.skipped, "skipped"),
+        (counts.held, "held"),
+        (counts.failed, "failed"),
+    ];
+    let said: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if said.is_empty() { "Nothing was written.".into() } else { format!("{}.", capital(&said.join(", "))) }
+}
+
+fn changes(text: &mut String, changes: &[Reported]) {
+    for action in ALL {
+        let mut of_action: Vec<&Reported> = changes.iter().filter(|change| change.action == action).collect();
+        of_action.sort_by(|a, b| a.username.cmp(&b.username));
+        for change in of_action {
+            text.push('\n');
+            one_change(text, change);
+        }
+    }
+}
+
+fn one_change(text: &mut String, change: &Reported) {
+    let (sign, style) = match change.action {
+        Action::Create => ('+', green()),
+        Action::Adopt => ('=', blue()),
+        Action::Update => ('~', yellow()),
+        Action::Reactivate => ('^', green()),
+        Action::Deactivate => ('-', red()),
+    };
+    let result = match change.result {
+        ChangeResult::Applied | ChangeResult::Planned => String::new(),
+        ChangeResult::Held => paint(magenta(), " HELD"),
+        ChangeResult::Failed => paint(red(), " FAILED"),
+    };
+    let dn = change.dn.as_deref().map_or_else(|| "not in the directory".into(), printable);
+    line(text, &format!("  {} {}{result}  {dn}", paint(style, &format!("{sign} {:<10}", change.action.as_str())), paint(Style::new().bold(), &printable(&change.username))));
+    for (field, values) in &change.fields {
+        if *field != Field::Link {
+            let old = if values.old.is_null() { String::new() } else { format!("{} -> ", value(&values.old)) };
+            line(text, &format!("      {}: {old}{}", field.name(), value(&values.new)));
+        }
+    }
+    line(text, &format!("      {}", paint(dim(), &printable(&change.reason))));
+    if let Some(error) = &change.error {
+        line(text, &format!("      {}", paint(red(), &printable(error))));
+    }
+}
+
+fn value(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "(none)".into(),
+        serde_json::Value::String(text) => printable(text).into_owned(),
+        serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => printable(&value.to_string()).into_owned(),
+    }
+}
+
+fn skipped(text: &mut String, skipped: &[Skipped]) {
+    if skipped.is_empty() {
+        return;
+    }
+    line(text, &format!("\n  {} left out:", several(skipped.len(), "entry", "entries")));
+    for entry in skipped {
+        line(text, &format!("    {}\n      {}", printable(&entry.dn), paint(yellow(), &printable(&entry.reason))));
+    }
+}
+
+fn warnings(text: &mut String, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    line(text, "\n  Worth knowing:");
+    for warning in warnings {
+        line(text, &format!("    {}", paint(yellow(), &printable(warning))));
+    }
+}
+
+/// A number with the right form of its noun.
+fn several(count: impl Copy + std::fmt::Display + TryInto<u64>, one: &str, many: &str) -> String {
+    let form = if count.try_into().is_ok_and(|count| count == 1) { one } else { many };
+    format!("{count} {form}")
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+fn outcome_style(outcome: Outcome) -> Style {
+    match outcome {
+        Outcome::Succeeded => green(),
+        Outcome::Partial | Outcome::Held => yellow(),
+        Outcome::Failed => red(),
+    }
+}
+
+fn green() -> Style {
+    AnsiColor::Green.on_default()
+}
+
+fn red() -> Style {
+    AnsiColor::Red.on_default()
+}
+
+fn yellow() -> Style {
+    AnsiColor::Yellow.on_default()
+}
+
+fn blue() -> Style {
+    AnsiColor::Blue.on_default()
+}
+
+fn magenta() -> Style {
+    AnsiColor::Magenta.on_default().bold()
+}
+
+fn dim() -> Style {
+    Style::new().dimmed()
+}

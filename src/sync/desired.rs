@@ -1,0 +1,163 @@
+//! What the directory says should be: people, and everybody who was seen at all.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::directory::{entry::DirectoryId, read::Reading};
+
+use super::change::Skipped;
+
+/// A person as ftrack should show them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The entry's DN.
+    pub dn: Box<str>,
+    /// The login; never empty.
+    pub username: Box<str>,
+    /// The mail address.
+    pub email: Wanted,
+    /// The first name.
+    pub first_name: Wanted,
+    /// The last name.
+    pub last_name: Wanted,
+    /// The custom attributes, in the order of the mapping's keys.
+    pub custom: Box<[Wanted]>,
+    /// LDAP attributes of which the first of several values was taken.
+    pub several: Vec<Box<str>>,
+}
+
+impl Person {
+    /// A person of whom nothing is known yet.
+    #[must_use]
+    pub fn unmapped(dn: &str, custom: usize) -> Self {
+        Self {
+            dn: dn.into(),
+            username: "".into(),
+            email: Wanted::Keep,
+            first_name: Wanted::Keep,
+            last_name: Wanted::Keep,
+            custom: vec![Wanted::Keep; custom].into(),
+            several: Vec::new(),
+        }
+    }
+}
+
+/// What an attribute of a user should become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// It stays as it is: absent is not empty.
+    Keep,
+    /// It is emptied.
+    Clear,
+    /// This text.
+    Text(Box<str>),
+}
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mapped {
+    /// Somebody who should be a user.
+    Person(Person),
+    /// An entry that was left out; its person is still present.
+    Skipped {
+        /// The entry's DN.
+        dn: Box<str>,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What should be, made of a complete reading alone: only so may somebody be called absent.
+#[derive(Debug, Default)]
+pub struct Desired {
+    people: Vec<(DirectoryId, Person)>,
+    left_out: HashSet<DirectoryId>,
+    skipped: Vec<Skipped>,
+    unidentified: usize,
+    notes: Vec<String>,
+    entries: usize,
+}
+
+/// The directory shows fewer people than the job says there must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the directory shows {entries} people, and limits.min_entries asks for at least {least}: nothing is concluded from such a read")]
+pub struct TooFew {
+    /// Entries that were read.
+    pub entries: usize,
+    /// The configured minimum.
+    pub least: usize,
+}
+
+impl Desired {
+    /// Takes a complete reading, ordered by directory id so that equal readings give equal plans.
+    ///
+    /// # Errors
+    /// The reading holds fewer than `min_entries` entries.
+    pub fn new(reading: Reading<Mapped>, min_entries: usize) -> Result<Self, TooFew> {
+        let entries = reading.into_entries();
+        if entries.len() < min_entries {
+            return Err(TooFew { entries: entries.len(), least: min_entries });
+        }
+        let mut desired = Self { entries: entries.len(), ..Self::default() };
+        let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
+        for (id, mapped) in entries {
+            match (id, mapped) {
+                (Some(id), Mapped::Person(mut person)) => {
+                    for attribute in std::mem::take(&mut person.several) {
+                        several.entry(attribute).or_insert_with(|| (0, person.dn.clone())).0 += 1;
+                    }
+                    desired.people.push((id, person));
+                }
+                (Some(id), Mapped::Skipped { dn, reason }) => {
+                    desired.left_out.insert(id);
+                    desired.skipped.push(Skipped { dn: dn.into(), reason });
+                }
+                (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
+                    desired.unidentified += 1;
+                    desired.skipped.push(Skipped { dn: dn.into(), reason: "it shows no id attribute, so nobody can say whose it is".into() });
+                }
+            }
+        }
+        desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        desired.notes = several
+            .into_iter()
+            .map(|(attribute, (count, dn))| format!("{count} entries have several values of {attribute}, of which the first is taken; one is {dn}"))
+            .collect();
+        Ok(desired)
+    }
+
+    /// The people, ordered by directory id.
+    #[must_use]
+    pub fn people(&self) -> &[(DirectoryId, Person)] {
+        &self.people
+    }
+
+    /// Whether an id was not in the directory at all, not even as an entry that was left out.
+    #[must_use]
+    pub fn lacks(&self, id: &DirectoryId) -> bool {
+        !self.left_out.contains(id) && self.people.binary_search_by(|(known, _)| known.cmp(id)).is_err()
+    }
+
+    /// Entries that were left out while mapping.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Entries without an id.
+    #[must_use]
+    pub fn unidentified(&self) -> usize {
+        self.unidentified
+    }
+
+    /// What a person should know about the mapping.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// All entries that were read.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+}

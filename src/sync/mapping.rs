@@ -1,0 +1,351 @@
+//! Turns one entry into the person that ftrack should show, or names why that cannot be.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use unicode_normalization::UnicodeNormalization;
+
+use super::desired::{Mapped, Person, Wanted};
+use crate::{
+    config::{AttributeRule, WhenAbsent},
+    directory::entry::Entry,
+};
+
+/// The longest text that ftrack stores in an attribute of a user, in characters.
+pub const LONGEST: usize = 255;
+
+/// How many instructions one template may take.
+const FUEL: u64 = 10_000;
+
+/// The attribute rules of a job, ready to be applied to entries.
+#[derive(Debug)]
+pub struct Mapping {
+    rules: Vec<(Target, AttributeRule, Source)>,
+    custom_keys: Vec<String>,
+    templates: Environment<'static>,
+}
+
+/// What a rule fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    Username,
+    Email,
+    FirstName,
+    LastName,
+    FullName,
+    /// The custom attribute at this place of `custom_keys`.
+    Custom(usize),
+}
+
+/// Where a rule's value comes from.
+#[derive(Debug)]
+enum Source {
+    /// The first value of an LDAP attribute.
+    Attribute(String),
+    /// A template, named by its target, over these LDAP attributes.
+    Template { name: String, over: Vec<String> },
+}
+
+/// An attribute rule cannot be used; the configuration's own check finds it first.
+#[derive(Debug, thiserror::Error)]
+pub enum BadMapping {
+    /// No such attribute can be filled.
+    #[error("attributes.{0}: not an attribute that can be filled")]
+    Target(String),
+    /// A template's syntax is wrong.
+    #[error("attributes.{0}: {1}")]
+    Template(String, minijinja::Error),
+}
+
+/// The trouble with one value, which leaves the entry out.
+struct Unusable(String);
+
+impl Mapping {
+    /// Compiles the attribute rules of a job.
+    ///
+    /// # Errors
+    /// A rule fills something that is not an attribute of a user, or its template's syntax is wrong.
+    pub fn new(attributes: &BTreeMap<String, AttributeRule>) -> Result<Self, BadMapping> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        templates.set_fuel(Some(FUEL));
+        let mut rules = Vec::new();
+        let mut custom_keys = Vec::new();
+        for (target, rule) in attributes {
+            let source = if rule.from.contains("{{") || rule.from.contains("{%") {
+                let wrong = |error| BadMapping::Template(target.clone(), error);
+                templates.add_template_owned(target.clone(), rule.from.clone()).map_err(wrong)?;
+                let mut over: Vec<String> = templates.get_template(target).map_err(wrong)?.undeclared_variables(false).into_iter().collect();
+                over.sort();
+                Source::Template { name: target.clone(), over }
+            } else {
+                Source::Attribute(rule.from.clone())
+            };
+            rules.push((Target::named(target, &mut custom_keys)?, rule.clone(), source));
+        }
+        Ok(Self { rules, custom_keys, templates })
+    }
+
+    /// The LDAP attributes that the rules read: what a search asks for, sorted, each once.
+    #[must_use]
+    pub fn ldap_attributes(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (_, _, source) in &self.rules {
+            match source {
+                Source::Attribute(name) => names.push(name.clone()),
+                Source::Template { over, .. } => names.extend(over.iter().cloned()),
+            }
+        }
+        names.sort_by_key(|name| name.to_ascii_lowercase());
+        names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
+        names
+    }
+
+    /// The keys of the custom attributes that the rules fill, in the order in which a person's custom values stand.
+    #[must_use]
+    pub fn custom_keys(&self) -> &[String] {
+        &self.custom_keys
+    }
+
+    /// Makes a person of an entry, or says why it is left out.
+    #[must_use]
+    pub fn map(&self, entry: &Entry) -> Mapped {
+        match self.person(entry) {
+            Ok(person) => Mapped::Person(person),
+            Err(Unusable(reason)) => Mapped::Skipped { dn: entry.dn.as_str().into(), reason },
+        }
+    }
+
+    fn person(&self, entry: &Entry) -> Result<Person, Unusable> {
+        let mut person = Person::unmapped(&entry.dn, self.custom_keys.len());
+        for (target, rule, source) in &self.rules {
+            let value = self.value(entry, source, &mut person)?;
+            if value.is_none() && (rule.required || *target == Target::Username) {
+                return Err(Unusable(format!("it has no {}, which is required", source.name())));
+            }
+            place(&mut person, target, value, rule.when_absent)?;
+        }
+        Ok(person)
+    }
+
+    /// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
+    fn value(&self, entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<String>, Unusable> {
+        let text = match source {
+            Source::Attribute(name) => first_text(entry, name, person)?,
+            Source::Template { name, over } => {
+                let mut values = BTreeMap::new();
+                for variable in over {
+                    if let Some(text) = first_text(entry, variable, person)? {
+                        values.insert(variable.as_str(), text);
+                    }
+                }
+                self.render(name, &values)?
+            }
+        };
+        Ok(text.as_deref().map(one_line).filter(|text| !text.is_empty()))
+    }
+
+    fn render(&self, name: &str, values: &BTreeMap<&str, String>) -> Result<Option<String>, Unusable> {
+        let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
+        match rendered {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::UndefinedError => Ok(None),
+            Err(error) => Err(Unusable(format!("the template for {name} fails: {error}"))),
+        }
+    }
+}
+
+impl Target {
+    fn named(name: &str, custom_keys: &mut Vec<String>) -> Result<Self, BadMapping> {
+        Ok(match name {
+            "username" => Self::Username,
+            "email" => Self::Email,
+            "first_name" => Self::FirstName,
+            "last_name" => Self::LastName,
+            "full_name" => Self::FullName,
+            other => {
+                let key = other.strip_prefix("custom_attributes.").filter(|key| !key.is_empty());
+                custom_keys.push(key.ok_or_else(|| BadMapping::Target(other.into()))?.into());
+                Self::Custom(custom_keys.len() - 1)
+            }
+        })
+    }
+}
+
+impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Self::Attribute(name) => name,
+            Self::Template { name, .. } => name,
+        }
+    }
+}
+
+/// The first value of an attribute as text; several are noted, a value that is not text leaves the entry out.
+fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<String>, Unusable> {
+    let values = entry.values(name);
+    let Some(first) = values.first() else { return Ok(None) };
+    if values.len() > 1 && !person.several.iter().any(|noted| **noted == *name) {
+        person.several.push(name.into());
+    }
+    match std::str::from_utf8(first) {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(_) => Err(Unusable(format!("the value of {name} is not text (UTF-8)"))),
+    }
+}
+
+/// A text in NFC, without blanks around it, and with every run of control characters and blanks as one space.
+fn one_line(text: &str) -> String {
+    let already = text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) && text.trim() == text && !text.contains("  ");
+    if already {
+        return text.to_owned();
+    }
+    let composed: String = text.nfc().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    composed.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Puts a value where it belongs, unless ftrack would refuse it.
+fn place(person: &mut Person, target: &Target, value: Option<String>, when_absent: WhenAbsent) -> Result<(), Unusable> {
+    if let Some(text) = &value {
+        acceptable(target, text)?;
+    }
+    let absent = match when_absent {
+        WhenAbsent::Keep => Wanted::Keep,
+        WhenAbsent::Clear => Wanted::Clear,
+    };
+    let wanted = |text: Option<String>| text.map_or_else(|| absent.clone(), |text| Wanted::Text(text.into()));
+    match target {
+        Target::Username => person.username = value.unwrap_or_default().into(),
+        Target::Email => person.email = wanted(value),
+        Target::FirstName => person.first_name = wanted(value),
+        Target::LastName => person.last_name = wanted(value),
+        Target::FullName => {
+            let (first, last) = value.map_or((None, None), |full| split_at_last_space(&full));
+            person.first_name = wanted(first);
+            person.last_name = wanted(last);
+        }
+        Target::Custom(place) => {
+            if let Some(slot) = person.custom.get_mut(*place) {
+                *slot = wanted(value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What ftrack would refuse is found here, while planning, and not while writing.
+fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
+    let what = match target {
+        Target::Username => "username",
+        Target::Email => "email",
+        Target::FirstName => "first_name",
+        Target::LastName => "last_name",
+        Target::FullName => "full_name",
+        Target::Custom(_) => return Ok(()),
+    };
+    let characters = text.chars().count();
+    if characters > LONGEST {
+        return Err(Unusable(format!("its {what} is {characters} characters long; ftrack takes {LONGEST}")));
+    }
+    if *target == Target::Email && !is_address(text) {
+        return Err(Unusable(format!("its {what} is not a mail address: {text:?}")));
+    }
+    Ok(())
+}
+
+/// Whether a text has the form of a mail address: something, one `@` outside of it, a domain, no blanks (a narrow reading of RFC 5321 section 4.1.2).
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
+    plain(local) && plain(domain) && !local.contains('@') && !domain.starts_with('.') && !domain.ends_with('.') && !domain.contains("..")
+}
+
+/// A full name's first and last name: what stands before and after the last space; a single word is a first name.
+fn split_at_last_space(full: &str) -> (Option<String>, Option<String>) {
+    match full.rsplit_once(' ') {
+        Some((first, last)) => (Some(first.to_owned()), Some(last.to_owned())),
+        None => (Some(full.to_owned()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(from: &str) -> AttributeRule {
+        AttributeRule { from: from.into(), when_absent: WhenAbsent::Keep, required: false }
+    }
+
+    fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
+        let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
+        let attributes = attributes.iter().map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect())).collect();
+        Mapping::new(&rules).unwrap().map(&Entry::new("uid=x".into(), attributes))
+    }
+
+    fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
+        match mapped(rules, attributes) {
+            Mapped::Person(person) => person,
+            Mapped::Skipped { reason, .. } => panic!("left out: {reason}"),
+        }
+    }
+
+    fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
+        match mapped(rules, attributes) {
+            Mapped::Person(person) => panic!("not left out: {person:?}"),
+            Mapped::Skipped { reason, .. } => reason,
+        }
+    }
+
+    #[test]
+    fn a_name_is_trimmed_composed_and_on_one_line() {
+        let person = person(&[("username", "uid"), ("first_name", "givenName")], &[("UID", &[b" ada "]), ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()])]);
+        assert_eq!(&*person.username, "ada");
+        assert_eq!(person.first_name, Wanted::Text("Jos\u{e9} Mar\u{ed}a".into()));
+    }
+
+    #[test]
+    fn a_full_name_is_split_at_its_last_space() {
+        let rules = [("username", "uid"), ("full_name", "cn")];
+        let two = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Juan Carlos Ruiz"])]);
+        assert_eq!((two.first_name, two.last_name), (Wanted::Text("Juan Carlos".into()), Wanted::Text("Ruiz".into())));
+        let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
+        assert_eq!((one.first_name, one.last_name), (Wanted::Text("Madonna".into()), Wanted::Keep));
+    }
+
+    #[test]
+    fn the_first_of_several_values_is_taken_and_said() {
+        let person = person(&[("username", "uid"), ("email", "mail")], &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])]);
+        assert_eq!(person.email, Wanted::Text("a@x.test".into()));
+        assert_eq!(person.several, vec!["mail".into()]);
+    }
+
+    #[test]
+    fn a_template_reads_its_attributes_and_is_absent_without_them() {
+        let rules = [("username", "{{ uid | lower }}"), ("email", "{{ mail | default(uid ~ '@x.test') }}"), ("first_name", "{{ givenName }} {{ sn }}")];
+        let person = person(&rules, &[("uid", &[b"ADA"]), ("sn", &[b"L"])]);
+        assert_eq!(&*person.username, "ada");
+        assert_eq!(person.email, Wanted::Text("ADA@x.test".into()));
+        assert_eq!(person.first_name, Wanted::Keep);
+        let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
+        assert_eq!(Mapping::new(&rules).unwrap().ldap_attributes(), ["givenName", "mail", "sn", "uid"]);
+    }
+
+    #[test]
+    fn what_ftrack_would_refuse_is_left_out_by_name() {
+        let rules = [("username", "uid"), ("email", "mail")];
+        assert_eq!(skipped(&rules, &[("mail", &[b"a@x.test"])]), "it has no uid, which is required");
+        assert_eq!(skipped(&rules, &[("uid", &[b"  "])]), "it has no uid, which is required");
+        assert_eq!(skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]), "its email is not a mail address: \"nobody\"");
+        assert_eq!(skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]), "the value of uid is not text (UTF-8)");
+        let long = "x".repeat(256);
+        assert_eq!(skipped(&rules, &[("uid", &[long.as_bytes()])]), "its username is 256 characters long; ftrack takes 255");
+        let edge = "x".repeat(255);
+        assert_eq!(&*person(&rules, &[("uid", &[edge.as_bytes()])]).username, edge);
+    }
+
+    #[test]
+    fn a_template_that_does_not_end_leaves_the_entry_out() {
+        let rules = [("username", "uid"), ("first_name", "{{ uid }}{% for i in range(99999) %}{{ i }}{% endfor %}")];
+        assert!(skipped(&rules, &[("uid", &[b"a"])]).contains("the template for first_name fails"));
+    }
+}

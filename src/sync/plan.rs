@@ -1,0 +1,357 @@
+//! The plan: a pure function from what should be and what is to a list of changes with reasons.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use crate::{
+    directory::entry::DirectoryId,
+    ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
+};
+
+use super::{
+    change::{Absence, Absences, Action, Change, Field, Plan, Skipped, Values},
+    desired::{Desired, Person, Wanted},
+    matching::{Match, created_id, match_people},
+    order,
+    rules::{Rules, fold},
+};
+
+/// Works out what is to change; equal values give equal plans, byte for byte.
+#[must_use]
+pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Absences, now: DateTime<Utc>) -> Plan {
+    let mut planner = Planner::new(desired, current, rules, now);
+    let matches = match_people(desired, current, rules);
+    for ((id, person), found) in desired.people().iter().zip(matches) {
+        match found {
+            Match::Linked(place) => planner.linked(id, person, place),
+            Match::Adopted(place) => planner.adopt(id, person, place),
+            Match::New => planner.create(id, person),
+            Match::LeftOut(reason) => planner.skip(&person.dn, reason),
+        }
+    }
+    planner.missing(absences);
+    planner.leave_out_taken_usernames();
+    planner.finish()
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    current: &'a Current,
+    rules: &'a Rules,
+    now: DateTime<Utc>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn new(desired: &'a Desired, current: &'a Current, rules: &'a Rules, now: DateTime<Utc>) -> Self {
+        let plan = Plan {
+            skipped: desired.skipped().to_vec(),
+            warnings: desired.notes().to_vec(),
+            unidentified: desired.unidentified(),
+            active_administrators: current.users.iter().filter(|user| user.administrator && user.is_active).map(|user| user.id.clone()).collect(),
+            ..Plan::default()
+        };
+        Self { desired, current, rules, now, plan }
+    }
+
+    fn skip(&mut self, dn: &str, reason: String) {
+        self.plan.skipped.push(Skipped { dn: dn.into(), reason });
+    }
+
+    fn warn(&mut self, text: String) {
+        self.plan.warnings.push(text);
+    }
+
+    /// A user with the person's link: update, reactivate, or nothing.
+    fn linked(&mut self, id: &DirectoryId, person: &Person, place: usize) {
+        let Some(user) = self.current.users.get(place) else { return };
+        if let Some(reason) = self.rules.untouchable(user) {
+            self.plan.unchanged += 1;
+            return self.warn(format!("the user {:?} is left alone: {reason}", user.username));
+        }
+        let LinkFound::Link(link) = &user.link else { return };
+        let settled = self.link(id);
+        let wakes = !user.is_active && link.activity != Activity::Settled;
+        let mut fields = if self.rules.users.update { self.differences(person, user) } else { BTreeMap::new() };
+        if wakes && self.rules.users.reactivate {
+            fields.insert(Field::IsActive, Values { old: Value::Bool(false), new: Value::Bool(true) });
+            let reason = match &link.activity {
+                Activity::Activating => "the person is in the directory, and the user was refused a seat before".to_owned(),
+                Activity::Deactivating { since } | Activity::Deactivated { since } => format!("the person is back in the directory; this program deactivated the user on {since}"),
+                Activity::Settled => String::new(),
+            };
+            return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
+        }
+        let kept = if wakes { (**link).clone() } else { settled };
+        if **link != kept {
+            if matches!(link.activity, Activity::Deactivated { .. }) {
+                self.warn(format!("the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory", user.username));
+            }
+            fields.insert(Field::Link, Values { old: as_value(link), new: as_value(&kept) });
+        }
+        if fields.is_empty() {
+            self.plan.unchanged += 1;
+            return;
+        }
+        self.change(Action::Update, user, id, Some(person), fields, "the directory shows other values".into(), kept);
+    }
+
+    /// A user that nobody owned becomes the person's; its activity stays as it is.
+    fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
+        let Some(user) = self.current.users.get(place) else { return };
+        if let Some(reason) = self.rules.untouchable(user) {
+            return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
+        }
+        let mut fields = if self.rules.users.update { self.differences(person, user) } else { BTreeMap::new() };
+        let begun = user.id == created_id(&self.rules.source, id);
+        let link = self.link(id);
+        if begun && !user.is_active {
+            fields.insert(Field::IsActive, Values { old: Value::Bool(false), new: Value::Bool(true) });
+        }
+        fields.insert(Field::Link, Values { old: Value::Null, new: as_value(&link) });
+        let reason = if begun {
+            "this program began to create the user in a run that was cut off".to_owned()
+        } else {
+            format!("nobody owns the user {:?}, and users.adopt recognises the person in it", user.username)
+        };
+        self.change(Action::Adopt, user, id, Some(person), fields, reason, link);
+    }
+
+    fn create(&mut self, id: &DirectoryId, person: &Person) {
+        if !self.rules.users.create {
+            return self.skip(&person.dn, "there is no user for it, and users.create is false".into());
+        }
+        if self.rules.is_api_user(&person.username) {
+            return self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
+        }
+        let mut fields = BTreeMap::new();
+        let mut set = |field: Field, new: Value| fields.insert(field, Values { old: Value::Null, new });
+        set(Field::Username, text(&person.username));
+        set(Field::IsActive, Value::Bool(true));
+        for (field, wanted) in wanted_fields(person, self.current) {
+            if let Wanted::Text(value) = wanted {
+                set(field, text(value));
+            }
+        }
+        let user_type = self.rules.users.user_type.as_ref().and_then(|name| self.current.user_types.get(name));
+        if let Some(user_type) = user_type {
+            set(Field::UserType, text(user_type.as_str()));
+        }
+        let change = Change {
+            action: Action::Create,
+            username: person.username.as_ref().into(),
+            dn: Some(person.dn.as_ref().into()),
+            directory_id: id.clone(),
+            ftrack_id: created_id(&self.rules.source, id),
+            fields,
+            reason: "the person is in the directory and has no user".into(),
+            link: self.link(id),
+            rotation: None,
+        };
+        self.plan.changes.push(change);
+    }
+
+    /// Users that the job owns and whose people are nowhere in the directory.
+    fn missing(&mut self, absences: &Absences) {
+        for user in &self.current.users {
+            let LinkFound::Link(link) = &user.link else {
+                if user.link == LinkFound::Unreadable {
+                    self.warn(format!("the link of the user {:?} cannot be read; the user is left alone", user.username));
+                }
+                continue;
+            };
+            if link.source != self.rules.source {
+                continue;
+            }
+            self.plan.owned += 1;
+            self.plan.owned_active += usize::from(user.is_active);
+            if self.desired.lacks(&link.id) {
+                self.gone(user, link, absences);
+            }
+        }
+    }
+
+    fn gone(&mut self, user: &User, link: &Link, absences: &Absences) {
+        let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let absence = match absences.get(link.id.as_str()) {
+            Some(before) => Absence { since: before.since, reads: before.reads.saturating_add(1) },
+            None => Absence { since: self.now, reads: 1 },
+        };
+        self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
+        match (&link.activity, user.is_active) {
+            (Activity::Deactivating { since }, false) => {
+                let done = Link { activity: Activity::Deactivated { since: since.clone() }, ..link.clone() };
+                let fields = BTreeMap::from([(Field::Link, Values { old: as_value(link), new: as_value(&done) })]);
+                self.change(Action::Update, user, &link.id, None, fields, "a run was cut off after it had deactivated the user".into(), done);
+            }
+            (_, false) => {}
+            (Activity::Deactivated { since }, true) => {
+                self.warn(format!("the user {:?} is active, though the person is gone: this program deactivated it on {since}, and somebody reactivated it", user.username));
+            }
+            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => self.deactivate(user, link, &absence, since),
+        }
+    }
+
+    fn deactivate(&mut self, user: &User, link: &Link, absence: &Absence, since: String) {
+        if !self.rules.users.deactivate {
+            return self.warn(format!("the person of the user {:?} is gone, and users.deactivate is false", user.username));
+        }
+        let left_alone = self.rules.untouchable(user).or_else(|| self.rules.is_protected(&user.username).then_some("it is protected by users.protect"));
+        if let Some(reason) = left_alone {
+            return self.warn(format!("the person of the user {:?} is gone, but the user stays active: {reason}", user.username));
+        }
+        let missing_for = self.now.signed_duration_since(absence.since);
+        let patience = self.rules.deactivate_after;
+        if !patience.is_zero() && (absence.reads < 2 || missing_for < patience) {
+            let seen = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+            return self.warn(format!("the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over", user.username));
+        }
+        let fields = BTreeMap::from([(Field::IsActive, Values { old: Value::Bool(true), new: Value::Bool(false) })]);
+        let reason = "the person is in no complete read of the directory any more".to_owned();
+        let link = Link { activity: Activity::Deactivated { since }, ..link.clone() };
+        let id = link.id.clone();
+        self.change(Action::Deactivate, user, &id, None, fields, reason, link);
+    }
+
+    /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.
+    fn leave_out_taken_usernames(&mut self) {
+        let mut holders: HashMap<String, Vec<&User>> = HashMap::with_capacity(self.current.users.len());
+        for user in &self.current.users {
+            holders.entry(fold(&user.username)).or_default().push(user);
+        }
+        let mut giving_up: HashMap<_, _> = self.plan.changes.iter().filter_map(|change| Some((change.ftrack_id.clone(), order::released(change, &Field::Username)?))).collect();
+        loop {
+            let (blocked, free) = std::mem::take(&mut self.plan.changes).into_iter().partition::<Vec<_>, _>(|change| blocker(change, &holders, &giving_up).is_some());
+            self.plan.changes = free;
+            if blocked.is_empty() {
+                return;
+            }
+            for change in &blocked {
+                if let Some(holder) = blocker(change, &holders, &giving_up) {
+                    let reason = format!("the username {:?} belongs to another ftrack user, {}", change.username, self.whose(holder));
+                    self.skip(change.dn.as_deref().unwrap_or_default(), reason);
+                }
+            }
+            for change in blocked {
+                giving_up.remove(&change.ftrack_id);
+            }
+        }
+    }
+
+    fn whose(&self, user: &User) -> String {
+        match &user.link {
+            LinkFound::Absent => match self.rules.adoption_refused(user) {
+                Some(reason) => format!("which is not adopted: {reason}"),
+                None => "which nobody owns".into(),
+            },
+            LinkFound::Unreadable => "whose link cannot be read".into(),
+            LinkFound::Link(link) if link.source != self.rules.source => format!("which belongs to the source {:?}", link.source),
+            LinkFound::Link(link) if self.desired.lacks(&link.id) => format!("of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login", link.id),
+            LinkFound::Link(link) => format!("of the entry with the directory id {}", link.id),
+        }
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.changes = order::in_order(std::mem::take(&mut self.plan.changes));
+        self.plan.skipped.sort();
+        self.plan
+    }
+
+    fn link(&self, id: &DirectoryId) -> Link {
+        Link { source: self.rules.source.clone(), id: id.clone(), activity: Activity::Settled }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of one change, named at each call")]
+    fn change(&mut self, action: Action, user: &User, id: &DirectoryId, person: Option<&Person>, fields: BTreeMap<Field, Values>, reason: String, link: Link) {
+        let renamed = fields.get(&Field::Username).and_then(|values| values.new.as_str());
+        self.plan.changes.push(Change {
+            action,
+            username: renamed.unwrap_or(&user.username).to_owned(),
+            dn: person.map(|person| person.dn.as_ref().into()),
+            directory_id: id.clone(),
+            ftrack_id: user.id.clone(),
+            fields,
+            reason,
+            link,
+            rotation: None,
+        });
+    }
+
+    /// The mapped attributes in which a user differs from the person.
+    fn differences(&self, person: &Person, user: &User) -> BTreeMap<Field, Values> {
+        let mut fields = BTreeMap::new();
+        if person.username != user.username {
+            fields.insert(Field::Username, Values { old: text(&user.username), new: text(&person.username) });
+        }
+        for (field, wanted) in wanted_fields(person, self.current) {
+            let old = value_of(user, &field, self.current);
+            let new = match wanted {
+                Wanted::Keep => continue,
+                Wanted::Clear => Value::Null,
+                Wanted::Text(value) => shaped_like(&old, value),
+            };
+            let both_empty = new.is_null() && (old.is_null() || old == "");
+            if !both_empty && old != new {
+                fields.insert(field, Values { old, new });
+            }
+        }
+        fields
+    }
+}
+
+/// Who holds the username that a change takes, and does not give it up.
+fn blocker<'a>(change: &Change, holders: &HashMap<String, Vec<&'a User>>, giving_up: &HashMap<EntityId, String>) -> Option<&'a User> {
+    let taken = order::taken(change, &Field::Username)?;
+    let holders = holders.get(&taken)?;
+    holders.iter().find(|holder| holder.id != change.ftrack_id && giving_up.get(&holder.id) != Some(&taken)).copied()
+}
+
+/// The optional attributes of a person with the field that each fills.
+fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a Wanted)> {
+    let mut fields = vec![(Field::Email, &person.email), (Field::FirstName, &person.first_name), (Field::LastName, &person.last_name)];
+    fields.extend(current.custom_attributes.iter().zip(&person.custom).map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)));
+    fields
+}
+
+/// What a user shows in a field.
+fn value_of(user: &User, field: &Field, current: &Current) -> Value {
+    let optional = |value: &Option<Box<str>>| value.as_deref().map_or(Value::Null, text);
+    match field {
+        Field::Username => text(&user.username),
+        Field::FirstName => optional(&user.first_name),
+        Field::LastName => optional(&user.last_name),
+        Field::Email => optional(&user.email),
+        Field::IsActive => Value::Bool(user.is_active),
+        Field::Custom(key) => {
+            let place = current.custom_attributes.iter().position(|(known, _)| known == key);
+            place.and_then(|place| user.custom_values.get(place)).cloned().unwrap_or(Value::Null)
+        }
+        Field::Link => match &user.link {
+            LinkFound::Link(link) => as_value(link),
+            LinkFound::Absent | LinkFound::Unreadable => Value::Null,
+        },
+        Field::UserType => Value::Null,
+    }
+}
+
+/// A link as a report shows it.
+fn as_value(link: &Link) -> Value {
+    serde_json::to_value(link).unwrap_or(Value::Null)
+}
+
+fn text(value: &str) -> Value {
+    Value::String(value.to_owned())
+}
+
+/// A text in the shape of the value that it replaces: a custom attribute may hold a number, a truth value or a list.
+fn shaped_like(old: &Value, new: &str) -> Value {
+    match old {
+        Value::Number(_) => serde_json::from_str::<serde_json::Number>(new).map_or_else(|_| text(new), Value::Number),
+        Value::Bool(_) if new.eq_ignore_ascii_case("true") => Value::Bool(true),
+        Value::Bool(_) if new.eq_ignore_ascii_case("false") => Value::Bool(false),
+        Value::Array(_) => Value::Array(vec![text(new)]),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => text(new),
+    }
+}

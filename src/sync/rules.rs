@@ -1,0 +1,95 @@
+//! The rules of one job that a plan obeys.
+
+use chrono::Duration;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::{
+    config::{self, Adopt},
+    ftrack::user::User,
+};
+
+/// The rules of one job: whose people, what may be done, and who is never touched.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The name that marks the job's people at ftrack.
+    pub source: String,
+    /// What may be done to users.
+    pub users: config::Users,
+    /// How long somebody must be missing before the user is deactivated.
+    pub deactivate_after: Duration,
+    api_user: String,
+    protect: GlobSet,
+}
+
+/// A pattern of `protect` is not a glob.
+#[derive(Debug, thiserror::Error)]
+#[error("users.protect: {0}")]
+pub struct BadPattern(#[from] globset::Error);
+
+impl Rules {
+    /// The rules of a job, for the program's own API user.
+    ///
+    /// # Errors
+    /// A protected pattern is not a glob, which the configuration's own check finds first.
+    pub fn new(job: &config::Job, api_user: &str) -> Result<Self, BadPattern> {
+        let mut protect = GlobSetBuilder::new();
+        for pattern in &job.users.protect {
+            protect.add(GlobBuilder::new(pattern).case_insensitive(true).build()?);
+        }
+        Ok(Self {
+            source: job.source.clone(),
+            users: job.users.clone(),
+            deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),
+            api_user: fold(api_user),
+            protect: protect.build()?,
+        })
+    }
+
+    /// Whether the user is the program's own, of a type that is never touched, and so left alone in every respect.
+    #[must_use]
+    pub fn untouchable(&self, user: &User) -> Option<&'static str> {
+        if self.is_api_user(&user.username) {
+            return Some("it is the program's own API user");
+        }
+        match user.kind {
+            crate::ftrack::user::UserKind::Person => None,
+            crate::ftrack::user::UserKind::Untouchable => Some("its user type is service or demo"),
+        }
+    }
+
+    /// Whether a username is the program's own, whatever its case.
+    #[must_use]
+    pub fn is_api_user(&self, username: &str) -> bool {
+        fold(username) == self.api_user
+    }
+
+    /// Whether a username is protected by a pattern, whatever its case.
+    #[must_use]
+    pub fn is_protected(&self, username: &str) -> bool {
+        self.protect.is_match(username)
+    }
+
+    /// Why the user may not be taken over, if so.
+    #[must_use]
+    pub fn adoption_refused(&self, user: &User) -> Option<&'static str> {
+        if let Some(reason) = self.untouchable(user) {
+            return Some(reason);
+        }
+        if user.administrator {
+            return Some("it is an administrator, and administrators are never adopted");
+        }
+        if self.is_protected(&user.username) {
+            return Some("it is protected by users.protect");
+        }
+        match self.users.adopt {
+            Adopt::Never => Some("it is not this job's, and users.adopt is \"never\""),
+            Adopt::Username | Adopt::Email => None,
+        }
+    }
+}
+
+/// The form in which logins and mail addresses are compared: whether the server tells case apart is not known, so it is never relied upon.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
