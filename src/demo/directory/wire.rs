@@ -1,0 +1,92 @@
+//! Messages in and out of one connection, with limits on their size and on every wait.
+
+use std::{io, time::Duration};
+
+use futures_util::SinkExt as _;
+use ldap3_proto::{
+    LdapCodec,
+    control::LdapControl,
+    proto::{LdapBindResponse, LdapExtendedResponse, LdapMsg, LdapOp, LdapResult, LdapResultCode},
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+/// The longest request; answers may be longer.
+const REQUEST_BYTES: usize = 256 * 1024;
+/// Answers that are gathered before they are written.
+const WRITE_BYTES: usize = 64 * 1024;
+/// How long a client may leave an answer unread.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// The name of the message by which a server says that it closes the connection (RFC 4511 section 4.4.1).
+const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
+
+pub(super) type Reader = FramedRead<OwnedReadHalf, LdapCodec>;
+
+/// The sending half of a connection.
+pub(super) struct Writer(FramedWrite<OwnedWriteHalf, LdapCodec>);
+
+/// The two halves of a connection.
+pub(super) fn open(stream: TcpStream) -> (Reader, Writer) {
+    let (read, write) = stream.into_split();
+    let mut writer = FramedWrite::new(write, LdapCodec::default());
+    writer.set_backpressure_boundary(WRITE_BYTES);
+    (FramedRead::new(read, LdapCodec::new(Some(REQUEST_BYTES), None)), Writer(writer))
+}
+
+impl Writer {
+    /// Queues a message; written when enough has gathered.
+    pub(super) async fn feed(&mut self, msgid: i32, op: LdapOp, ctrl: Vec<LdapControl>) -> io::Result<()> {
+        timeout(WRITE_LIMIT, self.0.feed(LdapMsg { msgid, op, ctrl })).await.map_err(io::Error::from)?
+    }
+
+    /// Writes what has gathered.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        timeout(WRITE_LIMIT, self.0.flush()).await.map_err(io::Error::from)?
+    }
+
+    /// Queues a message and writes all that has gathered.
+    pub(super) async fn send(&mut self, msgid: i32, op: LdapOp, ctrl: Vec<LdapControl>) -> io::Result<()> {
+        self.feed(msgid, op, ctrl).await?;
+        self.flush().await
+    }
+
+    /// Says why the connection ends, as far as the client still listens, and ends it.
+    pub(super) async fn disconnect(&mut self, code: LdapResultCode, message: &str) {
+        let notice = LdapExtendedResponse {
+            res: result(code, message),
+            name: Some(NOTICE_OF_DISCONNECTION.to_owned()),
+            value: None,
+        };
+        let limit = Duration::from_secs(1);
+        // The client may be gone already; then there is nobody to tell.
+        let _ = timeout(limit, self.send(0, LdapOp::ExtendedResponse(notice), Vec::new())).await;
+        let _ = timeout(limit, self.0.get_mut().shutdown()).await;
+    }
+}
+
+/// A result with a code and a text for people.
+pub(super) fn result(code: LdapResultCode, message: &str) -> LdapResult {
+    LdapResult {
+        code,
+        matcheddn: String::new(),
+        message: message.to_owned(),
+        referral: Vec::new(),
+    }
+}
+
+/// The answer to a bind.
+pub(super) fn bind_response(res: LdapResult) -> LdapOp {
+    LdapOp::BindResponse(LdapBindResponse { res, saslcreds: None })
+}
+
+/// The answer to an extended operation.
+pub(super) fn extended_response(res: LdapResult, value: Option<Vec<u8>>) -> LdapOp {
+    LdapOp::ExtendedResponse(LdapExtendedResponse { res, name: None, value })
+}
