@@ -2,6 +2,7 @@
 //!
 //! One line, one direction: read the directory, map, read ftrack, plan, guard, apply, report.
 
+pub mod command;
 pub mod config;
 pub mod demo;
 pub mod directory;

@@ -1,14 +1,57 @@
 //! What the operator wrote, checked: the effective configuration as the rest of the program sees it.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+mod check;
+mod document;
+mod files;
+mod finding;
 mod job;
+mod layers;
+mod notes;
+mod schema;
 mod secret;
 mod server;
+mod shape;
+mod show;
+mod written;
 
+pub use finding::{Finding, Findings, KeyPath, Place};
 pub use job::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
-pub use secret::Secret;
+pub use layers::Environment;
+pub use schema::schema;
+pub use secret::{MASK, Secret};
 pub use server::{Directory, Ftrack, Sasl};
+
+/// Where the configuration is looked for when the command line does not say.
+pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
+
+/// Reads, merges and checks a configuration: this file, the files of `config.d` beside it in the order of their names, and the environment.
+///
+/// No connection is made and no name is resolved; the files that it names (secrets, certificates) are read.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its place, key and what to do; never a secret.
+pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> {
+    let mut notes = notes::Notes::new(file.to_owned());
+    let places = files::Places {
+        beside: file.parent().map(Path::to_owned).unwrap_or_default(),
+        credentials: environment.credentials_directory(),
+    };
+    let config = layers::read(file, environment, &mut notes)
+        .and_then(|values| shape::read(values, &mut notes))
+        .and_then(|written| check::config(written, &places, &mut notes));
+    match config {
+        Some(config) if notes.is_clean() => Ok(config),
+        Some(_) | None => Err(notes.into_findings()),
+    }
+}
 
 /// The whole configuration, after every layer was merged and every value checked.
 #[derive(Debug, Clone)]
@@ -27,6 +70,65 @@ pub struct Config {
     pub directories: BTreeMap<String, Directory>,
     /// The jobs by name.
     pub jobs: BTreeMap<String, Job>,
+}
+
+impl Config {
+    /// A job with its name and its directory; the only job when no name is given.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or several and no name.
+    pub fn job(&self, name: Option<&str>) -> Result<(&str, &Job, &Directory), NoSuchJob> {
+        let names = || self.jobs.keys().map(String::as_str);
+        let (name, job) = match name {
+            Some(name) => self.jobs.get_key_value(name).ok_or_else(|| NoSuchJob::Unknown {
+                name: name.to_owned(),
+                hint: finding::did_you_mean(name, names()),
+                known: names().collect::<Vec<_>>().join(", "),
+            })?,
+            None if self.jobs.len() == 1 => self.jobs.iter().next().ok_or(NoSuchJob::None)?,
+            None => {
+                return Err(NoSuchJob::Several {
+                    known: names().collect::<Vec<_>>().join(", "),
+                });
+            }
+        };
+        let directory = self.directories.get(&job.directory).ok_or(NoSuchJob::None)?;
+        Ok((name, job, directory))
+    }
+
+    /// The effective configuration as TOML, with every default filled in and every secret masked.
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be written as TOML, such as a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&show::written(self))
+    }
+}
+
+/// Why no job was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchJob {
+    /// The configuration has no job of this name.
+    #[error("there is no job {name:?}{hint} (the jobs are {known})")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest right name as a question; may be empty.
+        hint: String,
+        /// The names of all jobs.
+        known: String,
+    },
+    /// No name was given, and there are several jobs.
+    #[error("there are several jobs; name one of {known}")]
+    Several {
+        /// The names of all jobs.
+        known: String,
+    },
+    /// The configuration has no job, or the job no directory, which no checked configuration is like.
+    #[error("there is no job")]
+    None,
 }
 
 /// The HTTP listener for health and metrics.

@@ -1,0 +1,26 @@
+//! `config show`, `config schema` and `config example`: each gives the text for standard output.
+
+use anyhow::Context;
+
+use crate::config::{self, Config};
+
+/// The effective configuration as TOML, with every default filled in and every secret masked.
+///
+/// # Errors
+///
+/// When a value cannot be written as TOML, such as a path that is not UTF-8.
+pub fn show(config: &Config) -> anyhow::Result<String> {
+    config.to_toml().context("the configuration cannot be shown as TOML")
+}
+
+/// The JSON schema of the configuration file, for editors and other checkers.
+#[must_use]
+pub fn schema() -> String {
+    format!("{:#}\n", config::schema())
+}
+
+/// A commented configuration to start from, with every key that there is.
+#[must_use]
+pub const fn example() -> &'static str {
+    include_str!("../../config/ftrack-ldap-sync.toml")
+}

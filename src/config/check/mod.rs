@@ -1,0 +1,90 @@
+//! From what was written to what the program uses: every value is checked, and every finding noted.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use super::{Config, Http, Reports, files::Places, finding::KeyPath, notes::Notes, written};
+
+mod job;
+mod server;
+mod value;
+
+/// Checks the whole configuration; `None`, and notes that say why, when anything is wrong.
+pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option<Config> {
+    let top = KeyPath::default();
+    for (key, path) in [("state_dir", &file.state_dir), ("control_socket", &file.control_socket)] {
+        if path.as_os_str().is_empty() {
+            notes.find(&top.key(key), "empty");
+        }
+    }
+    let http = file.http.as_ref().map(|http| self::http(notes, http));
+    let reports = reports(notes, &file.reports);
+    let ftrack = server::ftrack(notes, places, file.ftrack);
+    if file.directories.is_empty() {
+        notes.missing(&top.key("directories"), "add a table such as [directories.studio]");
+    }
+    let mut directories = BTreeMap::new();
+    for (name, directory) in &file.directories {
+        let at = top.key("directories").key(name);
+        directories.insert(name.clone(), server::directory(notes, places, &at, directory));
+    }
+    if file.jobs.is_empty() {
+        notes.missing(&top.key("jobs"), "add a table such as [jobs.artists]");
+    }
+    let names: Vec<&str> = directories.keys().map(String::as_str).collect();
+    let jobs: BTreeMap<_, _> = file.jobs.iter().map(|(name, job)| (name.clone(), job::job(notes, name, job, &names))).collect();
+    sources(notes, &file.jobs);
+    if !notes.is_clean() {
+        return None;
+    }
+    Some(Config {
+        state_dir: places.beside.join(file.state_dir),
+        control_socket: places.beside.join(file.control_socket),
+        http: http.map_or(Some(None), |http| http.map(Some))?,
+        reports: reports?,
+        ftrack: ftrack?,
+        directories: all(directories)?,
+        jobs: all(jobs)?,
+    })
+}
+
+fn all<V>(values: BTreeMap<String, Option<V>>) -> Option<BTreeMap<String, V>> {
+    values.into_iter().map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn http(notes: &mut Notes, http: &written::Http) -> Option<Http> {
+    let key = KeyPath::default().key("http").key("listen");
+    let Some(listen) = &http.listen else {
+        notes.missing(&key, "the address and port to listen on, such as \"127.0.0.1:9464\"");
+        return None;
+    };
+    let Ok(listen) = listen.parse::<SocketAddr>() else {
+        notes.find(&key, format!("{listen:?} is not an IP address and a port such as \"127.0.0.1:9464\""));
+        return None;
+    };
+    Some(Http { listen })
+}
+
+fn reports(notes: &mut Notes, reports: &written::Reports) -> Option<Reports> {
+    let at = KeyPath::default().key("reports");
+    let keep = value::number(notes, &at.key("keep"), reports.keep, 1..=1_000_000);
+    let keep_for = value::period(notes, &at.key("keep_for"), &reports.keep_for, value::HOUR..=value::CENTURY);
+    Some(Reports {
+        keep: keep?,
+        keep_for: keep_for?,
+    })
+}
+
+/// Two jobs of one source would deactivate each other's people.
+fn sources(notes: &mut Notes, jobs: &BTreeMap<String, written::Job>) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, job) in jobs {
+        let source = job.source.as_deref().unwrap_or(name);
+        if let Some(owner) = owners.insert(source, name) {
+            let key = KeyPath::default().key("jobs").key(name).key("source");
+            notes.find(
+                &key,
+                format!("{source:?} is the source of the job {owner:?} already; the two would deactivate each other's people"),
+            );
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The servers: `[ftrack]` and `[directories.NAME]`.
+
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use url::Url;
+
+use super::value::{self, HOUR, SECOND};
+use crate::config::{
+    Directory, Ftrack, Sasl, Secret,
+    files::{self, Places},
+    finding::KeyPath,
+    notes::Notes,
+    written,
+};
+
+/// The ftrack server.
+pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Option<Ftrack> {
+    let at = KeyPath::default().key("ftrack");
+    let written::Ftrack {
+        server,
+        api_user,
+        api_key,
+        api_key_file,
+        ca_file,
+        ..
+    } = &ftrack;
+    let server = ftrack_server(notes, &at.key("server"), server.as_deref());
+    let api_user = match api_user {
+        Some(user) => value::line(notes, &at.key("api_user"), user),
+        None => {
+            notes.missing(
+                &at.key("api_user"),
+                "the ftrack user whom the API key acts as, here or in the variable FTRACK_API_USER",
+            );
+            None
+        }
+    };
+    let found_before = notes.count();
+    let api_key = secret(notes, places, &at, "api_key", api_key.as_ref(), api_key_file.as_deref());
+    if api_key.is_none() && notes.count() == found_before && !notes.is_judged(&at.key("api_key_file")) {
+        notes.missing(
+            &at.key("api_key"),
+            "write api_key_file = \"the name of a file that holds the key\", or set the variable FTRACK_API_KEY",
+        );
+    }
+    let ca_file = certificates(notes, places, &at.key("ca_file"), ca_file.as_deref());
+    let connect_timeout = value::period(notes, &at.key("connect_timeout"), &ftrack.connect_timeout, SECOND / 10..=HOUR);
+    let request_timeout = value::period(notes, &at.key("request_timeout"), &ftrack.request_timeout, SECOND / 10..=HOUR);
+    let page_size = value::number(notes, &at.key("page_size"), ftrack.page_size, 1..=10_000);
+    let connections = value::number(notes, &at.key("connections"), ftrack.connections, 1..=64);
+    let batch_size = value::number(notes, &at.key("batch_size"), ftrack.batch_size, 1..=1_000);
+    let attempts = value::number(notes, &at.key("attempts"), ftrack.attempts, 1..=20);
+    let roles = at.key("administrator_roles");
+    if ftrack.administrator_roles.is_empty() && !notes.is_judged(&roles) {
+        notes.find(
+            &roles,
+            "empty; without it nobody would be known as an administrator, whom the program must not lock out",
+        );
+    }
+    for (index, role) in ftrack.administrator_roles.iter().enumerate() {
+        value::line(notes, &roles.index(index), role);
+    }
+    Some(Ftrack {
+        server: server?,
+        api_user: api_user?,
+        api_key: api_key?,
+        ca_file,
+        connect_timeout: connect_timeout?,
+        request_timeout: request_timeout?,
+        page_size: page_size?,
+        connections: connections?,
+        batch_size: batch_size?,
+        attempts: attempts?,
+        administrator_roles: ftrack.administrator_roles,
+    })
+}
+
+fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Option<Url> {
+    let Some(server) = server else {
+        notes.missing(
+            at,
+            "the address of the ftrack server, such as \"https://studio.ftrackapp.com\", here or in the variable FTRACK_SERVER",
+        );
+        return None;
+    };
+    let url = address(notes, at, server, "https://studio.ftrackapp.com")?;
+    let problem = match url.scheme() {
+        "https" => None,
+        "http" if value::is_loopback(&url) => None,
+        "http" => Some("the API key would go over the network in plain text; write https://".to_owned()),
+        scheme => Some(format!("{scheme:?} is not a scheme of ftrack's; write https://")),
+    };
+    if let Some(problem) = problem {
+        notes.find(at, problem);
+        return None;
+    }
+    Some(url)
+}
+
+/// A URL of a scheme, a host and perhaps a port. A user and password in it are refused, and so that none is printed, the URL is never quoted.
+fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option<Url> {
+    let problem = match Url::parse(text) {
+        Err(error) => format!("not a URL such as {example:?}: {error}"),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => format!("a URL without a host; write it such as {example:?}"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => "a user or password does not belong into the URL".to_owned(),
+        Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() => {
+            format!("more than a scheme, a host and a port; write it such as {example:?}")
+        }
+        Ok(url) => return Some(url),
+    };
+    notes.find(at, problem);
+    None
+}
+
+/// One directory.
+pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &written::Directory) -> Option<Directory> {
+    let urls = urls(notes, at, directory);
+    let bind_dn = directory.bind_dn.as_ref().and_then(|dn| value::line(notes, &at.key("bind_dn"), dn));
+    let found_before = notes.count();
+    let password = secret(
+        notes,
+        places,
+        at,
+        "bind_password",
+        directory.bind_password.as_ref(),
+        directory.bind_password_file.as_deref(),
+    );
+    let has_password = password.is_some() || notes.count() > found_before;
+    authentication(notes, at, directory, has_password);
+    let ca_file = certificates(notes, places, &at.key("ca_file"), directory.ca_file.as_deref());
+    let client_cert_file = certificates(notes, places, &at.key("client_cert_file"), directory.client_cert_file.as_deref());
+    let client_key_file = private_key(notes, places, &at.key("client_key_file"), directory.client_key_file.as_deref());
+    let page_size = value::number(notes, &at.key("page_size"), directory.page_size, 1..=10_000);
+    let connect_timeout = value::period(notes, &at.key("connect_timeout"), &directory.connect_timeout, SECOND / 10..=HOUR);
+    let operation_timeout = value::period(notes, &at.key("operation_timeout"), &directory.operation_timeout, SECOND / 10..=HOUR);
+    let pool_size = value::number(notes, &at.key("pool_size"), directory.pool_size, 1..=64);
+    if let Some(name) = directory.id_attribute.as_ref().filter(|name| !value::is_attribute(name)) {
+        notes.find(&at.key("id_attribute"), format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"));
+    }
+    Some(Directory {
+        urls: urls?,
+        bind_dn,
+        bind_password: password,
+        start_tls: directory.start_tls,
+        ca_file,
+        client_cert_file,
+        client_key_file,
+        sasl: directory.sasl.map(|written::Sasl::External| Sasl::External),
+        page_size: page_size?,
+        connect_timeout: connect_timeout?,
+        operation_timeout: operation_timeout?,
+        pool_size: pool_size?,
+        allow_plaintext: directory.allow_plaintext,
+        id_attribute: directory.id_attribute.clone(),
+    })
+}
+
+fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Option<Vec<Url>> {
+    let key = at.key("urls");
+    if directory.urls.is_empty() {
+        notes.missing(&key, "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]");
+        return None;
+    }
+    let sends_password = directory.bind_password.is_some() || directory.bind_password_file.is_some();
+    let mut urls = Vec::with_capacity(directory.urls.len());
+    for (index, text) in directory.urls.iter().enumerate() {
+        let at = key.index(index);
+        let Some(url) = address(notes, &at, text, "ldaps://ldap.studio.test") else {
+            continue;
+        };
+        match url.scheme() {
+            "ldaps" if directory.start_tls => notes.find(
+                &at,
+                "ldaps:// is encrypted from its first byte; write ldap:// with start_tls = true, or leave start_tls out",
+            ),
+            "ldaps" => {}
+            "ldap" if directory.start_tls || directory.allow_plaintext || value::is_loopback(&url) || !sends_password => {}
+            "ldap" => notes.find(
+                &at,
+                "the bind password would go over the network in plain text; write ldaps://, or start_tls = true, or accept it with allow_plaintext = true",
+            ),
+            scheme => notes.find(&at, format!("{scheme:?} is not a scheme of LDAP; write ldaps:// or ldap://")),
+        }
+        urls.push(url);
+    }
+    Some(urls)
+}
+
+/// Whether what is there to bind with belongs together.
+fn authentication(notes: &mut Notes, at: &KeyPath, directory: &written::Directory, has_password: bool) {
+    let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
+    let certificate = directory.client_cert_file.is_some();
+    if directory.sasl.is_some() {
+        if directory.bind_dn.is_some() || has_password {
+            notes.find(&at.key("sasl"), "binds by the client certificate; leave out bind_dn and the password");
+        }
+        if !certificate {
+            notes.missing(&at.key("client_cert_file"), "sasl = \"external\" binds by the client certificate");
+        }
+        let plain = |url: &String| url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ldap://"));
+        if !directory.start_tls && directory.urls.iter().any(plain) {
+            notes.find(
+                &at.key("sasl"),
+                "a client certificate is shown in TLS only; write ldaps://, or start_tls = true",
+            );
+        }
+    } else if directory.bind_dn.is_some() && !has_password && !notes.is_judged(&password) && !notes.is_judged(&at.key("bind_password_file")) {
+        notes.find(
+            &dn,
+            "has no password, and would be an anonymous bind; write bind_password_file = \"the name of a file that holds it\"",
+        );
+    } else if has_password && directory.bind_dn.is_none() {
+        notes.missing(&dn, "whose password is it? write the DN that binds");
+    }
+    if certificate && directory.client_key_file.is_none() {
+        notes.missing(&at.key("client_key_file"), "client_cert_file is of no use without its key");
+    }
+    if directory.client_key_file.is_some() && !certificate {
+        notes.missing(&at.key("client_cert_file"), "client_key_file is of no use without its certificate");
+    }
+}
+
+/// A secret that stands in the configuration or in a file of its own; no message holds it.
+fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: Option<&Secret>, file: Option<&Path>) -> Option<Secret> {
+    let key = at.key(name);
+    let file_key = at.key(&format!("{name}_file"));
+    let (key, secret) = match (inline, file) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            notes.find(&key, format!("given twice, here and by {name}_file; leave one out"));
+            return None;
+        }
+        (Some(secret), None) => (key, secret.clone()),
+        (None, Some(path)) => match files::read(&places.find(path), files::SECRET_LIMIT).map(String::from_utf8) {
+            Ok(Ok(text)) => (file_key, Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Ok(Err(_)) => {
+                notes.find(&file_key, format!("{} is not UTF-8 text", places.find(path).display()));
+                return None;
+            }
+            Err(problem) => {
+                notes.find(&file_key, problem);
+                return None;
+            }
+        },
+    };
+    let problem = if secret.expose().trim().is_empty() {
+        "empty; an empty password is no password, and servers would take it for an anonymous bind"
+    } else if secret.expose().contains(['\n', '\r', '\0']) {
+        "holds a line break or a zero byte, which no password does"
+    } else {
+        return Some(secret);
+    };
+    notes.find(&key, problem);
+    None
+}
+
+/// The path of a PEM file that holds at least one certificate.
+fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>) -> Option<PathBuf> {
+    pem(notes, places, at, path, |content| {
+        let mut certificates = CertificateDer::pem_slice_iter(content);
+        let first = certificates.next().ok_or_else(|| "holds no PEM certificate".to_owned())?;
+        first
+            .and_then(|_| certificates.try_for_each(|certificate| certificate.map(|_| ())))
+            .map_err(|error| format!("is not a PEM file of certificates: {error}"))
+    })
+}
+
+/// The path of a PEM file that holds a private key.
+fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>) -> Option<PathBuf> {
+    // The reason is left out: it could quote what is in the file.
+    pem(notes, places, at, path, |content| {
+        PrivateKeyDer::from_pem_slice(content)
+            .map(|_| ())
+            .map_err(|_| "holds no PEM private key (one without a passphrase)".to_owned())
+    })
+}
+
+fn pem(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>, holds: impl FnOnce(&[u8]) -> Result<(), String>) -> Option<PathBuf> {
+    let path = places.find(path?);
+    let result = files::read(&path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content).map_err(|problem| format!("{} {problem}", path.display())));
+    match result {
+        Ok(()) => Some(path),
+        Err(problem) => {
+            notes.find(at, problem);
+            None
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What is wrong with a configuration: every finding, with the file and line (or the variable) and the key that it is about.
+
+use std::{
+    error::Error,
+    fmt::{self, Write},
+    path::PathBuf,
+};
+
+/// One step of the way to a value: into a table, or into a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// By a key of a table.
+    Key(String),
+    /// By a position in a list, counted from 0.
+    Index(usize),
+}
+
+/// The way from the top of the configuration to a value; printed as in `jobs.artists.search_bases[0]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyPath(Vec<Step>);
+
+impl KeyPath {
+    /// The way on from here by a key.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.with(Step::Key(key.to_owned()))
+    }
+
+    /// The way on from here by a position in a list.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.with(Step::Index(index))
+    }
+
+    /// The way to what holds this value; `None` at the top.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_, before) = self.0.split_last()?;
+        Some(Self(before.to_vec()))
+    }
+
+    /// Whether this is the way to that value, or to something inside it.
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
+    /// The keys along the way, without positions in lists.
+    pub(super) fn keys(&self) -> Vec<&str> {
+        self.0
+            .iter()
+            .filter_map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            })
+            .collect()
+    }
+
+    /// Whether this is the way to nothing but the whole.
+    pub(super) fn is_top(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn with(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => {
+                    if position > 0 {
+                        f.write_char('.')?;
+                    }
+                    // A key that TOML wants in quotes is shown in them, which also keeps line breaks out of the message.
+                    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+                    if bare { f.write_str(key)? } else { write!(f, "{key:?}")? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a file.
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// On which line, counted from 1; absent when it is about the file as a whole.
+        line: Option<usize>,
+    },
+    /// In an environment variable of this name.
+    Variable(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => {
+                f.write_str(&printable(&path.to_string_lossy()))?;
+                line.map_or(Ok(()), |line| write!(f, ":{line}"))
+            }
+            Self::Variable(name) => write!(f, "environment variable {}", printable(name)),
+        }
+    }
+}
+
+/// One thing that is wrong, in one line that holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where it was written, or where it is missing.
+    pub place: Place,
+    /// Which value it is about; the top when it is about a file as a whole.
+    pub key: KeyPath,
+    /// What is wrong, and the way out.
+    pub problem: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_top() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&printable(&self.problem))
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order in which it was found; never empty where it is an error. Its text is one line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings(pub Vec<Finding>);
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, finding) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_char('\n')?;
+            }
+            finding.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Findings {}
+
+/// The candidate that is most like a name that was written, when one is like enough to be what was meant.
+#[must_use]
+pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let written = written.to_lowercase();
+    // A third of the letters may be wrong: `fliter` is still `filter`, and `foo` is nothing.
+    let most = (written.chars().count() / 3).clamp(1, 4);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&written, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A question to add to a message when a name is like one that exists; empty otherwise.
+#[must_use]
+pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    nearest(written, candidates).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
+/// Escapes what could break or forge a line.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default())
+        } else {
+            line.push(character)
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_as_toml_would_write_it() {
+        let path = KeyPath::default()
+            .key("jobs")
+            .key("artists")
+            .key("attributes")
+            .key("custom_attributes.number")
+            .key("x")
+            .index(2);
+        assert_eq!(path.to_string(), r#"jobs.artists.attributes."custom_attributes.number".x[2]"#);
+        assert_eq!(KeyPath::default().key("a\nb").to_string(), r#""a\nb""#);
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["filter", "schedule", "splay"];
+        assert_eq!(nearest("fliter", names), Some("filter"));
+        assert_eq!(nearest("Schedul", names), Some("schedule"));
+        assert_eq!(nearest("password", names), None);
+        assert_eq!(did_you_mean("spaly", names), r#"; did you mean "splay"?"#);
+        assert_eq!(did_you_mean("x", names), "");
+    }
+
+    #[test]
+    fn a_finding_is_one_line() {
+        let finding = Finding {
+            place: Place::File {
+                path: "/etc/a\nb.toml".into(),
+                line: Some(3),
+            },
+            key: KeyPath::default().key("ftrack"),
+            problem: "no\r\ngood".to_owned(),
+        };
+        assert_eq!(finding.to_string(), r"/etc/a\nb.toml:3: ftrack: no\r\ngood");
+    }
+}

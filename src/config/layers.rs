@@ -1,0 +1,260 @@
+//! The layers of a configuration, from the lowest: ftrack's own variables, the file, the files of its `config.d`, the environment. The only reader of the environment.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt, fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+use super::{
+    document::{self, Document},
+    files,
+    finding::{Finding, KeyPath, Place},
+    notes::Notes,
+    schema::{Kind, Kinds},
+};
+
+/// What the names of the program's own variables begin with.
+const PREFIX: &str = "FTRACK_LDAP_SYNC_";
+
+/// ftrack's own variables, and the keys of `[ftrack]` for which they stand in.
+const FTRACK_VARIABLES: [(&str, &str); 3] = [("FTRACK_SERVER", "server"), ("FTRACK_API_USER", "api_user"), ("FTRACK_API_KEY", "api_key")];
+
+/// The most levels that the name of a variable may have.
+const DEEPEST: usize = 16;
+
+/// The tables that hold secrets, with each secret's key; a star stands for any name.
+const SECRETS: [(&[&str], &str); 2] = [(&["ftrack"], "api_key"), (&["directories", "*"], "bind_password")];
+
+/// The environment variables that matter to a configuration; its `Debug` form shows their names alone.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+}
+
+impl Environment {
+    /// The environment that this process was started with.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::new(std::env::vars_os())
+    }
+
+    /// An environment of these variables.
+    pub fn new<N: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        let variables = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
+        let matters =
+            |name: &str| name.starts_with(PREFIX) || name == "CREDENTIALS_DIRECTORY" || FTRACK_VARIABLES.iter().any(|(variable, _)| *variable == name);
+        Self {
+            variables: variables.filter(|(name, _)| matters(name)).collect(),
+        }
+    }
+
+    /// The folder in which systemd puts credentials.
+    #[must_use]
+    pub fn credentials_directory(&self) -> Option<PathBuf> {
+        self.variables.get("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// Reads every layer and merges them; `None` when a file could not be read as TOML, which the notes then say.
+pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Option<Dict> {
+    let mut layers = vec![ftrack_variables(environment), file(path)];
+    layers.extend(fragments(path));
+    layers.push(variables(environment));
+    let mut values = Vec::with_capacity(layers.len());
+    let mut readable = true;
+    for layer in layers {
+        notes.learn(layer.places);
+        for finding in layer.findings {
+            readable &= !finding.key.is_top();
+            notes.add(finding);
+        }
+        values.push(layer.values);
+    }
+    replace_secrets(&mut values);
+    readable.then(|| merge(values)).flatten()
+}
+
+/// Merges tables key by key; of two other values the later stays.
+fn merge(layers: Vec<Dict>) -> Option<Dict> {
+    struct Layer(Dict);
+    impl Provider for Layer {
+        fn metadata(&self) -> Metadata {
+            Metadata::named("layer")
+        }
+
+        fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+            Ok(Profile::Default.collect(self.0.clone()))
+        }
+    }
+    let figment = layers.into_iter().fold(Figment::new(), |figment, layer| figment.merge(Layer(layer)));
+    figment.data().ok().map(|mut profiles| profiles.remove(&Profile::Default).unwrap_or_default())
+}
+
+/// A secret and the file of a secret are two ways to write one value: the later layer's replaces the earlier one's, whichever way each takes.
+fn replace_secrets(layers: &mut [Dict]) {
+    for later in 1..layers.len() {
+        let (before, after) = layers.split_at_mut(later);
+        let Some(layer) = after.first() else { continue };
+        for (table, secret) in SECRETS {
+            let file = format!("{secret}_file");
+            for (way, secrets) in tables(layer, table) {
+                let written = (secrets.contains_key(secret), secrets.contains_key(&file));
+                let replaced = match written {
+                    (true, false) => file.as_str(),
+                    (false, true) => secret,
+                    (true, true) | (false, false) => continue,
+                };
+                before.iter_mut().for_each(|layer| remove(layer, &way, replaced));
+            }
+        }
+    }
+}
+
+/// The tables that a pattern leads to, each with its way.
+fn tables<'d>(dict: &'d Dict, pattern: &[&str]) -> Vec<(Vec<String>, &'d Dict)> {
+    let Some((first, rest)) = pattern.split_first() else {
+        return vec![(Vec::new(), dict)];
+    };
+    let mut found = Vec::new();
+    for (key, value) in dict.iter().filter(|(key, _)| *first == "*" || first == key) {
+        let Some(inner) = value.as_dict() else { continue };
+        for (mut way, table) in tables(inner, rest) {
+            way.insert(0, key.clone());
+            found.push((way, table));
+        }
+    }
+    found
+}
+
+fn remove(dict: &mut Dict, way: &[String], key: &str) {
+    match way.split_first() {
+        None => {
+            dict.remove(key);
+        }
+        Some((first, rest)) => {
+            if let Some(Value::Dict(_, inner)) = dict.get_mut(first) {
+                remove(inner, rest, key);
+            }
+        }
+    }
+}
+
+/// The layer of one file.
+fn file(path: &Path) -> Document {
+    let text = files::read(path, files::CONFIGURATION_LIMIT).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()));
+    match text {
+        Ok(text) => document::parse(path, &text),
+        Err(problem) => unreadable(path, problem),
+    }
+}
+
+/// The layers of the files `config.d/*.toml` beside the file, in the order of their names; hidden ones are left alone.
+fn fragments(path: &Path) -> Vec<Document> {
+    let folder = path.with_file_name("config.d");
+    let listed = fs::read_dir(&folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+    let mut paths = match listed {
+        Ok(paths) => paths,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Vec::new(),
+        Err(error) => return vec![unreadable(&folder, format!("cannot be read: {error}"))],
+    };
+    paths.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "toml") && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    });
+    paths.sort();
+    paths.iter().map(|path| file(path)).collect()
+}
+
+fn unreadable(path: &Path, problem: String) -> Document {
+    let place = Place::File {
+        path: path.to_owned(),
+        line: None,
+    };
+    Document {
+        findings: vec![Finding {
+            place,
+            key: KeyPath::default(),
+            problem,
+        }],
+        ..Document::default()
+    }
+}
+
+/// The layer of ftrack's own variables; an empty one counts as not set, as it does for ftrack's own clients.
+fn ftrack_variables(environment: &Environment) -> Document {
+    let mut layer = Document::default();
+    for (variable, key) in FTRACK_VARIABLES {
+        if let Some(value) = environment.variables.get(variable).filter(|value| !value.is_empty()) {
+            set(&mut layer, variable, &["ftrack".to_owned(), key.to_owned()], Kind::Text, value);
+        }
+    }
+    layer
+}
+
+/// The layer of the program's own variables.
+fn variables(environment: &Environment) -> Document {
+    let mut layer = Document::default();
+    let kinds = Kinds::new();
+    for (variable, value) in &environment.variables {
+        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        let way: Vec<String> = name.split("__").map(str::to_lowercase).collect();
+        if way.len() > DEEPEST {
+            wrong(&mut layer, variable, KeyPath::default(), "the name has too many levels");
+        } else {
+            set(&mut layer, variable, &way, kinds.of(&way), value);
+        }
+    }
+    layer
+}
+
+/// Puts the value of a variable into a layer. Text is taken as it stands, so that a password `00123` or `true` stays what it is; anything else is read as TOML.
+fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: &OsString) {
+    let path = way.iter().fold(KeyPath::default(), |path, key| path.key(key));
+    let Some(text) = value.to_str() else {
+        return wrong(layer, variable, path, "the value is not UTF-8 text");
+    };
+    let value = match kind {
+        Kind::Text => None,
+        Kind::Other => document::parse_value(text),
+    };
+    if insert(&mut layer.values, way, value.unwrap_or_else(|| Value::from(text))) {
+        layer.places.insert(path, Place::Variable(variable.to_owned()));
+    } else {
+        wrong(layer, variable, path, "another variable sets what should be the table around this value");
+    }
+}
+
+fn wrong(layer: &mut Document, variable: &str, key: KeyPath, problem: &str) {
+    layer.findings.push(Finding {
+        place: Place::Variable(variable.to_owned()),
+        key,
+        problem: problem.to_owned(),
+    });
+}
+
+/// Puts a value at the end of a way, making the tables along it; false when something else than a table stands in the way.
+fn insert(dict: &mut Dict, way: &[String], value: Value) -> bool {
+    match way {
+        [] => false,
+        [key] => dict.insert(key.clone(), value).is_none(),
+        [key, rest @ ..] => match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
+            Value::Dict(_, inner) => insert(inner, rest, value),
+            Value::String(..) | Value::Char(..) | Value::Bool(..) | Value::Num(..) | Value::Empty(..) | Value::Array(..) => false,
+        },
+    }
+}

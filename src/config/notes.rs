@@ -1,0 +1,102 @@
+//! What was found so far, and where each value was written, while a configuration is being checked.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::finding::{Finding, Findings, KeyPath, Place};
+
+/// The findings so far, with what is needed to name the place of the next.
+pub struct Notes {
+    file: PathBuf,
+    places: BTreeMap<KeyPath, Place>,
+    findings: Vec<Finding>,
+    excused: Vec<KeyPath>,
+}
+
+impl Notes {
+    /// Notes on a configuration whose main file is this one.
+    pub fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            places: BTreeMap::new(),
+            findings: Vec::new(),
+            excused: Vec::new(),
+        }
+    }
+
+    /// Takes over the places of a layer: its values hide those of the layers before it, while a table stays where it was first opened.
+    pub fn learn(&mut self, places: BTreeMap<KeyPath, Place>) {
+        let tables: Vec<KeyPath> = places.keys().filter_map(KeyPath::parent).collect();
+        for (key, place) in places {
+            if self.places.contains_key(&key) && tables.contains(&key) {
+                continue;
+            }
+            self.places.insert(key, place);
+        }
+    }
+
+    /// Notes that a value is wrong.
+    pub fn find(&mut self, key: &KeyPath, problem: impl Into<String>) {
+        let place = self.place(key);
+        self.findings.push(Finding {
+            place,
+            key: key.clone(),
+            problem: problem.into(),
+        });
+    }
+
+    /// Notes that a value is missing, unless something was found about it already.
+    pub fn missing(&mut self, key: &KeyPath, advice: &str) {
+        if !self.is_judged(key) {
+            self.find(key, format!("missing; {advice}"));
+        }
+    }
+
+    /// Takes over a finding that knows its place.
+    pub fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Keeps quiet about the absence of a value, since its key was written wrongly, which is a finding already.
+    pub fn excuse(&mut self, key: KeyPath) {
+        self.excused.push(key);
+    }
+
+    /// Whether something was found already about a value or inside it, so that what follows from it need not be told.
+    pub fn is_judged(&self, key: &KeyPath) -> bool {
+        self.findings
+            .iter()
+            .map(|finding| &finding.key)
+            .chain(&self.excused)
+            .any(|found| found.is_within(key))
+    }
+
+    /// Whether nothing was found.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// How much was found.
+    pub fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Everything that was found.
+    pub fn into_findings(self) -> Findings {
+        Findings(self.findings)
+    }
+
+    /// Where a value was written; for one that was not, where the nearest table around it was.
+    fn place(&self, key: &KeyPath) -> Place {
+        let mut around = Some(key.clone());
+        while let Some(key) = around {
+            if let Some(place) = self.places.get(&key) {
+                return place.clone();
+            }
+            around = key.parent();
+        }
+        Place::File {
+            path: self.file.clone(),
+            line: None,
+        }
+    }
+}

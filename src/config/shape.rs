@@ -1,0 +1,143 @@
+//! From merged values to the tables and keys that can be written: unknown keys and wrong types, all of them.
+
+use figment::{
+    error::{Actual, Kind},
+    value::{Dict, Value},
+};
+use serde::Deserialize;
+
+use super::{
+    finding::{KeyPath, did_you_mean, nearest},
+    notes::Notes,
+    written,
+};
+
+/// The most findings about the shape, after which the rest is left for the next time.
+const ENOUGH: usize = 100;
+
+/// The keys of a job that are part of the configuration's design, but not of this version.
+const LATER_KEYS: [&str; 4] = ["roles", "groups", "member_of", "kind"];
+
+/// Takes values into the shape of the configuration. What does not fit is noted and left out; `None` when there was no end to it.
+pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
+    let mut values = Value::from(values);
+    for _ in 0..ENOUGH {
+        let error = match written::File::deserialize(&values) {
+            Ok(file) => return Some(file),
+            Err(error) => error,
+        };
+        let way: Vec<&str> = error.path.iter().map(String::as_str).collect();
+        let path = key_path(&values, &way);
+        note(&path, &error.kind, notes);
+        if !remove(&mut values, &way) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Notes one error of serde's, without the value that it is about, which may be a secret.
+fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
+    let problem = match kind {
+        Kind::UnknownField(name, known) => {
+            if let (Some(meant), Some(table)) = (nearest(name, known.iter().copied()), path.parent()) {
+                notes.excuse(table.key(meant));
+            }
+            unknown_key(path, name, known)
+        }
+        Kind::UnknownVariant(name, _) if name == "gssapi" && path.keys().last() == Some(&"sasl") => "\"gssapi\" is not supported by this version".to_owned(),
+        Kind::UnknownVariant(name, known) => {
+            let known_names: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
+            format!("{name:?} is not one of {}{}", known_names.join(", "), did_you_mean(name, known.iter().copied()))
+        }
+        Kind::InvalidType(found, expected) => format!("{} is expected, not {}", in_words(expected).trim_end_matches(','), type_of(found)),
+        Kind::InvalidValue(_, expected) => format!("out of range: {} is expected", in_words(expected)),
+        Kind::InvalidLength(_, expected) => format!("{} is expected", in_words(expected)),
+        Kind::MissingField(name) => format!("{name} is missing"),
+        Kind::DuplicateField(name) => format!("{name} is written twice"),
+        Kind::Message(text) => text.clone(),
+        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "the number is too large".to_owned(),
+        Kind::Unsupported(_) | Kind::UnsupportedKey(..) => "a value of this kind is not expected here".to_owned(),
+    };
+    notes.find(path, problem);
+}
+
+fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
+    let keys = path.keys();
+    if let ["jobs", _, key] = keys.as_slice()
+        && LATER_KEYS.contains(key)
+    {
+        return "not supported by this version".to_owned();
+    }
+    if let ["jobs", _, "attributes", "custom_attributes", key] = keys.as_slice() {
+        return format!("unknown key; the name of a custom attribute goes in quotes: \"custom_attributes.{key}\" = …");
+    }
+    match nearest(name, known.iter().copied()) {
+        Some(_) => format!("unknown key{}", did_you_mean(name, known.iter().copied())),
+        None => format!("unknown key; known here are {}", known.join(", ")),
+    }
+}
+
+/// What serde expects, in words of TOML.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "i64" => "a whole number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "path string" => "a path in quotes",
+        "a string" => "text in quotes",
+        other => other,
+    }
+}
+
+fn type_of(found: &Actual) -> &'static str {
+    match found {
+        Actual::Bool(_) => "true or false",
+        Actual::Unsigned(_) | Actual::Signed(_) => "a whole number",
+        Actual::Float(_) => "a number with a fraction",
+        Actual::Char(_) | Actual::Str(_) => "text",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        Actual::Bytes(_)
+        | Actual::Unit
+        | Actual::Option
+        | Actual::NewtypeStruct
+        | Actual::Enum
+        | Actual::UnitVariant
+        | Actual::NewtypeVariant
+        | Actual::TupleVariant
+        | Actual::StructVariant
+        | Actual::Other(_) => "something else",
+    }
+}
+
+/// The way that serde's path describes, in which a position in a list looks like a key.
+fn key_path(values: &Value, way: &[&str]) -> KeyPath {
+    let mut path = KeyPath::default();
+    let mut around = Some(values);
+    for step in way {
+        let list = around.and_then(Value::as_array);
+        let index = list.and_then(|_| step.parse::<usize>().ok());
+        path = index.map_or_else(|| path.key(step), |index| path.index(index));
+        around = match (list, index) {
+            (Some(list), Some(index)) => list.get(index),
+            _ => around.and_then(Value::as_dict).and_then(|dict| dict.get(*step)),
+        };
+    }
+    path
+}
+
+/// Takes out the value at the end of a way, or the list that it is part of; false when there is none.
+fn remove(values: &mut Value, way: &[&str]) -> bool {
+    let Value::Dict(_, dict) = values else { return false };
+    match way {
+        [] => false,
+        [key] => dict.remove(*key).is_some(),
+        [key, rest @ ..] => match dict.get_mut(*key) {
+            Some(inner @ Value::Dict(..)) => remove(inner, rest),
+            Some(_) => dict.remove(*key).is_some(),
+            None => false,
+        },
+    }
+}

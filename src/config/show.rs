@@ -1,0 +1,135 @@
+//! The effective configuration as it could be written, with every default filled in and every secret masked.
+
+use std::time::Duration;
+
+use super::{
+    Adopt, AttributeRule, Config, Directory, Ftrack, Job, Limit, Sasl, Scope, WhenAbsent,
+    written::{self, Period},
+};
+
+/// The tables and keys that say the same as a configuration; secrets are serialised as a mask.
+#[must_use]
+pub fn written(config: &Config) -> written::File {
+    written::File {
+        state_dir: config.state_dir.clone(),
+        control_socket: config.control_socket.clone(),
+        http: config.http.as_ref().map(|http| written::Http {
+            listen: Some(http.listen.to_string()),
+        }),
+        reports: written::Reports {
+            keep: number(config.reports.keep),
+            keep_for: period(config.reports.keep_for),
+        },
+        ftrack: ftrack(&config.ftrack),
+        directories: config.directories.iter().map(|(name, value)| (name.clone(), directory(value))).collect(),
+        jobs: config.jobs.iter().map(|(name, value)| (name.clone(), job(value))).collect(),
+    }
+}
+
+fn ftrack(ftrack: &Ftrack) -> written::Ftrack {
+    written::Ftrack {
+        server: Some(ftrack.server.to_string()),
+        api_user: Some(ftrack.api_user.clone()),
+        api_key: Some(ftrack.api_key.clone()),
+        api_key_file: None,
+        ca_file: ftrack.ca_file.clone(),
+        connect_timeout: period(ftrack.connect_timeout),
+        request_timeout: period(ftrack.request_timeout),
+        page_size: ftrack.page_size.into(),
+        connections: number(ftrack.connections),
+        batch_size: number(ftrack.batch_size),
+        attempts: number(ftrack.attempts),
+        administrator_roles: ftrack.administrator_roles.clone(),
+    }
+}
+
+fn directory(directory: &Directory) -> written::Directory {
+    written::Directory {
+        urls: directory.urls.iter().map(ToString::to_string).collect(),
+        bind_dn: directory.bind_dn.clone(),
+        bind_password: directory.bind_password.clone(),
+        bind_password_file: None,
+        start_tls: directory.start_tls,
+        ca_file: directory.ca_file.clone(),
+        client_cert_file: directory.client_cert_file.clone(),
+        client_key_file: directory.client_key_file.clone(),
+        sasl: directory.sasl.map(|Sasl::External| written::Sasl::External),
+        page_size: directory.page_size.into(),
+        connect_timeout: period(directory.connect_timeout),
+        operation_timeout: period(directory.operation_timeout),
+        pool_size: number(directory.pool_size),
+        allow_plaintext: directory.allow_plaintext,
+        id_attribute: directory.id_attribute.clone(),
+    }
+}
+
+fn job(job: &Job) -> written::Job {
+    let users = &job.users;
+    written::Job {
+        schedule: job.schedule.clone(),
+        timezone: job.timezone.name().to_owned(),
+        catch_up: job.catch_up,
+        splay: period(job.splay),
+        time_limit: period(job.time_limit),
+        source: Some(job.source.clone()),
+        directory: Some(job.directory.clone()),
+        search_bases: job.search_bases.clone(),
+        scope: match job.scope {
+            Scope::Subtree => written::Scope::Subtree,
+            Scope::One => written::Scope::One,
+        },
+        filter: Some(job.filter.clone()),
+        attributes: job.attributes.iter().map(|(name, rule)| (name.clone(), attribute_rule(name, rule))).collect(),
+        users: written::Users {
+            create: users.create,
+            update: users.update,
+            deactivate: users.deactivate,
+            reactivate: users.reactivate,
+            adopt: match users.adopt {
+                Adopt::Username => written::Adopt::Username,
+                Adopt::Email => written::Adopt::Email,
+                Adopt::Never => written::Adopt::Never,
+            },
+            deactivate_after: period(users.deactivate_after),
+            protect: users.protect.clone(),
+            user_type: users.user_type.clone(),
+        },
+        limits: written::Limits {
+            deactivate: match job.limits.deactivate {
+                Limit::Count(count) => written::Limit::Count(number(count)),
+                Limit::Percent(percent) => written::Limit::Percent(format!("{percent}%")),
+            },
+            min_entries: number(job.limits.min_entries),
+        },
+        retry: written::Retry {
+            initial: period(job.retry.initial),
+            max: period(job.retry.max),
+            suspend_after: job.retry.suspend_after.into(),
+        },
+    }
+}
+
+/// The short form where it says everything.
+fn attribute_rule(name: &str, rule: &AttributeRule) -> written::AttributeRule {
+    let AttributeRule { from, when_absent, required } = rule;
+    if *when_absent == WhenAbsent::Keep && *required == (name == "username") {
+        return written::AttributeRule::From(from.clone());
+    }
+    written::AttributeRule::Table(written::AttributeTable {
+        from: Some(from.clone()),
+        when_absent: match when_absent {
+            WhenAbsent::Keep => written::WhenAbsent::Keep,
+            WhenAbsent::Clear => written::WhenAbsent::Clear,
+        },
+        required: Some(*required),
+    })
+}
+
+fn period(length: Duration) -> Period {
+    Period(humantime::format_duration(length).to_string())
+}
+
+/// Checked numbers are far below the limit of the written form.
+fn number(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,241 @@
+//! The table of a job as it is written: `[jobs.NAME]`.
+
+use std::{collections::BTreeMap, fmt};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, value::MapAccessDeserializer},
+};
+
+use super::Period;
+
+/// One job: which people of which directory are kept in step, and by which rules.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Job {
+    /// When it runs: a cron expression of five fields (six with seconds first), or such as `@daily`; only on request when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The IANA name of the zone in which `schedule` is read.
+    pub timezone: String,
+    /// Whether a run that was missed is made up for, once, at start.
+    pub catch_up: bool,
+    /// Over how long starts are spread, the same each time for the same host and job.
+    pub splay: Period,
+    /// How long one run may take.
+    pub time_limit: Period,
+    /// The name that marks this job's people at ftrack; the job's own name when absent. Who renames a job sets it to the old name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The name of the directory in which people are looked for; may be left out where there is one directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The DNs where the searches start; required.
+    pub search_bases: Vec<String>,
+    /// How deep the searches go.
+    pub scope: Scope,
+    /// Which entries are people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// What fills each ftrack attribute: `username` (required), `email`, `first_name` and `last_name` or instead `full_name`, and `custom_attributes.KEY`.
+    pub attributes: BTreeMap<String, AttributeRule>,
+    /// What may be done to users.
+    pub users: Users,
+    /// What a run may do without asking.
+    pub limits: Limits,
+    /// What happens after a failed run, instead of waiting for the next tick.
+    pub retry: Retry,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            schedule: None,
+            timezone: "UTC".to_owned(),
+            catch_up: true,
+            splay: Period::new("0s"),
+            time_limit: Period::new("1h"),
+            source: None,
+            directory: None,
+            search_bases: Vec::new(),
+            scope: Scope::Subtree,
+            filter: None,
+            attributes: BTreeMap::new(),
+            users: Users::default(),
+            limits: Limits::default(),
+            retry: Retry::default(),
+        }
+    }
+}
+
+/// How deep a search goes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""subtree" or "one""#)]
+pub enum Scope {
+    /// The base and everything below it.
+    Subtree,
+    /// Only what is directly below the base.
+    One,
+}
+
+/// What fills one ftrack attribute.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AttributeRule {
+    /// An LDAP attribute's name, or a template such as `{{ givenName }} {{ sn }}`.
+    From(String),
+    /// The same with rules for its absence.
+    Table(AttributeTable),
+}
+
+/// What fills one ftrack attribute, with rules for its absence.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct AttributeTable {
+    /// An LDAP attribute's name, or a template such as `{{ givenName }} {{ sn }}`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What happens to the value in ftrack when the directory shows none.
+    pub when_absent: WhenAbsent,
+    /// Whether an entry without a value is skipped; true for `username` when absent, which cannot be otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
+}
+
+/// What happens to the value in ftrack when the directory shows none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""keep" or "clear""#)]
+pub enum WhenAbsent {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is emptied.
+    Clear,
+}
+
+// Not derived: an untagged enum could not say which key of the table is wrong.
+impl<'de> Deserialize<'de> for AttributeRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+        impl<'de> de::Visitor<'de> for TextOrTable {
+            type Value = AttributeRule;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an LDAP attribute, a template, or a table")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AttributeRule, E> {
+                Ok(AttributeRule::From(text.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<AttributeRule, A::Error> {
+                AttributeTable::deserialize(MapAccessDeserializer::new(map)).map(AttributeRule::Table)
+            }
+        }
+        deserializer.deserialize_any(TextOrTable)
+    }
+}
+
+/// What may be done to users.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Users {
+    /// Whether new people become users.
+    pub create: bool,
+    /// Whether values of existing users are changed.
+    pub update: bool,
+    /// Whether users of people who are gone are deactivated.
+    pub deactivate: bool,
+    /// Whether users whom this program deactivated are reactivated when the person is back.
+    pub reactivate: bool,
+    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by what.
+    pub adopt: Adopt,
+    /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
+    pub deactivate_after: Period,
+    /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, deactivated or demoted.
+    pub protect: Vec<String>,
+    /// The name of the user type that created users get; the server's default when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_type: Option<String>,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self {
+            create: true,
+            update: true,
+            deactivate: true,
+            reactivate: true,
+            adopt: Adopt::Username,
+            deactivate_after: Period::new("0s"),
+            protect: Vec::new(),
+            user_type: None,
+        }
+    }
+}
+
+/// By what an ftrack user that nobody owns may be recognised as a person of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""username", "email" or "never""#)]
+pub enum Adopt {
+    /// The same username, whatever its case.
+    Username,
+    /// The same mail address, whatever its case.
+    Email,
+    /// Never.
+    Never,
+}
+
+/// What a run may do without asking.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Limits {
+    /// The most deactivations of one run; more are held for a person to approve.
+    pub deactivate: Limit,
+    /// A directory read with fewer people than this has failed.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub min_entries: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deactivate: Limit::Percent("10%".to_owned()),
+            min_entries: 1,
+        }
+    }
+}
+
+/// A count, or a percentage of the active users that the job owns, rounded down, which always allows one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = r#"a count such as 25, or a percentage in quotes such as "10%", is expected"#)]
+pub enum Limit {
+    /// So many.
+    Count(#[schemars(range(min = 0))] i64),
+    /// So many of a hundred, such as `10%`.
+    Percent(#[schemars(regex(pattern = r"^[0-9]{1,3}%$"))] String),
+}
+
+/// How failed runs are repeated.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Retry {
+    /// The first delay; it doubles with each failure.
+    pub initial: Period,
+    /// The longest delay.
+    pub max: Period,
+    /// After how many failures in a row the job is suspended: from then on it is tried once in `max`.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub suspend_after: i64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            initial: Period::new("1m"),
+            max: Period::new("1h"),
+            suspend_after: 10,
+        }
+    }
+}

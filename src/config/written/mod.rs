@@ -1,0 +1,80 @@
+//! What can be written: the file's tables and keys as they stand, with their defaults, before anything is checked. The JSON schema is made of these types.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod job;
+mod server;
+mod text;
+
+pub use job::{Adopt, AttributeRule, AttributeTable, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
+pub use server::{Directory, Ftrack, Sasl};
+pub use text::Period;
+
+/// The configuration of ftrack-ldap-sync.
+///
+/// A relative path is looked up beside the configuration file; the path of a file to be read first in `$CREDENTIALS_DIRECTORY`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct File {
+    /// Where reports, journals and what is remembered between runs are kept.
+    pub state_dir: PathBuf,
+    /// The Unix socket on which a running daemon takes orders.
+    pub control_socket: PathBuf,
+    /// The HTTP listener for health and metrics; no listener when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
+    /// How long reports are kept.
+    pub reports: Reports,
+    /// The ftrack server.
+    pub ftrack: Ftrack,
+    /// The LDAP directories by a name of your choice.
+    pub directories: BTreeMap<String, Directory>,
+    /// The jobs by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it becomes the name of files.
+    pub jobs: BTreeMap<String, Job>,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/ftrack-ldap-sync".into(),
+            control_socket: "/run/ftrack-ldap-sync/control.sock".into(),
+            http: None,
+            reports: Reports::default(),
+            ftrack: Ftrack::default(),
+            directories: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+        }
+    }
+}
+
+/// The HTTP listener for health and metrics.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Http {
+    /// The address and port to listen on, such as `127.0.0.1:9464`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+}
+
+/// How long reports are kept: the newest of each job, and none that is too old.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct Reports {
+    /// The most reports of one job.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub keep: i64,
+    /// The greatest age of a report.
+    pub keep_for: Period,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            keep: 500,
+            keep_for: Period::new("90d"),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Configurations as an operator writes them: files, layers, secrets, and what is said about each mistake.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{fs, path::Path, time::Duration};
+
+use ftrack_ldap_sync::{
+    command,
+    config::{self, Config, Environment, Limit, MASK},
+};
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[ftrack]
+server = "https://studio.ftrackapp.com"
+api_user = "ldap-sync"
+api_key = "planted-key"
+
+[directories.studio]
+urls = ["ldaps://ldap.studio.test"]
+bind_dn = "cn=sync,dc=studio,dc=test"
+bind_password = "planted-password"
+
+[jobs.artists]
+search_bases = ["ou=people,dc=studio,dc=test"]
+filter = "(objectClass=inetOrgPerson)"
+
+[jobs.artists.attributes]
+username = "uid"
+email = "mail"
+"#;
+
+/// A folder with a configuration in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(text: &str) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        folder.file("config.toml", text);
+        folder
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Config, String> {
+        config::load(&self.path().join("config.toml"), &Environment::new(variables.iter().copied())).map_err(|findings| {
+            let folder = format!("{}/", self.path().display());
+            findings.to_string().replace(&folder, "")
+        })
+    }
+}
+
+/// The good configuration with one text in the place of another.
+fn with(replacements: &[(&str, &str)]) -> String {
+    replacements.iter().fold(GOOD.to_owned(), |text, (old, new)| {
+        assert!(text.contains(old), "{old} is not in the configuration");
+        text.replace(old, new)
+    })
+}
+
+fn problems(text: &str) -> String {
+    Folder::new(text).load(&[]).expect_err("the configuration is wrong")
+}
+
+#[test]
+fn a_small_configuration_gets_sensible_defaults() {
+    let config = Folder::new(GOOD).load(&[]).unwrap();
+    let (name, job, directory) = config.job(None).unwrap();
+    assert_eq!((name, job.source.as_str(), job.directory.as_str()), ("artists", "artists", "studio"));
+    assert_eq!((directory.page_size, directory.pool_size), (1000, 4));
+    assert_eq!(directory.operation_timeout, Duration::from_secs(30));
+    assert_eq!(
+        (
+            config.ftrack.page_size,
+            config.ftrack.connections,
+            config.ftrack.batch_size,
+            config.ftrack.attempts
+        ),
+        (500, 4, 100, 5)
+    );
+    assert_eq!(config.ftrack.administrator_roles, ["Administrator"]);
+    assert_eq!((job.limits.deactivate, job.limits.min_entries), (Limit::Percent(10), 1));
+    assert_eq!(
+        (job.retry.initial, job.retry.max, job.retry.suspend_after),
+        (Duration::from_secs(60), Duration::from_secs(3600), 10)
+    );
+    assert!(job.catch_up && job.users.create && job.users.deactivate && config.http.is_none() && job.schedule.is_none());
+    assert!(job.attributes["username"].required && !job.attributes["email"].required);
+}
+
+#[test]
+fn a_job_is_chosen_by_name_or_for_being_the_only_one() {
+    let config = Folder::new(GOOD).load(&[]).unwrap();
+    assert_eq!(config.job(Some("artists")).unwrap().0, "artists");
+    assert_eq!(
+        config.job(Some("artist")).unwrap_err().to_string(),
+        r#"there is no job "artist"; did you mean "artists"? (the jobs are artists)"#
+    );
+    let two = with(&[(
+        "[jobs.artists]",
+        "[jobs.a]\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \"uid\"\n[jobs.artists]",
+    )]);
+    assert_eq!(
+        Folder::new(&two).load(&[]).unwrap().job(None).unwrap_err().to_string(),
+        "there are several jobs; name one of a, artists"
+    );
+}
+
+#[test]
+fn layers_are_merged_in_their_order() {
+    let folder = Folder::new(GOOD);
+    folder.file("config.d/20-b.toml", "[ftrack]\npage_size = 20\n");
+    folder.file("config.d/10-a.toml", "[ftrack]\npage_size = 10\nconnections = 1\n");
+    folder.file("config.d/30-c.toml.off", "no TOML");
+    folder.file("config.d/.hidden.toml", "no TOML");
+    let config = folder.load(&[]).unwrap();
+    assert_eq!((config.ftrack.page_size, config.ftrack.connections), (20, 1));
+    let variables = [
+        ("FTRACK_LDAP_SYNC_FTRACK__PAGE_SIZE", "30"),
+        ("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__URLS", r#"["ldap://localhost:3890"]"#),
+        ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMITS__DEACTIVATE", "7%"),
+        ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__USERS__UPDATE", "false"),
+        ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__ATTRIBUTES__EMAIL", "{{ mail }}"),
+        ("FTRACK_SERVER", "https://ignored.test"),
+    ];
+    let config = folder.load(&variables).unwrap();
+    let job = &config.jobs["artists"];
+    assert_eq!((config.ftrack.page_size, config.ftrack.connections), (30, 1));
+    assert_eq!(config.directories["studio"].urls[0].as_str(), "ldap://localhost:3890");
+    assert_eq!(
+        (job.limits.deactivate, job.users.update, job.attributes["email"].from.as_str()),
+        (Limit::Percent(7), false, "{{ mail }}")
+    );
+    assert_eq!(config.ftrack.server.host_str(), Some("studio.ftrackapp.com"));
+}
+
+#[test]
+fn ftracks_own_variables_stand_in_for_what_is_not_written() {
+    let text = with(&[(
+        "server = \"https://studio.ftrackapp.com\"\napi_user = \"ldap-sync\"\napi_key = \"planted-key\"\n",
+        "",
+    )]);
+    let own = [("FTRACK_SERVER", "https://own.test"), ("FTRACK_API_USER", "007"), ("FTRACK_API_KEY", "true")];
+    let ftrack = Folder::new(&text).load(&own).unwrap().ftrack;
+    assert_eq!(
+        (ftrack.server.as_str(), ftrack.api_user.as_str(), ftrack.api_key.expose()),
+        ("https://own.test/", "007", "true")
+    );
+    let found = Folder::new(&text).load(&[("FTRACK_SERVER", "")]).unwrap_err();
+    assert!(
+        found.contains("config.toml:2: ftrack.server: missing; ") && found.contains("config.toml:2: ftrack.api_key: missing; "),
+        "{found}"
+    );
+
+    // A key in a file of its own is a value that is written.
+    let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"key\"")]));
+    folder.file("key", "from the file\n");
+    assert_eq!(folder.load(&own).unwrap().ftrack.api_key.expose(), "from the file");
+}
+
+#[test]
+fn a_secret_from_the_environment_is_taken_literally() {
+    for password in [
+        "12345",
+        "00123",
+        "true",
+        "{a=b}",
+        "[1]",
+        " blank ",
+        "\"quoted\"",
+        "1979-05-27",
+        "a=b#c",
+        "inf",
+        "'",
+    ] {
+        let config = Folder::new(GOOD)
+            .load(&[("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", password)])
+            .unwrap();
+        assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().expose(), password);
+    }
+}
+
+#[test]
+fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configuration() {
+    let folder = Folder::new(&with(&[("bind_password = \"planted-password\"", "bind_password_file = \"password\"")]));
+    let credentials = TempDir::new().unwrap();
+    let variables = [("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())];
+    let password = |config: Config| config.directories["studio"].bind_password.as_ref().unwrap().expose().to_owned();
+    assert_eq!(
+        folder.load(&variables).unwrap_err(),
+        "config.toml:10: directories.studio.bind_password_file: password cannot be read: No such file or directory (os error 2)"
+    );
+    folder.file("password", "beside\r\n");
+    assert_eq!(password(folder.load(&variables).unwrap()), "beside");
+    fs::write(credentials.path().join("password"), " among \n").unwrap();
+    assert_eq!(password(folder.load(&variables).unwrap()), " among ");
+    assert_eq!(password(folder.load(&[]).unwrap()), "beside");
+}
+
+#[test]
+fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
+    let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"nowhere\"")]));
+    assert_eq!(folder.load(&[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "k")]).unwrap().ftrack.api_key.expose(), "k");
+    let folder = Folder::new(GOOD);
+    folder.file("config.d/password.toml", "directories.studio.bind_password_file = \"password\"");
+    folder.file("password", "p");
+    assert_eq!(folder.load(&[]).unwrap().directories["studio"].bind_password.as_ref().unwrap().expose(), "p");
+}
+
+#[test]
+fn secrets_that_cannot_be_right_are_refused() {
+    let cases: [(&[u8], &str); 6] = [
+        (b"", "empty; an empty password is no password, and servers would take it for an anonymous bind"),
+        (
+            b"\n\n",
+            "empty; an empty password is no password, and servers would take it for an anonymous bind",
+        ),
+        (b"planted\nsecret\n", "holds a line break or a zero byte, which no password does"),
+        (b"planted\0secret", "holds a line break or a zero byte, which no password does"),
+        (b"planted\xff", "password is not UTF-8 text"),
+        (&[b'x'; 65_537], "password is longer than 65536 bytes"),
+    ];
+    let folder = Folder::new(&with(&[("bind_password = \"planted-password\"", "bind_password_file = \"password\"")]));
+    for (content, problem) in cases {
+        folder.file("password", content);
+        assert_eq!(
+            folder.load(&[]).unwrap_err(),
+            format!("config.toml:10: directories.studio.bind_password_file: {problem}")
+        );
+    }
+    fs::remove_file(folder.path().join("password")).unwrap();
+    fs::create_dir(folder.path().join("password")).unwrap();
+    assert!(folder.load(&[]).unwrap_err().ends_with("bind_password_file: password is not a regular file"));
+}
+
+/// Each mistake: what is replaced by what in the good configuration, and all that is said about it.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    // unknown keys and wrong types
+    (
+        "filter =",
+        "fliter =",
+        r#"config.toml:14: jobs.artists.fliter: unknown key; did you mean "filter"?"#,
+    ),
+    ("[jobs.artists]", "[job.artists]", ""),
+];
+
+#[test]
+fn each_mistake_is_named() {
+    for (old, new, said) in MISTAKES {
+        println!("{}\n   ^ {said}", problems(&with(&[(old, new)])));
+    }
+}
