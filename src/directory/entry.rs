@@ -18,6 +18,11 @@ impl Entry {
         Self { dn, attributes }
     }
 
+    /// The attributes with their values, for what the server returned in parts.
+    pub(super) fn attributes_mut(&mut self) -> &mut Vec<(String, Vec<Vec<u8>>)> {
+        &mut self.attributes
+    }
+
     /// The values of an attribute, whose name is compared without case (RFC 4512 section 2.5); empty when there are none.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Vec<u8>] {

@@ -1,0 +1,62 @@
+//! Just enough BER (X.690, as RFC 4511 section 5.1 narrows it) to look at an element without recursing into it. No I/O.
+
+/// One element: its tag, its content as far as it is there, and what follows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Element<'a> {
+    /// The tag byte.
+    pub tag: u8,
+    /// The content; shorter than announced when the bytes end before.
+    pub content: &'a [u8],
+    /// Whether the content is all there.
+    pub is_whole: bool,
+    /// The bytes after the element.
+    pub rest: &'a [u8],
+}
+
+/// The element at the start of some bytes; none when its header is not all there or of an unusual form.
+pub(super) fn element(bytes: &[u8]) -> Option<Element<'_>> {
+    let (&tag, bytes) = bytes.split_first()?;
+    let (&form, mut bytes) = bytes.split_first()?;
+    let mut length = usize::from(form);
+    if form >= 0x80 {
+        let (digits, after) = bytes
+            .split_at_checked(usize::from(form & 0x7f))
+            .filter(|(digits, _)| (1..=8).contains(&digits.len()))?;
+        length = digits
+            .iter()
+            .try_fold(0_usize, |value, digit| value.checked_mul(256)?.checked_add(usize::from(*digit)))?;
+        bytes = after;
+    }
+    let (content, rest) = bytes.split_at(length.min(bytes.len()));
+    Some(Element {
+        tag,
+        content,
+        is_whole: content.len() == length,
+        rest,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn elements_in_all_forms() {
+        let long = element(&[0x04, 0x84, 0, 0, 0, 1, 7, 9]).unwrap();
+        assert_eq!(
+            long,
+            Element {
+                tag: 4,
+                content: &[7],
+                is_whole: true,
+                rest: &[9]
+            }
+        );
+        let cut = element(&[0x30, 5, 1]).unwrap();
+        assert_eq!((cut.content, cut.is_whole), (&[1_u8][..], false));
+        assert_eq!(element(&[0x30]), None);
+        assert_eq!(element(&[0x30, 0x80]), None);
+        assert_eq!(element(&[0x30, 0x82, 1]), None);
+    }
+}

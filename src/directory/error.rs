@@ -1,0 +1,391 @@
+//! What can go wrong with a directory: what was tried, on which server, and the way out.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+/// Why a directory could not be used, or a read of it is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// A certificate or key file of the configuration cannot be used.
+    #[error("the {what} file {} cannot be used: {reason}", path.display())]
+    File {
+        /// What the file is for.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The settings of a directory contradict each other.
+    #[error("directory {directory}: {reason}")]
+    Settings {
+        /// The directory's name in the configuration.
+        directory: String,
+        /// What is wrong, and how it would be right.
+        reason: String,
+    },
+    /// The host's name has no address.
+    #[error("{server}: the name {host} cannot be resolved ({reason}); check the name and this machine's DNS")]
+    NameNotResolved {
+        /// The server's URL.
+        server: String,
+        /// The host's name.
+        host: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// No TCP connection came about.
+    #[error("{server}: cannot connect to {address} ({reason}); check that the server runs, its port and any firewall between")]
+    Connect {
+        /// The server's URL.
+        server: String,
+        /// The last address that was tried.
+        address: String,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+    /// The server did not answer in time.
+    #[error("{server}: {tried} took longer than {}", humantime::format_duration(*limit))]
+    TimedOut {
+        /// The server's URL.
+        server: String,
+        /// What was waited for.
+        tried: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The server would not start TLS on a plain connection (RFC 4511 section 4.14).
+    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or have the server offer StartTLS", code_name(*code))]
+    StartTlsRefused {
+        /// The server's URL.
+        server: String,
+        /// The result code.
+        code: u32,
+        /// The server's words.
+        text: String,
+    },
+    /// No trusted TLS connection came about.
+    #[error("{server}: {fault}")]
+    Tls {
+        /// The server's URL.
+        server: String,
+        /// In which way it failed.
+        fault: TlsFault,
+    },
+    /// The server did not accept the credentials; never tried at another server, since it counts against the account.
+    #[error("{server}: the bind as {who} was refused with {} ({code}): {text}{}", code_name(*code), bind_advice(text))]
+    BindRefused {
+        /// The server's URL.
+        server: String,
+        /// Who wanted to bind.
+        who: String,
+        /// The result code.
+        code: u32,
+        /// The server's words.
+        text: String,
+    },
+    /// A search filter is not one (RFC 4515).
+    #[error("the filter {filter:?} is malformed; RFC 4515 wants something like (&(objectClass=person)(mail=*))")]
+    Filter {
+        /// The filter.
+        filter: String,
+    },
+    /// A search base does not exist, or the account may not see it.
+    #[error(
+        "{server}: there is no {base:?}, or the account may not see it{}; check the search base and the account's rights",
+        matched_words(matched)
+    )]
+    NoSuchBase {
+        /// The server's URL.
+        server: String,
+        /// The base that was asked for.
+        base: String,
+        /// The part of it that exists; empty when unknown.
+        matched: String,
+    },
+    /// The server ended an operation with something other than success.
+    #[error("{server}: {tried} ended with {} ({code}): {text}{}", code_name(*code), code_advice(*code))]
+    Refused {
+        /// The server's URL.
+        server: String,
+        /// What was tried.
+        tried: String,
+        /// The result code (RFC 4511 appendix A).
+        code: u32,
+        /// The server's words.
+        text: String,
+    },
+    /// A part of the tree lives elsewhere, so the answer is not complete.
+    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases that this server holds itself", to.join(" "))]
+    Referred {
+        /// The server's URL.
+        server: String,
+        /// The search base.
+        base: String,
+        /// Where the server points to.
+        to: Vec<String>,
+    },
+    /// The server said success, but it cannot be shown that its answer is complete.
+    #[error("{server}: the answer for {base:?} cannot be proven complete: {reason}")]
+    NotProven {
+        /// The server's URL.
+        server: String,
+        /// The search base.
+        base: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The server sent more than the program is willing to hold.
+    #[error("{server}: {reason}")]
+    TooMuch {
+        /// The server's URL.
+        server: String,
+        /// What was too much, and the bound.
+        reason: String,
+    },
+    /// The server sent something that is not LDAP as it should be.
+    #[error("{server}: the answer makes no sense as LDAP: {reason}")]
+    Garbled {
+        /// The server's URL.
+        server: String,
+        /// What could not be understood.
+        reason: String,
+    },
+    /// The connection ended before the operation did.
+    #[error("{server}: the connection was lost during {tried}: {reason}")]
+    Lost {
+        /// The server's URL.
+        server: String,
+        /// What was under way.
+        tried: String,
+        /// How it ended.
+        reason: String,
+    },
+    /// The time of the whole read is over.
+    #[error("the time limit of the whole read passed during {tried}")]
+    Deadline {
+        /// What was under way.
+        tried: String,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
+    /// Every connection of the pool stayed in use.
+    #[error("{server}: no connection of the pool came free within {}", humantime::format_duration(*limit))]
+    PoolExhausted {
+        /// The server's URL.
+        server: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// None of several servers could be used.
+    #[error("none of the directory's servers can be used: {}", join(.0))]
+    AllServers(Vec<DirectoryError>),
+}
+
+impl DirectoryError {
+    /// Whether another server of the directory may be tried, as long as nothing was read yet: never when credentials
+    /// were refused (trying them elsewhere locks the account) and never when the answer would be the same there.
+    #[must_use]
+    pub fn concerns_one_server(&self) -> bool {
+        match self {
+            Self::NameNotResolved { .. }
+            | Self::Connect { .. }
+            | Self::TimedOut { .. }
+            | Self::StartTlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::Garbled { .. }
+            | Self::Lost { .. }
+            | Self::PoolExhausted { .. } => true,
+            Self::BindRefused { code, .. } | Self::Refused { code, .. } => matches!(code, 51 | 52),
+            Self::File { .. }
+            | Self::Settings { .. }
+            | Self::Filter { .. }
+            | Self::NoSuchBase { .. }
+            | Self::Referred { .. }
+            | Self::NotProven { .. }
+            | Self::TooMuch { .. }
+            | Self::Deadline { .. }
+            | Self::Cancelled
+            | Self::AllServers(_) => false,
+        }
+    }
+
+    /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`, `referral`.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        match self {
+            Self::File { .. } | Self::Settings { .. } => "not tried".into(),
+            Self::NameNotResolved { .. } => "name not resolved".into(),
+            Self::Connect { .. } => "no connection".into(),
+            Self::TimedOut { .. } | Self::Deadline { .. } => "timeout".into(),
+            Self::Tls { .. } => "TLS failed".into(),
+            Self::Filter { .. } => "malformed filter".into(),
+            Self::NoSuchBase { .. } => "noSuchObject (32)".into(),
+            Self::StartTlsRefused { code, .. } | Self::BindRefused { code, .. } | Self::Refused { code, .. } => {
+                format!("{} ({code})", code_name(*code))
+            }
+            Self::Referred { .. } => "referral".into(),
+            Self::NotProven { .. } => "not proven complete".into(),
+            Self::TooMuch { .. } => "too much sent".into(),
+            Self::Garbled { .. } => "garbled answer".into(),
+            Self::Lost { .. } => "connection lost".into(),
+            Self::Cancelled => "cancelled".into(),
+            Self::PoolExhausted { .. } => "no free connection".into(),
+            Self::AllServers(_) => "no server".into(),
+        }
+    }
+}
+
+/// In which way TLS failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsFault {
+    /// Nobody who is trusted vouches for the server's certificate.
+    UntrustedIssuer {
+        /// What the verifier said.
+        detail: String,
+    },
+    /// The certificate is for other names.
+    WrongHost {
+        /// The name that was asked for.
+        expected: String,
+        /// The names in the certificate, as far as known.
+        presented: Vec<String>,
+    },
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not begun.
+    NotYetValid,
+    /// The server does not accept, or wants, a client certificate.
+    ClientCertificate {
+        /// The alert that the server sent.
+        detail: String,
+    },
+    /// What answers does not speak TLS.
+    NotTls {
+        /// What came instead.
+        detail: String,
+    },
+    /// Anything else.
+    Other {
+        /// What the TLS library said.
+        detail: String,
+    },
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UntrustedIssuer { detail } => {
+                write!(
+                    f,
+                    "the server's certificate is not trusted ({detail}); name the certificate of its issuer in ca_file"
+                )
+            }
+            Self::WrongHost { expected, presented } => {
+                write!(f, "the server's certificate is not for {expected}")?;
+                if !presented.is_empty() {
+                    write!(f, " but for {}", presented.join(", "))?;
+                }
+                f.write_str("; use a name from the certificate in the URL, or have the certificate renewed with this name")
+            }
+            Self::Expired => f.write_str("the server's certificate has expired; have it renewed, or set this machine's clock"),
+            Self::NotYetValid => f.write_str("the server's certificate is not valid yet; check this machine's clock"),
+            Self::ClientCertificate { detail } => {
+                write!(
+                    f,
+                    "the server does not accept the client certificate, or demands one ({detail}); check client_cert_file and client_key_file"
+                )
+            }
+            Self::NotTls { detail } => {
+                write!(
+                    f,
+                    "what answers does not speak TLS ({detail}); ldaps:// is usually port 636, StartTLS with ldap:// port 389"
+                )
+            }
+            Self::Other { detail } => write!(f, "TLS failed: {detail}"),
+        }
+    }
+}
+
+/// The name of a result code (RFC 4511 section 4.1.9).
+#[must_use]
+pub fn code_name(code: u32) -> &'static str {
+    match code {
+        0 => "success",
+        1 => "operationsError",
+        2 => "protocolError",
+        3 => "timeLimitExceeded",
+        4 => "sizeLimitExceeded",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        11 => "adminLimitExceeded",
+        12 => "unavailableCriticalExtension",
+        13 => "confidentialityRequired",
+        14 => "saslBindInProgress",
+        16 => "noSuchAttribute",
+        17 => "undefinedAttributeType",
+        18 => "inappropriateMatching",
+        21 => "invalidAttributeSyntax",
+        32 => "noSuchObject",
+        33 => "aliasProblem",
+        34 => "invalidDNSyntax",
+        36 => "aliasDereferencingProblem",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        54 => "loopDetect",
+        80 => "other",
+        _ => "an unusual result",
+    }
+}
+
+/// The way out for a result code of a search.
+fn code_advice(code: u32) -> &'static str {
+    match code {
+        1 => "; the server may want a bind first, or has trouble of its own (see its log)",
+        3 => "; raise the server's time limit for this account, or narrow the search",
+        4 => "; raise the server's size limit for this account (slapd: limits … size.prtotal=unlimited)",
+        11 => {
+            "; the server allows this account less than was asked for: lower page_size, or raise its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and nsPagedLookThroughLimit)"
+        }
+        12 => "; the server does not offer paged results (RFC 2696), without which completeness cannot be proven",
+        8 | 13 => "; the server wants encryption: use ldaps:// or start_tls",
+        34 => "; a search base is not a DN",
+        50 => "; give the account the right to search there",
+        51 | 52 => "; the next run tries again",
+        _ => "",
+    }
+}
+
+/// What Active Directory's code in a refused bind means (Microsoft KB, `AcceptSecurityContext error, data …`).
+fn bind_advice(text: &str) -> &'static str {
+    let code = text.split("data ").nth(1).and_then(|rest| rest.split([',', ' ', '\0']).next());
+    match code {
+        Some("525") => "; the account does not exist",
+        Some("52e") => "; name or password are wrong",
+        Some("530") => "; the account may not log on at this time",
+        Some("531") => "; the account may not log on from here",
+        Some("532") => "; the password has expired",
+        Some("533") => "; the account is disabled",
+        Some("701") => "; the account has expired",
+        Some("773") => "; the password must be changed first",
+        Some("775") => "; the account is locked",
+        _ => "; check bind_dn, the password and whether the account is locked",
+    }
+}
+
+fn matched_words(matched: &str) -> String {
+    if matched.is_empty() {
+        String::new()
+    } else {
+        format!(" (what exists is {matched:?})")
+    }
+}
+
+fn join(errors: &[DirectoryError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}

@@ -1,0 +1,358 @@
+//! Stands between the network and the LDAP library: bounds what a server may send, and remembers how a connection ended.
+//!
+//! The library reads messages of any length and depth, recurses into them, and forgets why a connection ended. Here every
+//! message is measured before it is passed on: a hostile or broken server costs a connection, never memory or the process.
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    ber,
+    error::{DirectoryError, TlsFault},
+    tls,
+};
+
+/// The longest message, in bytes: a group of 100,000 members fits in it.
+const MAX_MESSAGE: u64 = 16 << 20;
+/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits in it.
+const MAX_ANSWER: u64 = 256 << 20;
+/// The deepest nesting: a search entry needs 6, a control 4.
+const MAX_DEPTH: usize = 16;
+/// The most elements of one message; each costs the library far more memory than the two bytes that it takes on the wire.
+const MAX_ELEMENTS: u32 = 500_000;
+/// How much of each message is kept, to tell a notice of disconnection (RFC 4511 section 4.4.1).
+const HEAD: usize = 512;
+/// The size of one read.
+const CHUNK: usize = 64 << 10;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The server closed it.
+    Closed,
+    /// The network failed.
+    Network(String),
+    /// TLS failed after the handshake, as TLS 1.3 does for client certificates.
+    Tls(TlsFault),
+    /// What came is not LDAP.
+    Garbled(String),
+    /// More came than is taken.
+    TooMuch(String),
+    /// The server said why it hangs up.
+    Notice {
+        /// The result code.
+        code: u32,
+        /// The server's words.
+        text: String,
+    },
+}
+
+impl Ended {
+    /// The error for an operation that was under way.
+    pub(super) fn error(&self, server: &str, tried: &str) -> DirectoryError {
+        let (server, tried) = (server.to_owned(), tried.to_owned());
+        match self {
+            Self::Closed => DirectoryError::Lost {
+                server,
+                tried,
+                reason: "the server closed it".into(),
+            },
+            Self::Network(reason) => DirectoryError::Lost {
+                server,
+                tried,
+                reason: reason.clone(),
+            },
+            Self::Tls(fault) => DirectoryError::Tls { server, fault: fault.clone() },
+            Self::Garbled(reason) => DirectoryError::Garbled {
+                server,
+                reason: reason.clone(),
+            },
+            Self::TooMuch(reason) => DirectoryError::TooMuch {
+                server,
+                reason: reason.clone(),
+            },
+            Self::Notice { code, text } => DirectoryError::Refused {
+                server,
+                tried: format!("{tried} (the server hung up)"),
+                code: *code,
+                text: text.clone(),
+            },
+        }
+    }
+}
+
+/// How a connection ended, once it has.
+pub(super) type End = Arc<OnceLock<Ended>>;
+
+/// Carries bytes between a server and the library's end of a socket pair until one side ends; dropping the task ends both.
+pub(super) fn stand<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let end = End::default();
+    let reason = Arc::clone(&end);
+    let task = tokio::spawn(async move {
+        let (mut from_network, mut to_network) = tokio::io::split(network);
+        let (mut from_local, mut to_local) = local.into_split();
+        let unanswered = AtomicU64::new(0);
+        tokio::select! {
+            ended = inward(&mut from_network, &mut to_local, &unanswered) => { let _ = reason.set(ended); }
+            ended = outward(&mut from_local, &mut to_network, &unanswered) => {
+                if let Some(ended) = ended { let _ = reason.set(ended); }
+            }
+        }
+        // The reason is known before the library can see the end, since its side closes only here.
+        drop((from_local, to_local));
+    });
+    (AbortOnDropHandle::new(task), end)
+}
+
+async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W, unanswered: &AtomicU64) -> Ended {
+    let mut measure = Measure::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = match from.read(&mut chunk).await {
+            Ok(0) => return Ended::Closed,
+            Ok(count) => count,
+            Err(error) => return network(&error),
+        };
+        let bytes = chunk.get(..count).unwrap_or_default();
+        if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
+            return Ended::TooMuch(format!("it sent more than {} MiB in answer to one request; lower page_size", MAX_ANSWER >> 20));
+        }
+        if let Err(ended) = measure.take(bytes) {
+            return ended;
+        }
+        if to.write_all(bytes).await.is_err() {
+            return Ended::Closed;
+        }
+    }
+}
+
+async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W, unanswered: &AtomicU64) -> Option<Ended> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = from.read(&mut chunk).await.unwrap_or(0);
+        if count == 0 {
+            let _ = to.shutdown().await;
+            return None;
+        }
+        unanswered.store(0, Ordering::Relaxed);
+        let sent = async {
+            to.write_all(chunk.get(..count).unwrap_or_default()).await?;
+            to.flush().await
+        };
+        if let Err(error) = sent.await {
+            return Some(network(&error));
+        }
+    }
+}
+
+fn network(error: &io::Error) -> Ended {
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return Ended::Tls(tls::fault(error));
+    }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Ended::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end
+    }
+    Ended::Network(error.to_string())
+}
+
+/// Walks through BER as it comes (X.690, in the form of RFC 4511 section 5.1): lengths, depth and number of elements.
+#[derive(Debug, Default)]
+struct Measure {
+    /// Bytes seen so far.
+    position: u64,
+    /// Where each open element ends, the message first.
+    open: Vec<u64>,
+    /// Bytes of a value that are still to come.
+    skip: u64,
+    /// The tag and length that are being read.
+    header: Vec<u8>,
+    elements: u32,
+    /// The first bytes of the message.
+    head: Vec<u8>,
+}
+
+impl Measure {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+        while let Some(&first) = bytes.first() {
+            let count = if self.skip > 0 {
+                usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len())
+            } else {
+                1
+            };
+            let (now, rest) = bytes.split_at(count);
+            let room = HEAD.saturating_sub(self.head.len());
+            self.head.extend_from_slice(now.get(..room.min(count)).unwrap_or_default());
+            self.position += count as u64;
+            bytes = rest;
+            if self.skip > 0 {
+                self.skip -= count as u64;
+            } else {
+                self.header.push(first);
+                if let Some(length) = self.length()? {
+                    self.element(length)?;
+                }
+            }
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// The length of the element whose header is being read; none until the header is whole.
+    fn length(&self) -> Result<Option<u64>, Ended> {
+        match self.header.as_slice() {
+            [] => Ok(None),
+            [tag, ..] if self.open.is_empty() && *tag != 0x30 => Err(Ended::Garbled(format!(
+                "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and does it want TLS?"
+            ))),
+            [tag, ..] if tag & 0x1f == 0x1f => Err(Ended::Garbled("a tag of more than one byte".into())),
+            [_] => Ok(None),
+            [_, short] if *short < 0x80 => Ok(Some(u64::from(*short))),
+            [_, form, digits @ ..] => {
+                let wanted = usize::from(form & 0x7f);
+                if wanted == 0 || wanted > 8 {
+                    return Err(Ended::Garbled(format!("a length of the form 0x{form:02x}")));
+                }
+                let value = digits.iter().fold(0_u64, |value, digit| (value << 8) | u64::from(*digit));
+                Ok((digits.len() == wanted).then_some(value))
+            }
+        }
+    }
+
+    fn element(&mut self, length: u64) -> Result<(), Ended> {
+        let constructed = self.header.first().is_some_and(|tag| tag & 0x20 != 0);
+        self.header.clear();
+        self.elements += 1;
+        if length > MAX_MESSAGE {
+            return Err(Ended::TooMuch(format!(
+                "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are taken"
+            )));
+        }
+        if self.elements > MAX_ELEMENTS {
+            return Err(Ended::TooMuch(format!("it sent a message of more than {MAX_ELEMENTS} elements")));
+        }
+        let end = self.position + length;
+        if self.open.last().is_some_and(|outer| end > *outer) {
+            return Err(Ended::Garbled("an element is longer than what contains it".into()));
+        }
+        if !constructed {
+            self.skip = length;
+        } else if self.open.len() >= MAX_DEPTH {
+            return Err(Ended::Garbled(format!("elements are nested more than {MAX_DEPTH} deep")));
+        } else {
+            self.open.push(end);
+        }
+        Ok(())
+    }
+
+    /// Closes what ends here.
+    fn close(&mut self) -> Result<(), Ended> {
+        if self.skip > 0 || !self.header.is_empty() {
+            // An element's header may not run over the end of what contains it.
+            return match self.open.last() {
+                Some(end) if self.position >= *end && !self.header.is_empty() => Err(Ended::Garbled("an element ends within its own header".into())),
+                _ => Ok(()),
+            };
+        }
+        while self.open.last().is_some_and(|end| *end == self.position) {
+            self.open.pop();
+        }
+        if self.open.is_empty() {
+            self.elements = 0;
+            let notice = notice(&self.head);
+            self.head.clear();
+            if let Some(ended) = notice {
+                return Err(ended);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The reason in a notice of disconnection, which is an extended response with the message id 0.
+fn notice(head: &[u8]) -> Option<Ended> {
+    let id = ber::element(ber::element(head)?.content)?;
+    if id.tag != 0x02 || id.content.iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    let response = ber::element(id.rest).map_or(&[][..], |response| response.content);
+    let code = ber::element(response);
+    let matched = code.as_ref().and_then(|code| ber::element(code.rest));
+    let text = matched.and_then(|matched| ber::element(matched.rest)).map_or(&[][..], |text| text.content);
+    let code = code.map_or(0, |code| code.content.iter().take(4).fold(0_u32, |value, byte| (value << 8) | u32::from(*byte)));
+    Some(Ended::Notice {
+        code,
+        text: String::from_utf8_lossy(text).into_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    /// A result of a bind: id 1, success, no text.
+    const BOUND: [u8; 14] = [0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00];
+
+    #[test]
+    fn messages_pass_in_any_pieces() {
+        let two = [BOUND, BOUND].concat();
+        for size in 1..=two.len() {
+            let mut measure = Measure::default();
+            for piece in two.chunks(size) {
+                measure.take(piece).unwrap();
+            }
+            assert!(measure.open.is_empty(), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: u8| -> Vec<u8> { (0..depth).rev().flat_map(|inner| [0x30, inner * 2]).collect() };
+        assert!(Measure::default().take(&nested(16)).is_ok());
+        assert!(matches!(Measure::default().take(&nested(17)), Err(Ended::Garbled(_))));
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        assert!(Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00]).is_ok());
+        assert!(matches!(Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]), Err(Ended::TooMuch(_))));
+        assert!(matches!(Measure::default().take(&[0x30, 0x80]), Err(Ended::Garbled(_))));
+    }
+
+    #[test]
+    fn what_is_not_ldap_is_told() {
+        let Err(Ended::Garbled(reason)) = Measure::default().take(b"HTTP/1.1 400 Bad Request") else {
+            panic!("passed")
+        };
+        assert!(reason.contains("0x48"), "{reason}");
+        assert!(
+            Measure::default().take(&[0x30, 0x03, 0x02, 0x05, 0x00]).is_err(),
+            "an element beyond its container"
+        );
+        assert!(Measure::default().take(&[0x30, 0x01, 0x02]).is_err(), "a header beyond its container");
+    }
+
+    #[test]
+    fn a_notice_of_disconnection_is_told() {
+        let mut message = vec![0x30, 0x10, 0x02, 0x01, 0x00, 0x78, 0x0b, 0x0a, 0x01, 52, 0x04, 0x00, 0x04, 0x04];
+        message.extend(b"down");
+        let Err(Ended::Notice { code, text }) = Measure::default().take(&message) else {
+            panic!("passed")
+        };
+        assert_eq!((code, text.as_str()), (52, "down"));
+    }
+}

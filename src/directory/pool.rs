@@ -1,0 +1,204 @@
+//! Connections to the servers of one directory, kept for a while and lent to one user at a time.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use deadpool::{
+    Runtime,
+    managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
+};
+
+use super::{
+    connection::{Connection, Connector, connectors},
+    error::DirectoryError,
+};
+use crate::config::Directory;
+
+/// The greatest age of a connection: below the 15 minutes after which Active Directory hangs up on idle ones.
+const MAX_AGE: Duration = Duration::from_secs(600);
+/// After how long without use a connection is asked whether it still answers.
+const MAX_IDLE: Duration = Duration::from_secs(15);
+/// How long such an answer may take.
+const PROOF_LIMIT: Duration = Duration::from_secs(3);
+
+/// The servers of one directory, each with its pool of at most `pool_size` connections; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DirectoryPool {
+    name: Arc<str>,
+    servers: Arc<[Server]>,
+    page_size: i32,
+    id_attribute: Option<Arc<str>>,
+}
+
+/// One server and its connections.
+#[derive(Debug)]
+pub struct Server {
+    /// How connections to it are made.
+    pub connector: Connector,
+    pool: managed::Pool<Maker>,
+    wait: Duration,
+}
+
+impl DirectoryPool {
+    /// The pool of a configured directory; reads the certificate files, but does not touch the network.
+    ///
+    /// # Errors
+    /// A certificate file that cannot be used, or settings that contradict each other.
+    pub fn new(name: &str, directory: &Directory) -> Result<Self, DirectoryError> {
+        let servers = connectors(name, directory)?
+            .into_iter()
+            .map(|connector| Server::new(name, connector, directory))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: name.into(),
+            servers,
+            page_size: directory.page_size,
+            id_attribute: directory.id_attribute.as_deref().map(Into::into),
+        })
+    }
+
+    /// The directory's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The servers, in order of preference.
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// The attribute that the operator named as the id.
+    #[must_use]
+    pub fn id_attribute(&self) -> Option<&str> {
+        self.id_attribute.as_deref()
+    }
+
+    pub(super) fn page_size(&self) -> i32 {
+        self.page_size
+    }
+}
+
+impl Server {
+    fn new(name: &str, connector: Connector, directory: &Directory) -> Result<Self, DirectoryError> {
+        // Making a connection has its own limits, which say more; the pool's only stands behind them.
+        let behind = connector.limit().saturating_add(Duration::from_secs(5));
+        let wait = connector.limit();
+        let pool = managed::Pool::builder(Maker { connector: connector.clone() })
+            .max_size(directory.pool_size.max(1))
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(wait),
+                create: Some(behind),
+                recycle: Some(PROOF_LIMIT.saturating_add(Duration::from_secs(1))),
+            })
+            .build()
+            .map_err(|error| DirectoryError::Settings {
+                directory: name.into(),
+                reason: format!("no pool: {error}"),
+            })?;
+        Ok(Self { connector, pool, wait })
+    }
+
+    /// A connection to this server, for the sole use of the caller.
+    ///
+    /// # Errors
+    /// The step of connecting that failed, or `PoolExhausted`.
+    pub async fn lend(&self) -> Result<Lent, DirectoryError> {
+        let server = self.connector.server().to_owned();
+        match self.pool.get().await {
+            Ok(object) => Ok(Lent {
+                is_fresh: Object::metrics(&object).recycle_count == 0,
+                is_sound: false,
+                object,
+            }),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(DirectoryError::PoolExhausted { server, limit: self.wait }),
+            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => Err(DirectoryError::TimedOut {
+                server,
+                tried: "making a connection".into(),
+                limit: self.wait,
+            }),
+            Err(error @ (PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(DirectoryError::Lost {
+                server,
+                tried: "making a connection".into(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+/// A connection on loan; it is ended when dropped, unless it was given back after everything on it ended well.
+#[derive(Debug)]
+pub struct Lent {
+    object: Object<Maker>,
+    is_fresh: bool,
+    is_sound: bool,
+}
+
+impl Lent {
+    /// Whether nobody used the connection before.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_fresh
+    }
+
+    /// Gives the connection back: everything that was asked over it was answered to the end.
+    pub fn give_back(mut self) {
+        self.is_sound = true;
+    }
+}
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.object
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.object
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.is_sound {
+            // It ends here and now, even while the server still sends; the pool finds it ended and drops it.
+            self.object.end();
+        }
+    }
+}
+
+/// Makes and proves connections for the pool.
+#[derive(Debug)]
+pub struct Maker {
+    connector: Connector,
+}
+
+impl managed::Manager for Maker {
+    type Type = Connection;
+    type Error = DirectoryError;
+
+    async fn create(&self) -> Result<Connection, DirectoryError> {
+        self.connector.connect().await
+    }
+
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DirectoryError> {
+        if connection.is_closed() {
+            return Err(RecycleError::message("it has ended"));
+        }
+        if connection.age() > MAX_AGE {
+            return Err(RecycleError::message("it is too old"));
+        }
+        if metrics.last_used() > MAX_IDLE && !connection.answers(PROOF_LIMIT).await {
+            return Err(RecycleError::message("it does not answer"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Attributes of which a server returns the values a part at a time (MS-ADTS section 3.1.1.3.1.3.3): all parts are fetched.
+
+use super::{connection::Connection, entry::Entry, error::DirectoryError, search};
+
+/// The most values of one attribute.
+const MAX_VALUES: usize = 1_000_000;
+/// Matches the entry itself, whatever it is (RFC 4512 section 2.4.1).
+const ANYTHING: &str = "(objectClass=*)";
+
+/// An attribute of which only a first part of the values came.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// The attribute, without the range.
+    name: String,
+    /// The number of the next value.
+    next: usize,
+}
+
+/// Gives ranged attributes their plain names, and names those of which values are still missing.
+pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
+    let mut gaps = Vec::new();
+    let mut plain = Vec::new();
+    for (description, _) in entry.attributes_mut() {
+        let Some(range) = Range::of(description)? else { continue };
+        if range.first != 0 {
+            return Err(format!("the values of {description} start in the middle"));
+        }
+        if let Some(last) = range.last {
+            gaps.push(Gap {
+                name: range.name.clone(),
+                next: last + 1,
+            });
+        }
+        plain.push(range.name.clone());
+        *description = range.name;
+    }
+    // Active Directory returns the plain attribute as well, without values.
+    for name in plain {
+        entry
+            .attributes_mut()
+            .retain(|(description, values)| !(values.is_empty() && description.eq_ignore_ascii_case(&name)));
+    }
+    Ok(gaps)
+}
+
+/// Fetches the values that are missing, over the same connection and so from the same server.
+pub(super) async fn complete(connection: &mut Connection, entry: &mut Entry, gaps: Vec<Gap>) -> Result<(), DirectoryError> {
+    for Gap { name, mut next } in gaps {
+        loop {
+            let wanted = format!("{name};range={next}-*");
+            let answer = search::look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
+            let not_proven = |reason: String| DirectoryError::NotProven {
+                server: connection.server().into(),
+                base: entry.dn.clone(),
+                reason,
+            };
+            let mut part = answer.ok_or_else(|| not_proven(format!("the entry went away while the values of {name} were fetched")))?;
+            let mut found = None;
+            for (description, values) in part.attributes_mut() {
+                let range = Range::of(description).map_err(|reason| connection.garbled(&reason))?;
+                if let Some(range) = range.filter(|range| range.name.eq_ignore_ascii_case(&name) && range.first == next) {
+                    found = Some((range.last, std::mem::take(values)));
+                }
+            }
+            let (last, values) = found.ok_or_else(|| not_proven(format!("the values {wanted} did not come")))?;
+            let last_is_right = last.is_none_or(|last| last >= next && last - next + 1 == values.len());
+            if !last_is_right || next + values.len() > MAX_VALUES {
+                return Err(not_proven(format!("the values {wanted} do not add up, or are more than {MAX_VALUES}")));
+            }
+            next += values.len();
+            if let Some((_, all)) = entry
+                .attributes_mut()
+                .iter_mut()
+                .find(|(description, _)| description.eq_ignore_ascii_case(&name))
+            {
+                all.extend(values);
+            }
+            if last.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `member;range=0-1499`; `last` is none for `*`, which means up to the end.
+#[derive(Debug, PartialEq, Eq)]
+struct Range {
+    name: String,
+    first: usize,
+    last: Option<usize>,
+}
+
+impl Range {
+    fn of(description: &str) -> Result<Option<Self>, String> {
+        let mut options = description.split(';');
+        let mut name = options.next().unwrap_or_default().to_owned();
+        let mut range = None;
+        for option in options {
+            match option.get(..6).filter(|start| start.eq_ignore_ascii_case("range=")) {
+                Some(_) => range = option.get(6..),
+                None => name = format!("{name};{option}"),
+            }
+        }
+        let Some(range) = range else { return Ok(None) };
+        let parsed = range.split_once('-').and_then(|(first, last)| {
+            let last = if last == "*" { None } else { Some(last.parse().ok()?) };
+            Some((first.parse().ok()?, last))
+        });
+        let (first, last) = parsed.ok_or_else(|| format!("the range of {description}"))?;
+        if last.is_some_and(|last: usize| last >= MAX_VALUES) {
+            return Err(format!("the range of {description} goes beyond {MAX_VALUES}"));
+        }
+        Ok(Some(Self { name, first, last }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn entry(attributes: &[(&str, usize)]) -> Entry {
+        Entry::new(
+            "cn=x".into(),
+            attributes.iter().map(|(name, count)| ((*name).into(), vec![b"v".to_vec(); *count])).collect(),
+        )
+    }
+
+    #[test]
+    fn a_whole_range_is_plain() {
+        let mut whole = entry(&[("member", 0), ("member;range=0-*", 3), ("cn;lang-sv", 1)]);
+        assert_eq!(started(&mut whole).unwrap(), []);
+        assert_eq!(whole.values("member").len(), 3);
+        assert_eq!(whole.values("cn;lang-sv").len(), 1);
+    }
+
+    #[test]
+    fn a_first_part_leaves_a_gap() {
+        let mut part = entry(&[("member", 0), ("Member;Range=0-1499", 1500)]);
+        assert_eq!(
+            started(&mut part).unwrap(),
+            [Gap {
+                name: "Member".into(),
+                next: 1500
+            }]
+        );
+        assert_eq!(part.values("member").len(), 1500);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for name in ["member;range=", "member;range=x-y", "member;range=5-*", "member;range=0-18446744073709551615"] {
+            assert!(started(&mut entry(&[(name, 1)])).is_err(), "{name}");
+        }
+    }
+}

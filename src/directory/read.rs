@@ -1,0 +1,419 @@
+//! A read of a directory: complete, from one server, or failed. The only place where a `Reading` is made.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connection::Connection,
+    entry::{DirectoryId, Entry},
+    error::DirectoryError,
+    filter,
+    id::IdAttribute,
+    pool::{DirectoryPool, Server},
+    search::{Search, SearchEvidence, search},
+    server::{Kind, RootDse},
+};
+use crate::config::Scope;
+
+/// Ids asked for by one search of the second look.
+const GROUP: usize = 100;
+
+/// What is to be read.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// Where the searches start; they may overlap.
+    pub bases: Vec<String>,
+    /// How deep they go.
+    pub scope: Scope,
+    /// Which entries match (RFC 4515).
+    pub filter: String,
+    /// The attributes to return; the id is asked for besides.
+    pub attributes: Vec<String>,
+    /// The attribute that identifies an entry for ever; found by itself when absent.
+    pub id_attribute: Option<String>,
+    /// When the whole read must be done.
+    pub deadline: Instant,
+}
+
+/// A complete read: it exists only when every search of it ended with success on one and the same server, every page and
+/// value range was fetched, and nothing was referred elsewhere.
+#[derive(Debug)]
+pub struct Reading<T> {
+    entries: Vec<(Option<DirectoryId>, T)>,
+    server: String,
+    id_attribute: Option<IdAttribute>,
+    searches: Vec<SearchEvidence>,
+}
+
+impl<T> Reading<T> {
+    /// What was made of each entry, with its id; each id comes once.
+    #[must_use]
+    pub fn entries(&self) -> &[(Option<DirectoryId>, T)] {
+        &self.entries
+    }
+
+    /// The entries themselves.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<(Option<DirectoryId>, T)> {
+        self.entries
+    }
+
+    /// The URL of the server that answered.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The attribute that identified the entries; none when no entry had any.
+    #[must_use]
+    pub fn id_attribute(&self) -> Option<&IdAttribute> {
+        self.id_attribute.as_ref()
+    }
+
+    /// How each search ended.
+    #[must_use]
+    pub fn searches(&self) -> &[SearchEvidence] {
+        &self.searches
+    }
+
+    /// A complete reading of these entries, for tests of what comes after it.
+    #[cfg(test)]
+    pub(crate) fn for_tests(entries: Vec<(Option<DirectoryId>, T)>) -> Self {
+        Self {
+            entries,
+            server: "ldap://tests".into(),
+            id_attribute: Some(IdAttribute::EntryUuid),
+            searches: Vec::new(),
+        }
+    }
+}
+
+/// A read that is not complete, and how far it came.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ReadFailure {
+    /// Why.
+    #[source]
+    pub error: DirectoryError,
+    /// The URL of the server that was asked last.
+    pub server: Option<String>,
+    /// The searches so far; the last one says how it ended.
+    pub searches: Vec<SearchEvidence>,
+}
+
+/// Reads everything, or fails. `map` makes the caller's compact form of each entry as it comes, so that the entries are never
+/// all held; it must not do anything else, since what it made is thrown away when the read fails. `progress` is told the
+/// number of entries after each page.
+///
+/// Another server is tried only while not one entry has come.
+///
+/// # Errors
+/// Whatever kept any part of the answer away: see `DirectoryError`.
+pub async fn read<T>(
+    pool: &DirectoryPool,
+    request: &ReadRequest,
+    map: impl FnMut(&Entry) -> T,
+    cancel: &CancellationToken,
+    progress: impl FnMut(u64),
+) -> Result<Reading<T>, ReadFailure> {
+    let configured = request.id_attribute.as_deref().or(pool.id_attribute()).map(IdAttribute::named);
+    let mut attributes = request.attributes.clone();
+    let ids = configured.clone().map_or_else(|| IdAttribute::candidates(Kind::Other), |named| vec![named]);
+    attributes.extend(ids.iter().map(|id| id.name().to_owned()));
+    let searches = searches(pool, request, &request.filter, &dedup(attributes));
+    let mut collect = Collect {
+        configured,
+        candidates: Vec::new(),
+        chosen: None,
+        entries: Vec::new(),
+        map,
+        progress,
+    };
+    let mut course = Course::default();
+    let outcome = bounded(run(pool, &searches, &mut collect, &mut course), request.deadline, cancel).await;
+    match outcome {
+        Ok(server) => Ok(Reading {
+            server,
+            id_attribute: collect.chosen,
+            entries: once_each(collect.entries),
+            searches: course.searches,
+        }),
+        Err(error) => Err(course.failure(error)),
+    }
+}
+
+/// Asks for people by id, over the same bases and with the same filter; returns those who are there. Everybody else is gone,
+/// since this is a complete search as well. To be asked before somebody is deactivated.
+///
+/// # Errors
+/// As for `read`; then nobody is known to be gone.
+pub async fn still_there(
+    pool: &DirectoryPool,
+    request: &ReadRequest,
+    id_attribute: &IdAttribute,
+    ids: &[DirectoryId],
+    cancel: &CancellationToken,
+) -> Result<BTreeSet<DirectoryId>, ReadFailure> {
+    let attributes = [id_attribute.name().to_owned()];
+    let mut wanted = Vec::new();
+    for group in ids.chunks(GROUP) {
+        let filters: Vec<String> = group.iter().filter_map(|id| id_attribute.filter(id)).collect();
+        if filters.len() != group.len() {
+            let reason = format!("not every id of these people is one of the attribute {id_attribute}; was the id attribute changed?");
+            let error = DirectoryError::Settings {
+                directory: pool.name().into(),
+                reason,
+            };
+            return Err(Course::default().failure(error));
+        }
+        wanted.extend(searches(pool, request, &filter::both(&request.filter, &filter::any(&filters)), &attributes));
+    }
+    let mut seen = Seen {
+        attribute: id_attribute,
+        found: BTreeSet::new(),
+    };
+    let mut course = Course::default();
+    if wanted.is_empty() {
+        return Ok(seen.found);
+    }
+    match bounded(run(pool, &wanted, &mut seen, &mut course), request.deadline, cancel).await {
+        Ok(_) => Ok(seen.found),
+        Err(error) => Err(course.failure(error)),
+    }
+}
+
+/// How far a read has come; kept outside of the work, so that it is still known when the work is stopped.
+#[derive(Debug, Default)]
+struct Course {
+    server: Option<String>,
+    searches: Vec<SearchEvidence>,
+}
+
+impl Course {
+    fn is_untouched(&self) -> bool {
+        self.searches.iter().all(|search| search.pages == 0 && search.entries == 0)
+    }
+
+    fn failure(mut self, error: DirectoryError) -> ReadFailure {
+        if let Some(last) = self.searches.last_mut() {
+            last.result = error.outcome();
+        }
+        ReadFailure {
+            error,
+            server: self.server,
+            searches: self.searches,
+        }
+    }
+}
+
+/// What becomes of the entries of a read.
+trait Sink {
+    /// A server is about to be asked; whatever another one said is void.
+    fn begin(&mut self, kind: Kind);
+    /// An entry came.
+    fn entry(&mut self, entry: &Entry);
+    /// A page is done, `entries` came in all.
+    fn page(&mut self, entries: u64);
+    /// Whether `begin` must know the kind of server.
+    fn wants_kind(&self) -> bool;
+}
+
+/// Makes the caller's form of each entry.
+struct Collect<T, M, P> {
+    configured: Option<IdAttribute>,
+    candidates: Vec<IdAttribute>,
+    /// The one attribute of this read: of the candidates the best that the first entry with any of them has.
+    chosen: Option<IdAttribute>,
+    entries: Vec<(Option<DirectoryId>, T)>,
+    map: M,
+    progress: P,
+}
+
+impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
+    fn begin(&mut self, kind: Kind) {
+        self.candidates = IdAttribute::candidates(kind);
+        self.chosen.clone_from(&self.configured);
+        self.entries.clear();
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        if self.chosen.is_none() {
+            self.chosen = self.candidates.iter().find(|candidate| candidate.of(entry).is_some()).cloned();
+        }
+        let id = self.chosen.as_ref().and_then(|attribute| attribute.of(entry));
+        self.entries.push((id, (self.map)(entry)));
+    }
+
+    fn page(&mut self, entries: u64) {
+        (self.progress)(entries);
+    }
+
+    fn wants_kind(&self) -> bool {
+        self.configured.is_none()
+    }
+}
+
+/// Notes who is there.
+struct Seen<'a> {
+    attribute: &'a IdAttribute,
+    found: BTreeSet<DirectoryId>,
+}
+
+impl Sink for Seen<'_> {
+    fn begin(&mut self, _: Kind) {
+        self.found.clear();
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.found.extend(self.attribute.of(entry));
+    }
+
+    fn page(&mut self, _: u64) {}
+
+    fn wants_kind(&self) -> bool {
+        false
+    }
+}
+
+/// Ends the work at the deadline or on request; the connection in use is thrown away with it.
+async fn bounded<R>(work: impl Future<Output = Result<R, DirectoryError>>, deadline: Instant, cancel: &CancellationToken) -> Result<R, DirectoryError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(DirectoryError::Cancelled),
+        outcome = work => outcome,
+        () = tokio::time::sleep_until(deadline) => Err(DirectoryError::Deadline { tried: "reading the directory".into() }),
+    }
+}
+
+/// Runs all searches on the first server that can be used, and returns its URL.
+async fn run(pool: &DirectoryPool, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
+    filter_of_each(searches)?;
+    let mut failures = Vec::new();
+    for server in pool.servers() {
+        course.server = Some(server.connector.server().into());
+        match run_on(server, searches, sink, course).await {
+            Ok(()) => return Ok(server.connector.server().into()),
+            Err(error) if error.concerns_one_server() && course.is_untouched() => failures.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match failures.pop() {
+        Some(only) if failures.is_empty() => Err(only),
+        Some(last) => {
+            failures.push(last);
+            Err(DirectoryError::AllServers(failures))
+        }
+        None => Err(DirectoryError::AllServers(Vec::new())),
+    }
+}
+
+async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+    loop {
+        course.searches.clear();
+        let mut lent = server.lend().await?;
+        match run_over(&mut lent, searches, sink, course).await {
+            Ok(()) => {
+                lent.give_back();
+                return Ok(());
+            }
+            // A connection from the pool may have been dead already, which says nothing about the server.
+            Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+    let kind = if sink.wants_kind() {
+        RootDse::read(connection).await?.kind
+    } else {
+        Kind::Other
+    };
+    sink.begin(kind);
+    let mut entries = 0;
+    for wanted in searches {
+        course.searches.push(SearchEvidence::of(wanted));
+        let Some(evidence) = course.searches.last_mut() else { continue };
+        let mut pages = 0;
+        search(connection, wanted, evidence, |entry, so_far| {
+            if so_far.pages != pages {
+                pages = so_far.pages;
+                sink.page(entries + so_far.entries);
+            }
+            sink.entry(&entry);
+        })
+        .await?;
+        entries += evidence.entries;
+        sink.page(entries);
+    }
+    Ok(())
+}
+
+fn filter_of_each(searches: &[Search]) -> Result<(), DirectoryError> {
+    searches.iter().try_for_each(|search| filter::check(&search.filter))
+}
+
+fn searches(pool: &DirectoryPool, request: &ReadRequest, filter: &str, attributes: &[String]) -> Vec<Search> {
+    let scope = match request.scope {
+        Scope::Subtree => ldap3::Scope::Subtree,
+        Scope::One => ldap3::Scope::OneLevel,
+    };
+    let search = |base: &String| Search {
+        base: base.clone(),
+        scope,
+        filter: filter.into(),
+        attributes: attributes.to_vec(),
+        page_size: pool.page_size(),
+    };
+    request.bases.iter().map(search).collect()
+}
+
+fn dedup(attributes: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    attributes.into_iter().filter(|name| seen.insert(name.to_ascii_lowercase())).collect()
+}
+
+/// Leaves out entries that came again, by overlapping bases or because they were moved during the read; the first one stays.
+fn once_each<T>(mut entries: Vec<(Option<DirectoryId>, T)>) -> Vec<(Option<DirectoryId>, T)> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    let id = |place: &usize| entries.get(*place).and_then(|(id, _)| id.as_ref());
+    order.sort_by(|a, b| id(a).cmp(&id(b)).then(a.cmp(b)));
+    let mut again: Vec<usize> = order
+        .iter()
+        .zip(order.iter().skip(1))
+        .filter(|(a, b)| id(a).is_some() && id(a) == id(b))
+        .map(|(_, b)| *b)
+        .collect();
+    again.sort_unstable();
+    let (mut place, mut again) = (0, again.into_iter().peekable());
+    entries.retain(|_| {
+        let is_again = again.next_if_eq(&place).is_some();
+        place += 1;
+        !is_again
+    });
+    entries.shrink_to_fit();
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn who_comes_twice_is_there_once() {
+        let entry = |id: &str, nth: u32| (DirectoryId::new(id), nth);
+        let came = vec![entry("b", 1), entry("", 2), entry("a", 3), entry("b", 4), entry("", 5), entry("b", 6)];
+        assert_eq!(once_each(came), [entry("b", 1), entry("", 2), entry("a", 3), entry("", 5)]);
+    }
+
+    #[test]
+    fn a_reading_for_tests_is_whole() {
+        assert_eq!(
+            Reading::for_tests(vec![(DirectoryId::new("a"), "x")]).into_entries(),
+            [(DirectoryId::new("a"), "x")]
+        );
+    }
+}
