@@ -1,3 +1,14 @@
 //! HTTP out: what ftrack holds now, and the changes that were vetted.
 
+mod answer;
+pub mod error;
+mod network;
+pub mod operation;
+mod page;
+pub mod query;
+pub mod read;
+mod row;
+pub mod server;
+pub mod session;
+pub mod state;
 pub mod user;

@@ -1,0 +1,278 @@
+//! Understands the body of an answer: a list with one element for each operation, or one of the many forms of an error. No I/O.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, error::Category};
+
+use super::error::{Refusal, Trouble, excerpt};
+use crate::config::Secret;
+
+/// What one operation was answered with; may turn out to be an error in the place of an answer.
+pub(super) trait Answer: DeserializeOwned {
+    /// The error's class and text, if it is one.
+    fn exception(&self) -> Option<(String, String)>;
+}
+
+impl Answer for Value {
+    fn exception(&self) -> Option<(String, String)> {
+        self.get("exception")
+            .map(|exception| (words(exception), self.get("content").map(words).unwrap_or_default()))
+    }
+}
+
+/// The answer to one query: a page of rows.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "R: DeserializeOwned")]
+pub(super) struct Page<R> {
+    #[serde(default)]
+    data: Option<Vec<R>>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    exception: Option<Value>,
+    #[serde(default)]
+    content: Option<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    next: Option<Next>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Next {
+    #[serde(default)]
+    offset: Option<u64>,
+}
+
+impl<R: DeserializeOwned> Answer for Page<R> {
+    fn exception(&self) -> Option<(String, String)> {
+        self.exception
+            .as_ref()
+            .map(|exception| (words(exception), self.content.as_ref().map(words).unwrap_or_default()))
+    }
+}
+
+/// Whether the server says that there are more rows after a page. It may say so although none are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// There may be more.
+    More,
+    /// This was the last page.
+    End,
+}
+
+impl<R> Page<R> {
+    /// The rows, and whether there are more.
+    pub(super) fn rows(self) -> Result<(Vec<R>, After), Trouble> {
+        let rows = self
+            .data
+            .ok_or_else(|| Trouble::Malformed("a query was answered without \"data\"".to_owned()))?;
+        let next = self.metadata.and_then(|metadata| metadata.next).and_then(|next| next.offset);
+        Ok((rows, if next.is_some() { After::More } else { After::End }))
+    }
+}
+
+/// Reads the body of an answer to `expected` operations.
+///
+/// # Errors
+///
+/// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an error in the place of an element, what is not JSON, what is cut
+/// off, a wrong number of elements, elements of another form.
+pub(super) fn read<A: Answer>(status: u16, body: &[u8], expected: usize, key: &Secret) -> Result<Vec<A>, Trouble> {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => Err(refused(status, body, key)),
+        Some(b'[') if (200..300).contains(&status) => list(status, body, expected, key),
+        _ => Err(foreign(status, body, key)),
+    }
+}
+
+fn list<A: Answer>(status: u16, body: &[u8], expected: usize, key: &Secret) -> Result<Vec<A>, Trouble> {
+    let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, key))?;
+    for (operation, answer) in answers.iter().enumerate() {
+        if let Some((exception, content)) = answer.exception() {
+            return Err(sorted(Refusal {
+                exception: excerpt(&exception, key).into(),
+                content: excerpt(&content, key).into(),
+                error_code: None,
+                status,
+                operation: Some(operation),
+            }));
+        }
+    }
+    if answers.len() == expected {
+        Ok(answers)
+    } else {
+        Err(Trouble::Malformed(format!("{} answers came to {expected} operations", answers.len())))
+    }
+}
+
+/// The object that stands in place of a list.
+#[derive(Deserialize)]
+struct ErrorObject {
+    exception: Option<Value>,
+    content: Option<Value>,
+    error_code: Option<Value>,
+    error: Option<Value>,
+    detail: Option<Value>,
+}
+
+fn refused(status: u16, body: &[u8], key: &Secret) -> Trouble {
+    let object: ErrorObject = match serde_json::from_slice(body) {
+        Ok(object) => object,
+        Err(_) if status >= 400 => return foreign(status, body, key),
+        Err(error) => return unreadable(&error, key),
+    };
+    let (exception, content) = match (object.exception, object.error, object.detail) {
+        (Some(exception), error, _) => (words(&exception), object.content.or(error)),
+        (None, Some(error), _) => ("error".to_owned(), object.content.or(Some(error))),
+        // FastAPI's form of a request that does not fit the server's own description of it.
+        (None, None, Some(detail)) => ("invalid request".to_owned(), Some(detail)),
+        (None, None, None) if status >= 400 => return foreign(status, body, key),
+        (None, None, None) => {
+            let text = excerpt(&String::from_utf8_lossy(body), key);
+            return Trouble::Malformed(format!("an object that is neither a list of answers nor an error: {text}"));
+        }
+    };
+    sorted(Refusal {
+        exception: excerpt(&exception, key).into(),
+        content: excerpt(&content.as_ref().map(words).unwrap_or_default(), key).into(),
+        error_code: object.error_code.filter(|code| !code.is_null()).map(|code| excerpt(&words(&code), key).into()),
+        status,
+        operation: None,
+    })
+}
+
+/// Tells a refused key and a missing right from every other refusal.
+fn sorted(refusal: Refusal) -> Trouble {
+    let credentials = refusal.status == 401 || refusal.error_code.as_deref().is_some_and(|code| code.starts_with("api_credentials"));
+    match &*refusal.exception {
+        "InvalidCredentialsError" | "FTAuthenticationError" => Trouble::Credentials(refusal),
+        _ if credentials => Trouble::Credentials(refusal),
+        "PermissionError" => Trouble::Permission(refusal),
+        _ => Trouble::Refused(refusal),
+    }
+}
+
+/// An answer that is not of ftrack's making.
+fn foreign(status: u16, body: &[u8], key: &Secret) -> Trouble {
+    let text = excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(body)), key);
+    if (200..300).contains(&status) {
+        Trouble::NotJson(text)
+    } else {
+        Trouble::Status { status, excerpt: text }
+    }
+}
+
+fn unreadable(error: &serde_json::Error, key: &Secret) -> Trouble {
+    let text = excerpt(&error.to_string(), key);
+    match error.classify() {
+        Category::Eof | Category::Syntax | Category::Io => Trouble::Damaged(text),
+        Category::Data => Trouble::Malformed(text),
+    }
+}
+
+/// A JSON value as words: a text is itself.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::{After, Page, read};
+    use crate::{
+        config::Secret,
+        ftrack::{
+            error::Trouble,
+            row::{LinkRow, UserRow},
+        },
+    };
+
+    fn key() -> Secret {
+        Secret::new("the-key".to_owned())
+    }
+
+    fn trouble(status: u16, body: &str, expected: usize) -> Trouble {
+        read::<Value>(status, body.as_bytes(), expected, &key()).unwrap_err()
+    }
+
+    #[test]
+    fn a_page_tells_its_rows_and_whether_there_are_more() {
+        for (metadata, after) in [
+            (r#"{"next":{"offset":1}}"#, After::More),
+            (r#"{"next":{"offset":null}}"#, After::End),
+            (r#"{"next":null}"#, After::End),
+            ("{}", After::End),
+        ] {
+            let body = format!(r#" [{{"action":"query","data":[{{"id":"a"}}],"metadata":{metadata}}}]"#);
+            let mut pages = read::<Page<Value>>(200, body.as_bytes(), 1, &key()).unwrap();
+            let (rows, end) = pages.pop().unwrap().rows().unwrap();
+            assert_eq!((rows.len(), end), (1, after), "{metadata}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_error_is_told_apart() {
+        let credentials = r#"{"content":"The supplied API key the-key is not valid.","exception":"InvalidCredentialsError","error_code":null}"#;
+        for status in [200, 401, 500] {
+            let Trouble::Credentials(refusal) = trouble(status, credentials, 1) else {
+                panic!("status {status}")
+            };
+            assert_eq!(&*refusal.content, "The supplied API key *** is not valid.");
+        }
+        let newer = r#"{"content":"x","exception":"Some","error_code":"api_credentials_invalid"}"#;
+        assert!(matches!(trouble(403, newer, 1), Trouble::Credentials(_)));
+        assert!(matches!(
+            trouble(200, r#"{"exception":"PermissionError","content":"no"}"#, 1),
+            Trouble::Permission(_)
+        ));
+        let Trouble::Refused(refusal) = trouble(422, r#"{"detail":[{"loc":["string",0],"msg":"string","type":"string"}]}"#, 1) else {
+            panic!("422")
+        };
+        assert_eq!(&*refusal.exception, "invalid request");
+        let Trouble::Refused(refusal) = trouble(200, r#"[{"action":"update"},{"exception":"ValidationError","content":"bad"}]"#, 2) else {
+            panic!("element")
+        };
+        assert_eq!(refusal.operation, Some(1));
+        assert!(matches!(trouble(502, "<html>Bad Gateway</html>", 1), Trouble::Status { status: 502, .. }));
+        assert!(matches!(trouble(429, r#"{"message":"slow"}"#, 1), Trouble::Status { status: 429, .. }));
+        assert!(matches!(trouble(200, "<html>Sign in</html>", 1), Trouble::NotJson(_)));
+        assert!(matches!(trouble(200, "", 1), Trouble::NotJson(_)));
+        assert!(matches!(trouble(200, r#"[{"action":"qu"#, 1), Trouble::Damaged(_)));
+        assert!(matches!(trouble(200, r#"{"exception":"Val"#, 1), Trouble::Damaged(_)));
+        assert!(matches!(trouble(200, "[] []", 0), Trouble::Damaged(_)));
+        assert!(matches!(trouble(200, "{}", 1), Trouble::Malformed(_)));
+        assert!(matches!(trouble(200, "[{}]", 2), Trouble::Malformed(_)));
+        let rows = r#"[{"action":"query","data":[{"username":"no id"}]}]"#;
+        assert!(matches!(read::<Page<UserRow>>(200, rows.as_bytes(), 1, &key()), Err(Trouble::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..200), expected in 0_usize..3) {
+            let _ = read::<Value>(status, &body, expected, &key());
+            let _ = read::<Page<UserRow>>(status, &body, expected, &key());
+        }
+
+        #[test]
+        fn no_damage_to_a_good_body_makes_it_panic(at in 0_usize..400, byte in any::<u8>(), cut in 0_usize..400) {
+            let good = r#"[{"action":"query","data":[{"id":"a-1","username":"anna","first_name":null,"is_active":true},{"parent_id":"a-1","value":"{\"source\":\"s\",\"id\":\"d\"}"}],"metadata":{"next":{"offset":2}}}]"#;
+            let mut body = good.as_bytes().to_vec();
+            if let Some(place) = body.get_mut(at) {
+                *place = byte;
+            }
+            body.truncate(cut.max(1));
+            let _ = read::<Value>(200, &body, 1, &key());
+            let _ = read::<Page<UserRow>>(200, &body, 1, &key());
+            let _ = read::<Page<LinkRow>>(200, &body, 1, &key());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Tells from an error of the HTTP client what became of a request: no connection and why, a broken one, too slow.
+
+use std::{error::Error, io, time::Duration};
+
+use rustls::CertificateError;
+
+use super::error::{Obstacle, Trouble, excerpt};
+use crate::config::Secret;
+
+/// Sorts an error of the HTTP client. Only what happened before there was a connection becomes [`Trouble::Unreachable`].
+pub(super) fn lost(error: &reqwest::Error, connecting: Duration, whole: Duration, key: &Secret) -> Trouble {
+    if error.is_connect() {
+        let obstacle = if error.is_timeout() { Obstacle::Slow } else { obstacle(error) };
+        let reason = if obstacle == Obstacle::Slow {
+            format!("none within {}", humantime::format_duration(connecting))
+        } else {
+            excerpt(&reasons(error), key)
+        };
+        return Trouble::Unreachable { obstacle, reason };
+    }
+    if error.is_timeout() {
+        return Trouble::TimedOut(whole);
+    }
+    let reason = excerpt(&reasons(error), key);
+    if error.is_decode() {
+        Trouble::Damaged(reason)
+    } else if error.is_builder() {
+        Trouble::Setup(reason)
+    } else {
+        Trouble::Interrupted(reason)
+    }
+}
+
+/// The error's deepest reasons, from the outer to the inner, without the address.
+pub(super) fn reasons(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for reason in chain(error).skip(1) {
+        let text = reason.to_string();
+        // Many layers repeat what the inner one says.
+        if let Some(last) = words.last_mut().filter(|last| last.contains(&text)) {
+            *last = text;
+        } else {
+            words.push(text);
+        }
+    }
+    if words.is_empty() { error.to_string() } else { words.join(": ") }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    // An io::Error keeps the error of TLS inside without naming it as its source.
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+    .take(16)
+}
+
+fn obstacle(error: &(dyn Error + 'static)) -> Obstacle {
+    for reason in chain(error) {
+        if let Some(rustls::Error::InvalidCertificate(certificate)) = reason.downcast_ref() {
+            let wrong_host = matches!(certificate, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. });
+            return if wrong_host { Obstacle::WrongHost } else { Obstacle::Untrusted };
+        }
+        if reason.to_string().starts_with("dns error") {
+            return Obstacle::Name;
+        }
+        if let Some(error) = reason.downcast_ref::<io::Error>() {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                return Obstacle::Closed;
+            }
+            if error.kind() == io::ErrorKind::TimedOut {
+                return Obstacle::Slow;
+            }
+        }
+    }
+    Obstacle::Other
+}

@@ -1,0 +1,252 @@
+//! The JSON of each operation that is sent to ftrack. No I/O.
+//!
+//! The forms are those of the vendor's Python client (ftrack-python-api 3.1.0), which repeats `__entity_type__` within `entity_data`.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    query::Expression,
+    user::{EntityId, LINK_KEY, Link},
+};
+
+/// One operation; a call holds a list of them, and its answer a list of the same length in the same order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Operation {
+    /// Reads one page of entities.
+    Query {
+        /// What is asked.
+        expression: Expression,
+    },
+    /// Asks for the server's version and what it says about the key.
+    QueryServerInformation {
+        /// What is asked for; the server leaves out what it does not know.
+        values: &'static [&'static str],
+    },
+    /// Asks for the schemas of all entities.
+    QuerySchemas,
+    /// Creates an entity.
+    Create {
+        /// Of which type.
+        entity_type: EntityType,
+        /// Its key, which the client chooses, so that after an unclear answer one can ask whether it exists.
+        entity_key: Vec<Box<str>>,
+        /// Its values.
+        entity_data: Map<String, Value>,
+    },
+    /// Changes some values of an entity.
+    Update {
+        /// Of which type.
+        entity_type: EntityType,
+        /// Its key.
+        entity_key: Vec<Box<str>>,
+        /// The values that change.
+        entity_data: Map<String, Value>,
+    },
+    /// Deletes an entity.
+    Delete {
+        /// Of which type.
+        entity_type: EntityType,
+        /// Its key.
+        entity_key: Vec<Box<str>>,
+    },
+}
+
+/// The types of entities that are ever written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum EntityType {
+    /// A user: key `[id]`.
+    User,
+    /// A key and its value at an entity: key `[parent_id, key]`.
+    Metadata,
+    /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always there, so it is updated and never created.
+    UserCustomAttributeValue,
+}
+
+impl EntityType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Metadata => "Metadata",
+            Self::UserCustomAttributeValue => "UserCustomAttributeValue",
+        }
+    }
+}
+
+impl Operation {
+    /// Reads what an expression asks for.
+    #[must_use]
+    pub fn query(expression: Expression) -> Self {
+        Self::Query { expression }
+    }
+
+    /// Creates a user with an id that the client chose, and these values.
+    #[must_use]
+    pub fn create_user(id: &EntityId, values: Map<String, Value>) -> Self {
+        let mut entity_data = typed(EntityType::User);
+        entity_data.insert("id".to_owned(), id.as_str().into());
+        entity_data.insert("resource_type".to_owned(), "user".into());
+        entity_data.extend(values);
+        Self::Create {
+            entity_type: EntityType::User,
+            entity_key: vec![id.as_str().into()],
+            entity_data,
+        }
+    }
+
+    /// Changes these values of a user.
+    #[must_use]
+    pub fn update_user(id: &EntityId, values: Map<String, Value>) -> Self {
+        let mut entity_data = typed(EntityType::User);
+        entity_data.extend(values);
+        Self::Update {
+            entity_type: EntityType::User,
+            entity_key: vec![id.as_str().into()],
+            entity_data,
+        }
+    }
+
+    /// Gives a user that has none a link.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: a link is text in every part, but the JSON writer may refuse.
+    pub fn create_link(user: &EntityId, link: &Link) -> Result<Self, serde_json::Error> {
+        let mut entity_data = typed(EntityType::Metadata);
+        entity_data.insert("parent_id".to_owned(), user.as_str().into());
+        entity_data.insert("parent_type".to_owned(), EntityType::User.as_str().into());
+        entity_data.insert("key".to_owned(), LINK_KEY.into());
+        entity_data.insert("value".to_owned(), serde_json::to_string(link)?.into());
+        Ok(Self::Create {
+            entity_type: EntityType::Metadata,
+            entity_key: link_key(user),
+            entity_data,
+        })
+    }
+
+    /// Replaces a user's link.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operation::create_link`].
+    pub fn update_link(user: &EntityId, link: &Link) -> Result<Self, serde_json::Error> {
+        let mut entity_data = typed(EntityType::Metadata);
+        entity_data.insert("value".to_owned(), serde_json::to_string(link)?.into());
+        Ok(Self::Update {
+            entity_type: EntityType::Metadata,
+            entity_key: link_key(user),
+            entity_data,
+        })
+    }
+
+    /// Takes a user's link away.
+    #[must_use]
+    pub fn delete_link(user: &EntityId) -> Self {
+        Self::Delete {
+            entity_type: EntityType::Metadata,
+            entity_key: link_key(user),
+        }
+    }
+
+    /// Sets a user's value of a custom attribute, of which `configuration` is the id.
+    #[must_use]
+    pub fn set_custom_value(configuration: &EntityId, user: &EntityId, value: Value) -> Self {
+        let mut entity_data = typed(EntityType::UserCustomAttributeValue);
+        entity_data.insert("value".to_owned(), value);
+        Self::Update {
+            entity_type: EntityType::UserCustomAttributeValue,
+            entity_key: vec![configuration.as_str().into(), user.as_str().into()],
+            entity_data,
+        }
+    }
+}
+
+/// Says in a few words what an operation does, for errors: "reading (select … )", "updating User".
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query { expression } => {
+                let text = expression.as_str();
+                match text.char_indices().nth(160) {
+                    Some((cut, _)) => write!(f, "reading ({}…)", text.get(..cut).unwrap_or_default()),
+                    None => write!(f, "reading ({text})"),
+                }
+            }
+            Self::QueryServerInformation { .. } => f.write_str("asking for the server's version"),
+            Self::QuerySchemas => f.write_str("asking for the schemas"),
+            Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
+            Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
+            Self::Delete { entity_type, .. } => write!(f, "deleting {}", entity_type.as_str()),
+        }
+    }
+}
+
+fn typed(entity_type: EntityType) -> Map<String, Value> {
+    Map::from_iter([("__entity_type__".to_owned(), json!(entity_type.as_str()))])
+}
+
+fn link_key(user: &EntityId) -> Vec<Box<str>> {
+    vec![user.as_str().into(), LINK_KEY.into()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Map, json};
+
+    use super::Operation;
+    use crate::{
+        directory::entry::DirectoryId,
+        ftrack::{
+            query,
+            user::{Activity, EntityId, Link},
+        },
+    };
+
+    #[test]
+    fn each_operation_has_the_form_that_the_vendors_client_sends() {
+        let user = EntityId::new("u-1").unwrap();
+        let configuration = EntityId::new("c-1").unwrap();
+        let link = Link {
+            source: "artists".to_owned(),
+            id: DirectoryId::new("d-1").unwrap(),
+            activity: Activity::Settled,
+        };
+        let values = |value: serde_json::Value| -> Map<String, serde_json::Value> { serde_json::from_value(value).unwrap() };
+        let sent = serde_json::to_value([
+            Operation::query(query::user_types().page(0, 2)),
+            Operation::QueryServerInformation { values: &["schema_hash"] },
+            Operation::QuerySchemas,
+            Operation::create_user(&user, values(json!({"username": "bob", "is_active": true}))),
+            Operation::update_user(&user, values(json!({"is_active": false}))),
+            Operation::create_link(&user, &link).unwrap(),
+            Operation::update_link(&user, &link).unwrap(),
+            Operation::delete_link(&user),
+            Operation::set_custom_value(&configuration, &user, json!("42")),
+        ])
+        .unwrap();
+        let stored = "{\"source\":\"artists\",\"id\":\"d-1\",\"activity\":\"settled\"}";
+        assert_eq!(
+            sent,
+            json!([
+                {"action": "query", "expression": "select id, name from UserType order by id offset 0 limit 2"},
+                {"action": "query_server_information", "values": ["schema_hash"]},
+                {"action": "query_schemas"},
+                {"action": "create", "entity_type": "User", "entity_key": ["u-1"],
+                 "entity_data": {"__entity_type__": "User", "id": "u-1", "resource_type": "user", "username": "bob", "is_active": true}},
+                {"action": "update", "entity_type": "User", "entity_key": ["u-1"], "entity_data": {"__entity_type__": "User", "is_active": false}},
+                {"action": "create", "entity_type": "Metadata", "entity_key": ["u-1", "ftrack-ldap-sync"],
+                 "entity_data": {"__entity_type__": "Metadata", "parent_id": "u-1", "parent_type": "User", "key": "ftrack-ldap-sync", "value": stored}},
+                {"action": "update", "entity_type": "Metadata", "entity_key": ["u-1", "ftrack-ldap-sync"],
+                 "entity_data": {"__entity_type__": "Metadata", "value": stored}},
+                {"action": "delete", "entity_type": "Metadata", "entity_key": ["u-1", "ftrack-ldap-sync"]},
+                {"action": "update", "entity_type": "UserCustomAttributeValue", "entity_key": ["c-1", "u-1"],
+                 "entity_data": {"__entity_type__": "UserCustomAttributeValue", "value": "42"}},
+            ])
+        );
+    }
+}

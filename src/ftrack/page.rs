@@ -1,0 +1,132 @@
+//! Reads a whole list page by page, several pages in flight, and notices when the list changed under the reading.
+//!
+//! Offset paging is no snapshot: a user who is removed between two pages moves all later ones up, and one of them would never be seen. So each page begins with the
+//! last row of the page before it; when it does not, or a row comes twice, the list is read again.
+
+use futures_util::{StreamExt, stream};
+
+use super::{
+    answer::{After, Page},
+    error::{FtrackError, Trouble},
+    operation::Operation,
+    query::Listing,
+    row::Row,
+    session::{Session, Until},
+};
+
+/// How often a list that changes is read before that is an error.
+const TRIES: u32 = 5;
+/// The most rows of one list: far above any studio, and a bound on what a server can make us hold.
+const MOST_ROWS: usize = 1_000_000;
+
+/// All rows of a list, sorted by identity, none twice.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the tries.
+pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Vec<R>, FtrackError> {
+    for _ in 0..TRIES {
+        if let Some(mut rows) = once::<R>(session, listing, until).await? {
+            rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
+            if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
+                return Ok(rows);
+            }
+        }
+        tracing::debug!(list = listing.what, "the list changed while it was read; it is read again");
+    }
+    let what = listing.what.to_owned();
+    Err(session.trouble(&format!("reading {what}"), Trouble::Changing { what, tries: TRIES }))
+}
+
+/// What a page says about going on.
+enum Step {
+    /// As long as it was asked for: the next one follows where it was expected.
+    Full,
+    /// Of another length, and not the last: the server has a limit of its own.
+    OtherLength,
+    /// The last one.
+    Last,
+    /// It does not continue the page before it.
+    Broken,
+}
+
+/// Reads the list once; `None` when it changed meanwhile.
+async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Option<Vec<R>>, FtrackError> {
+    let mut limit = session.page_size();
+    let (mut rows, after) = page::<R>(session, listing, 0, limit, until).await?;
+    if after == After::End || rows.is_empty() || (rows.len() == 1 && is_alone::<R>(session, listing, limit, until).await?) {
+        return Ok(Some(rows));
+    }
+    limit = limit.min(length(rows.len()));
+    loop {
+        let start = length(rows.len() - 1);
+        let offsets = (0..).map_while(move |index: u32| index.checked_mul(limit - 1)?.checked_add(start));
+        let mut pages = stream::iter(offsets)
+            .map(move |offset| page::<R>(session, listing, offset, limit, until))
+            .buffered(session.connections());
+        while let Some(page) = pages.next().await {
+            let (page, after) = page?;
+            let length_found = length(page.len());
+            match join(&mut rows, page, after, limit) {
+                Step::Last => return Ok(Some(rows)),
+                Step::Broken => return Ok(None),
+                Step::Full => {}
+                Step::OtherLength => {
+                    limit = limit.min(length_found);
+                    break;
+                }
+            }
+            if rows.len() > MOST_ROWS {
+                return Err(session.trouble(
+                    &format!("reading {}", listing.what),
+                    Trouble::Malformed(format!("the list has more than {MOST_ROWS} rows")),
+                ));
+            }
+        }
+    }
+}
+
+/// Appends a page to the rows before it.
+fn join<R: Row>(rows: &mut Vec<R>, page: Vec<R>, after: After, limit: u32) -> Step {
+    let found = length(page.len());
+    let mut page = page.into_iter();
+    let continues = match (rows.last(), page.next()) {
+        (Some(last), Some(first)) => last.identity() == first.identity(),
+        _ => false,
+    };
+    if !continues {
+        return Step::Broken;
+    }
+    rows.extend(page);
+    if after == After::End || found == 1 {
+        Step::Last
+    } else if found == limit {
+        Step::Full
+    } else {
+        Step::OtherLength
+    }
+}
+
+/// Whether the one row of a first page is all there is, although the server says that there is more: pages of one row cannot overlap.
+async fn is_alone<R: Row>(session: &Session, listing: &Listing, limit: u32, until: &Until) -> Result<bool, FtrackError> {
+    let (rows, _) = page::<R>(session, listing, 1, limit, until).await?;
+    if rows.is_empty() {
+        return Ok(true);
+    }
+    let reason = "the server gives one row at a time".to_owned();
+    Err(session.trouble(&format!("reading {}", listing.what), Trouble::Malformed(reason)))
+}
+
+async fn page<R: Row>(session: &Session, listing: &Listing, offset: u32, limit: u32, until: &Until) -> Result<(Vec<R>, After), FtrackError> {
+    let operation = Operation::query(listing.page(offset, limit));
+    let answers = session.read_as::<Page<R>>(std::slice::from_ref(&operation), until).await?;
+    let page = match answers.into_iter().next() {
+        Some(page) => page.rows(),
+        None => Err(Trouble::Malformed("no answer".to_owned())),
+    };
+    page.map_err(|trouble| session.trouble(&operation.to_string(), trouble))
+}
+
+fn length(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
+}

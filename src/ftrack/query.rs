@@ -1,0 +1,214 @@
+//! The fixed query expressions. An [`Expression`] is made of constant text, checked ids and numbers alone, so that no text of a directory can get into one. No I/O.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::user::{EntityId, LINK_KEY};
+
+/// One query in ftrack's query language; can be made only by this module's functions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression(String);
+
+/// A query whose rows are read page by page: in a fixed order, each row known by the column that it is ordered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// What is listed, in words.
+    pub(super) what: &'static str,
+    text: String,
+}
+
+impl Listing {
+    /// One page of the listing: `limit` rows after the first `offset`.
+    #[must_use]
+    pub fn page(&self, offset: u32, limit: u32) -> Expression {
+        Expression(format!("{} offset {offset} limit {limit}", self.text))
+    }
+
+    fn fixed(what: &'static str, text: &'static str) -> Self {
+        Self { what, text: text.to_owned() }
+    }
+}
+
+impl Expression {
+    /// The expression's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Expression {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// The columns of a user that are read.
+const USER_COLUMNS: &str = "id, username, first_name, last_name, email, is_active, user_type_id";
+
+/// All users.
+#[must_use]
+pub fn users() -> Listing {
+    Listing {
+        what: "users",
+        text: format!("select {USER_COLUMNS} from User order by id"),
+    }
+}
+
+/// All links. Only the key selects them: the form of `parent_type` differs between servers.
+#[must_use]
+pub fn links() -> Listing {
+    Listing {
+        what: "links of users",
+        text: format!("select parent_id, value from Metadata where key is \"{LINK_KEY}\" order by parent_id"),
+    }
+}
+
+/// All user types.
+#[must_use]
+pub fn user_types() -> Listing {
+    Listing::fixed("user types", "select id, name from UserType order by id")
+}
+
+/// All security roles.
+#[must_use]
+pub fn security_roles() -> Listing {
+    Listing::fixed("security roles", "select id, name from SecurityRole order by id")
+}
+
+/// Who has one of these roles.
+#[must_use]
+pub fn members_of(roles: &[EntityId]) -> Listing {
+    Listing {
+        what: "holders of the administrator roles",
+        text: format!(
+            "select id, user_id from UserSecurityRole where security_role_id in ({}) order by id",
+            list(roles)
+        ),
+    }
+}
+
+/// All custom attributes of users.
+#[must_use]
+pub fn custom_attributes() -> Listing {
+    Listing::fixed(
+        "custom attributes of users",
+        "select id, key, entity_type from CustomAttributeConfiguration where entity_type is \"user\" order by id",
+    )
+}
+
+/// Every user's value of one custom attribute.
+#[must_use]
+pub fn custom_values(configuration: &EntityId) -> Listing {
+    Listing {
+        what: "values of a custom attribute",
+        text: format!("select entity_id, value from UserCustomAttributeValue where configuration_id is \"{configuration}\" order by entity_id"),
+    }
+}
+
+/// Some users by id.
+#[must_use]
+pub fn users_by_id(users: &[EntityId]) -> Listing {
+    Listing {
+        what: "some users",
+        text: format!("select {USER_COLUMNS} from User where id in ({}) order by id", list(users)),
+    }
+}
+
+/// The links of some users.
+#[must_use]
+pub fn links_of(users: &[EntityId]) -> Listing {
+    Listing {
+        what: "links of some users",
+        text: format!(
+            "select parent_id, value from Metadata where key is \"{LINK_KEY}\" and parent_id in ({}) order by parent_id",
+            list(users)
+        ),
+    }
+}
+
+/// Some users' values of some custom attributes.
+#[must_use]
+pub fn custom_values_of(configurations: &[EntityId], users: &[EntityId]) -> Listing {
+    Listing {
+        what: "custom attributes of some users",
+        text: format!(
+            "select configuration_id, entity_id, value from UserCustomAttributeValue where configuration_id in ({}) and entity_id in ({}) order by entity_id",
+            list(configurations),
+            list(users)
+        ),
+    }
+}
+
+/// Some users, whoever they are: to see that users can be read.
+#[must_use]
+pub fn some_users() -> Listing {
+    Listing::fixed("users", "select id, username, is_active from User order by id")
+}
+
+fn list(ids: &[EntityId]) -> String {
+    let mut text = String::with_capacity(ids.len() * 40);
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        text.push('"');
+        text.push_str(id.as_str());
+        text.push('"');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::{custom_values_of, links_of, users, users_by_id};
+    use crate::ftrack::user::EntityId;
+
+    #[test]
+    fn pages_and_lists_are_written_as_the_language_has_them() {
+        assert_eq!(
+            users().page(500, 501).as_str(),
+            "select id, username, first_name, last_name, email, is_active, user_type_id from User order by id offset 500 limit 501"
+        );
+        let ids = [EntityId::new("a-1").unwrap(), EntityId::new("b_2").unwrap()];
+        assert_eq!(
+            links_of(&ids).page(0, 3).as_str(),
+            "select parent_id, value from Metadata where key is \"ftrack-ldap-sync\" and parent_id in (\"a-1\", \"b_2\") order by parent_id offset 0 limit 3"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_gets_into_an_expression_that_could_change_it(texts in proptest::collection::vec(".{0,70}|[a-z0-9_-]{1,64}", 0..8)) {
+            let ids: Vec<EntityId> = texts.iter().filter_map(|text| EntityId::new(text)).collect();
+            for id in &ids {
+                prop_assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            }
+            for (expression, lists, constants) in [
+                (users_by_id(&ids).page(0, 1), 1, 0),
+                (links_of(&ids).page(7, 2), 1, 1),
+                (custom_values_of(&ids, &ids).page(u32::MAX, u32::MAX), 2, 0),
+            ] {
+                let quotes = expression.as_str().matches('"').count();
+                prop_assert_eq!(quotes, 2 * (ids.len() * lists + constants), "{}", expression);
+            }
+        }
+
+        #[test]
+        fn an_id_of_an_answer_is_checked_as_well(text in ".{0,70}|[a-z0-9_-]{1,64}") {
+            let read = serde_json::from_value::<EntityId>(serde_json::Value::String(text.clone()));
+            prop_assert_eq!(read.ok(), EntityId::new(&text));
+        }
+    }
+}

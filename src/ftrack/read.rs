@@ -1,0 +1,187 @@
+//! Reads everything at ftrack that a plan is made against, and reads some users again after a write.
+
+use std::{collections::BTreeMap, iter::Peekable, vec};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use super::{
+    error::{FtrackError, Trouble},
+    page::list,
+    query,
+    row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
+    session::{Session, Until},
+    user::{Current, EntityId, LinkFound, User, UserKind},
+};
+
+/// The user types that are never touched.
+const UNTOUCHABLE: [&str; 2] = ["service", "demo"];
+
+/// What is read beside the users themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadCurrent<'a> {
+    /// The keys of the mapped custom attributes.
+    pub custom_attributes: &'a [String],
+    /// The names of the security roles that make somebody an administrator, compared without case.
+    pub administrator_roles: &'a [String],
+}
+
+/// Reads all users, active or not, with everything that a plan needs to know about them.
+///
+/// The number of calls depends on the number of users and mapped custom attributes alone.
+///
+/// # Errors
+///
+/// The trouble of any part: there is no partial [`Current`]. A mapped custom attribute or a role that the server does not have is an error that names it.
+pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Current, FtrackError> {
+    let before = session.calls().reads;
+    let (users, links) = (query::users(), query::links());
+    let (users, links, user_types, administrators, (custom_attributes, values)) = tokio::try_join!(
+        list::<UserRow>(session, &users, until),
+        list::<LinkRow>(session, &links, until),
+        user_types(session, until),
+        administrators(session, request.administrator_roles, until),
+        custom_values(session, request.custom_attributes, until),
+    )?;
+    let mut parts = Parts {
+        links: links.into_iter().peekable(),
+        values: values.into_iter().map(|rows| rows.into_iter().peekable()).collect(),
+        user_types: &user_types,
+        administrators,
+    };
+    let users = users
+        .into_iter()
+        .map(|row| parts.user(row))
+        .collect::<Result<_, _>>()
+        .map_err(|trouble| session.trouble("reading users", trouble))?;
+    Ok(Current {
+        users,
+        custom_attributes,
+        user_types,
+        read_calls: session.calls().reads - before,
+    })
+}
+
+/// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or `None`.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn custom_attributes(session: &Session, keys: &[String], until: &Until) -> Result<Vec<Option<EntityId>>, FtrackError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = list::<AttributeRow>(session, &query::custom_attributes(), until).await?;
+    let of_users = |row: &&AttributeRow| row.entity_type.as_deref().is_none_or(|of| of.eq_ignore_ascii_case("user"));
+    let find = |key: &String| rows.iter().filter(of_users).find(|row| row.key.as_ref() == Some(key)).map(|row| row.id.clone());
+    Ok(keys.iter().map(find).collect())
+}
+
+/// Which of the names are security roles, compared without case, in the order of the names; and all names that there are.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn security_roles(session: &Session, names: &[String], until: &Until) -> Result<(Vec<Option<EntityId>>, Vec<String>), FtrackError> {
+    let rows = list::<NamedRow>(session, &query::security_roles(), until).await?;
+    let same = |name: &str, row: &NamedRow| row.name.as_deref().is_some_and(|found| found.to_lowercase() == name.to_lowercase());
+    let found = names
+        .iter()
+        .map(|name| rows.iter().find(|row| same(name, row)).map(|row| row.id.clone()))
+        .collect();
+    Ok((found, rows.into_iter().filter_map(|row| row.name).collect()))
+}
+
+/// What is known beside the users' own columns; each list is sorted by user, as the users are.
+struct Parts<'a> {
+    links: Peekable<vec::IntoIter<LinkRow>>,
+    values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
+    user_types: &'a BTreeMap<String, EntityId>,
+    administrators: Vec<EntityId>,
+}
+
+impl Parts<'_> {
+    fn user(&mut self, mut row: UserRow) -> Result<User, Trouble> {
+        let (username, is_active) = row.required()?;
+        let link = next_of(&mut self.links, &row.id).map_or(LinkFound::Absent, |found| found.link);
+        let custom_values = self
+            .values
+            .iter_mut()
+            .map(|values| next_of(values, &row.id).map_or(Value::Null, |found| found.value));
+        Ok(User {
+            custom_values: custom_values.collect(),
+            kind: kind(row.user_type_id.as_ref(), self.user_types),
+            administrator: self.administrators.binary_search(&row.id).is_ok(),
+            id: row.id,
+            username,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            email: row.email,
+            is_active,
+            link,
+        })
+    }
+}
+
+/// The next row if it is this user's, after those of users whom nobody knows.
+fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Option<R> {
+    while rows.next_if(|row| row.identity() < user).is_some() {}
+    rows.next_if(|row| row.identity() == user)
+}
+
+/// A user without a type is a person; one of a type that nobody knows is left alone.
+fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -> UserKind {
+    let Some(user_type) = user_type else { return UserKind::Person };
+    match user_types.iter().find(|(_, id)| *id == user_type) {
+        Some((name, _)) if !UNTOUCHABLE.iter().any(|untouchable| name.eq_ignore_ascii_case(untouchable)) => UserKind::Person,
+        _ => UserKind::Untouchable,
+    }
+}
+
+async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
+    let rows = list::<NamedRow>(session, &query::user_types(), until).await?;
+    let types: BTreeMap<String, EntityId> = rows.into_iter().filter_map(|row| Some((row.name?, row.id))).collect();
+    if types.is_empty() {
+        // Without them nobody could be told from the users who are never touched.
+        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        return Err(session.trouble("reading user types", Trouble::Malformed(reason)));
+    }
+    Ok(types)
+}
+
+/// The users who have one of the roles, sorted.
+async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (found, known) = security_roles(session, names, until).await?;
+    let mut roles = Vec::with_capacity(names.len());
+    for (name, id) in names.iter().zip(found) {
+        let unknown = || Trouble::UnknownRole {
+            role: name.clone(),
+            known: known.join(", "),
+        };
+        roles.push(id.ok_or_else(|| session.trouble("looking for the administrator roles", unknown()))?);
+    }
+    let rows = list::<MemberRow>(session, &query::members_of(&roles), until).await?;
+    let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
+    users.sort_unstable();
+    Ok(users)
+}
+
+type CustomValues = (Vec<(String, EntityId)>, Vec<Vec<ValueRow>>);
+
+async fn custom_values(session: &Session, keys: &[String], until: &Until) -> Result<CustomValues, FtrackError> {
+    let mut attributes = Vec::with_capacity(keys.len());
+    for (key, id) in keys.iter().zip(custom_attributes(session, keys, until).await?) {
+        let unknown = || session.trouble("looking for the mapped custom attributes", Trouble::UnknownCustomAttribute(key.clone()));
+        attributes.push((key.clone(), id.ok_or_else(unknown)?));
+    }
+    let listings: Vec<_> = attributes.iter().map(|(_, id)| query::custom_values(id)).collect();
+    let values = stream::iter(&listings)
+        .map(|listing| list::<ValueRow>(session, listing, until))
+        .buffered(session.connections())
+        .try_collect()
+        .await?;
+    Ok((attributes, values))
+}

@@ -1,0 +1,135 @@
+//! The rows that queries are answered with, as they come: flat, compact, and checked. No I/O.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{
+    error::Trouble,
+    user::{EntityId, LinkFound},
+};
+
+/// A row that is read page by page, and known by one column.
+pub(super) trait Row: serde::de::DeserializeOwned + Send {
+    /// The column that the listing is ordered by, which no two rows share.
+    fn identity(&self) -> &EntityId;
+}
+
+/// A user's own columns. An attribute that is null may be missing from the answer.
+#[derive(Debug, Deserialize)]
+pub(super) struct UserRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub username: Option<Box<str>>,
+    #[serde(default)]
+    pub first_name: Option<Box<str>>,
+    #[serde(default)]
+    pub last_name: Option<Box<str>>,
+    #[serde(default)]
+    pub email: Option<Box<str>>,
+    #[serde(default)]
+    pub is_active: Option<bool>,
+    #[serde(default)]
+    pub user_type_id: Option<EntityId>,
+}
+
+impl UserRow {
+    /// The columns that every user has.
+    pub(super) fn required(&mut self) -> Result<(Box<str>, bool), Trouble> {
+        let Some(username) = self.username.take() else {
+            return Err(Trouble::Malformed(format!("the user {} has no username", self.id)));
+        };
+        let Some(is_active) = self.is_active else {
+            return Err(Trouble::Malformed(format!("the user {} does not tell whether it is active", self.id)));
+        };
+        Ok((username, is_active))
+    }
+}
+
+impl Row for UserRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+/// What stands under our key in the metadata of one entity.
+#[derive(Debug, Deserialize)]
+pub(super) struct LinkRow {
+    pub parent_id: EntityId,
+    #[serde(rename = "value", default = "unreadable", deserialize_with = "link")]
+    pub link: LinkFound,
+}
+
+impl Row for LinkRow {
+    fn identity(&self) -> &EntityId {
+        &self.parent_id
+    }
+}
+
+fn unreadable() -> LinkFound {
+    LinkFound::Unreadable
+}
+
+fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LinkFound, D::Error> {
+    let stored = Value::deserialize(deserializer)?;
+    let link = stored.as_str().and_then(|text| serde_json::from_str(text).ok());
+    Ok(link.map_or(LinkFound::Unreadable, |link| LinkFound::Link(Box::new(link))))
+}
+
+/// Something that has a name: a user type, a security role.
+#[derive(Debug, Deserialize)]
+pub(super) struct NamedRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl Row for NamedRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+/// That a user has a role.
+#[derive(Debug, Deserialize)]
+pub(super) struct MemberRow {
+    pub id: EntityId,
+    pub user_id: EntityId,
+}
+
+impl Row for MemberRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+/// The configuration of a custom attribute.
+#[derive(Debug, Deserialize)]
+pub(super) struct AttributeRow {
+    pub id: EntityId,
+    #[serde(default)]
+    pub key: Option<String>,
+    #[serde(default)]
+    pub entity_type: Option<String>,
+}
+
+impl Row for AttributeRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+/// A user's value of a custom attribute.
+#[derive(Debug, Deserialize)]
+pub(super) struct ValueRow {
+    pub entity_id: EntityId,
+    #[serde(default)]
+    pub configuration_id: Option<EntityId>,
+    #[serde(default)]
+    pub value: Value,
+}
+
+impl Row for ValueRow {
+    fn identity(&self) -> &EntityId {
+        &self.entity_id
+    }
+}
