@@ -100,15 +100,42 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("directory.read", "INFO", &["job", "run", "server", "entries", "seconds"]),
     ("ftrack.read", "INFO", &["job", "run", "users", "seconds"]),
     ("run.planned", "INFO", &["job", "run", "changes", "held", "skipped"]),
-    ("change.applied", "INFO", &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id"]),
-    ("change.held", "WARN", &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"]),
-    ("change.failed", "ERROR", &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"]),
+    (
+        "change.applied",
+        "INFO",
+        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id"],
+    ),
+    (
+        "change.held",
+        "WARN",
+        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
+    ),
+    (
+        "change.failed",
+        "ERROR",
+        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
+    ),
     ("entry.skipped", "WARN", &["job", "run", "dn", "reason"]),
     ("run.warning", "WARN", &["job", "run", "warning"]),
     (
         "run.finished",
         "INFO, WARN when partial or held, ERROR when failed",
-        &["job", "run", "outcome", "error", "seconds", "created", "updated", "deactivated", "reactivated", "adopted", "unchanged", "skipped", "held", "failed"],
+        &[
+            "job",
+            "run",
+            "outcome",
+            "error",
+            "seconds",
+            "created",
+            "updated",
+            "deactivated",
+            "reactivated",
+            "adopted",
+            "unchanged",
+            "skipped",
+            "held",
+            "failed",
+        ],
     ),
     ("state.failed", "ERROR", &["job", "run", "error"]),
     ("run.recovered", "WARN", &["job", "run"]),
@@ -123,26 +150,58 @@ impl Event<'_> {
                 tracing::error!(event = "program.failed", %error, "stopped");
             }
             Self::RunStarted(RunName { job, run }) => tracing::info!(event = "run.started", job, run, "run started"),
-            Self::DirectoryRead { of: RunName { job, run }, server, entries, took } => {
-                tracing::info!(event = "directory.read", job, run, server, entries, seconds = took.as_secs_f64(), "directory read completely");
+            Self::DirectoryRead {
+                of: RunName { job, run },
+                server,
+                entries,
+                took,
+            } => {
+                tracing::info!(
+                    event = "directory.read",
+                    job,
+                    run,
+                    server,
+                    entries,
+                    seconds = took.as_secs_f64(),
+                    "directory read completely"
+                );
             }
-            Self::FtrackRead { of: RunName { job, run }, users, took } => {
+            Self::FtrackRead {
+                of: RunName { job, run },
+                users,
+                took,
+            } => {
                 tracing::info!(event = "ftrack.read", job, run, users, seconds = took.as_secs_f64(), "ftrack read");
             }
-            Self::RunPlanned { of: RunName { job, run }, changes, held, skipped } => {
+            Self::RunPlanned {
+                of: RunName { job, run },
+                changes,
+                held,
+                skipped,
+            } => {
                 tracing::info!(event = "run.planned", job, run, changes, held, skipped, "planned");
             }
             Self::Change { of, change } => emit_change(of, change),
-            Self::EntrySkipped { of: RunName { job, run }, dn, reason } => {
+            Self::EntrySkipped {
+                of: RunName { job, run },
+                dn,
+                reason,
+            } => {
                 let (dn, reason) = (printable(dn), printable(reason));
                 tracing::warn!(event = "entry.skipped", job, run, %dn, %reason, "entry left out");
             }
-            Self::RunWarning { of: RunName { job, run }, warning } => {
+            Self::RunWarning {
+                of: RunName { job, run },
+                warning,
+            } => {
                 let warning = printable(warning);
                 tracing::warn!(event = "run.warning", job, run, %warning, "worth knowing");
             }
             Self::RunFinished(report) => emit_finished(report),
-            Self::StateFailed { of: RunName { job, run }, error } => {
+            Self::StateFailed {
+                of: RunName { job, run },
+                error,
+            } => {
                 let error = printable(error);
                 tracing::error!(event = "state.failed", job, run, %error, "state not kept");
             }

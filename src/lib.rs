@@ -2,9 +2,14 @@
 //!
 //! One line, one direction: read the directory, map, read ftrack, plan, guard, apply, report.
 
+pub mod cli;
 pub mod command;
 pub mod config;
 pub mod demo;
 pub mod directory;
+pub mod event;
 pub mod ftrack;
+pub mod log;
+pub mod printable;
+pub mod run;
 pub mod sync;

@@ -8,12 +8,23 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().flat_map(|character| if is_dangerous(character) { Shown::Escaped(character.escape_unicode()) } else { Shown::Plain(Some(character)) }).collect())
+    Cow::Owned(
+        text.chars()
+            .flat_map(|character| {
+                if is_dangerous(character) {
+                    Shown::Escaped(character.escape_unicode())
+                } else {
+                    Shown::Plain(Some(character))
+                }
+            })
+            .collect(),
+    )
 }
 
 /// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9 section 2, TR 36 section 2.5).
 fn is_dangerous(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 enum Shown {

@@ -1,3 +1,72 @@
 //! What each command does, one file per family of commands.
 
-pub mod config;
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Cli, Command, ConfigCommand, Exit, Stop},
+    config::{self, Config, Environment},
+};
+
+pub mod config_text;
+pub mod progress;
+pub mod runs;
+pub mod signals;
+pub mod sync;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// The command could not be done; the error says why and with which status.
+pub fn run(cli: Cli) -> Result<Exit, Stop> {
+    let Cli { config, command, .. } = cli;
+    let load = || config::load(&config, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
+    match command {
+        Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&load()?, &args, &cancel).await }),
+        Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&load()?, &args, &cancel).await }),
+        Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&load()?, &args, &cancel).await }),
+        Command::Runs(args) => runs::runs(&load()?, &args),
+        Command::Config(ConfigCommand::Show) => print(&config_text::show(&load()?).map_err(|error| Stop::failed(&error))?),
+        Command::Config(ConfigCommand::Schema) => print(&config_text::schema()),
+        Command::Config(ConfigCommand::Example) => print(config_text::example()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Check(_) | Command::Demo(_) => Ok(Exit::Done),
+    }
+}
+
+/// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends the program at once.
+fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(work: impl FnOnce(CancellationToken) -> F) -> Result<Exit, Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let _signals = signals::cancel_on_signal(cancel.clone())?;
+        work(cancel).await
+    })
+}
+
+/// Prints a result on standard output; a reader who has left is no error.
+fn print(text: &str) -> Result<Exit, Stop> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::failed(&error)),
+        Ok(()) | Err(_) => Ok(Exit::Done),
+    }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<Exit, Stop> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| Stop::failed(&error))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// The job that was named, or the only one.
+fn job<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a config::Job), Stop> {
+    config.job(name).map(|(name, job, _)| (name, job)).map_err(|error| Stop::usage(&error))
+}

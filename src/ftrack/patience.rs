@@ -29,7 +29,9 @@ impl Patience {
     /// Why no more users are activated.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
-        self.over.as_ref().map(|words| format!("not tried, since the ones before were refused: {words}"))
+        self.over
+            .as_ref()
+            .map(|words| format!("not tried, since the ones before were refused: {words}"))
     }
 
     /// A change was applied, so what was refused before was about the changes themselves.

@@ -13,7 +13,7 @@ use super::{
     query,
     row::{LinkRow, UserRow, ValueRow},
     session::{Session, Until},
-    user::{EntityId, LinkFound},
+    user::{EntityId, LinkFound, User},
 };
 
 /// Users asked for in one call; bounds the length of the expressions.
@@ -38,6 +38,21 @@ pub struct UserState {
     pub link: LinkFound,
     /// The values of the custom attributes that were asked for, in their order; `Value::Null` when there is none.
     pub custom_values: Box<[Value]>,
+}
+
+impl From<&User> for UserState {
+    fn from(user: &User) -> Self {
+        Self {
+            username: user.username.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            email: user.email.clone(),
+            is_active: user.is_active,
+            user_type: None,
+            link: user.link.clone(),
+            custom_values: user.custom_values.clone(),
+        }
+    }
 }
 
 /// The present state of these users, and of these custom attributes (as in [`super::user::Current::custom_attributes`]); a user who is missing does not exist.

@@ -65,7 +65,9 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
     if !values.is_empty() {
         operations.push(Operation::update_user(&change.ftrack_id, values));
     }
-    operations.extend(set_custom(change, custom_attributes, |field| differing.iter().any(|(differs, _)| differs == field)));
+    operations.extend(set_custom(change, custom_attributes, |field| {
+        differing.iter().any(|(differs, _)| differs == field)
+    }));
     if let Some(link) = &after {
         operations.push(write_link(&change.ftrack_id, link, before.as_ref().or(found))?);
     }
@@ -77,9 +79,19 @@ fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<L
     if change.action != Action::Create {
         return Err(Obstructed::Gone);
     }
-    let values = change.fields.iter().filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link)).map(|(field, values)| (field.name(), values.new.clone()));
-    let activating = Link { activity: Activity::Activating, ..change.link.clone() };
-    let mut operations = vec![Operation::create_user(&change.ftrack_id, values.collect()), write_link(&change.ftrack_id, &activating, None)?];
+    let values = change
+        .fields
+        .iter()
+        .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
+        .map(|(field, values)| (field.name(), values.new.clone()));
+    let activating = Link {
+        activity: Activity::Activating,
+        ..change.link.clone()
+    };
+    let mut operations = vec![
+        Operation::create_user(&change.ftrack_id, values.collect()),
+        write_link(&change.ftrack_id, &activating, None)?,
+    ];
     operations.extend(set_custom(change, custom_attributes, |_| true));
     let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
     Ok(Left { operations, differing })
@@ -90,7 +102,10 @@ fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<L
 /// A user who is to become active keeps a link that says so until it was seen to be active. A user who is to be deactivated gets, before and after,
 /// a link that says so: whoever finds the user active in between finds an intention, not somebody's reactivation.
 fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(Field, Value)]) -> (Option<Link>, Option<Link>) {
-    let with = |activity: Activity| Link { activity, ..change.link.clone() };
+    let with = |activity: Activity| Link {
+        activity,
+        ..change.link.clone()
+    };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
     let wants_active = change.fields.get(&Field::IsActive).and_then(|values| values.new.as_bool());
     match wants_active {
@@ -113,23 +128,37 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
 }
 
 fn write_link(user: &EntityId, link: &Link, found: Option<&Link>) -> Result<Operation, Obstructed> {
-    let written = if found.is_some() { Operation::update_link(user, link) } else { Operation::create_link(user, link) };
+    let written = if found.is_some() {
+        Operation::update_link(user, link)
+    } else {
+        Operation::create_link(user, link)
+    };
     written.map_err(|error| Obstructed::Unwritable(error.to_string()))
 }
 
 fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: impl Fn(&Field) -> bool) -> Vec<Operation> {
     let configuration = |key: &str| custom_attributes.iter().find(|(known, _)| known == key).map(|(_, id)| id);
-    let custom = change.fields.iter().filter(|(field, _)| still(field)).filter_map(|(field, values)| match field {
-        Field::Custom(key) => Some((configuration(key)?, values)),
-        Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => None,
-    });
-    custom.map(|(configuration, values)| Operation::set_custom_value(configuration, &change.ftrack_id, values.new.clone())).collect()
+    let custom = change
+        .fields
+        .iter()
+        .filter(|(field, _)| still(field))
+        .filter_map(|(field, values)| match field {
+            Field::Custom(key) => Some((configuration(key)?, values)),
+            Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => None,
+        });
+    custom
+        .map(|(configuration, values)| Operation::set_custom_value(configuration, &change.ftrack_id, values.new.clone()))
+        .collect()
 }
 
 /// The attributes of a change that a user does not show as wanted.
 fn differing(change: &Change, seen: &UserState, custom_attributes: &[(String, EntityId)]) -> Vec<(Field, Value)> {
     let wanted = change.fields.iter().filter(|(field, _)| **field != Field::Link);
-    wanted.map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes))).filter(|(_, new, there)| !equal(new, there)).map(|(field, _, there)| (field.clone(), there)).collect()
+    wanted
+        .map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes)))
+        .filter(|(_, new, there)| !equal(new, there))
+        .map(|(field, _, there)| (field.clone(), there))
+        .collect()
 }
 
 /// Nothing and an empty text are the same.

@@ -3,7 +3,10 @@
 //! A refused batch is halved until the change that the server objects to stands alone. An unclear answer is never followed by a blind repetition:
 //! the users are read again, and only what is not there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
 
-use std::{collections::{BTreeMap, HashMap, VecDeque}, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
@@ -95,7 +98,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let known: HashMap<&EntityId, _> = current.users.iter().map(|user| (&user.id, user)).collect();
         for units in batches(self.changes, self.limits.batch_size) {
             let changes = units.iter().flatten().filter_map(|place| self.changes.get(*place));
-            let seen = changes.filter_map(|change| known.get(&change.ftrack_id)).map(|user| (user.id.clone(), UserState::from(*user))).collect();
+            let seen = changes
+                .filter_map(|change| known.get(&change.ftrack_id))
+                .map(|user| (user.id.clone(), UserState::from(*user)))
+                .collect();
             self.batch(Batch { units, seen }).await;
         }
     }
@@ -111,7 +117,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             }
             let parts = self.rounds(&mut batch).await;
             for units in parts.into_iter().rev() {
-                waiting.push_front(Batch { units, seen: batch.seen.clone() });
+                waiting.push_front(Batch {
+                    units,
+                    seen: batch.seen.clone(),
+                });
             }
         }
     }
@@ -130,7 +139,12 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     /// Round after round over one batch, until nothing is left of it or it is to be parted.
     async fn rounds(&mut self, batch: &mut Batch) -> Vec<Vec<Vec<usize>>> {
-        let mut delays = ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(10)).with_jitter().with_max_times(self.limits.attempts).build();
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_delay(Duration::from_secs(10))
+            .with_jitter()
+            .with_max_times(self.limits.attempts)
+            .build();
         for _ in 0..MOST_ROUNDS {
             let (operations, bookkeeping) = self.operations(batch);
             if operations.is_empty() {
@@ -181,7 +195,11 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 false
             });
             if unit.len() > 1 && !bookkeeping {
-                operations.extend(unit.iter().filter_map(|place| self.changes.get(*place)).filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))));
+                operations.extend(
+                    unit.iter()
+                        .filter_map(|place| self.changes.get(*place))
+                        .filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))),
+                );
             }
             operations.extend(of_unit);
         }
@@ -199,7 +217,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         for unit in &mut batch.units {
             unit.retain(|place| {
                 let Some(change) = self.changes.get(*place) else { return false };
-                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) else { return true };
+                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) else {
+                    return true;
+                };
                 let inactive = left.differing.iter().any(|(field, there)| *field == Field::IsActive && *there == false);
                 if left.differing.is_empty() {
                     self.patience.succeeded(change.action);
@@ -209,7 +229,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 if inactive {
                     self.patience.stored_inactive(change.action, &failure);
                 }
-                done.push(Done { place: *place, failure: Some(failure) });
+                done.push(Done {
+                    place: *place,
+                    failure: Some(failure),
+                });
                 false
             });
         }
@@ -245,10 +268,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
         let Some(change) = self.changes.get(place) else { return };
         let mut failure = reason(error);
-        if let Some(back) = target::unpark(change, batch.seen.get(&change.ftrack_id)) {
-            if let Err(worse) = self.session.write_call(&[back], &self.finishing()).await {
-                failure = format!("{failure}; and its old login could not be put back: {}", reason(worse.error()));
-            }
+        if let Some(back) = target::unpark(change, batch.seen.get(&change.ftrack_id))
+            && let Err(worse) = self.session.write_call(&[back], &self.finishing()).await
+        {
+            failure = format!("{failure}; and its old login could not be put back: {}", reason(worse.error()));
         }
         let hopeless = matches!(error.trouble(), Trouble::Permission(_));
         if self.patience.refused(change.action, &failure, hopeless) && hopeless {
@@ -284,7 +307,13 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
     async fn look_again(&mut self, batch: &mut Batch) -> bool {
-        let ids: Vec<EntityId> = batch.units.iter().flatten().filter_map(|place| self.changes.get(*place)).map(|change| change.ftrack_id.clone()).collect();
+        let ids: Vec<EntityId> = batch
+            .units
+            .iter()
+            .flatten()
+            .filter_map(|place| self.changes.get(*place))
+            .map(|change| change.ftrack_id.clone())
+            .collect();
         let until = self.finishing();
         let told = async {
             self.limits.until.cancel.cancelled().await;
@@ -309,7 +338,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     /// A batch that began is finished, also when somebody asks to stop.
     fn finishing(&self) -> Until {
-        Until { deadline: self.limits.until.deadline + GRACE, cancel: tokio_util::sync::CancellationToken::new() }
+        Until {
+            deadline: self.limits.until.deadline + GRACE,
+            cancel: tokio_util::sync::CancellationToken::new(),
+        }
     }
 
     fn succeed_all(&mut self, batch: &Batch) {
@@ -318,7 +350,15 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     }
 
     fn fail_all(&mut self, batch: &Batch, why: &str) {
-        let done: Vec<Done> = batch.units.iter().flatten().map(|place| Done { place: *place, failure: Some(why.to_owned()) }).collect();
+        let done: Vec<Done> = batch
+            .units
+            .iter()
+            .flatten()
+            .map(|place| Done {
+                place: *place,
+                failure: Some(why.to_owned()),
+            })
+            .collect();
         self.tell(&done);
     }
 
@@ -357,7 +397,11 @@ fn reason(error: &FtrackError) -> String {
 fn not_kept(change: &Change, left: &Left) -> String {
     let fields = left.differing.iter().filter_map(|(field, there)| {
         let wanted = &change.fields.get(field)?.new;
-        let hint = if *field == Field::IsActive && *wanted == true { " (is no seat left?)" } else { "" };
+        let hint = if *field == Field::IsActive && *wanted == true {
+            " (is no seat left?)"
+        } else {
+            ""
+        };
         Some(format!("{} as {there} instead of {wanted}{hint}", field.name()))
     });
     format!("ftrack took the change, but stored {}", fields.collect::<Vec<_>>().join(", "))

@@ -61,7 +61,9 @@ impl History {
     /// The history under a state folder, which need not exist yet.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
-        Self { folder: state_dir.join("reports") }
+        Self {
+            folder: state_dir.join("reports"),
+        }
     }
 
     /// Keeps a report, and removes those that are no longer to be kept.
@@ -118,7 +120,12 @@ impl History {
             [] if runs.is_empty() => Err(HistoryError::Empty),
             [] => Err(HistoryError::Unknown(name.to_owned())),
             [(run, job)] => self.load(job, run),
-            [(one, _), (other, _), ..] => Err(HistoryError::Ambiguous { name: name.to_owned(), count: fitting.len(), one: one.clone(), other: other.clone() }),
+            [(one, _), (other, _), ..] => Err(HistoryError::Ambiguous {
+                name: name.to_owned(),
+                count: fitting.len(),
+                one: one.clone(),
+                other: other.clone(),
+            }),
         }
     }
 
@@ -131,7 +138,10 @@ impl History {
         let wrong = |source| StateError::new("read", &path, source);
         let mut content = Vec::new();
         fs::File::open(&path).map_err(wrong)?.take(LARGEST).read_to_end(&mut content).map_err(wrong)?;
-        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged { path: path.display().to_string(), why: error.to_string() })
+        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })
     }
 }
 
@@ -139,7 +149,10 @@ impl History {
 fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
     let Ok(mut runs) = reports(folder) else { return };
     runs.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = chrono::Duration::from_std(retention.keep_for).ok().and_then(|age| now.checked_sub_signed(age)).map(|time| time.format("%Y%m%d-%H%M%S").to_string());
+    let oldest = chrono::Duration::from_std(retention.keep_for)
+        .ok()
+        .and_then(|age| now.checked_sub_signed(age))
+        .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
     for (place, run) in runs.iter().enumerate() {
         let too_old = place > 0 && oldest.as_ref().is_some_and(|oldest| run.as_str() < oldest.as_str());
         if place >= retention.keep.max(1) || too_old {
@@ -160,7 +173,10 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
 fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
     let entries = fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
     let names = entries.filter_map(Result::ok).map(|entry| file_name(&entry.path()));
-    Ok(names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).filter(|name| !name.starts_with('.')).collect())
+    Ok(names
+        .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+        .filter(|name| !name.starts_with('.'))
+        .collect())
 }
 
 fn file_name(path: &Path) -> String {

@@ -40,9 +40,8 @@ impl Journal {
     /// # Errors
     /// It cannot be made safe; then nothing may be written to ftrack.
     pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
-        let folder = folder(state_dir, &report.job);
-        store::make_folder(&folder)?;
-        let path = folder.join(format!("{}.jsonl", report.run));
+        store::make_folder(&folder(state_dir, &report.job))?;
+        let path = path(state_dir, &report.job, &report.run);
         let wrong = |source| StateError::new("write", &path, source);
         let mut content = serde_json::to_vec(report).map_err(|error| wrong(error.into()))?;
         content.push(b'\n');
@@ -64,12 +63,6 @@ impl Journal {
         }
         self.file.write_all(&content).and_then(|()| self.file.sync_data()).map_err(wrong)
     }
-
-    /// Removes the journal, once the report is safe.
-    pub fn close(self) {
-        // A journal that stays behind is no harm: its run has a report, so it is removed at the next start.
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 /// Makes the reports of runs of this job that were cut off, and removes journals that are no longer needed.
@@ -85,7 +78,9 @@ pub fn recover(state_dir: &Path, job: &str, has_report: impl Fn(&str) -> bool) -
     };
     let mut reports = Vec::new();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let Some(run) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl")) else { continue };
+        let Some(run) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl")) else {
+            continue;
+        };
         if has_report(run) {
             let _ = fs::remove_file(&path);
             continue;
@@ -100,7 +95,13 @@ pub fn recover(state_dir: &Path, job: &str, has_report: impl Fn(&str) -> bool) -
     Ok(reports)
 }
 
-/// Removes the journal of a run whose report is safe.
+/// Where the journal of a run is.
+#[must_use]
+pub fn path(state_dir: &Path, job: &str, run: &str) -> PathBuf {
+    folder(state_dir, job).join(format!("{run}.jsonl"))
+}
+
+/// Removes the journal of a run whose report is safe; one that stays behind is no harm, since the next run removes it.
 pub fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
@@ -118,7 +119,9 @@ fn cut_off(path: &Path) -> Option<Report> {
     let mut report: Report = serde_json::from_str(&first).ok()?;
     for line in reader.lines() {
         // The last line may be cut: what it would have said stays unknown.
-        let Ok(line) = line.map_err(drop).and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop)) else { break };
+        let Ok(line) = line.map_err(drop).and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop)) else {
+            break;
+        };
         if let Some(change) = report.changes.get_mut(line.change) {
             change.result = line.result;
             change.error = line.error;
@@ -131,7 +134,9 @@ fn cut_off(path: &Path) -> Option<Report> {
         change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
     }
     report.outcome = Outcome::Failed;
-    report.error = Some(format!("the program ended in the middle of the run; the result of {unknown} changes is not known"));
+    report.error = Some(format!(
+        "the program ended in the middle of the run; the result of {unknown} changes is not known"
+    ));
     recount(&mut report.counts, &report.changes);
     Some(report)
 }
@@ -139,5 +144,9 @@ fn cut_off(path: &Path) -> Option<Report> {
 /// Counts the results anew, and leaves alone what does not come from results.
 fn recount(counts: &mut Counts, changes: &[Reported]) {
     let plan = crate::sync::change::Plan::default();
-    *counts = Counts { unchanged: counts.unchanged, skipped: counts.skipped, ..Counts::of(&plan, changes) };
+    *counts = Counts {
+        unchanged: counts.unchanged,
+        skipped: counts.skipped,
+        ..Counts::of(&plan, changes)
+    };
 }

@@ -212,7 +212,17 @@ impl Reported {
     /// A change with what became of it.
     #[must_use]
     pub fn new(change: &Change, result: ChangeResult, error: Option<String>) -> Self {
-        let Change { action, username, dn, directory_id, ftrack_id, fields, reason, link: _, rotation: _ } = change;
+        let Change {
+            action,
+            username,
+            dn,
+            directory_id,
+            ftrack_id,
+            fields,
+            reason,
+            link: _,
+            rotation: _,
+        } = change;
         Self {
             action: *action,
             username: username.clone(),
@@ -231,7 +241,11 @@ impl Counts {
     /// Counts what became of a plan's changes.
     #[must_use]
     pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
-        let mut counts = Self { unchanged: plan.unchanged, skipped: plan.skipped.len(), ..Self::default() };
+        let mut counts = Self {
+            unchanged: plan.unchanged,
+            skipped: plan.skipped.len(),
+            ..Self::default()
+        };
         for change in changes {
             match change.result {
                 ChangeResult::Held => counts.held += 1,

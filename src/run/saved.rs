@@ -1,11 +1,6 @@
 //! A plan in a file: what `plan --out` writes and `apply` takes, or refuses as stale.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{collections::HashMap, fs::File, io::Read, path::Path};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -88,7 +83,10 @@ impl SavedPlan {
         for one in vetted.held() {
             held.insert((one.change.ftrack_id.as_str(), one.change.action), one.why.as_str());
         }
-        let planned = |change: &Change| Planned { change: change.clone(), held: held.get(&(change.ftrack_id.as_str(), change.action)).map(|why| (*why).to_owned()) };
+        let planned = |change: &Change| Planned {
+            change: change.clone(),
+            held: held.get(&(change.ftrack_id.as_str(), change.action)).map(|why| (*why).to_owned()),
+        };
         Self {
             format: FORMAT,
             job: job.to_owned(),
@@ -107,9 +105,23 @@ impl SavedPlan {
         let name = || path.display().to_string();
         let unreadable = |source| BadPlanFile::Unreadable { path: name(), source };
         let mut content = Vec::new();
-        File::open(path).map_err(unreadable)?.take(LARGEST).read_to_end(&mut content).map_err(unreadable)?;
-        let plan: Self = serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan { path: name(), why: error.to_string() })?;
-        if plan.format == FORMAT { Ok(plan) } else { Err(BadPlanFile::NotAPlan { path: name(), why: format!("its format is {}, and this program writes {FORMAT}", plan.format) }) }
+        File::open(path)
+            .map_err(unreadable)?
+            .take(LARGEST)
+            .read_to_end(&mut content)
+            .map_err(unreadable)?;
+        let plan: Self = serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
+            path: name(),
+            why: error.to_string(),
+        })?;
+        if plan.format == FORMAT {
+            Ok(plan)
+        } else {
+            Err(BadPlanFile::NotAPlan {
+                path: name(),
+                why: format!("its format is {}, and this program writes {FORMAT}", plan.format),
+            })
+        }
     }
 
     /// The part of a new plan that was approved, or what has changed since.
@@ -130,7 +142,10 @@ impl SavedPlan {
             }
         }
         if stale.is_empty() {
-            Ok(Plan { changes: now.changes.iter().filter(|change| wanted.contains(&change.ftrack_id)).cloned().collect(), ..now.clone() })
+            Ok(Plan {
+                changes: now.changes.iter().filter(|change| wanted.contains(&change.ftrack_id)).cloned().collect(),
+                ..now.clone()
+            })
         } else {
             Err(Stale(stale))
         }

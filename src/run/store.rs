@@ -23,7 +23,11 @@ impl StateError {
     /// An error about one path.
     #[must_use]
     pub fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { what, path: path.display().to_string(), source }
+        Self {
+            what,
+            path: path.display().to_string(),
+            source,
+        }
     }
 }
 
@@ -33,7 +37,11 @@ impl StateError {
 /// The folder can neither be found nor made.
 pub fn make_folder(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(|source| StateError::new("make the folder", path, source))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .map_err(|source| StateError::new("make the folder", path, source))
 }
 
 /// Replaces a file by this content: after a crash or on a full disk there is the old content or the new, never a part.

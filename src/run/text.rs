@@ -27,13 +27,37 @@ pub fn report(report: &Report) -> String {
     let directory = &report.directory;
     let server = directory.server.as_deref().unwrap_or("no server reached");
     let complete = if directory.complete { "read completely" } else { "not read completely" };
-    line(&mut text, &format!("  directory  {server}: {}, {complete}", several(directory.entries, "entry", "entries")));
+    line(
+        &mut text,
+        &format!("  directory  {server}: {}, {complete}", several(directory.entries, "entry", "entries")),
+    );
     for search in directory.searches.iter().filter(|search| search.result != "success") {
-        line(&mut text, &format!("             {} {}: {} after {} entries", printable(&search.base), printable(&search.filter), printable(&search.result), search.entries));
+        line(
+            &mut text,
+            &format!(
+                "             {} {}: {} after {} entries",
+                printable(&search.base),
+                printable(&search.filter),
+                printable(&search.result),
+                search.entries
+            ),
+        );
     }
     let ftrack = &report.ftrack;
-    let calls = format!("{}, {}", several(ftrack.read_calls, "read call", "read calls"), several(ftrack.write_calls, "write call", "write calls"));
-    line(&mut text, &format!("  ftrack     {}: {}, {} of this job; {calls}", ftrack.server, several(ftrack.users, "user", "users"), ftrack.owned));
+    let calls = format!(
+        "{}, {}",
+        several(ftrack.read_calls, "read call", "read calls"),
+        several(ftrack.write_calls, "write call", "write calls")
+    );
+    line(
+        &mut text,
+        &format!(
+            "  ftrack     {}: {}, {} of this job; {calls}",
+            ftrack.server,
+            several(ftrack.users, "user", "users"),
+            ftrack.owned
+        ),
+    );
     changes(&mut text, &report.changes);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);
@@ -61,7 +85,12 @@ fn planned(changes: &[Reported]) -> String {
     }
     let count = |action| changes.iter().filter(|change| change.action == action).count();
     let held = changes.iter().filter(|change| change.result == ChangeResult::Held).count();
-    let mut parts: Vec<String> = ALL.into_iter().map(|action| (action, count(action))).filter(|(_, count)| *count > 0).map(|(action, count)| format!("{count} to {action}")).collect();
+    let mut parts: Vec<String> = ALL
+        .into_iter()
+        .map(|action| (action, count(action)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(action, count)| format!("{count} to {action}"))
+        .collect();
     if held > 0 {
         parts.push(format!("{held} of them held"));
     }
@@ -75,7 +104,12 @@ const ALL: [Action; 5] = [Action::Create, Action::Adopt, Action::Update, Action:
 fn summary(report: &Report) -> String {
     let counts = &report.counts;
     if report.dry_run {
-        return format!("Nothing was written. {}; {} unchanged, {} skipped.", capital(&planned(&report.changes)), counts.unchanged, counts.skipped);
+        return format!(
+            "Nothing was written. {}; {} unchanged, {} skipped.",
+            capital(&planned(&report.changes)),
+            counts.unchanged,
+            counts.skipped
+        );
     }
     let parts = [
         (counts.created, "created"),
@@ -88,8 +122,16 @@ fn summary(report: &Report) -> String {
         (counts.held, "held"),
         (counts.failed, "failed"),
     ];
-    let said: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if said.is_empty() { "Nothing was written.".into() } else { format!("{}.", capital(&said.join(", "))) }
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if said.is_empty() {
+        "Nothing was written.".into()
+    } else {
+        format!("{}.", capital(&said.join(", ")))
+    }
 }
 
 fn changes(text: &mut String, changes: &[Reported]) {
@@ -117,10 +159,21 @@ fn one_change(text: &mut String, change: &Reported) {
         ChangeResult::Failed => paint(red(), " FAILED"),
     };
     let dn = change.dn.as_deref().map_or_else(|| "not in the directory".into(), printable);
-    line(text, &format!("  {} {}{result}  {dn}", paint(style, &format!("{sign} {:<10}", change.action.as_str())), paint(Style::new().bold(), &printable(&change.username))));
+    line(
+        text,
+        &format!(
+            "  {} {}{result}  {dn}",
+            paint(style, &format!("{sign} {:<10}", change.action.as_str())),
+            paint(Style::new().bold(), &printable(&change.username))
+        ),
+    );
     for (field, values) in &change.fields {
         if *field != Field::Link {
-            let old = if values.old.is_null() { String::new() } else { format!("{} -> ", value(&values.old)) };
+            let old = if values.old.is_null() {
+                String::new()
+            } else {
+                format!("{} -> ", value(&values.old))
+            };
             line(text, &format!("      {}: {old}{}", field.name(), value(&values.new)));
         }
     }
@@ -134,7 +187,9 @@ fn value(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(none)".into(),
         serde_json::Value::String(text) => printable(text).into_owned(),
-        serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => printable(&value.to_string()).into_owned(),
+        serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+            printable(&value.to_string()).into_owned()
+        }
     }
 }
 
@@ -144,7 +199,10 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
     }
     line(text, &format!("\n  {} left out:", several(skipped.len(), "entry", "entries")));
     for entry in skipped {
-        line(text, &format!("    {}\n      {}", printable(&entry.dn), paint(yellow(), &printable(&entry.reason))));
+        line(
+            text,
+            &format!("    {}\n      {}", printable(&entry.dn), paint(yellow(), &printable(&entry.reason))),
+        );
     }
 }
 
@@ -166,7 +224,9 @@ fn several(count: impl Copy + std::fmt::Display + TryInto<u64>, one: &str, many:
 
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 fn line(text: &mut String, line: &str) {

@@ -95,9 +95,15 @@ impl Desired {
     pub fn new(reading: Reading<Mapped>, min_entries: usize) -> Result<Self, TooFew> {
         let entries = reading.into_entries();
         if entries.len() < min_entries {
-            return Err(TooFew { entries: entries.len(), least: min_entries });
+            return Err(TooFew {
+                entries: entries.len(),
+                least: min_entries,
+            });
         }
-        let mut desired = Self { entries: entries.len(), ..Self::default() };
+        let mut desired = Self {
+            entries: entries.len(),
+            ..Self::default()
+        };
         let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
         for (id, mapped) in entries {
             match (id, mapped) {
@@ -113,7 +119,10 @@ impl Desired {
                 }
                 (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
                     desired.unidentified += 1;
-                    desired.skipped.push(Skipped { dn: dn.into(), reason: "it shows no id attribute, so nobody can say whose it is".into() });
+                    desired.skipped.push(Skipped {
+                        dn: dn.into(),
+                        reason: "it shows no id attribute, so nobody can say whose it is".into(),
+                    });
                 }
             }
         }

@@ -41,8 +41,11 @@ impl Vetted {
 pub fn vet(plan: &Plan, limit: Limit) -> Vetted {
     let deactivations = plan.changes.iter().filter(|change| change.action == Action::Deactivate).count();
     let most = most(limit, plan.owned_active);
-    let over = (deactivations > most)
-        .then(|| format!("{deactivations} deactivations are more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"));
+    let over = (deactivations > most).then(|| {
+        format!(
+            "{deactivations} deactivations are more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"
+        )
+    });
     hold(plan, over.as_deref())
 }
 
@@ -64,16 +67,25 @@ pub fn most(limit: Limit, owned_active: usize) -> usize {
 fn hold(plan: &Plan, over: Option<&str>) -> Vetted {
     let last = last_administrator(plan);
     let doubt = (plan.unidentified > 0).then(|| {
-        format!("{} entries show no id attribute, so nobody can be called absent; let the bind account read it, or set id_attribute", plan.unidentified)
+        format!(
+            "{} entries show no id attribute, so nobody can be called absent; let the bind account read it, or set id_attribute",
+            plan.unidentified
+        )
     });
-    let mut vetted = Vetted { allowed: Vec::new(), held: Vec::new() };
+    let mut vetted = Vetted {
+        allowed: Vec::new(),
+        held: Vec::new(),
+    };
     for change in &plan.changes {
         let why = match change.action {
             Action::Deactivate => doubt.as_deref().or_else(|| last.why(&change.ftrack_id)).or(over),
             Action::Create | Action::Update | Action::Reactivate | Action::Adopt => None,
         };
         match why {
-            Some(why) => vetted.held.push(Held { change: change.clone(), why: why.to_owned() }),
+            Some(why) => vetted.held.push(Held {
+                change: change.clone(),
+                why: why.to_owned(),
+            }),
             None => vetted.allowed.push(change.clone()),
         }
     }
@@ -106,7 +118,12 @@ fn last_administrator(plan: &Plan) -> LastAdministrator {
     if plan.active_administrators.is_empty() {
         return LastAdministrator::NoneVisible;
     }
-    let going: BTreeSet<EntityId> = plan.changes.iter().filter(|change| change.action == Action::Deactivate).map(|change| change.ftrack_id.clone()).collect();
+    let going: BTreeSet<EntityId> = plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate)
+        .map(|change| change.ftrack_id.clone())
+        .collect();
     if plan.active_administrators.iter().all(|administrator| going.contains(administrator)) {
         LastAdministrator::Would(plan.active_administrators.iter().cloned().collect())
     } else {

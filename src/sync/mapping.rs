@@ -112,7 +112,10 @@ impl Mapping {
     pub fn map(&self, entry: &Entry) -> Mapped {
         match self.person(entry) {
             Ok(person) => Mapped::Person(person),
-            Err(Unusable(reason)) => Mapped::Skipped { dn: entry.dn.as_str().into(), reason },
+            Err(Unusable(reason)) => Mapped::Skipped {
+                dn: entry.dn.as_str().into(),
+                reason,
+            },
         }
     }
 
@@ -273,12 +276,19 @@ mod tests {
     use super::*;
 
     fn rule(from: &str) -> AttributeRule {
-        AttributeRule { from: from.into(), when_absent: WhenAbsent::Keep, required: false }
+        AttributeRule {
+            from: from.into(),
+            when_absent: WhenAbsent::Keep,
+            required: false,
+        }
     }
 
     fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
         let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
-        let attributes = attributes.iter().map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect())).collect();
+        let attributes = attributes
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect()))
+            .collect();
         Mapping::new(&rules).unwrap().map(&Entry::new("uid=x".into(), attributes))
     }
 
@@ -298,7 +308,10 @@ mod tests {
 
     #[test]
     fn a_name_is_trimmed_composed_and_on_one_line() {
-        let person = person(&[("username", "uid"), ("first_name", "givenName")], &[("UID", &[b" ada "]), ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()])]);
+        let person = person(
+            &[("username", "uid"), ("first_name", "givenName")],
+            &[("UID", &[b" ada "]), ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()])],
+        );
         assert_eq!(&*person.username, "ada");
         assert_eq!(person.first_name, Wanted::Text("Jos\u{e9} Mar\u{ed}a".into()));
     }
@@ -307,21 +320,31 @@ mod tests {
     fn a_full_name_is_split_at_its_last_space() {
         let rules = [("username", "uid"), ("full_name", "cn")];
         let two = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Juan Carlos Ruiz"])]);
-        assert_eq!((two.first_name, two.last_name), (Wanted::Text("Juan Carlos".into()), Wanted::Text("Ruiz".into())));
+        assert_eq!(
+            (two.first_name, two.last_name),
+            (Wanted::Text("Juan Carlos".into()), Wanted::Text("Ruiz".into()))
+        );
         let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
         assert_eq!((one.first_name, one.last_name), (Wanted::Text("Madonna".into()), Wanted::Keep));
     }
 
     #[test]
     fn the_first_of_several_values_is_taken_and_said() {
-        let person = person(&[("username", "uid"), ("email", "mail")], &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])]);
+        let person = person(
+            &[("username", "uid"), ("email", "mail")],
+            &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])],
+        );
         assert_eq!(person.email, Wanted::Text("a@x.test".into()));
         assert_eq!(person.several, vec!["mail".into()]);
     }
 
     #[test]
     fn a_template_reads_its_attributes_and_is_absent_without_them() {
-        let rules = [("username", "{{ uid | lower }}"), ("email", "{{ mail | default(uid ~ '@x.test') }}"), ("first_name", "{{ givenName }} {{ sn }}")];
+        let rules = [
+            ("username", "{{ uid | lower }}"),
+            ("email", "{{ mail | default(uid ~ '@x.test') }}"),
+            ("first_name", "{{ givenName }} {{ sn }}"),
+        ];
         let person = person(&rules, &[("uid", &[b"ADA"]), ("sn", &[b"L"])]);
         assert_eq!(&*person.username, "ada");
         assert_eq!(person.email, Wanted::Text("ADA@x.test".into()));
@@ -335,10 +358,16 @@ mod tests {
         let rules = [("username", "uid"), ("email", "mail")];
         assert_eq!(skipped(&rules, &[("mail", &[b"a@x.test"])]), "it has no uid, which is required");
         assert_eq!(skipped(&rules, &[("uid", &[b"  "])]), "it has no uid, which is required");
-        assert_eq!(skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]), "its email is not a mail address: \"nobody\"");
+        assert_eq!(
+            skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]),
+            "its email is not a mail address: \"nobody\""
+        );
         assert_eq!(skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]), "the value of uid is not text (UTF-8)");
         let long = "x".repeat(256);
-        assert_eq!(skipped(&rules, &[("uid", &[long.as_bytes()])]), "its username is 256 characters long; ftrack takes 255");
+        assert_eq!(
+            skipped(&rules, &[("uid", &[long.as_bytes()])]),
+            "its username is 256 characters long; ftrack takes 255"
+        );
         let edge = "x".repeat(255);
         assert_eq!(&*person(&rules, &[("uid", &[edge.as_bytes()])]).username, edge);
     }

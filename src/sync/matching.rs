@@ -58,7 +58,12 @@ struct Index<'a> {
 
 impl<'a> Index<'a> {
     fn new(current: &'a Current, rules: &Rules) -> Self {
-        let mut index = Self { current, linked: HashMap::new(), by_id: HashMap::new(), by_key: HashMap::new() };
+        let mut index = Self {
+            current,
+            linked: HashMap::new(),
+            by_id: HashMap::new(),
+            by_key: HashMap::new(),
+        };
         for (place, user) in current.users.iter().enumerate() {
             match &user.link {
                 LinkFound::Link(link) if link.source == rules.source => index.linked.entry(&link.id).or_default().push(place),
@@ -112,7 +117,11 @@ impl<'a> Index<'a> {
     }
 
     fn names(&self, places: &[usize]) -> String {
-        let names: Vec<String> = places.iter().filter_map(|place| self.user(*place)).map(|user| format!("{:?}", user.username)).collect();
+        let names: Vec<String> = places
+            .iter()
+            .filter_map(|place| self.user(*place))
+            .map(|user| format!("{:?}", user.username))
+            .collect();
         names.join(", ")
     }
 }
@@ -144,9 +153,19 @@ fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &m
 
 fn leave_out(desired: &Desired, matches: &mut [Match], rivals: impl Iterator<Item = Vec<usize>>, what: impl Fn(&Person) -> String) {
     for places in rivals {
-        let entries: Vec<&Person> = places.iter().filter_map(|place| desired.people().get(*place)).map(|(_, person)| person).collect();
+        let entries: Vec<&Person> = places
+            .iter()
+            .filter_map(|place| desired.people().get(*place))
+            .map(|(_, person)| person)
+            .collect();
         for (nth, place) in places.iter().enumerate() {
-            let others: Vec<&str> = entries.iter().enumerate().filter(|(other, _)| *other != nth).map(|(_, person)| &*person.dn).take(3).collect();
+            let others: Vec<&str> = entries
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != nth)
+                .map(|(_, person)| &*person.dn)
+                .take(3)
+                .collect();
             if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
                 *slot = Match::LeftOut(format!("{} is also wanted by {}; none of them gets it", what(person), others.join(" and ")));
             }

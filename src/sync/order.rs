@@ -69,7 +69,14 @@ fn waits(changes: &[Change]) -> Vec<(usize, usize)> {
         }
         for (taker, change) in changes.iter().enumerate() {
             let Some(value) = taken(change, field) else { continue };
-            waits.extend(releasers.get(&value).into_iter().flatten().filter(|releaser| **releaser != taker).map(|releaser| (taker, *releaser)));
+            waits.extend(
+                releasers
+                    .get(&value)
+                    .into_iter()
+                    .flatten()
+                    .filter(|releaser| **releaser != taker)
+                    .map(|releaser| (taker, *releaser)),
+            );
         }
     }
     waits

@@ -36,6 +36,9 @@ pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Abse
     planner.finish()
 }
 
+/// In how many complete reads somebody must be missing where `deactivate_after` asks for patience.
+const ENOUGH_READS: u32 = 2;
+
 struct Planner<'a> {
     desired: &'a Desired,
     current: &'a Current,
@@ -50,10 +53,21 @@ impl<'a> Planner<'a> {
             skipped: desired.skipped().to_vec(),
             warnings: desired.notes().to_vec(),
             unidentified: desired.unidentified(),
-            active_administrators: current.users.iter().filter(|user| user.administrator && user.is_active).map(|user| user.id.clone()).collect(),
+            active_administrators: current
+                .users
+                .iter()
+                .filter(|user| user.administrator && user.is_active)
+                .map(|user| user.id.clone())
+                .collect(),
             ..Plan::default()
         };
-        Self { desired, current, rules, now, plan }
+        Self {
+            desired,
+            current,
+            rules,
+            now,
+            plan,
+        }
     }
 
     fn skip(&mut self, dn: &str, reason: String) {
@@ -74,12 +88,24 @@ impl<'a> Planner<'a> {
         let LinkFound::Link(link) = &user.link else { return };
         let settled = self.link(id);
         let wakes = !user.is_active && link.activity != Activity::Settled;
-        let mut fields = if self.rules.users.update { self.differences(person, user) } else { BTreeMap::new() };
+        let mut fields = if self.rules.users.update {
+            self.differences(person, user)
+        } else {
+            BTreeMap::new()
+        };
         if wakes && self.rules.users.reactivate {
-            fields.insert(Field::IsActive, Values { old: Value::Bool(false), new: Value::Bool(true) });
+            fields.insert(
+                Field::IsActive,
+                Values {
+                    old: Value::Bool(false),
+                    new: Value::Bool(true),
+                },
+            );
             let reason = match &link.activity {
                 Activity::Activating => "the person is in the directory, and the user was refused a seat before".to_owned(),
-                Activity::Deactivating { since } | Activity::Deactivated { since } => format!("the person is back in the directory; this program deactivated the user on {since}"),
+                Activity::Deactivating { since } | Activity::Deactivated { since } => {
+                    format!("the person is back in the directory; this program deactivated the user on {since}")
+                }
                 Activity::Settled => String::new(),
             };
             return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
@@ -87,9 +113,18 @@ impl<'a> Planner<'a> {
         let kept = if wakes { (**link).clone() } else { settled };
         if **link != kept {
             if matches!(link.activity, Activity::Deactivated { .. }) {
-                self.warn(format!("the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory", user.username));
+                self.warn(format!(
+                    "the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory",
+                    user.username
+                ));
             }
-            fields.insert(Field::Link, Values { old: as_value(link), new: as_value(&kept) });
+            fields.insert(
+                Field::Link,
+                Values {
+                    old: as_value(link),
+                    new: as_value(&kept),
+                },
+            );
         }
         if fields.is_empty() {
             self.plan.unchanged += 1;
@@ -104,13 +139,29 @@ impl<'a> Planner<'a> {
         if let Some(reason) = self.rules.untouchable(user) {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
-        let mut fields = if self.rules.users.update { self.differences(person, user) } else { BTreeMap::new() };
+        let mut fields = if self.rules.users.update {
+            self.differences(person, user)
+        } else {
+            BTreeMap::new()
+        };
         let begun = user.id == created_id(&self.rules.source, id);
         let link = self.link(id);
         if begun && !user.is_active {
-            fields.insert(Field::IsActive, Values { old: Value::Bool(false), new: Value::Bool(true) });
+            fields.insert(
+                Field::IsActive,
+                Values {
+                    old: Value::Bool(false),
+                    new: Value::Bool(true),
+                },
+            );
         }
-        fields.insert(Field::Link, Values { old: Value::Null, new: as_value(&link) });
+        fields.insert(
+            Field::Link,
+            Values {
+                old: Value::Null,
+                new: as_value(&link),
+            },
+        );
         let reason = if begun {
             "this program began to create the user in a run that was cut off".to_owned()
         } else {
@@ -176,21 +227,47 @@ impl<'a> Planner<'a> {
     fn gone(&mut self, user: &User, link: &Link, absences: &Absences) {
         let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let absence = match absences.get(link.id.as_str()) {
-            Some(before) => Absence { since: before.since, reads: before.reads.saturating_add(1) },
+            // Two are as good as many; a number that stands still need not be kept anew after each run.
+            Some(before) => Absence {
+                since: before.since,
+                reads: before.reads.saturating_add(1).min(ENOUGH_READS),
+            },
             None => Absence { since: self.now, reads: 1 },
         };
-        self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
         match (&link.activity, user.is_active) {
             (Activity::Deactivating { since }, false) => {
-                let done = Link { activity: Activity::Deactivated { since: since.clone() }, ..link.clone() };
-                let fields = BTreeMap::from([(Field::Link, Values { old: as_value(link), new: as_value(&done) })]);
-                self.change(Action::Update, user, &link.id, None, fields, "a run was cut off after it had deactivated the user".into(), done);
+                let done = Link {
+                    activity: Activity::Deactivated { since: since.clone() },
+                    ..link.clone()
+                };
+                let fields = BTreeMap::from([(
+                    Field::Link,
+                    Values {
+                        old: as_value(link),
+                        new: as_value(&done),
+                    },
+                )]);
+                self.change(
+                    Action::Update,
+                    user,
+                    &link.id,
+                    None,
+                    fields,
+                    "a run was cut off after it had deactivated the user".into(),
+                    done,
+                );
             }
             (_, false) => {}
             (Activity::Deactivated { since }, true) => {
-                self.warn(format!("the user {:?} is active, though the person is gone: this program deactivated it on {since}, and somebody reactivated it", user.username));
+                self.warn(format!(
+                    "the user {:?} is active, though the person is gone: this program deactivated it on {since}, and somebody reactivated it",
+                    user.username
+                ));
             }
-            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => self.deactivate(user, link, &absence, since),
+            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
+                self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
+                self.deactivate(user, link, &absence, since);
+            }
         }
     }
 
@@ -198,19 +275,37 @@ impl<'a> Planner<'a> {
         if !self.rules.users.deactivate {
             return self.warn(format!("the person of the user {:?} is gone, and users.deactivate is false", user.username));
         }
-        let left_alone = self.rules.untouchable(user).or_else(|| self.rules.is_protected(&user.username).then_some("it is protected by users.protect"));
+        let left_alone = self
+            .rules
+            .untouchable(user)
+            .or_else(|| self.rules.is_protected(&user.username).then_some("it is protected by users.protect"));
         if let Some(reason) = left_alone {
-            return self.warn(format!("the person of the user {:?} is gone, but the user stays active: {reason}", user.username));
+            return self.warn(format!(
+                "the person of the user {:?} is gone, but the user stays active: {reason}",
+                user.username
+            ));
         }
         let missing_for = self.now.signed_duration_since(absence.since);
         let patience = self.rules.deactivate_after;
-        if !patience.is_zero() && (absence.reads < 2 || missing_for < patience) {
+        if !patience.is_zero() && (absence.reads < ENOUGH_READS || missing_for < patience) {
             let seen = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
-            return self.warn(format!("the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over", user.username));
+            return self.warn(format!(
+                "the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over",
+                user.username
+            ));
         }
-        let fields = BTreeMap::from([(Field::IsActive, Values { old: Value::Bool(true), new: Value::Bool(false) })]);
+        let fields = BTreeMap::from([(
+            Field::IsActive,
+            Values {
+                old: Value::Bool(true),
+                new: Value::Bool(false),
+            },
+        )]);
         let reason = "the person is in no complete read of the directory any more".to_owned();
-        let link = Link { activity: Activity::Deactivated { since }, ..link.clone() };
+        let link = Link {
+            activity: Activity::Deactivated { since },
+            ..link.clone()
+        };
         let id = link.id.clone();
         self.change(Action::Deactivate, user, &id, None, fields, reason, link);
     }
@@ -221,9 +316,16 @@ impl<'a> Planner<'a> {
         for user in &self.current.users {
             holders.entry(fold(&user.username)).or_default().push(user);
         }
-        let mut giving_up: HashMap<_, _> = self.plan.changes.iter().filter_map(|change| Some((change.ftrack_id.clone(), order::released(change, &Field::Username)?))).collect();
+        let mut giving_up: HashMap<_, _> = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|change| Some((change.ftrack_id.clone(), order::released(change, &Field::Username)?)))
+            .collect();
         loop {
-            let (blocked, free) = std::mem::take(&mut self.plan.changes).into_iter().partition::<Vec<_>, _>(|change| blocker(change, &holders, &giving_up).is_some());
+            let (blocked, free) = std::mem::take(&mut self.plan.changes)
+                .into_iter()
+                .partition::<Vec<_>, _>(|change| blocker(change, &holders, &giving_up).is_some());
             self.plan.changes = free;
             if blocked.is_empty() {
                 return;
@@ -248,7 +350,10 @@ impl<'a> Planner<'a> {
             },
             LinkFound::Unreadable => "whose link cannot be read".into(),
             LinkFound::Link(link) if link.source != self.rules.source => format!("which belongs to the source {:?}", link.source),
-            LinkFound::Link(link) if self.desired.lacks(&link.id) => format!("of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login", link.id),
+            LinkFound::Link(link) if self.desired.lacks(&link.id) => format!(
+                "of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login",
+                link.id
+            ),
             LinkFound::Link(link) => format!("of the entry with the directory id {}", link.id),
         }
     }
@@ -260,7 +365,11 @@ impl<'a> Planner<'a> {
     }
 
     fn link(&self, id: &DirectoryId) -> Link {
-        Link { source: self.rules.source.clone(), id: id.clone(), activity: Activity::Settled }
+        Link {
+            source: self.rules.source.clone(),
+            id: id.clone(),
+            activity: Activity::Settled,
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of one change, named at each call")]
@@ -283,7 +392,13 @@ impl<'a> Planner<'a> {
     fn differences(&self, person: &Person, user: &User) -> BTreeMap<Field, Values> {
         let mut fields = BTreeMap::new();
         if person.username != user.username {
-            fields.insert(Field::Username, Values { old: text(&user.username), new: text(&person.username) });
+            fields.insert(
+                Field::Username,
+                Values {
+                    old: text(&user.username),
+                    new: text(&person.username),
+                },
+            );
         }
         for (field, wanted) in wanted_fields(person, self.current) {
             let old = value_of(user, &field, self.current);
@@ -305,13 +420,26 @@ impl<'a> Planner<'a> {
 fn blocker<'a>(change: &Change, holders: &HashMap<String, Vec<&'a User>>, giving_up: &HashMap<EntityId, String>) -> Option<&'a User> {
     let taken = order::taken(change, &Field::Username)?;
     let holders = holders.get(&taken)?;
-    holders.iter().find(|holder| holder.id != change.ftrack_id && giving_up.get(&holder.id) != Some(&taken)).copied()
+    holders
+        .iter()
+        .find(|holder| holder.id != change.ftrack_id && giving_up.get(&holder.id) != Some(&taken))
+        .copied()
 }
 
 /// The optional attributes of a person with the field that each fills.
 fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a Wanted)> {
-    let mut fields = vec![(Field::Email, &person.email), (Field::FirstName, &person.first_name), (Field::LastName, &person.last_name)];
-    fields.extend(current.custom_attributes.iter().zip(&person.custom).map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)));
+    let mut fields = vec![
+        (Field::Email, &person.email),
+        (Field::FirstName, &person.first_name),
+        (Field::LastName, &person.last_name),
+    ];
+    fields.extend(
+        current
+            .custom_attributes
+            .iter()
+            .zip(&person.custom)
+            .map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)),
+    );
     fields
 }
 

@@ -1,0 +1,39 @@
+//! How far a run is, on a terminal; nothing elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::run::Progress;
+
+/// A line on standard error that says how far a run is; drawn on a terminal alone, and gone at the end.
+#[derive(Debug)]
+pub struct ProgressLine(ProgressBar);
+
+impl ProgressLine {
+    /// Begins the line.
+    #[must_use]
+    pub fn start() -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message("reading both servers");
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(bar)
+    }
+
+    /// Shows how far it is.
+    pub fn show(&self, progress: Progress) {
+        self.0.set_message(match progress {
+            Progress::Entries(entries) => format!("reading both servers: {entries} entries so far"),
+            Progress::Changes(done, of) => format!("writing: {done} of {of} changes"),
+        });
+    }
+}
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

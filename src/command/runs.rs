@@ -1,0 +1,139 @@
+//! `runs` and `runs show`: the history of runs.
+
+use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
+use serde::Serialize;
+
+use super::{print, print_json, sync::show};
+use crate::{
+    cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
+    config::Config,
+    printable::printable,
+    run::{
+        history::{History, HistoryError},
+        report::{Counts, Outcome, Report, Trigger},
+    },
+};
+
+/// One run in a list.
+#[derive(Debug, Serialize)]
+struct Row {
+    run: String,
+    job: String,
+    trigger: Trigger,
+    dry_run: bool,
+    started_at: chrono::DateTime<chrono::Utc>,
+    finished_at: chrono::DateTime<chrono::Utc>,
+    outcome: Outcome,
+    error: Option<String>,
+    counts: Counts,
+}
+
+/// `runs`: the newest runs, or one report.
+///
+/// # Errors
+/// The history cannot be read, or there is no such run.
+pub fn runs(config: &Config, args: &RunsArgs) -> Result<Exit, Stop> {
+    let history = History::new(&config.state_dir);
+    let job = args.job.as_deref();
+    if job.is_some() {
+        super::job(config, job)?;
+    }
+    match &args.command {
+        Some(RunsCommand::Show { run }) => show(&history.find(run, job).map_err(stop)?, args.format),
+        None => list(&history, job, args),
+    }
+}
+
+fn stop(error: HistoryError) -> Stop {
+    match error {
+        HistoryError::State(_) | HistoryError::Damaged { .. } => Stop::failed(&error),
+        HistoryError::Unknown(_) | HistoryError::Ambiguous { .. } | HistoryError::Empty => Stop::usage(&error),
+    }
+}
+
+fn list(history: &History, job: Option<&str>, args: &RunsArgs) -> Result<Exit, Stop> {
+    let names = history.runs(job).map_err(|error| Stop::failed(&error))?;
+    let mut rows = Vec::new();
+    for (run, job) in names.iter().take(args.limit) {
+        rows.push(row(history.load(job, run).map_err(stop)?));
+    }
+    match args.format {
+        Format::Json => print_json(&rows),
+        Format::Text if rows.is_empty() => print("No run is kept yet.\n"),
+        Format::Text => print(&format!("{}\n", table(&rows))),
+    }
+}
+
+fn row(report: Report) -> Row {
+    let Report {
+        run,
+        job,
+        trigger,
+        dry_run,
+        started_at,
+        finished_at,
+        outcome,
+        error,
+        counts,
+        ..
+    } = report;
+    Row {
+        run,
+        job,
+        trigger,
+        dry_run,
+        started_at,
+        finished_at,
+        outcome,
+        error,
+        counts,
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    *table.style_mut() = NOTHING;
+    table.set_header([
+        "RUN",
+        "JOB",
+        "OUTCOME",
+        "TOOK",
+        "CREATED",
+        "UPDATED",
+        "DEACTIVATED",
+        "REACTIVATED",
+        "ADOPTED",
+        "HELD",
+        "FAILED",
+        "SKIPPED",
+        "",
+    ]);
+    for row in rows {
+        let seconds = row.finished_at.signed_duration_since(row.started_at).as_seconds_f64();
+        let outcome = if row.dry_run {
+            format!("{} (dry run)", row.outcome.as_str())
+        } else {
+            row.outcome.as_str().to_owned()
+        };
+        let counts = &row.counts;
+        let mut cells = vec![Cell::new(&row.run), Cell::new(&row.job), Cell::new(outcome), number(format!("{seconds:.1} s"))];
+        let numbers = [
+            counts.created,
+            counts.updated,
+            counts.deactivated,
+            counts.reactivated,
+            counts.adopted,
+            counts.held,
+            counts.failed,
+            counts.skipped,
+        ];
+        cells.extend(numbers.into_iter().map(|count| number(count.to_string())));
+        cells.push(Cell::new(printable(row.error.as_deref().unwrap_or_default())));
+        table.add_row(cells);
+    }
+    table
+}
+
+fn number(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}

@@ -1,0 +1,44 @@
+//! SIGTERM and SIGINT: the first asks to stop, the second stops at once.
+
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use futures_util::StreamExt;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The exit status of a program that a second signal ended at once: 128 and SIGINT's number.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// Stops listening when it is dropped.
+#[derive(Debug)]
+pub struct Listening(JoinHandle<()>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Cancels the token at the first SIGTERM or SIGINT. The second one ends the program even when nothing else moves any more.
+///
+/// # Errors
+/// The system refuses the listening.
+pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
+    let told = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        // In this order: the first signal finds the flag down, raises it, and so arms the second.
+        signal_hook::flag::register_conditional_shutdown(signal, STOPPED_AT_ONCE, Arc::clone(&told))?;
+        signal_hook::flag::register(signal, Arc::clone(&told))?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    Ok(Listening(tokio::spawn(async move {
+        if signals.next().await.is_some() {
+            cancel.cancel();
+        }
+    })))
+}

@@ -1,0 +1,88 @@
+//! `sync`, `plan` and `apply`.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{job, print, print_json, progress::ProgressLine};
+use crate::{
+    cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
+    config::Config,
+    run::{
+        Prepared, Purpose,
+        report::{Report, Trigger},
+        saved::SavedPlan,
+        store, text,
+    },
+};
+
+/// `sync`: one run in the foreground, and its report.
+///
+/// # Errors
+/// There is no such job, or the run could not begin.
+pub async fn sync(config: &Config, args: &SyncArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let purpose = if args.dry_run { Purpose::DryRun } else { Purpose::Sync };
+    run(config, args.job.as_deref(), purpose, args.format, cancel).await
+}
+
+/// `apply`: one run that writes exactly a saved plan.
+///
+/// # Errors
+/// The file is no plan, its job is not configured, or the run could not begin.
+pub async fn apply(config: &Config, args: &ApplyArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let plan = SavedPlan::load(&args.file).map_err(|error| Stop::usage(&error))?;
+    let name = plan.job.clone();
+    run(config, Some(&name), Purpose::Approved(plan), args.format, cancel).await
+}
+
+/// `plan`: what a sync would change.
+///
+/// # Errors
+/// There is no such job, a server cannot be read, or the plan cannot be saved.
+pub async fn plan(config: &Config, args: &PlanArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let (name, job) = job(config, args.job.as_deref())?;
+    let prepared = Prepared::new(config, name, job).map_err(|error| Stop::usage(&error))?;
+    let line = ProgressLine::start();
+    let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
+    drop(line);
+    let plan = plan.map_err(|error| Stop::failed(&error))?;
+    if let Some(path) = &args.out {
+        let content = serde_json::to_vec_pretty(&plan).map_err(|error| Stop::failed(&error))?;
+        store::replace(path, &content).map_err(|error| Stop::failed(&error))?;
+    }
+    match args.format {
+        Format::Text => print(&text::plan(&plan))?,
+        Format::Json => print_json(&plan)?,
+    };
+    Ok(
+        match (
+            args.detailed_exitcode,
+            plan.changes.is_empty(),
+            plan.changes.iter().any(|planned| planned.held.is_some()),
+        ) {
+            (false, _, _) | (true, true, _) => Exit::Done,
+            (true, false, false) => Exit::Changes,
+            (true, false, true) => Exit::Held,
+        },
+    )
+}
+
+async fn run(config: &Config, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let (name, job) = job(config, name)?;
+    let prepared = Prepared::new(config, name, job).map_err(|error| Stop::usage(&error))?;
+    let line = ProgressLine::start();
+    let report = prepared.run(Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;
+    drop(line);
+    let report = report.map_err(|error| Stop::failed(&error))?;
+    show(&report, format)?;
+    Ok(Exit::of(&report))
+}
+
+/// Prints a report.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn show(report: &Report, format: Format) -> Result<Exit, Stop> {
+    match format {
+        Format::Text => print(&text::report(report)),
+        Format::Json => print_json(report),
+    }
+}

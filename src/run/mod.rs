@@ -1,0 +1,520 @@
+//! One run, from the first read to the report.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, Job},
+    directory::{self, DirectoryPool, ReadFailure, ReadRequest, Reading, SearchEvidence},
+    event::{Event, RunName},
+    ftrack::{
+        self,
+        read::ReadCurrent,
+        session::{Session, Until},
+        user::Current,
+        write::{Done, Limits},
+    },
+    sync::{
+        change::{Absences, Action, Plan},
+        desired::{Desired, Mapped},
+        guard::{self, Vetted},
+        mapping::Mapping,
+        plan::plan,
+        rules::Rules,
+    },
+};
+
+pub mod absences;
+pub mod history;
+pub mod journal;
+pub mod lock;
+pub mod report;
+pub mod saved;
+pub mod store;
+pub mod text;
+
+use history::History;
+use journal::{Journal, Line};
+use lock::JobLock;
+use report::{ChangeResult, Counts, DirectoryPart, FtrackPart, Outcome, Report, Reported, Search, Trigger};
+use saved::SavedPlan;
+use store::StateError;
+
+/// The connections of one configuration, and everything about one of its jobs that can be wrong before a run.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    name: &'a str,
+    job: &'a Job,
+    config: &'a Config,
+    mapping: Mapping,
+    rules: Rules,
+    pool: DirectoryPool,
+    session: Session,
+}
+
+/// What a run is to do with its plan.
+#[derive(Debug)]
+pub enum Purpose {
+    /// Write what the guard lets through.
+    Sync,
+    /// Write nothing.
+    DryRun,
+    /// Write exactly what a person approved.
+    Approved(SavedPlan),
+}
+
+/// How far a run is, for whoever watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many entries were read from the directory.
+    Entries(u64),
+    /// So many of so many changes have a result.
+    Changes(usize, usize),
+}
+
+/// A run in its course: what it needs, and the report as it stands.
+struct Course<'a> {
+    prepared: &'a Prepared<'a>,
+    until: Until,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    history: History,
+    report: Report,
+    calls_before: ftrack::session::CallCounts,
+}
+
+/// Why a run ended early, in words; the report tells the rest.
+struct Failure(String);
+
+/// What a run works out before it writes anything.
+pub struct Worked {
+    /// The plan.
+    pub plan: Plan,
+    current: Current,
+}
+
+impl<'a> Prepared<'a> {
+    /// Compiles the rules of a job and opens nothing yet.
+    ///
+    /// # Errors
+    /// A certificate cannot be read, or a rule cannot be used.
+    pub fn new(config: &'a Config, name: &'a str, job: &'a Job) -> anyhow::Result<Self> {
+        let directory = config
+            .directories
+            .get(&job.directory)
+            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not configured", job.directory))?;
+        Ok(Self {
+            name,
+            job,
+            config,
+            mapping: Mapping::new(&job.attributes)?,
+            rules: Rules::new(job, &config.ftrack.api_user)?,
+            pool: DirectoryPool::new(&job.directory, directory)?,
+            session: Session::new(&config.ftrack)?,
+        })
+    }
+
+    /// One run: reads both servers, works out the difference, writes what may be written, and keeps the report.
+    ///
+    /// # Errors
+    /// The state folder cannot be used, or another run of this job is under way; a run that began always gives a report.
+    pub async fn run(
+        &self,
+        trigger: Trigger,
+        purpose: Purpose,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, StateError> {
+        let history = History::new(&self.config.state_dir);
+        let _lock = JobLock::take(&self.config.state_dir, self.name)?;
+        recover(&self.config.state_dir, self.name, &history, &self.config.reports)?;
+        let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
+        Event::RunStarted(course.name()).emit();
+        if let Err(Failure(why)) = course.whole(purpose).await {
+            course.report.outcome = Outcome::Failed;
+            course.report.error = Some(why);
+        }
+        course.finish()
+    }
+
+    /// Reads both servers and plans, without keeping anything: what `plan` shows.
+    ///
+    /// # Errors
+    /// Either server could not be read completely.
+    pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
+        let absences = absences::load(&self.config.state_dir, self.name)?;
+        let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
+        let worked = course.work_out(&absences).await.map_err(|Failure(why)| StateOrRead::Read(why))?;
+        let vetted = guard::vet(&worked.plan, self.job.limits.deactivate);
+        Ok(SavedPlan::new(self.name, Utc::now(), &worked.plan, &vetted))
+    }
+}
+
+/// A plan could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StateOrRead {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A server could not be read.
+    #[error("{0}")]
+    Read(String),
+}
+
+/// Gives runs that were cut off their reports.
+fn recover(state_dir: &std::path::Path, job: &str, history: &History, retention: &crate::config::Reports) -> Result<(), StateError> {
+    for (journal, mut report) in journal::recover(state_dir, job, |run| history.has(job, run))? {
+        report.finished_at = Utc::now();
+        history.keep(&report, retention, report.finished_at)?;
+        journal::remove(&journal);
+        Event::RunRecovered(RunName { job, run: &report.run }).emit();
+    }
+    Ok(())
+}
+
+impl<'a> Course<'a> {
+    fn start(
+        prepared: &'a Prepared<'a>,
+        trigger: Trigger,
+        purpose: &Purpose,
+        history: History,
+        cancel: &CancellationToken,
+        progress: &'a (dyn Fn(Progress) + Sync),
+    ) -> Self {
+        let now = Utc::now();
+        let digits = uuid::Uuid::new_v4().simple().to_string();
+        let report = Report {
+            run: format!("{}-{}", now.format("%Y%m%d-%H%M%S"), digits.get(..4).unwrap_or_default()),
+            job: prepared.name.to_owned(),
+            trigger,
+            dry_run: matches!(purpose, Purpose::DryRun),
+            started_at: now,
+            finished_at: now,
+            outcome: Outcome::Failed,
+            error: None,
+            directory: DirectoryPart::default(),
+            ftrack: FtrackPart {
+                server: prepared.session.server().to_owned(),
+                ..FtrackPart::default()
+            },
+            counts: Counts::default(),
+            planned: BTreeMap::new(),
+            changes: Vec::new(),
+            skipped: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let until = Until {
+            deadline: Instant::now() + prepared.job.time_limit,
+            cancel: cancel.clone(),
+        };
+        Self {
+            prepared,
+            until,
+            progress,
+            history,
+            report,
+            calls_before: prepared.session.calls(),
+        }
+    }
+
+    fn name(&self) -> RunName<'_> {
+        RunName {
+            job: self.prepared.name,
+            run: &self.report.run,
+        }
+    }
+
+    /// The whole story.
+    async fn whole(&mut self, purpose: Purpose) -> Result<(), Failure> {
+        let state_dir = &self.prepared.config.state_dir;
+        let absences = absences::load(state_dir, self.prepared.name).map_err(in_words)?;
+        let worked = self.work_out(&absences).await?;
+        let (plan, vetted) = match &purpose {
+            Purpose::Sync | Purpose::DryRun => {
+                let vetted = guard::vet(&worked.plan, self.prepared.job.limits.deactivate);
+                (worked.plan, vetted)
+            }
+            Purpose::Approved(saved) => {
+                let approved = saved.approved(&worked.plan).map_err(in_words)?;
+                let vetted = guard::approve(&approved);
+                (approved, vetted)
+            }
+        };
+        self.tell_plan(&plan, &vetted);
+        if self.report.dry_run {
+            self.report.outcome = outcome(&self.report.counts);
+            return Ok(());
+        }
+        absences::save(state_dir, self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
+        self.apply(&plan, &vetted, &worked.current).await
+    }
+
+    /// Reads both servers at the same time, and plans.
+    async fn work_out(&mut self, absences: &Absences) -> Result<Worked, Failure> {
+        let prepared = self.prepared;
+        let request = self.read_request();
+        let began = Instant::now();
+        let directory = async {
+            let reading = directory::read(
+                &prepared.pool,
+                &request,
+                |entry| prepared.mapping.map(entry),
+                &self.until.cancel,
+                |entries| (self.progress)(Progress::Entries(entries)),
+            )
+            .await;
+            reading.map(|reading| (reading, began.elapsed())).map_err(Unread::Directory)
+        };
+        let roles = &prepared.config.ftrack.administrator_roles;
+        let wanted = ReadCurrent {
+            custom_attributes: prepared.mapping.custom_keys(),
+            administrator_roles: roles,
+        };
+        let ftrack = async {
+            let current = ftrack::read::read(&prepared.session, wanted, &self.until).await;
+            current.map(|current| (current, began.elapsed())).map_err(Unread::Ftrack)
+        };
+        let both = tokio::try_join!(directory, ftrack);
+        let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
+        let id_attribute = reading.id_attribute().cloned();
+        self.tell_reading(&reading, directory_took);
+        self.report.ftrack.users = current.users.len();
+        Event::FtrackRead {
+            of: self.name(),
+            users: current.users.len(),
+            took: ftrack_took,
+        }
+        .emit();
+        let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
+        let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
+        drop(desired);
+        if let Some(id_attribute) = id_attribute {
+            self.look_again(&mut plan, &request, &id_attribute).await?;
+        }
+        self.report.ftrack.owned = plan.owned;
+        Ok(Worked { plan, current })
+    }
+
+    /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
+    async fn look_again(&mut self, plan: &mut Plan, request: &ReadRequest, id_attribute: &directory::IdAttribute) -> Result<(), Failure> {
+        let gone: Vec<_> = plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate)
+            .map(|change| change.directory_id.clone())
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let there = directory::still_there(&self.prepared.pool, request, id_attribute, &gone, &self.until.cancel).await;
+        let there = there.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
+        for id in &there {
+            plan.absences.remove(id.as_str());
+            plan.warnings.push(format!(
+                "the person with the directory id {id} was missing from the read, and was found when asked for by id; nothing is concluded"
+            ));
+        }
+        plan.changes
+            .retain(|change| change.action != Action::Deactivate || !there.contains(&change.directory_id));
+        Ok(())
+    }
+
+    /// Puts the plan into the report.
+    fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
+        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned, None));
+        let held = vetted
+            .held()
+            .iter()
+            .map(|held| Reported::new(&held.change, ChangeResult::Held, Some(held.why.clone())));
+        self.report.changes = allowed.chain(held).collect();
+        for change in &self.report.changes {
+            *self.report.planned.entry(change.action).or_default() += 1;
+        }
+        self.report.skipped.clone_from(&plan.skipped);
+        self.report.warnings.clone_from(&plan.warnings);
+        self.report.counts = Counts::of(plan, &self.report.changes);
+        let of = self.name();
+        Event::RunPlanned {
+            of,
+            changes: vetted.allowed().len(),
+            held: vetted.held().len(),
+            skipped: plan.skipped.len(),
+        }
+        .emit();
+        for entry in &plan.skipped {
+            Event::EntrySkipped {
+                of,
+                dn: &entry.dn,
+                reason: &entry.reason,
+            }
+            .emit();
+        }
+        for warning in &plan.warnings {
+            Event::RunWarning { of, warning }.emit();
+        }
+        for change in self.report.changes.iter().filter(|change| change.result == ChangeResult::Held) {
+            Event::Change { of, change }.emit();
+        }
+    }
+
+    /// Writes what was let through, with the old values safe on disk before the first write.
+    async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
+        let changes = vetted.allowed().len();
+        let mut stopped = None;
+        if changes > 0 {
+            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report).map_err(in_words)?;
+            let limits = Limits {
+                batch_size: self.prepared.config.ftrack.batch_size,
+                attempts: self.prepared.config.ftrack.attempts,
+                until: &self.until,
+            };
+            let mut done_so_far = 0;
+            let mut journal_failed = None;
+            let progress = self.progress;
+            let reported = &mut self.report.changes;
+            let of = RunName {
+                job: self.prepared.name,
+                run: &self.report.run,
+            };
+            stopped = ftrack::write::write(&self.prepared.session, vetted, current, limits, |done| {
+                done_so_far += done.len();
+                progress(Progress::Changes(done_so_far, changes));
+                let lines = tell_results(reported, done, of);
+                if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
+                    Event::StateFailed { of, error: &error.to_string() }.emit();
+                    journal_failed = Some(error);
+                }
+            })
+            .await;
+        }
+        self.report.counts = Counts::of(plan, &self.report.changes);
+        self.report.outcome = outcome(&self.report.counts);
+        match stopped {
+            Some(why) => Err(Failure(format!("not everything was written: {why}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn read_request(&self) -> ReadRequest {
+        let job = self.prepared.job;
+        ReadRequest {
+            bases: job.search_bases.clone(),
+            scope: job.scope,
+            filter: job.filter.clone(),
+            attributes: self.prepared.mapping.ldap_attributes(),
+            id_attribute: None,
+            deadline: self.until.deadline.into(),
+        }
+    }
+
+    fn tell_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
+        self.report.directory = DirectoryPart {
+            server: Some(reading.server().to_owned()),
+            complete: true,
+            entries: reading.entries().len(),
+            id_attribute: reading.id_attribute().map(ToString::to_string),
+            searches: reading.searches().iter().map(search).collect(),
+        };
+        Event::DirectoryRead {
+            of: self.name(),
+            server: reading.server(),
+            entries: reading.entries().len(),
+            took,
+        }
+        .emit();
+    }
+
+    fn tell_unread(&mut self, unread: Unread) -> Failure {
+        match unread {
+            Unread::Ftrack(error) => Failure(format!("ftrack could not be read, and nothing was written: {error}")),
+            Unread::Directory(ReadFailure { error, server, searches }) => {
+                self.report.directory.complete = false;
+                self.report.directory.server = server;
+                self.report.directory.searches = searches.iter().map(search).collect();
+                Failure(format!("the directory could not be read completely, and nothing was written: {error}"))
+            }
+        }
+    }
+
+    /// Keeps the report; it is safe on disk before the journal goes.
+    fn finish(mut self) -> Result<Report, StateError> {
+        let calls = self.prepared.session.calls();
+        self.report.ftrack.read_calls = calls.reads - self.calls_before.reads;
+        self.report.ftrack.write_calls = calls.writes - self.calls_before.writes;
+        self.report.finished_at = Utc::now();
+        let config = self.prepared.config;
+        let kept = self.history.keep(&self.report, &config.reports, self.report.finished_at);
+        Event::RunFinished(&self.report).emit();
+        match kept {
+            Ok(_) => {
+                journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run));
+                Ok(self.report)
+            }
+            Err(error) => {
+                Event::StateFailed {
+                    of: self.name(),
+                    error: &error.to_string(),
+                }
+                .emit();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Which server could not be read.
+enum Unread {
+    Directory(ReadFailure),
+    Ftrack(ftrack::error::FtrackError),
+}
+
+fn in_words(error: impl std::fmt::Display) -> Failure {
+    Failure(error.to_string())
+}
+
+fn search(evidence: &SearchEvidence) -> Search {
+    let SearchEvidence {
+        base,
+        filter,
+        pages,
+        entries,
+        result,
+    } = evidence;
+    Search {
+        base: base.clone(),
+        filter: filter.clone(),
+        pages: u64::from(*pages),
+        entries: *entries,
+        result: result.clone(),
+    }
+}
+
+/// How a run whose writing came to its end turned out.
+fn outcome(counts: &Counts) -> Outcome {
+    match (counts.held, counts.failed) {
+        (0, 0) => Outcome::Succeeded,
+        (0, _) => Outcome::Partial,
+        _ => Outcome::Held,
+    }
+}
+
+/// Puts results into the report and into lines for the journal.
+fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(done.len());
+    for Done { place, failure } in done {
+        let Some(change) = reported.get_mut(*place) else { continue };
+        change.result = if failure.is_some() { ChangeResult::Failed } else { ChangeResult::Applied };
+        change.error.clone_from(failure);
+        Event::Change { of, change }.emit();
+        lines.push(Line {
+            change: *place,
+            result: change.result,
+            error: failure.clone(),
+        });
+    }
+    lines
+}
