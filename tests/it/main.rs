@@ -1,1 +1,3 @@
 //! Every integration test, in one binary, so that the crate is linked once.
+
+mod ftrack_client;
