@@ -73,7 +73,7 @@ fn answer(operations: &[Value], paging: Paging, table: impl Fn(&str) -> Vec<Valu
 
 fn user(number: usize) -> Value {
     json!({"id": format!("u-{number:03}"), "username": format!("user{number}"), "first_name": "First", "last_name": "Last",
-           "email": format!("user{number}@studio.test"), "is_active": number % 5 != 0, "user_type_id": "t-ftrack", "resource_type": "user"})
+           "email": format!("user{number}@studio.test"), "is_active": !number.is_multiple_of(5), "user_type_id": "t-ftrack", "resource_type": "user"})
 }
 
 fn id(text: &str) -> EntityId {

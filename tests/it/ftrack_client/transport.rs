@@ -7,12 +7,15 @@ use axum::{
     http::{StatusCode, header},
     response::Response,
 };
-use ftrack_ldap_sync::ftrack::{
-    error::{FtrackError, Obstacle, Trouble, WriteFailure},
-    operation::Operation,
-    query,
-    session::{CallCounts, Session},
-    user::EntityId,
+use ftrack_ldap_sync::{
+    config::{self, Secret},
+    ftrack::{
+        error::{FtrackError, Obstacle, Trouble, WriteFailure},
+        operation::Operation,
+        query,
+        session::{CallCounts, Session},
+        user::EntityId,
+    },
 };
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -26,6 +29,11 @@ const GZIPPED: &[u8] = &[
     86, 202, 76, 1, 138, 86, 101, 22, 20, 164, 166, 40, 213, 198, 234, 40, 229, 166, 150, 36, 66, 36, 171, 149, 242, 82, 43, 74, 64, 116, 126, 90, 90, 113, 42,
     144, 149, 87, 154, 147, 83, 91, 91, 27, 11, 0, 235, 202, 42, 213, 81, 0, 0, 0,
 ];
+
+/// How a server misbehaves.
+type Misbehaviour = fn() -> Reply;
+/// Whether a trouble is the right one.
+type Expected = fn(&Trouble) -> bool;
 
 fn question() -> [Operation; 1] {
     [Operation::query(query::user_types().page(0, 10))]
@@ -114,7 +122,7 @@ async fn a_packed_answer_is_unpacked() {
 
 #[tokio::test]
 async fn a_read_is_tried_again_after_what_passes() {
-    let cases: [(&str, fn() -> Reply); 9] = [
+    let cases: [(&str, Misbehaviour); 9] = [
         ("502 with HTML", || html(502).into()),
         ("503 with HTML", || html(503).into()),
         ("500 with an error object", || {
@@ -140,9 +148,21 @@ async fn a_read_is_tried_again_after_what_passes() {
     }
 }
 
+/// Reads from a server that misbehaves so: one call, and the trouble that is expected.
+async fn ends_at_once(cases: &[(&str, Misbehaviour, Expected)]) {
+    for (name, first, expected) in cases {
+        let (answers, calls) = read_after(*first).await;
+        let error = answers.unwrap_err();
+        assert!(expected(error.trouble()), "{name}: {error:?}");
+        assert!(!error.may_be_retried(), "{name}");
+        assert_eq!(calls, 1, "{name}");
+        says_all(&error);
+    }
+}
+
 #[tokio::test]
-async fn a_read_ends_at_once_at_what_does_not_pass() {
-    let cases: [(&str, fn() -> Reply, fn(&Trouble) -> bool); 12] = [
+async fn a_key_or_a_right_that_is_refused_is_not_tried_again() {
+    ends_at_once(&[
         (
             "a refused key",
             || r#"{"content":"The supplied API key is not valid.","exception":"InvalidCredentialsError","error_code":null}"#.into(),
@@ -175,6 +195,13 @@ async fn a_read_ends_at_once_at_what_does_not_pass() {
             || (StatusCode::FORBIDDEN, r#"{"content":"Not allowed","exception":"PermissionError"}"#).into(),
             |trouble| matches!(trouble, Trouble::Permission(_)),
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_for_good_is_not_tried_again() {
+    ends_at_once(&[
         (
             "a custom attribute of another type",
             || r#"{"content":"Custom attribute value for \"fstart\" must be of type number.","exception":"ValidationError"}"#.into(),
@@ -217,15 +244,8 @@ async fn a_read_ends_at_once_at_what_does_not_pass() {
             |trouble| matches!(trouble, Trouble::Status { status: 404, .. }),
         ),
         ("another object", || "{}".into(), |trouble| matches!(trouble, Trouble::Malformed(_))),
-    ];
-    for (name, first, expected) in cases {
-        let (answers, calls) = read_after(first).await;
-        let error = answers.unwrap_err();
-        assert!(expected(error.trouble()), "{name}: {error:?}");
-        assert!(!error.may_be_retried(), "{name}");
-        assert_eq!(calls, 1, "{name}");
-        says_all(&error);
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -352,7 +372,7 @@ async fn an_answer_without_end_is_cut_off() {
 
 #[tokio::test]
 async fn a_write_is_sent_once_and_its_failure_says_what_is_known() {
-    let unclear: [(&str, fn() -> Reply); 8] = [
+    let unclear: [(&str, Misbehaviour); 8] = [
         ("502 with HTML", || html(502).into()),
         ("504 with an object", || {
             (StatusCode::GATEWAY_TIMEOUT, r#"{"exception":"Timeout","content":"x"}"#).into()
@@ -370,7 +390,11 @@ async fn a_write_is_sent_once_and_its_failure_says_what_is_known() {
         assert_eq!(calls, 1, "{name}");
         says_all(failure.error());
     }
-    let refused: [(&str, fn() -> Reply); 4] = [
+}
+
+#[tokio::test]
+async fn a_write_that_the_server_refuses_is_told_from_one_that_nobody_will_take() {
+    let refused: [(&str, Misbehaviour); 4] = [
         ("an object at 200", || r#"{"exception":"ValidationError","content":"bad"}"#.into()),
         ("an object at 500", || {
             (StatusCode::INTERNAL_SERVER_ERROR, r#"{"exception":"ValidationError","content":"bad"}"#).into()
@@ -449,10 +473,9 @@ async fn a_name_that_does_not_exist_is_told() {
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_told_before_any_call() {
     let url = "http://127.0.0.1:9".parse().unwrap();
-    let cases: [(&str, fn(&mut ftrack_ldap_sync::config::Ftrack)); 4] = [
-        ("ftrack.api_key", |config| {
-            config.api_key = ftrack_ldap_sync::config::Secret::new(format!("{KEY}\n"))
-        }),
+    type Spoil = fn(&mut config::Ftrack);
+    let cases: [(&str, Spoil); 4] = [
+        ("ftrack.api_key", |config| config.api_key = Secret::new(format!("{KEY}\n"))),
         ("ftrack.api_user", |config| config.api_user = "a\nb".to_owned()),
         ("/no/such/ca.pem", |config| config.ca_file = Some("/no/such/ca.pem".into())),
         ("holds no certificate", |config| config.ca_file = Some("/dev/null".into())),
