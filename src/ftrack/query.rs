@@ -134,14 +134,13 @@ pub fn links_of(users: &[EntityId]) -> Listing {
     }
 }
 
-/// Some users' values of some custom attributes.
+/// Some users' values of one custom attribute.
 #[must_use]
-pub fn custom_values_of(configurations: &[EntityId], users: &[EntityId]) -> Listing {
+pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing {
     Listing {
         what: "custom attributes of some users",
         text: format!(
-            "select configuration_id, entity_id, value from UserCustomAttributeValue where configuration_id in ({}) and entity_id in ({}) order by entity_id",
-            list(configurations),
+            "select entity_id, value from UserCustomAttributeValue where configuration_id is \"{configuration}\" and entity_id in ({}) order by entity_id",
             list(users)
         ),
     }
@@ -172,7 +171,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{custom_values_of, links_of, users, users_by_id};
+    use super::{links_of, members_of, users, users_by_id};
     use crate::ftrack::user::EntityId;
 
     #[test]
@@ -198,7 +197,7 @@ mod tests {
             for (expression, lists, constants) in [
                 (users_by_id(&ids).page(0, 1), 1, 0),
                 (links_of(&ids).page(7, 2), 1, 1),
-                (custom_values_of(&ids, &ids).page(u32::MAX, u32::MAX), 2, 0),
+                (members_of(&ids).page(u32::MAX, u32::MAX), 1, 0),
             ] {
                 let quotes = expression.as_str().matches('"').count();
                 prop_assert_eq!(quotes, 2 * (ids.len() * lists + constants), "{}", expression);

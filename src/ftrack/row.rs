@@ -123,8 +123,6 @@ impl Row for AttributeRow {
 pub(super) struct ValueRow {
     pub entity_id: EntityId,
     #[serde(default)]
-    pub configuration_id: Option<EntityId>,
-    #[serde(default)]
     pub value: Value,
 }
 

@@ -48,7 +48,7 @@ pub struct Until {
     pub cancel: CancellationToken,
 }
 
-/// How many calls were made: each attempt for which there was a connection counts.
+/// How many calls were made: each attempt counts, save those that found no connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallCounts {
     /// Calls that only read.
@@ -194,11 +194,6 @@ impl Session {
         excerpt(text, &self.0.key)
     }
 
-    /// An error about an answer that is JSON, but of another form than expected.
-    pub(super) fn malformed(&self, doing: &str, error: &serde_json::Error) -> FtrackError {
-        self.trouble(doing, Trouble::Malformed(self.excerpt(&error.to_string())))
-    }
-
     fn error(&self, operations: &[Operation], tries: u32, trouble: Trouble) -> FtrackError {
         let doing = match operations {
             [] => "an empty call".to_owned(),
@@ -262,13 +257,15 @@ impl Session {
             () = tokio::time::sleep_until(until.deadline.into()) => return Err(Trouble::DeadlinePassed.into()),
             permit = self.0.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
         };
+        let count = match kind {
+            Kind::Read => &self.0.reads,
+            Kind::Write => &self.0.writes,
+        };
+        // Counted before it is sent, since a page that turns out not to be needed is dropped while it is under way.
+        count.fetch_add(1, Ordering::Relaxed);
         let sent = self.0.client.post(self.0.endpoint.clone()).body(body).send().await;
-        if sent.as_ref().err().is_none_or(|error| !error.is_connect()) {
-            let count = match kind {
-                Kind::Read => &self.0.reads,
-                Kind::Write => &self.0.writes,
-            };
-            count.fetch_add(1, Ordering::Relaxed);
+        if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
         let response = sent.map_err(|error| self.lost(&error))?;
         let outcome = self.received(response, expected).await;

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    answer::{After, Page},
     error::{FtrackError, Trouble},
-    operation::Operation,
+    page::list,
     query,
     row::{LinkRow, UserRow, ValueRow},
     session::{Session, Until},
     user::{EntityId, LinkFound, User},
 };
 
-/// Users asked for in one call; bounds the length of the expressions.
-const USERS_A_CALL: usize = 200;
+/// The most users asked for in one call; bounds the length of the expressions.
+const USERS_A_CALL: usize = 400;
 
 /// What ftrack holds of one user now.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,73 +57,41 @@ impl From<&User> for UserState {
 ///
 /// # Errors
 ///
-/// Those of [`Session::read_call`].
+/// Those of [`Session::read_call`], and those of a list that changes while it is read.
 pub async fn states(
     session: &Session,
     users: &[EntityId],
     custom_attributes: &[(String, EntityId)],
     until: &Until,
 ) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
-    let configurations: Vec<EntityId> = custom_attributes.iter().map(|(_, id)| id.clone()).collect();
-    let mut found = BTreeMap::new();
-    let mut chunks: Vec<&[EntityId]> = users.chunks(USERS_A_CALL).collect();
-    while !chunks.is_empty() {
-        let answers: Vec<_> = stream::iter(std::mem::take(&mut chunks))
-            .map(|chunk| {
-                let configurations = &configurations;
-                async move { some(session, chunk, configurations, until).await.map(|states| (chunk, states)) }
-            })
-            .buffer_unordered(session.connections())
-            .try_collect()
-            .await?;
-        for (chunk, states) in answers {
-            match states {
-                Some(states) => found.extend(states),
-                // The server gives fewer rows at a time than there are: halves are asked for.
-                None if chunk.len() > 1 => {
-                    let (left, right) = chunk.split_at(chunk.len() / 2);
-                    chunks.extend([left, right]);
-                }
-                None => {
-                    let reason = "the server gives fewer rows at a time than one user has".to_owned();
-                    return Err(session.trouble("reading users again", Trouble::Malformed(reason)));
-                }
-            }
-        }
-    }
-    Ok(found)
+    // A list that is as long as a page would be followed by another, empty one.
+    let chunk = usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL);
+    stream::iter(users.chunks(chunk))
+        .map(|users| some(session, users, custom_attributes, until))
+        .buffer_unordered(session.connections())
+        .try_fold(BTreeMap::new(), |mut all, some| async move {
+            all.extend(some);
+            Ok(all)
+        })
+        .await
 }
 
 type States = BTreeMap<EntityId, UserState>;
 
-/// The state of a few users; `None` when the server held rows back.
-async fn some(session: &Session, users: &[EntityId], configurations: &[EntityId], until: &Until) -> Result<Option<States>, FtrackError> {
-    let limit = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX).saturating_add(1);
-    let values = users.len() * configurations.len();
-    let mut operations = vec![
-        Operation::query(query::users_by_id(users).page(0, limit(users.len()))),
-        Operation::query(query::links_of(users).page(0, limit(users.len()))),
-    ];
-    if !configurations.is_empty() {
-        operations.push(Operation::query(query::custom_values_of(configurations, users).page(0, limit(values))));
-    }
-    let mut answers = session.read_call(&operations, until).await?.into_iter();
-    let (rows, links) = (
-        whole::<UserRow>(session, answers.next(), users.len())?,
-        whole::<LinkRow>(session, answers.next(), users.len())?,
-    );
-    let values = match configurations {
-        [] => Some(Vec::new()),
-        _ => whole::<ValueRow>(session, answers.next(), values)?,
+async fn some(session: &Session, users: &[EntityId], custom_attributes: &[(String, EntityId)], until: &Until) -> Result<States, FtrackError> {
+    let (own, links) = (query::users_by_id(users), query::links_of(users));
+    let values = async {
+        let mut values = Vec::with_capacity(custom_attributes.len());
+        for (_, id) in custom_attributes {
+            values.push(list::<ValueRow>(session, &query::custom_values_of(id, users), until).await?);
+        }
+        Ok(values)
     };
-    let (Some(rows), Some(links), Some(values)) = (rows, links, values) else {
-        return Ok(None);
-    };
-    let states = joined(rows, links, values, configurations).map_err(|trouble| session.trouble("reading users again", trouble))?;
-    Ok(Some(states))
+    let (rows, links, values) = tokio::try_join!(list::<UserRow>(session, &own, until), list::<LinkRow>(session, &links, until), values)?;
+    joined(rows, links, values).map_err(|trouble| session.trouble("reading users again", trouble))
 }
 
-fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<ValueRow>, configurations: &[EntityId]) -> Result<States, Trouble> {
+fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>) -> Result<States, Trouble> {
     let mut states = States::new();
     for mut row in rows {
         let (username, is_active) = row.required()?;
@@ -137,7 +103,7 @@ fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<ValueRow>, config
             is_active,
             user_type: row.user_type_id,
             link: LinkFound::Absent,
-            custom_values: configurations.iter().map(|_| Value::Null).collect(),
+            custom_values: values.iter().map(|_| Value::Null).collect(),
         };
         states.insert(row.id, state);
     }
@@ -146,26 +112,12 @@ fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<ValueRow>, config
             state.link = row.link;
         }
     }
-    for row in values {
-        let place = configurations.iter().position(|id| Some(id) == row.configuration_id.as_ref());
-        let Some(place) = place else {
-            return Err(Trouble::Malformed(format!(
-                "a value of the user {} tells no custom attribute that was asked for",
-                row.entity_id
-            )));
-        };
-        if let Some(value) = states.get_mut(&row.entity_id).and_then(|state| state.custom_values.get_mut(place)) {
-            *value = row.value;
+    for (place, rows) in values.into_iter().enumerate() {
+        for row in rows {
+            if let Some(value) = states.get_mut(&row.entity_id).and_then(|state| state.custom_values.get_mut(place)) {
+                *value = row.value;
+            }
         }
     }
     Ok(states)
-}
-
-/// The rows of an answer that may have `most` of them; `None` when the server held some back.
-fn whole<R: DeserializeOwned>(session: &Session, answer: Option<Value>, most: usize) -> Result<Option<Vec<R>>, FtrackError> {
-    let doing = "reading users again";
-    let page: Page<R> = serde_json::from_value(answer.unwrap_or_default()).map_err(|error| session.malformed(doing, &error))?;
-    let (rows, after) = page.rows().map_err(|trouble| session.trouble(doing, trouble))?;
-    let whole = after == After::End || rows.is_empty() || rows.len() >= most;
-    Ok(whole.then_some(rows))
 }
