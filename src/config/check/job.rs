@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::value::{self, CENTURY, DAY, SECOND};
 use crate::config::{
     Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent,
-    finding::{KeyPath, did_you_mean},
+    finding::{KeyPath, did_you_mean, nearest},
     notes::Notes,
     written,
 };
@@ -16,12 +16,7 @@ const ATTRIBUTES: [&str; 5] = ["username", "email", "first_name", "last_name", "
 /// One job, in a configuration with these directories.
 pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&str]) -> Option<Job> {
     let at = KeyPath::default().key("jobs").key(name);
-    if !value::is_job_name(name) {
-        notes.find(
-            &at,
-            "a job's name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a letter or digit, and has at most 64 of them",
-        );
-    }
+    value::name(notes, &at, name);
     let schedule = job
         .schedule
         .as_ref()
@@ -106,7 +101,7 @@ fn filter(notes: &mut Notes, at: &KeyPath, filter: Option<&str>) -> Option<Strin
 }
 
 fn attributes(notes: &mut Notes, at: &KeyPath, written: &BTreeMap<String, written::AttributeRule>) -> Option<BTreeMap<String, AttributeRule>> {
-    if !written.contains_key("username") && !written.keys().any(|name| did_you_mean(name, ["username"]) != "") {
+    if !written.contains_key("username") && !written.keys().any(|name| nearest(name, ["username"]).is_some()) {
         notes.missing(&at.key("username"), "the login name, such as username = \"uid\"");
     }
     if written.contains_key("full_name") {
@@ -116,6 +111,9 @@ fn attributes(notes: &mut Notes, at: &KeyPath, written: &BTreeMap<String, writte
     }
     let mut rules = BTreeMap::new();
     for (name, rule) in written {
+        if notes.is_judged(&at.key(name)) {
+            continue;
+        }
         let custom = name
             .strip_prefix("custom_attributes.")
             .is_some_and(|key| !key.trim().is_empty() && !key.chars().any(char::is_control));
