@@ -42,6 +42,7 @@ pub struct Environment {
 impl Environment {
     /// The environment that this process was started with.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one reader of the environment")]
     pub fn of_process() -> Self {
         Self::new(std::env::vars_os())
     }

@@ -1,6 +1,9 @@
 //! What was found so far, and where each value was written, while a configuration is being checked.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::finding::{Finding, Findings, KeyPath, Place};
 
@@ -25,7 +28,7 @@ impl Notes {
 
     /// Takes over the places of a layer: its values hide those of the layers before it, while a table stays where it was first opened.
     pub fn learn(&mut self, places: BTreeMap<KeyPath, Place>) {
-        let tables: Vec<KeyPath> = places.keys().filter_map(KeyPath::table).collect();
+        let tables: BTreeSet<KeyPath> = places.keys().filter_map(KeyPath::table).collect();
         for (key, place) in places {
             if self.places.contains_key(&key) && tables.contains(&key) {
                 continue;

@@ -13,6 +13,9 @@ use crate::config::{
 /// The ftrack attributes that can be filled, apart from `custom_attributes.KEY`.
 const ATTRIBUTES: [&str; 5] = ["username", "email", "first_name", "last_name", "full_name"];
 
+/// The longest pattern of usernames, in bytes; one that nests without end would end the program.
+const LONGEST_PATTERN: usize = 256;
+
 /// One job, in a configuration with these directories.
 pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&str]) -> Option<Job> {
     let at = KeyPath::default().key("jobs").key(name);
@@ -181,7 +184,9 @@ fn users(notes: &mut Notes, at: &KeyPath, job: &written::Job, attributes: &KeyPa
     }
     for (index, pattern) in users.protect.iter().enumerate() {
         let key = at.key("protect").index(index);
-        if value::line(notes, &key, pattern).is_some()
+        if pattern.len() > LONGEST_PATTERN {
+            notes.find(&key, format!("longer than {LONGEST_PATTERN} bytes, as no username is"));
+        } else if value::line(notes, &key, pattern).is_some()
             && let Err(error) = globset::Glob::new(pattern)
         {
             notes.find(&key, format!("{pattern:?} is not a pattern: {}", error.kind()));

@@ -1,6 +1,6 @@
 //! Every mistake in a configuration that has a message of its own: what is written in the place of what, and all that is said about it.
 
-use super::{Folder, with};
+use super::{FILTER, Folder, with};
 
 const SERVER: &str = r#"server = "https://studio.ftrackapp.com""#;
 const API_USER: &str = r#"api_user = "ldap-sync""#;
@@ -9,7 +9,6 @@ const URLS: &str = r#"urls = ["ldaps://ldap.studio.test"]"#;
 const BIND_DN: &str = r#"bind_dn = "cn=sync,dc=studio,dc=test""#;
 const PASSWORD: &str = r#"bind_password = "planted-password""#;
 const BASES: &str = r#"search_bases = ["ou=people,dc=studio,dc=test"]"#;
-const FILTER: &str = r#"filter = "(objectClass=inetOrgPerson)""#;
 const USERNAME: &str = r#"username = "uid""#;
 const EMAIL: &str = r#"email = "mail""#;
 
