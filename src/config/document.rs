@@ -172,6 +172,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bottomless_nesting_is_refused() {
+        for (open, close) in [("[", "]"), ("{a=", "}"), ("{a.b.c=[", "]}")] {
+            let value = format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
+            assert!(parse_value(&value).is_none());
+            assert!(!parse(Path::new("c.toml"), &format!("a = {value}")).findings.is_empty());
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*|[\\[\\]{}=\"'.,a1\n#_-]{0,80}") {

@@ -33,16 +33,24 @@ impl Places {
     }
 }
 
+/// Reads a regular file of at most `limit` bytes of UTF-8 text.
+///
+/// # Errors
+///
+/// As for [`read`], and when it is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+    String::from_utf8(read(path, limit)?).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is anything but a regular file (whose reading could wait for ever), or is longer; the text names the file.
+/// When it cannot be read, is anything but a regular file (whose reading could wait for ever), or is longer; the text is to stand after the file's name, and holds nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let failed = |error: io::Error| format!("{shown} cannot be read: {error}");
+    let failed = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(format!("{shown} is not a regular file"));
+        return Err("is not a regular file".to_owned());
     }
     let mut content = Vec::new();
     File::open(path)
@@ -53,6 +61,6 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     if u64::try_from(content.len()).is_ok_and(|length| length <= limit) {
         Ok(content)
     } else {
-        Err(format!("{shown} is longer than {limit} bytes"))
+        Err(format!("is longer than {limit} bytes"))
     }
 }

@@ -39,6 +39,14 @@ impl KeyPath {
         Some(Self(before.to_vec()))
     }
 
+    /// The way to the table that this value is a key of; `None` for an element of a list, and at the top.
+    pub(super) fn table(&self) -> Option<Self> {
+        match self.0.last() {
+            Some(Step::Key(_)) => self.parent(),
+            Some(Step::Index(_)) | None => None,
+        }
+    }
+
     /// Whether this is the way to that value, or to something inside it.
     pub(super) fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
@@ -133,7 +141,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order in which it was found; never empty where it is an error. Its text is one line each.
+/// Everything that is wrong with a configuration, file by file and line by line, then what stands in variables; never empty where it is an error. Its text is one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings(pub Vec<Finding>);
 

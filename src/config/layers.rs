@@ -42,6 +42,7 @@ pub struct Environment {
 impl Environment {
     /// The environment that this process was started with.
     #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one reader of the environment")]
     pub fn of_process() -> Self {
         Self::new(std::env::vars_os())
     }
@@ -157,8 +158,7 @@ fn remove(dict: &mut Dict, way: &[String], key: &str) {
 
 /// The layer of one file.
 fn file(path: &Path) -> Document {
-    let text = files::read(path, files::CONFIGURATION_LIMIT).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()));
-    match text {
+    match files::read_text(path, files::CONFIGURATION_LIMIT) {
         Ok(text) => document::parse(path, &text),
         Err(problem) => unreadable(path, problem),
     }
@@ -230,12 +230,39 @@ fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: 
     };
     let value = match kind {
         Kind::Text => None,
-        Kind::Other => document::parse_value(text),
+        Kind::Table | Kind::Other => document::parse_value(text),
     };
-    if insert(&mut layer.values, way, value.unwrap_or_else(|| Value::from(text))) {
-        layer.places.insert(path, Place::Variable(variable.to_owned()));
+    let value = value.unwrap_or_else(|| Value::from(text));
+    let place = Place::Variable(variable.to_owned());
+    let mut paths = vec![path.clone()];
+    paths.extend(std::iter::successors(path.parent(), KeyPath::parent).filter(|path| !path.is_top()));
+    inner_paths(&path, &value, &mut paths);
+    if insert(&mut layer.values, way, value) {
+        for path in paths {
+            layer.places.entry(path).or_insert_with(|| place.clone());
+        }
     } else {
-        wrong(layer, variable, path, "another variable sets what should be the table around this value");
+        wrong(
+            layer,
+            variable,
+            path,
+            "another variable sets this value, or something that should be the table around it",
+        );
+    }
+}
+
+/// The ways to everything inside a value.
+fn inner_paths(at: &KeyPath, value: &Value, paths: &mut Vec<KeyPath>) {
+    let dict = value.as_dict().into_iter().flatten().map(|(key, inner)| (at.key(key), inner));
+    let list = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .map(|(index, inner)| (at.index(index), inner));
+    for (path, inner) in dict.chain(list) {
+        inner_paths(&path, inner, paths);
+        paths.push(path);
     }
 }
 

@@ -1,6 +1,9 @@
 //! What was found so far, and where each value was written, while a configuration is being checked.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::finding::{Finding, Findings, KeyPath, Place};
 
@@ -25,7 +28,7 @@ impl Notes {
 
     /// Takes over the places of a layer: its values hide those of the layers before it, while a table stays where it was first opened.
     pub fn learn(&mut self, places: BTreeMap<KeyPath, Place>) {
-        let tables: Vec<KeyPath> = places.keys().filter_map(KeyPath::parent).collect();
+        let tables: BTreeSet<KeyPath> = places.keys().filter_map(KeyPath::table).collect();
         for (key, place) in places {
             if self.places.contains_key(&key) && tables.contains(&key) {
                 continue;
@@ -56,18 +59,15 @@ impl Notes {
         self.findings.push(finding);
     }
 
-    /// Keeps quiet about the absence of a value, since its key was written wrongly, which is a finding already.
+    /// Keeps quiet about a value and what is in it, since its key was written wrongly, which is a finding already.
     pub fn excuse(&mut self, key: KeyPath) {
         self.excused.push(key);
     }
 
     /// Whether something was found already about a value or inside it, so that what follows from it need not be told.
     pub fn is_judged(&self, key: &KeyPath) -> bool {
-        self.findings
-            .iter()
-            .map(|finding| &finding.key)
-            .chain(&self.excused)
-            .any(|found| found.is_within(key))
+        let excused = |found: &KeyPath| found.is_within(key) || key.is_within(found);
+        self.findings.iter().any(|finding| finding.key.is_within(key)) || self.excused.iter().any(excused)
     }
 
     /// Whether nothing was found.
@@ -82,7 +82,9 @@ impl Notes {
 
     /// Everything that was found.
     pub fn into_findings(self) -> Findings {
-        Findings(self.findings)
+        let mut findings = self.findings;
+        findings.sort_by(|one, other| order(&one.place).cmp(&order(&other.place)));
+        Findings(findings)
     }
 
     /// Where a value was written; for one that was not, where the nearest table around it was.
@@ -98,5 +100,13 @@ impl Notes {
             path: self.file.clone(),
             line: None,
         }
+    }
+}
+
+/// Files before variables, each in the order of its lines.
+fn order(place: &Place) -> (bool, &str, Option<usize>) {
+    match place {
+        Place::File { path, line } => (false, path.to_str().unwrap_or_default(), *line),
+        Place::Variable(name) => (true, name, None),
     }
 }

@@ -17,9 +17,11 @@ pub fn schema() -> Value {
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text and nothing else.
+    /// Text and nothing else, or the key is unknown.
     Text,
-    /// Something else, or one of several things; or the key is unknown.
+    /// A table and nothing else.
+    Table,
+    /// Something else, or one of several things.
     Other,
 }
 
@@ -42,7 +44,11 @@ impl Kinds {
     #[must_use]
     pub fn of(&self, way: &[String]) -> Kind {
         let end = way.iter().try_fold(&self.schema, |schema, key| inner(schema, key));
-        if end.is_none_or(is_text) { Kind::Text } else { Kind::Other }
+        match end {
+            Some(schema) if is_one_of(schema, &["object", "null"]) => Kind::Table,
+            Some(schema) if !is_one_of(schema, &["string", "null"]) => Kind::Other,
+            Some(_) | None => Kind::Text,
+        }
     }
 }
 
@@ -58,13 +64,13 @@ fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
     ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten()
 }
 
-/// Whether a schema takes text and nothing else; null, which TOML does not have, is left out of account.
-fn is_text(schema: &Value) -> bool {
-    let names_text = |name: &Value| matches!(name.as_str(), Some("string" | "null"));
+/// Whether a schema takes nothing but these types.
+fn is_one_of(schema: &Value, types: &[&str]) -> bool {
+    let is_named = |name: &Value| name.as_str().is_some_and(|name| types.contains(&name));
     match schema.get("type") {
-        Some(Value::Array(names)) => names.iter().all(names_text),
-        Some(name) => names_text(name),
-        None => alternatives(schema).count() > 0 && alternatives(schema).all(is_text),
+        Some(Value::Array(names)) => names.iter().all(is_named),
+        Some(name) => is_named(name),
+        None => alternatives(schema).count() > 0 && alternatives(schema).all(|schema| is_one_of(schema, types)),
     }
 }
 
@@ -77,7 +83,18 @@ mod tests {
     }
 
     #[test]
-    fn text_is_known_as_text() {
+    fn text_and_tables_are_known() {
+        for path in [
+            "ftrack",
+            "http",
+            "reports",
+            "directories",
+            "directories.studio",
+            "jobs.a.attributes",
+            "jobs.a.retry",
+        ] {
+            assert_eq!(kind(path), Kind::Table, "{path}");
+        }
         let texts = [
             "ftrack.api_key",
             "directories.studio.bind_password",
@@ -92,7 +109,6 @@ mod tests {
             assert_eq!(kind(path), Kind::Text, "{path}");
         }
         for path in [
-            "ftrack",
             "ftrack.page_size",
             "directories.studio.urls",
             "jobs.a.users.create",

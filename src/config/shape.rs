@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     finding::{KeyPath, did_you_mean, nearest},
     notes::Notes,
+    schema::{self, Kinds},
     written,
 };
 
@@ -20,6 +21,8 @@ const LATER_KEYS: [&str; 4] = ["roles", "groups", "member_of", "kind"];
 
 /// Takes values into the shape of the configuration. What does not fit is noted and left out; `None` when there was no end to it.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
+    let mut values = values;
+    lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
     let mut values = Value::from(values);
     for _ in 0..ENOUGH {
         let error = match written::File::deserialize(&values) {
@@ -36,12 +39,34 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     None
 }
 
+/// Notes and leaves out lists where tables are expected, which serde would take for tables whose keys have no names.
+fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes: &mut Notes) {
+    dict.retain(|key, value| {
+        way.push(key.clone());
+        let is_right = value.as_array().is_none() || kinds.of(way) != schema::Kind::Table;
+        if !is_right {
+            let path = way.iter().fold(KeyPath::default(), |path, key| path.key(key));
+            notes.find(&path, "a table is expected, not a list");
+            notes.excuse(path);
+        }
+        if let Value::Dict(_, inner) = value {
+            lists_for_tables(inner, way, kinds, notes);
+        }
+        way.pop();
+        is_right
+    });
+}
+
 /// Notes one error of serde's, without the value that it is about, which may be a secret.
 fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
     let problem = match kind {
         Kind::UnknownField(name, known) => {
             if let (Some(meant), Some(table)) = (nearest(name, known.iter().copied()), path.parent()) {
                 notes.excuse(table.key(meant));
+            }
+            if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
+                // A job of another kind has none of the keys that would be missed here.
+                notes.excuse(job);
             }
             unknown_key(path, name, known)
         }
@@ -50,7 +75,7 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
             let known_names: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
             format!("{name:?} is not one of {}{}", known_names.join(", "), did_you_mean(name, known.iter().copied()))
         }
-        Kind::InvalidType(found, expected) => format!("{} is expected, not {}", in_words(expected).trim_end_matches(','), type_of(found)),
+        Kind::InvalidType(found, expected) => format!("{} is expected, not {}", in_words(expected), type_of(found)),
         Kind::InvalidValue(_, expected) => format!("out of range: {} is expected", in_words(expected)),
         Kind::InvalidLength(_, expected) => format!("{} is expected", in_words(expected)),
         Kind::MissingField(name) => format!("{name} is missing"),
@@ -60,6 +85,7 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
         Kind::Unsupported(_) | Kind::UnsupportedKey(..) => "a value of this kind is not expected here".to_owned(),
     };
     notes.find(path, problem);
+    notes.excuse(path.clone());
 }
 
 fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
@@ -70,7 +96,7 @@ fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
         return "not supported by this version".to_owned();
     }
     if let ["jobs", _, "attributes", "custom_attributes", key] = keys.as_slice() {
-        return format!("unknown key; the name of a custom attribute goes in quotes: \"custom_attributes.{key}\" = …");
+        return format!("unknown key; the name of a custom attribute goes in quotes: \"custom_attributes.{key}\" = ...");
     }
     match nearest(name, known.iter().copied()) {
         Some(_) => format!("unknown key{}", did_you_mean(name, known.iter().copied())),

@@ -1,7 +1,5 @@
 //! The effective configuration as it could be written, with every default filled in and every secret masked.
 
-use std::time::Duration;
-
 use super::{
     Adopt, AttributeRule, Config, Directory, Ftrack, Job, Limit, Sasl, Scope, WhenAbsent,
     written::{self, Period},
@@ -18,7 +16,7 @@ pub fn written(config: &Config) -> written::File {
         }),
         reports: written::Reports {
             keep: number(config.reports.keep),
-            keep_for: period(config.reports.keep_for),
+            keep_for: Period::of(config.reports.keep_for),
         },
         ftrack: ftrack(&config.ftrack),
         directories: config.directories.iter().map(|(name, value)| (name.clone(), directory(value))).collect(),
@@ -33,8 +31,8 @@ fn ftrack(ftrack: &Ftrack) -> written::Ftrack {
         api_key: Some(ftrack.api_key.clone()),
         api_key_file: None,
         ca_file: ftrack.ca_file.clone(),
-        connect_timeout: period(ftrack.connect_timeout),
-        request_timeout: period(ftrack.request_timeout),
+        connect_timeout: Period::of(ftrack.connect_timeout),
+        request_timeout: Period::of(ftrack.request_timeout),
         page_size: ftrack.page_size.into(),
         connections: number(ftrack.connections),
         batch_size: number(ftrack.batch_size),
@@ -55,8 +53,8 @@ fn directory(directory: &Directory) -> written::Directory {
         client_key_file: directory.client_key_file.clone(),
         sasl: directory.sasl.map(|Sasl::External| written::Sasl::External),
         page_size: directory.page_size.into(),
-        connect_timeout: period(directory.connect_timeout),
-        operation_timeout: period(directory.operation_timeout),
+        connect_timeout: Period::of(directory.connect_timeout),
+        operation_timeout: Period::of(directory.operation_timeout),
         pool_size: number(directory.pool_size),
         allow_plaintext: directory.allow_plaintext,
         id_attribute: directory.id_attribute.clone(),
@@ -69,8 +67,8 @@ fn job(job: &Job) -> written::Job {
         schedule: job.schedule.clone(),
         timezone: job.timezone.name().to_owned(),
         catch_up: job.catch_up,
-        splay: period(job.splay),
-        time_limit: period(job.time_limit),
+        splay: Period::of(job.splay),
+        time_limit: Period::of(job.time_limit),
         source: Some(job.source.clone()),
         directory: Some(job.directory.clone()),
         search_bases: job.search_bases.clone(),
@@ -90,7 +88,7 @@ fn job(job: &Job) -> written::Job {
                 Adopt::Email => written::Adopt::Email,
                 Adopt::Never => written::Adopt::Never,
             },
-            deactivate_after: period(users.deactivate_after),
+            deactivate_after: Period::of(users.deactivate_after),
             protect: users.protect.clone(),
             user_type: users.user_type.clone(),
         },
@@ -102,8 +100,8 @@ fn job(job: &Job) -> written::Job {
             min_entries: number(job.limits.min_entries),
         },
         retry: written::Retry {
-            initial: period(job.retry.initial),
-            max: period(job.retry.max),
+            initial: Period::of(job.retry.initial),
+            max: Period::of(job.retry.max),
             suspend_after: job.retry.suspend_after.into(),
         },
     }
@@ -123,10 +121,6 @@ fn attribute_rule(name: &str, rule: &AttributeRule) -> written::AttributeRule {
         },
         required: Some(*required),
     })
-}
-
-fn period(length: Duration) -> Period {
-    Period(humantime::format_duration(length).to_string())
 }
 
 /// Checked numbers are far below the limit of the written form.

@@ -9,6 +9,10 @@ use ftrack_ldap_sync::{
 };
 use tempfile::TempDir;
 
+mod example;
+mod mistakes;
+mod properties;
+
 const GOOD: &str = r#"
 [ftrack]
 server = "https://studio.ftrackapp.com"
@@ -28,6 +32,8 @@ filter = "(objectClass=inetOrgPerson)"
 username = "uid"
 email = "mail"
 "#;
+
+const FILTER: &str = r#"filter = "(objectClass=inetOrgPerson)""#;
 
 /// A folder with a configuration in it.
 struct Folder(TempDir);
@@ -63,10 +69,6 @@ fn with(replacements: &[(&str, &str)]) -> String {
         assert!(text.contains(old), "{old} is not in the configuration");
         text.replace(old, new)
     })
-}
-
-fn problems(text: &str) -> String {
-    Folder::new(text).load(&[]).expect_err("the configuration is wrong")
 }
 
 #[test]
@@ -217,13 +219,13 @@ fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
 #[test]
 fn secrets_that_cannot_be_right_are_refused() {
     let cases: [(&[u8], &str); 6] = [
-        (b"", "empty; an empty password is no password, and servers would take it for an anonymous bind"),
+        (b"", "empty; an empty secret is no secret, and a directory would take it for an anonymous bind"),
         (
             b"\n\n",
-            "empty; an empty password is no password, and servers would take it for an anonymous bind",
+            "empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
         ),
-        (b"planted\nsecret\n", "holds a line break or a zero byte, which no password does"),
-        (b"planted\0secret", "holds a line break or a zero byte, which no password does"),
+        (b"planted\nsecret\n", "holds a line break or a zero byte, which no secret does"),
+        (b"planted\0secret", "holds a line break or a zero byte, which no secret does"),
         (b"planted\xff", "password is not UTF-8 text"),
         (&[b'x'; 65_537], "password is longer than 65536 bytes"),
     ];
@@ -240,20 +242,187 @@ fn secrets_that_cannot_be_right_are_refused() {
     assert!(folder.load(&[]).unwrap_err().ends_with("bind_password_file: password is not a regular file"));
 }
 
-/// Each mistake: what is replaced by what in the good configuration, and all that is said about it.
-const MISTAKES: &[(&str, &str, &str)] = &[
-    // unknown keys and wrong types
-    (
-        "filter =",
-        "fliter =",
-        r#"config.toml:14: jobs.artists.fliter: unknown key; did you mean "filter"?"#,
-    ),
-    ("[jobs.artists]", "[job.artists]", ""),
-];
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let folder = Folder::new(
+        r#"
+[ftrack]
+server = "http://studio.test"
+api_usr = "x"
+[directories.studio]
+urls = ["ldap://a.test"]
+bind_dn = "cn=sync,dc=test"
+bind_password = 12345
+page_size = "many"
+[jobs.artists]
+directory = "studoi"
+fliter = "(uid=*)"
+schedule = "never"
+"#,
+    );
+    folder.file("config.d/more.toml", "[jobs.artists]\nscope = \"deep\"\n");
+    let found = folder.load(&[("FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE", "planted")]).unwrap_err();
+    let said = [
+        r#"environment variable FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE: jobs.artists.limtis: unknown key; did you mean "limits"?"#,
+        r#"config.d/more.toml:2: jobs.artists.scope: "deep" is not one of "subtree", "one""#,
+        "config.toml:3: ftrack.server: the API key would go over the network in plain text; write https://",
+        r#"config.toml:4: ftrack.api_usr: unknown key; did you mean "api_user"?"#,
+        "config.toml:8: directories.studio.bind_password: text in quotes is expected, not a whole number",
+        "config.toml:9: directories.studio.page_size: a whole number is expected, not text",
+        r#"config.toml:11: jobs.artists.directory: there is no directory "studoi"; did you mean "studio"?"#,
+        r#"config.toml:12: jobs.artists.fliter: unknown key; did you mean "filter"?"#,
+        r#"config.toml:13: jobs.artists.schedule: "never" is not a cron expression"#,
+        "config.toml:10: jobs.artists.search_bases: missing; ",
+        "config.toml:10: jobs.artists.attributes.username: missing; ",
+        "config.toml:2: ftrack.api_key: missing; ",
+    ];
+    for start in said {
+        assert!(found.lines().any(|line| line.starts_with(start)), "{start}\nis not in\n{found}");
+    }
+    assert_eq!(found.lines().count(), said.len(), "{found}");
+}
 
 #[test]
-fn each_mistake_is_named() {
-    for (old, new, said) in MISTAKES {
-        println!("{}\n   ^ {said}", problems(&with(&[(old, new)])));
+fn a_job_of_a_later_version_is_one_finding() {
+    let found = Folder::new(&format!("{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\n"))
+        .load(&[])
+        .unwrap_err();
+    assert_eq!(found, "config.toml:21: jobs.nightly-builtin.kind: not supported by this version");
+}
+
+#[test]
+fn bottomless_nesting_is_refused() {
+    for depth in [10, 79, 80, 200, 5_000, 50_000] {
+        let way = vec!["a"; depth].join(".");
+        for text in [
+            format!("{way} = 1"),
+            format!("[{way}]"),
+            format!("jobs.artists.attributes.email = {{ {way} = 1 }}"),
+            format!("[[{way}]]"),
+        ] {
+            assert!(!Folder::new(&text).load(&[]).unwrap_err().is_empty());
+        }
     }
+    let patterns = format!("{FILTER}\nusers.protect = [\"{}\"]", "{".repeat(100_000));
+    let found = Folder::new(&with(&[(FILTER, &patterns)])).load(&[]).unwrap_err();
+    assert_eq!(found, "config.toml:15: jobs.artists.users.protect[0]: longer than 256 bytes, as no username is");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let empty = TempDir::new().unwrap();
+    let missing = config::load(&empty.path().join("c.toml"), &Environment::default()).unwrap_err().to_string();
+    assert_eq!(
+        missing,
+        format!("{0}/c.toml: cannot be read: No such file or directory (os error 2)", empty.path().display())
+    );
+
+    let folder = Folder::new(GOOD);
+    folder.file("config.toml", b"\xff");
+    assert_eq!(folder.load(&[]).unwrap_err(), "config.toml: is not UTF-8 text");
+    folder.file("config.toml", vec![b'#'; (1 << 20) + 1]);
+    assert_eq!(folder.load(&[]).unwrap_err(), "config.toml: is longer than 1048576 bytes");
+    folder.file("config.toml", GOOD);
+    folder.file("config.d/a.toml", "[ftrack\npage_size = 1");
+    assert!(folder.load(&[]).unwrap_err().starts_with("config.d/a.toml:1: not TOML: "));
+    fs::remove_file(folder.path().join("config.d/a.toml")).unwrap();
+    fs::create_dir(folder.path().join("config.d/a.toml")).unwrap();
+    assert_eq!(folder.load(&[]).unwrap_err(), "config.d/a.toml: is not a regular file");
+}
+
+#[test]
+fn variables_that_cannot_be_right_are_named() {
+    let cases = [
+        (
+            "FTRACK_LDAP_SYNC_FTRACK__APIKEY",
+            "planted",
+            r#"FTRACK__APIKEY: ftrack.apikey: unknown key; did you mean "api_key"?"#,
+        ),
+        (
+            "FTRACK_LDAP_SYNC_FTRACK",
+            "{ api_key = 12345 }",
+            "FTRACK: ftrack.api_key: text in quotes is expected, not a whole number",
+        ),
+        ("FTRACK_LDAP_SYNC_FTRACK", "planted", "FTRACK: ftrack: a table is expected, not text"),
+        (
+            "FTRACK_LDAP_SYNC_FTRACK__PAGE_SIZE",
+            "many",
+            "FTRACK__PAGE_SIZE: ftrack.page_size: a whole number is expected, not text",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
+            "",
+            "DIRECTORIES__STUDIO__BIND_PASSWORD: directories.studio.bind_password: empty; ",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_A__B__C__D__E__F__G__H__I__J__K__L__M__N__O__P__Q",
+            "x",
+            "the name has too many levels",
+        ),
+    ];
+    for (name, value, said) in cases {
+        let found = Folder::new(GOOD).load(&[(name, value)]).unwrap_err();
+        assert!(
+            found.starts_with(&format!("environment variable {name}: ")) && found.contains(said),
+            "{name}={value}: {found}"
+        );
+        assert!(!found.contains("planted") && !found.contains("12345"), "{found}");
+    }
+    let both = [("FTRACK_LDAP_SYNC_FTRACK__CA_FILE", "planted"), ("FTRACK_LDAP_SYNC_FTRACK__CA_FILE__X", "y")];
+    let found = Folder::new(GOOD).load(&both).unwrap_err();
+    assert!(
+        found.contains("FTRACK__CA_FILE__X: ftrack.ca_file.x: another variable sets this value, or something that should be the table around it"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_certificate_and_its_key_bind_instead_of_a_password() {
+    let certificate = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    let bind = "bind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"";
+    let folder = Folder::new(&with(&[(
+        bind,
+        "sasl = \"external\"\nca_file = \"cert.pem\"\nclient_cert_file = \"cert.pem\"\nclient_key_file = \"key.pem\"",
+    )]));
+    folder.file("cert.pem", certificate.cert.pem().repeat(2));
+    folder.file("key.pem", certificate.signing_key.serialize_pem());
+    let config = folder.load(&[]).unwrap();
+    let directory = &config.directories["studio"];
+    assert_eq!(directory.client_key_file.as_deref(), Some(folder.path().join("key.pem").as_path()));
+    assert!(directory.sasl.is_some() && directory.bind_dn.is_none());
+}
+
+#[test]
+fn what_may_go_in_plain_text_is_let_through() {
+    let url = "urls = [\"ldaps://ldap.studio.test\"]";
+    let bind = "bind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"";
+    for text in [
+        with(&[(url, "urls = [\"ldap://localhost:3890\", \"ldap://127.0.0.1\", \"ldap://[::1]\"]")]),
+        with(&[(url, "urls = [\"ldap://a.test\"]\nallow_plaintext = true")]),
+        with(&[(url, "urls = [\"ldap://a.test\"]\nstart_tls = true")]),
+        with(&[(url, "urls = [\"ldap://a.test\"]"), (bind, "")]),
+        with(&[("https://studio.ftrackapp.com", "http://127.0.0.1:8080")]),
+    ] {
+        Folder::new(&text).load(&[]).unwrap();
+    }
+}
+
+#[test]
+fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
+    let folder = Folder::new(GOOD);
+    let config = folder.load(&[]).unwrap();
+    let shown = command::config::show(&config).unwrap();
+    for text in [&shown, &format!("{config:?}"), &format!("{config:#?}")] {
+        assert!(!text.contains("planted"), "{text}");
+    }
+    assert_eq!(shown.matches(MASK).count(), 2, "{shown}");
+    assert!(
+        shown.contains("keep_for = \"90d\"") && shown.contains("deactivate = \"10%\"") && shown.contains("source = \"artists\""),
+        "{shown}"
+    );
+    // What is shown can be read again, and says the same.
+    let again = Folder::new(&shown).load(&[]).unwrap();
+    assert_eq!(command::config::show(&again).unwrap(), shown);
+    let environment = Environment::new([("FTRACK_API_KEY", "planted"), ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted")]);
+    assert!(!format!("{environment:?}").contains("planted"));
 }

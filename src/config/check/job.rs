@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::value::{self, CENTURY, DAY, SECOND};
 use crate::config::{
     Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent,
-    finding::{KeyPath, did_you_mean},
+    finding::{KeyPath, did_you_mean, nearest},
     notes::Notes,
     written,
 };
@@ -13,15 +13,13 @@ use crate::config::{
 /// The ftrack attributes that can be filled, apart from `custom_attributes.KEY`.
 const ATTRIBUTES: [&str; 5] = ["username", "email", "first_name", "last_name", "full_name"];
 
+/// The longest pattern of usernames, in bytes; one that nests without end would end the program.
+const LONGEST_PATTERN: usize = 256;
+
 /// One job, in a configuration with these directories.
 pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&str]) -> Option<Job> {
     let at = KeyPath::default().key("jobs").key(name);
-    if !value::is_job_name(name) {
-        notes.find(
-            &at,
-            "a job's name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a letter or digit, and has at most 64 of them",
-        );
-    }
+    value::name(notes, &at, name);
     let schedule = job
         .schedule
         .as_ref()
@@ -106,7 +104,11 @@ fn filter(notes: &mut Notes, at: &KeyPath, filter: Option<&str>) -> Option<Strin
 }
 
 fn attributes(notes: &mut Notes, at: &KeyPath, written: &BTreeMap<String, written::AttributeRule>) -> Option<BTreeMap<String, AttributeRule>> {
+<<<<<<< HEAD
     if !written.contains_key("username") && !written.keys().any(|name| !did_you_mean(name, ["username"]).is_empty()) {
+=======
+    if !written.contains_key("username") && !written.keys().any(|name| nearest(name, ["username"]).is_some()) {
+>>>>>>> config
         notes.missing(&at.key("username"), "the login name, such as username = \"uid\"");
     }
     if written.contains_key("full_name") {
@@ -116,6 +118,9 @@ fn attributes(notes: &mut Notes, at: &KeyPath, written: &BTreeMap<String, writte
     }
     let mut rules = BTreeMap::new();
     for (name, rule) in written {
+        if notes.is_judged(&at.key(name)) {
+            continue;
+        }
         let custom = name
             .strip_prefix("custom_attributes.")
             .is_some_and(|key| !key.trim().is_empty() && !key.chars().any(char::is_control));
@@ -183,7 +188,9 @@ fn users(notes: &mut Notes, at: &KeyPath, job: &written::Job, attributes: &KeyPa
     }
     for (index, pattern) in users.protect.iter().enumerate() {
         let key = at.key("protect").index(index);
-        if value::line(notes, &key, pattern).is_some()
+        if pattern.len() > LONGEST_PATTERN {
+            notes.find(&key, format!("longer than {LONGEST_PATTERN} bytes, as no username is"));
+        } else if value::line(notes, &key, pattern).is_some()
             && let Err(error) = globset::Glob::new(pattern)
         {
             notes.find(&key, format!("{pattern:?} is not a pattern: {}", error.kind()));

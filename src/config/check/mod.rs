@@ -25,6 +25,7 @@ pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option
     let mut directories = BTreeMap::new();
     for (name, directory) in &file.directories {
         let at = top.key("directories").key(name);
+        value::name(notes, &at, name);
         directories.insert(name.clone(), server::directory(notes, places, &at, directory));
     }
     if file.jobs.is_empty() {

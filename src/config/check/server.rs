@@ -232,22 +232,21 @@ fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: 
             return None;
         }
         (Some(secret), None) => (key, secret.clone()),
-        (None, Some(path)) => match files::read(&places.find(path), files::SECRET_LIMIT).map(String::from_utf8) {
-            Ok(Ok(text)) => (file_key, Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Ok(Err(_)) => {
-                notes.find(&file_key, format!("{} is not UTF-8 text", places.find(path).display()));
-                return None;
+        (None, Some(path)) => {
+            let path = places.find(path);
+            match files::read_text(&path, files::SECRET_LIMIT) {
+                Ok(text) => (file_key, Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(problem) => {
+                    notes.find(&file_key, format!("{} {problem}", path.display()));
+                    return None;
+                }
             }
-            Err(problem) => {
-                notes.find(&file_key, problem);
-                return None;
-            }
-        },
+        }
     };
     let problem = if secret.expose().trim().is_empty() {
-        "empty; an empty password is no password, and servers would take it for an anonymous bind"
+        "empty; an empty secret is no secret, and a directory would take it for an anonymous bind"
     } else if secret.expose().contains(['\n', '\r', '\0']) {
-        "holds a line break or a zero byte, which no password does"
+        "holds a line break or a zero byte, which no secret does"
     } else {
         return Some(secret);
     };
@@ -278,11 +277,11 @@ fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&P
 
 fn pem(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>, holds: impl FnOnce(&[u8]) -> Result<(), String>) -> Option<PathBuf> {
     let path = places.find(path?);
-    let result = files::read(&path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content).map_err(|problem| format!("{} {problem}", path.display())));
+    let result = files::read(&path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content));
     match result {
         Ok(()) => Some(path),
         Err(problem) => {
-            notes.find(at, problem);
+            notes.find(at, format!("{} {problem}", path.display()));
             None
         }
     }

@@ -38,7 +38,7 @@ pub fn period(notes: &mut Notes, key: &KeyPath, period: &Period, bounds: RangeIn
     match humantime::parse_duration(period.0.trim()) {
         Ok(length) if bounds.contains(&length) => Some(length),
         Ok(_) => {
-            let (from, to) = (humantime::format_duration(*bounds.start()), humantime::format_duration(*bounds.end()));
+            let (from, to) = (Period::of(*bounds.start()).0, Period::of(*bounds.end()).0);
             notes.find(key, format!("{:?} is out of range; it may be {from} to {to}", period.0));
             None
         }
@@ -172,12 +172,16 @@ pub fn is_attribute(text: &str) -> bool {
     parts.next().is_some_and(|name| is_name(name) || is_oid(name)) && parts.all(is_keyword)
 }
 
-/// Whether a job's name can be the name of a file and a label: lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 64.
-#[must_use]
-pub fn is_job_name(name: &str) -> bool {
+/// The name of a job or directory, which becomes part of the names of files, of labels and (in capitals) of variables.
+pub fn name(notes: &mut Notes, at: &KeyPath, name: &str) {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
-    begins_well && name.len() <= 64 && name.bytes().all(allowed)
+    if !begins_well || name.len() > 64 || !name.bytes().all(allowed) {
+        notes.find(
+            at,
+            "a name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a letter or digit, and has at most 64 of them",
+        );
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +268,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_them_panic(text in "\\PC*|[()&|!*=\\\\,;:.a0-9 @L#/-]{0,40}") {
-            let _ = (schedule(&text), filter(&text), timezone(&text), is_dn(&text), is_attribute(&text), is_job_name(&text));
+            let _ = (schedule(&text), filter(&text), timezone(&text), is_dn(&text), is_attribute(&text));
         }
     }
 }

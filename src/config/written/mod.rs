@@ -18,6 +18,7 @@ pub use text::Period;
 /// A relative path is looked up beside the configuration file; the path of a file to be read first in `$CREDENTIALS_DIRECTORY`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(title = "ftrack-ldap-sync")]
 pub struct File {
     /// Where reports, journals and what is remembered between runs are kept.
     pub state_dir: PathBuf,
@@ -30,7 +31,7 @@ pub struct File {
     pub reports: Reports,
     /// The ftrack server.
     pub ftrack: Ftrack,
-    /// The LDAP directories by a name of your choice.
+    /// The LDAP directories by a name of your choice, made like a job's.
     pub directories: BTreeMap<String, Directory>,
     /// The jobs by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it becomes the name of files.
     pub jobs: BTreeMap<String, Job>,

@@ -1,6 +1,6 @@
 //! A length of time as it is written.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -15,6 +15,28 @@ impl Period {
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// The text that says exactly this length, without the months and years whose length nobody has in mind.
+    #[must_use]
+    pub fn of(length: Duration) -> Self {
+        let seconds = length.as_secs();
+        let fraction = length.subsec_nanos();
+        let parts = [
+            (seconds / 86_400, "d"),
+            (seconds / 3_600 % 24, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+            (u64::from(fraction / 1_000_000), "ms"),
+            (u64::from(fraction / 1_000 % 1_000), "us"),
+            (u64::from(fraction % 1_000), "ns"),
+        ];
+        let words: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, unit)| format!("{count}{unit}"))
+            .collect();
+        if words.is_empty() { Self::new("0s") } else { Self(words.join(" ")) }
     }
 }
 
@@ -47,5 +69,28 @@ impl JsonSchema for Period {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "examples": ["0s", "15m", "1h 30m", "90d"]})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_short() {
+        for text in ["0s", "90d", "1h 30m", "1m", "100ms", "36525d"] {
+            assert_eq!(Period::of(humantime::parse_duration(text).unwrap()).0, text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_back_as_the_same_length(seconds in 0_u64..1 << 40, nanoseconds in 0_u32..1_000_000_000) {
+            let length = Duration::new(seconds, nanoseconds);
+            prop_assert_eq!(humantime::parse_duration(&Period::of(length).0).unwrap(), length);
+        }
     }
 }

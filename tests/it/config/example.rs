@@ -1,0 +1,110 @@
+//! The example and the schema: they say the same, and what they say is so.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use ftrack_ldap_sync::command;
+use serde_json::Value;
+
+use super::Folder;
+
+#[test]
+fn the_example_is_valid() {
+    let example = command::config::example();
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/config/ftrack-ldap-sync.toml");
+    assert_eq!(example, fs::read_to_string(kept).unwrap());
+    let folder = Folder::new(example);
+    folder.file("ftrack-api-key", "planted\n");
+    folder.file("ldap-password", "planted\n");
+    folder.load(&[]).unwrap();
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    let written = written();
+    let known: BTreeSet<_> = schema_keys()
+        .into_keys()
+        .filter(|key| !key.ends_with('*') && key != "directories" && key != "jobs")
+        .collect();
+    assert!(known.len() > 60, "{known:?}");
+    let absent: Vec<_> = known.iter().filter(|key| !written.contains_key(*key)).collect();
+    assert!(absent.is_empty(), "the example lacks {absent:?}");
+    let attributes = "jobs.*.attributes.";
+    let unknown: Vec<_> = written
+        .keys()
+        .filter(|key| !known.contains(*key) && !key.ends_with('*') && !key.starts_with(attributes))
+        .collect();
+    assert!(unknown.is_empty(), "the example has {unknown:?}");
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let written = written();
+    let mut compared = 0;
+    for (key, default) in schema_keys() {
+        if let (Some(Some(shown)), false) = (written.get(&key), default.is_null()) {
+            assert_eq!(*shown, default, "{key}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "{compared} defaults are not all");
+}
+
+#[test]
+fn the_schema_describes_every_key() {
+    let schema = schema();
+    let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    for (key, inner) in tables.filter_map(|table| table["properties"].as_object()).flatten() {
+        assert!(inner["description"].is_string(), "{key} is not described");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+/// The path of every key in the example, a star for each name; with its value where the line is commented out.
+fn written() -> BTreeMap<String, Option<Value>> {
+    let mut written = BTreeMap::new();
+    let mut table = String::new();
+    for whole in command::config::example().lines() {
+        let line = whole.trim_start_matches("# ");
+        if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            table = name.replace("artists", "*").replace("studio", "*");
+            written.insert(table.clone(), None);
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|(key, _)| !key.contains(' ')) {
+            let path = format!("{table}.{key}").trim_start_matches('.').to_owned();
+            let value = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {value}")).unwrap_or_else(|error| panic!("{whole}: {error}"));
+            written.insert(path, value.get("value").filter(|_| line != whole).cloned());
+        }
+    }
+    written
+}
+
+fn schema() -> Value {
+    serde_json::from_str(&command::config::schema()).unwrap()
+}
+
+/// The path of every key that the schema knows, a star for each name, with its default or null.
+fn schema_keys() -> BTreeMap<String, Value> {
+    let mut keys = BTreeMap::new();
+    let schema = schema();
+    collect_keys(&schema, &schema, "", &mut keys);
+    keys
+}
+
+fn collect_keys(root: &Value, schema: &Value, at: &str, keys: &mut BTreeMap<String, Value>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        collect_keys(root, root.pointer(reference.trim_start_matches('#')).unwrap(), at, keys);
+    }
+    // Optional tables; the table that may stand for an attribute is not one of its own.
+    for schema in schema["anyOf"].as_array().into_iter().flatten().filter(|_| !at.contains("attributes")) {
+        collect_keys(root, schema, at, keys);
+    }
+    let properties = schema["properties"].as_object().into_iter().flatten().map(|(key, inner)| (key.as_str(), inner));
+    let any = schema.get("additionalProperties").filter(|inner| inner.is_object()).map(|inner| ("*", inner));
+    for (key, inner) in properties.chain(any) {
+        let path = format!("{at}.{key}").trim_start_matches('.').to_owned();
+        collect_keys(root, inner, &path, keys);
+        keys.insert(path, inner["default"].clone());
+    }
+}

@@ -1,0 +1,225 @@
+//! Every mistake in a configuration that has a message of its own: what is written in the place of what, and all that is said about it.
+
+use super::{FILTER, Folder, with};
+
+const SERVER: &str = r#"server = "https://studio.ftrackapp.com""#;
+const API_USER: &str = r#"api_user = "ldap-sync""#;
+const API_KEY: &str = r#"api_key = "planted-key""#;
+const URLS: &str = r#"urls = ["ldaps://ldap.studio.test"]"#;
+const BIND_DN: &str = r#"bind_dn = "cn=sync,dc=studio,dc=test""#;
+const PASSWORD: &str = r#"bind_password = "planted-password""#;
+const BASES: &str = r#"search_bases = ["ou=people,dc=studio,dc=test"]"#;
+const USERNAME: &str = r#"username = "uid""#;
+const EMAIL: &str = r#"email = "mail""#;
+
+/// What is replaced, by what (or with a plus: what is added after it), and the lines that are said about it.
+type Mistake = (&'static str, &'static str, &'static [&'static str]);
+
+fn check(mistakes: &[Mistake]) {
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let mut differences = Vec::new();
+    for (old, new, said) in mistakes {
+        let new = new.strip_prefix("+ ").map_or_else(|| (*new).to_owned(), |added| format!("{old}\n{added}"));
+        let folder = Folder::new(&with(&[(old, &new)]));
+        folder.file("cert.pem", certificate.cert.pem());
+        folder.file("key.pem", certificate.signing_key.serialize_pem());
+        folder.file("broken.pem", certificate.cert.pem().replace("MII", "{}"));
+        let found = folder.load(&[]).err().unwrap_or_default();
+        if found != said.join("\n") {
+            differences.push(format!("{new}\n  says {found}\n  not  {}", said.join("\n")));
+        }
+        assert!(!found.contains("planted"), "{new} prints a secret: {found}");
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn unknown_keys() {
+    check(&[
+        ("filter =", "fliter =", &[r#"config.toml:14: jobs.artists.fliter: unknown key; did you mean "filter"?"#]),
+        ("[jobs.artists]\n", "[job.artists]\n", &[r#"config.toml:12: job: unknown key; did you mean "jobs"?"#]),
+        (API_USER, "+ pagesize = 5", &[r#"config.toml:5: ftrack.pagesize: unknown key; did you mean "page_size"?"#]),
+        (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known here are server, api_user, api_key, api_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles"]),
+        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known here are state_dir, control_socket, http, reports, ftrack, directories, jobs"]),
+        (FILTER, "+ roles = {}", &["config.toml:15: jobs.artists.roles: not supported by this version"]),
+        (FILTER, "+ groups = {}", &["config.toml:15: jobs.artists.groups: not supported by this version"]),
+        (FILTER, r#"+ member_of = ["cn=a"]"#, &["config.toml:15: jobs.artists.member_of: not supported by this version"]),
+        (FILTER, r#"+ kind = "ftrack-ldap""#, &["config.toml:15: jobs.artists.kind: not supported by this version"]),
+        (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
+        (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),
+        (EMAIL, r#"custom_attributes.number = "employeeNumber""#, &[r#"config.toml:18: jobs.artists.attributes.custom_attributes.number: unknown key; the name of a custom attribute goes in quotes: "custom_attributes.number" = ..."#]),
+        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known here are state_dir, control_socket, http, reports, ftrack, directories, jobs"#]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn wrong_types() {
+    check(&[
+        (PASSWORD, "bind_password = 12345", &["config.toml:10: directories.studio.bind_password: text in quotes is expected, not a whole number"]),
+        (PASSWORD, r#"bind_password = ["planted-password"]"#, &["config.toml:10: directories.studio.bind_password: text in quotes is expected, not a list"]),
+        (API_KEY, "api_key = true", &["config.toml:5: ftrack.api_key: text in quotes is expected, not true or false"]),
+        (API_KEY, "api_key = 1979-05-27", &["config.toml:5: ftrack.api_key: a date is not expected here; text goes in quotes"]),
+        (API_USER, r#"+ page_size = "500""#, &["config.toml:5: ftrack.page_size: a whole number is expected, not text"]),
+        (API_USER, "+ page_size = 1.5", &["config.toml:5: ftrack.page_size: a whole number is expected, not a number with a fraction"]),
+        (API_USER, "+ page_size = 99999999999999999999", &["config.toml:5: ftrack.page_size: the number is too large"]),
+        (API_USER, "+ connect_timeout = 5", &[r#"config.toml:5: ftrack.connect_timeout: a length of time in quotes, such as "90s", "15m" or "1h 30m", is expected, not a whole number"#]),
+        (URLS, r#"urls = "ldaps://ldap.studio.test""#, &["config.toml:8: directories.studio.urls: a list is expected, not text"]),
+        (URLS, r#"urls = ["ldaps://a.test", 7]"#, &["config.toml:8: directories.studio.urls[1]: text in quotes is expected, not a whole number"]),
+        (BIND_DN, r#"+ start_tls = "yes""#, &["config.toml:10: directories.studio.start_tls: true or false is expected, not text"]),
+        (BIND_DN, r#"+ sasl = "gssapi""#, &[r#"config.toml:10: directories.studio.sasl: "gssapi" is not supported by this version"#]),
+        (BIND_DN, r#"+ sasl = "extrenal""#, &[r#"config.toml:10: directories.studio.sasl: "extrenal" is not one of "external"; did you mean "external"?"#]),
+        (BIND_DN, "+ sasl = 1", &["config.toml:10: directories.studio.sasl: the name of a SASL mechanism in quotes is expected, not a whole number"]),
+        (FILTER, r#"+ scope = "sub""#, &[r#"config.toml:15: jobs.artists.scope: "sub" is not one of "subtree", "one""#]),
+        (FILTER, r#"+ scope = "subtre""#, &[r#"config.toml:15: jobs.artists.scope: "subtre" is not one of "subtree", "one"; did you mean "subtree"?"#]),
+        (FILTER, "+ limits.deactivate = 1.5", &[r#"config.toml:15: jobs.artists.limits.deactivate: a count such as 25, or a percentage in quotes such as "10%", is expected"#]),
+        (FILTER, "+ limits.deactivate = true", &[r#"config.toml:15: jobs.artists.limits.deactivate: a count such as 25, or a percentage in quotes such as "10%", is expected"#]),
+        (EMAIL, "email = 7", &["config.toml:18: jobs.artists.attributes.email: the name of an LDAP attribute, a template, or a table is expected, not a whole number"]),
+        (EMAIL, "email = { from = 7 }", &["config.toml:18: jobs.artists.attributes.email.from: text in quotes is expected, not a whole number"]),
+        ("[ftrack]", "http = 7\n[ftrack]", &["config.toml:2: http: a table is expected, not a whole number"]),
+        ("[ftrack]", "[[ftrack]]", &["config.toml:2: ftrack: a table is expected, not a list"]),
+        (BASES, r#"search_bases = "ou=people,dc=studio,dc=test""#, &["config.toml:13: jobs.artists.search_bases: a list is expected, not text"]),
+        ("[ftrack]", "reports = []\n[ftrack]", &["config.toml:2: reports: a table is expected, not a list"]),
+        ("[ftrack]", "state_dir = 7\n[ftrack]", &["config.toml:2: state_dir: a path in quotes is expected, not a whole number"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn not_toml() {
+    check(&[
+        (PASSWORD, "bind_password = planted-password", &["config.toml:10: not TOML: string values must be quoted, expected literal string"]),
+        (PASSWORD, r#"bind_password = "planted-password"#, &[r#"config.toml:10: not TOML: invalid basic string, expected `"`"#]),
+        (PASSWORD, r#"+ bind_password = "planted-password""#, &["config.toml:11: not TOML: duplicate key"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn out_of_range() {
+    check(&[
+        (API_USER, "+ page_size = 0", &["config.toml:5: ftrack.page_size: 0 is out of range; it may be 1 to 10000"]),
+        (API_USER, "+ page_size = 10001", &["config.toml:5: ftrack.page_size: 10001 is out of range; it may be 1 to 10000"]),
+        (API_USER, "+ page_size = -1", &["config.toml:5: ftrack.page_size: -1 is out of range; it may be 1 to 10000"]),
+        (API_USER, "+ connections = 65", &["config.toml:5: ftrack.connections: 65 is out of range; it may be 1 to 64"]),
+        (API_USER, "+ batch_size = 0", &["config.toml:5: ftrack.batch_size: 0 is out of range; it may be 1 to 1000"]),
+        (API_USER, "+ attempts = 0", &["config.toml:5: ftrack.attempts: 0 is out of range; it may be 1 to 20"]),
+        (API_USER, r#"+ connect_timeout = "0s""#, &[r#"config.toml:5: ftrack.connect_timeout: "0s" is out of range; it may be 100ms to 1h"#]),
+        (API_USER, r#"+ request_timeout = "2h""#, &[r#"config.toml:5: ftrack.request_timeout: "2h" is out of range; it may be 100ms to 1h"#]),
+        (API_USER, r#"+ request_timeout = "90""#, &[r#"config.toml:5: ftrack.request_timeout: "90" is not a length of time such as "90s", "15m" or "1h 30m": time unit needed, for example 90sec or 90ms"#]),
+        (API_USER, r#"+ request_timeout = "soon""#, &[r#"config.toml:5: ftrack.request_timeout: "soon" is not a length of time such as "90s", "15m" or "1h 30m": expected number at 0"#]),
+        (API_USER, "+ administrator_roles = []", &["config.toml:5: ftrack.administrator_roles: empty; without it nobody would be known as an administrator, whom the program must not lock out"]),
+        (API_USER, r#"+ administrator_roles = [""]"#, &["config.toml:5: ftrack.administrator_roles[0]: empty"]),
+        (BIND_DN, "+ page_size = 10001", &["config.toml:10: directories.studio.page_size: 10001 is out of range; it may be 1 to 10000"]),
+        (BIND_DN, "+ pool_size = 0", &["config.toml:10: directories.studio.pool_size: 0 is out of range; it may be 1 to 64"]),
+        (BIND_DN, r#"+ operation_timeout = "0s""#, &[r#"config.toml:10: directories.studio.operation_timeout: "0s" is out of range; it may be 100ms to 1h"#]),
+        (BIND_DN, r#"+ connect_timeout = "-1s""#, &[r#"config.toml:10: directories.studio.connect_timeout: "-1s" is not a length of time such as "90s", "15m" or "1h 30m": expected number at 0"#]),
+        (FILTER, r#"+ splay = "2d""#, &[r#"config.toml:15: jobs.artists.splay: "2d" is out of range; it may be 0s to 1d"#]),
+        (FILTER, r#"+ time_limit = "0s""#, &[r#"config.toml:15: jobs.artists.time_limit: "0s" is out of range; it may be 1s to 7d"#]),
+        (FILTER, r#"+ users.deactivate_after = "101y""#, &[r#"config.toml:15: jobs.artists.users.deactivate_after: "101y" is out of range; it may be 0s to 36525d"#]),
+        (FILTER, "+ limits.deactivate = -1", &["config.toml:15: jobs.artists.limits.deactivate: -1 is out of range; it may be 0 to 100000000"]),
+        (FILTER, r#"+ limits.deactivate = "101%""#, &[r#"config.toml:15: jobs.artists.limits.deactivate: "101%" is neither a count such as 25 nor a percentage from "0%" to "100%""#]),
+        (FILTER, r#"+ limits.deactivate = "ten""#, &[r#"config.toml:15: jobs.artists.limits.deactivate: "ten" is neither a count such as 25 nor a percentage from "0%" to "100%""#]),
+        (FILTER, "+ limits.min_entries = -1", &["config.toml:15: jobs.artists.limits.min_entries: -1 is out of range; it may be 0 to 100000000"]),
+        (FILTER, r#"+ retry = { initial = "2h", max = "1h" }"#, &["config.toml:15: jobs.artists.retry.initial: longer than max"]),
+        (FILTER, "+ retry.suspend_after = 0", &["config.toml:15: jobs.artists.retry.suspend_after: 0 is out of range; it may be 1 to 1000"]),
+        ("[ftrack]", "[reports]\nkeep = 0\nkeep_for = \"1s\"\n[ftrack]", &["config.toml:3: reports.keep: 0 is out of range; it may be 1 to 1000000", r#"config.toml:4: reports.keep_for: "1s" is out of range; it may be 1h to 36525d"#]),
+        ("[ftrack]", "[http]\nlisten = \"localhost\"\n[ftrack]", &[r#"config.toml:3: http.listen: "localhost" is not an IP address and a port such as "127.0.0.1:9464""#]),
+        ("[ftrack]", "[http]\n[ftrack]", &[r#"config.toml:2: http.listen: missing; the address and port to listen on, such as "127.0.0.1:9464""#]),
+        ("[ftrack]", "state_dir = \"\"\n[ftrack]", &["config.toml:2: state_dir: empty"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn ftrack() {
+    check(&[
+        (SERVER, "", &[r#"config.toml:2: ftrack.server: missing; the address of the ftrack server, such as "https://studio.ftrackapp.com", here or in the variable FTRACK_SERVER"#]),
+        (API_USER, "", &["config.toml:2: ftrack.api_user: missing; the ftrack user whom the API key acts as, here or in the variable FTRACK_API_USER"]),
+        (API_USER, r#"api_user = " ""#, &["config.toml:4: ftrack.api_user: empty"]),
+        (API_KEY, "", &[r#"config.toml:2: ftrack.api_key: missing; write api_key_file = "the name of a file that holds the key", or set the variable FTRACK_API_KEY"#]),
+        (API_KEY, r#"api_key = """#, &["config.toml:5: ftrack.api_key: empty; an empty secret is no secret, and a directory would take it for an anonymous bind"]),
+        (API_KEY, r#"+ api_key_file = "key""#, &["config.toml:5: ftrack.api_key: given twice, here and by api_key_file; leave one out"]),
+        (SERVER, r#"server = "http://studio.ftrackapp.com""#, &["config.toml:3: ftrack.server: the API key would go over the network in plain text; write https://"]),
+        (SERVER, r#"server = "ftp://studio.test""#, &[r#"config.toml:3: ftrack.server: "ftp" is not a scheme of ftrack's; write https://"#]),
+        (SERVER, r#"server = "studio.test""#, &[r#"config.toml:3: ftrack.server: not a URL such as "https://studio.ftrackapp.com": relative URL without a base"#]),
+        (SERVER, r#"server = "https:///""#, &[r#"config.toml:3: ftrack.server: not a URL such as "https://studio.ftrackapp.com": empty host"#]),
+        (SERVER, r#"server = "https://user:planted@studio.test""#, &["config.toml:3: ftrack.server: a user or password does not belong into the URL"]),
+        (SERVER, r#"server = "https://studio.test/api""#, &[r#"config.toml:3: ftrack.server: more than a scheme, a host and a port; write it such as "https://studio.ftrackapp.com""#]),
+        (SERVER, r#"server = "https://studio.test/?a=b""#, &[r#"config.toml:3: ftrack.server: more than a scheme, a host and a port; write it such as "https://studio.ftrackapp.com""#]),
+        (API_USER, r#"+ ca_file = "nowhere.pem""#, &["config.toml:5: ftrack.ca_file: nowhere.pem cannot be read: No such file or directory (os error 2)"]),
+        (API_USER, r#"+ ca_file = "config.toml""#, &["config.toml:5: ftrack.ca_file: config.toml holds no PEM certificate"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn directories() {
+    check(&[
+        (URLS, "", &[r#"config.toml:7: directories.studio.urls: missing; the addresses of the directory's servers, such as ["ldaps://ldap.studio.test"]"#]),
+        (URLS, "urls = []", &[r#"config.toml:8: directories.studio.urls: missing; the addresses of the directory's servers, such as ["ldaps://ldap.studio.test"]"#]),
+        (URLS, r#"urls = ["ldaps://a.test", "https://b.test"]"#, &[r#"config.toml:8: directories.studio.urls[1]: "https" is not a scheme of LDAP; write ldaps:// or ldap://"#]),
+        (URLS, r#"urls = ["ldaps://a.test/dc=test??sub"]"#, &[r#"config.toml:8: directories.studio.urls[0]: more than a scheme, a host and a port; write it such as "ldaps://ldap.studio.test""#]),
+        (URLS, r#"urls = ["ldaps://a.test/?x"]"#, &[r#"config.toml:8: directories.studio.urls[0]: more than a scheme, a host and a port; write it such as "ldaps://ldap.studio.test""#]),
+        (URLS, r#"urls = ["ldap:a.test"]"#, &[r#"config.toml:8: directories.studio.urls[0]: a URL without a host; write it such as "ldaps://ldap.studio.test""#]),
+        (URLS, r#"urls = ["ldaps://"]"#, &[r#"config.toml:8: directories.studio.urls[0]: a URL without a host; write it such as "ldaps://ldap.studio.test""#]),
+        (URLS, r#"urls = ["ldaps://me:planted@a.test"]"#, &["config.toml:8: directories.studio.urls[0]: a user or password does not belong into the URL"]),
+        (URLS, r#"urls = ["a.test"]"#, &[r#"config.toml:8: directories.studio.urls[0]: not a URL such as "ldaps://ldap.studio.test": relative URL without a base"#]),
+        (BIND_DN, "+ start_tls = true", &["config.toml:8: directories.studio.urls[0]: ldaps:// is encrypted from its first byte; write ldap:// with start_tls = true, or leave start_tls out"]),
+        (URLS, r#"urls = ["ldap://a.test", "ldap://localhost", "ldap://127.0.0.2", "ldap://[::1]:3890"]"#, &["config.toml:8: directories.studio.urls[0]: the bind password would go over the network in plain text; write ldaps://, or start_tls = true, or accept it with allow_plaintext = true"]),
+        (BIND_DN, "", &["config.toml:7: directories.studio.bind_dn: missing; whose password is it? write the DN that binds"]),
+        (PASSWORD, "", &[r#"config.toml:9: directories.studio.bind_dn: has no password, and would be an anonymous bind; write bind_password_file = "the name of a file that holds it""#]),
+        (PASSWORD, r#"bind_password = """#, &["config.toml:10: directories.studio.bind_password: empty; an empty secret is no secret, and a directory would take it for an anonymous bind"]),
+        (PASSWORD, r#"+ bind_password_file = "key""#, &["config.toml:10: directories.studio.bind_password: given twice, here and by bind_password_file; leave one out"]),
+        (BIND_DN, r#"bind_dn = """#, &["config.toml:9: directories.studio.bind_dn: empty"]),
+        (BIND_DN, r#"+ sasl = "external""#, &[r#"config.toml:7: directories.studio.client_cert_file: missing; sasl = "external" binds by the client certificate"#, "config.toml:10: directories.studio.sasl: binds by the client certificate; leave out bind_dn and the password"]),
+        ("bind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"", r#"sasl = "external""#, &[r#"config.toml:7: directories.studio.client_cert_file: missing; sasl = "external" binds by the client certificate"#]),
+        (BIND_DN, r#"+ client_cert_file = "cert.pem""#, &["config.toml:7: directories.studio.client_key_file: missing; client_cert_file is of no use without its key"]),
+        (BIND_DN, r#"+ client_key_file = "key.pem""#, &["config.toml:7: directories.studio.client_cert_file: missing; client_key_file is of no use without its certificate"]),
+        (BIND_DN, "+ client_cert_file = \"key.pem\"\nclient_key_file = \"cert.pem\"", &["config.toml:10: directories.studio.client_cert_file: key.pem holds no PEM certificate", "config.toml:11: directories.studio.client_key_file: cert.pem holds no PEM private key (one without a passphrase)"]),
+        (BIND_DN, r#"+ id_attribute = "entry UUID""#, &[r#"config.toml:10: directories.studio.id_attribute: "entry UUID" is not the name of an LDAP attribute (RFC 4512)"#]),
+        (BIND_DN, r#"+ ca_file = "broken.pem""#, &["config.toml:10: directories.studio.ca_file: broken.pem is not a PEM file of certificates: base64 decode error: InvalidCharacter(123)"]),
+        ("urls = [\"ldaps://ldap.studio.test\"]\nbind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"", "urls = [\"ldap://a.test\"]\nsasl = \"external\"\nclient_cert_file = \"cert.pem\"\nclient_key_file = \"key.pem\"", &["config.toml:9: directories.studio.sasl: a client certificate is shown in TLS only; write ldaps://, or start_tls = true"]),
+        ("[directories.studio]", "[directories.Studio]", &[r#"config.toml:7: directories.Studio: a name is made of lower-case letters, digits, "-", "_" and ".", begins with a letter or digit, and has at most 64 of them"#]),
+        ("[directories.studio]\nurls = [\"ldaps://ldap.studio.test\"]\nbind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"", "", &["config.toml: directories: missing; add a table such as [directories.studio]"]),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip] // one mistake a line
+fn jobs() {
+    check(&[
+        ("[jobs.artists", r#"[jobs."Artists 1""#, &[r#"config.toml:12: jobs."Artists 1": a name is made of lower-case letters, digits, "-", "_" and ".", begins with a letter or digit, and has at most 64 of them"#]),
+        ("[jobs.artists", r#"[jobs.".artists""#, &[r#"config.toml:12: jobs.".artists": a name is made of lower-case letters, digits, "-", "_" and ".", begins with a letter or digit, and has at most 64 of them"#]),
+        (FILTER, r#"+ directory = "studo""#, &[r#"config.toml:15: jobs.artists.directory: there is no directory "studo"; did you mean "studio"?"#]),
+        (FILTER, r#"+ schedule = "* * * *""#, &[r#"config.toml:15: jobs.artists.schedule: "* * * *" is not a cron expression of five fields (six with seconds first): Invalid pattern: Pattern must have 5 or 6 fields when years are disallowed."#]),
+        (FILTER, r#"+ schedule = "0 0 30 2 *""#, &[r#"config.toml:15: jobs.artists.schedule: "0 0 30 2 *" never occurs"#]),
+        (FILTER, r#"+ schedule = "61 * * * *""#, &[r#"config.toml:15: jobs.artists.schedule: "61 * * * *" is not a cron expression of five fields (six with seconds first): Component error: Number out of bounds."#]),
+        (FILTER, r#"+ timezone = "Europe/Stokholm""#, &[r#"config.toml:15: jobs.artists.timezone: "Europe/Stokholm" is not an IANA time zone such as "Europe/Stockholm"; did you mean "Europe/Stockholm"?"#]),
+        (FILTER, r#"+ timezone = "CEST""#, &[r#"config.toml:15: jobs.artists.timezone: "CEST" is not an IANA time zone such as "Europe/Stockholm"; did you mean "CET"?"#]),
+        (BASES, "search_bases = []", &[r#"config.toml:13: jobs.artists.search_bases: missing; where the searches start, such as ["ou=people,dc=studio,dc=test"]"#]),
+        (BASES, r#"search_bases = ["people", ""]"#, &[r#"config.toml:13: jobs.artists.search_bases[0]: "people" is not a DN (RFC 4514) such as "ou=people,dc=studio,dc=test""#, "config.toml:13: jobs.artists.search_bases[1]: empty"]),
+        (FILTER, "", &[r#"config.toml:12: jobs.artists.filter: missing; which entries are people, such as "(objectClass=inetOrgPerson)""#]),
+        (FILTER, r#"filter = "(objectClass=inetOrgPerson""#, &[r#"config.toml:14: jobs.artists.filter: "(objectClass=inetOrgPerson" is not a filter (RFC 4515): 1 of its parentheses are not closed"#]),
+        (FILTER, r#"filter = "objectClass=inetOrgPerson""#, &[r#"config.toml:14: jobs.artists.filter: "objectClass=inetOrgPerson" is not a filter (RFC 4515): it stands in parentheses, such as "(objectClass=inetOrgPerson)""#]),
+        (FILTER, r#"filter = "(objectClass)""#, &[r#"config.toml:14: jobs.artists.filter: "(objectClass)" is not a filter (RFC 4515), such as "(objectClass=inetOrgPerson)""#]),
+        (FILTER, r#"filter = """#, &[r#"config.toml:14: jobs.artists.filter: "" is not a filter (RFC 4515): it stands in parentheses, such as "(objectClass=inetOrgPerson)""#]),
+        (USERNAME, "", &[r#"config.toml:16: jobs.artists.attributes.username: missing; the login name, such as username = "uid""#]),
+        (USERNAME, r#"usernmae = "uid""#, &[r#"config.toml:17: jobs.artists.attributes.usernmae: not an ftrack attribute; did you mean "username"?"#]),
+        (USERNAME, r#"username = { from = "uid", required = false, when_absent = "clear" }"#, &["config.toml:17: jobs.artists.attributes.username.required: nobody can be a user without a username; leave it out", "config.toml:17: jobs.artists.attributes.username.when_absent: nobody can be a user without a username; leave it out"]),
+        (EMAIL, r#"mail = "mail""#, &[r#"config.toml:18: jobs.artists.attributes.mail: not an ftrack attribute; did you mean "email"?"#]),
+        (EMAIL, r#"emial = "mail""#, &[r#"config.toml:18: jobs.artists.attributes.emial: not an ftrack attribute; did you mean "email"?"#]),
+        (EMAIL, r#""custom_attributes." = "x""#, &[r#"config.toml:18: jobs.artists.attributes."custom_attributes.": not an ftrack attribute; known are username, email, first_name, last_name, full_name and "custom_attributes.KEY""#]),
+        (EMAIL, "full_name = \"cn\"\nlast_name = \"sn\"", &["config.toml:19: jobs.artists.attributes.last_name: full_name fills it already; leave out the one or the other"]),
+        (EMAIL, r#"email = "e mail""#, &[r#"config.toml:18: jobs.artists.attributes.email: "e mail" is neither the name of an LDAP attribute (RFC 4512) nor a {{ template }}"#]),
+        (EMAIL, r#"email = "{{ mail""#, &[r#"config.toml:18: jobs.artists.attributes.email: "{{ mail" is not a template: unexpected end of input, expected end of variable block"#]),
+        (EMAIL, r#"email = "{{ mail | }}""#, &[r#"config.toml:18: jobs.artists.attributes.email: "{{ mail | }}" is not a template: unexpected end of variable block, expected identifier"#]),
+        (EMAIL, "email = {}", &["config.toml:18: jobs.artists.attributes.email.from: missing; the name of an LDAP attribute, or a template"]),
+        (EMAIL, "[jobs.artists.users]\nadopt = \"email\"", &[r#"config.toml:19: jobs.artists.users.adopt: "email" needs the attribute email in the job's attributes"#]),
+        (FILTER, r#"+ users.protect = ["admin", "[a-"]"#, &[r#"config.toml:15: jobs.artists.users.protect[1]: "[a-" is not a pattern: unclosed character class; missing ']'"#]),
+        (FILTER, r#"+ users.user_type = """#, &["config.toml:15: jobs.artists.users.user_type: empty"]),
+        (FILTER, r#"+ source = """#, &["config.toml:15: jobs.artists.source: empty"]),
+        (EMAIL, "+ [jobs.others]\nsource = \"artists\"\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \"uid\"", &[r#"config.toml:20: jobs.others.source: "artists" is the source of the job "artists" already; the two would deactivate each other's people"#]),
+    ]);
+}
