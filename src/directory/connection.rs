@@ -89,6 +89,7 @@ pub struct Connection {
     server: String,
     pub(super) operation_timeout: Duration,
     born: Instant,
+    is_ended: bool,
 }
 
 /// The connectors of a directory's servers, in order of preference; reads the certificate files, but does not touch the network.
@@ -316,6 +317,7 @@ impl Connector {
             server: self.server.clone(),
             operation_timeout: self.operation_timeout,
             born: Instant::now(),
+            is_ended: false,
         })
     }
 
@@ -415,13 +417,14 @@ impl Connection {
 
     /// Ends the connection at once.
     pub(super) fn end(&mut self) {
+        self.is_ended = true; // the tasks notice only later
         self.guard.abort();
         self.driver.abort();
     }
 
     /// Whether the connection has ended.
     pub(super) fn is_closed(&mut self) -> bool {
-        self.end.get().is_some() || self.guard.is_finished() || self.driver.is_finished() || self.ldap.is_closed()
+        self.is_ended || self.end.get().is_some() || self.guard.is_finished() || self.driver.is_finished() || self.ldap.is_closed()
     }
 
     /// Whether the server still answers, shown by asking it something cheap (RFC 4532); a refusal is an answer too.
