@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use ldap3::{DerefAliases, Scope as LdapScope, SearchOptions};
 
 use super::{
-    connection::{Connection, Connector},
+    connection::Connection,
+    connector::Connector,
     error::DirectoryError,
     filter,
     search::look,

@@ -8,15 +8,14 @@ use std::{
 use ftrack_ldap_sync::{
     config::{Directory, Scope, Secret},
     directory::{
-        DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading, TlsFault,
+        DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading,
         entry::{DirectoryId, Entry},
-        probe::{Found, LookedAt, Wanted, probe},
         read, still_there,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::slapd::{Certificate, Over, PEOPLE, SUFFIX, Setup, Slapd, ldif_entry, ldif_entry_of_bytes};
+use crate::slapd::{Certificate, Over, PEOPLE, SUFFIX, Setup, ldif_entry, ldif_entry_of_bytes};
 
 /// What the tests keep of an entry.
 type Seen = (Option<DirectoryId>, Entry);
@@ -33,11 +32,11 @@ fn person(nth: usize) -> String {
     ldif_entry(&format!("uid={uid},{PEOPLE}"), &attributes)
 }
 
-fn people(count: usize) -> String {
+pub fn people(count: usize) -> String {
     (0..count).map(person).collect()
 }
 
-fn request() -> ReadRequest {
+pub fn request() -> ReadRequest {
     ReadRequest {
         bases: vec![PEOPLE.into()],
         scope: Scope::Subtree,
@@ -48,7 +47,7 @@ fn request() -> ReadRequest {
     }
 }
 
-async fn read_all(directory: &Directory, request: &ReadRequest) -> Result<Reading<Entry>, ReadFailure> {
+pub async fn read_all(directory: &Directory, request: &ReadRequest) -> Result<Reading<Entry>, ReadFailure> {
     let pool = DirectoryPool::new("studio", directory).unwrap();
     read(&pool, request, Entry::clone, &CancellationToken::new(), |_| ()).await
 }
@@ -158,7 +157,7 @@ async fn values_and_names_come_byte_for_byte() {
         let found = reading.entries().iter().find(|(_, entry)| entry.values("cn") == [name.to_vec()]);
         let (id, entry) = found.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(name)));
         assert!(id.is_some());
-        assert_eq!(entry.values("JPEGPHOTO"), [portrait.clone()]);
+        assert!(entry.values("JPEGPHOTO") == std::slice::from_ref(&portrait), "the portrait changed on its way");
         assert!(entry.values("description").is_empty());
         assert!(entry.dn.ends_with(",ou=people,dc=studio,dc=test"), "{}", entry.dn);
     }
@@ -297,76 +296,6 @@ async fn a_referral_in_the_tree_is_a_failure() {
     assert!(matches!(failure.error, DirectoryError::Referred { .. }), "{failure:?}");
 }
 
-async fn tls_fault(directory: &Directory) -> TlsFault {
-    match read_all(directory, &request()).await.unwrap_err().error {
-        DirectoryError::Tls { fault, .. } => fault,
-        other => panic!("{other}"),
-    }
-}
-
-#[tokio::test]
-async fn faults_of_tls_are_told_apart() {
-    let good = Setup::new("").start();
-    let wrong_host = Setup::new("").certificate(Certificate::WrongHost).start();
-    let expired = Setup::new("").certificate(Certificate::Expired).start();
-    for over in [Over::StartTls, Over::Tls] {
-        let untrusted = Directory {
-            ca_file: Some(expired.ca_file()),
-            ..good.directory(over)
-        };
-        assert!(matches!(tls_fault(&untrusted).await, TlsFault::UntrustedIssuer { .. }));
-        let system = Directory {
-            ca_file: None,
-            ..good.directory(over)
-        };
-        assert!(matches!(tls_fault(&system).await, TlsFault::UntrustedIssuer { .. }));
-        let fault = tls_fault(&wrong_host.directory(over)).await;
-        assert!(
-            matches!(&fault, TlsFault::WrongHost { expected, presented } if expected == "127.0.0.1" && presented[0].contains("elsewhere.test")),
-            "{fault:?}"
-        );
-        assert_eq!(tls_fault(&expired.directory(over)).await, TlsFault::Expired);
-    }
-    let mut plain_port = good.directory(Over::Tls);
-    plain_port.urls = vec![good.url().as_str().replace("ldap:", "ldaps:").parse().unwrap()];
-    let fault = tls_fault(&plain_port).await;
-    assert!(matches!(fault, TlsFault::NotTls { .. }), "{fault:?}");
-    let mut tls_port = good.directory(Over::Plain);
-    tls_port.urls = vec![good.tls_url().as_str().replace("ldaps:", "ldap:").parse().unwrap()];
-    let failure = read_all(&tls_port, &request()).await.unwrap_err();
-    assert!(
-        matches!(failure.error, DirectoryError::Lost { .. } | DirectoryError::Garbled { .. }),
-        "{failure:?}"
-    );
-}
-
-#[tokio::test]
-async fn certificate_files_must_hold_certificates() {
-    let slapd = Setup::new("").start();
-    let folder = tempfile::tempdir().unwrap();
-    let empty = folder.path().join("empty.pem");
-    std::fs::write(&empty, "").unwrap();
-    for file in [empty, folder.path().join("missing.pem")] {
-        let error = DirectoryPool::new(
-            "studio",
-            &Directory {
-                ca_file: Some(file.clone()),
-                ..slapd.directory(Over::Tls)
-            },
-        )
-        .unwrap_err();
-        assert!(
-            matches!(error, DirectoryError::File { .. }) && error.to_string().contains(file.to_str().unwrap()),
-            "{error}"
-        );
-    }
-    let half = Directory {
-        client_key_file: None,
-        ..slapd.directory_by_certificate(Over::Tls)
-    };
-    assert!(matches!(DirectoryPool::new("studio", &half).unwrap_err(), DirectoryError::Settings { .. }));
-}
-
 #[tokio::test]
 async fn a_server_that_stops_answering_is_given_up_in_time() {
     let slapd = Setup::new(people(1000)).start();
@@ -391,19 +320,12 @@ async fn a_server_that_stops_answering_is_given_up_in_time() {
 async fn a_server_that_dies_in_the_middle_is_a_failure_and_no_other_is_asked() {
     let slapd = Setup::new(people(1000)).start();
     let other = Setup::new(people(1000)).start();
-    for over in [Over::Plain, Over::StartTls] {
-        let mut directory = Directory {
-            ca_file: None,
-            start_tls: false,
-            ..slapd.directory(over)
-        };
-        directory.urls.push(other.url());
-        let failure = read_and(&directory, 150, || slapd.signal("KILL")).await.unwrap_err();
-        assert!(matches!(failure.error, DirectoryError::Lost { .. }), "{failure:?}");
-        assert_eq!(failure.server.as_deref(), Some(slapd.url().as_str().trim_end_matches('/')));
-        assert_eq!(other.logged("SRCH base=\"ou=people"), 0);
-        break;
-    }
+    let mut directory = slapd.directory(Over::Plain);
+    directory.urls.push(other.url());
+    let failure = read_and(&directory, 150, || slapd.signal("KILL")).await.unwrap_err();
+    assert!(matches!(failure.error, DirectoryError::Lost { .. }), "{failure:?}");
+    assert_eq!(failure.server.as_deref(), Some(slapd.url().as_str().trim_end_matches('/')));
+    assert_eq!((slapd.logged("SRCH base=\"ou=people") > 0, other.logged("SRCH base=\"ou=people")), (true, 0));
 }
 
 #[tokio::test]
@@ -477,53 +399,4 @@ async fn the_deadline_ends_the_whole_read() {
     };
     let failure = read(&pool, &request, |_| (), &CancellationToken::new(), |_| ()).await.unwrap_err();
     assert!(matches!(failure.error, DirectoryError::Deadline { .. }), "{failure:?}");
-}
-
-async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, String)> {
-    let pool = DirectoryPool::new("studio", &slapd.directory(Over::Tls)).unwrap();
-    let bases: Vec<String> = bases.iter().map(|base| (*base).into()).collect();
-    let attributes = ["UID", "mail;lang-sv", "givenNam"].map(String::from);
-    let wanted = Wanted {
-        bases: &bases,
-        scope: Scope::Subtree,
-        filter,
-        attributes: &attributes,
-    };
-    let steps = probe(&pool.servers()[0].connector, &wanted).await;
-    let told = |found| match found {
-        Found::Well(_) => "well".into(),
-        Found::Doubtful(text) => text,
-        Found::Failed(error) => format!("failed: {error}"),
-    };
-    steps.into_iter().map(|step| (step.looked_at, told(step.found))).collect()
-}
-
-#[tokio::test]
-async fn a_server_is_looked_at_step_by_step() {
-    let slapd = Setup::new(people(3)).start();
-    let steps = probed(&slapd, &[PEOPLE, "ou=gone,dc=studio,dc=test"], "(uid=person*)").await;
-    let trouble: Vec<&(LookedAt, String)> = steps.iter().filter(|(_, found)| found != "well").collect();
-    let [(LookedAt::Base(gone), failed), (LookedAt::Attribute(unknown), meant)] = trouble.as_slice() else {
-        panic!("{steps:?}")
-    };
-    assert!(gone.starts_with("ou=gone") && failed.contains("check the search base"), "{failed}");
-    assert!(unknown == "givenNam" && meant.contains("is givenname meant?"), "{meant}");
-    assert!(steps.iter().any(|(looked_at, _)| *looked_at == LookedAt::People(PEOPLE.into())));
-    let nobody = probed(&slapd, &[PEOPLE], "(uid=nobody)").await;
-    assert!(
-        nobody
-            .iter()
-            .any(|(looked_at, found)| matches!(looked_at, LookedAt::People(_)) && found.contains("matches nobody"))
-    );
-    let malformed = probed(&slapd, &[PEOPLE], "(uid=nobody").await;
-    assert!(
-        malformed
-            .iter()
-            .any(|(looked_at, found)| *looked_at == LookedAt::Filter && found.contains("malformed"))
-    );
-    assert!(
-        malformed
-            .iter()
-            .any(|(looked_at, found)| *looked_at == LookedAt::Base(PEOPLE.into()) && found == "well")
-    );
 }

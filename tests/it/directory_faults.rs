@@ -1,5 +1,10 @@
 //! What no real server does on request: faulty answers, each of which must fail a read, in time and with its own error.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other error fails the test, any other request ends the connection"
+)]
+
 use std::time::{Duration, Instant};
 
 use ftrack_ldap_sync::{
@@ -353,6 +358,33 @@ async fn the_reason_of_a_disconnection_is_told() {
             "{error:?}"
         );
     }
+}
+
+/// Says no to StartTLS, or yes with plain bytes behind it that somebody on the way may have put there.
+async fn start_tls_answered_with(response: &'static [u8]) -> DirectoryError {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Faulty::start(|_, _, _| Vec::new()).await;
+    let mut directory = Directory {
+        start_tls: true,
+        ..server.directory()
+    };
+    directory.urls = vec![format!("ldap://{}", listener.local_addr().unwrap()).parse().unwrap()];
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(response).await.unwrap();
+        stream
+    });
+    let failure = read_from(&directory).await.unwrap_err();
+    drop(answering.await.unwrap());
+    failure.error
+}
+
+#[tokio::test]
+async fn a_refused_or_tampered_start_tls_is_an_error() {
+    let refused = start_tls_answered_with(&[0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 53, 4, 0, 4, 0]).await;
+    assert!(matches!(refused, DirectoryError::StartTlsRefused { code: 53, .. }), "{refused:?}");
+    let tampered = start_tls_answered_with(&[0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0, 0x30, 0x0c, 2]).await;
+    assert!(matches!(tampered, DirectoryError::Garbled { .. }), "{tampered:?}");
 }
 
 fn members(from: usize, to: usize) -> Vec<String> {

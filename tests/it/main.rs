@@ -4,4 +4,6 @@
 
 mod directory;
 mod directory_faults;
+mod directory_probe;
+mod directory_tls;
 mod slapd;
