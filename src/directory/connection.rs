@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     connector::Transport,
-    error::DirectoryError,
+    error::{DirectoryError, words},
     guard::{self, End},
 };
 
@@ -105,7 +105,7 @@ impl Connection {
                 server: self.server.clone(),
                 tried: tried.into(),
                 code: result.rc,
-                text: result.text.clone(),
+                text: words(&result.text),
             };
         }
         match self.end.get() {

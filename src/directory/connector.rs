@@ -19,7 +19,7 @@ use url::Url;
 
 use super::{
     connection::Connection,
-    error::{DirectoryError, TlsFault},
+    error::{DirectoryError, TlsFault, words},
     tls,
 };
 use crate::config::{Directory, Sasl, Secret};
@@ -270,7 +270,7 @@ impl Connector {
             server: self.server.clone(),
             who: self.credentials.who().into(),
             code: result.rc,
-            text: result.text,
+            text: words(&result.text),
         })
     }
 
@@ -336,7 +336,7 @@ impl Connector {
             return Err(DirectoryError::StartTlsRefused {
                 server: self.server.clone(),
                 code,
-                text: response.res.message,
+                text: words(&response.res.message),
             });
         }
         let parts = framed.into_parts();

@@ -1,6 +1,9 @@
 //! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics otherwise, sees it. No I/O.
 
-use super::ber::{Element, element};
+use super::{
+    ber::{Element, element},
+    error::words,
+};
 
 /// A search result entry, which is not looked into here (RFC 4511 section 4.5.2).
 pub(super) const ENTRY: u8 = 0x64;
@@ -69,10 +72,10 @@ fn notice(response: &[u8]) -> Fault {
     let code = parts
         .next()
         .map_or(0, |code| code.content.iter().take(4).fold(0, |value, byte| (value << 8) | u32::from(*byte)));
-    let text = parts.by_ref().nth(1).map(|text| String::from_utf8_lossy(text.content).into_owned());
+    let text = parts.by_ref().nth(1).map(|text| words(&String::from_utf8_lossy(text.content)));
     Fault::Notice {
         code,
-        text: text.unwrap_or_default(),
+        text: text.unwrap_or_else(|| words("")),
     }
 }
 

@@ -9,10 +9,13 @@ use super::{
     connector::Connector,
     error::DirectoryError,
     filter,
-    search::look,
+    search::{concluded, decode, look, strings},
     server::{RootDse, Schema},
 };
 use crate::config::Scope;
+
+/// More matched than the one entry that was asked for (RFC 4511 appendix A.2).
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 
 /// What a server is looked at for.
 #[derive(Debug, Clone)]
@@ -171,36 +174,23 @@ async fn somebody(connection: &mut Connection, base: &str, wanted: &Wanted<'_>) 
     let mut referred = Vec::new();
     while let Some(message) = stream.next().await.map_err(|error| connection.failure(&tried, &error))? {
         if message.is_ref() {
-            referred.extend(super::search::strings(message.0));
-        } else if let Some(entry) = super::search::decode(message.0) {
+            referred.extend(strings(message.0));
+        } else if let Some(entry) = decode(message.0) {
             found.get_or_insert(entry.dn);
         }
     }
     let result = stream.finish().await;
-    let server = connection.server().to_owned();
-    match result.rc {
-        0 | 4 if !referred.is_empty() => Err(DirectoryError::Referred {
-            server,
+    if result.rc != SIZE_LIMIT_EXCEEDED {
+        concluded(connection, base, &tried, &result)?;
+    }
+    if referred.is_empty() {
+        Ok(found)
+    } else {
+        Err(DirectoryError::Referred {
+            server: connection.server().into(),
             base: base.into(),
             to: referred,
-        }),
-        0 | 4 => Ok(found),
-        10 => Err(DirectoryError::Referred {
-            server,
-            base: base.into(),
-            to: result.refs,
-        }),
-        32 => Err(DirectoryError::NoSuchBase {
-            server,
-            base: base.into(),
-            matched: result.matched,
-        }),
-        code => Err(DirectoryError::Refused {
-            server,
-            tried,
-            code,
-            text: result.text,
-        }),
+        })
     }
 }
 

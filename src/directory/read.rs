@@ -289,6 +289,13 @@ async fn bounded<R>(work: impl Future<Output = Result<R, DirectoryError>>, deadl
 
 /// Runs all searches on the first server that can be used, and returns its URL.
 async fn run(pool: &DirectoryPool, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
+    if searches.is_empty() {
+        // Nothing asked is not nobody there.
+        return Err(DirectoryError::Settings {
+            directory: pool.name().into(),
+            reason: "there is no search base".into(),
+        });
+    }
     filter_of_each(searches)?;
     let mut failures = Vec::new();
     for server in pool.servers() {

@@ -242,6 +242,24 @@ async fn an_empty_password_never_leaves() {
 }
 
 #[tokio::test]
+async fn nothing_asked_is_not_nobody() {
+    let slapd = Setup::new("").start();
+    let nowhere = ReadRequest {
+        bases: Vec::new(),
+        ..request()
+    };
+    let failure = read_all(&slapd.directory(Over::Plain), &nowhere).await.unwrap_err();
+    assert!(matches!(failure.error, DirectoryError::Settings { .. }), "{failure:?}");
+    let malformed = ReadRequest {
+        filter: "(uid=*".into(),
+        ..request()
+    };
+    let failure = read_all(&slapd.directory(Over::Plain), &malformed).await.unwrap_err();
+    assert!(matches!(failure.error, DirectoryError::Filter { .. }), "{failure:?}");
+    assert_eq!(slapd.logged("BIND dn="), 0);
+}
+
+#[tokio::test]
 async fn a_missing_base_is_not_nobody() {
     let slapd = Setup::new(people(250)).start();
     let request = ReadRequest {
