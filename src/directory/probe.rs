@@ -138,11 +138,10 @@ async fn describe(connection: &mut Connection, wanted: &Wanted<'_>, steps: &mut 
             let found = if schema.knows(attribute) {
                 Found::Well("the schema has it".into())
             } else {
-                let near = schema
-                    .names()
-                    .max_by(|a, b| likeness(a, attribute).total_cmp(&likeness(b, attribute)))
-                    .unwrap_or_default();
-                Found::Doubtful(format!("the directory's schema has no attribute {attribute}; is {near} meant?"))
+                Found::Doubtful(match nearest(&schema, attribute) {
+                    Some(near) => format!("the directory's schema has no attribute {attribute}; is {near} meant?"),
+                    None => format!("the directory's schema has no attribute {attribute}; check its name"),
+                })
             };
             step(LookedAt::Attribute(attribute.clone()), found)
         })),
@@ -211,6 +210,13 @@ fn step(looked_at: LookedAt, found: Found) -> Step {
     Step { looked_at, found }
 }
 
-fn likeness(name: &str, wanted: &str) -> f64 {
-    strsim::jaro_winkler(name, &wanted.to_ascii_lowercase())
+/// The attribute of the schema that somebody may have meant, if any is near enough.
+fn nearest<'a>(schema: &'a Schema, attribute: &str) -> Option<&'a str> {
+    const NEAR_ENOUGH: f64 = 0.85;
+    let wanted = attribute.to_ascii_lowercase();
+    let rated = schema.names().map(|name| (strsim::jaro_winkler(name, &wanted), name));
+    rated
+        .filter(|(likeness, _)| *likeness >= NEAR_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }
