@@ -193,6 +193,31 @@ async fn the_id_attribute_can_be_named() {
 }
 
 #[tokio::test]
+async fn two_people_with_the_same_chosen_id_both_come() {
+    let twin = |uid: &str| {
+        let attributes = [
+            ("objectClass", "inetOrgPerson"),
+            ("uid", uid),
+            ("cn", uid),
+            ("sn", "Twin"),
+            ("employeeNumber", "7"),
+        ];
+        ldif_entry(&format!("uid={uid},{PEOPLE}"), &attributes)
+    };
+    let slapd = Setup::new(twin("castor") + &twin("pollux")).start();
+    let directory = Directory {
+        id_attribute: Some("employeeNumber".into()),
+        ..slapd.directory(Over::Plain)
+    };
+    let overlapping = ReadRequest {
+        bases: vec![PEOPLE.into(), SUFFIX.into()],
+        ..request()
+    };
+    let reading = read_all(&directory, &overlapping).await.unwrap();
+    assert_eq!((reading.entries().len(), uids(reading.entries()).len()), (2, 2));
+}
+
+#[tokio::test]
 async fn the_second_look_finds_who_is_still_there() {
     let slapd = Setup::new(people(250)).start();
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Plain)).unwrap();
