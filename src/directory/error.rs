@@ -343,6 +343,14 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
+/// A server's words in a form that is safe to print: on one line, of bounded length, without control characters.
+pub(super) fn words(text: &str) -> String {
+    const LONGEST: usize = 500;
+    let plain: String = text.trim_matches(|c: char| c.is_whitespace() || c.is_control()).chars().take(LONGEST).collect();
+    let plain = plain.replace(char::is_control, " ");
+    if plain.is_empty() { "the server gave no reason".into() } else { plain }
+}
+
 /// The way out for a result code of a search.
 fn code_advice(code: u32) -> &'static str {
     match code {
@@ -388,4 +396,29 @@ fn matched_words(matched: &str) -> String {
 
 fn join(errors: &[DirectoryError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn words_of_a_server_stay_on_their_line() {
+        assert_eq!(words("\u{0}"), "the server gave no reason");
+        assert_eq!(words("busy\nERROR forged \u{1b}[31m\0"), "busy ERROR forged  [31m");
+        assert_eq!(words(&"x".repeat(10_000)).len(), 500);
+    }
+
+    #[test]
+    fn the_reason_of_active_directory_is_told() {
+        let text = "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data 533, v4563";
+        let error = DirectoryError::BindRefused {
+            server: "ldap://dc".into(),
+            who: "cn=sync".into(),
+            code: 49,
+            text: text.into(),
+        };
+        assert!(error.to_string().ends_with("v4563; the account is disabled"), "{error}");
+    }
 }

@@ -18,8 +18,8 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    ber,
     error::{DirectoryError, TlsFault},
+    message::{self, Fault},
     tls,
 };
 
@@ -31,8 +31,8 @@ const MAX_ANSWER: u64 = 256 << 20;
 const MAX_DEPTH: usize = 16;
 /// The most elements of one message; each costs the library far more memory than the two bytes that it takes on the wire.
 const MAX_ELEMENTS: u32 = 500_000;
-/// How much of each message is kept, to tell a notice of disconnection (RFC 4511 section 4.4.1).
-const HEAD: usize = 512;
+/// The longest message that is no entry.
+const MAX_PLAIN: usize = 256 << 10;
 /// The size of one read.
 const CHUNK: usize = 64 << 10;
 
@@ -181,8 +181,11 @@ struct Measure {
     /// The tag and length that are being read.
     header: Vec<u8>,
     elements: u32,
-    /// The first bytes of the message.
-    head: Vec<u8>,
+    /// How many elements the message itself has so far: its id, the operation, the controls.
+    parts: u8,
+    /// The message as far as it was seen, unless it is an entry.
+    plain: Vec<u8>,
+    is_entry: bool,
 }
 
 impl Measure {
@@ -194,8 +197,12 @@ impl Measure {
                 1
             };
             let (now, rest) = bytes.split_at(count);
-            let room = HEAD.saturating_sub(self.head.len());
-            self.head.extend_from_slice(now.get(..room.min(count)).unwrap_or_default());
+            if !self.is_entry {
+                self.plain.extend_from_slice(now);
+            }
+            if self.plain.len() > MAX_PLAIN {
+                return Err(Ended::TooMuch(format!("it sent a message other than an entry of more than {MAX_PLAIN} bytes")));
+            }
             self.position += count as u64;
             bytes = rest;
             if self.skip > 0 {
@@ -233,8 +240,12 @@ impl Measure {
     }
 
     fn element(&mut self, length: u64) -> Result<(), Ended> {
-        let constructed = self.header.first().is_some_and(|tag| tag & 0x20 != 0);
+        let tag = self.header.first().copied().unwrap_or_default();
         self.header.clear();
+        if self.open.len() == 1 {
+            self.parts = self.parts.saturating_add(1);
+            self.is_entry |= self.parts == 2 && tag == message::ENTRY;
+        }
         self.elements += 1;
         if length > MAX_MESSAGE {
             return Err(Ended::TooMuch(format!(
@@ -248,7 +259,7 @@ impl Measure {
         if self.open.last().is_some_and(|outer| end > *outer) {
             return Err(Ended::Garbled("an element is longer than what contains it".into()));
         }
-        if !constructed {
+        if tag & 0x20 == 0 {
             self.skip = length;
         } else if self.open.len() >= MAX_DEPTH {
             return Err(Ended::Garbled(format!("elements are nested more than {MAX_DEPTH} deep")));
@@ -271,32 +282,16 @@ impl Measure {
             self.open.pop();
         }
         if self.open.is_empty() {
-            self.elements = 0;
-            let notice = notice(&self.head);
-            self.head.clear();
-            if let Some(ended) = notice {
-                return Err(ended);
-            }
+            let checked = if self.is_entry { Ok(()) } else { message::check(&self.plain) };
+            (self.elements, self.parts, self.is_entry) = (0, 0, false);
+            self.plain.clear();
+            return checked.map_err(|fault| match fault {
+                Fault::Notice { code, text } => Ended::Notice { code, text },
+                Fault::Misbuilt(what) => Ended::Garbled(what.into()),
+            });
         }
         Ok(())
     }
-}
-
-/// The reason in a notice of disconnection, which is an extended response with the message id 0.
-fn notice(head: &[u8]) -> Option<Ended> {
-    let id = ber::element(ber::element(head)?.content)?;
-    if id.tag != 0x02 || id.content.iter().any(|byte| *byte != 0) {
-        return None;
-    }
-    let response = ber::element(id.rest).map_or(&[][..], |response| response.content);
-    let code = ber::element(response);
-    let matched = code.as_ref().and_then(|code| ber::element(code.rest));
-    let text = matched.and_then(|matched| ber::element(matched.rest)).map_or(&[][..], |text| text.content);
-    let code = code.map_or(0, |code| code.content.iter().take(4).fold(0_u32, |value, byte| (value << 8) | u32::from(*byte)));
-    Some(Ended::Notice {
-        code,
-        text: String::from_utf8_lossy(text).into_owned(),
-    })
 }
 
 #[cfg(test)]
@@ -322,8 +317,11 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let nested = |depth: u8| -> Vec<u8> { (0..depth).rev().flat_map(|inner| [0x30, inner * 2]).collect() };
-        assert!(Measure::default().take(&nested(16)).is_ok());
-        assert!(matches!(Measure::default().take(&nested(17)), Err(Ended::Garbled(_))));
+        let told = |depth| match Measure::default().take(&nested(depth)) {
+            Err(Ended::Garbled(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((told(16), told(17)), ("no message id".into(), "elements are nested more than 16 deep".into()));
     }
 
     #[test]

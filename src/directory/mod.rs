@@ -2,11 +2,13 @@
 
 mod ber;
 pub mod connection;
+pub mod connector;
 pub mod entry;
 pub mod error;
 pub mod filter;
 mod guard;
 pub mod id;
+mod message;
 pub mod pool;
 pub mod probe;
 mod range;

@@ -12,7 +12,8 @@ use deadpool::{
 };
 
 use super::{
-    connection::{Connection, Connector, connectors},
+    connection::Connection,
+    connector::{Connector, connectors},
     error::DirectoryError,
 };
 use crate::config::Directory;

@@ -5,13 +5,17 @@ use std::net::SocketAddr;
 use ldap3::{DerefAliases, Scope as LdapScope, SearchOptions};
 
 use super::{
-    connection::{Connection, Connector},
+    connection::Connection,
+    connector::Connector,
     error::DirectoryError,
     filter,
-    search::look,
+    search::{concluded, decode, look, strings},
     server::{RootDse, Schema},
 };
 use crate::config::Scope;
+
+/// More matched than the one entry that was asked for (RFC 4511 appendix A.2).
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 
 /// What a server is looked at for.
 #[derive(Debug, Clone)]
@@ -134,11 +138,10 @@ async fn describe(connection: &mut Connection, wanted: &Wanted<'_>, steps: &mut 
             let found = if schema.knows(attribute) {
                 Found::Well("the schema has it".into())
             } else {
-                let near = schema
-                    .names()
-                    .max_by(|a, b| likeness(a, attribute).total_cmp(&likeness(b, attribute)))
-                    .unwrap_or_default();
-                Found::Doubtful(format!("the directory's schema has no attribute {attribute}; is {near} meant?"))
+                Found::Doubtful(match nearest(&schema, attribute) {
+                    Some(near) => format!("the directory's schema has no attribute {attribute}; is {near} meant?"),
+                    None => format!("the directory's schema has no attribute {attribute}; check its name"),
+                })
             };
             step(LookedAt::Attribute(attribute.clone()), found)
         })),
@@ -170,36 +173,23 @@ async fn somebody(connection: &mut Connection, base: &str, wanted: &Wanted<'_>) 
     let mut referred = Vec::new();
     while let Some(message) = stream.next().await.map_err(|error| connection.failure(&tried, &error))? {
         if message.is_ref() {
-            referred.extend(super::search::strings(message.0));
-        } else if let Some(entry) = super::search::decode(message.0) {
+            referred.extend(strings(message.0));
+        } else if let Some(entry) = decode(message.0) {
             found.get_or_insert(entry.dn);
         }
     }
     let result = stream.finish().await;
-    let server = connection.server().to_owned();
-    match result.rc {
-        0 | 4 if !referred.is_empty() => Err(DirectoryError::Referred {
-            server,
+    if result.rc != SIZE_LIMIT_EXCEEDED {
+        concluded(connection, base, &tried, &result)?;
+    }
+    if referred.is_empty() {
+        Ok(found)
+    } else {
+        Err(DirectoryError::Referred {
+            server: connection.server().into(),
             base: base.into(),
             to: referred,
-        }),
-        0 | 4 => Ok(found),
-        10 => Err(DirectoryError::Referred {
-            server,
-            base: base.into(),
-            to: result.refs,
-        }),
-        32 => Err(DirectoryError::NoSuchBase {
-            server,
-            base: base.into(),
-            matched: result.matched,
-        }),
-        code => Err(DirectoryError::Refused {
-            server,
-            tried,
-            code,
-            text: result.text,
-        }),
+        })
     }
 }
 
@@ -220,6 +210,13 @@ fn step(looked_at: LookedAt, found: Found) -> Step {
     Step { looked_at, found }
 }
 
-fn likeness(name: &str, wanted: &str) -> f64 {
-    strsim::jaro_winkler(name, &wanted.to_ascii_lowercase())
+/// The attribute of the schema that somebody may have meant, if any is near enough.
+fn nearest<'a>(schema: &'a Schema, attribute: &str) -> Option<&'a str> {
+    const NEAR_ENOUGH: f64 = 0.85;
+    let wanted = attribute.to_ascii_lowercase();
+    let rated = schema.names().map(|name| (strsim::jaro_winkler(name, &wanted), name));
+    rated
+        .filter(|(likeness, _)| *likeness >= NEAR_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }

@@ -1,6 +1,9 @@
 //! A read of a directory: complete, from one server, or failed. The only place where a `Reading` is made.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +51,8 @@ pub struct Reading<T> {
 }
 
 impl<T> Reading<T> {
-    /// What was made of each entry, with its id; each id comes once.
+    /// What was made of each entry, with its id. Each entry comes once; so does each id, unless the operator chose an attribute
+    /// of which two entries have the same value.
     #[must_use]
     pub fn entries(&self) -> &[(Option<DirectoryId>, T)] {
         &self.entries
@@ -128,6 +132,7 @@ pub async fn read<T>(
         candidates: Vec::new(),
         chosen: None,
         entries: Vec::new(),
+        marks: Vec::new(),
         map,
         progress,
     };
@@ -137,7 +142,7 @@ pub async fn read<T>(
         Ok(server) => Ok(Reading {
             server,
             id_attribute: collect.chosen,
-            entries: once_each(collect.entries),
+            entries: once_each(collect.entries, &collect.marks),
             searches: course.searches,
         }),
         Err(error) => Err(course.failure(error)),
@@ -227,6 +232,8 @@ struct Collect<T, M, P> {
     /// The one attribute of this read: of the candidates the best that the first entry with any of them has.
     chosen: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
+    /// What tells entries of the same id apart, in the same order.
+    marks: Vec<u64>,
     map: M,
     progress: P,
 }
@@ -236,6 +243,7 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
         self.candidates = IdAttribute::candidates(kind);
         self.chosen.clone_from(&self.configured);
         self.entries.clear();
+        self.marks.clear();
     }
 
     fn entry(&mut self, entry: &Entry) {
@@ -243,6 +251,7 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
             self.chosen = self.candidates.iter().find(|candidate| candidate.of(entry).is_some()).cloned();
         }
         let id = self.chosen.as_ref().and_then(|attribute| attribute.of(entry));
+        self.marks.push(mark(self.chosen.as_ref(), id.as_ref(), &entry.dn));
         self.entries.push((id, (self.map)(entry)));
     }
 
@@ -289,6 +298,13 @@ async fn bounded<R>(work: impl Future<Output = Result<R, DirectoryError>>, deadl
 
 /// Runs all searches on the first server that can be used, and returns its URL.
 async fn run(pool: &DirectoryPool, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
+    if searches.is_empty() {
+        // Nothing asked is not nobody there.
+        return Err(DirectoryError::Settings {
+            directory: pool.name().into(),
+            reason: "there is no search base".into(),
+        });
+    }
     filter_of_each(searches)?;
     let mut failures = Vec::new();
     for server in pool.servers() {
@@ -375,15 +391,28 @@ fn dedup(attributes: Vec<String>) -> Vec<String> {
     attributes.into_iter().filter(|name| seen.insert(name.to_ascii_lowercase())).collect()
 }
 
+/// What makes an entry the same as another besides its id: nothing where the server keeps ids unique (the entry may have been
+/// moved during the read), its DN where the operator chose the attribute or there is no id, since two people may share a value.
+fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> u64 {
+    match (attribute, id) {
+        (Some(IdAttribute::EntryUuid | IdAttribute::ObjectGuid | IdAttribute::NsUniqueId | IdAttribute::IpaUniqueId), Some(_)) => 0,
+        (Some(IdAttribute::Other(_)), Some(_)) | (_, None) | (None, Some(_)) => {
+            let mut hasher = DefaultHasher::new();
+            dn.hash(&mut hasher);
+            hasher.finish()
+        }
+    }
+}
+
 /// Leaves out entries that came again, by overlapping bases or because they were moved during the read; the first one stays.
-fn once_each<T>(mut entries: Vec<(Option<DirectoryId>, T)>) -> Vec<(Option<DirectoryId>, T)> {
+fn once_each<T>(mut entries: Vec<(Option<DirectoryId>, T)>, marks: &[u64]) -> Vec<(Option<DirectoryId>, T)> {
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    let id = |place: &usize| entries.get(*place).and_then(|(id, _)| id.as_ref());
-    order.sort_by(|a, b| id(a).cmp(&id(b)).then(a.cmp(b)));
+    let key = |place: &usize| (entries.get(*place).and_then(|(id, _)| id.as_ref()), marks.get(*place));
+    order.sort_by(|a, b| key(a).cmp(&key(b)).then(a.cmp(b)));
     let mut again: Vec<usize> = order
         .iter()
         .zip(order.iter().skip(1))
-        .filter(|(a, b)| id(a).is_some() && id(a) == id(b))
+        .filter(|(a, b)| key(a) == key(b))
         .map(|(_, b)| *b)
         .collect();
     again.sort_unstable();
@@ -402,11 +431,34 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
+    fn came(attribute: &IdAttribute, entries: &[(&str, &str)]) -> Vec<usize> {
+        let ids: Vec<_> = entries.iter().enumerate().map(|(nth, (id, _))| (DirectoryId::new(id), nth)).collect();
+        let marks: Vec<u64> = ids
+            .iter()
+            .zip(entries)
+            .map(|((id, _), (_, dn))| mark(Some(attribute), id.as_ref(), dn))
+            .collect();
+        once_each(ids, &marks).into_iter().map(|(_, nth)| nth).collect()
+    }
+
     #[test]
     fn who_comes_twice_is_there_once() {
-        let entry = |id: &str, nth: u32| (DirectoryId::new(id), nth);
-        let came = vec![entry("b", 1), entry("", 2), entry("a", 3), entry("b", 4), entry("", 5), entry("b", 6)];
-        assert_eq!(once_each(came), [entry("b", 1), entry("", 2), entry("a", 3), entry("", 5)]);
+        let entries = [
+            ("b", "cn=b"),
+            ("", "cn=x"),
+            ("a", "cn=a"),
+            ("b", "cn=moved"),
+            ("", "cn=y"),
+            ("b", "cn=b"),
+            ("", "cn=x"),
+        ];
+        assert_eq!(came(&IdAttribute::EntryUuid, &entries), [0, 1, 2, 4]);
+    }
+
+    #[test]
+    fn two_people_with_one_chosen_id_are_both_there() {
+        let entries = [("7", "cn=a"), ("7", "cn=b"), ("7", "cn=a")];
+        assert_eq!(came(&IdAttribute::named("employeeNumber"), &entries), [0, 1]);
     }
 
     #[test]

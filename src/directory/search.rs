@@ -6,7 +6,13 @@ use ldap3::{
     controls::{Control, MakeCritical, PagedResults},
 };
 
-use super::{ber, connection::Connection, entry::Entry, error::DirectoryError, range};
+use super::{
+    ber,
+    connection::Connection,
+    entry::Entry,
+    error::{DirectoryError, words},
+    range,
+};
 
 /// Paged results (RFC 2696).
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
@@ -185,7 +191,7 @@ async fn page(
 }
 
 /// What the final result of a search means.
-fn concluded(connection: &Connection, base: &str, tried: &str, result: &ldap3::LdapResult) -> Result<(), DirectoryError> {
+pub(super) fn concluded(connection: &Connection, base: &str, tried: &str, result: &ldap3::LdapResult) -> Result<(), DirectoryError> {
     let server = connection.server().to_owned();
     match result.rc {
         // A success that points elsewhere as well is not whole.
@@ -193,18 +199,18 @@ fn concluded(connection: &Connection, base: &str, tried: &str, result: &ldap3::L
         0 | 10 => Err(DirectoryError::Referred {
             server,
             base: base.into(),
-            to: result.refs.clone(),
+            to: result.refs.iter().map(|uri| words(uri)).collect(),
         }),
         32 => Err(DirectoryError::NoSuchBase {
             server,
             base: base.into(),
-            matched: result.matched.clone(),
+            matched: result.matched.replace(char::is_control, " "),
         }),
         code => Err(DirectoryError::Refused {
             server,
             tried: tried.into(),
             code,
-            text: result.text.clone(),
+            text: words(&result.text),
         }),
     }
 }
@@ -262,7 +268,7 @@ pub(super) fn strings(tag: StructureTag) -> Vec<String> {
     parts
         .into_iter()
         .filter_map(primitive)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .map(|bytes| words(&String::from_utf8_lossy(&bytes)))
         .collect()
 }
 

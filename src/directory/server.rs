@@ -52,8 +52,6 @@ impl RootDse {
             "supportedCapabilities",
             "supportedSASLMechanisms",
             "subschemaSubentry",
-            "configContext",
-            "monitorContext",
         ];
         match look(connection, "", "(objectClass=*)", &wanted).await {
             Ok(entry) => Ok(Self::of(&entry.unwrap_or_else(|| Entry::new(String::new(), Vec::new())))),

@@ -1,4 +1,9 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 
 mod config;
+mod directory;
+mod directory_faults;
+mod directory_probe;
+mod directory_tls;
 mod ftrack_client;
+mod slapd;

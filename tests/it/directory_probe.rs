@@ -1,0 +1,63 @@
+//! Looking at a server step by step, as `check` does: each planted fault is found, apart from the others.
+
+use ftrack_ldap_sync::{
+    config::Scope,
+    directory::{
+        DirectoryPool,
+        probe::{Found, LookedAt, Wanted, probe},
+    },
+};
+
+use crate::{
+    directory::people,
+    slapd::{Over, PEOPLE, Setup, Slapd},
+};
+
+async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, String)> {
+    let pool = DirectoryPool::new("studio", &slapd.directory(Over::Tls)).unwrap();
+    let bases: Vec<String> = bases.iter().map(|base| (*base).into()).collect();
+    let attributes = ["UID", "mail;lang-sv", "givenNam"].map(String::from);
+    let wanted = Wanted {
+        bases: &bases,
+        scope: Scope::Subtree,
+        filter,
+        attributes: &attributes,
+    };
+    let steps = probe(&pool.servers()[0].connector, &wanted).await;
+    let told = |found| match found {
+        Found::Well(_) => "well".into(),
+        Found::Doubtful(text) => text,
+        Found::Failed(error) => format!("failed: {error}"),
+    };
+    steps.into_iter().map(|step| (step.looked_at, told(step.found))).collect()
+}
+
+#[tokio::test]
+async fn a_server_is_looked_at_step_by_step() {
+    let slapd = Setup::new(people(3)).start();
+    let steps = probed(&slapd, &[PEOPLE, "ou=gone,dc=studio,dc=test"], "(uid=person*)").await;
+    let trouble: Vec<&(LookedAt, String)> = steps.iter().filter(|(_, found)| found != "well").collect();
+    let [(LookedAt::Base(gone), failed), (LookedAt::Attribute(unknown), meant)] = trouble.as_slice() else {
+        panic!("{steps:?}")
+    };
+    assert!(gone.starts_with("ou=gone") && failed.contains("check the search base"), "{failed}");
+    assert!(unknown == "givenNam" && meant.contains("is givenname meant?"), "{meant}");
+    assert!(steps.iter().any(|(looked_at, _)| *looked_at == LookedAt::People(PEOPLE.into())));
+    let nobody = probed(&slapd, &[PEOPLE], "(uid=nobody)").await;
+    assert!(
+        nobody
+            .iter()
+            .any(|(looked_at, found)| matches!(looked_at, LookedAt::People(_)) && found.contains("matches nobody"))
+    );
+    let malformed = probed(&slapd, &[PEOPLE], "(uid=nobody").await;
+    assert!(
+        malformed
+            .iter()
+            .any(|(looked_at, found)| *looked_at == LookedAt::Filter && found.contains("malformed"))
+    );
+    assert!(
+        malformed
+            .iter()
+            .any(|(looked_at, found)| *looked_at == LookedAt::Base(PEOPLE.into()) && found == "well")
+    );
+}
