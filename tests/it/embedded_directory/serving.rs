@@ -20,7 +20,10 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_util::codec::Framed;
+use tokio_util::{
+    bytes::BytesMut,
+    codec::{Encoder as _, Framed},
+};
 
 use ftrack_ldap_sync::demo::cast::{self, Oddities};
 
@@ -144,16 +147,6 @@ async fn an_abandoned_search_is_not_answered_any_further() {
         dn: cast::SERVICE.to_owned(),
         cred: LdapBindCred::Simple(PASSWORD.to_owned()),
     };
-    let search = |filter| LdapSearchRequest {
-        base: cast::SUFFIX.to_owned(),
-        scope: LdapSearchScope::Subtree,
-        aliases: LdapDerefAliases::Never,
-        sizelimit: 0,
-        timelimit: 0,
-        typesonly: false,
-        filter,
-        attrs: Vec::new(),
-    };
     let present = || LdapFilter::Present("objectClass".to_owned());
     let requests = [
         LdapOp::BindRequest(bind),
@@ -221,4 +214,48 @@ async fn it_stops_when_it_is_dropped() {
     // A connection that was not accepted yet is reset, an accepted one is told.
     let ended = timeout(LIMIT, raw.read_to_end(&mut farewell)).await.unwrap();
     assert!(ended.is_err() || farewell.is_empty() || farewell.windows(16).any(|part| part == b"the server stops"));
+}
+
+#[tokio::test]
+async fn damaged_requests_end_their_own_connection_only() {
+    let server = small().await;
+    let filter = LdapFilter::And(vec![
+        LdapFilter::Present("cn".to_owned()),
+        LdapFilter::Not(Box::new(LdapFilter::Equality("sn".to_owned(), "x".to_owned()))),
+    ]);
+    let mut request = BytesMut::new();
+    let bind = LdapBindRequest {
+        version: 3,
+        dn: cast::SERVICE.to_owned(),
+        cred: LdapBindCred::Simple(PASSWORD.to_owned()),
+    };
+    for (id, op) in [(1, LdapOp::BindRequest(bind)), (2, LdapOp::SearchRequest(search(filter)))] {
+        LdapCodec::default().encode(LdapMsg::new(id, op), &mut request).unwrap();
+    }
+    for (at, value) in (0..request.len()).flat_map(|at| [0x00, 0x30, 0x7f, 0x84, 0xff].map(|value| (at, value))) {
+        let mut damaged = request.to_vec();
+        damaged[at] = value;
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        // The server may have hung up on the first half.
+        let _ = stream.write_all(&damaged).await;
+        let _ = stream.shutdown().await;
+        let ended = timeout(LIMIT, stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "byte {at} as {value:#x} keeps the connection open");
+    }
+    assert_eq!(uids(&server.url(), "(uid=emma)").await, ["emma"]);
+    eventually(&server, |counts| counts.connections == 0).await;
+}
+
+/// A search for everything that a filter finds.
+fn search(filter: LdapFilter) -> LdapSearchRequest {
+    LdapSearchRequest {
+        base: cast::SUFFIX.to_owned(),
+        scope: LdapSearchScope::Subtree,
+        aliases: LdapDerefAliases::Never,
+        sizelimit: 0,
+        timelimit: 0,
+        typesonly: false,
+        filter,
+        attrs: Vec::new(),
+    }
 }
