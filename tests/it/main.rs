@@ -5,5 +5,8 @@ mod directory;
 mod directory_faults;
 mod directory_probe;
 mod directory_tls;
+mod embedded_directory;
 mod ftrack_client;
+mod ldap_client;
+mod ldap_proxy;
 mod slapd;

@@ -10,9 +10,11 @@ use crate::demo::directory::TreeEntry;
 const COLUMNS: usize = 76;
 
 /// The entries in their order, parents first as they were given; values that are not safe text are in base64.
+///
+/// Without the `version` line, which `slapadd` takes for an attribute.
 #[must_use]
 pub fn ldif(entries: &[TreeEntry]) -> String {
-    let mut ldif = String::from("version: 1\n\n");
+    let mut ldif = String::new();
     for entry in entries {
         line(&mut ldif, "dn", entry.dn.as_bytes());
         for (name, values) in &entry.attributes {
@@ -56,7 +58,7 @@ mod tests {
             .with("sn", ":b")
             .with("sn", "x\ny")
             .with("sn", "a<b");
-        let expected = "version: 1\n\ndn: cn=a,dc=test\ncn: a\nsn:: QnJvd24g\nsn:: TcO8bGxlcg==\nsn:: OmI=\nsn:: eAp5\nsn: a<b\n\n";
+        let expected = "dn: cn=a,dc=test\ncn: a\nsn:: QnJvd24g\nsn:: TcO8bGxlcg==\nsn:: OmI=\nsn:: eAp5\nsn: a<b\n\n";
         assert_eq!(ldif(&[entry]), expected);
     }
 

@@ -16,7 +16,10 @@ use tokio::{
     },
     time::timeout,
 };
-use tokio_util::codec::{FramedRead, FramedWrite};
+use tokio_util::{
+    bytes::BytesMut,
+    codec::{Decoder, FramedRead, FramedWrite},
+};
 
 /// The longest request; answers may be longer.
 const REQUEST_BYTES: usize = 256 * 1024;
@@ -27,7 +30,10 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// The name of the message by which a server says that it closes the connection (RFC 4511 section 4.4.1).
 const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
-pub(super) type Reader = FramedRead<OwnedReadHalf, LdapCodec>;
+pub(super) type Reader = FramedRead<OwnedReadHalf, Requests>;
+
+/// Decodes requests, and refuses what cannot be one as soon as its first bytes say so.
+pub(super) struct Requests(LdapCodec);
 
 /// The sending half of a connection.
 pub(super) struct Writer(FramedWrite<OwnedWriteHalf, LdapCodec>);
@@ -37,7 +43,45 @@ pub(super) fn open(stream: TcpStream) -> (Reader, Writer) {
     let (read, write) = stream.into_split();
     let mut writer = FramedWrite::new(write, LdapCodec::default());
     writer.set_backpressure_boundary(WRITE_BYTES);
-    (FramedRead::new(read, LdapCodec::new(Some(REQUEST_BYTES), None)), Writer(writer))
+    (FramedRead::new(read, Requests(LdapCodec::new(Some(REQUEST_BYTES), None))), Writer(writer))
+}
+
+impl Decoder for Requests {
+    type Item = LdapMsg;
+    type Error = io::Error;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<LdapMsg>> {
+        if !may_be_message(buffer) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.0.decode(buffer)
+    }
+}
+
+/// Whether bytes may start an LDAP message (RFC 4511 section 4.1.1) of a bearable length.
+///
+/// The decoder would wait for all of a message before it looks at it, and would write unknown operations to standard output.
+fn may_be_message(bytes: &[u8]) -> bool {
+    let (Some(0x30), Some(&first)) = (bytes.first(), bytes.get(1)) else {
+        return matches!(bytes, [] | [0x30]);
+    };
+    let (start, length) = match first {
+        short @ ..=0x7f => (2, usize::from(short)),
+        long @ 0x81..=0x84 => {
+            let start = 2 + usize::from(long - 0x80);
+            let Some(length) = bytes.get(2..start) else { return true };
+            (start, length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+        }
+        _ => return false,
+    };
+    let id_length = bytes.get(start + 1).map_or(0, |length| usize::from(*length));
+    let tag = bytes.get(start..).and_then(|id| id.get(2 + id_length));
+    length <= REQUEST_BYTES && id_length <= 4 && tag.is_none_or(|tag| is_operation(*tag))
+}
+
+/// Whether a tag is that of an operation (RFC 4511 section 4.2 to 4.13).
+fn is_operation(tag: u8) -> bool {
+    matches!(tag, 0x42 | 0x4a | 0x50 | 0x60 | 0x61 | 0x63..=0x69 | 0x6b..=0x6f | 0x73 | 0x77..=0x79)
 }
 
 impl Writer {

@@ -1,0 +1,183 @@
+//! A proxy that understands LDAP and breaks one search answer, or one bind, in a programmed way; all else passes byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod ber;
+mod broken_answers;
+mod connection;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// One thing that goes wrong, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    place: Place,
+    trouble: Trouble,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection is reset (RST).
+    Reset,
+    /// The connection is closed in an orderly way (FIN), without a word.
+    Close,
+    /// Nothing more comes, and the connection stays open.
+    Stall,
+    /// The operation ends with this result code (below 128) instead of the rest of its answer.
+    Result(u8),
+    /// A continuation reference is inserted, and the answer goes on.
+    Reference,
+    /// The end of each page carries a cookie, and the first page is served again for it.
+    EndlessCookie,
+    /// The end of a page comes without its paged-results control.
+    NoControl,
+}
+
+/// Where it goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Bind { nth: usize },
+    Search { nth: usize, after: usize },
+}
+
+/// The proxy, on a thread of its own, so that it also serves tests that wait for a program without a runtime; it ends when it is dropped.
+pub struct LdapProxy {
+    address: SocketAddr,
+    program: Arc<Mutex<Program>>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The fault and how far it is, over all connections.
+#[derive(Default)]
+struct Program {
+    fault: Option<Fault>,
+    binds: usize,
+    searches: usize,
+    injected: bool,
+}
+
+impl Fault {
+    /// In the n-th search (from 1), in place of what follows its first `after` entries, over all its pages.
+    ///
+    /// Pages of one search count as one search; reads of a single entry (root DSE, schema) pass without being counted.
+    /// A search with fewer entries than that is not disturbed. `EndlessCookie` and `NoControl` wait for the end of that page.
+    pub fn in_search(nth: usize, after: usize, trouble: Trouble) -> Self {
+        assert!(nth > 0, "searches are counted from 1");
+        Self {
+            place: Place::Search { nth, after },
+            trouble,
+        }
+    }
+
+    /// In place of the answer to the n-th bind (from 1).
+    pub fn at_bind(nth: usize, trouble: Trouble) -> Self {
+        assert!(nth > 0, "binds are counted from 1");
+        let fits = matches!(trouble, Trouble::Reset | Trouble::Close | Trouble::Stall | Trouble::Result(_));
+        assert!(fits, "{trouble:?} cannot happen to a bind");
+        Self {
+            place: Place::Bind { nth },
+            trouble,
+        }
+    }
+}
+
+impl LdapProxy {
+    /// Listens on a free loopback port and forwards to an LDAP server.
+    pub fn start(upstream: SocketAddr, fault: impl Into<Option<Fault>>) -> Self {
+        let program = Arc::new(Mutex::new(Program {
+            fault: fault.into(),
+            ..Program::default()
+        }));
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepting, stopped) = (accept(listener, upstream, Arc::clone(&program)), stop.clone());
+        // Connections are tasks of this runtime and end with it.
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(stopped.run_until_cancelled(accepting));
+        });
+        Self {
+            address,
+            program,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens, as an `ldap://` URL.
+    pub fn url(&self) -> String {
+        format!("ldap://{}", self.address)
+    }
+
+    /// Programs another fault, or none, and counts from the start again.
+    pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
+        *lock(&self.program) = Program {
+            fault: fault.into(),
+            ..Program::default()
+        };
+    }
+
+    /// Whether the fault has happened.
+    pub fn injected(&self) -> bool {
+        lock(&self.program).injected
+    }
+}
+
+impl Drop for LdapProxy {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic in the proxy is a failure of the test, unless the test fails already.
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the proxy failed");
+        }
+    }
+}
+
+impl Program {
+    /// Counts a bind, and says what is to happen to it.
+    fn bind(&mut self) -> Option<Trouble> {
+        self.binds += 1;
+        let due = self.fault.filter(|fault| fault.place == Place::Bind { nth: self.binds } && !self.injected)?;
+        self.injected = true;
+        Some(due.trouble)
+    }
+
+    /// Counts a search, and says which one it is.
+    fn search(&mut self) -> usize {
+        self.searches += 1;
+        self.searches
+    }
+
+    /// What is to happen now, when `sent` entries of a search have passed and the end of a page comes next, or does not.
+    fn due(&mut self, search: usize, sent: usize, at_end: bool) -> Option<Trouble> {
+        let fault = self.fault.filter(|_| !self.injected)?;
+        let Place::Search { nth, after } = fault.place else { return None };
+        let waits_for_end = matches!(fault.trouble, Trouble::EndlessCookie | Trouble::NoControl);
+        let due = nth == search && sent >= after && (at_end || !waits_for_end);
+        self.injected = due;
+        due.then_some(fault.trouble)
+    }
+}
+
+fn lock(program: &Mutex<Program>) -> MutexGuard<'_, Program> {
+    program.lock().unwrap()
+}
+
+async fn accept(listener: std::net::TcpListener, upstream: SocketAddr, program: Arc<Mutex<Program>>) {
+    let listener = TcpListener::from_std(listener).unwrap();
+    loop {
+        let (client, _) = listener.accept().await.unwrap();
+        tokio::spawn(connection::forward(client, upstream, Arc::clone(&program)));
+    }
+}

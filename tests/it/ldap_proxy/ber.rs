@@ -1,0 +1,162 @@
+//! The little of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers of its own.
+
+use std::io;
+
+use tokio_util::{
+    bytes::{Bytes, BytesMut},
+    codec::Decoder,
+};
+
+/// The paged results control (RFC 2696).
+const PAGED_RESULTS: &[u8] = b"1.2.840.113556.1.4.319";
+/// The cookie that leads to the first page again.
+pub const ENDLESS: &[u8] = b"and so on";
+
+pub const BIND_REQUEST: u8 = 0x60;
+pub const BIND_RESPONSE: u8 = 0x61;
+pub const SEARCH_REQUEST: u8 = 0x63;
+pub const SEARCH_ENTRY: u8 = 0x64;
+pub const SEARCH_DONE: u8 = 0x65;
+pub const SEARCH_REFERENCE: u8 = 0x73;
+const CONTROLS: u8 = 0xa0;
+
+/// Cuts a stream into whole messages, of which nothing is changed.
+pub struct Messages;
+
+impl Decoder for Messages {
+    type Item = Bytes;
+    type Error = io::Error;
+
+    fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
+        match header(buffer) {
+            Some((start, length)) if buffer.len() >= start + length => Ok(Some(buffer.split_to(start + length).freeze())),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The parts of a message.
+pub struct Message<'a> {
+    /// The message id's content.
+    pub id: &'a [u8],
+    /// The operation's tag.
+    pub tag: u8,
+    /// The operation's content.
+    pub content: &'a [u8],
+    controls: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let (_, message, _) = element(bytes);
+        let (_, id, rest) = element(message);
+        let (tag, content, rest) = element(rest);
+        let controls = if rest.first() == Some(&CONTROLS) { element(rest).1 } else { &[] };
+        Self { id, tag, content, controls }
+    }
+
+    /// Whether a search request asks for a single entry.
+    pub fn is_read(&self) -> bool {
+        let (_, _base, rest) = element(self.content);
+        element(rest).1 == [0]
+    }
+
+    /// The cookie of the paged results control; empty when there is none.
+    pub fn cookie(&self) -> &'a [u8] {
+        let paged = self.controls().find(|(oid, _)| *oid == PAGED_RESULTS);
+        paged.map_or(&[], |(_, control)| {
+            let (_, _size, cookie) = element(page(control));
+            element(cookie).1
+        })
+    }
+
+    /// The message with another cookie.
+    pub fn with_cookie(&self, cookie: &[u8]) -> Vec<u8> {
+        let mut controls = Vec::new();
+        for (oid, control) in self.controls() {
+            if oid == PAGED_RESULTS {
+                let (_, size, _) = element(page(control));
+                let value = tlv(0x30, &[tlv(0x02, size), tlv(0x04, cookie)].concat());
+                controls.extend(tlv(0x30, &[tlv(0x04, oid), tlv(0x04, &value)].concat()));
+            } else {
+                controls.extend(tlv(0x30, control));
+            }
+        }
+        message(self.id, &tlv(self.tag, self.content), &controls)
+    }
+
+    /// The message without controls.
+    pub fn without_controls(&self) -> Vec<u8> {
+        message(self.id, &tlv(self.tag, self.content), &[])
+    }
+
+    /// Each control's OID and content.
+    fn controls(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut rest = self.controls;
+        std::iter::from_fn(move || {
+            let (_, control, after) = (!rest.is_empty()).then(|| element(rest))?;
+            rest = after;
+            Some((element(control).1, control))
+        })
+    }
+}
+
+/// An answer that ends an operation: `SearchResultDone`, `BindResponse`.
+pub fn result(id: &[u8], tag: u8, code: u8) -> Vec<u8> {
+    let mut content = [tlv(0x0a, &[code]), tlv(0x04, b""), tlv(0x04, b"injected")].concat();
+    if code == 10 {
+        content.extend(tlv(0xa3, &tlv(0x04, ELSEWHERE)));
+    }
+    message(id, &tlv(tag, &content), &[])
+}
+
+/// A continuation reference to a place where nobody listens.
+pub fn reference(id: &[u8]) -> Vec<u8> {
+    message(id, &tlv(SEARCH_REFERENCE, &tlv(0x04, ELSEWHERE)), &[])
+}
+
+const ELSEWHERE: &[u8] = b"ldap://127.0.0.1:1/ou=elsewhere,dc=studio,dc=test??sub";
+
+fn message(id: &[u8], operation: &[u8], controls: &[u8]) -> Vec<u8> {
+    let controls = if controls.is_empty() { Vec::new() } else { tlv(CONTROLS, controls) };
+    tlv(0x30, &[&tlv(0x02, id), operation, &controls].concat())
+}
+
+/// The size and cookie of a paged results control, whose criticality may be there or not.
+fn page(control: &[u8]) -> &[u8] {
+    let (_, _oid, rest) = element(control);
+    let (tag, value, rest) = element(rest);
+    let value = if tag == 0x01 { element(rest).1 } else { value };
+    element(value).1
+}
+
+/// The first element: its tag, its content, and what follows.
+fn element(bytes: &[u8]) -> (u8, &[u8], &[u8]) {
+    let (start, length) = header(bytes).expect("an element");
+    (bytes[0], &bytes[start..start + length], &bytes[start + length..])
+}
+
+/// Where the content of the first element starts, and how long it is; `None` when too little is there to tell.
+fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    let first = usize::from(*bytes.get(1)?);
+    if first < 0x80 {
+        return Some((2, first));
+    }
+    let count = first - 0x80;
+    let length = bytes.get(2..2 + count)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    Some((2 + count, length))
+}
+
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut bytes = vec![tag];
+    match u8::try_from(length) {
+        Ok(short @ ..=0x7f) => bytes.push(short),
+        _ => {
+            bytes.push(0x84);
+            bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
+        }
+    }
+    bytes.extend_from_slice(content);
+    bytes
+}
