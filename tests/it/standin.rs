@@ -3,18 +3,14 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
-use ftrack_ldap_sync::demo::ftrack::{
-    Account, Atomicity, CallKind, Collation, Disclosure, Emails, Fault, FtrackServer, Full, Options, RetryAfter, Rights, Studio,
-};
-use reqwest::{
-    Client, Response,
-    header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER},
-    redirect::Policy,
-};
+use ftrack_ldap_sync::demo::ftrack::{Account, Atomicity, BuiltinSync, Collation, Disclosure, Emails, FtrackServer, Full, NewRoles, Options, Rights, Studio};
+use reqwest::{Client, Response, header::HeaderMap, redirect::Policy};
 use serde_json::{Value, json};
+
+mod faults;
 
 /// A server and a plain HTTP client.
 struct World {
@@ -83,13 +79,6 @@ fn account(username: &str) -> Account {
         username: username.to_owned(),
         ..Account::default()
     }
-}
-
-fn artists(count: usize) -> impl Iterator<Item = Account> {
-    (0..count).map(|place| Account {
-        email: Some(format!("artist{place:06}@studio.test")),
-        ..account(&format!("artist{place:06}"))
-    })
 }
 
 #[tokio::test]
@@ -341,160 +330,136 @@ async fn deleting_a_user_takes_along_what_belongs_to_it() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_was_done_and_a_refused_connection_was_not() {
+async fn security_roles_change_by_their_own_operations_only() {
     let world = world().await;
-    world.studio.fail_next(Some(CallKind::Write), Fault::ResetBefore);
-    world.studio.fail_next(Some(CallKind::Write), Fault::ResetAfter);
-    assert_eq!(world.usernames("where username is admin").await, ["admin"], "reads meet no fault for writes");
-    assert!(world.send(json!([create("one")]), &[]).await.is_err());
-    assert!(world.studio.user("one").is_none());
-    assert!(world.send(json!([create("two")]), &[]).await.is_err());
-    assert!(world.studio.user("two").is_some());
-    let counters = world.studio.counters();
-    assert_eq!((counters.read_calls, counters.write_calls, counters.operations), (1, 2, 2));
-}
-
-#[tokio::test]
-async fn busy_servers_say_when_to_come_back_and_broken_ones_answer_html() {
-    let world = world().await;
-    for fault in [
-        Fault::TooManyRequests(Some(RetryAfter::Seconds(7))),
-        Fault::TooManyRequests(Some(RetryAfter::At(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)))),
-        Fault::TooManyRequests(None),
-        Fault::Html(502),
-        Fault::Redirect("http://elsewhere.test/api".to_owned()),
-    ] {
-        world.studio.fail_next(None, fault);
-    }
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let response = world.send(json!([create("one")]), &[]).await.unwrap();
-        assert_eq!(response.status(), 429);
-        seen.push(response.headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().to_owned()));
-    }
-    assert_eq!(seen, [Some("7".to_owned()), Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()), None]);
-    let html = world.send(json!([]), &[]).await.unwrap();
-    assert_eq!(html.status(), 502);
-    assert!(html.text().await.unwrap().starts_with("<html>"));
-    let redirect = world.send(json!([]), &[]).await.unwrap();
+    let user = world.studio.add_user(&account("alice")).unwrap();
+    let role = |name: &str| world.studio.rows("SecurityRole").unwrap().iter().find(|row| row["name"] == name).unwrap()["id"].clone();
+    let (supervisor, plain, api) = (role("Project Manager"), role("User"), role("API"));
+    let project = world.studio.rows("Project").unwrap()[0]["id"].clone();
+    let held = || {
+        world
+            .studio
+            .rows("UserSecurityRole")
+            .unwrap()
+            .into_iter()
+            .find(|row| row["user_id"] == json!(user))
+    };
+    let do_with = |action: &str, role: &Value, more: Value| {
+        let mut operation = json!({"action": action, "user_id": user, "role_id": role});
+        operation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!([operation])
+    };
+    let none = json!({});
+    let refused = world.refused(do_with("add_user_security_role", &api, none.clone())).await;
+    assert_eq!(refused, "ValidationError", "that role is for keys");
+    world.call(do_with("add_user_security_role", &plain, none.clone())).await;
+    assert_eq!(held().unwrap()["is_all_open_projects"], false);
+    assert_eq!(world.refused(do_with("add_user_security_role", &plain, none.clone())).await, "ValidationError");
+    let one_project = json!({"project_id": project});
+    world.call(do_with("grant_user_security_role_project", &plain, one_project.clone())).await;
     assert_eq!(
-        (redirect.status().as_u16(), redirect.headers()["location"].to_str().unwrap()),
-        (307, "http://elsewhere.test/api")
+        world.refused(do_with("grant_user_security_role_project", &plain, one_project.clone())).await,
+        "ValidationError"
     );
-    assert!(world.studio.user("one").is_none());
+    world.call(do_with("revoke_user_security_role_project", &plain, one_project)).await;
+    assert!(world.studio.rows("UserSecurityRoleProject").unwrap().is_empty());
+    world
+        .call(do_with("grant_user_security_role_project", &plain, json!({"all_open_projects": true})))
+        .await;
+    world
+        .call(do_with("update_user_security_role", &plain, json!({"new_role_id": supervisor})))
+        .await;
+    let now = held().unwrap();
+    assert_eq!(
+        (&now["security_role_id"], &now["is_all_open_projects"]),
+        (&supervisor, &json!(true)),
+        "the same projects"
+    );
+    world.call(do_with("remove_user_security_role", &supervisor, none.clone())).await;
+    assert!(held().is_none());
+    world.studio.change_rules(|rules| rules.new_roles = NewRoles::AllOpenProjects);
+    world.call(do_with("add_user_security_role", &plain, none)).await;
+    assert_eq!(held().unwrap()["is_all_open_projects"], true);
+    assert_eq!(world.studio.applied().len(), 7);
 }
 
 #[tokio::test]
-async fn answers_can_be_cut_delayed_or_withheld() {
+async fn a_custom_attribute_has_a_row_for_every_user_and_takes_its_type_only() {
     let world = world().await;
-    world.studio.fail_when(|call| match call.number {
-        1 => Some(Fault::TruncatedJson),
-        2 => Some(Fault::CutBody),
-        3 => Some(Fault::Delay(Duration::from_millis(150))),
-        4 => Some(Fault::StallAfter),
-        5 => Some(Fault::StallBefore),
-        _ => None,
-    });
-    let query = json!([{"action": "query", "expression": "select id, username from User"}]);
-    let truncated = world.send(query.clone(), &[]).await.unwrap().text().await.unwrap();
-    assert!(serde_json::from_str::<Value>(&truncated).unwrap_err().is_eof());
-    let cut = match world.send(query.clone(), &[]).await {
-        Ok(response) => response.bytes().await.map(drop),
-        Err(error) => Err(error),
-    };
-    assert!(cut.is_err());
-    let asked = Instant::now();
-    world.call(query).await;
-    assert!(asked.elapsed() >= Duration::from_millis(150));
-    let impatient = Duration::from_millis(400);
-    assert!(tokio::time::timeout(impatient, world.call(json!([create("after")]))).await.is_err());
-    assert!(tokio::time::timeout(impatient, world.call(json!([create("before")]))).await.is_err());
-    assert!(world.studio.user("after").is_some() && world.studio.user("before").is_none());
-    world.studio.heal();
-    world.call(json!([create("before")])).await;
-    assert!(world.studio.user("before").is_some());
-}
-
-#[tokio::test]
-async fn stopping_ends_calls_that_would_never_end() {
-    let World { server, studio, client } = world().await;
-    studio.fail_next(None, Fault::StallBefore);
-    let call = client
-        .post(format!("{}/api", server.url()))
-        .header("ftrack-user", "ldap-sync")
-        .header("ftrack-api-key", "demo-key")
-        .json(&json!([]))
-        .send();
-    let call = tokio::spawn(call);
-    let limit = Instant::now() + Duration::from_secs(10);
-    while studio.counters().requests == 0 && Instant::now() < limit {
-        tokio::task::yield_now().await;
-    }
-    let url = server.url();
-    tokio::time::timeout(Duration::from_secs(10), server.stop())
-        .await
-        .expect("stops in time")
+    let before = world.studio.add_user(&account("before")).unwrap();
+    let configuration = world.studio.add_custom_attribute("floor", "number").unwrap();
+    let after = world
+        .studio
+        .add_user(&Account {
+            custom_attributes: [("floor".to_owned(), json!(2))].into(),
+            ..account("after")
+        })
         .unwrap();
-    assert!(call.await.unwrap().is_err());
-    assert!(client.get(url).send().await.is_err(), "nobody listens");
+    let set = |user: &str, value: Value| json!([{"action": "update", "entity_type": "UserCustomAttributeValue", "entity_key": [configuration, user], "entity_data": {"value": value}}]);
+    assert_eq!(world.refused(set(&after, json!("three"))).await, "ValidationError");
+    assert_eq!(world.call(set(&before, json!(3))).await[0]["data"]["value"], 3);
+    let rows = world
+        .rows(&format!(
+            "select entity_id, value from UserCustomAttributeValue where configuration_id is {configuration} and value is_not none order by value"
+        ))
+        .await;
+    assert_eq!(
+        rows.iter().map(|row| (row["entity_id"].clone(), row["value"].clone())).collect::<Vec<_>>(),
+        [(json!(after), json!(2)), (json!(before), json!(3))]
+    );
+    assert_eq!(world.usernames("where custom_attributes any (key is floor and value is 3)").await, ["before"]);
+    assert_eq!(world.studio.user("before").unwrap().custom_attributes["floor"], 3);
 }
 
 #[tokio::test]
-async fn a_page_is_capped_below_the_limit_and_says_where_to_go_on() {
+async fn the_built_in_synchronisation_ends_as_the_rule_says() {
     let world = world().await;
-    world.studio.add_users(artists(10)).unwrap();
-    world.studio.change_rules(|rules| rules.page_cap = Some(5));
-    let (mut offset, mut ids) = (Some(0), Vec::new());
-    while let Some(from) = offset {
-        let answer = world
-            .call(json!([{"action": "query", "expression": format!("select id from User order by id offset {from} limit 500")}]))
-            .await;
-        let rows = answer[0]["data"].as_array().unwrap();
-        assert!(rows.len() <= 5);
-        ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
-        offset = answer[0]["metadata"]["next"]["offset"].as_u64();
-    }
-    assert_eq!(ids.len(), 12);
-    assert!(ids.is_sorted());
+    world
+        .studio
+        .change_rules(|rules| rules.builtin_sync = BuiltinSync::Fails("no route to the directory".to_owned()));
+    let started = world.call(json!([{"action": "delayed_job", "job_type": "SYNC_USERS_LDAP"}])).await;
+    let id = started[0]["data"]["id"].as_str().unwrap().to_owned();
+    let query = format!("select status, data, finished_at from Job where id is \"{id}\"");
+    assert_eq!(world.rows(&query).await[0]["status"], "running");
+    let ended = world.rows(&query).await;
+    assert_eq!(ended[0]["status"], "failed");
+    assert_eq!(ended[0]["finished_at"]["__type__"], "datetime");
+    assert!(ended[0]["data"].as_str().unwrap().contains("no route to the directory"));
+    world.studio.change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    assert_eq!(
+        world.refused(json!([{"action": "delayed_job", "job_type": "SYNC_USERS_LDAP"}])).await,
+        "PermissionError"
+    );
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_for_those_who_take_it() {
-    let world = World {
-        client: Client::builder().no_gzip().build().unwrap(),
-        ..world().await
-    };
-    world.studio.add_users(artists(100)).unwrap();
-    let query = json!([{"action": "query", "expression": "select id, username from User"}]);
-    let plain = world.send(query.clone(), &[("accept-encoding", "identity")]).await.unwrap();
-    assert!(!plain.headers().contains_key(CONTENT_ENCODING));
-    let plain = plain.bytes().await.unwrap();
-    let raw = world.send(query.clone(), &[("accept-encoding", "gzip")]).await.unwrap();
-    assert_eq!(raw.headers()[CONTENT_ENCODING], "gzip");
-    assert!(raw.bytes().await.unwrap().len() < plain.len() / 2);
-    let world = World {
-        client: Client::new(),
-        ..world
-    };
-    assert_eq!(world.call(query).await, serde_json::from_slice::<Value>(&plain).unwrap());
-}
-
-#[tokio::test]
-async fn a_hundred_thousand_users_are_read_in_pages_without_sorting_them_each_time() {
+async fn what_a_person_does_in_the_meantime_goes_past_the_rules_and_the_log() {
     let world = world().await;
-    world.studio.add_users(artists(100_000)).unwrap();
-    let started = Instant::now();
-    let mut read = 0;
-    for page in 0..=200 {
-        read += world
-            .rows(&format!(
-                "select id, username, email, is_active from User where is_active is True order by username offset {} limit 500",
-                page * 500
-            ))
-            .await
-            .len();
-    }
-    assert_eq!(read, 100_002);
-    // Filtering and sorting once a page instead of once takes minutes in a debug build.
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    let id = world.studio.add_user(&account("alice")).unwrap();
+    world.studio.change_rules(|rules| rules.seats = Some(0));
+    world
+        .studio
+        .change("User", &json!([id]), &json!({"is_active": false, "username": "alicia"}))
+        .unwrap();
+    world.studio.change("User", &json!(id), &json!({"is_active": true})).unwrap();
+    assert_eq!(world.usernames("where username is alicia and is_active is True").await, ["alicia"]);
+    assert_eq!(
+        world.studio.change("User", &json!("nobody"), &json!({})).unwrap_err().exception,
+        "EntityNotFoundError"
+    );
+    assert_eq!(
+        world.studio.change("User", &json!(id), &json!({"shoe_size": 43})).unwrap_err().exception,
+        "ValidationError"
+    );
+    world
+        .studio
+        .insert("Setting", &json!({"name": "ldap_enabled", "group": "LDAP", "value": "1"}))
+        .unwrap();
+    assert_eq!(world.rows("select value from Setting where group is LDAP").await[0]["value"], "1");
+    world.studio.remove("User", &json!(id)).unwrap();
+    assert!(world.studio.user("alicia").is_none() && world.studio.applied().is_empty());
+    assert_eq!(
+        world.studio.users().iter().map(|user| user.username.as_str()).collect::<Vec<_>>(),
+        ["ldap-sync", "admin"]
+    );
 }

@@ -21,17 +21,24 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How long to wait before the next try when a connection cannot be accepted, as when no file descriptor is left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The listening socket.
-pub(super) struct Port(pub(super) TcpListener);
+pub(super) struct Port {
+    /// The socket.
+    pub(super) listener: TcpListener,
+    /// Ends every connection once it is cancelled, also one whose client neither reads nor writes.
+    pub(super) end: CancellationToken,
+}
 
 /// One connection.
 pub(super) struct Connection {
     stream: TcpStream,
     cut: Cut,
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// The scissors to one connection.
@@ -39,7 +46,7 @@ pub(super) struct Connection {
 pub(super) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// Has the connection reset at the next byte that would be written.
+    /// Has the connection reset at the next byte that would be read or written.
     pub(super) fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -51,11 +58,19 @@ impl Listener for Port {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((stream, address)) => {
                     // Without it small answers wait for an acknowledgement; with an error they only are slower.
                     let _ = stream.set_nodelay(true);
-                    return (Connection { stream, cut: Cut::default() }, address);
+                    let end = Box::pin(self.end.clone().cancelled_owned());
+                    return (
+                        Connection {
+                            stream,
+                            cut: Cut::default(),
+                            end,
+                        },
+                        address,
+                    );
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -63,7 +78,7 @@ impl Listener for Port {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -74,8 +89,8 @@ impl Connected<IncomingStream<'_, Port>> for Cut {
 }
 
 impl Connection {
-    fn check(&self) -> io::Result<()> {
-        if self.cut.0.load(Ordering::Acquire) {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.cut.0.load(Ordering::Acquire) || self.end.as_mut().poll(context).is_ready() {
             // Closing with no time to linger sends a reset instead of an orderly end.
             SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -86,18 +101,19 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.check()?;
+        self.check(context)?;
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 

@@ -37,12 +37,13 @@ pub use self::{
 /// How long calls in flight may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A running server; it stops when it is dropped.
+/// A running server; dropped, it stops at once and cuts off calls in flight.
 #[derive(Debug)]
 pub struct FtrackServer {
     address: SocketAddr,
     studio: Studio,
     stop: CancellationToken,
+    end: CancellationToken,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -55,11 +56,17 @@ impl FtrackServer {
         let studio = Studio::new(options).map_err(io::Error::other)?;
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
+        let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let service = http::router(studio.clone(), stop.clone()).into_make_service_with_connect_info::<connection::Cut>();
-        let serve = axum::serve(connection::Port(listener), service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serve = axum::serve(connection::Port { listener, end: end.clone() }, service).with_graceful_shutdown(stop.clone().cancelled_owned());
         let task = tokio::spawn(async move { serve.await });
-        Ok(Self { address, studio, stop, task })
+        Ok(Self {
+            address,
+            studio,
+            stop,
+            end,
+            task,
+        })
     }
 
     /// Where it listens.
@@ -90,6 +97,7 @@ impl FtrackServer {
             Ok(Ok(served)) => served,
             Ok(Err(panicked)) => Err(io::Error::other(panicked)),
             Err(_late) => {
+                // What still is connected is cut off now, when the server is dropped.
                 self.task.abort();
                 Ok(())
             }
@@ -99,6 +107,8 @@ impl FtrackServer {
 
 impl Drop for FtrackServer {
     fn drop(&mut self) {
+        // In this order, so that no stalled call is answered on its way out.
+        self.end.cancel();
         self.stop.cancel();
     }
 }

@@ -228,3 +228,122 @@ fn advance_jobs(world: &mut World) -> Result<(), ApiError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
+    use super::super::{Account, Call, Options, Studio};
+    use super::*;
+
+    const WORDS: &[&str] = &[
+        "select",
+        "from",
+        "where",
+        "order",
+        "by",
+        "asc",
+        "desc",
+        "offset",
+        "limit",
+        "and",
+        "or",
+        "not",
+        "in",
+        "not_in",
+        "is",
+        "is_not",
+        "like",
+        "has",
+        "any",
+        "none",
+        "(",
+        ")",
+        ",",
+        "=",
+        "!=",
+        "<",
+        ">=",
+        "User",
+        "Membership",
+        "Metadata",
+        "id",
+        "username",
+        "is_active",
+        "memberships",
+        "memberships.group.name",
+        "user.username",
+        "metadata.key",
+        "group",
+        "True",
+        "7",
+        "\"a\"",
+        "'%'",
+        "\\",
+        "\"",
+    ];
+
+    fn studio() -> Studio {
+        let studio = Studio::new(Options::default()).unwrap();
+        let groups = ["a".to_owned()].into();
+        studio
+            .add_user(&Account {
+                username: "a".to_owned(),
+                groups,
+                metadata: [("a".to_owned(), "7".to_owned())].into(),
+                ..Account::default()
+            })
+            .unwrap();
+        studio
+    }
+
+    fn ask(studio: &Studio, operation: Value) -> Result<Vec<Value>, ApiError> {
+        let call = Call {
+            number: 1,
+            kind: CallKind::Read,
+            number_of_kind: 1,
+            operations: 1,
+        };
+        studio.call(&call, &[operation], Repetition::Deduplicated)
+    }
+
+    proptest! {
+        #[test]
+        fn any_expression_is_answered_or_refused(words in prop::collection::vec(prop::sample::select(WORDS), 0..14), start in 0..4_usize) {
+            let start = ["", "User where", "select id from User where", "select user.username from Membership where"][start];
+            let answered = ask(&studio(), json!({"action": "query", "expression": format!("{start} {}", words.join(" "))}));
+            prop_assert!(matches!(answered.map_err(|error| error.exception), Ok(_) | Err("ParseError" | "ValidationError")));
+        }
+
+        #[test]
+        fn any_text_is_answered_or_refused(expression in ".{0,60}") {
+            let answered = ask(&studio(), json!({"action": "query", "expression": expression}));
+            prop_assert!(matches!(answered.map_err(|error| error.exception), Ok(_) | Err("ParseError" | "ValidationError")));
+        }
+    }
+
+    #[test]
+    fn malformed_operations_are_refused() {
+        let studio = studio();
+        for operation in [
+            json!(null),
+            json!({"action": 7}),
+            json!({"action": "query"}),
+            json!({"action": "create", "entity_type": "User"}),
+            json!({"action": "create", "entity_type": "User", "entity_key": ["a", "b"], "entity_data": {}}),
+            json!({"action": "create", "entity_type": "User", "entity_key": ["a"], "entity_data": {"id": "b"}}),
+            json!({"action": "update", "entity_type": "Metadata", "entity_key": ["a"], "entity_data": {}}),
+            json!({"action": "update", "entity_type": "User", "entity_data": {}}),
+            json!({"action": "create", "entity_type": "Membership", "entity_data": {"user": "a", "group": null}}),
+            json!({"action": "create", "entity_type": "UserSecurityRole", "entity_data": {}}),
+            json!({"action": "create", "entity_type": "UserCustomAttributeValue", "entity_data": {}}),
+            json!({"action": "delayed_job", "job_type": "syncldapusers"}),
+            json!({"action": "reset_remote", "reset_type": "everything", "entity_type": "User", "entity_key": "a"}),
+            json!({"action": "add_user_security_role", "user_id": "a"}),
+            json!({"action": "unheard_of"}),
+        ] {
+            assert_eq!(ask(&studio, operation.clone()).unwrap_err().exception, "ValidationError", "{operation}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! How the server behaves where ftrack servers differ, or where the vendor does not say: every open question is a switch.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// Who may call, and by which rules.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// The user name that the key is used with; an active Administrator of that name exists from the start.
     pub api_user: String,
@@ -11,6 +11,17 @@ pub struct Options {
     pub api_key: String,
     /// The rules at the start; they can be changed while the server runs.
     pub rules: Rules,
+}
+
+impl fmt::Debug for Options {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { api_user, api_key: _, rules } = self;
+        f.debug_struct("Options")
+            .field("api_user", api_user)
+            .field("rules", rules)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
