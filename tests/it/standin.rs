@@ -200,6 +200,16 @@ async fn a_new_user_gets_the_servers_defaults() {
     world.studio.change_rules(|rules| rules.default_role = Some("User".to_owned()));
     world.call(json!([create("yan")])).await;
     assert!(world.studio.user("yan").unwrap().roles.contains("User"));
+    let with_key = |key: Value| json!([{"action": "create", "entity_type": "User", "entity_key": key, "entity_data": {"username": key.to_string()}}]);
+    for key in [json!("u-1"), json!(["u-2"])] {
+        world.call(with_key(key.clone())).await;
+        assert_eq!(
+            world.usernames(&format!("where id is {}", key.as_str().unwrap_or("u-2"))).await,
+            [key.to_string()]
+        );
+        assert_eq!(world.refused(with_key(key)).await, "DuplicateEntryError");
+    }
+    assert_eq!(world.refused(with_key(json!(["u\u{1f}3"]))).await, "ValidationError");
     let too_long = "x".repeat(256);
     for (fields, exception) in [
         (json!({"username": too_long}), "ValidationError"),
@@ -421,6 +431,14 @@ async fn the_built_in_synchronisation_ends_as_the_rule_says() {
     let id = started[0]["data"]["id"].as_str().unwrap().to_owned();
     let query = format!("select status, data, finished_at from Job where id is \"{id}\"");
     assert_eq!(world.rows(&query).await[0]["status"], "running");
+    assert_eq!(
+        world
+            .rows("Job where created_at after '2020-01-01' and created_at before '9999-01-01 00:00:00'")
+            .await
+            .len(),
+        1
+    );
+    assert!(world.rows("Job where created_at less_than '2020-01-01'").await.is_empty());
     let ended = world.rows(&query).await;
     assert_eq!(ended[0]["status"], "failed");
     assert_eq!(ended[0]["finished_at"]["__type__"], "datetime");

@@ -51,7 +51,7 @@ impl ApiError {
         }
     }
 
-    /// There is no such entity.
+    /// There is no such entity; the vendor's name for this exception is not documented.
     pub(super) fn not_found(entity: &str, key: &str) -> Self {
         Self {
             exception: "EntityNotFoundError",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
-/// The answer to `query_schemas`: a real one of 2023-11, cut down to the entities that identity is made of.
+/// The answer to `query_schemas`: a real one of 2023-11 (from ftrackhq/ftrack-ts-schema-generator, Apache-2.0), cut down to the entities that identity is made of.
 pub(super) const SCHEMAS: &str = include_str!("schemas.json");
 
 /// MD5 of `json.dumps(schemas, sort_keys=True)`, as the vendor's clients compute it; the test with the Python client recomputes it.

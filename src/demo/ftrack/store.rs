@@ -11,8 +11,8 @@ use serde_json::{Map, Number, Value, json};
 
 use super::schema::{Column, ColumnKind, Entity, EntityRef, Model, Relation};
 
-/// What joins the parts of a key of several columns; it cannot be typed.
-const SEPARATOR: char = '\u{1f}';
+/// What joins the parts of a key of several columns; no part of a key may have it.
+pub(super) const SEPARATOR: char = '\u{1f}';
 
 /// One stored value.
 #[derive(Debug, Clone, PartialEq)]

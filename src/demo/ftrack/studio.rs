@@ -115,7 +115,7 @@ impl Studio {
         Ok(studio)
     }
 
-    /// Changes the rules, from the next call on.
+    /// Changes the rules, from the next call on. The closure runs with the state locked: it must not use a [`Studio`].
     pub fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.world().rules);
     }
@@ -125,7 +125,7 @@ impl Studio {
         self.world().faults.queue(kind, fault);
     }
 
-    /// Asks at every call that no queued fault takes which fault it meets.
+    /// Asks at every call that no queued fault takes which fault it meets. The closure runs with the state locked: it must not use a [`Studio`].
     pub fn fail_when(&self, choice: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         self.world().faults.choose(Box::new(choice));
     }
@@ -179,7 +179,7 @@ impl Studio {
     /// Puts many users in, as [`Studio::add_user`] does.
     ///
     /// # Errors
-    /// As [`Studio::add_user`]; those before the wrong one are in.
+    /// As [`Studio::add_user`]; then none of them is in.
     pub fn add_users(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), ApiError> {
         self.direct(|writer| accounts.into_iter().try_for_each(|account| account::add(writer, &account).map(drop)))
     }
@@ -245,7 +245,7 @@ impl Studio {
         Ok(world.store.rows(entity).map(|(_, row)| row.to_json(shape)).collect())
     }
 
-    /// Writes past the API.
+    /// Writes past the API, all or nothing.
     pub(super) fn direct<T>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut world = self.world();
         let World { store, ids, .. } = &mut *world;
@@ -258,6 +258,9 @@ impl Studio {
             applied: &mut Vec::new(),
             repetition: Repetition::Denormalized,
         });
+        if written.is_err() {
+            world.store.roll_back(0);
+        }
         world.store.commit();
         written
     }

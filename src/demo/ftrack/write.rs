@@ -9,7 +9,7 @@ use super::{
     error::ApiError,
     options::{Rights, Rules},
     schema::{Column, ColumnKind, Entity, EntityRef, Plurality, Property, Relation},
-    store::{Cell, Key, Row, Store},
+    store::{Cell, Key, Row, SEPARATOR, Store},
     studio::{Applied, Change},
     users,
 };
@@ -320,7 +320,7 @@ pub(super) fn key_of(shape: &Entity, value: &Value) -> Result<Key, ApiError> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     };
     match parts {
-        Some(parts) if parts.len() == shape.key.len() => Ok(Key::of(parts.into_iter())),
+        Some(parts) if parts.len() == shape.key.len() && !parts.iter().any(|part| part.contains(SEPARATOR)) => Ok(Key::of(parts.into_iter())),
         _ => Err(ApiError::validation(format!("{value} is no key of {}.", shape.name))),
     }
 }
@@ -344,7 +344,7 @@ fn decode_value(shape: &Entity, column: &Column, value: &Value) -> Result<Cell, 
                     users::TEXT_LIMIT
                 )));
             }
-            if column.immutable && text.contains('\u{1f}') {
+            if column.immutable && text.contains(SEPARATOR) {
                 return Err(ApiError::validation(format!("{}.{} has a control character.", shape.name, column.name)));
             }
             Ok(Cell::text(text))
