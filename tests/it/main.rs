@@ -9,4 +9,6 @@ mod embedded_directory;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
+mod official_clients;
 mod slapd;
+mod standin;
