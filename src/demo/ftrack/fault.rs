@@ -1,0 +1,107 @@
+//! A server's bad days: what can go wrong with a call, and with which one.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// 429, with a wait or without.
+    TooManyRequests(Option<RetryAfter>),
+    /// That status (500, 502, 503, ...) with a page of HTML, as balancers answer.
+    Html(u16),
+    /// The connection is reset, and nothing was done.
+    ResetBefore,
+    /// Everything was done, and then the connection is reset: the answer is lost.
+    ResetAfter,
+    /// Never an answer, and nothing was done.
+    StallBefore,
+    /// Everything was done, and then never an answer.
+    StallAfter,
+    /// Everything was done; the answer is a whole HTTP message whose JSON stops half-way.
+    TruncatedJson,
+    /// Everything was done; the connection ends half-way through the answer.
+    CutBody,
+    /// Everything was done; the answer comes that much later.
+    Delay(Duration),
+    /// 307 to that address, and nothing was done.
+    Redirect(String),
+}
+
+/// How a 429 says when to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// In so many seconds.
+    Seconds(u64),
+    /// As an HTTP date.
+    At(SystemTime),
+}
+
+impl RetryAfter {
+    /// The header's text.
+    pub(super) fn header(self) -> String {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::At(moment) => httpdate::fmt_http_date(moment),
+        }
+    }
+}
+
+/// Whether a call only reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// Only queries, searches, schemas and server information.
+    Read,
+    /// At least one operation that may change something.
+    Write,
+}
+
+/// One call, as a fault can choose by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Its number among all calls with accepted credentials, from 1.
+    pub number: u64,
+    /// Whether it only reads.
+    pub kind: CallKind,
+    /// Its number among the calls of its kind, from 1.
+    pub number_of_kind: u64,
+    /// How many operations it has.
+    pub operations: usize,
+}
+
+type Choice = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
+
+/// The faults to come.
+#[derive(Default)]
+pub(super) struct Faults {
+    next: VecDeque<(Option<CallKind>, Fault)>,
+    choices: Vec<Choice>,
+}
+
+impl Faults {
+    /// Queues a fault for one call of that kind, or of any.
+    pub(super) fn queue(&mut self, kind: Option<CallKind>, fault: Fault) {
+        self.next.push_back((kind, fault));
+    }
+
+    /// Adds a rule that is asked at every call.
+    pub(super) fn choose(&mut self, choice: Choice) {
+        self.choices.push(choice);
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The fault of this call: from the queue first, else of the first rule that has one.
+    pub(super) fn take(&mut self, call: &Call) -> Option<Fault> {
+        let queued = self.next.iter().position(|(kind, _)| kind.is_none_or(|kind| kind == call.kind));
+        match queued.and_then(|place| self.next.remove(place)) {
+            Some((_, fault)) => Some(fault),
+            None => self.choices.iter_mut().find_map(|choice| choice(call)),
+        }
+    }
+}

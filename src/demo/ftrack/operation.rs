@@ -1,0 +1,230 @@
+//! Every operation of the API by its name, and what it answers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    account,
+    answer::{Projection, Rendering, Repetition, Said},
+    error::ApiError,
+    fault::CallKind,
+    options::{BuiltinSync, Disclosure, Rights},
+    query::{self, Query},
+    roles,
+    schema::{ColumnKind, SCHEMA_HASH},
+    store::{Cell, Key, Row},
+    studio::{Applied, Change, World, object},
+    users,
+};
+
+/// The version that the server says it is.
+pub(super) const VERSION: &str = "4.13.8.8";
+
+/// The `Job.type` of ftrack's own LDAP synchronisation at this server; the vendor's name for it is not documented.
+const BUILTIN_SYNC: &str = "sync_users_ldap";
+
+/// Whether a call with these operations only reads.
+pub(super) fn kind(operations: &[Value]) -> CallKind {
+    let reads = |operation: &Value| matches!(action(operation), Some("query_server_information" | "query_schemas" | "query" | "search"));
+    if operations.iter().all(reads) { CallKind::Read } else { CallKind::Write }
+}
+
+/// Does one operation and answers for it.
+pub(super) fn perform(
+    world: &mut World,
+    call: u64,
+    operation: &Value,
+    (repetition, said): (Repetition, &mut Said),
+    applied: &mut Vec<Applied>,
+) -> Result<Value, ApiError> {
+    let action = action(operation).ok_or_else(|| ApiError::validation("An operation has no action."))?;
+    match action {
+        "query_server_information" => return Ok(server_information(world, operation)),
+        "query_schemas" => return Ok(world.store.model.schemas.clone()),
+        "query" | "search" => return find(world, operation, action, (repetition, said)),
+        _ => {}
+    }
+    let entity = || world.store.model.find(text(operation, "entity_type")?);
+    let key = operation.get("entity_key");
+    match action {
+        "create" => {
+            let (entity, fields) = (entity()?, object(operation, "entity_data")?);
+            world.writer(call, applied, repetition).create(entity, key, fields)
+        }
+        "update" => {
+            let (entity, fields) = (entity()?, object(operation, "entity_data")?);
+            world.writer(call, applied, repetition).update(entity, key.unwrap_or(&Value::Null), fields)
+        }
+        "delete" => {
+            let entity = entity()?;
+            world.writer(call, applied, repetition).delete(entity, key.unwrap_or(&Value::Null))
+        }
+        "delayed_job" => start_job(world, call, operation, (repetition, applied)),
+        "send_user_invite" => {
+            note_on_user(world, call, action, text(operation, "user_id")?, applied)?;
+            Ok(json!({"sent": true}))
+        }
+        "reset_remote" => {
+            if (operation.get("reset_type"), operation.get("entity_type")) != (Some(&json!("api_key")), Some(&json!("User"))) {
+                return Err(ApiError::validation("Only the api_key of a User can be reset."));
+            }
+            note_on_user(world, call, action, text(operation, "entity_key")?, applied)?;
+            Ok(json!({"action": "reset_remote", "data": {"api_key": uuid::Uuid::new_v4().to_string()}}))
+        }
+        _ => roles::operation(&mut world.writer(call, applied, repetition), action, operation)
+            .unwrap_or_else(|| Err(ApiError::validation(format!("Invalid action {action:?}.")))),
+    }
+}
+
+fn action(operation: &Value) -> Option<&str> {
+    operation.get("action").and_then(Value::as_str)
+}
+
+fn text<'o>(operation: &'o Value, name: &str) -> Result<&'o str, ApiError> {
+    operation
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| ApiError::validation(format!("{name} is missing or is no text.")))
+}
+
+fn server_information(world: &World, operation: &Value) -> Value {
+    let mut told = Map::new();
+    told.insert("version".to_owned(), VERSION.into());
+    told.insert("schema_hash".to_owned(), SCHEMA_HASH.into());
+    told.insert("is_timezone_support_enabled".to_owned(), true.into());
+    told.insert("storage_scenario".to_owned(), json!({"scenario": "ftrack.automatic", "data": {}}));
+    if world.rules.user_information == Disclosure::Told
+        && let Some(user) = account::named(&world.store, &world.api_user)
+    {
+        let permissions: &[&str] = match world.rules.rights {
+            Rights::All => &["Manage User"],
+            Rights::NoUserWrites => &[],
+        };
+        told.insert(
+            "user_information".to_owned(),
+            json!({"id": user.id, "username": user.username, "permissions": permissions}),
+        );
+    }
+    if let Some(values) = operation.get("values").and_then(Value::as_array) {
+        told.retain(|name, _| values.iter().any(|value| value.as_str() == Some(name)));
+    }
+    Value::Object(told)
+}
+
+fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): (Repetition, &mut Said)) -> Result<Value, ApiError> {
+    let model = Arc::clone(&world.store.model);
+    let query = query::parse(&model, text(operation, "expression")?)?;
+    if &*model.entity(query.entity).name == "Job" {
+        advance_jobs(world)?;
+    }
+    let mut keys = world.found.keys(&world.store, world.rules.collation, &query);
+    if action == "search" {
+        keys = matching(world, &query, &keys, operation)?.into();
+    }
+    if world.rules.unreadable.contains(&*model.entity(query.entity).name) {
+        keys = Arc::from([]);
+    }
+    let limit = query.limit.into_iter().chain(world.rules.page_cap).min();
+    let page = keys.iter().skip(query.offset).take(limit.unwrap_or(usize::MAX));
+    let projection = Projection::of(&model, query.entity, query.projections.as_deref());
+    let mut rendering = Rendering::new(&world.store, &world.rules.unreadable, repetition, said);
+    let rows: Vec<Value> = page
+        .filter_map(|key| {
+            world
+                .store
+                .get(query.entity, key)
+                .map(|row| rendering.entity(query.entity, key, row, &projection))
+        })
+        .collect();
+    // A full page has a next one, even when nothing follows: so the vendor's recorded answers do.
+    let next = limit.filter(|limit| *limit > 0 && rows.len() == *limit).map(|_| query.offset + rows.len());
+    Ok(json!({"action": action, "data": rows, "metadata": {"next": {"offset": next}}}))
+}
+
+/// Those rows that have every term in one of their texts.
+fn matching(world: &World, query: &Query, keys: &[Key], operation: &Value) -> Result<Vec<Key>, ApiError> {
+    let terms = operation
+        .get("terms")
+        .and_then(Value::as_array)
+        .ok_or_else(|| ApiError::validation("terms is missing or is no list."))?;
+    let terms: Vec<String> = terms.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
+    let columns = &world.store.model.entity(query.entity).columns;
+    let fits = |key: &Key| {
+        let Some(row) = world.store.get(query.entity, key) else { return false };
+        let texts = columns.iter().enumerate().filter(|(_, column)| column.kind == ColumnKind::Text);
+        let texts: Vec<String> = texts.filter_map(|(place, _)| row.cell(place).as_text()).map(str::to_lowercase).collect();
+        terms.iter().all(|term| texts.iter().any(|text| text.contains(term.as_str())))
+    };
+    Ok(keys.iter().filter(|key| fits(key)).cloned().collect())
+}
+
+fn note_on_user(world: &mut World, call: u64, action: &str, user: &str, applied: &mut Vec<Applied>) -> Result<(), ApiError> {
+    if world.rules.rights == Rights::NoUserWrites {
+        return Err(ApiError::permission(format!("The API key is not permitted to do {action}.")));
+    }
+    let key = Key::from(user);
+    if world.store.get(world.store.model.find("User")?, &key).is_none() {
+        return Err(ApiError::not_found("User", user));
+    }
+    world
+        .writer(call, applied, Repetition::Deduplicated)
+        .note_changes(action, "User", &key, BTreeMap::new());
+    Ok(())
+}
+
+fn start_job(world: &mut World, call: u64, operation: &Value, (repetition, applied): (Repetition, &mut Vec<Applied>)) -> Result<Value, ApiError> {
+    let job_type = text(operation, "job_type")?;
+    if job_type != "SYNC_USERS_LDAP" {
+        return Err(ApiError::validation(format!("Invalid job type {job_type:?}.")));
+    }
+    if world.rules.rights == Rights::NoUserWrites {
+        return Err(ApiError::permission("The API key is not permitted to synchronise users."));
+    }
+    let user = account::named(&world.store, &world.api_user).map(|user| user.id);
+    let jobs = world.store.model.find("Job")?;
+    let fields = json!({"status": "queued", "type": BUILTIN_SYNC, "user_id": user, "data": "{\"description\": \"Synchronising users with LDAP\"}"});
+    let mut writer = world.writer(call, applied, repetition);
+    let row = account::insert(&mut writer, jobs, &fields)?;
+    let model = Arc::clone(&writer.store.model);
+    let change = Change {
+        old: Value::Null,
+        new: "queued".into(),
+    };
+    writer.note_changes(
+        "delayed_job",
+        "Job",
+        &row.key(model.entity(jobs)),
+        BTreeMap::from([("status".to_owned(), change)]),
+    );
+    let shown = |name: &str| row.named(model.entity(jobs), name).to_json();
+    Ok(json!({"action": "delayed_job", "data": {"__entity_type__": "Job", "id": shown("id"), "status": shown("status")}}))
+}
+
+/// Lets every synchronisation under way take one step: a job moves when somebody looks.
+fn advance_jobs(world: &mut World) -> Result<(), ApiError> {
+    let model = Arc::clone(&world.store.model);
+    let jobs = model.find("Job")?;
+    let shape = model.entity(jobs);
+    let rows: Vec<(Key, Row)> = world.store.rows(jobs).map(|(key, row)| (key.clone(), row.clone())).collect();
+    for (key, row) in rows.into_iter().filter(|(_, row)| row.text(shape, "type") == Some(BUILTIN_SYNC)) {
+        let next: Vec<(&str, Cell)> = match (row.text(shape, "status"), &world.rules.builtin_sync) {
+            (Some("queued"), _) => vec![("status", Cell::text("running"))],
+            (Some("running"), BuiltinSync::Done) => vec![("status", Cell::text("done")), ("finished_at", Cell::text(&users::now()))],
+            (Some("running"), BuiltinSync::Fails(reason)) => vec![
+                ("status", Cell::text("failed")),
+                ("finished_at", Cell::text(&users::now())),
+                ("data", Cell::text(&json!({"description": reason}).to_string())),
+            ],
+            _ => continue,
+        };
+        let mut cells = row.cells();
+        for (name, value) in next {
+            if let Some(cell) = shape.column(name).and_then(|column| cells.get_mut(column)) {
+                *cell = value;
+            }
+        }
+        world.store.put(jobs, &key, Some(Row::new(cells)));
+    }
+    Ok(())
+}

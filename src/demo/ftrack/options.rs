@@ -1,0 +1,137 @@
+//! How the server behaves where ftrack servers differ, or where the vendor does not say: every open question is a switch.
+
+use std::collections::BTreeSet;
+
+/// Who may call, and by which rules.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The user name that the key is used with; an active Administrator of that name exists from the start.
+    pub api_user: String,
+    /// The API key.
+    pub api_key: String,
+    /// The rules at the start; they can be changed while the server runs.
+    pub rules: Rules,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            api_user: "ldap-sync".to_owned(),
+            api_key: "demo-key".to_owned(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// The switches that can be turned while the server runs.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// What a failed call leaves behind.
+    pub atomicity: Atomicity,
+    /// How many users may be active; any number when absent.
+    pub seats: Option<usize>,
+    /// What happens to an activation when no seat is left.
+    pub full: Full,
+    /// How text is compared, in queries and for uniqueness.
+    pub collation: Collation,
+    /// Whether two users may have one mail address.
+    pub emails: Emails,
+    /// What the key may do.
+    pub rights: Rights,
+    /// Whether `query_server_information` tells who the caller is and what the caller may do.
+    pub user_information: Disclosure,
+    /// What a role that was just added applies to.
+    pub new_roles: NewRoles,
+    /// The security role that the server gives every new user, as the workspace's settings say.
+    pub default_role: Option<String>,
+    /// The most rows of an answer, whatever the limit in the query.
+    pub page_cap: Option<usize>,
+    /// Entity types that the key may not read: queries find nothing of them, without an error.
+    pub unreadable: BTreeSet<String>,
+    /// User names and user ids whose creation and update are refused with a `ValidationError`.
+    pub refused_users: BTreeSet<String>,
+    /// How ftrack's own LDAP synchronisation ends.
+    pub builtin_sync: BuiltinSync,
+}
+
+/// What a failed call leaves behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Atomicity {
+    /// Nothing: a call is all or nothing.
+    #[default]
+    Transaction,
+    /// The operations before the one that failed.
+    PartialUntilError,
+}
+
+/// What happens to an activation when no seat is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Full {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// The user is stored as inactive, without an error.
+    StoreInactive,
+}
+
+/// How text is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Collation {
+    /// Letter by letter.
+    #[default]
+    Exact,
+    /// Upper and lower case are the same, as in MySQL's default collation.
+    IgnoreCase,
+}
+
+/// Whether two users may have one mail address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Emails {
+    /// They may.
+    #[default]
+    Shared,
+    /// They may not.
+    Unique,
+}
+
+/// What the key may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Everything.
+    #[default]
+    All,
+    /// Everything but write users, their metadata, roles and custom attributes.
+    NoUserWrites,
+}
+
+/// Whether something is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Disclosure {
+    /// It is.
+    #[default]
+    Told,
+    /// It is not.
+    Withheld,
+}
+
+/// What a role that was just added applies to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NewRoles {
+    /// Nothing until a project is granted.
+    #[default]
+    NoProjects,
+    /// All open projects.
+    AllOpenProjects,
+}
+
+/// How ftrack's own LDAP synchronisation ends; the job is queued at first, running at the first look, and over at the second.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BuiltinSync {
+    /// Done.
+    #[default]
+    Done,
+    /// Failed, with that text in the job's `data`.
+    Fails(String),
+    /// It keeps running.
+    Hangs,
+}

@@ -1,0 +1,174 @@
+"""Runs the vendor's Python client against the server at FTRACK_SERVER; any difference from what ftrack does is an error."""
+
+import hashlib
+import json
+import os
+import uuid
+
+import ftrack_api
+import ftrack_api.exception
+import requests
+
+SERVER = os.environ["FTRACK_SERVER"]
+CREDENTIALS = {"api_user": "ldap-sync", "api_key": "demo-key"}
+
+
+def connect(**options):
+    return ftrack_api.Session(SERVER, auto_connect_event_hub=False, schema_cache_path=False, **CREDENTIALS, **options)
+
+
+def schema_hash_is_what_the_client_computes():
+    headers = {"ftrack-user": "ldap-sync", "ftrack-api-key": "demo-key"}
+    body = [{"action": "query_server_information"}, {"action": "query_schemas"}]
+    information, schemas = requests.post(SERVER + "/api", json=body, headers=headers, timeout=30).json()
+    expected = hashlib.md5(json.dumps(schemas, sort_keys=True).encode()).hexdigest()
+    assert information["schema_hash"] == expected, expected
+
+
+def wrong_key_is_refused():
+    for strict in (False, True):
+        try:
+            ftrack_api.Session(SERVER, api_user="ldap-sync", api_key="wrong", auto_connect_event_hub=False, strict_api=strict)
+        except ftrack_api.exception.ServerError as error:
+            assert "InvalidCredentialsError" in str(error), error
+        else:
+            raise AssertionError("a wrong key was accepted")
+
+
+def queries(session):
+    users = session.query("select username, is_active from User order by username").all()
+    names = [user["username"] for user in users]
+    assert len(names) == 1202 and names == sorted(names), len(names)
+    assert session.query('User where username is "artist0007"').one()["email"] == "artist0007@studio.test"
+    assert session.query("User where username is artist0007 and is_active is True").first()["first_name"] == "Artist"
+    assert len(session.query('User where username like "artist000%"').all()) == 10
+    assert len(session.query('User where memberships.group.name is "Lighting"').all()) == 12
+    assert len(session.query('User where memberships any (group has (name is "Lighting")) and username not_in ("artist0000")').all()) == 11
+    assert len(session.query('User where id in (select user_id from Membership where group.name is "Lighting")').all()) == 12
+    first = session.query("select memberships.group.name, user_type.name from User where username is artist0100").one()
+    assert [membership["group"]["name"] for membership in first["memberships"]] == ["Lighting"]
+    assert first["user_type"]["name"] == "ftrack"
+    try:
+        session.query("select nothing from User").all()
+    except ftrack_api.exception.ServerError as error:
+        assert "ValidationError" in str(error), error
+    else:
+        raise AssertionError("an unknown attribute was accepted")
+
+
+def create_update_delete(session):
+    bob = session.create("User", {"username": "bob", "first_name": "Bob", "last_name": "B", "email": "bob@studio.test", "is_active": True})
+    session.commit()
+    bob["email"], bob["is_active"] = None, False
+    session.commit()
+    fresh = connect()
+    found = fresh.query('User where username is "bob"').one()
+    assert (found["id"], found["email"], found["is_active"], found["last_name"]) == (bob["id"], None, False, "B")
+    quiet = session.create("User")
+    session.commit()
+    assert quiet["username"] and quiet["first_name"] == "first" and quiet["is_active"] is False
+    assert quiet["user_type"]["name"] == "ftrack"
+    session.delete(quiet)
+    session.commit()
+    assert session.query('User where id is "%s"' % quiet["id"]).first() is None
+    ensured = session.ensure("User", {"username": "bob", "first_name": 'Zoë "Q" \\'}, ["username"])
+    assert ensured["id"] == bob["id"]
+    assert connect().get("User", bob["id"])["first_name"] == 'Zoë "Q" \\'
+    return bob
+
+
+def metadata(session, bob):
+    bob["metadata"]["directory"] = "abc"
+    session.commit()
+    assert dict(connect().get("User", bob["id"])["metadata"]) == {"directory": "abc"}
+    bob["metadata"]["directory"] = "def"
+    session.commit()
+    fresh = connect()
+    assert fresh.query('select metadata.key, metadata.value from User where username is "bob"').one()["metadata"]["directory"] == "def"
+    assert len(fresh.query('Metadata where parent_type is "User" and key is "directory"').all()) == 1
+    del bob["metadata"]["directory"]
+    session.commit()
+    assert dict(connect().get("User", bob["id"])["metadata"]) == {}
+
+
+def memberships(session, bob):
+    group = session.create("Group", {"name": "Compositing", "local": False})
+    membership = session.create("Membership", {"user": bob, "group": group})
+    session.commit()
+    fresh = connect()
+    names = [row["group"]["name"] for row in fresh.get("User", bob["id"])["memberships"]]
+    assert names == ["Compositing"], names
+    session.delete(membership)
+    session.commit()
+    assert len(connect().get("User", bob["id"])["memberships"]) == 0
+
+
+def custom_attributes(session, bob):
+    bob["custom_attributes"]["employee_number"] = "42"
+    session.commit()
+    assert connect().get("User", bob["id"])["custom_attributes"]["employee_number"] == "42"
+    carl = session.create("User", {"username": "carl"})
+    carl["custom_attributes"]["employee_number"] = "43"
+    session.commit()
+    assert connect().get("User", carl["id"])["custom_attributes"]["employee_number"] == "43"
+    carl["custom_attributes"]["employee_number"] = 44
+    try:
+        session.commit()
+    except ftrack_api.exception.ServerError as error:
+        assert 'Custom attribute value for "employee_number" must be of type text' in str(error), error
+        session.rollback()
+    else:
+        raise AssertionError("a number was taken for a text")
+
+
+def duplicate_is_refused_and_rolled_back(session):
+    session.create("User", {"username": "dora"})
+    session.create("User", {"username": "bob"})
+    try:
+        session.commit()
+    except ftrack_api.exception.ServerError as error:
+        assert "DuplicateEntryError" in str(error), error
+        session.rollback()
+    else:
+        raise AssertionError("a second user named bob was accepted")
+    assert connect().query('User where username in ("dora", "bob")').one()["username"] == "bob"
+
+
+def actions(session, bob):
+    job = session.call([{"action": "delayed_job", "job_type": ftrack_api.symbol.JOB_SYNC_USERS_LDAP.name}])[0]["data"]
+    assert job["status"] == "queued"
+    statuses = [connect().query('select status from Job where id is "%s"' % job["id"]).one()["status"] for _ in range(3)]
+    assert statuses == ["running", "done", "done"], statuses
+    session.send_user_invite(bob)
+    assert session.reset_remote("api_key", bob)["api_key"]
+    role = session.query('SecurityRole where name is "Project Manager"').one()
+    operation = {"user_id": bob["id"], "role_id": role["id"]}
+    session.call([dict(operation, action="add_user_security_role")])
+    session.call([dict(operation, action="grant_user_security_role_project", all_open_projects=True)])
+    held = connect().query('select is_all_open_projects, security_role.name from UserSecurityRole where user_id is "%s"' % bob["id"]).one()
+    assert held["is_all_open_projects"] is True and held["security_role"]["name"] == "Project Manager"
+    session.call([dict(operation, action="remove_user_security_role")])
+    try:
+        session.call([dict(operation, action="remove_user_security_role", unused=str(uuid.uuid4()))])
+    except ftrack_api.exception.ServerError as error:
+        assert "ValidationError" in str(error), error
+    else:
+        raise AssertionError("a role was removed twice")
+
+
+def main():
+    schema_hash_is_what_the_client_computes()
+    wrong_key_is_refused()
+    for strict in (False, True):
+        queries(connect(strict_api=strict))
+    session = connect()
+    bob = create_update_delete(session)
+    metadata(session, bob)
+    memberships(session, bob)
+    custom_attributes(session, bob)
+    duplicate_is_refused_and_rolled_back(session)
+    actions(session, bob)
+    print("the Python client is satisfied")
+
+
+main()
