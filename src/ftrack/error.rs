@@ -288,6 +288,7 @@ impl WriteFailure {
     /// Sorts an error by what it says about the operations of the call.
     pub(super) fn of(error: FtrackError) -> Self {
         match error.trouble() {
+            Trouble::Unreachable { .. } if !error.may_be_retried() => Self::Fatal(error),
             Trouble::Unreachable { .. } | Trouble::Busy(_) | Trouble::DeadlinePassed | Trouble::Cancelled => Self::NotSent(error),
             Trouble::Setup(_) | Trouble::Redirected { .. } | Trouble::Credentials(_) => Self::Fatal(error),
             // A gateway may put its own words for a lost answer into the same form.

@@ -21,11 +21,8 @@ pub enum Operation {
         /// What is asked.
         expression: Expression,
     },
-    /// Asks for the server's version and what it says about the key.
-    QueryServerInformation {
-        /// What is asked for; the server leaves out what it does not know.
-        values: &'static [&'static str],
-    },
+    /// Asks for the server's version; without a choice of `values`, as the vendor's clients ask.
+    QueryServerInformation,
     /// Asks for the schemas of all entities.
     QuerySchemas,
     /// Creates an entity.
@@ -175,7 +172,7 @@ impl fmt::Display for Operation {
                     None => write!(f, "reading ({text})"),
                 }
             }
-            Self::QueryServerInformation { .. } => f.write_str("asking for the server's version"),
+            Self::QueryServerInformation => f.write_str("asking for the server's version"),
             Self::QuerySchemas => f.write_str("asking for the schemas"),
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
@@ -219,7 +216,7 @@ mod tests {
         let values = |value: serde_json::Value| -> Map<String, serde_json::Value> { serde_json::from_value(value).unwrap() };
         let sent = serde_json::to_value([
             Operation::query(query::user_types().page(0, 2)),
-            Operation::QueryServerInformation { values: &["schema_hash"] },
+            Operation::QueryServerInformation,
             Operation::QuerySchemas,
             Operation::create_user(&user, values(json!({"username": "bob", "is_active": true}))),
             Operation::update_user(&user, values(json!({"is_active": false}))),
@@ -234,7 +231,7 @@ mod tests {
             sent,
             json!([
                 {"action": "query", "expression": "select id, name from UserType order by id offset 0 limit 2"},
-                {"action": "query_server_information", "values": ["schema_hash"]},
+                {"action": "query_server_information"},
                 {"action": "query_schemas"},
                 {"action": "create", "entity_type": "User", "entity_key": ["u-1"],
                  "entity_data": {"__entity_type__": "User", "id": "u-1", "resource_type": "user", "username": "bob", "is_active": true}},

@@ -58,12 +58,16 @@ async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Re
         return Ok(Some(rows));
     }
     limit = limit.min(length(rows.len()));
+    // Pages past the end are asked for in vain, so that no more are asked for at once than were read before.
+    let mut at_once = 1;
     loop {
         let start = length(rows.len() - 1);
         let offsets = (0..).map_while(move |index: u32| index.checked_mul(limit - 1)?.checked_add(start));
-        let mut pages = stream::iter(offsets)
+        let in_this_round = if at_once < session.connections() { at_once } else { usize::MAX };
+        let mut pages = stream::iter(offsets.take(in_this_round))
             .map(move |offset| page::<R>(session, listing, offset, limit, until))
-            .buffered(session.connections());
+            .buffered(at_once);
+        at_once = (at_once * 2).min(session.connections());
         while let Some(page) = pages.next().await {
             let (page, after) = page?;
             let length_found = length(page.len());

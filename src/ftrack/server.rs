@@ -56,9 +56,7 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
 ///
 /// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer has no version.
 pub async fn information(session: &Session, until: &Until) -> Result<Information, FtrackError> {
-    let operation = Operation::QueryServerInformation {
-        values: &["schema_hash", "is_timezone_support_enabled"],
-    };
+    let operation = Operation::QueryServerInformation;
     let answers = session.read_call(std::slice::from_ref(&operation), until).await?;
     match answers.first().and_then(|answer| answer.get("version")).and_then(Value::as_str) {
         Some(version) => Ok(Information {

@@ -5,5 +5,6 @@
 mod checking;
 mod reading;
 mod scripted;
+mod studio;
 mod tls;
 mod transport;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use ftrack_ldap_sync::ftrack::{
-    error::{Obstacle, Trouble},
+    error::{Obstacle, Trouble, WriteFailure},
     operation::Operation,
     query,
-    session::Session,
+    session::{CallCounts, Session},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -86,7 +86,13 @@ async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), Trouble> {
     let mut config = config(&address.parse().unwrap());
     config.ca_file = ca_file;
     let session = Session::new(&config).unwrap();
-    let answers = session.read_call(&[Operation::query(query::user_types().page(0, 2))], &until()).await;
+    let question = [Operation::query(query::user_types().page(0, 2))];
+    let answers = session.read_call(&question, &until()).await;
+    if answers.is_err() {
+        let failure = session.write_call(&question, &until()).await.unwrap_err();
+        assert!(matches!(failure, WriteFailure::Fatal(_)), "a certificate does not mend itself: {failure:?}");
+        assert_eq!(session.calls(), CallCounts::default());
+    }
     answers.map(|_| ()).map_err(|error| error.trouble().clone())
 }
 

@@ -289,7 +289,7 @@ async fn nobody_waits_past_the_deadline() {
         "{failure:?}"
     );
     assert_eq!(silent.calls().len(), 1, "the write was not sent");
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
@@ -301,9 +301,12 @@ async fn asking_to_stop_ends_a_read_but_not_a_write_under_way() {
     let until = until();
     let (question, change) = (question(), change());
     let (read, write, ()) = tokio::join!(session.read_call(&question, &until), session.write_call(&change, &until), async {
-        while server.calls().len() < 2 {
-            tokio::task::yield_now().await;
-        }
+        let both_are_there = async {
+            while server.calls().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), both_are_there).await.unwrap();
         until.cancel.cancel();
     });
     assert_eq!(read.unwrap_err().trouble(), &Trouble::Cancelled);
