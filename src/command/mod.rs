@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Cli, Command, ConfigCommand, Exit, Stop},
-    config::{self, Config, Environment},
+    config::{Config, Environment, Job},
 };
 
-pub mod config_text;
+pub mod config;
 pub mod progress;
 pub mod runs;
 pub mod signals;
@@ -21,16 +21,16 @@ pub mod sync;
 /// # Errors
 /// The command could not be done; the error says why and with which status.
 pub fn run(cli: Cli) -> Result<Exit, Stop> {
-    let Cli { config, command, .. } = cli;
-    let load = || config::load(&config, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
+    let Cli { config: file, command, .. } = cli;
+    let load = || crate::config::load(&file, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
     match command {
         Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&load()?, &args, &cancel).await }),
         Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&load()?, &args, &cancel).await }),
         Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&load()?, &args, &cancel).await }),
         Command::Runs(args) => runs::runs(&load()?, &args),
-        Command::Config(ConfigCommand::Show) => print(&config_text::show(&load()?).map_err(|error| Stop::failed(&error))?),
-        Command::Config(ConfigCommand::Schema) => print(&config_text::schema()),
-        Command::Config(ConfigCommand::Example) => print(config_text::example()),
+        Command::Config(ConfigCommand::Show) => print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?),
+        Command::Config(ConfigCommand::Schema) => print(&config::schema()),
+        Command::Config(ConfigCommand::Example) => print(config::example()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
@@ -67,6 +67,6 @@ fn print_json(value: &impl serde::Serialize) -> Result<Exit, Stop> {
 }
 
 /// The job that was named, or the only one.
-fn job<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a config::Job), Stop> {
+fn job<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a Job), Stop> {
     config.job(name).map(|(name, job, _)| (name, job)).map_err(|error| Stop::usage(&error))
 }

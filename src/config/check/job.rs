@@ -104,11 +104,7 @@ fn filter(notes: &mut Notes, at: &KeyPath, filter: Option<&str>) -> Option<Strin
 }
 
 fn attributes(notes: &mut Notes, at: &KeyPath, written: &BTreeMap<String, written::AttributeRule>) -> Option<BTreeMap<String, AttributeRule>> {
-<<<<<<< HEAD
-    if !written.contains_key("username") && !written.keys().any(|name| !did_you_mean(name, ["username"]).is_empty()) {
-=======
     if !written.contains_key("username") && !written.keys().any(|name| nearest(name, ["username"]).is_some()) {
->>>>>>> config
         notes.missing(&at.key("username"), "the login name, such as username = \"uid\"");
     }
     if written.contains_key("full_name") {
