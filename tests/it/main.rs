@@ -12,3 +12,5 @@ mod ldap_proxy;
 mod official_clients;
 mod slapd;
 mod standin;
+mod studio;
+mod sync;

@@ -1,0 +1,265 @@
+//! The tests' world: a directory, an ftrack, a configuration and the real program.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use ftrack_ldap_sync::{
+    config::Secret,
+    demo::{
+        cast,
+        directory::{DirectoryServer, Tree, TreeEntry},
+        ftrack::{Account, FtrackServer, Options, Rules, Studio as Ftrack},
+    },
+    run::report::{ChangeResult, Report},
+    sync::change::Action,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The password of the account that reads the directory.
+pub const PASSWORD: &str = "directory-secret";
+/// The key at ftrack.
+pub const KEY: &str = "ftrack-secret-key";
+
+/// A studio whose servers live as long as it does.
+pub struct Studio {
+    runtime: Runtime,
+    directory: DirectoryServer,
+    ftrack: FtrackServer,
+    folder: TempDir,
+    /// What stands in the configuration for the job beyond the defaults, and instead of `directory_url`.
+    pub job: String,
+    /// What stands in the configuration for ftrack beyond the defaults.
+    pub ftrack_settings: String,
+    /// Where the directory is said to be: a proxy, perhaps.
+    pub directory_url: String,
+    /// Whose people are read.
+    pub search_base: String,
+}
+
+/// How the program ended, and what it said.
+pub struct Ended {
+    /// The exit status.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The report on standard output.
+    pub fn report(&self) -> Report {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no report ({error}):\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A person's entry, with a mail address made of the login.
+pub fn person(uid: &str, first: &str, last: &str) -> TreeEntry {
+    TreeEntry::new(dn(uid))
+        .with("objectClass", "inetOrgPerson")
+        .with("uid", uid)
+        .with("cn", format!("{first} {last}"))
+        .with("givenName", first)
+        .with("sn", last)
+        .with("mail", format!("{uid}@studio.test"))
+}
+
+/// Where a person's entry is.
+pub fn dn(uid: &str) -> String {
+    format!("uid={uid},{}", cast::PEOPLE)
+}
+
+impl Studio {
+    /// An empty studio: the service account, and ftrack's own administrators.
+    pub fn empty() -> Self {
+        Self::with(Rules::default())
+    }
+
+    /// A studio of these logins, not yet synced.
+    pub fn of(uids: &[&str]) -> Self {
+        let studio = Self::empty();
+        for uid in uids {
+            studio.tree().add(person(uid, "Given", uid)).unwrap();
+        }
+        studio
+    }
+
+    /// An empty studio whose ftrack follows these rules.
+    pub fn with(rules: Rules) -> Self {
+        let tree = cast::tree(&[], &Secret::new(PASSWORD.into())).unwrap();
+        Self::over(tree, rules)
+    }
+
+    /// A studio over a directory tree.
+    pub fn over(tree: Tree, rules: Rules) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let options = Options {
+            api_user: "ldap-sync".into(),
+            api_key: KEY.into(),
+            rules,
+        };
+        let directory = runtime.block_on(DirectoryServer::start(anywhere, tree)).unwrap();
+        let ftrack = runtime.block_on(FtrackServer::start(anywhere, options)).unwrap();
+        let directory_url = directory.url();
+        Self {
+            runtime,
+            directory,
+            ftrack,
+            folder: TempDir::new().unwrap(),
+            job: String::new(),
+            ftrack_settings: String::new(),
+            directory_url,
+            search_base: cast::PEOPLE.into(),
+        }
+    }
+
+    /// The directory's tree.
+    pub fn tree(&self) -> &Tree {
+        self.directory.tree()
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &DirectoryServer {
+        &self.directory
+    }
+
+    /// ftrack, past its API.
+    pub fn ftrack(&self) -> Ftrack {
+        self.ftrack.studio()
+    }
+
+    /// A user of ftrack who must be there.
+    pub fn user(&self, username: &str) -> Account {
+        self.ftrack().user(username).unwrap_or_else(|| panic!("there is no user {username:?}"))
+    }
+
+    /// The runtime in which the servers live.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The studio's own folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the program keeps its state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder().join("state")
+    }
+
+    /// Writes the configuration anew and returns its path.
+    pub fn config(&self) -> PathBuf {
+        let path = self.folder().join("config.toml");
+        fs::write(self.folder().join("ldap-password"), PASSWORD).unwrap();
+        fs::write(self.folder().join("ftrack-api-key"), KEY).unwrap();
+        let Self {
+            job,
+            ftrack_settings,
+            directory_url,
+            search_base,
+            ..
+        } = self;
+        let (state, server, bind_dn) = (self.state_dir(), self.ftrack.url(), cast::SERVICE);
+        let text = format!(
+            "state_dir = {state:?}\n\
+             [ftrack]\nserver = {server:?}\napi_user = \"ldap-sync\"\napi_key_file = \"ftrack-api-key\"\n{ftrack_settings}\n\
+             [directories.studio]\nurls = [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \"ldap-password\"\noperation_timeout = \"3s\"\n\
+             [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
+             attributes = {{ username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\" }}\n{job}\n"
+        );
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The program with these arguments, and a clean environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        command
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts the program and lets it go on.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// One `sync`, whose report must be there, and whose counts must be what ftrack saw being written.
+    pub fn sync(&self) -> Report {
+        self.synced(&["sync", "--format", "json"])
+    }
+
+    /// One command that gives a report, checked like `sync`.
+    pub fn synced(&self, arguments: &[&str]) -> Report {
+        self.ftrack().forget();
+        let ended = self.run(arguments);
+        let report = ended.report();
+        assert_eq!(ended.status, expected_status(&report), "{report:#?}");
+        assert_counts_add_up(&report);
+        report
+    }
+
+    /// A `sync` that finds nothing to do: no write call, and as many read calls as ever.
+    pub fn sync_changes_nothing(&self) -> Report {
+        let report = self.sync();
+        assert_eq!(report.changes, [], "a second run is to change nothing");
+        assert_eq!(report.ftrack.write_calls, 0);
+        assert_eq!(self.ftrack().counters().write_calls, 0);
+        report
+    }
+}
+
+/// The status that the contract gives an outcome.
+fn expected_status(report: &Report) -> i32 {
+    use ftrack_ldap_sync::run::report::Outcome;
+    match report.outcome {
+        Outcome::Succeeded => 0,
+        Outcome::Failed => 1,
+        Outcome::Held => 3,
+        Outcome::Partial => 4,
+    }
+}
+
+/// The counts are those of the listed changes.
+fn assert_counts_add_up(report: &Report) {
+    let count = |action| {
+        report
+            .changes
+            .iter()
+            .filter(|change| change.action == action && change.result == ChangeResult::Applied)
+            .count()
+    };
+    let counts = &report.counts;
+    assert_eq!(
+        [counts.created, counts.updated, counts.deactivated, counts.reactivated, counts.adopted],
+        [Action::Create, Action::Update, Action::Deactivate, Action::Reactivate, Action::Adopt].map(count)
+    );
+    let with = |result| report.changes.iter().filter(|change| change.result == result).count();
+    assert_eq!([counts.held, counts.failed], [ChangeResult::Held, ChangeResult::Failed].map(with));
+    assert_eq!(counts.skipped, report.skipped.len());
+}
