@@ -6,6 +6,7 @@ mod directory_faults;
 mod directory_probe;
 mod directory_tls;
 mod embedded_directory;
+mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
