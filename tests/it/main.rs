@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 
+mod bad_input;
 mod config;
 mod crash;
 mod directory;
@@ -12,6 +13,7 @@ mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
 mod official_clients;
+mod secrets;
 mod slapd;
 mod standin;
 mod studio;
