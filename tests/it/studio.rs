@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// The password of the account that reads the directory.
-pub const PASSWORD: &str = "directory-secret";
+pub const PASSWORD: &str = crate::slapd::SYNC_PASSWORD;
 /// The key at ftrack.
 pub const KEY: &str = "ftrack-secret-key";
 
