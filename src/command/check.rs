@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,6 @@ use super::{print, print_json};
 use crate::{
     cli::{CheckArgs, Exit, Format, Stop},
     config::Config,
-    ftrack::session::Session,
 };
 
 pub mod directory;
@@ -71,12 +70,8 @@ async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> V
         let jobs: Vec<_> = compiled.jobs.iter().filter(|job| job.job.directory == *name).collect();
         Some(async move { directory::look(directory, pool, &jobs, limit).await })
     });
-    // As many at a time as anybody has directories; a bound all the same.
-    let directories = stream::iter(directories).buffered(16).concat();
-    let session: &Session = &compiled.session;
-    let (mut found, of_ftrack) = tokio::join!(directories, ftrack::look(&config.ftrack, session, &compiled.jobs, limit));
-    found.extend(of_ftrack);
-    found
+    let (of_directories, of_ftrack) = tokio::join!(join_all(directories), ftrack::look(&config.ftrack, &compiled.session, &compiled.jobs, limit));
+    of_directories.into_iter().flatten().chain(of_ftrack).collect()
 }
 
 fn has_failed(findings: &[Finding]) -> bool {

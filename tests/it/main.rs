@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 
+mod check;
 mod config;
 mod directory;
 mod directory_faults;

@@ -33,7 +33,11 @@ fn files_are_short_and_say_what_they_are_for() {
     for (path, text) in sources("src").into_iter().chain(sources("tests")) {
         let lines = text.lines().count();
         assert!(lines <= 500, "{} has {lines} lines; 500 are the most", path.display());
-        assert!(text.starts_with("//! ") || text.starts_with("#![doc = include_str!"), "{} does not open with what it is for", path.display());
+        assert!(
+            text.starts_with("//! ") || text.starts_with("#![doc = include_str!"),
+            "{} does not open with what it is for",
+            path.display()
+        );
     }
 }
 
