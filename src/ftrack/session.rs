@@ -26,7 +26,10 @@ use super::{
     network,
     operation::Operation,
 };
-use crate::config::{self, Secret};
+use crate::{
+    config::{self, Secret},
+    event::Event,
+};
 
 /// The most bytes of one answer, unpacked.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -236,7 +239,13 @@ impl Session {
                 // Waiting past the deadline would only hide what went wrong.
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
-            .notify(|failed: &Failed, delay| tracing::debug!(trouble = ?failed.trouble, ?delay, "ftrack is asked again"))
+            .notify(|failed: &Failed, delay| {
+                Event::FtrackRetried {
+                    trouble: &failed.trouble.to_string(),
+                    delay,
+                }
+                .emit()
+            })
             .sleep(move |delay| {
                 let cancel = cancel.clone();
                 async move {

@@ -1,27 +1,24 @@
 //! One run, from the first read to the report.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Job},
-    directory::{self, DirectoryPool, ReadFailure, ReadRequest, Reading, SearchEvidence},
+    directory::{self, DirectoryPool, ReadFailure, ReadRequest},
     event::{Event, RunName},
     ftrack::{
         self,
         read::ReadCurrent,
         session::{Session, Until},
         user::Current,
-        write::{Done, Limits},
+        write::Limits,
     },
     sync::{
         change::{Absences, Action, Plan},
-        desired::{Desired, Mapped},
+        desired::Desired,
         guard::{self, Vetted},
         mapping::Mapping,
         plan::plan,
@@ -36,12 +33,13 @@ pub mod lock;
 pub mod report;
 pub mod saved;
 pub mod store;
+mod telling;
 pub mod text;
 
 use history::History;
-use journal::{Journal, Line};
+use journal::Journal;
 use lock::JobLock;
-use report::{ChangeResult, Counts, DirectoryPart, FtrackPart, Outcome, Report, Reported, Search, Trigger};
+use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
 use saved::SavedPlan;
 use store::StateError;
 
@@ -323,44 +321,6 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    /// Puts the plan into the report.
-    fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
-        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned, None));
-        let held = vetted
-            .held()
-            .iter()
-            .map(|held| Reported::new(&held.change, ChangeResult::Held, Some(held.why.clone())));
-        self.report.changes = allowed.chain(held).collect();
-        for change in &self.report.changes {
-            *self.report.planned.entry(change.action).or_default() += 1;
-        }
-        self.report.skipped.clone_from(&plan.skipped);
-        self.report.warnings.clone_from(&plan.warnings);
-        self.report.counts = Counts::of(plan, &self.report.changes);
-        let of = self.name();
-        Event::RunPlanned {
-            of,
-            changes: vetted.allowed().len(),
-            held: vetted.held().len(),
-            skipped: plan.skipped.len(),
-        }
-        .emit();
-        for entry in &plan.skipped {
-            Event::EntrySkipped {
-                of,
-                dn: &entry.dn,
-                reason: &entry.reason,
-            }
-            .emit();
-        }
-        for warning in &plan.warnings {
-            Event::RunWarning { of, warning }.emit();
-        }
-        for change in self.report.changes.iter().filter(|change| change.result == ChangeResult::Held) {
-            Event::Change { of, change }.emit();
-        }
-    }
-
     /// Writes what was let through, with the old values safe on disk before the first write.
     async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
         let changes = vetted.allowed().len();
@@ -383,7 +343,7 @@ impl<'a> Course<'a> {
             stopped = ftrack::write::write(&self.prepared.session, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
-                let lines = tell_results(reported, done, of);
+                let lines = telling::tell_results(reported, done, of);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed { of, error: &error.to_string() }.emit();
                     journal_failed = Some(error);
@@ -408,35 +368,6 @@ impl<'a> Course<'a> {
             attributes: self.prepared.mapping.ldap_attributes(),
             id_attribute: None,
             deadline: self.until.deadline.into(),
-        }
-    }
-
-    fn tell_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
-        self.report.directory = DirectoryPart {
-            server: Some(reading.server().to_owned()),
-            complete: true,
-            entries: reading.entries().len(),
-            id_attribute: reading.id_attribute().map(ToString::to_string),
-            searches: reading.searches().iter().map(search).collect(),
-        };
-        Event::DirectoryRead {
-            of: self.name(),
-            server: reading.server(),
-            entries: reading.entries().len(),
-            took,
-        }
-        .emit();
-    }
-
-    fn tell_unread(&mut self, unread: Unread) -> Failure {
-        match unread {
-            Unread::Ftrack(error) => Failure(format!("ftrack could not be read, and nothing was written: {error}")),
-            Unread::Directory(ReadFailure { error, server, searches }) => {
-                self.report.directory.complete = false;
-                self.report.directory.server = server;
-                self.report.directory.searches = searches.iter().map(search).collect();
-                Failure(format!("the directory could not be read completely, and nothing was written: {error}"))
-            }
         }
     }
 
@@ -476,23 +407,6 @@ fn in_words(error: impl std::fmt::Display) -> Failure {
     Failure(error.to_string())
 }
 
-fn search(evidence: &SearchEvidence) -> Search {
-    let SearchEvidence {
-        base,
-        filter,
-        pages,
-        entries,
-        result,
-    } = evidence;
-    Search {
-        base: base.clone(),
-        filter: filter.clone(),
-        pages: u64::from(*pages),
-        entries: *entries,
-        result: result.clone(),
-    }
-}
-
 /// How a run whose writing came to its end turned out.
 fn outcome(counts: &Counts) -> Outcome {
     match (counts.held, counts.failed) {
@@ -500,21 +414,4 @@ fn outcome(counts: &Counts) -> Outcome {
         (0, _) => Outcome::Partial,
         _ => Outcome::Held,
     }
-}
-
-/// Puts results into the report and into lines for the journal.
-fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
-    let mut lines = Vec::with_capacity(done.len());
-    for Done { place, failure } in done {
-        let Some(change) = reported.get_mut(*place) else { continue };
-        change.result = if failure.is_some() { ChangeResult::Failed } else { ChangeResult::Applied };
-        change.error.clone_from(failure);
-        Event::Change { of, change }.emit();
-        lines.push(Line {
-            change: *place,
-            result: change.result,
-            error: failure.clone(),
-        });
-    }
-    lines
 }

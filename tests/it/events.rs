@@ -6,7 +6,10 @@ use std::{
     fs,
 };
 
-use ftrack_ldap_sync::event::EVENTS;
+use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
+    event::EVENTS,
+};
 use serde_json::{Map, Value};
 
 use crate::studio::{Studio, dn, person};
@@ -52,6 +55,7 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     studio.ftrack().change_rules(|rules| {
         rules.refused_users.insert("dan".into());
     });
+    studio.ftrack().fail_next(Some(CallKind::Read), Fault::Html(502));
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
     studio.ftrack().change_rules(|rules| rules.refused_users.clear());

@@ -1,4 +1,11 @@
 //! Every integration test, in one binary, so that the crate is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod check;
 mod config;
