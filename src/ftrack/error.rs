@@ -244,11 +244,12 @@ impl Trouble {
     fn apart(&self) -> (String, String) {
         let way_out = match self {
             Self::Unreachable { obstacle, reason } => return (format!("no connection: {reason}"), obstacle.way_out().to_owned()),
-            Self::Setup(_) => "mend the settings of [ftrack]",
+            Self::Setup(text) if !text.contains("; ") => "mend the settings of [ftrack]",
             Self::Refused(_) => "see the log of the server",
             Self::Changing { .. } => "try again when nobody else changes users",
             Self::Cancelled => "try again",
             Self::Interrupted(_)
+            | Self::Setup(_)
             | Self::TimedOut(_)
             | Self::DeadlinePassed
             | Self::Redirected { .. }
