@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Environment, Job},
 };
 
+pub mod check;
 pub mod config;
 pub mod progress;
 pub mod runs;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&load()?, &args, &cancel).await }),
         Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&load()?, &args, &cancel).await }),
         Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&load()?, &args, &cancel).await }),
+        Command::Check(args) => with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await }),
         Command::Runs(args) => runs::runs(&load()?, &args),
         Command::Config(ConfigCommand::Show) => print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?),
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
@@ -36,7 +38,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Check(_) | Command::Demo(_) => Ok(Exit::Done),
+        Command::Demo(_) => Ok(Exit::Done),
     }
 }
 

@@ -138,7 +138,12 @@ fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -
     }
 }
 
-async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
+/// All user types: the id by name.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when there are none.
+pub async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
     let rows = list::<NamedRow>(session, &query::user_types(), until).await?;
     let types: BTreeMap<String, EntityId> = rows.into_iter().filter_map(|row| Some((row.name?, row.id))).collect();
     if types.is_empty() {
@@ -149,8 +154,12 @@ async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String,
     Ok(types)
 }
 
-/// The users who have one of the roles, sorted.
-async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
+/// The users who have one of the roles, sorted; active or not.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
+pub async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -362,10 +362,14 @@ fn client(config: &config::Ftrack) -> Result<Client, String> {
         builder = builder.tls_certs_only(certificates);
     }
     builder.build().map_err(|error| {
-        format!(
-            "the HTTP client cannot be made: {}; check this system's certificates, or set ftrack.ca_file",
-            network::reasons(&error)
-        )
+        let reasons = network::reasons(&error);
+        match &config.ca_file {
+            Some(file) => format!(
+                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds whole certificates",
+                file.display()
+            ),
+            None => format!("the HTTP client cannot be made: {reasons}; check this system's certificates, or set ftrack.ca_file"),
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 #![allow(
 
 mod bad_input;
+mod check;
 mod config;
 mod crash;
 mod directory;
