@@ -16,6 +16,12 @@ use crate::{
 /// A report as a person reads it; colours are for whoever prints it to take out.
 #[must_use]
 pub fn report(report: &Report) -> String {
+    shortened(report, usize::MAX)
+}
+
+/// A report of which only so many changes of each kind are shown; the others are counted.
+#[must_use]
+pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
     let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
     let dry = if report.dry_run { ", dry run" } else { "" };
@@ -58,7 +64,7 @@ pub fn report(report: &Report) -> String {
             ftrack.owned
         ),
     );
-    changes(&mut text, &report.changes);
+    changes(&mut text, &report.changes, most);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);
     text.push('\n');
@@ -72,7 +78,7 @@ pub fn plan(plan: &SavedPlan) -> String {
     let mut text = String::new();
     let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
     line(&mut text, &format!("Plan for {}: {}", plan.job, planned(&reported)));
-    changes(&mut text, &reported);
+    changes(&mut text, &reported, usize::MAX);
     skipped(&mut text, &plan.skipped);
     warnings(&mut text, &plan.warnings);
     text
@@ -134,13 +140,17 @@ fn summary(report: &Report) -> String {
     }
 }
 
-fn changes(text: &mut String, changes: &[Reported]) {
+fn changes(text: &mut String, changes: &[Reported], most: usize) {
     for action in ALL {
         let mut of_action: Vec<&Reported> = changes.iter().filter(|change| change.action == action).collect();
         of_action.sort_by(|a, b| a.username.cmp(&b.username));
-        for change in of_action {
+        for change in of_action.iter().take(most) {
             text.push('\n');
             one_change(text, change);
+        }
+        let more = of_action.len().saturating_sub(most);
+        if more > 0 {
+            line(text, &format!("\n  … and {more} more to {}", action.as_str()));
         }
     }
 }
