@@ -24,7 +24,7 @@ mod serve;
 mod telling;
 
 /// Changes of each kind that are shown where there are many.
-const FEW: usize = 3;
+const FEW: usize = 2;
 
 /// How one chapter ended, for the table at the end.
 struct Told {
@@ -45,7 +45,11 @@ pub async fn demo(args: &DemoArgs, cancel: &CancellationToken) -> Result<Exit, S
         ftrack: args.ftrack_listen,
     };
     let world = World::start(wanted).await?;
-    let outcome = if args.serve { serve::serve(&world, cancel).await } else { tell(&world, cancel).await };
+    let outcome = if args.serve {
+        serve::serve(&world, cancel).await
+    } else {
+        tell(&world, cancel).await
+    };
     let ended = world.end().await;
     let exit = outcome?;
     ended?;
@@ -134,15 +138,7 @@ async fn play(
     let mut differences = differences(&story.expected(chapter), &report, &seen);
     differences.extend(lost_or_replaced(&users, &then, report.counts.created));
     let exit = Exit::of(&report);
-    Ok((
-        Told {
-            chapter,
-            exit,
-            report,
-            active,
-        },
-        differences,
-    ))
+    Ok((Told { chapter, exit, report, active }, differences))
 }
 
 /// What ftrack itself shows after a run, whatever the report says.
@@ -202,4 +198,81 @@ fn binary() -> String {
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::report::{Counts, Outcome};
+
+    fn report(outcome: &str, write_calls: u64, deactivated: usize) -> Report {
+        let at = "2026-01-01T00:00:00Z";
+        serde_json::from_value(json!({
+            "run": "20260101-000000-0000", "job": JOB, "trigger": "manual", "dry_run": false, "started_at": at, "finished_at": at,
+            "outcome": outcome, "error": null,
+            "directory": {"server": null, "complete": true, "entries": 40, "id_attribute": null, "searches": []},
+            "ftrack": {"server": "http://127.0.0.1", "users": 42, "owned": 40, "read_calls": 2, "write_calls": write_calls},
+            "counts": Counts { deactivated, unchanged: 40 - deactivated, ..Counts::default() },
+            "planned": {}, "changes": [], "skipped": [], "warnings": []
+        }))
+        .unwrap()
+    }
+
+    const NOTHING_TO_DO: Expected = Expected {
+        outcome: Outcome::Succeeded,
+        counts: Counts {
+            created: 0,
+            updated: 0,
+            deactivated: 0,
+            reactivated: 0,
+            adopted: 0,
+            role_changes: 0,
+            group_changes: 0,
+            unchanged: 40,
+            skipped: 0,
+            held: 0,
+            failed: 0,
+        },
+        writes: Writes::None,
+        active: 40,
+    };
+
+    #[test]
+    fn a_chapter_as_told_has_no_differences() {
+        let seen = Seen {
+            calls: 0,
+            active: 40,
+            users: Users::AsBefore,
+        };
+        assert_eq!(differences(&NOTHING_TO_DO, &report("succeeded", 0, 0), &seen), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let seen = Seen {
+            calls: 2,
+            active: 38,
+            users: Users::Changed,
+        };
+        let found = differences(&NOTHING_TO_DO, &report("held", 1, 2), &seen);
+        assert_eq!(found.len(), 5, "{found:#?}");
+        assert_eq!(found[0], "outcome: held, where it should be succeeded");
+        assert_eq!(found[2], "active users at ftrack: 38, where it should be 40");
+        assert_eq!(found[3], "write calls in the report: 1, where it should be 2");
+        assert_eq!(found[4], "ftrack was written to (2 write calls), where nothing should have been written");
+    }
+
+    #[test]
+    fn a_user_who_vanishes_or_is_replaced_is_a_difference() {
+        let user = |id: &str| Account {
+            id: id.to_owned(),
+            ..Account::default()
+        };
+        assert_eq!(lost_or_replaced(&[user("a")], &[user("a"), user("b")], 1), None);
+        assert!(lost_or_replaced(&[user("a")], &[user("b")], 0).is_some());
+        assert!(lost_or_replaced(&[user("a")], &[user("a"), user("b")], 0).is_some());
+    }
 }

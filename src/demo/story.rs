@@ -123,7 +123,12 @@ impl Story {
             return Err(StoryError::TooFew);
         }
         // With the joiner and the bad record that are added before, this is the half.
-        let lost = rest.iter().rev().take(usize::midpoint(people, 2)).map(|person| person.entry.dn.clone()).collect();
+        let lost = rest
+            .iter()
+            .rev()
+            .take(usize::midpoint(people, 2))
+            .map(|person| person.entry.dn.clone())
+            .collect();
         Ok(Self {
             tree: world.directory.tree().clone(),
             people,
@@ -168,14 +173,7 @@ impl Story {
         let all = self.people + 2;
         let none = Counts::default();
         let (outcome, counts, active) = match chapter {
-            Chapter::FirstSync => (
-                Outcome::Succeeded,
-                Counts {
-                    created: self.people,
-                    ..none
-                },
-                self.people,
-            ),
+            Chapter::FirstSync => (Outcome::Succeeded, Counts { created: self.people, ..none }, self.people),
             Chapter::Again => (
                 Outcome::Succeeded,
                 Counts {

@@ -137,7 +137,7 @@ directory = "studio"
 search_bases = ["{people}"]
 filter = "{filter}"
 
-[jobs.{JOB}.attributes]        # ftrack attribute = LDAP attribute
+[jobs.{JOB}.attributes]       # ftrack attribute = LDAP attribute
 username = "uid"
 email = "mail"
 first_name = "givenName"

@@ -32,11 +32,12 @@ pub fn shortened(report: &Report, most: usize) -> String {
     }
     let directory = &report.directory;
     let server = directory.server.as_deref().unwrap_or("no server reached");
-    let complete = if directory.complete { "read completely" } else { "not read completely" };
-    line(
-        &mut text,
-        &format!("  directory  {server}: {}, {complete}", several(directory.entries, "entry", "entries")),
-    );
+    let read = if directory.complete {
+        format!("{}, read completely", several(directory.entries, "entry", "entries"))
+    } else {
+        "not read completely".to_owned()
+    };
+    line(&mut text, &format!("  directory  {server}: {read}"));
     for search in directory.searches.iter().filter(|search| search.result != "success") {
         line(
             &mut text,
@@ -55,15 +56,12 @@ pub fn shortened(report: &Report, most: usize) -> String {
         several(ftrack.read_calls, "read call", "read calls"),
         several(ftrack.write_calls, "write call", "write calls")
     );
-    line(
-        &mut text,
-        &format!(
-            "  ftrack     {}: {}, {} of this job; {calls}",
-            ftrack.server,
-            several(ftrack.users, "user", "users"),
-            ftrack.owned
-        ),
-    );
+    // There is always the API user, so a number of none means that the run ended before it was known.
+    let users = match ftrack.users {
+        0 => String::new(),
+        users => format!("{}, {} of this job; ", several(users, "user", "users"), ftrack.owned),
+    };
+    line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));
     changes(&mut text, &report.changes, most);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 
 mod config;
+mod demo;
 mod directory;
 mod directory_faults;
 mod directory_probe;
