@@ -1,6 +1,6 @@
 //! `demo`: the main job with nothing installed, told in chapters, each of which is checked.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, env, path::Path};
 
 use tokio_util::sync::CancellationToken;
 
@@ -191,7 +191,7 @@ fn lost_or_replaced(before: &[Account], after: &[Account], created: usize) -> Op
 
 /// How to call this program from a shell, wherever it is.
 fn binary() -> String {
-    std::env::current_exe().map_or_else(|_| "ftrack-ldap-sync".to_owned(), |path| quoted(&path))
+    env::current_exe().map_or_else(|_| "ftrack-ldap-sync".to_owned(), |path| quoted(&path))
 }
 
 /// A path as a shell takes it.

@@ -100,7 +100,7 @@ impl World {
             .prefix("ftrack-ldap-sync-demo-")
             .tempdir()
             .map_err(|source| WorldError::Folder {
-                path: std::env::temp_dir(),
+                path: tempfile::env::temp_dir(),
                 source,
             })?;
         let world = Self {
