@@ -184,9 +184,10 @@ impl<'a> Course<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Self {
         let now = Utc::now();
-        let digits = uuid::Uuid::new_v4().simple().to_string();
+        // The part of the second in 65,536ths, so that runs of one second sort by time too, and the last one is the last.
+        let part = (u64::from(now.timestamp_subsec_nanos()) * 0x1_0000 / 1_000_000_000).min(0xffff);
         let report = Report {
-            run: format!("{}-{}", now.format("%Y%m%d-%H%M%S"), digits.get(..4).unwrap_or_default()),
+            run: format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S")),
             job: prepared.name.to_owned(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),

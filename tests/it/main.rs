@@ -1,10 +1,17 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod bad_input;
 mod check;
 mod config;
 mod crash;
+mod demo;
 mod directory;
 mod directory_faults;
 mod directory_probe;
