@@ -12,6 +12,7 @@ use crate::{
 
 pub mod check;
 pub mod config;
+pub mod demo;
 pub mod progress;
 pub mod runs;
 pub mod signals;
@@ -38,7 +39,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Demo(_) => Ok(Exit::Done),
+        Command::Demo(args) => with_runtime(|cancel| async move { demo::demo(&args, &cancel).await }),
     }
 }
 

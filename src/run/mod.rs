@@ -184,9 +184,10 @@ impl<'a> Course<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Self {
         let now = Utc::now();
-        let digits = uuid::Uuid::new_v4().simple().to_string();
+        // The part of the second in 65,536ths, so that runs of one second sort by time too, and the last one is the last.
+        let part = (u64::from(now.timestamp_subsec_nanos()) * 0x1_0000 / 1_000_000_000).min(0xffff);
         let report = Report {
-            run: format!("{}-{}", now.format("%Y%m%d-%H%M%S"), digits.get(..4).unwrap_or_default()),
+            run: format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S")),
             job: prepared.name.to_owned(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),
@@ -278,7 +279,7 @@ impl<'a> Course<'a> {
         };
         let both = tokio::try_join!(directory, ftrack);
         let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
-        let id_attribute = reading.id_attribute().cloned();
+        let (id_attribute, server) = (reading.id_attribute().cloned(), reading.server().to_owned());
         self.tell_reading(&reading, directory_took);
         self.report.ftrack.users = current.users.len();
         Event::FtrackRead {
@@ -291,14 +292,14 @@ impl<'a> Course<'a> {
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
         if let Some(id_attribute) = id_attribute {
-            self.look_again(&mut plan, &request, &id_attribute).await?;
+            self.look_again(&mut plan, &server, &request, &id_attribute).await?;
         }
         self.report.ftrack.owned = plan.owned;
         Ok(Worked { plan, current })
     }
 
     /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
-    async fn look_again(&mut self, plan: &mut Plan, request: &ReadRequest, id_attribute: &directory::IdAttribute) -> Result<(), Failure> {
+    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest, id_attribute: &directory::IdAttribute) -> Result<(), Failure> {
         let gone: Vec<_> = plan
             .changes
             .iter()
@@ -308,7 +309,7 @@ impl<'a> Course<'a> {
         if gone.is_empty() {
             return Ok(());
         }
-        let there = directory::still_there(&self.prepared.pool, request, id_attribute, &gone, &self.until.cancel).await;
+        let there = directory::still_there(&self.prepared.pool, server, request, id_attribute, &gone, &self.until.cancel).await;
         let there = there.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
         for id in &there {
             plan.absences.remove(id.as_str());

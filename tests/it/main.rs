@@ -7,20 +7,25 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod bad_input;
 mod check;
 mod config;
+mod crash;
+mod demo;
 mod directory;
 mod directory_faults;
 mod directory_probe;
 mod directory_tls;
 mod embedded_directory;
 mod events;
+mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
 mod official_clients;
 mod readme;
 mod real_directory;
+mod secrets;
 mod slapd;
 mod standin;
 mod studio;
