@@ -1,10 +1,15 @@
 //! Faults of the directory, planted one by one.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use super::{
     slapd,
     world::{ClosedPort, World, bare},
 };
-use crate::slapd::{Certificate, PEOPLE, Setup};
+use crate::{
+    ldap_proxy::{Fault, LdapProxy, Trouble},
+    slapd::{Certificate, PEOPLE, Setup, Slapd},
+};
 
 #[test]
 fn a_name_that_does_not_resolve() {
@@ -182,4 +187,44 @@ fn several_jobs_share_one_bind() {
     assert!(status == 1 && trouble.starts_with(&format!("fail base about job gone at {url}: ")), "{trouble}");
     assert!(checked.well(&format!("job artists at {url}")).contains(&"people"));
     assert_eq!(slapd.logged("method=128"), 1);
+}
+
+#[test]
+fn a_server_that_falls_silent_on_the_way_is_asked_no_more() {
+    let slapd = slapd();
+    let proxy = LdapProxy::start(address(&slapd), Fault::in_search(1, 0, Trouble::Stall));
+    let mut world = World::at(proxy.url());
+    world.directory_settings = "operation_timeout = \"1s\"".into();
+    world.bases.push("ou=groups,dc=studio,dc=test".into());
+    let checked = world.check(&[]);
+    let (trouble, status) = checked.only_trouble();
+    let about = format!("job artists at {}", proxy.url());
+    assert!(proxy.injected());
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail people about {about}: the search of \"{PEOPLE}\" for one entry")) && trouble.contains(" took longer than 1s; "),
+        "{trouble}"
+    );
+    assert_eq!(checked.well(&about), ["filter", "base"], "the second base is left");
+}
+
+#[test]
+fn a_busy_server_keeps_nobody_from_binding_to_the_next() {
+    let slapd = slapd();
+    let proxy = LdapProxy::start(address(&slapd), Fault::at_bind(1, Trouble::Result(51)));
+    let mut world = World::at(proxy.url());
+    world.urls.push(bare(&slapd.url()));
+    let checked = world.check(&[]);
+    let (trouble, status) = checked.only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail bind about directory studio {}: ", proxy.url())) && trouble.contains("busy (51)"),
+        "{trouble}"
+    );
+    let next = format!("directory studio {}", bare(&slapd.url()));
+    assert_eq!(checked.well(&next), ["name", "port", "bind", "server"]);
+}
+
+fn address(slapd: &Slapd) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, slapd.url().port().unwrap()))
 }
