@@ -46,11 +46,14 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
 /// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends the program at once.
 fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(work: impl FnOnce(CancellationToken) -> F) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let _signals = signals::cancel_on_signal(cancel.clone())?;
         work(cancel).await
-    })
+    });
+    // A name that the system is still looking up is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Prints a result on standard output; a reader who has left is no error.

@@ -105,11 +105,15 @@ impl<'a> Prepared<'a> {
             .directories
             .get(&job.directory)
             .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not configured", job.directory))?;
+        let mapping = Mapping::new(&job.attributes)?;
+        if let Some((attribute, error)) = mapping.broken_templates().first() {
+            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
+        }
         Ok(Self {
             name,
             job,
             config,
-            mapping: Mapping::new(&job.attributes)?,
+            mapping,
             rules: Rules::new(job, &config.ftrack.api_user)?,
             pool: DirectoryPool::new(&job.directory, directory)?,
             session: Session::new(&config.ftrack)?,

@@ -59,3 +59,12 @@ fn one_bad_entry_is_named_and_stops_nobody_else() {
     assert_eq!((report.counts.created, report.counts.skipped), (1, 1));
     assert_eq!(report.skipped[0].reason, "it has no uid, which is required");
 }
+
+#[test]
+fn a_template_that_can_never_work_stops_the_run_before_it_begins() {
+    let mut studio = Studio::of(&["ada"]);
+    studio.attributes = "username = \"uid\", full_name = \"{{ cn | lowre }}\"".into();
+    let ended = studio.run(&["sync"]);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("jobs.artists.attributes.full_name") && ended.stderr.contains("lowre"), "{}", ended.stderr);
+}
