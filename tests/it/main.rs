@@ -10,6 +10,7 @@ mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
 mod official_clients;
+mod rules;
 mod slapd;
 mod standin;
 mod studio;
