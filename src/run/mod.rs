@@ -188,10 +188,8 @@ impl<'a> Course<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Self {
         let now = Utc::now();
-        // The part of the second in 65,536ths, so that runs of one second sort by time too, and the last one is the last.
-        let part = (u64::from(now.timestamp_subsec_nanos()) * 0x1_0000 / 1_000_000_000).min(0xffff);
         let report = Report {
-            run: format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S")),
+            run: run_id(now),
             job: prepared.name.to_owned(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),
@@ -293,6 +291,7 @@ impl<'a> Course<'a> {
         }
         .emit();
         let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
+        prepared.rules.check_user_type(&current).map_err(in_words)?;
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
         if let Some(id_attribute) = id_attribute {
@@ -400,6 +399,12 @@ impl<'a> Course<'a> {
             }
         }
     }
+}
+
+/// The id of a run that starts now: ids sort by time, also within a second, of which the last four digits are 65,536ths.
+fn run_id(now: chrono::DateTime<Utc>) -> String {
+    let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
+    format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
 }
 
 /// Which server could not be read.

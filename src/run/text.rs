@@ -194,6 +194,7 @@ fn one_change(text: &mut String, change: &Reported) {
 fn value(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(none)".into(),
+        serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
         serde_json::Value::String(text) => printable(text).into_owned(),
         serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
             printable(&value.to_string()).into_owned()

@@ -44,6 +44,7 @@ pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<
     let index = Index::new(current, rules);
     let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, rules)).collect();
     leave_out_rivals_for_a_username(desired, &mut matches);
+    leave_out_rivals_for_an_id(desired, &mut matches);
     leave_out_rivals_for_a_user(desired, current, &mut matches);
     matches
 }
@@ -134,6 +135,17 @@ fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     }
     let rivals = wanted.into_values().filter(|places| places.len() > 1);
     leave_out(desired, matches, rivals, |person| format!("the username {:?}", person.username));
+}
+
+/// Of entries that show one directory id, none is the person; an attribute that the operator chose may be no identity.
+fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
+    let mut shown: BTreeMap<&DirectoryId, Vec<usize>> = BTreeMap::new();
+    for (place, (id, _)) in desired.people().iter().enumerate() {
+        shown.entry(id).or_default().push(place);
+    }
+    for (id, places) in shown.into_iter().filter(|(_, places)| places.len() > 1) {
+        leave_out(desired, matches, std::iter::once(places), |_| format!("the directory id {id}"));
+    }
 }
 
 /// Of entries that match one user, none gets it.

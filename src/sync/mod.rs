@@ -1,7 +1,9 @@
 //! Decides: what should be, what is, and what is to change. Values in, values out: no I/O, clock, log or async.
 
 pub mod change;
+pub mod custom;
 pub mod desired;
+pub mod difference;
 pub mod guard;
 pub mod mapping;
 pub mod matching;

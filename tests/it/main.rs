@@ -25,6 +25,7 @@ mod ldap_proxy;
 mod official_clients;
 mod readme;
 mod real_directory;
+mod rules;
 mod secrets;
 mod slapd;
 mod standin;
