@@ -15,3 +15,5 @@ mod slapd;
 mod standin;
 mod studio;
 mod sync;
+mod truth;
+mod writing;
