@@ -1,5 +1,6 @@
 //! Every integration test, in one binary, so that the crate is linked once.
 
+mod apply;
 mod config;
 mod directory;
 mod directory_faults;
