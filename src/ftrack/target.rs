@@ -3,6 +3,8 @@
 //! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
 //! and the order of the operations keeps the link true at every point at which a server may stop.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -53,6 +55,14 @@ pub struct Left {
     pub operations: Vec<Operation>,
     /// The attributes of the user that still differ, with the value that is there.
     pub differing: Vec<(Field, Value)>,
+}
+
+impl Left {
+    /// Whether the activity of the user is still to be changed.
+    #[must_use]
+    pub fn differs_in_activity(&self) -> bool {
+        self.differing.iter().any(|(field, _)| *field == Field::IsActive)
+    }
 }
 
 /// The operations that bring a user from what was seen to what a change wants; none when it is done.
@@ -255,6 +265,27 @@ pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
         values.insert(Field::Email.name(), Value::Null);
     }
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
+}
+
+/// What gives the users of a rotation that stands half-way their old values back; nothing when none moved, or all arrived.
+#[must_use]
+pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<Operation> {
+    let shows = |change: &Change, value: fn(&Values) -> &Value| {
+        let Some(seen) = seen.get(&change.ftrack_id) else { return true };
+        let mut unique = change.fields.iter().filter(|(field, _)| matches!(field, Field::Username | Field::Email));
+        unique.all(|(field, values)| equal(value(values), &shown(seen, field, &[])))
+    };
+    let moved: Vec<&Change> = rotation.iter().copied().filter(|change| !shows(change, |values| &values.old)).collect();
+    if rotation.iter().all(|change| shows(change, |values| &values.new)) {
+        return Vec::new();
+    }
+    let away = moved.iter().map(|change| {
+        let between = [(Field::Username, Value::from(parked(&change.ftrack_id))), (Field::Email, Value::Null)];
+        let values = between.into_iter().filter(|(field, _)| change.fields.contains_key(field));
+        Operation::update_user(&change.ftrack_id, values.map(|(field, value)| (field.name(), value)).collect())
+    });
+    let home = moved.iter().filter_map(|change| give(change, |values| values.old.clone()));
+    away.chain(home).collect()
 }
 
 /// Gives a user that was left parked its old values back.

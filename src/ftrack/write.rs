@@ -11,6 +11,7 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
+    batch::{Age, Batch, batches},
     error::{FtrackError, Trouble, WriteFailure},
     operation::Operation,
     patience::{GoOn, Patience},
@@ -66,34 +67,6 @@ pub struct Limits<'a> {
     pub attempts: usize,
     /// Until when batches may begin.
     pub until: &'a Until,
-}
-
-/// Changes that are written in one call, by their places: single ones, and rotations that stay together.
-struct Batch {
-    units: Vec<Vec<usize>>,
-    seen: BTreeMap<EntityId, UserState>,
-    age: Age,
-}
-
-impl Batch {
-    fn settling() -> Self {
-        Self {
-            units: Vec::new(),
-            seen: BTreeMap::new(),
-            age: Age::Settling,
-        }
-    }
-}
-
-/// How old a look at the users of a batch is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Age {
-    /// From when the plan was made: long ago, where many batches went before.
-    OfThePlan,
-    /// From just now.
-    Fresh,
-    /// From when everything but the links was seen to be written.
-    Settling,
 }
 
 /// What one round over a batch leads to.
@@ -228,25 +201,26 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let mut done = Vec::new();
         for unit in &mut batch.units {
             let mut of_unit = Vec::new();
-            unit.retain(|place| {
-                let Some(change) = self.changes.get(*place) else { return false };
-                let failure = match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
-                    Ok(Left { operations, .. }) if operations.is_empty() => None,
-                    Ok(Left { differing, .. })
-                        if differing.iter().any(|(field, _)| *field == Field::IsActive) && self.patience.no_seat_for(change.action).is_some() =>
-                    {
-                        self.patience.no_seat_for(change.action)
-                    }
+            let (mut finished, mut out) = (Vec::new(), Vec::new());
+            for place in unit.iter() {
+                let Some(change) = self.changes.get(*place) else { continue };
+                let no_seat = self.patience.no_seat_for(change.action);
+                match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
+                    Ok(Left { operations, .. }) if operations.is_empty() => finished.push(*place),
+                    Ok(left) if no_seat.is_some() && left.differs_in_activity() => out.push((*place, no_seat)),
                     Ok(left) => {
                         bookkeeping &= left.differing.is_empty();
                         of_unit.extend(left.operations);
-                        return true;
                     }
-                    Err(obstructed) => Some(obstructed.to_string()),
-                };
-                done.push(Done { place: *place, failure });
-                false
-            });
+                    Err(obstructed) => out.push((*place, Some(obstructed.to_string()))),
+                }
+            }
+            // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
+            if of_unit.is_empty() {
+                out.extend(finished.into_iter().map(|place| (place, None)));
+            }
+            unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
+            done.extend(out.into_iter().map(|(place, failure)| Done { place, failure }));
             if unit.len() > 1 && !bookkeeping {
                 operations.extend(
                     unit.iter()
@@ -296,7 +270,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     /// The call was refused: what is there all the same is looked at, and the rest is halved until the change at fault stands alone.
     async fn refused(&mut self, batch: &mut Batch, error: &FtrackError) -> Round {
-        if !self.look_again(batch).await {
+        if !self.look_again(batch).await || !self.put_back(batch).await {
             return Round::Over;
         }
         let (operations, _) = self.operations(batch);
@@ -316,6 +290,21 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 Round::Parts(vec![left.to_vec(), right.to_vec()])
             }
         }
+    }
+
+    /// Gives the users of rotations that a refused call left half-way what they had before; says whether one may go on.
+    async fn put_back(&mut self, batch: &mut Batch) -> bool {
+        let mut operations = Vec::new();
+        for unit in batch.units.iter().filter(|unit| unit.len() > 1) {
+            let changes: Vec<&Change> = unit.iter().filter_map(|place| self.changes.get(*place)).collect();
+            operations.extend(target::back(&changes, &batch.seen));
+        }
+        if operations.is_empty() {
+            return true;
+        }
+        // Refused as well, each of them is tried on its own later.
+        let _ = self.session.write_call(&operations, &self.finishing()).await;
+        self.look_again(batch).await
     }
 
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
@@ -464,26 +453,6 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             (self.each)(done);
         }
     }
-}
-
-/// Changes in batches of at most so many, in their order; a rotation is never cut.
-fn batches(changes: &[Change], size: usize) -> Vec<Vec<Vec<usize>>> {
-    let mut batches: Vec<Vec<Vec<usize>>> = Vec::new();
-    let mut filled = usize::MAX;
-    let same_rotation = |a: &Change, b: &Change| a.rotation.is_some() && a.rotation == b.rotation;
-    let mut place = 0;
-    for unit in changes.chunk_by(same_rotation) {
-        if filled.saturating_add(unit.len()) > size.max(1) {
-            batches.push(Vec::new());
-            filled = 0;
-        }
-        if let Some(batch) = batches.last_mut() {
-            batch.push((place..place + unit.len()).collect());
-        }
-        filled += unit.len();
-        place += unit.len();
-    }
-    batches
 }
 
 /// What the server said, or what went wrong on the way.

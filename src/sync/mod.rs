@@ -10,3 +10,6 @@ pub mod matching;
 pub mod order;
 pub mod plan;
 pub mod rules;
+
+#[cfg(test)]
+mod properties;

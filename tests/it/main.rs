@@ -7,6 +7,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod apply;
 mod bad_input;
 mod check;
 mod config;
@@ -32,3 +33,5 @@ mod standin;
 mod studio;
 mod sync;
 mod tidy;
+mod truth;
+mod writing;

@@ -5,6 +5,8 @@ mod limits;
 mod people;
 mod values;
 
+pub use people::make_administrator;
+
 use std::fs;
 
 use ftrack_ldap_sync::{demo::ftrack::Account, run::report::Report, sync::change::Action};
