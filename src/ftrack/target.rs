@@ -74,7 +74,7 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
     let found = match &seen.link {
         LinkFound::Absent if matches!(change.action, Action::Create | Action::Adopt) => None,
         LinkFound::Absent => return Err(Obstructed::Disowned),
-        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id => Some(&**link),
+        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id && link.attribute == change.link.attribute => Some(&**link),
         LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.clone())),
         LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
     };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::directory::entry::DirectoryId;
+use crate::directory::{IdAttribute, entry::DirectoryId};
 
 /// The key of the `Metadata` row of a user in which the link is kept.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
@@ -108,8 +108,10 @@ pub struct Link {
     /// The id of the person's entry.
     #[serde(with = "directory_id")]
     pub id: DirectoryId,
+    /// Which attribute of the entry the id is.
+    pub attribute: IdAttribute,
     /// What the program last did to the user's activity.
-    #[serde(default, flatten)]
+    #[serde(flatten)]
     pub activity: Activity,
 }
 

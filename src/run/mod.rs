@@ -1,13 +1,16 @@
 //! One run, from the first read to the report.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Job},
-    directory::{self, DirectoryPool, ReadFailure, ReadRequest},
+    directory::{self, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, entry::DirectoryId},
     event::{Event, RunName},
     ftrack::{
         self,
@@ -17,7 +20,7 @@ use crate::{
         write::Limits,
     },
     sync::{
-        change::{Absences, Action, Plan},
+        change::{Absences, Action, Change, Plan},
         desired::Desired,
         guard::{self, Vetted},
         mapping::Mapping,
@@ -135,6 +138,8 @@ impl<'a> Prepared<'a> {
         let _lock = JobLock::take(&self.config.state_dir, self.name)?;
         recover(&self.config.state_dir, self.name, &history, &self.config.reports)?;
         let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
+        // From here on, a run that is killed leaves a report all the same.
+        Journal::open(&self.config.state_dir, &course.report)?;
         Event::RunStarted(course.name()).emit();
         if let Err(Failure(why)) = course.whole(purpose).await {
             course.report.outcome = Outcome::Failed;
@@ -281,7 +286,7 @@ impl<'a> Course<'a> {
         };
         let both = tokio::try_join!(directory, ftrack);
         let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
-        let (id_attribute, server) = (reading.id_attribute().cloned(), reading.server().to_owned());
+        let server = reading.server().to_owned();
         self.tell_reading(&reading, directory_took);
         self.report.ftrack.users = current.users.len();
         Event::FtrackRead {
@@ -294,26 +299,25 @@ impl<'a> Course<'a> {
         prepared.rules.check_user_type(&current).map_err(in_words)?;
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
-        if let Some(id_attribute) = id_attribute {
-            self.look_again(&mut plan, &server, &request, &id_attribute).await?;
-        }
+        self.look_again(&mut plan, &server, &request).await?;
         self.report.ftrack.owned = plan.owned;
         Ok(Worked { plan, current })
     }
 
     /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
-    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest, id_attribute: &directory::IdAttribute) -> Result<(), Failure> {
-        let gone: Vec<_> = plan
-            .changes
-            .iter()
-            .filter(|change| change.action == Action::Deactivate)
-            .map(|change| change.directory_id.clone())
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
+    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest) -> Result<(), Failure> {
+        let mut gone: Vec<(IdAttribute, Vec<DirectoryId>)> = Vec::new();
+        for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+            match gone.iter_mut().find(|(attribute, _)| *attribute == link.attribute) {
+                Some((_, ids)) => ids.push(directory_id.clone()),
+                None => gone.push((link.attribute.clone(), vec![directory_id.clone()])),
+            }
         }
-        let there = directory::still_there(&self.prepared.pool, server, request, id_attribute, &gone, &self.until.cancel).await;
-        let there = there.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
+        let mut there = BTreeSet::new();
+        for (attribute, ids) in &gone {
+            let found = directory::still_there(&self.prepared.pool, server, request, attribute, ids, &self.until.cancel).await;
+            there.extend(found.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?);
+        }
         for id in &there {
             plan.absences.remove(id.as_str());
             plan.warnings.push(format!(

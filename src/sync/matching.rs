@@ -41,7 +41,7 @@ const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x7c1d_2f0e_6a57_5b1c_9b43_b
 /// Matches every person, in the order of [`Desired::people`].
 #[must_use]
 pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<Match> {
-    let index = Index::new(current, rules);
+    let index = Index::new(desired, current, rules);
     let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, rules)).collect();
     leave_out_rivals_for_a_username(desired, &mut matches);
     leave_out_rivals_for_an_id(desired, &mut matches);
@@ -58,7 +58,7 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn new(current: &'a Current, rules: &Rules) -> Self {
+    fn new(desired: &Desired, current: &'a Current, rules: &Rules) -> Self {
         let mut index = Self {
             current,
             linked: HashMap::new(),
@@ -67,7 +67,9 @@ impl<'a> Index<'a> {
         };
         for (place, user) in current.users.iter().enumerate() {
             match &user.link {
-                LinkFound::Link(link) if link.source == rules.source => index.linked.entry(&link.id).or_default().push(place),
+                LinkFound::Link(link) if link.source == rules.source && desired.tells_of(&link.attribute) => {
+                    index.linked.entry(&link.id).or_default().push(place)
+                }
                 LinkFound::Absent => {
                     index.by_id.insert(&user.id, place);
                     let key = match rules.users.adopt {

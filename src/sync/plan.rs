@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use crate::{
-    directory::entry::DirectoryId,
+    directory::{IdAttribute, entry::DirectoryId},
     ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
 };
 
@@ -218,6 +218,7 @@ impl<'a> Planner<'a> {
 
     /// Users that the job owns and whose people are nowhere in the directory.
     fn missing(&mut self, absences: &Absences) {
+        let mut otherwise_known = 0;
         for user in &self.current.users {
             let LinkFound::Link(link) = &user.link else {
                 if user.link == LinkFound::Unreadable {
@@ -230,9 +231,17 @@ impl<'a> Planner<'a> {
             }
             self.plan.owned += 1;
             self.plan.owned_active += usize::from(user.is_active);
-            if self.desired.lacks(&link.id) {
+            if !self.desired.tells_of(&link.attribute) {
+                otherwise_known += 1;
+            } else if self.desired.lacks(&link.id) {
                 self.gone(user, link, absences);
             }
+        }
+        if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
+            self.warn(format!(
+                "{otherwise_known} users are known by another id attribute than {read}, by which this read tells people apart, so nothing is concluded about them; \
+                 set id_attribute to the one that they are known by"
+            ));
         }
     }
 
@@ -362,6 +371,9 @@ impl<'a> Planner<'a> {
             },
             LinkFound::Unreadable => "whose link cannot be read".into(),
             LinkFound::Link(link) if link.source != self.rules.source => format!("which belongs to the source {:?}", link.source),
+            LinkFound::Link(link) if !self.desired.tells_of(&link.attribute) => {
+                format!("which is known by {} and not by the id attribute of this read", link.attribute)
+            }
             LinkFound::Link(link) if self.desired.lacks(&link.id) => format!(
                 "of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login",
                 link.id
@@ -380,6 +392,7 @@ impl<'a> Planner<'a> {
         Link {
             source: self.rules.source.clone(),
             id: id.clone(),
+            attribute: self.desired.id_attribute().cloned().unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
         }
     }

@@ -71,6 +71,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
         LinkFound::Link(Box::new(Link {
             source: source.into(),
             id: directory_id(id),
+            attribute: crate::directory::IdAttribute::EntryUuid,
             activity,
         }))
     });

@@ -353,7 +353,7 @@ fn backdate_absences(studio: &Studio) {
 fn users_of_another_source_and_links_that_nobody_understands_are_left_alone() {
     let studio = Studio::of(&["ada", "bob", "cyd"]);
     let link = |text: &str| [("ftrack-ldap-sync".to_owned(), text.to_owned())].into();
-    let others = r#"{"source":"painters","id":"0","activity":"settled"}"#;
+    let others = r#"{"source":"painters","id":"0","attribute":"entryUUID","activity":"settled"}"#;
     studio
         .ftrack()
         .add_user(&Account {

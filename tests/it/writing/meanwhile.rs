@@ -65,7 +65,7 @@ fn a_user_whom_somebody_else_took_is_not_adopted_and_keeps_its_values() {
         studio.ftrack().add_user(&account(uid)).unwrap();
     }
     let before = studio.user("ada");
-    let link = r#"{"source":"painters","id":"7","activity":"settled"}"#;
+    let link = r#"{"source":"painters","id":"7","attribute":"entryUUID","activity":"settled"}"#;
     let fields = json!({"parent_id": before.id, "parent_type": "User", "key": "ftrack-ldap-sync", "value": link});
     let report = sync_while(&studio, || drop(studio.ftrack().insert("Metadata", &fields).unwrap()));
     assert_eq!((report.counts.adopted, report.counts.failed), (1, 1), "{report:#?}");
