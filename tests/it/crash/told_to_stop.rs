@@ -53,7 +53,7 @@ fn the_batch_in_flight_is_finished_and_told() {
     assert_eq!(report.outcome, Outcome::Failed);
     assert!(report.error.as_ref().is_some_and(|error| error.contains("told to stop")), "{report:#?}");
     let created = studio.ftrack().users().len() - 2;
-    assert!(created > 0 && created < 9 && created % 3 == 0, "{created}: {report:#?}");
+    assert!(created > 0 && created < 9 && created.is_multiple_of(3), "{created}: {report:#?}");
     assert_eq!((report.counts.created, report.counts.failed), (created, 9 - created), "{report:#?}");
     for change in report.changes.iter().filter(|change| change.result == ChangeResult::Failed) {
         let error = change.error.as_deref().unwrap_or_default();
