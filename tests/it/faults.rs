@@ -109,7 +109,7 @@ pub fn cases(few: u32) -> Config {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases(20))]
     #[test]
     fn nobody_who_is_there_is_deactivated(day in day()) {
         live_through(&day);
