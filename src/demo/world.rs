@@ -144,7 +144,7 @@ first_name = "givenName"
 last_name = "sn"
 
 [jobs.{JOB}.limits]
-deactivate = "10%"              # more at once are held for a person to approve
+deactivate = "10%"              # more at once: a person must approve
 "#,
             state_dir = text(&self.folder.path().join("state").display().to_string()),
             ftrack = self.ftrack.url(),

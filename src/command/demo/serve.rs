@@ -29,8 +29,8 @@ fn invitation(world: &World) -> String {
     let (directory, ftrack, people) = (world.directory.url(), world.ftrack.url(), world.people.len());
     let (service, base, filter) = (cast::SERVICE, cast::PEOPLE, cast::FILTER);
     format!(
-        r#"An LDAP directory with {people} people and an empty ftrack stand-in are up, on this machine only,
-until you press Ctrl-C.
+        r#"An LDAP directory with {people} people and an empty stand-in for ftrack are up,
+on this machine only, until you press Ctrl-C.
 
   LDAP directory   {directory}
     bind DN        {service}

@@ -131,7 +131,9 @@ pub fn after(chapter: Chapter, story: &Story) -> String {
 pub fn closing(all: &[Told], binary: &str) -> String {
     format!(
         "\n\n{}\n\n{}\n\n\
-         Exit status: 0 done, 1 failed, 3 some changes are held for a person to approve.\n\n\
+         STATUS  the exit status: 0 done, 1 failed, 3 changes are held for a person\n\
+         WRITES  calls that change something at ftrack\n\
+         ACTIVE  people of the directory who can sign in to ftrack\n\n\
          Try it yourself, with the same two servers:\n\n\
          \x20 {binary} demo --serve\n\n\
          With your own servers, as in README.md under \"The first real sync\":\n\n\
@@ -150,7 +152,7 @@ pub fn closing(all: &[Told], binary: &str) -> String {
 fn table(all: &[Told]) -> String {
     let mut table = Table::new();
     *table.style_mut() = NOTHING;
-    table.set_header(["", "OUTCOME", "EXIT STATUS", "WRITE CALLS", "ACTIVE PEOPLE"]);
+    table.set_header(["", "OUTCOME", "STATUS", "WRITES", "ACTIVE"]);
     for told in all {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
