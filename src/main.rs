@@ -7,7 +7,7 @@ use std::{
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use ftrack_ldap_sync::{
-    cli::{Cli, Exit, Stop},
+    cli::{Cli, Command, Exit, Stop},
     command,
     event::Event,
     log::{self, LogFormat, Loudness},
@@ -18,7 +18,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let (form, people) = (cli.log_format, is_for_people(cli.log_format));
+    // The demo is told to people, also through a pipe.
+    let demo = matches!(cli.command, Command::Demo(_)).then_some(LogFormat::Text);
+    let form = cli.log_format.or(demo);
+    let people = is_for_people(form);
     let loudness = if people && !cli.verbose { Loudness::Quiet } else { Loudness::Full };
     let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
         // A filter that is none must not keep the message about itself away.

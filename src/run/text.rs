@@ -1,6 +1,6 @@
 //! Plans and reports in words, for people. Every text from a server passes `printable`.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use anstyle::{AnsiColor, Style};
 
@@ -63,6 +63,7 @@ pub fn shortened(report: &Report, most: usize) -> String {
     };
     line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));
     changes(&mut text, &report.changes, most);
+    held(&mut text, &report.changes);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);
     text.push('\n');
@@ -77,9 +78,22 @@ pub fn plan(plan: &SavedPlan) -> String {
     let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
     line(&mut text, &format!("Plan for {}: {}", plan.job, planned(&reported)));
     changes(&mut text, &reported, usize::MAX);
+    held(&mut text, &reported);
     skipped(&mut text, &plan.skipped);
     warnings(&mut text, &plan.warnings);
     text
+}
+
+/// Why changes are held, each reason once.
+fn held(text: &mut String, changes: &[Reported]) {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.result == ChangeResult::Held) {
+        *reasons.entry(change.error.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    for (reason, count) in reasons {
+        let what = paint(magenta(), &format!("{} held", several(count, "change is", "changes are")));
+        line(text, &format!("\n  {what}: {}", printable(reason)));
+    }
 }
 
 /// How many changes of each kind, and how many are held.
@@ -186,7 +200,8 @@ fn one_change(text: &mut String, change: &Reported) {
         }
     }
     line(text, &format!("      {}", paint(dim(), &printable(&change.reason))));
-    if let Some(error) = &change.error {
+    // Why changes are held is the same for many, and is said once for all.
+    if let Some(error) = change.error.as_ref().filter(|_| change.result != ChangeResult::Held) {
         line(text, &format!("      {}", paint(red(), &printable(error))));
     }
 }
