@@ -182,13 +182,13 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
     let wants_active = change.fields.get(&Field::IsActive).and_then(|values| values.new.as_bool());
     match wants_active {
         Some(true) if activity_differs => {
-            let marked = found.is_some_and(|link| link.activity != Activity::Settled);
+            let marked = found.is_some_and(|link| !matches!(link.activity, Activity::Settled | Activity::Released));
             ((!marked).then(|| with(Activity::Activating)), None)
         }
         Some(false) if activity_differs => {
             let since = match &change.link.activity {
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled | Activity::Activating => String::new(),
+                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
             };
             let marked = found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
             ((!marked).then(|| with(Activity::Deactivating { since })), None)

@@ -134,6 +134,8 @@ pub enum Activity {
         /// When, RFC 3339.
         since: String,
     },
+    /// Somebody else reactivated the user while the person was gone: what becomes of the user since then is theirs, until the person is back.
+    Released,
 }
 
 /// What a custom attribute holds, as the type of its configuration says.

@@ -88,11 +88,11 @@ impl<'a> Planner<'a> {
         }
         let LinkFound::Link(link) = &user.link else { return };
         let settled = self.link(id);
-        let wakes = !user.is_active && link.activity != Activity::Settled;
+        let wakes = !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
             // What was begun by a create is finished by whoever may create.
             Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
-            Activity::Settled | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
+            Activity::Settled | Activity::Released | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
         };
         let Some(mut fields) = self.wanted(person, user) else { return };
         if wakes && may_wake {
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
                 Activity::Deactivating { since } | Activity::Deactivated { since } => {
                     format!("the person is back in the directory; this program deactivated the user on {since}")
                 }
-                Activity::Settled => String::new(),
+                Activity::Settled | Activity::Released => String::new(),
             };
             return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
         }
@@ -257,39 +257,41 @@ impl<'a> Planner<'a> {
         };
         match (&link.activity, user.is_active) {
             (Activity::Deactivating { since }, false) => {
-                let done = Link {
-                    activity: Activity::Deactivated { since: since.clone() },
-                    ..link.clone()
-                };
-                let fields = BTreeMap::from([(
-                    Field::Link,
-                    Values {
-                        old: as_value(link),
-                        new: as_value(&done),
-                    },
-                )]);
-                self.change(
-                    Action::Update,
-                    user,
-                    &link.id,
-                    None,
-                    fields,
-                    "a run was cut off after it had deactivated the user".into(),
-                    done,
-                );
+                let done = Activity::Deactivated { since: since.clone() };
+                self.remember(user, link, done, "a run was cut off after it had deactivated the user");
             }
             (_, false) => {}
-            (Activity::Deactivated { since }, true) => {
-                self.warn(format!(
-                    "the user {:?} is active, though the person is gone: this program deactivated it on {since}, and somebody reactivated it",
-                    user.username
-                ));
+            (Activity::Deactivated { .. }, true) => {
+                self.warn_of_reactivated(user);
+                let reason = "somebody reactivated the user, though the person is gone; from now on it is theirs";
+                self.remember(user, link, Activity::Released, reason);
             }
+            (Activity::Released, true) => self.warn_of_reactivated(user),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
                 self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
                 self.deactivate(user, link, &absence, since);
             }
         }
+    }
+
+    fn warn_of_reactivated(&mut self, user: &User) {
+        self.warn(format!(
+            "the user {:?} is active, though the person is gone: this program deactivated it, and somebody reactivated it",
+            user.username
+        ));
+    }
+
+    /// Writes another activity into the link of a user whose person is gone, and nothing else.
+    fn remember(&mut self, user: &User, link: &Link, activity: Activity, reason: &str) {
+        let new = Link { activity, ..link.clone() };
+        let fields = BTreeMap::from([(
+            Field::Link,
+            Values {
+                old: as_value(link),
+                new: as_value(&new),
+            },
+        )]);
+        self.change(Action::Update, user, &link.id, None, fields, reason.to_owned(), new);
     }
 
     fn deactivate(&mut self, user: &User, link: &Link, absence: &Absence, since: String) {

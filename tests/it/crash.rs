@@ -106,6 +106,8 @@ fn studio(crash: &Crash) -> Studio {
     assert_eq!(studio.sync().counts.deactivated, crash.returners + 1);
     by_hand(&studio, "hand-on", &json!({"is_active": true}));
     by_hand(&studio, "hand-off", &json!({"is_active": false}));
+    // That somebody reactivated a leaver is noted once.
+    assert_eq!(studio.sync().counts.updated, 1);
     studio.sync_changes_nothing();
 
     for nth in 0..crash.returners {

@@ -244,7 +244,7 @@ fn whom_somebody_reactivated_is_reported_and_left() {
     leave(&studio, "ada");
     studio.sync();
     by_hand(&studio, "ada", &json!({"is_active": true}));
-    let report = studio.sync_changes_nothing();
+    let report = studio.sync();
     let warned = |report: &Report| {
         report
             .warnings
@@ -252,11 +252,30 @@ fn whom_somebody_reactivated_is_reported_and_left() {
             .any(|warning| warning.contains("\"ada\"") && warning.contains("somebody"))
     };
     assert!(warned(&report), "{report:#?}");
+    assert_eq!(activity(&studio, "ada"), "released");
+    assert!(warned(&studio.sync_changes_nothing()));
     come_back(&studio, "ada");
     let report = studio.sync();
-    assert!(warned(&report), "{report:#?}");
     assert_eq!((report.counts.reactivated, report.counts.deactivated), (0, 0));
     assert!(studio.user("ada").is_active);
+    assert_eq!(activity(&studio, "ada"), "settled");
+    studio.sync_changes_nothing();
+}
+
+#[test]
+fn what_somebody_does_after_reactivating_a_leaver_is_theirs() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.sync();
+    leave(&studio, "ada");
+    studio.sync();
+    by_hand(&studio, "ada", &json!({"is_active": true}));
+    studio.sync();
+    by_hand(&studio, "ada", &json!({"is_active": false}));
+    studio.sync_changes_nothing();
+    come_back(&studio, "ada");
+    let report = studio.sync();
+    assert_eq!(report.counts.reactivated, 0, "{report:#?}");
+    assert!(!studio.user("ada").is_active, "deactivated by hand, it stays so");
     studio.sync_changes_nothing();
 }
 
