@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
+    ftrack::user::Activity,
     run::{
         report::{ChangeResult, Outcome, Report},
         saved::SavedPlan,
@@ -125,7 +126,14 @@ fn a_plan_reads_back_as_it_was_written() {
     let again: SavedPlan = serde_json::from_slice(&serde_json::to_vec(&plan).unwrap()).unwrap();
     assert_eq!(plan, again);
     let printed: SavedPlan = serde_json::from_str(&studio.run(&["plan", "--format", "json"]).stdout).unwrap();
-    assert_eq!(printed.changes, plan.changes, "the same servers give the same plan");
+    // All but the moment of a deactivation, which is when the plan was made.
+    let timeless = |plan: SavedPlan| {
+        plan.changes.into_iter().map(|mut planned| {
+            planned.change.link.activity = Activity::Settled;
+            planned
+        })
+    };
+    assert!(timeless(printed).eq(timeless(plan)), "the same servers give the same plan");
 }
 
 #[test]
