@@ -20,7 +20,7 @@ def main(ldap_url, ftrack_url):
         paged_size=1000,
         generator=True,
     )
-    session = ftrack_api.Session(ftrack_url, API_KEY, API_USER, auto_connect_event_hub=False)
+    session = ftrack_api.Session(ftrack_url, API_KEY, API_USER, auto_connect_event_hub=False, schema_cache_path=False)
     known = {user["username"] for user in session.query("select username from User")}
     waiting = 0
     for entry in entries:
