@@ -57,10 +57,17 @@ fn print_ldif(count: usize) {
 }
 
 fn serve(count: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = runtime.block_on(FtrackServer::start(anywhere, Options::default())).expect("a server");
-    server.studio().add_users(cast::people(count, 1, Oddities::None).iter().map(account)).expect("users");
+    server
+        .studio()
+        .add_users(cast::people(count, 1, Oddities::None).iter().map(account))
+        .expect("users");
     println!("{}", server.url());
     std::io::stdin().read_to_end(&mut Vec::new()).expect("standard input");
     runtime.block_on(server.stop()).expect("an end");
