@@ -37,6 +37,13 @@ pub enum Event<'a> {
         /// How long it took.
         took: Duration,
     },
+    /// A call to ftrack failed in a way that passes, and is tried again.
+    FtrackRetried {
+        /// What went wrong, in words.
+        trouble: &'a str,
+        /// How long it waits first.
+        delay: Duration,
+    },
     /// The plan is made.
     RunPlanned {
         /// The run.
@@ -99,6 +106,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("run.started", "INFO", &["job", "run"]),
     ("directory.read", "INFO", &["job", "run", "server", "entries", "seconds"]),
     ("ftrack.read", "INFO", &["job", "run", "users", "seconds"]),
+    ("ftrack.retried", "WARN", &["trouble", "seconds"]),
     ("run.planned", "INFO", &["job", "run", "changes", "held", "skipped"]),
     (
         "change.applied",
@@ -172,6 +180,10 @@ impl Event<'_> {
                 took,
             } => {
                 tracing::info!(event = "ftrack.read", job, run, users, seconds = took.as_secs_f64(), "ftrack read");
+            }
+            Self::FtrackRetried { trouble, delay } => {
+                let trouble = printable(trouble);
+                tracing::warn!(event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
             }
             Self::RunPlanned {
                 of: RunName { job, run },

@@ -1,6 +1,4 @@
-//! Keeps the user accounts of ftrack in step with a studio's LDAP directory.
-//!
-//! One line, one direction: read the directory, map, read ftrack, plan, guard, apply, report.
+#![doc = include_str!("README.md")]
 
 pub mod cli;
 pub mod command;

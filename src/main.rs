@@ -5,35 +5,74 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use ftrack_ldap_sync::{
-    cli::{Cli, Stop},
+    cli::{Cli, Exit, Stop},
     command,
     event::Event,
     log::{self, LogFormat, Loudness},
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let people = match cli.log_format {
-        Some(format) => format == LogFormat::Text,
-        None => stderr().is_terminal(),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
     };
+    let (form, people) = (cli.log_format, is_for_people(cli.log_format));
     let loudness = if people && !cli.verbose { Loudness::Quiet } else { Loudness::Full };
-    let outcome = log::start(cli.log_format, cli.log_filter.as_deref(), loudness)
-        .map_err(|error| Stop::usage(&error))
-        .and_then(|()| command::run(cli));
-    match outcome {
+    let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
+        // A filter that is none must not keep the message about itself away.
+        let _ = log::start(form, None, loudness);
+        Stop::usage(&error)
+    });
+    match started.and_then(|()| command::run(cli)) {
         Ok(exit) => exit.into(),
-        Err(Stop { exit, lines }) => {
-            for error in &lines {
-                if people {
-                    anstream::eprintln!("error: {}", ftrack_ldap_sync::printable::printable(error));
-                } else {
-                    Event::ProgramFailed { error }.emit();
-                }
-            }
-            exit.into()
+        Err(stop) => told(&stop, people),
+    }
+}
+
+/// Says why the program stops, and gives its status.
+fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
+    for error in lines {
+        if people {
+            anstream::eprintln!("error: {}", ftrack_ldap_sync::printable::printable(error));
+        } else {
+            Event::ProgramFailed { error }.emit();
         }
+    }
+    (*exit).into()
+}
+
+/// Says what is wrong with the command line, with hints and usage for people, and on one line for programs. Help and version are results.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Whatever else is wrong, the form may have been named.
+    let named = Cli::command().ignore_errors(true).try_get_matches().ok();
+    let form = named.and_then(|matches| matches.try_get_one::<LogFormat>("log_format").ok().flatten().copied());
+    if !error.use_stderr() || is_for_people(form) {
+        // A reader who has left is no error.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+    }
+    let _ = log::start(form, None, Loudness::Full);
+    told(&Stop::usage(&in_one_line(error)), false)
+}
+
+fn in_one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a command is missing; `ftrack-ldap-sync --help` lists them".to_owned();
+    }
+    let text = error.to_string();
+    let about = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let line = about.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+fn is_for_people(form: Option<LogFormat>) -> bool {
+    match form {
+        Some(form) => form == LogFormat::Text,
+        None => stderr().is_terminal(),
     }
 }

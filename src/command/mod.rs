@@ -10,7 +10,9 @@ use crate::{
     config::{Config, Environment, Job},
 };
 
+pub mod check;
 pub mod config;
+pub mod demo;
 pub mod progress;
 pub mod runs;
 pub mod signals;
@@ -27,6 +29,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&load()?, &args, &cancel).await }),
         Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&load()?, &args, &cancel).await }),
         Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&load()?, &args, &cancel).await }),
+        Command::Check(args) => with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await }),
         Command::Runs(args) => runs::runs(&load()?, &args),
         Command::Config(ConfigCommand::Show) => print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?),
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
@@ -36,18 +39,21 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Check(_) | Command::Demo(_) => Ok(Exit::Done),
+        Command::Demo(args) => with_runtime(|cancel| async move { demo::demo(&args, &cancel).await }),
     }
 }
 
 /// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends the program at once.
 fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(work: impl FnOnce(CancellationToken) -> F) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let _signals = signals::cancel_on_signal(cancel.clone())?;
         work(cancel).await
-    })
+    });
+    // A name that the system is still looking up is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Prints a result on standard output; a reader who has left is no error.

@@ -54,13 +54,25 @@ fn stop(error: HistoryError) -> Stop {
 fn list(history: &History, job: Option<&str>, args: &RunsArgs) -> Result<Exit, Stop> {
     let names = history.runs(job).map_err(|error| Stop::failed(&error))?;
     let mut rows = Vec::new();
+    let mut damaged = Vec::new();
     for (run, job) in names.iter().take(args.limit) {
-        rows.push(row(history.load(job, run).map_err(stop)?));
+        match history.load(job, run) {
+            Ok(report) => rows.push(row(report)),
+            Err(error) => damaged.push(error.to_string()),
+        }
     }
     match args.format {
-        Format::Json => print_json(&rows),
-        Format::Text if rows.is_empty() => print("No run is kept yet.\n"),
-        Format::Text => print(&format!("{}\n", table(&rows))),
+        Format::Json => print_json(&rows)?,
+        Format::Text if names.is_empty() => print("No run is kept yet.\n")?,
+        Format::Text => print(&format!("{}\n", table(&rows)))?,
+    };
+    if damaged.is_empty() {
+        Ok(Exit::Done)
+    } else {
+        Err(Stop {
+            exit: Exit::Failed,
+            lines: damaged,
+        })
     }
 }
 

@@ -30,6 +30,10 @@ pub async fn sync(config: &Config, args: &SyncArgs, cancel: &CancellationToken) 
 pub async fn apply(config: &Config, args: &ApplyArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let plan = SavedPlan::load(&args.file).map_err(|error| Stop::usage(&error))?;
     let name = plan.job.clone();
+    job(config, Some(&name)).map_err(|Stop { exit, lines }| Stop {
+        exit,
+        lines: lines.iter().map(|line| format!("{}: {line}", args.file.display())).collect(),
+    })?;
     run(config, Some(&name), Purpose::Approved(plan), args.format, cancel).await
 }
 

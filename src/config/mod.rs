@@ -21,6 +21,7 @@ mod shape;
 mod show;
 mod written;
 
+pub use check::{is_attribute, schedule};
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use job::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
 pub use layers::Environment;

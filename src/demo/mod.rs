@@ -3,3 +3,5 @@
 pub mod cast;
 pub mod directory;
 pub mod ftrack;
+pub mod story;
+pub mod world;

@@ -210,6 +210,44 @@ impl DirectoryError {
         }
     }
 
+    /// What happened, and the way out, apart from each other; both are in the error's text, save where only its kind tells the way out.
+    #[must_use]
+    pub fn apart(&self) -> (String, String) {
+        let way_out = match self {
+            Self::TimedOut { .. } => {
+                "check whether the server is overloaded and the network between; a slow server needs a longer connect_timeout or operation_timeout"
+            }
+            Self::Refused { code, .. } if code_advice(*code).is_empty() => "see the server's log for its reason",
+            Self::Tls {
+                fault: TlsFault::Other { .. }, ..
+            } => "see the server's log, and which TLS versions and ciphers it offers",
+            Self::File { .. } => "name another file, or mend this one",
+            Self::Settings { .. } => "mend the directory's settings",
+            Self::NotProven { .. } => "see the server's log, and whether it supports paged results (RFC 2696)",
+            Self::TooMuch { .. } => "narrow the search, or lower page_size",
+            Self::Garbled { .. } => "check that the URL leads to an LDAP server, and not to another port of it",
+            Self::Lost { .. } => "see the server's log, and what stands between; ldap:// does not work with a port that speaks TLS at once",
+            Self::PoolExhausted { .. } => "raise pool_size",
+            Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
+            Self::NameNotResolved { .. }
+            | Self::Connect { .. }
+            | Self::StartTlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::BindRefused { .. }
+            | Self::Filter { .. }
+            | Self::NoSuchBase { .. }
+            | Self::Refused { .. }
+            | Self::Referred { .. } => {
+                let text = self.to_string();
+                return match text.rsplit_once("; ") {
+                    Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
+                    None => (text, String::new()),
+                };
+            }
+        };
+        (self.to_string(), way_out.to_owned())
+    }
+
     /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`, `referral`.
     #[must_use]
     pub fn outcome(&self) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +12,8 @@ use super::{
 };
 
 /// An attribute whose value stays with an entry through renames and moves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum IdAttribute {
     /// RFC 4530; text.
     EntryUuid,
@@ -23,6 +25,18 @@ pub enum IdAttribute {
     IpaUniqueId,
     /// An attribute that the operator named; its case counts.
     Other(String),
+}
+
+impl From<String> for IdAttribute {
+    fn from(name: String) -> Self {
+        Self::named(&name)
+    }
+}
+
+impl From<IdAttribute> for String {
+    fn from(attribute: IdAttribute) -> Self {
+        attribute.name().to_owned()
+    }
 }
 
 impl IdAttribute {

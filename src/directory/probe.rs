@@ -6,7 +6,7 @@ use ldap3::{DerefAliases, Scope as LdapScope, SearchOptions};
 
 use super::{
     connection::Connection,
-    connector::Connector,
+    connector::{Connector, Transport},
     error::DirectoryError,
     filter,
     search::{concluded, decode, look, strings},
@@ -68,89 +68,151 @@ pub enum Found {
     /// All is well; what was seen.
     Well(String),
     /// Not an error of the server's, but hardly what is wanted.
-    Doubtful(String),
+    Doubtful {
+        /// What was seen.
+        seen: String,
+        /// The way out.
+        way_out: String,
+    },
     /// It failed.
     Failed(DirectoryError),
 }
 
-/// Looks at one server.
-pub async fn probe(connector: &Connector, wanted: &Wanted<'_>) -> Vec<Step> {
-    let mut steps = Vec::new();
+/// A look at one server over one connection; what was seen stays when the look is cut off.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    connector: &'a Connector,
+    /// What was found about the server itself.
+    pub server: Vec<Step>,
+    /// What was found about each search, in the order in which [`Probe::enter`] was asked for them.
+    pub searches: Vec<Vec<Step>>,
+}
+
+/// No more can be asked of the server: the step that was noted last failed in a way that ends the connection.
+struct Ended;
+
+impl<'a> Probe<'a> {
+    /// A look that has seen nothing yet.
+    #[must_use]
+    pub fn new(connector: &'a Connector) -> Self {
+        Self {
+            connector,
+            server: Vec::new(),
+            searches: Vec::new(),
+        }
+    }
+
+    /// Looks at everything before the credentials: the name, the port, TLS. `None` when one of them failed.
+    pub async fn reach(&mut self) -> Option<Transport> {
+        let (connector, steps) = (self.connector, &mut self.server);
+        let until = connector.until();
+        let addresses: Vec<SocketAddr> = note(steps, LookedAt::Name, connector.resolve(until).await, |addresses| {
+            addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
+        })?;
+        let tcp = note(steps, LookedAt::Port, connector.tcp(&addresses, until).await, |_| "it is open".into())?;
+        let secured = connector.secure(tcp, until).await;
+        if connector.is_encrypted() {
+            note(steps, LookedAt::Tls, secured, |_| "the certificate is trusted".into())
+        } else {
+            secured.ok()
+        }
+    }
+
+    /// Binds, once, and looks at what the server knows and at each search.
+    pub async fn enter(&mut self, transport: Transport, wanted: &[Wanted<'_>]) {
+        let bound = self.connector.bind(transport).await;
+        let Some(mut connection) = note(&mut self.server, LookedAt::Bind, bound, |_| "the credentials are accepted".into()) else {
+            return;
+        };
+        let Ok(schema) = describe(&mut connection, &mut self.server).await else {
+            return;
+        };
+        for search in wanted {
+            self.searches.push(Vec::new());
+            let Some(steps) = self.searches.last_mut() else { return };
+            if look_at_search(&mut connection, search, schema.as_ref(), steps).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What the server says of itself, and its schema when it shows one.
+async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<Option<Schema>, Ended> {
+    let read = RootDse::read(connection).await;
+    let root = note(steps, LookedAt::RootDse, read, |root| {
+        root.vendor.clone().unwrap_or_else(|| "a server that does not say what it is".into())
+    });
+    let root = root.ok_or(Ended)?;
+    match Schema::read(connection, &root).await {
+        Ok(Some(schema)) => return Ok(Some(schema)),
+        Ok(None) => steps.push(step(
+            LookedAt::RootDse,
+            Found::Doubtful {
+                seen: "the server shows no schema, so attribute names cannot be checked".into(),
+                way_out: "let the account read the schema, or check the names by hand".into(),
+            },
+        )),
+        Err(error) => push_failure(steps, LookedAt::RootDse, error)?,
+    }
+    Ok(None)
+}
+
+async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, schema: Option<&Schema>, steps: &mut Vec<Step>) -> Result<(), Ended> {
     let malformed = filter::check(wanted.filter).err();
     let is_filter = malformed.is_none();
     steps.push(step(
         LookedAt::Filter,
         malformed.map_or_else(|| Found::Well(wanted.filter.into()), Found::Failed),
     ));
-    let Some(mut connection) = connect(connector, &mut steps).await else {
-        return steps;
-    };
     for base in wanted.bases {
-        let seen = look(&mut connection, base, "(objectClass=*)", &["1.1"]).await;
-        let exists = seen.is_ok();
-        steps.push(step(
-            LookedAt::Base(base.clone()),
-            seen.map_or_else(Found::Failed, |_| Found::Well("it exists".into())),
-        ));
-        if exists && is_filter {
-            let found = somebody(&mut connection, base, wanted)
-                .await
-                .map_or_else(Found::Failed, |somebody| match somebody {
-                    Some(dn) => Found::Well(format!("it matches {dn}")),
-                    None => Found::Doubtful(format!(
-                        "{} matches nobody below {base:?}; check the filter, the base and what the account may see",
-                        wanted.filter
-                    )),
-                });
-            steps.push(step(LookedAt::People(base.clone()), found));
+        match look(connection, base, "(objectClass=*)", &["1.1"]).await {
+            Ok(_) => steps.push(step(LookedAt::Base(base.clone()), Found::Well(format!("{base} exists")))),
+            Err(error) => {
+                push_failure(steps, LookedAt::Base(base.clone()), error)?;
+                continue;
+            }
+        }
+        if is_filter {
+            match somebody(connection, base, wanted).await {
+                Ok(somebody) => steps.push(step(LookedAt::People(base.clone()), people(base, wanted, somebody))),
+                Err(error) => push_failure(steps, LookedAt::People(base.clone()), error)?,
+            }
         }
     }
-    describe(&mut connection, wanted, &mut steps).await;
-    steps
-}
-
-async fn connect(connector: &Connector, steps: &mut Vec<Step>) -> Option<Connection> {
-    let until = connector.until();
-    let addresses: Vec<SocketAddr> = note(steps, LookedAt::Name, connector.resolve(until).await, |addresses| {
-        addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
-    })?;
-    let tcp = note(steps, LookedAt::Port, connector.tcp(&addresses, until).await, |_| "it is open".into())?;
-    let secured = connector.secure(tcp, until).await;
-    let transport = if connector.is_encrypted() {
-        note(steps, LookedAt::Tls, secured, |_| "the certificate is trusted".into())?
-    } else {
-        secured.ok()?
-    };
-    note(steps, LookedAt::Bind, connector.bind(transport).await, |_| {
-        "the credentials are accepted".into()
-    })
-}
-
-async fn describe(connection: &mut Connection, wanted: &Wanted<'_>, steps: &mut Vec<Step>) {
-    let read = RootDse::read(connection).await;
-    let Some(root) = note(steps, LookedAt::RootDse, read, |root| {
-        root.vendor.clone().unwrap_or_else(|| "a server that does not say what it is".into())
-    }) else {
-        return;
-    };
-    match Schema::read(connection, &root).await {
-        Ok(Some(schema)) => steps.extend(wanted.attributes.iter().map(|attribute| {
-            let found = if schema.knows(attribute) {
-                Found::Well("the schema has it".into())
-            } else {
-                Found::Doubtful(match nearest(&schema, attribute) {
-                    Some(near) => format!("the directory's schema has no attribute {attribute}; is {near} meant?"),
-                    None => format!("the directory's schema has no attribute {attribute}; check its name"),
-                })
-            };
-            step(LookedAt::Attribute(attribute.clone()), found)
-        })),
-        Ok(None) => steps.push(step(
-            LookedAt::RootDse,
-            Found::Doubtful("the server shows no schema, so attribute names cannot be checked".into()),
-        )),
-        Err(error) => steps.push(step(LookedAt::RootDse, Found::Failed(error))),
+    if let Some(schema) = schema {
+        steps.extend(wanted.attributes.iter().map(|attribute| known(schema, attribute)));
     }
+    Ok(())
+}
+
+fn people(base: &str, wanted: &Wanted<'_>, somebody: Option<String>) -> Found {
+    match somebody {
+        Some(dn) => Found::Well(format!("the filter matches {dn}")),
+        None => Found::Doubtful {
+            seen: format!("{} matches nobody below {base:?}", wanted.filter),
+            way_out: "check the filter, the base, the scope and what the account may see".into(),
+        },
+    }
+}
+
+fn known(schema: &Schema, attribute: &str) -> Step {
+    let found = if schema.knows(attribute) {
+        Found::Well(format!("the schema has {attribute}"))
+    } else {
+        Found::Doubtful {
+            seen: format!("the directory's schema has no attribute {attribute}"),
+            way_out: nearest(schema, attribute).map_or_else(|| "check its name".into(), |near| format!("is {near} meant?")),
+        }
+    };
+    step(LookedAt::Attribute(attribute.to_owned()), found)
+}
+
+/// Notes a failure; it ends the look when the connection is of no use after it.
+fn push_failure(steps: &mut Vec<Step>, looked_at: LookedAt, error: DirectoryError) -> Result<(), Ended> {
+    let ends = error.concerns_one_server();
+    steps.push(step(looked_at, Found::Failed(error)));
+    if ends { Err(Ended) } else { Ok(()) }
 }
 
 /// The DN of somebody whom the filter matches; one entry is asked for, and that there are more (4) is fine.

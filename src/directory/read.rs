@@ -137,7 +137,7 @@ pub async fn read<T>(
         progress,
     };
     let mut course = Course::default();
-    let outcome = bounded(run(pool, &searches, &mut collect, &mut course), request.deadline, cancel).await;
+    let outcome = bounded(run(pool, Servers::InOrder, &searches, &mut collect, &mut course), request.deadline, cancel).await;
     match outcome {
         Ok(server) => Ok(Reading {
             server,
@@ -149,13 +149,15 @@ pub async fn read<T>(
     }
 }
 
-/// Asks for people by id, over the same bases and with the same filter; returns those who are there. Everybody else is gone,
-/// since this is a complete search as well. To be asked before somebody is deactivated.
+/// Asks for people by id, over the same bases and with the same filter, the server that was read (`Reading::server`) and no other: a replica
+/// that lags behind knows nothing of who moved meanwhile. Returns those who are there. Everybody else is gone, since this is a complete
+/// search as well. To be asked before somebody is deactivated.
 ///
 /// # Errors
 /// As for `read`; then nobody is known to be gone.
 pub async fn still_there(
     pool: &DirectoryPool,
+    server: &str,
     request: &ReadRequest,
     id_attribute: &IdAttribute,
     ids: &[DirectoryId],
@@ -183,10 +185,19 @@ pub async fn still_there(
     if wanted.is_empty() {
         return Ok(seen.found);
     }
-    match bounded(run(pool, &wanted, &mut seen, &mut course), request.deadline, cancel).await {
+    match bounded(run(pool, Servers::Only(server), &wanted, &mut seen, &mut course), request.deadline, cancel).await {
         Ok(_) => Ok(seen.found),
         Err(error) => Err(course.failure(error)),
     }
+}
+
+/// Which servers of a directory may be asked.
+#[derive(Debug, Clone, Copy)]
+enum Servers<'a> {
+    /// All, one after the other, until one can be used.
+    InOrder,
+    /// The one of this URL.
+    Only(&'a str),
 }
 
 /// How far a read has come; kept outside of the work, so that it is still known when the work is stopped.
@@ -297,7 +308,7 @@ async fn bounded<R>(work: impl Future<Output = Result<R, DirectoryError>>, deadl
 }
 
 /// Runs all searches on the first server that can be used, and returns its URL.
-async fn run(pool: &DirectoryPool, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
+async fn run(pool: &DirectoryPool, servers: Servers<'_>, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
     if searches.is_empty() {
         // Nothing asked is not nobody there.
         return Err(DirectoryError::Settings {
@@ -307,7 +318,11 @@ async fn run(pool: &DirectoryPool, searches: &[Search], sink: &mut impl Sink, co
     }
     filter_of_each(searches)?;
     let mut failures = Vec::new();
-    for server in pool.servers() {
+    let may_be_asked = |server: &&Server| match servers {
+        Servers::InOrder => true,
+        Servers::Only(url) => server.connector.server() == url,
+    };
+    for server in pool.servers().iter().filter(may_be_asked) {
         course.server = Some(server.connector.server().into());
         match run_on(server, searches, sink, course).await {
             Ok(()) => return Ok(server.connector.server().into()),

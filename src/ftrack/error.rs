@@ -44,6 +44,14 @@ impl FtrackError {
         self.trouble.passes()
     }
 
+    /// What happened, and the way out, apart from each other.
+    #[must_use]
+    pub fn apart(&self) -> (String, String) {
+        let (what, way_out) = self.trouble.apart();
+        let times = if self.tries > 1 { format!(" {} times", self.tries) } else { String::new() };
+        (format!("{} failed{times}: {what}", self.doing), way_out)
+    }
+
     /// What the server itself said, if it answered with an error of its own.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
@@ -230,6 +238,39 @@ impl Trouble {
         } else {
             None
         }
+    }
+
+    /// What happened, and the way out.
+    fn apart(&self) -> (String, String) {
+        let way_out = match self {
+            Self::Unreachable { obstacle, reason } => return (format!("no connection: {reason}"), obstacle.way_out().to_owned()),
+            Self::Setup(text) if !text.contains("; ") => "mend the settings of [ftrack]",
+            Self::Refused(_) => "see the log of the server",
+            Self::Changing { .. } => "try again when nobody else changes users",
+            Self::Cancelled => "try again",
+            Self::Interrupted(_)
+            | Self::Setup(_)
+            | Self::TimedOut(_)
+            | Self::DeadlinePassed
+            | Self::Redirected { .. }
+            | Self::Busy(_)
+            | Self::Status { .. }
+            | Self::NotJson(_)
+            | Self::Damaged(_)
+            | Self::TooLarge(_)
+            | Self::Malformed(_)
+            | Self::Credentials(_)
+            | Self::Permission(_)
+            | Self::UnknownCustomAttribute(_)
+            | Self::UnknownRole { .. } => {
+                let text = self.to_string();
+                return match text.rsplit_once("; ") {
+                    Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
+                    None => (text, String::new()),
+                };
+            }
+        };
+        (self.to_string(), way_out.to_owned())
     }
 
     /// Whether the same request may come out well later.

@@ -1,6 +1,7 @@
 //! HTTP out: what ftrack holds now, and the changes that were vetted.
 
 mod answer;
+mod batch;
 pub mod error;
 mod network;
 pub mod operation;

@@ -197,7 +197,7 @@ mod tests {
 
     use super::Operation;
     use crate::{
-        directory::entry::DirectoryId,
+        directory::{IdAttribute, entry::DirectoryId},
         ftrack::{
             query,
             user::{Activity, EntityId, Link},
@@ -211,6 +211,7 @@ mod tests {
         let link = Link {
             source: "artists".to_owned(),
             id: DirectoryId::new("d-1").unwrap(),
+            attribute: IdAttribute::EntryUuid,
             activity: Activity::Settled,
         };
         let values = |value: serde_json::Value| -> Map<String, serde_json::Value> { serde_json::from_value(value).unwrap() };
@@ -226,7 +227,7 @@ mod tests {
             Operation::set_custom_value(&configuration, &user, json!("42")),
         ])
         .unwrap();
-        let stored = "{\"source\":\"artists\",\"id\":\"d-1\",\"activity\":\"settled\"}";
+        let stored = "{\"source\":\"artists\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
         assert_eq!(
             sent,
             json!([

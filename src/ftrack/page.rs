@@ -32,7 +32,6 @@ pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &U
                 return Ok(rows);
             }
         }
-        tracing::debug!(list = listing.what, "the list changed while it was read; it is read again");
     }
     let what = listing.what.to_owned();
     Err(session.trouble(&format!("reading {what}"), Trouble::Changing { what, tries: TRIES }))

@@ -1,73 +1,123 @@
-//! When to give up on changes of one kind: seats that are used up, or a right that is missing, are not asked for a thousand times. No I/O.
+//! When to give up on what no single change is at fault for: seats that are used up, or a right that is missing, are not asked for a thousand times. No I/O.
+//!
+//! Nothing else ends early: however many changes in a row are refused with the same words, the next one may be good.
 
 use crate::sync::change::Action;
 
-/// How many changes in a row may be refused with the very same words before the rest of their kind is left.
-const SAME_WORDS: usize = 25;
-
-/// How many users in a row may be stored as inactive, or refused with words about seats, before nobody else is activated.
-const NO_SEATS: usize = 3;
+/// How many users in a row may be stored as inactive, or refused with words about seats, before nobody else is activated;
+/// and how many changes may be refused for want of a right, with nothing written yet, before the run is over.
+const ENOUGH: usize = 3;
 
 /// Words in a refusal that speak of seats.
-const SEAT_WORDS: [&str; 4] = ["license", "licence", "seat", "maximum number of users"];
+const SEAT_WORDS: [&str; 5] = ["license", "licence", "seat", "maximum number of users", "user limit"];
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoOn {
+    /// The next change is tried.
+    Yes,
+    /// No other change can fare better.
+    No,
+}
 
 /// What was refused lately.
 #[derive(Debug, Default)]
 pub struct Patience {
-    words: String,
-    times: usize,
-    over: Option<String>,
+    without_seat: usize,
+    no_seats: Option<String>,
+    without_right: usize,
+    wrote: bool,
 }
 
 impl Patience {
-    /// Whether no more users are to be activated.
+    /// Why no more users are activated, if that is so for changes of this kind.
     #[must_use]
-    pub fn is_over(&self, action: Action) -> bool {
-        self.over.is_some() && action.takes_a_seat()
-    }
-
-    /// Why no more users are activated.
-    #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        self.over
-            .as_ref()
-            .map(|words| format!("not tried, since the ones before were refused: {words}"))
+    pub fn no_seat_for(&self, action: Action) -> Option<String> {
+        let words = self.no_seats.as_ref().filter(|_| action.takes_a_seat())?;
+        Some(format!("not tried, since the ones before got no seat: {words}"))
     }
 
     /// A change was applied, so what was refused before was about the changes themselves.
     pub fn succeeded(&mut self, action: Action) {
+        self.wrote = true;
         if action.takes_a_seat() {
-            self.times = 0;
+            self.without_seat = 0;
         }
     }
 
-    /// A change was refused; says whether it is time to give up.
-    pub fn refused(&mut self, action: Action, words: &str, hopeless: bool) -> bool {
-        let about_seats = action.takes_a_seat() && speaks_of_seats(words);
-        self.count(words, if hopeless || about_seats { NO_SEATS } else { SAME_WORDS }, action)
+    /// A change was refused.
+    pub fn refused(&mut self, action: Action, words: &str) {
+        if action.takes_a_seat() {
+            if speaks_of_seats(words) {
+                self.no_seat(words);
+            } else {
+                self.without_seat = 0;
+            }
+        }
+    }
+
+    /// A change was refused for want of a right. Once something was written there is such a right, and what is missing is one over a single user.
+    #[must_use]
+    pub fn forbidden(&mut self) -> GoOn {
+        self.without_right += 1;
+        if self.without_right >= ENOUGH && !self.wrote { GoOn::No } else { GoOn::Yes }
     }
 
     /// A user was stored as inactive, though it was to be active.
-    pub fn stored_inactive(&mut self, action: Action, words: &str) {
-        self.count(words, NO_SEATS, action);
+    pub fn stored_inactive(&mut self) {
+        self.no_seat("ftrack took the users, but stored them as inactive");
     }
 
-    fn count(&mut self, words: &str, most: usize, action: Action) -> bool {
-        if self.words == words {
-            self.times += 1;
-        } else {
-            words.clone_into(&mut self.words);
-            self.times = 1;
+    fn no_seat(&mut self, words: &str) {
+        self.without_seat += 1;
+        if self.without_seat >= ENOUGH {
+            self.no_seats.get_or_insert_with(|| words.to_owned());
         }
-        let over = self.times >= most;
-        if over && action.takes_a_seat() {
-            self.over = Some(words.to_owned());
-        }
-        over
     }
 }
 
 fn speaks_of_seats(words: &str) -> bool {
     let words = words.to_lowercase();
     SEAT_WORDS.iter().any(|word| words.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_words_about_something_else_end_nothing() {
+        let mut patience = Patience::default();
+        for _ in 0..1000 {
+            patience.refused(Action::Create, "ValidationError: this domain is not allowed");
+        }
+        assert_eq!(patience.no_seat_for(Action::Create), None);
+    }
+
+    #[test]
+    fn three_in_a_row_without_a_seat_are_enough_and_nobody_else_is_held_up() {
+        let mut patience = Patience::default();
+        patience.refused(Action::Create, "No seat is left.");
+        patience.stored_inactive();
+        patience.succeeded(Action::Reactivate);
+        patience.refused(Action::Create, "No seat is left.");
+        patience.refused(Action::Update, "No seat is left.");
+        patience.refused(Action::Reactivate, "No seat is left.");
+        assert_eq!(patience.no_seat_for(Action::Create), None);
+        patience.stored_inactive();
+        assert!(patience.no_seat_for(Action::Create).is_some());
+        assert_eq!(patience.no_seat_for(Action::Update), None);
+    }
+
+    #[test]
+    fn a_missing_right_ends_a_run_that_wrote_nothing() {
+        let mut patience = Patience::default();
+        assert_eq!(
+            [patience.forbidden(), patience.forbidden(), patience.forbidden()],
+            [GoOn::Yes, GoOn::Yes, GoOn::No]
+        );
+        let mut patience = Patience::default();
+        patience.succeeded(Action::Update);
+        assert!((0..100).all(|_| patience.forbidden() == GoOn::Yes));
+    }
 }

@@ -100,7 +100,7 @@ pub fn members_of(roles: &[EntityId]) -> Listing {
 pub fn custom_attributes() -> Listing {
     Listing::fixed(
         "custom attributes of users",
-        "select id, key, entity_type from CustomAttributeConfiguration where entity_type is \"user\" order by id",
+        "select id, key, entity_type, type.name from CustomAttributeConfiguration where entity_type is \"user\" order by id",
     )
 }
 

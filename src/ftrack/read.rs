@@ -11,11 +11,8 @@ use super::{
     query,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
     session::{Session, Until},
-    user::{Current, EntityId, LinkFound, User, UserKind},
+    user::{Current, CustomKind, EntityId, LinkFound, UNTOUCHABLE, User, UserKind},
 };
-
-/// The user types that are never touched.
-const UNTOUCHABLE: [&str; 2] = ["service", "demo"];
 
 /// What is read beside the users themselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,13 +33,18 @@ pub struct ReadCurrent<'a> {
 pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Current, FtrackError> {
     let before = session.calls().reads;
     let (users, links) = (query::users(), query::links());
-    let (users, links, user_types, administrators, (custom_attributes, values)) = tokio::try_join!(
+    let (users, links, user_types, administrators, custom) = tokio::try_join!(
         list::<UserRow>(session, &users, until),
         list::<LinkRow>(session, &links, until),
         user_types(session, until),
         administrators(session, request.administrator_roles, until),
         custom_values(session, request.custom_attributes, until),
     )?;
+    let Custom {
+        attributes: custom_attributes,
+        kinds: custom_kinds,
+        values,
+    } = custom;
     let mut parts = Parts {
         links: links.into_iter().peekable(),
         values: values.into_iter().map(|rows| rows.into_iter().peekable()).collect(),
@@ -57,6 +59,7 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
     Ok(Current {
         users,
         custom_attributes,
+        custom_kinds,
         user_types,
         read_calls: session.calls().reads - before,
     })
@@ -68,13 +71,27 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
 ///
 /// Those of [`Session::read_call`].
 pub async fn custom_attributes(session: &Session, keys: &[String], until: &Until) -> Result<Vec<Option<EntityId>>, FtrackError> {
+    let found = attributes_of_users(session, keys, until).await?;
+    Ok(found.into_iter().map(|found| found.map(|(id, _)| id)).collect())
+}
+
+async fn attributes_of_users(session: &Session, keys: &[String], until: &Until) -> Result<Vec<Option<(EntityId, CustomKind)>>, FtrackError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     let rows = list::<AttributeRow>(session, &query::custom_attributes(), until).await?;
+    let named = rows
+        .iter()
+        .filter_map(|row| row.kind.as_ref())
+        .filter_map(|kind| Some((&kind.id, kind.name.as_deref()?)));
+    let names: BTreeMap<&EntityId, &str> = named.collect();
+    let kind = |row: &AttributeRow| row.kind.as_ref().and_then(|kind| names.get(&kind.id)).map(|name| CustomKind::named(name));
     let of_users = |row: &&AttributeRow| row.entity_type.as_deref().is_none_or(|of| of.eq_ignore_ascii_case("user"));
-    let find = |key: &String| rows.iter().filter(of_users).find(|row| row.key.as_ref() == Some(key)).map(|row| row.id.clone());
-    Ok(keys.iter().map(find).collect())
+    let find = |key: &String| rows.iter().filter(of_users).find(|row| row.key.as_ref() == Some(key));
+    Ok(keys
+        .iter()
+        .map(|key| find(key).map(|row| (row.id.clone(), kind(row).unwrap_or_default())))
+        .collect())
 }
 
 /// Which of the names are security roles, compared without case, in the order of the names; and all names that there are.
@@ -138,7 +155,12 @@ fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -
     }
 }
 
-async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
+/// All user types: the id by name.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when there are none.
+pub async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
     let rows = list::<NamedRow>(session, &query::user_types(), until).await?;
     let types: BTreeMap<String, EntityId> = rows.into_iter().filter_map(|row| Some((row.name?, row.id))).collect();
     if types.is_empty() {
@@ -149,8 +171,12 @@ async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String,
     Ok(types)
 }
 
-/// The users who have one of the roles, sorted.
-async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
+/// The users who have one of the roles, sorted; active or not.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
+pub async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -169,13 +195,20 @@ async fn administrators(session: &Session, names: &[String], until: &Until) -> R
     Ok(users)
 }
 
-type CustomValues = (Vec<(String, EntityId)>, Vec<Vec<ValueRow>>);
+/// The mapped custom attributes, each with its kind and everybody's value.
+struct Custom {
+    attributes: Vec<(String, EntityId)>,
+    kinds: Vec<CustomKind>,
+    values: Vec<Vec<ValueRow>>,
+}
 
-async fn custom_values(session: &Session, keys: &[String], until: &Until) -> Result<CustomValues, FtrackError> {
-    let mut attributes = Vec::with_capacity(keys.len());
-    for (key, id) in keys.iter().zip(custom_attributes(session, keys, until).await?) {
+async fn custom_values(session: &Session, keys: &[String], until: &Until) -> Result<Custom, FtrackError> {
+    let (mut attributes, mut kinds) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+    for (key, found) in keys.iter().zip(attributes_of_users(session, keys, until).await?) {
         let unknown = || session.trouble("looking for the mapped custom attributes", Trouble::UnknownCustomAttribute(key.clone()));
-        attributes.push((key.clone(), id.ok_or_else(unknown)?));
+        let (id, kind) = found.ok_or_else(unknown)?;
+        attributes.push((key.clone(), id));
+        kinds.push(kind);
     }
     let listings: Vec<_> = attributes.iter().map(|(_, id)| query::custom_values(id)).collect();
     let values = stream::iter(&listings)
@@ -183,5 +216,5 @@ async fn custom_values(session: &Session, keys: &[String], until: &Until) -> Res
         .buffered(session.connections())
         .try_collect()
         .await?;
-    Ok((attributes, values))
+    Ok(Custom { attributes, kinds, values })
 }

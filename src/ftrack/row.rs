@@ -110,6 +110,9 @@ pub(super) struct AttributeRow {
     pub key: Option<String>,
     #[serde(default)]
     pub entity_type: Option<String>,
+    /// Its type; a server that repeats nothing names a type at its first mention alone.
+    #[serde(default, rename = "type")]
+    pub kind: Option<NamedRow>,
 }
 
 impl Row for AttributeRow {

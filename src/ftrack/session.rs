@@ -26,7 +26,10 @@ use super::{
     network,
     operation::Operation,
 };
-use crate::config::{self, Secret};
+use crate::{
+    config::{self, Secret},
+    event::Event,
+};
 
 /// The most bytes of one answer, unpacked.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -236,7 +239,13 @@ impl Session {
                 // Waiting past the deadline would only hide what went wrong.
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
-            .notify(|failed: &Failed, delay| tracing::debug!(trouble = ?failed.trouble, ?delay, "ftrack is asked again"))
+            .notify(|failed: &Failed, delay| {
+                Event::FtrackRetried {
+                    trouble: &failed.trouble.to_string(),
+                    delay,
+                }
+                .emit()
+            })
             .sleep(move |delay| {
                 let cancel = cancel.clone();
                 async move {
@@ -353,10 +362,14 @@ fn client(config: &config::Ftrack) -> Result<Client, String> {
         builder = builder.tls_certs_only(certificates);
     }
     builder.build().map_err(|error| {
-        format!(
-            "the HTTP client cannot be made: {}; check this system's certificates, or set ftrack.ca_file",
-            network::reasons(&error)
-        )
+        let reasons = network::reasons(&error);
+        match &config.ca_file {
+            Some(file) => format!(
+                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds whole certificates",
+                file.display()
+            ),
+            None => format!("the HTTP client cannot be made: {reasons}; check this system's certificates, or set ftrack.ca_file"),
+        }
     })
 }
 

@@ -3,6 +3,8 @@
 //! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
 //! and the order of the operations keeps the link true at every point at which a server may stop.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -10,7 +12,10 @@ use super::{
     state::UserState,
     user::{Activity, EntityId, Link, LinkFound},
 };
-use crate::sync::change::{Action, Change, Field};
+use crate::sync::{
+    change::{Action, Change, Field, Values},
+    custom::equal,
+};
 
 /// What keeps a change from being written at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +26,20 @@ pub enum Obstructed {
     /// Somebody else owns the user now.
     #[error("the user belongs to the source {0:?} now")]
     OwnedBy(String),
+    /// Somebody took the link away.
+    #[error("nobody owns the user any more: its link was taken away since it was read")]
+    Disowned,
+    /// Somebody deactivated the user, who is theirs to reactivate.
+    #[error("somebody else deactivated the user since it was read")]
+    DeactivatedByHand,
+    /// Somebody changed what was to be changed.
+    #[error("{field} was changed to {there} since it was read, which is neither the old value nor the new one; the next run looks again")]
+    Drifted {
+        /// The attribute.
+        field: String,
+        /// What it is now.
+        there: Value,
+    },
     /// What stands in the user's metadata is not a link.
     #[error("the user's link cannot be read")]
     UnreadableLink,
@@ -38,6 +57,14 @@ pub struct Left {
     pub differing: Vec<(Field, Value)>,
 }
 
+impl Left {
+    /// Whether the activity of the user is still to be changed.
+    #[must_use]
+    pub fn differs_in_activity(&self) -> bool {
+        self.differing.iter().any(|(field, _)| *field == Field::IsActive)
+    }
+}
+
 /// The operations that bring a user from what was seen to what a change wants; none when it is done.
 ///
 /// # Errors
@@ -45,12 +72,23 @@ pub struct Left {
 pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> Result<Left, Obstructed> {
     let Some(seen) = seen else { return create(change, custom_attributes) };
     let found = match &seen.link {
-        LinkFound::Absent => None,
-        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id => Some(&**link),
+        LinkFound::Absent if matches!(change.action, Action::Create | Action::Adopt) => None,
+        LinkFound::Absent => return Err(Obstructed::Disowned),
+        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id && link.attribute == change.link.attribute => Some(&**link),
         LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.clone())),
         LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
     };
+    let by_hand = change.action == Action::Deactivate && !seen.is_active && found.is_some_and(|link| link.activity == Activity::Settled);
+    if by_hand {
+        return Err(Obstructed::DeactivatedByHand);
+    }
     let differing = differing(change, seen, custom_attributes);
+    if let Some((field, there)) = differing.iter().find(|(field, there)| drifted(change, field, there)) {
+        return Err(Obstructed::Drifted {
+            field: field.name(),
+            there: there.clone(),
+        });
+    }
     let mut operations = Vec::new();
     let (before, after) = links(change, seen, found, &differing);
     if let Some(link) = &before {
@@ -72,6 +110,40 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
         operations.push(write_link(&change.ftrack_id, link, before.as_ref().or(found))?);
     }
     Ok(Left { operations, differing })
+}
+
+/// Whether a change holds at ftrack, although its link may still say that it is under way: what the next run would take it for.
+#[must_use]
+pub fn holds(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> bool {
+    let Some(seen) = seen else { return false };
+    let LinkFound::Link(found) = &seen.link else { return false };
+    let ours = found.source == change.link.source && found.id == change.link.id;
+    let link_holds = !change.fields.contains_key(&Field::Link) || **found == change.link;
+    ours && link_holds && differing(change, seen, custom_attributes).is_empty()
+}
+
+/// The attributes of a change that is not done which are written all the same, by name.
+#[must_use]
+pub fn written_all_the_same(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> Vec<String> {
+    let Some(seen) = seen else { return Vec::new() };
+    let still = differing(change, seen, custom_attributes);
+    let written = change.fields.iter().filter(|(field, values)| {
+        let changes = change.action == Action::Create || !equal(&values.old, &values.new);
+        **field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == *field)
+    });
+    written.map(|(field, _)| field.name()).collect()
+}
+
+/// Whether an attribute that differs from what is wanted does not show what was read either, and not what this program makes of it in between.
+fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
+    let Some(values) = change.fields.get(field) else { return false };
+    let between = change.rotation.is_some()
+        && match field {
+            Field::Username => *there == parked(&change.ftrack_id),
+            Field::Email => there.is_null(),
+            Field::FirstName | Field::LastName | Field::IsActive | Field::UserType | Field::Custom(_) | Field::Link => false,
+        };
+    change.action != Action::Create && !between && !equal(&values.old, there)
 }
 
 /// A user is created active and marked as not yet seen to be so; what the server made of it is read back before the mark is taken off.
@@ -99,8 +171,8 @@ fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<L
 
 /// The links to write before and after the user's attributes.
 ///
-/// A user who is to become active keeps a link that says so until it was seen to be active. A user who is to be deactivated gets, before and after,
-/// a link that says so: whoever finds the user active in between finds an intention, not somebody's reactivation.
+/// A user who is to become active, or inactive, keeps a link that says so until it was seen to be: whoever finds the user otherwise in between finds
+/// an intention, not somebody's doing. A user without a link gets it first, so that nothing is written to a user whom somebody else took in the meantime.
 fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(Field, Value)]) -> (Option<Link>, Option<Link>) {
     let with = |activity: Activity| Link {
         activity,
@@ -118,8 +190,10 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
                 Activity::Settled | Activity::Activating => String::new(),
             };
-            (Some(with(Activity::Deactivating { since })), Some(change.link.clone()))
+            let marked = found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
+            ((!marked).then(|| with(Activity::Deactivating { since })), None)
         }
+        _ if found.is_none() && change.action != Action::Create => (Some(change.link.clone()), None),
         _ => {
             let done = found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
             (None, (!done).then(|| change.link.clone()))
@@ -161,12 +235,6 @@ fn differing(change: &Change, seen: &UserState, custom_attributes: &[(String, En
         .collect()
 }
 
-/// Nothing and an empty text are the same.
-fn equal(wanted: &Value, there: &Value) -> bool {
-    let empty = |value: &Value| value.is_null() || value == "";
-    wanted == there || (empty(wanted) && empty(there))
-}
-
 fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId)]) -> Value {
     let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
     match field {
@@ -199,16 +267,46 @@ pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
 
+/// What gives the users of a rotation that stands half-way their old values back; nothing when none moved, or all arrived.
+#[must_use]
+pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<Operation> {
+    let shows = |change: &Change, value: fn(&Values) -> &Value| {
+        let Some(seen) = seen.get(&change.ftrack_id) else { return true };
+        let mut unique = change.fields.iter().filter(|(field, _)| matches!(field, Field::Username | Field::Email));
+        unique.all(|(field, values)| equal(value(values), &shown(seen, field, &[])))
+    };
+    let moved: Vec<&Change> = rotation.iter().copied().filter(|change| !shows(change, |values| &values.old)).collect();
+    if rotation.iter().all(|change| shows(change, |values| &values.new)) {
+        return Vec::new();
+    }
+    let away = moved.iter().map(|change| {
+        let between = [(Field::Username, Value::from(parked(&change.ftrack_id))), (Field::Email, Value::Null)];
+        let values = between.into_iter().filter(|(field, _)| change.fields.contains_key(field));
+        Operation::update_user(&change.ftrack_id, values.map(|(field, value)| (field.name(), value)).collect())
+    });
+    let home = moved.iter().filter_map(|change| give(change, |values| values.old.clone()));
+    away.chain(home).collect()
+}
+
 /// Gives a user that was left parked its old values back.
 #[must_use]
 pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
-    let mut values = Map::new();
-    for field in [Field::Username, Field::Email] {
-        if let Some(old) = change.fields.get(&field).map(|values| values.old.clone()) {
-            values.insert(field.name(), old);
-        }
-    }
+    give(change, |values| values.old.clone())
+}
+
+/// Gives a user that was left parked, and whose old login another has by now, the login that it was to have: the other gave it up.
+#[must_use]
+pub fn park_at_target(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
+    give(change, |values| values.new.clone())
+}
+
+fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> {
+    let given = [Field::Username, Field::Email]
+        .into_iter()
+        .filter_map(|field| Some((field.name(), value(change.fields.get(&field)?))));
+    let values: Map<String, Value> = given.collect();
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
 

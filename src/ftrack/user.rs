@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::directory::entry::DirectoryId;
+use crate::directory::{IdAttribute, entry::DirectoryId};
 
 /// The key of the `Metadata` row of a user in which the link is kept.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
@@ -75,6 +75,9 @@ pub struct User {
     pub custom_values: Box<[Value]>,
 }
 
+/// The names of the user types that are never touched, compared without case.
+pub const UNTOUCHABLE: [&str; 2] = ["service", "demo"];
+
 /// What kind of user: a person, or one of the types that are never touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserKind {
@@ -105,8 +108,10 @@ pub struct Link {
     /// The id of the person's entry.
     #[serde(with = "directory_id")]
     pub id: DirectoryId,
+    /// Which attribute of the entry the id is.
+    pub attribute: IdAttribute,
     /// What the program last did to the user's activity.
-    #[serde(default, flatten)]
+    #[serde(flatten)]
     pub activity: Activity,
 }
 
@@ -131,6 +136,39 @@ pub enum Activity {
     },
 }
 
+/// What a custom attribute holds, as the type of its configuration says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CustomKind {
+    /// Text.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A day.
+    Date,
+    /// Choices among named ones.
+    List,
+    /// A type that this program does not know, or that the server does not tell.
+    #[default]
+    Unknown,
+}
+
+impl CustomKind {
+    /// The kind that a type of that name holds; the names are those of the vendor's `CustomAttributeType`.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "text" | "url" => Self::Text,
+            "number" => Self::Number,
+            "boolean" => Self::Boolean,
+            "date" => Self::Date,
+            "enumerator" | "dynamic enumerator" => Self::List,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 mod directory_id {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -153,6 +191,8 @@ pub struct Current {
     pub users: Vec<User>,
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: Vec<(String, EntityId)>,
+    /// What each of the custom attributes holds, in the order of `custom_attributes`.
+    pub custom_kinds: Vec<CustomKind>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
     /// How many calls it took.

@@ -11,16 +11,17 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
+    batch::{Age, Batch, batches},
     error::{FtrackError, Trouble, WriteFailure},
     operation::Operation,
-    patience::Patience,
+    patience::{GoOn, Patience},
     session::{Session, Until},
     state::{UserState, states},
     target::{self, Left},
     user::{Current, EntityId},
 };
 use crate::sync::{
-    change::{Change, Field},
+    change::{Action, Change, Field},
     guard::Vetted,
 };
 
@@ -50,6 +51,7 @@ pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits
         limits,
         patience: Patience::default(),
         stopped: None,
+        unsettled: Batch::settling(),
         each,
     };
     writer.all(current).await;
@@ -65,12 +67,6 @@ pub struct Limits<'a> {
     pub attempts: usize,
     /// Until when batches may begin.
     pub until: &'a Until,
-}
-
-/// Changes that are written in one call, by their places: single ones, and rotations that stay together.
-struct Batch {
-    units: Vec<Vec<usize>>,
-    seen: BTreeMap<EntityId, UserState>,
 }
 
 /// What one round over a batch leads to.
@@ -90,6 +86,8 @@ struct Writer<'a, F> {
     limits: Limits<'a>,
     patience: Patience,
     stopped: Option<String>,
+    /// Changes that hold, and of which only the link is still to say so: the parts of a batch are settled in one call.
+    unsettled: Batch,
     each: F,
 }
 
@@ -102,17 +100,25 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 .filter_map(|change| known.get(&change.ftrack_id))
                 .map(|user| (user.id.clone(), UserState::from(*user)))
                 .collect();
-            self.batch(Batch { units, seen }).await;
+            self.batch(Batch {
+                units,
+                seen,
+                age: Age::OfThePlan,
+            })
+            .await;
         }
     }
 
     /// Writes one batch to its end, in parts where the server refuses the whole.
     async fn batch(&mut self, batch: Batch) {
         let mut waiting = VecDeque::from([batch]);
-        while let Some(mut batch) = waiting.pop_front() {
+        while let Some(mut batch) = waiting.pop_front().or_else(|| self.take_unsettled()) {
             self.stop_when_told();
             if let Some(reason) = self.stopped.clone() {
                 self.fail_all(&batch, &format!("not tried: {reason}"));
+                continue;
+            }
+            if !self.look_before(&mut batch).await {
                 continue;
             }
             let parts = self.rounds(&mut batch).await;
@@ -120,9 +126,23 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 waiting.push_front(Batch {
                     units,
                     seen: batch.seen.clone(),
+                    age: if batch.age == Age::Settling { Age::Settling } else { Age::Fresh },
                 });
             }
         }
+    }
+
+    fn settle_later(&mut self, batch: &mut Batch) {
+        for place in batch.units.iter().flatten() {
+            let user = self.changes.get(*place).and_then(|change| batch.seen.remove_entry(&change.ftrack_id));
+            self.unsettled.seen.extend(user);
+        }
+        self.unsettled.units.append(&mut batch.units);
+    }
+
+    fn take_unsettled(&mut self) -> Option<Batch> {
+        let batch = std::mem::replace(&mut self.unsettled, Batch::settling());
+        (!batch.units.is_empty()).then_some(batch)
     }
 
     fn stop_when_told(&mut self) {
@@ -148,6 +168,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         for _ in 0..MOST_ROUNDS {
             let (operations, bookkeeping) = self.operations(batch);
             if operations.is_empty() {
+                return Vec::new();
+            }
+            if bookkeeping && batch.age != Age::Settling {
+                self.settle_later(batch);
                 return Vec::new();
             }
             let round = match self.session.write_call(&operations, &self.finishing()).await {
@@ -177,23 +201,26 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let mut done = Vec::new();
         for unit in &mut batch.units {
             let mut of_unit = Vec::new();
-            unit.retain(|place| {
-                let Some(change) = self.changes.get(*place) else { return false };
-                let failure = match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
-                    Ok(Left { operations, .. }) if operations.is_empty() => None,
-                    Ok(Left { differing, .. }) if differing.iter().any(|(field, _)| *field == Field::IsActive) && self.patience.is_over(change.action) => {
-                        self.patience.reason()
-                    }
+            let (mut finished, mut out) = (Vec::new(), Vec::new());
+            for place in unit.iter() {
+                let Some(change) = self.changes.get(*place) else { continue };
+                let no_seat = self.patience.no_seat_for(change.action);
+                match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
+                    Ok(Left { operations, .. }) if operations.is_empty() => finished.push(*place),
+                    Ok(left) if no_seat.is_some() && left.differs_in_activity() => out.push((*place, no_seat)),
                     Ok(left) => {
                         bookkeeping &= left.differing.is_empty();
                         of_unit.extend(left.operations);
-                        return true;
                     }
-                    Err(obstructed) => Some(obstructed.to_string()),
-                };
-                done.push(Done { place: *place, failure });
-                false
-            });
+                    Err(obstructed) => out.push((*place, Some(obstructed.to_string()))),
+                }
+            }
+            // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
+            if of_unit.is_empty() {
+                out.extend(finished.into_iter().map(|place| (place, None)));
+            }
+            unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
+            done.extend(out.into_iter().map(|(place, failure)| Done { place, failure }));
             if unit.len() > 1 && !bookkeeping {
                 operations.extend(
                     unit.iter()
@@ -226,8 +253,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                     return true;
                 }
                 let failure = not_kept(change, &left);
-                if inactive {
-                    self.patience.stored_inactive(change.action, &failure);
+                if inactive && change.action.takes_a_seat() {
+                    self.patience.stored_inactive();
                 }
                 done.push(Done {
                     place: *place,
@@ -243,7 +270,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     /// The call was refused: what is there all the same is looked at, and the rest is halved until the change at fault stands alone.
     async fn refused(&mut self, batch: &mut Batch, error: &FtrackError) -> Round {
-        if !self.look_again(batch).await {
+        if !self.look_again(batch).await || !self.put_back(batch).await {
             return Round::Over;
         }
         let (operations, _) = self.operations(batch);
@@ -265,19 +292,53 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         }
     }
 
+    /// Gives the users of rotations that a refused call left half-way what they had before; says whether one may go on.
+    async fn put_back(&mut self, batch: &mut Batch) -> bool {
+        let mut operations = Vec::new();
+        for unit in batch.units.iter().filter(|unit| unit.len() > 1) {
+            let changes: Vec<&Change> = unit.iter().filter_map(|place| self.changes.get(*place)).collect();
+            operations.extend(target::back(&changes, &batch.seen));
+        }
+        if operations.is_empty() {
+            return true;
+        }
+        // Refused as well, each of them is tried on its own later.
+        let _ = self.session.write_call(&operations, &self.finishing()).await;
+        self.look_again(batch).await
+    }
+
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
         let Some(change) = self.changes.get(place) else { return };
-        let mut failure = reason(error);
-        if let Some(back) = target::unpark(change, batch.seen.get(&change.ftrack_id))
-            && let Err(worse) = self.session.write_call(&[back], &self.finishing()).await
-        {
-            failure = format!("{failure}; and its old login could not be put back: {}", reason(worse.error()));
+        let seen = batch.seen.get(&change.ftrack_id);
+        if target::holds(change, seen, self.custom_attributes) {
+            return self.tell(&[Done { place, failure: None }]);
         }
-        let hopeless = matches!(error.trouble(), Trouble::Permission(_));
-        if self.patience.refused(change.action, &failure, hopeless) && hopeless {
+        let mut failure = reason(error);
+        self.patience.refused(change.action, &failure);
+        if matches!(error.trouble(), Trouble::Permission(_)) && self.patience.forbidden() == GoOn::No {
             self.stopped = Some(format!("the API key may not write this: {failure}"));
         }
+        let written = target::written_all_the_same(change, seen, self.custom_attributes);
+        if !written.is_empty() {
+            failure = format!("{failure}; written all the same: {}", written.join(", "));
+        }
+        if let Some(worse) = self.unpark(change, seen).await {
+            failure = format!("{failure}; {worse}");
+        }
         self.tell(&[Done { place, failure: Some(failure) }]);
+    }
+
+    /// Takes a user out of the login that it had between two others; says what is to be known about that.
+    async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
+        let back = target::unpark(change, seen)?;
+        let Err(first) = self.session.write_call(&[back], &self.finishing()).await else {
+            return None;
+        };
+        let on = target::park_at_target(change, seen)?;
+        match self.session.write_call(&[on], &self.finishing()).await {
+            Ok(_) => Some("its old login was taken by then, so that it has the new one all the same".into()),
+            Err(_) => Some(format!("and its old login could not be put back: {}", reason(first.error()))),
+        }
     }
 
     /// Nobody knows what became of the call: after a pause one asks.
@@ -305,8 +366,43 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         Round::Over
     }
 
+    /// Looks at users who are to be changed right before that, so that what somebody did since the plan was made is neither overwritten nor misreported.
+    ///
+    /// Users to be created need no look: their ids are this program's own.
+    async fn look_before(&mut self, batch: &mut Batch) -> bool {
+        let creates = |place: &usize| self.changes.get(*place).is_some_and(|change| change.action == Action::Create);
+        if batch.age != Age::OfThePlan || batch.units.iter().flatten().all(creates) {
+            return true;
+        }
+        match self.states(batch).await {
+            Ok(seen) => {
+                batch.seen = seen;
+                true
+            }
+            Err(why) => {
+                self.fail_all(batch, &format!("not tried, since the users could not be read again: {why}"));
+                self.stopped = Some(why);
+                false
+            }
+        }
+    }
+
     /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
     async fn look_again(&mut self, batch: &mut Batch) -> bool {
+        match self.states(batch).await {
+            Ok(seen) => {
+                batch.seen = seen;
+                true
+            }
+            Err(why) => {
+                self.fail_all(batch, &format!("the result is not known, since the users could not be read again: {why}"));
+                self.stopped = Some(why);
+                false
+            }
+        }
+    }
+
+    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, String> {
         let ids: Vec<EntityId> = batch
             .units
             .iter()
@@ -319,20 +415,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             self.limits.until.cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
-        let looked = tokio::select! {
+        tokio::select! {
             looked = states(self.session, &ids, self.custom_attributes, &until) => looked.map_err(|error| reason(&error)),
             () = told => Err("the run was told to stop".to_owned()),
-        };
-        match looked {
-            Ok(seen) => {
-                batch.seen = seen;
-                true
-            }
-            Err(why) => {
-                self.fail_all(batch, &format!("the result is not known, since the users could not be read again: {why}"));
-                self.stopped = Some(why);
-                false
-            }
         }
     }
 
@@ -350,15 +435,16 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     }
 
     fn fail_all(&mut self, batch: &Batch, why: &str) {
-        let done: Vec<Done> = batch
-            .units
-            .iter()
-            .flatten()
-            .map(|place| Done {
+        let failed = |place: &usize| {
+            let change = self.changes.get(*place);
+            // What was seen to hold is done, though the link still says that it is under way; the next run settles it.
+            let holds = change.is_some_and(|change| target::holds(change, batch.seen.get(&change.ftrack_id), self.custom_attributes));
+            Done {
                 place: *place,
-                failure: Some(why.to_owned()),
-            })
-            .collect();
+                failure: (!holds).then(|| why.to_owned()),
+            }
+        };
+        let done: Vec<Done> = batch.units.iter().flatten().map(failed).collect();
         self.tell(&done);
     }
 
@@ -367,26 +453,6 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             (self.each)(done);
         }
     }
-}
-
-/// Changes in batches of at most so many, in their order; a rotation is never cut.
-fn batches(changes: &[Change], size: usize) -> Vec<Vec<Vec<usize>>> {
-    let mut batches: Vec<Vec<Vec<usize>>> = Vec::new();
-    let mut filled = usize::MAX;
-    let same_rotation = |a: &Change, b: &Change| a.rotation.is_some() && a.rotation == b.rotation;
-    let mut place = 0;
-    for unit in changes.chunk_by(same_rotation) {
-        if filled.saturating_add(unit.len()) > size.max(1) {
-            batches.push(Vec::new());
-            filled = 0;
-        }
-        if let Some(batch) = batches.last_mut() {
-            batch.push((place..place + unit.len()).collect());
-        }
-        filled += unit.len();
-        place += unit.len();
-    }
-    batches
 }
 
 /// What the server said, or what went wrong on the way.

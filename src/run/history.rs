@@ -175,8 +175,19 @@ fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
     let names = entries.filter_map(Result::ok).map(|entry| file_name(&entry.path()));
     Ok(names
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
-        .filter(|name| !name.starts_with('.'))
+        .filter(|name| is_run(name))
         .collect())
+}
+
+/// Whether a name is that of a run, such as `20260131-235959-0f3c`: whatever else somebody keeps in the folder is neither shown nor removed.
+fn is_run(name: &str) -> bool {
+    let form = "00000000-000000-xxxx";
+    let fits = |(shown, form): (char, char)| match form {
+        '0' => shown.is_ascii_digit(),
+        'x' => shown.is_ascii_hexdigit(),
+        _ => shown == form,
+    };
+    name.chars().count() == form.len() && name.chars().zip(form.chars()).all(fits)
 }
 
 fn file_name(path: &Path) -> String {

@@ -35,7 +35,7 @@ pub struct Line {
 }
 
 impl Journal {
-    /// Writes down what is to be written, and returns when it is safe on disk.
+    /// Writes down the report as it stands, with what is to be written, and returns when it is safe on disk; takes the place of what stood there.
     ///
     /// # Errors
     /// It cannot be made safe; then nothing may be written to ftrack.
@@ -134,9 +134,10 @@ fn cut_off(path: &Path) -> Option<Report> {
         change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
     }
     report.outcome = Outcome::Failed;
-    report.error = Some(format!(
-        "the program ended in the middle of the run; the result of {unknown} changes is not known"
-    ));
+    report.error = Some(match report.changes.len() {
+        0 => "the program ended while it was reading, and nothing was written".into(),
+        _ => format!("the program ended in the middle of the run; the result of {unknown} changes is not known"),
+    });
     recount(&mut report.counts, &report.changes);
     Some(report)
 }

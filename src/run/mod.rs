@@ -1,8 +1,8 @@
 //! One run, from the first read to the report.
 
 use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
 };
 
 use chrono::Utc;
@@ -10,18 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Job},
-    directory::{self, DirectoryPool, ReadFailure, ReadRequest, Reading, SearchEvidence},
+    directory::{self, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, entry::DirectoryId},
     event::{Event, RunName},
     ftrack::{
         self,
         read::ReadCurrent,
         session::{Session, Until},
         user::Current,
-        write::{Done, Limits},
+        write::Limits,
     },
     sync::{
-        change::{Absences, Action, Plan},
-        desired::{Desired, Mapped},
+        change::{Absences, Action, Change, Plan},
+        desired::Desired,
         guard::{self, Vetted},
         mapping::Mapping,
         plan::plan,
@@ -36,12 +36,13 @@ pub mod lock;
 pub mod report;
 pub mod saved;
 pub mod store;
+mod telling;
 pub mod text;
 
 use history::History;
-use journal::{Journal, Line};
+use journal::Journal;
 use lock::JobLock;
-use report::{ChangeResult, Counts, DirectoryPart, FtrackPart, Outcome, Report, Reported, Search, Trigger};
+use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
 use saved::SavedPlan;
 use store::StateError;
 
@@ -107,11 +108,15 @@ impl<'a> Prepared<'a> {
             .directories
             .get(&job.directory)
             .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not configured", job.directory))?;
+        let mapping = Mapping::new(&job.attributes)?;
+        if let Some((attribute, error)) = mapping.broken_templates().first() {
+            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
+        }
         Ok(Self {
             name,
             job,
             config,
-            mapping: Mapping::new(&job.attributes)?,
+            mapping,
             rules: Rules::new(job, &config.ftrack.api_user)?,
             pool: DirectoryPool::new(&job.directory, directory)?,
             session: Session::new(&config.ftrack)?,
@@ -133,6 +138,8 @@ impl<'a> Prepared<'a> {
         let _lock = JobLock::take(&self.config.state_dir, self.name)?;
         recover(&self.config.state_dir, self.name, &history, &self.config.reports)?;
         let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
+        // From here on, a run that is killed leaves a report all the same.
+        Journal::open(&self.config.state_dir, &course.report)?;
         Event::RunStarted(course.name()).emit();
         if let Err(Failure(why)) = course.whole(purpose).await {
             course.report.outcome = Outcome::Failed;
@@ -186,9 +193,8 @@ impl<'a> Course<'a> {
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Self {
         let now = Utc::now();
-        let digits = uuid::Uuid::new_v4().simple().to_string();
         let report = Report {
-            run: format!("{}-{}", now.format("%Y%m%d-%H%M%S"), digits.get(..4).unwrap_or_default()),
+            run: run_id(now),
             job: prepared.name.to_owned(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),
@@ -280,7 +286,7 @@ impl<'a> Course<'a> {
         };
         let both = tokio::try_join!(directory, ftrack);
         let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
-        let id_attribute = reading.id_attribute().cloned();
+        let server = reading.server().to_owned();
         self.tell_reading(&reading, directory_took);
         self.report.ftrack.users = current.users.len();
         Event::FtrackRead {
@@ -290,28 +296,28 @@ impl<'a> Course<'a> {
         }
         .emit();
         let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
+        prepared.rules.check_user_type(&current).map_err(in_words)?;
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
-        if let Some(id_attribute) = id_attribute {
-            self.look_again(&mut plan, &request, &id_attribute).await?;
-        }
+        self.look_again(&mut plan, &server, &request).await?;
         self.report.ftrack.owned = plan.owned;
         Ok(Worked { plan, current })
     }
 
     /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
-    async fn look_again(&mut self, plan: &mut Plan, request: &ReadRequest, id_attribute: &directory::IdAttribute) -> Result<(), Failure> {
-        let gone: Vec<_> = plan
-            .changes
-            .iter()
-            .filter(|change| change.action == Action::Deactivate)
-            .map(|change| change.directory_id.clone())
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
+    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest) -> Result<(), Failure> {
+        let mut gone: Vec<(IdAttribute, Vec<DirectoryId>)> = Vec::new();
+        for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+            match gone.iter_mut().find(|(attribute, _)| *attribute == link.attribute) {
+                Some((_, ids)) => ids.push(directory_id.clone()),
+                None => gone.push((link.attribute.clone(), vec![directory_id.clone()])),
+            }
         }
-        let there = directory::still_there(&self.prepared.pool, request, id_attribute, &gone, &self.until.cancel).await;
-        let there = there.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
+        let mut there = BTreeSet::new();
+        for (attribute, ids) in &gone {
+            let found = directory::still_there(&self.prepared.pool, server, request, attribute, ids, &self.until.cancel).await;
+            there.extend(found.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?);
+        }
         for id in &there {
             plan.absences.remove(id.as_str());
             plan.warnings.push(format!(
@@ -321,44 +327,6 @@ impl<'a> Course<'a> {
         plan.changes
             .retain(|change| change.action != Action::Deactivate || !there.contains(&change.directory_id));
         Ok(())
-    }
-
-    /// Puts the plan into the report.
-    fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
-        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned, None));
-        let held = vetted
-            .held()
-            .iter()
-            .map(|held| Reported::new(&held.change, ChangeResult::Held, Some(held.why.clone())));
-        self.report.changes = allowed.chain(held).collect();
-        for change in &self.report.changes {
-            *self.report.planned.entry(change.action).or_default() += 1;
-        }
-        self.report.skipped.clone_from(&plan.skipped);
-        self.report.warnings.clone_from(&plan.warnings);
-        self.report.counts = Counts::of(plan, &self.report.changes);
-        let of = self.name();
-        Event::RunPlanned {
-            of,
-            changes: vetted.allowed().len(),
-            held: vetted.held().len(),
-            skipped: plan.skipped.len(),
-        }
-        .emit();
-        for entry in &plan.skipped {
-            Event::EntrySkipped {
-                of,
-                dn: &entry.dn,
-                reason: &entry.reason,
-            }
-            .emit();
-        }
-        for warning in &plan.warnings {
-            Event::RunWarning { of, warning }.emit();
-        }
-        for change in self.report.changes.iter().filter(|change| change.result == ChangeResult::Held) {
-            Event::Change { of, change }.emit();
-        }
     }
 
     /// Writes what was let through, with the old values safe on disk before the first write.
@@ -383,7 +351,7 @@ impl<'a> Course<'a> {
             stopped = ftrack::write::write(&self.prepared.session, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
-                let lines = tell_results(reported, done, of);
+                let lines = telling::tell_results(reported, done, of);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed { of, error: &error.to_string() }.emit();
                     journal_failed = Some(error);
@@ -408,35 +376,6 @@ impl<'a> Course<'a> {
             attributes: self.prepared.mapping.ldap_attributes(),
             id_attribute: None,
             deadline: self.until.deadline.into(),
-        }
-    }
-
-    fn tell_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
-        self.report.directory = DirectoryPart {
-            server: Some(reading.server().to_owned()),
-            complete: true,
-            entries: reading.entries().len(),
-            id_attribute: reading.id_attribute().map(ToString::to_string),
-            searches: reading.searches().iter().map(search).collect(),
-        };
-        Event::DirectoryRead {
-            of: self.name(),
-            server: reading.server(),
-            entries: reading.entries().len(),
-            took,
-        }
-        .emit();
-    }
-
-    fn tell_unread(&mut self, unread: Unread) -> Failure {
-        match unread {
-            Unread::Ftrack(error) => Failure(format!("ftrack could not be read, and nothing was written: {error}")),
-            Unread::Directory(ReadFailure { error, server, searches }) => {
-                self.report.directory.complete = false;
-                self.report.directory.server = server;
-                self.report.directory.searches = searches.iter().map(search).collect();
-                Failure(format!("the directory could not be read completely, and nothing was written: {error}"))
-            }
         }
     }
 
@@ -466,6 +405,12 @@ impl<'a> Course<'a> {
     }
 }
 
+/// The id of a run that starts now: ids sort by time, also within a second, of which the last four digits are 65,536ths.
+fn run_id(now: chrono::DateTime<Utc>) -> String {
+    let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
+    format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
+}
+
 /// Which server could not be read.
 enum Unread {
     Directory(ReadFailure),
@@ -476,23 +421,6 @@ fn in_words(error: impl std::fmt::Display) -> Failure {
     Failure(error.to_string())
 }
 
-fn search(evidence: &SearchEvidence) -> Search {
-    let SearchEvidence {
-        base,
-        filter,
-        pages,
-        entries,
-        result,
-    } = evidence;
-    Search {
-        base: base.clone(),
-        filter: filter.clone(),
-        pages: u64::from(*pages),
-        entries: *entries,
-        result: result.clone(),
-    }
-}
-
 /// How a run whose writing came to its end turned out.
 fn outcome(counts: &Counts) -> Outcome {
     match (counts.held, counts.failed) {
@@ -500,21 +428,4 @@ fn outcome(counts: &Counts) -> Outcome {
         (0, _) => Outcome::Partial,
         _ => Outcome::Held,
     }
-}
-
-/// Puts results into the report and into lines for the journal.
-fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
-    let mut lines = Vec::with_capacity(done.len());
-    for Done { place, failure } in done {
-        let Some(change) = reported.get_mut(*place) else { continue };
-        change.result = if failure.is_some() { ChangeResult::Failed } else { ChangeResult::Applied };
-        change.error.clone_from(failure);
-        Event::Change { of, change }.emit();
-        lines.push(Line {
-            change: *place,
-            result: change.result,
-            error: failure.clone(),
-        });
-    }
-    lines
 }

@@ -13,7 +13,7 @@ use crate::{
 /// One run, from its first read to its last write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The run's id: its start in UTC and four random digits, so that ids sort by time.
+    /// The run's id: its start in UTC with the part of the second as four hexadecimal digits, so that ids sort by time.
     pub run: String,
     /// The job's name.
     pub job: String,

@@ -50,7 +50,11 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
 /// The folder is missing or not writable, or the disk is full.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let wrong = |source| StateError::new("write", path, source);
-    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    // The folder of a bare file name is the empty path, which cannot be opened.
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder).map_err(wrong)?;
     file.write_all(content).map_err(wrong)?;
     file.as_file().sync_all().map_err(wrong)?;

@@ -16,6 +16,12 @@ use crate::{
 /// A report as a person reads it; colours are for whoever prints it to take out.
 #[must_use]
 pub fn report(report: &Report) -> String {
+    shortened(report, usize::MAX)
+}
+
+/// A report of which only so many changes of each kind are shown; the others are counted.
+#[must_use]
+pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
     let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
     let dry = if report.dry_run { ", dry run" } else { "" };
@@ -26,11 +32,12 @@ pub fn report(report: &Report) -> String {
     }
     let directory = &report.directory;
     let server = directory.server.as_deref().unwrap_or("no server reached");
-    let complete = if directory.complete { "read completely" } else { "not read completely" };
-    line(
-        &mut text,
-        &format!("  directory  {server}: {}, {complete}", several(directory.entries, "entry", "entries")),
-    );
+    let read = if directory.complete {
+        format!("{}, read completely", several(directory.entries, "entry", "entries"))
+    } else {
+        "not read completely".to_owned()
+    };
+    line(&mut text, &format!("  directory  {server}: {read}"));
     for search in directory.searches.iter().filter(|search| search.result != "success") {
         line(
             &mut text,
@@ -49,16 +56,13 @@ pub fn report(report: &Report) -> String {
         several(ftrack.read_calls, "read call", "read calls"),
         several(ftrack.write_calls, "write call", "write calls")
     );
-    line(
-        &mut text,
-        &format!(
-            "  ftrack     {}: {}, {} of this job; {calls}",
-            ftrack.server,
-            several(ftrack.users, "user", "users"),
-            ftrack.owned
-        ),
-    );
-    changes(&mut text, &report.changes);
+    // There is always the API user, so a number of none means that the run ended before it was known.
+    let users = match ftrack.users {
+        0 => String::new(),
+        users => format!("{}, {} of this job; ", several(users, "user", "users"), ftrack.owned),
+    };
+    line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));
+    changes(&mut text, &report.changes, most);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);
     text.push('\n');
@@ -72,7 +76,7 @@ pub fn plan(plan: &SavedPlan) -> String {
     let mut text = String::new();
     let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
     line(&mut text, &format!("Plan for {}: {}", plan.job, planned(&reported)));
-    changes(&mut text, &reported);
+    changes(&mut text, &reported, usize::MAX);
     skipped(&mut text, &plan.skipped);
     warnings(&mut text, &plan.warnings);
     text
@@ -134,13 +138,17 @@ fn summary(report: &Report) -> String {
     }
 }
 
-fn changes(text: &mut String, changes: &[Reported]) {
+fn changes(text: &mut String, changes: &[Reported], most: usize) {
     for action in ALL {
         let mut of_action: Vec<&Reported> = changes.iter().filter(|change| change.action == action).collect();
         of_action.sort_by(|a, b| a.username.cmp(&b.username));
-        for change in of_action {
+        for change in of_action.iter().take(most) {
             text.push('\n');
             one_change(text, change);
+        }
+        let more = of_action.len().saturating_sub(most);
+        if more > 0 {
+            line(text, &format!("\n  … and {more} more to {}", action.as_str()));
         }
     }
 }
@@ -186,6 +194,7 @@ fn one_change(text: &mut String, change: &Reported) {
 fn value(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(none)".into(),
+        serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
         serde_json::Value::String(text) => printable(text).into_owned(),
         serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
             printable(&value.to_string()).into_owned()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::directory::{entry::DirectoryId, read::Reading};
+use crate::directory::{IdAttribute, entry::DirectoryId, read::Reading};
 
 use super::change::Skipped;
 
@@ -75,6 +75,7 @@ pub struct Desired {
     unidentified: usize,
     notes: Vec<String>,
     entries: usize,
+    id_attribute: Option<IdAttribute>,
 }
 
 /// The directory shows fewer people than the job says there must be.
@@ -93,6 +94,7 @@ impl Desired {
     /// # Errors
     /// The reading holds fewer than `min_entries` entries.
     pub fn new(reading: Reading<Mapped>, min_entries: usize) -> Result<Self, TooFew> {
+        let id_attribute = reading.id_attribute().cloned();
         let entries = reading.into_entries();
         if entries.len() < min_entries {
             return Err(TooFew {
@@ -102,6 +104,7 @@ impl Desired {
         }
         let mut desired = Self {
             entries: entries.len(),
+            id_attribute,
             ..Self::default()
         };
         let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
@@ -138,6 +141,18 @@ impl Desired {
     #[must_use]
     pub fn people(&self) -> &[(DirectoryId, Person)] {
         &self.people
+    }
+
+    /// The attribute that identified the people; none when nobody was there to be identified.
+    #[must_use]
+    pub fn id_attribute(&self) -> Option<&IdAttribute> {
+        self.id_attribute.as_ref()
+    }
+
+    /// Whether this reading says anything about a person who is known by that attribute: ids of one attribute are not found among those of another.
+    #[must_use]
+    pub fn tells_of(&self, attribute: &IdAttribute) -> bool {
+        self.id_attribute.as_ref().is_none_or(|read| read == attribute)
     }
 
     /// Whether an id was not in the directory at all, not even as an entry that was left out.

@@ -107,6 +107,30 @@ impl Mapping {
         &self.custom_keys
     }
 
+    /// The templates that fail for a reason that no entry can mend, such as a filter that does not exist: the target, and the reason.
+    ///
+    /// They are tried with all of their attributes, none, each alone and each missing; a branch that none of these takes is not seen.
+    #[must_use]
+    pub fn broken_templates(&self) -> Vec<(&str, minijinja::Error)> {
+        let templates = self.rules.iter().filter_map(|(_, _, source)| match source {
+            Source::Attribute(_) => None,
+            Source::Template { name, over } => Some((name, over)),
+        });
+        templates.filter_map(|(name, over)| Some((name.as_str(), self.broken(name, over)?))).collect()
+    }
+
+    fn broken(&self, name: &str, over: &[String]) -> Option<minijinja::Error> {
+        let template = self.templates.get_template(name).ok()?;
+        let fails = |present: Vec<&String>| {
+            let values: BTreeMap<&str, &str> = present.into_iter().map(|name| (name.as_str(), "sample")).collect();
+            template.render(values).err().filter(|error| is_for_good(error.kind()))
+        };
+        let missing = |one: &String| over.iter().filter(|name| *name != one).collect();
+        fails(over.iter().collect())
+            .or_else(|| fails(Vec::new()))
+            .or_else(|| over.iter().find_map(|one| fails(missing(one)).or_else(|| fails(vec![one]))))
+    }
+
     /// Makes a person of an entry, or says why it is left out.
     #[must_use]
     pub fn map(&self, entry: &Entry) -> Mapped {
@@ -182,6 +206,21 @@ impl Source {
             Self::Template { name, .. } => name,
         }
     }
+}
+
+/// Whether a template failed by what it says, not by the values that it was given.
+fn is_for_good(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnknownFilter
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownMethod
+            | ErrorKind::TooManyArguments
+            | ErrorKind::MissingArgument
+            | ErrorKind::TemplateNotFound
+            | ErrorKind::OutOfFuel
+    )
 }
 
 /// The first value of an attribute as text; several are noted, a value that is not text leaves the entry out.
@@ -351,6 +390,33 @@ mod tests {
         assert_eq!(person.first_name, Wanted::Keep);
         let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
         assert_eq!(Mapping::new(&rules).unwrap().ldap_attributes(), ["givenName", "mail", "sn", "uid"]);
+    }
+
+    #[test]
+    fn a_template_that_no_entry_can_mend_is_found() {
+        let broken = |template: &str| {
+            let rules = BTreeMap::from([("username".to_owned(), rule(template))]);
+            let mapping = Mapping::new(&rules).unwrap();
+            mapping.broken_templates().first().map(|(_, error)| error.to_string())
+        };
+        for good in [
+            "{{ uid | lower }}",
+            "{{ mail | default(uid) }}",
+            "{{ uid | int }}",
+            "{{ mail[0] }}",
+            "{{ uid }}{{ sn }}",
+        ] {
+            assert_eq!(broken(good), None, "{good}");
+        }
+        for (bad, words) in [
+            ("{{ uid | lowre }}", "filter lowre is unknown"),
+            ("{{ uid }}{{ initials(sn) }}", "initials is unknown"),
+            ("{{ uid.lower() }}", "no method named lower"),
+            ("{% if uid is odd_one %}x{% endif %}", "test odd_one is unknown"),
+            ("{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}", "filter lowre is unknown"),
+        ] {
+            assert!(broken(bad).is_some_and(|error| error.contains(words)), "{bad}: {:?}", broken(bad));
+        }
     }
 
     #[test]

@@ -45,9 +45,10 @@ const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x7c1d_2f0e_6a57_5b1c_9b43_b
 /// Matches every person, in the order of [`Desired::people`].
 #[must_use]
 pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<Match> {
-    let index = Index::new(current, rules);
+    let index = Index::new(desired, current, rules);
     let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, rules)).collect();
     leave_out_rivals_for_a_username(desired, &mut matches);
+    leave_out_rivals_for_an_id(desired, &mut matches);
     leave_out_rivals_for_a_user(desired, current, &mut matches);
     matches
 }
@@ -61,7 +62,7 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn new(current: &'a Current, rules: &Rules) -> Self {
+    fn new(desired: &Desired, current: &'a Current, rules: &Rules) -> Self {
         let mut index = Self {
             current,
             linked: Places::default(),
@@ -70,7 +71,7 @@ impl<'a> Index<'a> {
         };
         for (place, user) in current.users.iter().enumerate() {
             match &user.link {
-                LinkFound::Link(link) if link.source == rules.source => index.linked.add(&link.id, place),
+                LinkFound::Link(link) if link.source == rules.source && desired.tells_of(&link.attribute) => index.linked.add(&link.id, place),
                 LinkFound::Absent => {
                     index.by_id.insert(&user.id, place);
                     let key = match rules.users.adopt {
@@ -182,6 +183,19 @@ fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
         wanted.add(fold(&person.username), place);
     }
     leave_out(desired, matches, wanted.into_several(), |person| format!("the username {:?}", person.username));
+}
+
+/// Of entries that show one directory id, none is the person; an attribute that the operator chose may be no identity.
+fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
+    let mut place = 0;
+    // People are ordered by directory id, so that those of one id stand together.
+    for same in desired.people().chunk_by(|(one, _), (other, _)| one == other) {
+        let places = place..place + same.len();
+        place = places.end;
+        if let [(id, _), _, ..] = same {
+            leave_out(desired, matches, std::iter::once(places.collect()), |_| format!("the directory id {id}"));
+        }
+    }
 }
 
 /// Of entries that match one user, none gets it.

@@ -1,10 +1,15 @@
 //! Decides: what should be, what is, and what is to change. Values in, values out: no I/O, clock, log or async.
 
 pub mod change;
+pub mod custom;
 pub mod desired;
+pub mod difference;
 pub mod guard;
 pub mod mapping;
 pub mod matching;
 pub mod order;
 pub mod plan;
 pub mod rules;
+
+#[cfg(test)]
+mod properties;

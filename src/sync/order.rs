@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
 use super::{
-    change::{Change, Field},
+    change::{Action, Change, Field},
     rules::fold,
 };
 
@@ -28,7 +28,9 @@ pub fn taken(change: &Change, field: &Field) -> Option<String> {
     (values.old.as_str().map(fold).as_ref() != Some(&new)).then(|| new.into_owned())
 }
 
-/// Puts changes into an order in which each finds its values free; those that wait for each other get a common `rotation`, one behind the other.
+/// Puts changes into an order in which each finds its values and a seat free: deactivations go first, and who gives up a value goes before who takes it.
+///
+/// Those that wait for each other get a common `rotation`, one behind the other.
 #[must_use]
 pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
     let waits = waits(&changes);
@@ -54,6 +56,8 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
         }
     }
     ordered.extend(slots.into_iter().flatten());
+    // A stable sort, so that rotations stay together: they hold no deactivation, which gives up neither a login nor a mail address.
+    ordered.sort_by_key(|change| change.action != Action::Deactivate);
     ordered
 }
 

@@ -6,13 +6,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use crate::{
-    directory::entry::DirectoryId,
+    directory::{IdAttribute, entry::DirectoryId},
     ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
 };
 
 use super::{
     change::{Absence, Absences, Action, Change, Field, Plan, Skipped, Values},
-    desired::{Desired, Person, Wanted},
+    desired::{Desired, Person},
+    difference::{as_value, differences, first_values, text},
     matching::{Match, created_id, match_people},
     order,
     rules::{Rules, fold},
@@ -89,12 +90,13 @@ impl<'a> Planner<'a> {
         let LinkFound::Link(link) = &user.link else { return };
         let settled = self.link(id);
         let wakes = !user.is_active && link.activity != Activity::Settled;
-        let mut fields = if self.rules.users.update {
-            self.differences(person, user)
-        } else {
-            BTreeMap::new()
+        let may_wake = match link.activity {
+            // What was begun by a create is finished by whoever may create.
+            Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
+            Activity::Settled | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
         };
-        if wakes && self.rules.users.reactivate {
+        let Some(mut fields) = self.wanted(person, user) else { return };
+        if wakes && may_wake {
             fields.insert(
                 Field::IsActive,
                 Values {
@@ -112,8 +114,13 @@ impl<'a> Planner<'a> {
             return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
         }
         let kept = if wakes { (**link).clone() } else { settled };
+        let mut reason = "the directory shows other values";
         if **link != kept {
+            if fields.is_empty() {
+                reason = "what an earlier run began is done";
+            }
             if matches!(link.activity, Activity::Deactivated { .. }) {
+                reason = "somebody reactivated the user, and the person is back in the directory";
                 self.warn(format!(
                     "the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory",
                     user.username
@@ -131,30 +138,39 @@ impl<'a> Planner<'a> {
             self.plan.unchanged += 1;
             return;
         }
-        self.change(Action::Update, user, id, Some(person), fields, "the directory shows other values".into(), kept);
+        self.change(Action::Update, user, id, Some(person), fields, reason.into(), kept);
+    }
+
+    /// What is to be changed in a user's values; `None` when the entry was left out for a value that ftrack would not take.
+    fn wanted(&mut self, person: &Person, user: &User) -> Option<BTreeMap<Field, Values>> {
+        if !self.rules.users.update {
+            return Some(BTreeMap::new());
+        }
+        match differences(person, user, self.current) {
+            Ok(fields) => Some(fields),
+            Err(reason) => {
+                self.skip(&person.dn, reason);
+                None
+            }
+        }
     }
 
     /// A user that nobody owned becomes the person's; its activity stays as it is.
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
         let Some(user) = self.current.users.get(place) else { return };
-        if let Some(reason) = self.rules.untouchable(user) {
+        // Also of a user that this program began to create: somebody may have made more of it since.
+        if let Some(reason) = self.rules.never_adopted(user) {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
-        let mut fields = if self.rules.users.update {
-            self.differences(person, user)
-        } else {
-            BTreeMap::new()
-        };
+        let Some(mut fields) = self.wanted(person, user) else { return };
         let begun = user.id == created_id(&self.rules.source, id);
         let link = self.link(id);
-        if begun && !user.is_active {
-            fields.insert(
-                Field::IsActive,
-                Values {
-                    old: Value::Bool(false),
-                    new: Value::Bool(true),
-                },
-            );
+        if !user.is_active {
+            // Who deactivated it cannot be known, and only the program's own doing is undone.
+            self.warn(format!(
+                "the user {:?}, which becomes that of {}, is inactive and stays so; activate it at ftrack if the person is to work there",
+                user.username, person.dn
+            ));
         }
         fields.insert(
             Field::Link,
@@ -178,18 +194,14 @@ impl<'a> Planner<'a> {
         if self.rules.is_api_user(&person.username) {
             return self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
         }
-        let mut fields = BTreeMap::new();
-        let mut set = |field: Field, new: Value| fields.insert(field, Values { old: Value::Null, new });
-        set(Field::Username, text(&person.username));
-        set(Field::IsActive, Value::Bool(true));
-        for (field, wanted) in wanted_fields(person, self.current) {
-            if let Wanted::Text(value) = wanted {
-                set(field, text(value));
-            }
-        }
+        let mut fields = match first_values(person, self.current) {
+            Ok(fields) => fields,
+            Err(reason) => return self.skip(&person.dn, reason),
+        };
         let user_type = self.rules.users.user_type.as_ref().and_then(|name| self.current.user_types.get(name));
         if let Some(user_type) = user_type {
-            set(Field::UserType, text(user_type.as_str()));
+            let new = text(user_type.as_str());
+            fields.insert(Field::UserType, Values { old: Value::Null, new });
         }
         let change = Change {
             action: Action::Create,
@@ -207,6 +219,7 @@ impl<'a> Planner<'a> {
 
     /// Users that the job owns and whose people are nowhere in the directory; of those who are `present` that need not be asked.
     fn missing(&mut self, present: &[bool], absences: &Absences) {
+        let mut otherwise_known = 0;
         for (user, is_present) in self.current.users.iter().zip(present) {
             let LinkFound::Link(link) = &user.link else {
                 if user.link == LinkFound::Unreadable {
@@ -219,9 +232,17 @@ impl<'a> Planner<'a> {
             }
             self.plan.owned += 1;
             self.plan.owned_active += usize::from(user.is_active);
-            if !is_present && self.desired.lacks(&link.id) {
+            if !self.desired.tells_of(&link.attribute) {
+                otherwise_known += 1;
+            } else if !is_present && self.desired.lacks(&link.id) {
                 self.gone(user, link, absences);
             }
+        }
+        if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
+            self.warn(format!(
+                "{otherwise_known} users are known by another id attribute than {read}, by which this read tells people apart, so nothing is concluded about them; \
+                 set id_attribute to the one that they are known by"
+            ));
         }
     }
 
@@ -357,6 +378,9 @@ impl<'a> Planner<'a> {
             },
             LinkFound::Unreadable => "whose link cannot be read".into(),
             LinkFound::Link(link) if link.source != self.rules.source => format!("which belongs to the source {:?}", link.source),
+            LinkFound::Link(link) if !self.desired.tells_of(&link.attribute) => {
+                format!("which is known by {} and not by the id attribute of this read", link.attribute)
+            }
             LinkFound::Link(link) if self.desired.lacks(&link.id) => format!(
                 "of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login",
                 link.id
@@ -375,6 +399,7 @@ impl<'a> Planner<'a> {
         Link {
             source: self.rules.source.clone(),
             id: id.clone(),
+            attribute: self.desired.id_attribute().cloned().unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
         }
     }
@@ -393,33 +418,6 @@ impl<'a> Planner<'a> {
             link,
             rotation: None,
         });
-    }
-
-    /// The mapped attributes in which a user differs from the person.
-    fn differences(&self, person: &Person, user: &User) -> BTreeMap<Field, Values> {
-        let mut fields = BTreeMap::new();
-        if person.username != user.username {
-            fields.insert(
-                Field::Username,
-                Values {
-                    old: text(&user.username),
-                    new: text(&person.username),
-                },
-            );
-        }
-        for (field, wanted) in wanted_fields(person, self.current) {
-            let old = value_of(user, &field, self.current);
-            let new = match wanted {
-                Wanted::Keep => continue,
-                Wanted::Clear => Value::Null,
-                Wanted::Text(value) => shaped_like(&old, value),
-            };
-            let both_empty = new.is_null() && (old.is_null() || old == "");
-            if !both_empty && old != new {
-                fields.insert(field, Values { old, new });
-            }
-        }
-        fields
     }
 }
 
@@ -444,62 +442,4 @@ fn blocker<'a>(change: &Change, holders: &HashMap<String, Vec<&'a User>>, giving
         .iter()
         .find(|holder| holder.id != change.ftrack_id && giving_up.get(&holder.id) != Some(&taken))
         .copied()
-}
-
-/// The optional attributes of a person with the field that each fills.
-fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a Wanted)> {
-    let mut fields = vec![
-        (Field::Email, &person.email),
-        (Field::FirstName, &person.first_name),
-        (Field::LastName, &person.last_name),
-    ];
-    fields.extend(
-        current
-            .custom_attributes
-            .iter()
-            .zip(&person.custom)
-            .map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)),
-    );
-    fields
-}
-
-/// What a user shows in a field.
-fn value_of(user: &User, field: &Field, current: &Current) -> Value {
-    let optional = |value: &Option<Box<str>>| value.as_deref().map_or(Value::Null, text);
-    match field {
-        Field::Username => text(&user.username),
-        Field::FirstName => optional(&user.first_name),
-        Field::LastName => optional(&user.last_name),
-        Field::Email => optional(&user.email),
-        Field::IsActive => Value::Bool(user.is_active),
-        Field::Custom(key) => {
-            let place = current.custom_attributes.iter().position(|(known, _)| known == key);
-            place.and_then(|place| user.custom_values.get(place)).cloned().unwrap_or(Value::Null)
-        }
-        Field::Link => match &user.link {
-            LinkFound::Link(link) => as_value(link),
-            LinkFound::Absent | LinkFound::Unreadable => Value::Null,
-        },
-        Field::UserType => Value::Null,
-    }
-}
-
-/// A link as a report shows it.
-fn as_value(link: &Link) -> Value {
-    serde_json::to_value(link).unwrap_or(Value::Null)
-}
-
-fn text(value: &str) -> Value {
-    Value::String(value.to_owned())
-}
-
-/// A text in the shape of the value that it replaces: a custom attribute may hold a number, a truth value or a list.
-fn shaped_like(old: &Value, new: &str) -> Value {
-    match old {
-        Value::Number(_) => serde_json::from_str::<serde_json::Number>(new).map_or_else(|_| text(new), Value::Number),
-        Value::Bool(_) if new.eq_ignore_ascii_case("true") => Value::Bool(true),
-        Value::Bool(_) if new.eq_ignore_ascii_case("false") => Value::Bool(false),
-        Value::Array(_) => Value::Array(vec![text(new)]),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => text(new),
-    }
 }

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{
     config::{self, Adopt},
-    ftrack::user::User,
+    ftrack::user::{Current, UNTOUCHABLE, User},
 };
 
 /// The rules of one job: whose people, what may be done, and who is never touched.
@@ -27,6 +27,22 @@ pub struct Rules {
 #[derive(Debug, thiserror::Error)]
 #[error("users.protect: {0}")]
 pub struct BadPattern(#[from] globset::Error);
+
+/// The user type of `users.user_type` cannot be given to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadUserType {
+    /// There is none of that name.
+    #[error("users.user_type: ftrack has no user type {name:?}; it has: {known}")]
+    Unknown {
+        /// The configured name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// Users of that type are never touched, so nobody may be created with it.
+    #[error("users.user_type: users of the type {0:?} are never touched, so that they could never be deactivated either; choose another type")]
+    Untouchable(String),
+}
 
 impl Rules {
     /// The rules of a job, for the program's own API user.
@@ -74,19 +90,41 @@ impl Rules {
     /// Why the user may not be taken over, if so.
     #[must_use]
     pub fn adoption_refused(&self, user: &User) -> Option<&'static str> {
+        self.never_adopted(user).or(match self.users.adopt {
+            Adopt::Never => Some("it is not this job's, and users.adopt is \"never\""),
+            Adopt::Username | Adopt::Email => None,
+        })
+    }
+
+    /// Why the user may never be taken over, by whatever it is recognised, if so.
+    #[must_use]
+    pub fn never_adopted(&self, user: &User) -> Option<&'static str> {
         if let Some(reason) = self.untouchable(user) {
             return Some(reason);
         }
         if user.administrator {
             return Some("it is an administrator, and administrators are never adopted");
         }
-        if self.is_protected(&user.username) {
-            return Some("it is protected by users.protect");
+        self.is_protected(&user.username).then_some("it is protected by users.protect")
+    }
+
+    /// Whether the user type that created users are to get is there, and one that this program may look after.
+    ///
+    /// # Errors
+    /// It is not, which is to be known before anything is written.
+    pub fn check_user_type(&self, current: &Current) -> Result<(), BadUserType> {
+        let Some(name) = &self.users.user_type else { return Ok(()) };
+        if UNTOUCHABLE.iter().any(|untouchable| name.eq_ignore_ascii_case(untouchable)) {
+            return Err(BadUserType::Untouchable(name.clone()));
         }
-        match self.users.adopt {
-            Adopt::Never => Some("it is not this job's, and users.adopt is \"never\""),
-            Adopt::Username | Adopt::Email => None,
+        if current.user_types.contains_key(name) {
+            return Ok(());
         }
+        let known: Vec<&str> = current.user_types.keys().map(String::as_str).collect();
+        Err(BadUserType::Unknown {
+            name: name.clone(),
+            known: known.join(", "),
+        })
     }
 }
 

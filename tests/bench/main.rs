@@ -17,7 +17,7 @@ use ftrack_ldap_sync::{
         directory::TreeEntry,
         ftrack::{Account, FtrackServer, Options},
     },
-    directory::entry::DirectoryId,
+    directory::{IdAttribute, entry::DirectoryId},
     ftrack::user::{Activity, LINK_KEY, Link},
     sync::matching::created_id,
 };
@@ -80,6 +80,7 @@ fn account(person: &cast::Person) -> Account {
     let link = Link {
         source: SOURCE.to_owned(),
         id,
+        attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
     };
     let cast::Expected {

@@ -38,7 +38,7 @@ def main(ldap_url, ftrack_url):
                 "is_active": True,
             },
         )
-        link = {"source": "artists", "id": values["entryUUID"], "activity": "settled"}
+        link = {"source": "artists", "id": values["entryUUID"], "attribute": "entryUUID", "activity": "settled"}
         session.create(
             "Metadata",
             {"parent_id": user["id"], "parent_type": "User", "key": "ftrack-ldap-sync", "value": json.dumps(link)},

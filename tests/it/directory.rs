@@ -232,10 +232,14 @@ async fn the_second_look_finds_who_is_still_there() {
     ));
     ids.push(DirectoryId::new("00000000-0000-0000-0000-000000000000").unwrap());
     let gone = |found: &BTreeSet<DirectoryId>| ids.iter().filter(|id| !found.contains(*id)).count();
-    let found = still_there(&pool, &request(), &IdAttribute::EntryUuid, &ids, &nobody).await.unwrap();
+    let found = still_there(&pool, reading.server(), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
+        .await
+        .unwrap();
     assert_eq!((found.len(), gone(&found)), (249, 2));
     slapd.signal("KILL");
-    let failure = still_there(&pool, &request(), &IdAttribute::EntryUuid, &ids, &nobody).await.unwrap_err();
+    let failure = still_there(&pool, reading.server(), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
+        .await
+        .unwrap_err();
     assert!(
         matches!(failure.error, DirectoryError::Connect { .. } | DirectoryError::Lost { .. }),
         "{failure:?}"

@@ -4,7 +4,7 @@ use ftrack_ldap_sync::{
     config::Scope,
     directory::{
         DirectoryPool,
-        probe::{Found, LookedAt, Wanted, probe},
+        probe::{Found, LookedAt, Probe, Wanted},
     },
 };
 
@@ -23,13 +23,16 @@ async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, S
         filter,
         attributes: &attributes,
     };
-    let steps = probe(&pool.servers()[0].connector, &wanted).await;
+    let mut probe = Probe::new(&pool.servers()[0].connector);
+    let transport = probe.reach().await.expect("a connection");
+    probe.enter(transport, &[wanted]).await;
+    let steps = probe.server.into_iter().chain(probe.searches.into_iter().flatten());
     let told = |found| match found {
         Found::Well(_) => "well".into(),
-        Found::Doubtful(text) => text,
+        Found::Doubtful { seen, way_out } => format!("{seen}; {way_out}"),
         Found::Failed(error) => format!("failed: {error}"),
     };
-    steps.into_iter().map(|step| (step.looked_at, told(step.found))).collect()
+    steps.map(|step| (step.looked_at, told(step.found))).collect()
 }
 
 #[tokio::test]

@@ -1,16 +1,37 @@
 //! Every integration test, in one binary, so that the crate is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
+mod apply;
+mod bad_input;
+mod check;
 mod config;
+mod crash;
+mod demo;
 mod directory;
 mod directory_faults;
 mod directory_probe;
 mod directory_tls;
 mod embedded_directory;
+mod events;
+mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
 mod official_clients;
+mod readme;
+mod real_directory;
+mod rules;
+mod secrets;
 mod slapd;
 mod standin;
 mod studio;
 mod sync;
+mod tidy;
+mod truth;
+mod writing;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// The password of the account that reads the directory.
-pub const PASSWORD: &str = "directory-secret";
+pub const PASSWORD: &str = crate::slapd::SYNC_PASSWORD;
 /// The key at ftrack.
 pub const KEY: &str = "ftrack-secret-key";
 
@@ -39,6 +39,8 @@ pub struct Studio {
     pub directory_url: String,
     /// Whose people are read.
     pub search_base: String,
+    /// What fills the users' attributes.
+    pub attributes: String,
 }
 
 /// How the program ended, and what it said.
@@ -124,6 +126,7 @@ impl Studio {
             ftrack_settings: String::new(),
             directory_url,
             search_base: cast::PEOPLE.into(),
+            attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\"".into(),
         }
     }
 
@@ -172,6 +175,7 @@ impl Studio {
             ftrack_settings,
             directory_url,
             search_base,
+            attributes,
             ..
         } = self;
         let (state, server, bind_dn) = (self.state_dir(), self.ftrack.url(), cast::SERVICE);
@@ -180,7 +184,7 @@ impl Studio {
              [ftrack]\nserver = {server:?}\napi_user = \"ldap-sync\"\napi_key_file = \"ftrack-api-key\"\n{ftrack_settings}\n\
              [directories.studio]\nurls = [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \"ldap-password\"\noperation_timeout = \"3s\"\n\
              [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
-             attributes = {{ username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\" }}\n{job}\n"
+             attributes = {{ {attributes} }}\n{job}\n"
         );
         fs::write(&path, text).unwrap();
         path

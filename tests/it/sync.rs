@@ -1,9 +1,17 @@
 //! What a sync does, situation by situation, with the real program between a directory and an ftrack.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use ftrack_ldap_sync::run::report::Outcome;
+use std::time::Duration;
 
-use crate::studio::{Studio, dn, person};
+use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
+    run::report::Outcome,
+};
+
+use crate::{
+    slapd::wait_until,
+    studio::{Studio, dn, person},
+};
 
 #[test]
 fn people_become_users_and_a_second_run_changes_nothing() {
@@ -24,15 +32,18 @@ fn people_become_users_and_a_second_run_changes_nothing() {
 fn a_leaver_is_deactivated_and_reactivated_when_back() {
     let studio = Studio::of(&["ada", "bob", "cyd"]);
     studio.sync();
-    let bob = studio.user("bob");
-    let entry = studio.tree().find(&dn("bob")).unwrap();
-    studio.tree().remove(&dn("bob")).unwrap();
+    let elsewhere = "uid=bob,ou=services,dc=studio,dc=test";
+    studio.tree().rename(&dn("bob"), elsewhere).unwrap();
     let report = studio.sync();
     assert_eq!((report.counts.deactivated, report.outcome), (1, Outcome::Succeeded), "{report:#?}");
     assert!(!studio.user("bob").is_active);
     studio.sync_changes_nothing();
-    drop(entry);
-    drop(bob);
+
+    studio.tree().rename(elsewhere, &dn("bob")).unwrap();
+    let report = studio.sync();
+    assert_eq!((report.counts.reactivated, report.changes.len()), (1, 1), "{report:#?}");
+    assert!(studio.user("bob").is_active);
+    studio.sync_changes_nothing();
 }
 
 #[test]
@@ -58,4 +69,67 @@ fn one_bad_entry_is_named_and_stops_nobody_else() {
     let report = studio.sync();
     assert_eq!((report.counts.created, report.counts.skipped), (1, 1));
     assert_eq!(report.skipped[0].reason, "it has no uid, which is required");
+}
+
+#[test]
+fn a_template_that_can_never_work_stops_the_run_before_it_begins() {
+    let mut studio = Studio::of(&["ada"]);
+    studio.attributes = "username = \"uid\", full_name = \"{{ cn | lowre }}\"".into();
+    let ended = studio.run(&["sync"]);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("jobs.artists.attributes.full_name") && ended.stderr.contains("lowre"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn another_id_attribute_tells_nothing_about_people_who_are_known_by_the_first() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.sync();
+    studio.tree().remove(&dn("bob")).unwrap();
+    std::fs::create_dir(studio.folder().join("config.d")).unwrap();
+    std::fs::write(studio.folder().join("config.d/id.toml"), "[directories.studio]\nid_attribute = \"uid\"\n").unwrap();
+    let report = studio.sync();
+    assert_eq!((report.changes.len(), report.counts.skipped), (0, 1), "{report:#?}");
+    assert!(
+        report.warnings.iter().any(|warning| warning.contains("another id attribute than uid")),
+        "{:?}",
+        report.warnings
+    );
+    assert!(studio.user("bob").is_active);
+
+    std::fs::remove_file(studio.folder().join("config.d/id.toml")).unwrap();
+    assert_eq!(studio.sync().counts.deactivated, 1);
+}
+
+#[test]
+fn a_damaged_report_hides_no_other() {
+    let studio = Studio::of(&["ada"]);
+    let run = studio.sync().run;
+    std::fs::write(studio.state_dir().join("reports/artists/20000101-000000-0000.json"), "{").unwrap();
+    let ended = studio.run(&["runs"]);
+    assert_eq!(ended.status, 1);
+    assert!(
+        ended.stdout.contains(&run) && ended.stderr.contains("20000101-000000-0000.json"),
+        "{}{}",
+        ended.stdout,
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_reads_leaves_a_report_too() {
+    let studio = Studio::of(&["ada"]);
+    studio.ftrack().fail_next(Some(CallKind::Read), Fault::StallBefore);
+    let mut program = studio.start(&["sync"]);
+    assert!(wait_until(Duration::from_secs(20), || studio.ftrack().counters().requests > 0));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    studio.ftrack().heal();
+    assert_eq!(studio.sync().outcome, Outcome::Succeeded);
+    let runs: serde_json::Value = serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
+    assert_eq!(runs[1]["outcome"], "failed");
+    assert_eq!(runs[1]["error"], "the program ended while it was reading, and nothing was written");
 }

@@ -8,6 +8,8 @@ mod job;
 mod server;
 mod value;
 
+pub use value::{is_attribute, schedule};
+
 /// Checks the whole configuration; `None`, and notes that say why, when anything is wrong.
 pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option<Config> {
     let top = KeyPath::default();

@@ -3,7 +3,10 @@
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use chrono::{DateTime, Utc};
-use croner::parser::{CronParser, Seconds, Year};
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
 use url::{Host, Url};
 
 use crate::config::{
@@ -86,7 +89,7 @@ pub fn is_loopback(url: &Url) -> bool {
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn schedule(expression: &str) -> Result<(), String> {
+pub fn schedule(expression: &str) -> Result<Cron, String> {
     let parser = CronParser::builder()
         .seconds(Seconds::Optional)
         .year(Year::Disallowed)
@@ -97,9 +100,10 @@ pub fn schedule(expression: &str) -> Result<(), String> {
         .map_err(|error| format!("{expression:?} is not a cron expression of five fields (six with seconds first): {error}"))?;
     // Without years in the expression it does not matter from when on it is asked.
     let start = DateTime::<Utc>::UNIX_EPOCH;
-    cron.find_next_occurrence(&start, false)
-        .map(|_| ())
-        .map_err(|_| format!("{expression:?} never occurs"))
+    match cron.find_next_occurrence(&start, false) {
+        Ok(_) => Ok(cron),
+        Err(_) => Err(format!("{expression:?} never occurs")),
+    }
 }
 
 /// The zone of an IANA name.
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn schedules() {
         for expression in ["*/15 * * * *", "30 0 3 * * *", "@daily", "0 3 * * MON-FRI", "0 0 29 2 *", "0 0 L * *"] {
-            assert_eq!(schedule(expression), Ok(()), "{expression}");
+            assert!(schedule(expression).is_ok(), "{expression}");
         }
         for expression in ["", "* * * *", "61 * * * *", "hourly", "0 0 3 * * * 2030", "@never"] {
             assert!(
@@ -229,7 +233,7 @@ mod tests {
                 "{expression}"
             );
         }
-        assert_eq!(schedule("0 0 30 2 *"), Err("\"0 0 30 2 *\" never occurs".to_owned()));
+        assert_eq!(schedule("0 0 30 2 *").unwrap_err(), "\"0 0 30 2 *\" never occurs");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) tree: Tree,
     pub(super) identity: Identity,
     pub(super) pages: Pages,
+    /// The entries after which the search that is answered is broken off.
+    pub(super) busy_after: usize,
 }
 
 /// Why a connection ends.
@@ -64,6 +66,7 @@ pub(super) async fn serve(stream: TcpStream, tree: Tree, tally: &Tally, stop: &C
         tree,
         identity: Identity::Anonymous,
         pages: Pages::default(),
+        busy_after: usize::MAX,
     };
     let mut connection = Connection {
         session,
@@ -108,6 +111,7 @@ impl Connection<'_> {
             }
             LdapOp::SearchRequest(request) => {
                 self.tally.searches.fetch_add(1, Ordering::SeqCst);
+                self.session.busy_after = self.tally.busy_after.load(Ordering::SeqCst);
                 self.search(writer, msgid, request, ctrl).await?;
             }
             LdapOp::ExtendedRequest(request) => {

@@ -65,12 +65,25 @@ pub struct Counts {
     pub connections: usize,
 }
 
-/// The same, while it is counted.
-#[derive(Debug, Default)]
+/// The same, while it is counted, and the server's health.
+#[derive(Debug)]
 struct Tally {
     binds: AtomicUsize,
     searches: AtomicUsize,
     connections: AtomicUsize,
+    /// The entries after which a search is broken off.
+    busy_after: AtomicUsize,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            binds: AtomicUsize::default(),
+            searches: AtomicUsize::default(),
+            connections: AtomicUsize::default(),
+            busy_after: AtomicUsize::new(usize::MAX),
+        }
+    }
 }
 
 impl DirectoryServer {
@@ -121,6 +134,16 @@ impl DirectoryServer {
             searches: self.tally.searches.load(Ordering::SeqCst),
             connections: self.tally.connections.load(Ordering::SeqCst),
         }
+    }
+
+    /// From the next search on, every search that would return more than so many entries, over all pages, ends after them with `busy` (51).
+    pub fn break_off_after(&self, entries: usize) {
+        self.tally.busy_after.store(entries, Ordering::SeqCst);
+    }
+
+    /// Lets every search come to its end again.
+    pub fn recover(&self) {
+        self.break_off_after(usize::MAX);
     }
 
     /// Stops listening, tells every client so, and waits at most five seconds until the connections are closed.

@@ -30,6 +30,8 @@ struct Search {
     selection: Selection,
     /// The most entries to return, over all pages.
     limit: usize,
+    /// The entries, over all pages, after which the server has a bad day.
+    busy_after: usize,
     paging: Option<Paging>,
     start: Position,
 }
@@ -53,6 +55,7 @@ enum Reached {
     End,
     PageFull(Position),
     Limit,
+    Busy,
 }
 
 /// Carries out a search and sends all of its answer.
@@ -68,6 +71,7 @@ pub(super) async fn answer(session: &mut Session, writer: &mut Writer, msgid: i3
     let (done, cookie) = match reached.transpose()? {
         None => (result(LdapResultCode::TimeLimitExceeded, ""), Vec::new()),
         Some(Reached::Limit) => (result(LdapResultCode::SizeLimitExceeded, ""), Vec::new()),
+        Some(Reached::Busy) => (result(LdapResultCode::Busy, "the server is too busy to go on"), Vec::new()),
         Some(Reached::End) => (result(LdapResultCode::Success, ""), Vec::new()),
         Some(Reached::PageFull(position)) => (result(LdapResultCode::Success, ""), session.pages.suspend(request, position)),
     };
@@ -113,6 +117,7 @@ fn prepare(session: &mut Session, request: &LdapSearchRequest, controls: &[LdapC
         filter: Filter::new(&request.filter),
         selection: Selection::new(&request.attrs, values),
         limit: if limit == 0 { usize::MAX } else { limit },
+        busy_after: session.busy_after,
         paging,
         start,
     })
@@ -187,6 +192,9 @@ async fn entries(tree: &Tree, writer: &mut Writer, msgid: i32, search: &Search) 
         };
         for entry in &stride {
             if search.selects(entry) {
+                if returned >= search.busy_after {
+                    return Ok(Reached::Busy);
+                }
                 if returned >= search.limit {
                     return Ok(Reached::Limit);
                 }

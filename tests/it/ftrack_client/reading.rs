@@ -101,7 +101,7 @@ fn studio(table: &str, users: usize) -> Vec<Value> {
         ],
         "Metadata" => vec![
             json!({"parent_id": "a-project", "value": "{}"}),
-            json!({"parent_id": "u-004", "value": "{\"source\":\"artists\",\"id\":\"d-4\",\"activity\":\"deactivated\",\"since\":\"2026-01-01T00:00:00Z\"}"}),
+            json!({"parent_id": "u-004", "value": "{\"source\":\"artists\",\"id\":\"d-4\",\"attribute\":\"entryUUID\",\"activity\":\"deactivated\",\"since\":\"2026-01-01T00:00:00Z\"}"}),
             json!({"parent_id": "u-005", "value": "not a link"}),
         ],
         "CustomAttributeConfiguration" => vec![
@@ -151,6 +151,7 @@ async fn everything_a_plan_needs_is_read() {
     let link = Link {
         source: "artists".to_owned(),
         id: DirectoryId::new("d-4").unwrap(),
+        attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
         activity: Activity::Deactivated {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },

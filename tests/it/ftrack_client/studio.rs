@@ -39,7 +39,10 @@ async fn studio() -> (FtrackServer, Session) {
         ..Account::default()
     };
     let metadata = BTreeMap::from([
-        (LINK_KEY.to_owned(), r#"{"source":"artists","id":"d-7","activity":"settled"}"#.to_owned()),
+        (
+            LINK_KEY.to_owned(),
+            r#"{"source":"artists","id":"d-7","attribute":"entryUUID","activity":"settled"}"#.to_owned(),
+        ),
         ("else".to_owned(), "x".to_owned()),
     ]);
     studio.add_users((1..7).map(person)).unwrap();
@@ -72,6 +75,7 @@ fn link(id: &str) -> Link {
     Link {
         source: "artists".to_owned(),
         id: DirectoryId::new(id).unwrap(),
+        attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
         activity: Activity::Settled,
     }
 }

@@ -1,0 +1,79 @@
+//! `check`: the configuration, then both servers; every finding apart, each with what to do.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{print, print_json};
+use crate::{
+    cli::{CheckArgs, Exit, Format, Stop},
+    config::Config,
+};
+
+pub mod directory;
+pub mod finding;
+pub mod ftrack;
+pub mod offline;
+mod text;
+
+use finding::{Finding, Verdict};
+use offline::Compiled;
+
+/// How long one server is looked at. Directories and ftrack are looked at side by side and the servers of one directory in turn,
+/// so a check ends within this time for each server of the directory that has most.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What `check --format json` prints.
+#[derive(Debug, Serialize)]
+struct Checked {
+    findings: Vec<Finding>,
+    /// Whether nothing failed.
+    ok: bool,
+}
+
+/// `check`: 0 when nothing failed, 1 when a server does not do, 2 when the configuration does not.
+///
+/// # Errors
+/// Somebody asked to stop, or standard output cannot be written.
+pub async fn check(config: &Config, args: &CheckArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let mut looked_at = config.clone();
+    looked_at.ftrack = ftrack::settings(&config.ftrack, LIMIT);
+    let (mut findings, compiled) = offline::compile(&looked_at, Utc::now());
+    let is_configured = !has_failed(&findings);
+    if let (Some(compiled), true, false) = (compiled, is_configured, args.offline) {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Stop::failed("stopped on request; the check is not complete")),
+            online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
+        }
+    }
+    let ok = !has_failed(&findings);
+    let checked = Checked { findings, ok };
+    match args.format {
+        Format::Text => print(&text::text(&checked.findings))?,
+        Format::Json => print_json(&checked)?,
+    };
+    Ok(match (is_configured, ok) {
+        (false, _) => Exit::Usage,
+        (true, false) => Exit::Failed,
+        (true, true) => Exit::Done,
+    })
+}
+
+/// Looks at all servers, each for at most `limit`; the order of the findings does not depend on who answers first.
+async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
+    let directories = config.directories.iter().filter_map(|(name, directory)| {
+        let pool = compiled.pools.get(name.as_str())?;
+        let jobs: Vec<_> = compiled.jobs.iter().filter(|job| job.job.directory == *name).collect();
+        Some(async move { directory::look(directory, pool, &jobs, limit).await })
+    });
+    let (of_directories, of_ftrack) = tokio::join!(join_all(directories), ftrack::look(&config.ftrack, &compiled.session, &compiled.jobs, limit));
+    of_directories.into_iter().flatten().chain(of_ftrack).collect()
+}
+
+fn has_failed(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.result == Verdict::Fail)
+}

@@ -1,0 +1,196 @@
+//! Looks at every server of one directory: the way there, the bind, and what each job searches for.
+
+use std::time::Duration;
+
+use super::{
+    finding::{About, Finding},
+    offline::CompiledJob,
+};
+use crate::{
+    config::{Directory, Job},
+    directory::{
+        DirectoryPool,
+        connector::Connector,
+        error::DirectoryError,
+        probe::{Found, LookedAt, Probe, Step, Wanted},
+    },
+};
+
+/// Looks at each server in turn, each for at most `limit`, for the jobs that use the directory.
+///
+/// A server is bound to once. Where one has refused the password, the others are not asked: each refusal counts against the account, and some servers share the count.
+pub async fn look(directory: &Directory, pool: &DirectoryPool, jobs: &[&CompiledJob<'_>], limit: Duration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut refused_at: Option<String> = None;
+    for server in pool.servers() {
+        let connector = &server.connector;
+        let credentials = match &refused_at {
+            Some(server) if directory.bind_password.is_some() => Credentials::Spare { refused_at: server },
+            Some(_) | None => Credentials::Try,
+        };
+        let (found, is_refused) = look_at_server(pool, connector, jobs, &credentials, limit).await;
+        findings.extend(found);
+        if is_refused {
+            refused_at = Some(connector.server().to_owned());
+        }
+    }
+    findings
+}
+
+/// Whether the credentials are tried.
+enum Credentials<'a> {
+    /// They are.
+    Try,
+    /// They are not, since another server of the directory has refused them.
+    Spare { refused_at: &'a str },
+}
+
+/// The findings about one server, and whether it has refused the credentials.
+async fn look_at_server(
+    pool: &DirectoryPool,
+    connector: &Connector,
+    jobs: &[&CompiledJob<'_>],
+    credentials: &Credentials<'_>,
+    limit: Duration,
+) -> (Vec<Finding>, bool) {
+    let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
+    let attributes: Vec<Vec<String>> = jobs.iter().map(|job| attributes(pool, job)).collect();
+    let wanted: Vec<Wanted<'_>> = jobs.iter().zip(&attributes).map(|(job, attributes)| wanted(job.job, attributes)).collect();
+    let mut probe = Probe::new(connector);
+    let mut is_spared = false;
+    let looked = tokio::time::timeout(limit, async {
+        let Some(transport) = probe.reach().await else { return };
+        match credentials {
+            Credentials::Try => probe.enter(transport, &wanted).await,
+            Credentials::Spare { .. } => is_spared = true,
+        }
+    })
+    .await;
+    let is_refused = probe.server.iter().any(is_refusal);
+    for step in &probe.server {
+        tell(&mut about, connector, step, Gravity::Doubtful);
+    }
+    if let (true, Credentials::Spare { refused_at }) = (is_spared, credentials) {
+        about.warn(
+            "bind",
+            format!("not tried, since {refused_at} has refused the same credentials, and refusals may lock the account"),
+            "mend the credentials, and check again",
+        );
+    }
+    let mut searches = Vec::new();
+    for (job, steps) in jobs.iter().zip(&probe.searches) {
+        let mut about = About::new(format!("job {} at {}", job.name, connector.server()));
+        let gravity = Gravities::of(job.job, steps);
+        for step in steps {
+            tell(&mut about, connector, step, gravity.of_step(&step.looked_at));
+        }
+        searches.extend(about.into_findings());
+    }
+    if looked.is_err() {
+        about.fail(
+            "time",
+            format!(
+                "the look at this server took longer than {}, and was cut off",
+                humantime::format_duration(limit)
+            ),
+            "check whether the server is overloaded and the network between",
+        );
+    }
+    (about.into_findings().into_iter().chain(searches).collect(), is_refused)
+}
+
+fn wanted<'a>(job: &'a Job, attributes: &'a [String]) -> Wanted<'a> {
+    Wanted {
+        bases: &job.search_bases,
+        scope: job.scope,
+        filter: &job.filter,
+        attributes,
+    }
+}
+
+/// What the server must know: the attributes that the job maps, and the configured id.
+fn attributes(pool: &DirectoryPool, job: &CompiledJob<'_>) -> Vec<String> {
+    let id = pool
+        .id_attribute()
+        .filter(|id| !job.ldap_attributes.iter().any(|name| name.eq_ignore_ascii_case(id)));
+    job.ldap_attributes.iter().cloned().chain(id.map(str::to_owned)).collect()
+}
+
+fn is_refusal(step: &Step) -> bool {
+    matches!(&step.found, Found::Failed(error @ DirectoryError::BindRefused { .. }) if !error.concerns_one_server())
+}
+
+/// How grave something doubtful is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gravity {
+    /// A sync goes on in spite of it.
+    Doubtful,
+    /// No sync can come out well.
+    Fatal,
+}
+
+/// How grave it is for one job that something is not found.
+struct Gravities<'a> {
+    job: &'a Job,
+    nobody: Gravity,
+}
+
+impl<'a> Gravities<'a> {
+    /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that expects somebody.
+    fn of(job: &'a Job, steps: &[Step]) -> Self {
+        let mut looks = steps.iter().filter(|step| matches!(step.looked_at, LookedAt::People(_)));
+        let is_nobody = looks.all(|step| matches!(step.found, Found::Doubtful { .. }));
+        let nobody = if is_nobody && job.limits.min_entries > 0 {
+            Gravity::Fatal
+        } else {
+            Gravity::Doubtful
+        };
+        Self { job, nobody }
+    }
+
+    fn of_step(&self, looked_at: &LookedAt) -> Gravity {
+        match looked_at {
+            LookedAt::People(_) => self.nobody,
+            // An entry without a required value is left out, and here all of them are without it.
+            LookedAt::Attribute(name) if self.is_required(name) => Gravity::Fatal,
+            LookedAt::Attribute(_)
+            | LookedAt::Name
+            | LookedAt::Port
+            | LookedAt::Tls
+            | LookedAt::Bind
+            | LookedAt::RootDse
+            | LookedAt::Filter
+            | LookedAt::Base(_) => Gravity::Doubtful,
+        }
+    }
+
+    fn is_required(&self, name: &str) -> bool {
+        let mut rules = self.job.attributes.values();
+        rules.any(|rule| rule.required && rule.from.eq_ignore_ascii_case(name))
+    }
+}
+
+fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Gravity) {
+    let check = match step.looked_at {
+        LookedAt::Name => "name",
+        LookedAt::Port => "port",
+        LookedAt::Tls => "tls",
+        LookedAt::Bind => "bind",
+        LookedAt::RootDse => "server",
+        LookedAt::Filter => "filter",
+        LookedAt::Base(_) => "base",
+        LookedAt::People(_) => "people",
+        LookedAt::Attribute(_) => "attribute",
+    };
+    match (&step.found, gravity) {
+        (Found::Well(seen), _) => about.ok(check, seen.as_str()),
+        (Found::Doubtful { seen, way_out }, Gravity::Doubtful) => about.warn(check, seen.as_str(), way_out.as_str()),
+        (Found::Doubtful { seen, way_out }, Gravity::Fatal) => about.fail(check, seen.as_str(), way_out.as_str()),
+        (Found::Failed(error), _) => {
+            let (what, way_out) = error.apart();
+            // The heading names the server already.
+            let what = what.strip_prefix(&format!("{}: ", connector.server())).map(str::to_owned).unwrap_or(what);
+            about.fail(check, what, way_out);
+        }
+    }
+}

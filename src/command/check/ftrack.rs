@@ -1,0 +1,272 @@
+//! Looks at ftrack: whether it is reached, takes the key, lets users be written, and has what the jobs name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    finding::{About, Finding},
+    offline::CompiledJob,
+};
+use crate::{
+    config,
+    ftrack::{
+        error::{FtrackError, Obstacle, Trouble},
+        read,
+        server::{self, Permission},
+        session::{Session, Until},
+        state,
+        user::EntityId,
+    },
+};
+
+/// The settings with which ftrack is looked at: each call is tried twice at most, and fits into `limit` with another one.
+#[must_use]
+pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
+    config::Ftrack {
+        attempts: ftrack.attempts.min(2),
+        request_timeout: ftrack.request_timeout.min(limit / 3),
+        connect_timeout: ftrack.connect_timeout.min(limit / 3),
+        ..ftrack.clone()
+    }
+}
+
+/// Looks at the server for at most `limit`, for all jobs. The only write that it may make changes nothing.
+pub async fn look(ftrack: &config::Ftrack, session: &Session, jobs: &[CompiledJob<'_>], limit: Duration) -> Vec<Finding> {
+    let mut look = Look {
+        ftrack,
+        session,
+        jobs,
+        // Beyond the limit, which ends the look as a whole and in its own words.
+        until: Until {
+            deadline: Instant::now() + limit * 2,
+            cancel: CancellationToken::new(),
+        },
+        about: About::new(format!("ftrack {}", session.server())),
+        of_jobs: Vec::new(),
+    };
+    if tokio::time::timeout(limit, look.whole()).await.is_err() {
+        look.about.fail(
+            "time",
+            format!("the look at ftrack took longer than {}, and was cut off", humantime::format_duration(limit)),
+            "check whether the server is overloaded and the network between",
+        );
+    }
+    look.about.into_findings().into_iter().chain(look.of_jobs).collect()
+}
+
+struct Look<'a> {
+    ftrack: &'a config::Ftrack,
+    session: &'a Session,
+    jobs: &'a [CompiledJob<'a>],
+    until: Until,
+    about: About,
+    of_jobs: Vec<Finding>,
+}
+
+impl Look<'_> {
+    async fn whole(&mut self) {
+        if !self.connection().await {
+            return;
+        }
+        self.schemas().await;
+        self.permission().await;
+        self.administrators().await;
+        self.of_jobs().await;
+    }
+
+    /// Whether anything else can be asked.
+    async fn connection(&mut self) -> bool {
+        match server::information(self.session, &self.until).await {
+            Ok(information) => {
+                self.about.ok("connection", format!("ftrack {} answers", information.version));
+                self.about.ok("key", format!("the key of {} is accepted", self.ftrack.api_user));
+                true
+            }
+            Err(error) => {
+                self.fail(step_of(&error), &error);
+                false
+            }
+        }
+    }
+
+    async fn schemas(&mut self) {
+        let custom: BTreeSet<String> = self.jobs.iter().flat_map(|job| job.custom_keys.iter().cloned()).collect();
+        let custom: Vec<String> = custom.into_iter().collect();
+        match server::schemas(self.session, &self.until).await {
+            Ok(schemas) => {
+                let lacking = schemas.lacking(&custom);
+                for attribute in &lacking {
+                    self.about.fail(
+                        "schema",
+                        format!("this ftrack has no attribute {attribute}, which a sync reads or writes"),
+                        "let the key's role read it, or ask the vendor for a version that has it",
+                    );
+                }
+                if lacking.is_empty() {
+                    self.about.ok("schema", "it has every entity and attribute that a sync uses");
+                }
+            }
+            Err(error) => self.fail("schema", &error),
+        }
+    }
+
+    async fn permission(&mut self) {
+        const WAY_OUT: &str = "give the role of ftrack.api_user the permission to manage users";
+        match server::permission(self.session, &self.ftrack.api_user, &self.until).await {
+            Ok(Permission::Granted) => self.about.ok("permission", "the key may write users"),
+            Ok(Permission::Refused(refusal)) => self.about.fail("permission", format!("the key may not write users: {refusal}"), WAY_OUT),
+            Ok(Permission::Unknown(why)) => {
+                let detail = format!("whether the key may write users cannot be seen: {why}");
+                self.about.warn("permission", detail, format!("try it with sync; if it is refused, {WAY_OUT}"));
+            }
+            Err(error) => self.fail("permission", &error),
+        }
+    }
+
+    async fn administrators(&mut self) {
+        let names = &self.ftrack.administrator_roles;
+        let (found, known) = match read::security_roles(self.session, names, &self.until).await {
+            Ok(answer) => answer,
+            Err(error) => return self.fail("administrator_role", &error),
+        };
+        let mut existing = Vec::new();
+        for (name, id) in names.iter().zip(&found) {
+            if id.is_some() {
+                self.about.ok("administrator_role", format!("ftrack has the security role {name:?}"));
+                existing.push(name.clone());
+            } else {
+                self.about.fail(
+                    "administrator_role",
+                    format!("ftrack has no security role {name:?} that this key may see"),
+                    choose("name in ftrack.administrator_roles", &known),
+                );
+            }
+        }
+        if !existing.is_empty() {
+            match self.active_administrators(&existing).await {
+                Ok(0) => self.no_administrator(),
+                Ok(1) => self.about.ok("administrators", "1 active administrator is visible, and is never deactivated"),
+                Ok(count) => self.about.ok("administrators", format!("{count} active administrators are visible")),
+                Err(error) => self.fail("administrators", &error),
+            }
+        }
+    }
+
+    async fn active_administrators(&self, roles: &[String]) -> Result<usize, FtrackError> {
+        let users = read::administrators(self.session, roles, &self.until).await?;
+        let states = state::states(self.session, &users, &[], &self.until).await?;
+        Ok(states.values().filter(|user| user.is_active).count())
+    }
+
+    /// The guard holds every deactivation then, since anybody may be the last administrator.
+    fn no_administrator(&mut self) {
+        let detail = "no active administrator is visible, so every deactivation would be held";
+        let way_out = "let the role of ftrack.api_user read users and security roles, or name your administrators' roles in ftrack.administrator_roles";
+        if self.jobs.iter().any(|job| job.job.users.deactivate) {
+            self.about.fail("administrators", detail, way_out);
+        } else {
+            self.about.warn("administrators", detail, way_out);
+        }
+    }
+
+    async fn of_jobs(&mut self) {
+        let types = read::user_types(self.session, &self.until).await;
+        if let Err(error) = &types {
+            self.fail("user_type", error);
+        }
+        for job in self.jobs {
+            let mut about = About::new(format!("job {} at ftrack", job.name));
+            if let (Some(name), Ok(types)) = (&job.job.users.user_type, &types) {
+                user_type(&mut about, name, types);
+            }
+            match read::custom_attributes(self.session, &job.custom_keys, &self.until).await {
+                Ok(found) => {
+                    for (key, id) in job.custom_keys.iter().zip(found) {
+                        custom_attribute(&mut about, key, id.as_ref());
+                    }
+                }
+                Err(error) => fail(&mut about, "custom_attribute", &error),
+            }
+            self.of_jobs.extend(about.into_findings());
+        }
+    }
+
+    fn fail(&mut self, check: &'static str, error: &FtrackError) {
+        fail(&mut self.about, check, error);
+    }
+}
+
+fn user_type(about: &mut About, name: &str, types: &BTreeMap<String, EntityId>) {
+    if types.contains_key(name) {
+        about.ok("user_type", format!("ftrack has the user type {name:?}"));
+    } else {
+        let known: Vec<String> = types.keys().cloned().collect();
+        about.fail(
+            "user_type",
+            format!("ftrack has no user type {name:?}"),
+            choose("name in users.user_type", &known),
+        );
+    }
+}
+
+fn custom_attribute(about: &mut About, key: &str, id: Option<&EntityId>) {
+    if id.is_some() {
+        about.ok("custom_attribute", format!("ftrack has the custom attribute {key:?} for users"));
+    } else {
+        about.fail(
+            "custom_attribute",
+            format!("ftrack has no custom attribute {key:?} for users that this key may read"),
+            "make it at Settings > Custom attributes, and let the key's role read and write it",
+        );
+    }
+}
+
+/// The way out where there are names to choose from, in a fixed order.
+fn choose(what: &str, known: &[String]) -> String {
+    let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
+    known.sort_unstable();
+    if known.is_empty() {
+        "the key may see none at all; let its role read them".into()
+    } else {
+        format!("{what} one of: {}", known.join(", "))
+    }
+}
+
+fn fail(about: &mut About, check: &'static str, error: &FtrackError) {
+    let (what, way_out) = error.apart();
+    about.fail(check, what, way_out);
+}
+
+/// At which step of the way to an answer it failed.
+fn step_of(error: &FtrackError) -> &'static str {
+    match error.trouble() {
+        Trouble::Unreachable { obstacle, .. } => match obstacle {
+            Obstacle::Name => "name",
+            Obstacle::Closed => "port",
+            Obstacle::Untrusted | Obstacle::WrongHost => "tls",
+            Obstacle::Slow | Obstacle::Other => "connection",
+        },
+        Trouble::Credentials(_) => "key",
+        Trouble::Permission(_) => "permission",
+        Trouble::Setup(_)
+        | Trouble::Interrupted(_)
+        | Trouble::TimedOut(_)
+        | Trouble::DeadlinePassed
+        | Trouble::Cancelled
+        | Trouble::Redirected { .. }
+        | Trouble::Busy(_)
+        | Trouble::Status { .. }
+        | Trouble::NotJson(_)
+        | Trouble::Damaged(_)
+        | Trouble::TooLarge(_)
+        | Trouble::Malformed(_)
+        | Trouble::Refused(_)
+        | Trouble::Changing { .. }
+        | Trouble::UnknownCustomAttribute(_)
+        | Trouble::UnknownRole { .. } => "connection",
+    }
+}

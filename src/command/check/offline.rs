@@ -1,0 +1,174 @@
+//! What can be said about a configuration without contacting anybody, beyond what loading it has shown: rules that compile, and the next runs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::finding::{About, Finding};
+use crate::{
+    config::{self, Config, Job},
+    directory::DirectoryPool,
+    ftrack::session::Session,
+    sync::{mapping::Mapping, rules::Rules},
+};
+
+/// How many of a job's next runs are told.
+const RUNS: usize = 5;
+
+/// The configuration, ready to be tried at the servers.
+#[derive(Debug)]
+pub struct Compiled<'a> {
+    /// The way to ftrack.
+    pub session: Session,
+    /// The directories by name.
+    pub pools: BTreeMap<&'a str, DirectoryPool>,
+    /// The jobs.
+    pub jobs: Vec<CompiledJob<'a>>,
+}
+
+/// One job, ready to be tried at its servers.
+#[derive(Debug)]
+pub struct CompiledJob<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What is configured.
+    pub job: &'a Job,
+    /// The LDAP attributes that it reads.
+    pub ldap_attributes: Vec<String>,
+    /// The keys of the custom attributes that it fills.
+    pub custom_keys: Vec<String>,
+}
+
+/// Compiles everything; the compiled form is absent when anything has failed. The next runs are those after `now`.
+#[must_use]
+pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled<'a>>) {
+    let mut servers = About::new("configuration".into());
+    let session = match Session::new(&config.ftrack) {
+        Ok(session) => Some(session),
+        Err(error) => {
+            let (what, way_out) = error.apart();
+            servers.fail("ftrack", what, way_out);
+            None
+        }
+    };
+    let mut pools = BTreeMap::new();
+    for (name, directory) in &config.directories {
+        match DirectoryPool::new(name, directory) {
+            Ok(pool) => _ = pools.insert(name.as_str(), pool),
+            Err(error) => {
+                let (what, way_out) = error.apart();
+                servers.fail("directory", what, way_out);
+            }
+        }
+    }
+    if session.is_some() && pools.len() == config.directories.len() {
+        servers.ok("configuration", "it is valid, and the files that it names can be read");
+    }
+    let mut findings = servers.into_findings();
+    let mut jobs = Vec::new();
+    for (name, job) in &config.jobs {
+        let mut about = About::new(format!("job {name}"));
+        jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user));
+        schedule(&mut about, job, now);
+        findings.extend(about.into_findings());
+    }
+    let all = jobs.len() == config.jobs.len() && pools.len() == config.directories.len();
+    let compiled = session.filter(|_| all).map(|session| Compiled { session, pools, jobs });
+    (findings, compiled)
+}
+
+fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a Job, api_user: &str) -> Option<CompiledJob<'a>> {
+    let rules = Rules::new(job, api_user).map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
+    let mapping = match Mapping::new(&job.attributes) {
+        Ok(mapping) => mapping,
+        Err(error) => {
+            about.fail("attributes", error.to_string(), "mend the rule");
+            return None;
+        }
+    };
+    let broken = mapping.broken_templates();
+    for (target, error) in &broken {
+        about.fail(
+            "template",
+            format!("attributes.{target}: the template fails for everybody: {error}"),
+            "see minijinja's list of filters, tests and functions; an attribute that may be missing needs default(…)",
+        );
+    }
+    let ldap_attributes = mapping.ldap_attributes();
+    let impossible: Vec<&String> = ldap_attributes.iter().filter(|name| !config::is_attribute(name)).collect();
+    for name in &impossible {
+        about.fail(
+            "template",
+            format!("attributes: a template reads {name}, and no LDAP attribute can have that name (RFC 4512)"),
+            "write the LDAP attribute's name, such as givenName",
+        );
+    }
+    if rules.is_err() || !broken.is_empty() || !impossible.is_empty() {
+        return None;
+    }
+    about.ok("attributes", format!("they are made of {}", ldap_attributes.join(", ")));
+    let custom_keys = mapping.custom_keys().to_vec();
+    Some(CompiledJob {
+        name,
+        job,
+        ldap_attributes,
+        custom_keys,
+    })
+}
+
+fn schedule(about: &mut About, job: &Job, now: DateTime<Utc>) {
+    let Some(expression) = &job.schedule else {
+        about.ok("schedule", "none; the job runs on request only");
+        return;
+    };
+    match config::schedule(expression) {
+        Ok(cron) => {
+            let next = cron.iter_after(now.with_timezone(&job.timezone)).take(RUNS);
+            let next: Vec<String> = next.map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true)).collect();
+            let splay = if job.splay == Duration::ZERO {
+                String::new()
+            } else {
+                format!(", each at most {} later (splay)", humantime::format_duration(job.splay))
+            };
+            about.ok("schedule", format!("{expression} in {}: {}{splay}", job.timezone, next.join(", ")));
+        }
+        Err(problem) => about.fail("schedule", problem, "mend the job's schedule"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use chrono::TimeZone;
+
+    use super::*;
+    use crate::config::Environment;
+
+    fn next(schedule: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let text = format!(
+            "[ftrack]\nserver = \"https://studio.test\"\napi_user = \"sync\"\napi_key = \"key\"\n\
+             [directories.studio]\nurls = [\"ldaps://ldap.studio.test\"]\n\
+             [jobs.artists]\nsearch_bases = [\"dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\n\
+             schedule = {schedule:?}\ntimezone = \"Europe/Stockholm\"\nsplay = \"5m\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = config::load(&file, &Environment::default()).unwrap();
+        let now = Utc.with_ymd_and_hms(2026, 3, 28, 20, 0, 0).unwrap();
+        let mut about = About::new(String::new());
+        super::schedule(&mut about, &config.jobs["artists"], now);
+        about.into_findings().remove(0).detail
+    }
+
+    #[test]
+    fn the_next_runs_are_told_in_the_jobs_zone_and_across_the_change_of_its_clock() {
+        assert_eq!(
+            next("30 12 * * *"),
+            "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, 2026-03-30T12:30:00+02:00, 2026-03-31T12:30:00+02:00, \
+             2026-04-01T12:30:00+02:00, 2026-04-02T12:30:00+02:00, each at most 5m later (splay)"
+        );
+        assert!(next("15 0 */6 * * *").contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, "));
+        assert!(next("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, "));
+    }
+}

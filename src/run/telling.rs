@@ -1,0 +1,118 @@
+//! What a run learns, put into its report and said in events.
+
+use std::time::Duration;
+
+use super::{
+    Course, Failure, Unread,
+    journal::Line,
+    report::{ChangeResult, Counts, DirectoryPart, Reported, Search},
+};
+use crate::{
+    directory::{ReadFailure, Reading, SearchEvidence},
+    event::{Event, RunName},
+    ftrack::write::Done,
+    sync::{change::Plan, desired::Mapped, guard::Vetted},
+};
+
+impl Course<'_> {
+    /// Puts the plan into the report.
+    pub(super) fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
+        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned, None));
+        let held = vetted
+            .held()
+            .iter()
+            .map(|held| Reported::new(&held.change, ChangeResult::Held, Some(held.why.clone())));
+        self.report.changes = allowed.chain(held).collect();
+        for change in &self.report.changes {
+            *self.report.planned.entry(change.action).or_default() += 1;
+        }
+        self.report.skipped.clone_from(&plan.skipped);
+        self.report.warnings.clone_from(&plan.warnings);
+        self.report.counts = Counts::of(plan, &self.report.changes);
+        let of = self.name();
+        Event::RunPlanned {
+            of,
+            changes: vetted.allowed().len(),
+            held: vetted.held().len(),
+            skipped: plan.skipped.len(),
+        }
+        .emit();
+        for entry in &plan.skipped {
+            Event::EntrySkipped {
+                of,
+                dn: &entry.dn,
+                reason: &entry.reason,
+            }
+            .emit();
+        }
+        for warning in &plan.warnings {
+            Event::RunWarning { of, warning }.emit();
+        }
+        for change in self.report.changes.iter().filter(|change| change.result == ChangeResult::Held) {
+            Event::Change { of, change }.emit();
+        }
+    }
+
+    pub(super) fn tell_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
+        self.report.directory = DirectoryPart {
+            server: Some(reading.server().to_owned()),
+            complete: true,
+            entries: reading.entries().len(),
+            id_attribute: reading.id_attribute().map(ToString::to_string),
+            searches: reading.searches().iter().map(search).collect(),
+        };
+        Event::DirectoryRead {
+            of: self.name(),
+            server: reading.server(),
+            entries: reading.entries().len(),
+            took,
+        }
+        .emit();
+    }
+
+    pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
+        match unread {
+            Unread::Ftrack(error) => Failure(format!("ftrack could not be read, and nothing was written: {error}")),
+            Unread::Directory(ReadFailure { error, server, searches }) => {
+                self.report.directory.complete = false;
+                self.report.directory.server = server;
+                self.report.directory.searches = searches.iter().map(search).collect();
+                Failure(format!("the directory could not be read completely, and nothing was written: {error}"))
+            }
+        }
+    }
+}
+
+fn search(evidence: &SearchEvidence) -> Search {
+    let SearchEvidence {
+        base,
+        filter,
+        pages,
+        entries,
+        result,
+    } = evidence;
+    Search {
+        base: base.clone(),
+        filter: filter.clone(),
+        pages: u64::from(*pages),
+        entries: *entries,
+        result: result.clone(),
+    }
+}
+
+/// Puts results into the report and into lines for the journal.
+pub(super) fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(done.len());
+    for Done { place, failure } in done {
+        let Some(change) = reported.get_mut(*place) else { continue };
+        change.result = if failure.is_some() { ChangeResult::Failed } else { ChangeResult::Applied };
+        change.error.clone_from(failure);
+        Event::Change { of, change }.emit();
+        lines.push(Line {
+            change: *place,
+            result: change.result,
+            error: failure.clone(),
+        });
+    }
+    lines
+}

@@ -1,0 +1,133 @@
+//! What a user shows, what a person should have, and where they differ. No I/O.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    change::{Field, Values},
+    custom,
+    desired::{Person, Wanted},
+};
+use crate::ftrack::user::{Current, Link, LinkFound, User};
+
+/// The mapped attributes in which a user differs from the person.
+///
+/// # Errors
+/// A value is none that ftrack would take, in words.
+pub fn differences(person: &Person, user: &User, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
+    let mut fields = BTreeMap::new();
+    if person.username != user.username {
+        fields.insert(
+            Field::Username,
+            Values {
+                old: text(&user.username),
+                new: text(&person.username),
+            },
+        );
+    }
+    for (field, wanted) in wanted_fields(person, current) {
+        let old = value_of(user, &field, current);
+        let new = match wanted {
+            Wanted::Keep => continue,
+            Wanted::Clear => Value::Null,
+            Wanted::Text(value) => formed(&field, current, &old, value)?,
+        };
+        if !custom::equal(&new, &old) {
+            fields.insert(field, Values { old, new });
+        }
+    }
+    Ok(fields)
+}
+
+/// The values of a user who is to be created.
+///
+/// # Errors
+/// A value is none that ftrack would take, in words.
+pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
+    let mut fields = BTreeMap::new();
+    let mut set = |field: Field, new: Value| fields.insert(field, Values { old: Value::Null, new });
+    set(Field::Username, text(&person.username));
+    set(Field::IsActive, Value::Bool(true));
+    for (field, wanted) in wanted_fields(person, current) {
+        match (wanted, &field) {
+            (Wanted::Text(value), _) => {
+                let new = formed(&field, current, &Value::Null, value)?;
+                set(field, new);
+            }
+            // Left out, they would become "first" and "last", which nobody is called.
+            (Wanted::Keep | Wanted::Clear, Field::FirstName | Field::LastName) => drop(set(field, text(""))),
+            (Wanted::Clear, Field::Custom(_)) => drop(set(field, Value::Null)),
+            (Wanted::Keep | Wanted::Clear, _) => {}
+        }
+    }
+    Ok(fields)
+}
+
+/// A link as a report shows it.
+#[must_use]
+pub fn as_value(link: &Link) -> Value {
+    serde_json::to_value(link).unwrap_or(Value::Null)
+}
+
+/// A text as a value.
+#[must_use]
+pub fn text(value: &str) -> Value {
+    Value::String(value.to_owned())
+}
+
+/// A text in the form that its field takes.
+fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Value, String> {
+    match field {
+        Field::Custom(key) => {
+            let kind = place(current, key)
+                .and_then(|place| current.custom_kinds.get(place))
+                .copied()
+                .unwrap_or_default();
+            custom::value(kind, old, new).map_err(|problem| format!("its {} {problem}", field.name()))
+        }
+        Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => Ok(text(new)),
+    }
+}
+
+/// The optional attributes of a person with the field that each fills.
+fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a Wanted)> {
+    let mut fields = vec![
+        (Field::Email, &person.email),
+        (Field::FirstName, &person.first_name),
+        (Field::LastName, &person.last_name),
+    ];
+    fields.extend(
+        current
+            .custom_attributes
+            .iter()
+            .zip(&person.custom)
+            .map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)),
+    );
+    fields
+}
+
+/// What a user shows in a field.
+fn value_of(user: &User, field: &Field, current: &Current) -> Value {
+    let optional = |value: &Option<Box<str>>| value.as_deref().map_or(Value::Null, text);
+    match field {
+        Field::Username => text(&user.username),
+        Field::FirstName => optional(&user.first_name),
+        Field::LastName => optional(&user.last_name),
+        Field::Email => optional(&user.email),
+        Field::IsActive => Value::Bool(user.is_active),
+        Field::Custom(key) => {
+            let value = place(current, key).and_then(|place| user.custom_values.get(place));
+            value.cloned().unwrap_or(Value::Null)
+        }
+        Field::Link => match &user.link {
+            LinkFound::Link(link) => as_value(link),
+            LinkFound::Absent | LinkFound::Unreadable => Value::Null,
+        },
+        Field::UserType => Value::Null,
+    }
+}
+
+fn place(current: &Current, key: &str) -> Option<usize> {
+    current.custom_attributes.iter().position(|(known, _)| known == key)
+}

@@ -1,0 +1,263 @@
+//! What holds of every plan, whatever the directory shows and whatever stands at ftrack.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use proptest::{option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use super::{
+    change::{Absences, Action, Field, Plan},
+    desired::{Desired, Mapped, Person, Wanted},
+    guard,
+    plan::plan,
+    rules::Rules,
+};
+use crate::{
+    config::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent},
+    directory::{entry::DirectoryId, read::Reading},
+    ftrack::user::{Activity, Current, CustomKind, EntityId, Link, LinkFound, User, UserKind},
+};
+
+const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
+
+/// What a directory shows: entries by id; an entry without an id, or that was left out while mapping, among them.
+type Entries = Vec<(Option<u8>, Option<(usize, Option<usize>, Option<u8>)>)>;
+
+fn entries() -> impl Strategy<Value = Entries> {
+    let values = (0..LOGINS.len(), option::of(0..LOGINS.len()), option::of(0_u8..3));
+    let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
+    proptest::collection::vec((id, option::weighted(0.9, values)), 0..8)
+}
+
+fn reading(entries: &Entries) -> Desired {
+    let mapped = entries.iter().map(|(id, values)| {
+        let mapped = match values {
+            None => Mapped::Skipped {
+                dn: "cn=skipped".into(),
+                reason: "it has no uid".into(),
+            },
+            Some((login, mail, floor)) => Mapped::Person(Person {
+                username: LOGINS[*login].into(),
+                email: mail.map_or(Wanted::Keep, |mail| Wanted::Text(format!("{}@studio.test", LOGINS[mail]).into())),
+                first_name: Wanted::Clear,
+                custom: [floor.map_or(Wanted::Clear, |floor| Wanted::Text(floor.to_string().into()))].into(),
+                ..Person::unmapped(&format!("uid={login},id={id:?}"), 1)
+            }),
+        };
+        (id.map(directory_id), mapped)
+    });
+    Desired::new(Reading::for_tests(mapped.collect()), 0).unwrap()
+}
+
+fn directory_id(number: u8) -> DirectoryId {
+    DirectoryId::new(&format!("id-{number}")).unwrap()
+}
+
+fn link() -> impl Strategy<Value = LinkFound> {
+    let since = || "2026-01-01T00:00:00Z".to_owned();
+    let activity = select(vec![
+        Activity::Settled,
+        Activity::Activating,
+        Activity::Deactivating { since: since() },
+        Activity::Deactivated { since: since() },
+    ]);
+    let ours = (0_u8..8, activity, select(vec!["artists", "artists", "artists", "painters"])).prop_map(|(id, activity, source)| {
+        LinkFound::Link(Box::new(Link {
+            source: source.into(),
+            id: directory_id(id),
+            attribute: crate::directory::IdAttribute::EntryUuid,
+            activity,
+        }))
+    });
+    prop_oneof![5 => ours, 3 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable)]
+}
+
+fn current() -> impl Strategy<Value = Current> {
+    let user = (option::of(0..LOGINS.len()), any::<bool>(), link(), 0_u8..10, option::of(0_u8..3));
+    proptest::collection::vec(user, 0..8).prop_map(|users| {
+        let users = users.into_iter().enumerate().map(|(place, (mail, is_active, link, kind, floor))| User {
+            id: EntityId::new(&format!("user-{place}")).unwrap(),
+            // Each login once, in either case: whether two that differ by case alone may stand is the server's affair.
+            username: LOGINS.get(place).copied().map_or_else(|| format!("other{place}"), str::to_owned).into(),
+            first_name: None,
+            last_name: Some("Name".into()),
+            email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
+            is_active,
+            kind: if kind == 0 { UserKind::Untouchable } else { UserKind::Person },
+            administrator: kind == 1,
+            link,
+            custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))].into(),
+        });
+        Current {
+            users: users.collect(),
+            custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
+            custom_kinds: vec![CustomKind::Number],
+            ..Current::default()
+        }
+    })
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let adopt = select(vec![Adopt::Username, Adopt::Email, Adopt::Never]);
+    (adopt, any::<[bool; 4]>()).prop_map(|(adopt, [create, update, deactivate, reactivate])| {
+        let users = Users {
+            create,
+            update,
+            deactivate,
+            reactivate,
+            adopt,
+            deactivate_after: Duration::ZERO,
+            protect: vec!["dan".into()],
+            user_type: None,
+        };
+        Rules::new(&job(users), "ldap-sync").unwrap()
+    })
+}
+
+fn job(users: Users) -> Job {
+    let rule = AttributeRule {
+        from: "uid".into(),
+        when_absent: WhenAbsent::Keep,
+        required: true,
+    };
+    Job {
+        schedule: None,
+        timezone: chrono_tz::UTC,
+        catch_up: false,
+        splay: Duration::ZERO,
+        time_limit: Duration::from_secs(60),
+        source: "artists".into(),
+        directory: "studio".into(),
+        search_bases: vec!["dc=test".into()],
+        scope: Scope::Subtree,
+        filter: "(uid=*)".into(),
+        attributes: BTreeMap::from([("username".into(), rule)]),
+        users,
+        limits: Limits {
+            deactivate: Limit::Percent(100),
+            min_entries: 0,
+        },
+        retry: Retry {
+            initial: Duration::ZERO,
+            max: Duration::ZERO,
+            suspend_after: 1,
+        },
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Plan {
+    plan(&reading(entries), current, rules, &Absences::new(), now())
+}
+
+/// What ftrack shows when a plan was written.
+fn applied(current: &Current, plan: &Plan) -> Current {
+    let mut after = current.clone();
+    for change in &plan.changes {
+        let place = after.users.iter().position(|user| user.id == change.ftrack_id).unwrap_or_else(|| {
+            after.users.push(User {
+                id: change.ftrack_id.clone(),
+                username: "".into(),
+                first_name: Some("first".into()),
+                last_name: Some("last".into()),
+                email: None,
+                is_active: false,
+                kind: UserKind::Person,
+                administrator: false,
+                link: LinkFound::Absent,
+                custom_values: [Value::Null].into(),
+            });
+            after.users.len() - 1
+        });
+        let user = &mut after.users[place];
+        user.link = LinkFound::Link(Box::new(change.link.clone()));
+        for (field, values) in &change.fields {
+            let text = || values.new.as_str().map(Into::into);
+            match field {
+                Field::Username => user.username = text().unwrap(),
+                Field::FirstName => user.first_name = text(),
+                Field::LastName => user.last_name = text(),
+                Field::Email => user.email = text(),
+                Field::IsActive => user.is_active = values.new.as_bool().unwrap(),
+                Field::Custom(_) => user.custom_values = [values.new.clone()].into(),
+                Field::UserType | Field::Link => {}
+            }
+        }
+    }
+    after.users.sort_by(|a, b| a.id.cmp(&b.id));
+    after
+}
+
+proptest! {
+    #[test]
+    fn equal_values_give_equal_plans(entries in entries(), current in current(), rules in rules()) {
+        let (one, other) = (planned(&entries, &current, &rules), planned(&entries, &current, &rules));
+        prop_assert_eq!(serde_json::to_string(&one.changes).unwrap(), serde_json::to_string(&other.changes).unwrap());
+        prop_assert_eq!((one.skipped, one.warnings), (other.skipped, other.warnings));
+    }
+
+    #[test]
+    fn the_order_of_the_entries_does_not_matter(entries in entries(), current in current(), rules in rules()) {
+        let backwards: Entries = entries.iter().rev().cloned().collect();
+        prop_assert_eq!(planned(&entries, &current, &rules).changes, planned(&backwards, &current, &rules).changes);
+    }
+
+    #[test]
+    fn what_was_written_leaves_nothing_to_do(entries in entries(), current in current(), rules in rules()) {
+        let first = planned(&entries, &current, &rules);
+        let after = applied(&current, &first);
+        let second = planned(&entries, &after, &rules);
+        prop_assert_eq!(second.changes, vec![], "after {:#?}", first.changes);
+    }
+
+    #[test]
+    fn nobody_who_is_present_is_deactivated_and_no_stranger_is_touched(entries in entries(), current in current(), rules in rules()) {
+        let plan = planned(&entries, &current, &rules);
+        let present: BTreeSet<DirectoryId> = entries.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
+        let mut users = BTreeSet::new();
+        for change in &plan.changes {
+            prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", plan.changes);
+            prop_assert!(change.action != Action::Deactivate || !present.contains(&change.directory_id), "{:#?}", change);
+            let Some(user) = current.users.iter().find(|user| user.id == change.ftrack_id) else {
+                prop_assert_eq!(change.action, Action::Create);
+                continue;
+            };
+            match &user.link {
+                LinkFound::Link(link) => prop_assert!(link.source == "artists" && link.id == change.directory_id, "{:#?}", change),
+                LinkFound::Absent => prop_assert!(change.action == Action::Adopt && !user.administrator, "{:#?}", change),
+                LinkFound::Unreadable => prop_assert!(false, "{:#?}", change),
+            }
+            let by_hand = matches!(&user.link, LinkFound::Link(link) if link.activity == Activity::Settled) && !user.is_active;
+            prop_assert!(!by_hand || change.action != Action::Reactivate, "{:#?}", change);
+            prop_assert!(user.kind == UserKind::Person && *user.username != *"ldap-sync" || !change.fields.contains_key(&Field::IsActive));
+            prop_assert!(*user.username != *"dan" || change.action != Action::Deactivate, "protected: {:#?}", change);
+        }
+    }
+
+    #[test]
+    fn no_two_users_are_to_have_one_login_and_the_guard_keeps_an_administrator(entries in entries(), current in current(), rules in rules()) {
+        let plan = planned(&entries, &current, &rules);
+        let after = applied(&current, &plan);
+        let taken: BTreeSet<String> = plan.changes.iter().filter(|change| change.fields.contains_key(&Field::Username)).map(|change| change.username.to_lowercase()).collect();
+        for login in taken {
+            let before = current.users.iter().filter(|user| user.username.to_lowercase() == login).count();
+            let holders = after.users.iter().filter(|user| user.username.to_lowercase() == login).count();
+            prop_assert!(holders <= before.max(1), "{login}: {:#?}", plan.changes);
+        }
+        for vetted in [guard::approve(&plan), guard::vet(&plan, Limit::Percent(100))] {
+            let written = Plan { changes: vetted.allowed().to_vec(), ..Plan::default() };
+            let keys = |current: &Current| current.users.iter().filter(|user| user.administrator && user.is_active).count();
+            prop_assert!(keys(&applied(&current, &written)) > 0 || vetted.allowed().iter().all(|change| change.action != Action::Deactivate));
+            prop_assert!(plan.unidentified == 0 || vetted.allowed().iter().all(|change| change.action != Action::Deactivate));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `check`: each planted fault is found apart from the others, by the real program, with what to do and the right exit status.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod configuration;
+mod directory;
+mod ftrack;
+mod stalls;
+mod world;
+
+use serde_json::Value;
+
+use self::world::{KEY, World, bare};
+use crate::{
+    directory::people,
+    slapd::{SYNC_PASSWORD, Setup, Slapd},
+};
+
+fn slapd() -> Slapd {
+    Setup::new(people(3)).start()
+}
+
+#[test]
+fn where_all_is_well_everything_was_looked_at() {
+    let slapd = slapd();
+    let mut world = World::over(&slapd);
+    world.studio().add_custom_attribute("badge", "text").unwrap();
+    world.attributes = r#"{ username = "uid", email = "{{ mail | lower }}", last_name = "sn", "custom_attributes.badge" = "employeeNumber" }"#.into();
+    world.job = "schedule = \"*/15 * * * *\"\n[jobs.artists.users]\nuser_type = \"ldap\"".into();
+    let checked = world.check(&[]);
+    assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
+    let url = bare(&slapd.tls_url());
+    assert_eq!(checked.well("configuration"), ["configuration"]);
+    assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
+    assert_eq!(checked.well(&format!("directory studio {url}")), ["name", "port", "tls", "bind", "server"]);
+    assert_eq!(
+        checked.well(&format!("job artists at {url}")),
+        ["filter", "base", "people", "attribute", "attribute", "attribute", "attribute"]
+    );
+    assert_eq!(
+        checked.well(&format!("ftrack {}", world.server)),
+        ["connection", "key", "schema", "permission", "administrator_role", "administrators"]
+    );
+    assert_eq!(checked.well("job artists at ftrack"), ["user_type", "custom_attribute"]);
+    let changes: Vec<_> = world.studio().applied().into_iter().flat_map(|applied| applied.changes).collect();
+    assert_eq!(changes, [], "looking changes nothing");
+    assert_eq!(slapd.logged("method=128"), 1, "one bind for one server");
+}
+
+#[test]
+fn people_read_one_line_for_each_finding() {
+    let slapd = slapd();
+    let mut world = World::over(&slapd);
+    world.attributes = r#"{ username = "uid", email = "mial" }"#.into();
+    let ended = world.run(&[]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let url = bare(&slapd.tls_url());
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    for line in [
+        "configuration",
+        &format!("directory studio {url}"),
+        "  ok    bind                the credentials are accepted",
+        &format!("job artists at {url}"),
+        "  warn  attribute           the directory's schema has no attribute mial; is mail meant?",
+        &format!("ftrack {}", world.server),
+        "  ok    permission          the key may write users",
+        "0 failed, 1 warning, 18 ok.",
+    ] {
+        assert!(lines.contains(&line), "{line:?} is not in\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains('\u{1b}'), "no colour in a pipe");
+    assert!(!ended.stdout.contains(SYNC_PASSWORD) && !ended.stdout.contains(KEY));
+    assert_eq!(world.run(&[]).stdout, ended.stdout, "the same again");
+}
+
+#[test]
+fn programs_read_the_same_as_json() {
+    let slapd = slapd();
+    let mut world = World::over(&slapd);
+    world.filter = "(uid=nobody)".into();
+    let ended = world.run(&["--format", "json"]);
+    assert_eq!(ended.status, 1);
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let keys: Vec<&String> = printed.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["findings", "ok"]);
+    assert_eq!(printed["ok"], false);
+    let findings = printed["findings"].as_array().unwrap();
+    let nobody = findings.iter().find(|finding| finding["check"] == "people").unwrap();
+    let url = bare(&slapd.tls_url());
+    let expected = serde_json::json!({
+        "about": format!("job artists at {url}"),
+        "check": "people",
+        "result": "fail",
+        "detail": "(uid=nobody) matches nobody below \"ou=people,dc=studio,dc=test\"",
+        "advice": "check the filter, the base, the scope and what the account may see",
+    });
+    assert_eq!(*nobody, expected);
+    let bind = findings.iter().find(|finding| finding["check"] == "bind").unwrap();
+    assert_eq!((&bind["result"], &bind["advice"]), (&Value::from("ok"), &Value::Null));
+}

@@ -1,0 +1,247 @@
+//! Faults of ftrack, planted one by one.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, body::Bytes, extract::State, http::HeaderMap, routing::any};
+use ftrack_ldap_sync::demo::ftrack::{Fault, Rights};
+use serde_json::{Value, json};
+
+use super::{
+    slapd,
+    world::{ClosedPort, World, bare},
+};
+use crate::{
+    directory::people,
+    slapd::{Certificate, Setup, Slapd},
+};
+
+fn world() -> (Slapd, World) {
+    let slapd = slapd();
+    let world = World::over(&slapd);
+    (slapd, world)
+}
+
+#[test]
+fn a_closed_port() {
+    let (_slapd, mut world) = world();
+    let closed = ClosedPort::new();
+    let port = closed.port();
+    world.server = format!("http://127.0.0.1:{port}");
+    let checked = world.check(&[]);
+    let (trouble, status) = checked.only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail port about ftrack http://127.0.0.1:{port}: "))
+            && trouble.contains("no connection: ")
+            && trouble.ends_with("; check the port in ftrack.server, and that the server runs"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn a_name_that_does_not_resolve() {
+    let (_slapd, mut world) = world();
+    world.server = "https://no-such-name.invalid".into();
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with("fail name about ftrack https://no-such-name.invalid: ")
+            && trouble.ends_with("; check the host in ftrack.server and this machine's name resolution"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for() {
+    let (slapd, mut world) = world();
+    world.server = bare(&slapd.tls_url()).replace("ldaps:", "https:");
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail tls about ftrack {}: ", world.server))
+            && trouble.ends_with("; check the server's certificate; for a server with an authority of its own set ftrack.ca_file"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn a_certificate_for_another_host() {
+    let slapd = Setup::new(people(3)).certificate(Certificate::WrongHost).start();
+    let ldap = super::slapd();
+    let mut world = World::over(&ldap);
+    world.server = bare(&slapd.tls_url()).replace("ldaps:", "https:");
+    world.ftrack_settings = format!("ca_file = {:?}", slapd.ca_file());
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail tls about ftrack {}: ", world.server))
+            && trouble.ends_with("; use the name in the server's certificate in ftrack.server"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn what_answers_is_not_ftrack() {
+    let (_slapd, world) = world();
+    world.studio().fail_when(|_| Some(Fault::Html(404)));
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail connection about ftrack {}: ", world.server))
+            && trouble.contains("the answer was HTTP 404")
+            && trouble.ends_with("; check that ftrack.server is the address of an ftrack server"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn a_refused_key() {
+    let (_slapd, mut world) = world();
+    world.key = "wrong-key-wrong-key".into();
+    let checked = world.check(&[]);
+    let (trouble, status) = checked.only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
+            && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
+            && trouble.ends_with("; make a new key at Settings > API keys, and check that the user exists and is active"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn no_permission_to_write_users() {
+    let (_slapd, world) = world();
+    world.studio().change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 1);
+    assert!(
+        trouble.starts_with(&format!("fail permission about ftrack {}: the key may not write users: ", world.server))
+            && trouble.ends_with("; give the role of ftrack.api_user the permission to manage users"),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn nobody_to_try_the_permission_with() {
+    let (_slapd, world) = world();
+    let admin = world.studio().user("admin").unwrap();
+    world.studio().remove("User", &json!([admin.id])).unwrap();
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 0);
+    assert!(
+        trouble.starts_with(&format!(
+            "warn permission about ftrack {}: whether the key may write users cannot be seen: ",
+            world.server
+        )),
+        "{trouble}"
+    );
+}
+
+#[test]
+fn a_schema_without_a_mapped_attribute() {
+    let (_slapd, mut world) = world();
+    let real = world.server.clone();
+    world.server = world.runtime().block_on(without_email(real));
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            format!(
+                "fail schema about ftrack {}: this ftrack has no attribute User.email, which a sync reads or writes; \
+                 let the key's role read it, or ask the vendor for a version that has it",
+                world.server
+            ),
+            1
+        )
+    );
+}
+
+/// The address of a server that answers as the one at `real`, but whose schema of users has no `email`.
+async fn without_email(real: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let forward = async |State(real): State<Arc<String>>, mut headers: HeaderMap, body: Bytes| {
+        for name in ["host", "content-length", "accept-encoding"] {
+            headers.remove(name);
+        }
+        let request = reqwest::Client::new().post(format!("{real}/api")).headers(headers).body(body);
+        let mut answers: Value = request.send().await.unwrap().json().await.unwrap();
+        for schema in answers.as_array_mut().into_iter().flatten().filter_map(Value::as_array_mut).flatten() {
+            if schema["id"] == "User" {
+                schema["properties"].as_object_mut().unwrap().remove("email");
+            }
+        }
+        Json(answers)
+    };
+    let router = Router::new().fallback(any(forward)).with_state(Arc::new(real));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_custom_attribute_that_does_not_exist() {
+    let (_slapd, mut world) = world();
+    world.studio().add_custom_attribute("badge", "text").unwrap();
+    world.attributes = r#"{ username = "uid", "custom_attributes.badge" = "cn", "custom_attributes.bagde" = "cn" }"#.into();
+    let checked = world.check(&[]);
+    assert_eq!(
+        checked.only_trouble(),
+        (
+            "fail custom_attribute about job artists at ftrack: ftrack has no custom attribute \"bagde\" for users that this key may read; \
+             make it at Settings > Custom attributes, and let the key's role read and write it"
+                .into(),
+            1
+        )
+    );
+    assert_eq!(checked.well("job artists at ftrack"), ["custom_attribute"]);
+}
+
+#[test]
+fn an_administrator_role_that_does_not_exist() {
+    let (_slapd, mut world) = world();
+    world.ftrack_settings = "administrator_roles = [\"administrator\", \"Admins\"]".into();
+    let checked = world.check(&[]);
+    assert_eq!(
+        checked.only_trouble(),
+        (
+            format!(
+                "fail administrator_role about ftrack {}: ftrack has no security role \"Admins\" that this key may see; \
+                 name in ftrack.administrator_roles one of: API, Administrator, Project Manager, Restricted User, User",
+                world.server
+            ),
+            1
+        )
+    );
+}
+
+#[test]
+fn a_user_type_that_does_not_exist() {
+    let (_slapd, mut world) = world();
+    world.job = "[jobs.artists.users]\nuser_type = \"artist\"".into();
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            "fail user_type about job artists at ftrack: ftrack has no user type \"artist\"; \
+             name in users.user_type one of: demo, ftrack, google, ldap, service"
+                .into(),
+            1
+        )
+    );
+}
+
+#[test]
+fn no_active_administrator_in_sight() {
+    let (_slapd, mut world) = world();
+    world.ftrack_settings = "administrator_roles = [\"Project Manager\"]".into();
+    let none = |result: &str| {
+        format!(
+            "{result} administrators about ftrack {}: no active administrator is visible, so every deactivation would be held; \
+             let the role of ftrack.api_user read users and security roles, or name your administrators' roles in ftrack.administrator_roles",
+            world.server
+        )
+    };
+    assert_eq!(world.check(&[]).only_trouble(), (none("fail"), 1));
+    let warned = none("warn");
+    world.job = "[jobs.artists.users]\ndeactivate = false".into();
+    assert_eq!(world.check(&[]).only_trouble(), (warned, 0));
+}

@@ -1,0 +1,112 @@
+//! SIGTERM while a run is under way: the batch in flight is finished and the report written; a second one ends the program at once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fs,
+    process::{Child, Command},
+    sync::mpsc,
+    time::Duration,
+};
+
+use ftrack_ldap_sync::{
+    demo::ftrack::{Call, CallKind, Fault},
+    run::report::{ChangeResult, Outcome, Report},
+};
+
+use super::{Effect, LIMIT, assert_the_killed_run_is_told, moment};
+use crate::{slapd::wait_until, studio::Studio};
+
+fn studio() -> Studio {
+    let mut studio = Studio::of(&["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3"]);
+    studio.ftrack_settings = "batch_size = 3".into();
+    studio
+}
+
+fn terminate(child: &Child) {
+    let status = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+fn nth_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
+    move |call| call.kind == CallKind::Write && call.number_of_kind == nth
+}
+
+#[test]
+fn the_batch_in_flight_is_finished_and_told() {
+    let studio = studio();
+    let (say, heard) = mpsc::channel();
+    // The links of the first batch come with its third call at most: so this is in the middle.
+    studio.ftrack().fail_when(move |call| {
+        let now = call.kind == CallKind::Write && call.number_of_kind == 3;
+        now.then(|| {
+            say.send(()).unwrap();
+            Fault::Delay(Duration::from_millis(1500))
+        })
+    });
+    let child = studio.start(&["sync", "--format", "json"]);
+    heard.recv_timeout(LIMIT).unwrap();
+    terminate(&child);
+    let ended = child.wait_with_output().unwrap();
+    studio.ftrack().heal();
+    assert_eq!(ended.status.code(), Some(1));
+    let report: Report = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(report.error.as_ref().is_some_and(|error| error.contains("told to stop")), "{report:#?}");
+    let created = studio.ftrack().users().len() - 2;
+    assert!(created > 0 && created < 9 && created.is_multiple_of(3), "{created}: {report:#?}");
+    assert_eq!((report.counts.created, report.counts.failed), (created, 9 - created), "{report:#?}");
+    for change in report.changes.iter().filter(|change| change.result == ChangeResult::Failed) {
+        let error = change.error.as_deref().unwrap_or_default();
+        assert!(error.contains("not tried") && error.contains("told to stop"), "{change:?}");
+    }
+    assert_eq!(studio.run(&["runs", "show", "last", "--format", "json"]).report(), report);
+    assert_eq!(studio.sync().counts.created, 9 - created);
+    studio.sync_changes_nothing();
+}
+
+#[test]
+fn a_run_that_only_reads_ends_soon_and_writes_nothing() {
+    let studio = studio();
+    let moment = moment(&studio, Effect::Lost, |call| call.number == 1);
+    let child = studio.start(&["sync", "--format", "json"]);
+    moment.recv_timeout(LIMIT).unwrap();
+    terminate(&child);
+    let ended = child.wait_with_output().unwrap();
+    studio.ftrack().heal();
+    let report: Report = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(
+        (ended.status.code(), report.outcome, studio.ftrack().counters().write_calls),
+        (Some(1), Outcome::Failed, 0)
+    );
+    let error = report.error.unwrap_or_default();
+    assert!(error.contains("nothing was written") && error.contains("told to stop"), "{error}");
+    assert_eq!(studio.sync().counts.created, 9);
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let studio = studio();
+    let moment = moment(&studio, Effect::Done, nth_write(2));
+    let mut child = studio.start(&["sync", "--format", "json"]);
+    moment.recv_timeout(LIMIT).unwrap();
+    terminate(&child);
+    // Two signals that are not yet delivered would be one.
+    let pending = format!("/proc/{}/status", child.id());
+    let delivered = || fs::read_to_string(&pending).unwrap().lines().any(|line| line == "ShdPnd:\t0000000000000000");
+    assert!(wait_until(LIMIT, delivered));
+    assert!(child.try_wait().unwrap().is_none(), "the first signal ended it");
+    terminate(&child);
+    let ended = wait_until(Duration::from_secs(5), || child.try_wait().unwrap().is_some());
+    if !ended {
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap();
+    assert!(ended, "the second signal did not end it");
+    assert_eq!(status.code(), Some(130));
+    studio.ftrack().heal();
+    let report = studio.sync();
+    assert_eq!(report.outcome, Outcome::Succeeded);
+    assert_the_killed_run_is_told(&studio, &report);
+    assert_eq!(studio.ftrack().users().len(), 9 + 2);
+    studio.sync_changes_nothing();
+}

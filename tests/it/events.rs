@@ -1,0 +1,97 @@
+//! Log lines: every event that the program says has the name, level and fields that are promised, and every promised event is said.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
+    event::EVENTS,
+};
+use serde_json::{Map, Value};
+
+use crate::studio::{Studio, dn, person};
+
+/// The JSON lines that a command left on standard error.
+fn lines(stderr: &str) -> Vec<Map<String, Value>> {
+    stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+/// Checks each line against the promise and notes which events there were.
+fn check(stderr: &str, seen: &mut BTreeSet<String>) -> Vec<Map<String, Value>> {
+    let promised: BTreeMap<&str, (&str, &[&str])> = EVENTS.iter().map(|(name, level, fields)| (*name, (*level, *fields))).collect();
+    let lines = lines(stderr);
+    for line in &lines {
+        let name = line["event"].as_str().unwrap();
+        let (level, fields) = promised.get(name).unwrap_or_else(|| panic!("{name} is not promised"));
+        assert!(level.split([',', ' ']).any(|word| line["level"] == word), "{line:?}");
+        let beyond: BTreeSet<&str> = line
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !["timestamp", "level", "event", "message"].contains(key))
+            .collect();
+        assert_eq!(beyond, fields.iter().copied().collect(), "{name}");
+        assert!(chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
+        seen.insert(name.to_owned());
+    }
+    lines
+}
+
+#[test]
+fn every_event_is_as_promised_and_every_promised_event_is_said() {
+    let mut seen = BTreeSet::new();
+    let mut studio = Studio::of(&["ada", "bob", "cyd", "dan"]);
+    let mut no_login = person("x", "No", "Login");
+    no_login.dn = "cn=nobody\\0aforged,ou=people,dc=studio,dc=test".into();
+    no_login.attributes.retain(|(name, _)| name != "uid");
+    no_login.attributes.retain(|(name, _)| name != "cn");
+    let no_login = no_login.with("cn", "nobody\nforged");
+    studio.tree().add(no_login).unwrap();
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("dan".into());
+    });
+    studio.ftrack().fail_next(Some(CallKind::Read), Fault::Html(502));
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+
+    studio.ftrack().change_rules(|rules| rules.refused_users.clear());
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+    for uid in ["bob", "cyd"] {
+        studio.tree().remove(&dn(uid)).unwrap();
+    }
+    studio.job = "users.protect = [\"bob\"]\nlimits.deactivate = 0\n".into();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+
+    // A run that was cut off: its journal stands without a report.
+    let journals = studio.state_dir().join("journals/artists");
+    let reports = studio.state_dir().join("reports/artists");
+    let one = fs::read_dir(&reports).unwrap().next().unwrap().unwrap().path();
+    let report: Value = serde_json::from_str(&fs::read_to_string(&one).unwrap()).unwrap();
+    fs::create_dir_all(&journals).unwrap();
+    fs::write(journals.join(one.with_extension("jsonl").file_name().unwrap()), format!("{report}\n")).unwrap();
+    fs::remove_file(one).unwrap();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+
+    // The report has nowhere to go.
+    fs::remove_dir_all(studio.state_dir().join("reports")).unwrap();
+    fs::write(studio.state_dir().join("reports"), "in the way").unwrap();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+
+    check(&studio.run(&["sync", "nobody"]).stderr, &mut seen);
+    let promised: BTreeSet<String> = EVENTS.iter().map(|(name, _, _)| (*name).to_owned()).collect();
+    assert_eq!(seen, promised);
+}
+
+#[test]
+fn the_readme_lists_every_event() {
+    let readme = include_str!("../../README.md");
+    for (name, level, fields) in EVENTS {
+        let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+        let row = format!("| `{name}` | {level} | {} |", fields.join(", "));
+        assert!(readme.contains(&row), "the README lacks the row\n{row}");
+    }
+}

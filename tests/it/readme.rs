@@ -1,0 +1,112 @@
+//! The README: each command in it runs, each configuration in it is valid, and its picture of a plan is a real one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use ftrack_ldap_sync::{
+    config::{self, Environment},
+    demo::ftrack::Account,
+};
+
+use crate::studio::{Studio, dn, person};
+
+const README: &str = include_str!("../../README.md");
+
+/// The fenced blocks of one language, without their fences.
+fn blocks(language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut block: Option<String> = None;
+    for line in README.lines() {
+        match (&mut block, line.strip_prefix("```")) {
+            (Some(text), None) => text.extend([line, "\n"]),
+            (open @ Some(_), Some(_)) => found.extend(open.take()),
+            (open @ None, Some(opened)) => *open = (opened == language).then(String::new).or(Some(String::from("\0"))),
+            (None, None) => {}
+        }
+    }
+    found.retain(|text| !text.starts_with('\0'));
+    assert!(!found.is_empty(), "the README has no {language} block");
+    found
+}
+
+/// The studio of the README: some people are synced, then things happen.
+fn studio() -> Studio {
+    let mut studio = Studio::empty();
+    for (uid, first, last) in [
+        ("anna.berg", "Anna", "Berg"),
+        ("jo.malik", "Jo", "Malik"),
+        ("liu.wei", "Wei", "Liu"),
+        ("sam.ortiz", "Sam", "Ortiz"),
+    ] {
+        studio.tree().add(person(uid, first, last)).unwrap();
+    }
+    studio.job = "users.protect = [\"svc-*\"]\n".into();
+    studio
+        .ftrack()
+        .add_user(&Account {
+            username: "Noa.Levi".into(),
+            is_active: true,
+            ..Account::default()
+        })
+        .unwrap();
+    studio.sync();
+    studio.tree().add(person("noa.levi", "Noa", "Levi")).unwrap();
+    studio.tree().add(person("pia.lund", "Pia", "Lund")).unwrap();
+    studio.tree().rename(&dn("anna.berg"), &dn("anna.holm")).unwrap();
+    studio.tree().replace(&dn("anna.holm"), "sn", &["Holm"]).unwrap();
+    studio.tree().remove(&dn("sam.ortiz")).unwrap();
+    studio.tree().replace(&dn("jo.malik"), "mail", &["jo at studio"]).unwrap();
+    studio
+}
+
+#[test]
+fn each_command_runs_and_the_plan_is_a_real_one() {
+    let studio = studio();
+    fs::write(studio.folder().join("plan.json"), "").unwrap();
+    for block in blocks("console") {
+        let mut shown = String::new();
+        let mut expected = String::new();
+        for line in block.lines() {
+            let Some(command) = line.strip_prefix("$ ") else {
+                expected.extend([line, "\n"]);
+                continue;
+            };
+            let Some(arguments) = command.strip_prefix("ftrack-ldap-sync ") else {
+                continue;
+            };
+            let words: Vec<&str> = arguments.split(" #").next().unwrap().split_whitespace().collect();
+            let mut command = studio.command(&words);
+            let output = command.current_dir(studio.folder()).output().unwrap();
+            let status = output.status.code().unwrap();
+            assert!(
+                matches!(status, 0 | 10),
+                "{arguments}: status {status}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            shown.push_str(&String::from_utf8(output.stdout).unwrap());
+        }
+        if !expected.is_empty() {
+            assert_eq!(shown, expected);
+        }
+    }
+}
+
+#[test]
+fn each_configuration_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ftrack-api-key", "ldap-password"] {
+        fs::write(folder.path().join(name), "a-secret").unwrap();
+    }
+    for (number, block) in blocks("toml").into_iter().enumerate() {
+        let path = folder.path().join(format!("{number}.toml"));
+        fs::write(&path, &block).unwrap();
+        let loaded = config::load(&path, &Environment::default());
+        assert!(loaded.is_ok(), "{}\n{block}", loaded.unwrap_err());
+    }
+}
+
+#[test]
+fn the_two_commands_are_there() {
+    let two = "cargo run --release -- demo\ntests/run\n";
+    assert!(blocks("sh").iter().any(|block| block == two), "the README is to show {two}");
+}

@@ -1,0 +1,71 @@
+//! The rules of a job, one by one: whose users are touched, what is done to them, and what is left alone or held.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod limits;
+mod people;
+mod values;
+
+pub use people::make_administrator;
+
+use std::fs;
+
+use ftrack_ldap_sync::{demo::ftrack::Account, run::report::Report, sync::change::Action};
+use serde_json::{Value, json};
+
+use crate::studio::{Studio, dn};
+
+/// A user that is at ftrack before the program.
+pub fn account(username: &str) -> Account {
+    Account {
+        username: username.into(),
+        email: Some(format!("{username}@studio.test")),
+        ..Account::default()
+    }
+}
+
+/// Adds to the configuration what cannot stand behind the job's other keys.
+pub fn add_config(studio: &Studio, text: &str) {
+    let folder = studio.folder().join("config.d");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("more.toml"), text).unwrap();
+}
+
+/// What a person does to a user by hand.
+pub fn by_hand(studio: &Studio, username: &str, fields: &Value) {
+    let id = studio.user(username).id;
+    studio.ftrack().change("User", &json!([id]), fields).unwrap();
+}
+
+/// Takes an entry out of sight without taking its identity.
+pub fn leave(studio: &Studio, uid: &str) {
+    studio.tree().rename(&dn(uid), &format!("uid={uid},dc=studio,dc=test")).unwrap();
+}
+
+/// Brings an entry back.
+pub fn come_back(studio: &Studio, uid: &str) {
+    studio.tree().rename(&format!("uid={uid},dc=studio,dc=test"), &dn(uid)).unwrap();
+}
+
+/// The logins of the changes of one kind.
+pub fn logins(report: &Report, action: Action) -> Vec<&str> {
+    let mut logins: Vec<&str> = report
+        .changes
+        .iter()
+        .filter(|change| change.action == action)
+        .map(|change| &*change.username)
+        .collect();
+    logins.sort_unstable();
+    logins
+}
+
+/// The reasons for which entries were left out, in one text.
+pub fn reasons(report: &Report) -> String {
+    let lines: Vec<String> = report.skipped.iter().map(|entry| format!("{}: {}", entry.dn, entry.reason)).collect();
+    lines.join("\n")
+}
+
+/// What the link of a user says that the program last did.
+pub fn activity(studio: &Studio, username: &str) -> String {
+    let link: Value = serde_json::from_str(&studio.user(username).metadata["ftrack-ldap-sync"]).unwrap();
+    link["activity"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,27 @@
+//! Nothing to do costs nothing.
+
+use ftrack_ldap_sync::{
+    config::Secret,
+    demo::{cast, ftrack::Rules},
+};
+
+use crate::studio::Studio;
+
+/// The read calls of a sync that finds nothing to do among so many people, in pages of so many rows.
+fn read_calls(people: usize, page_size: usize) -> u64 {
+    let cast = cast::people(people, 7, cast::Oddities::None);
+    let tree = cast::tree(&cast, &Secret::new(crate::studio::PASSWORD.into())).unwrap();
+    let mut studio = Studio::over(tree, Rules::default());
+    studio.ftrack_settings = format!("page_size = {page_size}");
+    studio.sync();
+    studio.sync_changes_nothing().ftrack.read_calls
+}
+
+#[test]
+fn nothing_to_do_makes_no_write_call_and_no_more_reads_than_pages() {
+    let few = read_calls(10, 500);
+    assert_eq!(read_calls(100, 500), few);
+    let many = read_calls(1000, 500);
+    // Two lists are as long as the studio: users and links.
+    assert!(many <= few + 2 * 3, "{many} read calls for 1,000 users, {few} for 10");
+}
