@@ -1,6 +1,10 @@
 //! Finds each person's user: by the link first, then by what may be adopted, never two people for one user.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::{Borrow, Cow},
+    collections::{HashMap, hash_map::Entry},
+    hash::Hash,
+};
 
 use crate::{
     config::Adopt,
@@ -52,24 +56,22 @@ pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<
 /// The users by everything that they are looked up by.
 struct Index<'a> {
     current: &'a Current,
-    linked: HashMap<&'a DirectoryId, Vec<usize>>,
+    linked: Places<&'a DirectoryId>,
     by_id: HashMap<&'a EntityId, usize>,
-    by_key: HashMap<String, Vec<usize>>,
+    by_key: Places<Cow<'a, str>>,
 }
 
 impl<'a> Index<'a> {
     fn new(desired: &Desired, current: &'a Current, rules: &Rules) -> Self {
         let mut index = Self {
             current,
-            linked: HashMap::new(),
+            linked: Places::default(),
             by_id: HashMap::new(),
-            by_key: HashMap::new(),
+            by_key: Places::default(),
         };
         for (place, user) in current.users.iter().enumerate() {
             match &user.link {
-                LinkFound::Link(link) if link.source == rules.source && desired.tells_of(&link.attribute) => {
-                    index.linked.entry(&link.id).or_default().push(place)
-                }
+                LinkFound::Link(link) if link.source == rules.source && desired.tells_of(&link.attribute) => index.linked.add(&link.id, place),
                 LinkFound::Absent => {
                     index.by_id.insert(&user.id, place);
                     let key = match rules.users.adopt {
@@ -78,7 +80,7 @@ impl<'a> Index<'a> {
                         Adopt::Never => None,
                     };
                     if let Some(key) = key.filter(|key| !key.is_empty()) {
-                        index.by_key.entry(fold(key)).or_default().push(place);
+                        index.by_key.add(fold(key), place);
                     }
                 }
                 LinkFound::Link(_) | LinkFound::Unreadable => {}
@@ -92,10 +94,10 @@ impl<'a> Index<'a> {
     }
 
     fn find(&self, id: &DirectoryId, person: &Person, rules: &Rules) -> Match {
-        match self.linked.get(id).map(Vec::as_slice) {
-            Some([place]) => return Match::Linked(*place),
-            Some(several @ [_, ..]) => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
-            Some([]) | None => {}
+        match self.linked.at(id) {
+            [] => {}
+            [place] => return Match::Linked(*place),
+            several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
         }
         if let Some(place) = self.by_id.get(&created_id(&rules.source, id)) {
             return Match::Adopted(*place);
@@ -105,10 +107,10 @@ impl<'a> Index<'a> {
             (Adopt::Email, Wanted::Text(email)) => fold(email),
             (Adopt::Email, Wanted::Keep | Wanted::Clear) | (Adopt::Never, _) => return Match::New,
         };
-        match self.by_key.get(&key).map(Vec::as_slice) {
-            None | Some([]) => Match::New,
-            Some([place]) => self.adopt(*place, rules),
-            Some(several) => Match::LeftOut(format!("{} ftrack users could be adopted for it: {}", several.len(), self.names(several))),
+        match self.by_key.at(&*key) {
+            [] => Match::New,
+            [place] => self.adopt(*place, rules),
+            several => Match::LeftOut(format!("{} ftrack users could be adopted for it: {}", several.len(), self.names(several))),
         }
     }
 
@@ -129,38 +131,91 @@ impl<'a> Index<'a> {
     }
 }
 
+/// Places by what they are looked up by: almost always one for each key, which takes no more than its entry in the table.
+struct Places<K> {
+    first: HashMap<K, usize>,
+    /// All places of the keys that have several, by the first of them.
+    several: HashMap<usize, Vec<usize>>,
+}
+
+impl<K> Default for Places<K> {
+    fn default() -> Self {
+        Self {
+            first: HashMap::new(),
+            several: HashMap::new(),
+        }
+    }
+}
+
+impl<K: Eq + Hash> Places<K> {
+    fn add(&mut self, key: K, place: usize) {
+        match self.first.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+            Entry::Occupied(taken) => {
+                let first = *taken.get();
+                self.several.entry(first).or_insert_with(|| vec![first]).push(place);
+            }
+        }
+    }
+
+    fn at<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> &[usize]
+    where
+        K: Borrow<Q>,
+    {
+        match self.first.get(key) {
+            Some(first) => self.several.get(first).map_or(std::slice::from_ref(first), Vec::as_slice),
+            None => &[],
+        }
+    }
+
+    /// The places of each key that has several.
+    fn into_several(self) -> impl Iterator<Item = Vec<usize>> {
+        self.several.into_values()
+    }
+}
+
 /// Of entries that want one username, none gets it, and each names another.
 fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
-    let mut wanted: HashMap<String, Vec<usize>> = HashMap::with_capacity(matches.len());
+    let mut wanted = Places::default();
     for (place, (_, person)) in desired.people().iter().enumerate() {
-        wanted.entry(fold(&person.username)).or_default().push(place);
+        wanted.add(fold(&person.username), place);
     }
-    let rivals = wanted.into_values().filter(|places| places.len() > 1);
-    leave_out(desired, matches, rivals, |person| format!("the username {:?}", person.username));
+    leave_out(desired, matches, wanted.into_several(), |person| format!("the username {:?}", person.username));
 }
 
 /// Of entries that show one directory id, none is the person; an attribute that the operator chose may be no identity.
 fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
-    let mut shown: BTreeMap<&DirectoryId, Vec<usize>> = BTreeMap::new();
-    for (place, (id, _)) in desired.people().iter().enumerate() {
-        shown.entry(id).or_default().push(place);
-    }
-    for (id, places) in shown.into_iter().filter(|(_, places)| places.len() > 1) {
-        leave_out(desired, matches, std::iter::once(places), |_| format!("the directory id {id}"));
+    let mut place = 0;
+    // People are ordered by directory id, so that those of one id stand together.
+    for same in desired.people().chunk_by(|(one, _), (other, _)| one == other) {
+        let places = place..place + same.len();
+        place = places.end;
+        if let [(id, _), _, ..] = same {
+            leave_out(desired, matches, std::iter::once(places.collect()), |_| format!("the directory id {id}"));
+        }
     }
 }
 
 /// Of entries that match one user, none gets it.
 fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
-    let mut claimed: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let claims = |found: &Match| match found {
+        Match::Linked(user) | Match::Adopted(user) => Some(*user),
+        Match::New | Match::LeftOut(_) => None,
+    };
+    let mut claimed = Places::default();
     for (place, found) in matches.iter().enumerate() {
-        match found {
-            Match::Linked(user) | Match::Adopted(user) => claimed.entry(*user).or_default().push(place),
-            Match::New | Match::LeftOut(_) => {}
+        if let Some(user) = claims(found) {
+            claimed.add(user, place);
         }
     }
-    for (user, places) in claimed.into_iter().filter(|(_, places)| places.len() > 1) {
-        let name = current.users.get(user).map(|user| user.username.clone()).unwrap_or_default();
+    for places in claimed.into_several() {
+        let user = places.first().and_then(|place| matches.get(*place)).and_then(claims);
+        let name = user
+            .and_then(|user| current.users.get(user))
+            .map(|user| user.username.clone())
+            .unwrap_or_default();
         leave_out(desired, matches, std::iter::once(places), |_| format!("the ftrack user {name:?}"));
     }
 }

@@ -17,7 +17,7 @@ const UNIQUE: [Field; 2] = [Field::Username, Field::Email];
 pub fn released(change: &Change, field: &Field) -> Option<String> {
     let values = change.fields.get(field)?;
     let old = fold(values.old.as_str()?);
-    (values.new.as_str().map(fold).as_ref() != Some(&old)).then_some(old)
+    (values.new.as_str().map(fold).as_ref() != Some(&old)).then(|| old.into_owned())
 }
 
 /// The value that a change takes in a field, folded; `None` when it takes nothing that it had not.
@@ -25,7 +25,7 @@ pub fn released(change: &Change, field: &Field) -> Option<String> {
 pub fn taken(change: &Change, field: &Field) -> Option<String> {
     let values = change.fields.get(field)?;
     let new = fold(values.new.as_str()?);
-    (values.old.as_str().map(fold).as_ref() != Some(&new)).then_some(new)
+    (values.old.as_str().map(fold).as_ref() != Some(&new)).then(|| new.into_owned())
 }
 
 /// Puts changes into an order in which each finds its values and a seat free: deactivations go first, and who gives up a value goes before who takes it.

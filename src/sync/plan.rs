@@ -24,6 +24,7 @@ use super::{
 pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Absences, now: DateTime<Utc>) -> Plan {
     let mut planner = Planner::new(desired, current, rules, now);
     let matches = match_people(desired, current, rules);
+    let present = linked_users(&matches, current);
     for ((id, person), found) in desired.people().iter().zip(matches) {
         match found {
             Match::Linked(place) => planner.linked(id, person, place),
@@ -32,7 +33,7 @@ pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Abse
             Match::LeftOut(reason) => planner.skip(&person.dn, reason),
         }
     }
-    planner.missing(absences);
+    planner.missing(&present, absences);
     planner.leave_out_taken_usernames();
     planner.finish()
 }
@@ -216,10 +217,10 @@ impl<'a> Planner<'a> {
         self.plan.changes.push(change);
     }
 
-    /// Users that the job owns and whose people are nowhere in the directory.
-    fn missing(&mut self, absences: &Absences) {
+    /// Users that the job owns and whose people are nowhere in the directory; of those who are `present` that need not be asked.
+    fn missing(&mut self, present: &[bool], absences: &Absences) {
         let mut otherwise_known = 0;
-        for user in &self.current.users {
+        for (user, is_present) in self.current.users.iter().zip(present) {
             let LinkFound::Link(link) = &user.link else {
                 if user.link == LinkFound::Unreadable {
                     self.warn(format!("the link of the user {:?} cannot be read; the user is left alone", user.username));
@@ -233,7 +234,7 @@ impl<'a> Planner<'a> {
             self.plan.owned_active += usize::from(user.is_active);
             if !self.desired.tells_of(&link.attribute) {
                 otherwise_known += 1;
-            } else if self.desired.lacks(&link.id) {
+            } else if !is_present && self.desired.lacks(&link.id) {
                 self.gone(user, link, absences);
             }
         }
@@ -335,9 +336,15 @@ impl<'a> Planner<'a> {
 
     /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.
     fn leave_out_taken_usernames(&mut self) {
-        let mut holders: HashMap<String, Vec<&User>> = HashMap::with_capacity(self.current.users.len());
+        let wanted = self.plan.changes.iter().filter_map(|change| order::taken(change, &Field::Username));
+        let mut holders: HashMap<String, Vec<&User>> = wanted.map(|username| (username, Vec::new())).collect();
+        if holders.is_empty() {
+            return;
+        }
         for user in &self.current.users {
-            holders.entry(fold(&user.username)).or_default().push(user);
+            if let Some(holders) = holders.get_mut(&*fold(&user.username)) {
+                holders.push(user);
+            }
         }
         let mut giving_up: HashMap<_, _> = self
             .plan
@@ -414,6 +421,19 @@ impl<'a> Planner<'a> {
             rotation: None,
         });
     }
+}
+
+/// Whether each user carries the link of somebody who is in the directory, in the order of [`Current::users`].
+fn linked_users(matches: &[Match], current: &Current) -> Vec<bool> {
+    let mut linked = vec![false; current.users.len()];
+    for found in matches {
+        if let Match::Linked(place) = found
+            && let Some(slot) = linked.get_mut(*place)
+        {
+            *slot = true;
+        }
+    }
+    linked
 }
 
 /// Who holds the username that a change takes, and does not give it up.

@@ -1,5 +1,7 @@
 //! The rules of one job that a plan obeys.
 
+use std::borrow::Cow;
+
 use chrono::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -56,7 +58,7 @@ impl Rules {
             source: job.source.clone(),
             users: job.users.clone(),
             deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),
-            api_user: fold(api_user),
+            api_user: fold(api_user).into_owned(),
             protect: protect.build()?,
         })
     }
@@ -127,7 +129,15 @@ impl Rules {
 }
 
 /// The form in which logins and mail addresses are compared: whether the server tells case apart is not known, so it is never relied upon.
+///
+/// Most are in that form already, and are not copied.
 #[must_use]
-pub fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() }
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if !text.is_ascii() {
+        Cow::Owned(text.to_lowercase())
+    } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
 }

@@ -133,7 +133,12 @@ impl Search<'_> {
     /// The rows among which all must be that the filter finds, when an index tells; `None` means any.
     fn candidates(&self, filter: &Prepared<'_>, entity: EntityRef) -> Option<Vec<Key>> {
         match filter {
-            Prepared::And(filters) => filters.iter().find_map(|filter| self.candidates(filter, entity)),
+            // A list of values tells fewer rows than one value that most of them share, as the key of a piece of metadata is.
+            Prepared::And(filters) => {
+                let mut filters: Vec<&Prepared<'_>> = filters.iter().collect();
+                filters.sort_by_key(|filter| !matches!(filter, Prepared::In(..)));
+                filters.into_iter().find_map(|filter| self.candidates(filter, entity))
+            }
             Prepared::Or(filters) => match filters.as_slice() {
                 [] => None,
                 filters => filters

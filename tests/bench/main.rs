@@ -1,0 +1,101 @@
+//! The benchmark's world: prints a studio's directory as LDIF, and serves an ftrack in a process of its own; `tests/bench/run` tells the rest.
+//!
+//! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same people are users with a link, says its address,
+//! and ends when its standard input does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use ftrack_ldap_sync::{
+    config::Secret,
+    demo::{
+        cast::{self, Oddities},
+        directory::TreeEntry,
+        ftrack::{Account, FtrackServer, Options},
+    },
+    directory::{IdAttribute, entry::DirectoryId},
+    ftrack::user::{Activity, LINK_KEY, Link},
+    sync::matching::created_id,
+};
+use uuid::Uuid;
+
+/// The job's source, as `measure.py` configures it.
+const SOURCE: &str = "artists";
+
+/// The password of the account that reads the directory, as `measure.py` has it.
+const PASSWORD: &str = "directory-secret";
+
+fn main() {
+    // Cargo adds options of its own, such as --bench.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["ldif", count] => print_ldif(count.parse().expect("a number")),
+        ["serve", count] => serve(count.parse().expect("a number")),
+        _ => eprintln!("run tests/bench/run instead"),
+    }
+}
+
+/// The same person has the same id here and in the links at ftrack.
+fn id(dn: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_X500, dn.as_bytes()).to_string()
+}
+
+fn print_ldif(count: usize) {
+    let people = cast::people(count, 1, Oddities::None);
+    let entries: Vec<TreeEntry> = cast::entries(&people, &Secret::new(PASSWORD.to_owned()))
+        .into_iter()
+        .map(|entry| {
+            let id = id(&entry.dn);
+            entry.with("entryUUID", id)
+        })
+        .collect();
+    std::io::stdout().write_all(cast::ldif(&entries).as_bytes()).expect("standard output");
+}
+
+fn serve(count: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = runtime.block_on(FtrackServer::start(anywhere, Options::default())).expect("a server");
+    server
+        .studio()
+        .add_users(cast::people(count, 1, Oddities::None).iter().map(account))
+        .expect("users");
+    println!("{}", server.url());
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("standard input");
+    runtime.block_on(server.stop()).expect("an end");
+}
+
+/// The user that an import makes of a person.
+fn account(person: &cast::Person) -> Account {
+    let id = DirectoryId::new(&id(&person.entry.dn)).expect("an id");
+    let user = created_id(SOURCE, &id);
+    let link = Link {
+        source: SOURCE.to_owned(),
+        id,
+        attribute: IdAttribute::EntryUuid,
+        activity: Activity::Settled,
+    };
+    let cast::Expected {
+        username,
+        email,
+        first_name,
+        last_name,
+    } = person.expected.clone();
+    Account {
+        id: user.as_str().to_owned(),
+        username: username.expect("a login"),
+        email,
+        first_name,
+        last_name,
+        metadata: BTreeMap::from([(LINK_KEY.to_owned(), serde_json::to_string(&link).expect("JSON"))]),
+        ..Account::default()
+    }
+}
