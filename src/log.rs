@@ -36,7 +36,7 @@ const QUIET_FILTER: &str = "error,ftrack_ldap_sync=off,ldap3=off,hyper_util=off,
 pub fn start(format: Option<LogFormat>, filter: Option<&str>, loudness: Loudness) -> anyhow::Result<()> {
     let format = format.unwrap_or(if io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
     let filter = match (filter, loudness) {
-        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("RUST_LOG={wanted:?} is not a filter: {error}"))?,
+        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}"))?,
         (None, Loudness::Full) => EnvFilter::new(DEFAULT_FILTER),
         (None, Loudness::Quiet) => EnvFilter::new(QUIET_FILTER),
     };

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The most characters of a reason that a list shows.
+const REASON: usize = 60;
+
 /// One run in a list.
 #[derive(Debug, Serialize)]
 struct Row {
@@ -64,7 +67,7 @@ fn list(history: &History, job: Option<&str>, args: &RunsArgs) -> Result<Exit, S
     match args.format {
         Format::Json => print_json(&rows)?,
         Format::Text if names.is_empty() => print("No run is kept yet.\n")?,
-        Format::Text => print(&format!("{}\n", table(&rows)))?,
+        Format::Text => print(&without_trailing_blanks(&table(&rows).to_string()))?,
     };
     if damaged.is_empty() {
         Ok(Exit::Done)
@@ -118,7 +121,7 @@ fn table(rows: &[Row]) -> Table {
         "HELD",
         "FAILED",
         "SKIPPED",
-        "",
+        "REASON",
     ]);
     for row in rows {
         let seconds = row.finished_at.signed_duration_since(row.started_at).as_seconds_f64();
@@ -140,10 +143,22 @@ fn table(rows: &[Row]) -> Table {
             counts.skipped,
         ];
         cells.extend(numbers.into_iter().map(|count| number(count.to_string())));
-        cells.push(Cell::new(printable(row.error.as_deref().unwrap_or_default())));
+        cells.push(Cell::new(first_words(row.error.as_deref().unwrap_or_default())));
         table.add_row(cells);
     }
     table
+}
+
+fn without_trailing_blanks(text: &str) -> String {
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+}
+
+/// The beginning of a reason; `runs show` has all of it.
+fn first_words(reason: &str) -> String {
+    let mut characters = reason.chars();
+    let beginning: String = characters.by_ref().take(REASON).collect();
+    let cut = if characters.next().is_some() { "…" } else { "" };
+    format!("{}{cut}", printable(&beginning))
 }
 
 fn number(text: String) -> Cell {

@@ -53,7 +53,7 @@ pub async fn plan(config: &Config, args: &PlanArgs, cancel: &CancellationToken) 
         store::replace(path, &content).map_err(|error| Stop::failed(&error))?;
     }
     match args.format {
-        Format::Text => print(&text::plan(&plan))?,
+        Format::Text => print(&text::plan(&plan)).and_then(|_| saved(args))?,
         Format::Json => print_json(&plan)?,
     };
     Ok(
@@ -67,6 +67,14 @@ pub async fn plan(config: &Config, args: &PlanArgs, cancel: &CancellationToken) 
             (true, false, true) => Exit::Held,
         },
     )
+}
+
+/// Says where the plan is, and what it is for.
+fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
+    args.out.as_ref().map_or(Ok(Exit::Done), |path| {
+        let path = path.display();
+        print(&format!("\nSaved to {path}; `apply {path}` writes exactly this.\n"))
+    })
 }
 
 async fn run(config: &Config, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {

@@ -32,7 +32,8 @@ pub fn parse(path: &Path, text: &str) -> Document {
         line_ends: line_ends(text),
         document: Document::default(),
     };
-    for error in errors {
+    // What follows the first mistake is most often only its echo.
+    for error in errors.into_iter().take(1) {
         let place = reader.place(error.span().map_or(0, |span| span.start));
         reader.find(place, KeyPath::default(), format!("not TOML: {}", error.message()));
     }

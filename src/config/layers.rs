@@ -158,6 +158,10 @@ fn remove(dict: &mut Dict, way: &[String], key: &str) {
 
 /// The layer of one file.
 fn file(path: &Path) -> Document {
+    if matches!(path.try_exists(), Ok(false)) {
+        let way_out = "there is no configuration; `ftrack-ldap-sync config example` prints one to start from, and --config names one that is elsewhere";
+        return unreadable(path, way_out.to_owned());
+    }
     match files::read_text(path, files::CONFIGURATION_LIMIT) {
         Ok(text) => document::parse(path, &text),
         Err(problem) => unreadable(path, problem),

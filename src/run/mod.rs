@@ -295,12 +295,12 @@ impl<'a> Course<'a> {
             took: ftrack_took,
         }
         .emit();
+        self.report.ftrack.owned = prepared.rules.owned(&current);
         let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
         prepared.rules.check_user_type(&current).map_err(in_words)?;
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
         self.look_again(&mut plan, &server, &request).await?;
-        self.report.ftrack.owned = plan.owned;
         Ok(Worked { plan, current })
     }
 

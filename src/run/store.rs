@@ -44,6 +44,19 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
         .map_err(|source| StateError::new("make the folder", path, source))
 }
 
+/// Whether the program could keep something in a folder, which may still have to be made.
+///
+/// # Errors
+/// It could not.
+pub fn can_keep(path: &Path) -> Result<(), StateError> {
+    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    match tempfile::tempfile_in(there) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StateError::new("write in", there, error.kind().into())),
+    }
+}
+
 /// Replaces a file by this content: after a crash or on a full disk there is the old content or the new, never a part.
 ///
 /// # Errors
@@ -55,7 +68,9 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder).map_err(wrong)?;
+    // Without the name of the file that was to be made, which would only puzzle.
+    let made = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder);
+    let mut file = made.map_err(|error| wrong(error.kind().into()))?;
     file.write_all(content).map_err(wrong)?;
     file.as_file().sync_all().map_err(wrong)?;
     file.persist(path).map_err(|error| wrong(error.error))?;

@@ -35,7 +35,7 @@ pub fn shortened(report: &Report, most: usize) -> String {
     let read = if directory.complete {
         format!("{}, read completely", several(directory.entries, "entry", "entries"))
     } else {
-        "not read completely".to_owned()
+        "not read to its end".to_owned()
     };
     line(&mut text, &format!("  directory  {server}: {read}"));
     for search in directory.searches.iter().filter(|search| search.result != "success") {
@@ -76,13 +76,20 @@ pub fn shortened(report: &Report, most: usize) -> String {
 pub fn plan(plan: &SavedPlan) -> String {
     let mut text = String::new();
     let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
-    line(&mut text, &format!("Plan for {}: {}", plan.job, planned(&reported)));
+    let headline = format!("Plan for {}: {}", plan.job, planned(&reported, plan.skipped.len()));
+    line(&mut text, &headline);
     changes(&mut text, &reported, usize::MAX);
     held(&mut text, &reported);
     skipped(&mut text, &plan.skipped);
     warnings(&mut text, &plan.warnings);
+    if reported.len() > ON_A_SCREEN {
+        line(&mut text, &format!("\n{headline}"));
+    }
     text
 }
+
+/// How many changes fit on a screen; after more of them the headline is said again.
+const ON_A_SCREEN: usize = 8;
 
 /// Why changes are held, each reason once.
 fn held(text: &mut String, changes: &[Reported]) {
@@ -97,8 +104,8 @@ fn held(text: &mut String, changes: &[Reported]) {
 }
 
 /// How many changes of each kind, and how many are held.
-fn planned(changes: &[Reported]) -> String {
-    if changes.is_empty() {
+fn planned(changes: &[Reported], left_out: usize) -> String {
+    if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
     }
     let count = |action| changes.iter().filter(|change| change.action == action).count();
@@ -112,6 +119,12 @@ fn planned(changes: &[Reported]) -> String {
     if held > 0 {
         parts.push(format!("{held} of them held"));
     }
+    if changes.is_empty() {
+        parts.push("nothing to do".into());
+    }
+    if left_out > 0 {
+        parts.push(format!("{} left out", several(left_out, "entry", "entries")));
+    }
     parts.join(", ")
 }
 
@@ -123,10 +136,9 @@ fn summary(report: &Report) -> String {
     let counts = &report.counts;
     if report.dry_run {
         return format!(
-            "Nothing was written. {}; {} unchanged, {} skipped.",
-            capital(&planned(&report.changes)),
-            counts.unchanged,
-            counts.skipped
+            "Nothing was written. {}; {} unchanged.",
+            capital(&planned(&report.changes, counts.skipped)),
+            counts.unchanged
         );
     }
     let parts = [
@@ -136,7 +148,7 @@ fn summary(report: &Report) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.unchanged, "unchanged"),
-        (counts.skipped, "skipped"),
+        (counts.skipped, "left out"),
         (counts.held, "held"),
         (counts.failed, "failed"),
     ];
@@ -145,10 +157,11 @@ fn summary(report: &Report) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if said.is_empty() {
-        "Nothing was written.".into()
-    } else {
-        format!("{}.", capital(&said.join(", ")))
+    match (&report.error, said.is_empty()) {
+        (None, true) => "Nothing was written.".into(),
+        (None, false) => format!("{}.", capital(&said.join(", "))),
+        (Some(_), true) => "It failed, and nothing was written.".into(),
+        (Some(error), false) => format!("{}. It failed: {}.", capital(&said.join(", ")), printable(error)),
     }
 }
 

@@ -35,6 +35,7 @@ pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Abse
     }
     planner.missing(&present, absences);
     planner.leave_out_taken_usernames();
+    planner.warn_of_other_sources();
     planner.finish()
 }
 
@@ -332,6 +333,32 @@ impl<'a> Planner<'a> {
         };
         let id = link.id.clone();
         self.change(Action::Deactivate, user, &id, None, fields, reason, link);
+    }
+
+    /// People whose users all belong to one other source are most likely those of a job that was renamed.
+    fn warn_of_other_sources(&mut self) {
+        let people: HashMap<String, ()> = self
+            .desired
+            .people()
+            .iter()
+            .map(|(_, person)| (fold(&person.username).into_owned(), ()))
+            .collect();
+        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+        for user in &self.current.users {
+            if let LinkFound::Link(link) = &user.link
+                && link.source != self.rules.source
+                && people.contains_key(&*fold(&user.username))
+            {
+                *others.entry(&link.source).or_default() += 1;
+            }
+        }
+        let warnings: Vec<String> = others
+            .into_iter()
+            .map(|(source, count)| {
+                format!("{count} of these people have users that belong to the source {source:?}, and are left out; if this job had that name before, set source = {source:?}")
+            })
+            .collect();
+        self.plan.warnings.extend(warnings);
     }
 
     /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{
     config::{self, Adopt},
-    ftrack::user::{Current, UNTOUCHABLE, User},
+    ftrack::user::{Current, LinkFound, UNTOUCHABLE, User},
 };
 
 /// The rules of one job: whose people, what may be done, and who is never touched.
@@ -73,6 +73,13 @@ impl Rules {
             crate::ftrack::user::UserKind::Person => None,
             crate::ftrack::user::UserKind::Untouchable => Some("its user type is service or demo"),
         }
+    }
+
+    /// How many users the job owns.
+    #[must_use]
+    pub fn owned(&self, current: &Current) -> usize {
+        let ours = |user: &&User| matches!(&user.link, LinkFound::Link(link) if link.source == self.source);
+        current.users.iter().filter(ours).count()
     }
 
     /// Whether a username is the program's own, whatever its case.

@@ -128,7 +128,7 @@ fn configurations() {
 fn configuration_files_that_cannot_be_read() {
     let studio = Studio::empty();
     let missing = studio.folder().join("missing.toml");
-    Bad::new(&["sync"], USAGE, &["missing.toml", "No such file"]).check(&missing);
+    Bad::new(&["sync"], USAGE, &["missing.toml", "there is no configuration"]).check(&missing);
     Bad::new(&["sync"], USAGE, &[studio.folder().to_str().unwrap(), "not a regular file"]).check(studio.folder());
     let bytes = studio.folder().join("bytes.toml");
     fs::write(&bytes, b"\xff\xfe\x00state_dir").unwrap();
@@ -214,7 +214,7 @@ fn plan_files() {
     let out = format!("{nowhere}/deeper.plan");
     Bad::new(&["plan", "--out", &out], FAILED, &["deeper.plan"]).check(&config);
     let out = format!("{folder}/config.toml/deeper.plan");
-    Bad::new(&["plan", "--out", &out], FAILED, &["deeper.plan", "Not a directory"]).check(&config);
+    Bad::new(&["plan", "--out", &out], FAILED, &["deeper.plan", "not a directory"]).check(&config);
 }
 
 /// A path below a file can be used by nobody, not even by an administrator.

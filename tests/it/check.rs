@@ -30,7 +30,7 @@ fn where_all_is_well_everything_was_looked_at() {
     let checked = world.check(&[]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
     let url = bare(&slapd.tls_url());
-    assert_eq!(checked.well("configuration"), ["configuration"]);
+    assert_eq!(checked.well("configuration"), ["configuration", "state"]);
     assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
     assert_eq!(checked.well(&format!("directory studio {url}")), ["name", "port", "tls", "bind", "server"]);
     assert_eq!(
@@ -64,7 +64,7 @@ fn people_read_one_line_for_each_finding() {
         "  warn  attribute           the directory's schema has no attribute mial; is mail meant?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "0 failed, 1 warning, 18 ok.",
+        "0 failed, 1 warning, 19 ok.",
     ] {
         assert!(lines.contains(&line), "{line:?} is not in\n{}", ended.stdout);
     }

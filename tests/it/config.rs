@@ -314,7 +314,10 @@ fn a_file_that_cannot_be_read_is_named() {
     let missing = config::load(&empty.path().join("c.toml"), &Environment::default()).unwrap_err().to_string();
     assert_eq!(
         missing,
-        format!("{0}/c.toml: cannot be read: No such file or directory (os error 2)", empty.path().display())
+        format!(
+            "{}/c.toml: there is no configuration; `ftrack-ldap-sync config example` prints one to start from, and --config names one that is elsewhere",
+            empty.path().display()
+        )
     );
 
     let folder = Folder::new(GOOD);

@@ -9,6 +9,7 @@ use crate::{
     config::{self, Config, Job},
     directory::DirectoryPool,
     ftrack::session::Session,
+    run::store,
     sync::{mapping::Mapping, rules::Rules},
 };
 
@@ -63,6 +64,15 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
     }
     if session.is_some() && pools.len() == config.directories.len() {
         servers.ok("configuration", "it is valid, and the files that it names can be read");
+    }
+    let state_dir = config.state_dir.display();
+    match store::can_keep(&config.state_dir) {
+        Ok(()) => servers.ok("state", format!("{state_dir} can be written")),
+        Err(error) => servers.fail(
+            "state",
+            format!("reports cannot be kept in {state_dir}: {error}"),
+            "give the folder to the user who runs this, or run it as the folder's owner",
+        ),
     }
     let mut findings = servers.into_findings();
     let mut jobs = Vec::new();

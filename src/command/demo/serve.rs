@@ -43,6 +43,8 @@ on this machine only, until you press Ctrl-C.
 
 Try in another terminal, in this order:
 
+  # whether everything is as it should be
+  {program} check
   # what a sync would do; writes nothing
   {program} plan
   # do it; a second time there is nothing to do
