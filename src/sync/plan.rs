@@ -158,7 +158,9 @@ impl<'a> Planner<'a> {
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
         let Some(user) = self.current.users.get(place) else { return };
         // Also of a user that this program began to create: somebody may have made more of it since.
-        if let Some(reason) = self.rules.never_adopted(user) {
+        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether it is one; let the API user's role read security roles, or name yours in ftrack.administrator_roles";
+        let reason = self.rules.never_adopted(user).or(self.plan.active_administrators.is_empty().then_some(unknown));
+        if let Some(reason) = reason {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
         let Some(mut fields) = self.wanted(person, user) else { return };
