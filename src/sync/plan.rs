@@ -359,8 +359,18 @@ impl<'a> Planner<'a> {
                     self.skip(change.dn.as_deref().unwrap_or_default(), reason);
                 }
             }
-            for change in blocked {
+            for mut change in blocked {
                 giving_up.remove(&change.ftrack_id);
+                // Of a user who is the person's already only the login is left out: who is back gets access all the same.
+                let old = change.fields.remove(&Field::Username).map(|values| values.old);
+                let goes_on = match change.action {
+                    Action::Update | Action::Reactivate => !change.fields.is_empty(),
+                    Action::Create | Action::Deactivate | Action::Adopt => false,
+                };
+                if let (Some(Value::String(old)), true) = (old, goes_on) {
+                    change.username = old;
+                    self.plan.changes.push(change);
+                }
             }
         }
     }
