@@ -46,6 +46,9 @@ use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
 use saved::SavedPlan;
 use store::StateError;
 
+/// So many users do not lose their links one by one between two runs.
+const MANY_OWNED: usize = 5;
+
 /// The connections of one configuration, and everything about one of its jobs that can be wrong before a run.
 #[derive(Debug)]
 pub struct Prepared<'a> {
@@ -241,6 +244,7 @@ impl<'a> Course<'a> {
         let worked = self.work_out(&absences).await?;
         let (plan, vetted) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
+                self.links_are_in_sight(&worked.plan)?;
                 let vetted = guard::vet(&worked.plan, self.prepared.job.limits.deactivate);
                 (worked.plan, vetted)
             }
@@ -257,6 +261,22 @@ impl<'a> Course<'a> {
         }
         absences::save(state_dir, self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
         self.apply(&plan, &vetted, &worked.current).await
+    }
+
+    /// Refuses to take everybody for nobody's: a key that may not read metadata any more sees no link, without an error, and would take over
+    /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
+    fn links_are_in_sight(&self, plan: &Plan) -> Result<(), Failure> {
+        let before = match plan.owned {
+            0 => self.history.owned_before(self.prepared.name, &self.report.ftrack.server).map_err(in_words)?,
+            _ => return Ok(()),
+        };
+        if before < MANY_OWNED {
+            return Ok(());
+        }
+        Err(Failure(format!(
+            "no user at ftrack shows a link of this job, which owned {before} users after the run before, so nothing was written: may the key's role \
+             still read metadata? If the links were taken away on purpose, review `plan --out FILE` and approve it with `apply FILE`"
+        )))
     }
 
     /// Reads both servers at the same time, and plans.
