@@ -320,6 +320,7 @@ impl<'a> Course<'a> {
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
         self.look_again(&mut plan, &server, &request).await?;
+        self.warn_of_empty_bases(&mut plan);
         self.report.ftrack.owned = plan.owned;
         Ok(Worked { plan, current })
     }
@@ -347,6 +348,20 @@ impl<'a> Course<'a> {
         plan.changes
             .retain(|change| change.action != Action::Deactivate || !there.contains(&change.directory_id));
         Ok(())
+    }
+
+    /// A base that shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
+    fn warn_of_empty_bases(&self, plan: &mut Plan) {
+        if plan.absences.is_empty() {
+            return;
+        }
+        let searches = &self.report.directory.searches;
+        for search in searches.iter().filter(|search| search.entries == 0) {
+            plan.warnings.push(format!(
+                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias?",
+                search.base
+            ));
+        }
     }
 
     /// Writes what was let through, with the old values safe on disk before the first write.
