@@ -148,7 +148,7 @@ impl<'a> Prepared<'a> {
             course.report.outcome = Outcome::Failed;
             course.report.error = Some(why);
         }
-        course.finish()
+        Ok(course.finish())
     }
 
     /// Reads both servers and plans, without keeping anything: what `plan` shows.
@@ -368,15 +368,19 @@ impl<'a> Course<'a> {
     async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
         let changes = vetted.allowed().len();
         let mut stopped = None;
+        let mut journal_failed = None;
         if changes > 0 {
             let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report).map_err(in_words)?;
+            let until = Until {
+                deadline: self.until.deadline,
+                cancel: self.until.cancel.child_token(),
+            };
             let limits = Limits {
                 batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
-                until: &self.until,
+                until: &until,
             };
             let mut done_so_far = 0;
-            let mut journal_failed = None;
             let progress = self.progress;
             let reported = &mut self.report.changes;
             let of = RunName {
@@ -390,15 +394,18 @@ impl<'a> Course<'a> {
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed { of, error: &error.to_string() }.emit();
                     journal_failed = Some(error);
+                    // What is written from here on would be in no report if the program were killed.
+                    until.cancel.cancel();
                 }
             })
             .await;
         }
         self.report.counts = Counts::of(plan, &self.report.changes);
         self.report.outcome = outcome(&self.report.counts);
-        match stopped {
-            Some(why) => Err(Failure(format!("not everything was written: {why}"))),
-            None => Ok(()),
+        match (stopped, journal_failed) {
+            (Some(_), Some(error)) => Err(Failure(format!("not everything was written, since results cannot be kept: {error}"))),
+            (Some(why), None) => Err(Failure(format!("not everything was written: {why}"))),
+            (None, _) => Ok(()),
         }
     }
 
@@ -414,29 +421,29 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Keeps the report; it is safe on disk before the journal goes.
-    fn finish(mut self) -> Result<Report, StateError> {
+    /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
+    fn finish(mut self) -> Report {
         let calls = self.prepared.session.calls();
         self.report.ftrack.read_calls = calls.reads - self.calls_before.reads;
         self.report.ftrack.write_calls = calls.writes - self.calls_before.writes;
         self.report.finished_at = Utc::now();
         let config = self.prepared.config;
-        let kept = self.history.keep(&self.report, &config.reports, self.report.finished_at);
-        Event::RunFinished(&self.report).emit();
-        match kept {
-            Ok(_) => {
-                journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run));
-                Ok(self.report)
-            }
+        match self.history.keep(&self.report, &config.reports, self.report.finished_at) {
+            Ok(_) => journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run)),
             Err(error) => {
+                let error = error.to_string();
                 Event::StateFailed {
                     of: self.name(),
-                    error: &error.to_string(),
+                    error: &error,
                 }
                 .emit();
-                Err(error)
+                self.report.outcome = Outcome::Failed;
+                let before = self.report.error.take().map(|before| format!("{before}; ")).unwrap_or_default();
+                self.report.error = Some(format!("{before}this report could not be kept: {error}"));
             }
         }
+        Event::RunFinished(&self.report).emit();
+        self.report
     }
 }
 
