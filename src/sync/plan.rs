@@ -251,6 +251,8 @@ impl<'a> Planner<'a> {
         let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let absence = match absences.get(link.id.as_str()) {
             // Two are as good as many; a number that stands still need not be kept anew after each run.
+            // From a clock that ran ahead: counted anew, since nobody would outlive it.
+            Some(before) if before.since > self.now => Absence { since: self.now, reads: 1 },
             Some(before) => Absence {
                 since: before.since,
                 reads: before.reads.saturating_add(1).min(ENOUGH_READS),
