@@ -1,12 +1,16 @@
 //! What looks gone, free or new to the program and may not be: rights that were lost, ids and logins in another spelling.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use ftrack_ldap_sync::{
     demo::directory::TreeEntry,
     run::report::{Outcome, Report},
     sync::change::Action,
 };
+use serde_json::{Value, json};
 
 use super::{account, activity, add_config, come_back, leave, logins, reasons};
 use crate::studio::{Studio, dn, person};
@@ -108,6 +112,34 @@ fn who_comes_back_gets_access_though_the_new_login_is_taken() {
     assert_eq!((user.is_active, user.last_name.as_deref()), (true, Some("Lovelace")));
     let again = studio.sync();
     assert_eq!((again.changes.len(), again.ftrack.write_calls, again.skipped.len()), (0, 0, 1), "{again:#?}");
+}
+
+#[test]
+fn an_absence_from_the_future_is_counted_anew() {
+    let mut studio = Studio::of(&["ada", "bob"]);
+    studio.job = "users = { deactivate_after = \"1s\" }".into();
+    studio.sync();
+    leave(&studio, "ada");
+    studio.sync();
+    let path = studio.state_dir().join("absences/artists.json");
+    let mut absences: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let [absence] = absences.as_object_mut().unwrap().values_mut().collect::<Vec<_>>().try_into().unwrap();
+    absence["since"] = json!("2999-01-01T00:00:00Z");
+    fs::write(&path, absences.to_string()).unwrap();
+    assert_eq!(studio.sync().counts.deactivated, 0);
+    assert!(!fs::read_to_string(&path).unwrap().contains("2999"));
+    assert!(studio.user("ada").is_active);
+}
+
+#[test]
+fn refused_logins_that_look_like_words_about_seats_hold_up_nobody() {
+    let studio = Studio::of(&["ada", "seat.a", "seat.b", "seat.c", "seat.d", "zoe", "bob", "cyd", "dan", "eve"]);
+    let refused = ["seat.a", "seat.b", "seat.c", "seat.d"];
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.refused_users = refused.into_iter().map(str::to_owned).collect());
+    let report = studio.sync();
+    assert_eq!((report.counts.created, report.counts.failed), (6, 4), "{report:#?}");
 }
 
 #[test]
