@@ -186,7 +186,12 @@ pub async fn still_there(
         return Ok(seen.found);
     }
     match bounded(run(pool, Servers::Only(server), &wanted, &mut seen, &mut course), request.deadline, cancel).await {
-        Ok(_) => Ok(seen.found),
+        // The server compares by rules of its own, mostly without case: what it finds for an id counts, also when it is spelt otherwise by now.
+        Ok(_) => {
+            let found: BTreeSet<String> = seen.found.iter().map(|id| id.as_str().to_ascii_lowercase()).collect();
+            let is_there = |id: &&DirectoryId| found.contains(&id.as_str().to_ascii_lowercase());
+            Ok(ids.iter().filter(is_there).cloned().collect())
+        }
         Err(error) => Err(course.failure(error)),
     }
 }

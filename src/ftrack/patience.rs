@@ -8,8 +8,11 @@ use crate::sync::change::Action;
 /// and how many changes may be refused for want of a right, with nothing written yet, before the run is over.
 const ENOUGH: usize = 3;
 
-/// Words in a refusal that speak of seats.
-const SEAT_WORDS: [&str; 5] = ["license", "licence", "seat", "maximum number of users", "user limit"];
+/// Whole words in a refusal that speak of seats: a Mr Seaton and a studio in Seattle do not.
+const SEAT_WORDS: [&str; 6] = ["seat", "seats", "license", "licenses", "licence", "licences"];
+
+/// Words in a refusal that speak of seats together.
+const SEAT_PHRASES: [&str; 4] = ["licenseerror", "licenceerror", "maximum number of users", "user limit"];
 
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl Patience {
         }
     }
 
-    /// A change was refused.
+    /// A change was refused, with these words of the server.
     pub fn refused(&mut self, action: Action, words: &str) {
         if action.takes_a_seat() {
             if speaks_of_seats(words) {
@@ -78,7 +81,9 @@ impl Patience {
 
 fn speaks_of_seats(words: &str) -> bool {
     let words = words.to_lowercase();
-    SEAT_WORDS.iter().any(|word| words.contains(word))
+    // A dot, a dash or an at sign joins the parts of a login, an address or a host.
+    let mut whole = words.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '@'));
+    whole.any(|word| SEAT_WORDS.contains(&word.trim_matches(['.', '-']))) || SEAT_PHRASES.iter().any(|phrase| words.contains(phrase))
 }
 
 #[cfg(test)]
@@ -92,6 +97,27 @@ mod tests {
             patience.refused(Action::Create, "ValidationError: this domain is not allowed");
         }
         assert_eq!(patience.no_seat_for(Action::Create), None);
+    }
+
+    #[test]
+    fn only_whole_words_speak_of_seats() {
+        for words in [
+            "No seats left.",
+            "LicenseError: x",
+            "the licence is full",
+            "Maximum number of users reached",
+            "no free seat",
+        ] {
+            assert!(speaks_of_seats(words), "{words}");
+        }
+        for words in [
+            "chris.seaton is refused",
+            "https://seattle.test",
+            "back-seat@x.test is no address",
+            "the domain is not allowed",
+        ] {
+            assert!(!speaks_of_seats(words), "{words}");
+        }
     }
 
     #[test]

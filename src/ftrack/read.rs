@@ -40,6 +40,11 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
         administrators(session, request.administrator_roles, until),
         custom_values(session, request.custom_attributes, until),
     )?;
+    if users.is_empty() {
+        // The API user at least is one. Of whom nothing is seen, a second user would be made.
+        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        return Err(session.trouble("reading users", Trouble::Malformed(reason)));
+    }
     let Custom {
         attributes: custom_attributes,
         kinds: custom_kinds,

@@ -314,7 +314,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             return self.tell(&[Done { place, failure: None }]);
         }
         let mut failure = reason(error);
-        self.patience.refused(change.action, &failure);
+        // Without the server's address, which may hold any word.
+        self.patience.refused(change.action, &error.trouble().to_string());
         if matches!(error.trouble(), Trouble::Permission(_)) && self.patience.forbidden() == GoOn::No {
             self.stopped = Some(format!("the API key may not write this: {failure}"));
         }

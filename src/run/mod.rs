@@ -46,6 +46,9 @@ use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
 use saved::SavedPlan;
 use store::StateError;
 
+/// So many users do not lose their links one by one between two runs.
+const MANY_OWNED: usize = 5;
+
 /// The connections of one configuration, and everything about one of its jobs that can be wrong before a run.
 #[derive(Debug)]
 pub struct Prepared<'a> {
@@ -145,7 +148,7 @@ impl<'a> Prepared<'a> {
             course.report.outcome = Outcome::Failed;
             course.report.error = Some(why);
         }
-        course.finish()
+        Ok(course.finish())
     }
 
     /// Reads both servers and plans, without keeping anything: what `plan` shows.
@@ -241,6 +244,7 @@ impl<'a> Course<'a> {
         let worked = self.work_out(&absences).await?;
         let (plan, vetted) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
+                self.links_are_in_sight(&worked.plan)?;
                 let vetted = guard::vet(&worked.plan, self.prepared.job.limits.deactivate);
                 (worked.plan, vetted)
             }
@@ -257,6 +261,22 @@ impl<'a> Course<'a> {
         }
         absences::save(state_dir, self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
         self.apply(&plan, &vetted, &worked.current).await
+    }
+
+    /// Refuses to take everybody for nobody's: a key that may not read metadata any more sees no link, without an error, and would take over
+    /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
+    fn links_are_in_sight(&self, plan: &Plan) -> Result<(), Failure> {
+        let before = match plan.owned {
+            0 => self.history.owned_before(self.prepared.name, &self.report.ftrack.server).map_err(in_words)?,
+            _ => return Ok(()),
+        };
+        if before < MANY_OWNED {
+            return Ok(());
+        }
+        Err(Failure(format!(
+            "no user at ftrack shows a link of this job, which owned {before} users after the run before, so nothing was written: may the key's role \
+             still read metadata? If the links were taken away on purpose, review `plan --out FILE` and approve it with `apply FILE`"
+        )))
     }
 
     /// Reads both servers at the same time, and plans.
@@ -301,6 +321,7 @@ impl<'a> Course<'a> {
         let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
         drop(desired);
         self.look_again(&mut plan, &server, &request).await?;
+        self.warn_of_empty_bases(&mut plan);
         Ok(Worked { plan, current })
     }
 
@@ -329,19 +350,37 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
+    /// A base that shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
+    fn warn_of_empty_bases(&self, plan: &mut Plan) {
+        if plan.absences.is_empty() {
+            return;
+        }
+        let searches = &self.report.directory.searches;
+        for search in searches.iter().filter(|search| search.entries == 0) {
+            plan.warnings.push(format!(
+                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias?",
+                search.base
+            ));
+        }
+    }
+
     /// Writes what was let through, with the old values safe on disk before the first write.
     async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
         let changes = vetted.allowed().len();
         let mut stopped = None;
+        let mut journal_failed = None;
         if changes > 0 {
             let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report).map_err(in_words)?;
+            let until = Until {
+                deadline: self.until.deadline,
+                cancel: self.until.cancel.child_token(),
+            };
             let limits = Limits {
                 batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
-                until: &self.until,
+                until: &until,
             };
             let mut done_so_far = 0;
-            let mut journal_failed = None;
             let progress = self.progress;
             let reported = &mut self.report.changes;
             let of = RunName {
@@ -355,15 +394,18 @@ impl<'a> Course<'a> {
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed { of, error: &error.to_string() }.emit();
                     journal_failed = Some(error);
+                    // What is written from here on would be in no report if the program were killed.
+                    until.cancel.cancel();
                 }
             })
             .await;
         }
         self.report.counts = Counts::of(plan, &self.report.changes);
         self.report.outcome = outcome(&self.report.counts);
-        match stopped {
-            Some(why) => Err(Failure(format!("not everything was written: {why}"))),
-            None => Ok(()),
+        match (stopped, journal_failed) {
+            (Some(_), Some(error)) => Err(Failure(format!("not everything was written, since results cannot be kept: {error}"))),
+            (Some(why), None) => Err(Failure(format!("not everything was written: {why}"))),
+            (None, _) => Ok(()),
         }
     }
 
@@ -379,29 +421,29 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Keeps the report; it is safe on disk before the journal goes.
-    fn finish(mut self) -> Result<Report, StateError> {
+    /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
+    fn finish(mut self) -> Report {
         let calls = self.prepared.session.calls();
         self.report.ftrack.read_calls = calls.reads - self.calls_before.reads;
         self.report.ftrack.write_calls = calls.writes - self.calls_before.writes;
         self.report.finished_at = Utc::now();
         let config = self.prepared.config;
-        let kept = self.history.keep(&self.report, &config.reports, self.report.finished_at);
-        Event::RunFinished(&self.report).emit();
-        match kept {
-            Ok(_) => {
-                journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run));
-                Ok(self.report)
-            }
+        match self.history.keep(&self.report, &config.reports, self.report.finished_at) {
+            Ok(_) => journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run)),
             Err(error) => {
+                let error = error.to_string();
                 Event::StateFailed {
                     of: self.name(),
-                    error: &error.to_string(),
+                    error: &error,
                 }
                 .emit();
-                Err(error)
+                self.report.outcome = Outcome::Failed;
+                let before = self.report.error.take().map(|before| format!("{before}; ")).unwrap_or_default();
+                self.report.error = Some(format!("{before}this report could not be kept: {error}"));
             }
         }
+        Event::RunFinished(&self.report).emit();
+        self.report
     }
 }
 

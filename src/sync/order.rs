@@ -1,6 +1,6 @@
 //! The order in which changes are written: who gives up a login or a mail address goes before who takes it, and swaps go together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
@@ -33,19 +33,12 @@ pub fn taken(change: &Change, field: &Field) -> Option<String> {
 /// Those that wait for each other get a common `rotation`, one behind the other.
 #[must_use]
 pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
-    let waits = waits(&changes);
-    let mut graph = DiGraph::<usize, ()>::new();
-    let mut nodes = HashMap::new();
-    for (taker, releaser) in waits {
-        let from = *nodes.entry(taker).or_insert_with(|| graph.add_node(taker));
-        let to = *nodes.entry(releaser).or_insert_with(|| graph.add_node(releaser));
-        graph.update_edge(from, to, ());
-    }
+    let graph = waits(&changes);
     let mut slots: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(slots.len());
     // Components come in reverse topological order: those that wait for nobody first.
     for (rotation, component) in kosaraju_scc(&graph).into_iter().enumerate() {
-        let mut places: Vec<usize> = component.into_iter().map(|node| graph[node]).collect();
+        let mut places: Vec<usize> = component.into_iter().filter_map(|node| graph.node_weight(node).copied().flatten()).collect();
         places.sort_unstable();
         let rotates = places.len() > 1;
         for place in places {
@@ -61,27 +54,80 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
     ordered
 }
 
-/// Which change waits for which, by their places.
-fn waits(changes: &[Change]) -> Vec<(usize, usize)> {
-    let mut waits = Vec::new();
+/// Which change waits for which: who takes a value waits for the value, and the value for those who give it up.
+///
+/// The values are nodes of their own, without a place, since many may share a mail address: the edges stay as few as the changes.
+fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
+    let mut graph = DiGraph::new();
+    let mut nodes = HashMap::new();
     for field in &UNIQUE {
-        let mut releasers: HashMap<String, Vec<usize>> = HashMap::new();
+        let wanted: HashSet<String> = changes.iter().filter_map(|change| taken(change, field)).collect();
+        let mut values = HashMap::new();
         for (place, change) in changes.iter().enumerate() {
-            if let Some(value) = released(change, field) {
-                releasers.entry(value).or_default().push(place);
+            if let Some(value) = released(change, field).filter(|value| wanted.contains(value)) {
+                let value = *values.entry(value).or_insert_with(|| graph.add_node(None));
+                let releaser = *nodes.entry(place).or_insert_with(|| graph.add_node(Some(place)));
+                graph.add_edge(value, releaser, ());
             }
         }
-        for (taker, change) in changes.iter().enumerate() {
-            let Some(value) = taken(change, field) else { continue };
-            waits.extend(
-                releasers
-                    .get(&value)
-                    .into_iter()
-                    .flatten()
-                    .filter(|releaser| **releaser != taker)
-                    .map(|releaser| (taker, *releaser)),
-            );
+        for (place, change) in changes.iter().enumerate() {
+            if let Some(value) = taken(change, field).and_then(|value| values.get(&value)) {
+                let taker = *nodes.entry(place).or_insert_with(|| graph.add_node(Some(place)));
+                graph.add_edge(taker, *value, ());
+            }
         }
     }
-    waits
+    graph
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        directory::{IdAttribute, entry::DirectoryId},
+        ftrack::user::{Activity, EntityId, Link},
+        sync::change::Values,
+    };
+
+    fn mail(place: usize, old: &str, new: &str) -> Change {
+        let directory_id = DirectoryId::new(&format!("d{place}")).unwrap();
+        Change {
+            action: Action::Update,
+            username: format!("user{place}"),
+            dn: None,
+            directory_id: directory_id.clone(),
+            ftrack_id: EntityId::new(&format!("u{place}")).unwrap(),
+            fields: BTreeMap::from([(
+                Field::Email,
+                Values {
+                    old: old.into(),
+                    new: new.into(),
+                },
+            )]),
+            reason: String::new(),
+            link: Link {
+                source: "artists".into(),
+                id: directory_id,
+                attribute: IdAttribute::EntryUuid,
+                activity: Activity::Settled,
+            },
+            rotation: None,
+        }
+    }
+
+    #[test]
+    fn an_address_that_thousands_share_costs_no_more_than_they_are() {
+        let many = 20_000;
+        let mut changes: Vec<Change> = (0..many).map(|place| mail(place, "OLD@x.test", "shared@x.test")).collect();
+        changes.extend((many..2 * many).map(|place| mail(place, &format!("{place}@x.test"), "old@x.test")));
+        assert_eq!(waits(&changes).edge_count(), 2 * many);
+        let ordered = in_order(changes);
+        let first_taker = ordered.iter().position(|change| change.fields[&Field::Email].new == "old@x.test").unwrap();
+        assert_eq!((first_taker, ordered.len()), (many, 2 * many), "all who give it up go first");
+        assert!(ordered.iter().all(|change| change.rotation.is_none()));
+    }
 }

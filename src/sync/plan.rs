@@ -160,7 +160,9 @@ impl<'a> Planner<'a> {
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
         let Some(user) = self.current.users.get(place) else { return };
         // Also of a user that this program began to create: somebody may have made more of it since.
-        if let Some(reason) = self.rules.never_adopted(user) {
+        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether it is one; let the API user's role read security roles, or name yours in ftrack.administrator_roles";
+        let reason = self.rules.never_adopted(user).or(self.plan.active_administrators.is_empty().then_some(unknown));
+        if let Some(reason) = reason {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
         let Some(mut fields) = self.wanted(person, user) else { return };
@@ -251,6 +253,8 @@ impl<'a> Planner<'a> {
         let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let absence = match absences.get(link.id.as_str()) {
             // Two are as good as many; a number that stands still need not be kept anew after each run.
+            // From a clock that ran ahead: counted anew, since nobody would outlive it.
+            Some(before) if before.since > self.now => Absence { since: self.now, reads: 1 },
             Some(before) => Absence {
                 since: before.since,
                 reads: before.reads.saturating_add(1).min(ENOUGH_READS),
@@ -393,8 +397,18 @@ impl<'a> Planner<'a> {
                     self.skip(change.dn.as_deref().unwrap_or_default(), reason);
                 }
             }
-            for change in blocked {
+            for mut change in blocked {
                 giving_up.remove(&change.ftrack_id);
+                // Of a user who is the person's already only the login is left out: who is back gets access all the same.
+                let old = change.fields.remove(&Field::Username).map(|values| values.old);
+                let goes_on = match change.action {
+                    Action::Update | Action::Reactivate => !change.fields.is_empty(),
+                    Action::Create | Action::Deactivate | Action::Adopt => false,
+                };
+                if let (Some(Value::String(old)), true) = (old, goes_on) {
+                    change.username = old;
+                    self.plan.changes.push(change);
+                }
             }
         }
     }

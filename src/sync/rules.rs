@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     config::{self, Adopt},
@@ -135,16 +136,35 @@ impl Rules {
     }
 }
 
-/// The form in which logins and mail addresses are compared: whether the server tells case apart is not known, so it is never relied upon.
-///
-/// Most are in that form already, and are not copied.
+/// The form in which logins and mail addresses are compared: whether the server tells case apart, or an accent from a letter that has it, is not
+/// known, so it is never relied upon. Most are in that form already, and are not copied.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
-        Cow::Owned(text.to_lowercase())
+        // By way of the capitals, of which there is one where small letters have several: both sigmas, and the sharp s beside two of them.
+        Cow::Owned(text.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect())
     } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
         Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn one_login_in_many_forms_is_one_login() {
+        for (one, other) in [
+            ("ADA", "ada"),
+            ("jos\u{e9}", "Jose\u{301}"),
+            ("\u{c5}sa", "a\u{30a}sa"),
+            ("\u{3bf}\u{3b4}\u{3cc}\u{3c2}", "\u{39f}\u{394}\u{38c}\u{3a3}"),
+            ("stra\u{df}er", "STRASSER"),
+        ] {
+            assert_eq!(fold(one), fold(other));
+        }
+        assert_ne!(fold("jos\u{e9}"), fold("jose"));
     }
 }

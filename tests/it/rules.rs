@@ -1,6 +1,7 @@
 //! The rules of a job, one by one: whose users are touched, what is done to them, and what is left alone or held.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod doubts;
 mod limits;
 mod people;
 mod values;
