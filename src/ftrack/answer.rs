@@ -19,6 +19,23 @@ impl Answer for Value {
     }
 }
 
+/// The answer to an operation that writes: only whether it is an error, since what the server made of it is read back.
+#[derive(Debug, Deserialize)]
+pub(super) struct Acknowledged {
+    #[serde(default)]
+    exception: Option<Value>,
+    #[serde(default)]
+    content: Option<Value>,
+}
+
+impl Answer for Acknowledged {
+    fn exception(&self) -> Option<(String, String)> {
+        self.exception
+            .as_ref()
+            .map(|exception| (words(exception), self.content.as_ref().map(words).unwrap_or_default()))
+    }
+}
+
 /// The answer to one query: a page of rows.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "R: DeserializeOwned")]

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    answer::{self, Answer},
+    answer::{self, Acknowledged, Answer},
     error::{FtrackError, Trouble, WriteFailure, excerpt},
     network,
     operation::Operation,
@@ -143,10 +143,11 @@ impl Session {
     /// # Errors
     ///
     /// Sorted by what is known about the operations: see [`WriteFailure`].
-    pub async fn write_call(&self, operations: &[Operation], until: &Until) -> Result<Vec<Value>, WriteFailure> {
+    pub async fn write_call(&self, operations: &[Operation], until: &Until) -> Result<(), WriteFailure> {
         let body = self.body(operations).map_err(WriteFailure::of)?;
         let again = |failed: &Failed| failed.trouble.passes() && matches!(failed.trouble, Trouble::Unreachable { .. } | Trouble::Busy(_));
-        self.attempts(&body, operations, until, Kind::Write, again).await.map_err(WriteFailure::of)
+        let written = self.attempts::<Acknowledged>(&body, operations, until, Kind::Write, again).await;
+        written.map(drop).map_err(WriteFailure::of)
     }
 
     /// How many calls were made so far.

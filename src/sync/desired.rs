@@ -108,27 +108,29 @@ impl Desired {
             ..Self::default()
         };
         let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
-        for (id, mapped) in entries {
-            match (id, mapped) {
-                (Some(id), Mapped::Person(mut person)) => {
-                    for attribute in std::mem::take(&mut person.several) {
-                        several.entry(attribute).or_insert_with(|| (0, person.dn.clone())).0 += 1;
-                    }
-                    desired.people.push((id, person));
+        let identified = |(id, mapped)| match (id, mapped) {
+            (Some(id), Mapped::Person(mut person)) => {
+                for attribute in std::mem::take(&mut person.several) {
+                    several.entry(attribute).or_insert_with(|| (0, person.dn.clone())).0 += 1;
                 }
-                (Some(id), Mapped::Skipped { dn, reason }) => {
-                    desired.left_out.insert(id);
-                    desired.skipped.push(Skipped { dn: dn.into(), reason });
-                }
-                (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
-                    desired.unidentified += 1;
-                    desired.skipped.push(Skipped {
-                        dn: dn.into(),
-                        reason: "it shows no id attribute, so nobody can say whose it is".into(),
-                    });
-                }
+                Some((id, person))
             }
-        }
+            (Some(id), Mapped::Skipped { dn, reason }) => {
+                desired.left_out.insert(id);
+                desired.skipped.push(Skipped { dn: dn.into(), reason });
+                None
+            }
+            (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
+                desired.unidentified += 1;
+                desired.skipped.push(Skipped {
+                    dn: dn.into(),
+                    reason: "it shows no id attribute, so nobody can say whose it is".into(),
+                });
+                None
+            }
+        };
+        // Collected where the entries were: the standard library reuses the memory, and this is the largest list of a run.
+        desired.people = entries.into_iter().filter_map(identified).collect();
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes = several
             .into_iter()

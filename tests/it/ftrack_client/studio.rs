@@ -118,7 +118,7 @@ async fn what_is_written_is_read_back() {
         Operation::create_link(&id, &link("d-1")).unwrap(),
         Operation::set_custom_value(badge, &id, json!("B1")),
     ];
-    assert_eq!(session.write_call(&creation, &until()).await.unwrap().len(), 3);
+    session.write_call(&creation, &until()).await.unwrap();
     let ids = [id.clone()];
     let read_back = async || states(&session, &ids, &before.custom_attributes, &until()).await.unwrap().remove(&id).unwrap();
     let state = read_back().await;
