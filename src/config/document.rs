@@ -32,10 +32,15 @@ pub fn parse(path: &Path, text: &str) -> Document {
         line_ends: line_ends(text),
         document: Document::default(),
     };
-    // What follows the first mistake is most often only its echo.
-    for error in errors.into_iter().take(1) {
-        let place = reader.place(error.span().map_or(0, |span| span.start));
-        reader.find(place, KeyPath::default(), format!("not TOML: {}", error.message()));
+    let mut echo = None;
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        // A mistake on the line after another, as after a missing quote, is most often its echo.
+        let line = reader.line(offset);
+        let is_echo = echo.replace(line).is_some_and(|before| line <= before + 1);
+        if !is_echo {
+            reader.find(reader.place(offset), KeyPath::default(), format!("not TOML: {}", error.message()));
+        }
     }
     reader.document.values = reader.table(&KeyPath::default(), table.get_ref());
     reader.document
@@ -114,11 +119,14 @@ impl Reader<'_> {
     }
 
     fn place(&self, offset: usize) -> Place {
-        let line = self.line_ends.partition_point(|end| *end < offset) + 1;
         Place::File {
             path: self.path.to_owned(),
-            line: Some(line),
+            line: Some(self.line(offset)),
         }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 }
 

@@ -65,6 +65,17 @@ impl Left {
     }
 }
 
+/// Whether a link is the person's whom the change is about: by the job's source, or by the one that the change was planned to take the place of.
+fn is_of(link: &Link, change: &Change) -> bool {
+    let planned = change
+        .fields
+        .get(&Field::Link)
+        .and_then(|values| values.old.get("source"))
+        .and_then(Value::as_str);
+    let source = link.source == change.link.source || planned == Some(&link.source);
+    source && link.id == change.link.id && link.attribute == change.link.attribute
+}
+
 /// The operations that bring a user from what was seen to what a change wants; none when it is done.
 ///
 /// # Errors
@@ -74,7 +85,7 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
     let found = match &seen.link {
         LinkFound::Absent if matches!(change.action, Action::Create | Action::Adopt) => None,
         LinkFound::Absent => return Err(Obstructed::Disowned),
-        LinkFound::Link(link) if link.source == change.link.source && link.id == change.link.id && link.attribute == change.link.attribute => Some(&**link),
+        LinkFound::Link(link) if is_of(link, change) => Some(&**link),
         LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.clone())),
         LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
     };

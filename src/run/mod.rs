@@ -120,7 +120,7 @@ impl<'a> Prepared<'a> {
             job,
             config,
             mapping,
-            rules: Rules::new(job, &config.ftrack.api_user)?,
+            rules: Rules::new(job, &config.ftrack.api_user)?.beside(config, &job.directory),
             pool: DirectoryPool::new(&job.directory, directory)?,
             session: Session::new(&config.ftrack)?,
         })

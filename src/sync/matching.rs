@@ -2,14 +2,14 @@
 
 use std::{
     borrow::{Borrow, Cow},
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     hash::Hash,
 };
 
 use crate::{
     config::Adopt,
     directory::entry::DirectoryId,
-    ftrack::user::{Current, EntityId, LinkFound, User},
+    ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
 };
 
 use super::{
@@ -53,10 +53,33 @@ pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<
     matches
 }
 
+/// Says how many people have users that belong to each other source: most likely those of a job that was renamed.
+#[must_use]
+pub fn of_other_sources(desired: &Desired, current: &Current, rules: &Rules) -> Vec<String> {
+    let people: HashSet<_> = desired.people().iter().map(|(_, person)| fold(&person.username)).collect();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for user in &current.users {
+        if let LinkFound::Link(link) = &user.link
+            && link.source != rules.source
+            && people.contains(&fold(&user.username))
+        {
+            *others.entry(&link.source).or_default() += 1;
+        }
+    }
+    let said = |(source, count)| {
+        format!(
+            "{count} of these people have users that belong to the source {source:?}, and are left out; if this job had that name before, set source = {source:?}"
+        )
+    };
+    others.into_iter().map(said).collect()
+}
+
 /// The users by everything that they are looked up by.
 struct Index<'a> {
     current: &'a Current,
     linked: Places<&'a DirectoryId>,
+    /// Users whom another job on the same directory deactivated, since the person left its part of the tree.
+    moved: Places<&'a DirectoryId>,
     by_id: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
@@ -66,6 +89,7 @@ impl<'a> Index<'a> {
         let mut index = Self {
             current,
             linked: Places::default(),
+            moved: Places::default(),
             by_id: HashMap::new(),
             by_key: Places::default(),
         };
@@ -83,6 +107,7 @@ impl<'a> Index<'a> {
                         index.by_key.add(fold(key), place);
                     }
                 }
+                LinkFound::Link(link) if has_moved(user, link, rules) && desired.tells_of(&link.attribute) => index.moved.add(&link.id, place),
                 LinkFound::Link(_) | LinkFound::Unreadable => {}
             }
         }
@@ -98,6 +123,9 @@ impl<'a> Index<'a> {
             [] => {}
             [place] => return Match::Linked(*place),
             several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
+        }
+        if let [place] = self.moved.at(id) {
+            return Match::Linked(*place);
         }
         if let Some(place) = self.by_id.get(&created_id(&rules.source, id)) {
             return Match::Adopted(*place);
@@ -174,6 +202,12 @@ impl<K: Eq + Hash> Places<K> {
     fn into_several(self) -> impl Iterator<Item = Vec<usize>> {
         self.several.into_values()
     }
+}
+
+/// Whether a user was deactivated by another job on the same directory, and not since touched by anybody.
+fn has_moved(user: &User, link: &Link, rules: &Rules) -> bool {
+    let deactivated = matches!(link.activity, Activity::Deactivated { .. } | Activity::Deactivating { .. });
+    !user.is_active && deactivated && rules.siblings.contains(&link.source)
 }
 
 /// Of entries that want one username, none gets it, and each names another.

@@ -14,7 +14,7 @@ use super::{
     change::{Absence, Absences, Action, Change, Field, Plan, Skipped, Values},
     desired::{Desired, Person},
     difference::{as_value, differences, first_values, text},
-    matching::{Match, created_id, match_people},
+    matching::{Match, created_id, match_people, of_other_sources},
     order,
     rules::{Rules, fold},
 };
@@ -35,7 +35,7 @@ pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Abse
     }
     planner.missing(&present, absences);
     planner.leave_out_taken_usernames();
-    planner.warn_of_other_sources();
+    planner.plan.warnings.extend(of_other_sources(desired, current, rules));
     planner.finish()
 }
 
@@ -105,6 +105,20 @@ impl<'a> Planner<'a> {
                     new: Value::Bool(true),
                 },
             );
+            if link.source != settled.source {
+                fields.insert(
+                    Field::Link,
+                    Values {
+                        old: as_value(link),
+                        new: as_value(&settled),
+                    },
+                );
+                let reason = format!(
+                    "the person is no longer among the people of the source {:?}, which deactivated the user, and is one of these",
+                    link.source
+                );
+                return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
+            }
             let reason = match &link.activity {
                 Activity::Activating => "the person is in the directory, and the user was refused a seat before".to_owned(),
                 Activity::Deactivating { since } | Activity::Deactivated { since } => {
@@ -114,6 +128,7 @@ impl<'a> Planner<'a> {
             };
             return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
         }
+        // A user of another source is only ever taken over together with its activity.
         let kept = if wakes { (**link).clone() } else { settled };
         let mut reason = "the directory shows other values";
         if **link != kept {
@@ -337,32 +352,6 @@ impl<'a> Planner<'a> {
         };
         let id = link.id.clone();
         self.change(Action::Deactivate, user, &id, None, fields, reason, link);
-    }
-
-    /// People whose users all belong to one other source are most likely those of a job that was renamed.
-    fn warn_of_other_sources(&mut self) {
-        let people: HashMap<String, ()> = self
-            .desired
-            .people()
-            .iter()
-            .map(|(_, person)| (fold(&person.username).into_owned(), ()))
-            .collect();
-        let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-        for user in &self.current.users {
-            if let LinkFound::Link(link) = &user.link
-                && link.source != self.rules.source
-                && people.contains_key(&*fold(&user.username))
-            {
-                *others.entry(&link.source).or_default() += 1;
-            }
-        }
-        let warnings: Vec<String> = others
-            .into_iter()
-            .map(|(source, count)| {
-                format!("{count} of these people have users that belong to the source {source:?}, and are left out; if this job had that name before, set source = {source:?}")
-            })
-            .collect();
-        self.plan.warnings.extend(warnings);
     }
 
     /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.

@@ -1,6 +1,6 @@
 //! The rules of one job that a plan obeys.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use chrono::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -20,6 +20,8 @@ pub struct Rules {
     pub users: config::Users,
     /// How long somebody must be missing before the user is deactivated.
     pub deactivate_after: Duration,
+    /// The sources of the other jobs on the same directory: somebody whom one of them deactivated may have moved to this one.
+    pub siblings: BTreeSet<String>,
     api_user: String,
     protect: GlobSet,
 }
@@ -58,6 +60,7 @@ impl Rules {
         Ok(Self {
             source: job.source.clone(),
             users: job.users.clone(),
+            siblings: BTreeSet::new(),
             deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),
             api_user: fold(api_user).into_owned(),
             protect: protect.build()?,
@@ -81,6 +84,14 @@ impl Rules {
     pub fn owned(&self, current: &Current) -> usize {
         let ours = |user: &&User| matches!(&user.link, LinkFound::Link(link) if link.source == self.source);
         current.users.iter().filter(ours).count()
+    }
+
+    /// The same rules, beside the other jobs of a configuration.
+    #[must_use]
+    pub fn beside(mut self, config: &config::Config, directory: &str) -> Self {
+        let jobs = config.jobs.values().filter(|job| job.directory == directory && job.source != self.source);
+        self.siblings = jobs.map(|job| job.source.clone()).collect();
+        self
     }
 
     /// Whether a username is the program's own, whatever its case.

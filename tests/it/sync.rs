@@ -133,3 +133,43 @@ fn a_run_that_is_killed_while_it_reads_leaves_a_report_too() {
     assert_eq!(runs[1]["outcome"], "failed");
     assert_eq!(runs[1]["error"], "the program ended while it was reading, and nothing was written");
 }
+
+#[test]
+fn somebody_who_moves_from_one_jobs_part_of_the_tree_to_anothers_keeps_the_user() {
+    let mut studio = Studio::of(&["ada", "bob"]);
+    studio.job = "[jobs.movers]\ndirectory = \"studio\"\nsearch_bases = [\"ou=services,dc=studio,dc=test\"]\nmin_entries = 0\n".replace(
+        "min_entries = 0\n",
+        "filter = \"(objectClass=inetOrgPerson)\"\nattributes = { username = \"uid\" }\nlimits = { min_entries = 0 }\n",
+    );
+    studio.synced(&["sync", "artists", "--format", "json"]);
+    let before = studio.user("bob");
+    studio.tree().rename(&dn("bob"), "uid=bob,ou=services,dc=studio,dc=test").unwrap();
+
+    let early = studio.synced(&["sync", "movers", "--format", "json"]);
+    assert_eq!(
+        (early.changes.len(), early.counts.skipped),
+        (0, 1),
+        "as long as it is the other job's and active, it is left to that job"
+    );
+    assert_eq!(studio.synced(&["sync", "artists", "--format", "json"]).counts.deactivated, 1);
+    let report = studio.synced(&["sync", "movers", "--format", "json"]);
+    assert_eq!((report.counts.reactivated, report.changes.len()), (1, 1), "{report:#?}");
+    let after = studio.user("bob");
+    assert!(after.is_active && after.id == before.id);
+
+    for job in ["artists", "movers"] {
+        let report = studio.synced(&["sync", job, "--format", "json"]);
+        assert_eq!((report.changes.len(), report.ftrack.write_calls), (0, 0), "{report:#?}");
+    }
+}
+
+#[test]
+fn a_job_that_was_renamed_without_its_source_is_told_so() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.sync();
+    std::fs::create_dir(studio.folder().join("config.d")).unwrap();
+    std::fs::write(studio.folder().join("config.d/name.toml"), "[jobs.artists]\nsource = \"painters\"\n").unwrap();
+    let report = studio.sync();
+    assert_eq!((report.changes.len(), report.counts.skipped), (0, 2), "{report:#?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("set source = \"artists\"")), "{:?}", report.warnings);
+}
