@@ -21,6 +21,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     )
 }
 
+/// Takes an error's text apart: what happened, and the way out, which stands behind its last semicolon.
+#[must_use]
+pub fn what_and_way_out(text: String) -> (String, String) {
+    match text.rsplit_once("; ") {
+        Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
+        None => (text, String::new()),
+    }
+}
+
 /// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9 section 2, TR 36 section 2.5).
 fn is_dangerous(character: char) -> bool {
     character.is_control()

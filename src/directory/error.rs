@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
+use crate::printable::what_and_way_out;
+
 /// Why a directory could not be used, or a read of it is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
@@ -238,11 +240,7 @@ impl DirectoryError {
             | Self::NoSuchBase { .. }
             | Self::Refused { .. }
             | Self::Referred { .. } => {
-                let text = self.to_string();
-                return match text.rsplit_once("; ") {
-                    Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
-                    None => (text, String::new()),
-                };
+                return what_and_way_out(self.to_string());
             }
         };
         (self.to_string(), way_out.to_owned())

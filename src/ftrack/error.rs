@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use crate::config::Secret;
+use crate::{config::Secret, printable::what_and_way_out};
 
 /// Texts of the server are cut to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -263,11 +263,7 @@ impl Trouble {
             | Self::Permission(_)
             | Self::UnknownCustomAttribute(_)
             | Self::UnknownRole { .. } => {
-                let text = self.to_string();
-                return match text.rsplit_once("; ") {
-                    Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
-                    None => (text, String::new()),
-                };
+                return what_and_way_out(self.to_string());
             }
         };
         (self.to_string(), way_out.to_owned())

@@ -171,5 +171,9 @@ fn a_job_that_was_renamed_without_its_source_is_told_so() {
     std::fs::write(studio.folder().join("config.d/name.toml"), "[jobs.artists]\nsource = \"painters\"\n").unwrap();
     let report = studio.sync();
     assert_eq!((report.changes.len(), report.counts.skipped), (0, 2), "{report:#?}");
-    assert!(report.warnings.iter().any(|warning| warning.contains("set source = \"artists\"")), "{:?}", report.warnings);
+    assert!(
+        report.warnings.iter().any(|warning| warning.contains("set source = \"artists\"")),
+        "{:?}",
+        report.warnings
+    );
 }
