@@ -1,7 +1,7 @@
 //! A read of a directory: complete, from one server, or failed. The only place where a `Reading` is made.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -426,16 +426,10 @@ fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> 
 
 /// Leaves out entries that came again, by overlapping bases or because they were moved during the read; the first one stays.
 fn once_each<T>(mut entries: Vec<(Option<DirectoryId>, T)>, marks: &[u64]) -> Vec<(Option<DirectoryId>, T)> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    let key = |place: &usize| (entries.get(*place).and_then(|(id, _)| id.as_ref()), marks.get(*place));
-    order.sort_by(|a, b| key(a).cmp(&key(b)).then(a.cmp(b)));
-    let mut again: Vec<usize> = order
-        .iter()
-        .zip(order.iter().skip(1))
-        .filter(|(a, b)| key(a) == key(b))
-        .map(|(_, b)| *b)
-        .collect();
-    again.sort_unstable();
+    let mut seen = HashSet::with_capacity(entries.len());
+    let known = entries.iter().zip(marks).map(|((id, _), mark)| (id.as_ref(), mark));
+    let again: Vec<usize> = known.enumerate().filter(|(_, known)| !seen.insert(*known)).map(|(place, _)| place).collect();
+    drop(seen);
     let (mut place, mut again) = (0, again.into_iter().peekable());
     entries.retain(|_| {
         let is_again = again.next_if_eq(&place).is_some();

@@ -27,6 +27,12 @@ pub fn differences(person: &Person, user: &User, current: &Current) -> Result<BT
         );
     }
     for (field, wanted) in wanted_fields(person, current) {
+        // Almost everybody is as they should be, which is seen without making values.
+        if let (Wanted::Text(wanted), Some(shown)) = (wanted, shown_text(user, &field))
+            && **wanted == *shown
+        {
+            continue;
+        }
         let old = value_of(user, &field, current);
         let new = match wanted {
             Wanted::Keep => continue,
@@ -107,14 +113,21 @@ fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a W
     fields
 }
 
+/// The text that a user shows in a field that holds nothing else.
+fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
+    match field {
+        Field::Username => Some(&user.username),
+        Field::FirstName => user.first_name.as_deref(),
+        Field::LastName => user.last_name.as_deref(),
+        Field::Email => user.email.as_deref(),
+        Field::IsActive | Field::UserType | Field::Custom(_) | Field::Link => None,
+    }
+}
+
 /// What a user shows in a field.
 fn value_of(user: &User, field: &Field, current: &Current) -> Value {
-    let optional = |value: &Option<Box<str>>| value.as_deref().map_or(Value::Null, text);
     match field {
-        Field::Username => text(&user.username),
-        Field::FirstName => optional(&user.first_name),
-        Field::LastName => optional(&user.last_name),
-        Field::Email => optional(&user.email),
+        Field::Username | Field::FirstName | Field::LastName | Field::Email => shown_text(user, field).map_or(Value::Null, text),
         Field::IsActive => Value::Bool(user.is_active),
         Field::Custom(key) => {
             let value = place(current, key).and_then(|place| user.custom_values.get(place));

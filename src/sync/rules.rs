@@ -97,7 +97,11 @@ impl Rules {
     /// Whether a username is the program's own, whatever its case.
     #[must_use]
     pub fn is_api_user(&self, username: &str) -> bool {
-        fold(username) == self.api_user
+        if username.is_ascii() {
+            username.eq_ignore_ascii_case(&self.api_user)
+        } else {
+            fold(username) == self.api_user
+        }
     }
 
     /// Whether a username is protected by a pattern, whatever its case.
