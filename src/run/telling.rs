@@ -71,15 +71,20 @@ impl Course<'_> {
     }
 
     pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
-        match unread {
-            Unread::Ftrack(error) => Failure(format!("ftrack could not be read, and nothing was written: {error}")),
+        let why = match unread {
+            Unread::Ftrack(error) => format!("ftrack could not be read, and nothing was written: {error}"),
             Unread::Directory(ReadFailure { error, server, searches }) => {
                 self.report.directory.complete = false;
                 self.report.directory.server = server;
                 self.report.directory.searches = searches.iter().map(search).collect();
-                Failure(format!("the directory could not be read completely, and nothing was written: {error}"))
+                format!("the directory could not be read completely, and nothing was written: {error}")
             }
+        };
+        // Which of the two reads heard of it first means nothing.
+        if self.until.cancel.is_cancelled() {
+            return Failure("the run was told to stop while it was reading, and nothing was written".into());
         }
+        Failure(why)
     }
 }
 
