@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -36,6 +37,7 @@ pub mod lock;
 pub mod report;
 pub mod saved;
 pub mod store;
+pub mod summary;
 mod telling;
 pub mod text;
 
@@ -73,7 +75,8 @@ pub enum Purpose {
 }
 
 /// How far a run is, for whoever watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// So many entries were read from the directory.
     Entries(u64),
@@ -205,6 +208,8 @@ impl<'a> Course<'a> {
             finished_at: now,
             outcome: Outcome::Failed,
             error: None,
+            error_kind: None,
+            seconds: BTreeMap::new(),
             directory: DirectoryPart::default(),
             ftrack: FtrackPart {
                 server: prepared.session.server().to_owned(),

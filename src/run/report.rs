@@ -29,6 +29,12 @@ pub struct Report {
     pub outcome: Outcome,
     /// Why it failed, what was tried and the way out; null when it did not fail.
     pub error: Option<String>,
+    /// Which kind of failure it was; null when it did not fail.
+    #[serde(default)]
+    pub error_kind: Option<FailureKind>,
+    /// How long each phase took that was reached, in seconds.
+    #[serde(default)]
+    pub seconds: BTreeMap<Phase, f64>,
     /// What was read from the directory.
     pub directory: DirectoryPart,
     /// What was read from and written to ftrack.
@@ -86,6 +92,81 @@ impl Outcome {
     }
 }
 
+/// What kind of thing went wrong with a run: what a monitor sorts by, and what decides how soon it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The directory refused the credentials.
+    DirectoryRefused,
+    /// The directory could not be read completely.
+    Directory,
+    /// ftrack refused the user or the key.
+    FtrackRefused,
+    /// ftrack could not be read, or not everything is known to be written.
+    Ftrack,
+    /// The state folder cannot be used.
+    State,
+    /// Both servers were read, and what they show forbids to go on.
+    Refused,
+    /// It was told to stop.
+    Stopped,
+    /// The time limit passed.
+    TimeLimit,
+    /// Something that is a defect of the program.
+    Internal,
+}
+
+impl FailureKind {
+    /// Whether credentials were refused: too many more attempts could lock an account.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::DirectoryRefused | Self::FtrackRefused)
+    }
+
+    /// The word for reports, events and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DirectoryRefused => "directory_refused",
+            Self::Directory => "directory",
+            Self::FtrackRefused => "ftrack_refused",
+            Self::Ftrack => "ftrack",
+            Self::State => "state",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+            Self::TimeLimit => "time_limit",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A part of a run whose time is measured; the two reads go side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Reading the directory.
+    Directory,
+    /// Reading ftrack.
+    Ftrack,
+    /// Working out the difference, and asking again for those who would be deactivated.
+    Planning,
+    /// Writing.
+    Writing,
+}
+
+impl Phase {
+    /// The word for reports and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Ftrack => "ftrack",
+            Self::Planning => "planning",
+            Self::Writing => "writing",
+        }
+    }
+}
+
 /// What was read from the directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryPart {
@@ -125,6 +206,9 @@ pub struct FtrackPart {
     pub users: usize,
     /// Users that the job owns.
     pub owned: usize,
+    /// How many of those were active.
+    #[serde(default)]
+    pub owned_active: usize,
     /// Calls that read.
     pub read_calls: u64,
     /// Calls that wrote.

@@ -1,0 +1,6 @@
+//! The jobs on their schedules, until told to stop.
+
+pub mod backoff;
+pub mod orders;
+pub mod pause;
+pub mod status;

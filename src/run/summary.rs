@@ -1,0 +1,66 @@
+//! A run in one line, as the state database keeps it and `status` shows it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::report::{FailureKind, Outcome, Report, Trigger};
+
+/// The figures of a report that outlive it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run's id.
+    pub run: String,
+    /// The job's name.
+    pub job: String,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which kind of failure it was; absent when it did not fail.
+    pub error_kind: Option<FailureKind>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The ftrack server.
+    pub ftrack: String,
+    /// Entries that were read from the directory.
+    pub entries: usize,
+    /// Users that the job owned after it.
+    pub owned: usize,
+    /// How many of them were active.
+    pub owned_active: usize,
+    /// Changes that were held.
+    pub held: usize,
+    /// Changes that failed.
+    pub failed: usize,
+}
+
+impl RunSummary {
+    /// The summary of a report.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let counts = &report.counts;
+        Self {
+            run: report.run.clone(),
+            job: report.job.clone(),
+            trigger: report.trigger,
+            dry_run: report.dry_run,
+            started_at: report.started_at,
+            finished_at: report.finished_at,
+            outcome: report.outcome,
+            error_kind: report.error_kind,
+            error: report.error.clone(),
+            ftrack: report.ftrack.server.clone(),
+            entries: report.directory.entries,
+            owned: report.ftrack.owned + counts.created + counts.adopted,
+            owned_active: (report.ftrack.owned_active + counts.created + counts.adopted + counts.reactivated).saturating_sub(counts.deactivated),
+            held: counts.held,
+            failed: counts.failed,
+        }
+    }
+}
