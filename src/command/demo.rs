@@ -1,6 +1,6 @@
 //! `demo`: the main job with nothing installed, told in chapters, each of which is checked.
 
-use std::{collections::BTreeSet, env, path::Path};
+use std::{collections::BTreeSet, env, path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::{
     run::{
         Prepared, Purpose,
         report::{Report, Trigger},
+        servers::Servers,
         text,
     },
 };
@@ -75,7 +76,7 @@ impl From<StoryError> for Stop {
 async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let story = Story::new(world)?;
     // Of this process's environment nothing counts: it may name somebody's real servers.
-    let config = config::load(&world.config_file(), &Environment::default()).map_err(|findings| Stop::failed(&findings))?;
+    let config = Arc::new(config::load(&world.config_file(), &Environment::default()).map_err(|findings| Stop::failed(&findings))?);
     print(&telling::opening(world))?;
     let before: BTreeSet<String> = world.ftrack.studio().users().into_iter().map(|user| user.id).collect();
     let mut all = Vec::with_capacity(Chapter::ALL.len());
@@ -112,16 +113,16 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
 async fn play(
     chapter: Chapter,
     story: &Story,
-    (world, config): (&World, &Config),
+    (world, config): (&World, &Arc<Config>),
     strangers: &BTreeSet<String>,
     cancel: &CancellationToken,
 ) -> Result<(Told, Vec<String>), Stop> {
     let studio = world.ftrack.studio();
     let (users, calls) = (studio.users(), studio.counters().write_calls);
     story.play(chapter, world)?;
-    let (name, job, _) = config.job(Some(JOB)).map_err(|error| Stop::failed(&error))?;
     // As `sync` does it: anew, so that no connection outlives a run.
-    let prepared = Prepared::new(config, name, job).map_err(|error| Stop::failed(&error))?;
+    let servers = Servers::new(config).map_err(|error| Stop::failed(&error))?;
+    let prepared = Prepared::new(config, JOB, &servers).map_err(|error| Stop::failed(&error))?;
     let line = ProgressLine::start();
     let report = prepared
         .run(Trigger::Manual, Purpose::Sync, cancel, &|progress| line.show(progress))

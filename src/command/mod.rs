@@ -1,6 +1,9 @@
 //! What each command does, one file per family of commands.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
@@ -26,9 +29,9 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     let Cli { config: file, command, .. } = cli;
     let load = || crate::config::load(&file, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
     match command {
-        Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&load()?, &args, &cancel).await }),
-        Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&load()?, &args, &cancel).await }),
-        Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&load()?, &args, &cancel).await }),
+        Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&Arc::new(load()?), &args, &cancel).await }),
+        Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&Arc::new(load()?), &args, &cancel).await }),
+        Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&Arc::new(load()?), &args, &cancel).await }),
         Command::Check(args) => with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await }),
         Command::Runs(args) => runs::runs(&load()?, &args),
         Command::Config(ConfigCommand::Show) => print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?),

@@ -1,5 +1,7 @@
 //! `sync`, `plan` and `apply`.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{job, print, print_json, progress::ProgressLine};
@@ -10,6 +12,7 @@ use crate::{
         Prepared, Purpose,
         report::{Report, Trigger},
         saved::SavedPlan,
+        servers::Servers,
         store, text,
     },
 };
@@ -18,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// There is no such job, or the run could not begin.
-pub async fn sync(config: &Config, args: &SyncArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn sync(config: &Arc<Config>, args: &SyncArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let purpose = if args.dry_run { Purpose::DryRun } else { Purpose::Sync };
     run(config, args.job.as_deref(), purpose, args.format, cancel).await
 }
@@ -27,7 +30,7 @@ pub async fn sync(config: &Config, args: &SyncArgs, cancel: &CancellationToken) 
 ///
 /// # Errors
 /// The file is no plan, its job is not configured, or the run could not begin.
-pub async fn apply(config: &Config, args: &ApplyArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn apply(config: &Arc<Config>, args: &ApplyArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let plan = SavedPlan::load(&args.file).map_err(|error| Stop::usage(&error))?;
     let name = plan.job.clone();
     job(config, Some(&name)).map_err(|Stop { exit, lines }| Stop {
@@ -41,9 +44,9 @@ pub async fn apply(config: &Config, args: &ApplyArgs, cancel: &CancellationToken
 ///
 /// # Errors
 /// There is no such job, a server cannot be read, or the plan cannot be saved.
-pub async fn plan(config: &Config, args: &PlanArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
-    let (name, job) = job(config, args.job.as_deref())?;
-    let prepared = Prepared::new(config, name, job).map_err(|error| Stop::usage(&error))?;
+pub async fn plan(config: &Arc<Config>, args: &PlanArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let (name, _) = job(config, args.job.as_deref())?;
+    let prepared = prepare(config, name)?;
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);
@@ -77,15 +80,22 @@ fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
     })
 }
 
-async fn run(config: &Config, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
-    let (name, job) = job(config, name)?;
-    let prepared = Prepared::new(config, name, job).map_err(|error| Stop::usage(&error))?;
+async fn run(config: &Arc<Config>, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
+    let (name, _) = job(config, name)?;
+    let prepared = prepare(config, name)?;
     let line = ProgressLine::start();
     let report = prepared.run(Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;
     drop(line);
     let report = report.map_err(|error| Stop::failed(&error))?;
     show(&report, format)?;
     Ok(Exit::of(&report))
+}
+
+/// One job with connections of its own.
+fn prepare(config: &Arc<Config>, name: &str) -> Result<Prepared, Stop> {
+    Servers::new(config)
+        .and_then(|servers| Prepared::new(config, name, &servers))
+        .map_err(|error| Stop::usage(&error))
 }
 
 /// Prints a report.

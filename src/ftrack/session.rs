@@ -62,7 +62,17 @@ pub struct CallCounts {
 
 /// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in flight, and the counts.
 #[derive(Debug, Clone)]
-pub struct Session(Arc<Shared>);
+pub struct Session {
+    shared: Arc<Shared>,
+    calls: Arc<Calls>,
+}
+
+/// Calls that were made.
+#[derive(Debug, Default)]
+struct Calls {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -76,8 +86,6 @@ struct Shared {
     page_size: u32,
     connections: usize,
     in_flight: Semaphore,
-    reads: AtomicU64,
-    writes: AtomicU64,
 }
 
 #[derive(Clone, Copy)]
@@ -110,7 +118,7 @@ impl Session {
         let endpoint = endpoint(&config.server).ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Self(Arc::new(Shared {
+        let shared = Shared {
             client,
             endpoint,
             server,
@@ -122,9 +130,20 @@ impl Session {
             page_size: config.page_size.max(2),
             connections,
             in_flight: Semaphore::new(connections),
-            reads: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
-        })))
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            calls: Arc::default(),
+        })
+    }
+
+    /// The same way for one run: over the same connections and within the same bound, with counts of its own.
+    #[must_use]
+    pub fn for_run(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            calls: Arc::default(),
+        }
     }
 
     /// Sends operations that only read, and again when that may help (429, 5xx, what is not JSON, broken connections, time-outs), as often as `attempts` says.
@@ -154,15 +173,15 @@ impl Session {
     #[must_use]
     pub fn calls(&self) -> CallCounts {
         CallCounts {
-            reads: self.0.reads.load(Ordering::Relaxed),
-            writes: self.0.writes.load(Ordering::Relaxed),
+            reads: self.calls.reads.load(Ordering::Relaxed),
+            writes: self.calls.writes.load(Ordering::Relaxed),
         }
     }
 
     /// The server's scheme, host and port, for reports.
     #[must_use]
     pub fn server(&self) -> &str {
-        &self.0.server
+        &self.shared.server
     }
 
     /// As [`Session::read_call`], with the answers read into types of the caller's.
@@ -180,22 +199,22 @@ impl Session {
 
     /// Rows asked for at a time; at least two.
     pub(super) fn page_size(&self) -> u32 {
-        self.0.page_size
+        self.shared.page_size
     }
 
     /// Calls in flight at the same time; at least one.
     pub(super) fn connections(&self) -> usize {
-        self.0.connections
+        self.shared.connections
     }
 
     /// An error about something that was read from this server.
     pub(super) fn trouble(&self, doing: &str, trouble: Trouble) -> FtrackError {
-        FtrackError::new(doing, &self.0.server, 1, trouble)
+        FtrackError::new(doing, &self.shared.server, 1, trouble)
     }
 
     /// A text of the server, fit for showing.
     pub(super) fn excerpt(&self, text: &str) -> String {
-        excerpt(text, &self.0.key)
+        excerpt(text, &self.shared.key)
     }
 
     fn error(&self, operations: &[Operation], tries: u32, trouble: Trouble) -> FtrackError {
@@ -204,7 +223,7 @@ impl Session {
             [only] => only.to_string(),
             [first, rest @ ..] => format!("{first} and {} more operations", rest.len()),
         };
-        FtrackError::new(&doing, &self.0.server, tries, trouble)
+        FtrackError::new(&doing, &self.shared.server, tries, trouble)
     }
 
     fn body(&self, operations: &[Operation]) -> Result<Vec<u8>, FtrackError> {
@@ -223,7 +242,7 @@ impl Session {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(FIRST_DELAY)
             .with_max_delay(LONGEST_DELAY)
-            .with_max_times(self.0.attempts - 1)
+            .with_max_times(self.shared.attempts - 1)
             .with_jitter();
         let attempt = || async {
             tries.fetch_add(1, Ordering::Relaxed);
@@ -265,15 +284,15 @@ impl Session {
             biased;
             () = until.cancel.cancelled() => return Err(Trouble::Cancelled.into()),
             () = tokio::time::sleep_until(until.deadline.into()) => return Err(Trouble::DeadlinePassed.into()),
-            permit = self.0.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
+            permit = self.shared.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
         };
         let count = match kind {
-            Kind::Read => &self.0.reads,
-            Kind::Write => &self.0.writes,
+            Kind::Read => &self.calls.reads,
+            Kind::Write => &self.calls.writes,
         };
         // Counted before it is sent, since a page that turns out not to be needed is dropped while it is under way.
         count.fetch_add(1, Ordering::Relaxed);
-        let sent = self.0.client.post(self.0.endpoint.clone()).body(body).send().await;
+        let sent = self.shared.client.post(self.shared.endpoint.clone()).body(body).send().await;
         if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -305,14 +324,14 @@ impl Session {
             body.extend_from_slice(&chunk);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = Trouble::Busy(excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)), &self.0.key));
+            let trouble = Trouble::Busy(excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)), &self.shared.key));
             return Err(Failed { trouble, retry_after });
         }
-        answer::read(status.as_u16(), &body, expected, &self.0.key).map_err(|trouble| Failed { trouble, retry_after })
+        answer::read(status.as_u16(), &body, expected, &self.shared.key).map_err(|trouble| Failed { trouble, retry_after })
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failed {
-        network::lost(error, self.0.connect_timeout, self.0.request_timeout, &self.0.key).into()
+        network::lost(error, self.shared.connect_timeout, self.shared.request_timeout, &self.shared.key).into()
     }
 
     /// The host that a redirect names, which may also be a path of the same server.
@@ -320,10 +339,10 @@ impl Session {
         let target = headers
             .get(LOCATION)
             .and_then(|location| location.to_str().ok())
-            .and_then(|location| self.0.endpoint.join(location).ok());
+            .and_then(|location| self.shared.endpoint.join(location).ok());
         match target.as_ref().and_then(|target| Some((target.host_str()?, target.port()))) {
-            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.0.key),
-            Some((host, None)) => excerpt(host, &self.0.key),
+            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.shared.key),
+            Some((host, None)) => excerpt(host, &self.shared.key),
             None => "an address that it does not name".to_owned(),
         }
     }

@@ -1,9 +1,6 @@
 //! One run, from the first read to the report.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
@@ -11,21 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Job},
-    directory::{self, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, entry::DirectoryId},
+    directory::DirectoryPool,
     event::{Event, RunName},
     ftrack::{
         self,
-        read::ReadCurrent,
         session::{Session, Until},
         user::Current,
         write::Limits,
     },
     sync::{
-        change::{Absences, Action, Change, Plan},
-        desired::Desired,
+        change::Plan,
         guard::{self, Vetted},
         mapping::Mapping,
-        plan::plan,
         rules::Rules,
     },
 };
@@ -34,8 +28,10 @@ pub mod absences;
 pub mod history;
 pub mod journal;
 pub mod lock;
+mod reading;
 pub mod report;
 pub mod saved;
+pub mod servers;
 pub mod store;
 pub mod summary;
 mod telling;
@@ -46,17 +42,18 @@ use journal::Journal;
 use lock::JobLock;
 use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
 use saved::SavedPlan;
+use servers::Servers;
 use store::StateError;
 
 /// So many users do not lose their links one by one between two runs.
 const MANY_OWNED: usize = 5;
 
-/// The connections of one configuration, and everything about one of its jobs that can be wrong before a run.
+/// One job with the connections that it uses, and everything about it that can be wrong before a run.
 #[derive(Debug)]
-pub struct Prepared<'a> {
-    name: &'a str,
-    job: &'a Job,
-    config: &'a Config,
+pub struct Prepared {
+    name: String,
+    job: Job,
+    config: Arc<Config>,
     mapping: Mapping,
     rules: Rules,
     pool: DirectoryPool,
@@ -86,47 +83,52 @@ pub enum Progress {
 
 /// A run in its course: what it needs, and the report as it stands.
 struct Course<'a> {
-    prepared: &'a Prepared<'a>,
+    prepared: &'a Prepared,
     until: Until,
     progress: &'a (dyn Fn(Progress) + Sync),
     history: History,
     report: Report,
-    calls_before: ftrack::session::CallCounts,
+    session: Session,
 }
 
 /// Why a run ended early, in words; the report tells the rest.
 struct Failure(String);
 
-/// What a run works out before it writes anything.
-pub struct Worked {
-    /// The plan.
-    pub plan: Plan,
-    current: Current,
-}
-
-impl<'a> Prepared<'a> {
-    /// Compiles the rules of a job and opens nothing yet.
+impl Prepared {
+    /// Compiles the rules of a job; the connections are those of its configuration, and none is made yet.
     ///
     /// # Errors
-    /// A certificate cannot be read, or a rule cannot be used.
-    pub fn new(config: &'a Config, name: &'a str, job: &'a Job) -> anyhow::Result<Self> {
-        let directory = config
-            .directories
-            .get(&job.directory)
-            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not configured", job.directory))?;
+    /// There is no such job, or a rule cannot be used.
+    pub fn new(config: &Arc<Config>, name: &str, servers: &Servers) -> anyhow::Result<Self> {
+        let (name, job, _) = config.job(Some(name))?;
+        let pool = servers
+            .directory(&job.directory)
+            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not among the servers", job.directory))?;
         let mapping = Mapping::new(&job.attributes)?;
         if let Some((attribute, error)) = mapping.broken_templates().first() {
             anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
         }
         Ok(Self {
-            name,
-            job,
-            config,
+            name: name.to_owned(),
+            job: job.clone(),
+            config: Arc::clone(config),
             mapping,
             rules: Rules::new(job, &config.ftrack.api_user)?.beside(config, &job.directory),
-            pool: DirectoryPool::new(&job.directory, directory)?,
-            session: Session::new(&config.ftrack)?,
+            pool: pool.clone(),
+            session: servers.ftrack().clone(),
         })
+    }
+
+    /// The job's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The job as it is configured.
+    #[must_use]
+    pub fn job(&self) -> &Job {
+        &self.job
     }
 
     /// One run: reads both servers, works out the difference, writes what may be written, and keeps the report.
@@ -141,8 +143,8 @@ impl<'a> Prepared<'a> {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Report, StateError> {
         let history = History::new(&self.config.state_dir);
-        let _lock = JobLock::take(&self.config.state_dir, self.name)?;
-        recover(&self.config.state_dir, self.name, &history, &self.config.reports)?;
+        let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
+        recover(&self.config.state_dir, &self.name, &history, &self.config.reports)?;
         let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
         // From here on, a run that is killed leaves a report all the same.
         Journal::open(&self.config.state_dir, &course.report)?;
@@ -159,11 +161,11 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// Either server could not be read completely.
     pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
-        let absences = absences::load(&self.config.state_dir, self.name)?;
+        let absences = absences::load(&self.config.state_dir, &self.name)?;
         let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
         let worked = course.work_out(&absences).await.map_err(|Failure(why)| StateOrRead::Read(why))?;
         let vetted = guard::vet(&worked.plan, self.job.limits.deactivate);
-        Ok(SavedPlan::new(self.name, Utc::now(), &worked.plan, &vetted))
+        Ok(SavedPlan::new(&self.name, Utc::now(), &worked.plan, &vetted))
     }
 }
 
@@ -191,7 +193,7 @@ fn recover(state_dir: &std::path::Path, job: &str, history: &History, retention:
 
 impl<'a> Course<'a> {
     fn start(
-        prepared: &'a Prepared<'a>,
+        prepared: &'a Prepared,
         trigger: Trigger,
         purpose: &Purpose,
         history: History,
@@ -201,7 +203,7 @@ impl<'a> Course<'a> {
         let now = Utc::now();
         let report = Report {
             run: run_id(now),
-            job: prepared.name.to_owned(),
+            job: prepared.name.clone(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),
             started_at: now,
@@ -231,13 +233,14 @@ impl<'a> Course<'a> {
             progress,
             history,
             report,
-            calls_before: prepared.session.calls(),
+            // Other jobs may be at work over the same connections; their calls are not this run's.
+            session: prepared.session.for_run(),
         }
     }
 
     fn name(&self) -> RunName<'_> {
         RunName {
-            job: self.prepared.name,
+            job: &self.prepared.name,
             run: &self.report.run,
         }
     }
@@ -245,7 +248,7 @@ impl<'a> Course<'a> {
     /// The whole story.
     async fn whole(&mut self, purpose: Purpose) -> Result<(), Failure> {
         let state_dir = &self.prepared.config.state_dir;
-        let absences = absences::load(state_dir, self.prepared.name).map_err(in_words)?;
+        let absences = absences::load(state_dir, &self.prepared.name).map_err(in_words)?;
         let worked = self.work_out(&absences).await?;
         let (plan, vetted) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
@@ -264,7 +267,7 @@ impl<'a> Course<'a> {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        absences::save(state_dir, self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
+        absences::save(state_dir, &self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
         self.apply(&plan, &vetted, &worked.current).await
     }
 
@@ -272,7 +275,7 @@ impl<'a> Course<'a> {
     /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
     fn links_are_in_sight(&self, plan: &Plan) -> Result<(), Failure> {
         let before = match plan.owned {
-            0 => self.history.owned_before(self.prepared.name, &self.report.ftrack.server).map_err(in_words)?,
+            0 => self.history.owned_before(&self.prepared.name, &self.report.ftrack.server).map_err(in_words)?,
             _ => return Ok(()),
         };
         if before < MANY_OWNED {
@@ -282,91 +285,6 @@ impl<'a> Course<'a> {
             "no user at ftrack shows a link of this job, which owned {before} users after the run before, so nothing was written: may the key's role \
              still read metadata? If the links were taken away on purpose, review `plan --out FILE` and approve it with `apply FILE`"
         )))
-    }
-
-    /// Reads both servers at the same time, and plans.
-    async fn work_out(&mut self, absences: &Absences) -> Result<Worked, Failure> {
-        let prepared = self.prepared;
-        let request = self.read_request();
-        let began = Instant::now();
-        let directory = async {
-            let reading = directory::read(
-                &prepared.pool,
-                &request,
-                |entry| prepared.mapping.map(entry),
-                &self.until.cancel,
-                |entries| (self.progress)(Progress::Entries(entries)),
-            )
-            .await;
-            reading.map(|reading| (reading, began.elapsed())).map_err(Unread::Directory)
-        };
-        let roles = &prepared.config.ftrack.administrator_roles;
-        let wanted = ReadCurrent {
-            custom_attributes: prepared.mapping.custom_keys(),
-            administrator_roles: roles,
-        };
-        let ftrack = async {
-            let current = ftrack::read::read(&prepared.session, wanted, &self.until).await;
-            current.map(|current| (current, began.elapsed())).map_err(Unread::Ftrack)
-        };
-        let both = tokio::try_join!(directory, ftrack);
-        let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
-        let server = reading.server().to_owned();
-        self.tell_reading(&reading, directory_took);
-        self.report.ftrack.users = current.users.len();
-        Event::FtrackRead {
-            of: self.name(),
-            users: current.users.len(),
-            took: ftrack_took,
-        }
-        .emit();
-        self.report.ftrack.owned = prepared.rules.owned(&current);
-        let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
-        prepared.rules.check_user_type(&current).map_err(in_words)?;
-        let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
-        drop(desired);
-        self.look_again(&mut plan, &server, &request).await?;
-        self.warn_of_empty_bases(&mut plan);
-        Ok(Worked { plan, current })
-    }
-
-    /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
-    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest) -> Result<(), Failure> {
-        let mut gone: Vec<(IdAttribute, Vec<DirectoryId>)> = Vec::new();
-        for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
-            match gone.iter_mut().find(|(attribute, _)| *attribute == link.attribute) {
-                Some((_, ids)) => ids.push(directory_id.clone()),
-                None => gone.push((link.attribute.clone(), vec![directory_id.clone()])),
-            }
-        }
-        let mut there = BTreeSet::new();
-        for (attribute, ids) in &gone {
-            let found = directory::still_there(&self.prepared.pool, server, request, attribute, ids, &self.until.cancel).await;
-            there.extend(found.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?);
-        }
-        for id in &there {
-            plan.absences.remove(id.as_str());
-            plan.warnings.push(format!(
-                "the person with the directory id {id} was missing from the read, and was found when asked for by id; nothing is concluded"
-            ));
-        }
-        plan.changes
-            .retain(|change| change.action != Action::Deactivate || !there.contains(&change.directory_id));
-        Ok(())
-    }
-
-    /// A base that shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
-    fn warn_of_empty_bases(&self, plan: &mut Plan) {
-        if plan.absences.is_empty() {
-            return;
-        }
-        let searches = &self.report.directory.searches;
-        for search in searches.iter().filter(|search| search.entries == 0) {
-            plan.warnings.push(format!(
-                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias?",
-                search.base
-            ));
-        }
     }
 
     /// Writes what was let through, with the old values safe on disk before the first write.
@@ -389,10 +307,10 @@ impl<'a> Course<'a> {
             let progress = self.progress;
             let reported = &mut self.report.changes;
             let of = RunName {
-                job: self.prepared.name,
+                job: &self.prepared.name,
                 run: &self.report.run,
             };
-            stopped = ftrack::write::write(&self.prepared.session, vetted, current, limits, |done| {
+            stopped = ftrack::write::write(&self.session, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
                 let lines = telling::tell_results(reported, done, of);
@@ -414,27 +332,15 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn read_request(&self) -> ReadRequest {
-        let job = self.prepared.job;
-        ReadRequest {
-            bases: job.search_bases.clone(),
-            scope: job.scope,
-            filter: job.filter.clone(),
-            attributes: self.prepared.mapping.ldap_attributes(),
-            id_attribute: None,
-            deadline: self.until.deadline.into(),
-        }
-    }
-
     /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
     fn finish(mut self) -> Report {
-        let calls = self.prepared.session.calls();
-        self.report.ftrack.read_calls = calls.reads - self.calls_before.reads;
-        self.report.ftrack.write_calls = calls.writes - self.calls_before.writes;
+        let calls = self.session.calls();
+        self.report.ftrack.read_calls = calls.reads;
+        self.report.ftrack.write_calls = calls.writes;
         self.report.finished_at = Utc::now();
-        let config = self.prepared.config;
+        let config = &self.prepared.config;
         match self.history.keep(&self.report, &config.reports, self.report.finished_at) {
-            Ok(_) => journal::remove(&journal::path(&config.state_dir, self.prepared.name, &self.report.run)),
+            Ok(_) => journal::remove(&journal::path(&config.state_dir, &self.prepared.name, &self.report.run)),
             Err(error) => {
                 let error = error.to_string();
                 Event::StateFailed {
@@ -456,12 +362,6 @@ impl<'a> Course<'a> {
 fn run_id(now: chrono::DateTime<Utc>) -> String {
     let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
     format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
-}
-
-/// Which server could not be read.
-enum Unread {
-    Directory(ReadFailure),
-    Ftrack(ftrack::error::FtrackError),
 }
 
 fn in_words(error: impl std::fmt::Display) -> Failure {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Course, Failure, Unread,
+    Course, Failure,
     journal::Line,
+    reading::Unread,
     report::{ChangeResult, Counts, DirectoryPart, Reported, Search},
 };
 use crate::{
