@@ -212,6 +212,33 @@ impl DirectoryError {
         }
     }
 
+    /// Whether the credentials were refused, so that many more attempts may lock the account; a server that is only busy says nothing about them.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::BindRefused { code, .. } => !matches!(code, 51 | 52),
+            Self::AllServers(errors) => errors.iter().any(Self::is_refusal),
+            Self::File { .. }
+            | Self::Settings { .. }
+            | Self::NameNotResolved { .. }
+            | Self::Connect { .. }
+            | Self::TimedOut { .. }
+            | Self::StartTlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::Filter { .. }
+            | Self::NoSuchBase { .. }
+            | Self::Refused { .. }
+            | Self::Referred { .. }
+            | Self::NotProven { .. }
+            | Self::TooMuch { .. }
+            | Self::Garbled { .. }
+            | Self::Lost { .. }
+            | Self::Deadline { .. }
+            | Self::Cancelled
+            | Self::PoolExhausted { .. } => false,
+        }
+    }
+
     /// What happened, and the way out, apart from each other; both are in the error's text, save where only its kind tells the way out.
     #[must_use]
     pub fn apart(&self) -> (String, String) {

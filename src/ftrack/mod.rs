@@ -13,6 +13,7 @@ mod row;
 pub mod server;
 pub mod session;
 pub mod state;
+pub mod stopped;
 pub mod target;
 pub mod user;
 pub mod write;

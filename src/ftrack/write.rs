@@ -17,6 +17,7 @@ use super::{
     patience::{GoOn, Patience},
     session::{Session, Until},
     state::{UserState, states},
+    stopped::{Cause, Stopped},
     target::{self, Left},
     user::{Current, EntityId},
 };
@@ -43,7 +44,7 @@ pub struct Done {
 /// Writes what was vetted; `each` hears of results as they become known.
 ///
 /// Returns why the writing was ended before its end, if so; then all that was not tried is among the results, with that reason.
-pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits: Limits<'_>, each: impl FnMut(&[Done]) + Send) -> Option<String> {
+pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits: Limits<'_>, each: impl FnMut(&[Done]) + Send) -> Option<Stopped> {
     let mut writer = Writer {
         session,
         changes: vetted.allowed(),
@@ -85,7 +86,7 @@ struct Writer<'a, F> {
     custom_attributes: &'a [(String, EntityId)],
     limits: Limits<'a>,
     patience: Patience,
-    stopped: Option<String>,
+    stopped: Option<Stopped>,
     /// Changes that hold, and of which only the link is still to say so: the parts of a batch are settled in one call.
     unsettled: Batch,
     each: F,
@@ -114,8 +115,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let mut waiting = VecDeque::from([batch]);
         while let Some(mut batch) = waiting.pop_front().or_else(|| self.take_unsettled()) {
             self.stop_when_told();
-            if let Some(reason) = self.stopped.clone() {
-                self.fail_all(&batch, &format!("not tried: {reason}"));
+            if let Some(Stopped { why, .. }) = self.stopped.clone() {
+                self.fail_all(&batch, &format!("not tried: {why}"));
                 continue;
             }
             if !self.look_before(&mut batch).await {
@@ -151,9 +152,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             return;
         }
         if until.cancel.is_cancelled() {
-            self.stopped = Some("the run was told to stop".into());
+            self.stopped = Some(Stopped::told());
         } else if std::time::Instant::now() >= until.deadline {
-            self.stopped = Some("the run's time limit is over".into());
+            self.stopped = Some(Stopped::late());
         }
     }
 
@@ -317,7 +318,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         // Without the server's address, which may hold any word.
         self.patience.refused(change.action, &error.trouble().to_string());
         if matches!(error.trouble(), Trouble::Permission(_)) && self.patience.forbidden() == GoOn::No {
-            self.stopped = Some(format!("the API key may not write this: {failure}"));
+            self.stopped = Some(Stopped {
+                why: format!("the API key may not write this: {failure}"),
+                cause: Cause::Other,
+            });
         }
         let written = target::written_all_the_same(change, seen, self.custom_attributes);
         if !written.is_empty() {
@@ -349,7 +353,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             if self.look_again(batch).await {
                 let (_, _) = self.operations(batch);
                 self.fail_all(batch, &format!("not applied: {}", reason(error)));
-                self.stopped.get_or_insert_with(|| reason(error));
+                self.stopped.get_or_insert_with(|| stopped(error));
             }
             return Round::Over;
         };
@@ -361,9 +365,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     }
 
     fn stop(&mut self, batch: &Batch, error: &FtrackError) -> Round {
-        let reason = reason(error);
-        self.fail_all(batch, &format!("not applied: {reason}"));
-        self.stopped = Some(reason);
+        let stopped = stopped(error);
+        self.fail_all(batch, &format!("not applied: {}", stopped.why));
+        self.stopped = Some(stopped);
         Round::Over
     }
 
@@ -380,9 +384,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 batch.seen = seen;
                 true
             }
-            Err(why) => {
-                self.fail_all(batch, &format!("not tried, since the users could not be read again: {why}"));
-                self.stopped = Some(why);
+            Err(stopped) => {
+                self.fail_all(batch, &format!("not tried, since the users could not be read again: {}", stopped.why));
+                self.stopped = Some(stopped);
                 false
             }
         }
@@ -395,15 +399,18 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 batch.seen = seen;
                 true
             }
-            Err(why) => {
-                self.fail_all(batch, &format!("the result is not known, since the users could not be read again: {why}"));
-                self.stopped = Some(why);
+            Err(stopped) => {
+                self.fail_all(
+                    batch,
+                    &format!("the result is not known, since the users could not be read again: {}", stopped.why),
+                );
+                self.stopped = Some(stopped);
                 false
             }
         }
     }
 
-    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, String> {
+    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, Stopped> {
         let ids: Vec<EntityId> = batch
             .units
             .iter()
@@ -417,8 +424,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            looked = states(self.session, &ids, self.custom_attributes, &until) => looked.map_err(|error| reason(&error)),
-            () = told => Err("the run was told to stop".to_owned()),
+            looked = states(self.session, &ids, self.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            () = told => Err(Stopped::told()),
         }
     }
 
@@ -453,6 +460,13 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         if !done.is_empty() {
             (self.each)(done);
         }
+    }
+}
+
+fn stopped(error: &FtrackError) -> Stopped {
+    Stopped {
+        why: reason(error),
+        cause: error.cause(),
     }
 }
 

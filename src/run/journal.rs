@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    report::{ChangeResult, Counts, Outcome, Report, Reported},
+    report::{ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
     store::{self, StateError},
 };
 
@@ -134,6 +134,7 @@ fn cut_off(path: &Path) -> Option<Report> {
         change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
     }
     report.outcome = Outcome::Failed;
+    report.error_kind = Some(FailureKind::Stopped);
     report.error = Some(match report.changes.len() {
         0 => "the program ended while it was reading, and nothing was written".into(),
         _ => format!("the program ended in the middle of the run; the result of {unknown} changes is not known"),

@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::store::{self, StateError};
+use super::{
+    failure::NotBegun,
+    store::{self, StateError},
+};
 
 /// Held while a run of a job is under way; the system lets go of it when the program ends, however it ends.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ impl JobLock {
     ///
     /// # Errors
     /// Another run of the job is under way, or the state folder cannot be used.
-    pub fn take(state_dir: &Path, job: &str) -> Result<Self, StateError> {
+    pub fn take(state_dir: &Path, job: &str) -> Result<Self, NotBegun> {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
@@ -33,9 +36,9 @@ impl JobLock {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
                 let busy = io::Error::new(io::ErrorKind::ResourceBusy, "another run of this job is under way; wait for its end");
-                Err(StateError::new("lock", &path, busy))
+                Err(NotBegun::Busy(StateError::new("lock", &path, busy)))
             }
-            Err(TryLockError::Error(source)) => Err(StateError::new("lock", &path, source)),
+            Err(TryLockError::Error(source)) => Err(StateError::new("lock", &path, source).into()),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! One run, from the first read to the report.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
@@ -13,6 +17,7 @@ use crate::{
     ftrack::{
         self,
         session::{Session, Until},
+        stopped::Stopped,
         user::Current,
         write::Limits,
     },
@@ -25,6 +30,7 @@ use crate::{
 };
 
 pub mod absences;
+pub mod failure;
 pub mod history;
 pub mod journal;
 pub mod lock;
@@ -37,10 +43,11 @@ pub mod summary;
 mod telling;
 pub mod text;
 
+use failure::{Failure, NotBegun, StateOrRead};
 use history::History;
 use journal::Journal;
 use lock::JobLock;
-use report::{Counts, DirectoryPart, FtrackPart, Outcome, Report, Trigger};
+use report::{Counts, DirectoryPart, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
 use store::StateError;
@@ -91,9 +98,6 @@ struct Course<'a> {
     session: Session,
 }
 
-/// Why a run ended early, in words; the report tells the rest.
-struct Failure(String);
-
 impl Prepared {
     /// Compiles the rules of a job; the connections are those of its configuration, and none is made yet.
     ///
@@ -134,14 +138,8 @@ impl Prepared {
     /// One run: reads both servers, works out the difference, writes what may be written, and keeps the report.
     ///
     /// # Errors
-    /// The state folder cannot be used, or another run of this job is under way; a run that began always gives a report.
-    pub async fn run(
-        &self,
-        trigger: Trigger,
-        purpose: Purpose,
-        cancel: &CancellationToken,
-        progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<Report, StateError> {
+    /// Another run of this job is under way, or the state folder cannot be used; a run that began always gives a report.
+    pub async fn run(&self, trigger: Trigger, purpose: Purpose, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, NotBegun> {
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         recover(&self.config.state_dir, &self.name, &history, &self.config.reports)?;
@@ -149,9 +147,10 @@ impl Prepared {
         // From here on, a run that is killed leaves a report all the same.
         Journal::open(&self.config.state_dir, &course.report)?;
         Event::RunStarted(course.name()).emit();
-        if let Err(Failure(why)) = course.whole(purpose).await {
+        if let Err(Failure { kind, why }) = course.whole(purpose).await {
             course.report.outcome = Outcome::Failed;
             course.report.error = Some(why);
+            course.report.error_kind = Some(kind);
         }
         Ok(course.finish())
     }
@@ -163,21 +162,10 @@ impl Prepared {
     pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
         let absences = absences::load(&self.config.state_dir, &self.name)?;
         let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
-        let worked = course.work_out(&absences).await.map_err(|Failure(why)| StateOrRead::Read(why))?;
+        let worked = course.work_out(&absences).await.map_err(|Failure { why, .. }| StateOrRead::Read(why))?;
         let vetted = guard::vet(&worked.plan, self.job.limits.deactivate);
         Ok(SavedPlan::new(&self.name, Utc::now(), &worked.plan, &vetted))
     }
-}
-
-/// A plan could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum StateOrRead {
-    /// The state folder cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A server could not be read.
-    #[error("{0}")]
-    Read(String),
 }
 
 /// Gives runs that were cut off their reports.
@@ -245,10 +233,14 @@ impl<'a> Course<'a> {
         }
     }
 
+    fn took(&mut self, phase: Phase, time: Duration) {
+        self.report.seconds.insert(phase, time.as_secs_f64());
+    }
+
     /// The whole story.
     async fn whole(&mut self, purpose: Purpose) -> Result<(), Failure> {
         let state_dir = &self.prepared.config.state_dir;
-        let absences = absences::load(state_dir, &self.prepared.name).map_err(in_words)?;
+        let absences = absences::load(state_dir, &self.prepared.name)?;
         let worked = self.work_out(&absences).await?;
         let (plan, vetted) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
@@ -257,7 +249,7 @@ impl<'a> Course<'a> {
                 (worked.plan, vetted)
             }
             Purpose::Approved(saved) => {
-                let approved = saved.approved(&worked.plan).map_err(in_words)?;
+                let approved = saved.approved(&worked.plan).map_err(Failure::refused)?;
                 let vetted = guard::approve(&approved);
                 (approved, vetted)
             }
@@ -267,7 +259,7 @@ impl<'a> Course<'a> {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        absences::save(state_dir, &self.prepared.name, &absences, &plan.absences).map_err(in_words)?;
+        absences::save(state_dir, &self.prepared.name, &absences, &plan.absences)?;
         self.apply(&plan, &vetted, &worked.current).await
     }
 
@@ -275,13 +267,13 @@ impl<'a> Course<'a> {
     /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
     fn links_are_in_sight(&self, plan: &Plan) -> Result<(), Failure> {
         let before = match plan.owned {
-            0 => self.history.owned_before(&self.prepared.name, &self.report.ftrack.server).map_err(in_words)?,
+            0 => self.history.owned_before(&self.prepared.name, &self.report.ftrack.server)?,
             _ => return Ok(()),
         };
         if before < MANY_OWNED {
             return Ok(());
         }
-        Err(Failure(format!(
+        Err(Failure::refused(format!(
             "no user at ftrack shows a link of this job, which owned {before} users after the run before, so nothing was written: may the key's role \
              still read metadata? If the links were taken away on purpose, review `plan --out FILE` and approve it with `apply FILE`"
         )))
@@ -289,11 +281,12 @@ impl<'a> Course<'a> {
 
     /// Writes what was let through, with the old values safe on disk before the first write.
     async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
+        let began = Instant::now();
         let changes = vetted.allowed().len();
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
-            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report).map_err(in_words)?;
+            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report)?;
             let until = Until {
                 deadline: self.until.deadline,
                 cancel: self.until.cancel.child_token(),
@@ -323,11 +316,18 @@ impl<'a> Course<'a> {
             })
             .await;
         }
+        self.took(Phase::Writing, began.elapsed());
         self.report.counts = Counts::of(plan, &self.report.changes);
         self.report.outcome = outcome(&self.report.counts);
         match (stopped, journal_failed) {
-            (Some(_), Some(error)) => Err(Failure(format!("not everything was written, since results cannot be kept: {error}"))),
-            (Some(why), None) => Err(Failure(format!("not everything was written: {why}"))),
+            (Some(_), Some(error)) => Err(Failure {
+                kind: FailureKind::State,
+                why: format!("not everything was written, since results cannot be kept: {error}"),
+            }),
+            (Some(Stopped { why, cause }), None) => Err(Failure {
+                kind: cause.into(),
+                why: format!("not everything was written: {why}"),
+            }),
             (None, _) => Ok(()),
         }
     }
@@ -349,6 +349,7 @@ impl<'a> Course<'a> {
                 }
                 .emit();
                 self.report.outcome = Outcome::Failed;
+                self.report.error_kind.get_or_insert(FailureKind::State);
                 let before = self.report.error.take().map(|before| format!("{before}; ")).unwrap_or_default();
                 self.report.error = Some(format!("{before}this report could not be kept: {error}"));
             }
@@ -362,10 +363,6 @@ impl<'a> Course<'a> {
 fn run_id(now: chrono::DateTime<Utc>) -> String {
     let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
     format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
-}
-
-fn in_words(error: impl std::fmt::Display) -> Failure {
-    Failure(error.to_string())
 }
 
 /// How a run whose writing came to its end turned out.

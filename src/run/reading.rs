@@ -1,18 +1,20 @@
 //! The first half of a run: both servers are read at the same time, and the difference is worked out.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 
-use super::{Course, Failure, in_words};
+use super::{Course, Progress, failure::Failure, report::Phase};
 use crate::{
-    directory::{self, IdAttribute, ReadFailure, ReadRequest, entry::DirectoryId},
-    event::Event,
+    directory::{self, IdAttribute, ReadFailure, ReadRequest, Reading, entry::DirectoryId},
     ftrack::{self, error::FtrackError, read::ReadCurrent, user::Current},
-    run::Progress,
     sync::{
         change::{Absences, Action, Change, Plan},
-        desired::Desired,
+        desired::{Desired, Mapped},
         plan::plan,
     },
 };
@@ -32,21 +34,32 @@ pub(super) enum Unread {
 }
 
 impl Course<'_> {
-    /// Reads both servers at the same time, and plans.
+    /// Reads both servers, and plans.
     pub(super) async fn work_out(&mut self, absences: &Absences) -> Result<Worked, Failure> {
-        let prepared = self.prepared;
         let request = self.read_request();
+        let (reading, current) = self.read_both(&request).await?;
         let began = Instant::now();
+        let plan = self.plan(reading, &current, absences, &request).await;
+        self.took(Phase::Planning, began.elapsed());
+        Ok(Worked { plan: plan?, current })
+    }
+
+    /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
+    async fn read_both(&mut self, request: &ReadRequest) -> Result<(Reading<Mapped>, Current), Failure> {
+        let prepared = self.prepared;
+        let began = Instant::now();
+        let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
         let directory = async {
             let reading = directory::read(
                 &prepared.pool,
-                &request,
+                request,
                 |entry| prepared.mapping.map(entry),
                 &self.until.cancel,
                 |entries| (self.progress)(Progress::Entries(entries)),
             )
             .await;
-            reading.map(|reading| (reading, began.elapsed())).map_err(Unread::Directory)
+            directory_took.get_or_init(|| began.elapsed());
+            reading.map_err(Unread::Directory)
         };
         let roles = &prepared.config.ftrack.administrator_roles;
         let wanted = ReadCurrent {
@@ -55,27 +68,30 @@ impl Course<'_> {
         };
         let ftrack = async {
             let current = ftrack::read::read(&self.session, wanted, &self.until).await;
-            current.map(|current| (current, began.elapsed())).map_err(Unread::Ftrack)
+            ftrack_took.get_or_init(|| began.elapsed());
+            current.map_err(Unread::Ftrack)
         };
         let both = tokio::try_join!(directory, ftrack);
-        let ((reading, directory_took), (current, ftrack_took)) = both.map_err(|unread| self.tell_unread(unread))?;
-        let server = reading.server().to_owned();
+        let whole = |took: OnceLock<Duration>| took.into_inner().unwrap_or_else(|| began.elapsed());
+        let (directory_took, ftrack_took) = (whole(directory_took), whole(ftrack_took));
+        self.took(Phase::Directory, directory_took);
+        self.took(Phase::Ftrack, ftrack_took);
+        let (reading, current) = both.map_err(|unread| self.tell_unread(unread))?;
         self.tell_reading(&reading, directory_took);
-        self.report.ftrack.users = current.users.len();
-        Event::FtrackRead {
-            of: self.name(),
-            users: current.users.len(),
-            took: ftrack_took,
-        }
-        .emit();
-        self.report.ftrack.owned = prepared.rules.owned(&current);
-        let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(in_words)?;
-        prepared.rules.check_user_type(&current).map_err(in_words)?;
-        let mut plan = plan(&desired, &current, &prepared.rules, absences, Utc::now());
+        self.tell_current(&current, ftrack_took);
+        Ok((reading, current))
+    }
+
+    async fn plan(&mut self, reading: Reading<Mapped>, current: &Current, absences: &Absences, request: &ReadRequest) -> Result<Plan, Failure> {
+        let prepared = self.prepared;
+        let server = reading.server().to_owned();
+        let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(Failure::refused)?;
+        prepared.rules.check_user_type(current).map_err(Failure::refused)?;
+        let mut plan = plan(&desired, current, &prepared.rules, absences, Utc::now());
         drop(desired);
-        self.look_again(&mut plan, &server, &request).await?;
+        self.look_again(&mut plan, &server, request).await?;
         self.warn_of_empty_bases(&mut plan);
-        Ok(Worked { plan, current })
+        Ok(plan)
     }
 
     /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.

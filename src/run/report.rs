@@ -108,7 +108,7 @@ pub enum FailureKind {
     State,
     /// Both servers were read, and what they show forbids to go on.
     Refused,
-    /// It was told to stop.
+    /// It was told to stop, or was cut off before its end.
     Stopped,
     /// The time limit passed.
     TimeLimit,

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    Course, Failure,
+    Course,
+    failure::Failure,
     journal::Line,
     reading::Unread,
-    report::{ChangeResult, Counts, DirectoryPart, Reported, Search},
+    report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
 };
 use crate::{
     directory::{ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
-    ftrack::write::Done,
+    ftrack::{user::Current, write::Done},
     sync::{change::Plan, desired::Mapped, guard::Vetted},
 };
 
@@ -71,21 +72,43 @@ impl Course<'_> {
         .emit();
     }
 
+    pub(super) fn tell_current(&mut self, current: &Current, took: Duration) {
+        let part = &mut self.report.ftrack;
+        part.users = current.users.len();
+        part.owned = self.prepared.rules.owned(current).count();
+        part.owned_active = self.prepared.rules.owned(current).filter(|user| user.is_active).count();
+        Event::FtrackRead {
+            of: self.name(),
+            users: current.users.len(),
+            took,
+        }
+        .emit();
+    }
+
     pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
-        let why = match unread {
-            Unread::Ftrack(error) => format!("ftrack could not be read, and nothing was written: {error}"),
+        let failure = match unread {
+            Unread::Ftrack(error) => Failure {
+                kind: FailureKind::from(&error),
+                why: format!("ftrack could not be read, and nothing was written: {error}"),
+            },
             Unread::Directory(ReadFailure { error, server, searches }) => {
                 self.report.directory.complete = false;
                 self.report.directory.server = server;
                 self.report.directory.searches = searches.iter().map(search).collect();
-                format!("the directory could not be read completely, and nothing was written: {error}")
+                Failure {
+                    kind: FailureKind::from(&error),
+                    why: format!("the directory could not be read completely, and nothing was written: {error}"),
+                }
             }
         };
-        // Which of the two reads heard of it first means nothing.
-        if self.until.cancel.is_cancelled() {
-            return Failure("the run was told to stop while it was reading, and nothing was written".into());
+        // Which of the two reads heard of it first means nothing; that an account may be locked is to be known all the same.
+        if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
+            return Failure {
+                kind: FailureKind::Stopped,
+                why: "the run was told to stop while it was reading, and nothing was written".into(),
+            };
         }
-        Failure(why)
+        failure
     }
 }
 

@@ -79,11 +79,10 @@ impl Rules {
         }
     }
 
-    /// How many users the job owns.
-    #[must_use]
-    pub fn owned(&self, current: &Current) -> usize {
+    /// The users that the job owns.
+    pub fn owned<'a>(&self, current: &'a Current) -> impl Iterator<Item = &'a User> {
         let ours = |user: &&User| matches!(&user.link, LinkFound::Link(link) if link.source == self.source);
-        current.users.iter().filter(ours).count()
+        current.users.iter().filter(ours)
     }
 
     /// The same rules, beside the other jobs of a configuration.

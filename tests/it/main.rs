@@ -19,6 +19,7 @@ mod directory_probe;
 mod directory_tls;
 mod embedded_directory;
 mod events;
+mod failures;
 mod faults;
 mod ftrack_client;
 mod ldap_client;

@@ -1,0 +1,136 @@
+//! Why a run did not come to its end, or never began.
+
+use super::{report::FailureKind, store::StateError};
+use crate::{
+    directory::DirectoryError,
+    ftrack::{error::FtrackError, stopped::Cause},
+};
+
+/// Why a run ended early; the report tells the rest.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Which kind of thing went wrong.
+    pub kind: FailureKind,
+    /// What, in words.
+    pub why: String,
+}
+
+/// A run did not begin, and there is no report of it.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBegun {
+    /// Another run of the job is under way, of this program or of another one on the same state.
+    #[error(transparent)]
+    Busy(StateError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// A plan could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StateOrRead {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A server could not be read.
+    #[error("{0}")]
+    Read(String),
+}
+
+impl Failure {
+    /// Both servers were read, and what they show forbids to go on.
+    pub fn refused(why: impl std::fmt::Display) -> Self {
+        Self {
+            kind: FailureKind::Refused,
+            why: why.to_string(),
+        }
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self {
+            kind: FailureKind::State,
+            why: error.to_string(),
+        }
+    }
+}
+
+impl From<Cause> for FailureKind {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Told => Self::Stopped,
+            Cause::TimeLimit => Self::TimeLimit,
+            Cause::Credentials => Self::FtrackRefused,
+            Cause::Other => Self::Ftrack,
+        }
+    }
+}
+
+impl From<&FtrackError> for FailureKind {
+    fn from(error: &FtrackError) -> Self {
+        error.cause().into()
+    }
+}
+
+impl From<&DirectoryError> for FailureKind {
+    fn from(error: &DirectoryError) -> Self {
+        match error {
+            _ if error.is_refusal() => Self::DirectoryRefused,
+            DirectoryError::Cancelled => Self::Stopped,
+            DirectoryError::Deadline { .. } => Self::TimeLimit,
+            DirectoryError::File { .. }
+            | DirectoryError::Settings { .. }
+            | DirectoryError::NameNotResolved { .. }
+            | DirectoryError::Connect { .. }
+            | DirectoryError::TimedOut { .. }
+            | DirectoryError::StartTlsRefused { .. }
+            | DirectoryError::Tls { .. }
+            | DirectoryError::BindRefused { .. }
+            | DirectoryError::Filter { .. }
+            | DirectoryError::NoSuchBase { .. }
+            | DirectoryError::Refused { .. }
+            | DirectoryError::Referred { .. }
+            | DirectoryError::NotProven { .. }
+            | DirectoryError::TooMuch { .. }
+            | DirectoryError::Garbled { .. }
+            | DirectoryError::Lost { .. }
+            | DirectoryError::PoolExhausted { .. }
+            | DirectoryError::AllServers(_) => Self::Directory,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u32) -> DirectoryError {
+        DirectoryError::BindRefused {
+            server: "ldap://a".into(),
+            who: "cn=sync".into(),
+            code,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn refused_credentials_are_found_wherever_they_are() {
+        let lost = || DirectoryError::Lost {
+            server: "ldap://b".into(),
+            tried: "the bind".into(),
+            reason: "x".into(),
+        };
+        for error in [
+            refused(49),
+            refused(53),
+            DirectoryError::AllServers(vec![lost(), DirectoryError::AllServers(vec![refused(49)])]),
+        ] {
+            assert_eq!(FailureKind::from(&error), FailureKind::DirectoryRefused, "{error}");
+        }
+        // A server that has too much to do says nothing about a password.
+        for error in [refused(51), refused(52), DirectoryError::AllServers(vec![lost(), refused(52)]), lost()] {
+            assert_eq!(FailureKind::from(&error), FailureKind::Directory, "{error}");
+        }
+    }
+}
