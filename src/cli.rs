@@ -41,6 +41,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the jobs on their schedules until told to stop
+    Daemon,
     /// Run a job once: read both servers, write what may be written, keep a report
     Sync(SyncArgs),
     /// Show what a sync would change, and write nothing

@@ -12,3 +12,6 @@ pub mod log;
 pub mod printable;
 pub mod run;
 pub mod sync;
+
+/// The version of the program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

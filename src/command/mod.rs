@@ -15,6 +15,7 @@ use crate::{
 
 pub mod check;
 pub mod config;
+pub mod daemon;
 pub mod demo;
 pub mod progress;
 pub mod runs;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     let Cli { config: file, command, .. } = cli;
     let load = || crate::config::load(&file, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
     match command {
+        Command::Daemon => daemon::daemon(file),
         Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&Arc::new(load()?), &args, &cancel).await }),
         Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&Arc::new(load()?), &args, &cancel).await }),
         Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&Arc::new(load()?), &args, &cancel).await }),

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second stops at once.
+//! SIGTERM and SIGINT: the first asks to stop, the second stops at once. SIGHUP and SIGUSR1: what a daemon is asked to do.
 
 use std::{
     io,
@@ -6,10 +6,12 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::daemon::orders::Orders;
 
 /// The exit status of a program that a second signal ended at once: 128 and SIGINT's number.
 const STOPPED_AT_ONCE: i32 = 130;
@@ -41,4 +43,30 @@ pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
             cancel.cancel();
         }
     })))
+}
+
+/// SIGHUP and SIGUSR1, heard from now on and not yet passed on to anybody.
+pub struct Wishes(Signals);
+
+/// Hears SIGHUP and SIGUSR1, which would end the program otherwise.
+///
+/// # Errors
+/// The system refuses the listening.
+pub fn wishes() -> io::Result<Wishes> {
+    Ok(Wishes(Signals::new([SIGHUP, SIGUSR1])?))
+}
+
+impl Wishes {
+    /// Passes them on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is not paused.
+    #[must_use]
+    pub fn pass_on(mut self, orders: Orders) -> Listening {
+        Listening(tokio::spawn(async move {
+            while let Some(signal) = self.0.next().await {
+                match signal {
+                    SIGHUP => orders.reload().await,
+                    _ => orders.trigger_all().await,
+                }
+            }
+        }))
+    }
 }

@@ -61,6 +61,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The Unix socket on which a running daemon takes orders.
     pub control_socket: PathBuf,
+    /// How many runs a daemon carries out at the same time; never two on one directory.
+    pub parallel_runs: usize,
     /// The HTTP listener for health and metrics; none unless configured.
     pub http: Option<Http>,
     /// How many reports are kept, and for how long.

@@ -11,6 +11,7 @@ pub fn written(config: &Config) -> written::File {
     written::File {
         state_dir: config.state_dir.clone(),
         control_socket: config.control_socket.clone(),
+        parallel_runs: number(config.parallel_runs),
         http: config.http.as_ref().map(|http| written::Http {
             listen: Some(http.listen.to_string()),
         }),

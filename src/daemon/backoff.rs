@@ -61,30 +61,139 @@ impl Backoff {
     }
 }
 
-/// Doubles from `initial` up to `max`, less up to a tenth of it; from [`AFTER_REFUSAL`] upwards, plus up to a tenth, after credentials were refused.
-/// A suspended job waits for the longest delay.
+/// Doubles from `initial` up to `max`, less up to a tenth of it; as [`after_refusal`] where credentials were refused. A suspended job waits for the longest delay.
 fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDelta {
-    let jitter = jitter.clamp(0.0, 1.0);
-    let (first, most, factor) = if kind.is_refusal() {
-        (AFTER_REFUSAL, longest(retry).max(AFTER_REFUSAL), 1.0 + jitter / 10.0)
-    } else {
-        (span(retry.initial), span(retry.max), 1.0 - jitter / 10.0)
-    };
-    let doubled = 1_i32
-        .checked_shl(failures.saturating_sub(1).min(30))
-        .and_then(|times| first.checked_mul(times))
-        .unwrap_or(most);
-    let delay = if failures >= retry.suspend_after { most } else { doubled.min(most) };
-    let milliseconds = delay.num_milliseconds() as f64 * factor;
-    TimeDelta::try_milliseconds(milliseconds as i64).unwrap_or(most)
+    let max = span(retry.max);
+    let suspended = failures >= retry.suspend_after;
+    if kind.is_refusal() {
+        let most = max.max(AFTER_REFUSAL);
+        return if suspended {
+            times(most, 1.0 + share(jitter))
+        } else {
+            after_refusal(failures, most, jitter)
+        };
+    }
+    let delay = if suspended { max } else { doubled(span(retry.initial), failures, max) };
+    times(delay, 1.0 - share(jitter))
+}
+
+/// How long refused credentials are left alone: doubles from [`AFTER_REFUSAL`] up to `most`, plus up to a tenth, so that there are never more than three attempts an hour.
+#[must_use]
+pub fn after_refusal(failures: u32, most: TimeDelta, jitter: f64) -> TimeDelta {
+    times(doubled(AFTER_REFUSAL, failures, most.max(AFTER_REFUSAL)), 1.0 + share(jitter))
 }
 
 /// The longest delay of all, with the jitter that may come on top.
-fn longest(retry: &Retry) -> TimeDelta {
-    let most = span(retry.max).max(AFTER_REFUSAL);
-    most.checked_add(&(most / 10)).unwrap_or(most)
+#[must_use]
+pub fn longest(retry: &Retry) -> TimeDelta {
+    times(span(retry.max).max(AFTER_REFUSAL), 1.0 + share(1.0))
+}
+
+fn doubled(first: TimeDelta, failures: u32, most: TimeDelta) -> TimeDelta {
+    let factor = 1_i32.checked_shl(failures.saturating_sub(1).min(30)).unwrap_or(i32::MAX);
+    first.checked_mul(factor).map_or(most, |delay| delay.min(most))
+}
+
+/// A tenth at most.
+fn share(jitter: f64) -> f64 {
+    jitter.clamp(0.0, 1.0) / 10.0
+}
+
+fn times(delay: TimeDelta, factor: f64) -> TimeDelta {
+    // A configured length of time has fewer milliseconds than a float holds exactly.
+    TimeDelta::try_milliseconds((delay.num_milliseconds() as f64 * factor) as i64).unwrap_or(delay)
 }
 
 fn span(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RETRY: Retry = Retry {
+        initial: Duration::from_secs(60),
+        max: Duration::from_secs(3600),
+        suspend_after: 10,
+    };
+
+    fn delays(kind: FailureKind, times: u32, jitter: f64) -> Vec<i64> {
+        let at = DateTime::UNIX_EPOCH;
+        let mut before = None;
+        let mut delays = Vec::new();
+        for _ in 0..times {
+            let after = Backoff::after(before.as_ref(), Failed { at, kind, error: "" }, &RETRY, jitter);
+            delays.push((after.retry_at - at).num_seconds());
+            before = Some(after);
+        }
+        delays
+    }
+
+    #[test]
+    fn delays_double_up_to_the_longest() {
+        assert_eq!(delays(FailureKind::Directory, 8, 0.0), [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(delays(FailureKind::Directory, 2, 1.0), [54, 108]);
+    }
+
+    #[test]
+    fn refused_credentials_are_left_alone_for_much_longer() {
+        assert_eq!(delays(FailureKind::DirectoryRefused, 4, 0.0), [1200, 2400, 3600, 3600]);
+        assert_eq!(delays(FailureKind::FtrackRefused, 2, 1.0), [1320, 2640]);
+    }
+
+    #[test]
+    fn a_job_is_suspended_after_so_many() {
+        let at = DateTime::UNIX_EPOCH;
+        let failed = Failed {
+            at,
+            kind: FailureKind::Ftrack,
+            error: "",
+        };
+        let mut backoff = Backoff::after(None, failed, &RETRY, 0.0);
+        for _ in 2..10 {
+            backoff = Backoff::after(Some(&backoff), failed, &RETRY, 0.0);
+        }
+        assert_eq!((backoff.failures, backoff.suspended), (9, false));
+        backoff = Backoff::after(Some(&backoff), failed, &RETRY, 0.0);
+        assert_eq!((backoff.failures, backoff.suspended, (backoff.retry_at - at).num_seconds()), (10, true, 3600));
+    }
+
+    proptest! {
+        #[test]
+        fn never_above_the_longest_and_never_panics(
+            failures in 0_u32..u32::MAX, initial in 1_u64..u64::MAX / 4, max in 1_u64..u64::MAX / 4, jitter in -1.0_f64..2.0, at in 0_i64..4_000_000_000,
+        ) {
+            let retry = Retry { initial: Duration::from_secs(initial.min(max)), max: Duration::from_secs(max), suspend_after: 7 };
+            let at = DateTime::from_timestamp(at, 0).unwrap();
+            let before = Backoff { failures, since: at, retry_at: at, suspended: false, kind: FailureKind::State, error: String::new() };
+            for kind in [FailureKind::State, FailureKind::DirectoryRefused] {
+                let after = Backoff::after(Some(&before), Failed { at, kind, error: "" }, &retry, jitter);
+                prop_assert!(after.retry_at >= at);
+                prop_assert!(after.is_due(after.retry_at, &retry));
+            }
+        }
+
+        /// Four attempts an hour at most, whatever the jitter: three intervals are an hour or more.
+        #[test]
+        fn three_intervals_after_refusals_are_an_hour(jitter in prop::collection::vec(0.0_f64..1.0, 20), suspend_after in 1_u32..20) {
+            let retry = Retry { initial: Duration::from_secs(1), max: Duration::from_secs(1), suspend_after };
+            let mut times = vec![DateTime::UNIX_EPOCH];
+            let mut before = None;
+            for jitter in jitter {
+                let at = *times.last().unwrap();
+                let after = Backoff::after(before.as_ref(), Failed { at, kind: FailureKind::DirectoryRefused, error: "" }, &retry, jitter);
+                times.push(after.retry_at);
+                before = Some(after);
+            }
+            for four in times.windows(4) {
+                prop_assert!(four[3] - four[0] >= TimeDelta::hours(1));
+            }
+        }
+    }
 }

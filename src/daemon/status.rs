@@ -1,6 +1,6 @@
 //! What the daemon knows about itself at one moment: the answer to `status`, and what the metrics and the probes are made of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -131,10 +131,31 @@ pub struct Running {
 }
 
 impl Status {
+    /// A daemon that has done nothing yet.
+    #[must_use]
+    pub fn starting(file: &Path, now: DateTime<Utc>) -> Self {
+        Self {
+            version: crate::VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: now,
+            stopping: false,
+            beat_at: now,
+            config: ConfigStatus {
+                file: file.to_owned(),
+                loaded_at: now,
+                reload_failures: 0,
+                error: None,
+                restart_for: Vec::new(),
+            },
+            contacts: Vec::new(),
+            jobs: Vec::new(),
+        }
+    }
+
     /// Whether the first contact with every server came about.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping && self.contacts.iter().all(|contact| contact.since.is_some())
+        !self.stopping && !self.contacts.is_empty() && self.contacts.iter().all(|contact| contact.since.is_some())
     }
 
     /// A job.

@@ -185,6 +185,15 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
+    /// The error of a directory none of whose servers can be used: the only server's own where there is one.
+    #[must_use]
+    pub fn of_all(mut failures: Vec<Self>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => only,
+            last => Self::AllServers(failures.into_iter().chain(last).collect()),
+        }
+    }
+
     /// Whether another server of the directory may be tried, as long as nothing was read yet: never when credentials
     /// were refused (trying them elsewhere locks the account) and never when the answer would be the same there.
     #[must_use]

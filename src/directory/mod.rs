@@ -3,6 +3,7 @@
 mod ber;
 pub mod connection;
 pub mod connector;
+mod contact;
 pub mod entry;
 pub mod error;
 pub mod filter;
@@ -17,6 +18,7 @@ pub mod search;
 pub mod server;
 mod tls;
 
+pub use contact::contact;
 pub use error::{DirectoryError, TlsFault};
 pub use id::IdAttribute;
 pub use pool::DirectoryPool;

@@ -335,14 +335,7 @@ async fn run(pool: &DirectoryPool, servers: Servers<'_>, searches: &[Search], si
             Err(error) => return Err(error),
         }
     }
-    match failures.pop() {
-        Some(only) if failures.is_empty() => Err(only),
-        Some(last) => {
-            failures.push(last);
-            Err(DirectoryError::AllServers(failures))
-        }
-        None => Err(DirectoryError::AllServers(Vec::new())),
-    }
+    Err(DirectoryError::of_all(failures))
 }
 
 async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {

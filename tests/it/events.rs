@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
 };
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    event::EVENTS,
+    event::{EVENTS, daemon},
 };
 use serde_json::{Map, Value};
 
@@ -24,22 +24,32 @@ fn lines(stderr: &str) -> Vec<Map<String, Value>> {
 
 /// Checks each line against the promise and notes which events there were.
 fn check(stderr: &str, seen: &mut BTreeSet<String>) -> Vec<Map<String, Value>> {
-    let promised: BTreeMap<&str, (&str, &[&str])> = EVENTS.iter().map(|(name, level, fields)| (*name, (*level, *fields))).collect();
     let lines = lines(stderr);
     for line in &lines {
-        let name = line["event"].as_str().unwrap();
-        let (level, fields) = promised.get(name).unwrap_or_else(|| panic!("{name} is not promised"));
-        assert!(level.split([',', ' ']).any(|word| line["level"] == word), "{line:?}");
-        let beyond: BTreeSet<&str> = line
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !["timestamp", "level", "event", "message"].contains(key))
-            .collect();
-        assert_eq!(beyond, fields.iter().copied().collect(), "{name}");
-        assert!(chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
-        seen.insert(name.to_owned());
+        seen.insert(check_line(line));
     }
     lines
+}
+
+/// Checks one line against the promise, and says which event it is.
+pub fn check_line(line: &Map<String, Value>) -> String {
+    let name = line["event"].as_str().unwrap();
+    let promised = promised().find(|(promised, _, _)| *promised == name);
+    let (_, level, fields) = promised.unwrap_or_else(|| panic!("{name} is not promised"));
+    assert!(level.split([',', ' ', ';']).any(|word| line["level"] == word), "{line:?}");
+    let beyond: BTreeSet<&str> = line
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !["timestamp", "level", "event", "message"].contains(key))
+        .collect();
+    assert_eq!(beyond, fields.iter().copied().collect(), "{name}");
+    assert!(chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
+    name.to_owned()
+}
+
+/// Every event that a log monitor may build on.
+fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])> {
+    EVENTS.iter().chain(daemon::EVENTS)
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
 #[test]
 fn the_readme_lists_every_event() {
     let readme = include_str!("../../README.md");
-    for (name, level, fields) in EVENTS {
+    for (name, level, fields) in promised() {
         let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
         let row = format!("| `{name}` | {level} | {} |", fields.join(", "));
         assert!(readme.contains(&row), "the README lacks the row\n{row}");

@@ -12,6 +12,7 @@ mod bad_input;
 mod check;
 mod config;
 mod crash;
+mod daemon;
 mod demo;
 mod directory;
 mod directory_faults;

@@ -31,6 +31,8 @@ pub struct Studio {
     directory: DirectoryServer,
     ftrack: FtrackServer,
     folder: TempDir,
+    /// What stands in the configuration above its tables.
+    pub top: String,
     /// What stands in the configuration for the job beyond the defaults, and instead of `directory_url`.
     pub job: String,
     /// What stands in the configuration for ftrack beyond the defaults.
@@ -41,6 +43,8 @@ pub struct Studio {
     pub search_base: String,
     /// What fills the users' attributes.
     pub attributes: String,
+    /// What stands in the file of the directory's password.
+    pub password: String,
 }
 
 /// How the program ended, and what it said.
@@ -122,11 +126,13 @@ impl Studio {
             directory,
             ftrack,
             folder: TempDir::new().unwrap(),
+            top: String::new(),
             job: String::new(),
             ftrack_settings: String::new(),
             directory_url,
             search_base: cast::PEOPLE.into(),
             attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\"".into(),
+            password: PASSWORD.into(),
         }
     }
 
@@ -168,9 +174,10 @@ impl Studio {
     /// Writes the configuration anew and returns its path.
     pub fn config(&self) -> PathBuf {
         let path = self.folder().join("config.toml");
-        fs::write(self.folder().join("ldap-password"), PASSWORD).unwrap();
+        fs::write(self.folder().join("ldap-password"), &self.password).unwrap();
         fs::write(self.folder().join("ftrack-api-key"), KEY).unwrap();
         let Self {
+            top,
             job,
             ftrack_settings,
             directory_url,
@@ -180,7 +187,7 @@ impl Studio {
         } = self;
         let (state, server, bind_dn) = (self.state_dir(), self.ftrack.url(), cast::SERVICE);
         let text = format!(
-            "state_dir = {state:?}\n\
+            "state_dir = {state:?}\n{top}\
              [ftrack]\nserver = {server:?}\napi_user = \"ldap-sync\"\napi_key_file = \"ftrack-api-key\"\n{ftrack_settings}\n\
              [directories.studio]\nurls = [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \"ldap-password\"\noperation_timeout = \"3s\"\n\
              [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\

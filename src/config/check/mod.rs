@@ -18,6 +18,7 @@ pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option
             notes.find(&top.key(key), "empty");
         }
     }
+    let parallel_runs = value::number(notes, &top.key("parallel_runs"), file.parallel_runs, 1..=64);
     let http = file.http.as_ref().map(|http| self::http(notes, http));
     let reports = reports(notes, &file.reports);
     let ftrack = server::ftrack(notes, places, file.ftrack);
@@ -42,6 +43,7 @@ pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option
     Some(Config {
         state_dir: places.beside.join(file.state_dir),
         control_socket: places.beside.join(file.control_socket),
+        parallel_runs: parallel_runs?,
         http: http.map_or(Some(None), |http| http.map(Some))?,
         reports: reports?,
         ftrack: ftrack?,

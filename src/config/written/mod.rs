@@ -24,6 +24,9 @@ pub struct File {
     pub state_dir: PathBuf,
     /// The Unix socket on which a running daemon takes orders.
     pub control_socket: PathBuf,
+    /// How many runs a daemon carries out at the same time; never two on one directory.
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel_runs: i64,
     /// The HTTP listener for health and metrics; no listener when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
@@ -42,6 +45,7 @@ impl Default for File {
         Self {
             state_dir: "/var/lib/ftrack-ldap-sync".into(),
             control_socket: "/run/ftrack-ldap-sync/control.sock".into(),
+            parallel_runs: 2,
             http: None,
             reports: Reports::default(),
             ftrack: Ftrack::default(),

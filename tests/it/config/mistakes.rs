@@ -41,7 +41,7 @@ fn unknown_keys() {
         ("[jobs.artists]\n", "[job.artists]\n", &[r#"config.toml:12: job: unknown key; did you mean "jobs"?"#]),
         (API_USER, "+ pagesize = 5", &[r#"config.toml:5: ftrack.pagesize: unknown key; did you mean "page_size"?"#]),
         (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known here are server, api_user, api_key, api_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles"]),
-        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known here are state_dir, control_socket, http, reports, ftrack, directories, jobs"]),
+        ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known here are state_dir, control_socket, parallel_runs, http, reports, ftrack, directories, jobs"]),
         (FILTER, "+ roles = {}", &["config.toml:15: jobs.artists.roles: not supported by this version"]),
         (FILTER, "+ groups = {}", &["config.toml:15: jobs.artists.groups: not supported by this version"]),
         (FILTER, r#"+ member_of = ["cn=a"]"#, &["config.toml:15: jobs.artists.member_of: not supported by this version"]),
@@ -49,7 +49,7 @@ fn unknown_keys() {
         (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
         (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),
         (EMAIL, r#"custom_attributes.number = "employeeNumber""#, &[r#"config.toml:18: jobs.artists.attributes.custom_attributes.number: unknown key; the name of a custom attribute goes in quotes: "custom_attributes.number" = ..."#]),
-        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known here are state_dir, control_socket, http, reports, ftrack, directories, jobs"#]),
+        ("[ftrack]", "\"a\\nb\" = 1\n[ftrack]", &[r#"config.toml:2: "a\nb": unknown key; known here are state_dir, control_socket, parallel_runs, http, reports, ftrack, directories, jobs"#]),
     ]);
 }
 

@@ -1,0 +1,121 @@
+//! The first contact with each server: a connection, and credentials that were accepted. A run that has read both servers counts as well.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::status::Contact;
+
+/// The first delay after a contact that failed; doubles.
+const FIRST: TimeDelta = TimeDelta::seconds(5);
+/// The longest delay.
+const LONGEST: TimeDelta = TimeDelta::minutes(2);
+
+/// No contact is put off for so long: a clock was set back.
+const BEYOND: TimeDelta = TimeDelta::minutes(70);
+
+/// The servers, and whether they were reached; the times are given.
+#[derive(Debug, Default)]
+pub struct Contacts(Vec<Server>);
+
+#[derive(Debug)]
+struct Server {
+    name: String,
+    since: Option<DateTime<Utc>>,
+    error: Option<String>,
+    failures: u32,
+    next_at: Option<DateTime<Utc>>,
+    underway: bool,
+}
+
+/// How a contact ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// The server took the credentials.
+    Well,
+    /// It could not be reached, or did not work.
+    Failed(String),
+    /// It refused the credentials.
+    Refused(String),
+}
+
+impl Contacts {
+    /// Takes the servers of a configuration; those that were reached before are not asked again.
+    pub fn set(&mut self, names: impl Iterator<Item = String>) {
+        let mut before: BTreeMap<String, Server> = self.0.drain(..).map(|server| (server.name.clone(), server)).collect();
+        self.0 = names.map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name))).collect();
+    }
+
+    /// The servers that are to be asked now.
+    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+        let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.next_at.is_none_or(|next| next <= now || next - now > BEYOND);
+        let due = self.0.iter_mut().filter(due);
+        due.map(|server| {
+            server.underway = true;
+            server.name.clone()
+        })
+        .collect()
+    }
+
+    /// A contact ended; says whether that is news.
+    pub fn ended(&mut self, name: &str, reached: &Reached, now: DateTime<Utc>) -> bool {
+        let Some(server) = self.0.iter_mut().find(|server| server.name == name) else {
+            return false;
+        };
+        server.underway = false;
+        let error = match reached {
+            Reached::Well => {
+                let is_news = server.since.is_none();
+                server.since.get_or_insert(now);
+                server.error = None;
+                return is_news;
+            }
+            Reached::Failed(error) | Reached::Refused(error) => error,
+        };
+        server.failures = server.failures.saturating_add(1);
+        let delay = FIRST.checked_mul(1 << (server.failures - 1).min(8)).map_or(LONGEST, |delay| delay.min(LONGEST));
+        server.next_at = now.checked_add_signed(delay);
+        server.error.replace(error.clone()).is_none()
+    }
+
+    /// Puts a contact off, since the credentials may not be tried yet.
+    pub fn put_off(&mut self, name: &str, until: DateTime<Utc>, why: String) {
+        if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
+            server.underway = false;
+            server.failures = server.failures.max(1);
+            server.next_at = Some(until);
+            server.error = Some(why);
+        }
+    }
+
+    /// Whether a server's first contact is still open: neither well nor failed yet.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        let open = |server: &Server| server.name == name && server.since.is_none() && server.error.is_none();
+        self.0.iter().any(open)
+    }
+
+    /// What `status` and the probes show.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Contact> {
+        let shown = |server: &Server| Contact {
+            server: server.name.clone(),
+            since: server.since,
+            error: server.error.clone(),
+        };
+        self.0.iter().map(shown).collect()
+    }
+}
+
+impl Server {
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            since: None,
+            error: None,
+            failures: 0,
+            next_at: None,
+            underway: false,
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts, and lets follow from them what the roster says.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    accounts::{self, Accounts, Marked},
+    contacts::{Contacts, Reached},
+    metrics::Metrics,
+    orders::{Order, Refusal, Told},
+    pulse::Pulse,
+    roster::{Remembered, Roster, Start, Ticked},
+    runner::{self, Run, Shown},
+    setup::{Setup, Source},
+    status::Status,
+    system::System,
+    ticks::{Tick, Ticks},
+};
+use crate::{
+    config::Config,
+    event::daemon::DaemonEvent,
+    run::{report::FailureKind, servers::Servers, state::State, store::StateError, summary::RunSummary},
+};
+
+mod contact;
+mod ends;
+mod pauses;
+mod reload;
+mod shown;
+
+/// How long a run may take to finish its batch and its report after the daemon was told to stop.
+pub const TO_FINISH: Duration = Duration::from_secs(8);
+
+/// How long a run waits before it looks again whether the first contact is decided.
+const CONTACT_FIRST: TimeDelta = TimeDelta::milliseconds(100);
+
+/// What comes back from what was started.
+#[derive(Debug)]
+pub enum Word {
+    /// A run ended.
+    Ran {
+        /// The job.
+        job: String,
+        /// How it ended.
+        result: runner::Result,
+    },
+    /// A contact ended.
+    Contacted {
+        /// The server.
+        server: String,
+        /// How it ended.
+        reached: Reached,
+    },
+    /// The configuration was read anew.
+    Loaded(Result<Box<Setup>, String>),
+}
+
+/// The daemon at work.
+pub struct Coordinator {
+    house: House,
+    source: Source,
+    setup: Setup,
+    system: System,
+    roster: Roster,
+    accounts: Accounts,
+    contacts: Contacts,
+    underway: BTreeMap<String, Underway>,
+    told: BTreeMap<String, mpsc::Sender<Told>>,
+    /// The marks of the credentials that would be used at each server that refused some.
+    marks: BTreeMap<String, Option<String>>,
+    past: BTreeMap<String, Past>,
+    cut: CancellationToken,
+    begun_with: Arc<Config>,
+    started_at: DateTime<Utc>,
+    beat_at: DateTime<Utc>,
+    stopping: bool,
+    restart_for: Vec<String>,
+    config_error: Option<String>,
+    reload_failures: u64,
+}
+
+/// What the coordinator works with: made once, and lent to everybody who asks or watches.
+pub struct House {
+    /// What is remembered over a restart.
+    pub state: Arc<State>,
+    /// Carries the runs.
+    pub runs: Handle,
+    /// Ticks.
+    pub ticks: Ticks,
+    /// Brings back what was started.
+    pub words: mpsc::Sender<Word>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Shows that the coordinator works.
+    pub pulse: Arc<Pulse>,
+    /// Shows what is true.
+    pub shown: watch::Sender<Arc<Status>>,
+    /// The connections in use, for their figures.
+    pub servers: watch::Sender<Servers>,
+}
+
+/// What is known of a job's runs that ended.
+#[derive(Debug, Default)]
+struct Past {
+    run: Option<RunSummary>,
+    success: Option<DateTime<Utc>>,
+}
+
+/// A run that is under way, as far as it must be reached.
+struct Underway {
+    shown: Shown,
+    cancel: CancellationToken,
+}
+
+/// What the coordinator hears.
+pub struct Ears {
+    /// From the scheduler.
+    pub ticks: mpsc::Receiver<Tick>,
+    /// From people.
+    pub orders: mpsc::Receiver<Order>,
+    /// From what was started.
+    pub words: mpsc::Receiver<Word>,
+}
+
+impl Coordinator {
+    /// A coordinator that has done nothing yet.
+    #[must_use]
+    pub fn new(setup: Setup, source: Source, house: House) -> Self {
+        let now = Utc::now();
+        Self {
+            accounts: Accounts::new(kept(house.state.refusals()).unwrap_or_default()),
+            begun_with: Arc::clone(&setup.config),
+            house,
+            source,
+            setup,
+            system: System::new(),
+            roster: Roster::default(),
+            contacts: Contacts::default(),
+            underway: BTreeMap::new(),
+            told: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            past: BTreeMap::new(),
+            cut: CancellationToken::new(),
+            started_at: now,
+            beat_at: now,
+            stopping: false,
+            restart_for: Vec::new(),
+            config_error: None,
+            reload_failures: 0,
+        }
+    }
+
+    /// Works until told to stop, and until the runs under way have ended.
+    pub async fn work(mut self, mut ears: Ears, stop: CancellationToken) {
+        self.begin().await;
+        let mut cut_at: Option<Instant> = None;
+        loop {
+            self.publish();
+            if cut_at.is_some() && !self.roster.is_at_work() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if cut_at.is_none() => {
+                    self.stop();
+                    cut_at = Some(Instant::now() + TO_FINISH);
+                }
+                Some(word) = ears.words.recv() => self.hear(word).await,
+                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
+                Some(order) = ears.orders.recv() => self.obey(order).await,
+                () = tokio::time::sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
+                    if self.cut.is_cancelled() {
+                        // Not even cutting helped: its journal becomes its report at the next start.
+                        break;
+                    }
+                    self.cut.cancel();
+                    cut_at = Some(Instant::now() + Duration::from_secs(1));
+                }
+            }
+            if cut_at.is_none() {
+                self.start_runs();
+            }
+        }
+        self.house.ticks.stop().await;
+        DaemonEvent::Stopped.emit();
+    }
+
+    /// What is done once, at the start.
+    async fn begin(&mut self) {
+        let now = Utc::now();
+        self.take_setup();
+        let made_up: Vec<String> = self.roster.names().filter(|job| self.was_missed(job, now)).map(str::to_owned).collect();
+        for job in made_up {
+            if self.roster.make_up(&job, now) {
+                DaemonEvent::RunMissed { job: &job }.emit();
+            }
+        }
+        self.house.ticks.set(self.setup.schedules());
+        self.look_at_credentials().await;
+        self.make_contacts(now);
+        self.system.ready();
+    }
+
+    /// Takes over what the configuration in use says, with what is remembered of its jobs.
+    fn take_setup(&mut self) {
+        let state = Arc::clone(&self.house.state);
+        let remembered = |job: &str| Remembered {
+            backoff: kept(state.backoff(job)).flatten(),
+            pause: kept(state.pause(job)).flatten(),
+        };
+        self.roster.set(self.setup.config.parallel_runs, self.setup.rules(), remembered);
+        self.contacts.set(self.setup.server_names());
+        for job in self.roster.names() {
+            if !self.past.contains_key(job) {
+                self.past.insert(job.to_owned(), Past::of(&self.house.state, job));
+            }
+        }
+    }
+
+    /// Whether the schedule asked for a run since the last one, while no daemon was there.
+    fn was_missed(&self, job: &str, now: DateTime<Utc>) -> bool {
+        let catches_up = self.setup.config.jobs.get(job).is_some_and(|job| job.catch_up);
+        let (true, Some(schedule)) = (catches_up, self.setup.schedule(job)) else {
+            return false;
+        };
+        match kept(self.house.state.last_attempt(job)).flatten() {
+            // A run that was told to stop, or cut off, did not do what it was there for.
+            Some(last) if last.error_kind == Some(FailureKind::Stopped) => true,
+            Some(last) => schedule.missed_since(last.started_at, now),
+            None => false,
+        }
+    }
+
+    async fn tick(&mut self, tick: Tick) {
+        let now = Utc::now();
+        match tick {
+            Tick::Beat => self.beat(now).await,
+            Tick::Job { name, .. } => match self.roster.tick(&name, now) {
+                Ticked::Skipped { first } => {
+                    self.house.metrics.tick_skipped(&name);
+                    if first {
+                        DaemonEvent::TickSkipped { job: &name }.emit();
+                    }
+                }
+                Ticked::Wanted | Ticked::Ignored => {}
+            },
+        }
+    }
+
+    /// Once a second: a sign of life, and whatever has become due.
+    async fn beat(&mut self, now: DateTime<Utc>) {
+        self.house.pulse.beat();
+        self.beat_at = now;
+        self.system.beat();
+        self.end_pauses(now).await;
+        for job in self.roster.stuck(now) {
+            DaemonEvent::RunStuck { job: &job }.emit();
+        }
+        self.roster.retry(now);
+        self.look_at_credentials().await;
+        let refused: Vec<String> = self.roster.refused().map(str::to_owned).collect();
+        for job in refused {
+            if self.accounts.have_changed(&self.servers_of(&job)) {
+                self.roster.hasten(&job, now);
+            }
+        }
+        self.make_contacts(now);
+    }
+
+    async fn hear(&mut self, word: Word) {
+        match word {
+            Word::Ran { job, result } => self.ran(&job, result).await,
+            Word::Contacted { server, reached } => self.learn(&server, &reached, Utc::now()).await,
+            Word::Loaded(loaded) => self.loaded(loaded.map(|setup| *setup)),
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Trigger { job, dry_run, told, answer } => {
+                let accepted = self.trigger(&job, dry_run).await;
+                if accepted.is_ok() {
+                    self.told.insert(job, told);
+                }
+                // Whoever left before the answer is no error, here and below.
+                let _ = answer.send(accepted);
+            }
+            Order::TriggerAll => {
+                let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
+                for job in jobs {
+                    if let Err(refusal) = self.trigger(&job, false).await {
+                        DaemonEvent::TriggerRefused {
+                            job: &job,
+                            error: &refusal.to_string(),
+                        }
+                        .emit();
+                    }
+                }
+            }
+            Order::Pause { job, pause, answer } => {
+                let _ = answer.send(self.pause(&job, pause).await);
+            }
+            Order::Resume { job, answer } => {
+                let _ = answer.send(self.resume(&job).await);
+            }
+            Order::Reload => self.reload(),
+        }
+    }
+
+    async fn trigger(&mut self, job: &str, dry_run: bool) -> Result<(), Refusal> {
+        let now = Utc::now();
+        self.look_at_credentials().await;
+        if let Some(barred) = self.accounts.barred(&self.servers_of(job), now) {
+            return Err(accounts::refusal(barred));
+        }
+        self.roster.trigger(job, dry_run, now)
+    }
+
+    /// Notes which credentials would be used now at the servers that refused some: whether they are still the same decides who may try.
+    async fn look_at_credentials(&mut self) {
+        self.marks.clear();
+        let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
+        for server in servers {
+            let mark = self.setup.mark(&server).await;
+            self.marks.insert(server, mark);
+        }
+    }
+
+    /// The servers of a job, with what is known of the credentials that would be used there.
+    fn servers_of(&self, job: &str) -> Vec<Marked> {
+        let marked = |server: String| {
+            let mark = self.marks.get(&server).cloned().flatten();
+            (server, mark)
+        };
+        self.setup.servers_of(job).map(marked).collect()
+    }
+
+    /// Lets everything follow that may follow from what was heard.
+    fn start_runs(&mut self) {
+        let now = Utc::now();
+        let barred: BTreeMap<String, DateTime<Utc>> = self.roster.names().filter_map(|job| Some((job.to_owned(), self.barred(job, now)?))).collect();
+        let starts = self.roster.start(now, |job| barred.get(job).copied());
+        for start in starts {
+            self.start_run(start);
+        }
+    }
+
+    /// Until when a job may not reach its servers.
+    fn barred(&self, job: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let servers = self.servers_of(job);
+        let barred = self.accounts.barred(&servers, now).map(|(_, account)| account.next_at);
+        // Before the first contact is decided, the credentials are tried by it alone.
+        let open = || servers.iter().any(|(server, _)| self.contacts.is_open(server));
+        barred.or_else(|| open().then(|| now + CONTACT_FIRST))
+    }
+
+    fn start_run(&mut self, start: Start) {
+        let Some(prepared) = self.setup.prepared(&start.job) else { return };
+        let job = start.job.clone();
+        let (shown, cancel) = (Shown::default(), CancellationToken::new());
+        let run = Run {
+            prepared,
+            state: Arc::clone(&self.house.state),
+            told: self.told.get(&job).cloned(),
+            shown: Arc::clone(&shown),
+            cancel: cancel.clone(),
+            cut: self.cut.clone(),
+            start,
+        };
+        let words = self.house.words.clone();
+        self.underway.insert(job.clone(), Underway { shown, cancel });
+        runner::start(&self.house.runs, run, |result| async move {
+            // A daemon that has gone does not wait for an end.
+            let _ = words.send(Word::Ran { job, result }).await;
+        });
+    }
+
+    /// Nothing new begins; what is under way is told to finish.
+    fn stop(&mut self) {
+        self.stopping = true;
+        DaemonEvent::Stopping.emit();
+        self.system.stopping(TO_FINISH + Duration::from_secs(2));
+        for underway in self.underway.values() {
+            underway.cancel.cancel();
+        }
+        // Whoever waits for a run that will not begin hears so.
+        let waiting = self.told.keys().filter(|job| !self.underway.contains_key(*job)).cloned().collect::<Vec<_>>();
+        for job in waiting {
+            self.tell_last(
+                &job,
+                Told::Ended {
+                    error: Refusal::Stopping.to_string(),
+                },
+            );
+        }
+    }
+}
+
+/// What the state database says; when it cannot say it, that is said, and nothing is known.
+fn kept<T>(answer: Result<T, StateError>) -> Option<T> {
+    answer
+        .map_err(|error| {
+            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
+        })
+        .ok()
+}

@@ -1,0 +1,107 @@
+//! The first contacts: asked for at the start, and again until each server was reached.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Coordinator, Word, ends::jitter};
+use crate::{
+    daemon::{
+        accounts::{self, Marked},
+        contacts::Reached,
+        setup::Setup,
+    },
+    directory,
+    event::daemon::DaemonEvent,
+    ftrack::{self, session::Until},
+    run::report::FailureKind,
+};
+
+/// How long one contact may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+impl Coordinator {
+    /// Asks each server whose first contact is due.
+    pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
+        for server in self.contacts.due(now) {
+            let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
+            if let Some((name, account)) = self.accounts.barred(std::slice::from_ref(&marked), now) {
+                let why = accounts::refusal((name, account)).to_string();
+                self.contacts.put_off(&server, account.next_at, why);
+                continue;
+            }
+            let words = self.house.words.clone();
+            let reaching = self.house.runs.spawn(reach(&self.setup, &server));
+            tokio::spawn(async move {
+                let reached = reaching.await.unwrap_or_else(|error| Reached::Failed(error.to_string()));
+                // A daemon that has gone does not wait for it.
+                let _ = words.send(Word::Contacted { server, reached }).await;
+            });
+        }
+    }
+
+    /// What became known of a server, from a contact or a run.
+    pub(super) async fn learn(&mut self, server: &str, reached: &Reached, now: DateTime<Utc>) {
+        let is_news = self.contacts.ended(server, reached, now);
+        match reached {
+            Reached::Well => {
+                if is_news {
+                    DaemonEvent::ContactMade { server }.emit();
+                }
+                if self.accounts.accepted(server) {
+                    let server = server.to_owned();
+                    let _ = self.keep(move |state| state.set_refusal(&server, None)).await;
+                }
+            }
+            Reached::Failed(error) => {
+                if is_news {
+                    DaemonEvent::ContactFailed { server, error }.emit();
+                }
+            }
+            Reached::Refused(error) => {
+                let mark = self.setup.mark(server).await;
+                let account = self.accounts.refused(server, mark, now, jitter());
+                self.contacts.put_off(server, account.next_at, error.clone());
+                DaemonEvent::CredentialsRefused {
+                    server,
+                    next: account.next_at,
+                    error,
+                }
+                .emit();
+                let server = server.to_owned();
+                let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
+            }
+        }
+    }
+}
+
+/// Reaches one server.
+fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + use<> {
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let pool = setup.pool(server);
+    let session = setup.servers.ftrack().clone();
+    async move {
+        let until = Until {
+            deadline: std::time::Instant::now() + LIMIT,
+            cancel: cancel.clone(),
+        };
+        let reaching = async {
+            match pool {
+                Some(pool) => match directory::contact(&pool, &cancel).await {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err((FailureKind::from(&error), error.to_string())),
+                },
+                None => match ftrack::server::information(&session, &until).await {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err((FailureKind::from(&error), error.to_string())),
+                },
+            }
+        };
+        match tokio::time::timeout(LIMIT, reaching).await {
+            Ok(Ok(())) => Reached::Well,
+            Ok(Err((kind, error))) if kind.is_refusal() => Reached::Refused(error),
+            Ok(Err((_, error))) => Reached::Failed(error),
+            Err(_) => Reached::Failed(format!("no answer within {}", humantime::format_duration(LIMIT))),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What follows when a run has ended: for its job, for its servers' credentials, for who waits for it, and for the log.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{Coordinator, Past};
+use crate::{
+    daemon::{
+        contacts::Reached,
+        orders::Told,
+        roster::{Ended, Outage},
+        runner::Result,
+        setup::{FTRACK, directory_name},
+        status::came_to_its_end,
+    },
+    event::daemon::DaemonEvent,
+    run::{
+        report::{FailureKind, Outcome, Report},
+        state::State,
+        store::StateError,
+        summary::RunSummary,
+    },
+};
+
+impl Coordinator {
+    /// A run ended.
+    pub(super) async fn ran(&mut self, job: &str, result: Result) {
+        let now = Utc::now();
+        self.underway.remove(job);
+        let ended = match &result {
+            Result::Reported(report) => {
+                self.house.metrics.ended(report);
+                self.learn_of_servers(job, report, now).await;
+                self.remember(report);
+                ended(report)
+            }
+            Result::Busy => {
+                DaemonEvent::RunElsewhere { job }.emit();
+                Ended::Busy
+            }
+            Result::Broken { kind, error } => {
+                self.mend(job).await;
+                DaemonEvent::RunBroken { job, error }.emit();
+                match kind {
+                    FailureKind::Stopped => Ended::Stopped,
+                    kind => Ended::Failed { kind: *kind, error },
+                }
+            }
+        };
+        let outage = self.roster.ended(job, ended, now, jitter());
+        let told = match ended {
+            Ended::Busy => None,
+            Ended::Well | Ended::Failed { .. } | Ended::Stopped => Some(()),
+        };
+        self.keep_backoff(job).await;
+        if let Some(outage) = outage {
+            tell_outage(job, &outage);
+        }
+        if told.is_some() {
+            self.tell_last(
+                job,
+                match result {
+                    Result::Reported(report) => Told::Finished { report },
+                    Result::Broken { error, .. } => Told::Ended { error },
+                    Result::Busy => Told::Waiting,
+                },
+            );
+        }
+    }
+
+    /// Tells the one who triggered a run how it ended; whoever does not listen any more keeps nobody waiting.
+    pub(super) fn tell_last(&mut self, job: &str, told: Told) {
+        if let Some(listener) = self.told.remove(job) {
+            tokio::spawn(async move { listener.send_timeout(told, std::time::Duration::from_secs(10)).await });
+        }
+    }
+
+    /// What a run shows of its servers: that they were reached, or that they refused the credentials.
+    async fn learn_of_servers(&mut self, job: &str, report: &Report, now: DateTime<Utc>) {
+        let Some(directory) = self.setup.config.jobs.get(job).map(|job| directory_name(&job.directory)) else {
+            return;
+        };
+        let error = || report.error.clone().unwrap_or_default();
+        let refused = |server: &str| (server.to_owned(), Reached::Refused(error()));
+        let learned = match report.error_kind {
+            Some(FailureKind::DirectoryRefused) => vec![refused(&directory)],
+            Some(FailureKind::FtrackRefused) => vec![refused(FTRACK)],
+            _ if report.directory.complete && report.ftrack.users > 0 => vec![(directory, Reached::Well), (FTRACK.to_owned(), Reached::Well)],
+            _ => Vec::new(),
+        };
+        for (server, reached) in learned {
+            self.learn(&server, &reached, now).await;
+        }
+    }
+
+    fn remember(&mut self, report: &Report) {
+        let past = self.past.entry(report.job.clone()).or_default();
+        if came_to_its_end(report.outcome) && !report.dry_run {
+            past.success = Some(report.finished_at);
+        }
+        past.run = Some(RunSummary::of(report));
+    }
+
+    /// A run that was cut off, or broke down, gets its report from its journal.
+    async fn mend(&mut self, job: &str) {
+        let Some(prepared) = self.setup.prepared(job) else { return };
+        let state = Arc::clone(&self.house.state);
+        let mended = tokio::task::spawn_blocking(move || prepared.recover(&state)).await;
+        if let Ok(Err(error)) = mended {
+            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
+        }
+    }
+
+    async fn keep_backoff(&self, job: &str) {
+        let backoff = self.roster.backoff(job).cloned();
+        let job = job.to_owned();
+        // What cannot be kept is said, and counts all the same as long as the daemon lives.
+        let _ = self.keep(move |state| state.set_backoff(&job, backoff.as_ref())).await;
+    }
+
+    /// Writes something down on a thread that may wait for the disk; a failure is said, and given back in words.
+    pub(super) async fn keep(&self, write: impl FnOnce(&State) -> std::result::Result<(), StateError> + Send + 'static) -> std::result::Result<(), String> {
+        let state = Arc::clone(&self.house.state);
+        let written = tokio::task::spawn_blocking(move || write(&state)).await;
+        let error = match written {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        DaemonEvent::StateFailed { error: &error }.emit();
+        Err(error)
+    }
+}
+
+/// What a report means for what follows.
+fn ended(report: &Report) -> Ended<'_> {
+    match (report.outcome, report.error_kind) {
+        (Outcome::Succeeded | Outcome::Partial | Outcome::Held, _) => Ended::Well,
+        (Outcome::Failed, Some(FailureKind::Stopped)) => Ended::Stopped,
+        (Outcome::Failed, kind) => Ended::Failed {
+            kind: kind.unwrap_or(FailureKind::Internal),
+            error: report.error.as_deref().unwrap_or_default(),
+        },
+    }
+}
+
+fn tell_outage(job: &str, outage: &Outage) {
+    match outage {
+        Outage::Began(backoff) => DaemonEvent::OutageBegan { job, backoff }.emit(),
+        Outage::Changed(backoff) => DaemonEvent::OutageChanged { job, backoff }.emit(),
+        Outage::Ended(backoff) => DaemonEvent::OutageEnded { job, backoff }.emit(),
+    }
+}
+
+/// A random number from 0 to 1.
+pub(super) fn jitter() -> f64 {
+    let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+    f64::from((random & 0xffff_ffff) as u32) / f64::from(u32::MAX)
+}
+
+impl Past {
+    /// What the state database remembers of a job.
+    pub(super) fn of(state: &State, job: &str) -> Self {
+        Self {
+            run: super::kept(state.last_run(job)).flatten(),
+            success: super::kept(state.last_success(job)).flatten().map(|run| run.finished_at),
+        }
+    }
+}

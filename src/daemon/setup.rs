@@ -1,0 +1,163 @@
+//! A configuration, ready to be run: everything about it that can be wrong was tried before a run begins.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{roster::Rules, schedule::Schedule};
+use crate::{
+    config::{Config, Environment, Job},
+    directory::DirectoryPool,
+    run::{Prepared, servers::Servers},
+};
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The main file.
+    pub file: PathBuf,
+    /// The variables of the process.
+    pub environment: Environment,
+    /// The machine's name, from which the splay of its jobs is made.
+    pub host: String,
+}
+
+/// A configuration with its connections, its compiled jobs and their schedules.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The connections, which all jobs share.
+    pub servers: Servers,
+    /// When it was loaded.
+    pub loaded_at: DateTime<Utc>,
+    jobs: BTreeMap<String, ReadyJob>,
+}
+
+#[derive(Debug)]
+struct ReadyJob {
+    prepared: Arc<Prepared>,
+    schedule: Option<Schedule>,
+}
+
+impl Source {
+    /// Reads the files and compiles what they say.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in words, one finding a line.
+    pub fn load(&self, now: DateTime<Utc>) -> Result<Setup, String> {
+        let config = crate::config::load(&self.file, &self.environment).map_err(|findings| findings.to_string())?;
+        Setup::new(config, &self.host, now).map_err(|error| format!("{error:#}"))
+    }
+}
+
+impl Setup {
+    fn new(config: Config, host: &str, now: DateTime<Utc>) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let servers = Servers::new(&config)?;
+        let mut jobs = BTreeMap::new();
+        for (name, job) in &config.jobs {
+            let ready = ReadyJob {
+                prepared: Arc::new(Prepared::new(&config, name, &servers)?),
+                schedule: Schedule::of(name, job, host).map_err(anyhow::Error::msg)?,
+            };
+            jobs.insert(name.clone(), ready);
+        }
+        Ok(Self {
+            config,
+            servers,
+            loaded_at: now,
+            jobs,
+        })
+    }
+
+    /// A job, ready to be run.
+    #[must_use]
+    pub fn prepared(&self, job: &str) -> Option<Arc<Prepared>> {
+        self.jobs.get(job).map(|job| Arc::clone(&job.prepared))
+    }
+
+    /// A job's schedule, if it has one.
+    #[must_use]
+    pub fn schedule(&self, job: &str) -> Option<&Schedule> {
+        self.jobs.get(job).and_then(|job| job.schedule.as_ref())
+    }
+
+    /// The schedules of all jobs that have one.
+    #[must_use]
+    pub fn schedules(&self) -> BTreeMap<String, Schedule> {
+        let scheduled = |(name, job): (&String, &ReadyJob)| Some((name.clone(), job.schedule.clone()?));
+        self.jobs.iter().filter_map(scheduled).collect()
+    }
+
+    /// What the roster needs of each job.
+    #[must_use]
+    pub fn rules(&self) -> BTreeMap<String, Rules> {
+        let rules = |job: &Job| Rules {
+            directory: job.directory.clone(),
+            retry: job.retry.clone(),
+            time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
+        };
+        self.config.jobs.iter().map(|(name, job)| (name.clone(), rules(job))).collect()
+    }
+
+    /// The names of all servers: ftrack first.
+    pub fn server_names(&self) -> impl Iterator<Item = String> {
+        std::iter::once(FTRACK.to_owned()).chain(self.config.directories.keys().map(|name| directory_name(name)))
+    }
+
+    /// The mark of the credentials that would be used at a server now; none where there are none, or they cannot be read.
+    pub async fn mark(&self, server: &str) -> Option<String> {
+        let salt = self.config.state_dir.to_string_lossy();
+        match self.pool(server) {
+            Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
+            None => self.servers.ftrack().credential_mark(&salt).await.ok(),
+        }
+    }
+
+    /// The connections to a server, if it is a directory.
+    #[must_use]
+    pub fn pool(&self, server: &str) -> Option<DirectoryPool> {
+        server.strip_prefix(DIRECTORY).and_then(|directory| self.servers.directory(directory)).cloned()
+    }
+
+    /// The servers of a job.
+    pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
+        let directory = self.config.jobs.get(job).map(|job| directory_name(&job.directory));
+        directory.into_iter().chain([FTRACK.to_owned()])
+    }
+
+    /// The keys that this configuration has otherwise than the one in use, and that are used after a restart alone.
+    #[must_use]
+    pub fn needs_restart(&self, in_use: &Config) -> Vec<String> {
+        let Config {
+            state_dir,
+            control_socket,
+            http,
+            ..
+        } = &*self.config;
+        let mut keys = Vec::new();
+        if *state_dir != in_use.state_dir {
+            keys.push("state_dir".to_owned());
+        }
+        if *control_socket != in_use.control_socket {
+            keys.push("control_socket".to_owned());
+        }
+        let listen = |http: &Option<crate::config::Http>| http.as_ref().map(|http| http.listen);
+        if listen(http) != listen(&in_use.http) {
+            keys.push("http.listen".to_owned());
+        }
+        keys
+    }
+}
+
+/// ftrack's name among the servers.
+pub const FTRACK: &str = "ftrack";
+/// How the names of directories begin among the servers.
+const DIRECTORY: &str = "directory ";
+
+/// A directory's name among the servers.
+#[must_use]
+pub fn directory_name(directory: &str) -> String {
+    format!("{DIRECTORY}{directory}")
+}

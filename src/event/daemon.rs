@@ -1,0 +1,229 @@
+//! What the daemon says beyond its runs: once at each change of state, and nothing while nothing changes.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{
+    daemon::{backoff::Backoff, pause::Pause},
+    printable::printable,
+};
+
+/// Something that happened to the daemon, as logs tell it.
+#[derive(Debug, Clone, Copy)]
+pub enum DaemonEvent<'a> {
+    /// It works: the configuration is valid, and the schedule runs.
+    Started {
+        /// The program's version.
+        version: &'a str,
+        /// How many jobs there are.
+        jobs: usize,
+    },
+    /// It was told to stop.
+    Stopping,
+    /// It has ended.
+    Stopped,
+    /// A server was reached for the first time, and took the credentials.
+    ContactMade {
+        /// The server.
+        server: &'a str,
+    },
+    /// A server could not be reached at the first attempt.
+    ContactFailed {
+        /// The server.
+        server: &'a str,
+        /// Why, and the way out.
+        error: &'a str,
+    },
+    /// A server refused the credentials; they are left alone for a while.
+    CredentialsRefused {
+        /// The server.
+        server: &'a str,
+        /// When they are tried again, unless they change before.
+        next: DateTime<Utc>,
+        /// What the server said.
+        error: &'a str,
+    },
+    /// A run that was missed while no daemon was there is made up for.
+    RunMissed {
+        /// The job.
+        job: &'a str,
+    },
+    /// A job is due while a run of it is under way; said once a run.
+    TickSkipped {
+        /// The job.
+        job: &'a str,
+    },
+    /// Another program runs the job; it is tried again soon.
+    RunElsewhere {
+        /// The job.
+        job: &'a str,
+    },
+    /// A run is far beyond its time limit, and neither ends nor keeps others waiting.
+    RunStuck {
+        /// The job.
+        job: &'a str,
+    },
+    /// A run ended without a report of its own.
+    RunBroken {
+        /// The job.
+        job: &'a str,
+        /// How.
+        error: &'a str,
+    },
+    /// A job cannot be triggered now.
+    TriggerRefused {
+        /// The job.
+        job: &'a str,
+        /// Why.
+        error: &'a str,
+    },
+    /// A job failed, after it had worked.
+    OutageBegan {
+        /// The job.
+        job: &'a str,
+        /// Its failure.
+        backoff: &'a Backoff,
+    },
+    /// A failing job fails otherwise, or is suspended.
+    OutageChanged {
+        /// The job.
+        job: &'a str,
+        /// Its failures.
+        backoff: &'a Backoff,
+    },
+    /// A job that failed works again.
+    OutageEnded {
+        /// The job.
+        job: &'a str,
+        /// Its failures, which are over.
+        backoff: &'a Backoff,
+    },
+    /// A person told a job to wait.
+    JobPaused {
+        /// The job.
+        job: &'a str,
+        /// Until when, and why.
+        pause: &'a Pause,
+    },
+    /// A job goes on.
+    JobResumed {
+        /// The job.
+        job: &'a str,
+    },
+    /// A changed configuration is used for the next run.
+    ConfigReloaded {
+        /// Keys whose change is used after a restart alone.
+        restart_for: &'a str,
+    },
+    /// A changed configuration is broken; the old one stays.
+    ConfigRefused {
+        /// What is wrong.
+        error: &'a str,
+    },
+    /// The daemon's own state cannot be kept or read.
+    StateFailed {
+        /// What went wrong.
+        error: &'a str,
+    },
+}
+
+/// Every event of the daemon with its level and fields; log monitors build on these.
+pub const EVENTS: &[(&str, &str, &[&str])] = &[
+    ("daemon.started", "INFO", &["version", "jobs"]),
+    ("daemon.stopping", "INFO", &[]),
+    ("daemon.stopped", "INFO", &[]),
+    ("contact.made", "INFO", &["server"]),
+    ("contact.failed", "WARN", &["server", "error"]),
+    ("credentials.refused", "ERROR", &["server", "retry_at", "error"]),
+    ("run.missed", "INFO", &["job"]),
+    ("tick.skipped", "WARN", &["job"]),
+    ("run.elsewhere", "INFO", &["job"]),
+    ("run.stuck", "ERROR", &["job"]),
+    ("run.broken", "ERROR", &["job", "error"]),
+    ("trigger.refused", "WARN", &["job", "error"]),
+    ("outage.began", "ERROR", &["job", "kind", "failures", "since", "retry_at", "suspended", "error"]),
+    (
+        "outage.changed",
+        "ERROR",
+        &["job", "kind", "failures", "since", "retry_at", "suspended", "error"],
+    ),
+    ("outage.ended", "INFO", &["job", "failures", "since"]),
+    ("job.paused", "WARN", &["job", "until", "reason"]),
+    ("job.resumed", "INFO", &["job"]),
+    ("config.reloaded", "INFO", &["restart_for"]),
+    ("config.refused", "ERROR", &["error"]),
+    ("daemon.state_failed", "ERROR", &["error"]),
+];
+
+macro_rules! emit_outage {
+    ($name:literal, $job:ident, $backoff:ident, $words:literal) => {{
+        let Backoff {
+            failures,
+            since,
+            retry_at,
+            suspended,
+            kind,
+            error,
+        } = $backoff;
+        tracing::error!(
+            event = $name,
+            job = $job,
+            kind = kind.as_str(),
+            failures,
+            since = time(*since),
+            retry_at = time(*retry_at),
+            suspended,
+            error = %printable(error),
+            $words
+        )
+    }};
+}
+
+impl DaemonEvent<'_> {
+    /// Says the event once, to whoever listens.
+    pub fn emit(self) {
+        match self {
+            Self::Started { version, jobs } => tracing::info!(event = "daemon.started", version, jobs, "the schedule runs"),
+            Self::Stopping => tracing::info!(event = "daemon.stopping", "told to stop"),
+            Self::Stopped => tracing::info!(event = "daemon.stopped", "stopped"),
+            Self::ContactMade { server } => tracing::info!(event = "contact.made", server, "reached"),
+            Self::ContactFailed { server, error } => {
+                tracing::warn!(event = "contact.failed", server, error = %printable(error), "not reached");
+            }
+            Self::CredentialsRefused { server, next, error } => {
+                tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %printable(error), "credentials refused");
+            }
+            Self::RunMissed { job } => tracing::info!(event = "run.missed", job, "a missed run is made up for"),
+            Self::TickSkipped { job } => tracing::warn!(event = "tick.skipped", job, "due while a run is under way"),
+            Self::RunElsewhere { job } => tracing::info!(event = "run.elsewhere", job, "another program runs the job"),
+            Self::RunStuck { job } => tracing::error!(event = "run.stuck", job, "far beyond its time limit"),
+            Self::RunBroken { job, error } => tracing::error!(event = "run.broken", job, error = %printable(error), "no report of its own"),
+            Self::TriggerRefused { job, error } => tracing::warn!(event = "trigger.refused", job, error = %printable(error), "not triggered"),
+            Self::OutageBegan { job, backoff } => emit_outage!("outage.began", job, backoff, "failed"),
+            Self::OutageChanged { job, backoff } => emit_outage!("outage.changed", job, backoff, "still failing"),
+            Self::OutageEnded { job, backoff } => {
+                tracing::info!(
+                    event = "outage.ended",
+                    job,
+                    failures = backoff.failures,
+                    since = time(backoff.since),
+                    "works again"
+                );
+            }
+            Self::JobPaused { job, pause } => {
+                let until = pause.until.map(time).unwrap_or_default();
+                let reason = pause.reason.as_deref().unwrap_or_default();
+                tracing::warn!(event = "job.paused", job, until, reason = %printable(reason), "paused");
+            }
+            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "goes on"),
+            Self::ConfigReloaded { restart_for } => tracing::info!(event = "config.reloaded", restart_for, "configuration reloaded"),
+            Self::ConfigRefused { error } => {
+                tracing::error!(event = "config.refused", error = %printable(error), "the new configuration is broken; the old one stays");
+            }
+            Self::StateFailed { error } => tracing::error!(event = "daemon.state_failed", error = %printable(error), "state not kept"),
+        }
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

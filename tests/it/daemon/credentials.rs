@@ -1,0 +1,119 @@
+//! Credentials that are refused are left alone, by everybody and over restarts; those that change in their file are used without a word.
+
+use std::{fs, time::Duration};
+
+use ftrack_ldap_sync::{demo::ftrack::Fault, run::report::FailureKind};
+
+use super::{Daemon, LIMIT, job, must, status, wait_for_phase};
+use crate::{
+    slapd::{self, PEOPLE, SUFFIX, Setup, Slapd, base_ldif, ldif_entry, wait_until},
+    studio::Studio,
+};
+
+const EACH_SECOND: &str = "schedule = \"* * * * * *\"\nretry = { initial = \"1s\", max = \"1s\" }";
+
+fn real_directory() -> Slapd {
+    let dn = format!("uid=ada,{PEOPLE}");
+    let person = [("objectClass", "inetOrgPerson"), ("uid", "ada"), ("cn", "Ada"), ("sn", "Byron"), ("mail", "ada@studio.test")];
+    Setup::new(base_ldif() + &ldif_entry(&dn, &person)).start()
+}
+
+fn studio(slapd: &Slapd) -> Studio {
+    let mut studio = Studio::empty().for_a_daemon(EACH_SECOND);
+    studio.directory_url = slapd.url().to_string();
+    studio
+}
+
+/// How many binds the server has seen.
+fn binds(slapd: &Slapd) -> usize {
+    slapd.logged(&format!("BIND dn=\"{}\" method=128", slapd::SYNC_DN))
+}
+
+#[test]
+fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.password = "wrong".into();
+    let daemon = Daemon::start(&studio);
+    let refused = daemon.event("credentials.refused");
+    assert_eq!(refused["server"], "directory studio");
+    // Ticks each second, retries each second: none of them binds.
+    wait_for_phase(&studio, "backing_off");
+    for _ in 0..3 {
+        let told = must(&studio, 1, &["trigger", "artists"]).stderr;
+        assert!(told.contains("refused these credentials") && told.contains("tried again at"), "{told}");
+    }
+    daemon.signal("USR1");
+    daemon.event("trigger.refused");
+    daemon.kill();
+    for _ in 0..3 {
+        let daemon = Daemon::start(&studio);
+        let contacts = || status(&studio)["contacts"].clone();
+        let decided = || contacts()[1]["error"].as_str().is_some_and(|error| error.contains("refused"));
+        assert!(wait_until(LIMIT, decided), "{:#}", contacts());
+        daemon.stop();
+    }
+    assert_eq!(binds(&slapd), 1);
+
+    // The right password, in the same file: no waiting any more, and no reload.
+    let daemon = Daemon::start(&studio);
+    studio.password = slapd::SYNC_PASSWORD.into();
+    studio.config();
+    assert!(wait_until(LIMIT, || studio.ftrack().user("ada").is_some()), "{:#?}", daemon.logged());
+    assert!(wait_until(LIMIT, || job(&studio)["phase"] != "backing_off"));
+}
+
+#[test]
+fn a_password_that_changes_is_used_at_the_next_bind() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    let daemon = Daemon::start(&studio);
+    studio.reports_when(1);
+    slapd.change(&format!(
+        "dn: {}\nchangetype: modify\nreplace: userPassword\nuserPassword: another-secret\n",
+        slapd::SYNC_DN
+    ));
+    studio.password = "another-secret".into();
+    studio.config();
+    let before = studio.reports().len();
+    let reports = studio.reports_when(before + 3);
+    assert!(reports.iter().skip(before + 1).all(|report| report.error.is_none()), "{reports:#?}");
+    assert_eq!(daemon.events("credentials.refused").len(), 0);
+    let _ = SUFFIX;
+}
+
+#[test]
+fn an_empty_password_file_is_no_anonymous_bind() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.job = "schedule = \"* * * * * *\"\nretry.initial = \"1h\"".into();
+    let daemon = Daemon::start(&studio);
+    studio.reports_when(1);
+    fs::write(studio.folder().join("ldap-password"), "").unwrap();
+    let outage = daemon.event("outage.began");
+    assert!(outage["error"].as_str().unwrap().contains("ldap-password"), "{outage:#?}");
+    assert_eq!(slapd.logged("BIND dn=\"\" method=128"), 0);
+}
+
+#[test]
+fn a_refused_key_is_left_alone_too() {
+    let studio = Studio::of(&["ada"]).for_a_daemon(EACH_SECOND);
+    studio.ftrack().fail_when(|_| Some(Fault::Html(401)));
+    let daemon = Daemon::start(&studio);
+    let refused = daemon.event("credentials.refused");
+    assert_eq!(refused["server"], "ftrack");
+    wait_for_phase(&studio, "backing_off");
+    let calls = studio.ftrack().counters();
+    // Two seconds and more of ticks and retries.
+    let beats = || status(&studio)["beat_at"].clone();
+    let before = beats();
+    let mut seen = std::collections::BTreeSet::from([before.to_string()]);
+    assert!(wait_until(LIMIT, || {
+        seen.insert(beats().to_string());
+        seen.len() > 4
+    }));
+    assert_eq!(studio.ftrack().counters(), calls);
+    assert!(studio.reports().iter().all(|report| report.error_kind == Some(FailureKind::FtrackRefused)));
+    let (_, took) = daemon.stop();
+    assert!(took < Duration::from_secs(10));
+}
