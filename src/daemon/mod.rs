@@ -3,4 +3,6 @@
 pub mod backoff;
 pub mod orders;
 pub mod pause;
+pub mod pulse;
+pub mod serve;
 pub mod status;
