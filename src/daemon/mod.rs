@@ -1,8 +1,10 @@
 //! The jobs on their schedules, until told to stop.
 
 pub mod backoff;
+pub mod control;
 pub mod orders;
 pub mod pause;
 pub mod pulse;
 pub mod serve;
+pub mod socket;
 pub mod status;
