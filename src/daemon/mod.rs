@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod control;
+pub mod metrics;
 pub mod orders;
 pub mod pause;
 pub mod pulse;
