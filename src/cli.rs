@@ -53,6 +53,14 @@ pub enum Command {
     Check(CheckArgs),
     /// List the runs that are kept, or show one
     Runs(RunsArgs),
+    /// Show what the running daemon does: each job, its last run and its next
+    Status(StatusArgs),
+    /// Have the running daemon run a job now, and wait for its report
+    Trigger(TriggerArgs),
+    /// Have the running daemon let a job wait
+    Pause(PauseArgs),
+    /// Have the running daemon let a paused job go on
+    Resume(ResumeArgs),
     /// Show the main job with nothing installed: a directory and an ftrack stand-in on loopback
     Demo(DemoArgs),
     /// Show the effective configuration, its schema, or an example
@@ -141,6 +149,67 @@ pub enum RunsCommand {
         /// The run's id, a part of it that fits no other run, or `last`
         run: String,
     },
+}
+
+/// Which daemon is asked.
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// The daemon's control socket, for those who may not read the configuration
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which daemon
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// The form of the status on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `trigger [JOB]`
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// The job; may be left out where there is one
+    pub job: Option<String>,
+    /// Which daemon
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// Write nothing to ftrack
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The form of the report on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `pause [JOB]`
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The job; may be left out where there is one
+    pub job: Option<String>,
+    /// Which daemon
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
+    /// When it goes on by itself: a length of time such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the job's zone, or RFC 3339
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Why, for whoever looks at the status
+    #[arg(long, value_name = "R")]
+    pub reason: Option<String>,
+}
+
+/// `resume [JOB]`
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The job; may be left out where there is one
+    pub job: Option<String>,
+    /// Which daemon
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
 }
 
 /// `demo`

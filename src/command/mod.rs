@@ -9,12 +9,13 @@ use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, Exit, Stop},
+    cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
     config::{Config, Environment, Job},
 };
 
 pub mod check;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod progress;
@@ -29,6 +30,10 @@ pub mod sync;
 pub fn run(cli: Cli) -> Result<Exit, Stop> {
     let Cli { config: file, command, .. } = cli;
     let load = || crate::config::load(&file, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
+    let socket = |daemon: &DaemonArgs| match &daemon.socket {
+        Some(path) => Ok(path.clone()),
+        None => crate::config::control_socket(&file, &Environment::of_process()).map_err(|findings| control::unreadable(&findings)),
+    };
     match command {
         Command::Daemon => daemon::daemon(file),
         Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&Arc::new(load()?), &args, &cancel).await }),
@@ -44,6 +49,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::Status(args) => with_runtime(|_| async move { control::status(&socket(&args.daemon)?, &args).await }),
+        Command::Trigger(args) => with_runtime(|cancel| async move { control::trigger(&socket(&args.daemon)?, &args, &cancel).await }),
+        Command::Pause(args) => with_runtime(|_| async move { control::pause(&socket(&args.daemon)?, &args).await }),
+        Command::Resume(args) => with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await }),
         Command::Demo(args) => with_runtime(|cancel| async move { demo::demo(&args, &cancel).await }),
     }
 }

@@ -23,6 +23,11 @@ impl ProgressLine {
         Self(bar)
     }
 
+    /// Shows what is waited for.
+    pub fn say(&self, what: &'static str) {
+        self.0.set_message(what);
+    }
+
     /// Shows how far it is.
     pub fn show(&self, progress: Progress) {
         self.0.set_message(match progress {

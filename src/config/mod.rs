@@ -56,6 +56,20 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
     }
 }
 
+/// Only where the control socket is: for those who may give orders to a daemon, but not read its secrets. Nothing else is checked.
+///
+/// # Errors
+///
+/// When a file cannot be read, or is not shaped like a configuration.
+pub fn control_socket(file: &Path, environment: &Environment) -> Result<PathBuf, Findings> {
+    let mut notes = notes::Notes::new(file.to_owned());
+    let written = layers::read(file, environment, &mut notes).and_then(|values| shape::read(values, &mut notes));
+    match written.filter(|_| notes.is_clean()) {
+        Some(written) => Ok(file.parent().map(Path::to_owned).unwrap_or_default().join(written.control_socket)),
+        None => Err(notes.into_findings()),
+    }
+}
+
 /// The whole configuration, after every layer was merged and every value checked.
 #[derive(Debug, Clone)]
 pub struct Config {

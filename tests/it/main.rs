@@ -11,6 +11,7 @@ mod apply;
 mod bad_input;
 mod check;
 mod config;
+mod control;
 mod crash;
 mod credentials;
 mod daemon;

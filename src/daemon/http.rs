@@ -1,0 +1,180 @@
+//! The HTTP listener for probes, Prometheus and people. It changes nothing, and never waits for a run.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use chrono::Utc;
+use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    metrics::{Figures, Metrics},
+    orders::Orders,
+    pulse::Pulse,
+    serve::serve,
+    shown::{Shown, in_words},
+    status::Status,
+};
+use crate::printable::printable;
+
+/// The template of the page.
+const PAGE: &str = include_str!("page.html");
+
+/// What Prometheus expects of its text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the listener tells of.
+#[derive(Clone)]
+pub struct Site {
+    /// The daemon's status.
+    pub orders: Orders,
+    /// Whether the scheduler makes progress.
+    pub pulse: Arc<Pulse>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The figures of the connections at this moment; never waits.
+    pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("orders", &self.orders)
+            .field("pulse", &self.pulse)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (http.listen): {error}")]
+pub struct BindError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// Takes the address.
+///
+/// # Errors
+/// It is in use, not this machine's, or needs more permission.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|error| BindError { address, error })
+}
+
+/// Answers until `end` is cancelled.
+pub async fn listen(listener: TcpListener, site: Site, end: &CancellationToken) {
+    serve(listener, router(site), end).await;
+}
+
+fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_methods)
+        .with_state(site)
+}
+
+async fn nothing_here() -> Response {
+    text(
+        StatusCode::NOT_FOUND,
+        "there is nothing here; try /, /healthz, /readyz or /metrics\n".to_owned(),
+    )
+}
+
+async fn other_methods() -> Response {
+    text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n".to_owned())
+}
+
+async fn healthz(State(site): State<Site>) -> Response {
+    if site.pulse.is_healthy() {
+        return text(StatusCode::OK, "the scheduler makes progress\n".to_owned());
+    }
+    let seconds = site.pulse.age().as_secs();
+    text(StatusCode::SERVICE_UNAVAILABLE, format!("the scheduler has made no progress for {seconds} s\n"))
+}
+
+async fn readyz(State(site): State<Site>) -> Response {
+    let status = site.orders.status();
+    if status.is_ready() {
+        return text(StatusCode::OK, "every server was reached\n".to_owned());
+    }
+    let mut missing = missing(&status).join("\n");
+    if missing.is_empty() {
+        "no server is known yet".clone_into(&mut missing);
+    }
+    text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
+}
+
+async fn metrics(State(site): State<Site>) -> Response {
+    match site.metrics.render(&site.orders.status(), &(site.figures)()) {
+        Ok(metrics) => ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics).into_response(),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+async fn page(State(site): State<Site>) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    match rendered(&site.orders.status(), &site.pulse) {
+        Ok(page) => (headers, Html(page)).into_response(),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
+    }
+}
+
+/// The page for people; every value is escaped by the template.
+fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let mut troubles = missing(status);
+    if !pulse.is_healthy() {
+        troubles.push(format!("the scheduler has made no progress for {} s", pulse.age().as_secs()));
+    }
+    if let Some(error) = &status.config.error {
+        troubles.push(format!("the configuration that was last to be loaded is refused: {}", printable(error)));
+    }
+    if !status.config.restart_for.is_empty() {
+        troubles.push(format!("used after a restart only: {}", printable(&status.config.restart_for.join(", "))));
+    }
+    environment.render_named_str(
+        "page.html",
+        PAGE,
+        context! {
+            version => status.version.as_str(),
+            pid => status.pid,
+            stopping => status.stopping,
+            started => in_words(status.started_at, Utc),
+            now => in_words(Utc::now(), Utc),
+            troubles,
+            jobs => Value::from(Serde(status.jobs.iter().map(Shown::of).collect::<Vec<_>>())),
+        },
+    )
+}
+
+/// Which servers were not reached, and why.
+fn missing(status: &Status) -> Vec<String> {
+    let missing = status.contacts.iter().filter(|contact| contact.since.is_none());
+    missing
+        .map(|contact| {
+            let why = contact.error.as_deref().unwrap_or("it was not tried yet");
+            format!("{} was not reached: {}", printable(&contact.server), printable(why))
+        })
+        .collect()
+}
+
+fn text(status: StatusCode, words: String) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (status, headers, words).into_response()
+}

@@ -1,0 +1,316 @@
+//! What Prometheus is told. Counters are fed as things happen; everything else is made of the status at each scrape, so that nothing is stale.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, core::Collector};
+
+use super::status::{JobStatus, Status, came_to_its_end};
+use crate::{
+    run::{
+        report::{ChangeResult, Outcome, Report},
+        summary::RunSummary,
+    },
+    sync::change::Action,
+};
+
+mod families;
+mod process;
+
+pub use families::{FAMILIES, Family, Kind, PREFIX};
+
+/// The buckets of a run's phases, in seconds.
+const BUCKETS: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
+
+const OUTCOMES: [Outcome; 4] = [Outcome::Succeeded, Outcome::Partial, Outcome::Held, Outcome::Failed];
+const ACTIONS: [Action; 5] = [Action::Create, Action::Update, Action::Deactivate, Action::Reactivate, Action::Adopt];
+/// What is counted of a change; what is only planned is not.
+const RESULTS: [ChangeResult; 3] = [ChangeResult::Applied, ChangeResult::Held, ChangeResult::Failed];
+
+/// What the program was built of, where its builder said it.
+const COMMIT: &str = match option_env!("FTRACK_LDAP_SYNC_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// What is counted while the daemon runs.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    runs: IntCounterVec,
+    changes: IntCounterVec,
+    seconds: HistogramVec,
+    ticks_skipped: IntCounterVec,
+    reload_failures: IntCounterVec,
+    /// The last run of each job that came to its end and was no dry run.
+    settled: Mutex<BTreeMap<String, RunSummary>>,
+}
+
+/// The figures of the connections to the servers at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// The pools of the directories.
+    pub directories: Vec<DirectoryFigures>,
+    /// The calls to ftrack.
+    pub ftrack: FtrackFigures,
+}
+
+/// The pool of one directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirectoryFigures {
+    /// The directory's name in the configuration.
+    pub directory: String,
+    /// Connections that are open, idle ones included.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// How many wait for one.
+    pub waiting: usize,
+    /// Its servers.
+    pub servers: Vec<ServerFigures>,
+}
+
+/// One server of a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerFigures {
+    /// Its address.
+    pub server: String,
+    /// Binds that were tried since the start.
+    pub binds: u64,
+    /// Binds that it refused since the start.
+    pub binds_refused: u64,
+}
+
+/// The calls to ftrack since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FtrackFigures {
+    /// Calls that read.
+    pub read_calls: u64,
+    /// Calls that wrote.
+    pub write_calls: u64,
+    /// Calls that were tried again.
+    pub retries: u64,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    ///
+    /// # Errors
+    /// A name is none for Prometheus, or there twice: a defect of the program.
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let counter = |name| register(&registry, IntCounterVec::new(opts(Family::named(name)?), Family::named(name)?.labels)?);
+        let family = Family::named("run_duration_seconds")?;
+        let buckets = HistogramOpts::from(opts(family)).buckets(BUCKETS.to_vec());
+        Ok(Self {
+            runs: counter("runs_total")?,
+            changes: counter("changes_total")?,
+            seconds: register(&registry, HistogramVec::new(buckets, family.labels)?)?,
+            ticks_skipped: counter("ticks_skipped_total")?,
+            reload_failures: counter("config_reload_failures_total")?,
+            settled: Mutex::default(),
+            registry,
+        })
+    }
+
+    /// Counts a run that ended; a dry run is no run for whoever watches.
+    pub fn ended(&self, report: &Report) {
+        if report.dry_run {
+            return;
+        }
+        let job = report.job.as_str();
+        add(&self.runs, &[job, report.outcome.as_str()], 1);
+        for change in report.changes.iter().filter(|change| RESULTS.contains(&change.result)) {
+            add(&self.changes, &[job, change.action.as_str(), change.result.as_str()], 1);
+        }
+        let whole = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
+        let phases = report.seconds.iter().map(|(phase, seconds)| (phase.as_str(), *seconds));
+        for (phase, seconds) in phases.chain([("whole", whole)]) {
+            if let Ok(histogram) = self.seconds.get_metric_with_label_values(&[job, phase]) {
+                // A clock that was set back in between makes no negative sum.
+                histogram.observe(seconds.max(0.0));
+            }
+        }
+        if came_to_its_end(report.outcome) {
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            settled.insert(job.to_owned(), RunSummary::of(report));
+        }
+    }
+
+    /// Counts a tick that came while its job was at work.
+    pub fn tick_skipped(&self, job: &str) {
+        add(&self.ticks_skipped, &[job], 1);
+    }
+
+    /// Counts a reload that was refused.
+    pub fn reload_failed(&self) {
+        add(&self.reload_failures, &[], 1);
+    }
+
+    /// All metrics in Prometheus's text format. Series of jobs that are configured no more are left out, apart from their counters.
+    ///
+    /// # Errors
+    /// A metric is not as its family says: a defect of the program.
+    pub fn render(&self, status: &Status, figures: &Figures) -> Result<String, Error> {
+        let mut scrape = Scrape::default();
+        add(&self.reload_failures, &[], 0);
+        for job in &status.jobs {
+            self.begin(&job.job);
+            let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&job.job).cloned();
+            let before = job.last_run.clone().filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
+            scrape.job(job, settled.or(before).as_ref())?;
+        }
+        scrape.daemon(status)?;
+        scrape.figures(figures)?;
+        let mut families = self.registry.gather();
+        families.extend(scrape.registry.gather());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        TextEncoder::new().encode_to_string(&families)
+    }
+
+    /// Begins a job's counters at 0, so that the first event is an increase.
+    fn begin(&self, job: &str) {
+        for outcome in OUTCOMES {
+            add(&self.runs, &[job, outcome.as_str()], 0);
+        }
+        for (action, result) in ACTIONS.into_iter().flat_map(|action| RESULTS.map(|result| (action, result))) {
+            add(&self.changes, &[job, action.as_str(), result.as_str()], 0);
+        }
+        add(&self.ticks_skipped, &[job], 0);
+    }
+}
+
+fn add(counter: &IntCounterVec, labels: &[&str], count: u64) {
+    // The labels are as many as the family's, so there is a metric.
+    if let Ok(metric) = counter.get_metric_with_label_values(labels) {
+        metric.inc_by(count);
+    }
+}
+
+fn opts(family: &Family) -> Opts {
+    Opts::new(family.full_name(), family.help)
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// What is true at one scrape, made anew for each.
+#[derive(Default)]
+struct Scrape {
+    registry: Registry,
+    gauges: BTreeMap<&'static str, GaugeVec>,
+    counters: BTreeMap<&'static str, CounterVec>,
+}
+
+impl Scrape {
+    fn job(&mut self, job: &JobStatus, settled: Option<&RunSummary>) -> Result<(), Error> {
+        let JobStatus {
+            job: name,
+            phase: _,
+            schedule: _,
+            timezone: _,
+            next_run,
+            running,
+            pause,
+            backoff,
+            last_run,
+            last_success,
+            ticks_skipped: _,
+        } = job;
+        let job = name.as_str();
+        let name = &[job];
+        let attempt = running.map(|running| running.started_at).max(last_run.as_ref().map(|run| run.started_at));
+        let times = [
+            ("last_attempt_timestamp_seconds", attempt),
+            ("last_success_timestamp_seconds", *last_success),
+            ("next_run_timestamp_seconds", *next_run),
+            ("backoff_until_timestamp_seconds", backoff.as_ref().map(|backoff| backoff.retry_at)),
+        ];
+        for (family, time) in times {
+            if let Some(time) = time {
+                self.set(family, name, time.timestamp_millis() as f64 / 1000.0)?;
+            }
+        }
+        self.set("running", name, flag(running.is_some()))?;
+        self.set("paused", name, flag(pause.is_some()))?;
+        self.set("suspended", name, flag(backoff.as_ref().is_some_and(|backoff| backoff.suspended)))?;
+        self.set("consecutive_failures", name, f64::from(backoff.as_ref().map_or(0, |backoff| backoff.failures)))?;
+        if let Some(run) = settled {
+            self.set("directory_entries", name, run.entries as f64)?;
+            self.set("held_changes", name, run.held as f64)?;
+            self.set("failed_changes", name, run.failed as f64)?;
+            self.set("owned_users", &[job, "true"], run.owned_active as f64)?;
+            self.set("owned_users", &[job, "false"], run.owned.saturating_sub(run.owned_active) as f64)?;
+        }
+        Ok(())
+    }
+
+    fn daemon(&mut self, status: &Status) -> Result<(), Error> {
+        self.set("build_info", &[status.version.as_str(), COMMIT], 1.0)?;
+        self.set("ready", &[], flag(status.is_ready()))?;
+        self.set("config_last_reload_successful", &[], flag(status.config.error.is_none()))?;
+        self.set("process_start_time_seconds", &[], status.started_at.timestamp_millis() as f64 / 1000.0)?;
+        if let Some(bytes) = process::resident_bytes() {
+            self.set("process_resident_memory_bytes", &[], bytes as f64)?;
+        }
+        if let Some(files) = process::open_files() {
+            self.set("process_open_fds", &[], files as f64)?;
+        }
+        Ok(())
+    }
+
+    fn figures(&mut self, figures: &Figures) -> Result<(), Error> {
+        for of in &figures.directories {
+            let directory = of.directory.as_str();
+            self.set("ldap_connections", &[directory, "idle"], of.idle as f64)?;
+            self.set("ldap_connections", &[directory, "used"], of.open.saturating_sub(of.idle) as f64)?;
+            self.set("ldap_waiting", &[directory], of.waiting as f64)?;
+            for server in &of.servers {
+                let labels = &[directory, server.server.as_str()];
+                self.set("ldap_binds_total", labels, server.binds as f64)?;
+                self.set("ldap_binds_refused_total", labels, server.binds_refused as f64)?;
+            }
+        }
+        let FtrackFigures {
+            read_calls,
+            write_calls,
+            retries,
+        } = figures.ftrack;
+        self.set("ftrack_calls_total", &["read"], read_calls as f64)?;
+        self.set("ftrack_calls_total", &["write"], write_calls as f64)?;
+        self.set("ftrack_retries_total", &[], retries as f64)
+    }
+
+    /// Sets one series of a family.
+    fn set(&mut self, name: &'static str, labels: &[&str], value: f64) -> Result<(), Error> {
+        let family = Family::named(name)?;
+        match family.kind {
+            Kind::Gauge => {
+                let gauges = match self.gauges.remove(name) {
+                    Some(gauges) => gauges,
+                    None => register(&self.registry, GaugeVec::new(opts(family), family.labels)?)?,
+                };
+                gauges.get_metric_with_label_values(labels)?.set(value);
+                self.gauges.insert(name, gauges);
+            }
+            Kind::Counter => {
+                let counters = match self.counters.remove(name) {
+                    Some(counters) => counters,
+                    None => register(&self.registry, CounterVec::new(opts(family), family.labels)?)?,
+                };
+                counters.get_metric_with_label_values(labels)?.inc_by(value.max(0.0));
+                self.counters.insert(name, counters);
+            }
+            Kind::Histogram => return Err(Error::Msg(format!("{name} is fed, not set"))),
+        }
+        Ok(())
+    }
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}

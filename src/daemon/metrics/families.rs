@@ -1,0 +1,118 @@
+//! Every metric: its name, kind, labels and meaning. Dashboards and alerts build on these.
+
+use prometheus::Error;
+
+/// What the names begin with, apart from those of the process itself.
+pub const PREFIX: &str = "ftrack_ldap_sync_";
+
+/// One metric, with all its series.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// Its name without [`PREFIX`].
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// How a metric's values go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Up and down.
+    Gauge,
+    /// Up only.
+    Counter,
+    /// How many values fell into which range.
+    Histogram,
+}
+
+impl Family {
+    /// The family of this name.
+    ///
+    /// # Errors
+    /// There is none: a defect of the program.
+    pub(super) fn named(name: &str) -> Result<&'static Self, Error> {
+        let found = FAMILIES.iter().find(|family| family.name == name);
+        found.ok_or_else(|| Error::Msg(format!("there is no metric {name}")))
+    }
+
+    /// The name as Prometheus knows it.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let prefix = if self.name.starts_with("process_") { "" } else { PREFIX };
+        format!("{prefix}{}", self.name)
+    }
+}
+
+const JOB: &[&str] = &["job"];
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    let kind = Kind::Gauge;
+    Family { name, kind, labels, help }
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    let kind = Kind::Counter;
+    Family { name, kind, labels, help }
+}
+
+/// All of them.
+pub const FAMILIES: &[Family] = &[
+    gauge("last_attempt_timestamp_seconds", JOB, "When the last run started; absent before the first."),
+    gauge(
+        "last_success_timestamp_seconds",
+        JOB,
+        "When a run last came to its end without failing; absent before the first.",
+    ),
+    gauge("next_run_timestamp_seconds", JOB, "When the job runs next by itself; absent when it does not."),
+    gauge("running", JOB, "Whether a run is under way."),
+    counter("runs_total", &["job", "outcome"], "Runs that ended, by outcome; dry runs are not counted."),
+    Family {
+        name: "run_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["job", "phase"],
+        help: "How long runs took, by phase; the phase whole is all of them.",
+    },
+    counter(
+        "changes_total",
+        &["job", "action", "result"],
+        "Changes of runs that ended, by action and what became of them.",
+    ),
+    gauge("directory_entries", JOB, "Entries that the last run that did not fail read from the directory."),
+    gauge(
+        "owned_users",
+        &["job", "active"],
+        "Users that the job owned after the last run that did not fail.",
+    ),
+    gauge("held_changes", JOB, "Changes that the last run that did not fail held for a person."),
+    gauge("failed_changes", JOB, "Changes that the last run that did not fail could not apply."),
+    gauge("consecutive_failures", JOB, "Failed runs in a row."),
+    gauge(
+        "backoff_until_timestamp_seconds",
+        JOB,
+        "When a failed job is tried again; absent when it did not fail.",
+    ),
+    gauge("suspended", JOB, "Whether the job failed so often that it is only probed."),
+    gauge("paused", JOB, "Whether a person told the job to wait."),
+    counter("ticks_skipped_total", JOB, "Ticks that came while the job was at work."),
+    counter("config_reload_failures_total", &[], "Reloads of the configuration that were refused."),
+    gauge("config_last_reload_successful", &[], "Whether the last reload of the configuration was taken."),
+    gauge("ready", &[], "Whether the first contact with every server came about."),
+    gauge(
+        "ldap_connections",
+        &["directory", "state"],
+        "Open connections of a directory's pool, idle or used.",
+    ),
+    gauge("ldap_waiting", &["directory"], "How many wait for a connection of a directory's pool."),
+    counter("ldap_binds_total", &["directory", "server"], "Binds that were tried."),
+    counter("ldap_binds_refused_total", &["directory", "server"], "Binds that the server refused."),
+    counter("ftrack_calls_total", &["kind"], "Calls to ftrack that read or wrote."),
+    counter("ftrack_retries_total", &[], "Calls to ftrack that were tried again."),
+    gauge("build_info", &["version", "commit"], "Always 1; what the program was built of."),
+    gauge("process_start_time_seconds", &[], "When the daemon started."),
+    gauge("process_resident_memory_bytes", &[], "Memory that is resident."),
+    gauge("process_open_fds", &[], "File descriptors that are open."),
+];

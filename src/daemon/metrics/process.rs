@@ -1,0 +1,15 @@
+//! What the system says of this process (proc(5)); absent where it says nothing.
+
+use std::fs;
+
+/// Memory that is resident, in bytes.
+pub(super) fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kibibytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// File descriptors that are open, without the one that this needs itself.
+pub(super) fn open_files() -> Option<usize> {
+    fs::read_dir("/proc/self/fd").ok()?.count().checked_sub(1)
+}

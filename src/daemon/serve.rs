@@ -1,0 +1,194 @@
+//! Both listeners' connections, so that no client can hold up the daemon: one request a connection, and a limit on everything that a client sends, takes, or keeps open.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    serve::Listener,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Semaphore,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Connections at the same time; further ones wait to be accepted.
+pub const CONNECTIONS: usize = 64;
+
+/// How long the head of a request may take from the start of its connection, and its body after that.
+const ARRIVAL: Duration = Duration::from_secs(5);
+
+/// The largest head of a request, in bytes.
+const HEAD_LIMIT: usize = 16 * 1024;
+
+/// The largest body of a request, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a client may leave an answer lying before its connection is closed.
+const TAKING: Duration = Duration::from_secs(30);
+
+/// How long answers in flight may go on after the end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers whoever connects, until `end` is cancelled; then lets the answers in flight finish, within a second. Also when it is dropped, no connection outlives it for longer.
+///
+/// Each connection carries one request, so that an idle client keeps no place. When no file descriptor is left, `axum`'s listener waits for a second before it tries again.
+pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = TaskTracker::new();
+    let end = end.child_token();
+    let _ends_when_dropped = end.clone().drop_guard();
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await.0, place)
+        };
+        let (stream, place) = tokio::select! {
+            biased;
+            () = end.cancelled() => break,
+            next = next => next,
+        };
+        let (router, end) = (router.clone(), end.clone());
+        connections.spawn(async move {
+            let _place = place;
+            connection(stream, router, &end).await;
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// One connection from its first byte to its last. What goes wrong with it is the client's own business.
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, router: Router, end: &CancellationToken) {
+    let stream = Impatient::new(stream, TAKING);
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(ARRIVAL)
+        .max_buf_size(HEAD_LIMIT)
+        .keep_alive(false);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        () = end.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = timeout(GRACE, connection).await;
+}
+
+/// Why the body of a request is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is too long, or broke off.
+    #[error("the body is longer than {BODY_LIMIT} bytes, or broke off")]
+    Unreadable,
+    /// It took too long.
+    #[error("the body did not arrive within {} s", ARRIVAL.as_secs())]
+    Slow,
+}
+
+/// The body of a request.
+///
+/// # Errors
+/// It is too long, broke off, or did not arrive in time.
+pub async fn body(body: Body) -> Result<Bytes, BodyError> {
+    match timeout(ARRIVAL, to_bytes(body, BODY_LIMIT)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(BodyError::Unreadable),
+        Err(_) => Err(BodyError::Slow),
+    }
+}
+
+/// A stream that fails when its other side takes nothing for too long.
+struct Impatient<S> {
+    stream: S,
+    taking: Duration,
+    waits: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Impatient<S> {
+    fn new(stream: S, taking: Duration) -> Self {
+        let waits = None;
+        Self { stream, taking, waits }
+    }
+
+    /// Passes the outcome of a write on, and ends a wait that is too long.
+    fn limit<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.waits = None;
+            return outcome;
+        }
+        let taking = self.taking;
+        let wait = self.waits.get_or_insert_with(|| Box::pin(sleep(taking)));
+        ready!(wait.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.limit(context, outcome)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.limit(context, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(context);
+        self.limit(context, outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.limit(context, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::{io::ErrorKind, time::Duration};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::Impatient;
+
+    #[tokio::test]
+    async fn a_stream_of_which_nothing_is_taken_fails() {
+        let (near, mut far) = duplex(16);
+        let mut near = Impatient::new(near, Duration::from_millis(50));
+        near.write_all(&[0; 16]).await.unwrap();
+        let failed = near.write_all(&[0]).await.unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::TimedOut);
+        far.read_exact(&mut [0; 16]).await.unwrap();
+        near.write_all(&[0; 16]).await.unwrap();
+    }
+}

@@ -1,0 +1,147 @@
+//! The file of the control socket: made for those who may give orders, taken over from a daemon that died, and removed at the end.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, ErrorKind},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt, PermissionsExt},
+            net::UnixListener as StdListener,
+        },
+    },
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+
+/// Who may give orders: the owner and the group.
+const MODE: u32 = 0o660;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// How long a daemon that may be there has to accept a connection; one whose queue is full is there, too.
+const ACCEPTING: Duration = Duration::from_secs(2);
+
+/// The control socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers there.
+    #[error("another daemon listens on {}; stop it first, or give this one a control_socket and a state_dir of its own", .0.display())]
+    Taken(PathBuf),
+    /// Something else than a socket is there.
+    #[error("{} is in the way of the control socket, and is no socket; control_socket names where it is to be", .0.display())]
+    NoSocket(PathBuf),
+    /// The system says no.
+    #[error("the control socket {} cannot be {what}: {error}", path.display())]
+    System {
+        /// Which socket.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A listening control socket.
+#[derive(Debug)]
+pub struct ControlSocket {
+    /// The socket.
+    pub listener: UnixListener,
+    /// Removes its file when it is dropped.
+    pub file: SocketFile,
+}
+
+/// The file of a socket; removed when this is dropped, unless it was replaced by then.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl ControlSocket {
+    /// Listens at a path, whose folder is made if it is missing. A socket that was left by a daemon that died is replaced. To be called within a runtime.
+    ///
+    /// # Errors
+    /// A daemon answers there, something else than a socket is there, or the system refuses.
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let system = |what| {
+            move |error| SocketError::System {
+                path: path.to_owned(),
+                what,
+                error,
+            }
+        };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(system("made"))?;
+        }
+        remove_stale(path).await?;
+        let listener = listen(path).map_err(system("made"))?;
+        let metadata = fs::symlink_metadata(path).map_err(system("made"))?;
+        let file = SocketFile {
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        };
+        // What the umask took away; nobody else was let in before.
+        fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(system("opened to its group"))?;
+        let listener = UnixListener::from_std(listener).map_err(system("used"))?;
+        Ok(Self { listener, file })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode)) {
+            // One that stays is found stale by the next daemon.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes way for a new socket, if nobody answers at the old one.
+async fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let system = |what, error| SocketError::System {
+        path: path.to_owned(),
+        what,
+        error,
+    };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(system("looked at", error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(SocketError::NoSocket(path.to_owned())),
+        Ok(_) => {}
+    }
+    match timeout(ACCEPTING, UnixStream::connect(path)).await {
+        Err(_) | Ok(Ok(_)) => Err(SocketError::Taken(path.to_owned())),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path).or_else(gone).map_err(|error| system("replaced", error)),
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // Its queue is full, so somebody is there.
+        Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => Err(SocketError::Taken(path.to_owned())),
+        Ok(Err(error)) => Err(system("looked at", error)),
+    }
+}
+
+/// What is gone already need not be removed.
+fn gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// A listening socket which at no moment lets in more than it is to: Linux makes the file of a socket with the mode of the socket itself, less the umask.
+fn listen(path: &Path) -> io::Result<StdListener> {
+    let address = SockAddr::unix(path)?;
+    let socket = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None)?));
+    socket.set_permissions(Permissions::from_mode(MODE))?;
+    let socket = Socket::from(OwnedFd::from(socket));
+    socket.bind(&address)?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
+}

@@ -1,0 +1,115 @@
+//! The HTTP listener: the probes and the page.
+
+use std::time::{Duration, Instant};
+
+use ftrack_ldap_sync::{
+    daemon::{
+        backoff::Backoff,
+        pause::Pause,
+        pulse::Pulse,
+        status::{Contact, Phase},
+    },
+    run::report::{FailureKind, Outcome},
+    run::summary::RunSummary,
+};
+
+use super::{Answer, Daemon, at, job, report, request, status, tcp};
+
+#[test]
+fn healthy_is_a_scheduler_that_makes_progress() {
+    let daemon = Daemon::of(&["artists"]);
+    assert_eq!(daemon.get("/healthz").status, 200);
+
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(100)).unwrap();
+    let daemon = Daemon::with(status(vec![job("artists")]), Pulse::starting_at(long_ago));
+    let answer = daemon.get("/healthz");
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("no progress for 100 s"), "{}", answer.body);
+    daemon.pulse.beat();
+    assert_eq!(daemon.get("/healthz").status, 200);
+}
+
+#[test]
+fn ready_is_a_daemon_that_reached_every_server() {
+    let mut now = status(vec![job("artists")]);
+    now.contacts.push(Contact {
+        server: "directory studio".into(),
+        since: None,
+        error: Some("the password is refused\n\u{1b}".into()),
+    });
+    let daemon = Daemon::with(now, Pulse::new());
+    let answer = daemon.get("/readyz");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body, "directory studio was not reached: the password is refused\\u{a}\\u{1b}\n");
+    assert!(answer.head.contains("content-type: text/plain"), "{}", answer.head);
+
+    daemon.status.send_replace(status(vec![job("artists")]).into());
+    assert_eq!(daemon.get("/readyz").status, 200);
+}
+
+#[test]
+fn heads_are_answered_and_other_methods_refused() {
+    let daemon = Daemon::of(&["artists"]);
+    for path in ["/", "/healthz", "/readyz", "/metrics"] {
+        let answer = Answer::to(tcp(daemon.address), &request("HEAD", path, ""));
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+        for method in ["POST", "DELETE", "BREW", "OPTIONS"] {
+            assert_eq!(Answer::to(tcp(daemon.address), &request(method, path, "")).status, 405, "{method} {path}");
+        }
+    }
+    for path in ["/v1/status", "/metrics/", "/%00", "//"] {
+        assert_eq!(daemon.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
+    let mut bad = job("artists");
+    bad.phase = Phase::Suspended;
+    bad.last_run = Some(RunSummary::of(&report("artists", Outcome::Failed)));
+    bad.backoff = Some(Backoff {
+        failures: 12,
+        since: at("2026-01-01T00:00:00Z"),
+        retry_at: at("2026-01-02T00:00:00Z"),
+        suspended: true,
+        kind: FailureKind::Directory,
+        error: "<script>alert('1')</script> & \"quotes\" \u{202e}\n".into(),
+    });
+    bad.pause = Some(Pause {
+        since: at("2026-01-01T00:00:00Z"),
+        until: Some(at("2026-01-05T11:00:00Z")),
+        reason: Some("<img src=x onerror=alert(1)>".into()),
+    });
+    let mut now = status(vec![bad, job("nightly")]);
+    now.config.error = Some("<b>line 3</b>".into());
+    let daemon = Daemon::with(now, Pulse::new());
+    let answer = daemon.get("/");
+    assert_eq!(answer.status, 200);
+    for header in [
+        "content-security-policy: default-src 'none'; style-src 'unsafe-inline'",
+        "cache-control: no-store",
+        "content-type: text/html; charset=utf-8",
+    ] {
+        assert!(answer.head.contains(header), "{}", answer.head);
+    }
+    let page = &answer.body;
+    for shown in [
+        "suspended",
+        "failed 12 times in a row since 2026-01-01 01:00:00 CET",
+        "tried again at 2026-01-02 01:00:00 CET",
+        "&lt;script&gt;",
+        "&amp;",
+        "\\u{202e}\\u{a}",
+        "paused until 2026-01-05 12:00:00 CET: &lt;img src=x onerror=alert(1)&gt;",
+        "&lt;b&gt;line 3&lt;",
+        "nightly",
+        "never",
+        "2030-01-01 01:00:00 CET",
+        "http-equiv=\"refresh\"",
+    ] {
+        assert!(page.contains(shown), "{shown} is missing:\n{page}");
+    }
+    for markup in ["<script", "<img", "<b>", "\u{202e}"] {
+        assert!(!page.contains(markup), "{markup}:\n{page}");
+    }
+}
