@@ -5,22 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{backoff::after_refusal, orders::Refusal};
+use crate::run::state::RefusedAccount;
 
 /// The longest that refused credentials are left alone.
 const LONGEST: TimeDelta = TimeDelta::hours(1);
-
-/// Credentials that a server refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedAccount {
-    /// Tells whether the credentials are still the same, and no more about them.
-    pub mark: Option<String>,
-    /// How often they were refused in a row.
-    pub failures: u32,
-    /// When they were refused last.
-    pub refused_at: DateTime<Utc>,
-    /// When they may be tried again.
-    pub next_at: DateTime<Utc>,
-}
 
 /// The servers that refused credentials, by name: `ftrack`, or `directory` and its name.
 #[derive(Debug, Default)]
@@ -41,7 +29,7 @@ impl Accounts {
     pub fn barred<'a>(&'a self, servers: &'a [Marked], now: DateTime<Utc>) -> Option<(&'a str, &'a RefusedAccount)> {
         servers.iter().find_map(|(server, mark)| {
             let account = self.0.get(server)?;
-            let same = *mark == account.mark;
+            let same = is_same(account, mark.as_ref());
             // A clock that was set back does not bar for longer than was meant.
             let soon = account.next_at > now && account.next_at - now <= LONGEST + LONGEST / 10;
             (same && soon).then_some((server.as_str(), account))
@@ -53,17 +41,18 @@ impl Accounts {
     pub fn have_changed(&self, servers: &[Marked]) -> bool {
         servers
             .iter()
-            .any(|(server, mark)| self.0.get(server).is_some_and(|account| *mark != account.mark))
+            .any(|(server, mark)| self.0.get(server).is_some_and(|account| !is_same(account, mark.as_ref())))
     }
 
     /// A server refused credentials: they are left alone from now on, the longer the oftener.
-    pub fn refused(&mut self, server: &str, mark: Option<String>, now: DateTime<Utc>, jitter: f64) -> RefusedAccount {
+    pub fn refused(&mut self, server: &str, mark: Option<String>, error: &str, now: DateTime<Utc>, jitter: f64) -> RefusedAccount {
         let before = self.0.get(server).filter(|before| before.mark == mark).map_or(0, |before| before.failures);
         let failures = before.saturating_add(1);
         let account = RefusedAccount {
             mark,
             failures,
             refused_at: now,
+            error: error.to_owned(),
             next_at: now
                 .checked_add_signed(after_refusal(failures, LONGEST, jitter))
                 .unwrap_or(DateTime::<Utc>::MAX_UTC),
@@ -81,6 +70,11 @@ impl Accounts {
     pub fn accepted(&mut self, server: &str) -> bool {
         self.0.remove(server).is_some()
     }
+}
+
+/// Whether the credentials that would be used are those that were refused; taken for so where it is not known.
+fn is_same(account: &RefusedAccount, mark: Option<&String>) -> bool {
+    account.mark.is_none() || mark == account.mark.as_ref()
 }
 
 /// The words for one who asks in vain.
@@ -110,14 +104,14 @@ mod tests {
     fn the_same_credentials_are_barred_and_others_are_not() {
         let mut accounts = Accounts::default();
         assert!(accounts.barred(&servers("a"), at(0)).is_none());
-        accounts.refused("directory studio", Some("a".into()), at(0), 0.0);
+        accounts.refused("directory studio", Some("a".into()), "", at(0), 0.0);
         assert!(accounts.barred(&servers("a"), at(19)).is_some());
         assert!(accounts.barred(&servers("b"), at(19)).is_none());
         assert!(accounts.have_changed(&servers("b")) && !accounts.have_changed(&servers("a")));
         assert!(accounts.barred(&servers("a"), at(20)).is_none());
-        let again = accounts.refused("directory studio", Some("a".into()), at(20), 0.0);
+        let again = accounts.refused("directory studio", Some("a".into()), "", at(20), 0.0);
         assert_eq!((again.failures, again.next_at), (2, at(60)));
-        let other = accounts.refused("directory studio", Some("b".into()), at(21), 0.0);
+        let other = accounts.refused("directory studio", Some("b".into()), "", at(21), 0.0);
         assert_eq!((other.failures, other.next_at), (1, at(41)));
         assert!(accounts.accepted("directory studio") && !accounts.accepted("directory studio"));
         assert!(accounts.barred(&servers("b"), at(22)).is_none());
@@ -126,7 +120,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_bars_nobody_for_longer() {
         let mut accounts = Accounts::default();
-        accounts.refused("directory studio", Some("a".into()), at(100_000), 1.0);
+        accounts.refused("directory studio", Some("a".into()), "", at(100_000), 1.0);
         assert!(accounts.barred(&servers("a"), at(0)).is_none());
     }
 }

@@ -9,8 +9,10 @@ use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCo
 
 use super::status::{JobStatus, Status, came_to_its_end};
 use crate::{
+    directory::DirectoryPool,
     run::{
         report::{ChangeResult, Outcome, Report},
+        servers::Servers,
         summary::RunSummary,
     },
     sync::change::Action,
@@ -19,6 +21,7 @@ use crate::{
 mod families;
 mod process;
 
+pub use crate::ftrack::session::Figures as FtrackFigures;
 pub use families::{FAMILIES, Family, Kind, PREFIX};
 
 /// The buckets of a run's phases, in seconds.
@@ -83,15 +86,35 @@ pub struct ServerFigures {
     pub binds_refused: u64,
 }
 
-/// The calls to ftrack since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FtrackFigures {
-    /// Calls that read.
-    pub read_calls: u64,
-    /// Calls that wrote.
-    pub write_calls: u64,
-    /// Calls that were tried again.
-    pub retries: u64,
+impl Figures {
+    /// What the connections of a configuration are doing at this moment.
+    #[must_use]
+    pub fn of(servers: &Servers) -> Self {
+        Self {
+            directories: servers.directories().map(DirectoryFigures::of).collect(),
+            ftrack: servers.ftrack().figures(),
+        }
+    }
+}
+
+impl DirectoryFigures {
+    fn of(pool: &DirectoryPool) -> Self {
+        let mut of = Self {
+            directory: pool.name().to_owned(),
+            ..Self::default()
+        };
+        for server in pool.figures() {
+            of.open += server.open;
+            of.idle += server.idle;
+            of.waiting += server.waiting;
+            of.servers.push(ServerFigures {
+                server: server.server,
+                binds: server.binds_tried,
+                binds_refused: server.binds_refused,
+            });
+        }
+        of
+    }
 }
 
 impl Metrics {

@@ -8,7 +8,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::run::{lock::DaemonLock, state::State, store::StateError};
+use crate::{
+    event::Event,
+    run::{lock::DaemonLock, state::State, store::StateError},
+};
 
 pub mod accounts;
 pub mod backoff;
@@ -63,7 +66,7 @@ pub enum StartError {
     Ticks(#[from] ticks::TicksError),
     /// Nothing counts.
     #[error("the metrics cannot be made: {0}")]
-    Metrics(#[from] metrics::Error),
+    Metrics(#[from] prometheus::Error),
 }
 
 /// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what was under way then has ended. Must be called on the
@@ -74,9 +77,9 @@ pub enum StartError {
 pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationToken, orders: impl FnOnce(Orders)) -> Result<(), StartError> {
     let config = Arc::clone(&setup.config);
     let _lock = DaemonLock::take(&config.state_dir)?;
-    let (state, set_aside) = State::open(&config.state_dir)?;
-    if let Some(set_aside) = set_aside {
-        set_aside.tell();
+    let (state, set_aside) = State::open(&config)?;
+    if let Some(set_aside) = &set_aside {
+        Event::StateSetAside(set_aside).emit();
     }
     let control = ControlSocket::bind(&config.control_socket).await?;
     let listener = match &config.http {

@@ -115,6 +115,15 @@ impl Setup {
         }
     }
 
+    /// The mark of the credentials that a server refused last.
+    pub fn refused_mark(&self, server: &str) -> Option<String> {
+        let salt = self.config.state_dir.to_string_lossy();
+        match self.pool(server) {
+            Some(pool) => pool.last_refusal(&salt).and_then(|refusal| refusal.mark),
+            None => self.servers.ftrack().last_refusal(&salt).map(|refusal| refusal.mark),
+        }
+    }
+
     /// The connections to a server, if it is a directory.
     #[must_use]
     pub fn pool(&self, server: &str) -> Option<DirectoryPool> {

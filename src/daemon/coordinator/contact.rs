@@ -13,7 +13,11 @@ use crate::{
     },
     directory,
     event::daemon::DaemonEvent,
-    ftrack::{self, session::Until},
+    ftrack::{
+        self,
+        error::FtrackError,
+        session::{Session, Until},
+    },
     run::report::FailureKind,
 };
 
@@ -59,8 +63,8 @@ impl Coordinator {
                 }
             }
             Reached::Refused(error) => {
-                let mark = self.setup.mark(server).await;
-                let account = self.accounts.refused(server, mark, now, jitter());
+                let mark = self.setup.refused_mark(server);
+                let account = self.accounts.refused(server, mark, error, now, jitter());
                 self.contacts.put_off(server, account.next_at, error.clone());
                 DaemonEvent::CredentialsRefused {
                     server,
@@ -75,11 +79,17 @@ impl Coordinator {
     }
 }
 
+/// Asks ftrack for its version, with the key that its file holds now.
+async fn greet(session: &mut Session, until: &Until) -> Result<(), FtrackError> {
+    session.take_key().await?;
+    ftrack::server::information(session, until).await.map(drop)
+}
+
 /// Reaches one server.
 fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + use<> {
     let cancel = tokio_util::sync::CancellationToken::new();
     let pool = setup.pool(server);
-    let session = setup.servers.ftrack().clone();
+    let mut session = setup.servers.ftrack().clone();
     async move {
         let until = Until {
             deadline: std::time::Instant::now() + LIMIT,
@@ -91,8 +101,8 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
                     Ok(_) => Ok(()),
                     Err(error) => Err((FailureKind::from(&error), error.to_string())),
                 },
-                None => match ftrack::server::information(&session, &until).await {
-                    Ok(_) => Ok(()),
+                None => match greet(&mut session, &until).await {
+                    Ok(()) => Ok(()),
                     Err(error) => Err((FailureKind::from(&error), error.to_string())),
                 },
             }
