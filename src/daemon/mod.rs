@@ -3,4 +3,6 @@
 pub mod backoff;
 pub mod orders;
 pub mod pause;
+pub mod schedule;
 pub mod status;
+pub mod ticks;
