@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::finding::{About, Finding};
 use crate::{
     config::{self, Config, Job},
+    daemon::{schedule::Schedule, ticks},
     directory::DirectoryPool,
     ftrack::session::Session,
     run::store,
@@ -76,10 +77,11 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
     }
     let mut findings = servers.into_findings();
     let mut jobs = Vec::new();
+    let host = ticks::host();
     for (name, job) in &config.jobs {
         let mut about = About::new(format!("job {name}"));
         jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user));
-        schedule(&mut about, job, now);
+        schedule(&mut about, job, &Schedule::of(name, job, &host), now);
         findings.extend(about.into_findings());
     }
     let all = jobs.len() == config.jobs.len() && pools.len() == config.directories.len();
@@ -126,23 +128,22 @@ fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a Job, api_user: &st
     })
 }
 
-fn schedule(about: &mut About, job: &Job, now: DateTime<Utc>) {
-    let Some(expression) = &job.schedule else {
-        about.ok("schedule", "none; the job runs on request only");
-        return;
-    };
-    match config::schedule(expression) {
-        Ok(cron) => {
-            let next = cron.iter_after(now.with_timezone(&job.timezone)).take(RUNS);
+fn schedule(about: &mut About, job: &Job, schedule: &Result<Option<Schedule>, String>, now: DateTime<Utc>) {
+    match schedule {
+        Ok(None) => about.ok("schedule", "none; the job runs on request only"),
+        Ok(Some(schedule)) => {
+            let next = schedule.occurrences(now).take(RUNS).map(|run| run.with_timezone(&schedule.zone()));
             let next: Vec<String> = next.map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true)).collect();
+            let expression = job.schedule.as_deref().unwrap_or_default();
+            let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
             let splay = if job.splay == Duration::ZERO {
                 String::new()
             } else {
-                format!(", each at most {} later (splay)", humantime::format_duration(job.splay))
+                format!(", on this host {lag} later (splay {splay})")
             };
-            about.ok("schedule", format!("{expression} in {}: {}{splay}", job.timezone, next.join(", ")));
+            about.ok("schedule", format!("{expression} in {}{splay}: {}", job.timezone, next.join(", ")));
         }
-        Err(problem) => about.fail("schedule", problem, "mend the job's schedule"),
+        Err(problem) => about.fail("schedule", problem.clone(), "mend the job's schedule"),
     }
 }
 
@@ -154,31 +155,48 @@ mod tests {
     use super::*;
     use crate::config::Environment;
 
-    fn next(schedule: &str) -> String {
+    /// What is told about a job in Stockholm on the evening of a day, with more of its keys.
+    fn told(schedule: &str, (month, day): (u32, u32), keys: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let text = format!(
             "[ftrack]\nserver = \"https://studio.test\"\napi_user = \"sync\"\napi_key = \"key\"\n\
              [directories.studio]\nurls = [\"ldaps://ldap.studio.test\"]\n\
              [jobs.artists]\nsearch_bases = [\"dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\n\
-             schedule = {schedule:?}\ntimezone = \"Europe/Stockholm\"\nsplay = \"5m\"\n"
+             schedule = {schedule:?}\ntimezone = \"Europe/Stockholm\"\n{keys}\n"
         );
         std::fs::write(&file, text).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap();
-        let now = Utc.with_ymd_and_hms(2026, 3, 28, 20, 0, 0).unwrap();
+        let now = Utc.with_ymd_and_hms(2026, month, day, 20, 0, 0).unwrap();
         let mut about = About::new(String::new());
-        super::schedule(&mut about, &config.jobs["artists"], now);
+        let job = &config.jobs["artists"];
+        super::schedule(&mut about, job, &Schedule::of("artists", job, "host"), now);
         about.into_findings().remove(0).detail
     }
 
     #[test]
     fn the_next_runs_are_told_in_the_jobs_zone_and_across_the_change_of_its_clock() {
+        let spring = |schedule| told(schedule, (3, 28), "");
         assert_eq!(
-            next("30 12 * * *"),
+            spring("30 12 * * *"),
             "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, 2026-03-30T12:30:00+02:00, 2026-03-31T12:30:00+02:00, \
-             2026-04-01T12:30:00+02:00, 2026-04-02T12:30:00+02:00, each at most 5m later (splay)"
+             2026-04-01T12:30:00+02:00, 2026-04-02T12:30:00+02:00"
         );
-        assert!(next("15 0 */6 * * *").contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, "));
-        assert!(next("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, "));
+        assert!(spring("15 0 */6 * * *").contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, "));
+        assert!(spring("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, "));
+        // A time that the clock skips, one that it shows twice, and an hour that is shown twice.
+        assert!(spring("30 2 * * *").contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, "));
+        assert!(told("30 2 * * *", (10, 24), "").contains(": 2026-10-25T02:30:00+02:00, 2026-10-26T02:30:00+01:00, "));
+        assert!(told("30 * 25 * *", (10, 24), "").contains(", 2026-10-25T02:30:00+02:00, 2026-10-25T02:30:00+01:00, "));
+    }
+
+    #[test]
+    fn the_next_runs_are_told_with_the_hosts_part_of_the_splay() {
+        let splayed = told("30 12 * * *", (3, 28), "splay = \"5m\"");
+        assert!(
+            splayed
+                .starts_with("30 12 * * * in Europe/Stockholm, on this host 4m 32s later (splay 5m): 2026-03-29T12:34:32+02:00, 2026-03-30T12:34:32+02:00, "),
+            "{splayed}"
+        );
     }
 }

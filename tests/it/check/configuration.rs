@@ -44,6 +44,32 @@ fn offline_contacts_nobody_and_tells_the_next_runs() {
 }
 
 #[test]
+fn an_unknown_zone_is_refused() {
+    let (mut world, is_contacted) = listening();
+    world.job = "schedule = \"0 3 * * *\"\ntimezone = \"Europe/Stokholm\"".into();
+    for arguments in [&[][..], &["--offline"]] {
+        let ended = world.run(arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""));
+        let error: serde_json::Value = serde_json::from_str(ended.stderr.trim()).unwrap();
+        let message = r#": jobs.artists.timezone: "Europe/Stokholm" is not an IANA time zone such as "Europe/Stockholm"; did you mean "Europe/Stockholm"?"#;
+        assert!(error["error"].as_str().unwrap().ends_with(message), "{error}");
+    }
+    assert!(!is_contacted());
+}
+
+#[test]
+fn zones_are_known_on_a_system_that_has_none() {
+    let (mut world, _) = listening();
+    let folder = tempfile::tempdir().unwrap();
+    world.environment = vec![("TZDIR", folder.path().into()), ("TZ", folder.path().join("missing"))];
+    world.job = "schedule = \"0 3 * * *\"\ntimezone = \"Asia/Tokyo\"".into();
+    let checked = world.check(&["--offline"]);
+    assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
+    let schedule = checked.findings.iter().find(|finding| finding.check == "schedule").unwrap();
+    assert_eq!(schedule.detail.matches("T03:00:00+09:00").count(), 5, "{}", schedule.detail);
+}
+
+#[test]
 fn a_malformed_filter_is_named_before_anybody_is_contacted() {
     let (mut world, is_contacted) = listening();
     world.filter = "(uid=a".into();

@@ -43,6 +43,8 @@ pub struct World {
     pub attributes: String,
     /// More lines of `[jobs.artists]`, and whole tables after it.
     pub job: String,
+    /// What stands in the environment, beside the path.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             filter: "(objectClass=inetOrgPerson)".into(),
             attributes: r#"{ username = "uid", email = "mail", last_name = "sn" }"#.into(),
             job: String::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -132,6 +135,7 @@ impl World {
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,0 +1,187 @@
+//! When a job is due: its cron expression in its time zone, through the changes of that zone's clock. Pure: the time is given.
+//!
+//! The expression's fields are read by croner, but only ever on a clock without changes, and the changes are dealt with here: in a zone that has them, croner 3.0.1 leaves out the repeated hour of
+//! `*/15 * * * *` and what a gap swallowed of `30 2,3 * * *`, and it looks for the end of a gap no further than two hours. Two rules instead of that:
+//!
+//! - Where the hour field is `*` (`@hourly` as well), a job is due at each matching moment that the wall clock shows: twice an hour stays twice an hour while an hour is shown twice, and nothing
+//!   stands in for an hour that is never shown.
+//! - Where hours are named, each time of day is due once a day: what the clock skips is due at the first moment after the gap (several such times are one), and of a time that is shown twice the
+//!   first counts.
+
+use std::{iter, time::Duration};
+
+use chrono::{DateTime, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
+use croner::Cron;
+use uuid::Uuid;
+
+use crate::config::{self, Job};
+
+/// When a job is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    cron: Cron,
+    hours: Hours,
+    zone: Tz,
+    /// How much later than the expression says; whole seconds, and less than the splay.
+    lag: TimeDelta,
+}
+
+/// What the hour field says, and by that what a change of the clock means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hours {
+    Every,
+    Named,
+}
+
+/// Two changes of a zone's clock are further apart than this.
+const STEP: TimeDelta = TimeDelta::hours(3);
+
+/// Of the hash that spreads the jobs.
+const NAMESPACE: Uuid = Uuid::from_u128(0x2f6e_90d1_54c8_5a7b_8e1d_3c0b_96af_7d42);
+
+impl Schedule {
+    /// The schedule of a configured job on a host; a job that runs on request only has none.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn of(name: &str, job: &Job, host: &str) -> Result<Option<Self>, String> {
+        let expression = job.schedule.as_deref();
+        expression
+            .map(|expression| Self::new(expression, job.timezone, job.splay, host, name))
+            .transpose()
+    }
+
+    /// The schedule of a job on a host.
+    ///
+    /// With a `splay`, everything is due later by a part of it that is always the same for the same host and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn new(expression: &str, zone: Tz, splay: Duration, host: &str, job: &str) -> Result<Self, String> {
+        let hash = Uuid::new_v5(&NAMESPACE, format!("{host}\0{job}").as_bytes()).as_u128();
+        let seconds = splay.as_secs() + u64::from(splay.subsec_nanos() > 0);
+        let lag = hash.checked_rem(u128::from(seconds)).and_then(|lag| i64::try_from(lag).ok());
+        Ok(Self {
+            cron: config::schedule(expression)?,
+            hours: hours(expression),
+            zone,
+            lag: lag.and_then(TimeDelta::try_seconds).unwrap_or_default(),
+        })
+    }
+
+    /// The first moment after this one at which the job is due; never this one itself, and a whole second. Years beyond 4900 have none, and those before 1970 count as 1970.
+    #[must_use]
+    pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let after = after.checked_sub_signed(self.lag)?;
+        let last = Utc.with_ymd_and_hms(4900, 1, 1, 0, 0, 0).single()?;
+        // The second before, so that the moment 1970 itself is found as any other.
+        let first = DateTime::<Utc>::UNIX_EPOCH - TimeDelta::seconds(1);
+        let after = Some(after.max(first)).filter(|after| *after < last)?.trunc_subsecs(0);
+        let next = match self.hours {
+            Hours::Every => self.shown_after(after),
+            Hours::Named => self.named_after(after),
+        };
+        next?.checked_add_signed(self.lag)
+    }
+
+    /// All moments after this one at which the job is due.
+    pub fn occurrences(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+        iter::successors(self.next_after(after), |last| self.next_after(*last))
+    }
+
+    /// Whether the job was due after its last run began and up to now.
+    #[must_use]
+    pub fn missed_since(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.next_after(last).is_some_and(|due| due <= now)
+    }
+
+    /// The zone of the expression.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// How much later than the expression says the job is due, because of its splay.
+    #[must_use]
+    pub fn lag(&self) -> Duration {
+        self.lag.to_std().unwrap_or_default()
+    }
+
+    /// The first matching moment that the clock shows. Between two changes the clock is one without changes, so one such piece after the other is searched.
+    fn shown_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut piece = after;
+        let mut searched = after;
+        loop {
+            let offset = self.offset(piece);
+            let found = (self.match_after((searched + offset).naive_utc())? - offset).and_utc();
+            let Some(change) = self.change(piece, found) else {
+                return Some(found);
+            };
+            piece = change;
+            searched = change - TimeDelta::seconds(1);
+        }
+    }
+
+    /// The first moment that stands for a matching time of day. Later times of day never stand for earlier moments, so they are searched from the one that is shown now.
+    fn named_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut time = (after + self.offset(after)).naive_utc();
+        loop {
+            time = self.match_after(time)?;
+            let moment = self.moment(time)?;
+            // While times are shown for the second time, their moments have passed.
+            if moment > after {
+                return Some(moment);
+            }
+        }
+    }
+
+    /// When a time of day comes: when it is first shown, or at the end of the gap that it lies in.
+    fn moment(&self, time: NaiveDateTime) -> Option<DateTime<Utc>> {
+        let shown = self.zone.from_local_datetime(&time).earliest().map(|shown| shown.to_utc());
+        shown.or_else(|| {
+            let (begin, before) = GapInfo::new(&time, &self.zone)?.begin?;
+            Some((begin - before.fix()).and_utc())
+        })
+    }
+
+    /// The first match after this time, on a clock without changes.
+    fn match_after(&self, time: NaiveDateTime) -> Option<NaiveDateTime> {
+        Some(self.cron.find_next_occurrence(&time.and_utc(), false).ok()?.naive_utc())
+    }
+
+    /// The first change of the zone's clock after one moment and up to another.
+    fn change(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let offset = self.offset(after);
+        let mut before = after;
+        while before < until {
+            let mut behind = (before + STEP).min(until);
+            if self.offset(behind) == offset {
+                before = behind;
+                continue;
+            }
+            while behind - before > TimeDelta::seconds(1) {
+                let middle = before + TimeDelta::seconds((behind - before).num_seconds() / 2);
+                *(if self.offset(middle) == offset { &mut before } else { &mut behind }) = middle;
+            }
+            return Some(behind);
+        }
+        None
+    }
+
+    /// How far the zone's clock is ahead of UTC.
+    fn offset(&self, at: DateTime<Utc>) -> TimeDelta {
+        let offset = self.zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        TimeDelta::seconds(i64::from(offset.local_minus_utc()))
+    }
+}
+
+/// What the hour field of a valid expression says.
+fn hours(expression: &str) -> Hours {
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    match fields.as_slice() {
+        [word] if word.eq_ignore_ascii_case("@hourly") => Hours::Every,
+        [_, "*", _, _, _] | [_, _, "*", _, _, _] => Hours::Every,
+        _ => Hours::Named,
+    }
+}
