@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::{
     printable::printable,
-    run::report::{ChangeResult, Report, Reported},
+    run::{
+        report::{ChangeResult, Report, Reported},
+        state::SetAside,
+    },
 };
 
 /// Something that happened, as logs tell it.
@@ -82,13 +85,15 @@ pub enum Event<'a> {
     },
     /// A run ended.
     RunFinished(&'a Report),
-    /// A run's report, journal or memory of absences cannot be kept.
+    /// A run's report, results or figures cannot be kept.
     StateFailed {
         /// The run.
         of: RunName<'a>,
         /// What went wrong, in words.
         error: &'a str,
     },
+    /// The state database was damaged; it was set aside, and made anew.
+    StateSetAside(&'a SetAside),
     /// A run that was cut off before got its report.
     RunRecovered(RunName<'a>),
 }
@@ -148,6 +153,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("state.failed", "ERROR", &["job", "run", "error"]),
+    ("state.set_aside", "WARN", &["path", "error"]),
     ("run.recovered", "WARN", &["job", "run"]),
 ];
 
@@ -219,6 +225,7 @@ impl Event<'_> {
                 let error = printable(error);
                 tracing::error!(event = "state.failed", job, run, %error, "state not kept");
             }
+            Self::StateSetAside(set_aside) => emit_set_aside(set_aside),
             Self::RunRecovered(RunName { job, run }) => tracing::warn!(event = "run.recovered", job, run, "a run that was cut off got its report"),
         }
     }
@@ -235,6 +242,12 @@ fn emit_change(RunName { job, run }: RunName<'_>, change: &Reported) {
         ChangeResult::Failed => tracing::error!(event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied"),
         ChangeResult::Planned => {}
     }
+}
+
+fn emit_set_aside(set_aside: &SetAside) {
+    let (path, error) = (set_aside.path.display().to_string(), set_aside.to_string());
+    let (path, error) = (printable(&path), printable(&error));
+    tracing::warn!(event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
 }
 
 fn emit_finished(report: &Report) {

@@ -123,9 +123,10 @@ async fn play(
     // As `sync` does it: anew, so that no connection outlives a run.
     let servers = Servers::new(config).map_err(|error| Stop::failed(&error))?;
     let prepared = Prepared::new(config, JOB, &servers).map_err(|error| Stop::failed(&error))?;
+    let state = super::open_state(config)?;
     let line = ProgressLine::start();
     let report = prepared
-        .run(Trigger::Manual, Purpose::Sync, cancel, &|progress| line.show(progress))
+        .run(&state, Trigger::Manual, Purpose::Sync, cancel, &|progress| line.show(progress))
         .await
         .map_err(|error| Stop::failed(&error))?;
     drop(line);

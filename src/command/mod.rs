@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
     config::{Config, Environment, Job},
+    event::Event,
+    run::state::State,
 };
 
 pub mod check;
@@ -68,6 +70,15 @@ fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(work: impl FnOnce(Cancel
     // A name that the system is still looking up is not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Opens the state database, and says when it was damaged.
+fn open_state(config: &Config) -> Result<State, Stop> {
+    let (state, set_aside) = State::open(config).map_err(|error| Stop::failed(&error))?;
+    if let Some(set_aside) = &set_aside {
+        Event::StateSetAside(set_aside).emit();
+    }
+    Ok(state)
 }
 
 /// Prints a result on standard output; a reader who has left is no error.

@@ -83,8 +83,9 @@ fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
 async fn run(config: &Arc<Config>, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let prepared = prepare(config, name)?;
+    let state = super::open_state(config)?;
     let line = ProgressLine::start();
-    let report = prepared.run(Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;
+    let report = prepared.run(&state, Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;
     drop(line);
     let report = report.map_err(|error| Stop::failed(&error))?;
     show(&report, format)?;

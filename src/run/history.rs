@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use super::{
-    report::{Outcome, Report},
+    report::Report,
     store::{self, StateError},
 };
 use crate::config;
@@ -127,17 +127,6 @@ impl History {
                 other: other.clone(),
             }),
         }
-    }
-
-    /// How many users the job owned after its last run against that server that did not fail; none when no such run is kept.
-    ///
-    /// # Errors
-    /// The folder cannot be read; reports that cannot be read are passed over.
-    pub fn owned_before(&self, job: &str, server: &str) -> Result<usize, StateError> {
-        let runs = self.runs(Some(job))?;
-        let mut reports = runs.iter().filter_map(|(run, job)| self.load(job, run).ok());
-        let last = reports.find(|report| report.outcome != Outcome::Failed && !report.dry_run && report.ftrack.server == server);
-        Ok(last.map_or(0, |report| report.ftrack.owned + report.counts.created + report.counts.adopted))
     }
 
     /// The report of exactly this run.

@@ -1,19 +1,22 @@
-//! One run of a job at a time, also among several programs on the same state folder.
+//! One run of a job and one daemon at a time, also among several programs on the same state folder.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read, Write},
     path::Path,
 };
 
-use super::{
-    failure::NotBegun,
-    store::{self, StateError},
-};
+use super::store::{self, StateError};
 
 /// Held while a run of a job is under way; the system lets go of it when the program ends, however it ends.
 #[derive(Debug)]
 pub struct JobLock {
+    _file: File,
+}
+
+/// Held by the daemon of a state folder as long as it runs; the system lets go of it when it ends, however it ends.
+#[derive(Debug)]
+pub struct DaemonLock {
     _file: File,
 }
 
@@ -22,23 +25,45 @@ impl JobLock {
     ///
     /// # Errors
     /// Another run of the job is under way, or the state folder cannot be used.
-    pub fn take(state_dir: &Path, job: &str) -> Result<Self, NotBegun> {
+    pub fn take(state_dir: &Path, job: &str) -> Result<Self, StateError> {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|source| StateError::new("open", &path, source))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                let busy = io::Error::new(io::ErrorKind::ResourceBusy, "another run of this job is under way; wait for its end");
-                Err(NotBegun::Busy(StateError::new("lock", &path, busy)))
-            }
-            Err(TryLockError::Error(source)) => Err(StateError::new("lock", &path, source).into()),
+        let file = lock(&path, |_| "another run of this job is under way; wait for its end".to_owned())?;
+        Ok(Self { _file: file })
+    }
+}
+
+impl DaemonLock {
+    /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process has it.
+    ///
+    /// # Errors
+    /// Another daemon has it, or the state folder cannot be used.
+    pub fn take(state_dir: &Path) -> Result<Self, StateError> {
+        store::make_folder(state_dir)?;
+        let path = state_dir.join("daemon.lock");
+        let mut file = lock(&path, |holder| {
+            let which = holder.map(|pid| format!(", process {pid},")).unwrap_or_default();
+            format!("another daemon{which} runs on this state folder; stop it first, or give this one a state_dir of its own")
+        })?;
+        // Without the number the lock holds all the same.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+/// Opens and locks a file; where another process has it, says so with the number that this one wrote into it.
+fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, StateError> {
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let file = file.map_err(|source| StateError::new("open", path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = file.take(20).read_to_string(&mut holder);
+            let holder = read.ok().and_then(|_| holder.trim().parse().ok());
+            Err(StateError::new("lock", path, io::Error::new(io::ErrorKind::ResourceBusy, taken(holder))))
         }
+        Err(TryLockError::Error(source)) => Err(StateError::new("lock", path, source)),
     }
 }

@@ -29,7 +29,6 @@ use crate::{
     },
 };
 
-pub mod absences;
 pub mod failure;
 pub mod history;
 pub mod journal;
@@ -38,6 +37,7 @@ mod reading;
 pub mod report;
 pub mod saved;
 pub mod servers;
+pub mod state;
 pub mod store;
 pub mod summary;
 mod telling;
@@ -50,7 +50,9 @@ use lock::JobLock;
 use report::{Counts, DirectoryPart, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
+use state::State;
 use store::StateError;
+use summary::RunSummary;
 
 /// So many users do not lose their links one by one between two runs.
 const MANY_OWNED: usize = 5;
@@ -139,20 +141,27 @@ impl Prepared {
     ///
     /// # Errors
     /// Another run of this job is under way, or the state folder cannot be used; a run that began always gives a report.
-    pub async fn run(&self, trigger: Trigger, purpose: Purpose, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, NotBegun> {
+    pub async fn run(
+        &self,
+        state: &State,
+        trigger: Trigger,
+        purpose: Purpose,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Report, NotBegun> {
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
-        recover(&self.config.state_dir, &self.name, &history, &self.config.reports)?;
+        self.recover(&history, state)?;
         let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
         // From here on, a run that is killed leaves a report all the same.
         Journal::open(&self.config.state_dir, &course.report)?;
         Event::RunStarted(course.name()).emit();
-        if let Err(Failure { kind, why }) = course.whole(purpose).await {
+        if let Err(Failure { kind, why }) = course.whole(purpose, state).await {
             course.report.outcome = Outcome::Failed;
             course.report.error = Some(why);
             course.report.error_kind = Some(kind);
         }
-        Ok(course.finish())
+        Ok(course.finish(state))
     }
 
     /// Reads both servers and plans, without keeping anything: what `plan` shows.
@@ -160,23 +169,25 @@ impl Prepared {
     /// # Errors
     /// Either server could not be read completely.
     pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
-        let absences = absences::load(&self.config.state_dir, &self.name)?;
+        let absences = state::known_absences(&self.config.state_dir, &self.name)?;
         let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
         let worked = course.work_out(&absences).await.map_err(|Failure { why, .. }| StateOrRead::Read(why))?;
         let vetted = guard::vet(&worked.plan, self.job.limits.deactivate);
         Ok(SavedPlan::new(&self.name, Utc::now(), &worked.plan, &vetted))
     }
-}
 
-/// Gives runs that were cut off their reports.
-fn recover(state_dir: &std::path::Path, job: &str, history: &History, retention: &crate::config::Reports) -> Result<(), StateError> {
-    for (journal, mut report) in journal::recover(state_dir, job, |run| history.has(job, run))? {
-        report.finished_at = Utc::now();
-        history.keep(&report, retention, report.finished_at)?;
-        journal::remove(&journal);
-        Event::RunRecovered(RunName { job, run: &report.run }).emit();
+    /// Gives runs that were cut off their reports.
+    fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
+        let (job, retention) = (&self.name, &self.config.reports);
+        for (journal, mut report) in journal::recover(&self.config.state_dir, job, |run| history.has(job, run))? {
+            report.finished_at = Utc::now();
+            history.keep(&report, retention, report.finished_at)?;
+            state.add_run(&RunSummary::of(&report), retention.keep)?;
+            journal::remove(&journal);
+            Event::RunRecovered(RunName { job, run: &report.run }).emit();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl<'a> Course<'a> {
@@ -238,13 +249,12 @@ impl<'a> Course<'a> {
     }
 
     /// The whole story.
-    async fn whole(&mut self, purpose: Purpose) -> Result<(), Failure> {
-        let state_dir = &self.prepared.config.state_dir;
-        let absences = absences::load(state_dir, &self.prepared.name)?;
+    async fn whole(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
+        let absences = state.absences(&self.prepared.name)?;
         let worked = self.work_out(&absences).await?;
         let (plan, vetted) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
-                self.links_are_in_sight(&worked.plan)?;
+                self.links_are_in_sight(&worked.plan, state)?;
                 let vetted = guard::vet(&worked.plan, self.prepared.job.limits.deactivate);
                 (worked.plan, vetted)
             }
@@ -259,15 +269,15 @@ impl<'a> Course<'a> {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        absences::save(state_dir, &self.prepared.name, &absences, &plan.absences)?;
+        state.set_absences(&self.prepared.name, &absences, &plan.absences)?;
         self.apply(&plan, &vetted, &worked.current).await
     }
 
     /// Refuses to take everybody for nobody's: a key that may not read metadata any more sees no link, without an error, and would take over
     /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
-    fn links_are_in_sight(&self, plan: &Plan) -> Result<(), Failure> {
+    fn links_are_in_sight(&self, plan: &Plan, state: &State) -> Result<(), Failure> {
         let before = match plan.owned {
-            0 => self.history.owned_before(&self.prepared.name, &self.report.ftrack.server)?,
+            0 => state.owned_before(&self.prepared.name, &self.report.ftrack.server)?,
             _ => return Ok(()),
         };
         if before < MANY_OWNED {
@@ -333,7 +343,7 @@ impl<'a> Course<'a> {
     }
 
     /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
-    fn finish(mut self) -> Report {
+    fn finish(mut self, state: &State) -> Report {
         let calls = self.session.calls();
         self.report.ftrack.read_calls = calls.reads;
         self.report.ftrack.write_calls = calls.writes;
@@ -342,20 +352,30 @@ impl<'a> Course<'a> {
         match self.history.keep(&self.report, &config.reports, self.report.finished_at) {
             Ok(_) => journal::remove(&journal::path(&config.state_dir, &self.prepared.name, &self.report.run)),
             Err(error) => {
-                let error = error.to_string();
-                Event::StateFailed {
-                    of: self.name(),
-                    error: &error,
-                }
-                .emit();
+                let error = self.tell_failed(&error);
                 self.report.outcome = Outcome::Failed;
                 self.report.error_kind.get_or_insert(FailureKind::State);
                 let before = self.report.error.take().map(|before| format!("{before}; ")).unwrap_or_default();
                 self.report.error = Some(format!("{before}this report could not be kept: {error}"));
             }
         }
+        // The report stands without it, and the next one to open the database takes it from there.
+        if let Err(error) = state.add_run(&RunSummary::of(&self.report), config.reports.keep) {
+            self.tell_failed(&error);
+        }
         Event::RunFinished(&self.report).emit();
         self.report
+    }
+
+    /// Says that something about this run cannot be kept, and gives back why.
+    fn tell_failed(&self, error: &StateError) -> String {
+        let error = error.to_string();
+        Event::StateFailed {
+            of: self.name(),
+            error: &error,
+        }
+        .emit();
+        error
     }
 }
 

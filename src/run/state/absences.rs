@@ -1,0 +1,144 @@
+//! Who has been missing since when: what `deactivate_after` counts from. Lost, it makes the program more patient, never less.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::{
+    FILE, Gate, State, StateError,
+    columns::{self, Time},
+    damage, schema,
+};
+use crate::sync::change::{Absence, Absences};
+
+/// The largest file of an older version that is read, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+impl State {
+    /// Who was missing after the last complete read.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn absences(&self, job: &str) -> Result<Absences, StateError> {
+        self.read(|connection| of_job(connection, job))
+    }
+
+    /// Keeps who is missing after a complete read. Only what has changed is written, and nothing when nothing has.
+    ///
+    /// # Errors
+    /// It cannot be written; then what was there before stands.
+    pub fn set_absences(&self, job: &str, before: &Absences, now: &Absences) -> Result<(), StateError> {
+        if before == now {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut remove = transaction.prepare("DELETE FROM absences WHERE job = ?1 AND directory_id = ?2")?;
+            for id in before.keys().filter(|id| !now.contains_key(*id)) {
+                remove.execute(params![job, id])?;
+            }
+            let changed = now.iter().filter(|(id, absence)| before.get(*id) != Some(absence));
+            put(transaction, job, changed)
+        })
+    }
+}
+
+/// Who was missing after the last complete read, as far as it can be known without making or changing anything: nobody where there is no database yet, or
+/// where the next run has to set it right first.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn known_absences(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
+    let folder = std::path::absolute(state_dir).map_err(|source| StateError::new("find", state_dir, source))?;
+    let path = folder.join(FILE);
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() && there.len() > 0 => {}
+        Ok(there) if there.is_dir() => return Err(StateError::new("read", &path, io::ErrorKind::IsADirectory.into())),
+        Ok(_) => return Ok(Absences::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return from_file(&file(&folder, job)),
+        Err(error) => return Err(StateError::new("read", &path, error)),
+    }
+    let gate = Gate::look(&folder)?;
+    let _among_others = gate.as_ref().map(Gate::among_others).transpose()?;
+    match schema::look(&path)? {
+        Some(connection) => of_job(&connection, job).map_err(|error| damage::failed("read", &path, &error)),
+        None => Ok(Absences::new()),
+    }
+}
+
+fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
+    let mut statement = connection.prepare("SELECT * FROM absences WHERE job = ?1")?;
+    statement.query_map(params![job], columns::absence)?.collect()
+}
+
+fn put<'a>(transaction: &Transaction<'_>, job: &str, absences: impl Iterator<Item = (&'a String, &'a Absence)>) -> rusqlite::Result<()> {
+    let mut add = transaction.prepare("INSERT OR REPLACE INTO absences (job, directory_id, since, reads) VALUES (?1, ?2, ?3, ?4)")?;
+    for (id, Absence { since, reads }) in absences {
+        add.execute(params![job, id, Time(*since), reads])?;
+    }
+    Ok(())
+}
+
+/// Takes over what an older version kept in `absences/JOB.json`.
+pub(super) fn from_files(connection: &mut Connection, path: &Path, state_dir: &Path) -> Result<(), StateError> {
+    let mut absences = Vec::new();
+    for (job, file) in files(state_dir)? {
+        absences.push((job, from_file(&file)?));
+    }
+    put_all(connection, &absences).map_err(|error| damage::failed("write", path, &error))
+}
+
+fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for (job, absences) in absences {
+        // Nobody was ever missing from no read: such a file is damaged.
+        put(&transaction, job, absences.iter().filter(|(_, absence)| absence.reads > 0))?;
+    }
+    transaction.commit()
+}
+
+/// Removes the files of an older version: what is in them is in the database, or older than what is.
+pub(super) fn forget_files(state_dir: &Path) -> Result<(), StateError> {
+    for (_, path) in files(state_dir)? {
+        fs::remove_file(&path).map_err(|source| StateError::new("remove", &path, source))?;
+    }
+    // Somebody may keep other files in it.
+    let _ = fs::remove_dir(state_dir.join("absences"));
+    Ok(())
+}
+
+/// Each file with its job.
+fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
+    let folder = state_dir.join("absences");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+    };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let jobs = paths.filter_map(|path| {
+        let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+        Some((name, path))
+    });
+    Ok(jobs.collect())
+}
+
+fn file(state_dir: &Path, job: &str) -> PathBuf {
+    state_dir.join("absences").join(format!("{job}.json"))
+}
+
+/// Nobody when the file is missing or damaged.
+fn from_file(path: &Path) -> Result<Absences, StateError> {
+    let wrong = |source| StateError::new("read", path, source);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Absences::new()),
+        Err(error) => return Err(wrong(error)),
+    };
+    let mut content = Vec::new();
+    file.take(LARGEST).read_to_end(&mut content).map_err(wrong)?;
+    Ok(serde_json::from_slice(&content).unwrap_or_default())
+}

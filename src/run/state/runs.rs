@@ -1,0 +1,145 @@
+//! The runs: the figures that outlive their reports.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+
+use super::{
+    State, StateError,
+    columns::{self, Count, Time, Word},
+};
+use crate::run::{
+    report::{FailureKind, Outcome},
+    summary::RunSummary,
+};
+
+impl State {
+    /// Keeps a run's figures in the place of any that the run has; of its job, the newest `keep` runs stay, and the last good one against each ftrack.
+    ///
+    /// # Errors
+    /// They cannot be written; then everything is as before.
+    pub fn add_run(&self, run: &RunSummary, keep: usize) -> Result<(), StateError> {
+        self.write(|transaction| {
+            add(transaction, run)?;
+            prune(transaction, &run.job, keep)
+        })
+    }
+
+    /// The newest run of a job by its id, dry runs among them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_run(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
+        self.newest(job, "TRUE")
+    }
+
+    /// The newest run of a job that was to write, however it ended.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_attempt(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
+        self.newest(job, "dry_run = 0")
+    }
+
+    /// The newest run of a job that was to write, and did not fail.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_success(&self, job: &str) -> Result<Option<RunSummary>, StateError> {
+        self.newest(job, "dry_run = 0 AND outcome <> 'failed'")
+    }
+
+    /// How many users the job owned after its last run against that ftrack server that did not fail; none when no such run is known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn owned_before(&self, job: &str, ftrack: &str) -> Result<usize, StateError> {
+        let query = "SELECT owned FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
+        self.read(|connection| {
+            let owned = connection.query_row(query, params![job, ftrack], |row| row.get("owned")).optional()?;
+            Ok(owned.map_or(0, |Count(owned)| owned))
+        })
+    }
+
+    fn newest(&self, job: &str, which: &'static str) -> Result<Option<RunSummary>, StateError> {
+        let query = format!("SELECT * FROM runs WHERE job = ?1 AND {which} ORDER BY run DESC LIMIT 1");
+        self.read(|connection| connection.query_row(&query, params![job], columns::run).optional())
+    }
+}
+
+/// Adds one run, or gives it other figures.
+pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result<()> {
+    let RunSummary {
+        run,
+        job,
+        trigger,
+        dry_run,
+        started_at,
+        finished_at,
+        outcome,
+        error_kind,
+        error,
+        ftrack,
+        entries,
+        owned,
+        owned_active,
+        held,
+        failed,
+    } = run;
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, outcome, error_kind, error, ftrack, entries, owned, \
+         owned_active, held, failed) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, :error_kind, :error, :ftrack, \
+         :entries, :owned, :owned_active, :held, :failed)",
+    )?;
+    statement.execute(named_params! {
+        ":job": job,
+        ":run": run,
+        ":trigger": Word(trigger),
+        ":dry_run": dry_run,
+        ":started_at": Time(*started_at),
+        ":finished_at": Time(*finished_at),
+        ":outcome": Word(outcome),
+        ":error_kind": error_kind.map(Word),
+        ":error": error,
+        ":ftrack": ftrack,
+        ":entries": Count(*entries),
+        ":owned": Count(*owned),
+        ":owned_active": Count(*owned_active),
+        ":held": Count(*held),
+        ":failed": Count(*failed),
+    })?;
+    Ok(())
+}
+
+/// Removes the old runs of a job. Without its last good one, nobody would know any more how many users it owned, nor when it last went well.
+pub(super) fn prune(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<()> {
+    connection.execute(
+        "DELETE FROM runs WHERE job = ?1
+            AND run NOT IN (SELECT run FROM runs WHERE job = ?1 ORDER BY run DESC LIMIT ?2)
+            AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome <> 'failed' GROUP BY ftrack)",
+        params![job, Count(keep.max(1))],
+    )?;
+    Ok(())
+}
+
+/// The runs of a job at the end of its history that failed, oldest first; those that were told to stop, or cut off, say nothing about the servers.
+pub(super) fn failures_at_the_end(connection: &Connection, job: &str) -> rusqlite::Result<Vec<RunSummary>> {
+    let mut statement = connection.prepare("SELECT * FROM runs WHERE job = ?1 ORDER BY run DESC")?;
+    let mut failures = Vec::new();
+    for run in statement.query_map(params![job], columns::run)? {
+        let run = run?;
+        match run.outcome {
+            Outcome::Succeeded | Outcome::Partial | Outcome::Held => break,
+            Outcome::Failed if run.error_kind == Some(FailureKind::Stopped) => {}
+            Outcome::Failed => failures.push(run),
+        }
+    }
+    failures.reverse();
+    Ok(failures)
+}
+
+/// The newest run of each job, by its id.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare("SELECT job, max(run) FROM runs GROUP BY job")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}

@@ -1,0 +1,188 @@
+//! The tables, how they came about, and whether a file holds them whole.
+
+use std::{fs::OpenOptions, io, path::Path, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
+
+use super::{
+    StateError, columns,
+    damage::{self, Unusable},
+};
+
+/// What SQLite's header says that the file is for: `flds`.
+const APPLICATION_ID: i32 = 0x666c_6473;
+
+/// How long one waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Each step from one form of the database to the next; a step that was released is never changed.
+///
+/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and its kin are the words of the reports.
+pub(super) const STEPS: &[&str] = &["
+    CREATE TABLE runs (
+        job          TEXT NOT NULL,
+        run          TEXT NOT NULL,
+        \"trigger\"    TEXT NOT NULL,
+        dry_run      INTEGER NOT NULL CHECK (dry_run IN (0, 1)),
+        started_at   TEXT NOT NULL,
+        finished_at  TEXT NOT NULL,
+        outcome      TEXT NOT NULL,
+        error_kind   TEXT,
+        error        TEXT,
+        ftrack       TEXT NOT NULL,
+        entries      INTEGER NOT NULL CHECK (entries >= 0),
+        owned        INTEGER NOT NULL CHECK (owned >= 0),
+        owned_active INTEGER NOT NULL CHECK (owned_active >= 0),
+        held         INTEGER NOT NULL CHECK (held >= 0),
+        failed       INTEGER NOT NULL CHECK (failed >= 0),
+        PRIMARY KEY (job, run)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE backoffs (
+        job          TEXT NOT NULL PRIMARY KEY,
+        failures     INTEGER NOT NULL CHECK (failures > 0),
+        since        TEXT NOT NULL,
+        retry_at     TEXT NOT NULL,
+        suspended    INTEGER NOT NULL CHECK (suspended IN (0, 1)),
+        kind         TEXT NOT NULL,
+        error        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pauses (
+        job          TEXT NOT NULL PRIMARY KEY,
+        since        TEXT NOT NULL,
+        until        TEXT,
+        reason       TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusals (
+        server       TEXT NOT NULL PRIMARY KEY,
+        mark         TEXT,
+        failures     INTEGER NOT NULL CHECK (failures > 0),
+        refused_at   TEXT NOT NULL,
+        next_at      TEXT NOT NULL,
+        error        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE absences (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        since        TEXT NOT NULL,
+        reads        INTEGER NOT NULL CHECK (reads > 0),
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    /// Reading alone.
+    Read,
+    /// Reading and writing a file that is there.
+    Write,
+}
+
+/// Connects to a file that is there.
+pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let flags = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+    match access {
+        // This one reads the file already, which is the caller's to do.
+        Access::Read => {}
+        Access::Write => connection.execute_batch("PRAGMA synchronous = FULL;")?,
+    }
+    Ok(connection)
+}
+
+/// Connects to a database that is there, brings it to the newest form, and makes sure that each row of it can be read.
+///
+/// # Errors
+/// It is damaged, or it cannot be used for another reason.
+pub(super) fn examine(path: &Path) -> Result<Connection, Unusable> {
+    let failed = |error: rusqlite::Error| Unusable::of(path, &error);
+    // SQLite would go on without the right to write. Nobody in this process holds a lock on the file that closing it could take away.
+    let writable = OpenOptions::new().read(true).write(true).open(path);
+    writable.map_err(|source| Unusable::Failed(StateError::new("open", path, source)))?;
+    let mut connection = connect(path, Access::Write).map_err(failed)?;
+    let form = form(&connection, path)?;
+    if connection.is_readonly(MAIN_DB).map_err(failed)? {
+        return Err(Unusable::Damaged("its header is damaged".to_owned()));
+    }
+    whole(&connection).map_err(failed)?.map_or(Ok(()), |why| Err(Unusable::Damaged(why)))?;
+    // One file and, while something is written, a journal beside it, which a reader without the right to write can do with.
+    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;
+    migrate(&mut connection, form, STEPS).map_err(failed)?;
+    columns::read_all(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Connects to read alone, where everything is whole and in the newest form; none where the next one to write has something to do first.
+pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
+    let looked = to_read(path).map_err(|error| Unusable::of(path, &error)).and_then(|connection| {
+        let newest = form(&connection, path)? == STEPS.len();
+        let whole = newest && whole(&connection).map_err(|error| Unusable::of(path, &error))?.is_none();
+        Ok(whole.then_some(connection))
+    });
+    match looked {
+        Ok(connection) => Ok(connection),
+        Err(Unusable::Damaged(_)) => Ok(None),
+        Err(Unusable::Failed(error)) => Err(error),
+    }
+}
+
+/// Connects to read alone, unless a program that was killed left half of something: then SQLite has to put back what was there before.
+fn to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, Access::Read)?;
+    match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => connect(path, Access::Write),
+        Err(error) => Err(error),
+        Ok(()) => Ok(connection),
+    }
+}
+
+/// Makes the tables in an empty database.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(connection, 0, STEPS)
+}
+
+/// Brings a database of a form to that after the last step; after each step it is whole, whatever happens.
+pub(super) fn migrate(connection: &mut Connection, form: usize, steps: &[&str]) -> rusqlite::Result<()> {
+    for (before, step) in steps.iter().enumerate().skip(form) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(before + 1).unwrap_or(i64::MAX))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// How many of the steps a database has taken.
+fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    let application: i32 = pragma("application_id").map_err(|error| Unusable::of(path, &error))?;
+    let form: i32 = pragma("user_version").map_err(|error| Unusable::of(path, &error))?;
+    let known = STEPS.len();
+    match usize::try_from(form) {
+        Ok(form) if application == APPLICATION_ID && form > known => {
+            let newer = format!(
+                "a newer version of this program wrote it (its form is {form}, and this version knows {known}); use that version, or move the file away \
+                 to start anew from the reports"
+            );
+            Err(Unusable::Failed(StateError::new(
+                "use",
+                path,
+                io::Error::new(io::ErrorKind::InvalidData, newer),
+            )))
+        }
+        Ok(form) if application == APPLICATION_ID && form > 0 => Ok(form),
+        Ok(_) | Err(_) => Err(Unusable::Damaged("it is not a state database of this program".to_owned())),
+    }
+}
+
+/// Looks at every page of the file; says what is wrong with the first bad one.
+fn whole(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then(|| damage::one_line(&said)))
+}
