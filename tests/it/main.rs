@@ -28,6 +28,7 @@ mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
 mod official_clients;
+mod quiet;
 mod readme;
 mod real_directory;
 mod rules;
