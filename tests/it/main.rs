@@ -31,6 +31,7 @@ mod rules;
 mod secrets;
 mod slapd;
 mod standin;
+mod state;
 mod studio;
 mod sync;
 mod tidy;
