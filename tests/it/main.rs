@@ -37,6 +37,7 @@ mod secrets;
 mod shared;
 mod slapd;
 mod standin;
+mod state;
 mod studio;
 mod sync;
 mod ticks;

@@ -43,13 +43,15 @@ fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {
     entry.with("cn", cn)
 }
 
-fn prepared(studio: &Studio) -> Prepared {
+/// The job of a studio, and what is remembered of it.
+fn prepared(studio: &Studio) -> (Prepared, State) {
     let config = Arc::new(config::load(&studio.config(), &Environment::default()).unwrap());
-    Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap()
+    let state = State::open(&config).unwrap().0;
+    (Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(), state)
 }
 
 /// One run, and its events with their levels, in the order in which they were said.
-fn run(studio: &Studio, job: &Prepared, quiet: Quiet) -> (Report, Vec<String>) {
+fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Report, Vec<String>) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -60,8 +62,7 @@ fn run(studio: &Studio, job: &Prepared, quiet: Quiet) -> (Report, Vec<String>) {
     let report = {
         let _here = tracing::subscriber::set_default(subscriber);
         let cancel = CancellationToken::new();
-        let state = State::open(&config::load(&studio.config(), &Environment::default()).unwrap()).unwrap().0;
-        let work = async { job.run(&state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ()).await };
+        let work = async { job.run(state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ()).await };
         studio.runtime().block_on(quietly(quiet, work)).unwrap()
     };
     let text = fs::read_to_string(log.path()).unwrap();
