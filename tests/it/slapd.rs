@@ -189,6 +189,11 @@ impl Slapd {
         assert!(status.success(), "kill -{name} {}", self.pid);
     }
 
+    /// The operation log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("slapd.log")).expect("the log")
+    }
+
     /// How many lines of the operation log hold a text, such as `BIND dn=`.
     pub fn logged(&self, text: &str) -> usize {
         let log = fs::read_to_string(self.folder.path().join("slapd.log")).expect("the log");

@@ -59,7 +59,8 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
         assert!(wait_until(LIMIT, decided), "{:#}", contacts());
         daemon.stop();
     }
-    assert_eq!(binds(&slapd), 1);
+
+    assert_eq!(binds(&slapd), 1, "{}", slapd.log());
 
     // The right password, in the same file: no waiting any more, and no reload.
     let daemon = Daemon::start(&studio);
