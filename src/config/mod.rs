@@ -8,6 +8,7 @@ use std::{
 };
 
 mod check;
+mod credential;
 mod document;
 mod files;
 mod finding;
@@ -22,6 +23,7 @@ mod show;
 mod written;
 
 pub use check::{is_attribute, schedule};
+pub use credential::{Credential, Unreadable};
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use job::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
 pub use layers::Environment;

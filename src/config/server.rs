@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-use super::Secret;
+use super::Credential;
 
 /// The ftrack server and how to talk to it.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Ftrack {
     /// The ftrack user whom the key belongs to (or acts as).
     pub api_user: String,
     /// The API key.
-    pub api_key: Secret,
+    pub api_key: Credential,
     /// Certificates to trust instead of the system's, for a server of the studio's own.
     pub ca_file: Option<PathBuf>,
     /// How long a connection may take.
@@ -41,7 +41,7 @@ pub struct Directory {
     /// Who binds; absent means an anonymous bind (or SASL EXTERNAL).
     pub bind_dn: Option<String>,
     /// The password to `bind_dn`; never empty.
-    pub bind_password: Option<Secret>,
+    pub bind_password: Option<Credential>,
     /// Whether `ldap://` connections are upgraded by StartTLS (RFC 4511 section 4.14).
     pub start_tls: bool,
     /// Certificates to trust instead of the system's.

@@ -28,7 +28,7 @@ fn ftrack(ftrack: &Ftrack) -> written::Ftrack {
     written::Ftrack {
         server: Some(ftrack.server.to_string()),
         api_user: Some(ftrack.api_user.clone()),
-        api_key: Some(ftrack.api_key.clone()),
+        api_key: Some(ftrack.api_key.loaded().clone()),
         api_key_file: None,
         ca_file: ftrack.ca_file.clone(),
         connect_timeout: Period::of(ftrack.connect_timeout),
@@ -45,7 +45,7 @@ fn directory(directory: &Directory) -> written::Directory {
     written::Directory {
         urls: directory.urls.iter().map(ToString::to_string).collect(),
         bind_dn: directory.bind_dn.clone(),
-        bind_password: directory.bind_password.clone(),
+        bind_password: directory.bind_password.as_ref().map(|password| password.loaded().clone()),
         bind_password_file: None,
         start_tls: directory.start_tls,
         ca_file: directory.ca_file.clone(),

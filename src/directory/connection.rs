@@ -14,6 +14,7 @@ use super::{
     error::{DirectoryError, words},
     guard::{self, End},
 };
+use crate::config::Secret;
 
 /// One bound connection, used by one task at a time; dropping it ends it at once.
 #[derive(Debug)]
@@ -26,11 +27,12 @@ pub struct Connection {
     pub(super) operation_timeout: Duration,
     born: Instant,
     is_ended: bool,
+    password: Option<Secret>,
 }
 
 impl Connection {
-    /// Puts the guard and the library on a byte stream.
-    pub(super) async fn start(transport: Transport, server: String, operation_timeout: Duration) -> Result<Self, DirectoryError> {
+    /// Puts the guard and the library on a byte stream, over which is to be bound with this password.
+    pub(super) async fn start(transport: Transport, server: String, operation_timeout: Duration, password: Option<Secret>) -> Result<Self, DirectoryError> {
         let local = |error: io::Error| DirectoryError::Lost {
             server: server.clone(),
             tried: "setting up".into(),
@@ -55,6 +57,7 @@ impl Connection {
             operation_timeout,
             born: Instant::now(),
             is_ended: false,
+            password,
         })
     }
 
@@ -62,6 +65,11 @@ impl Connection {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether this is the password that it was bound with.
+    pub(super) fn is_bound_with(&self, password: Option<&Secret>) -> bool {
+        self.password.as_ref().map(Secret::expose) == password.map(Secret::expose)
     }
 
     /// How long ago the connection was made.
@@ -117,9 +125,14 @@ impl Connection {
 
     /// The error for an answer that makes no sense.
     pub(super) fn garbled(&self, reason: &str) -> DirectoryError {
-        DirectoryError::Garbled {
-            server: self.server.clone(),
-            reason: reason.into(),
-        }
+        garbled(&self.server, reason)
+    }
+}
+
+/// The error for an answer of a server that makes no sense.
+pub(super) fn garbled(server: &str, reason: &str) -> DirectoryError {
+    DirectoryError::Garbled {
+        server: server.into(),
+        reason: reason.into(),
     }
 }

@@ -14,15 +14,16 @@ use tokio::{
     time::{Instant as Moment, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_util::{codec::Framed, task::AbortOnDropHandle};
+use tokio_util::codec::Framed;
 use url::Url;
 
 use super::{
-    connection::Connection,
+    binds::Binds,
+    connection::{Connection, garbled},
     error::{DirectoryError, TlsFault, words},
     tls,
 };
-use crate::config::{Directory, Sasl, Secret};
+use crate::config::{Credential, Directory, Sasl, Secret, Unreadable};
 
 /// The extended operation StartTLS (RFC 4511 section 4.14.1).
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
@@ -36,6 +37,7 @@ pub struct Connector {
     tls: Option<Arc<ClientConfig>>,
     encryption: Encryption,
     credentials: Credentials,
+    binds: Arc<Binds>,
     connect_timeout: Duration,
     operation_timeout: Duration,
 }
@@ -50,7 +52,7 @@ enum Encryption {
 #[derive(Debug, Clone)]
 enum Credentials {
     Anonymous,
-    Simple { dn: String, password: Secret },
+    Simple { dn: String, password: Credential },
     External,
 }
 
@@ -60,6 +62,22 @@ impl Credentials {
             Self::Anonymous => "anonymous",
             Self::Simple { dn, .. } => dn,
             Self::External => "the client certificate (SASL EXTERNAL)",
+        }
+    }
+}
+
+/// What one bind sends.
+enum Presented {
+    Nobody,
+    Password { dn: String, password: Secret },
+    Certificate,
+}
+
+impl Presented {
+    fn password(&self) -> Option<&Secret> {
+        match self {
+            Self::Password { password, .. } => Some(password),
+            Self::Nobody | Self::Certificate => None,
         }
     }
 }
@@ -94,7 +112,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
         }
         (Some(Sasl::External), ..) => Credentials::External,
         // An empty password or name would be an unauthenticated bind, which many servers answer with success (RFC 4513 section 5.1.2).
-        (None, Some(dn), Some(password)) if !dn.is_empty() && !password.expose().is_empty() => Credentials::Simple {
+        (None, Some(dn), Some(password)) if !dn.is_empty() && !password.loaded().expose().is_empty() => Credentials::Simple {
             dn: dn.clone(),
             password: password.clone(),
         },
@@ -123,6 +141,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 tls: tls.clone(),
                 encryption,
                 credentials: credentials.clone(),
+                binds: Arc::default(),
                 connect_timeout: directory.connect_timeout,
                 operation_timeout: directory.operation_timeout,
             })
@@ -240,28 +259,36 @@ impl Connector {
         }
     }
 
-    /// Binds as configured.
+    /// Binds as configured, with the password that its file holds now.
+    ///
+    /// A bind that was sent is awaited to its end even when nobody waits for it any more, since a refusal counts against the account.
     ///
     /// # Errors
-    /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, and `Tls` when the server refuses the client certificate.
+    /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, `File`, and `Tls` when the server refuses the client certificate.
     pub async fn bind(&self, transport: Transport) -> Result<Connection, DirectoryError> {
-        let connection = Connection::start(transport, self.server.clone(), self.operation_timeout).await?;
+        let presented = self.present().await?;
+        let connection = Connection::start(transport, self.server.clone(), self.operation_timeout, presented.password().cloned()).await?;
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
-        let credentials = self.credentials.clone();
-        // In a task of its own, since the library panics on a bind answer that is not one.
-        let bound = AbortOnDropHandle::new(tokio::spawn(async move {
-            match credentials {
-                Credentials::Anonymous => ldap.simple_bind("", "").await,
-                Credentials::Simple { dn, password } => ldap.simple_bind(&dn, password.expose()).await,
-                Credentials::External => ldap.sasl_external_bind().await,
+        let binds = Arc::clone(&self.binds);
+        // In a task of its own, also since the library panics on a bind answer that is not one.
+        let bound = tokio::spawn(async move {
+            let trial = binds.begin();
+            let outcome = match &presented {
+                Presented::Nobody => ldap.simple_bind("", "").await,
+                Presented::Password { dn, password } => ldap.simple_bind(dn, password.expose()).await,
+                Presented::Certificate => ldap.sasl_external_bind().await,
+            };
+            if let Ok(result) = &outcome {
+                trial.answered(result.rc, presented.password());
             }
-        }))
+            (outcome, connection)
+        })
         .await;
-        let result = match bound {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => return Err(self.lost_in_bind(connection.failure("the bind", &error))),
-            Err(_) => return Err(connection.garbled("the answer to the bind cannot be taken apart")),
+        let (result, connection) = match bound {
+            Ok((Ok(result), connection)) => (result, connection),
+            Ok((Err(error), connection)) => return Err(self.lost_in_bind(connection.failure("the bind", &error))),
+            Err(_) => return Err(garbled(&self.server, "the answer to the bind cannot be taken apart")),
         };
         if result.rc == 0 {
             return Ok(connection);
@@ -271,6 +298,44 @@ impl Connector {
             who: self.credentials.who().into(),
             code: result.rc,
             text: words(&result.text),
+        })
+    }
+
+    /// Whether a connection was bound with the password that is the current one; not when that cannot be read.
+    pub(super) async fn is_bound_with_the_current(&self, connection: &Connection) -> bool {
+        self.present().await.is_ok_and(|presented| connection.is_bound_with(presented.password()))
+    }
+
+    /// The mark of the password that is the current one: see `Secret::mark`. None where no password is sent.
+    pub(super) async fn mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
+        let presented = self.present().await?;
+        Ok(presented.password().map(|password| password.mark(salt, self.who())))
+    }
+
+    /// The binds of this server so far.
+    pub(super) fn binds(&self) -> &Binds {
+        &self.binds
+    }
+
+    /// Who binds, in words.
+    pub(super) fn who(&self) -> &str {
+        self.credentials.who()
+    }
+
+    /// What the next bind sends.
+    async fn present(&self) -> Result<Presented, DirectoryError> {
+        let unreadable = |Unreadable { file, problem }| DirectoryError::File {
+            what: "bind_password",
+            path: file,
+            reason: problem,
+        };
+        Ok(match &self.credentials {
+            Credentials::Anonymous => Presented::Nobody,
+            Credentials::External => Presented::Certificate,
+            Credentials::Simple { dn, password } => Presented::Password {
+                dn: dn.clone(),
+                password: password.current().await.map_err(unreadable)?,
+            },
         })
     }
 

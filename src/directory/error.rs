@@ -216,7 +216,7 @@ impl DirectoryError {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::BindRefused { code, .. } => !matches!(code, 51 | 52),
+            Self::BindRefused { code, .. } => is_refusal(*code),
             Self::AllServers(errors) => errors.iter().any(Self::is_refusal),
             Self::File { .. }
             | Self::Settings { .. }
@@ -404,6 +404,11 @@ pub fn code_name(code: u32) -> &'static str {
         80 => "other",
         _ => "an unusual result",
     }
+}
+
+/// Whether a bind that was answered with this code tells that the credentials are wrong: every failure but busy and unavailable.
+pub(super) fn is_refusal(code: u32) -> bool {
+    !matches!(code, 0 | 51 | 52)
 }
 
 /// A server's words in a form that is safe to print: on one line, of bounded length, without control characters.

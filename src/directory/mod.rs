@@ -1,6 +1,7 @@
 //! LDAP in: a directory read that is complete, or an error.
 
 mod ber;
+mod binds;
 pub mod connection;
 pub mod connector;
 pub mod entry;

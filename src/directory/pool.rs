@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use deadpool::{
     Runtime,
     managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
@@ -79,9 +80,80 @@ impl DirectoryPool {
         self.id_attribute.as_deref()
     }
 
+    /// A mark of the password that the next bind would send, made with a salt that is kept secret: it tells whether the password is still the
+    /// same, and is of no use to whoever wants to guess it. None where no password is sent.
+    ///
+    /// # Errors
+    /// `File` when the password's file holds none any more.
+    pub async fn credential_mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
+        match self.servers.first() {
+            Some(server) => server.connector.mark(salt).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The last time that a server refused the credentials, also in a run that ended before it heard of it; none while none did.
+    #[must_use]
+    pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
+        let refusals = self.servers.iter().filter_map(|Server { connector, .. }| {
+            let (at, password) = connector.binds().last_refusal()?;
+            Some(Refusal {
+                server: connector.server().to_owned(),
+                at,
+                mark: password.map(|password| password.mark(salt, connector.who())),
+            })
+        });
+        refusals.max_by_key(|refusal| refusal.at)
+    }
+
+    /// What each server's connections are doing at this moment, and how often was bound so far.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figures> {
+        let of = |Server { connector, pool, .. }: &Server| {
+            let status = pool.status();
+            Figures {
+                server: connector.server().to_owned(),
+                open: status.size,
+                idle: status.available,
+                waiting: status.waiting,
+                binds_tried: connector.binds().tried(),
+                binds_refused: connector.binds().refused(),
+            }
+        };
+        self.servers.iter().map(of).collect()
+    }
+
     pub(super) fn page_size(&self) -> i32 {
         self.page_size
     }
+}
+
+/// The refusal of credentials by a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which server.
+    pub server: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The mark of the password that was refused, as `DirectoryPool::credential_mark` makes it; none where none was sent.
+    pub mark: Option<String>,
+}
+
+/// The figures of one server since the program started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// The server's URL, as it is shown.
+    pub server: String,
+    /// Connections that are open or being made.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// Callers who wait for one.
+    pub waiting: usize,
+    /// Binds that were sent.
+    pub binds_tried: u64,
+    /// Binds whose credentials were refused.
+    pub binds_refused: u64,
 }
 
 impl Server {
@@ -196,6 +268,9 @@ impl managed::Manager for Maker {
         }
         if connection.age() > MAX_AGE {
             return Err(RecycleError::message("it is too old"));
+        }
+        if !self.connector.is_bound_with_the_current(connection).await {
+            return Err(RecycleError::message("it was bound with a password that has changed"));
         }
         if metrics.last_used() > MAX_IDLE && !connection.answers(PROOF_LIMIT).await {
             return Err(RecycleError::message("it does not answer"));

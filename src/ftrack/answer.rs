@@ -3,8 +3,10 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, error::Category};
 
-use super::error::{Refusal, Trouble, excerpt};
-use crate::config::Secret;
+use super::{
+    error::{Refusal, Trouble, excerpt},
+    key::Keys,
+};
 
 /// What one operation was answered with; may turn out to be an error in the place of an answer.
 pub(super) trait Answer: DeserializeOwned {
@@ -96,21 +98,21 @@ impl<R> Page<R> {
 ///
 /// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an error in the place of an element, what is not JSON, what is cut
 /// off, a wrong number of elements, elements of another form.
-pub(super) fn read<A: Answer>(status: u16, body: &[u8], expected: usize, key: &Secret) -> Result<Vec<A>, Trouble> {
+pub(super) fn read<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &Keys) -> Result<Vec<A>, Trouble> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') => Err(refused(status, body, key)),
-        Some(b'[') if (200..300).contains(&status) => list(status, body, expected, key),
-        _ => Err(foreign(status, body, key)),
+        Some(b'{') => Err(refused(status, body, keys)),
+        Some(b'[') if (200..300).contains(&status) => list(status, body, expected, keys),
+        _ => Err(foreign(status, body, keys)),
     }
 }
 
-fn list<A: Answer>(status: u16, body: &[u8], expected: usize, key: &Secret) -> Result<Vec<A>, Trouble> {
-    let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, key))?;
+fn list<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &Keys) -> Result<Vec<A>, Trouble> {
+    let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, keys))?;
     for (operation, answer) in answers.iter().enumerate() {
         if let Some((exception, content)) = answer.exception() {
             return Err(sorted(Refusal {
-                exception: excerpt(&exception, key).into(),
-                content: excerpt(&content, key).into(),
+                exception: excerpt(&exception, keys).into(),
+                content: excerpt(&content, keys).into(),
                 error_code: None,
                 status,
                 operation: Some(operation),
@@ -134,27 +136,27 @@ struct ErrorObject {
     detail: Option<Value>,
 }
 
-fn refused(status: u16, body: &[u8], key: &Secret) -> Trouble {
+fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
     let object: ErrorObject = match serde_json::from_slice(body) {
         Ok(object) => object,
-        Err(_) if status >= 400 => return foreign(status, body, key),
-        Err(error) => return unreadable(&error, key),
+        Err(_) if status >= 400 => return foreign(status, body, keys),
+        Err(error) => return unreadable(&error, keys),
     };
     let (exception, content) = match (object.exception, object.error, object.detail) {
         (Some(exception), error, _) => (words(&exception), object.content.or(error)),
         (None, Some(error), _) => ("error".to_owned(), object.content.or(Some(error))),
         // FastAPI's form of a request that does not fit the server's own description of it.
         (None, None, Some(detail)) => ("invalid request".to_owned(), Some(detail)),
-        (None, None, None) if status >= 400 => return foreign(status, body, key),
+        (None, None, None) if status >= 400 => return foreign(status, body, keys),
         (None, None, None) => {
-            let text = excerpt(&String::from_utf8_lossy(body), key);
+            let text = excerpt(&String::from_utf8_lossy(body), keys);
             return Trouble::Malformed(format!("an object that is neither a list of answers nor an error: {text}"));
         }
     };
     sorted(Refusal {
-        exception: excerpt(&exception, key).into(),
-        content: excerpt(&content.as_ref().map(words).unwrap_or_default(), key).into(),
-        error_code: object.error_code.filter(|code| !code.is_null()).map(|code| excerpt(&words(&code), key).into()),
+        exception: excerpt(&exception, keys).into(),
+        content: excerpt(&content.as_ref().map(words).unwrap_or_default(), keys).into(),
+        error_code: object.error_code.filter(|code| !code.is_null()).map(|code| excerpt(&words(&code), keys).into()),
         status,
         operation: None,
     })
@@ -172,8 +174,8 @@ fn sorted(refusal: Refusal) -> Trouble {
 }
 
 /// An answer that is not of ftrack's making.
-fn foreign(status: u16, body: &[u8], key: &Secret) -> Trouble {
-    let text = excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(body)), key);
+fn foreign(status: u16, body: &[u8], keys: &Keys) -> Trouble {
+    let text = excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(body)), keys);
     if (200..300).contains(&status) {
         Trouble::NotJson(text)
     } else {
@@ -181,8 +183,8 @@ fn foreign(status: u16, body: &[u8], key: &Secret) -> Trouble {
     }
 }
 
-fn unreadable(error: &serde_json::Error, key: &Secret) -> Trouble {
-    let text = excerpt(&error.to_string(), key);
+fn unreadable(error: &serde_json::Error, keys: &Keys) -> Trouble {
+    let text = excerpt(&error.to_string(), keys);
     match error.classify() {
         Category::Eof | Category::Syntax | Category::Io => Trouble::Damaged(text),
         Category::Data => Trouble::Malformed(text),
@@ -209,12 +211,13 @@ mod tests {
         config::Secret,
         ftrack::{
             error::Trouble,
+            key::Keys,
             row::{LinkRow, UserRow},
         },
     };
 
-    fn key() -> Secret {
-        Secret::new("the-key".to_owned())
+    fn key() -> Keys {
+        Keys::new(Secret::new("the-key".to_owned())).unwrap()
     }
 
     fn trouble(status: u16, body: &str, expected: usize) -> Trouble {

@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use crate::{config::Secret, printable::what_and_way_out};
+use super::key::Keys;
+use crate::printable::what_and_way_out;
 
 /// Texts of the server are cut to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -348,12 +349,9 @@ impl WriteFailure {
 }
 
 /// Makes a text of the server fit for an error: one line, of bounded length, without the key.
-pub(super) fn excerpt(text: &str, key: &Secret) -> String {
+pub(super) fn excerpt(text: &str, keys: &Keys) -> String {
     let beginning: String = text.chars().take(LONGEST_EXCERPT * 8).collect();
-    let scrubbed = match key.expose() {
-        "" => beginning,
-        secret => beginning.replace(secret, "***"),
-    };
+    let scrubbed = keys.scrub(beginning);
     let mut line = String::with_capacity(LONGEST_EXCERPT);
     for word in scrubbed.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
@@ -369,16 +367,22 @@ pub(super) fn excerpt(text: &str, key: &Secret) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_EXCERPT, excerpt};
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::{super::key::Keys, LONGEST_EXCERPT, excerpt};
     use crate::config::Secret;
 
     #[test]
     fn an_excerpt_is_one_short_line_without_the_key() {
-        let key = Secret::new("0123-secret".to_owned());
-        assert_eq!(excerpt("<h1>no\r\n\tkey 0123-secret\u{1b}[31m</h1>", &key), "<h1>no key *** [31m</h1>");
-        assert_eq!(excerpt(" \n", &key), "an empty text");
-        let long = excerpt(&"0123-secret".repeat(1000), &key);
+        let keys = Keys::new(Secret::new("0123-secret".to_owned())).unwrap();
+        assert_eq!(excerpt("<h1>no\r\n\tkey 0123-secret\u{1b}[31m</h1>", &keys), "<h1>no key *** [31m</h1>");
+        assert_eq!(excerpt(" \n", &keys), "an empty text");
+        let long = excerpt(&"0123-secret".repeat(1000), &keys);
         assert_eq!(long.chars().count(), LONGEST_EXCERPT + 1);
         assert!(!long.contains("0123"), "{long}");
+        // The key before it is none to be shown either, whichever of the two holds the other.
+        let longer = keys.followed_by(Secret::new("0123-secret-4567".to_owned())).unwrap();
+        assert_eq!(excerpt("0123-secret-4567 0123-secret", &longer), "*** ***");
+        let shorter = longer.followed_by(Secret::new("0123".to_owned())).unwrap();
+        assert_eq!(excerpt("0123-secret-4567 0123", &shorter), "*** ***");
     }
 }

@@ -2,7 +2,9 @@
 
 mod answer;
 mod batch;
+mod client;
 pub mod error;
+mod key;
 mod network;
 pub mod operation;
 mod page;

@@ -4,24 +4,26 @@ use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
-use super::error::{Obstacle, Trouble, excerpt};
-use crate::config::Secret;
+use super::{
+    error::{Obstacle, Trouble, excerpt},
+    key::Keys,
+};
 
 /// Sorts an error of the HTTP client. Only what happened before there was a connection becomes [`Trouble::Unreachable`].
-pub(super) fn lost(error: &reqwest::Error, connecting: Duration, whole: Duration, key: &Secret) -> Trouble {
+pub(super) fn lost(error: &reqwest::Error, connecting: Duration, whole: Duration, keys: &Keys) -> Trouble {
     if error.is_connect() {
         let obstacle = if error.is_timeout() { Obstacle::Slow } else { obstacle(error) };
         let reason = if obstacle == Obstacle::Slow {
             format!("none within {}", humantime::format_duration(connecting))
         } else {
-            excerpt(&reasons(error), key)
+            excerpt(&reasons(error), keys)
         };
         return Trouble::Unreachable { obstacle, reason };
     }
     if error.is_timeout() {
         return Trouble::TimedOut(whole);
     }
-    let reason = excerpt(&reasons(error), key);
+    let reason = excerpt(&reasons(error), keys);
     if error.is_decode() {
         Trouble::Damaged(reason)
     } else if error.is_builder() {

@@ -1,19 +1,18 @@
 //! The one way to ftrack: a POST of a list of operations, with time limits, bounds, strict errors, and retries of what may be sent again.
 
 use std::{
-    fs,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use backon::{ExponentialBuilder, Retryable};
+use chrono::{DateTime, Utc};
 use reqwest::{
-    Certificate, Client, Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
-    redirect,
+    Client, Response, StatusCode,
+    header::{HeaderMap, LOCATION},
 };
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -22,12 +21,15 @@ use url::Url;
 
 use super::{
     answer::{self, Acknowledged, Answer},
+    client::{client, endpoint, retry_after},
     error::{FtrackError, Trouble, WriteFailure, excerpt},
+    key::Keys,
     network,
     operation::Operation,
+    stopped::Cause,
 };
 use crate::{
-    config::{self, Secret},
+    config::{self, Credential},
     event::Event,
 };
 
@@ -39,8 +41,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay of our own.
 const LONGEST_DELAY: Duration = Duration::from_secs(20);
-/// How long an unused connection is kept: shorter than common balancers do, which would otherwise cut it under a request.
-const POOL_IDLE: Duration = Duration::from_secs(30);
 
 /// Until when something may go on: each wait for ftrack ends at the deadline, or when somebody asks to stop.
 #[derive(Debug, Clone)]
@@ -60,11 +60,32 @@ pub struct CallCounts {
     pub writes: u64,
 }
 
-/// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in flight, and the counts.
+/// What was asked of ftrack since the program started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Calls that only read.
+    pub read_calls: u64,
+    /// Calls that write.
+    pub write_calls: u64,
+    /// How often a call was made again.
+    pub retries: u64,
+}
+
+/// The refusal of the user or the key by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The mark of the key that was refused, as [`Session::credential_mark`] makes it.
+    pub mark: String,
+}
+
+/// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in flight, the key and the counts.
 #[derive(Debug, Clone)]
 pub struct Session {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
+    keys: Arc<Keys>,
 }
 
 /// Calls that were made.
@@ -74,12 +95,27 @@ struct Calls {
     writes: AtomicU64,
 }
 
+impl Calls {
+    fn of(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Read => &self.reads,
+            Kind::Write => &self.writes,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     client: Client,
     endpoint: Url,
     server: String,
-    key: Secret,
+    api_user: String,
+    key: Credential,
+    /// The key that was read last.
+    keys: Mutex<Arc<Keys>>,
+    last_refusal: Mutex<Option<(DateTime<Utc>, Arc<Keys>)>>,
+    total: Calls,
+    retries: AtomicU64,
     connect_timeout: Duration,
     request_timeout: Duration,
     attempts: usize,
@@ -118,11 +154,17 @@ impl Session {
         let endpoint = endpoint(&config.server).ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
+        let keys = Arc::new(Keys::new(config.api_key.loaded().clone()).map_err(fail)?);
         let shared = Shared {
             client,
             endpoint,
             server,
+            api_user: config.api_user.clone(),
             key: config.api_key.clone(),
+            keys: Mutex::new(Arc::clone(&keys)),
+            last_refusal: Mutex::default(),
+            total: Calls::default(),
+            retries: AtomicU64::new(0),
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             attempts: config.attempts.max(1),
@@ -134,6 +176,7 @@ impl Session {
         Ok(Self {
             shared: Arc::new(shared),
             calls: Arc::default(),
+            keys,
         })
     }
 
@@ -143,6 +186,60 @@ impl Session {
         Self {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
+    /// Uses the key that its file holds now for all further calls of this session and of clones that are made of it from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Setup`] when the file does not hold a key any more.
+    pub async fn take_key(&mut self) -> Result<(), FtrackError> {
+        let fail = |reason: String| self.trouble("preparing the connection", Trouble::Setup(reason));
+        let current = self
+            .shared
+            .key
+            .current()
+            .await
+            .map_err(|unreadable| fail(format!("ftrack.api_key_file: {unreadable}")))?;
+        let mut last = self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.is_in_use(&current) {
+            *last = Arc::new(last.followed_by(current).map_err(fail)?);
+        }
+        self.keys = Arc::clone(&last);
+        Ok(())
+    }
+
+    /// A mark of the key that the next run would use, made with a salt that is kept secret: it tells whether the key is still the same,
+    /// and is of no use to whoever wants to guess it.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Setup`] when the key's file does not hold one any more.
+    pub async fn credential_mark(&self, salt: &str) -> Result<String, FtrackError> {
+        let mut next = self.clone();
+        next.take_key().await?;
+        Ok(next.keys.mark(salt, &self.shared.api_user))
+    }
+
+    /// The last time that the server refused the user or the key, of any run; none while it did not.
+    #[must_use]
+    pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
+        let last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.map(|(at, keys)| Refusal {
+            at,
+            mark: keys.mark(salt, &self.shared.api_user),
+        })
+    }
+
+    /// What was asked of ftrack so far, by all runs.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            read_calls: self.shared.total.reads.load(Ordering::Relaxed),
+            write_calls: self.shared.total.writes.load(Ordering::Relaxed),
+            retries: self.shared.retries.load(Ordering::Relaxed),
         }
     }
 
@@ -214,7 +311,7 @@ impl Session {
 
     /// A text of the server, fit for showing.
     pub(super) fn excerpt(&self, text: &str) -> String {
-        excerpt(text, &self.shared.key)
+        excerpt(text, &self.keys)
     }
 
     fn error(&self, operations: &[Operation], tries: u32, trouble: Trouble) -> FtrackError {
@@ -260,6 +357,7 @@ impl Session {
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
             .notify(|failed: &Failed, delay| {
+                self.shared.retries.fetch_add(1, Ordering::Relaxed);
                 Event::FtrackRetried {
                     trouble: &failed.trouble.to_string(),
                     delay,
@@ -276,7 +374,15 @@ impl Session {
                 }
             })
             .await;
-        outcome.map_err(|failed| self.error(operations, u32::try_from(tries.into_inner()).unwrap_or(u32::MAX), failed.trouble))
+        let error = |failed: Failed| self.error(operations, u32::try_from(tries.into_inner()).unwrap_or(u32::MAX), failed.trouble);
+        outcome.map_err(error).inspect_err(|error| self.note_refusal(error))
+    }
+
+    fn note_refusal(&self, error: &FtrackError) {
+        if error.cause() == Cause::Credentials {
+            let mut last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((Utc::now(), Arc::clone(&self.keys)));
+        }
     }
 
     async fn attempt<A: Answer>(&self, body: Vec<u8>, expected: usize, until: &Until, kind: Kind) -> Result<Vec<A>, Failed> {
@@ -286,15 +392,17 @@ impl Session {
             () = tokio::time::sleep_until(until.deadline.into()) => return Err(Trouble::DeadlinePassed.into()),
             permit = self.shared.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
         };
-        let count = match kind {
-            Kind::Read => &self.calls.reads,
-            Kind::Write => &self.calls.writes,
-        };
+        let counts = [self.calls.of(kind), self.shared.total.of(kind)];
         // Counted before it is sent, since a page that turns out not to be needed is dropped while it is under way.
-        count.fetch_add(1, Ordering::Relaxed);
-        let sent = self.shared.client.post(self.shared.endpoint.clone()).body(body).send().await;
+        for count in counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let request = self.shared.client.post(self.shared.endpoint.clone()).header(Keys::HEADER, self.keys.header());
+        let sent = request.body(body).send().await;
         if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
-            count.fetch_sub(1, Ordering::Relaxed);
+            for count in counts {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
         }
         let response = sent.map_err(|error| self.lost(&error))?;
         let outcome = self.received(response, expected).await;
@@ -324,14 +432,14 @@ impl Session {
             body.extend_from_slice(&chunk);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = Trouble::Busy(excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)), &self.shared.key));
+            let trouble = Trouble::Busy(excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)), &self.keys));
             return Err(Failed { trouble, retry_after });
         }
-        answer::read(status.as_u16(), &body, expected, &self.shared.key).map_err(|trouble| Failed { trouble, retry_after })
+        answer::read(status.as_u16(), &body, expected, &self.keys).map_err(|trouble| Failed { trouble, retry_after })
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failed {
-        network::lost(error, self.shared.connect_timeout, self.shared.request_timeout, &self.shared.key).into()
+        network::lost(error, self.shared.connect_timeout, self.shared.request_timeout, &self.keys).into()
     }
 
     /// The host that a redirect names, which may also be a path of the same server.
@@ -341,94 +449,9 @@ impl Session {
             .and_then(|location| location.to_str().ok())
             .and_then(|location| self.shared.endpoint.join(location).ok());
         match target.as_ref().and_then(|target| Some((target.host_str()?, target.port()))) {
-            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.shared.key),
-            Some((host, None)) => excerpt(host, &self.shared.key),
+            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys),
+            Some((host, None)) => excerpt(host, &self.keys),
             None => "an address that it does not name".to_owned(),
         }
     }
-}
-
-fn endpoint(server: &Url) -> Option<Url> {
-    let mut endpoint = server.clone();
-    endpoint.path_segments_mut().ok()?.pop_if_empty().push("api");
-    endpoint.set_query(None);
-    endpoint.set_fragment(None);
-    endpoint.set_username("").ok()?;
-    endpoint.set_password(None).ok()?;
-    Some(endpoint)
-}
-
-fn client(config: &config::Ftrack) -> Result<Client, String> {
-    let mut builder = Client::builder()
-        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers(config)?)
-        .redirect(redirect::Policy::none())
-        .connect_timeout(config.connect_timeout)
-        .timeout(config.request_timeout)
-        .read_timeout(config.request_timeout)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(config.connections.max(1))
-        .referer(false);
-    if config.server.host().is_some_and(|host| is_loopback(&host)) {
-        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would show it the key.
-        builder = builder.no_proxy();
-    }
-    if let Some(file) = &config.ca_file {
-        let pem = fs::read(file).map_err(|error| format!("ftrack.ca_file {} cannot be read: {error}", file.display()))?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
-        if certificates.is_empty() {
-            return Err(format!("ftrack.ca_file {} holds no certificate", file.display()));
-        }
-        builder = builder.tls_certs_only(certificates);
-    }
-    builder.build().map_err(|error| {
-        let reasons = network::reasons(&error);
-        match &config.ca_file {
-            Some(file) => format!(
-                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds whole certificates",
-                file.display()
-            ),
-            None => format!("the HTTP client cannot be made: {reasons}; check this system's certificates, or set ftrack.ca_file"),
-        }
-    })
-}
-
-fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
-    let user = HeaderValue::from_bytes(config.api_user.as_bytes()).map_err(|_| "ftrack.api_user holds a character that no HTTP header may have".to_owned())?;
-    let mut key = HeaderValue::from_bytes(config.api_key.expose().as_bytes())
-        .map_err(|_| "ftrack.api_key holds a character that no HTTP header may have, such as a line end".to_owned())?;
-    key.set_sensitive(true);
-    Ok(HeaderMap::from_iter([
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (HeaderName::from_static("ftrack-strict-api"), HeaderValue::from_static("true")),
-        (
-            HeaderName::from_static("ftrack-api-options"),
-            HeaderValue::from_static("strict:1;denormalize:1"),
-        ),
-        (HeaderName::from_static("ftrack-user"), user),
-        (HeaderName::from_static("ftrack-api-key"), key),
-    ]))
-}
-
-fn is_loopback(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is compared with the server's own clock where it tells it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = asked.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(asked).ok()?;
-    let now = headers
-        .get(DATE)
-        .and_then(|date| date.to_str().ok())
-        .and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(date.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }

@@ -37,6 +37,7 @@ impl Course<'_> {
     /// Reads both servers, and plans.
     pub(super) async fn work_out(&mut self, absences: &Absences) -> Result<Worked, Failure> {
         let request = self.read_request();
+        self.session.take_key().await.map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
         let (reading, current) = self.read_both(&request).await?;
         let began = Instant::now();
         let plan = self.plan(reading, &current, absences, &request).await;

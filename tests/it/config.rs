@@ -152,7 +152,7 @@ fn ftracks_own_variables_stand_in_for_what_is_not_written() {
     let own = [("FTRACK_SERVER", "https://own.test"), ("FTRACK_API_USER", "007"), ("FTRACK_API_KEY", "true")];
     let ftrack = Folder::new(&text).load(&own).unwrap().ftrack;
     assert_eq!(
-        (ftrack.server.as_str(), ftrack.api_user.as_str(), ftrack.api_key.expose()),
+        (ftrack.server.as_str(), ftrack.api_user.as_str(), ftrack.api_key.loaded().expose()),
         ("https://own.test/", "007", "true")
     );
     let found = Folder::new(&text).load(&[("FTRACK_SERVER", "")]).unwrap_err();
@@ -164,7 +164,7 @@ fn ftracks_own_variables_stand_in_for_what_is_not_written() {
     // A key in a file of its own is a value that is written.
     let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"key\"")]));
     folder.file("key", "from the file\n");
-    assert_eq!(folder.load(&own).unwrap().ftrack.api_key.expose(), "from the file");
+    assert_eq!(folder.load(&own).unwrap().ftrack.api_key.loaded().expose(), "from the file");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_secret_from_the_environment_is_taken_literally() {
         let config = Folder::new(GOOD)
             .load(&[("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", password)])
             .unwrap();
-        assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().expose(), password);
+        assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().loaded().expose(), password);
     }
 }
 
@@ -194,7 +194,7 @@ fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configura
     let folder = Folder::new(&with(&[("bind_password = \"planted-password\"", "bind_password_file = \"password\"")]));
     let credentials = TempDir::new().unwrap();
     let variables = [("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())];
-    let password = |config: Config| config.directories["studio"].bind_password.as_ref().unwrap().expose().to_owned();
+    let password = |config: Config| config.directories["studio"].bind_password.as_ref().unwrap().loaded().expose().to_owned();
     assert_eq!(
         folder.load(&variables).unwrap_err(),
         "config.toml:10: directories.studio.bind_password_file: password cannot be read: No such file or directory (os error 2)"
@@ -209,23 +209,43 @@ fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configura
 #[test]
 fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
     let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"nowhere\"")]));
-    assert_eq!(folder.load(&[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "k")]).unwrap().ftrack.api_key.expose(), "k");
+    assert_eq!(
+        folder
+            .load(&[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "k")])
+            .unwrap()
+            .ftrack
+            .api_key
+            .loaded()
+            .expose(),
+        "k"
+    );
     let folder = Folder::new(GOOD);
     folder.file("config.d/password.toml", "directories.studio.bind_password_file = \"password\"");
     folder.file("password", "p");
-    assert_eq!(folder.load(&[]).unwrap().directories["studio"].bind_password.as_ref().unwrap().expose(), "p");
+    assert_eq!(
+        folder.load(&[]).unwrap().directories["studio"]
+            .bind_password
+            .as_ref()
+            .unwrap()
+            .loaded()
+            .expose(),
+        "p"
+    );
 }
 
 #[test]
 fn secrets_that_cannot_be_right_are_refused() {
     let cases: [(&[u8], &str); 6] = [
-        (b"", "empty; an empty secret is no secret, and a directory would take it for an anonymous bind"),
+        (
+            b"",
+            "password is empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
+        ),
         (
             b"\n\n",
-            "empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
+            "password is empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
         ),
-        (b"planted\nsecret\n", "holds a line break or a zero byte, which no secret does"),
-        (b"planted\0secret", "holds a line break or a zero byte, which no secret does"),
+        (b"planted\nsecret\n", "password holds a line break or a zero byte, which no secret does"),
+        (b"planted\0secret", "password holds a line break or a zero byte, which no secret does"),
         (b"planted\xff", "password is not UTF-8 text"),
         (&[b'x'; 65_537], "password is longer than 65536 bytes"),
     ];

@@ -251,7 +251,7 @@ async fn a_refused_bind_is_tried_once_and_nowhere_else() {
     let slapd = Setup::new(people(1)).start();
     let other = Setup::new(people(1)).start();
     let mut directory = Directory {
-        bind_password: Some(Secret::new("wrong-secret".into())),
+        bind_password: Some(Secret::new("wrong-secret".into()).into()),
         ..slapd.directory(Over::Plain)
     };
     directory.urls.push(other.url());
@@ -265,7 +265,7 @@ async fn a_refused_bind_is_tried_once_and_nowhere_else() {
 async fn an_empty_password_never_leaves() {
     let slapd = Setup::new("").start();
     let directory = Directory {
-        bind_password: Some(Secret::new(String::new())),
+        bind_password: Some(Secret::new(String::new()).into()),
         ..slapd.directory(Over::Plain)
     };
     let error = DirectoryPool::new("studio", &directory).unwrap_err();

@@ -29,7 +29,7 @@ fn check(stderr: &str, seen: &mut BTreeSet<String>) -> Vec<Map<String, Value>> {
     for line in &lines {
         let name = line["event"].as_str().unwrap();
         let (level, fields) = promised.get(name).unwrap_or_else(|| panic!("{name} is not promised"));
-        assert!(level.split([',', ' ']).any(|word| line["level"] == word), "{line:?}");
+        assert!(level.split([',', ';', ' ']).any(|word| line["level"] == word), "{line:?}");
         let beyond: BTreeSet<&str> = line
             .keys()
             .map(String::as_str)

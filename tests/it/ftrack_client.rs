@@ -4,7 +4,7 @@
 
 mod checking;
 mod reading;
-mod scripted;
+pub mod scripted;
 mod studio;
 mod tls;
 mod transport;

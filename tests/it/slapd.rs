@@ -156,7 +156,7 @@ impl Slapd {
         Directory {
             urls: vec![if over == Over::Tls { self.tls_url() } else { self.url() }],
             bind_dn: Some(SYNC_DN.into()),
-            bind_password: Some(Secret::new(SYNC_PASSWORD.into())),
+            bind_password: Some(Secret::new(SYNC_PASSWORD.into()).into()),
             start_tls: over == Over::StartTls,
             ca_file: (over != Over::Plain).then(|| self.ca_file()),
             client_cert_file: None,

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::value::{self, HOUR, SECOND};
 use crate::config::{
-    Directory, Ftrack, Sasl, Secret,
+    Credential, Directory, Ftrack, Sasl, Secret,
     files::{self, Places},
     finding::KeyPath,
     notes::Notes,
@@ -222,36 +222,23 @@ fn authentication(notes: &mut Notes, at: &KeyPath, directory: &written::Director
 }
 
 /// A secret that stands in the configuration or in a file of its own; no message holds it.
-fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: Option<&Secret>, file: Option<&Path>) -> Option<Secret> {
+fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: Option<&Secret>, file: Option<&Path>) -> Option<Credential> {
     let key = at.key(name);
     let file_key = at.key(&format!("{name}_file"));
-    let (key, secret) = match (inline, file) {
-        (None, None) => return None,
+    match (inline, file) {
+        (None, None) => None,
         (Some(_), Some(_)) => {
             notes.find(&key, format!("given twice, here and by {name}_file; leave one out"));
-            return None;
+            None
         }
-        (Some(secret), None) => (key, secret.clone()),
-        (None, Some(path)) => {
-            let path = places.find(path);
-            match files::read_text(&path, files::SECRET_LIMIT) {
-                Ok(text) => (file_key, Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
-                Err(problem) => {
-                    notes.find(&file_key, format!("{} {problem}", path.display()));
-                    return None;
-                }
-            }
-        }
-    };
-    let problem = if secret.expose().trim().is_empty() {
-        "empty; an empty secret is no secret, and a directory would take it for an anonymous bind"
-    } else if secret.expose().contains(['\n', '\r', '\0']) {
-        "holds a line break or a zero byte, which no secret does"
-    } else {
-        return Some(secret);
-    };
-    notes.find(&key, problem);
-    None
+        (Some(secret), None) => Secret::checked(secret.clone())
+            .map(Credential::from)
+            .map_err(|problem| notes.find(&key, problem))
+            .ok(),
+        (None, Some(path)) => Credential::of_file(&places.find(path))
+            .map_err(|unreadable| notes.find(&file_key, unreadable.to_string()))
+            .ok(),
+    }
 }
 
 /// The path of a PEM file that holds at least one certificate.

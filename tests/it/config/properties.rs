@@ -43,7 +43,7 @@ proptest! {
         folder.file("key", format!("{password}\n"));
         let variables = [("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", password.as_str()), ("FTRACK_LDAP_SYNC_FTRACK__API_KEY_FILE", "key")];
         let config = folder.load(&variables).unwrap();
-        prop_assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().expose(), &password);
-        prop_assert_eq!(config.ftrack.api_key.expose(), &password);
+        prop_assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().loaded().expose(), &password);
+        prop_assert_eq!(config.ftrack.api_key.loaded().expose(), &password);
     }
 }

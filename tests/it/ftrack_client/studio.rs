@@ -182,7 +182,7 @@ async fn what_check_asks_is_answered() {
     assert!(matches!(permission(&session, "ldap-sync", &until()).await.unwrap(), Permission::Refused(_)));
 
     let mut other = config(&server.url().parse().unwrap());
-    other.api_key = Secret::new("wrong".to_owned());
+    other.api_key = Secret::new("wrong".to_owned()).into();
     let error = information(&Session::new(&other).unwrap(), &until()).await.unwrap_err();
     assert!(matches!(error.trouble(), Trouble::Credentials(_)), "{error:?}");
     server.studio().change_rules(|rules| rules.unreadable = ["UserType".to_owned()].into());

@@ -478,7 +478,7 @@ async fn a_configuration_that_cannot_work_is_told_before_any_call() {
     let url = "http://127.0.0.1:9".parse().unwrap();
     type Spoil = fn(&mut config::Ftrack);
     let cases: [(&str, Spoil); 4] = [
-        ("ftrack.api_key", |config| config.api_key = Secret::new(format!("{KEY}\n"))),
+        ("ftrack.api_key", |config| config.api_key = Secret::new(format!("{KEY}\n")).into()),
         ("ftrack.api_user", |config| config.api_user = "a\nb".to_owned()),
         ("/no/such/ca.pem", |config| config.ca_file = Some("/no/such/ca.pem".into())),
         ("holds no certificate", |config| config.ca_file = Some("/dev/null".into())),

@@ -1,0 +1,56 @@
+//! How often one server was bound to, and what it refused.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+
+use super::error::is_refusal;
+use crate::config::Secret;
+
+/// The binds of one server since the program started.
+#[derive(Debug, Default)]
+pub(super) struct Binds {
+    tried: AtomicU64,
+    refused: AtomicU64,
+    last_refusal: Mutex<Option<(DateTime<Utc>, Option<Secret>)>>,
+}
+
+/// A bind that is about to be sent.
+pub(super) struct Trial<'a>(&'a Binds);
+
+impl Binds {
+    /// Counts a bind that is about to be sent.
+    pub fn begin(&self) -> Trial<'_> {
+        self.tried.fetch_add(1, Ordering::Relaxed);
+        Trial(self)
+    }
+
+    /// Binds that were sent.
+    pub fn tried(&self) -> u64 {
+        self.tried.load(Ordering::Relaxed)
+    }
+
+    /// Binds whose credentials were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// When credentials were last refused, and with which password.
+    pub fn last_refusal(&self) -> Option<(DateTime<Utc>, Option<Secret>)> {
+        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Trial<'_> {
+    /// The server answered with this result code.
+    pub fn answered(self, code: u32, password: Option<&Secret>) {
+        if is_refusal(code) {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+            let mut last = self.0.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((Utc::now(), password.cloned()));
+        }
+    }
+}
