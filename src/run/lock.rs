@@ -48,10 +48,11 @@ impl DaemonLock {
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
         store::make_folder(state_dir)?;
         let path = state_dir.join("daemon.lock");
-        let mut file = lock(&path, |holder| {
+        let locked = lock(&path, |holder| {
             let which = holder.map(|pid| format!(", process {pid},")).unwrap_or_default();
             format!("another daemon{which} runs on this state folder; stop it first, or give this one a state_dir of its own")
-        })?;
+        });
+        let mut file = locked.map_err(|(NotBegun::Busy(error) | NotBegun::State(error))| error)?;
         // Without the number the lock holds all the same.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
@@ -59,7 +60,7 @@ impl DaemonLock {
 }
 
 /// Opens and locks a file; where another process has it, says so with the number that this one wrote into it.
-fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, StateError> {
+fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotBegun> {
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
     let file = file.map_err(|source| StateError::new("open", path, source))?;
     match file.try_lock() {
@@ -68,8 +69,9 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
             let mut holder = String::new();
             let read = file.take(20).read_to_string(&mut holder);
             let holder = read.ok().and_then(|_| holder.trim().parse().ok());
-            Err(StateError::new("lock", path, io::Error::new(io::ErrorKind::ResourceBusy, taken(holder))))
+            let busy = io::Error::new(io::ErrorKind::ResourceBusy, taken(holder));
+            Err(NotBegun::Busy(StateError::new("lock", path, busy)))
         }
-        Err(TryLockError::Error(source)) => Err(StateError::new("lock", path, source)),
+        Err(TryLockError::Error(source)) => Err(StateError::new("lock", path, source).into()),
     }
 }

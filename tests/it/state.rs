@@ -242,7 +242,8 @@ fn a_command_and_whoever_has_it_open_write_side_by_side() {
     let state = open(&config(&studio));
     let mut child = studio.start(&["sync", "--format", "json"]);
     let mut written = 0;
-    while child.try_wait().unwrap().is_none() {
+    // Not at every moment: SQLite's locks are not fair.
+    while !wait_until(Duration::from_millis(20), || child.try_wait().unwrap().is_some()) {
         written += 1;
         state.set_pause("interns", Some(&pause(&written.to_string()))).unwrap();
     }
