@@ -16,7 +16,7 @@ use super::{
     metrics::Metrics,
     orders::{Order, Refusal, Told},
     pulse::Pulse,
-    roster::{Remembered, Roster, Start, Ticked},
+    roster::{Roster, Start, Ticked},
     runner::{self, Run, Shown},
     setup::{Setup, Source},
     status::Status,
@@ -26,14 +26,17 @@ use super::{
 use crate::{
     config::Config,
     event::{Known, Outage, Quiet, daemon::DaemonEvent},
-    run::{report::FailureKind, servers::Servers, state::State, store::StateError, summary::RunSummary},
+    run::{report::FailureKind, servers::Servers, state::State, summary::RunSummary},
 };
 
 mod contact;
 mod ends;
+mod memory;
 mod pauses;
 mod reload;
 mod shown;
+
+use memory::Recalled;
 
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
@@ -137,7 +140,7 @@ impl Coordinator {
     pub fn new(setup: Setup, source: Source, house: House) -> Self {
         let now = Utc::now();
         Self {
-            accounts: Accounts::new(kept(house.state.refusals()).unwrap_or_default()),
+            accounts: Accounts::new(memory::kept(house.state.refusals()).unwrap_or_default()),
             begun_with: Arc::clone(&setup.config),
             house,
             source,
@@ -198,8 +201,13 @@ impl Coordinator {
     /// What is done once, at the start.
     async fn begin(&mut self) {
         let now = Utc::now();
-        self.take_setup();
-        self.mend_all().await;
+        let jobs = self.setup.job_names();
+        for job in &jobs {
+            // Killed with an earlier daemon, perhaps.
+            self.mend(job).await;
+        }
+        let recalled = self.recall(jobs).await;
+        self.take_setup(recalled);
         let made_up: Vec<String> = self.roster.names().filter(|job| self.was_missed(job, now)).map(str::to_owned).collect();
         for job in made_up {
             if self.roster.make_up(&job, now) {
@@ -218,19 +226,13 @@ impl Coordinator {
     }
 
     /// Takes over what the configuration in use says, with what is remembered of its jobs.
-    fn take_setup(&mut self) {
-        let state = Arc::clone(&self.house.state);
-        let remembered = |job: &str| Remembered {
-            backoff: kept(state.backoff(job)).flatten(),
-            pause: kept(state.pause(job)).flatten(),
-        };
-        self.roster.set(self.setup.config.parallel_runs, self.setup.rules(), remembered);
+    fn take_setup(&mut self, recalled: Recalled) {
+        let Recalled { mut remembered, past } = recalled;
+        let rules = self.setup.rules();
+        self.roster
+            .set(self.setup.config.parallel_runs, rules, |job| remembered.remove(job).unwrap_or_default());
         self.contacts.set(self.setup.server_names());
-        for job in self.roster.names() {
-            if !self.past.contains_key(job) {
-                self.past.insert(job.to_owned(), Past::of(&self.house.state, job));
-            }
-        }
+        self.past.extend(past);
     }
 
     /// Takes over the schedules.
@@ -246,7 +248,7 @@ impl Coordinator {
         let (true, Some(schedule)) = (catches_up, self.setup.schedule(job)) else {
             return false;
         };
-        match kept(self.house.state.last_attempt(job)).flatten() {
+        match self.past.get(job).and_then(|past| past.run.as_ref()) {
             // A run that was told to stop, or cut off, did not do what it was there for.
             Some(last) if last.error_kind == Some(FailureKind::Stopped) => true,
             Some(last) => schedule.missed_since(last.started_at, now),
@@ -422,13 +424,4 @@ impl Coordinator {
             );
         }
     }
-}
-
-/// What the state database says; when it cannot say it, that is said, and nothing is known.
-fn kept<T>(answer: Result<T, StateError>) -> Option<T> {
-    answer
-        .map_err(|error| {
-            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
-        })
-        .ok()
 }

@@ -77,6 +77,12 @@ impl Setup {
         self.jobs.get(job).map(|job| Arc::clone(&job.prepared))
     }
 
+    /// The names of all jobs.
+    #[must_use]
+    pub fn job_names(&self) -> Vec<String> {
+        self.jobs.keys().cloned().collect()
+    }
+
     /// A job's schedule, if it has one.
     #[must_use]
     pub fn schedule(&self, job: &str) -> Option<&Schedule> {

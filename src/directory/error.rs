@@ -186,8 +186,7 @@ pub enum DirectoryError {
 
 impl DirectoryError {
     /// The error of a directory none of whose servers can be used: the only server's own where there is one.
-    #[must_use]
-    pub fn of_all(mut failures: Vec<Self>) -> Self {
+    pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
             last => Self::AllServers(failures.into_iter().chain(last).collect()),

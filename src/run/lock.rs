@@ -32,11 +32,8 @@ impl JobLock {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
-        match lock(&path, |_| "another run of this job is under way; wait for its end".to_owned()) {
-            Ok(file) => Ok(Self { _file: file }),
-            Err(error) if error.source.kind() == io::ErrorKind::ResourceBusy => Err(NotBegun::Busy(error)),
-            Err(error) => Err(NotBegun::State(error)),
-        }
+        let file = lock(&path, |_| "another run of this job is under way; wait for its end".to_owned())?;
+        Ok(Self { _file: file })
     }
 }
 

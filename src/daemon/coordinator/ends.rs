@@ -1,10 +1,8 @@
 //! What follows when a run has ended: for its job, for its servers' credentials, for who waits for it, and for the log.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
-use super::{Coordinator, Past};
+use super::Coordinator;
 use crate::{
     daemon::{
         contacts::Reached,
@@ -16,10 +14,7 @@ use crate::{
     },
     event::daemon::DaemonEvent,
     run::{
-        failure::NotBegun,
         report::{FailureKind, Outcome, Report},
-        state::State,
-        store::StateError,
         summary::RunSummary,
     },
 };
@@ -43,9 +38,10 @@ impl Coordinator {
             Result::Broken { kind, error } => {
                 self.mend(job).await;
                 DaemonEvent::RunBroken { job, error }.emit();
-                match kind {
-                    FailureKind::Stopped => Ended::Stopped,
-                    kind => Ended::Failed { kind: *kind, error },
+                if *kind == FailureKind::Stopped {
+                    Ended::Stopped
+                } else {
+                    Ended::Failed { kind: *kind, error }
                 }
             }
         };
@@ -110,44 +106,11 @@ impl Coordinator {
         }
     }
 
-    /// A run that was cut off, or broke down, gets its report from its journal.
-    async fn mend(&mut self, job: &str) {
-        let Some(prepared) = self.setup.prepared(job) else { return };
-        let state = Arc::clone(&self.house.state);
-        let mended = tokio::task::spawn_blocking(move || prepared.mend(&state)).await;
-        // One that another program has under way needs no mending.
-        if let Ok(Err(error @ NotBegun::State(_))) = mended {
-            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
-        }
-    }
-
-    /// Runs that were killed with an earlier daemon get their reports.
-    pub(super) async fn mend_all(&mut self) {
-        let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
-        for job in jobs {
-            self.mend(&job).await;
-            self.past.insert(job.clone(), Past::of(&self.house.state, &job));
-        }
-    }
-
     async fn keep_backoff(&self, job: &str) {
         let backoff = self.roster.backoff(job).cloned();
         let job = job.to_owned();
         // What cannot be kept is said, and counts all the same as long as the daemon lives.
         let _ = self.keep(move |state| state.set_backoff(&job, backoff.as_ref())).await;
-    }
-
-    /// Writes something down on a thread that may wait for the disk; a failure is said, and given back in words.
-    pub(super) async fn keep(&self, write: impl FnOnce(&State) -> std::result::Result<(), StateError> + Send + 'static) -> std::result::Result<(), String> {
-        let state = Arc::clone(&self.house.state);
-        let written = tokio::task::spawn_blocking(move || write(&state)).await;
-        let error = match written {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        DaemonEvent::StateFailed { error: &error }.emit();
-        Err(error)
     }
 }
 
@@ -175,15 +138,4 @@ fn tell_outage(job: &str, outage: &Outage) {
 pub(super) fn jitter() -> f64 {
     let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
     f64::from((random & 0xffff_ffff) as u32) / f64::from(u32::MAX)
-}
-
-impl Past {
-    /// What the state database remembers of a job.
-    pub(super) fn of(state: &State, job: &str) -> Self {
-        Self {
-            run: super::kept(state.last_attempt(job)).flatten(),
-            said: Arc::default(),
-            success: super::kept(state.last_success(job)).flatten().map(|run| run.finished_at),
-        }
-    }
 }
