@@ -139,7 +139,8 @@ impl Daemon {
             let logged = Arc::clone(&logged);
             move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    logged.add(serde_json::from_str(&line).unwrap_or_else(|error| Map::from_iter([("not_json".to_owned(), format!("{error}: {line}").into())])));
+                    logged
+                        .add(serde_json::from_str(&line).unwrap_or_else(|error| Map::from_iter([("not_json".to_owned(), format!("{error}: {line}").into())])));
                 }
             }
         });

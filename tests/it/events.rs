@@ -1,10 +1,7 @@
 //! Log lines: every event that the program says has the name, level and fields that are promised, and every promised event is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-};
+use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},

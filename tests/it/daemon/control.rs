@@ -86,8 +86,13 @@ fn a_run_under_way_delays_no_answer() {
     let daemon = Daemon::start(&studio);
     assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
     let (_, metrics) = page(&studio, &daemon, "/metrics");
-    assert!(!metrics.contains("last_success_timestamp_seconds{"), "nothing claims a success before the first run");
-    studio.ftrack().fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_secs(3))));
+    assert!(
+        !metrics.contains("last_success_timestamp_seconds{"),
+        "nothing claims a success before the first run"
+    );
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_secs(3))));
     daemon.signal("USR1");
     wait_for_phase(&studio, "running");
     for path in ["/healthz", "/readyz", "/metrics", "/"] {

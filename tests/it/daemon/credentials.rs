@@ -14,7 +14,13 @@ const EACH_SECOND: &str = "schedule = \"* * * * * *\"\nretry = { initial = \"1s\
 
 fn real_directory() -> Slapd {
     let dn = format!("uid=ada,{PEOPLE}");
-    let person = [("objectClass", "inetOrgPerson"), ("uid", "ada"), ("cn", "Ada"), ("sn", "Byron"), ("mail", "ada@studio.test")];
+    let person = [
+        ("objectClass", "inetOrgPerson"),
+        ("uid", "ada"),
+        ("cn", "Ada"),
+        ("sn", "Byron"),
+        ("mail", "ada@studio.test"),
+    ];
     Setup::new(base_ldif() + &ldif_entry(&dn, &person)).start()
 }
 

@@ -18,7 +18,10 @@ fn an_outage_is_told_at_its_beginning_at_each_change_and_at_its_end() {
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
     let daemon = Daemon::start(&studio);
     let began = daemon.event("outage.began");
-    assert_eq!((&began["kind"], &began["failures"], &began["suspended"]), (&"ftrack".into(), &1.into(), &false.into()));
+    assert_eq!(
+        (&began["kind"], &began["failures"], &began["suspended"]),
+        (&"ftrack".into(), &1.into(), &false.into())
+    );
     let suspended = daemon.event("outage.changed");
     assert_eq!((&suspended["failures"], &suspended["suspended"]), (&3.into(), &true.into()));
     let shown = wait_for_phase(&studio, "suspended");
@@ -34,7 +37,10 @@ fn an_outage_is_told_at_its_beginning_at_each_change_and_at_its_end() {
     let runs = said.iter().filter(|line| line["event"] == "run.finished" && line["level"] == "ERROR").count();
     assert_eq!(runs, 1, "the failure is said once: {said:#?}");
     assert_eq!((daemon.events("outage.began").len(), daemon.events("outage.changed").len()), (1, 1));
-    assert_eq!(studio.ftrack().counters().write_calls, 1 + studio.reports().iter().map(|report| report.ftrack.write_calls).sum::<u64>() - 1);
+    assert_eq!(
+        studio.ftrack().counters().write_calls,
+        1 + studio.reports().iter().map(|report| report.ftrack.write_calls).sum::<u64>() - 1
+    );
 }
 
 #[test]

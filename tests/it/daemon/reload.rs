@@ -5,7 +5,10 @@ use std::{fs, time::Duration};
 use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
 
 use super::{Daemon, LIMIT, job, status};
-use crate::{slapd::wait_until, studio::{Studio, person}};
+use crate::{
+    slapd::wait_until,
+    studio::{Studio, person},
+};
 
 #[test]
 fn a_changed_configuration_is_used_for_the_next_run() {

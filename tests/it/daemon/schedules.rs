@@ -50,7 +50,9 @@ fn people_are_synced_on_a_schedule() {
 #[test]
 fn a_job_never_overlaps_itself() {
     let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * * *\"");
-    studio.ftrack().fail_when(|call| (call.kind == CallKind::Read && call.number == 2).then_some(Fault::Delay(Duration::from_secs(4))));
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Read && call.number == 2).then_some(Fault::Delay(Duration::from_secs(4))));
     let daemon = Daemon::start(&studio);
     assert_eq!(daemon.event("tick.skipped")["job"], "artists");
     let reports = studio.reports_when(3);
@@ -128,7 +130,9 @@ fn jobs_on_two_directories_run_side_by_side_and_on_one_in_turn() {
         other("second", "second"),
         studio.directory_url
     );
-    studio.ftrack().fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_millis(400))));
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_millis(400))));
     let daemon = Daemon::start(&studio);
     daemon.nth_event(2, "contact.made");
     daemon.signal("USR1");

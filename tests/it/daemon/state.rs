@@ -59,12 +59,22 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
     let outage = daemon.event("outage.began");
     assert_eq!(outage["kind"], "state", "{outage:#?}");
     wait_for_phase(&studio, "backing_off");
-    assert_eq!(must(&studio, 1, &["pause", "--reason", "x"]).status, 1, "a pause that cannot be kept is not done");
-    let empty: Vec<_> = crate::bad_input::files_below(&folder).into_iter().filter(|path| path != &filler && is_empty(path)).collect();
+    assert_eq!(
+        must(&studio, 1, &["pause", "--reason", "x"]).status,
+        1,
+        "a pause that cannot be kept is not done"
+    );
+    let empty: Vec<_> = crate::bad_input::files_below(&folder)
+        .into_iter()
+        .filter(|path| path != &filler && is_empty(path))
+        .collect();
     assert!(empty.is_empty(), "{empty:?}");
     fs::remove_file(&filler).unwrap();
     daemon.event("outage.ended");
-    assert!(wait_until(super::LIMIT, || studio.reports().last().is_some_and(|report| report.outcome == Outcome::Succeeded)));
+    assert!(wait_until(super::LIMIT, || studio
+        .reports()
+        .last()
+        .is_some_and(|report| report.outcome == Outcome::Succeeded)));
 }
 
 fn is_empty(path: &Path) -> bool {

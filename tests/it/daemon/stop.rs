@@ -102,7 +102,11 @@ fn killed_it_leaves_no_lock_and_its_run_gets_a_report() {
     studio.ftrack().heal();
     let daemon = Daemon::start(&studio);
     let reports = studio.reports_when(2);
-    assert_eq!((reports[0].outcome, reports[0].error_kind), (Outcome::Failed, Some(FailureKind::Stopped)), "{reports:#?}");
+    assert_eq!(
+        (reports[0].outcome, reports[0].error_kind),
+        (Outcome::Failed, Some(FailureKind::Stopped)),
+        "{reports:#?}"
+    );
     assert_eq!((reports[1].outcome, reports[1].trigger), (Outcome::Succeeded, Trigger::Startup));
     assert_eq!(studio.ftrack().users().len(), 6 + 2);
     stop_in_time(daemon);
@@ -114,7 +118,11 @@ fn a_second_daemon_on_the_same_state_does_not_start() {
     let daemon = Daemon::start(&studio);
     let second = studio.run(&["daemon"]);
     assert_eq!(second.status, 1);
-    assert!(second.stderr.contains("another daemon") && second.stderr.contains(&daemon.id().to_string()), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another daemon") && second.stderr.contains(&daemon.id().to_string()),
+        "{}",
+        second.stderr
+    );
     stop_in_time(daemon);
 }
 
