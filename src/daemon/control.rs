@@ -105,11 +105,11 @@ struct Site {
     pulse: Arc<Pulse>,
 }
 
-/// Answers on the control socket until `end` is cancelled, then removes its file.
+/// Answers on the control socket until `end` is cancelled; its file is removed then, and answers in flight may finish.
+///
+/// Runs that are told of should have ended before: their last word is waited for no longer than any answer.
 pub async fn listen(socket: ControlSocket, orders: Orders, pulse: Arc<Pulse>, end: &CancellationToken) {
-    let ControlSocket { listener, file } = socket;
-    serve(listener, router(Site { orders, pulse }), end).await;
-    drop(file);
+    serve(socket, router(Site { orders, pulse }), end).await;
 }
 
 fn router(site: Site) -> Router {

@@ -88,7 +88,7 @@ async fn carry_out(run: Run) -> Result {
         let _ = told.try_send(Told::Started);
     }
     let purpose = if start.dry_run { Purpose::DryRun } else { Purpose::Sync };
-    let work = prepared.run(start.trigger, purpose, &cancel, &progress);
+    let work = prepared.run(&state, start.trigger, purpose, &cancel, &progress);
     tokio::select! {
         biased;
         ended = work => match ended {

@@ -14,9 +14,10 @@ use std::{
     time::Duration,
 };
 
+use axum::serve::Listener;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixStream, unix::SocketAddr},
     time::timeout,
 };
 
@@ -50,18 +51,17 @@ pub enum SocketError {
     },
 }
 
-/// A listening control socket.
+/// A listening control socket, whose file is removed when it is dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
-    /// The socket.
-    pub listener: UnixListener,
-    /// Removes its file when it is dropped.
-    pub file: SocketFile,
+    // Dropped first: as long as the socket is open, no other file can have its inode's number.
+    _file: SocketFile,
+    listener: UnixListener,
 }
 
 /// The file of a socket; removed when this is dropped, unless it was replaced by then.
 #[derive(Debug)]
-pub struct SocketFile {
+struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -94,7 +94,20 @@ impl ControlSocket {
         // What the umask took away; nobody else was let in before.
         fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(system("opened to its group"))?;
         let listener = UnixListener::from_std(listener).map_err(system("used"))?;
-        Ok(Self { listener, file })
+        Ok(Self { _file: file, listener })
+    }
+}
+
+impl Listener for ControlSocket {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        Listener::accept(&mut self.listener).await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 

@@ -176,6 +176,15 @@ impl Prepared {
         Ok(SavedPlan::new(&self.name, Utc::now(), &worked.plan, &vetted))
     }
 
+    /// Gives runs of this job that were cut off their reports, when none is under way.
+    ///
+    /// # Errors
+    /// A run of this job is under way, or the state folder cannot be used.
+    pub fn mend(&self, state: &State) -> Result<(), NotBegun> {
+        let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
+        Ok(self.recover(&History::new(&self.config.state_dir), state)?)
+    }
+
     /// Gives runs that were cut off their reports.
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);

@@ -106,7 +106,7 @@ impl Coordinator {
     async fn mend(&mut self, job: &str) {
         let Some(prepared) = self.setup.prepared(job) else { return };
         let state = Arc::clone(&self.house.state);
-        let mended = tokio::task::spawn_blocking(move || prepared.recover(&state)).await;
+        let mended = tokio::task::spawn_blocking(move || prepared.mend(&state)).await;
         if let Ok(Err(error)) = mended {
             DaemonEvent::StateFailed { error: &error.to_string() }.emit();
         }

@@ -151,6 +151,20 @@ fn trigger_prints_the_report_and_has_the_status_of_a_sync() {
 }
 
 #[test]
+fn the_report_of_a_large_studio_arrives_whole() {
+    let mut daemon = Daemon::of(&["artists"]);
+    let mut large = report("artists", Outcome::Succeeded);
+    large.changes = vec![large.changes[0].clone(); 50_000];
+    let program = daemon.start("trigger", &["--format", "json"]);
+    daemon.next_run().say(Told::Finished {
+        report: Box::new(large.clone()),
+    });
+    let (exit, out, err) = ended(program.wait_with_output().unwrap());
+    assert_eq!(exit, 0, "{err}");
+    assert!(serde_json::from_str::<Report>(&out).unwrap() == large);
+}
+
+#[test]
 fn trigger_says_why_there_is_no_report() {
     let mut daemon = Daemon::of(&["artists"]);
     let program = daemon.start("trigger", &[]);
