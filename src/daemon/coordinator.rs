@@ -188,7 +188,8 @@ impl Coordinator {
                 self.start_runs();
             }
         }
-        self.house.ticks.stop().await;
+        // No tick is sent any more, whatever the scheduler says.
+        let _ = self.house.ticks.stop().await;
         DaemonEvent::Stopped.emit();
     }
 
@@ -196,16 +197,22 @@ impl Coordinator {
     async fn begin(&mut self) {
         let now = Utc::now();
         self.take_setup();
+        self.mend_all().await;
         let made_up: Vec<String> = self.roster.names().filter(|job| self.was_missed(job, now)).map(str::to_owned).collect();
         for job in made_up {
             if self.roster.make_up(&job, now) {
                 DaemonEvent::RunMissed { job: &job }.emit();
             }
         }
-        self.house.ticks.set(self.setup.schedules());
+        self.set_ticks().await;
         self.look_at_credentials().await;
         self.make_contacts(now);
         self.system.ready();
+        DaemonEvent::Started {
+            version: crate::VERSION,
+            jobs: self.setup.config.jobs.len(),
+        }
+        .emit();
     }
 
     /// Takes over what the configuration in use says, with what is remembered of its jobs.
@@ -221,6 +228,13 @@ impl Coordinator {
             if !self.past.contains_key(job) {
                 self.past.insert(job.to_owned(), Past::of(&self.house.state, job));
             }
+        }
+    }
+
+    /// Takes over the schedules.
+    async fn set_ticks(&mut self) {
+        if let Err(error) = self.house.ticks.set(self.setup.schedules()).await {
+            DaemonEvent::SchedulerFailed { error: &error.to_string() }.emit();
         }
     }
 
@@ -278,7 +292,7 @@ impl Coordinator {
         match word {
             Word::Ran { job, result } => self.ran(&job, result).await,
             Word::Contacted { server, reached } => self.learn(&server, &reached, Utc::now()).await,
-            Word::Loaded(loaded) => self.loaded(loaded.map(|setup| *setup)),
+            Word::Loaded(loaded) => self.loaded(loaded.map(|setup| *setup)).await,
         }
     }
 

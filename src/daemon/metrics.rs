@@ -246,7 +246,10 @@ impl Scrape {
         } = job;
         let job = name.as_str();
         let name = &[job];
-        let attempt = running.map(|running| running.started_at).max(last_run.as_ref().map(|run| run.started_at));
+        let attempt = running
+            .filter(|running| !running.dry_run)
+            .map(|running| running.started_at)
+            .max(last_run.as_ref().map(|run| run.started_at));
         let times = [
             ("last_attempt_timestamp_seconds", attempt),
             ("last_success_timestamp_seconds", *last_success),

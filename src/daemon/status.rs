@@ -124,6 +124,8 @@ impl Phase {
 pub struct Running {
     /// What started it.
     pub trigger: Trigger,
+    /// Whether it writes nothing.
+    pub dry_run: bool,
     /// When it started.
     pub started_at: DateTime<Utc>,
     /// How far it is.

@@ -119,6 +119,11 @@ pub enum DaemonEvent<'a> {
         /// What is wrong.
         error: &'a str,
     },
+    /// The scheduler cannot take the schedules; those from before go on.
+    SchedulerFailed {
+        /// What went wrong.
+        error: &'a str,
+    },
     /// The daemon's own state cannot be kept or read.
     StateFailed {
         /// What went wrong.
@@ -151,6 +156,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("job.resumed", "INFO", &["job"]),
     ("config.reloaded", "INFO", &["restart_for"]),
     ("config.refused", "ERROR", &["error"]),
+    ("scheduler.failed", "ERROR", &["error"]),
     ("daemon.state_failed", "ERROR", &["error"]),
 ];
 
@@ -219,6 +225,7 @@ impl DaemonEvent<'_> {
             Self::ConfigRefused { error } => {
                 tracing::error!(event = "config.refused", error = %printable(error), "the new configuration is broken; the old one stays");
             }
+            Self::SchedulerFailed { error } => tracing::error!(event = "scheduler.failed", error = %printable(error), "the schedules cannot be taken"),
             Self::StateFailed { error } => tracing::error!(event = "daemon.state_failed", error = %printable(error), "state not kept"),
         }
     }

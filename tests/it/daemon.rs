@@ -10,15 +10,12 @@ mod state;
 mod stop;
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
     process::{Child, Command, ExitStatus},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
     time::{Duration, Instant},

@@ -14,6 +14,7 @@ use ftrack_ldap_sync::{
         failure::NotBegun,
         report::{FailureKind, Outcome, Report, Trigger},
         servers::Servers,
+        state::State,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::studio::{KEY, PASSWORD, Studio};
 
 /// Both jobs of a studio, over the same servers.
 struct Jobs {
+    state: State,
     servers: Servers,
     artists: Prepared,
     guests: Prepared,
@@ -50,25 +52,28 @@ fn jobs(studio: &Studio) -> Jobs {
         artists: prepared("artists"),
         guests: prepared("guests"),
         servers,
+        state: State::open(&config).unwrap().0,
     }
 }
 
-async fn run(job: &Prepared) -> Result<Report, NotBegun> {
-    job.run(Trigger::Schedule, Purpose::Sync, &CancellationToken::new(), &|_| ()).await
+async fn run(state: &State, job: &Prepared) -> Result<Report, NotBegun> {
+    job.run(state, Trigger::Schedule, Purpose::Sync, &CancellationToken::new(), &|_| ()).await
 }
 
 #[test]
 fn jobs_share_their_connections_and_count_their_own_calls() {
     let studio = studio();
     let jobs = jobs(&studio);
-    let (artists, guests) = studio.runtime().block_on(async { tokio::join!(run(&jobs.artists), run(&jobs.guests)) });
+    let (artists, guests) = studio
+        .runtime()
+        .block_on(async { tokio::join!(run(&jobs.state, &jobs.artists), run(&jobs.state, &jobs.guests)) });
     let (artists, guests) = (artists.unwrap(), guests.unwrap());
     assert_eq!((artists.counts.created, guests.counts.created), (2, 1), "{artists:#?}{guests:#?}");
     let figures = jobs.servers.ftrack().figures();
     assert_eq!(figures.read_calls, artists.ftrack.read_calls + guests.ftrack.read_calls);
     assert_eq!(figures.write_calls, artists.ftrack.write_calls + guests.ftrack.write_calls);
     assert!(artists.ftrack.write_calls > 0 && guests.ftrack.write_calls > 0, "{figures:?}");
-    let again = studio.runtime().block_on(run(&jobs.artists)).unwrap();
+    let again = studio.runtime().block_on(run(&jobs.state, &jobs.artists)).unwrap();
     assert_eq!((again.outcome, again.ftrack.write_calls), (Outcome::Succeeded, 0));
     let pool = jobs.servers.directory("studio").unwrap();
     let figures = pool.figures().remove(0);
@@ -85,7 +90,7 @@ fn a_call_that_is_made_again_is_counted() {
     studio.ftrack_settings = "attempts = 3".into();
     let jobs = jobs(&studio);
     studio.ftrack().fail_next(Some(CallKind::Read), Fault::Html(502));
-    assert_eq!(studio.runtime().block_on(run(&jobs.artists)).unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(studio.runtime().block_on(run(&jobs.state, &jobs.artists)).unwrap().outcome, Outcome::Succeeded);
     assert_eq!(jobs.servers.ftrack().figures().retries, 1);
 }
 
@@ -93,12 +98,14 @@ fn a_call_that_is_made_again_is_counted() {
 fn a_run_of_a_job_that_runs_already_is_told_from_a_broken_state() {
     let studio = studio();
     let jobs = jobs(&studio);
-    let (first, second) = studio.runtime().block_on(async { tokio::join!(run(&jobs.artists), run(&jobs.artists)) });
+    let (first, second) = studio
+        .runtime()
+        .block_on(async { tokio::join!(run(&jobs.state, &jobs.artists), run(&jobs.state, &jobs.artists)) });
     assert_eq!(first.unwrap().outcome, Outcome::Succeeded);
     assert!(matches!(second, Err(NotBegun::Busy(_))), "{second:?}");
     fs::remove_dir_all(studio.state_dir().join("locks")).unwrap();
     fs::write(studio.state_dir().join("locks"), "in the way").unwrap();
-    let outcome = studio.runtime().block_on(run(&jobs.artists));
+    let outcome = studio.runtime().block_on(run(&jobs.state, &jobs.artists));
     assert!(matches!(outcome, Err(NotBegun::State(_))), "{outcome:?}");
 }
 
@@ -106,7 +113,7 @@ fn a_run_of_a_job_that_runs_already_is_told_from_a_broken_state() {
 fn secrets_that_change_in_their_files_are_used_by_the_next_run() {
     let studio = studio();
     let jobs = jobs(&studio);
-    let sync = || studio.runtime().block_on(run(&jobs.artists)).unwrap();
+    let sync = || studio.runtime().block_on(run(&jobs.state, &jobs.artists)).unwrap();
     assert_eq!(sync().error_kind, None);
     for (name, right, kind) in [
         ("ldap-password", PASSWORD, FailureKind::DirectoryRefused),

@@ -16,6 +16,7 @@ use crate::{
     },
     event::daemon::DaemonEvent,
     run::{
+        failure::NotBegun,
         report::{FailureKind, Outcome, Report},
         state::State,
         store::StateError,
@@ -99,7 +100,9 @@ impl Coordinator {
         if came_to_its_end(report.outcome) && !report.dry_run {
             past.success = Some(report.finished_at);
         }
-        past.run = Some(RunSummary::of(report));
+        if !report.dry_run {
+            past.run = Some(RunSummary::of(report));
+        }
     }
 
     /// A run that was cut off, or broke down, gets its report from its journal.
@@ -107,8 +110,18 @@ impl Coordinator {
         let Some(prepared) = self.setup.prepared(job) else { return };
         let state = Arc::clone(&self.house.state);
         let mended = tokio::task::spawn_blocking(move || prepared.mend(&state)).await;
-        if let Ok(Err(error)) = mended {
+        // One that another program has under way needs no mending.
+        if let Ok(Err(error @ NotBegun::State(_))) = mended {
             DaemonEvent::StateFailed { error: &error.to_string() }.emit();
+        }
+    }
+
+    /// Runs that were killed with an earlier daemon get their reports.
+    pub(super) async fn mend_all(&mut self) {
+        let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
+        for job in jobs {
+            self.mend(&job).await;
+            self.past.insert(job.clone(), Past::of(&self.house.state, &job));
         }
     }
 
@@ -163,7 +176,7 @@ impl Past {
     /// What the state database remembers of a job.
     pub(super) fn of(state: &State, job: &str) -> Self {
         Self {
-            run: super::kept(state.last_run(job)).flatten(),
+            run: super::kept(state.last_attempt(job)).flatten(),
             success: super::kept(state.last_success(job)).flatten().map(|run| run.finished_at),
         }
     }

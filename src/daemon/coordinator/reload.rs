@@ -18,14 +18,15 @@ impl Coordinator {
         });
     }
 
-    pub(super) fn loaded(&mut self, loaded: Result<Setup, String>) {
+    pub(super) async fn loaded(&mut self, loaded: Result<Setup, String>) {
         match loaded {
             Ok(setup) => {
                 self.restart_for = setup.needs_restart(&self.begun_with);
                 self.config_error = None;
                 self.setup = setup;
                 self.take_setup();
-                self.house.ticks.set(self.setup.schedules());
+                self.set_ticks().await;
+                self.house.servers.send_replace(self.setup.servers.clone());
                 DaemonEvent::ConfigReloaded {
                     restart_for: &self.restart_for.join(", "),
                 }

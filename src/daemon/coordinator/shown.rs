@@ -68,6 +68,7 @@ impl Coordinator {
             next_run,
             running: standing.underway.map(|underway| Running {
                 trigger: underway.trigger,
+                dry_run: underway.dry_run,
                 started_at: underway.since,
                 progress: progress(),
             }),

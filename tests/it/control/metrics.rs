@@ -117,6 +117,7 @@ fn full() -> (Metrics, Status) {
         error: String::new(),
     });
     artists.running = Some(ftrack_ldap_sync::daemon::status::Running {
+        dry_run: false,
         trigger: Trigger::Retry,
         started_at: at("2026-01-01T01:00:00Z"),
         progress: None,

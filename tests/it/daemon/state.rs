@@ -64,10 +64,7 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
         1,
         "a pause that cannot be kept is not done"
     );
-    let empty: Vec<_> = crate::bad_input::files_below(&folder)
-        .into_iter()
-        .filter(|path| path != &filler && is_empty(path))
-        .collect();
+    let empty: Vec<_> = files_below(&folder).into_iter().filter(|path| path != &filler && is_empty(path)).collect();
     assert!(empty.is_empty(), "{empty:?}");
     fs::remove_file(&filler).unwrap();
     daemon.event("outage.ended");
@@ -80,4 +77,10 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
 fn is_empty(path: &Path) -> bool {
     // Locks have nothing to say.
     path.extension().is_none_or(|extension| extension != "lock") && fs::metadata(path).is_ok_and(|file| file.len() == 0)
+}
+
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let (folders, mut files): (Vec<_>, Vec<_>) = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| files_below(folder)));
+    files
 }
