@@ -185,6 +185,10 @@ impl Roster {
         let Some(job) = self.jobs.get_mut(name).filter(|job| !job.retired && job.pause.is_none()) else {
             return Ticked::Ignored;
         };
+        if job.backoff.is_some() {
+            // It waits for its next attempt, or makes it.
+            return Ticked::Ignored;
+        }
         match (&mut job.underway, job.wanted) {
             (Some(underway), _) => {
                 job.ticks_skipped = job.ticks_skipped.saturating_add(1);
@@ -196,7 +200,6 @@ impl Roster {
                 job.ticks_skipped = job.ticks_skipped.saturating_add(1);
                 Ticked::Skipped { first: false }
             }
-            (None, None) if job.backoff.is_some() => Ticked::Ignored,
             (None, None) => {
                 job.want(Trigger::Schedule, false, now);
                 Ticked::Wanted

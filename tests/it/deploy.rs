@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ftrack_ldap_sync::daemon::metrics::{FAMILIES, Family, PREFIX};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -143,9 +144,17 @@ fn the_alerts_fire_when_they_should() {
 }
 
 #[test]
-fn each_alert_says_what_to_do() {
+fn each_alert_asks_for_metrics_that_there_are_and_says_what_to_do() {
     let alerts = documents(ALERTS).remove(0);
+    let names: Vec<String> = FAMILIES.iter().map(Family::full_name).collect();
     for alert in alerts["groups"][0]["rules"].as_array().unwrap() {
+        let asked = alert["expr"]
+            .as_str()
+            .unwrap()
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        for metric in asked.filter(|word| word.starts_with(PREFIX)) {
+            assert!(names.iter().any(|name| name == metric), "there is no metric {metric}");
+        }
         let annotations = &alert["annotations"];
         assert!(annotations["summary"].is_string() && annotations["description"].is_string(), "{alert}");
         assert!(["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()), "{alert}");
@@ -177,17 +186,17 @@ fn the_image_runs_locked_up_and_stops_when_told() {
     assert!(check.status.success(), "{}", text(&check));
 
     let daemon = image.start("daemon", &options, &[]);
-    let is_up = wait_until(Duration::from_secs(30), || image.inside("daemon", &["status"]).status.success());
-    if is_up {
-        let triggered = image.inside("daemon", &["trigger", "artists"]);
-        assert!(triggered.status.success(), "{}", text(&triggered));
-        assert!(studio.user("anna.berg").is_active);
+    if !wait_until(Duration::from_secs(30), || image.inside("daemon", &["status"]).status.success()) {
+        image.remove("daemon");
+        panic!("it does not answer: {}", text(&daemon.wait_with_output().unwrap()));
     }
+    let triggered = image.inside("daemon", &["trigger", "artists"]);
+    assert!(triggered.status.success(), "{}", text(&triggered));
+    assert!(studio.user("anna.berg").is_active);
     let stopping = Instant::now();
     image.stop("daemon", 20);
     let took = stopping.elapsed();
     let ended = daemon.wait_with_output().unwrap();
-    assert!(is_up, "it does not answer: {}", text(&ended));
     // Force would be status 137, and later.
     assert_eq!(ended.status.code(), Some(0), "{}", text(&ended));
     assert!(took < Duration::from_secs(10), "{took:?}");

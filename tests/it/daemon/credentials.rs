@@ -21,7 +21,7 @@ fn real_directory() -> Slapd {
         ("sn", "Byron"),
         ("mail", "ada@studio.test"),
     ];
-    Setup::new(base_ldif() + &ldif_entry(&dn, &person)).start()
+    Setup::new(ldif_entry(&dn, &person)).start()
 }
 
 fn studio(slapd: &Slapd) -> Studio {

@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -79,6 +80,10 @@ impl Image {
         let linked = Command::new("ldd").arg(env!("CARGO_BIN_EXE_ftrack-ldap-sync")).output().unwrap();
         let linked = String::from_utf8(linked.stdout).unwrap();
         let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+        for folder in ["run", "tmp", "var/lib"] {
+            fs::create_dir_all(base.join(folder)).unwrap();
+        }
+        fs::set_permissions(base.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
         for file in libraries.chain(["/etc/ssl/certs/ca-certificates.crt"]) {
             let copy = base.join(&file[1..]);
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -96,7 +101,11 @@ impl Image {
     /// What the stage that compiles leaves behind.
     fn compiled(&self) {
         let out = self.path("compiled/out");
-        fs::create_dir_all(out.join("empty")).unwrap();
+        for (place, mode) in [("state", 0o700), ("run", 0o1777)] {
+            let folder = out.join(place).join("ftrack-ldap-sync");
+            fs::create_dir_all(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        }
         fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), out.join("ftrack-ldap-sync")).unwrap();
     }
 
@@ -161,6 +170,11 @@ impl Image {
     /// Stops a container as an orchestrator does: the signal of the image to process 1, and after so many seconds the end by force.
     pub fn stop(&self, name: &str, seconds: u32) {
         done(self.tool("podman").args(["stop", "--time", &seconds.to_string(), name]));
+    }
+
+    /// Ends a container by force, if it is still there.
+    pub fn remove(&self, name: &str) {
+        done(self.tool("podman").args(["rm", "--force", "--ignore", "--time=0", name]));
     }
 }
 
