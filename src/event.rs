@@ -4,13 +4,31 @@ pub mod daemon;
 
 use std::time::Duration;
 
+use tracing::Level;
+
 use crate::{
     printable::printable,
     run::{
-        report::{ChangeResult, Report, Reported},
+        report::{ChangeResult, Outcome, Report, Reported},
         state::SetAside,
     },
 };
+
+mod quiet;
+
+pub use quiet::{Known, Outage, Quiet, quietly};
+
+/// As tracing's own macros, at a level that is known only when it is said.
+macro_rules! say {
+    ($level:expr, $($said:tt)+) => {
+        match $level {
+            Level::ERROR => tracing::error!($($said)+),
+            Level::WARN => tracing::warn!($($said)+),
+            Level::INFO => tracing::info!($($said)+),
+            _ => tracing::debug!($($said)+),
+        }
+    };
+}
 
 /// Something that happened, as logs tell it.
 #[derive(Debug, Clone, Copy)]
@@ -110,11 +128,19 @@ pub struct RunName<'a> {
 /// Every event's name with its fields beyond `timestamp`, `level`, `event` and `message`; log monitors build on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.failed", "ERROR", &["error"]),
-    ("run.started", "INFO", &["job", "run"]),
-    ("directory.read", "INFO", &["job", "run", "server", "entries", "seconds"]),
-    ("ftrack.read", "INFO", &["job", "run", "users", "seconds"]),
-    ("ftrack.retried", "WARN", &["trouble", "seconds"]),
-    ("run.planned", "INFO", &["job", "run", "changes", "held", "skipped"]),
+    ("run.started", "INFO; DEBUG while an outage lasts", &["job", "run"]),
+    (
+        "directory.read",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run", "server", "entries", "seconds"],
+    ),
+    ("ftrack.read", "INFO; DEBUG while an outage lasts", &["job", "run", "users", "seconds"]),
+    ("ftrack.retried", "WARN; DEBUG while an outage lasts", &["trouble", "seconds"]),
+    (
+        "run.planned",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run", "changes", "held", "skipped"],
+    ),
     (
         "change.applied",
         "INFO",
@@ -122,19 +148,23 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.held",
-        "WARN",
+        "WARN; DEBUG when the run before said the same",
         &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
     ),
     (
         "change.failed",
-        "ERROR",
+        "ERROR; DEBUG when the run before said the same",
         &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
     ),
-    ("entry.skipped", "WARN", &["job", "run", "dn", "reason"]),
-    ("run.warning", "WARN", &["job", "run", "warning"]),
+    (
+        "entry.skipped",
+        "WARN; DEBUG when the run before said the same",
+        &["job", "run", "dn", "reason"],
+    ),
+    ("run.warning", "WARN; DEBUG when the run before said the same", &["job", "run", "warning"]),
     (
         "run.finished",
-        "INFO, WARN when partial or held, ERROR when failed",
+        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed while an outage lasts",
         &[
             "job",
             "run",
@@ -158,21 +188,45 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
 ];
 
 impl Event<'_> {
+    /// The level that it goes out at: see [`quietly`].
+    fn level(&self) -> Level {
+        if quiet::is_hushed(self) {
+            return Level::DEBUG;
+        }
+        match self {
+            Self::RunStarted(_) | Self::DirectoryRead { .. } | Self::FtrackRead { .. } | Self::RunPlanned { .. } => Level::INFO,
+            Self::FtrackRetried { .. } | Self::EntrySkipped { .. } | Self::RunWarning { .. } | Self::RunRecovered(_) | Self::StateSetAside(_) => Level::WARN,
+            Self::ProgramFailed { .. } | Self::StateFailed { .. } => Level::ERROR,
+            Self::Change { change, .. } => match change.result {
+                ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
+                ChangeResult::Held => Level::WARN,
+                ChangeResult::Failed => Level::ERROR,
+            },
+            Self::RunFinished(report) => match report.outcome {
+                Outcome::Succeeded => Level::INFO,
+                Outcome::Partial | Outcome::Held => Level::WARN,
+                Outcome::Failed => Level::ERROR,
+            },
+        }
+    }
+
     /// Says the event once, to whoever listens.
     pub fn emit(self) {
+        let level = self.level();
         match self {
             Self::ProgramFailed { error } => {
                 let error = printable(error);
-                tracing::error!(event = "program.failed", %error, "stopped");
+                say!(level, event = "program.failed", %error, "stopped");
             }
-            Self::RunStarted(RunName { job, run }) => tracing::info!(event = "run.started", job, run, "run started"),
+            Self::RunStarted(RunName { job, run }) => say!(level, event = "run.started", job, run, "run started"),
             Self::DirectoryRead {
                 of: RunName { job, run },
                 server,
                 entries,
                 took,
             } => {
-                tracing::info!(
+                say!(
+                    level,
                     event = "directory.read",
                     job,
                     run,
@@ -187,11 +241,11 @@ impl Event<'_> {
                 users,
                 took,
             } => {
-                tracing::info!(event = "ftrack.read", job, run, users, seconds = took.as_secs_f64(), "ftrack read");
+                say!(level, event = "ftrack.read", job, run, users, seconds = took.as_secs_f64(), "ftrack read");
             }
             Self::FtrackRetried { trouble, delay } => {
                 let trouble = printable(trouble);
-                tracing::warn!(event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
+                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
             }
             Self::RunPlanned {
                 of: RunName { job, run },
@@ -199,88 +253,79 @@ impl Event<'_> {
                 held,
                 skipped,
             } => {
-                tracing::info!(event = "run.planned", job, run, changes, held, skipped, "planned");
+                say!(level, event = "run.planned", job, run, changes, held, skipped, "planned");
             }
-            Self::Change { of, change } => emit_change(of, change),
+            Self::Change { of, change } => emit_change(level, of, change),
             Self::EntrySkipped {
                 of: RunName { job, run },
                 dn,
                 reason,
             } => {
                 let (dn, reason) = (printable(dn), printable(reason));
-                tracing::warn!(event = "entry.skipped", job, run, %dn, %reason, "entry left out");
+                say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry left out");
             }
             Self::RunWarning {
                 of: RunName { job, run },
                 warning,
             } => {
                 let warning = printable(warning);
-                tracing::warn!(event = "run.warning", job, run, %warning, "worth knowing");
+                say!(level, event = "run.warning", job, run, %warning, "worth knowing");
             }
-            Self::RunFinished(report) => emit_finished(report),
+            Self::RunFinished(report) => emit_finished(level, report),
             Self::StateFailed {
                 of: RunName { job, run },
                 error,
             } => {
                 let error = printable(error);
-                tracing::error!(event = "state.failed", job, run, %error, "state not kept");
+                say!(level, event = "state.failed", job, run, %error, "state not kept");
             }
-            Self::StateSetAside(set_aside) => emit_set_aside(set_aside),
-            Self::RunRecovered(RunName { job, run }) => tracing::warn!(event = "run.recovered", job, run, "a run that was cut off got its report"),
+            Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
+            Self::RunRecovered(RunName { job, run }) => say!(level, event = "run.recovered", job, run, "a run that was cut off got its report"),
         }
     }
 }
 
-fn emit_change(RunName { job, run }: RunName<'_>, change: &Reported) {
+fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reported) {
     let action = change.action.as_str();
     let (username, dn) = (printable(&change.username), printable(change.dn.as_deref().unwrap_or_default()));
     let (directory_id, ftrack_id) = (&*change.directory_id, change.ftrack_id.as_str());
     let error = printable(change.error.as_deref().unwrap_or_default());
     match change.result {
-        ChangeResult::Applied => tracing::info!(event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed"),
-        ChangeResult::Held => tracing::warn!(event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "held"),
-        ChangeResult::Failed => tracing::error!(event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied"),
+        ChangeResult::Applied => say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed"),
+        ChangeResult::Held => say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "held"),
+        ChangeResult::Failed => say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied"),
         ChangeResult::Planned => {}
     }
 }
 
-fn emit_set_aside(set_aside: &SetAside) {
+fn emit_set_aside(level: Level, set_aside: &SetAside) {
     let (path, error) = (set_aside.path.display().to_string(), set_aside.to_string());
     let (path, error) = (printable(&path), printable(&error));
-    tracing::warn!(event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
+    say!(level, event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
 }
 
-fn emit_finished(report: &Report) {
-    use crate::run::report::Outcome;
+fn emit_finished(level: Level, report: &Report) {
     let Report { job, run, outcome, counts, .. } = report;
-    let (job, run, outcome_word) = (job.as_str(), run.as_str(), outcome.as_str());
+    let (job, run, outcome) = (job.as_str(), run.as_str(), outcome.as_str());
     let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
     let error = printable(report.error.as_deref().unwrap_or_default());
-    macro_rules! finished {
-        ($level:ident) => {
-            tracing::$level!(
-                event = "run.finished",
-                job,
-                run,
-                outcome = outcome_word,
-                %error,
-                seconds,
-                created = counts.created,
-                updated = counts.updated,
-                deactivated = counts.deactivated,
-                reactivated = counts.reactivated,
-                adopted = counts.adopted,
-                unchanged = counts.unchanged,
-                skipped = counts.skipped,
-                held = counts.held,
-                failed = counts.failed,
-                "run finished"
-            )
-        };
-    }
-    match outcome {
-        Outcome::Succeeded => finished!(info),
-        Outcome::Partial | Outcome::Held => finished!(warn),
-        Outcome::Failed => finished!(error),
-    }
+    say!(
+        level,
+        event = "run.finished",
+        job,
+        run,
+        outcome,
+        %error,
+        seconds,
+        created = counts.created,
+        updated = counts.updated,
+        deactivated = counts.deactivated,
+        reactivated = counts.reactivated,
+        adopted = counts.adopted,
+        unchanged = counts.unchanged,
+        skipped = counts.skipped,
+        held = counts.held,
+        failed = counts.failed,
+        "run finished"
+    );
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    event::daemon::DaemonEvent,
+    event::{Known, Outage, Quiet, daemon::DaemonEvent},
     run::{report::FailureKind, servers::Servers, state::State, store::StateError, summary::RunSummary},
 };
 
@@ -111,6 +111,8 @@ pub struct House {
 struct Past {
     run: Option<RunSummary>,
     success: Option<DateTime<Utc>>,
+    /// What they said and need not say again.
+    said: Arc<Known>,
 }
 
 /// A run that is under way, as far as it must be reached.
@@ -379,12 +381,17 @@ impl Coordinator {
         let Some(prepared) = self.setup.prepared(&start.job) else { return };
         let job = start.job.clone();
         let (shown, cancel) = (Shown::default(), CancellationToken::new());
+        let quiet = Quiet {
+            outage: if start.in_outage { Outage::Lasts } else { Outage::Over },
+            known: self.past.get(&job).map(|past| Arc::clone(&past.said)).unwrap_or_default(),
+        };
         let run = Run {
             prepared,
             state: Arc::clone(&self.house.state),
             told: self.told.get(&job).cloned(),
             shown: Arc::clone(&shown),
             cancel: cancel.clone(),
+            quiet,
             cut: self.cut.clone(),
             start,
         };

@@ -6,6 +6,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{orders::Told, roster::Start};
+use crate::event::{self, Quiet};
 use crate::run::{
     Prepared, Progress, Purpose,
     failure::NotBegun,
@@ -31,6 +32,8 @@ pub struct Run {
     pub shown: Shown,
     /// Asks it to stop.
     pub cancel: CancellationToken,
+    /// What of it need not be said again.
+    pub quiet: Quiet,
     /// Ends it where it stands, when asking did not help; its journal tells what it did.
     pub cut: CancellationToken,
 }
@@ -75,6 +78,7 @@ async fn carry_out(run: Run) -> Result {
         told,
         shown,
         cancel,
+        quiet,
         cut,
     } = run;
     let progress = |progress: Progress| {
@@ -88,7 +92,7 @@ async fn carry_out(run: Run) -> Result {
         let _ = told.try_send(Told::Started);
     }
     let purpose = if start.dry_run { Purpose::DryRun } else { Purpose::Sync };
-    let work = prepared.run(&state, start.trigger, purpose, &cancel, &progress);
+    let work = event::quietly(quiet, prepared.run(&state, start.trigger, purpose, &cancel, &progress));
     tokio::select! {
         biased;
         ended = work => match ended {

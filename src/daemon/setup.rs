@@ -117,10 +117,19 @@ impl Setup {
 
     /// The mark of the credentials that a server refused last.
     pub fn refused_mark(&self, server: &str) -> Option<String> {
+        self.last_refusal(server).and_then(|(_, mark)| mark)
+    }
+
+    /// Whether a server has refused credentials since then.
+    pub fn refused_since(&self, server: &str, then: DateTime<Utc>) -> bool {
+        self.last_refusal(server).is_some_and(|(at, _)| at >= then)
+    }
+
+    fn last_refusal(&self, server: &str) -> Option<(DateTime<Utc>, Option<String>)> {
         let salt = self.config.state_dir.to_string_lossy();
         match self.pool(server) {
-            Some(pool) => pool.last_refusal(&salt).and_then(|refusal| refusal.mark),
-            None => self.servers.ftrack().last_refusal(&salt).map(|refusal| refusal.mark),
+            Some(pool) => pool.last_refusal(&salt).map(|refusal| (refusal.at, refusal.mark)),
+            None => self.servers.ftrack().last_refusal(&salt).map(|refusal| (refusal.at, Some(refusal.mark))),
         }
     }
 

@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::store::{self, StateError};
+use super::{
+    failure::NotBegun,
+    store::{self, StateError},
+};
 
 /// Held while a run of a job is under way; the system lets go of it when the program ends, however it ends.
 #[derive(Debug)]
@@ -25,12 +28,15 @@ impl JobLock {
     ///
     /// # Errors
     /// Another run of the job is under way, or the state folder cannot be used.
-    pub fn take(state_dir: &Path, job: &str) -> Result<Self, StateError> {
+    pub fn take(state_dir: &Path, job: &str) -> Result<Self, NotBegun> {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
-        let file = lock(&path, |_| "another run of this job is under way; wait for its end".to_owned())?;
-        Ok(Self { _file: file })
+        match lock(&path, |_| "another run of this job is under way; wait for its end".to_owned()) {
+            Ok(file) => Ok(Self { _file: file }),
+            Err(error) if error.source.kind() == io::ErrorKind::ResourceBusy => Err(NotBegun::Busy(error)),
+            Err(error) => Err(NotBegun::State(error)),
+        }
     }
 }
 

@@ -188,6 +188,39 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
     assert_eq!(world.pool.last_refusal(SALT).unwrap().mark, world.pool.credential_mark(SALT).await.unwrap());
 }
 
+#[tokio::test]
+async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
+    let world = World::start();
+    let figures = || {
+        let Figures {
+            open,
+            idle,
+            waiting,
+            binds_tried,
+            ..
+        } = world.figures();
+        (open, idle, waiting, binds_tried)
+    };
+    assert_eq!((world.figures().server.as_str(), figures()), (world.slapd.url().as_str(), (0, 0, 0, 0)));
+    let server = &world.pool.servers()[0];
+    let one = server.lend().await.unwrap();
+    let other = server.lend().await.unwrap();
+    assert_eq!(figures(), (2, 0, 0, 2));
+    let pool = world.pool.clone();
+    let third = tokio::spawn(async move { pool.servers()[0].lend().await.map(drop) });
+    while figures().2 == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(figures(), (2, 0, 1, 2));
+    one.give_back();
+    third.await.unwrap().unwrap();
+    other.give_back();
+    // What the third one had was not given back as sound, and is ended when it is wanted next.
+    assert_eq!(figures(), (2, 2, 0, 2));
+    assert_eq!(world.read().await.unwrap(), 2);
+    assert!(world.figures().open <= 2 && world.figures().waiting == 0, "{:?}", world.figures());
+}
+
 fn question() -> Vec<Operation> {
     vec![Operation::query(query::user_types().page(0, 10))]
 }

@@ -83,6 +83,10 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     fs::remove_file(one).unwrap();
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
+    // The database is damaged.
+    fs::write(studio.state_dir().join("state.db"), "no database").unwrap();
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+
     // The report has nowhere to go.
     fs::remove_dir_all(studio.state_dir().join("reports")).unwrap();
     fs::write(studio.state_dir().join("reports"), "in the way").unwrap();

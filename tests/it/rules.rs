@@ -47,6 +47,20 @@ pub fn come_back(studio: &Studio, uid: &str) {
     studio.tree().rename(&format!("uid={uid},dc=studio,dc=test"), &dn(uid)).unwrap();
 }
 
+/// Lets an absence have begun at another time; false when nobody is known to be missing.
+pub fn absent_since(studio: &Studio, since: chrono::DateTime<chrono::Utc>) -> bool {
+    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    let since = since.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    database.execute("UPDATE absences SET since = ?1", [since]).unwrap() > 0
+}
+
+/// Since when people are known to be missing.
+pub fn absences(studio: &Studio) -> Vec<String> {
+    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    let mut absences = database.prepare("SELECT since FROM absences").unwrap();
+    absences.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 /// The logins of the changes of one kind.
 pub fn logins(report: &Report, action: Action) -> Vec<&str> {
     let mut logins: Vec<&str> = report

@@ -183,6 +183,10 @@ async fn a_reload_leaves_alone_what_did_not_change() {
     let mut all = world.round().await;
     all.sort();
     assert_eq!(all, [due("new", "2026-06-01T12:05:00Z"), due("same", "2026-06-01T12:03:00Z")]);
+    // From then on by its new schedule.
+    world.set("2026-06-01T22:00:00Z");
+    assert!(world.round().await.contains(&due("other", "2026-06-01T22:00:00Z")));
+    assert_eq!(world.next("other"), at("2026-06-02T22:00:00Z"));
 }
 
 #[tokio::test]

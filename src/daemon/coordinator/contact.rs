@@ -1,6 +1,6 @@
 //! The first contacts: asked for at the start, and again until each server was reached.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use crate::{
         setup::Setup,
     },
     directory,
-    event::daemon::DaemonEvent,
+    event::{Outage, Quiet, daemon::DaemonEvent, quietly},
     ftrack::{
         self,
         error::FtrackError,
@@ -35,7 +35,12 @@ impl Coordinator {
                 continue;
             }
             let words = self.house.words.clone();
-            let reaching = self.house.runs.spawn(reach(&self.setup, &server));
+            // What is tried again meanwhile says nothing that the contact's end does not say.
+            let quiet = Quiet {
+                outage: Outage::Lasts,
+                known: Arc::default(),
+            };
+            let reaching = self.house.runs.spawn(quietly(quiet, reach(&self.setup, &server)));
             tokio::spawn(async move {
                 let reached = reaching.await.unwrap_or_else(|error| Reached::Failed(error.to_string()));
                 // A daemon that has gone does not wait for it.

@@ -85,8 +85,12 @@ impl Coordinator {
         let error = || report.error.clone().unwrap_or_default();
         let refused = |server: &str| (server.to_owned(), Reached::Refused(error()));
         let learned = match report.error_kind {
-            Some(FailureKind::DirectoryRefused) => vec![refused(&directory)],
-            Some(FailureKind::FtrackRefused) => vec![refused(FTRACK)],
+            // A run may have ended on one server before it heard of the other's refusal.
+            Some(_) => [directory, FTRACK.to_owned()]
+                .iter()
+                .filter(|server| self.setup.refused_since(server, report.started_at))
+                .map(|server| refused(server))
+                .collect(),
             _ if report.directory.complete && report.ftrack.users > 0 => vec![(directory, Reached::Well), (FTRACK.to_owned(), Reached::Well)],
             _ => Vec::new(),
         };
@@ -102,6 +106,7 @@ impl Coordinator {
         }
         if !report.dry_run {
             past.run = Some(RunSummary::of(report));
+            past.said = past.said.after(report);
         }
     }
 
@@ -177,6 +182,7 @@ impl Past {
     pub(super) fn of(state: &State, job: &str) -> Self {
         Self {
             run: super::kept(state.last_attempt(job)).flatten(),
+            said: Arc::default(),
             success: super::kept(state.last_success(job)).flatten().map(|run| run.finished_at),
         }
     }

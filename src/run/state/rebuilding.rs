@@ -19,16 +19,18 @@ const MOST: usize = 500;
 
 /// Everything that the reports tell.
 pub(super) fn from_reports(connection: &mut Connection, path: &Path, config: &Config) -> Result<(), StateError> {
-    catch_up(connection, path, config)?;
+    let reported = unknown(&BTreeMap::new(), config)?;
+    add(connection, &reported, config.reports.keep).map_err(|error| damage::failed("write", path, &error))?;
     hold_up(connection, config).map_err(|error| damage::failed("write", path, &error))
 }
 
 /// Adds the runs of reports that are newer than the newest run that is known of their job: a program that was killed, or found no room, left them out.
 ///
-/// Only names are compared, and at most the newest 500 reports of a job are read; one that is damaged is passed over.
+/// Only names are compared, and at most the newest 500 reports of a job are read; one that is damaged is passed over. A folder that cannot be read is no
+/// error here: what is known is known, and a run that cannot keep its report says so.
 pub(super) fn catch_up(connection: &mut Connection, path: &Path, config: &Config) -> Result<(), StateError> {
     let newest = runs::newest(connection).map_err(|error| damage::failed("read", path, &error))?;
-    let unknown = unknown(&newest, config)?;
+    let unknown = unknown(&newest, config).unwrap_or_default();
     if unknown.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,159 @@
+//! What a run does not say at its level again: its course while an outage lasts, and what the run before has said in the same words.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+};
+
+use ftrack_ldap_sync::{
+    config::{self, Environment},
+    demo::ftrack::{CallKind, Fault},
+    event::{Known, Outage, Quiet, quietly},
+    run::{
+        Prepared, Purpose,
+        report::{Outcome, Report, Trigger},
+        servers::Servers,
+        state::State,
+    },
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::studio::{Studio, dn, person};
+
+/// A studio with a person who is skipped, one who is to be deactivated and may not, and one who is protected.
+fn studio() -> Studio {
+    let mut studio = Studio::of(&["ada", "bob", "cyd"]);
+    studio.sync();
+    for uid in ["bob", "cyd"] {
+        studio.tree().remove(&dn(uid)).unwrap();
+    }
+    studio.tree().add(nameless("nobody")).unwrap();
+    studio.job = "users.protect = [\"bob\"]\nlimits.deactivate = 0\n".into();
+    studio.ftrack_settings = "attempts = 2".into();
+    studio
+}
+
+fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {
+    let mut entry = person("x", "No", "Login");
+    entry.dn = format!("cn={cn},ou=people,dc=studio,dc=test");
+    entry.attributes.retain(|(name, _)| name != "uid" && name != "cn");
+    entry.with("cn", cn)
+}
+
+/// The job of a studio, and what is remembered of it.
+fn prepared(studio: &Studio) -> (Prepared, State) {
+    let config = Arc::new(config::load(&studio.config(), &Environment::default()).unwrap());
+    let state = State::open(&config).unwrap().0;
+    (Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(), state)
+}
+
+/// One run, and its events with their levels, in the order in which they were said.
+fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Report, Vec<String>) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(LevelFilter::DEBUG)
+        .with_writer(Mutex::new(log.reopen().unwrap()))
+        .finish();
+    let report = {
+        let _here = tracing::subscriber::set_default(subscriber);
+        let cancel = CancellationToken::new();
+        let work = async { job.run(state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ()).await };
+        studio.runtime().block_on(quietly(quiet, work)).unwrap()
+    };
+    let text = fs::read_to_string(log.path()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let said = lines.filter_map(|line| Some(format!("{} {}", line["event"].as_str()?, line["level"].as_str()?)));
+    (report, said.collect())
+}
+
+fn outage(outage: Outage) -> Quiet {
+    Quiet { outage, ..Quiet::default() }
+}
+
+#[test]
+fn the_course_of_a_run_in_an_outage_is_not_said_and_its_success_is() {
+    let studio = studio();
+    let job = prepared(&studio);
+    let all_bad = |studio: &Studio| {
+        studio.ftrack().fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Html(502)));
+    };
+    let retried = |said: &[String], level: &str| said.iter().filter(|line| **line == format!("ftrack.retried {level}")).count();
+    for (quiet, level) in [(outage(Outage::Over), ["INFO", "WARN", "ERROR"]), (outage(Outage::Lasts), ["DEBUG"; 3])] {
+        all_bad(&studio);
+        let (report, said) = run(&studio, &job, quiet.clone());
+        assert_eq!(report.outcome, Outcome::Failed);
+        let ends = (said.first().unwrap().clone(), said.last().unwrap().clone());
+        assert_eq!(ends, (format!("run.started {}", level[0]), format!("run.finished {}", level[2])), "{said:?}");
+        assert!(retried(&said, level[1]) > 0 && retried(&said, level[1]) == said.len() - 2, "{said:?}");
+        // What comes of a run that is no failure any more is to be seen.
+        studio.ftrack().heal();
+        studio.tree().add(person(level[0], "Given", "New")).unwrap();
+        let (report, said) = run(&studio, &job, quiet);
+        assert_eq!(report.outcome, Outcome::Held);
+        for event in ["run.started", "directory.read", "ftrack.read", "run.planned"] {
+            assert!(said.contains(&format!("{event} {}", level[0])), "{event}: {said:?}");
+        }
+        for line in [
+            "entry.skipped WARN",
+            "run.warning WARN",
+            "change.held WARN",
+            "change.applied INFO",
+            "run.finished WARN",
+        ] {
+            assert!(said.contains(&line.to_owned()), "{line}: {said:?}");
+        }
+    }
+    fs::remove_dir_all(studio.state_dir().join("reports")).unwrap();
+    fs::write(studio.state_dir().join("reports"), "in the way").unwrap();
+    let (_, said) = run(&studio, &job, outage(Outage::Lasts));
+    assert!(said.contains(&"state.failed ERROR".to_owned()), "{said:?}");
+}
+
+#[test]
+fn what_the_run_before_has_said_is_not_said_again() {
+    let studio = studio();
+    let job = prepared(&studio);
+    let of = |said: &[String]| -> Vec<String> {
+        let names = ["entry.skipped", "run.warning", "change.held"];
+        let mut of: Vec<String> = said.iter().filter(|line| names.iter().any(|name| line.starts_with(name))).cloned().collect();
+        of.sort_unstable();
+        of
+    };
+    let mut known: Arc<Known> = Arc::default();
+    let mut next = || {
+        let quiet = Quiet {
+            known: Arc::clone(&known),
+            ..Quiet::default()
+        };
+        let (report, said) = run(&studio, &job, quiet);
+        known = known.after(&report);
+        (report, of(&said))
+    };
+    assert_eq!(next().1, ["change.held WARN", "entry.skipped WARN", "run.warning WARN"]);
+    let again = ["change.held DEBUG", "entry.skipped DEBUG", "run.warning DEBUG"];
+    assert_eq!(next().1, again);
+    // A run that fails says nothing of it, and forgets nothing.
+    studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
+    let (report, said) = next();
+    assert_eq!((report.outcome, said), (Outcome::Failed, Vec::new()));
+    studio.ftrack().heal();
+    assert_eq!(next().1, again);
+    studio.tree().add(nameless("somebody")).unwrap();
+    assert_eq!(
+        next().1,
+        ["change.held DEBUG", "entry.skipped DEBUG", "entry.skipped WARN", "run.warning DEBUG"]
+    );
+    // What was mended and is broken again is said again.
+    studio.tree().remove("cn=nobody,ou=people,dc=studio,dc=test").unwrap();
+    assert_eq!(next().1, again);
+    studio.tree().add(nameless("nobody")).unwrap();
+    assert_eq!(
+        next().1,
+        ["change.held DEBUG", "entry.skipped DEBUG", "entry.skipped WARN", "run.warning DEBUG"]
+    );
+}
