@@ -148,6 +148,12 @@ fn the_service_lives_as_the_readme_says() {
     assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
     let ended = ["ActiveState", "Result", "ExecMainStatus", "NRestarts"].map(|name| machine.property(name));
     assert_eq!(ended, ["inactive", "success", "0", "0"], "{}", machine.journal());
+
+    // What root writes meanwhile is the service's all the same.
+    machine.ok("sudo ftrack-ldap-sync sync");
+    machine.ok("systemctl start ftrack-ldap-sync");
+    is_confined(&machine);
+    machine.ok("sudo ftrack-ldap-sync trigger artists");
 }
 
 /// The daemon is nobody in particular, may do nothing in particular, and can read its secrets all the same.
@@ -164,8 +170,8 @@ fn is_confined(machine: &Machine) {
     // What root wrote in the foreground belongs to it too.
     let foreign = machine.ok(&format!("find /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/ ! -uid {}", line("Uid")));
     assert_eq!(foreign, "");
-    let open = machine.ok("find /var/lib/private/ftrack-ldap-sync/ -perm /077 ! -type d; find /run/ftrack-ldap-sync/ -perm /007");
-    assert_eq!(open, "", "others can read or write these");
+    let folders = machine.ok("stat --format=%a /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/");
+    assert_eq!(folders, "700\n750\n");
     let secrets = machine.ok("stat --format='%a %U %n' /etc/ftrack-ldap-sync/ldap-password /etc/ftrack-ldap-sync/ftrack-api-key");
     assert!(secrets.lines().all(|line| line.starts_with("600 root ")), "{secrets}");
     let environment = machine.ok(&format!("tr '\\0' '\\n' < /proc/{pid}/environ"));
