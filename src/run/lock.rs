@@ -60,6 +60,7 @@ impl DaemonLock {
 fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotBegun> {
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
     let file = file.map_err(|source| StateError::new("open", path, source))?;
+    store::hand_over(&file, path);
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{MetadataExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -37,11 +38,32 @@ impl StateError {
 /// The folder can neither be found nor made.
 pub fn make_folder(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::DirBuilderExt;
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o750)
         .create(path)
-        .map_err(|source| StateError::new("make the folder", path, source))
+        .map_err(|source| StateError::new("make the folder", path, source))?;
+    for folder in missing.into_iter().rev() {
+        if let Ok(made) = File::open(folder) {
+            hand_over(&made, folder);
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file or folder of the program's own to the owner of the folder that it is in: what root makes in the foreground would otherwise be closed to the daemon, which runs as somebody else. For all others this does nothing.
+pub fn hand_over(own: &File, path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(own_now), Ok(there), Ok(above)) = (own.metadata(), fs::symlink_metadata(path), fs::metadata(folder)) else {
+        return;
+    };
+    // Nobody gets a file of another place by a link to it.
+    let is_there = (own_now.dev(), own_now.ino()) == (there.dev(), there.ino()) && (own_now.is_dir() || own_now.nlink() == 1);
+    if is_there && own_now.uid() != above.uid() {
+        // Only root may; whoever else has a file in another's folder keeps it.
+        let _ = fchown(own, Some(above.uid()), Some(above.gid()));
+    }
 }
 
 /// Whether the program could keep something in a folder, which may still have to be made.
@@ -72,6 +94,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let made = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder);
     let mut file = made.map_err(|error| wrong(error.kind().into()))?;
     file.write_all(content).map_err(wrong)?;
+    hand_over(file.as_file(), file.path());
     file.as_file().sync_all().map_err(wrong)?;
     file.persist(path).map_err(|error| wrong(error.error))?;
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(wrong)

@@ -7,6 +7,7 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
+mod ability;
 mod apply;
 mod bad_input;
 mod check;
@@ -16,6 +17,7 @@ mod crash;
 mod credentials;
 mod daemon;
 mod demo;
+mod deploy;
 mod directory;
 mod directory_faults;
 mod directory_probe;
@@ -40,6 +42,7 @@ mod standin;
 mod state;
 mod studio;
 mod sync;
+mod systemd;
 mod ticks;
 mod tidy;
 mod truth;

@@ -13,7 +13,7 @@ use crate::studio::{Studio, dn, person};
 const README: &str = include_str!("../../README.md");
 
 /// The fenced blocks of one language, without their fences.
-fn blocks(language: &str) -> Vec<String> {
+pub fn blocks(language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut block: Option<String> = None;
     for line in README.lines() {

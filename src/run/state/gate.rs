@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::StateError;
+use crate::run::store;
 
 /// How long one waits for the others.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +36,7 @@ impl Gate {
         let path = folder.join("state.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
+        store::hand_over(&file, &path);
         Ok(Self { file, path })
     }
 

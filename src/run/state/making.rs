@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{StateError, absences, damage, rebuilding, schema};
-use crate::config::Config;
+use crate::{config::Config, run::store};
 
 /// What there was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, 
     let made = damage::with(path, ".new");
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made);
     let file = file.map_err(|source| StateError::new("make", path, source))?;
+    store::hand_over(&file, &made);
     let new = New {
         made: made.clone(),
         path: path.to_owned(),

@@ -1,0 +1,54 @@
+//! What a machine must be able to do for tests that boot a system or run containers, and the word when it is not.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Whether a test has to be left out for want of a program, which is said.
+pub fn must_skip(test: &str, programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| find(program).is_none());
+    said(test, missing.map(|program| format!("there is no {program} on this machine")))
+}
+
+/// As [`must_skip`], and for want of the right to make namespaces and to mount in them.
+pub fn must_skip_as_root(test: &str, programs: &[&str]) -> bool {
+    let mounts = || {
+        Command::new("unshare")
+            .args(["--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    let may = fs::metadata("/proc/self").unwrap().uid() == 0 && mounts();
+    must_skip(test, programs) || said(test, (!may).then(|| "it needs root, and the right to mount".to_owned()))
+}
+
+#[allow(clippy::explicit_write, reason = "the test harness keeps what a passing test prints to itself")]
+fn said(test: &str, reason: Option<String>) -> bool {
+    if let Some(reason) = &reason {
+        writeln!(io::stderr(), "SKIPPED {test}: {reason}").unwrap();
+    }
+    reason.is_some()
+}
+
+/// Where a program is, administrators' folders included.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
+}
+
+/// A folder beside what cargo builds, which goes with `cargo clean`.
+pub fn cached(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join(name)
+}
+
+/// Keeps other test processes out until it is dropped.
+pub fn lock(path: &Path) -> File {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = File::create(path.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
