@@ -218,7 +218,7 @@ pub struct DemoArgs {
     /// How many people the studio has
     #[arg(long, default_value_t = 40, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=200_000))]
     pub people: u32,
-    /// Keep both servers up until told to stop
+    /// Keep both servers, the daemon and its status page up until told to stop
     #[arg(long)]
     pub serve: bool,
     /// Where the directory listens

@@ -22,7 +22,12 @@ fn main() -> ExitCode {
     let demo = matches!(cli.command, Command::Demo(_)).then_some(LogFormat::Text);
     let form = cli.log_format.or(demo);
     let people = is_for_people(form);
-    let loudness = if people && !cli.verbose { Loudness::Quiet } else { Loudness::Full };
+    // A daemon shows nothing else, and the others show their result.
+    let loudness = if people && !cli.verbose && !matches!(cli.command, Command::Daemon) {
+        Loudness::Quiet
+    } else {
+        Loudness::Full
+    };
     let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
         // A filter that is none must not keep the message about itself away.
         let _ = log::start(form, None, loudness);

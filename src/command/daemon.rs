@@ -40,7 +40,10 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
         };
         let setup: Setup = source.load(Utc::now()).map_err(|findings| Stop::usage(&findings))?;
         let mut listening = None;
-        daemon::run(setup, source, runs.handle().clone(), stop, |orders| listening = Some(wishes.pass_on(orders))).await?;
+        daemon::run(setup, source, runs.handle().clone(), stop, |reached| {
+            listening = Some(wishes.pass_on(reached.orders))
+        })
+        .await?;
         Ok(Exit::Done)
     });
     runs.shutdown_timeout(LAST_THREADS);

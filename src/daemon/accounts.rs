@@ -9,46 +9,70 @@ use crate::run::state::RefusedAccount;
 
 /// The longest that refused credentials are left alone.
 const LONGEST: TimeDelta = TimeDelta::hours(1);
+/// So many refusals within an hour are enough, also of credentials that change each time: a directory counts them all against the account.
+const ENOUGH: usize = 3;
 
 /// The servers that refused credentials, by name: `ftrack`, or `directory` and its name.
 #[derive(Debug, Default)]
-pub struct Accounts(BTreeMap<String, RefusedAccount>);
+pub struct Accounts(BTreeMap<String, Account>);
 
 /// A server with the mark of the credentials that would be used there; without one, there are none.
 pub type Marked = (String, Option<String>);
+
+#[derive(Debug)]
+struct Account {
+    refused: RefusedAccount,
+    /// When credentials were refused, whichever they were; the newest last, and no more than are enough.
+    times: Vec<DateTime<Utc>>,
+    /// The mark of other credentials that were noticed since.
+    noticed: Option<String>,
+}
 
 impl Accounts {
     /// Those that are remembered.
     #[must_use]
     pub fn new(refused: BTreeMap<String, RefusedAccount>) -> Self {
-        Self(refused)
+        let remembered = |(server, refused): (String, RefusedAccount)| {
+            let failures = usize::try_from(refused.failures).unwrap_or(ENOUGH).min(ENOUGH);
+            let account = Account {
+                // When the earlier ones were is not known: at the latest when the last one was.
+                times: vec![refused.refused_at; failures],
+                refused,
+                noticed: None,
+            };
+            (server, account)
+        };
+        Self(refused.into_iter().map(remembered).collect())
     }
 
-    /// The first of these servers that must not be tried yet.
+    /// The first of these servers that must not be tried yet, why, and until when.
     #[must_use]
-    pub fn barred<'a>(&'a self, servers: &'a [Marked], now: DateTime<Utc>) -> Option<(&'a str, &'a RefusedAccount)> {
+    pub fn barred<'a>(&'a self, servers: &'a [Marked], now: DateTime<Utc>) -> Option<Barred<'a>> {
         servers.iter().find_map(|(server, mark)| {
             let account = self.0.get(server)?;
-            let same = is_same(account, mark.as_ref());
-            // A clock that was set back does not bar for longer than was meant.
-            let soon = account.next_at > now && account.next_at - now <= LONGEST + LONGEST / 10;
-            (same && soon).then_some((server.as_str(), account))
+            let until = account.barred_until(mark.as_ref(), now)?;
+            let at = account.refused.refused_at;
+            Some(Barred { server, at, until })
         })
     }
 
-    /// Whether one of these servers refused credentials other than those that would be used there now.
-    #[must_use]
-    pub fn have_changed(&self, servers: &[Marked]) -> bool {
-        servers
-            .iter()
-            .any(|(server, mark)| self.0.get(server).is_some_and(|account| !is_same(account, mark.as_ref())))
+    /// Notes which credentials would be used at a server now, and says whether they are news: neither those that were refused nor those noticed before.
+    pub fn notice(&mut self, server: &str, mark: Option<&String>) -> bool {
+        let Some(account) = self.0.get_mut(server) else { return false };
+        let is_news = !account.is_same(mark) && account.noticed.as_ref() != mark;
+        if is_news {
+            account.noticed = mark.cloned();
+        }
+        is_news
     }
 
     /// A server refused credentials: they are left alone from now on, the longer the oftener.
     pub fn refused(&mut self, server: &str, mark: Option<String>, error: &str, now: DateTime<Utc>, jitter: f64) -> RefusedAccount {
-        let before = self.0.get(server).filter(|before| before.mark == mark).map_or(0, |before| before.failures);
-        let failures = before.saturating_add(1);
-        let account = RefusedAccount {
+        let before = self.0.remove(server);
+        let failures = before.as_ref().map_or(0, |before| before.refused.failures).saturating_add(1);
+        let mut times = before.map(|before| before.times).unwrap_or_default();
+        times.push(now);
+        let refused = RefusedAccount {
             mark,
             failures,
             refused_at: now,
@@ -57,8 +81,13 @@ impl Accounts {
                 .checked_add_signed(after_refusal(failures, LONGEST, jitter))
                 .unwrap_or(DateTime::<Utc>::MAX_UTC),
         };
-        self.0.insert(server.to_owned(), account.clone());
-        account
+        let account = Account {
+            refused: refused.clone(),
+            times: times.split_off(times.len().saturating_sub(ENOUGH)),
+            noticed: None,
+        };
+        self.0.insert(server.to_owned(), account);
+        refused
     }
 
     /// The servers that refused credentials.
@@ -72,24 +101,46 @@ impl Accounts {
     }
 }
 
-/// Whether the credentials that would be used are those that were refused; taken for so where it is not known.
-fn is_same(account: &RefusedAccount, mark: Option<&String>) -> bool {
-    account.mark.is_none() || mark == account.mark.as_ref()
+impl Account {
+    /// Whether the credentials that would be used are those that were refused; taken for so where it is not known.
+    fn is_same(&self, mark: Option<&String>) -> bool {
+        self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
+    }
+
+    fn barred_until(&self, mark: Option<&String>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let enough = (self.times.len() >= ENOUGH).then(|| self.times.first().and_then(|first| first.checked_add_signed(LONGEST)));
+        let until = if self.is_same(mark) { Some(self.refused.next_at) } else { None }.max(enough.flatten())?;
+        // A clock that was set back does not bar for longer than was meant.
+        (until > now && until - now <= LONGEST + LONGEST / 10).then_some(until)
+    }
 }
 
-/// The words for one who asks in vain.
-#[must_use]
-pub fn refusal((server, account): (&str, &RefusedAccount)) -> Refusal {
-    Refusal::Refused {
-        server: server.to_owned(),
-        at: account.refused_at,
-        next: account.next_at,
+/// A server that must not be tried yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Barred<'a> {
+    /// Its name.
+    pub server: &'a str,
+    /// When it refused credentials last.
+    pub at: DateTime<Utc>,
+    /// Until when it is left alone.
+    pub until: DateTime<Utc>,
+}
+
+impl From<Barred<'_>> for Refusal {
+    fn from(Barred { server, at, until }: Barred<'_>) -> Self {
+        Self::Refused {
+            server: server.to_owned(),
+            at,
+            next: until,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(minutes: i64) -> DateTime<Utc> {
@@ -100,21 +151,50 @@ mod tests {
         vec![("directory studio".to_owned(), Some(mark.to_owned()))]
     }
 
+    fn refuse(accounts: &mut Accounts, mark: &str, now: DateTime<Utc>) -> RefusedAccount {
+        accounts.refused("directory studio", Some(mark.into()), "", now, 0.0)
+    }
+
     #[test]
     fn the_same_credentials_are_barred_and_others_are_not() {
         let mut accounts = Accounts::default();
         assert!(accounts.barred(&servers("a"), at(0)).is_none());
-        accounts.refused("directory studio", Some("a".into()), "", at(0), 0.0);
+        refuse(&mut accounts, "a", at(0));
         assert!(accounts.barred(&servers("a"), at(19)).is_some());
         assert!(accounts.barred(&servers("b"), at(19)).is_none());
-        assert!(accounts.have_changed(&servers("b")) && !accounts.have_changed(&servers("a")));
         assert!(accounts.barred(&servers("a"), at(20)).is_none());
-        let again = accounts.refused("directory studio", Some("a".into()), "", at(20), 0.0);
+        let again = refuse(&mut accounts, "a", at(20));
         assert_eq!((again.failures, again.next_at), (2, at(60)));
-        let other = accounts.refused("directory studio", Some("b".into()), "", at(21), 0.0);
-        assert_eq!((other.failures, other.next_at), (1, at(41)));
         assert!(accounts.accepted("directory studio") && !accounts.accepted("directory studio"));
-        assert!(accounts.barred(&servers("b"), at(22)).is_none());
+        assert!(accounts.barred(&servers("a"), at(22)).is_none());
+    }
+
+    #[test]
+    fn other_credentials_are_news_once() {
+        let mut accounts = Accounts::default();
+        let notice = |accounts: &mut Accounts, mark: &str| accounts.notice("directory studio", Some(&mark.to_owned()));
+        assert!(!notice(&mut accounts, "a"));
+        refuse(&mut accounts, "a", at(0));
+        assert!(!notice(&mut accounts, "a"));
+        assert!(notice(&mut accounts, "b") && !notice(&mut accounts, "b"));
+        refuse(&mut accounts, "b", at(1));
+        assert!(!notice(&mut accounts, "b") && notice(&mut accounts, "c"));
+    }
+
+    #[test]
+    fn what_is_remembered_bars_as_before() {
+        let mut accounts = Accounts::default();
+        let remembered = |account: RefusedAccount| Accounts::new(BTreeMap::from([("directory studio".to_owned(), account)]));
+        let one = remembered(refuse(&mut accounts, "a", at(0)));
+        assert!(one.barred(&servers("a"), at(19)).is_some() && one.barred(&servers("b"), at(1)).is_none());
+        refuse(&mut accounts, "b", at(1));
+        let three = remembered(refuse(&mut accounts, "c", at(2)));
+        assert!(three.barred(&servers("d"), at(61)).is_some() && three.barred(&servers("d"), at(62)).is_none());
+        let unknown = remembered(RefusedAccount {
+            mark: None,
+            ..refuse(&mut Accounts::default(), "a", at(0))
+        });
+        assert!(unknown.barred(&servers("b"), at(1)).is_some(), "it may be the same one");
     }
 
     #[test]
@@ -122,5 +202,25 @@ mod tests {
         let mut accounts = Accounts::default();
         accounts.refused("directory studio", Some("a".into()), "", at(100_000), 1.0);
         assert!(accounts.barred(&servers("a"), at(0)).is_none());
+    }
+
+    proptest! {
+        /// However often somebody asks, and however often the credentials change: never more than three refusals within an hour.
+        #[test]
+        fn three_an_hour_whatever_is_tried(tries in prop::collection::vec((0_i64..30, 0_u8..4, 0.0_f64..1.0), 1..200)) {
+            let mut accounts = Accounts::default();
+            let (mut now, mut refused) = (at(0), Vec::new());
+            for (minutes, mark, jitter) in tries {
+                now += TimeDelta::minutes(minutes);
+                let mark = mark.to_string();
+                if accounts.barred(&servers(&mark), now).is_none() {
+                    accounts.refused("directory studio", Some(mark), "", now, jitter);
+                    refused.push(now);
+                }
+            }
+            for four in refused.windows(4) {
+                prop_assert!(four[3] - four[0] >= TimeDelta::hours(1), "{refused:?}");
+            }
+        }
     }
 }

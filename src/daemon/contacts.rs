@@ -57,6 +57,13 @@ impl Contacts {
         .collect()
     }
 
+    /// A server's credentials have changed: it is asked at once.
+    pub fn hasten(&mut self, name: &str) {
+        if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
+            server.next_at = None;
+        }
+    }
+
     /// A contact ended; says whether that is news.
     pub fn ended(&mut self, name: &str, reached: &Reached, now: DateTime<Utc>) -> bool {
         let Some(server) = self.0.iter_mut().find(|server| server.name == name) else {

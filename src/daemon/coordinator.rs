@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::{self, Accounts, Marked},
+    accounts::{Accounts, Marked},
     contacts::{Contacts, Reached},
     metrics::Metrics,
     orders::{Order, Refusal, Told},
@@ -283,12 +283,6 @@ impl Coordinator {
         }
         self.roster.retry(now);
         self.look_at_credentials().await;
-        let refused: Vec<String> = self.roster.refused().map(str::to_owned).collect();
-        for job in refused {
-            if self.accounts.have_changed(&self.servers_of(&job)) {
-                self.roster.hasten(&job, now);
-            }
-        }
         self.make_contacts(now);
     }
 
@@ -336,7 +330,7 @@ impl Coordinator {
         let now = Utc::now();
         self.look_at_credentials().await;
         if let Some(barred) = self.accounts.barred(&self.servers_of(job), now) {
-            return Err(accounts::refusal(barred));
+            return Err(barred.into());
         }
         self.roster.trigger(job, dry_run, now)
     }
@@ -347,7 +341,21 @@ impl Coordinator {
         let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
         for server in servers {
             let mark = self.setup.mark(&server).await;
+            if self.accounts.notice(&server, mark.as_ref()) {
+                self.hasten(&server);
+            }
             self.marks.insert(server, mark);
+        }
+    }
+
+    /// Whatever waits because a server refused other credentials than there are now goes on.
+    fn hasten(&mut self, server: &str) {
+        self.contacts.hasten(server);
+        let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
+        for job in jobs {
+            if self.setup.servers_of(&job).any(|other| other == server) {
+                self.roster.hasten(&job, Utc::now());
+            }
         }
     }
 
@@ -373,7 +381,7 @@ impl Coordinator {
     /// Until when a job may not reach its servers.
     fn barred(&self, job: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let servers = self.servers_of(job);
-        let barred = self.accounts.barred(&servers, now).map(|(_, account)| account.next_at);
+        let barred = self.accounts.barred(&servers, now).map(|barred| barred.until);
         // Before the first contact is decided, the credentials are tried by it alone.
         let open = || servers.iter().any(|(server, _)| self.contacts.is_open(server));
         barred.or_else(|| open().then(|| now + CONTACT_FIRST))

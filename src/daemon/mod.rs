@@ -1,8 +1,9 @@
 //! The jobs on their schedules, until told to stop: one coordinator that knows what every job is doing, and around it the scheduler, the runs, and those who ask and watch.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    net::TcpListener,
     runtime::Handle,
     sync::{mpsc, watch},
 };
@@ -49,6 +50,15 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How many ticks, orders and ends may wait for the coordinator; it answers within milliseconds.
 const WAITING: usize = 256;
 
+/// Where a daemon that has started can be reached.
+#[derive(Debug)]
+pub struct Listening {
+    /// The way to give it orders.
+    pub orders: Orders,
+    /// Where it answers over HTTP, if it does.
+    pub http: Option<SocketAddr>,
+}
+
 /// The daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -70,11 +80,11 @@ pub enum StartError {
 }
 
 /// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what was under way then has ended. Must be called on the
-/// runtime that carries the house; `runs` carries the runs and their connections. `orders` is handed the way to the daemon as soon as it listens.
+/// runtime that carries the house; `runs` carries the runs and their connections. `listening` is told as soon as it can be reached.
 ///
 /// # Errors
 /// The daemon cannot start; nothing has run then.
-pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationToken, orders: impl FnOnce(Orders)) -> Result<(), StartError> {
+pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationToken, listening: impl FnOnce(Listening)) -> Result<(), StartError> {
     let config = Arc::clone(&setup.config);
     let _lock = DaemonLock::take(&config.state_dir)?;
     let (state, set_aside) = State::open(&config)?;
@@ -82,10 +92,11 @@ pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationT
         Event::StateSetAside(set_aside).emit();
     }
     let control = ControlSocket::bind(&config.control_socket).await?;
-    let listener = match &config.http {
+    let listener: Option<TcpListener> = match &config.http {
         Some(http) => Some(http::bind(http.listen).await?),
         None => None,
     };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let (to_ticks, ticks) = mpsc::channel(WAITING);
     let (to_orders, ordered) = mpsc::channel(WAITING);
     let (to_words, words) = mpsc::channel(WAITING);
@@ -109,7 +120,7 @@ pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationT
         let end = end.clone();
         doors.spawn(async move { http::listen(listener, site, &end).await });
     }
-    orders(way_in);
+    listening(Listening { orders: way_in, http: address });
     let house = House {
         state: Arc::new(state),
         runs,

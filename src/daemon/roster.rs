@@ -272,15 +272,12 @@ impl Roster {
         }
     }
 
-    /// The jobs that wait because credentials were refused.
-    pub fn refused(&self) -> impl Iterator<Item = &str> {
-        let waits = |job: &Job| job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal());
-        self.jobs.iter().filter(move |(_, job)| waits(job)).map(|(name, _)| name.as_str())
-    }
-
-    /// Wants a run of a job that waits for its next attempt, since what it waits for has come.
+    /// A server's credentials have changed: whatever was put off or failed because of those from before is tried at once.
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
-        if let Some(job) = self.jobs.get_mut(name).filter(|job| job.is_quiet() && job.backoff.is_some()) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        if let Some(wanted) = &mut job.wanted {
+            wanted.not_before = None;
+        } else if job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal()) {
             job.want(Trigger::Retry, false, now);
         }
     }

@@ -121,6 +121,10 @@ impl World {
         let text = |value: &str| toml::Value::from(value).to_string();
         format!(
             r#"state_dir = {state_dir}
+control_socket = {control_socket}
+
+[http]
+listen = "127.0.0.1:0"          # a free port
 
 [ftrack]
 server = "{ftrack}"
@@ -133,6 +137,8 @@ bind_dn = "{service}"
 bind_password = "{PASSWORD}"
 
 [jobs.{JOB}]
+schedule = "0 3 * * *"          # each night at three
+timezone = "Europe/Stockholm"
 directory = "studio"
 search_bases = ["{people}"]
 filter = "{filter}"
@@ -147,6 +153,7 @@ last_name = "sn"
 deactivate = "10%"              # more at once: a person must approve
 "#,
             state_dir = text(&self.folder.path().join("state").display().to_string()),
+            control_socket = text(&self.folder.path().join("control.sock").display().to_string()),
             ftrack = self.ftrack.url(),
             directory = self.directory.url(),
             service = cast::SERVICE,

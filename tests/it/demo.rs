@@ -154,6 +154,10 @@ async fn served_it_can_be_synced_by_hand() {
     for value in [&directory, &bind_dn, &password, &ftrack] {
         assert!(written.contains(&format!("\"{value}\"")), "{value} is not in\n{written}");
     }
+    let page = demo.line("status page").await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let shown = client.get(&page).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("artists"), "{shown}");
     demo.line("ldapsearch").await;
 
     let said = |arguments: &[&str]| {
@@ -166,16 +170,17 @@ async fn served_it_can_be_synced_by_hand() {
         }
     };
     assert!(said(&["plan"]).await.starts_with("Plan for artists: 30 to create\n"));
-    assert!(said(&["sync"]).await.ends_with("\n30 created.\n"));
+    assert!(said(&["trigger"]).await.ends_with("\n30 created.\n"));
     let again = said(&["sync"]).await;
     assert!(again.contains(", 0 write calls\n") && again.ends_with("\n30 unchanged.\n"), "{again}");
+    assert!(said(&["status"]).await.contains("artists"));
     assert_eq!(said(&["runs"]).await.matches("succeeded").count(), 2);
     assert_eq!(said(&["runs", "show", "last"]).await, again);
 
     let (status, rest) = demo.stop("TERM").await;
     assert_eq!(
         (status.code(), rest.as_str()),
-        (Some(0), "Both servers are stopped, and the folder is removed.\n")
+        (Some(0), "The daemon and both servers are stopped, and the folder is removed.\n")
     );
     assert!(!Path::new(&config).exists());
     run.is_tidy();

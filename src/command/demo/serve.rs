@@ -1,10 +1,21 @@
-//! `demo --serve`: both servers, until somebody says stop.
+//! `demo --serve`: both servers and the daemon with its status page, until somebody says stop.
 
+use std::net::SocketAddr;
+
+use chrono::Utc;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{binary, print, quoted};
 use crate::{
     cli::{Exit, Stop},
+    command::signals,
+    config::Environment,
+    daemon::{
+        self,
+        setup::{Setup, Source},
+        ticks::host,
+    },
     demo::{
         cast,
         ftrack::Options,
@@ -12,25 +23,40 @@ use crate::{
     },
 };
 
-/// Says how to use both servers, and keeps them up until the first SIGINT or SIGTERM.
+/// Runs the daemon on both servers, says how to use all three, and keeps them up until the first SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// The daemon cannot start, or standard output cannot be written.
 pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
-    print(&invitation(world))?;
-    cancel.cancelled().await;
-    print("Both servers are stopped, and the folder is removed.\n")
+    let wishes = signals::wishes()?;
+    let source = Source {
+        file: world.config_file(),
+        // Of this process's environment nothing counts: it may name somebody's real servers.
+        environment: Environment::default(),
+        host: host(),
+    };
+    let setup: Setup = source.load(Utc::now()).map_err(|findings| Stop::failed(&findings))?;
+    let (mut told, mut listening) = (Ok(Exit::Done), None);
+    let greet = |reached: daemon::Listening| {
+        told = print(&invitation(world, reached.http));
+        listening = Some(wishes.pass_on(reached.orders));
+    };
+    daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;
+    told?;
+    print("The daemon and both servers are stopped, and the folder is removed.\n")
 }
 
-fn invitation(world: &World) -> String {
+fn invitation(world: &World, page: Option<SocketAddr>) -> String {
     let Options { api_user, api_key, rules: _ } = Options::default();
     let config = quoted(&world.config_file());
     let program = format!("{} --config {config}", binary());
+    let page = page.map(|address| address.to_string()).unwrap_or_default();
     let (directory, ftrack, people) = (world.directory.url(), world.ftrack.url(), world.people.len());
     let (service, base, filter) = (cast::SERVICE, cast::PEOPLE, cast::FILTER);
     format!(
-        r#"An LDAP directory with {people} people and an empty stand-in for ftrack are up,
-on this machine only, until you press Ctrl-C.
+        r#"An LDAP directory with {people} people, an empty stand-in for ftrack, and the daemon
+that keeps the one in step with the other are up, on this machine only, until you
+press Ctrl-C. The daemon syncs each night at three, or when it is told to.
 
   LDAP directory   {directory}
     bind DN        {service}
@@ -39,6 +65,7 @@ on this machine only, until you press Ctrl-C.
   ftrack stand-in  {ftrack}
     API user       {api_user}
     API key        {api_key}
+  status page      http://{page}/
   configuration    {config}
 
 Try in another terminal, in this order:
@@ -47,9 +74,11 @@ Try in another terminal, in this order:
   {program} check
   # what a sync would do; writes nothing
   {program} plan
-  # do it; a second time there is nothing to do
-  {program} sync
-  {program} sync
+  # have the daemon do it; a second time there is nothing to do
+  {program} trigger
+  {program} trigger
+  # what the daemon is doing
+  {program} status
   # the runs so far, and the report of the last one
   {program} runs
   {program} runs show last

@@ -6,11 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Coordinator, Word, ends::jitter};
 use crate::{
-    daemon::{
-        accounts::{self, Marked},
-        contacts::Reached,
-        setup::Setup,
-    },
+    daemon::{accounts::Marked, contacts::Reached, orders::Refusal, setup::Setup},
     directory,
     event::{Outage, Quiet, daemon::DaemonEvent, quietly},
     ftrack::{
@@ -29,9 +25,8 @@ impl Coordinator {
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
         for server in self.contacts.due(now) {
             let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
-            if let Some((name, account)) = self.accounts.barred(std::slice::from_ref(&marked), now) {
-                let why = accounts::refusal((name, account)).to_string();
-                self.contacts.put_off(&server, account.next_at, why);
+            if let Some(barred) = self.accounts.barred(std::slice::from_ref(&marked), now) {
+                self.contacts.put_off(&server, barred.until, Refusal::from(barred).to_string());
                 continue;
             }
             let words = self.house.words.clone();

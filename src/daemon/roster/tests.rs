@@ -188,6 +188,26 @@ fn what_is_barred_waits_and_what_another_program_runs_is_tried_again() {
 }
 
 #[test]
+fn changed_credentials_end_the_waiting_for_the_old_ones() {
+    let mut roster = roster(2, &[("a", "x"), ("b", "y"), ("c", "z")]);
+    roster.tick("a", at(0));
+    roster.start(at(0), |_| Some(at(1200)));
+    let refused = Ended::Failed {
+        kind: FailureKind::DirectoryRefused,
+        error: "49",
+    };
+    for (job, ended) in [("b", refused), ("c", FAILED)] {
+        roster.tick(job, at(1));
+        roster.start(at(1), free);
+        roster.ended(job, ended, at(2), 0.0);
+    }
+    for job in ["a", "b", "c"] {
+        roster.hasten(job, at(3));
+    }
+    assert_eq!(names(&roster.start(at(3), free)), ["a", "b"], "c failed for another reason");
+}
+
+#[test]
 fn a_person_does_not_wait_for_what_was_put_off() {
     let mut roster = roster(1, &[("a", "x")]);
     roster.tick("a", at(0));
