@@ -90,6 +90,12 @@ impl Accounts {
         refused
     }
 
+    /// The mark of the credentials that a server refused last.
+    #[must_use]
+    pub fn mark(&self, server: &str) -> Option<String> {
+        self.0.get(server).and_then(|account| account.refused.mark.clone())
+    }
+
     /// The servers that refused credentials.
     pub fn servers(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

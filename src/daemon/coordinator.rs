@@ -361,11 +361,14 @@ impl Coordinator {
 
     /// The servers of a job, with what is known of the credentials that would be used there.
     fn servers_of(&self, job: &str) -> Vec<Marked> {
-        let marked = |server: String| {
-            let mark = self.marks.get(&server).cloned().flatten();
-            (server, mark)
-        };
-        self.setup.servers_of(job).map(marked).collect()
+        self.setup.servers_of(job).map(|server| self.marked(server)).collect()
+    }
+
+    /// A server with the mark of the credentials that would be used there; those that were refused, as long as nobody has looked.
+    fn marked(&self, server: String) -> Marked {
+        let mark = self.marks.get(&server).cloned();
+        let mark = mark.unwrap_or_else(|| self.accounts.mark(&server));
+        (server, mark)
     }
 
     /// Lets everything follow that may follow from what was heard.

@@ -149,12 +149,12 @@ async fn served_it_can_be_synced_by_hand() {
     let ftrack = demo.line("ftrack stand-in").await;
     assert_eq!(demo.line("API user").await, "ldap-sync");
     assert_eq!(demo.line("API key").await, "demo-key");
+    let page = demo.line("status page").await;
     let config = demo.line("configuration").await;
     let written = fs::read_to_string(&config).unwrap();
     for value in [&directory, &bind_dn, &password, &ftrack] {
         assert!(written.contains(&format!("\"{value}\"")), "{value} is not in\n{written}");
     }
-    let page = demo.line("status page").await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let shown = client.get(&page).send().await.unwrap().text().await.unwrap();
     assert!(shown.contains("artists"), "{shown}");

@@ -24,7 +24,7 @@ impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
         for server in self.contacts.due(now) {
-            let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
+            let marked = self.marked(server.clone());
             if let Some(barred) = self.accounts.barred(std::slice::from_ref(&marked), now) {
                 self.contacts.put_off(&server, barred.until, Refusal::from(barred).to_string());
                 continue;
@@ -65,15 +65,12 @@ impl Coordinator {
             Reached::Refused(error) => {
                 let mark = self.setup.refused_mark(server);
                 let account = self.accounts.refused(server, mark, error, now, jitter());
+                // Before anything else begins: what would be used now is what was refused, unless it has changed.
+                self.look_at_credentials().await;
                 self.contacts.put_off(server, account.next_at, error.clone());
-                DaemonEvent::CredentialsRefused {
-                    server,
-                    next: account.next_at,
-                    error,
-                }
-                .emit();
-                let server = server.to_owned();
-                let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
+                let (name, next) = (server.to_owned(), account.next_at);
+                let _ = self.keep(move |state| state.set_refusal(&name, Some(&account))).await;
+                DaemonEvent::CredentialsRefused { server, next, error }.emit();
             }
         }
     }
