@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Coordinator, Word, ends::jitter};
 use crate::{
-    daemon::{accounts::Marked, contacts::Reached, orders::Refusal, setup::Setup},
+    daemon::{contacts::Reached, orders::Refusal, setup::Setup},
     directory,
     event::{Outage, Quiet, daemon::DaemonEvent, quietly},
     ftrack::{
