@@ -26,6 +26,24 @@ pub fn must_skip_as_root(test: &str, programs: &[&str]) -> bool {
     must_skip(test, programs) || said(test, (!may).then(|| "it needs root, and the right to mount".to_owned()))
 }
 
+/// The library that shows a program another time than the machine's; where it is missing, the test has to be left out, which is said.
+pub fn fake_time(test: &str) -> Option<PathBuf> {
+    let below = |folder: &str| {
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect::<Vec<_>>()
+    };
+    let folders = below("/usr/lib").into_iter().chain(["/usr/lib".into(), "/usr/lib64".into()]);
+    let found = folders
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.is_file());
+    said(test, found.is_none().then(|| "there is no libfaketime on this machine".to_owned()));
+    found
+}
+
 #[allow(clippy::explicit_write, reason = "the test harness keeps what a passing test prints to itself")]
 fn said(test: &str, reason: Option<String>) -> bool {
     if let Some(reason) = &reason {

@@ -1,6 +1,7 @@
 //! The daemon: the real binary on its schedules, watched as systemd, a log monitor and a person at the socket watch it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod clocks;
 mod control;
 mod credentials;
 mod outage;
