@@ -1,4 +1,4 @@
-//! Who may use the database file: many at once, or one alone while it is made, examined or set aside.
+//! Who may use the database file: many at once to read, or one alone while it is written, made, examined or set aside.
 //!
 //! SQLite's own locks belong to a file and not to its name, so they cannot keep a process from writing to a file that another one has just set aside.
 

@@ -36,7 +36,7 @@ pub use jobs::RefusedAccount;
 use super::store::{self, StateError};
 use crate::config::Config;
 use damage::Unusable;
-use gate::Gate;
+use gate::{Gate, Passed};
 
 /// The name of the database in the state folder.
 const FILE: &str = "state.db";
@@ -98,14 +98,15 @@ impl State {
         Ok((Self { path, open }, set_aside))
     }
 
-    /// Reads, while nobody sets the file aside.
+    /// Reads, while nobody writes to the file or sets it aside.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        self.with("read", |connection| work(connection))
+        self.with("read", Gate::among_others, |connection| work(connection))
     }
 
-    /// Writes all of it or nothing; on disk when this returns.
+    /// Writes all of it or nothing; on disk when this returns. Alone: of two who write much on a slow disk, SQLite's own locks, which are looked at ten
+    /// times a second, could keep one out for as long as the other goes on.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        self.with("write", |connection| {
+        self.with("write", Gate::alone, |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -113,14 +114,19 @@ impl State {
         })
     }
 
-    fn with<T>(&self, what: &'static str, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    fn with<T>(
+        &self,
+        what: &'static str,
+        pass: impl FnOnce(&Gate) -> Result<Passed<'_>, StateError>,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open {
             connection,
             gate,
             identity: known,
         } = &mut *open;
-        let _among_others = gate.among_others()?;
+        let _passed = pass(gate)?;
         let now = identity(&self.path)?;
         if now != *known {
             // Another process found damage and made it anew: what is written to the old file is lost.

@@ -3,7 +3,13 @@
 
 mod damaged;
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Barrier, thread};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{Barrier, mpsc},
+    thread,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::params;
@@ -343,6 +349,41 @@ fn many_who_open_at_once_make_one_database() {
             .unwrap();
         assert_eq!(runs, 8 * 2);
     }
+}
+
+#[test]
+fn one_who_writes_all_the_time_on_a_slow_disk_keeps_nobody_out() {
+    let (_folder, config) = studio();
+    let (busy, other) = (open(&config), open(&config));
+    let (say, heard) = mpsc::sync_channel(0);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut goes_on = true;
+            while goes_on {
+                let slowly = |_: &Transaction<'_>| {
+                    goes_on = say.send(()).is_ok();
+                    thread::park_timeout(Duration::from_millis(450));
+                    Ok(())
+                };
+                busy.write(slowly).unwrap();
+                thread::park_timeout(Duration::from_millis(5));
+            }
+        });
+        let (went_on, going_on) = mpsc::channel();
+        scope.spawn(move || {
+            for () in heard {
+                if went_on.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        for minute in 1..=4 {
+            // While the other one writes.
+            while going_on.try_recv().is_ok() {}
+            going_on.recv().unwrap();
+            other.add_run(&run("artists", minute, Outcome::Succeeded), 9).unwrap();
+        }
+    });
 }
 
 #[test]
