@@ -189,9 +189,7 @@ impl Coordinator {
                     cut_at = Some(Instant::now() + Duration::from_secs(1));
                 }
             }
-            if cut_at.is_none() {
-                self.start_runs();
-            }
+            self.start_runs();
         }
         // No tick is sent any more, whatever the scheduler says.
         let _ = self.house.ticks.stop().await;
@@ -299,10 +297,14 @@ impl Coordinator {
             Order::Trigger { job, dry_run, told, answer } => {
                 let accepted = self.trigger(&job, dry_run).await;
                 if accepted.is_ok() {
-                    self.told.insert(job, told);
+                    self.told.insert(job.clone(), told);
                 }
                 // Whoever left before the answer is no error, here and below.
                 let _ = answer.send(accepted);
+                self.start_runs();
+                if !self.underway.contains_key(&job) {
+                    self.tell(&job, Told::Waiting);
+                }
             }
             Order::TriggerAll => {
                 let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
@@ -327,6 +329,9 @@ impl Coordinator {
     }
 
     async fn trigger(&mut self, job: &str, dry_run: bool) -> Result<(), Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
         let now = Utc::now();
         self.look_at_credentials().await;
         if let Some(barred) = self.accounts.barred(&self.servers_of(job), now) {
@@ -371,8 +376,19 @@ impl Coordinator {
         (server, mark)
     }
 
+    /// Tells the one who triggered a job's run, if there is one.
+    fn tell(&self, job: &str, told: Told) {
+        if let Some(listener) = self.told.get(job) {
+            // Whoever listens too slowly misses steps, and never the end.
+            let _ = listener.try_send(told);
+        }
+    }
+
     /// Lets everything follow that may follow from what was heard.
     fn start_runs(&mut self) {
+        if self.stopping {
+            return;
+        }
         let now = Utc::now();
         let barred: BTreeMap<String, DateTime<Utc>> = self.roster.names().filter_map(|job| Some((job.to_owned(), self.barred(job, now)?))).collect();
         let starts = self.roster.start(now, |job| barred.get(job).copied());

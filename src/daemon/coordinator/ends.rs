@@ -33,6 +33,7 @@ impl Coordinator {
             }
             Result::Busy => {
                 DaemonEvent::RunElsewhere { job }.emit();
+                self.tell(job, Told::Waiting);
                 Ended::Busy
             }
             Result::Broken { kind, error } => {
@@ -46,23 +47,14 @@ impl Coordinator {
             }
         };
         let outage = self.roster.ended(job, ended, now, jitter());
-        let told = match ended {
-            Ended::Busy => None,
-            Ended::Well | Ended::Failed { .. } | Ended::Stopped => Some(()),
-        };
         self.keep_backoff(job).await;
         if let Some(outage) = outage {
             tell_outage(job, &outage);
         }
-        if told.is_some() {
-            self.tell_last(
-                job,
-                match result {
-                    Result::Reported(report) => Told::Finished { report },
-                    Result::Broken { error, .. } => Told::Ended { error },
-                    Result::Busy => Told::Waiting,
-                },
-            );
+        match result {
+            Result::Reported(report) => self.tell_last(job, Told::Finished { report }),
+            Result::Broken { error, .. } => self.tell_last(job, Told::Ended { error }),
+            Result::Busy => {}
         }
     }
 

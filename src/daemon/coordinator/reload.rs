@@ -1,9 +1,14 @@
 //! The configuration's files taken anew: for the next run when they are right, and not at all when they are not.
 
+use std::collections::BTreeSet;
+
 use chrono::Utc;
 
 use super::{Coordinator, Word};
-use crate::{daemon::setup::Setup, event::daemon::DaemonEvent};
+use crate::{
+    daemon::{orders::Told, setup::Setup},
+    event::daemon::DaemonEvent,
+};
 
 impl Coordinator {
     /// Reads the files beside the house; what comes of it is heard later.
@@ -28,6 +33,7 @@ impl Coordinator {
                 let recalled = self.recall(new.collect()).await;
                 self.take_setup(recalled);
                 self.set_ticks().await;
+                self.tell_those_in_vain();
                 self.house.servers.send_replace(self.setup.servers.clone());
                 DaemonEvent::ConfigReloaded {
                     restart_for: &self.restart_for.join(", "),
@@ -43,5 +49,18 @@ impl Coordinator {
             }
         }
         self.system.ready();
+    }
+
+    /// Whoever triggered a run of a job that is gone now, and that has not begun, hears that it will not.
+    fn tell_those_in_vain(&mut self) {
+        let names: BTreeSet<&str> = self.roster.names().collect();
+        let gone = self
+            .told
+            .keys()
+            .filter(|job| !names.contains(job.as_str()) && !self.underway.contains_key(*job));
+        for job in gone.cloned().collect::<Vec<_>>() {
+            let error = format!("the configuration has no job {job} any more");
+            self.tell_last(&job, Told::Ended { error });
+        }
     }
 }
