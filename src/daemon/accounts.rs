@@ -29,11 +29,21 @@ impl Accounts {
     pub fn barred<'a>(&'a self, servers: &'a [Marked], now: DateTime<Utc>) -> Option<(&'a str, &'a RefusedAccount)> {
         servers.iter().find_map(|(server, mark)| {
             let account = self.0.get(server)?;
-            let same = is_same(account, mark.as_ref());
-            // A clock that was set back does not bar for longer than was meant.
-            let soon = account.next_at > now && account.next_at - now <= LONGEST + LONGEST / 10;
-            (same && soon).then_some((server.as_str(), account))
+            (is_same(account, mark.as_ref()) && account.next_at > now).then_some((server.as_str(), account))
         })
+    }
+
+    /// Bars what was refused in the future for as long as it was meant to be barred, from now on: the clock was set back. That lets nobody try earlier,
+    /// and nobody wait until the clock shows that future again. Gives back what has to be kept.
+    pub fn clock_went_back(&mut self, now: DateTime<Utc>) -> Vec<(String, RefusedAccount)> {
+        let ahead = self.0.iter_mut().filter(|(_, account)| account.refused_at > now);
+        let moved = ahead.map(|(server, account)| {
+            let meant = (account.next_at - account.refused_at).clamp(TimeDelta::zero(), LONGEST + LONGEST / 10);
+            account.refused_at = now;
+            account.next_at = now.checked_add_signed(meant).unwrap_or(DateTime::<Utc>::MAX_UTC);
+            (server.clone(), account.clone())
+        });
+        moved.collect()
     }
 
     /// Whether one of these servers refused credentials other than those that would be used there now.
@@ -118,9 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_bars_nobody_for_longer() {
+    fn a_clock_that_was_set_back_bars_for_as_long_as_was_meant() {
         let mut accounts = Accounts::default();
         accounts.refused("directory studio", Some("a".into()), "", at(100_000), 1.0);
-        assert!(accounts.barred(&servers("a"), at(0)).is_none());
+        assert!(accounts.clock_went_back(at(100_001)).is_empty());
+        let [(_, moved)] = accounts.clock_went_back(at(0)).try_into().unwrap();
+        assert_eq!((moved.refused_at, moved.next_at), (at(0), at(22)));
+        assert!(accounts.barred(&servers("a"), at(21)).is_some() && accounts.barred(&servers("a"), at(22)).is_none());
+        assert!(accounts.clock_went_back(at(1)).is_empty());
     }
 }

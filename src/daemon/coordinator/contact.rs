@@ -8,6 +8,7 @@ use super::{Coordinator, Word, ends::jitter};
 use crate::{
     daemon::{
         accounts::{self, Marked},
+        backoff::PutOff,
         contacts::Reached,
         setup::Setup,
     },
@@ -31,7 +32,8 @@ impl Coordinator {
             let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
             if let Some((name, account)) = self.accounts.barred(std::slice::from_ref(&marked), now) {
                 let why = accounts::refusal((name, account)).to_string();
-                self.contacts.put_off(&server, account.next_at, why);
+                let until = account.next_at;
+                self.contacts.put_off(&server, PutOff { since: now, until }, why);
                 continue;
             }
             let words = self.house.words.clone();
@@ -46,6 +48,13 @@ impl Coordinator {
                 // A daemon that has gone does not wait for it.
                 let _ = words.send(Word::Contacted { server, reached }).await;
             });
+        }
+    }
+
+    /// Bars refused credentials as long as was meant, though the clock was set back.
+    pub(super) async fn bar_anew(&mut self, now: DateTime<Utc>) {
+        for (server, account) in self.accounts.clock_went_back(now) {
+            let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
         }
     }
 
@@ -70,7 +79,8 @@ impl Coordinator {
             Reached::Refused(error) => {
                 let mark = self.setup.refused_mark(server);
                 let account = self.accounts.refused(server, mark, error, now, jitter());
-                self.contacts.put_off(server, account.next_at, error.clone());
+                let until = account.next_at;
+                self.contacts.put_off(server, PutOff { since: now, until }, error.clone());
                 DaemonEvent::CredentialsRefused {
                     server,
                     next: account.next_at,
