@@ -307,7 +307,7 @@ fn emit_set_aside(level: Level, set_aside: &SetAside) {
 fn emit_finished(level: Level, report: &Report) {
     let Report { job, run, outcome, counts, .. } = report;
     let (job, run, outcome) = (job.as_str(), run.as_str(), outcome.as_str());
-    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
+    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64().max(0.0);
     let error = printable(report.error.as_deref().unwrap_or_default());
     say!(
         level,

@@ -124,7 +124,7 @@ fn table(rows: &[Row]) -> Table {
         "REASON",
     ]);
     for row in rows {
-        let seconds = row.finished_at.signed_duration_since(row.started_at).as_seconds_f64();
+        let seconds = row.finished_at.signed_duration_since(row.started_at).as_seconds_f64().max(0.0);
         let outcome = if row.dry_run {
             format!("{} (dry run)", row.outcome.as_str())
         } else {

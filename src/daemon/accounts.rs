@@ -56,6 +56,17 @@ impl Accounts {
         })
     }
 
+    /// Bars what was refused in the future for as long as it was meant to be barred, from now on: the clock was set back. That lets nobody try earlier,
+    /// and nobody wait until the clock shows that future again. Gives back what has to be kept.
+    pub fn clock_went_back(&mut self, now: DateTime<Utc>) -> Vec<(String, RefusedAccount)> {
+        let ahead = self.0.iter_mut().filter(|(_, account)| account.refused.refused_at > now);
+        let moved = ahead.map(|(server, account)| {
+            account.move_back(now);
+            (server.clone(), account.refused.clone())
+        });
+        moved.collect()
+    }
+
     /// Notes which credentials would be used at a server now, and says whether they are news: neither those that were refused nor those noticed before.
     pub fn notice(&mut self, server: &str, mark: Option<&String>) -> bool {
         let Some(account) = self.0.get_mut(server) else { return false };
@@ -113,11 +124,21 @@ impl Account {
         self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
     }
 
+    /// As if the last refusal were now, and those before as long before it as they were.
+    fn move_back(&mut self, now: DateTime<Utc>) {
+        let by = self.refused.refused_at - now;
+        let meant = (self.refused.next_at - self.refused.refused_at).clamp(TimeDelta::zero(), LONGEST + LONGEST / 10);
+        for time in &mut self.times {
+            *time = time.checked_sub_signed(by).unwrap_or(now).min(now);
+        }
+        self.refused.refused_at = now;
+        self.refused.next_at = now.checked_add_signed(meant).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    }
+
     fn barred_until(&self, mark: Option<&String>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let enough = (self.times.len() >= ENOUGH).then(|| self.times.first().and_then(|first| first.checked_add_signed(LONGEST)));
-        let until = if self.is_same(mark) { Some(self.refused.next_at) } else { None }.max(enough.flatten())?;
-        // A clock that was set back does not bar for longer than was meant.
-        (until > now && until - now <= LONGEST + LONGEST / 10).then_some(until)
+        let until = if self.is_same(mark) { Some(self.refused.next_at) } else { None }.max(enough.flatten());
+        until.filter(|until| *until > now)
     }
 }
 
@@ -204,10 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_bars_nobody_for_longer() {
+    fn a_clock_that_was_set_back_bars_for_as_long_as_was_meant() {
         let mut accounts = Accounts::default();
         accounts.refused("directory studio", Some("a".into()), "", at(100_000), 1.0);
-        assert!(accounts.barred(&servers("a"), at(0)).is_none());
+        assert!(accounts.clock_went_back(at(100_001)).is_empty());
+        let [(_, moved)] = accounts.clock_went_back(at(0)).try_into().unwrap();
+        assert_eq!((moved.refused_at, moved.next_at), (at(0), at(22)));
+        assert!(accounts.barred(&servers("a"), at(21)).is_some() && accounts.barred(&servers("a"), at(22)).is_none());
+        assert!(accounts.clock_went_back(at(1)).is_empty());
     }
 
     proptest! {

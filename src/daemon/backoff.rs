@@ -54,10 +54,28 @@ impl Backoff {
         }
     }
 
-    /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than the longest delay.
+    /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than it was ever meant to be.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>, retry: &Retry) -> bool {
-        self.retry_at <= now || self.retry_at > now.checked_add_signed(longest(retry)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let meant = [0.0, 1.0].map(|jitter| delay(self.failures, self.kind, retry, jitter)).into_iter().max();
+        self.retry_at <= now || meant.is_some_and(|meant| self.retry_at - now > meant)
+    }
+}
+
+/// Until when something is put off. A clock that is set back ends it, instead of making it longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PutOff {
+    /// When it was put off.
+    pub since: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
+impl PutOff {
+    /// Whether it is put off still.
+    #[must_use]
+    pub fn lasts(&self, now: DateTime<Utc>) -> bool {
+        self.since <= now && now < self.until
     }
 }
 
@@ -81,12 +99,6 @@ fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDe
 #[must_use]
 pub fn after_refusal(failures: u32, most: TimeDelta, jitter: f64) -> TimeDelta {
     times(doubled(AFTER_REFUSAL, failures, most.max(AFTER_REFUSAL)), 1.0 + share(jitter))
-}
-
-/// The longest delay of all, with the jitter that may come on top.
-#[must_use]
-pub fn longest(retry: &Retry) -> TimeDelta {
-    times(span(retry.max).max(AFTER_REFUSAL), 1.0 + share(1.0))
 }
 
 fn doubled(first: TimeDelta, failures: u32, most: TimeDelta) -> TimeDelta {
@@ -145,6 +157,15 @@ mod tests {
     fn refused_credentials_are_left_alone_for_much_longer() {
         assert_eq!(delays(FailureKind::DirectoryRefused, 4, 0.0), [1200, 2400, 3600, 3600]);
         assert_eq!(delays(FailureKind::FtrackRefused, 2, 1.0), [1320, 2640]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_nothing_off_for_longer_than_was_meant() {
+        let at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        for kind in [FailureKind::Directory, FailureKind::FtrackRefused] {
+            let backoff = Backoff::after(None, Failed { at, kind, error: "" }, &RETRY, 0.5);
+            assert!(!backoff.is_due(at, &RETRY) && backoff.is_due(at - TimeDelta::hours(1), &RETRY));
+        }
     }
 
     #[test]

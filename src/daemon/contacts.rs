@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::status::Contact;
+use super::{backoff::PutOff, status::Contact};
 
 /// The first delay after a contact that failed; doubles.
 const FIRST: TimeDelta = TimeDelta::seconds(5);
 /// The longest delay.
 const LONGEST: TimeDelta = TimeDelta::minutes(2);
-
-/// No contact is put off for so long: a clock was set back.
-const BEYOND: TimeDelta = TimeDelta::minutes(70);
 
 /// The servers, and whether they were reached; the times are given.
 #[derive(Debug, Default)]
@@ -24,7 +21,7 @@ struct Server {
     since: Option<DateTime<Utc>>,
     error: Option<String>,
     failures: u32,
-    next_at: Option<DateTime<Utc>>,
+    put_off: Option<PutOff>,
     underway: bool,
 }
 
@@ -48,7 +45,7 @@ impl Contacts {
 
     /// The servers that are to be asked now.
     pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
-        let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.next_at.is_none_or(|next| next <= now || next - now > BEYOND);
+        let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.put_off.is_none_or(|put_off| !put_off.lasts(now));
         let due = self.0.iter_mut().filter(due);
         due.map(|server| {
             server.underway = true;
@@ -60,7 +57,7 @@ impl Contacts {
     /// A server's credentials have changed: it is asked at once.
     pub fn hasten(&mut self, name: &str) {
         if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
-            server.next_at = None;
+            server.put_off = None;
         }
     }
 
@@ -81,16 +78,16 @@ impl Contacts {
         };
         server.failures = server.failures.saturating_add(1);
         let delay = FIRST.checked_mul(1 << (server.failures - 1).min(8)).map_or(LONGEST, |delay| delay.min(LONGEST));
-        server.next_at = now.checked_add_signed(delay);
+        server.put_off = now.checked_add_signed(delay).map(|until| PutOff { since: now, until });
         server.error.replace(error.clone()).is_none()
     }
 
     /// Puts a contact off, since the credentials may not be tried yet.
-    pub fn put_off(&mut self, name: &str, until: DateTime<Utc>, why: String) {
+    pub fn put_off(&mut self, name: &str, put_off: PutOff, why: String) {
         if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
             server.underway = false;
             server.failures = server.failures.max(1);
-            server.next_at = Some(until);
+            server.put_off = Some(put_off);
             server.error = Some(why);
         }
     }
@@ -121,7 +118,7 @@ impl Server {
             since: None,
             error: None,
             failures: 0,
-            next_at: None,
+            put_off: None,
             underway: false,
         }
     }

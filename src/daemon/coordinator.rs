@@ -122,6 +122,8 @@ struct Past {
 struct Underway {
     shown: Shown,
     cancel: CancellationToken,
+    /// By a clock that nobody can set.
+    began: std::time::Instant,
 }
 
 /// What the coordinator hears.
@@ -213,6 +215,7 @@ impl Coordinator {
             }
         }
         self.set_ticks().await;
+        self.bar_anew(now).await;
         self.look_at_credentials().await;
         self.make_contacts(now);
         self.system.ready();
@@ -276,9 +279,11 @@ impl Coordinator {
         self.beat_at = now;
         self.system.beat();
         self.end_pauses(now).await;
-        for job in self.roster.stuck(now) {
+        let ages = |job: &str| TimeDelta::from_std(self.underway.get(job)?.began.elapsed()).ok();
+        for job in self.roster.stuck(ages) {
             DaemonEvent::RunStuck { job: &job }.emit();
         }
+        self.bar_anew(now).await;
         self.roster.retry(now);
         self.look_at_credentials().await;
         self.make_contacts(now);
@@ -408,7 +413,7 @@ impl Coordinator {
 
     fn start_run(&mut self, start: Start) {
         let Some(prepared) = self.setup.prepared(&start.job) else { return };
-        let job = start.job.clone();
+        let (job, began) = (start.job.clone(), std::time::Instant::now());
         let (shown, cancel) = (Shown::default(), CancellationToken::new());
         let quiet = Quiet {
             outage: if start.in_outage { Outage::Lasts } else { Outage::Over },
@@ -425,7 +430,7 @@ impl Coordinator {
             start,
         };
         let words = self.house.words.clone();
-        self.underway.insert(job.clone(), Underway { shown, cancel });
+        self.underway.insert(job.clone(), Underway { shown, cancel, began });
         runner::start(&self.house.runs, run, |result| async move {
             // A daemon that has gone does not wait for an end.
             let _ = words.send(Word::Ran { job, result }).await;

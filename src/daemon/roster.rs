@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    backoff::{Backoff, Failed},
+    backoff::{Backoff, Failed, PutOff},
     orders::Refusal,
     pause::Pause,
     status::Phase,
@@ -71,7 +71,7 @@ struct Wanted {
     trigger: Trigger,
     dry_run: bool,
     since: DateTime<Utc>,
-    not_before: Option<DateTime<Utc>>,
+    put_off: Option<PutOff>,
 }
 
 /// A run that began.
@@ -223,7 +223,7 @@ impl Roster {
     /// There is no such job, it is at work already, or it is paused.
     pub fn trigger(&mut self, name: &str, dry_run: bool, now: DateTime<Utc>) -> Result<(), Refusal> {
         let job = self.job_mut(name)?;
-        let waits_its_turn = job.wanted.is_some_and(|wanted| wanted.not_before.is_none());
+        let waits_its_turn = job.wanted.is_some_and(|wanted| wanted.put_off.is_none());
         if job.underway.is_some() || waits_its_turn {
             return Err(Refusal::AlreadyRunning(name.to_owned()));
         }
@@ -276,7 +276,7 @@ impl Roster {
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         if let Some(wanted) = &mut job.wanted {
-            wanted.not_before = None;
+            wanted.put_off = None;
         } else if job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal()) {
             job.want(Trigger::Retry, false, now);
         }
@@ -296,18 +296,16 @@ impl Roster {
     fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &impl Fn(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
         let busy: Vec<&str> = self.working().map(|job| job.rules.directory.as_str()).collect();
         let job = self.jobs.get(name)?;
-        let Wanted {
-            trigger, dry_run, not_before, ..
-        } = job.wanted?;
-        // What a clock that was set back would put off for ever is not put off.
-        let too_early = not_before.is_some_and(|time| time > now && time - now <= super::backoff::longest(&job.rules.retry));
+        let Wanted { trigger, dry_run, put_off, .. } = job.wanted?;
+        let too_early = put_off.is_some_and(|put_off| put_off.lasts(now));
         if too_early || busy.len() >= self.parallel || busy.contains(&job.rules.directory.as_str()) {
             return None;
         }
         let until = barred(name);
         let job = self.jobs.get_mut(name)?;
-        if until.is_some() {
-            job.wanted = job.wanted.map(|wanted| Wanted { not_before: until, ..wanted });
+        if let Some(until) = until {
+            let put_off = Some(PutOff { since: now, until });
+            job.wanted = job.wanted.map(|wanted| Wanted { put_off, ..wanted });
             return None;
         }
         job.wanted = None;
@@ -339,7 +337,7 @@ impl Roster {
                     trigger: underway.trigger,
                     dry_run: underway.dry_run,
                     since: now,
-                    not_before: now.checked_add_signed(WHILE_BUSY),
+                    put_off: now.checked_add_signed(WHILE_BUSY).map(|until| PutOff { since: now, until }),
                 });
                 None
             }
@@ -355,12 +353,17 @@ impl Roster {
         outage
     }
 
-    /// The runs that are so far beyond their time limit that they no longer keep a place; each is named once.
-    pub fn stuck(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    /// The runs that are so far beyond their time limit that they no longer keep a place; each is named once. `age` says how long a job's run has
+    /// taken, by a clock that does not jump.
+    pub fn stuck(&mut self, age: impl Fn(&str) -> Option<TimeDelta>) -> Vec<String> {
         let mut stuck = Vec::new();
         for (name, job) in &mut self.jobs {
             let limit = job.rules.time_limit.checked_add(&GRACE).unwrap_or(TimeDelta::MAX);
-            if let Some(underway) = job.underway.as_mut().filter(|underway| !underway.stuck && now - underway.since > limit) {
+            if let Some(underway) = job
+                .underway
+                .as_mut()
+                .filter(|underway| !underway.stuck && age(name).is_some_and(|age| age > limit))
+            {
                 underway.stuck = true;
                 stuck.push(name.clone());
             }
@@ -383,7 +386,7 @@ impl Roster {
     #[must_use]
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
         let job = self.jobs.get(name)?;
-        let put_off = job.wanted.and_then(|wanted| wanted.not_before).filter(|time| *time > now);
+        let put_off = job.wanted.and_then(|wanted| wanted.put_off).filter(|put_off| put_off.lasts(now));
         let phase = match (&job.underway, &job.pause, job.wanted, &job.backoff) {
             (Some(_), ..) => Phase::Running,
             (None, Some(_), ..) => Phase::Paused,
@@ -397,7 +400,7 @@ impl Roster {
             underway: job.underway.as_ref(),
             pause: job.pause.as_ref(),
             backoff: job.backoff.as_ref(),
-            put_off,
+            put_off: put_off.map(|put_off| put_off.until),
             ticks_skipped: job.ticks_skipped,
         })
     }
@@ -444,7 +447,7 @@ impl Job {
             trigger,
             dry_run,
             since,
-            not_before: None,
+            put_off: None,
         });
     }
 

@@ -1,6 +1,6 @@
 //! A configuration, ready to be run: everything about it that can be wrong was tried before a run begins.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -127,11 +127,11 @@ impl Setup {
     }
 
     /// Whether a server has refused credentials since then.
-    pub fn refused_since(&self, server: &str, then: DateTime<Utc>) -> bool {
+    pub fn refused_since(&self, server: &str, then: Instant) -> bool {
         self.last_refusal(server).is_some_and(|(at, _)| at >= then)
     }
 
-    fn last_refusal(&self, server: &str) -> Option<(DateTime<Utc>, Option<String>)> {
+    fn last_refusal(&self, server: &str) -> Option<(Instant, Option<String>)> {
         let salt = self.config.state_dir.to_string_lossy();
         match self.pool(server) {
             Some(pool) => pool.last_refusal(&salt).map(|refusal| (refusal.at, refusal.mark)),

@@ -1,11 +1,12 @@
 //! How often one server was bound to, and what it refused.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
-
-use chrono::{DateTime, Utc};
 
 use super::error::is_refusal;
 use crate::config::Secret;
@@ -15,7 +16,7 @@ use crate::config::Secret;
 pub(super) struct Binds {
     tried: AtomicU64,
     refused: AtomicU64,
-    last_refusal: Mutex<Option<(DateTime<Utc>, Option<Secret>)>>,
+    last_refusal: Mutex<Option<(Instant, Option<Secret>)>>,
 }
 
 /// A bind that is about to be sent.
@@ -39,7 +40,7 @@ impl Binds {
     }
 
     /// When credentials were last refused, and with which password.
-    pub fn last_refusal(&self) -> Option<(DateTime<Utc>, Option<Secret>)> {
+    pub fn last_refusal(&self) -> Option<(Instant, Option<Secret>)> {
         self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -50,7 +51,7 @@ impl Trial<'_> {
         if is_refusal(code) {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
             let mut last = self.0.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some((Utc::now(), password.cloned()));
+            *last = Some((Instant::now(), password.cloned()));
         }
     }
 }

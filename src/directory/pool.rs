@@ -3,10 +3,9 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
 use deadpool::{
     Runtime,
     managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
@@ -133,8 +132,8 @@ impl DirectoryPool {
 pub struct Refusal {
     /// Which server.
     pub server: String,
-    /// When.
-    pub at: DateTime<Utc>,
+    /// When, by a clock that nobody can set.
+    pub at: Instant,
     /// The mark of the password that was refused, as `DirectoryPool::credential_mark` makes it; none where none was sent.
     pub mark: Option<String>,
 }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use backon::{ExponentialBuilder, Retryable};
-use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Response, StatusCode,
     header::{HeaderMap, LOCATION},
@@ -74,8 +73,8 @@ pub struct Figures {
 /// The refusal of the user or the key by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// When.
-    pub at: DateTime<Utc>,
+    /// When, by a clock that nobody can set.
+    pub at: Instant,
     /// The mark of the key that was refused, as [`Session::credential_mark`] makes it.
     pub mark: String,
 }
@@ -113,7 +112,7 @@ struct Shared {
     key: Credential,
     /// The key that was read last.
     keys: Mutex<Arc<Keys>>,
-    last_refusal: Mutex<Option<(DateTime<Utc>, Arc<Keys>)>>,
+    last_refusal: Mutex<Option<(Instant, Arc<Keys>)>>,
     total: Calls,
     retries: AtomicU64,
     connect_timeout: Duration,
@@ -381,7 +380,7 @@ impl Session {
     fn note_refusal(&self, error: &FtrackError) {
         if error.cause() == Cause::Credentials {
             let mut last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some((Utc::now(), Arc::clone(&self.keys)));
+            *last = Some((Instant::now(), Arc::clone(&self.keys)));
         }
     }
 

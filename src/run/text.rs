@@ -23,7 +23,7 @@ pub fn report(report: &Report) -> String {
 #[must_use]
 pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
-    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
+    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64().max(0.0);
     let dry = if report.dry_run { ", dry run" } else { "" };
     let outcome = paint(outcome_style(report.outcome), report.outcome.as_str());
     line(&mut text, &format!("Run {} of {}{dry}: {outcome} in {seconds:.1} s", report.run, report.job));

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Coordinator, Word, ends::jitter};
 use crate::{
-    daemon::{contacts::Reached, orders::Refusal, setup::Setup},
+    daemon::{backoff::PutOff, contacts::Reached, orders::Refusal, setup::Setup},
     directory,
     event::{Outage, Quiet, daemon::DaemonEvent, quietly},
     ftrack::{
@@ -26,7 +26,8 @@ impl Coordinator {
         for server in self.contacts.due(now) {
             let marked = self.marked(server.clone());
             if let Some(barred) = self.accounts.barred(std::slice::from_ref(&marked), now) {
-                self.contacts.put_off(&server, barred.until, Refusal::from(barred).to_string());
+                let until = barred.until;
+                self.contacts.put_off(&server, PutOff { since: now, until }, Refusal::from(barred).to_string());
                 continue;
             }
             let words = self.house.words.clone();
@@ -41,6 +42,13 @@ impl Coordinator {
                 // A daemon that has gone does not wait for it.
                 let _ = words.send(Word::Contacted { server, reached }).await;
             });
+        }
+    }
+
+    /// Bars refused credentials as long as was meant, though the clock was set back.
+    pub(super) async fn bar_anew(&mut self, now: DateTime<Utc>) {
+        for (server, account) in self.accounts.clock_went_back(now) {
+            let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
         }
     }
 
@@ -67,7 +75,8 @@ impl Coordinator {
                 let account = self.accounts.refused(server, mark, error, now, jitter());
                 // Before anything else begins: what would be used now is what was refused, unless it has changed.
                 self.look_at_credentials().await;
-                self.contacts.put_off(server, account.next_at, error.clone());
+                let until = account.next_at;
+                self.contacts.put_off(server, PutOff { since: now, until }, error.clone());
                 let (name, next) = (server.to_owned(), account.next_at);
                 let _ = self.keep(move |state| state.set_refusal(&name, Some(&account))).await;
                 DaemonEvent::CredentialsRefused { server, next, error }.emit();

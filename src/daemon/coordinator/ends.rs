@@ -1,5 +1,7 @@
 //! What follows when a run has ended: for its job, for its servers' credentials, for who waits for it, and for the log.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 
 use super::Coordinator;
@@ -23,11 +25,11 @@ impl Coordinator {
     /// A run ended.
     pub(super) async fn ran(&mut self, job: &str, result: Result) {
         let now = Utc::now();
-        self.underway.remove(job);
+        let began = self.underway.remove(job).map(|underway| underway.began);
         let ended = match &result {
             Result::Reported(report) => {
                 self.house.metrics.ended(report);
-                self.learn_of_servers(job, report, now).await;
+                self.learn_of_servers(report, began, now).await;
                 self.remember(report);
                 ended(report)
             }
@@ -66,8 +68,8 @@ impl Coordinator {
     }
 
     /// What a run shows of its servers: that they were reached, or that they refused the credentials.
-    async fn learn_of_servers(&mut self, job: &str, report: &Report, now: DateTime<Utc>) {
-        let Some(directory) = self.setup.config.jobs.get(job).map(|job| directory_name(&job.directory)) else {
+    async fn learn_of_servers(&mut self, report: &Report, began: Option<Instant>, now: DateTime<Utc>) {
+        let Some(directory) = self.setup.config.jobs.get(&report.job).map(|job| directory_name(&job.directory)) else {
             return;
         };
         let error = || report.error.clone().unwrap_or_default();
@@ -76,7 +78,7 @@ impl Coordinator {
             // A run may have ended on one server before it heard of the other's refusal.
             Some(_) => [directory, FTRACK.to_owned()]
                 .iter()
-                .filter(|server| self.setup.refused_since(server, report.started_at))
+                .filter(|server| began.is_some_and(|began| self.setup.refused_since(server, began)))
                 .map(|server| refused(server))
                 .collect(),
             _ if report.directory.complete && report.ftrack.users > 0 => vec![(directory, Reached::Well), (FTRACK.to_owned(), Reached::Well)],

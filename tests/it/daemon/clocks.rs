@@ -1,6 +1,9 @@
 //! Days that pass in seconds: the real daemon under libfaketime, with clocks that run fast, jump and go back. Its timers stay those of the machine.
 
 mod changes;
+mod jumps;
+mod outages;
+mod refusals;
 
 use std::{ffi::OsString, fs, path::PathBuf, process::Command, time::Instant};
 
