@@ -1,8 +1,10 @@
 //! The benchmark's world: prints a studio's directory as LDIF, and serves an ftrack in a process of its own; `tests/bench/run` tells the rest.
 //!
 //! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same people are users with a link, says its address,
-//! and ends when its standard input does.
+//! and ends when its standard input does. `studio world COUNT` serves a directory of so many people as well, whose ftrack is empty.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +28,7 @@ use uuid::Uuid;
 /// The job's source, as `measure.py` configures it.
 const SOURCE: &str = "artists";
 
-/// The password of the account that reads the directory, as `measure.py` has it.
+/// The password of the account that reads the directory, as `servers.py` has it.
 const PASSWORD: &str = "directory-secret";
 
 fn main() {
@@ -35,6 +37,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ldif", count] => print_ldif(count.parse().expect("a number")),
         ["serve", count] => serve(count.parse().expect("a number")),
+        ["world", count] => world::serve(count.parse().expect("a number")),
         _ => eprintln!("run tests/bench/run instead"),
     }
 }

@@ -1,11 +1,9 @@
 """Measures the program: see `run`, which starts this, and README.md, which says what is compared."""
 
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import platform
 import shutil
 import statistics
 import subprocess
@@ -13,6 +11,7 @@ import sys
 import time
 
 import plain_reads
+from figures import Table, busy_share
 from servers import API_KEY, API_USER, PASSWORD, PEOPLE, READER, Slapd, Studio
 
 FOLDER = pathlib.Path("target/bench").resolve()
@@ -39,29 +38,6 @@ attributes = {{ username = "uid", email = "mail", first_name = "givenName", last
 """
 
 
-class Table:
-    """The figures, and whether they are as wanted."""
-
-    def __init__(self, judged):
-        self.judged = judged
-        self.rows = []
-        self.missed = False
-
-    def figure(self, name, value, unit):
-        self.rows.append((name, f"{value:.2f} {unit}", "", ""))
-
-    def target(self, name, value, unit, most):
-        verdict = "" if not self.judged else "PASS" if value <= most else "FAIL"
-        self.missed |= verdict == "FAIL"
-        self.rows.append((name, f"{value:.3f} {unit}".rstrip(), f"<= {most} {unit}".rstrip(), verdict))
-
-    def show(self):
-        rows = [("what", "measured", "target", ""), *self.rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
 def run(command, **options):
     """Runs a command to its end: seconds, and the most memory that it had (MB), as `/usr/bin/time -v` tells both."""
     began = time.perf_counter()
@@ -72,19 +48,6 @@ def run(command, **options):
     if process.returncode != 0:
         raise SystemExit(f"{command[0]} ended with {process.returncode}")
     return took, usage.ru_maxrss * 1024 / 1e6
-
-
-def busy_share():
-    """How much of the processors is in use, over one second."""
-
-    def ticks():
-        user, nice, system, idle, waiting, *rest = map(int, pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
-        return idle + waiting, user + nice + system + idle + waiting + sum(rest)
-
-    idle, whole = ticks()
-    time.sleep(1)
-    idle_then, whole_then = ticks()
-    return 1 - (idle_then - idle) / max(whole_then - whole, 1)
 
 
 def config(slapd, studio):
@@ -177,9 +140,7 @@ def main():
         print(f"bench: the machine is {busy:.0%} busy with other things; the ratios will be too high", flush=True)
     nothing_to_do(options, 2_000 if options.short else 100_000, table)
     importing(options, 2_000 if options.short else 20_000, table)
-    print(f"\n{datetime.date.today()}, {os.cpu_count()} cores, {platform.machine()}")
-    table.show()
-    sys.exit(1 if table.missed else 0)
+    table.end()
 
 
 main()

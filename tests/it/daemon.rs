@@ -7,6 +7,7 @@ mod credentials;
 mod outage;
 mod reload;
 mod schedules;
+mod soak;
 mod state;
 mod stop;
 
