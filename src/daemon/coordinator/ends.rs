@@ -31,10 +31,7 @@ impl Coordinator {
                 self.remember(report);
                 ended(report)
             }
-            Result::Busy => {
-                DaemonEvent::RunElsewhere { job }.emit();
-                Ended::Busy
-            }
+            Result::Busy => Ended::Busy,
             Result::Broken { kind, error } => {
                 self.mend(job).await;
                 DaemonEvent::RunBroken { job, error }.emit();
@@ -131,6 +128,7 @@ fn tell_outage(job: &str, outage: &Outage) {
         Outage::Began(backoff) => DaemonEvent::OutageBegan { job, backoff }.emit(),
         Outage::Changed(backoff) => DaemonEvent::OutageChanged { job, backoff }.emit(),
         Outage::Ended(backoff) => DaemonEvent::OutageEnded { job, backoff }.emit(),
+        Outage::Elsewhere => DaemonEvent::RunElsewhere { job }.emit(),
     }
 }
 
