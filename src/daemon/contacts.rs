@@ -92,10 +92,10 @@ impl Contacts {
         }
     }
 
-    /// Whether a server's first contact is still open: neither well nor failed yet.
+    /// Whether a server's first contact is still open: neither well nor failed yet, or asked for at this moment.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
-        let open = |server: &Server| server.name == name && server.since.is_none() && server.error.is_none();
+        let open = |server: &Server| server.name == name && server.since.is_none() && (server.error.is_none() || server.underway);
         self.0.iter().any(open)
     }
 

@@ -280,7 +280,7 @@ impl Coordinator {
         self.system.beat();
         self.end_pauses(now).await;
         let ages = |job: &str| TimeDelta::from_std(self.underway.get(job)?.began.elapsed()).ok();
-        for job in self.roster.stuck(ages) {
+        for job in self.roster.stuck(now, ages) {
             DaemonEvent::RunStuck { job: &job }.emit();
         }
         self.bar_anew(now).await;

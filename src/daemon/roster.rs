@@ -1,11 +1,11 @@
 //! Which job is to run when, and what follows from how a run ended. Pure: the time, the jitter and what is barred are given; whoever asks does what is decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    backoff::{Backoff, Failed, PutOff},
+    backoff::{Backoff, Failed},
     orders::Refusal,
     pause::Pause,
     status::Phase,
@@ -15,11 +15,13 @@ use crate::{
     run::report::{FailureKind, Trigger},
 };
 
+mod job;
 #[cfg(test)]
 mod tests;
 
-/// After how long a job is tried again whose lock another program holds: somebody runs it by hand.
-const WHILE_BUSY: TimeDelta = TimeDelta::seconds(30);
+pub use job::Underway;
+use job::{Job, Wanted};
+
 /// For how long after its time limit a run still counts as one that works.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
@@ -48,45 +50,6 @@ pub struct Remembered {
     pub backoff: Option<Backoff>,
     /// Its pause.
     pub pause: Option<Pause>,
-}
-
-/// One job.
-#[derive(Debug)]
-struct Job {
-    rules: Rules,
-    /// Whether the configuration has it no more; it goes when its run has ended.
-    retired: bool,
-    wanted: Option<Wanted>,
-    underway: Option<Underway>,
-    backoff: Option<Backoff>,
-    pause: Option<Pause>,
-    /// Which kinds of failure were said in this outage.
-    said: BTreeSet<FailureKind>,
-    ticks_skipped: u64,
-}
-
-/// A run that is to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
-    trigger: Trigger,
-    dry_run: bool,
-    since: DateTime<Utc>,
-    put_off: Option<PutOff>,
-}
-
-/// A run that began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Underway {
-    /// What started it.
-    pub trigger: Trigger,
-    /// Whether it writes nothing.
-    pub dry_run: bool,
-    /// When it began.
-    pub since: DateTime<Utc>,
-    /// Whether a tick that came meanwhile was said to be skipped.
-    skip_said: bool,
-    /// Whether it is far beyond its time limit, and no longer keeps a place.
-    stuck: bool,
 }
 
 /// What becomes of a tick.
@@ -143,6 +106,8 @@ pub enum Outage {
     Changed(Backoff),
     /// It is over.
     Ended(Backoff),
+    /// There is none, but another program runs the job.
+    Elsewhere,
 }
 
 impl Roster {
@@ -152,28 +117,15 @@ impl Roster {
         for (name, job) in &mut self.jobs {
             job.retired = !rules.contains_key(name);
             if job.retired {
-                job.wanted = None;
+                job.forget_wishes();
             }
         }
         for (name, rules) in rules {
             match self.jobs.get_mut(&name) {
                 Some(job) => job.rules = rules,
                 None => {
-                    let Remembered { backoff, pause } = remembered(&name);
-                    let said = backoff.iter().map(|backoff| backoff.kind).collect();
-                    self.jobs.insert(
-                        name,
-                        Job {
-                            rules,
-                            retired: false,
-                            wanted: None,
-                            underway: None,
-                            backoff,
-                            pause,
-                            said,
-                            ticks_skipped: 0,
-                        },
-                    );
+                    let job = Job::new(rules, remembered(&name));
+                    self.jobs.insert(name, job);
                 }
             }
         }
@@ -189,19 +141,21 @@ impl Roster {
             // It waits for its next attempt, or makes it.
             return Ticked::Ignored;
         }
-        match (&mut job.underway, job.wanted) {
-            (Some(underway), _) => {
+        // A dry run does nothing of what the schedule is for.
+        let waits = job.wanted.is_some() || job.asked.is_some_and(|asked| !asked.dry_run);
+        match &mut job.underway {
+            Some(underway) if waits || !underway.dry_run => {
                 job.ticks_skipped = job.ticks_skipped.saturating_add(1);
                 let first = !std::mem::replace(&mut underway.skip_said, true);
                 Ticked::Skipped { first }
             }
             // It waits for its turn, and this tick says nothing new.
-            (None, Some(_)) => {
+            None if waits => {
                 job.ticks_skipped = job.ticks_skipped.saturating_add(1);
                 Ticked::Skipped { first: false }
             }
-            (None, None) => {
-                job.want(Trigger::Schedule, false, now);
+            Some(_) | None => {
+                job.want(Trigger::Schedule, now);
                 Ticked::Wanted
             }
         }
@@ -213,28 +167,55 @@ impl Roster {
         let Some(job) = job.filter(|job| job.pause.is_none() && job.backoff.is_none() && job.wanted.is_none()) else {
             return false;
         };
-        job.want(Trigger::Startup, false, now);
+        job.want(Trigger::Startup, now);
         true
     }
 
-    /// A person wants a run of a job now: neither its schedule nor its back-off matters, but its pause does.
+    /// A person wants a run of a job now: neither its schedule nor its back-off matters, but its pause does. A dry run takes nothing from what the
+    /// schedule wants.
     ///
     /// # Errors
     /// There is no such job, it is at work already, or it is paused.
     pub fn trigger(&mut self, name: &str, dry_run: bool, now: DateTime<Utc>) -> Result<(), Refusal> {
+        self.standing_order(name)?;
         let job = self.job_mut(name)?;
-        let waits_its_turn = job.wanted.is_some_and(|wanted| wanted.put_off.is_none());
+        let waits_its_turn = job.asked.is_some() || (job.wanted.is_some() && job.put_off(now).is_none());
         if job.underway.is_some() || waits_its_turn {
             return Err(Refusal::AlreadyRunning(name.to_owned()));
         }
-        if let Some(pause) = &job.pause {
-            return Err(Refusal::Paused {
+        if !dry_run {
+            job.wanted = None;
+        }
+        if let Some(elsewhere) = &mut job.elsewhere {
+            elsewhere.next_at = now;
+        }
+        job.asked = Some(Wanted {
+            trigger: Trigger::Manual,
+            dry_run,
+            since: now,
+        });
+        Ok(())
+    }
+
+    /// Why nothing that a person wants of a job is done.
+    ///
+    /// # Errors
+    /// There is no such job, or it is paused.
+    pub fn standing_order(&self, name: &str) -> Result<(), Refusal> {
+        let job = self.jobs.get(name).filter(|job| !job.retired).ok_or_else(|| self.unknown(name))?;
+        job.pause.as_ref().map_or(Ok(()), |pause| {
+            Err(Refusal::Paused {
                 job: name.to_owned(),
                 pause: pause.clone(),
-            });
-        }
-        job.want(Trigger::Manual, dry_run, now);
-        Ok(())
+            })
+        })
+    }
+
+    /// Whether a run that a person wanted is still to come, or under way.
+    #[must_use]
+    pub fn is_asked(&self, name: &str) -> bool {
+        let manual = |underway: Underway| underway.trigger == Trigger::Manual;
+        self.jobs.get(name).is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
     }
 
     /// Lets a job wait; a run that is under way goes on, one that waits for its turn does not begin.
@@ -244,7 +225,7 @@ impl Roster {
     pub fn pause(&mut self, name: &str, pause: Pause) -> Result<(), Refusal> {
         let job = self.job_mut(name)?;
         job.pause = Some(pause);
-        job.wanted = None;
+        job.forget_wishes();
         Ok(())
     }
 
@@ -267,18 +248,16 @@ impl Roster {
     pub fn retry(&mut self, now: DateTime<Utc>) {
         for job in self.jobs.values_mut().filter(|job| !job.retired && job.is_quiet()) {
             if job.backoff.as_ref().is_some_and(|backoff| backoff.is_due(now, &job.rules.retry)) {
-                job.want(Trigger::Retry, false, now);
+                job.want(Trigger::Retry, now);
             }
         }
     }
 
-    /// A server's credentials have changed: whatever was put off or failed because of those from before is tried at once.
+    /// A server's credentials have changed: a job that failed because of those from before is tried at once.
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
-        let Some(job) = self.jobs.get_mut(name) else { return };
-        if let Some(wanted) = &mut job.wanted {
-            wanted.put_off = None;
-        } else if job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal()) {
-            job.want(Trigger::Retry, false, now);
+        let waits = |job: &&mut Job| job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal());
+        if let Some(job) = self.jobs.get_mut(name).filter(waits) {
+            job.want(Trigger::Retry, now);
         }
     }
 
@@ -287,28 +266,23 @@ impl Roster {
     pub fn start(&mut self, now: DateTime<Utc>, barred: impl Fn(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
         for (name, job) in &self.jobs {
-            waiting.extend(job.wanted.map(|wanted| (wanted.since, name.clone())));
+            waiting.extend(job.next().map(|next| (next.since, name.clone())));
         }
         waiting.sort();
         waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &barred)).collect()
     }
 
     fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &impl Fn(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
+        // Asked anew each time: what barred it may have changed since.
+        self.jobs.get_mut(name)?.barred = barred(name);
         let busy: Vec<&str> = self.working().map(|job| job.rules.directory.as_str()).collect();
         let job = self.jobs.get(name)?;
-        let Wanted { trigger, dry_run, put_off, .. } = job.wanted?;
-        let too_early = put_off.is_some_and(|put_off| put_off.lasts(now));
-        if too_early || busy.len() >= self.parallel || busy.contains(&job.rules.directory.as_str()) {
+        let waits = busy.len() >= self.parallel || busy.contains(&job.rules.directory.as_str());
+        if waits || job.underway.is_some() || job.barred.is_some() || job.is_elsewhere(now) {
             return None;
         }
-        let until = barred(name);
         let job = self.jobs.get_mut(name)?;
-        if let Some(until) = until {
-            let put_off = Some(PutOff { since: now, until });
-            job.wanted = job.wanted.map(|wanted| Wanted { put_off, ..wanted });
-            return None;
-        }
-        job.wanted = None;
+        let Wanted { trigger, dry_run, .. } = job.asked.take().or_else(|| job.wanted.take())?;
         job.underway = Some(Underway {
             trigger,
             dry_run,
@@ -328,19 +302,14 @@ impl Roster {
     pub fn ended(&mut self, name: &str, ended: Ended<'_>, now: DateTime<Utc>, jitter: f64) -> Option<Outage> {
         let job = self.jobs.get_mut(name)?;
         let underway = job.underway.take()?;
+        if ended != Ended::Busy {
+            job.elsewhere = None;
+        }
         let outage = match ended {
             // What a dry run meets says nothing about whether a run would come to its end.
             Ended::Stopped => None,
             Ended::Well | Ended::Failed { .. } if underway.dry_run => None,
-            Ended::Busy => {
-                job.wanted = Some(Wanted {
-                    trigger: underway.trigger,
-                    dry_run: underway.dry_run,
-                    since: now,
-                    put_off: now.checked_add_signed(WHILE_BUSY).map(|until| PutOff { since: now, until }),
-                });
-                None
-            }
+            Ended::Busy => job.runs_elsewhere(underway, now),
             Ended::Well => {
                 job.said.clear();
                 job.backoff.take().map(Outage::Ended)
@@ -353,19 +322,18 @@ impl Roster {
         outage
     }
 
-    /// The runs that are so far beyond their time limit that they no longer keep a place; each is named once. `age` says how long a job's run has
-    /// taken, by a clock that does not jump.
-    pub fn stuck(&mut self, age: impl Fn(&str) -> Option<TimeDelta>) -> Vec<String> {
+    /// The jobs with a run, here or in another program, that is so far beyond its time limit that it no longer keeps a place; each is named once.
+    /// `age` says how long a job's run here has taken, by a clock that does not jump.
+    pub fn stuck(&mut self, now: DateTime<Utc>, age: impl Fn(&str) -> Option<TimeDelta>) -> Vec<String> {
         let mut stuck = Vec::new();
         for (name, job) in &mut self.jobs {
             let limit = job.rules.time_limit.checked_add(&GRACE).unwrap_or(TimeDelta::MAX);
-            if let Some(underway) = job
-                .underway
-                .as_mut()
-                .filter(|underway| !underway.stuck && age(name).is_some_and(|age| age > limit))
-            {
-                underway.stuck = true;
-                stuck.push(name.clone());
+            let here = job.underway.as_mut().and_then(|underway| Some((age(name)?, &mut underway.stuck)));
+            let elsewhere = job.elsewhere.as_mut().map(|elsewhere| (now - elsewhere.since, &mut elsewhere.stuck));
+            for (age, said) in here.into_iter().chain(elsewhere) {
+                if age > limit && !std::mem::replace(said, true) {
+                    stuck.push(name.clone());
+                }
             }
         }
         stuck
@@ -386,8 +354,8 @@ impl Roster {
     #[must_use]
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
         let job = self.jobs.get(name)?;
-        let put_off = job.wanted.and_then(|wanted| wanted.put_off).filter(|put_off| put_off.lasts(now));
-        let phase = match (&job.underway, &job.pause, job.wanted, &job.backoff) {
+        let put_off = job.put_off(now);
+        let phase = match (&job.underway, &job.pause, job.next(), &job.backoff) {
             (Some(_), ..) => Phase::Running,
             (None, Some(_), ..) => Phase::Paused,
             (None, None, Some(_), _) if put_off.is_none() => Phase::Waiting,
@@ -400,7 +368,7 @@ impl Roster {
             underway: job.underway.as_ref(),
             pause: job.pause.as_ref(),
             backoff: job.backoff.as_ref(),
-            put_off: put_off.map(|put_off| put_off.until),
+            put_off,
             ticks_skipped: job.ticks_skipped,
         })
     }
@@ -415,12 +383,22 @@ impl Roster {
         self.jobs.values().filter(|job| job.underway.is_some_and(|underway| !underway.stuck))
     }
 
+    /// Whether it has this job, also when it only waits for the end of its run.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.jobs.contains_key(name)
+    }
+
     fn job_mut(&mut self, name: &str) -> Result<&mut Job, Refusal> {
-        let known = self.names().collect::<Vec<_>>().join(", ");
-        self.jobs
-            .get_mut(name)
-            .filter(|job| !job.retired)
-            .ok_or_else(|| Refusal::UnknownJob { job: name.to_owned(), known })
+        let unknown = self.unknown(name);
+        self.jobs.get_mut(name).filter(|job| !job.retired).ok_or(unknown)
+    }
+
+    fn unknown(&self, name: &str) -> Refusal {
+        Refusal::UnknownJob {
+            job: name.to_owned(),
+            known: self.names().collect::<Vec<_>>().join(", "),
+        }
     }
 }
 
@@ -439,32 +417,4 @@ pub struct Standing<'a> {
     pub put_off: Option<DateTime<Utc>>,
     /// Ticks that came while it was at work.
     pub ticks_skipped: u64,
-}
-
-impl Job {
-    fn want(&mut self, trigger: Trigger, dry_run: bool, since: DateTime<Utc>) {
-        self.wanted = Some(Wanted {
-            trigger,
-            dry_run,
-            since,
-            put_off: None,
-        });
-    }
-
-    /// Whether nothing is under way, wanted or forbidden.
-    fn is_quiet(&self) -> bool {
-        self.underway.is_none() && self.wanted.is_none() && self.pause.is_none()
-    }
-
-    fn failed(&mut self, failed: Failed<'_>, jitter: f64) -> Option<Outage> {
-        let before = self.backoff.take();
-        let after = Backoff::after(before.as_ref(), failed, &self.rules.retry, jitter);
-        self.backoff = Some(after.clone());
-        let is_new = self.said.insert(after.kind);
-        match before {
-            None => Some(Outage::Began(after)),
-            Some(before) if is_new || before.suspended != after.suspended => Some(Outage::Changed(after)),
-            Some(_) => None,
-        }
-    }
 }

@@ -34,7 +34,6 @@ impl Coordinator {
                 ended(report)
             }
             Result::Busy => {
-                DaemonEvent::RunElsewhere { job }.emit();
                 self.tell(job, Told::Waiting);
                 Ended::Busy
             }
@@ -125,6 +124,7 @@ fn tell_outage(job: &str, outage: &Outage) {
         Outage::Began(backoff) => DaemonEvent::OutageBegan { job, backoff }.emit(),
         Outage::Changed(backoff) => DaemonEvent::OutageChanged { job, backoff }.emit(),
         Outage::Ended(backoff) => DaemonEvent::OutageEnded { job, backoff }.emit(),
+        Outage::Elsewhere => DaemonEvent::RunElsewhere { job }.emit(),
     }
 }
 

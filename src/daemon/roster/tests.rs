@@ -1,7 +1,7 @@
 //! What the roster decides, in situations that take days.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 
@@ -88,10 +88,10 @@ fn a_stuck_run_keeps_its_job_and_nobody_else_waiting() {
     roster.tick("a", at(0));
     roster.start(at(0), free);
     roster.tick("b", at(1));
-    assert!(roster.stuck(|_| Some(TimeDelta::seconds(3600 + 59))).is_empty());
+    assert!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 59))).is_empty());
     assert!(roster.start(at(3600 + 59), free).is_empty());
-    assert_eq!(roster.stuck(|_| Some(TimeDelta::seconds(3600 + 61))), ["a"]);
-    assert!(roster.stuck(|_| Some(TimeDelta::seconds(3600 + 62))).is_empty(), "it is said once");
+    assert_eq!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 61))), ["a"]);
+    assert!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 62))).is_empty(), "it is said once");
     assert_eq!(names(&roster.start(at(3600 + 62), free)), ["b"]);
     assert_eq!(roster.tick("a", at(3600 + 63)), Ticked::Skipped { first: true });
 }
@@ -175,23 +175,77 @@ fn a_pause_is_stronger_than_everything_but_a_run_under_way() {
 }
 
 #[test]
-fn what_is_barred_waits_and_what_another_program_runs_is_tried_again() {
+fn what_is_barred_waits_for_as_long_as_it_is_barred() {
     let mut roster = roster(1, &[("a", "x")]);
     roster.tick("a", at(0));
-    assert!(roster.start(at(0), |_| Some(at(50))).is_empty());
-    assert_eq!(roster.standing("a", at(1)).unwrap().phase, Phase::BackingOff);
-    assert!(roster.start(at(49), free).is_empty());
-    assert_eq!(names(&roster.start(at(50), free)), ["a"]);
-    assert_eq!(roster.ended("a", Ended::Busy, at(51), 0.0), None);
-    assert!(roster.start(at(52), free).is_empty());
-    assert_eq!(names(&roster.start(at(51 + 30), free)), ["a"]);
+    assert!(roster.start(at(0), |_| Some(at(5000))).is_empty());
+    let standing = roster.standing("a", at(1)).unwrap();
+    assert_eq!((standing.phase, standing.put_off), (Phase::BackingOff, Some(at(5000))));
+    assert!(roster.start(at(49), |_| Some(at(5000))).is_empty());
+    assert_eq!(names(&roster.start(at(50), free)), ["a"], "other credentials, perhaps");
+}
+
+#[test]
+fn what_another_program_runs_is_tried_again_and_said_once() {
+    let mut roster = roster(1, &[("a", "x")]);
+    roster.tick("a", at(0));
+    roster.start(at(0), free);
+    assert_eq!(roster.ended("a", Ended::Busy, at(1), 0.0), Some(Outage::Elsewhere));
+    assert!(roster.start(at(2), free).is_empty());
+    assert_eq!(names(&roster.start(at(31), free)), ["a"]);
+    for second in (31..3600 + 60).step_by(30) {
+        assert_eq!(roster.ended("a", Ended::Busy, at(second), 0.0), None);
+        assert!(roster.stuck(at(second), |_| None).is_empty());
+        assert_eq!(names(&roster.start(at(second + 30), free)), ["a"]);
+    }
+    assert_eq!(roster.stuck(at(3600 + 62), |_| None), ["a"], "no run may take so long");
+    assert!(roster.stuck(at(3600 + 63), |_| None).is_empty());
+    assert_eq!(roster.ended("a", Ended::Well, at(3700), 0.0), None);
+    roster.tick("a", at(3701));
+    roster.start(at(3701), free);
+    assert_eq!(roster.ended("a", Ended::Busy, at(3702), 0.0), Some(Outage::Elsewhere));
+    // A clock that is set back does not put it off for longer.
+    assert_eq!(names(&roster.start(at(1000), free)), ["a"]);
+}
+
+#[test]
+fn a_pause_and_a_reload_are_stronger_than_what_another_program_runs() {
+    let mut roster = roster(2, &[("a", "x"), ("b", "y")]);
+    for job in ["a", "b"] {
+        roster.trigger(job, false, at(0)).unwrap();
+    }
+    roster.start(at(0), free);
+    roster.pause("a", pause(None)).unwrap();
+    roster.set(2, [("a".to_owned(), rules("x"))].into(), |_| Remembered::default());
+    for job in ["a", "b"] {
+        assert_eq!(roster.ended(job, Ended::Busy, at(1), 0.0), None);
+        assert!(!roster.is_asked(job));
+    }
+    assert!(roster.start(at(100), free).is_empty());
+}
+
+#[test]
+fn a_dry_run_takes_no_run_from_the_schedule() {
+    let mut roster = roster(1, &[("a", "x")]);
+    roster.trigger("a", true, at(0)).unwrap();
+    assert_eq!(roster.tick("a", at(0)), Ticked::Wanted);
+    assert!(roster.start(at(0), free)[0].dry_run);
+    assert_eq!(roster.tick("a", at(1)), Ticked::Skipped { first: true }, "one waits already");
+    assert!(roster.start(at(1), free).is_empty());
+    roster.ended("a", Ended::Well, at(2), 0.0);
+    let starts = roster.start(at(2), free);
+    assert_eq!((starts[0].trigger, starts[0].dry_run), (Trigger::Schedule, false));
+    roster.ended("a", Ended::Well, at(3), 0.0);
+    roster.trigger("a", true, at(4)).unwrap();
+    roster.start(at(4), free);
+    assert_eq!(roster.tick("a", at(5)), Ticked::Wanted);
+    roster.ended("a", Ended::Well, at(6), 0.0);
+    assert_eq!(names(&roster.start(at(6), free)), ["a"]);
 }
 
 #[test]
 fn changed_credentials_end_the_waiting_for_the_old_ones() {
-    let mut roster = roster(2, &[("a", "x"), ("b", "y"), ("c", "z")]);
-    roster.tick("a", at(0));
-    roster.start(at(0), |_| Some(at(1200)));
+    let mut roster = roster(2, &[("b", "y"), ("c", "z")]);
     let refused = Ended::Failed {
         kind: FailureKind::DirectoryRefused,
         error: "49",
@@ -201,10 +255,10 @@ fn changed_credentials_end_the_waiting_for_the_old_ones() {
         roster.start(at(1), free);
         roster.ended(job, ended, at(2), 0.0);
     }
-    for job in ["a", "b", "c"] {
+    for job in ["b", "c"] {
         roster.hasten(job, at(3));
     }
-    assert_eq!(names(&roster.start(at(3), free)), ["a", "b"], "c failed for another reason");
+    assert_eq!(names(&roster.start(at(3), free)), ["b"], "c failed for another reason");
 }
 
 #[test]
@@ -217,6 +271,7 @@ fn a_person_does_not_wait_for_what_was_put_off() {
     assert_eq!((starts[0].trigger, starts[0].dry_run), (Trigger::Manual, true));
     assert_eq!(roster.ended("a", FAILED, at(2), 0.0), None, "a dry run tells nothing of the next run");
     assert!(roster.backoff("a").is_none());
+    assert_eq!(names(&roster.start(at(3), free)), ["a"], "what was put off is still to come");
 }
 
 #[test]

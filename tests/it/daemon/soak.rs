@@ -54,7 +54,7 @@ fn studio() -> Studio {
 
 /// A run in an outage.
 fn fails(studio: &Studio, number: usize) {
-    if number % 20 == 0 {
+    if number.is_multiple_of(20) {
         studio.directory().break_off_after(1);
     } else {
         studio.ftrack().fail_when(|_| Some(Fault::ResetBefore));
@@ -94,7 +94,7 @@ fn many_runs_leave_no_thread_no_file_and_no_connection_behind() {
             }
             must(&studio, 0, &["trigger"]);
         }
-        if number % 20 == 0 {
+        if number.is_multiple_of(20) {
             reloads(&daemon, &studio, turn);
             turn += 1;
         }
