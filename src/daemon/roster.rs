@@ -285,18 +285,18 @@ impl Roster {
         }
     }
 
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, and so many in all. `barred` says until when a job may
-    /// not reach its servers.
-    pub fn start(&mut self, now: DateTime<Utc>, barred: impl Fn(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
+    /// The runs that begin now, the longest waiting first: one at a time on each directory, and so many in all. `barred` is asked of each
+    /// that could begin, until when it may not reach its servers.
+    pub fn start(&mut self, now: DateTime<Utc>, mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
         for (name, job) in &self.jobs {
             waiting.extend(job.wanted.map(|wanted| (wanted.since, name.clone())));
         }
         waiting.sort();
-        waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &barred)).collect()
+        waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &mut barred)).collect()
     }
 
-    fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &impl Fn(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
+    fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
         let busy: Vec<&str> = self.working().map(|job| job.rules.directory.as_str()).collect();
         let job = self.jobs.get(name)?;
         let Wanted { trigger, dry_run, put_off, .. } = job.wanted?;

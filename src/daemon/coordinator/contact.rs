@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Coordinator, Word, ends::jitter};
+use super::{Coordinator, IN_TURN, Word, ends::jitter};
 use crate::{
     daemon::{
         accounts::{self, Marked},
@@ -34,6 +34,12 @@ impl Coordinator {
                 let why = accounts::refusal((name, account)).to_string();
                 let until = account.next_at;
                 self.contacts.put_off(&server, PutOff { since: now, until }, why);
+                continue;
+            }
+            if self.accounts.has_refused(&server) && self.underway.keys().any(|job| self.setup.servers_of(job).any(|name| name == server)) {
+                // That run finds out.
+                let until = now + IN_TURN;
+                self.contacts.put_off(&server, PutOff { since: now, until }, "a run tries it".to_owned());
                 continue;
             }
             let words = self.house.words.clone();
