@@ -112,6 +112,12 @@ impl Accounts {
         self.0.keys().map(String::as_str)
     }
 
+    /// Whether a server refused credentials and has taken none since.
+    #[must_use]
+    pub fn has_refused(&self, server: &str) -> bool {
+        self.0.contains_key(server)
+    }
+
     /// A server took the credentials; says whether it had refused some.
     pub fn accepted(&mut self, server: &str) -> bool {
         self.0.remove(server).is_some()

@@ -99,6 +99,12 @@ impl Contacts {
         self.0.iter().any(open)
     }
 
+    /// Whether a server is being asked.
+    #[must_use]
+    pub fn is_underway(&self, name: &str) -> bool {
+        self.0.iter().any(|server| server.name == name && server.underway)
+    }
+
     /// What `status` and the probes show.
     #[must_use]
     pub fn shown(&self) -> Vec<Contact> {

@@ -1,6 +1,10 @@
 //! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts, and lets follow from them what the roster says.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{
@@ -41,8 +45,8 @@ use memory::Recalled;
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
 
-/// How long a run waits before it looks again whether the first contact is decided.
-const CONTACT_FIRST: TimeDelta = TimeDelta::milliseconds(100);
+/// How long a run or a contact waits before it looks again whether another one has found out about a server.
+const IN_TURN: TimeDelta = TimeDelta::milliseconds(100);
 
 /// What comes back from what was started.
 #[derive(Debug)]
@@ -396,7 +400,21 @@ impl Coordinator {
         }
         let now = Utc::now();
         let barred: BTreeMap<String, DateTime<Utc>> = self.roster.names().filter_map(|job| Some((job.to_owned(), self.barred(job, now)?))).collect();
-        let starts = self.roster.start(now, |job| barred.get(job).copied());
+        // Credentials that were refused are tried again by one alone, who finds out for all.
+        let (accounts, setup) = (&self.accounts, &self.setup);
+        let tries = |job: &str| setup.servers_of(job).filter(|server| accounts.has_refused(server)).collect::<Vec<_>>();
+        let mut tried: BTreeSet<String> = self.underway.keys().flat_map(|job| tries(job)).collect();
+        tried.extend(accounts.servers().filter(|server| self.contacts.is_underway(server)).map(str::to_owned));
+        let starts = self.roster.start(now, |job| {
+            barred.get(job).copied().or_else(|| {
+                let tries = tries(job);
+                if tries.iter().any(|server| tried.contains(server)) {
+                    return Some(now + IN_TURN);
+                }
+                tried.extend(tries);
+                None
+            })
+        });
         for start in starts {
             self.start_run(start);
         }
@@ -408,7 +426,7 @@ impl Coordinator {
         let barred = self.accounts.barred(&servers, now).map(|barred| barred.until);
         // Before the first contact is decided, the credentials are tried by it alone.
         let open = || servers.iter().any(|(server, _)| self.contacts.is_open(server));
-        barred.or_else(|| open().then(|| now + CONTACT_FIRST))
+        barred.or_else(|| open().then(|| now + IN_TURN))
     }
 
     fn start_run(&mut self, start: Start) {

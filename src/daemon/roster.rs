@@ -261,27 +261,30 @@ impl Roster {
         }
     }
 
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, and so many in all. `barred` says until when a job may
-    /// not reach its servers.
-    pub fn start(&mut self, now: DateTime<Utc>, barred: impl Fn(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
+    /// The runs that begin now, the longest waiting first: one at a time on each directory, and so many in all. `barred` is asked of each
+    /// that could begin, until when it may not reach its servers.
+    pub fn start(&mut self, now: DateTime<Utc>, mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
         for (name, job) in &self.jobs {
             waiting.extend(job.next().map(|next| (next.since, name.clone())));
         }
         waiting.sort();
-        waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &barred)).collect()
+        waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &mut barred)).collect()
     }
 
-    fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &impl Fn(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
-        // Asked anew each time: what barred it may have changed since.
-        self.jobs.get_mut(name)?.barred = barred(name);
+    fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
         let busy: Vec<&str> = self.working().map(|job| job.rules.directory.as_str()).collect();
         let job = self.jobs.get(name)?;
         let waits = busy.len() >= self.parallel || busy.contains(&job.rules.directory.as_str());
-        if waits || job.underway.is_some() || job.barred.is_some() || job.is_elsewhere(now) {
+        if waits || job.underway.is_some() || job.is_elsewhere(now) {
             return None;
         }
         let job = self.jobs.get_mut(name)?;
+        // Asked anew each time: what barred it may have changed since.
+        job.barred = barred(name);
+        if job.barred.is_some() {
+            return None;
+        }
         let Wanted { trigger, dry_run, .. } = job.asked.take().or_else(|| job.wanted.take())?;
         job.underway = Some(Underway {
             trigger,

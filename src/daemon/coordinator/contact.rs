@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Coordinator, Word, ends::jitter};
+use super::{Coordinator, IN_TURN, Word, ends::jitter};
 use crate::{
     daemon::{backoff::PutOff, contacts::Reached, orders::Refusal, setup::Setup},
     directory,
@@ -28,6 +28,12 @@ impl Coordinator {
             if let Some(barred) = self.accounts.barred(std::slice::from_ref(&marked), now) {
                 let until = barred.until;
                 self.contacts.put_off(&server, PutOff { since: now, until }, Refusal::from(barred).to_string());
+                continue;
+            }
+            if self.accounts.has_refused(&server) && self.underway.keys().any(|job| self.setup.servers_of(job).any(|name| name == server)) {
+                // That run finds out.
+                let until = now + IN_TURN;
+                self.contacts.put_off(&server, PutOff { since: now, until }, "a run tries it".to_owned());
                 continue;
             }
             let words = self.house.words.clone();

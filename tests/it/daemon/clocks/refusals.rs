@@ -1,6 +1,7 @@
 //! Refused credentials over hours: the server counts the binds.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use ftrack_ldap_sync::demo::ftrack::Fault;
 
 use super::{Daemon, FastClock, LIMIT, SetClock, at, let_pass};
 use crate::{
@@ -113,4 +114,43 @@ fn a_clock_that_goes_back_and_forth_brings_no_binds() {
     clock.set(at("2027-05-03T11:23:00Z"));
     daemon.event("credentials.refused");
     assert_eq!(slapd.logged(&bind()), 2, "{}", slapd.log());
+}
+
+#[test]
+fn one_alone_tries_again_what_was_refused_to_all() {
+    let other = |name: &str, url: &str| {
+        let job = super::another(name, "schedule = \"* * * * *\"").replace("\"studio\"", &format!("{name:?}"));
+        format!(
+            "{job}[directories.{name}]\nurls = [{url:?}]\nbind_dn = {:?}\nbind_password_file = \"ldap-password\"\n",
+            slapd::SYNC_DN
+        )
+    };
+    let mut studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * *\"");
+    let others = ["second", "third", "fourth"].map(|name| other(name, &studio.directory_url));
+    studio.job += &others.concat();
+    studio.top += "parallel_runs = 4\n";
+    studio.ftrack().fail_when(|_| Some(Fault::Html(401)));
+    let Some(clock) = SetClock::showing("one_alone_tries_again_what_was_refused_to_all", &studio, at("2027-05-05T12:00:30Z")) else {
+        return;
+    };
+    let daemon = clock.daemon(&studio);
+    daemon.event("credentials.refused");
+    let calls = || studio.ftrack().counters().read_calls;
+    assert_eq!(calls(), 1);
+    // The first is let through after 22 minutes at most, the next after another 44, and then one an hour.
+    for (nth, time) in ["2027-05-05T12:24:00Z", "2027-05-05T13:10:00Z", "2027-05-05T14:20:00Z"]
+        .map(at)
+        .into_iter()
+        .enumerate()
+    {
+        clock.set(time);
+        daemon.nth_event(nth + 1, "credentials.refused");
+        let later = time + TimeDelta::minutes(3);
+        clock.set(later);
+        let_pass(&studio, later);
+        assert_eq!(calls(), nth as u64 + 2, "at {later}: {:#?}", daemon.logged());
+    }
+    studio.ftrack().heal();
+    clock.set(at("2027-05-05T15:30:00Z"));
+    assert!(wait_until(LIMIT, || studio.ftrack().user("ada").is_some()));
 }
