@@ -68,8 +68,8 @@ fn assert_told_once(studio: &Studio, daemon: &Daemon) {
     assert_eq!((&changed["failures"], &changed["suspended"]), (&10.into(), &true.into()));
     let reports = studio.reports();
     let failed: Vec<_> = reports.iter().filter(|report| report.outcome == Outcome::Failed).collect();
-    // One an hour is the most, and the clock is looked at each three hours.
-    assert!((15..=80).contains(&failed.len()), "{} attempts", failed.len());
+    // After the first ten one an hour is the most, and the clock is looked at each three hours, or later on a machine that is busy.
+    assert!((11..=80).contains(&failed.len()), "{} attempts", failed.len());
     assert!(failed.iter().skip(1).all(|report| report.trigger == Trigger::Retry));
     assert_eq!(daemon.event("outage.ended")["failures"], failed.len());
 }
