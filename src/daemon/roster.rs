@@ -72,6 +72,8 @@ struct Wanted {
     dry_run: bool,
     since: DateTime<Utc>,
     put_off: Option<PutOff>,
+    /// Until when it was barred as it was last asked; asked again each time, since a bar may fall earlier.
+    barred_until: Option<DateTime<Utc>>,
 }
 
 /// A run that began.
@@ -223,7 +225,7 @@ impl Roster {
     /// There is no such job, it is at work already, or it is paused.
     pub fn trigger(&mut self, name: &str, dry_run: bool, now: DateTime<Utc>) -> Result<(), Refusal> {
         let job = self.job_mut(name)?;
-        let waits_its_turn = job.wanted.is_some_and(|wanted| wanted.put_off.is_none());
+        let waits_its_turn = job.wanted.is_some_and(|wanted| wanted.put_off.is_none() && wanted.barred_until.is_none());
         if job.underway.is_some() || waits_its_turn {
             return Err(Refusal::AlreadyRunning(name.to_owned()));
         }
@@ -306,9 +308,8 @@ impl Roster {
         }
         let until = barred(name);
         let job = self.jobs.get_mut(name)?;
-        if let Some(until) = until {
-            let put_off = Some(PutOff { since: now, until });
-            job.wanted = job.wanted.map(|wanted| Wanted { put_off, ..wanted });
+        if until.is_some() {
+            job.wanted = job.wanted.map(|wanted| Wanted { barred_until: until, ..wanted });
             return None;
         }
         job.wanted = None;
@@ -341,6 +342,7 @@ impl Roster {
                     dry_run: underway.dry_run,
                     since: now,
                     put_off: now.checked_add_signed(WHILE_BUSY).map(|until| PutOff { since: now, until }),
+                    barred_until: None,
                 });
                 None
             }
@@ -389,7 +391,9 @@ impl Roster {
     #[must_use]
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
         let job = self.jobs.get(name)?;
-        let put_off = job.wanted.and_then(|wanted| wanted.put_off).filter(|put_off| put_off.lasts(now));
+        let busy = job.wanted.and_then(|wanted| wanted.put_off).filter(|put_off| put_off.lasts(now));
+        let barred = job.wanted.and_then(|wanted| wanted.barred_until).filter(|until| *until > now);
+        let put_off = busy.map(|busy| busy.until).max(barred);
         let phase = match (&job.underway, &job.pause, job.wanted, &job.backoff) {
             (Some(_), ..) => Phase::Running,
             (None, Some(_), ..) => Phase::Paused,
@@ -403,7 +407,7 @@ impl Roster {
             underway: job.underway.as_ref(),
             pause: job.pause.as_ref(),
             backoff: job.backoff.as_ref(),
-            put_off: put_off.map(|put_off| put_off.until),
+            put_off,
             ticks_skipped: job.ticks_skipped,
         })
     }
@@ -451,6 +455,7 @@ impl Job {
             dry_run,
             since,
             put_off: None,
+            barred_until: None,
         });
     }
 

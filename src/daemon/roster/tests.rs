@@ -180,7 +180,7 @@ fn what_is_barred_waits_and_what_another_program_runs_is_tried_again() {
     roster.tick("a", at(0));
     assert!(roster.start(at(0), |_| Some(at(50))).is_empty());
     assert_eq!(roster.standing("a", at(1)).unwrap().phase, Phase::BackingOff);
-    assert!(roster.start(at(49), free).is_empty());
+    assert!(roster.start(at(49), |_| Some(at(50))).is_empty());
     assert_eq!(names(&roster.start(at(50), free)), ["a"]);
     assert_eq!(roster.ended("a", Ended::Busy, at(51), 0.0), None);
     assert!(roster.start(at(52), free).is_empty());
@@ -259,4 +259,13 @@ proptest! {
             prop_assert!(running.len() <= 2 && directories.len() == running.len(), "{running:?}");
         }
     }
+}
+
+#[test]
+fn a_bar_that_falls_early_keeps_nobody_waiting() {
+    let mut roster = roster(1, &[("a", "x")]);
+    roster.tick("a", at(0));
+    assert!(roster.start(at(0), |_| Some(at(1200))).is_empty());
+    assert_eq!(roster.standing("a", at(1)).unwrap().put_off, Some(at(1200)));
+    assert_eq!(names(&roster.start(at(2), free)), ["a"]);
 }
