@@ -174,8 +174,8 @@ impl Studio {
     /// Writes the configuration anew and returns its path.
     pub fn config(&self) -> PathBuf {
         let path = self.folder().join("config.toml");
-        fs::write(self.folder().join("ldap-password"), &self.password).unwrap();
-        fs::write(self.folder().join("ftrack-api-key"), KEY).unwrap();
+        self.write("ldap-password", &self.password);
+        self.write("ftrack-api-key", KEY);
         let Self {
             top,
             job,
@@ -193,8 +193,15 @@ impl Studio {
              [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
              attributes = {{ {attributes} }}\n{job}\n"
         );
-        fs::write(&path, text).unwrap();
+        self.write("config.toml", &text);
         path
+    }
+
+    /// Writes a file at one stroke: a daemon that reads it meanwhile sees the old one or the new one.
+    fn write(&self, name: &str, text: &str) {
+        let (path, new) = (self.folder().join(name), self.folder().join(format!("{name}.new")));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, path).unwrap();
     }
 
     /// The program with these arguments, and a clean environment.

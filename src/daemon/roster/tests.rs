@@ -335,3 +335,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_bar_that_falls_early_keeps_nobody_waiting() {
+    let mut roster = roster(1, &[("a", "x")]);
+    roster.tick("a", at(0));
+    assert!(roster.start(at(0), |_| Some(at(1200))).is_empty());
+    assert_eq!(roster.standing("a", at(1)).unwrap().put_off, Some(at(1200)));
+    assert_eq!(names(&roster.start(at(2), free)), ["a"]);
+}
