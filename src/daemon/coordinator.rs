@@ -14,7 +14,7 @@ use super::{
     accounts::{self, Accounts, Marked},
     contacts::{Contacts, Reached},
     metrics::Metrics,
-    orders::{Order, Refusal, Told},
+    orders::{Order, Refusal},
     pulse::Pulse,
     roster::{Roster, Start, Ticked},
     runner::{self, Run, Shown},
@@ -31,12 +31,15 @@ use crate::{
 
 mod contact;
 mod ends;
+mod listeners;
 mod memory;
 mod pauses;
 mod reload;
 mod shown;
 
+use listeners::Listener;
 use memory::Recalled;
+use reload::Reloading;
 
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
@@ -75,7 +78,7 @@ pub struct Coordinator {
     accounts: Accounts,
     contacts: Contacts,
     underway: BTreeMap<String, Underway>,
-    told: BTreeMap<String, mpsc::Sender<Told>>,
+    listeners: BTreeMap<String, Listener>,
     /// The marks of the credentials that would be used at each server that refused some.
     marks: BTreeMap<String, Option<String>>,
     past: BTreeMap<String, Past>,
@@ -84,6 +87,7 @@ pub struct Coordinator {
     started_at: DateTime<Utc>,
     beat_at: DateTime<Utc>,
     stopping: bool,
+    reloading: Reloading,
     restart_for: Vec<String>,
     config_error: Option<String>,
     reload_failures: u64,
@@ -149,13 +153,14 @@ impl Coordinator {
             roster: Roster::default(),
             contacts: Contacts::default(),
             underway: BTreeMap::new(),
-            told: BTreeMap::new(),
+            listeners: BTreeMap::new(),
             marks: BTreeMap::new(),
             past: BTreeMap::new(),
             cut: CancellationToken::new(),
             started_at: now,
             beat_at: now,
             stopping: false,
+            reloading: Reloading::default(),
             restart_for: Vec::new(),
             config_error: None,
             reload_failures: 0,
@@ -177,9 +182,7 @@ impl Coordinator {
                     self.stop();
                     cut_at = Some(Instant::now() + TO_FINISH);
                 }
-                Some(word) = ears.words.recv() => self.hear(word).await,
-                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
-                Some(order) = ears.orders.recv() => self.obey(order).await,
+                // Before the orders: however many there are, the end is not put off.
                 () = tokio::time::sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
                     if self.cut.is_cancelled() {
                         // Not even cutting helped: its journal becomes its report at the next start.
@@ -188,10 +191,14 @@ impl Coordinator {
                     self.cut.cancel();
                     cut_at = Some(Instant::now() + Duration::from_secs(1));
                 }
+                Some(word) = ears.words.recv() => self.hear(word).await,
+                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
+                Some(order) = ears.orders.recv() => self.obey(order).await,
             }
             if cut_at.is_none() {
                 self.start_runs();
             }
+            self.tell_who_waits();
         }
         // No tick is sent any more, whatever the scheduler says.
         let _ = self.house.ticks.stop().await;
@@ -277,6 +284,9 @@ impl Coordinator {
         self.house.pulse.beat();
         self.beat_at = now;
         self.system.beat();
+        if self.stopping {
+            return;
+        }
         self.end_pauses(now).await;
         for job in self.roster.stuck(now) {
             DaemonEvent::RunStuck { job: &job }.emit();
@@ -305,7 +315,7 @@ impl Coordinator {
             Order::Trigger { job, dry_run, told, answer } => {
                 let accepted = self.trigger(&job, dry_run).await;
                 if accepted.is_ok() {
-                    self.told.insert(job, told);
+                    self.listeners.insert(job, Listener::new(told));
                 }
                 // Whoever left before the answer is no error, here and below.
                 let _ = answer.send(accepted);
@@ -333,6 +343,9 @@ impl Coordinator {
     }
 
     async fn trigger(&mut self, job: &str, dry_run: bool) -> Result<(), Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
         let now = Utc::now();
         self.look_at_credentials().await;
         if let Some(barred) = self.accounts.barred(&self.servers_of(job), now) {
@@ -390,7 +403,7 @@ impl Coordinator {
         let run = Run {
             prepared,
             state: Arc::clone(&self.house.state),
-            told: self.told.get(&job).cloned(),
+            told: self.listener(&start),
             shown: Arc::clone(&shown),
             cancel: cancel.clone(),
             quiet,
@@ -412,16 +425,6 @@ impl Coordinator {
         self.system.stopping(TO_FINISH + Duration::from_secs(2));
         for underway in self.underway.values() {
             underway.cancel.cancel();
-        }
-        // Whoever waits for a run that will not begin hears so.
-        let waiting = self.told.keys().filter(|job| !self.underway.contains_key(*job)).cloned().collect::<Vec<_>>();
-        for job in waiting {
-            self.tell_last(
-                &job,
-                Told::Ended {
-                    error: Refusal::Stopping.to_string(),
-                },
-            );
         }
     }
 }

@@ -8,6 +8,7 @@ mod reload;
 mod schedules;
 mod state;
 mod stop;
+mod turns;
 
 use std::{
     io::{BufRead, BufReader},

@@ -43,30 +43,14 @@ impl Coordinator {
             }
         };
         let outage = self.roster.ended(job, ended, now, jitter());
-        let told = match ended {
-            Ended::Busy => None,
-            Ended::Well | Ended::Failed { .. } | Ended::Stopped => Some(()),
-        };
         self.keep_backoff(job).await;
         if let Some(outage) = outage {
             tell_outage(job, &outage);
         }
-        if told.is_some() {
-            self.tell_last(
-                job,
-                match result {
-                    Result::Reported(report) => Told::Finished { report },
-                    Result::Broken { error, .. } => Told::Ended { error },
-                    Result::Busy => Told::Waiting,
-                },
-            );
-        }
-    }
-
-    /// Tells the one who triggered a run how it ended; whoever does not listen any more keeps nobody waiting.
-    pub(super) fn tell_last(&mut self, job: &str, told: Told) {
-        if let Some(listener) = self.told.remove(job) {
-            tokio::spawn(async move { listener.send_timeout(told, std::time::Duration::from_secs(10)).await });
+        match result {
+            Result::Reported(report) => self.tell_last(job, Told::Finished { report }),
+            Result::Broken { error, .. } => self.tell_last(job, Told::Ended { error }),
+            Result::Busy => self.tell_of_waiting_again(job),
         }
     }
 
