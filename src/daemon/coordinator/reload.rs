@@ -56,7 +56,7 @@ impl Coordinator {
                 self.restart_for = setup.needs_restart(&self.begun_with);
                 self.config_error = None;
                 self.setup = setup;
-                let new = self.setup.job_names().into_iter().filter(|job| !self.past.contains_key(job));
+                let new = self.setup.job_names().into_iter().filter(|job| !self.roster.has(job));
                 let recalled = self.recall(new.collect()).await;
                 self.take_setup(recalled);
                 self.set_ticks().await;
