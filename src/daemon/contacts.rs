@@ -25,6 +25,8 @@ struct Server {
     error: Option<String>,
     failures: u32,
     next_at: Option<DateTime<Utc>>,
+    /// Whether it waits since the credentials may not be tried.
+    put_off: bool,
     underway: bool,
 }
 
@@ -36,7 +38,12 @@ pub enum Reached {
     /// It could not be reached, or did not work.
     Failed(String),
     /// It refused the credentials.
-    Refused(String),
+    Refused {
+        /// What it said.
+        error: String,
+        /// What tells the credentials from others, if it is known.
+        mark: Option<String>,
+    },
 }
 
 impl Contacts {
@@ -46,10 +53,10 @@ impl Contacts {
         self.0 = names.map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name))).collect();
     }
 
-    /// The servers that are to be asked now.
-    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    /// The servers that are to be asked now; none that a run is asking.
+    pub fn due(&mut self, now: DateTime<Utc>, is_asked: impl Fn(&str) -> bool) -> Vec<String> {
         let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.next_at.is_none_or(|next| next <= now || next - now > BEYOND);
-        let due = self.0.iter_mut().filter(due);
+        let due = self.0.iter_mut().filter(due).filter(|server| !is_asked(&server.name));
         due.map(|server| {
             server.underway = true;
             server.name.clone()
@@ -63,6 +70,7 @@ impl Contacts {
             return false;
         };
         server.underway = false;
+        server.put_off = false;
         let error = match reached {
             Reached::Well => {
                 let is_news = server.since.is_none();
@@ -70,7 +78,7 @@ impl Contacts {
                 server.error = None;
                 return is_news;
             }
-            Reached::Failed(error) | Reached::Refused(error) => error,
+            Reached::Failed(error) | Reached::Refused { error, .. } => error,
         };
         server.failures = server.failures.saturating_add(1);
         let delay = FIRST.checked_mul(1 << (server.failures - 1).min(8)).map_or(LONGEST, |delay| delay.min(LONGEST));
@@ -84,14 +92,24 @@ impl Contacts {
             server.underway = false;
             server.failures = server.failures.max(1);
             server.next_at = Some(until);
+            server.put_off = true;
             server.error = Some(why);
         }
     }
 
-    /// Whether a server's first contact is still open: neither well nor failed yet.
+    /// The credentials have changed, so that a server that was put off need not wait.
+    pub fn hasten(&mut self, name: &str) {
+        if let Some(server) = self.0.iter_mut().find(|server| server.name == name && server.put_off) {
+            server.put_off = false;
+            server.next_at = None;
+        }
+    }
+
+    /// Whether a server's first contact is still open: neither well nor failed yet, or under way again. Two who try the same credentials at once could
+    /// be two refusals.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
-        let open = |server: &Server| server.name == name && server.since.is_none() && server.error.is_none();
+        let open = |server: &Server| server.name == name && server.since.is_none() && (server.underway || server.error.is_none());
         self.0.iter().any(open)
     }
 
@@ -115,7 +133,47 @@ impl Server {
             error: None,
             failures: 0,
             next_at: None,
+            put_off: false,
             underway: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_server_is_tried_by_one_at_a_time() {
+        let mut contacts = Contacts::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        assert!(contacts.is_open("ftrack"));
+        assert!(contacts.due(at(0), |_| true).is_empty(), "a run is asking it");
+        assert_eq!(contacts.due(at(0), |_| false), ["ftrack"]);
+        contacts.ended("ftrack", &Reached::Failed("no route".into()), at(1));
+        assert!(!contacts.is_open("ftrack"));
+        assert_eq!(contacts.due(at(60), |_| false), ["ftrack"]);
+        assert!(contacts.is_open("ftrack"), "no run begins beside it");
+    }
+
+    #[test]
+    fn changed_credentials_are_tried_once_at_once() {
+        let mut contacts = Contacts::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        contacts.due(at(0), |_| false);
+        let (error, mark) = ("code 49".to_owned(), None);
+        contacts.ended("ftrack", &Reached::Refused { error, mark }, at(0));
+        contacts.put_off("ftrack", at(1200), "code 49".into());
+        assert!(contacts.due(at(100), |_| false).is_empty());
+        contacts.hasten("ftrack");
+        assert_eq!(contacts.due(at(100), |_| false), ["ftrack"]);
+        contacts.ended("ftrack", &Reached::Failed("no route".into()), at(101));
+        contacts.hasten("ftrack");
+        assert!(contacts.due(at(102), |_| false).is_empty(), "what cannot be reached is not tried each second");
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -88,6 +89,8 @@ pub struct Coordinator {
     beat_at: DateTime<Utc>,
     stopping: bool,
     reloading: Reloading,
+    /// Whether it was said that the state cannot be kept, and nothing could be kept since.
+    state_failed: bool,
     restart_for: Vec<String>,
     config_error: Option<String>,
     reload_failures: u64,
@@ -126,6 +129,10 @@ struct Past {
 struct Underway {
     shown: Shown,
     cancel: CancellationToken,
+    /// The connections that it began with.
+    servers: Servers,
+    /// The names of the servers that it reads.
+    reads: Vec<String>,
 }
 
 /// What the coordinator hears.
@@ -161,6 +168,7 @@ impl Coordinator {
             beat_at: now,
             stopping: false,
             reloading: Reloading::default(),
+            state_failed: false,
             restart_for: Vec::new(),
             config_error: None,
             reload_failures: 0,
@@ -299,6 +307,13 @@ impl Coordinator {
                 self.roster.hasten(&job, now);
             }
         }
+        let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
+        for server in servers {
+            let mark = self.marks.get(&server).cloned().flatten();
+            if self.accounts.have_changed(&[(server.clone(), mark)]) {
+                self.contacts.hasten(&server);
+            }
+        }
         self.make_contacts(now);
     }
 
@@ -356,12 +371,13 @@ impl Coordinator {
 
     /// Notes which credentials would be used now at the servers that refused some: whether they are still the same decides who may try.
     async fn look_at_credentials(&mut self) {
-        self.marks.clear();
-        let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
-        for server in servers {
-            let mark = self.setup.mark(&server).await;
-            self.marks.insert(server, mark);
-        }
+        let setup = &self.setup;
+        // All at once: a disk that hangs is waited for once.
+        let looks = self
+            .accounts
+            .servers()
+            .map(|server| async move { (server.to_owned(), setup.mark(server).await) });
+        self.marks = join_all(looks).await.into_iter().collect();
     }
 
     /// The servers of a job, with what is known of the credentials that would be used there.
@@ -411,7 +427,13 @@ impl Coordinator {
             start,
         };
         let words = self.house.words.clone();
-        self.underway.insert(job.clone(), Underway { shown, cancel });
+        let underway = Underway {
+            shown,
+            cancel,
+            servers: self.setup.servers.clone(),
+            reads: self.setup.servers_of(&job).collect(),
+        };
+        self.underway.insert(job.clone(), underway);
         runner::start(&self.house.runs, run, |result| async move {
             // A daemon that has gone does not wait for an end.
             let _ = words.send(Word::Ran { job, result }).await;

@@ -114,35 +114,25 @@ impl Setup {
 
     /// The mark of the credentials that would be used at a server now; none where there are none, or they cannot be read.
     pub async fn mark(&self, server: &str) -> Option<String> {
-        let salt = self.config.state_dir.to_string_lossy();
+        let salt = self.salt();
         match self.pool(server) {
             Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
-            None => self.servers.ftrack().credential_mark(&salt).await.ok(),
+            None if server == FTRACK => self.servers.ftrack().credential_mark(&salt).await.ok(),
+            // Configured no more.
+            None => None,
         }
     }
 
-    /// The mark of the credentials that a server refused last.
-    pub fn refused_mark(&self, server: &str) -> Option<String> {
-        self.last_refusal(server).and_then(|(_, mark)| mark)
-    }
-
-    /// Whether a server has refused credentials since then.
-    pub fn refused_since(&self, server: &str, then: DateTime<Utc>) -> bool {
-        self.last_refusal(server).is_some_and(|(at, _)| at >= then)
-    }
-
-    fn last_refusal(&self, server: &str) -> Option<(DateTime<Utc>, Option<String>)> {
-        let salt = self.config.state_dir.to_string_lossy();
-        match self.pool(server) {
-            Some(pool) => pool.last_refusal(&salt).map(|refusal| (refusal.at, refusal.mark)),
-            None => self.servers.ftrack().last_refusal(&salt).map(|refusal| (refusal.at, Some(refusal.mark))),
-        }
+    /// What marks are made with.
+    #[must_use]
+    pub fn salt(&self) -> String {
+        self.config.state_dir.to_string_lossy().into_owned()
     }
 
     /// The connections to a server, if it is a directory.
     #[must_use]
     pub fn pool(&self, server: &str) -> Option<DirectoryPool> {
-        server.strip_prefix(DIRECTORY).and_then(|directory| self.servers.directory(directory)).cloned()
+        pool(&self.servers, server).cloned()
     }
 
     /// The servers of a job.
@@ -173,6 +163,20 @@ impl Setup {
         }
         keys
     }
+}
+
+/// When a server last refused credentials over these connections, and the mark of those that it refused.
+#[must_use]
+pub fn last_refusal(servers: &Servers, salt: &str, server: &str) -> Option<(DateTime<Utc>, Option<String>)> {
+    match pool(servers, server) {
+        Some(pool) => pool.last_refusal(salt).map(|refusal| (refusal.at, refusal.mark)),
+        None if server == FTRACK => servers.ftrack().last_refusal(salt).map(|refusal| (refusal.at, Some(refusal.mark))),
+        None => None,
+    }
+}
+
+fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
+    server.strip_prefix(DIRECTORY).and_then(|directory| servers.directory(directory))
 }
 
 /// ftrack's name among the servers.

@@ -9,7 +9,7 @@ use crate::{
     daemon::{
         accounts::{self, Marked},
         contacts::Reached,
-        setup::Setup,
+        setup::{Setup, last_refusal},
     },
     directory,
     event::{Outage, Quiet, daemon::DaemonEvent, quietly},
@@ -27,7 +27,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
-        for server in self.contacts.due(now) {
+        let asked: Vec<String> = self.underway.values().flat_map(|underway| underway.reads.clone()).collect();
+        for server in self.contacts.due(now, |server| asked.iter().any(|asked| asked == server)) {
             let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
             if let Some((name, account)) = self.accounts.barred(std::slice::from_ref(&marked), now) {
                 let why = accounts::refusal((name, account)).to_string();
@@ -67,16 +68,18 @@ impl Coordinator {
                     DaemonEvent::ContactFailed { server, error }.emit();
                 }
             }
-            Reached::Refused(error) => {
-                let mark = self.setup.refused_mark(server);
-                let account = self.accounts.refused(server, mark, error, now, jitter());
+            Reached::Refused { error, mark } => {
+                let account = self.accounts.refused(server, mark.clone(), error, now, jitter());
                 self.contacts.put_off(server, account.next_at, error.clone());
-                DaemonEvent::CredentialsRefused {
-                    server,
-                    next: account.next_at,
-                    error,
+                // The same ones again are no news, however long it lasts.
+                if account.failures == 1 {
+                    DaemonEvent::CredentialsRefused {
+                        server,
+                        next: account.next_at,
+                        error,
+                    }
+                    .emit();
                 }
-                .emit();
                 let server = server.to_owned();
                 let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
             }
@@ -95,6 +98,7 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
     let cancel = tokio_util::sync::CancellationToken::new();
     let pool = setup.pool(server);
     let mut session = setup.servers.ftrack().clone();
+    let (servers, salt, server) = (setup.servers.clone(), setup.salt(), server.to_owned());
     async move {
         let until = Until {
             deadline: std::time::Instant::now() + LIMIT,
@@ -114,7 +118,11 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
         };
         match tokio::time::timeout(LIMIT, reaching).await {
             Ok(Ok(())) => Reached::Well,
-            Ok(Err((kind, error))) if kind.is_refusal() => Reached::Refused(error),
+            Ok(Err((kind, error))) if kind.is_refusal() => {
+                // Of these connections, also when others are in use by now.
+                let mark = last_refusal(&servers, &salt, &server).and_then(|(_, mark)| mark);
+                Reached::Refused { error, mark }
+            }
             Ok(Err((_, error))) => Reached::Failed(error),
             Err(_) => Reached::Failed(format!("no answer within {}", humantime::format_duration(LIMIT))),
         }

@@ -71,6 +71,22 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
 }
 
 #[test]
+fn a_server_is_reached_at_once_when_its_password_was_put_right() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.job = "schedule = \"@yearly\"".into();
+    studio.password = "wrong".into();
+    let daemon = Daemon::start(&studio);
+    daemon.event("credentials.refused");
+    // Neither a run nor a reload is needed to see it.
+    studio.password = slapd::SYNC_PASSWORD.into();
+    studio.config();
+    let reached = || status(&studio)["contacts"][1]["since"].is_string();
+    assert!(wait_until(LIMIT, reached), "{:#}", status(&studio));
+    assert_eq!(binds(&slapd), 2, "{}", slapd.log());
+}
+
+#[test]
 fn a_password_that_changes_is_used_at_the_next_bind() {
     let slapd = real_directory();
     let mut studio = studio(&slapd);
