@@ -53,8 +53,13 @@ impl Contacts {
         self.0 = names.map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name))).collect();
     }
 
-    /// The servers that are to be asked now; none that a run is asking.
-    pub fn due(&mut self, now: DateTime<Utc>, is_asked: impl Fn(&str) -> bool) -> Vec<String> {
+    /// The servers that are being asked.
+    pub fn underway(&self) -> Vec<String> {
+        self.0.iter().filter(|server| server.underway).map(|server| server.name.clone()).collect()
+    }
+
+    /// The servers that are to be asked now; none that somebody is asking.
+    pub fn due(&mut self, now: DateTime<Utc>, mut is_asked: impl FnMut(&str) -> bool) -> Vec<String> {
         let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.next_at.is_none_or(|next| next <= now || next - now > BEYOND);
         let due = self.0.iter_mut().filter(due).filter(|server| !is_asked(&server.name));
         due.map(|server| {

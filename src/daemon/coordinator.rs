@@ -1,6 +1,10 @@
 //! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts, and lets follow from them what the roster says.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -373,20 +377,25 @@ impl Coordinator {
     async fn look_at_credentials(&mut self) {
         let setup = &self.setup;
         // All at once: a disk that hangs is waited for once.
-        let looks = self
-            .accounts
-            .servers()
-            .map(|server| async move { (server.to_owned(), setup.mark(server).await) });
+        let refused = self.accounts.servers();
+        let looked_at: BTreeSet<String> = refused.flat_map(|server| setup.twins(server).into_iter().chain([server.to_owned()])).collect();
+        let looks = looked_at.into_iter().map(|server| async move {
+            let mark = setup.mark(&server).await;
+            (server, mark)
+        });
         self.marks = join_all(looks).await.into_iter().collect();
     }
 
     /// The servers of a job, with what is known of the credentials that would be used there.
     fn servers_of(&self, job: &str) -> Vec<Marked> {
-        let marked = |server: String| {
-            let mark = self.marks.get(&server).cloned().flatten();
-            (server, mark)
-        };
-        self.setup.servers_of(job).map(marked).collect()
+        self.setup.servers_of(job).flat_map(|server| self.marked(&server)).collect()
+    }
+
+    /// A server, and those where the same account would be used, with what is known of the credentials that would be used at the first one.
+    fn marked(&self, server: &str) -> Vec<Marked> {
+        let mark = self.marks.get(server).cloned().flatten();
+        let twins = self.setup.twins(server);
+        std::iter::once(server.to_owned()).chain(twins).map(|server| (server, mark.clone())).collect()
     }
 
     /// Lets everything follow that may follow from what was heard.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{roster::Rules, schedule::Schedule};
 use crate::{
-    config::{Config, Environment, Job},
+    config::{Config, Directory, Environment, Job},
     directory::DirectoryPool,
     run::{Prepared, servers::Servers},
 };
@@ -139,6 +139,19 @@ impl Setup {
     pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
         let directory = self.config.jobs.get(job).map(|job| directory_name(&job.directory));
         directory.into_iter().chain([FTRACK.to_owned()])
+    }
+
+    /// The other directories that bind as the same one at a server that both name: a refusal by one counts against the account of both.
+    #[must_use]
+    pub fn twins(&self, server: &str) -> Vec<String> {
+        let directories = &self.config.directories;
+        let Some(own) = server.strip_prefix(DIRECTORY).and_then(|name| directories.get(name)) else {
+            return Vec::new();
+        };
+        let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
+        let shares = |other: &Directory| other.bind_dn == own.bind_dn && other.urls.iter().any(|url| own.urls.iter().any(|own| place(own) == place(url)));
+        let others = directories.iter().filter(|(_, other)| shares(other)).map(|(name, _)| directory_name(name));
+        others.filter(|name| name != server).collect()
     }
 
     /// The keys that this configuration has otherwise than the one in use, and that are used after a restart alone.

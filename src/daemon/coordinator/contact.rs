@@ -1,13 +1,13 @@
 //! The first contacts: asked for at the start, and again until each server was reached.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
 use super::{Coordinator, Word, ends::jitter};
 use crate::{
     daemon::{
-        accounts::{self, Marked},
+        accounts,
         contacts::Reached,
         setup::{Setup, last_refusal},
     },
@@ -27,10 +27,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
-        let asked: Vec<String> = self.underway.values().flat_map(|underway| underway.reads.clone()).collect();
-        for server in self.contacts.due(now, |server| asked.iter().any(|asked| asked == server)) {
-            let marked: Marked = (server.clone(), self.marks.get(&server).cloned().flatten());
-            if let Some((name, account)) = self.accounts.barred(std::slice::from_ref(&marked), now) {
+        let setup = &self.setup;
+        let runs = self.underway.values().flat_map(|underway| underway.reads.clone());
+        let mut asked: BTreeSet<String> = runs.chain(self.contacts.underway()).collect();
+        let is_asked = |server: &str| {
+            let by_another = setup.twins(server).iter().any(|twin| asked.contains(twin));
+            by_another || !asked.insert(server.to_owned())
+        };
+        for server in self.contacts.due(now, is_asked) {
+            let marked = self.marked(&server);
+            if let Some((name, account)) = self.accounts.barred(&marked, now) {
                 let why = accounts::refusal((name, account)).to_string();
                 self.contacts.put_off(&server, account.next_at, why);
                 continue;
@@ -70,6 +76,8 @@ impl Coordinator {
             }
             Reached::Refused { error, mark } => {
                 let account = self.accounts.refused(server, mark.clone(), error, now, jitter());
+                // Before anybody else begins: a job that waits for its turn would try them again.
+                self.look_at_credentials().await;
                 self.contacts.put_off(server, account.next_at, error.clone());
                 // The same ones again are no news, however long it lasts.
                 if account.failures == 1 {

@@ -71,6 +71,32 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
 }
 
 #[test]
+fn an_account_that_two_directories_name_is_tried_once() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.password = "wrong".into();
+    studio.job = format!(
+        "{EACH_SECOND}\n[directories.twin]\nurls = [{:?}]\nbind_dn = {:?}\nbind_password_file = \"ldap-password\"\n\
+         [jobs.others]\ndirectory = \"twin\"\nschedule = \"* * * * * *\"\nsearch_bases = [{PEOPLE:?}]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}",
+        slapd.url().as_str(),
+        slapd::SYNC_DN
+    );
+    let daemon = Daemon::start(&studio);
+    daemon.event("credentials.refused");
+    let told = || {
+        status(&studio)["contacts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|contact| contact["error"].is_string())
+            .count()
+    };
+    assert!(wait_until(LIMIT, || told() == 2), "{:#}", status(&studio));
+    must(&studio, 1, &["trigger", "others"]);
+    assert_eq!(binds(&slapd), 1, "{}", slapd.log());
+}
+
+#[test]
 fn a_server_is_reached_at_once_when_its_password_was_put_right() {
     let slapd = real_directory();
     let mut studio = studio(&slapd);
