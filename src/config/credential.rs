@@ -3,9 +3,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{Secret, files};
@@ -13,11 +15,16 @@ use super::{Secret, files};
 /// How long reading the file may take; one on a network may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// How many may read one file at the same time.
+const READERS: usize = 4;
+
 /// A secret, and the file that it is read from anew before each use, if it stands in one.
 #[derive(Debug, Clone)]
 pub struct Credential {
     loaded: Secret,
     file: Option<PathBuf>,
+    /// Of a file that does not answer, no more threads wait than these.
+    readers: Arc<Semaphore>,
 }
 
 /// The file of a credential does not hold one any more; the text names the file, and holds nothing of its content.
@@ -37,7 +44,7 @@ impl fmt::Display for Unreadable {
 
 impl From<Secret> for Credential {
     fn from(loaded: Secret) -> Self {
-        Self { loaded, file: None }
+        Self::new(loaded, None)
     }
 }
 
@@ -48,10 +55,12 @@ impl Credential {
     /// # Errors
     /// The file holds no secret.
     pub fn of_file(file: &Path) -> Result<Self, Unreadable> {
-        Ok(Self {
-            loaded: read(file)?,
-            file: Some(file.to_owned()),
-        })
+        Ok(Self::new(read(file)?, Some(file.to_owned())))
+    }
+
+    fn new(loaded: Secret, file: Option<PathBuf>) -> Self {
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { loaded, file, readers }
     }
 
     /// The secret as it was when the configuration was loaded.
@@ -69,8 +78,17 @@ impl Credential {
             return Ok(self.loaded.clone());
         };
         let path = file.clone();
-        // In a thread of its own: other work goes on while a slow disk is waited for.
-        let read = tokio::task::spawn_blocking(move || read(&path));
+        let readers = Arc::clone(&self.readers);
+        let read = async move {
+            // Kept until the file has answered, also when nobody waits for it any more.
+            let place = readers.acquire_owned().await;
+            // In a thread of its own: other work goes on while a slow disk is waited for.
+            let reading = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                read(&path)
+            });
+            reading.await
+        };
         let unreadable = |problem: String| Unreadable { file: file.clone(), problem };
         match tokio::time::timeout(LIMIT, read).await {
             Ok(Ok(read)) => read,

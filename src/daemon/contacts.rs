@@ -33,7 +33,12 @@ pub enum Reached {
     /// It could not be reached, or did not work.
     Failed(String),
     /// It refused the credentials.
-    Refused(String),
+    Refused {
+        /// What it said.
+        error: String,
+        /// What tells the credentials from others, if it is known.
+        mark: Option<String>,
+    },
 }
 
 impl Contacts {
@@ -43,10 +48,15 @@ impl Contacts {
         self.0 = names.map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name))).collect();
     }
 
-    /// The servers that are to be asked now.
-    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    /// The servers that are being asked.
+    pub fn underway(&self) -> Vec<String> {
+        self.0.iter().filter(|server| server.underway).map(|server| server.name.clone()).collect()
+    }
+
+    /// The servers that are to be asked now; none that somebody is asking.
+    pub fn due(&mut self, now: DateTime<Utc>, mut is_asked: impl FnMut(&str) -> bool) -> Vec<String> {
         let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.put_off.is_none_or(|put_off| !put_off.lasts(now));
-        let due = self.0.iter_mut().filter(due);
+        let due = self.0.iter_mut().filter(due).filter(|server| !is_asked(&server.name));
         due.map(|server| {
             server.underway = true;
             server.name.clone()
@@ -74,7 +84,7 @@ impl Contacts {
                 server.error = None;
                 return is_news;
             }
-            Reached::Failed(error) | Reached::Refused(error) => error,
+            Reached::Failed(error) | Reached::Refused { error, .. } => error,
         };
         server.failures = server.failures.saturating_add(1);
         let delay = FIRST.checked_mul(1 << (server.failures - 1).min(8)).map_or(LONGEST, |delay| delay.min(LONGEST));
@@ -92,17 +102,12 @@ impl Contacts {
         }
     }
 
-    /// Whether a server's first contact is still open: neither well nor failed yet, or asked for at this moment.
+    /// Whether a server's first contact is still open: neither well nor failed yet, or under way again. Two who try the same credentials at once could
+    /// be two refusals.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
-        let open = |server: &Server| server.name == name && server.since.is_none() && (server.error.is_none() || server.underway);
+        let open = |server: &Server| server.name == name && server.since.is_none() && (server.underway || server.error.is_none());
         self.0.iter().any(open)
-    }
-
-    /// Whether a server is being asked.
-    #[must_use]
-    pub fn is_underway(&self, name: &str) -> bool {
-        self.0.iter().any(|server| server.name == name && server.underway)
     }
 
     /// What `status` and the probes show.
@@ -127,5 +132,42 @@ impl Server {
             put_off: None,
             underway: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_server_is_tried_by_one_at_a_time() {
+        let mut contacts = Contacts::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        assert!(contacts.is_open("ftrack"));
+        assert!(contacts.due(at(0), |_| true).is_empty(), "a run is asking it");
+        assert_eq!(contacts.due(at(0), |_| false), ["ftrack"]);
+        contacts.ended("ftrack", &Reached::Failed("no route".into()), at(1));
+        assert!(!contacts.is_open("ftrack"));
+        assert_eq!(contacts.due(at(60), |_| false), ["ftrack"]);
+        assert!(contacts.is_open("ftrack"), "no run begins beside it");
+    }
+
+    #[test]
+    fn changed_credentials_are_tried_once_at_once() {
+        let mut contacts = Contacts::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        contacts.due(at(0), |_| false);
+        let (error, mark) = ("code 49".to_owned(), None);
+        contacts.ended("ftrack", &Reached::Refused { error, mark }, at(0));
+        let put_off = PutOff { since: at(0), until: at(1200) };
+        contacts.put_off("ftrack", put_off, "code 49".into());
+        assert!(contacts.due(at(100), |_| false).is_empty());
+        contacts.hasten("ftrack");
+        assert_eq!(contacts.due(at(100), |_| false), ["ftrack"]);
     }
 }

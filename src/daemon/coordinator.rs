@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -18,7 +19,7 @@ use super::{
     accounts::{Accounts, Marked},
     contacts::{Contacts, Reached},
     metrics::Metrics,
-    orders::{Order, Refusal, Told},
+    orders::{Order, Refusal},
     pulse::Pulse,
     roster::{Roster, Start, Ticked},
     runner::{self, Run, Shown},
@@ -35,12 +36,15 @@ use crate::{
 
 mod contact;
 mod ends;
+mod listeners;
 mod memory;
 mod pauses;
 mod reload;
 mod shown;
 
+use listeners::Listener;
 use memory::Recalled;
+use reload::Reloading;
 
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
@@ -79,7 +83,9 @@ pub struct Coordinator {
     accounts: Accounts,
     contacts: Contacts,
     underway: BTreeMap<String, Underway>,
-    told: BTreeMap<String, mpsc::Sender<Told>>,
+    listeners: BTreeMap<String, Listener>,
+    /// The marks of the refused credentials that were said, by server.
+    refusals_said: BTreeMap<String, Option<String>>,
     /// The marks of the credentials that would be used at each server that refused some.
     marks: BTreeMap<String, Option<String>>,
     past: BTreeMap<String, Past>,
@@ -88,6 +94,9 @@ pub struct Coordinator {
     started_at: DateTime<Utc>,
     beat_at: DateTime<Utc>,
     stopping: bool,
+    reloading: Reloading,
+    /// Whether it was said that the state cannot be kept, and nothing could be kept since.
+    state_failed: bool,
     restart_for: Vec<String>,
     config_error: Option<String>,
     reload_failures: u64,
@@ -128,6 +137,10 @@ struct Underway {
     cancel: CancellationToken,
     /// By a clock that nobody can set.
     began: std::time::Instant,
+    /// The connections that it began with.
+    servers: Servers,
+    /// The names of the servers that it reads.
+    reads: Vec<String>,
 }
 
 /// What the coordinator hears.
@@ -155,13 +168,16 @@ impl Coordinator {
             roster: Roster::default(),
             contacts: Contacts::default(),
             underway: BTreeMap::new(),
-            told: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            refusals_said: BTreeMap::new(),
             marks: BTreeMap::new(),
             past: BTreeMap::new(),
             cut: CancellationToken::new(),
             started_at: now,
             beat_at: now,
             stopping: false,
+            reloading: Reloading::default(),
+            state_failed: false,
             restart_for: Vec::new(),
             config_error: None,
             reload_failures: 0,
@@ -183,9 +199,7 @@ impl Coordinator {
                     self.stop();
                     cut_at = Some(Instant::now() + TO_FINISH);
                 }
-                Some(word) = ears.words.recv() => self.hear(word).await,
-                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
-                Some(order) = ears.orders.recv() => self.obey(order).await,
+                // Before the orders: however many there are, the end is not put off.
                 () = tokio::time::sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
                     if self.cut.is_cancelled() {
                         // Not even cutting helped: its journal becomes its report at the next start.
@@ -194,8 +208,12 @@ impl Coordinator {
                     self.cut.cancel();
                     cut_at = Some(Instant::now() + Duration::from_secs(1));
                 }
+                Some(word) = ears.words.recv() => self.hear(word).await,
+                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
+                Some(order) = ears.orders.recv() => self.obey(order).await,
             }
             self.start_runs();
+            self.tell_who_waits();
         }
         // No tick is sent any more, whatever the scheduler says.
         let _ = self.house.ticks.stop().await;
@@ -282,6 +300,9 @@ impl Coordinator {
         self.house.pulse.beat();
         self.beat_at = now;
         self.system.beat();
+        if self.stopping {
+            return;
+        }
         self.end_pauses(now).await;
         let ages = |job: &str| TimeDelta::from_std(self.underway.get(job)?.began.elapsed()).ok();
         for job in self.roster.stuck(now, ages) {
@@ -306,14 +327,10 @@ impl Coordinator {
             Order::Trigger { job, dry_run, told, answer } => {
                 let accepted = self.trigger(&job, dry_run).await;
                 if accepted.is_ok() {
-                    self.told.insert(job.clone(), told);
+                    self.listeners.insert(job, Listener::new(told));
                 }
                 // Whoever left before the answer is no error, here and below.
                 let _ = answer.send(accepted);
-                self.start_runs();
-                if !self.underway.contains_key(&job) {
-                    self.tell(&job, Told::Waiting);
-                }
             }
             Order::TriggerAll => {
                 let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
@@ -351,14 +368,23 @@ impl Coordinator {
 
     /// Notes which credentials would be used now at the servers that refused some: whether they are still the same decides who may try.
     async fn look_at_credentials(&mut self) {
-        self.marks.clear();
-        let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
-        for server in servers {
-            let mark = self.setup.mark(&server).await;
-            if self.accounts.notice(&server, mark.as_ref()) {
-                self.hasten(&server);
-            }
-            self.marks.insert(server, mark);
+        let setup = &self.setup;
+        // All at once: a disk that hangs is waited for once.
+        let refused = self.accounts.servers();
+        let looked_at: BTreeSet<String> = refused.flat_map(|server| setup.twins(server).into_iter().chain([server.to_owned()])).collect();
+        let looks = looked_at.into_iter().map(|server| async move {
+            let mark = setup.mark(&server).await;
+            (server, mark)
+        });
+        self.marks = join_all(looks).await.into_iter().collect();
+        let news: Vec<String> = self
+            .marks
+            .iter()
+            .filter(|(server, mark)| self.accounts.notice(server, mark.as_ref()))
+            .map(|(server, _)| server.clone())
+            .collect();
+        for server in news {
+            self.hasten(&server);
         }
     }
 
@@ -375,22 +401,15 @@ impl Coordinator {
 
     /// The servers of a job, with what is known of the credentials that would be used there.
     fn servers_of(&self, job: &str) -> Vec<Marked> {
-        self.setup.servers_of(job).map(|server| self.marked(server)).collect()
+        self.setup.servers_of(job).flat_map(|server| self.marked(&server)).collect()
     }
 
-    /// A server with the mark of the credentials that would be used there; those that were refused, as long as nobody has looked.
-    fn marked(&self, server: String) -> Marked {
-        let mark = self.marks.get(&server).cloned();
-        let mark = mark.unwrap_or_else(|| self.accounts.mark(&server));
-        (server, mark)
-    }
-
-    /// Tells the one who triggered a job's run, if there is one.
-    fn tell(&self, job: &str, told: Told) {
-        if let Some(listener) = self.told.get(job) {
-            // Whoever listens too slowly misses steps, and never the end.
-            let _ = listener.try_send(told);
-        }
+    /// A server, and those where the same account would be used, with what is known of the credentials that would be used at the first one.
+    fn marked(&self, server: &str) -> Vec<Marked> {
+        // Those that were refused, as long as nobody has looked.
+        let mark = self.marks.get(server).cloned().unwrap_or_else(|| self.accounts.mark(server));
+        let twins = self.setup.twins(server);
+        std::iter::once(server.to_owned()).chain(twins).map(|server| (server, mark.clone())).collect()
     }
 
     /// Lets everything follow that may follow from what was heard.
@@ -402,9 +421,16 @@ impl Coordinator {
         let barred: BTreeMap<String, DateTime<Utc>> = self.roster.names().filter_map(|job| Some((job.to_owned(), self.barred(job, now)?))).collect();
         // Credentials that were refused are tried again by one alone, who finds out for all.
         let (accounts, setup) = (&self.accounts, &self.setup);
-        let tries = |job: &str| setup.servers_of(job).filter(|server| accounts.has_refused(server)).collect::<Vec<_>>();
+        let and_twins = |server: String| setup.twins(&server).into_iter().chain([server]);
+        let tries = |job: &str| {
+            setup
+                .servers_of(job)
+                .flat_map(and_twins)
+                .filter(|server| accounts.has_refused(server))
+                .collect::<Vec<_>>()
+        };
         let mut tried: BTreeSet<String> = self.underway.keys().flat_map(|job| tries(job)).collect();
-        tried.extend(accounts.servers().filter(|server| self.contacts.is_underway(server)).map(str::to_owned));
+        tried.extend(self.contacts.underway().into_iter().flat_map(and_twins));
         let starts = self.roster.start(now, |job| {
             barred.get(job).copied().or_else(|| {
                 let tries = tries(job);
@@ -440,7 +466,7 @@ impl Coordinator {
         let run = Run {
             prepared,
             state: Arc::clone(&self.house.state),
-            told: self.told.get(&job).cloned(),
+            told: self.listener(&start),
             shown: Arc::clone(&shown),
             cancel: cancel.clone(),
             quiet,
@@ -448,7 +474,14 @@ impl Coordinator {
             start,
         };
         let words = self.house.words.clone();
-        self.underway.insert(job.clone(), Underway { shown, cancel, began });
+        let underway = Underway {
+            shown,
+            cancel,
+            began,
+            servers: self.setup.servers.clone(),
+            reads: self.setup.servers_of(&job).collect(),
+        };
+        self.underway.insert(job.clone(), underway);
         runner::start(&self.house.runs, run, |result| async move {
             // A daemon that has gone does not wait for an end.
             let _ = words.send(Word::Ran { job, result }).await;
@@ -462,16 +495,6 @@ impl Coordinator {
         self.system.stopping(TO_FINISH + Duration::from_secs(2));
         for underway in self.underway.values() {
             underway.cancel.cancel();
-        }
-        // Whoever waits for a run that will not begin hears so.
-        let waiting = self.told.keys().filter(|job| !self.underway.contains_key(*job)).cloned().collect::<Vec<_>>();
-        for job in waiting {
-            self.tell_last(
-                &job,
-                Told::Ended {
-                    error: Refusal::Stopping.to_string(),
-                },
-            );
         }
     }
 }

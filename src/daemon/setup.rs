@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{roster::Rules, schedule::Schedule};
 use crate::{
-    config::{Config, Environment, Job},
+    config::{Config, Directory, Environment, Job},
     directory::DirectoryPool,
     run::{Prepared, servers::Servers},
 };
@@ -114,41 +114,44 @@ impl Setup {
 
     /// The mark of the credentials that would be used at a server now; none where there are none, or they cannot be read.
     pub async fn mark(&self, server: &str) -> Option<String> {
-        let salt = self.config.state_dir.to_string_lossy();
+        let salt = self.salt();
         match self.pool(server) {
             Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
-            None => self.servers.ftrack().credential_mark(&salt).await.ok(),
+            None if server == FTRACK => self.servers.ftrack().credential_mark(&salt).await.ok(),
+            // Configured no more.
+            None => None,
         }
     }
 
-    /// The mark of the credentials that a server refused last.
-    pub fn refused_mark(&self, server: &str) -> Option<String> {
-        self.last_refusal(server).and_then(|(_, mark)| mark)
-    }
-
-    /// Whether a server has refused credentials since then.
-    pub fn refused_since(&self, server: &str, then: Instant) -> bool {
-        self.last_refusal(server).is_some_and(|(at, _)| at >= then)
-    }
-
-    fn last_refusal(&self, server: &str) -> Option<(Instant, Option<String>)> {
-        let salt = self.config.state_dir.to_string_lossy();
-        match self.pool(server) {
-            Some(pool) => pool.last_refusal(&salt).map(|refusal| (refusal.at, refusal.mark)),
-            None => self.servers.ftrack().last_refusal(&salt).map(|refusal| (refusal.at, Some(refusal.mark))),
-        }
+    /// What marks are made with.
+    #[must_use]
+    pub fn salt(&self) -> String {
+        self.config.state_dir.to_string_lossy().into_owned()
     }
 
     /// The connections to a server, if it is a directory.
     #[must_use]
     pub fn pool(&self, server: &str) -> Option<DirectoryPool> {
-        server.strip_prefix(DIRECTORY).and_then(|directory| self.servers.directory(directory)).cloned()
+        pool(&self.servers, server).cloned()
     }
 
     /// The servers of a job.
     pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
         let directory = self.config.jobs.get(job).map(|job| directory_name(&job.directory));
         directory.into_iter().chain([FTRACK.to_owned()])
+    }
+
+    /// The other directories that bind as the same one at a server that both name: a refusal by one counts against the account of both.
+    #[must_use]
+    pub fn twins(&self, server: &str) -> Vec<String> {
+        let directories = &self.config.directories;
+        let Some(own) = server.strip_prefix(DIRECTORY).and_then(|name| directories.get(name)) else {
+            return Vec::new();
+        };
+        let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
+        let shares = |other: &Directory| other.bind_dn == own.bind_dn && other.urls.iter().any(|url| own.urls.iter().any(|own| place(own) == place(url)));
+        let others = directories.iter().filter(|(_, other)| shares(other)).map(|(name, _)| directory_name(name));
+        others.filter(|name| name != server).collect()
     }
 
     /// The keys that this configuration has otherwise than the one in use, and that are used after a restart alone.
@@ -173,6 +176,20 @@ impl Setup {
         }
         keys
     }
+}
+
+/// When a server last refused credentials over these connections, and the mark of those that it refused.
+#[must_use]
+pub fn last_refusal(servers: &Servers, salt: &str, server: &str) -> Option<(Instant, Option<String>)> {
+    match pool(servers, server) {
+        Some(pool) => pool.last_refusal(salt).map(|refusal| (refusal.at, refusal.mark)),
+        None if server == FTRACK => servers.ftrack().last_refusal(salt).map(|refusal| (refusal.at, Some(refusal.mark))),
+        None => None,
+    }
+}
+
+fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
+    server.strip_prefix(DIRECTORY).and_then(|directory| servers.directory(directory))
 }
 
 /// ftrack's name among the servers.

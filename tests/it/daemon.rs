@@ -10,6 +10,7 @@ mod schedules;
 mod soak;
 mod state;
 mod stop;
+mod turns;
 
 use std::{
     io::{BufRead, BufReader},

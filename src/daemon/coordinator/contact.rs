@@ -1,12 +1,17 @@
 //! The first contacts: asked for at the start, and again until each server was reached.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Coordinator, IN_TURN, Word, ends::jitter};
+use super::{Coordinator, Word, ends::jitter};
 use crate::{
-    daemon::{backoff::PutOff, contacts::Reached, orders::Refusal, setup::Setup},
+    daemon::{
+        backoff::PutOff,
+        contacts::Reached,
+        orders::Refusal,
+        setup::{Setup, last_refusal},
+    },
     directory,
     event::{Outage, Quiet, daemon::DaemonEvent, quietly},
     ftrack::{
@@ -23,17 +28,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
-        for server in self.contacts.due(now) {
-            let marked = self.marked(server.clone());
-            if let Some(barred) = self.accounts.barred(std::slice::from_ref(&marked), now) {
+        let setup = &self.setup;
+        let runs = self.underway.values().flat_map(|underway| underway.reads.clone());
+        let mut asked: BTreeSet<String> = runs.chain(self.contacts.underway()).collect();
+        let is_asked = |server: &str| {
+            let by_another = setup.twins(server).iter().any(|twin| asked.contains(twin));
+            by_another || !asked.insert(server.to_owned())
+        };
+        for server in self.contacts.due(now, is_asked) {
+            let marked = self.marked(&server);
+            if let Some(barred) = self.accounts.barred(&marked, now) {
                 let until = barred.until;
                 self.contacts.put_off(&server, PutOff { since: now, until }, Refusal::from(barred).to_string());
-                continue;
-            }
-            if self.accounts.has_refused(&server) && self.underway.keys().any(|job| self.setup.servers_of(job).any(|name| name == server)) {
-                // That run finds out.
-                let until = now + IN_TURN;
-                self.contacts.put_off(&server, PutOff { since: now, until }, "a run tries it".to_owned());
                 continue;
             }
             let words = self.house.words.clone();
@@ -66,6 +72,7 @@ impl Coordinator {
                 if is_news {
                     DaemonEvent::ContactMade { server }.emit();
                 }
+                self.refusals_said.remove(server);
                 if self.accounts.accepted(server) {
                     let server = server.to_owned();
                     let _ = self.keep(move |state| state.set_refusal(&server, None)).await;
@@ -76,16 +83,17 @@ impl Coordinator {
                     DaemonEvent::ContactFailed { server, error }.emit();
                 }
             }
-            Reached::Refused(error) => {
-                let mark = self.setup.refused_mark(server);
-                let account = self.accounts.refused(server, mark, error, now, jitter());
-                // Before anything else begins: what would be used now is what was refused, unless it has changed.
+            Reached::Refused { error, mark } => {
+                let account = self.accounts.refused(server, mark.clone(), error, now, jitter());
+                // Before anybody else begins: a job that waits for its turn would try them again.
                 self.look_at_credentials().await;
-                let until = account.next_at;
+                let (name, until) = (server.to_owned(), account.next_at);
                 self.contacts.put_off(server, PutOff { since: now, until }, error.clone());
-                let (name, next) = (server.to_owned(), account.next_at);
                 let _ = self.keep(move |state| state.set_refusal(&name, Some(&account))).await;
-                DaemonEvent::CredentialsRefused { server, next, error }.emit();
+                // The same ones again are no news, however long it lasts.
+                if self.refusals_said.insert(server.to_owned(), mark.clone()).as_ref() != Some(mark) {
+                    DaemonEvent::CredentialsRefused { server, next: until, error }.emit();
+                }
             }
         }
     }
@@ -102,6 +110,7 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
     let cancel = tokio_util::sync::CancellationToken::new();
     let pool = setup.pool(server);
     let mut session = setup.servers.ftrack().clone();
+    let (servers, salt, server) = (setup.servers.clone(), setup.salt(), server.to_owned());
     async move {
         let until = Until {
             deadline: std::time::Instant::now() + LIMIT,
@@ -121,7 +130,11 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
         };
         match tokio::time::timeout(LIMIT, reaching).await {
             Ok(Ok(())) => Reached::Well,
-            Ok(Err((kind, error))) if kind.is_refusal() => Reached::Refused(error),
+            Ok(Err((kind, error))) if kind.is_refusal() => {
+                // Of these connections, also when others are in use by now.
+                let mark = last_refusal(&servers, &salt, &server).and_then(|(_, mark)| mark);
+                Reached::Refused { error, mark }
+            }
             Ok(Err((_, error))) => Reached::Failed(error),
             Err(_) => Reached::Failed(format!("no answer within {}", humantime::format_duration(LIMIT))),
         }

@@ -1,17 +1,15 @@
 //! What follows when a run has ended: for its job, for its servers' credentials, for who waits for it, and for the log.
 
-use std::time::Instant;
-
 use chrono::{DateTime, Utc};
 
-use super::Coordinator;
+use super::{Coordinator, Underway};
 use crate::{
     daemon::{
         contacts::Reached,
         orders::Told,
         roster::{Ended, Outage},
         runner::Result,
-        setup::{FTRACK, directory_name},
+        setup::last_refusal,
         status::came_to_its_end,
     },
     event::daemon::DaemonEvent,
@@ -25,21 +23,23 @@ impl Coordinator {
     /// A run ended.
     pub(super) async fn ran(&mut self, job: &str, result: Result) {
         let now = Utc::now();
-        let began = self.underway.remove(job).map(|underway| underway.began);
+        let underway = self.underway.remove(job);
         let ended = match &result {
             Result::Reported(report) => {
                 self.house.metrics.ended(report);
-                self.learn_of_servers(report, began, now).await;
+                if let Some(underway) = underway {
+                    self.learn_of_servers(underway, report, now).await;
+                }
                 self.remember(report);
                 ended(report)
             }
-            Result::Busy => {
-                self.tell(job, Told::Waiting);
-                Ended::Busy
-            }
+            Result::Busy => Ended::Busy,
             Result::Broken { kind, error } => {
                 self.mend(job).await;
-                DaemonEvent::RunBroken { job, error }.emit();
+                // While an outage lasts, what is said of it says this as well.
+                if self.roster.backoff(job).is_none() {
+                    DaemonEvent::RunBroken { job, error }.emit();
+                }
                 if *kind == FailureKind::Stopped {
                     Ended::Stopped
                 } else {
@@ -55,35 +55,24 @@ impl Coordinator {
         match result {
             Result::Reported(report) => self.tell_last(job, Told::Finished { report }),
             Result::Broken { error, .. } => self.tell_last(job, Told::Ended { error }),
-            Result::Busy => {}
+            Result::Busy => self.tell_of_waiting_again(job),
         }
     }
 
-    /// Tells the one who triggered a run how it ended; whoever does not listen any more keeps nobody waiting.
-    pub(super) fn tell_last(&mut self, job: &str, told: Told) {
-        if let Some(listener) = self.told.remove(job) {
-            tokio::spawn(async move { listener.send_timeout(told, std::time::Duration::from_secs(10)).await });
-        }
-    }
-
-    /// What a run shows of its servers: that they were reached, or that they refused the credentials.
-    async fn learn_of_servers(&mut self, report: &Report, began: Option<Instant>, now: DateTime<Utc>) {
-        let Some(directory) = self.setup.config.jobs.get(&report.job).map(|job| directory_name(&job.directory)) else {
-            return;
-        };
-        let error = || report.error.clone().unwrap_or_default();
-        let refused = |server: &str| (server.to_owned(), Reached::Refused(error()));
-        let learned = match report.error_kind {
+    /// What a run shows of the servers that it used: that they were reached, or that they refused the credentials.
+    async fn learn_of_servers(&mut self, underway: Underway, report: &Report, now: DateTime<Utc>) {
+        let salt = self.setup.salt();
+        for server in underway.reads {
             // A run may have ended on one server before it heard of the other's refusal.
-            Some(_) => [directory, FTRACK.to_owned()]
-                .iter()
-                .filter(|server| began.is_some_and(|began| self.setup.refused_since(server, began)))
-                .map(|server| refused(server))
-                .collect(),
-            _ if report.directory.complete && report.ftrack.users > 0 => vec![(directory, Reached::Well), (FTRACK.to_owned(), Reached::Well)],
-            _ => Vec::new(),
-        };
-        for (server, reached) in learned {
+            let refused = last_refusal(&underway.servers, &salt, &server).filter(|(at, _)| *at >= underway.began);
+            let reached = match (report.error_kind, refused) {
+                (Some(_), Some((_, mark))) => Reached::Refused {
+                    error: report.error.clone().unwrap_or_default(),
+                    mark,
+                },
+                (None, _) if report.directory.complete && report.ftrack.users > 0 => Reached::Well,
+                (Some(_) | None, _) => continue,
+            };
             self.learn(&server, &reached, now).await;
         }
     }
@@ -99,7 +88,7 @@ impl Coordinator {
         }
     }
 
-    async fn keep_backoff(&self, job: &str) {
+    async fn keep_backoff(&mut self, job: &str) {
         let backoff = self.roster.backoff(job).cloned();
         let job = job.to_owned();
         // What cannot be kept is said, and counts all the same as long as the daemon lives.

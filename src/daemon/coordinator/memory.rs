@@ -37,17 +37,27 @@ impl Coordinator {
         recalling.await.unwrap_or_default()
     }
 
-    /// Writes something down; a failure is said, and given back in words.
-    pub(super) async fn keep(&self, write: impl FnOnce(&State) -> Result<(), StateError> + Send + 'static) -> Result<(), String> {
+    /// Writes something down; a failure is given back in words, and the first one said.
+    pub(super) async fn keep(&mut self, write: impl FnOnce(&State) -> Result<(), StateError> + Send + 'static) -> Result<(), String> {
         let state = Arc::clone(&self.house.state);
         let written = tokio::task::spawn_blocking(move || write(&state)).await;
         let error = match written {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(())) => {
+                self.state_failed = false;
+                return Ok(());
+            }
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        DaemonEvent::StateFailed { error: &error }.emit();
+        self.say_once(&error);
         Err(error)
+    }
+
+    /// Says that the state fails, and not again before something could be kept.
+    fn say_once(&mut self, error: &str) {
+        if !std::mem::replace(&mut self.state_failed, true) {
+            DaemonEvent::StateFailed { error }.emit();
+        }
     }
 
     /// A run that was cut off, or broke down, gets its report from its journal.
@@ -57,7 +67,7 @@ impl Coordinator {
         let mended = tokio::task::spawn_blocking(move || prepared.mend(&state)).await;
         // One that another program has under way needs no mending.
         if let Ok(Err(error @ NotBegun::State(_))) = mended {
-            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
+            self.say_once(&error.to_string());
         }
     }
 }

@@ -2,11 +2,7 @@
 
 use super::Coordinator;
 use crate::{
-    daemon::{
-        orders::{Refusal, Told},
-        pause::Pause,
-        status::JobStatus,
-    },
+    daemon::{orders::Refusal, pause::Pause, status::JobStatus},
     event::daemon::DaemonEvent,
 };
 
@@ -18,10 +14,6 @@ impl Coordinator {
         self.keep(move |state| state.set_pause(&name, Some(&kept))).await.map_err(Refusal::NotKept)?;
         self.roster.pause(job, pause.clone())?;
         DaemonEvent::JobPaused { job, pause: &pause }.emit();
-        if !self.underway.contains_key(job) {
-            let error = Refusal::Paused { job: job.to_owned(), pause }.to_string();
-            self.tell_last(job, Told::Ended { error });
-        }
         self.job_status(job)
     }
 

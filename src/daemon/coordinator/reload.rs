@@ -1,39 +1,65 @@
 //! The configuration's files taken anew: for the next run when they are right, and not at all when they are not.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::Utc;
 
 use super::{Coordinator, Word};
-use crate::{
-    daemon::{orders::Told, setup::Setup},
-    event::daemon::DaemonEvent,
-};
+use crate::{daemon::setup::Setup, event::daemon::DaemonEvent};
+
+/// How long the files may take to be read; those on a network may never answer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Whether the configuration's files are being read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Reloading {
+    /// They are not.
+    #[default]
+    No,
+    /// They are.
+    Once,
+    /// They are, and once more after that: they may have changed since.
+    Again,
+}
 
 impl Coordinator {
-    /// Reads the files beside the house; what comes of it is heard later.
+    /// Reads the files beside the house; what comes of it is heard later. One reading at a time, so that an older one never comes after a newer one.
     pub(super) fn reload(&mut self) {
+        if self.stopping {
+            return;
+        }
+        if self.reloading != Reloading::No {
+            self.reloading = Reloading::Again;
+            return;
+        }
+        self.reloading = Reloading::Once;
         self.system.reloading();
         let (source, words) = (self.source.clone(), self.house.words.clone());
         tokio::spawn(async move {
-            let loading = tokio::task::spawn_blocking(move || source.load(Utc::now())).await;
-            let loaded = loading.unwrap_or_else(|error| Err(error.to_string()));
+            let loading = tokio::task::spawn_blocking(move || source.load(Utc::now()));
+            let loaded = match tokio::time::timeout(LIMIT, loading).await {
+                Ok(Ok(loaded)) => loaded,
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("its files could not be read within {}", humantime::format_duration(LIMIT))),
+            };
             // A daemon that has gone needs no configuration.
             let _ = words.send(Word::Loaded(loaded.map(Box::new))).await;
         });
     }
 
     pub(super) async fn loaded(&mut self, loaded: Result<Setup, String>) {
+        if self.stopping {
+            return;
+        }
         match loaded {
             Ok(setup) => {
                 self.restart_for = setup.needs_restart(&self.begun_with);
                 self.config_error = None;
                 self.setup = setup;
-                let new = self.setup.job_names().into_iter().filter(|job| !self.past.contains_key(job));
+                let new = self.setup.job_names().into_iter().filter(|job| !self.roster.has(job));
                 let recalled = self.recall(new.collect()).await;
                 self.take_setup(recalled);
                 self.set_ticks().await;
-                self.tell_those_in_vain();
                 self.house.servers.send_replace(self.setup.servers.clone());
                 DaemonEvent::ConfigReloaded {
                     restart_for: &self.restart_for.join(", "),
@@ -49,18 +75,8 @@ impl Coordinator {
             }
         }
         self.system.ready();
-    }
-
-    /// Whoever triggered a run of a job that is gone now, and that has not begun, hears that it will not.
-    fn tell_those_in_vain(&mut self) {
-        let names: BTreeSet<&str> = self.roster.names().collect();
-        let gone = self
-            .told
-            .keys()
-            .filter(|job| !names.contains(job.as_str()) && !self.underway.contains_key(*job));
-        for job in gone.cloned().collect::<Vec<_>>() {
-            let error = format!("the configuration has no job {job} any more");
-            self.tell_last(&job, Told::Ended { error });
+        if std::mem::take(&mut self.reloading) == Reloading::Again {
+            self.reload();
         }
     }
 }

@@ -71,6 +71,48 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
 }
 
 #[test]
+fn an_account_that_two_directories_name_is_tried_once() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.password = "wrong".into();
+    studio.job = format!(
+        "{EACH_SECOND}\n[directories.twin]\nurls = [{:?}]\nbind_dn = {:?}\nbind_password_file = \"ldap-password\"\n\
+         [jobs.others]\ndirectory = \"twin\"\nschedule = \"* * * * * *\"\nsearch_bases = [{PEOPLE:?}]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}",
+        slapd.url().as_str(),
+        slapd::SYNC_DN
+    );
+    let daemon = Daemon::start(&studio);
+    daemon.event("credentials.refused");
+    let told = || {
+        status(&studio)["contacts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|contact| contact["error"].is_string())
+            .count()
+    };
+    assert!(wait_until(LIMIT, || told() == 2), "{:#}", status(&studio));
+    must(&studio, 1, &["trigger", "others"]);
+    assert_eq!(binds(&slapd), 1, "{}", slapd.log());
+}
+
+#[test]
+fn a_server_is_reached_at_once_when_its_password_was_put_right() {
+    let slapd = real_directory();
+    let mut studio = studio(&slapd);
+    studio.job = "schedule = \"@yearly\"".into();
+    studio.password = "wrong".into();
+    let daemon = Daemon::start(&studio);
+    daemon.event("credentials.refused");
+    // Neither a run nor a reload is needed to see it.
+    studio.password = slapd::SYNC_PASSWORD.into();
+    studio.config();
+    let reached = || status(&studio)["contacts"][1]["since"].is_string();
+    assert!(wait_until(LIMIT, reached), "{:#}", status(&studio));
+    assert_eq!(binds(&slapd), 2, "{}", slapd.log());
+}
+
+#[test]
 fn a_password_that_changes_is_used_at_the_next_bind() {
     let slapd = real_directory();
     let mut studio = studio(&slapd);

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use ftrack_ldap_sync::run::report::Outcome;
 
-use super::{Daemon, must, wait_for_phase};
+use super::{Daemon, job, must, wait_for_phase};
 use crate::{slapd::wait_until, studio::Studio};
 
 #[test]
@@ -59,6 +59,11 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
     let outage = daemon.event("outage.began");
     assert_eq!(outage["kind"], "state", "{outage:#?}");
     wait_for_phase(&studio, "backing_off");
+    assert!(wait_until(super::LIMIT, || job(&studio)["backoff"]["failures"].as_u64() >= Some(4)));
+    for event in ["daemon.state_failed", "run.broken", "outage.began"] {
+        let said = daemon.events(event);
+        assert!(said.len() <= 1, "{event} is said once, however long it lasts: {said:#?}");
+    }
     assert_eq!(
         must(&studio, 1, &["pause", "--reason", "x"]).status,
         1,
