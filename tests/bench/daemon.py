@@ -210,19 +210,23 @@ def idle(options, seconds, table):
                 time.sleep(min(1, max(0.01, seconds - passed)))
             passed = time.monotonic() - began
             used, ticks, switches = daemon.processor_seconds() - used, daemon.ticks() - ticks, daemon.switches() - switches
-            before = daemon.memory()
-            report = daemon.run(jobs[0])
-            assert report["counts"]["created"] == PEOPLE_COUNT, report
-            wait_until(lambda: daemon.status()["jobs"][0]["phase"] == "idle", "the end of the run")
-            for job in jobs[1:]:
-                # The others find somebody else's users: each reads and plans, and writes nothing.
-                assert daemon.run(job)["ftrack"]["write_calls"] == 0
-            daemon.settle()
-            after = daemon.memory()
+            again = None if options.short else after_runs(daemon, jobs)
         table.target(f"idle: resident at most ({most[1]:.1f} MB anonymous, {scrapes} scrapes)", most[0], "MB", 20)
         table.target(f"idle: of one core ({used * 1000:.0f} ms in {passed:.0f} s; utime + stime {ticks:.2f} s)", used / passed * 100, "%", 0.1)
         table.figure("idle: waits that began (voluntary context switches)", switches / passed, "/s")
-        table.figure(f"idle again after a run of each job ({before[0]:.1f} MB before, {after[1]:.1f} MB anonymous): resident", after[0], "MB")
+        if again:
+            table.figure(f"idle again after a run of each job ({again[1]:.1f} MB anonymous): resident", again[0], "MB")
+
+
+def after_runs(daemon, jobs):
+    """The memory of a daemon that has nothing to do any more, after a run of each job."""
+    report = daemon.run(jobs[0])
+    assert report["counts"]["created"] == PEOPLE_COUNT, report
+    for job in jobs[1:]:
+        # The others find somebody else's users: each reads and plans, and writes nothing.
+        assert daemon.run(job)["ftrack"]["write_calls"] == 0
+    daemon.settle()
+    return daemon.memory()
 
 
 # Start

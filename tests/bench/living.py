@@ -54,7 +54,7 @@ class Local(http.client.HTTPConnection):
 
 
 class Daemon:
-    """The program as systemd runs it: watched, and asked for a sign of life every few seconds. Ends with the block that it is for."""
+    """The program as the unit in systemd/ runs it: watched, and with two heaps. Ends with the block that it is for."""
 
     def __init__(self, program, config, folder, port=None):
         self.socket = folder / "control.sock"
@@ -64,7 +64,7 @@ class Daemon:
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notified.bind(str(notify))
         self.notified.settimeout(LIMIT)
-        environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "30000000"}
+        environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "30000000", "MALLOC_ARENA_MAX": "2"}
         self.log = folder / "daemon.log"
         with self.log.open("wb") as log:
             began = time.perf_counter()

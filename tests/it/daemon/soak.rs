@@ -83,11 +83,11 @@ fn many_runs_leave_no_thread_no_file_and_no_connection_behind() {
     let mut first = None;
     let mut turn = 0;
     for number in 1..=RUNS {
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             fails(&studio, number);
         } else {
             let login = format!("new{number}");
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 studio.tree().add(crate::studio::person(&login, "Given", &login)).unwrap();
             } else if number > 3 && number % 3 == 1 {
                 studio.tree().remove(&dn(&format!("new{}", number - 1))).unwrap_or_default();
