@@ -1,6 +1,6 @@
 //! What a person at the socket and whoever watches get from a running daemon.
 
-use std::{fs, sync::mpsc, time::Duration};
+use std::{fs, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use ftrack_ldap_sync::{
@@ -127,55 +127,4 @@ fn it_is_not_ready_before_both_servers_were_reached() {
     studio.config();
     daemon.signal("HUP");
     assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
-}
-
-/// The types of the lines that a trigger at the socket is told, as they come.
-fn told(studio: &Studio, job: &str) -> mpsc::Receiver<String> {
-    let (say, heard) = mpsc::channel();
-    let (socket, url) = (studio.folder().join("control.sock"), format!("http://daemon/v1/jobs/{job}/trigger"));
-    studio.runtime().spawn(async move {
-        let client = reqwest::Client::builder().no_proxy().unix_socket(socket).build().unwrap();
-        let mut answer = client.post(url).send().await.unwrap();
-        let mut line = Vec::new();
-        while let Some(chunk) = answer.chunk().await.unwrap() {
-            for byte in chunk {
-                if byte != b'\n' {
-                    line.push(byte);
-                    continue;
-                }
-                let told: serde_json::Value = serde_json::from_slice(&std::mem::take(&mut line)).unwrap();
-                if told["type"] != "progress" {
-                    say.send(told["type"].as_str().unwrap().to_owned()).unwrap();
-                }
-            }
-        }
-    });
-    heard
-}
-
-#[test]
-fn a_trigger_that_waits_for_its_turn_says_so() {
-    let other = "directory = \"studio\"\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { username = \"uid\" }\n";
-    let mut studio = Studio::of(&["ada"]).for_a_daemon(&format!("[jobs.second]\n{other}[jobs.third]\n{other}"));
-    let (go, wait) = mpsc::channel();
-    let wait = std::sync::Mutex::new(wait);
-    studio.ftrack().fail_when(move |call| {
-        // The first write waits until it is let go.
-        (call.kind == CallKind::Write && call.number_of_kind == 1).then(|| wait.lock().unwrap().recv_timeout(LIMIT).unwrap());
-        None
-    });
-    let daemon = Daemon::start(&studio);
-    daemon.nth_event(1, "contact.made");
-    let first = told(&studio, "artists");
-    assert_eq!(first.recv_timeout(LIMIT).unwrap(), "started");
-    let (second, third) = (told(&studio, "second"), told(&studio, "third"));
-    assert_eq!([&second, &third].map(|told| told.recv_timeout(LIMIT).unwrap()), ["waiting", "waiting"]);
-    // The third one is taken away before its turn comes.
-    studio.job = format!("[jobs.second]\n{other}");
-    studio.config();
-    daemon.signal("HUP");
-    assert_eq!(third.recv_timeout(LIMIT).unwrap(), "ended");
-    go.send(()).unwrap();
-    assert_eq!(first.recv_timeout(LIMIT).unwrap(), "finished");
-    assert_eq!(second.iter().collect::<Vec<_>>(), ["started", "finished"]);
 }
