@@ -1,7 +1,7 @@
 //! A whole studio for a daemon, directory and ftrack: says their addresses, and lets happen what standard input tells, a line each.
 
 use std::{
-    io::{BufRead as _, Write as _},
+    io::Write as _,
     net::{Ipv4Addr, SocketAddr},
 };
 
