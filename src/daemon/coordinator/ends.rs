@@ -36,6 +36,10 @@ impl Coordinator {
             Result::Busy => Ended::Busy,
             Result::Broken { kind, error } => {
                 self.mend(job).await;
+                // Its journal tells more than nothing.
+                if let Some(mended) = self.recall(vec![job.to_owned()]).await.past.remove(job) {
+                    self.past.entry(job.to_owned()).or_default().run = mended.run;
+                }
                 // While an outage lasts, what is said of it says this as well.
                 if self.roster.backoff(job).is_none() {
                     DaemonEvent::RunBroken { job, error }.emit();

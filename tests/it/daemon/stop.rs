@@ -10,8 +10,9 @@ use ftrack_ldap_sync::{
 use super::{Daemon, LIMIT, wait_for_phase};
 use crate::{
     crash::{Effect, moment},
+    ldap_proxy::{Fault as LdapFault, LdapProxy, Trouble},
     slapd::wait_until,
-    studio::Studio,
+    studio::{Studio, dn},
 };
 
 fn studio() -> Studio {
@@ -44,6 +45,24 @@ fn while_it_reads() {
     let reports = studio.reports_when(2);
     assert_eq!((reports[1].trigger, reports[1].counts.created), (Trigger::Startup, 6));
     stop_in_time(daemon);
+}
+
+#[test]
+fn while_it_plans() {
+    let mut studio = studio();
+    studio.job += "\nlimits.deactivate = \"100%\"";
+    studio.sync();
+    let users = studio.ftrack().users();
+    studio.tree().remove(&dn("a1")).unwrap();
+    // What is planned is looked at once more in the directory, which never answers.
+    let proxy = LdapProxy::start(studio.directory().address(), LdapFault::in_search(2, 0, Trouble::Stall));
+    studio.directory_url = proxy.url();
+    let daemon = Daemon::start(&studio);
+    assert!(wait_until(LIMIT, || proxy.injected()));
+    stop_in_time(daemon);
+    let last = studio.reports().pop().unwrap();
+    assert_eq!((last.outcome, last.error_kind), (Outcome::Failed, Some(FailureKind::Stopped)), "{last:#?}");
+    assert_eq!(studio.ftrack().users(), users, "nothing was written");
 }
 
 #[test]
