@@ -25,16 +25,37 @@ const MOST_ROWS: usize = 1_000_000;
 ///
 /// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the tries.
 pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Vec<R>, FtrackError> {
+    let mut one_row_each_time = true;
     for _ in 0..TRIES {
-        if let Some(mut rows) = once::<R>(session, listing, until).await? {
-            rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
-            if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
-                return Ok(rows);
+        match once::<R>(session, listing, until).await? {
+            Once::Whole(mut rows) => {
+                rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
+                if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
+                    return Ok(rows);
+                }
+                one_row_each_time = false;
             }
+            Once::Changed => one_row_each_time = false,
+            Once::OneRow => {}
         }
     }
     let what = listing.what.to_owned();
-    Err(session.trouble(&format!("reading {what}"), Trouble::Changing { what, tries: TRIES }))
+    let trouble = if one_row_each_time {
+        Trouble::Malformed("the server gives one row at a time".to_owned())
+    } else {
+        Trouble::Changing { what, tries: TRIES }
+    };
+    Err(session.trouble(&format!("reading {}", listing.what), trouble))
+}
+
+/// What came of reading a list once.
+enum Once<R> {
+    /// All of it, in the order in which it came.
+    Whole(Vec<R>),
+    /// It changed meanwhile.
+    Changed,
+    /// One row, and another one after it: it grew meanwhile, or the server gives one row at a time, and pages of one row cannot overlap.
+    OneRow,
 }
 
 /// What a page says about going on.
@@ -49,12 +70,17 @@ enum Step {
     Broken,
 }
 
-/// Reads the list once; `None` when it changed meanwhile.
-async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Option<Vec<R>>, FtrackError> {
+/// Reads the list once.
+async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Once<R>, FtrackError> {
     let mut limit = session.page_size();
     let (mut rows, after) = page::<R>(session, listing, 0, limit, until).await?;
-    if after == After::End || rows.is_empty() || (rows.len() == 1 && is_alone::<R>(session, listing, limit, until).await?) {
-        return Ok(Some(rows));
+    if after == After::End || rows.is_empty() {
+        return Ok(Once::Whole(rows));
+    }
+    if rows.len() == 1 {
+        // The server says that there is more, whether or not there is.
+        let (next, _) = page::<R>(session, listing, 1, limit, until).await?;
+        return Ok(if next.is_empty() { Once::Whole(rows) } else { Once::OneRow });
     }
     limit = limit.min(length(rows.len()));
     // Pages past the end are asked for in vain, so that no more are asked for at once than were read before.
@@ -71,8 +97,8 @@ async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Re
             let (page, after) = page?;
             let length_found = length(page.len());
             match join(&mut rows, page, after, limit) {
-                Step::Last => return Ok(Some(rows)),
-                Step::Broken => return Ok(None),
+                Step::Last => return Ok(Once::Whole(rows)),
+                Step::Broken => return Ok(Once::Changed),
                 Step::Full => {}
                 Step::OtherLength => {
                     limit = limit.min(length_found);
@@ -108,16 +134,6 @@ fn join<R: Row>(rows: &mut Vec<R>, page: Vec<R>, after: After, limit: u32) -> St
     } else {
         Step::OtherLength
     }
-}
-
-/// Whether the one row of a first page is all there is, although the server says that there is more: pages of one row cannot overlap.
-async fn is_alone<R: Row>(session: &Session, listing: &Listing, limit: u32, until: &Until) -> Result<bool, FtrackError> {
-    let (rows, _) = page::<R>(session, listing, 1, limit, until).await?;
-    if rows.is_empty() {
-        return Ok(true);
-    }
-    let reason = "the server gives one row at a time".to_owned();
-    Err(session.trouble(&format!("reading {}", listing.what), Trouble::Malformed(reason)))
 }
 
 async fn page<R: Row>(session: &Session, listing: &Listing, offset: u32, limit: u32, until: &Until) -> Result<(Vec<R>, After), FtrackError> {
