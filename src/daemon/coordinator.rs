@@ -239,6 +239,7 @@ impl Coordinator {
         self.set_ticks().await;
         self.bar_anew(now).await;
         self.look_at_credentials().await;
+        self.say_what_is_barred(now);
         self.make_contacts(now);
         self.system.ready();
         DaemonEvent::Started {

@@ -100,7 +100,7 @@ pub enum Refusal {
         pause: Pause,
     },
     /// A server refused the credentials that are still configured; another attempt so soon could lock the account.
-    #[error("{server} refused these credentials at {at}; so that the account is not locked, they are tried again at {next}, or at once when they have changed", at = time(*.at), next = time(*.next))]
+    #[error("{server} refused these credentials at {at}; so that the account is not locked, they are tried again at {next}, or at once when the daemon finds others, unless three were refused within the hour", at = time(*.at), next = time(*.next))]
     Refused {
         /// Which server.
         server: String,

@@ -198,14 +198,17 @@ impl DaemonEvent<'_> {
             Self::CredentialsRefused { server, next, error } => {
                 tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %printable(error), "credentials refused");
             }
-            Self::RunMissed { job } => tracing::info!(event = "run.missed", job, "a missed run is made up for"),
+            Self::RunMissed { job } => tracing::info!(event = "run.missed", job, "a missed run is to be made up for"),
             Self::TickSkipped { job } => tracing::warn!(event = "tick.skipped", job, "due while a run is under way"),
             Self::RunElsewhere { job } => tracing::info!(event = "run.elsewhere", job, "another program runs the job"),
             Self::RunStuck { job } => tracing::error!(event = "run.stuck", job, "far beyond its time limit"),
             Self::RunBroken { job, error } => tracing::error!(event = "run.broken", job, error = %printable(error), "no report of its own"),
             Self::TriggerRefused { job, error } => tracing::warn!(event = "trigger.refused", job, error = %printable(error), "not triggered"),
             Self::OutageBegan { job, backoff } => emit_outage!("outage.began", job, backoff, "failed"),
-            Self::OutageChanged { job, backoff } => emit_outage!("outage.changed", job, backoff, "still failing"),
+            Self::OutageChanged { job, backoff } if backoff.suspended => {
+                emit_outage!("outage.changed", job, backoff, "suspended: failed so often that it is only probed");
+            }
+            Self::OutageChanged { job, backoff } => emit_outage!("outage.changed", job, backoff, "fails in another way"),
             Self::OutageEnded { job, backoff } => {
                 tracing::info!(
                     event = "outage.ended",

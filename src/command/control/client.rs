@@ -184,7 +184,7 @@ pub(super) fn went_away() -> Stop {
 
 fn silent() -> Stop {
     Stop::failed(&format!(
-        "the daemon did not answer within {} s; whether it did what was asked is not known",
+        "the daemon did not answer within {} s; if it was asked to do something, whether it did is not known",
         ANSWERING.as_secs()
     ))
 }

@@ -98,12 +98,30 @@ pub fn schedule(expression: &str) -> Result<Cron, String> {
     let cron = parser
         .parse(expression)
         .map_err(|error| format!("{expression:?} is not a cron expression of five fields (six with seconds first): {error}"))?;
+    if let Some(step) = expression.split_whitespace().find(|field| steps_over_everything(expression, field)) {
+        return Err(format!(
+            "{expression:?} has the step {step:?}, which is longer than what it steps over, so that it would not do what it says"
+        ));
+    }
     // Without years in the expression it does not matter from when on it is asked.
     let start = DateTime::<Utc>::UNIX_EPOCH;
     match cron.find_next_occurrence(&start, false) {
         Ok(_) => Ok(cron),
         Err(_) => Err(format!("{expression:?} never occurs")),
     }
+}
+
+/// Whether a field such as `*/75` has a step that leaves nothing but the first value.
+fn steps_over_everything(expression: &str, field: &str) -> bool {
+    /// The number of values from the right: days of the week, months, days, hours, minutes, seconds.
+    const VALUES: [u32; 6] = [7, 12, 31, 24, 60, 60];
+    let from_the_right = expression
+        .split_whitespace()
+        .rev()
+        .zip(VALUES)
+        .find(|(other, _)| std::ptr::eq(other.as_ptr(), field.as_ptr()));
+    let step = |part: &str| part.split_once('/').and_then(|(_, step)| step.parse::<u32>().ok());
+    from_the_right.is_some_and(|(_, values)| field.split(',').filter_map(step).any(|step| step >= values))
 }
 
 /// The zone of an IANA name.
@@ -233,6 +251,10 @@ mod tests {
                 "{expression}"
             );
         }
+        for expression in ["*/75 * * * *", "*/61 * * * * *", "0 */24 * * *", "0,*/60 * * * *"] {
+            assert!(schedule(expression).is_err_and(|problem| problem.contains("has the step")), "{expression}");
+        }
+        assert!(schedule("*/59 */23 */30 */11 */6").is_ok());
         assert_eq!(schedule("0 0 30 2 *").unwrap_err(), "\"0 0 30 2 *\" never occurs");
     }
 
