@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -16,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::{Accounts, Marked},
+    accounts::Accounts,
     contacts::{Contacts, Reached},
     metrics::Metrics,
     orders::{Order, Refusal},
@@ -34,6 +33,7 @@ use crate::{
     run::{report::FailureKind, servers::Servers, state::State, summary::RunSummary},
 };
 
+mod bars;
 mod contact;
 mod ends;
 mod listeners;
@@ -367,52 +367,6 @@ impl Coordinator {
         self.roster.trigger(job, dry_run, now)
     }
 
-    /// Notes which credentials would be used now at the servers that refused some: whether they are still the same decides who may try.
-    async fn look_at_credentials(&mut self) {
-        let setup = &self.setup;
-        // All at once: a disk that hangs is waited for once.
-        let refused = self.accounts.servers();
-        let looked_at: BTreeSet<String> = refused.flat_map(|server| setup.twins(server).into_iter().chain([server.to_owned()])).collect();
-        let looks = looked_at.into_iter().map(|server| async move {
-            let mark = setup.mark(&server).await;
-            (server, mark)
-        });
-        self.marks = join_all(looks).await.into_iter().collect();
-        let news: Vec<String> = self
-            .marks
-            .iter()
-            .filter(|(server, mark)| self.accounts.notice(server, mark.as_ref()))
-            .map(|(server, _)| server.clone())
-            .collect();
-        for server in news {
-            self.hasten(&server);
-        }
-    }
-
-    /// Whatever waits because a server refused other credentials than there are now goes on.
-    fn hasten(&mut self, server: &str) {
-        self.contacts.hasten(server);
-        let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
-        for job in jobs {
-            if self.setup.servers_of(&job).any(|other| other == server) {
-                self.roster.hasten(&job, Utc::now());
-            }
-        }
-    }
-
-    /// The servers of a job, with what is known of the credentials that would be used there.
-    fn servers_of(&self, job: &str) -> Vec<Marked> {
-        self.setup.servers_of(job).flat_map(|server| self.marked(&server)).collect()
-    }
-
-    /// A server, and those where the same account would be used, with what is known of the credentials that would be used at the first one.
-    fn marked(&self, server: &str) -> Vec<Marked> {
-        // Those that were refused, as long as nobody has looked.
-        let mark = self.marks.get(server).cloned().unwrap_or_else(|| self.accounts.mark(server));
-        let twins = self.setup.twins(server);
-        std::iter::once(server.to_owned()).chain(twins).map(|server| (server, mark.clone())).collect()
-    }
-
     /// Lets everything follow that may follow from what was heard.
     fn start_runs(&mut self) {
         if self.stopping {
@@ -445,15 +399,6 @@ impl Coordinator {
         for start in starts {
             self.start_run(start);
         }
-    }
-
-    /// Until when a job may not reach its servers.
-    fn barred(&self, job: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let servers = self.servers_of(job);
-        let barred = self.accounts.barred(&servers, now).map(|barred| barred.until);
-        // Before the first contact is decided, the credentials are tried by it alone.
-        let open = || servers.iter().any(|(server, _)| self.contacts.is_open(server));
-        barred.or_else(|| open().then(|| now + IN_TURN))
     }
 
     fn start_run(&mut self, start: Start) {

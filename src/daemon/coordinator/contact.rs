@@ -57,30 +57,6 @@ impl Coordinator {
         }
     }
 
-    /// Says which credentials are barred from an earlier daemon on.
-    pub(super) fn say_what_is_barred(&mut self, now: DateTime<Utc>) {
-        let servers: Vec<String> = self.accounts.servers().map(str::to_owned).collect();
-        for server in servers {
-            let marked = self.marked(&server);
-            let Some(barred) = self.accounts.barred(&marked, now) else { continue };
-            let (next, error) = (barred.until, Refusal::from(barred).to_string());
-            self.refusals_said.insert(server.clone(), self.accounts.mark(&server));
-            DaemonEvent::CredentialsRefused {
-                server: &server,
-                next,
-                error: &error,
-            }
-            .emit();
-        }
-    }
-
-    /// Bars refused credentials as long as was meant, though the clock was set back.
-    pub(super) async fn bar_anew(&mut self, now: DateTime<Utc>) {
-        for (server, account) in self.accounts.clock_went_back(now) {
-            let _ = self.keep(move |state| state.set_refusal(&server, Some(&account))).await;
-        }
-    }
-
     /// What became known of a server, from a contact or a run.
     pub(super) async fn learn(&mut self, server: &str, reached: &Reached, now: DateTime<Utc>) {
         let is_news = self.contacts.ended(server, reached, now);
