@@ -79,7 +79,7 @@ pub struct Users {
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not zero.
     pub deactivate_after: Duration,
-    /// Glob patterns of usernames that are never adopted, deactivated or demoted.
+    /// Glob patterns of usernames that are never adopted, and whose login, mail and activity change only with a person's approval.
     pub protect: Vec<String>,
     /// The name of the user type that created users get; the server's default when absent.
     pub user_type: Option<String>,
@@ -99,13 +99,17 @@ pub enum Adopt {
 /// What a run may do without asking.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The most deactivations of one run.
+    /// Within which time changes are counted, over all runs.
+    pub per: Duration,
+    /// The most deactivations within that time.
     pub deactivate: Limit,
+    /// A directory read in which more entries than this cannot be used has failed.
+    pub unusable: Limit,
     /// A directory read with fewer people than this has failed.
     pub min_entries: usize,
 }
 
-/// A count, or a percentage of the active users that the job owns, rounded down, which always allows one.
+/// A count, or a percentage: of the active users that the job owns, or of the entries that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// So many.

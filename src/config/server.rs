@@ -15,6 +15,8 @@ pub struct Ftrack {
     pub api_user: String,
     /// The API key.
     pub api_key: Credential,
+    /// The key that signs links, the same on all hosts; links are not signed without it.
+    pub link_key: Option<Credential>,
     /// Certificates to trust instead of the system's, for a server of the studio's own.
     pub ca_file: Option<PathBuf>,
     /// How long a connection may take.
@@ -64,6 +66,10 @@ pub struct Directory {
     pub allow_plaintext: bool,
     /// The attribute that identifies an entry for ever; found by itself when absent.
     pub id_attribute: Option<String>,
+    /// What identifies the directory itself, instead of the id of the naming context's own entry.
+    pub id: Option<String>,
+    /// Whether a reading of any server is as good as one of the preferred server.
+    pub trust_replicas: bool,
 }
 
 /// A SASL mechanism (RFC 4422).

@@ -31,6 +31,8 @@ fn ftrack(ftrack: &Ftrack) -> written::Ftrack {
         api_user: Some(ftrack.api_user.clone()),
         api_key: Some(ftrack.api_key.loaded().clone()),
         api_key_file: None,
+        link_key: ftrack.link_key.as_ref().map(|key| key.loaded().clone()),
+        link_key_file: None,
         ca_file: ftrack.ca_file.clone(),
         connect_timeout: Period::of(ftrack.connect_timeout),
         request_timeout: Period::of(ftrack.request_timeout),
@@ -59,6 +61,8 @@ fn directory(directory: &Directory) -> written::Directory {
         pool_size: number(directory.pool_size),
         allow_plaintext: directory.allow_plaintext,
         id_attribute: directory.id_attribute.clone(),
+        id: directory.id.clone(),
+        trust_replicas: directory.trust_replicas,
     }
 }
 
@@ -94,10 +98,9 @@ fn job(job: &Job) -> written::Job {
             user_type: users.user_type.clone(),
         },
         limits: written::Limits {
-            deactivate: match job.limits.deactivate {
-                Limit::Count(count) => written::Limit::Count(number(count)),
-                Limit::Percent(percent) => written::Limit::Percent(format!("{percent}%")),
-            },
+            per: Period::of(job.limits.per),
+            deactivate: limit(job.limits.deactivate),
+            unusable: limit(job.limits.unusable),
             min_entries: number(job.limits.min_entries),
         },
         retry: written::Retry {
@@ -105,6 +108,13 @@ fn job(job: &Job) -> written::Job {
             max: Period::of(job.retry.max),
             suspend_after: job.retry.suspend_after.into(),
         },
+    }
+}
+
+fn limit(limit: Limit) -> written::Limit {
+    match limit {
+        Limit::Count(count) => written::Limit::Count(number(count)),
+        Limit::Percent(percent) => written::Limit::Percent(format!("{percent}%")),
     }
 }
 

@@ -88,6 +88,26 @@ impl IdAttribute {
         }
     }
 
+    /// Every id that an entry may mean: of each value its canonical form, its text, and the text of its bytes.
+    #[must_use]
+    pub fn spellings(&self, entry: &Entry) -> Vec<String> {
+        let of_value = |value: &Vec<u8>| {
+            let alone = Entry::new(String::new(), vec![(self.name().to_owned(), vec![value.clone()])]);
+            let canonical = self.of(&alone).map(|id| id.as_str().to_owned());
+            [canonical, std::str::from_utf8(value).ok().map(str::to_owned), Some(hex(value))]
+        };
+        entry.values(self.name()).iter().flat_map(of_value).flatten().collect()
+    }
+
+    /// Whether its values identify a person everywhere, and not in one directory alone: they are unique by construction.
+    #[must_use]
+    pub fn is_universal(&self) -> bool {
+        match self {
+            Self::EntryUuid | Self::ObjectGuid | Self::NsUniqueId | Self::IpaUniqueId => true,
+            Self::Other(_) => false,
+        }
+    }
+
     /// A filter that finds the entry of an id; none when the id cannot be one of this attribute.
     #[must_use]
     pub fn filter(&self, id: &DirectoryId) -> Option<String> {

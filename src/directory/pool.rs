@@ -32,6 +32,8 @@ pub struct DirectoryPool {
     servers: Arc<[Server]>,
     page_size: i32,
     id_attribute: Option<Arc<str>>,
+    id: Option<Arc<str>>,
+    trusts_replicas: bool,
 }
 
 /// One server and its connections.
@@ -58,6 +60,8 @@ impl DirectoryPool {
             servers,
             page_size: directory.page_size,
             id_attribute: directory.id_attribute.as_deref().map(Into::into),
+            id: directory.id.as_deref().map(Into::into),
+            trusts_replicas: directory.trust_replicas,
         })
     }
 
@@ -77,6 +81,18 @@ impl DirectoryPool {
     #[must_use]
     pub fn id_attribute(&self) -> Option<&str> {
         self.id_attribute.as_deref()
+    }
+
+    /// What identifies the directory itself, where the operator named it.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Whether a reading of that server shows who is absent: it is the first one, or the operator trusts all alike.
+    #[must_use]
+    pub fn is_preferred(&self, server: &str) -> bool {
+        self.trusts_replicas || self.servers.first().is_some_and(|first| first.connector.server() == server)
     }
 
     /// A mark of the password that the next bind would send, made with a salt that is kept secret: it tells whether the password is still the

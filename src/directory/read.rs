@@ -9,19 +9,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::Connection,
     entry::{DirectoryId, Entry},
     error::DirectoryError,
-    filter,
     id::IdAttribute,
-    pool::{DirectoryPool, Server},
-    search::{Search, SearchEvidence, search},
-    server::{Kind, RootDse},
+    pool::DirectoryPool,
+    search::SearchEvidence,
+    searches::{About, Course, Servers, Sink, bounded, of_request, run},
+    server::Kind,
 };
 use crate::config::Scope;
-
-/// Ids asked for by one search of the second look.
-const GROUP: usize = 100;
 
 /// What is to be read.
 #[derive(Debug, Clone)]
@@ -46,6 +42,8 @@ pub struct ReadRequest {
 pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
     server: String,
+    is_preferred: bool,
+    directory_id: Option<String>,
     id_attribute: Option<IdAttribute>,
     searches: Vec<SearchEvidence>,
 }
@@ -70,6 +68,18 @@ impl<T> Reading<T> {
         &self.server
     }
 
+    /// Whether the server is the preferred one, or as good as that by the configuration: a replica may lag behind.
+    #[must_use]
+    pub fn is_preferred(&self) -> bool {
+        self.is_preferred
+    }
+
+    /// What identifies the directory itself: as configured, or the id of its naming context's own entry; none where neither is known.
+    #[must_use]
+    pub fn directory_id(&self) -> Option<&str> {
+        self.directory_id.as_deref()
+    }
+
     /// The attribute that identified the entries; none when no entry had any.
     #[must_use]
     pub fn id_attribute(&self) -> Option<&IdAttribute> {
@@ -88,6 +98,8 @@ impl<T> Reading<T> {
         Self {
             entries,
             server: "ldap://tests".into(),
+            is_preferred: true,
+            directory_id: Some("d-1".into()),
             id_attribute: Some(IdAttribute::EntryUuid),
             searches: Vec::new(),
         }
@@ -126,7 +138,7 @@ pub async fn read<T>(
     let mut attributes = request.attributes.clone();
     let ids = configured.clone().map_or_else(|| IdAttribute::candidates(Kind::Other), |named| vec![named]);
     attributes.extend(ids.iter().map(|id| id.name().to_owned()));
-    let searches = searches(pool, request, &request.filter, &dedup(attributes));
+    let searches = of_request(pool, request, &request.filter, &dedup(attributes));
     let mut collect = Collect {
         configured,
         candidates: Vec::new(),
@@ -140,105 +152,15 @@ pub async fn read<T>(
     let outcome = bounded(run(pool, Servers::InOrder, &searches, &mut collect, &mut course), request.deadline, cancel).await;
     match outcome {
         Ok(server) => Ok(Reading {
+            is_preferred: pool.is_preferred(&server),
             server,
+            directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             id_attribute: collect.chosen,
             entries: once_each(collect.entries, &collect.marks),
             searches: course.searches,
         }),
         Err(error) => Err(course.failure(error)),
     }
-}
-
-/// Asks for people by id, over the same bases and with the same filter, the server that was read (`Reading::server`) and no other: a replica
-/// that lags behind knows nothing of who moved meanwhile. Returns those who are there. Everybody else is gone, since this is a complete
-/// search as well. To be asked before somebody is deactivated.
-///
-/// # Errors
-/// As for `read`; then nobody is known to be gone.
-pub async fn still_there(
-    pool: &DirectoryPool,
-    server: &str,
-    request: &ReadRequest,
-    id_attribute: &IdAttribute,
-    ids: &[DirectoryId],
-    cancel: &CancellationToken,
-) -> Result<BTreeSet<DirectoryId>, ReadFailure> {
-    let attributes = [id_attribute.name().to_owned()];
-    let mut wanted = Vec::new();
-    for group in ids.chunks(GROUP) {
-        let filters: Vec<String> = group.iter().filter_map(|id| id_attribute.filter(id)).collect();
-        if filters.len() != group.len() {
-            let reason = format!("not every id of these people is one of the attribute {id_attribute}; was the id attribute changed?");
-            let error = DirectoryError::Settings {
-                directory: pool.name().into(),
-                reason,
-            };
-            return Err(Course::default().failure(error));
-        }
-        wanted.extend(searches(pool, request, &filter::both(&request.filter, &filter::any(&filters)), &attributes));
-    }
-    let mut seen = Seen {
-        attribute: id_attribute,
-        found: BTreeSet::new(),
-    };
-    let mut course = Course::default();
-    if wanted.is_empty() {
-        return Ok(seen.found);
-    }
-    match bounded(run(pool, Servers::Only(server), &wanted, &mut seen, &mut course), request.deadline, cancel).await {
-        // The server compares by rules of its own, mostly without case: what it finds for an id counts, also when it is spelt otherwise by now.
-        Ok(_) => {
-            let found: BTreeSet<String> = seen.found.iter().map(|id| id.as_str().to_ascii_lowercase()).collect();
-            let is_there = |id: &&DirectoryId| found.contains(&id.as_str().to_ascii_lowercase());
-            Ok(ids.iter().filter(is_there).cloned().collect())
-        }
-        Err(error) => Err(course.failure(error)),
-    }
-}
-
-/// Which servers of a directory may be asked.
-#[derive(Debug, Clone, Copy)]
-enum Servers<'a> {
-    /// All, one after the other, until one can be used.
-    InOrder,
-    /// The one of this URL.
-    Only(&'a str),
-}
-
-/// How far a read has come; kept outside of the work, so that it is still known when the work is stopped.
-#[derive(Debug, Default)]
-struct Course {
-    server: Option<String>,
-    searches: Vec<SearchEvidence>,
-}
-
-impl Course {
-    fn is_untouched(&self) -> bool {
-        self.searches.iter().all(|search| search.pages == 0 && search.entries == 0)
-    }
-
-    fn failure(mut self, error: DirectoryError) -> ReadFailure {
-        if let Some(last) = self.searches.last_mut() {
-            last.result = error.outcome();
-        }
-        ReadFailure {
-            error,
-            server: self.server,
-            searches: self.searches,
-        }
-    }
-}
-
-/// What becomes of the entries of a read.
-trait Sink {
-    /// A server is about to be asked; whatever another one said is void.
-    fn begin(&mut self, kind: Kind);
-    /// An entry came.
-    fn entry(&mut self, entry: &Entry);
-    /// A page is done, `entries` came in all.
-    fn page(&mut self, entries: u64);
-    /// Whether `begin` must know the kind of server.
-    fn wants_kind(&self) -> bool;
 }
 
 /// Makes the caller's form of each entry.
@@ -255,14 +177,14 @@ struct Collect<T, M, P> {
 }
 
 impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
-    fn begin(&mut self, kind: Kind) {
-        self.candidates = IdAttribute::candidates(kind);
+    fn begin(&mut self, about: &About) {
+        self.candidates.clone_from(&about.candidates);
         self.chosen.clone_from(&self.configured);
         self.entries.clear();
         self.marks.clear();
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, _: usize, entry: &Entry) {
         if self.chosen.is_none() {
             self.chosen = self.candidates.iter().find(|candidate| candidate.of(entry).is_some()).cloned();
         }
@@ -274,129 +196,6 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
     fn page(&mut self, entries: u64) {
         (self.progress)(entries);
     }
-
-    fn wants_kind(&self) -> bool {
-        self.configured.is_none()
-    }
-}
-
-/// Notes who is there.
-struct Seen<'a> {
-    attribute: &'a IdAttribute,
-    found: BTreeSet<DirectoryId>,
-}
-
-impl Sink for Seen<'_> {
-    fn begin(&mut self, _: Kind) {
-        self.found.clear();
-    }
-
-    fn entry(&mut self, entry: &Entry) {
-        self.found.extend(self.attribute.of(entry));
-    }
-
-    fn page(&mut self, _: u64) {}
-
-    fn wants_kind(&self) -> bool {
-        false
-    }
-}
-
-/// Ends the work at the deadline or on request; the connection in use is thrown away with it.
-async fn bounded<R>(work: impl Future<Output = Result<R, DirectoryError>>, deadline: Instant, cancel: &CancellationToken) -> Result<R, DirectoryError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(DirectoryError::Cancelled),
-        outcome = work => outcome,
-        () = tokio::time::sleep_until(deadline) => Err(DirectoryError::Deadline { tried: "reading the directory".into() }),
-    }
-}
-
-/// Runs all searches on the first server that can be used, and returns its URL.
-async fn run(pool: &DirectoryPool, servers: Servers<'_>, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<String, DirectoryError> {
-    if searches.is_empty() {
-        // Nothing asked is not nobody there.
-        return Err(DirectoryError::Settings {
-            directory: pool.name().into(),
-            reason: "there is no search base".into(),
-        });
-    }
-    filter_of_each(searches)?;
-    let mut failures = Vec::new();
-    let may_be_asked = |server: &&Server| match servers {
-        Servers::InOrder => true,
-        Servers::Only(url) => server.connector.server() == url,
-    };
-    for server in pool.servers().iter().filter(may_be_asked) {
-        course.server = Some(server.connector.server().into());
-        match run_on(server, searches, sink, course).await {
-            Ok(()) => return Ok(server.connector.server().into()),
-            Err(error) if error.concerns_one_server() && course.is_untouched() => failures.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(DirectoryError::of_all(failures))
-}
-
-async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
-    loop {
-        course.searches.clear();
-        let mut lent = server.lend().await?;
-        match run_over(&mut lent, searches, sink, course).await {
-            Ok(()) => {
-                lent.give_back();
-                return Ok(());
-            }
-            // A connection from the pool may have been dead already, which says nothing about the server.
-            Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
-    let kind = if sink.wants_kind() {
-        RootDse::read(connection).await?.kind
-    } else {
-        Kind::Other
-    };
-    sink.begin(kind);
-    let mut entries = 0;
-    for wanted in searches {
-        course.searches.push(SearchEvidence::of(wanted));
-        let Some(evidence) = course.searches.last_mut() else { continue };
-        let mut pages = 0;
-        search(connection, wanted, evidence, |entry, so_far| {
-            if so_far.pages != pages {
-                pages = so_far.pages;
-                sink.page(entries + so_far.entries);
-            }
-            sink.entry(&entry);
-        })
-        .await?;
-        entries += evidence.entries;
-        sink.page(entries);
-    }
-    Ok(())
-}
-
-fn filter_of_each(searches: &[Search]) -> Result<(), DirectoryError> {
-    searches.iter().try_for_each(|search| filter::check(&search.filter))
-}
-
-fn searches(pool: &DirectoryPool, request: &ReadRequest, filter: &str, attributes: &[String]) -> Vec<Search> {
-    let scope = match request.scope {
-        Scope::Subtree => ldap3::Scope::Subtree,
-        Scope::One => ldap3::Scope::OneLevel,
-    };
-    let search = |base: &String| Search {
-        base: base.clone(),
-        scope,
-        filter: filter.into(),
-        attributes: attributes.to_vec(),
-        page_size: pool.page_size(),
-    };
-    request.bases.iter().map(search).collect()
 }
 
 fn dedup(attributes: Vec<String>) -> Vec<String> {

@@ -5,6 +5,7 @@ mod batch;
 mod client;
 pub mod error;
 mod key;
+pub mod link;
 mod network;
 pub mod operation;
 mod page;

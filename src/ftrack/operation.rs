@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     query::Expression,
-    user::{EntityId, LINK_KEY, Link},
+    link::{LINK_KEY, Link, Signer},
+    user::EntityId,
 };
 
 /// One operation; a call holds a list of them, and its answer a list of the same length in the same order.
@@ -111,12 +112,12 @@ impl Operation {
     /// # Errors
     ///
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
-    pub fn create_link(user: &EntityId, link: &Link) -> Result<Self, serde_json::Error> {
+    pub fn create_link(user: &EntityId, link: &Link, signer: &Signer) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
         entity_data.insert("parent_id".to_owned(), user.as_str().into());
         entity_data.insert("parent_type".to_owned(), EntityType::User.as_str().into());
         entity_data.insert("key".to_owned(), LINK_KEY.into());
-        entity_data.insert("value".to_owned(), serde_json::to_string(link)?.into());
+        entity_data.insert("value".to_owned(), signer.write(user, link)?.into());
         Ok(Self::Create {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -129,9 +130,9 @@ impl Operation {
     /// # Errors
     ///
     /// As [`Operation::create_link`].
-    pub fn update_link(user: &EntityId, link: &Link) -> Result<Self, serde_json::Error> {
+    pub fn update_link(user: &EntityId, link: &Link, signer: &Signer) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
-        entity_data.insert("value".to_owned(), serde_json::to_string(link)?.into());
+        entity_data.insert("value".to_owned(), signer.write(user, link)?.into());
         Ok(Self::Update {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -200,7 +201,8 @@ mod tests {
         directory::{IdAttribute, entry::DirectoryId},
         ftrack::{
             query,
-            user::{Activity, EntityId, Link},
+            link::{Activity, Form, Link, Signature, Signer},
+            user::EntityId,
         },
     };
 
@@ -209,11 +211,15 @@ mod tests {
         let user = EntityId::new("u-1").unwrap();
         let configuration = EntityId::new("c-1").unwrap();
         let link = Link {
-            source: "artists".to_owned(),
+            source: "artists".into(),
+            directory: Some("n-1".into()),
             id: DirectoryId::new("d-1").unwrap(),
             attribute: IdAttribute::EntryUuid,
             activity: Activity::Settled,
+            form: Form::Current,
+            signature: Signature::NotChecked,
         };
+        let signer = Signer::default();
         let values = |value: serde_json::Value| -> Map<String, serde_json::Value> { serde_json::from_value(value).unwrap() };
         let sent = serde_json::to_value([
             Operation::query(query::user_types().page(0, 2)),
@@ -221,13 +227,13 @@ mod tests {
             Operation::QuerySchemas,
             Operation::create_user(&user, values(json!({"username": "bob", "is_active": true}))),
             Operation::update_user(&user, values(json!({"is_active": false}))),
-            Operation::create_link(&user, &link).unwrap(),
-            Operation::update_link(&user, &link).unwrap(),
+            Operation::create_link(&user, &link, &signer).unwrap(),
+            Operation::update_link(&user, &link, &signer).unwrap(),
             Operation::delete_link(&user),
             Operation::set_custom_value(&configuration, &user, json!("42")),
         ])
         .unwrap();
-        let stored = "{\"source\":\"artists\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
+        let stored = "{\"version\":2,\"user\":\"u-1\",\"source\":\"artists\",\"directory\":\"n-1\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
         assert_eq!(
             sent,
             json!([

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::user::{EntityId, LINK_KEY};
+use super::{link::LINK_KEY, user::EntityId};
 
 /// One query in ftrack's query language; can be made only by this module's functions.
 #[derive(Debug, Clone, PartialEq, Eq)]

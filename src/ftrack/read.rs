@@ -1,6 +1,10 @@
 //! Reads everything at ftrack that a plan is made against, and reads some users again after a write.
 
-use std::{collections::BTreeMap, iter::Peekable, vec};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter::Peekable,
+    vec,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
@@ -11,7 +15,8 @@ use super::{
     query,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
     session::{Session, Until},
-    user::{Current, CustomKind, EntityId, LinkFound, UNTOUCHABLE, User, UserKind},
+    link::{LinkFound, Signer},
+    user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
 };
 
 /// What is read beside the users themselves.
@@ -55,6 +60,7 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
         values: values.into_iter().map(|rows| rows.into_iter().peekable()).collect(),
         user_types: &user_types,
         administrators,
+        signer: session.signer(),
     };
     let users = users
         .into_iter()
@@ -66,6 +72,8 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
         custom_attributes,
         custom_kinds,
         user_types,
+        orphans: BTreeSet::new(),
+        warnings: Vec::new(),
         read_calls: session.calls().reads - before,
     })
 }
@@ -120,12 +128,13 @@ struct Parts<'a> {
     values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
     user_types: &'a BTreeMap<String, EntityId>,
     administrators: Vec<EntityId>,
+    signer: &'a Signer,
 }
 
 impl Parts<'_> {
     fn user(&mut self, mut row: UserRow) -> Result<User, Trouble> {
         let (username, is_active) = row.required()?;
-        let link = next_of(&mut self.links, &row.id).map_or(LinkFound::Absent, |found| found.link);
+        let link = next_of(&mut self.links, &row.id).map_or(LinkFound::Absent, |found| self.signer.verified(&row.id, found.link));
         let custom_values = self
             .values
             .iter_mut()

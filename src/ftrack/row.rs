@@ -1,11 +1,12 @@
 //! The rows that queries are answered with, as they come: flat, compact, and checked. No I/O.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     error::Trouble,
-    user::{EntityId, LinkFound},
+    link::Unverified,
+    user::EntityId,
 };
 
 /// A row that is read page by page, and known by one column.
@@ -53,10 +54,10 @@ impl Row for UserRow {
 
 /// What stands under our key in the metadata of one entity.
 #[derive(Debug, Deserialize)]
+#[serde(from = "MetadataRow")]
 pub(super) struct LinkRow {
     pub parent_id: EntityId,
-    #[serde(rename = "value", default = "unreadable", deserialize_with = "link")]
-    pub link: LinkFound,
+    pub link: Unverified,
 }
 
 impl Row for LinkRow {
@@ -65,14 +66,19 @@ impl Row for LinkRow {
     }
 }
 
-fn unreadable() -> LinkFound {
-    LinkFound::Unreadable
+/// The same as it comes; a value that is no text is no link.
+#[derive(Debug, Deserialize)]
+struct MetadataRow {
+    parent_id: EntityId,
+    #[serde(default)]
+    value: Value,
 }
 
-fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LinkFound, D::Error> {
-    let stored = Value::deserialize(deserializer)?;
-    let link = stored.as_str().and_then(|text| serde_json::from_str(text).ok());
-    Ok(link.map_or(LinkFound::Unreadable, |link| LinkFound::Link(Box::new(link))))
+impl From<MetadataRow> for LinkRow {
+    fn from(MetadataRow { parent_id, value }: MetadataRow) -> Self {
+        let link = value.as_str().map_or_else(Unverified::unreadable, |text| Unverified::parse(&parent_id, text));
+        Self { parent_id, link }
+    }
 }
 
 /// Something that has a name: a user type, a security role.

@@ -23,6 +23,7 @@ use super::{
     client::{client, endpoint, retry_after},
     error::{FtrackError, Trouble, WriteFailure, excerpt},
     key::Keys,
+    link::Signer,
     network,
     operation::Operation,
     stopped::Cause,
@@ -85,6 +86,8 @@ pub struct Session {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
     keys: Arc<Keys>,
+    /// A mark of the run that no other run has, on this machine or another: it stands in the links of the users that the run creates.
+    run_mark: Arc<str>,
 }
 
 /// Calls that were made.
@@ -110,6 +113,7 @@ struct Shared {
     server: String,
     api_user: String,
     key: Credential,
+    signer: Signer,
     /// The key that was read last.
     keys: Mutex<Arc<Keys>>,
     last_refusal: Mutex<Option<(Instant, Arc<Keys>)>>,
@@ -127,6 +131,10 @@ struct Shared {
 enum Kind {
     Read,
     Write,
+}
+
+fn run_mark() -> Arc<str> {
+    uuid::Uuid::new_v4().simple().to_string().into()
 }
 
 /// An attempt that failed, and how long the server asked to wait.
@@ -160,6 +168,7 @@ impl Session {
             server,
             api_user: config.api_user.clone(),
             key: config.api_key.clone(),
+            signer: Signer::new(config.link_key.as_ref().map(Credential::loaded)),
             keys: Mutex::new(Arc::clone(&keys)),
             last_refusal: Mutex::default(),
             total: Calls::default(),
@@ -176,6 +185,7 @@ impl Session {
             shared: Arc::new(shared),
             calls: Arc::default(),
             keys,
+            run_mark: run_mark(),
         })
     }
 
@@ -186,7 +196,20 @@ impl Session {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
             keys: Arc::clone(&self.keys),
+            run_mark: run_mark(),
         }
+    }
+
+    /// What signs and verifies links.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.shared.signer
+    }
+
+    /// The mark of the run that the session is for.
+    #[must_use]
+    pub fn run_mark(&self) -> &str {
+        &self.run_mark
     }
 
     /// Uses the key that its file holds now for all further calls of this session and of clones that are made of it from now on.

@@ -11,7 +11,8 @@ use super::{
     query,
     row::{LinkRow, UserRow, ValueRow},
     session::{Session, Until},
-    user::{EntityId, LinkFound, User},
+    link::{LinkFound, Signer},
+    user::{EntityId, User},
 };
 
 /// The most users asked for in one call; bounds the length of the expressions.
@@ -88,10 +89,10 @@ async fn some(session: &Session, users: &[EntityId], custom_attributes: &[(Strin
         Ok(values)
     };
     let (rows, links, values) = tokio::try_join!(list::<UserRow>(session, &own, until), list::<LinkRow>(session, &links, until), values)?;
-    joined(rows, links, values).map_err(|trouble| session.trouble("reading users again", trouble))
+    joined(rows, links, values, session.signer()).map_err(|trouble| session.trouble("reading users again", trouble))
 }
 
-fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>) -> Result<States, Trouble> {
+fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>, signer: &Signer) -> Result<States, Trouble> {
     let mut states = States::new();
     for mut row in rows {
         let (username, is_active) = row.required()?;
@@ -109,7 +110,7 @@ fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>) -
     }
     for row in links {
         if let Some(state) = states.get_mut(&row.parent_id) {
-            state.link = row.link;
+            state.link = signer.verified(&row.parent_id, row.link);
         }
     }
     for (place, rows) in values.into_iter().enumerate() {

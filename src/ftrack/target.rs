@@ -3,14 +3,15 @@
 //! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
 //! and the order of the operations keeps the link true at every point at which a server may stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::{
+    link::{Activity, Link, LinkFound, Signer},
     operation::Operation,
     state::UserState,
-    user::{Activity, EntityId, Link, LinkFound},
+    user::EntityId,
 };
 use crate::sync::{
     change::{Action, Change, Field, Values},
@@ -65,35 +66,46 @@ impl Left {
     }
 }
 
+/// What operations are made with, beside the change and what was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The mapped custom attributes: the key, and the id of its configuration.
+    pub custom_attributes: &'a [(String, EntityId)],
+    /// What signs links.
+    pub signer: &'a Signer,
+    /// The mark of the run, for the links of users that it creates.
+    pub run_mark: &'a str,
+    /// Users who do not exist, though a link of theirs does.
+    pub orphans: &'a BTreeSet<EntityId>,
+}
+
 /// Whether a link is the person's whom the change is about: by the job's source, or by the one that the change was planned to take the place of.
 fn is_of(link: &Link, change: &Change) -> bool {
-    let planned = change
-        .fields
-        .get(&Field::Link)
-        .and_then(|values| values.old.get("source"))
-        .and_then(Value::as_str);
-    let source = link.source == change.link.source || planned == Some(&link.source);
-    source && link.id == change.link.id && link.attribute == change.link.attribute
+    let planned = |part: &str| change.fields.get(&Field::Link).and_then(|values| values.old.get(part)).and_then(Value::as_str);
+    let source = link.source == change.link.source || planned("source") == Some(&link.source);
+    let directory = link.directory == change.link.directory || planned("directory") == link.directory.as_deref();
+    source && directory && link.id == change.link.id && link.attribute == change.link.attribute
 }
 
 /// The operations that bring a user from what was seen to what a change wants; none when it is done.
 ///
 /// # Errors
 /// The user cannot be brought there at all.
-pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> Result<Left, Obstructed> {
-    let Some(seen) = seen else { return create(change, custom_attributes) };
+pub fn left(change: &Change, seen: Option<&UserState>, means: Means<'_>) -> Result<Left, Obstructed> {
+    let Some(seen) = seen else { return create(change, means) };
     let found = match &seen.link {
-        LinkFound::Absent if matches!(change.action, Action::Create | Action::Adopt) => None,
-        LinkFound::Absent => return Err(Obstructed::Disowned),
+        LinkFound::Absent | LinkFound::OfAnotherUser if matches!(change.action, Action::Create | Action::Adopt) => None,
+        LinkFound::Absent | LinkFound::OfAnotherUser => return Err(Obstructed::Disowned),
         LinkFound::Link(link) if is_of(link, change) => Some(&**link),
-        LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.clone())),
+        LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.to_string())),
         LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
     };
     let by_hand = change.action == Action::Deactivate && !seen.is_active && found.is_some_and(|link| link.activity == Activity::Settled);
     if by_hand {
         return Err(Obstructed::DeactivatedByHand);
     }
-    let differing = differing(change, seen, custom_attributes);
+    let differing = differing(change, seen, means.custom_attributes);
+    let row = if seen.link.is_row() { Row::Stands } else { Row::None };
     if let Some((field, there)) = differing.iter().find(|(field, there)| drifted(change, field, there)) {
         return Err(Obstructed::Drifted {
             field: field.name(),
@@ -103,7 +115,7 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
     let mut operations = Vec::new();
     let (before, after) = links(change, seen, found, &differing);
     if let Some(link) = &before {
-        operations.push(write_link(&change.ftrack_id, link, found)?);
+        operations.push(write_link(&change.ftrack_id, link, row, means)?);
     }
     let mut values = Map::new();
     for (field, _) in &differing {
@@ -114,11 +126,12 @@ pub fn left(change: &Change, seen: Option<&UserState>, custom_attributes: &[(Str
     if !values.is_empty() {
         operations.push(Operation::update_user(&change.ftrack_id, values));
     }
-    operations.extend(set_custom(change, custom_attributes, |field| {
+    operations.extend(set_custom(change, means.custom_attributes, |field| {
         differing.iter().any(|(differs, _)| differs == field)
     }));
     if let Some(link) = &after {
-        operations.push(write_link(&change.ftrack_id, link, before.as_ref().or(found))?);
+        let row = if before.is_some() { Row::Stands } else { row };
+        operations.push(write_link(&change.ftrack_id, link, row, means)?);
     }
     Ok(Left { operations, differing })
 }
@@ -158,7 +171,7 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
 }
 
 /// A user is created active and marked as not yet seen to be so; what the server made of it is read back before the mark is taken off.
-fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<Left, Obstructed> {
+fn create(change: &Change, means: Means<'_>) -> Result<Left, Obstructed> {
     if change.action != Action::Create {
         return Err(Obstructed::Gone);
     }
@@ -168,14 +181,17 @@ fn create(change: &Change, custom_attributes: &[(String, EntityId)]) -> Result<L
         .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
         .map(|(field, values)| (field.name(), values.new.clone()));
     let activating = Link {
-        activity: Activity::Activating,
+        activity: Activity::Activating {
+            by: Some(means.run_mark.into()),
+        },
         ..change.link.clone()
     };
+    let row = if means.orphans.contains(&change.ftrack_id) { Row::Stands } else { Row::None };
     let mut operations = vec![
         Operation::create_user(&change.ftrack_id, values.collect()),
-        write_link(&change.ftrack_id, &activating, None)?,
+        write_link(&change.ftrack_id, &activating, row, means)?,
     ];
-    operations.extend(set_custom(change, custom_attributes, |_| true));
+    operations.extend(set_custom(change, means.custom_attributes, |_| true));
     let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
     Ok(Left { operations, differing })
 }
@@ -194,12 +210,12 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
     match wants_active {
         Some(true) if activity_differs => {
             let marked = found.is_some_and(|link| !matches!(link.activity, Activity::Settled | Activity::Released));
-            ((!marked).then(|| with(Activity::Activating)), None)
+            ((!marked).then(|| with(Activity::Activating { by: None })), None)
         }
         Some(false) if activity_differs => {
             let since = match &change.link.activity {
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
+                Activity::Settled | Activity::Activating { .. } | Activity::Released => String::new(),
             };
             let marked = found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
             ((!marked).then(|| with(Activity::Deactivating { since })), None)
@@ -212,11 +228,17 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
     }
 }
 
-fn write_link(user: &EntityId, link: &Link, found: Option<&Link>) -> Result<Operation, Obstructed> {
-    let written = if found.is_some() {
-        Operation::update_link(user, link)
-    } else {
-        Operation::create_link(user, link)
+/// Whether a row stands where a link is to be written.
+#[derive(Debug, Clone, Copy)]
+enum Row {
+    None,
+    Stands,
+}
+
+fn write_link(user: &EntityId, link: &Link, row: Row, means: Means<'_>) -> Result<Operation, Obstructed> {
+    let written = match row {
+        Row::Stands => Operation::update_link(user, link, means.signer),
+        Row::None => Operation::create_link(user, link, means.signer),
     };
     written.map_err(|error| Obstructed::Unwritable(error.to_string()))
 }

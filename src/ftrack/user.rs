@@ -1,14 +1,14 @@
 //! The nouns of ftrack: a User with the link that says whose it is, and everything else a plan is made against. No I/O.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::directory::{IdAttribute, entry::DirectoryId};
-
-/// The key of the `Metadata` row of a user in which the link is kept.
-pub const LINK_KEY: &str = "ftrack-ldap-sync";
+use super::link::LinkFound;
 
 /// The id of an ftrack entity: a UUID in text, whose characters are safe inside a query expression.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,57 +87,6 @@ pub enum UserKind {
     Untouchable,
 }
 
-/// What stands in a user's metadata under [`LINK_KEY`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkFound {
-    /// Nothing: nobody owns the user.
-    Absent,
-    /// A link that was understood.
-    Link(Box<Link>),
-    /// Something that is not a link; the user is left alone and named.
-    Unreadable,
-}
-
-/// Says whose a user is: which source, which entry of the directory, and what the program last did to its activity.
-///
-/// It is stored as JSON at ftrack itself, so that lost local state loses nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    /// The source of the job that owns the user.
-    pub source: String,
-    /// The id of the person's entry.
-    #[serde(with = "directory_id")]
-    pub id: DirectoryId,
-    /// Which attribute of the entry the id is.
-    pub attribute: IdAttribute,
-    /// What the program last did to the user's activity.
-    #[serde(flatten)]
-    pub activity: Activity,
-}
-
-/// What the program last did to a user's activity; with `is_active` it tells the program's own doing from a person's, at every point where a run can be cut off.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "activity", rename_all = "lowercase")]
-pub enum Activity {
-    /// Nothing is under way: an inactive user was deactivated by somebody else.
-    #[default]
-    Settled,
-    /// The user was to become active, which was not yet seen to be so: an inactive one was refused a seat.
-    Activating,
-    /// The user was to be deactivated: an active one still is to be.
-    Deactivating {
-        /// When, RFC 3339.
-        since: String,
-    },
-    /// The user was deactivated: an active one was reactivated by somebody else.
-    Deactivated {
-        /// When, RFC 3339.
-        since: String,
-    },
-    /// Somebody else reactivated the user while the person was gone: what becomes of the user since then is theirs, until the person is back.
-    Released,
-}
-
 /// What a custom attribute holds, as the type of its configuration says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CustomKind {
@@ -171,21 +120,6 @@ impl CustomKind {
     }
 }
 
-mod directory_id {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::directory::entry::DirectoryId;
-
-    pub fn serialize<S: Serializer>(id: &DirectoryId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(id.as_str())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DirectoryId, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        DirectoryId::new(&text).ok_or_else(|| D::Error::custom("not a directory id"))
-    }
-}
-
 /// Everything at ftrack that a plan is made against, read as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Current {
@@ -197,6 +131,10 @@ pub struct Current {
     pub custom_kinds: Vec<CustomKind>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
+    /// Users who do not exist, though a link of theirs does.
+    pub orphans: BTreeSet<EntityId>,
+    /// What a person should know about the lists: links of users who do not exist.
+    pub warnings: Vec<String>,
     /// How many calls it took.
     pub read_calls: u64,
 }

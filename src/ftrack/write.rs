@@ -18,7 +18,7 @@ use super::{
     session::{Session, Until},
     state::{UserState, states},
     stopped::{Cause, Stopped},
-    target::{self, Left},
+    target::{self, Left, Means},
     user::{Current, EntityId},
 };
 use crate::sync::{
@@ -48,7 +48,12 @@ pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits
     let mut writer = Writer {
         session,
         changes: vetted.allowed(),
-        custom_attributes: &current.custom_attributes,
+        means: Means {
+            custom_attributes: &current.custom_attributes,
+            signer: session.signer(),
+            run_mark: session.run_mark(),
+            orphans: &current.orphans,
+        },
         limits,
         patience: Patience::default(),
         stopped: None,
@@ -83,7 +88,7 @@ enum Round {
 struct Writer<'a, F> {
     session: &'a Session,
     changes: &'a [Change],
-    custom_attributes: &'a [(String, EntityId)],
+    means: Means<'a>,
     limits: Limits<'a>,
     patience: Patience,
     stopped: Option<Stopped>,
@@ -206,7 +211,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             for place in unit.iter() {
                 let Some(change) = self.changes.get(*place) else { continue };
                 let no_seat = self.patience.no_seat_for(change.action);
-                match target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) {
+                match target::left(change, batch.seen.get(&change.ftrack_id), self.means) {
                     Ok(Left { operations, .. }) if operations.is_empty() => finished.push(*place),
                     Ok(left) if no_seat.is_some() && left.differs_in_activity() => out.push((*place, no_seat)),
                     Ok(left) => {
@@ -245,7 +250,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         for unit in &mut batch.units {
             unit.retain(|place| {
                 let Some(change) = self.changes.get(*place) else { return false };
-                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.custom_attributes) else {
+                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.means) else {
                     return true;
                 };
                 let inactive = left.differing.iter().any(|(field, there)| *field == Field::IsActive && *there == false);
@@ -311,7 +316,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
         let Some(change) = self.changes.get(place) else { return };
         let seen = batch.seen.get(&change.ftrack_id);
-        if target::holds(change, seen, self.custom_attributes) {
+        if target::holds(change, seen, self.means.custom_attributes) {
             return self.tell(&[Done { place, failure: None }]);
         }
         let mut failure = reason(error);
@@ -323,7 +328,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 cause: Cause::Other,
             });
         }
-        let written = target::written_all_the_same(change, seen, self.custom_attributes);
+        let written = target::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
             failure = format!("{failure}; written all the same: {}", written.join(", "));
         }
@@ -424,7 +429,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            looked = states(self.session, &ids, self.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
             () = told => Err(Stopped::told()),
         }
     }
@@ -446,7 +451,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let failed = |place: &usize| {
             let change = self.changes.get(*place);
             // What was seen to hold is done, though the link still says that it is under way; the next run settles it.
-            let holds = change.is_some_and(|change| target::holds(change, batch.seen.get(&change.ftrack_id), self.custom_attributes));
+            let holds = change.is_some_and(|change| target::holds(change, batch.seen.get(&change.ftrack_id), self.means.custom_attributes));
             Done {
                 place: *place,
                 failure: (!holds).then(|| why.to_owned()),

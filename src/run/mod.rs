@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -22,18 +22,21 @@ use crate::{
         write::Limits,
     },
     sync::{
-        change::Plan,
-        guard::{self, Vetted},
+        change::{Action, Plan},
+        guard::{self, Approval, Vetted},
         mapping::Mapping,
         rules::Rules,
     },
 };
 
+mod administrators;
 pub mod failure;
 pub mod history;
 pub mod journal;
 pub mod lock;
+mod looking_again;
 mod reading;
+mod remembering;
 pub mod report;
 pub mod saved;
 pub mod servers;
@@ -47,15 +50,13 @@ use failure::{Failure, NotBegun, StateOrRead};
 use history::History;
 use journal::Journal;
 use lock::JobLock;
+use reading::Worked;
 use report::{Counts, DirectoryPart, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
 use state::State;
 use store::StateError;
 use summary::RunSummary;
-
-/// So many users do not lose their links one by one between two runs.
-const MANY_OWNED: usize = 5;
 
 /// One job with the connections that it uses, and everything about it that can be wrong before a run.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct Prepared {
     mapping: Mapping,
     rules: Rules,
     pool: DirectoryPool,
+    /// The way to the directories of the other jobs, among whose people somebody may be who left.
+    servers: Servers,
     session: Session,
 }
 
@@ -98,6 +101,8 @@ struct Course<'a> {
     history: History,
     report: Report,
     session: Session,
+    /// How many entries each search base showed in the last report, once somebody asked.
+    bases_before: OnceLock<Option<BTreeMap<String, usize>>>,
 }
 
 impl Prepared {
@@ -119,8 +124,11 @@ impl Prepared {
             job: job.clone(),
             config: Arc::clone(config),
             mapping,
-            rules: Rules::new(job, &config.ftrack.api_user)?.beside(config, &job.directory),
+            rules: Rules::new(job, &config.ftrack.api_user)?
+                .beside(config, &job.directory)
+                .with_signature(servers.ftrack().signer().signature()),
             pool: pool.clone(),
+            servers: servers.clone(),
             session: servers.ftrack().clone(),
         })
     }
@@ -169,11 +177,12 @@ impl Prepared {
     /// # Errors
     /// Either server could not be read completely.
     pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
-        let absences = state::known_absences(&self.config.state_dir, &self.name)?;
+        let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
-        let worked = course.work_out(&absences).await.map_err(|Failure { why, .. }| StateOrRead::Read(why))?;
-        let vetted = guard::vet(&worked.plan, self.job.limits.deactivate);
-        Ok(SavedPlan::new(&self.name, Utc::now(), &worked.plan, &vetted))
+        let Worked { mut plan, .. } = course.work_out(&remembered).await.map_err(|Failure { why, .. }| StateOrRead::Read(why))?;
+        plan.warnings.extend(course.fall_of_links(&plan, &remembered));
+        let vetted = guard::vet(&plan, course.bounds(&plan, &remembered));
+        Ok(SavedPlan::new(&self.name, Utc::now(), &plan, &vetted))
     }
 
     /// Gives runs of this job that were cut off their reports, when none is under way.
@@ -243,6 +252,7 @@ impl<'a> Course<'a> {
             report,
             // Other jobs may be at work over the same connections; their calls are not this run's.
             session: prepared.session.for_run(),
+            bases_before: OnceLock::new(),
         }
     }
 
@@ -259,43 +269,44 @@ impl<'a> Course<'a> {
 
     /// The whole story.
     async fn whole(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
-        let absences = state.absences(&self.prepared.name)?;
-        let worked = self.work_out(&absences).await?;
-        let (plan, vetted) = match &purpose {
+        let remembered = state.remembered(&self.prepared.name, self.session.server())?;
+        let worked = self.work_out(&remembered).await?;
+        let (plan, mut vetted, approval) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
-                self.links_are_in_sight(&worked.plan, state)?;
-                let vetted = guard::vet(&worked.plan, self.prepared.job.limits.deactivate);
-                (worked.plan, vetted)
+                if let Some(fall) = self.fall_of_links(&worked.plan, &remembered) {
+                    return Err(Failure::refused(fall));
+                }
+                let vetted = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
+                (worked.plan, vetted, Approval::None)
             }
             Purpose::Approved(saved) => {
                 let approved = saved.approved(&worked.plan).map_err(Failure::refused)?;
                 let vetted = guard::approve(&approved);
-                (approved, vetted)
+                (approved, vetted, Approval::Given)
             }
+        };
+        let _lock = match self.report.dry_run {
+            true => None,
+            false => self.look_at_administrators(&mut vetted, approval).await?,
         };
         self.tell_plan(&plan, &vetted);
         if self.report.dry_run {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        state.set_absences(&self.prepared.name, &absences, &plan.absences)?;
-        self.apply(&plan, &vetted, &worked.current).await
-    }
-
-    /// Refuses to take everybody for nobody's: a key that may not read metadata any more sees no link, without an error, and would take over
-    /// the accounts of those who left, and forget whom the program deactivated. A person's approval goes past this.
-    fn links_are_in_sight(&self, plan: &Plan, state: &State) -> Result<(), Failure> {
-        let before = match plan.owned {
-            0 => state.owned_before(&self.prepared.name, &self.report.ftrack.server)?,
-            _ => return Ok(()),
-        };
-        if before < MANY_OWNED {
-            return Ok(());
+        self.remember(state, &remembered, &plan, &vetted, approval)?;
+        let deactivations = vetted.allowed().iter().filter(|change| change.action == Action::Deactivate).count();
+        let counts = approval == Approval::None && deactivations > 0;
+        if counts {
+            // Before they are written: a run that is killed counts as well.
+            state.count_deactivations(&self.prepared.name, &self.report.run, Utc::now(), deactivations)?;
         }
-        Err(Failure::refused(format!(
-            "no user at ftrack shows a link of this job, which owned {before} users after the run before, so nothing was written: may the key's role \
-             still read metadata? If the links were taken away on purpose, review `plan --out FILE` and approve it with `apply FILE`"
-        )))
+        let applied = self.apply(&plan, &vetted, &worked.current).await;
+        if counts && applied.is_ok() {
+            let written = self.report.counts.deactivated;
+            state.count_deactivations(&self.prepared.name, &self.report.run, Utc::now(), written)?;
+        }
+        applied
     }
 
     /// Writes what was let through, with the old values safe on disk before the first write.

@@ -1,23 +1,33 @@
 //! The first half of a run: both servers are read at the same time, and the difference is worked out.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use chrono::Utc;
 
-use super::{Course, Progress, failure::Failure, report::Phase};
+use super::{
+    Course, Progress,
+    failure::Failure,
+    history::History,
+    looking_again::ReadFrom,
+    report::{Outcome, Phase},
+    state::Remembered,
+};
 use crate::{
-    directory::{self, IdAttribute, ReadFailure, ReadRequest, Reading, entry::DirectoryId},
+    directory::{self, ReadFailure, ReadRequest, Reading},
     ftrack::{self, error::FtrackError, read::ReadCurrent, user::Current},
     sync::{
-        change::{Absences, Action, Change, Plan},
+        change::Plan,
         desired::{Desired, Mapped},
-        plan::plan,
+        plan::{Before, plan},
     },
 };
+
+/// The most reports that are read to find the last run that did not fail.
+const REPORTS: usize = 20;
 
 /// What a run works out before it writes anything.
 pub(super) struct Worked {
@@ -35,12 +45,12 @@ pub(super) enum Unread {
 
 impl Course<'_> {
     /// Reads both servers, and plans.
-    pub(super) async fn work_out(&mut self, absences: &Absences) -> Result<Worked, Failure> {
+    pub(super) async fn work_out(&mut self, remembered: &Remembered) -> Result<Worked, Failure> {
         let request = self.read_request();
         self.session.take_key().await.map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
         let (reading, current) = self.read_both(&request).await?;
         let began = Instant::now();
-        let plan = self.plan(reading, &current, absences, &request).await;
+        let plan = self.plan(reading, &current, remembered, &request).await;
         self.took(Phase::Planning, began.elapsed());
         Ok(Worked { plan: plan?, current })
     }
@@ -83,55 +93,49 @@ impl Course<'_> {
         Ok((reading, current))
     }
 
-    async fn plan(&mut self, reading: Reading<Mapped>, current: &Current, absences: &Absences, request: &ReadRequest) -> Result<Plan, Failure> {
+    async fn plan(&mut self, reading: Reading<Mapped>, current: &Current, remembered: &Remembered, request: &ReadRequest) -> Result<Plan, Failure> {
         let prepared = self.prepared;
-        let server = reading.server().to_owned();
-        let desired = Desired::new(reading, prepared.job.limits.min_entries).map_err(Failure::refused)?;
+        let desired = Desired::new(reading, &prepared.job.limits).map_err(Failure::refused)?;
         prepared.rules.check_user_type(current).map_err(Failure::refused)?;
-        let mut plan = plan(&desired, current, &prepared.rules, absences, Utc::now());
+        let before = Before {
+            absences: &remembered.absences,
+            directory: remembered.directory.as_deref(),
+        };
+        let mut plan = plan(&desired, current, &prepared.rules, before, Utc::now()).map_err(Failure::refused)?;
+        let read = ReadFrom {
+            server: desired.server().to_owned(),
+            directory: desired.directory().cloned(),
+        };
         drop(desired);
-        self.look_again(&mut plan, &server, request).await?;
-        self.warn_of_empty_bases(&mut plan);
+        self.look_again(&mut plan, &read, request).await?;
+        self.doubt_empty_bases(&mut plan, remembered);
+        if plan.replica.is_some() {
+            // A replica that stands in shows nobody absent.
+            plan.absences.clone_from(&remembered.absences);
+        }
         Ok(plan)
     }
 
-    /// Asks once more for each person who would be deactivated: an entry that moved while the directory was read was in no page, and is there all the same.
-    async fn look_again(&mut self, plan: &mut Plan, server: &str, request: &ReadRequest) -> Result<(), Failure> {
-        let mut gone: Vec<(IdAttribute, Vec<DirectoryId>)> = Vec::new();
-        for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
-            match gone.iter_mut().find(|(attribute, _)| *attribute == link.attribute) {
-                Some((_, ids)) => ids.push(directory_id.clone()),
-                None => gone.push((link.attribute.clone(), vec![directory_id.clone()])),
-            }
-        }
-        let mut there = BTreeSet::new();
-        for (attribute, ids) in &gone {
-            let found = directory::still_there(&self.prepared.pool, server, request, attribute, ids, &self.until.cancel).await;
-            there.extend(found.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?);
-        }
-        for id in &there {
-            plan.absences.remove(id.as_str());
-            plan.warnings.push(format!(
-                "the person with the directory id {id} was missing from the read, and was found when asked for by id; nothing is concluded"
-            ));
-        }
-        plan.changes
-            .retain(|change| change.action != Action::Deactivate || !there.contains(&change.directory_id));
-        Ok(())
-    }
-
-    /// A base that shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
-    fn warn_of_empty_bases(&self, plan: &mut Plan) {
+    /// A base that suddenly shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
+    fn doubt_empty_bases(&self, plan: &mut Plan, remembered: &Remembered) {
         if plan.absences.is_empty() {
             return;
         }
-        let searches = &self.report.directory.searches;
-        for search in searches.iter().filter(|search| search.entries == 0) {
-            plan.warnings.push(format!(
-                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias?",
+        let was_empty = |base: &str| remembered.bases.get(base).or_else(|| self.reported_before()?.get(base)).is_some_and(|entries| *entries == 0);
+        let searches = self.report.directory.searches.iter();
+        for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
+            let doubt = format!(
+                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias? If so, approve it",
                 search.base
-            ));
+            );
+            plan.warnings.push(doubt.clone());
+            plan.doubts.push(doubt);
         }
+    }
+
+    /// How many entries each base showed in the last report of a run that did not fail: what a state that was lost, or is of an earlier version, does not tell.
+    fn reported_before(&self) -> Option<&BTreeMap<String, usize>> {
+        self.bases_before.get_or_init(|| last_bases(&self.history, &self.prepared.name)).as_ref()
     }
 
     fn read_request(&self) -> ReadRequest {
@@ -145,4 +149,12 @@ impl Course<'_> {
             deadline: self.until.deadline.into(),
         }
     }
+}
+
+fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
+    let runs = history.runs(Some(job)).ok()?;
+    let reports = runs.iter().take(REPORTS).filter_map(|(run, job)| history.load(job, run).ok());
+    let last = reports.into_iter().find(|report| report.outcome != Outcome::Failed && report.directory.complete)?;
+    let bases = last.directory.searches.into_iter();
+    Some(bases.map(|search| (search.base, usize::try_from(search.entries).unwrap_or(usize::MAX))).collect())
 }

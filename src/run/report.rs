@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ftrack::user::EntityId,
-    sync::change::{Action, Change, Field, Plan, Skipped, Values},
+    sync::change::{Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
 };
 
 /// One run, from its first read to its last write.
@@ -180,6 +180,9 @@ pub struct DirectoryPart {
     pub id_attribute: Option<String>,
     /// Each search, with how it ended.
     pub searches: Vec<Search>,
+    /// The servers that were asked for the people who seemed to be gone.
+    #[serde(default)]
+    pub asked: Vec<String>,
 }
 
 /// One search and its evidence.
@@ -209,6 +212,9 @@ pub struct FtrackPart {
     /// How many of those were active.
     #[serde(default)]
     pub owned_active: usize,
+    /// Users with a link of any job; absent where it is not known.
+    #[serde(default)]
+    pub linked: Option<usize>,
     /// Calls that read.
     pub read_calls: u64,
     /// Calls that wrote.
@@ -261,7 +267,10 @@ pub struct Reported {
     pub reason: String,
     /// What became of it.
     pub result: ChangeResult,
-    /// Why it is held or failed; null otherwise.
+    /// What holds it; null when nothing does.
+    #[serde(default)]
+    pub held_by: Option<HeldBy>,
+    /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
 }
 
@@ -295,7 +304,7 @@ impl ChangeResult {
 impl Reported {
     /// A change with what became of it.
     #[must_use]
-    pub fn new(change: &Change, result: ChangeResult, error: Option<String>) -> Self {
+    pub fn new(change: &Change, result: ChangeResult) -> Self {
         let Change {
             action,
             username,
@@ -316,7 +325,18 @@ impl Reported {
             fields: fields.clone(),
             reason: reason.clone(),
             result,
-            error,
+            held_by: None,
+            error: None,
+        }
+    }
+
+    /// A change that is held.
+    #[must_use]
+    pub fn held(change: &Change, hold: &Hold) -> Self {
+        Self {
+            held_by: Some(hold.by),
+            error: Some(hold.why.clone()),
+            ..Self::new(change, ChangeResult::Held)
         }
     }
 }

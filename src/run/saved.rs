@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{ChangeResult, Reported};
 use crate::sync::{
-    change::{Action, Change, Plan, Skipped},
-    guard::Vetted,
+    change::{Change, Field, HeldBy, Hold, Plan, Skipped},
+    guard::{Held, Vetted},
 };
 
 /// The form of saved plans that this program writes and takes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The largest plan file that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -43,14 +43,18 @@ pub struct Planned {
     pub change: Change,
     /// Why a sync would hold it; null when it would not.
     pub held: Option<String>,
+    /// What would hold it.
+    pub held_by: Option<HeldBy>,
 }
 
 impl Planned {
     /// The change as a report shows it.
     #[must_use]
     pub fn reported(&self) -> Reported {
-        let result = if self.held.is_some() { ChangeResult::Held } else { ChangeResult::Planned };
-        Reported::new(&self.change, result, self.held.clone())
+        match (self.held_by, &self.held) {
+            (Some(by), Some(why)) => Reported::held(&self.change, &Hold::new(by, why.as_str())),
+            (None, _) | (_, None) => Reported::new(&self.change, ChangeResult::Planned),
+        }
     }
 }
 
@@ -79,19 +83,27 @@ impl SavedPlan {
     /// A plan with what would be held, ready to be saved.
     #[must_use]
     pub fn new(job: &str, made_at: DateTime<Utc>, plan: &Plan, vetted: &Vetted) -> Self {
-        let mut held: HashMap<(&str, Action), &str> = HashMap::new();
-        for one in vetted.held() {
-            held.insert((one.change.ftrack_id.as_str(), one.change.action), one.why.as_str());
+        let mut parts: HashMap<&str, Vec<Planned>> = HashMap::new();
+        for change in vetted.allowed() {
+            parts.entry(change.ftrack_id.as_str()).or_default().push(Planned {
+                change: change.clone(),
+                held: None,
+                held_by: None,
+            });
         }
-        let planned = |change: &Change| Planned {
-            change: change.clone(),
-            held: held.get(&(change.ftrack_id.as_str(), change.action)).map(|why| (*why).to_owned()),
-        };
+        for Held { change, hold } in vetted.held() {
+            parts.entry(change.ftrack_id.as_str()).or_default().push(Planned {
+                change: change.clone(),
+                held: Some(hold.why.clone()),
+                held_by: Some(hold.by),
+            });
+        }
+        let in_order = plan.changes.iter().filter_map(|change| parts.remove(change.ftrack_id.as_str()));
         Self {
             format: FORMAT,
             job: job.to_owned(),
             made_at,
-            changes: plan.changes.iter().map(planned).collect(),
+            changes: in_order.flatten().collect(),
             skipped: plan.skipped.clone(),
             warnings: plan.warnings.clone(),
         }
@@ -132,7 +144,7 @@ impl SavedPlan {
         let mut fresh: HashMap<&str, &Change> = now.changes.iter().map(|change| (change.ftrack_id.as_str(), change)).collect();
         let mut stale = Vec::new();
         let mut wanted = std::collections::HashSet::new();
-        for Planned { change, .. } in &self.changes {
+        for change in &self.whole_changes() {
             match fresh.remove(change.ftrack_id.as_str()) {
                 Some(new) if same(change, new) => {
                     wanted.insert(change.ftrack_id.clone());
@@ -149,6 +161,30 @@ impl SavedPlan {
         } else {
             Err(Stale(stale))
         }
+    }
+}
+
+impl SavedPlan {
+    /// The changes, of which each stands here in as many parts as the guard made of it.
+    fn whole_changes(&self) -> Vec<Change> {
+        let mut whole: Vec<Change> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for Planned { change, .. } in &self.changes {
+            match places.get(change.ftrack_id.as_str()).and_then(|place| whole.get_mut(*place)) {
+                Some(known) => {
+                    known.fields.extend(change.fields.clone());
+                    // The login that the user has in the end is that of the part which renames it.
+                    if change.fields.contains_key(&Field::Username) {
+                        known.username.clone_from(&change.username);
+                    }
+                }
+                None => {
+                    places.insert(change.ftrack_id.as_str(), whole.len());
+                    whole.push(change.clone());
+                }
+            }
+        }
+        whole
     }
 }
 

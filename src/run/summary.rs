@@ -34,6 +34,9 @@ pub struct RunSummary {
     pub owned: usize,
     /// How many of them were active.
     pub owned_active: usize,
+    /// Users that had a link of any job after it; absent of runs of earlier versions.
+    #[serde(default)]
+    pub linked: Option<usize>,
     /// Changes that were held.
     pub held: usize,
     /// Changes that failed.
@@ -59,6 +62,7 @@ impl RunSummary {
             entries: report.directory.entries,
             owned: report.ftrack.owned + counts.created + counts.adopted,
             owned_active: (report.ftrack.owned_active + counts.created + counts.adopted + counts.reactivated).saturating_sub(counts.deactivated),
+            linked: report.ftrack.linked.map(|linked| linked + counts.created + counts.adopted),
             held: counts.held,
             failed: counts.failed,
         }

@@ -19,13 +19,13 @@ use crate::{
 impl Course<'_> {
     /// Puts the plan into the report.
     pub(super) fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
-        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned, None));
-        let held = vetted
-            .held()
-            .iter()
-            .map(|held| Reported::new(&held.change, ChangeResult::Held, Some(held.why.clone())));
+        self.report.ftrack.owned = plan.owned;
+        self.report.ftrack.owned_active = plan.owned_active;
+        self.report.ftrack.linked = Some(plan.linked);
+        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned));
+        let held = vetted.held().iter().map(|held| Reported::held(&held.change, &held.hold));
         self.report.changes = allowed.chain(held).collect();
-        for change in &self.report.changes {
+        for change in &plan.changes {
             *self.report.planned.entry(change.action).or_default() += 1;
         }
         self.report.skipped.clone_from(&plan.skipped);
@@ -62,6 +62,7 @@ impl Course<'_> {
             entries: reading.entries().len(),
             id_attribute: reading.id_attribute().map(ToString::to_string),
             searches: reading.searches().iter().map(search).collect(),
+            asked: Vec::new(),
         };
         Event::DirectoryRead {
             of: self.name(),
@@ -75,8 +76,6 @@ impl Course<'_> {
     pub(super) fn tell_current(&mut self, current: &Current, took: Duration) {
         let part = &mut self.report.ftrack;
         part.users = current.users.len();
-        part.owned = self.prepared.rules.owned(current).count();
-        part.owned_active = self.prepared.rules.owned(current).filter(|user| user.is_active).count();
         Event::FtrackRead {
             of: self.name(),
             users: current.users.len(),

@@ -1,13 +1,18 @@
 //! The nouns of a plan: a change with its fields and its reason, an entry that was left out, and the plan itself.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     directory::entry::DirectoryId,
-    ftrack::user::{EntityId, Link},
+    ftrack::{link::Link, user::EntityId},
 };
 
 /// What happens to one user.
@@ -159,6 +164,56 @@ fn deserialize_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<D
     DirectoryId::new(&text).ok_or_else(|| serde::de::Error::custom("not a directory id"))
 }
 
+/// What holds a change until a person agrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldBy {
+    /// It would leave ftrack without an active administrator; nobody can approve that.
+    Administrator,
+    /// The program itself doubts what was read, or a link.
+    Doubt,
+    /// A replica was read, or shows somebody whom the preferred server does not.
+    Replica,
+    /// The configuration, or what identifies the directory, explains it better than the directory's people do.
+    Configuration,
+    /// Login, mail or activity of an administrator or a protected user.
+    Protected,
+    /// There are more changes of the kind than the limit allows.
+    Limit,
+}
+
+impl HeldBy {
+    /// The word for reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Doubt => "doubt",
+            Self::Replica => "replica",
+            Self::Configuration => "configuration",
+            Self::Protected => "protected",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// Why a change is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What holds it.
+    pub by: HeldBy,
+    /// Why, and the way out, in words.
+    pub why: String,
+}
+
+impl Hold {
+    /// A hold with its reason.
+    #[must_use]
+    pub fn new(by: HeldBy, why: impl Into<String>) -> Self {
+        Self { by, why: why.into() }
+    }
+}
+
 /// An entry that was left out of a run, by name; the person still counts as present.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Skipped {
@@ -172,7 +227,7 @@ pub struct Skipped {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     /// When the first complete read without the person ended.
-    pub since: chrono::DateTime<chrono::Utc>,
+    pub since: DateTime<Utc>,
     /// Complete reads without the person, this one included.
     pub reads: u32,
 }
@@ -197,8 +252,22 @@ pub struct Plan {
     pub owned_active: usize,
     /// Ids of the active administrators that are visible at ftrack.
     pub active_administrators: Vec<EntityId>,
-    /// Entries without an id, which make every absence doubtful.
-    pub unidentified: usize,
+    /// Why the reading itself is doubted, which bears on every deactivation.
+    pub doubts: Vec<String>,
+    /// Why changes of one user are held.
+    pub holds: BTreeMap<EntityId, Hold>,
+    /// Users whose login, mail and activity change only with a person's approval, and why.
+    pub guarded: BTreeMap<EntityId, &'static str>,
+    /// Why a reading of this server writes nothing but creates; none when it is the preferred one.
+    pub replica: Option<String>,
+    /// What identifies the directory; none where it is not known, or is called otherwise than in the links.
+    pub directory: Option<Arc<str>>,
+    /// The sources whose users are all of other directories.
+    pub of_other_directories: BTreeSet<Arc<str>>,
+    /// Users with a link that is believed, of whatever source.
+    pub linked: usize,
+    /// When users that the job owns were deactivated, as their links say.
+    pub deactivated_at: Vec<DateTime<Utc>>,
     /// Who is missing after this read.
     pub absences: Absences,
 }

@@ -1,8 +1,14 @@
 //! What the directory says should be: people, and everybody who was seen at all.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
-use crate::directory::{IdAttribute, entry::DirectoryId, read::Reading};
+use crate::{
+    config::{Limit, Limits},
+    directory::{IdAttribute, entry::DirectoryId, read::Reading},
+};
 
 use super::change::Skipped;
 
@@ -76,37 +82,57 @@ pub struct Desired {
     notes: Vec<String>,
     entries: usize,
     id_attribute: Option<IdAttribute>,
+    directory: Option<Arc<str>>,
+    server: String,
+    is_preferred: bool,
 }
 
-/// The directory shows fewer people than the job says there must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the directory shows {entries} people, and limits.min_entries asks for at least {least}: nothing is concluded from such a read")]
-pub struct TooFew {
-    /// Entries that were read.
-    pub entries: usize,
-    /// The configured minimum.
-    pub least: usize,
+/// A complete reading from which nothing may be concluded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitReading {
+    /// The directory shows fewer people than the job says there must be.
+    #[error("the directory shows {entries} people, and limits.min_entries asks for at least {least}: nothing is concluded from such a read")]
+    TooFew {
+        /// Entries that were read.
+        entries: usize,
+        /// The configured minimum.
+        least: usize,
+    },
+    /// More entries cannot be used than the job says there may be.
+    #[error(
+        "{unusable} of {entries} entries cannot be used, which is more than limits.unusable allows, so nothing was written: {reasons}; check the job's attributes and          id_attribute, and whether the bind account may read them"
+    )]
+    Unusable {
+        /// Entries that cannot be used.
+        unusable: usize,
+        /// Entries that were read.
+        entries: usize,
+        /// Why not, the most frequent reasons first.
+        reasons: String,
+    },
 }
 
 impl Desired {
     /// Takes a complete reading, ordered by directory id so that equal readings give equal plans.
     ///
     /// # Errors
-    /// The reading holds fewer than `min_entries` entries.
-    pub fn new(reading: Reading<Mapped>, min_entries: usize) -> Result<Self, TooFew> {
-        let id_attribute = reading.id_attribute().cloned();
-        let entries = reading.into_entries();
-        if entries.len() < min_entries {
-            return Err(TooFew {
-                entries: entries.len(),
-                least: min_entries,
-            });
-        }
+    /// The reading holds fewer entries than the limits ask for, or more that cannot be used than they allow.
+    pub fn new(reading: Reading<Mapped>, limits: &Limits) -> Result<Self, UnfitReading> {
         let mut desired = Self {
-            entries: entries.len(),
-            id_attribute,
+            entries: reading.entries().len(),
+            id_attribute: reading.id_attribute().cloned(),
+            directory: reading.directory_id().map(Into::into),
+            server: reading.server().to_owned(),
+            is_preferred: reading.is_preferred(),
             ..Self::default()
         };
+        if desired.entries < limits.min_entries {
+            return Err(UnfitReading::TooFew {
+                entries: desired.entries,
+                least: limits.min_entries,
+            });
+        }
+        let entries = reading.into_entries();
         let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
         let identified = |(id, mapped)| match (id, mapped) {
             (Some(id), Mapped::Person(mut person)) => {
@@ -131,12 +157,30 @@ impl Desired {
         };
         // Collected where the entries were: the standard library reuses the memory, and this is the largest list of a run.
         desired.people = entries.into_iter().filter_map(identified).collect();
+        desired.are_usable(limits.unusable)?;
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes = several
             .into_iter()
             .map(|(attribute, (count, dn))| format!("{count} entries have several values of {attribute}, of which the first is taken; one is {dn}"))
             .collect();
         Ok(desired)
+    }
+
+    /// Whether no more entries were left out than the limit allows.
+    fn are_usable(&self, limit: Limit) -> Result<(), UnfitReading> {
+        let unusable = self.skipped.len();
+        let too_many = match limit {
+            Limit::Count(most) => unusable > most,
+            Limit::Percent(percent) => unusable.saturating_mul(100) > self.entries.saturating_mul(usize::from(percent)),
+        };
+        if !too_many {
+            return Ok(());
+        }
+        Err(UnfitReading::Unusable {
+            unusable,
+            entries: self.entries,
+            reasons: frequent_reasons(&self.skipped),
+        })
     }
 
     /// The people, ordered by directory id.
@@ -153,7 +197,7 @@ impl Desired {
 
     /// Whether this reading says anything about a person who is known by that attribute: ids of one attribute are not found among those of another.
     #[must_use]
-    pub fn tells_of(&self, attribute: &IdAttribute) -> bool {
+    pub fn is_told_by(&self, attribute: &IdAttribute) -> bool {
         self.id_attribute.as_ref().is_none_or(|read| read == attribute)
     }
 
@@ -181,9 +225,41 @@ impl Desired {
         &self.notes
     }
 
+    /// What identifies the directory that was read; none where that is not known.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Arc<str>> {
+        self.directory.as_ref()
+    }
+
+    /// The server that was read.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Whether it is the preferred one.
+    #[must_use]
+    pub fn is_preferred(&self) -> bool {
+        self.is_preferred
+    }
+
     /// All entries that were read.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
+}
+
+/// The reasons that most of these entries were left out for.
+fn frequent_reasons(skipped: &[Skipped]) -> String {
+    const MOST: usize = 3;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in skipped {
+        *counts.entry(&entry.reason).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let shown: Vec<String> = counts.iter().take(MOST).map(|(reason, count)| format!("{reason} ({count} of them)")).collect();
+    let more = if counts.len() > MOST { ", and others" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }

@@ -9,7 +9,10 @@ use super::{
     custom,
     desired::{Person, Wanted},
 };
-use crate::ftrack::user::{Current, Link, LinkFound, User};
+use crate::ftrack::{
+    link::as_value,
+    user::{Current, User},
+};
 
 /// The mapped attributes in which a user differs from the person.
 ///
@@ -70,12 +73,6 @@ pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field
     Ok(fields)
 }
 
-/// A link as a report shows it.
-#[must_use]
-pub fn as_value(link: &Link) -> Value {
-    serde_json::to_value(link).unwrap_or(Value::Null)
-}
-
 /// A text as a value.
 #[must_use]
 pub fn text(value: &str) -> Value {
@@ -133,10 +130,7 @@ fn value_of(user: &User, field: &Field, current: &Current) -> Value {
             let value = place(current, key).and_then(|place| user.custom_values.get(place));
             value.cloned().unwrap_or(Value::Null)
         }
-        Field::Link => match &user.link {
-            LinkFound::Link(link) => as_value(link),
-            LinkFound::Absent | LinkFound::Unreadable => Value::Null,
-        },
+        Field::Link => user.link.link().map_or(Value::Null, |link| as_value(&user.id, link)),
         Field::UserType => Value::Null,
     }
 }

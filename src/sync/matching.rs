@@ -2,18 +2,19 @@
 
 use std::{
     borrow::{Borrow, Cow},
-    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry},
     hash::Hash,
 };
 
 use crate::{
     config::Adopt,
-    directory::entry::DirectoryId,
-    ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
+    directory::{IdAttribute, entry::DirectoryId},
+    ftrack::user::{Current, EntityId, User},
 };
 
 use super::{
     desired::{Desired, Person, Wanted},
+    owner::{Owner, Owners},
     rules::{Rules, fold},
 };
 
@@ -21,7 +22,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// The user at this place of [`Current::users`] carries the person's link.
-    Linked(usize),
+    Linked(usize, Owner),
     /// Nobody owns the user at this place, and the rules let it be taken over.
     Adopted(usize),
     /// There is none: one is to be created.
@@ -30,11 +31,24 @@ pub enum Match {
     LeftOut(String),
 }
 
-/// The id of the user that is created for a person: the same in every attempt, so that a repeated attempt cannot make a second user
-/// (RFC 9562 section 5.5, over the source and the directory id).
+/// The id of the user that is created for a person: the same in every attempt, so that a repeated attempt cannot make a second user (RFC 9562 section 5.5).
+///
+/// Where the directory id identifies the person everywhere, it is the same for every job and program; elsewhere it is made over the source as well.
 #[must_use]
-pub fn created_id(source: &str, id: &DirectoryId) -> EntityId {
-    let name = format!("{}:{source}{}", source.len(), id.as_str());
+pub fn created_id(source: &str, attribute: &IdAttribute, id: &DirectoryId) -> EntityId {
+    if attribute.is_universal() {
+        entity_id(&format!("person:{}", id.as_str()))
+    } else {
+        created_id_of_source(source, id)
+    }
+}
+
+/// The id of the user that this program creates for a person of one source, and that earlier versions created for all.
+fn created_id_of_source(source: &str, id: &DirectoryId) -> EntityId {
+    entity_id(&format!("{}:{source}{}", source.len(), id.as_str()))
+}
+
+fn entity_id(name: &str) -> EntityId {
     let uuid = uuid::Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string();
     EntityId::new(&uuid).unwrap_or_else(|| unreachable!("a UUID is an entity id"))
 }
@@ -44,59 +58,38 @@ const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x7c1d_2f0e_6a57_5b1c_9b43_b
 
 /// Matches every person, in the order of [`Desired::people`].
 #[must_use]
-pub fn match_people(desired: &Desired, current: &Current, rules: &Rules) -> Vec<Match> {
-    let index = Index::new(desired, current, rules);
-    let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, rules)).collect();
+pub fn match_people(desired: &Desired, current: &Current, rules: &Rules, owners: &Owners<'_>) -> Vec<Match> {
+    let index = Index::new(current, rules, owners);
+    let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, desired, rules)).collect();
     leave_out_rivals_for_a_username(desired, &mut matches);
     leave_out_rivals_for_an_id(desired, &mut matches);
     leave_out_rivals_for_a_user(desired, current, &mut matches);
     matches
 }
 
-/// Says how many people have users that belong to each other source: most likely those of a job that was renamed.
-#[must_use]
-pub fn of_other_sources(desired: &Desired, current: &Current, rules: &Rules) -> Vec<String> {
-    let people: HashSet<_> = desired.people().iter().map(|(_, person)| fold(&person.username)).collect();
-    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-    for user in &current.users {
-        if let LinkFound::Link(link) = &user.link
-            && link.source != rules.source
-            && people.contains(&fold(&user.username))
-        {
-            *others.entry(&link.source).or_default() += 1;
-        }
-    }
-    let said = |(source, count)| {
-        format!(
-            "{count} of these people have users that belong to the source {source:?}, and are left out; if this job had that name before, set source = {source:?}"
-        )
-    };
-    others.into_iter().map(said).collect()
-}
-
 /// The users by everything that they are looked up by.
 struct Index<'a> {
     current: &'a Current,
+    owners: &'a Owners<'a>,
+    /// Users with a link, of whatever source: who has a user never gets a second one.
     linked: Places<&'a DirectoryId>,
-    /// Users whom another job on the same directory deactivated, since the person left its part of the tree.
-    moved: Places<&'a DirectoryId>,
     by_id: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
 
 impl<'a> Index<'a> {
-    fn new(desired: &Desired, current: &'a Current, rules: &Rules) -> Self {
+    fn new(current: &'a Current, rules: &Rules, owners: &'a Owners<'a>) -> Self {
         let mut index = Self {
             current,
+            owners,
             linked: Places::default(),
-            moved: Places::default(),
             by_id: HashMap::new(),
             by_key: Places::default(),
         };
         for (place, user) in current.users.iter().enumerate() {
-            match &user.link {
-                LinkFound::Link(link) if link.source == rules.source && desired.tells_of(&link.attribute) => index.linked.add(&link.id, place),
-                LinkFound::Absent => {
+            match user.link.link() {
+                Some(link) if owners.is_comparable(link) => index.linked.add(&link.id, place),
+                None if user.link.is_none() => {
                     index.by_id.insert(&user.id, place);
                     let key = match rules.users.adopt {
                         Adopt::Username => Some(&*user.username),
@@ -107,8 +100,7 @@ impl<'a> Index<'a> {
                         index.by_key.add(fold(key), place);
                     }
                 }
-                LinkFound::Link(link) if has_moved(user, link, rules) && desired.tells_of(&link.attribute) => index.moved.add(&link.id, place),
-                LinkFound::Link(_) | LinkFound::Unreadable => {}
+                Some(_) | None => {}
             }
         }
         index
@@ -118,17 +110,17 @@ impl<'a> Index<'a> {
         self.current.users.get(place)
     }
 
-    fn find(&self, id: &DirectoryId, person: &Person, rules: &Rules) -> Match {
+    fn find(&self, id: &DirectoryId, person: &Person, desired: &Desired, rules: &Rules) -> Match {
         match self.linked.at(id) {
             [] => {}
-            [place] => return Match::Linked(*place),
+            [place] => match self.user(*place).and_then(|user| user.link.link()) {
+                Some(link) => return Match::Linked(*place, self.owners.of(link, Some(person))),
+                None => return Match::New,
+            },
             several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
         }
-        if let [place] = self.moved.at(id) {
-            return Match::Linked(*place);
-        }
-        if let Some(place) = self.by_id.get(&created_id(&rules.source, id)) {
-            return Match::Adopted(*place);
+        if let Some(place) = self.begun(id, desired, rules) {
+            return Match::Adopted(place);
         }
         let key = match (rules.users.adopt, &person.email) {
             (Adopt::Username, _) => fold(&person.username),
@@ -140,6 +132,17 @@ impl<'a> Index<'a> {
             [place] => self.adopt(*place, rules),
             several => Match::LeftOut(format!("{} ftrack users could be adopted for it: {}", several.len(), self.names(several))),
         }
+    }
+
+    /// The user that this program, in whichever job or version, began to create for a person, and that has no link.
+    fn begun(&self, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
+        if self.by_id.is_empty() {
+            return None;
+        }
+        let now = desired.id_attribute().map(|attribute| created_id(&rules.source, attribute, id));
+        let sources = std::iter::once(&rules.source).chain(rules.siblings.iter().map(|sibling| &sibling.source));
+        let before = sources.map(|source| created_id_of_source(source, id));
+        now.into_iter().chain(before).find_map(|user| self.by_id.get(&user).copied())
     }
 
     fn adopt(&self, place: usize, rules: &Rules) -> Match {
@@ -204,12 +207,6 @@ impl<K: Eq + Hash> Places<K> {
     }
 }
 
-/// Whether a user was deactivated by another job on the same directory, and not since touched by anybody.
-fn has_moved(user: &User, link: &Link, rules: &Rules) -> bool {
-    let deactivated = matches!(link.activity, Activity::Deactivated { .. } | Activity::Deactivating { .. });
-    !user.is_active && deactivated && rules.siblings.contains(&link.source)
-}
-
 /// Of entries that want one username, none gets it, and each names another.
 fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     let mut wanted = Places::default();
@@ -235,7 +232,7 @@ fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
 /// Of entries that match one user, none gets it.
 fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
     let claims = |found: &Match| match found {
-        Match::Linked(user) | Match::Adopted(user) => Some(*user),
+        Match::Linked(user, _) | Match::Adopted(user) => Some(*user),
         Match::New | Match::LeftOut(_) => None,
     };
     let mut claimed = Places::default();

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod mapping;
 pub mod matching;
 pub mod order;
+pub mod owner;
 pub mod plan;
 pub mod rules;
 

@@ -89,7 +89,10 @@ mod tests {
     use super::*;
     use crate::{
         directory::{IdAttribute, entry::DirectoryId},
-        ftrack::user::{Activity, EntityId, Link},
+        ftrack::{
+            link::{Activity, Form, Link, Signature},
+            user::EntityId,
+        },
         sync::change::Values,
     };
 
@@ -111,9 +114,12 @@ mod tests {
             reason: String::new(),
             link: Link {
                 source: "artists".into(),
+                directory: None,
                 id: directory_id,
                 attribute: IdAttribute::EntryUuid,
                 activity: Activity::Settled,
+                form: Form::Current,
+                signature: Signature::NotChecked,
             },
             rotation: None,
         }

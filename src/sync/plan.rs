@@ -1,75 +1,161 @@
 //! The plan: a pure function from what should be and what is to a list of changes with reasons.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
     directory::{IdAttribute, entry::DirectoryId},
-    ftrack::user::{Activity, Current, EntityId, Link, LinkFound, User},
+    ftrack::{
+        link::{Activity, Form, Link, Signature, as_value},
+        user::{Current, User},
+    },
 };
 
 use super::{
-    change::{Absence, Absences, Action, Change, Field, Plan, Skipped, Values},
+    change::{Absences, Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
     desired::{Desired, Person},
-    difference::{as_value, differences, first_values, text},
-    matching::{Match, created_id, match_people, of_other_sources},
+    difference::{differences, first_values, text},
+    matching::{Match, created_id, match_people},
     order,
-    rules::{Rules, fold},
+    owner::{OtherDirectory, Owner, Owners},
+    rules::Rules,
 };
 
+mod logins;
+mod missing;
+mod strangers;
+
+/// What a job knows from its runs before.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// Who was missing after the last complete read.
+    pub absences: &'a Absences,
+    /// What identified the directory in the last run.
+    pub directory: Option<&'a str>,
+}
+
+/// Both servers were read completely, and together they forbid to go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unplannable {
+    /// The directory is another one.
+    #[error(transparent)]
+    OtherDirectory(#[from] OtherDirectory),
+    /// Most people's users are not this job's.
+    #[error("{count} of {people} people have users that {whose}, so nothing was written: {way_out}")]
+    NotOurs {
+        /// How many people.
+        count: usize,
+        /// Of how many.
+        people: usize,
+        /// Whose the users are.
+        whose: String,
+        /// What to do about it.
+        way_out: String,
+    },
+}
+
 /// Works out what is to change; equal values give equal plans, byte for byte.
-#[must_use]
-pub fn plan(desired: &Desired, current: &Current, rules: &Rules, absences: &Absences, now: DateTime<Utc>) -> Plan {
-    let mut planner = Planner::new(desired, current, rules, now);
-    let matches = match_people(desired, current, rules);
+///
+/// # Errors
+/// The directory is another one than before, or most of its people have users that are not this job's.
+pub fn plan(desired: &Desired, current: &Current, rules: &Rules, before: Before<'_>, now: DateTime<Utc>) -> Result<Plan, Unplannable> {
+    let owners = Owners::new(desired, current, rules, before.directory)?;
+    let mut planner = Planner::new(desired, current, rules, &owners, now);
+    let matches = match_people(desired, current, rules, &owners);
+    strangers::most_are_ours(desired, current, &owners, &matches)?;
     let present = linked_users(&matches, current);
     for ((id, person), found) in desired.people().iter().zip(matches) {
         match found {
-            Match::Linked(place) => planner.linked(id, person, place),
+            Match::Linked(place, Owner::Sibling { job }) => planner.leave_to(job, place),
+            Match::Linked(place, owner) => planner.linked(id, person, place, &owner),
             Match::Adopted(place) => planner.adopt(id, person, place),
             Match::New => planner.create(id, person),
             Match::LeftOut(reason) => planner.skip(&person.dn, reason),
         }
     }
-    planner.missing(&present, absences);
+    planner.missing(&present, before.absences);
     planner.leave_out_taken_usernames();
-    planner.plan.warnings.extend(of_other_sources(desired, current, rules));
-    planner.finish()
+    Ok(planner.finish())
 }
-
-/// In how many complete reads somebody must be missing where `deactivate_after` asks for patience.
-const ENOUGH_READS: u32 = 2;
 
 struct Planner<'a> {
     desired: &'a Desired,
     current: &'a Current,
     rules: &'a Rules,
+    owners: &'a Owners<'a>,
     now: DateTime<Utc>,
     plan: Plan,
+    /// People of this reading whom another job looks after, by its name.
+    of_siblings: BTreeMap<String, usize>,
+}
+
+/// Whom a change is about.
+struct Subject<'a> {
+    user: &'a User,
+    id: &'a DirectoryId,
+    person: Option<&'a Person>,
+    link: Option<&'a Link>,
+    owner: Option<&'a Owner>,
+}
+
+impl<'a> Subject<'a> {
+    /// A user whose person is gone.
+    fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
+        Self {
+            user,
+            id: &link.id,
+            person: None,
+            link: Some(link),
+            owner: Some(owner),
+        }
+    }
 }
 
 impl<'a> Planner<'a> {
-    fn new(desired: &'a Desired, current: &'a Current, rules: &'a Rules, now: DateTime<Utc>) -> Self {
-        let plan = Plan {
+    fn new(desired: &'a Desired, current: &'a Current, rules: &'a Rules, owners: &'a Owners<'a>, now: DateTime<Utc>) -> Self {
+        let stays = |user: &&User| user.administrator && user.is_active && !rules.is_api_user(&user.username);
+        let mut plan = Plan {
             skipped: desired.skipped().to_vec(),
-            warnings: desired.notes().to_vec(),
-            unidentified: desired.unidentified(),
-            active_administrators: current
-                .users
-                .iter()
-                .filter(|user| user.administrator && user.is_active)
-                .map(|user| user.id.clone())
-                .collect(),
+            warnings: [desired.notes(), &current.warnings].concat(),
+            active_administrators: current.users.iter().filter(stays).map(|user| user.id.clone()).collect(),
+            replica: (!desired.is_preferred()).then(|| desired.server().to_owned()),
+            directory: desired.directory().filter(|_| owners.former_directories().next().is_none()).cloned(),
+            of_other_directories: owners.of_other_directories(current),
             ..Plan::default()
         };
+        if desired.unidentified() > 0 {
+            plan.doubts.push(format!(
+                "{} entries show no id attribute, so nobody can be called absent; let the bind account read it, or set id_attribute",
+                desired.unidentified()
+            ));
+        }
+        if desired.directory().is_none() {
+            plan.warnings.push(
+                "the id of the naming context's own entry cannot be read, so links do not say of which directory their people are; let the bind account read it, or set \
+                 id for the directory"
+                    .to_owned(),
+            );
+        }
+        if let Some(server) = &plan.replica {
+            plan.warnings.push(format!(
+                "the preferred server was not read, but {server}, which may lag behind: nothing but creates is written; trust_replicas = true would change that"
+            ));
+        }
+        for before in owners.former_directories() {
+            plan.warnings.push(format!(
+                "the directory is called otherwise than in the links ({before:?} before), but most of their people are in it: an approval rewrites them"
+            ));
+        }
         Self {
             desired,
             current,
             rules,
+            owners,
             now,
             plan,
+            of_siblings: BTreeMap::new(),
         }
     }
 
@@ -81,19 +167,38 @@ impl<'a> Planner<'a> {
         self.plan.warnings.push(text);
     }
 
+    fn hold(&mut self, user: &User, hold: Hold) {
+        self.plan.holds.entry(user.id.clone()).or_insert(hold);
+    }
+
+    /// A person whom another job looks after: it stays the owner as long as the entry lies in its bases, whatever its filter says.
+    fn leave_to(&mut self, job: String, place: usize) {
+        if self.current.users.get(place).is_some() {
+            *self.of_siblings.entry(job).or_default() += 1;
+        }
+    }
+
     /// A user with the person's link: update, reactivate, or nothing.
-    fn linked(&mut self, id: &DirectoryId, person: &Person, place: usize) {
-        let Some(user) = self.current.users.get(place) else { return };
+    fn linked(&mut self, id: &DirectoryId, person: &Person, place: usize, owner: &Owner) {
+        let Some((user, link)) = self.current.users.get(place).and_then(|user| Some((user, user.link.link()?))) else {
+            return;
+        };
         if let Some(reason) = self.rules.untouchable(user) {
             self.plan.unchanged += 1;
             return self.warn(format!("the user {:?} is left alone: {reason}", user.username));
         }
-        let LinkFound::Link(link) = &user.link else { return };
-        let settled = self.link(id);
+        let settled = self.settled(id, link);
+        let subject = Subject {
+            user,
+            id,
+            person: Some(person),
+            link: Some(link),
+            owner: Some(owner),
+        };
         let wakes = !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
             // What was begun by a create is finished by whoever may create.
-            Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
+            Activity::Activating { .. } => self.rules.users.reactivate || self.rules.users.create,
             Activity::Settled | Activity::Released | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
         };
         let Some(mut fields) = self.wanted(person, user) else { return };
@@ -105,38 +210,25 @@ impl<'a> Planner<'a> {
                     new: Value::Bool(true),
                 },
             );
-            if link.source != settled.source {
-                fields.insert(
-                    Field::Link,
-                    Values {
-                        old: as_value(link),
-                        new: as_value(&settled),
-                    },
-                );
-                let reason = format!(
-                    "the person is no longer among the people of the source {:?}, which deactivated the user, and is one of these",
-                    link.source
-                );
-                return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
-            }
-            let reason = match &link.activity {
-                Activity::Activating => "the person is in the directory, and the user was refused a seat before".to_owned(),
-                Activity::Deactivating { since } | Activity::Deactivated { since } => {
-                    format!("the person is back in the directory; this program deactivated the user on {since}")
-                }
-                Activity::Settled | Activity::Released => String::new(),
-            };
-            return self.change(Action::Reactivate, user, id, Some(person), fields, reason, settled);
+            self.insert_link(&mut fields, user, link, &settled);
+            return self.change(Action::Reactivate, &subject, fields, reason_to_reactivate(link, owner), settled);
         }
         // A user of another source is only ever taken over together with its activity.
-        let kept = if wakes { (**link).clone() } else { settled };
-        let mut reason = "the directory shows other values";
-        if **link != kept {
-            if fields.is_empty() {
-                reason = "what an earlier run began is done";
+        let kept = match (wakes, link.source == self.rules.source) {
+            (false, _) => settled,
+            (true, true) => Link {
+                activity: link.activity.clone(),
+                ..settled
+            },
+            (true, false) => link.clone(),
+        };
+        let mut reason = "the directory shows other values".to_owned();
+        if *link != kept {
+            if let Some(of_link) = reason_to_rewrite(link, &kept, owner, fields.is_empty()) {
+                reason = of_link;
             }
-            if matches!(link.activity, Activity::Deactivated { .. }) {
-                reason = "somebody reactivated the user, and the person is back in the directory";
+            if matches!(link.activity, Activity::Deactivated { .. }) && !wakes {
+                "somebody reactivated the user, and the person is back in the directory".clone_into(&mut reason);
                 self.warn(format!(
                     "the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory",
                     user.username
@@ -145,8 +237,8 @@ impl<'a> Planner<'a> {
             fields.insert(
                 Field::Link,
                 Values {
-                    old: as_value(link),
-                    new: as_value(&kept),
+                    old: as_value(&user.id, link),
+                    new: as_value(&user.id, &kept),
                 },
             );
         }
@@ -154,7 +246,20 @@ impl<'a> Planner<'a> {
             self.plan.unchanged += 1;
             return;
         }
-        self.change(Action::Update, user, id, Some(person), fields, reason.into(), kept);
+        self.change(Action::Update, &subject, fields, reason, kept);
+    }
+
+    /// Names the link among what is written where more of it changes than the activity, which is written along with it.
+    fn insert_link(&self, fields: &mut BTreeMap<Field, Values>, user: &User, old: &Link, new: &Link) {
+        if (&old.source, &old.directory, old.form, old.signature) != (&new.source, &new.directory, new.form, new.signature) {
+            fields.insert(
+                Field::Link,
+                Values {
+                    old: as_value(&user.id, old),
+                    new: as_value(&user.id, new),
+                },
+            );
+        }
     }
 
     /// What is to be changed in a user's values; `None` when the entry was left out for a value that ftrack would not take.
@@ -176,12 +281,12 @@ impl<'a> Planner<'a> {
         let Some(user) = self.current.users.get(place) else { return };
         // Also of a user that this program began to create: somebody may have made more of it since.
         let unknown = "no active administrator is visible at ftrack, so nobody can tell whether it is one; let the API user's role read security roles, or name yours in ftrack.administrator_roles";
-        let reason = self.rules.never_adopted(user).or(self.plan.active_administrators.is_empty().then_some(unknown));
+        let is_blind = !self.current.users.iter().any(|user| user.administrator && user.is_active);
+        let reason = self.rules.never_adopted(user).or(is_blind.then_some(unknown));
         if let Some(reason) = reason {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
         let Some(mut fields) = self.wanted(person, user) else { return };
-        let begun = user.id == created_id(&self.rules.source, id);
         let link = self.link(id);
         if !user.is_active {
             // Who deactivated it cannot be known, and only the program's own doing is undone.
@@ -194,15 +299,23 @@ impl<'a> Planner<'a> {
             Field::Link,
             Values {
                 old: Value::Null,
-                new: as_value(&link),
+                new: as_value(&user.id, &link),
             },
         );
+        let begun = self.desired.id_attribute().is_some_and(|attribute| user.id == created_id(&self.rules.source, attribute, id));
         let reason = if begun {
             "this program began to create the user in a run that was cut off".to_owned()
         } else {
             format!("nobody owns the user {:?}, and users.adopt recognises the person in it", user.username)
         };
-        self.change(Action::Adopt, user, id, Some(person), fields, reason, link);
+        let subject = Subject {
+            user,
+            id,
+            person: Some(person),
+            link: None,
+            owner: None,
+        };
+        self.change(Action::Adopt, &subject, fields, reason, link);
     }
 
     fn create(&mut self, id: &DirectoryId, person: &Person) {
@@ -212,6 +325,7 @@ impl<'a> Planner<'a> {
         if self.rules.is_api_user(&person.username) {
             return self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
         }
+        let Some(attribute) = self.desired.id_attribute() else { return };
         let mut fields = match first_values(person, self.current) {
             Ok(fields) => fields,
             Err(reason) => return self.skip(&person.dn, reason),
@@ -226,7 +340,7 @@ impl<'a> Planner<'a> {
             username: person.username.as_ref().into(),
             dn: Some(person.dn.as_ref().into()),
             directory_id: id.clone(),
-            ftrack_id: created_id(&self.rules.source, id),
+            ftrack_id: created_id(&self.rules.source, attribute, id),
             fields,
             reason: "the person is in the directory and has no user".into(),
             link: self.link(id),
@@ -235,215 +349,63 @@ impl<'a> Planner<'a> {
         self.plan.changes.push(change);
     }
 
-    /// Users that the job owns and whose people are nowhere in the directory; of those who are `present` that need not be asked.
-    fn missing(&mut self, present: &[bool], absences: &Absences) {
-        let mut otherwise_known = 0;
-        for (user, is_present) in self.current.users.iter().zip(present) {
-            let LinkFound::Link(link) = &user.link else {
-                if user.link == LinkFound::Unreadable {
-                    self.warn(format!("the link of the user {:?} cannot be read; the user is left alone", user.username));
-                }
-                continue;
-            };
-            if link.source != self.rules.source {
-                continue;
-            }
-            self.plan.owned += 1;
-            self.plan.owned_active += usize::from(user.is_active);
-            if !self.desired.tells_of(&link.attribute) {
-                otherwise_known += 1;
-            } else if !is_present && self.desired.lacks(&link.id) {
-                self.gone(user, link, absences);
-            }
-        }
-        if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
-            self.warn(format!(
-                "{otherwise_known} users are known by another id attribute than {read}, by which this read tells people apart, so nothing is concluded about them; \
-                 set id_attribute to the one that they are known by"
-            ));
-        }
-    }
-
-    fn gone(&mut self, user: &User, link: &Link, absences: &Absences) {
-        let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let absence = match absences.get(link.id.as_str()) {
-            // Two are as good as many; a number that stands still need not be kept anew after each run.
-            // From a clock that ran ahead: counted anew, since nobody would outlive it.
-            Some(before) if before.since > self.now => Absence { since: self.now, reads: 1 },
-            Some(before) => Absence {
-                since: before.since,
-                reads: before.reads.saturating_add(1).min(ENOUGH_READS),
-            },
-            None => Absence { since: self.now, reads: 1 },
-        };
-        match (&link.activity, user.is_active) {
-            (Activity::Deactivating { since }, false) => {
-                let done = Activity::Deactivated { since: since.clone() };
-                self.remember(user, link, done, "a run was cut off after it had deactivated the user");
-            }
-            (_, false) => {}
-            (Activity::Deactivated { .. }, true) => {
-                self.warn_of_reactivated(user);
-                let reason = "somebody reactivated the user, though the person is gone; from now on it is theirs";
-                self.remember(user, link, Activity::Released, reason);
-            }
-            (Activity::Released, true) => self.warn_of_reactivated(user),
-            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
-                self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
-                self.deactivate(user, link, &absence, since);
-            }
-        }
-    }
-
-    fn warn_of_reactivated(&mut self, user: &User) {
-        self.warn(format!(
-            "the user {:?} is active, though the person is gone: this program deactivated it, and somebody reactivated it",
-            user.username
-        ));
-    }
-
-    /// Writes another activity into the link of a user whose person is gone, and nothing else.
-    fn remember(&mut self, user: &User, link: &Link, activity: Activity, reason: &str) {
-        let new = Link { activity, ..link.clone() };
-        let fields = BTreeMap::from([(
-            Field::Link,
-            Values {
-                old: as_value(link),
-                new: as_value(&new),
-            },
-        )]);
-        self.change(Action::Update, user, &link.id, None, fields, reason.to_owned(), new);
-    }
-
-    fn deactivate(&mut self, user: &User, link: &Link, absence: &Absence, since: String) {
-        if !self.rules.users.deactivate {
-            return self.warn(format!("the person of the user {:?} is gone, and users.deactivate is false", user.username));
-        }
-        let left_alone = self
-            .rules
-            .untouchable(user)
-            .or_else(|| self.rules.is_protected(&user.username).then_some("it is protected by users.protect"));
-        if let Some(reason) = left_alone {
-            return self.warn(format!(
-                "the person of the user {:?} is gone, but the user stays active: {reason}",
-                user.username
-            ));
-        }
-        let missing_for = self.now.signed_duration_since(absence.since);
-        let patience = self.rules.deactivate_after;
-        if !patience.is_zero() && (absence.reads < ENOUGH_READS || missing_for < patience) {
-            let seen = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
-            return self.warn(format!(
-                "the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over",
-                user.username
-            ));
-        }
-        let fields = BTreeMap::from([(
-            Field::IsActive,
-            Values {
-                old: Value::Bool(true),
-                new: Value::Bool(false),
-            },
-        )]);
-        let reason = "the person is in no complete read of the directory any more".to_owned();
-        let link = Link {
-            activity: Activity::Deactivated { since },
-            ..link.clone()
-        };
-        let id = link.id.clone();
-        self.change(Action::Deactivate, user, &id, None, fields, reason, link);
-    }
-
-    /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.
-    fn leave_out_taken_usernames(&mut self) {
-        let wanted = self.plan.changes.iter().filter_map(|change| order::taken(change, &Field::Username));
-        let mut holders: HashMap<String, Vec<&User>> = wanted.map(|username| (username, Vec::new())).collect();
-        if holders.is_empty() {
-            return;
-        }
-        for user in &self.current.users {
-            if let Some(holders) = holders.get_mut(&*fold(&user.username)) {
-                holders.push(user);
-            }
-        }
-        let mut giving_up: HashMap<_, _> = self
-            .plan
-            .changes
-            .iter()
-            .filter_map(|change| Some((change.ftrack_id.clone(), order::released(change, &Field::Username)?)))
-            .collect();
-        loop {
-            let (blocked, free) = std::mem::take(&mut self.plan.changes)
-                .into_iter()
-                .partition::<Vec<_>, _>(|change| blocker(change, &holders, &giving_up).is_some());
-            self.plan.changes = free;
-            if blocked.is_empty() {
-                return;
-            }
-            for change in &blocked {
-                if let Some(holder) = blocker(change, &holders, &giving_up) {
-                    let reason = format!("the username {:?} belongs to another ftrack user, {}", change.username, self.whose(holder));
-                    self.skip(change.dn.as_deref().unwrap_or_default(), reason);
-                }
-            }
-            for mut change in blocked {
-                giving_up.remove(&change.ftrack_id);
-                // Of a user who is the person's already only the login is left out: who is back gets access all the same.
-                let old = change.fields.remove(&Field::Username).map(|values| values.old);
-                let goes_on = match change.action {
-                    Action::Update | Action::Reactivate => !change.fields.is_empty(),
-                    Action::Create | Action::Deactivate | Action::Adopt => false,
-                };
-                if let (Some(Value::String(old)), true) = (old, goes_on) {
-                    change.username = old;
-                    self.plan.changes.push(change);
-                }
-            }
-        }
-    }
-
-    fn whose(&self, user: &User) -> String {
-        match &user.link {
-            LinkFound::Absent => match self.rules.adoption_refused(user) {
-                Some(reason) => format!("which is not adopted: {reason}"),
-                None => "which nobody owns".into(),
-            },
-            LinkFound::Unreadable => "whose link cannot be read".into(),
-            LinkFound::Link(link) if link.source != self.rules.source => format!("which belongs to the source {:?}", link.source),
-            LinkFound::Link(link) if !self.desired.tells_of(&link.attribute) => {
-                format!("which is known by {} and not by the id attribute of this read", link.attribute)
-            }
-            LinkFound::Link(link) if self.desired.lacks(&link.id) => format!(
-                "of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login",
-                link.id
-            ),
-            LinkFound::Link(link) => format!("of the entry with the directory id {}", link.id),
-        }
-    }
-
     fn finish(mut self) -> Plan {
+        for (job, count) in std::mem::take(&mut self.of_siblings) {
+            self.warn(format!(
+                "{count} of these people lie in the search bases of the job {job:?}, which owns their users and looks after them"
+            ));
+        }
         self.plan.changes = order::in_order(std::mem::take(&mut self.plan.changes));
         self.plan.skipped.sort();
         self.plan
     }
 
+    /// The link of somebody of this reading.
     fn link(&self, id: &DirectoryId) -> Link {
         Link {
             source: self.rules.source.clone(),
+            directory: self.desired.directory().cloned(),
             id: id.clone(),
             attribute: self.desired.id_attribute().cloned().unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
+            form: Form::Current,
+            signature: self.rules.signature,
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one change, named at each call")]
-    fn change(&mut self, action: Action, user: &User, id: &DirectoryId, person: Option<&Person>, fields: BTreeMap<Field, Values>, reason: String, link: Link) {
+    /// The link that somebody of this reading should have in the place of the present one; as complete as it can be.
+    fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
+        let new = self.link(id);
+        match (&new.directory, link.signature) {
+            // What is not known is not written; it waits until the directory's id can be read.
+            (None, Signature::NotChecked | Signature::Valid) => Link {
+                directory: link.directory.clone(),
+                form: link.form,
+                ..new
+            },
+            (None, Signature::Invalid) => Link {
+                directory: link.directory.clone(),
+                ..new
+            },
+            (Some(_), _) => new,
+        }
+    }
+
+    /// Adds a change to the plan, with what holds it.
+    fn change(&mut self, action: Action, subject: &Subject<'_>, fields: BTreeMap<Field, Values>, reason: String, link: Link) {
+        let Subject { user, id, person, .. } = subject;
+        if let Some(hold) = subject.hold() {
+            self.hold(user, hold);
+        }
+        if let Some(reason) = self.rules.guarded(user) {
+            self.plan.guarded.insert(user.id.clone(), reason);
+        }
         let renamed = fields.get(&Field::Username).and_then(|values| values.new.as_str());
         self.plan.changes.push(Change {
             action,
             username: renamed.unwrap_or(&user.username).to_owned(),
             dn: person.map(|person| person.dn.as_ref().into()),
-            directory_id: id.clone(),
+            directory_id: (*id).clone(),
             ftrack_id: user.id.clone(),
             fields,
             reason,
@@ -453,25 +415,71 @@ impl<'a> Planner<'a> {
     }
 }
 
+impl Subject<'_> {
+    /// What holds every change to the user, whatever it is.
+    fn hold(&self) -> Option<Hold> {
+        if self.link.is_some_and(|link| link.signature == Signature::Invalid) {
+            return Some(Hold::new(
+                HeldBy::Doubt,
+                "the user's link is not signed with ftrack.link_key_file, so somebody else may have written it; an approval signs it",
+            ));
+        }
+        match self.owner? {
+            Owner::NoJob { source } => Some(Hold::new(
+                HeldBy::Configuration,
+                format!("the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job", &**source),
+            )),
+            Owner::OtherDirectory { directory } => Some(Hold::new(
+                HeldBy::Configuration,
+                format!("the user's link names another directory, {:?}; an approval rewrites it", &**directory),
+            )),
+            Owner::OursBefore => Some(Hold::new(
+                HeldBy::Configuration,
+                "the directory is called otherwise than in the user's link; an approval rewrites it",
+            )),
+            Owner::Ours | Owner::Left { .. } | Owner::Sibling { .. } => None,
+        }
+    }
+}
+
+/// Why a user becomes active again.
+fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
+    match (&link.activity, owner) {
+        (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
+        (Activity::Activating { .. }, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
+        (Activity::Deactivating { since } | Activity::Deactivated { since }, _) => {
+            format!("the person is back in the directory; this program deactivated the user on {since}")
+        }
+        (Activity::Settled | Activity::Released, _) => String::new(),
+    }
+}
+
+/// Why a link is written anew, where that says more than the values do.
+fn reason_to_rewrite(old: &Link, new: &Link, owner: &Owner, is_alone: bool) -> Option<String> {
+    if let Owner::Left { job } = owner {
+        return Some(format!("the person left the search bases of the job {job:?}, and is one of these"));
+    }
+    if !is_alone {
+        return None;
+    }
+    if old.activity != new.activity {
+        return Some("what an earlier run began is done".to_owned());
+    }
+    if old.signature != new.signature {
+        return Some("the user's link is signed".to_owned());
+    }
+    Some("the user's link is completed".to_owned())
+}
+
 /// Whether each user carries the link of somebody who is in the directory, in the order of [`Current::users`].
 fn linked_users(matches: &[Match], current: &Current) -> Vec<bool> {
     let mut linked = vec![false; current.users.len()];
     for found in matches {
-        if let Match::Linked(place) = found
+        if let Match::Linked(place, _) = found
             && let Some(slot) = linked.get_mut(*place)
         {
             *slot = true;
         }
     }
     linked
-}
-
-/// Who holds the username that a change takes, and does not give it up.
-fn blocker<'a>(change: &Change, holders: &HashMap<String, Vec<&'a User>>, giving_up: &HashMap<EntityId, String>) -> Option<&'a User> {
-    let taken = order::taken(change, &Field::Username)?;
-    let holders = holders.get(&taken)?;
-    holders
-        .iter()
-        .find(|holder| holder.id != change.ftrack_id && giving_up.get(&holder.id) != Some(&taken))
-        .copied()
 }

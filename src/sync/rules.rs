@@ -1,29 +1,67 @@
 //! The rules of one job that a plan obeys.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    config::{self, Adopt},
-    ftrack::user::{Current, LinkFound, UNTOUCHABLE, User},
+    config::{self, Adopt, Scope},
+    directory::dn::Dn,
+    ftrack::{
+        link::Signature,
+        user::{Current, UNTOUCHABLE, User},
+    },
 };
 
 /// The rules of one job: whose people, what may be done, and who is never touched.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// The name that marks the job's people at ftrack.
-    pub source: String,
+    pub source: Arc<str>,
     /// What may be done to users.
     pub users: config::Users,
     /// How long somebody must be missing before the user is deactivated.
     pub deactivate_after: Duration,
-    /// The sources of the other jobs on the same directory: somebody whom one of them deactivated may have moved to this one.
-    pub siblings: BTreeSet<String>,
+    /// The other jobs: the people of one of them who left its bases may be this one's.
+    pub siblings: Vec<Sibling>,
+    /// What the links that are written have.
+    pub signature: Signature,
     api_user: String,
     protect: GlobSet,
+}
+
+/// Another job of the same configuration.
+#[derive(Debug, Clone)]
+pub struct Sibling {
+    /// Its name.
+    pub job: String,
+    /// The name that marks its people at ftrack.
+    pub source: Arc<str>,
+    /// Whether it names its directory by the same table of the configuration.
+    pub shares_table: bool,
+    bases: Vec<Option<Dn>>,
+    scope: Scope,
+}
+
+impl Sibling {
+    fn new(name: &str, job: &config::Job, directory: &str) -> Self {
+        Self {
+            job: name.to_owned(),
+            source: job.source.as_str().into(),
+            shares_table: job.directory == directory,
+            bases: job.search_bases.iter().map(|base| Dn::parse(base)).collect(),
+            scope: job.scope,
+        }
+    }
+
+    /// Whether an entry lies in the bases of the job. One whose name cannot be understood does: the owner of a person stays the owner in doubt.
+    #[must_use]
+    pub fn reaches(&self, dn: &str) -> bool {
+        let Some(dn) = Dn::parse(dn) else { return true };
+        self.bases.iter().any(|base| base.as_ref().is_none_or(|base| dn.lies_in(base, self.scope)))
+    }
 }
 
 /// A pattern of `protect` is not a glob.
@@ -58,9 +96,10 @@ impl Rules {
             protect.add(GlobBuilder::new(pattern).case_insensitive(true).build()?);
         }
         Ok(Self {
-            source: job.source.clone(),
+            source: job.source.as_str().into(),
             users: job.users.clone(),
-            siblings: BTreeSet::new(),
+            siblings: Vec::new(),
+            signature: Signature::default(),
             deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),
             api_user: fold(api_user).into_owned(),
             protect: protect.build()?,
@@ -79,17 +118,18 @@ impl Rules {
         }
     }
 
-    /// The users that the job owns.
-    pub fn owned<'a>(&self, current: &'a Current) -> impl Iterator<Item = &'a User> {
-        let ours = |user: &&User| matches!(&user.link, LinkFound::Link(link) if link.source == self.source);
-        current.users.iter().filter(ours)
-    }
-
     /// The same rules, beside the other jobs of a configuration.
     #[must_use]
     pub fn beside(mut self, config: &config::Config, directory: &str) -> Self {
-        let jobs = config.jobs.values().filter(|job| job.directory == directory && job.source != self.source);
-        self.siblings = jobs.map(|job| job.source.clone()).collect();
+        let jobs = config.jobs.iter().filter(|(_, job)| job.source != *self.source);
+        self.siblings = jobs.map(|(name, job)| Sibling::new(name, job, directory)).collect();
+        self
+    }
+
+    /// The same rules, with links that are signed or not.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Signature) -> Self {
+        self.signature = signature;
         self
     }
 
@@ -107,6 +147,15 @@ impl Rules {
     #[must_use]
     pub fn is_protected(&self, username: &str) -> bool {
         self.protect.is_match(username)
+    }
+
+    /// Why the login, mail and activity of a user change only with a person's approval, if so.
+    #[must_use]
+    pub fn guarded(&self, user: &User) -> Option<&'static str> {
+        if user.administrator {
+            return Some("it is an administrator");
+        }
+        self.is_protected(&user.username).then_some("it is protected by users.protect")
     }
 
     /// Why the user may not be taken over, if so.

@@ -207,9 +207,21 @@ fn users(notes: &mut Notes, at: &KeyPath, job: &written::Job, attributes: &KeyPa
 }
 
 fn limits(notes: &mut Notes, at: &KeyPath, limits: &written::Limits) -> Option<Limits> {
-    let key = at.key("deactivate");
-    let deactivate = match &limits.deactivate {
-        written::Limit::Count(count) => value::number(notes, &key, *count, 0..=100_000_000).map(Limit::Count),
+    let per = value::period(notes, &at.key("per"), &limits.per, SECOND..=365 * DAY);
+    let deactivate = limit(notes, &at.key("deactivate"), &limits.deactivate);
+    let unusable = limit(notes, &at.key("unusable"), &limits.unusable);
+    let min_entries = value::number(notes, &at.key("min_entries"), limits.min_entries, 0..=100_000_000);
+    Some(Limits {
+        per: per?,
+        deactivate: deactivate?,
+        unusable: unusable?,
+        min_entries: min_entries?,
+    })
+}
+
+fn limit(notes: &mut Notes, key: &KeyPath, limit: &written::Limit) -> Option<Limit> {
+    match limit {
+        written::Limit::Count(count) => value::number(notes, key, *count, 0..=100_000_000).map(Limit::Count),
         written::Limit::Percent(text) => {
             let percent = text
                 .trim()
@@ -217,16 +229,11 @@ fn limits(notes: &mut Notes, at: &KeyPath, limits: &written::Limits) -> Option<L
                 .and_then(|number| number.trim_end().parse::<u8>().ok())
                 .filter(|percent| *percent <= 100);
             if percent.is_none() {
-                notes.find(&key, format!("{text:?} is neither a count such as 25 nor a percentage from \"0%\" to \"100%\""));
+                notes.find(key, format!("{text:?} is neither a count such as 25 nor a percentage from \"0%\" to \"100%\""));
             }
             percent.map(Limit::Percent)
         }
-    };
-    let min_entries = value::number(notes, &at.key("min_entries"), limits.min_entries, 0..=100_000_000);
-    Some(Limits {
-        deactivate: deactivate?,
-        min_entries: min_entries?,
-    })
+    }
 }
 
 fn retry(notes: &mut Notes, at: &KeyPath, retry: &written::Retry) -> Option<Retry> {

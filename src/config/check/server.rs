@@ -14,6 +14,9 @@ use crate::config::{
     written,
 };
 
+/// The fewest characters of the key that signs links.
+const SHORTEST_LINK_KEY: usize = 16;
+
 /// The ftrack server.
 pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Option<Ftrack> {
     let at = KeyPath::default().key("ftrack");
@@ -44,6 +47,11 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
             "write api_key_file = \"the name of a file that holds the key\", or set the variable FTRACK_API_KEY",
         );
     }
+    let link_key = secret(notes, places, &at, "link_key", ftrack.link_key.as_ref(), ftrack.link_key_file.as_deref());
+    if link_key.as_ref().is_some_and(|key| key.loaded().expose().chars().count() < SHORTEST_LINK_KEY) {
+        let key = at.key(if ftrack.link_key.is_some() { "link_key" } else { "link_key_file" });
+        notes.find(&key, format!("a key of fewer than {SHORTEST_LINK_KEY} characters could be guessed"));
+    }
     let ca_file = certificates(notes, places, &at.key("ca_file"), ca_file.as_deref());
     let connect_timeout = value::period(notes, &at.key("connect_timeout"), &ftrack.connect_timeout, SECOND / 10..=HOUR);
     let request_timeout = value::period(notes, &at.key("request_timeout"), &ftrack.request_timeout, SECOND / 10..=HOUR);
@@ -65,6 +73,7 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
         server: server?,
         api_user: api_user?,
         api_key: api_key?,
+        link_key,
         ca_file,
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
@@ -138,6 +147,7 @@ pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &w
     if let Some(name) = directory.id_attribute.as_ref().filter(|name| !value::is_attribute(name)) {
         notes.find(&at.key("id_attribute"), format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"));
     }
+    let id = directory.id.as_ref().and_then(|id| value::line(notes, &at.key("id"), id));
     Some(Directory {
         urls: urls?,
         bind_dn,
@@ -153,6 +163,8 @@ pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &w
         pool_size: pool_size?,
         allow_plaintext: directory.allow_plaintext,
         id_attribute: directory.id_attribute.clone(),
+        id,
+        trust_replicas: directory.trust_replicas,
     })
 }
 

@@ -153,7 +153,7 @@ pub struct Users {
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
     pub deactivate_after: Period,
-    /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, deactivated or demoted.
+    /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login, mail and activity change only with a person's approval.
     pub protect: Vec<String>,
     /// The name of the user type that created users get; the server's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,8 +191,13 @@ pub enum Adopt {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
-    /// The most deactivations of one run; more are held for a person to approve.
+    /// Within which time changes are counted, over all runs; a single run is bounded by the same figures.
+    pub per: Period,
+    /// The most deactivations within that time, of the active users that the job owns; more are held for a person to approve.
+    /// A percentage is rounded down, and allows one; `0` and `0%` allow none.
     pub deactivate: Limit,
+    /// A directory read in which more of the entries than this cannot be used has failed.
+    pub unusable: Limit,
     /// A directory read with fewer people than this has failed.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub min_entries: i64,
@@ -201,13 +206,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            per: Period::new("24h"),
             deactivate: Limit::Percent("10%".to_owned()),
+            unusable: Limit::Percent("50%".to_owned()),
             min_entries: 1,
         }
     }
 }
 
-/// A count, or a percentage of the active users that the job owns, rounded down, which always allows one.
+/// A count, or a percentage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = r#"a count such as 25, or a percentage in quotes such as "10%", is expected"#)]
 pub enum Limit {

@@ -24,6 +24,12 @@ pub struct Ftrack {
     /// A file that holds nothing but the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_file: Option<PathBuf>,
+    /// The key that signs the links at ftrack, a secret of at least 16 characters, the same on all hosts; better kept in a file of its own, see `link_key_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_key: Option<Secret>,
+    /// A file that holds nothing but the key that signs the links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_key_file: Option<PathBuf>,
     /// A PEM file of certificates to trust instead of the system's, for a server of the studio's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -43,7 +49,7 @@ pub struct Ftrack {
     /// How often a call that may be repeated is tried in all.
     #[schemars(range(min = 1, max = 20))]
     pub attempts: i64,
-    /// The security roles that make somebody an administrator; administrators are never adopted, and the last active one is never deactivated.
+    /// The security roles that make somebody an administrator; administrators are never adopted, their login, mail and activity change only with a person's approval, and the last active one is never deactivated.
     pub administrator_roles: Vec<String>,
 }
 
@@ -54,6 +60,8 @@ impl Default for Ftrack {
             api_user: None,
             api_key: None,
             api_key_file: None,
+            link_key: None,
+            link_key_file: None,
             ca_file: None,
             connect_timeout: Period::new("5s"),
             request_timeout: Period::new("60s"),
@@ -110,6 +118,11 @@ pub struct Directory {
     /// The attribute that identifies an entry for ever; entryUUID, objectGUID, nsUniqueId or ipaUniqueID is found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_attribute: Option<String>,
+    /// What identifies the directory itself, where the id of its naming context's own entry cannot be read; never change it afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whether a reading of any server is as good as one of the first; otherwise one of another server writes nothing but creates.
+    pub trust_replicas: bool,
 }
 
 impl Default for Directory {
@@ -131,6 +144,8 @@ impl Default for Directory {
             pool_size: 4,
             allow_plaintext: false,
             id_attribute: None,
+            id: None,
+            trust_replicas: false,
         }
     }
 }

@@ -9,9 +9,9 @@ use std::{
 use rusqlite::{Connection, Transaction, params};
 
 use super::{
-    FILE, Gate, State, StateError,
+    State, StateError,
     columns::{self, Time},
-    damage, schema,
+    damage,
 };
 use crate::sync::change::{Absence, Absences};
 
@@ -19,14 +19,6 @@ use crate::sync::change::{Absence, Absences};
 const LARGEST: u64 = 256 << 20;
 
 impl State {
-    /// Who was missing after the last complete read.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn absences(&self, job: &str) -> Result<Absences, StateError> {
-        self.read(|connection| of_job(connection, job))
-    }
-
     /// Keeps who is missing after a complete read. Only what has changed is written, and nothing when nothing has.
     ///
     /// # Errors
@@ -46,30 +38,7 @@ impl State {
     }
 }
 
-/// Who was missing after the last complete read, as far as it can be known without making or changing anything: nobody where there is no database yet, or
-/// where the next run has to set it right first.
-///
-/// # Errors
-/// What is there cannot be read.
-pub fn known_absences(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
-    let folder = std::path::absolute(state_dir).map_err(|source| StateError::new("find", state_dir, source))?;
-    let path = folder.join(FILE);
-    match fs::metadata(&path) {
-        Ok(there) if there.is_file() && there.len() > 0 => {}
-        Ok(there) if there.is_dir() => return Err(StateError::new("read", &path, io::ErrorKind::IsADirectory.into())),
-        Ok(_) => return Ok(Absences::new()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return from_file(&file(&folder, job)),
-        Err(error) => return Err(StateError::new("read", &path, error)),
-    }
-    let gate = Gate::look(&folder)?;
-    let _among_others = gate.as_ref().map(Gate::among_others).transpose()?;
-    match schema::look(&path)? {
-        Some(connection) => of_job(&connection, job).map_err(|error| damage::failed("read", &path, &error)),
-        None => Ok(Absences::new()),
-    }
-}
-
-fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
+pub(super) fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
     let mut statement = connection.prepare("SELECT * FROM absences WHERE job = ?1")?;
     statement.query_map(params![job], columns::absence)?.collect()
 }
@@ -126,8 +95,9 @@ fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
     Ok(jobs.collect())
 }
 
-fn file(state_dir: &Path, job: &str) -> PathBuf {
-    state_dir.join("absences").join(format!("{job}.json"))
+/// What an older version kept of a job, where no newer version has been at work.
+pub(super) fn of_file(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
+    from_file(&state_dir.join("absences").join(format!("{job}.json")))
 }
 
 /// Nobody when the file is missing or damaged.

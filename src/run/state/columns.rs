@@ -78,7 +78,18 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM backoffs", backoff)?;
     each(connection, "SELECT * FROM pauses", pause)?;
     each(connection, "SELECT * FROM refusals", refusal)?;
-    each(connection, "SELECT * FROM absences", absence)
+    each(connection, "SELECT * FROM absences", absence)?;
+    each(connection, "SELECT at, number FROM written", |row| {
+        let (Time(_), Count(_)) = (row.get("at")?, row.get("number")?);
+        Ok(())
+    })?;
+    each(connection, "SELECT directory_id FROM held", |row| row.get::<_, String>("directory_id"))?;
+    each(connection, "SELECT directory FROM directories", |row| row.get::<_, String>("directory"))?;
+    each(connection, "SELECT base, entries FROM bases", |row| {
+        let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
+        Ok(())
+    })?;
+    each(connection, "SELECT since FROM counting", |row| row.get("since").map(|Time(since)| since))
 }
 
 fn each<T>(connection: &Connection, query: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<()> {
@@ -107,6 +118,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         entries: count("entries")?,
         owned: count("owned")?,
         owned_active: count("owned_active")?,
+        linked: row.get::<_, Option<Count>>("linked")?.map(|Count(linked)| linked),
         held: count("held")?,
         failed: count("failed")?,
     })

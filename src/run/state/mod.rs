@@ -7,6 +7,11 @@
 //! | `pauses` | jobs that a person told to wait |
 //! | `refusals` | servers that refused the credentials |
 //! | `absences` | who has been missing since when: what `deactivate_after` counts from |
+//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count |
+//! | `counting` | since when they are counted; before that, the links at ftrack tell |
+//! | `held` | whose deactivation a limit holds |
+//! | `directories` | what identified the directory of each job |
+//! | `bases` | how many entries each search base showed |
 //!
 //! Losing it makes the program more patient, never less: what belongs to whom stands at ftrack.
 
@@ -26,12 +31,13 @@ mod gate;
 mod jobs;
 mod making;
 mod rebuilding;
+mod remembered;
 mod runs;
 mod schema;
 
-pub use absences::known_absences;
 pub use damage::SetAside;
 pub use jobs::RefusedAccount;
+pub use remembered::{LinkedUsers, Remembered, known};
 
 use super::store::{self, StateError};
 use crate::config::Config;

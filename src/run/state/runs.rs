@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::{
     State, StateError,
+    remembered::LinkedUsers,
     columns::{self, Count, Time, Word},
 };
 use crate::run::{
@@ -49,22 +50,23 @@ impl State {
         self.newest(job, "dry_run = 0 AND outcome <> 'failed'")
     }
 
-    /// How many users the job owned after its last run against that ftrack server that did not fail; none when no such run is known.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn owned_before(&self, job: &str, ftrack: &str) -> Result<usize, StateError> {
-        let query = "SELECT owned FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
-        self.read(|connection| {
-            let owned = connection.query_row(query, params![job, ftrack], |row| row.get("owned")).optional()?;
-            Ok(owned.map_or(0, |Count(owned)| owned))
-        })
-    }
-
     fn newest(&self, job: &str, which: &'static str) -> Result<Option<RunSummary>, StateError> {
         let query = format!("SELECT * FROM runs WHERE job = ?1 AND {which} ORDER BY run DESC LIMIT 1");
         self.read(|connection| connection.query_row(&query, params![job], columns::run).optional())
     }
+}
+
+/// How many users had links after the job's last run against that ftrack server that did not fail; none when no such run is known.
+pub(super) fn linked_before(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Option<LinkedUsers>> {
+    let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
+    let users = |row: &rusqlite::Row<'_>| {
+        let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
+        Ok(LinkedUsers {
+            owned,
+            of_all: of_all.map(|Count(of_all)| of_all),
+        })
+    };
+    connection.query_row(query, params![job, ftrack], users).optional()
 }
 
 /// Adds one run, or gives it other figures.
@@ -83,13 +85,14 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         entries,
         owned,
         owned_active,
+        linked,
         held,
         failed,
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, outcome, error_kind, error, ftrack, entries, owned, \
-         owned_active, held, failed) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, :error_kind, :error, :ftrack, \
-         :entries, :owned, :owned_active, :held, :failed)",
+         owned_active, linked, held, failed) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, :error_kind, :error, :ftrack, \
+         :entries, :owned, :owned_active, :linked, :held, :failed)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -105,6 +108,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":entries": Count(*entries),
         ":owned": Count(*owned),
         ":owned_active": Count(*owned_active),
+        ":linked": linked.map(Count),
         ":held": Count(*held),
         ":failed": Count(*failed),
     })?;

@@ -67,6 +67,34 @@ pub(super) const STEPS: &[&str] = &["
         reads        INTEGER NOT NULL CHECK (reads > 0),
         PRIMARY KEY (job, directory_id)
     ) STRICT, WITHOUT ROWID;
+", "
+    ALTER TABLE runs ADD COLUMN linked INTEGER CHECK (linked >= 0);
+    CREATE TABLE written (
+        job          TEXT NOT NULL,
+        run          TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        at           TEXT NOT NULL,
+        number       INTEGER NOT NULL CHECK (number >= 0),
+        PRIMARY KEY (job, run, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE held (
+        job          TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        PRIMARY KEY (job, kind, directory_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE directories (
+        job          TEXT NOT NULL PRIMARY KEY,
+        directory    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE bases (
+        job          TEXT NOT NULL,
+        base         TEXT NOT NULL,
+        entries      INTEGER NOT NULL CHECK (entries >= 0),
+        PRIMARY KEY (job, base)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE counting (since TEXT NOT NULL) STRICT;
+    INSERT INTO counting VALUES (strftime('%Y-%m-%dT%H:%M:%S.000000000Z', 'now'));
 "];
 
 /// What a connection is for.

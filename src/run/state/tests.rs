@@ -53,6 +53,18 @@ fn open(config: &Config) -> State {
     state
 }
 
+/// The ftrack server of all runs here.
+const FTRACK: &str = "https://studio.test";
+
+fn absences_of(state: &State, job: &str) -> Absences {
+    state.remembered(job, FTRACK).unwrap().absences
+}
+
+/// How many users the job artists owned after its last run against a server that did not fail.
+fn owned_before(state: &State, ftrack: &str) -> usize {
+    state.remembered("artists", ftrack).unwrap().linked.map_or(0, |linked| linked.owned)
+}
+
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
@@ -74,6 +86,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         entries: 40,
         owned: 38,
         owned_active: 30,
+        linked: Some(50),
         held: 2,
         failed: 1,
     }
@@ -84,7 +97,7 @@ fn keep_report(config: &Config, run: &RunSummary) {
         "run": run.run, "job": run.job, "trigger": run.trigger, "dry_run": run.dry_run, "started_at": run.started_at, "finished_at": run.finished_at,
         "outcome": run.outcome, "error": run.error, "error_kind": run.error_kind,
         "directory": {"server": null, "complete": true, "entries": run.entries, "id_attribute": null, "searches": []},
-        "ftrack": {"server": run.ftrack, "users": 42, "owned": run.owned, "owned_active": run.owned_active, "read_calls": 2, "write_calls": 0},
+        "ftrack": {"server": run.ftrack, "users": 42, "owned": run.owned, "owned_active": run.owned_active, "linked": run.linked, "read_calls": 2, "write_calls": 0},
         "counts": {"created": 0, "updated": 0, "deactivated": 0, "reactivated": 0, "adopted": 0, "role_changes": 0, "group_changes": 0, "unchanged": 0,
                    "skipped": 0, "held": run.held, "failed": run.failed},
         "planned": {}, "changes": [], "skipped": [], "warnings": []
@@ -139,7 +152,7 @@ fn what_is_kept_comes_back_after_a_restart() {
     {
         let state = open(&config);
         assert_eq!(state.last_run("artists").unwrap(), None);
-        assert_eq!(state.owned_before("artists", "https://studio.test").unwrap(), 0);
+        assert_eq!(owned_before(&state, "https://studio.test"), 0);
         state.add_run(&bad, 5).unwrap();
         state.add_run(&good, 5).unwrap();
         state.set_backoff("artists", Some(&backoff())).unwrap();
@@ -161,8 +174,8 @@ fn what_is_kept_comes_back_after_a_restart() {
     assert_eq!(state.last_run("artists").unwrap(), Some(bad.clone()));
     assert_eq!(state.last_attempt("artists").unwrap(), Some(bad));
     assert_eq!(state.last_success("artists").unwrap(), Some(good));
-    assert_eq!(state.owned_before("artists", "https://studio.test").unwrap(), 38);
-    assert_eq!(state.owned_before("artists", "https://other.test").unwrap(), 0);
+    assert_eq!(owned_before(&state, "https://studio.test"), 38);
+    assert_eq!(owned_before(&state, "https://other.test"), 0);
     assert_eq!(state.backoff("artists").unwrap(), Some(backoff()));
     let kept = state.pause("artists").unwrap().unwrap();
     assert_eq!((kept.since, &kept.reason), (pause.since, &pause.reason));
@@ -173,7 +186,7 @@ fn what_is_kept_comes_back_after_a_restart() {
     );
     assert_eq!(state.pause("interns").unwrap().map(|pause| (pause.until, pause.reason)), Some((None, None)));
     assert_eq!(state.refusals().unwrap(), [("directory studio".to_owned(), refused)].into());
-    assert_eq!(state.absences("artists").unwrap(), absences(&[("a", 1), ("b", 2)]));
+    assert_eq!(absences_of(&state, "artists"), absences(&[("a", 1), ("b", 2)]));
 
     state.set_backoff("artists", None).unwrap();
     state.set_pause("artists", None).unwrap();
@@ -183,8 +196,8 @@ fn what_is_kept_comes_back_after_a_restart() {
         .unwrap();
     assert_eq!((state.backoff("artists").unwrap(), state.pause("artists").unwrap()), (None, None));
     assert!(state.refusals().unwrap().is_empty());
-    assert_eq!(known_absences(&config.state_dir, "artists").unwrap(), absences(&[("b", 3), ("c", 1)]));
-    assert_eq!(known_absences(&config.state_dir, "interns").unwrap(), Absences::new());
+    assert_eq!(known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(), absences(&[("b", 3), ("c", 1)]));
+    assert_eq!(known(&config.state_dir, "interns", FTRACK).map(|known| known.absences).unwrap(), Absences::new());
     let mode = fs::metadata(config.state_dir.join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);
@@ -229,7 +242,7 @@ fn the_newest_runs_stay_and_the_last_good_one() {
         .unwrap() as usize;
     assert_eq!(count, 5 + 2);
     assert_eq!(state.last_success("artists").unwrap(), Some(elsewhere));
-    assert_eq!(state.owned_before("artists", "https://studio.test").unwrap(), 38);
+    assert_eq!(owned_before(&state, "https://studio.test"), 38);
     assert_eq!(state.last_success("interns").unwrap(), Some(run("interns", 0, Outcome::Succeeded)));
     state
         .add_run(
@@ -256,19 +269,19 @@ fn files_of_an_older_version_are_taken_over_once() {
     keep_report(&config, &run("gone", 1, Outcome::Partial));
     let files = config.state_dir.join("absences");
     fs::create_dir(&files).unwrap();
-    let known = absences(&[("a", 2)]);
-    fs::write(files.join("artists.json"), serde_json::to_vec(&known).unwrap()).unwrap();
+    let kept = absences(&[("a", 2)]);
+    fs::write(files.join("artists.json"), serde_json::to_vec(&kept).unwrap()).unwrap();
     fs::write(files.join("damaged.json"), "{\"a\":").unwrap();
     assert_eq!(
-        known_absences(&config.state_dir, "artists").unwrap(),
-        known,
+        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
+        kept,
         "`plan` knows them before the first run"
     );
     assert!(!config.state_dir.join(FILE).exists());
 
     let state = open(&config);
-    assert_eq!(state.absences("artists").unwrap(), known);
-    assert_eq!(state.absences("damaged").unwrap(), Absences::new());
+    assert_eq!(absences_of(&state, "artists"), kept);
+    assert_eq!(absences_of(&state, "damaged"), Absences::new());
     assert!(!files.exists());
     assert_eq!(state.last_run("artists").unwrap(), Some(run("artists", 2, Outcome::Succeeded)));
     assert_eq!(state.last_run("gone").unwrap(), Some(run("gone", 1, Outcome::Partial)));
@@ -276,7 +289,7 @@ fn files_of_an_older_version_are_taken_over_once() {
     // Files that come later, of an older version that ran in between, are older than what is known, or become so.
     fs::create_dir(&files).unwrap();
     fs::write(files.join("artists.json"), serde_json::to_vec(&absences(&[("b", 9)])).unwrap()).unwrap();
-    assert_eq!(open(&config).absences("artists").unwrap(), known);
+    assert_eq!(absences_of(&open(&config), "artists"), kept);
     assert!(!files.exists());
 }
 
@@ -397,4 +410,30 @@ fn a_second_daemon_is_told_of_the_first() {
     assert!(error.contains("another daemon runs on this state folder"), "{error}");
     drop(first);
     DaemonLock::take(&config.state_dir).unwrap();
+}
+
+#[test]
+fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
+    let (_folder, config) = studio();
+    let state = open(&config);
+    let before = state.remembered("artists", FTRACK).unwrap();
+    assert!(before.counting_since.is_some_and(|since| (Utc::now() - since) < TimeDelta::minutes(1)), "{before:?}");
+    let bases = [("dc=a".to_owned(), 7), ("dc=b".to_owned(), 0)].into();
+    state.set_directory("artists", &before, Some("d-1"), &bases).unwrap();
+    state.set_held("artists", &before.held, &["p-1".to_owned(), "p-2".to_owned()].into()).unwrap();
+    state.count_deactivations("artists", "run-1", at("2026-01-31T10:00:00Z"), 9).unwrap();
+    state.count_deactivations("artists", "run-1", at("2026-01-31T10:00:00Z"), 3).unwrap();
+    state.count_deactivations("interns", "run-1", at("2026-01-31T10:00:00Z"), 5).unwrap();
+    let known = state.remembered("artists", FTRACK).unwrap();
+    assert_eq!((known.directory.as_deref(), &known.bases), (Some("d-1"), &bases));
+    assert_eq!(known.held, ["p-1".to_owned(), "p-2".to_owned()].into());
+    assert_eq!(known.deactivations, [(at("2026-01-31T10:00:00Z"), 3)]);
+    let changes = || state.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0))).unwrap();
+    let version = changes();
+    state.set_directory("artists", &known, Some("d-1"), &[("dc=a".to_owned(), 99)].into()).unwrap();
+    state.set_held("artists", &known.held, &known.held.clone()).unwrap();
+    assert_eq!((changes(), &state.remembered("artists", FTRACK).unwrap()), (version, &known));
+    // What nobody can count any more goes.
+    state.count_deactivations("artists", "run-2", at("2027-06-01T10:00:00Z"), 1).unwrap();
+    assert_eq!(state.remembered("artists", FTRACK).unwrap().deactivations, [(at("2027-06-01T10:00:00Z"), 1)]);
 }

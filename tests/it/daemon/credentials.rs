@@ -12,7 +12,8 @@ use crate::{
 
 const EACH_SECOND: &str = "schedule = \"* * * * * *\"\nretry = { initial = \"1s\", max = \"1s\" }";
 
-fn real_directory() -> Slapd {
+/// A slapd with one person.
+pub fn real_directory() -> Slapd {
     let dn = format!("uid=ada,{PEOPLE}");
     let person = [
         ("objectClass", "inetOrgPerson"),
@@ -30,9 +31,14 @@ fn studio(slapd: &Slapd) -> Studio {
     studio
 }
 
+/// The text that the server logs at a bind with a password.
+pub fn bind() -> String {
+    format!("BIND dn=\"{}\" method=128", slapd::SYNC_DN)
+}
+
 /// How many binds the server has seen.
 fn binds(slapd: &Slapd) -> usize {
-    slapd.logged(&format!("BIND dn=\"{}\" method=128", slapd::SYNC_DN))
+    slapd.logged(&bind())
 }
 
 #[test]

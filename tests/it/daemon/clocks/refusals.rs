@@ -5,21 +5,10 @@ use ftrack_ldap_sync::demo::ftrack::Fault;
 
 use super::{Daemon, FastClock, LIMIT, SetClock, at, let_pass};
 use crate::{
-    slapd::{self, PEOPLE, Setup, Slapd, ldif_entry, wait_until},
+    daemon::credentials::{bind, real_directory},
+    slapd::{self, Slapd, wait_until},
     studio::Studio,
 };
-
-fn real_directory() -> Slapd {
-    let dn = format!("uid=ada,{PEOPLE}");
-    let person = [
-        ("objectClass", "inetOrgPerson"),
-        ("uid", "ada"),
-        ("cn", "Ada"),
-        ("sn", "Byron"),
-        ("mail", "ada@studio.test"),
-    ];
-    Setup::new(ldif_entry(&dn, &person)).start()
-}
 
 /// A studio with a wrong password, which is impatient.
 fn studio(slapd: &Slapd, schedule: &str) -> Studio {
@@ -27,11 +16,6 @@ fn studio(slapd: &Slapd, schedule: &str) -> Studio {
     studio.directory_url = slapd.url().to_string();
     studio.password = "wrong".into();
     studio
-}
-
-/// The text that the server logs at a bind with a password.
-fn bind() -> String {
-    format!("BIND dn=\"{}\" method=128", slapd::SYNC_DN)
 }
 
 /// When the server saw binds, by the machine's clock: each line of its log opens with it, in seconds since 1970 and in parts of a second, as hexadecimal numbers.

@@ -1,0 +1,143 @@
+//! Distinguished names, read from text (RFC 4514) and made comparable: servers spell one name in several ways. No I/O.
+
+use crate::config::Scope;
+
+/// A DN in which the spelling does not matter: case, blanks around separators, and which characters are escaped.
+///
+/// Attribute types are compared by their names as written; values without case, as almost all that DNs are made of are compared by servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dn(
+    /// The RDNs, from the root to the entry.
+    Vec<String>,
+);
+
+impl Dn {
+    /// Reads a DN; the empty text is the root, and `None` is for what is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.trim().is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        let mut rdns = Vec::new();
+        for rdn in split(text, |separator| matches!(separator, ',' | ';')) {
+            let mut parts = split(rdn, |separator| separator == '+').map(part).collect::<Option<Vec<_>>>()?;
+            parts.sort_unstable();
+            rdns.push(parts.join("+"));
+        }
+        rdns.reverse();
+        Some(Self(rdns))
+    }
+
+    /// How many RDNs it lies below another; `None` when it is neither that one nor below it.
+    #[must_use]
+    pub fn depth_below(&self, base: &Self) -> Option<usize> {
+        self.0.strip_prefix(base.0.as_slice()).map(<[String]>::len)
+    }
+
+    /// Whether a search of that base and scope would look at it (RFC 4511 section 4.5.1.2).
+    #[must_use]
+    pub fn lies_in(&self, base: &Self, scope: Scope) -> bool {
+        match (self.depth_below(base), scope) {
+            (Some(_), Scope::Subtree) | (Some(1), Scope::One) => true,
+            (Some(_), Scope::One) | (None, _) => false,
+        }
+    }
+}
+
+/// The parts of a text between separators that are not escaped.
+fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    let mut escaped = false;
+    text.split(move |character: char| {
+        let separates = !escaped && is_separator(character);
+        escaped = !escaped && character == '\\';
+        separates
+    })
+}
+
+/// One attribute of an RDN, as `type=value`.
+fn part(text: &str) -> Option<String> {
+    let (kind, value) = text.split_once('=')?;
+    let kind = kind.trim().to_ascii_lowercase();
+    let value = unescaped(value)?;
+    // Neither a separator nor an equals sign of a value can be taken for one of the name.
+    let value = value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    (!kind.is_empty()).then(|| format!("{kind}={}", value.replace('\\', "\\\\").replace('+', "\\+")))
+}
+
+/// A value without its escapes; `None` where one is cut short.
+fn unescaped(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.trim_start().as_bytes();
+    // A blank at the end belongs to the value only when it is escaped.
+    let mut kept = 0;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            bytes.push(*first);
+            kept = if *first == b' ' { kept } else { bytes.len() };
+            continue;
+        }
+        let pair = rest.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        if let Some(byte) = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            bytes.push(byte);
+            rest = rest.get(2..).unwrap_or_default();
+        } else {
+            let (escaped, after) = rest.split_first()?;
+            bytes.push(*escaped);
+            rest = after;
+        }
+        kept = bytes.len();
+    }
+    bytes.truncate(kept);
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn dn(text: &str) -> Dn {
+        Dn::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn one_name_in_many_spellings_is_one_name() {
+        for (one, other) in [
+            ("uid=ada,ou=people,dc=studio,dc=test", "UID=Ada, OU=People , DC=studio,dc=TEST"),
+            (r"cn=Holm\, Anna,dc=test", r"cn=Holm\2C Anna,dc=test"),
+            (r"cn=\C3\85sa,dc=test", "cn=Åsa,dc=test"),
+            ("cn=a+uid=b,dc=test", "UID=b+CN=a,dc=test"),
+            ("cn=a  b,dc=test", "cn=a b,dc=test"),
+            ("cn=a;dc=test", "cn=a,dc=test"),
+        ] {
+            assert_eq!(dn(one), dn(other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("cn=a,dc=test", "cn=b,dc=test"),
+            (r"cn=a\,dc=test", "cn=a,dc=test"),
+            (r"cn=a\+b=c,dc=test", "cn=a+b=c,dc=test"),
+        ] {
+            assert_ne!(dn(one), dn(other), "{one} {other}");
+        }
+        for none in ["people", "=x", "cn=a,,dc=test", "cn=a\\"] {
+            assert_eq!(Dn::parse(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_a_base() {
+        let base = dn("ou=people,dc=test");
+        for (text, subtree, one) in [
+            ("uid=ada,ou=people,dc=test", true, true),
+            ("uid=ada,ou=a,OU=People,dc=test", true, false),
+            ("ou=people,dc=test", true, false),
+            ("uid=ada,ou=more people,dc=test", false, false),
+            ("dc=test", false, false),
+        ] {
+            assert_eq!(dn(text).lies_in(&base, Scope::Subtree), subtree, "{text}");
+            assert_eq!(dn(text).lies_in(&base, Scope::One), one, "{text}");
+        }
+        assert!(base.lies_in(&dn(""), Scope::Subtree));
+    }
+}

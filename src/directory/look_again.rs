@@ -1,0 +1,199 @@
+//! The second look: people who seem to be gone are asked for by id, and whatever comes back means that they are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    entry::{DirectoryId, Entry},
+    error::DirectoryError,
+    filter,
+    id::IdAttribute,
+    pool::DirectoryPool,
+    read::{ReadFailure, ReadRequest},
+    searches::{About, Course, Servers, Sink, bounded, of_request, run},
+};
+
+/// Ids asked for by one search.
+const GROUP: usize = 100;
+
+/// What one server said about people who were asked for by id; made of complete searches alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Those who are there.
+    pub there: BTreeSet<DirectoryId>,
+    /// Those of whom nobody can say it: an entry came back with them that belongs to none of the ids that were asked for.
+    pub doubtful: BTreeSet<DirectoryId>,
+    /// What identifies the directory itself, as far as it is known.
+    pub directory_id: Option<String>,
+}
+
+/// Asks a server for people by id, over the bases and with the filter of a request; without a server, the first that can be reached.
+///
+/// Whoever is neither there nor doubtful is not in that part of the directory, since each search came to its proven end.
+///
+/// # Errors
+/// As for `read`; then nobody is known to be gone.
+pub async fn ask(
+    pool: &DirectoryPool,
+    server: Option<&str>,
+    request: &ReadRequest,
+    id_attribute: &IdAttribute,
+    ids: &[DirectoryId],
+    cancel: &CancellationToken,
+) -> Result<Answer, ReadFailure> {
+    let attributes = [id_attribute.name().to_owned()];
+    let (mut wanted, mut asked) = (Vec::new(), Vec::new());
+    for group in ids.chunks(GROUP) {
+        let filters: Vec<String> = group.iter().filter_map(|id| id_attribute.filter(id)).collect();
+        if filters.len() != group.len() {
+            let reason = format!("not every id of these people is one of the attribute {id_attribute}; was the id attribute changed?");
+            let error = DirectoryError::Settings {
+                directory: pool.name().into(),
+                reason,
+            };
+            return Err(Course::default().failure(error));
+        }
+        let searches = of_request(pool, request, &filter::both(&request.filter, &filter::any(&filters)), &attributes);
+        asked.extend(searches.iter().map(|_| Group::new(group)));
+        wanted.extend(searches);
+    }
+    if wanted.is_empty() {
+        return Ok(Answer::default());
+    }
+    let mut sink = Found {
+        attribute: id_attribute,
+        asked,
+        answer: Answer::default(),
+    };
+    let mut course = Course::default();
+    let servers = server.map_or(Servers::InOrder, Servers::Only);
+    match bounded(run(pool, servers, &wanted, &mut sink, &mut course), request.deadline, cancel).await {
+        Ok(_) => Ok(Answer {
+            directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
+            ..sink.answer()
+        }),
+        Err(error) => Err(course.failure(error)),
+    }
+}
+
+/// The ids of one search, by their plain form.
+struct Group<'a> {
+    ids: &'a [DirectoryId],
+    by_plain: BTreeMap<String, Vec<&'a DirectoryId>>,
+}
+
+impl<'a> Group<'a> {
+    fn new(ids: &'a [DirectoryId]) -> Self {
+        let mut by_plain: BTreeMap<String, Vec<&DirectoryId>> = BTreeMap::new();
+        for id in ids {
+            by_plain.entry(plain(id.as_str())).or_default().push(id);
+        }
+        Self { ids, by_plain }
+    }
+}
+
+/// What came back.
+struct Found<'a> {
+    attribute: &'a IdAttribute,
+    asked: Vec<Group<'a>>,
+    answer: Answer,
+}
+
+impl Found<'_> {
+    /// Those who are there are not doubtful.
+    fn answer(self) -> Answer {
+        let Answer { there, mut doubtful, directory_id } = self.answer;
+        doubtful.retain(|id| !there.contains(id));
+        Answer { there, doubtful, directory_id }
+    }
+}
+
+impl Sink for Found<'_> {
+    fn begin(&mut self, _: &About) {
+        self.answer = Answer::default();
+    }
+
+    /// The server compares by rules of its own, which know no case, blanks, hyphens or brackets: every id that it may have meant counts as there. An entry that
+    /// belongs to none is one that the server found all the same.
+    fn entry(&mut self, search: usize, entry: &Entry) {
+        let Some(group) = self.asked.get(search) else { return };
+        if let [only] = group.ids {
+            self.answer.there.insert(only.clone());
+            return;
+        }
+        let shown = self.attribute.spellings(entry);
+        let meant: Vec<&DirectoryId> = shown.iter().filter_map(|id| group.by_plain.get(&plain(id))).flatten().copied().collect();
+        if meant.is_empty() {
+            self.answer.doubtful.extend(group.ids.iter().cloned());
+        } else {
+            self.answer.there.extend(meant.into_iter().cloned());
+        }
+    }
+
+    fn page(&mut self, _: u64) {}
+}
+
+/// An id without what one server writes and another leaves out: letters and digits alone, in lower case, without zeros at the front.
+fn plain(id: &str) -> String {
+    let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    letters.trim_start_matches('0').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn answer(attribute: &str, asked: &[&str], came: &[&[&str]]) -> (Vec<String>, Vec<String>) {
+        let ids: Vec<DirectoryId> = asked.iter().map(|id| DirectoryId::new(id).unwrap()).collect();
+        let attribute = IdAttribute::named(attribute);
+        let mut found = Found {
+            attribute: &attribute,
+            asked: vec![Group::new(&ids)],
+            answer: Answer::default(),
+        };
+        for values in came {
+            let values = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+            found.entry(0, &Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]));
+        }
+        let Answer { there, doubtful, .. } = found.answer();
+        let text = |ids: BTreeSet<DirectoryId>| ids.iter().map(ToString::to_string).collect();
+        (text(there), text(doubtful))
+    }
+
+    #[test]
+    fn an_id_in_another_spelling_is_there() {
+        let uuid = "0a1b2c3d-0000-4000-8000-00000000000f";
+        for (attribute, asked, shown) in [
+            ("telephoneNumber", "55-03", "5503"),
+            ("badge", "Ab-7", "AB-7"),
+            ("badge", "007", "7"),
+            ("entryUUID", uuid, "{0A1B2C3D-0000-4000-8000-00000000000F}"),
+            ("entryUUID", uuid, "0a1b2c3d00004000800000000000000f"),
+        ] {
+            let (there, doubtful) = answer(attribute, &[asked, "other"], &[&[shown]]);
+            assert_eq!((there, doubtful), (vec![asked.to_owned()], vec![]), "{shown}");
+            let (there, _) = answer(attribute, &[asked, "other"], &[&[shown, shown]]);
+            assert_eq!(there, [asked], "sent twice: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_no_id_makes_all_of_the_search_doubtful() {
+        for came in [&[] as &[&str], &["another"], &["\u{fffd}"]] {
+            assert_eq!(answer("badge", &["1", "2"], &[came]), (vec![], vec!["1".to_owned(), "2".to_owned()]), "{came:?}");
+            assert_eq!(
+                answer("badge", &["1", "2"], &[&["2"], came]),
+                (vec!["2".to_owned()], vec!["1".to_owned()]),
+                "{came:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_comes_back_for_one_id_is_that_person() {
+        assert_eq!(answer("badge", &["1"], &[&[]]), (vec!["1".to_owned()], vec![]));
+        assert_eq!(answer("badge", &["1", "2"], &[]), (vec![], vec![]));
+    }
+}

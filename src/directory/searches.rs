@@ -1,0 +1,201 @@
+//! Several searches on one and the same server, with another server in its place only while not one entry has come.
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connection::Connection,
+    dn::Dn,
+    entry::Entry,
+    error::DirectoryError,
+    filter,
+    id::IdAttribute,
+    pool::{DirectoryPool, Server},
+    read::{ReadFailure, ReadRequest},
+    search::{Search, SearchEvidence, look, search},
+    server::RootDse,
+};
+use crate::config::Scope;
+
+/// Which servers of a directory may be asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Servers<'a> {
+    /// All, one after the other, until one can be used.
+    InOrder,
+    /// The one of this URL.
+    Only(&'a str),
+}
+
+/// How far a read has come; kept outside of the work, so that it is still known when the work is stopped.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    pub server: Option<String>,
+    pub searches: Vec<SearchEvidence>,
+    /// What the server is.
+    pub about: About,
+}
+
+/// What a server tells of itself before it is searched.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    /// The attributes that may identify its entries, the best first.
+    pub candidates: Vec<IdAttribute>,
+    /// The id of the entry of the naming context in which the first base lies; none where it cannot be read.
+    pub directory_id: Option<String>,
+}
+
+impl Course {
+    fn is_untouched(&self) -> bool {
+        self.searches.iter().all(|search| search.pages == 0 && search.entries == 0)
+    }
+
+    pub fn failure(mut self, error: DirectoryError) -> ReadFailure {
+        if let Some(last) = self.searches.last_mut() {
+            last.result = error.outcome();
+        }
+        ReadFailure {
+            error,
+            server: self.server,
+            searches: self.searches,
+        }
+    }
+}
+
+/// What becomes of the entries of a read.
+pub(super) trait Sink {
+    /// A server is about to be asked; whatever another one said is void.
+    fn begin(&mut self, about: &About);
+    /// An entry came, in the search of that place.
+    fn entry(&mut self, search: usize, entry: &Entry);
+    /// A page is done, `entries` came in all.
+    fn page(&mut self, entries: u64);
+}
+
+/// Ends the work at the deadline or on request; the connection in use is thrown away with it.
+pub(super) async fn bounded<R>(
+    work: impl Future<Output = Result<R, DirectoryError>>,
+    deadline: Instant,
+    cancel: &CancellationToken,
+) -> Result<R, DirectoryError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(DirectoryError::Cancelled),
+        outcome = work => outcome,
+        () = tokio::time::sleep_until(deadline) => Err(DirectoryError::Deadline { tried: "reading the directory".into() }),
+    }
+}
+
+/// Runs all searches on the first server that can be used, and returns its URL.
+pub(super) async fn run(
+    pool: &DirectoryPool,
+    servers: Servers<'_>,
+    searches: &[Search],
+    sink: &mut impl Sink,
+    course: &mut Course,
+) -> Result<String, DirectoryError> {
+    if searches.is_empty() {
+        // Nothing asked is not nobody there.
+        return Err(DirectoryError::Settings {
+            directory: pool.name().into(),
+            reason: "there is no search base".into(),
+        });
+    }
+    searches.iter().try_for_each(|search| filter::check(&search.filter))?;
+    let mut failures = Vec::new();
+    let may_be_asked = |server: &&Server| match servers {
+        Servers::InOrder => true,
+        Servers::Only(url) => server.connector.server() == url,
+    };
+    for server in pool.servers().iter().filter(may_be_asked) {
+        course.server = Some(server.connector.server().into());
+        match run_on(server, searches, sink, course).await {
+            Ok(()) => return Ok(server.connector.server().into()),
+            Err(error) if error.concerns_one_server() && course.is_untouched() => failures.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(DirectoryError::of_all(failures))
+}
+
+async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+    loop {
+        course.searches.clear();
+        let mut lent = server.lend().await?;
+        match run_over(&mut lent, searches, sink, course).await {
+            Ok(()) => {
+                lent.give_back();
+                return Ok(());
+            }
+            // A connection from the pool may have been dead already, which says nothing about the server.
+            Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+    let base = searches.first().map_or("", |search| search.base.as_str());
+    course.about = about(connection, base).await?;
+    sink.begin(&course.about);
+    let mut entries = 0;
+    for (place, wanted) in searches.iter().enumerate() {
+        course.searches.push(SearchEvidence::of(wanted));
+        let Some(evidence) = course.searches.last_mut() else { continue };
+        let mut pages = 0;
+        search(connection, wanted, evidence, |entry, so_far| {
+            if so_far.pages != pages {
+                pages = so_far.pages;
+                sink.page(entries + so_far.entries);
+            }
+            sink.entry(place, &entry);
+        })
+        .await?;
+        entries += evidence.entries;
+        sink.page(entries);
+    }
+    Ok(())
+}
+
+/// Asks a server what it is, and which directory it holds.
+async fn about(connection: &mut Connection, base: &str) -> Result<About, DirectoryError> {
+    let root = RootDse::read(connection).await?;
+    let candidates = IdAttribute::candidates(root.kind);
+    let directory_id = match naming_context(&root.naming_contexts, base) {
+        Some(context) => context_id(connection, context, &candidates).await?,
+        None => None,
+    };
+    Ok(About { candidates, directory_id })
+}
+
+/// The naming context in which a base lies (RFC 4512 section 5.1): the lowest of those that hold it.
+fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
+    let base = Dn::parse(base)?;
+    let holds = |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
+    contexts.iter().filter_map(|context| holds(&context)).min().map(|(_, context)| context)
+}
+
+/// The id of a naming context's own entry; none where nobody may read it.
+async fn context_id(connection: &mut Connection, context: &str, candidates: &[IdAttribute]) -> Result<Option<String>, DirectoryError> {
+    let names: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
+    match look(connection, context, "(objectClass=*)", &names).await {
+        Ok(Some(entry)) => Ok(candidates.iter().find_map(|candidate| candidate.of(&entry)).map(|id| id.as_str().to_owned())),
+        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. } | DirectoryError::Referred { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// One search for each base of a request.
+pub(super) fn of_request(pool: &DirectoryPool, request: &ReadRequest, filter: &str, attributes: &[String]) -> Vec<Search> {
+    let scope = match request.scope {
+        Scope::Subtree => ldap3::Scope::Subtree,
+        Scope::One => ldap3::Scope::OneLevel,
+    };
+    let search = |base: &String| Search {
+        base: base.clone(),
+        scope,
+        filter: filter.into(),
+        attributes: attributes.to_vec(),
+        page_size: pool.page_size(),
+    };
+    request.bases.iter().map(search).collect()
+}

@@ -1,0 +1,461 @@
+//! The link: a `Metadata` row of a user that says whose the user is. No I/O.
+//!
+//! It is stored as JSON at ftrack itself, so that lost local state loses nothing. Versions:
+//!
+//! | version | holds |
+//! |---|---|
+//! | none | source, directory id, attribute, activity |
+//! | 2 | also the ids of its user and of the directory, and a signature where `ftrack.link_key_file` is set |
+
+use std::{borrow::Cow, sync::Arc};
+
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::user::EntityId;
+use crate::{
+    config::Secret,
+    directory::{IdAttribute, entry::DirectoryId},
+};
+
+/// The key of the `Metadata` row of a user in which the link is kept.
+pub const LINK_KEY: &str = "ftrack-ldap-sync";
+
+/// The version that is written, and the newest that is understood.
+const VERSION: u32 = 2;
+
+/// What stands in a user's metadata under [`LINK_KEY`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkFound {
+    /// Nothing: nobody owns the user.
+    Absent,
+    /// A link that was understood, and that names the user on which it stands as far as it names one.
+    Link(Box<Link>),
+    /// A link that names another user, so that somebody moved or copied it: it counts as none.
+    OfAnotherUser,
+    /// Something that is not a link, or one of a newer version; the user is left alone and named.
+    Unreadable,
+}
+
+impl LinkFound {
+    /// The link that is believed.
+    #[must_use]
+    pub fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Link(link) => Some(link),
+            Self::Absent | Self::OfAnotherUser | Self::Unreadable => None,
+        }
+    }
+
+    /// Whether nobody owns the user.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        match self {
+            Self::Absent | Self::OfAnotherUser => true,
+            Self::Link(_) | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether a row stands there, which a new link has to replace.
+    #[must_use]
+    pub fn is_row(&self) -> bool {
+        *self != Self::Absent
+    }
+}
+
+/// Says whose a user is: which source, which entry of which directory, and what the program last did to its activity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The source of the job that owns the user.
+    pub source: Arc<str>,
+    /// The id of the directory: of the naming context's own entry, or as configured. Absent in links of earlier versions, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Arc<str>>,
+    /// The id of the person's entry.
+    #[serde(with = "directory_id")]
+    pub id: DirectoryId,
+    /// Which attribute of the entry the id is.
+    pub attribute: IdAttribute,
+    /// What the program last did to the user's activity.
+    #[serde(flatten)]
+    pub activity: Activity,
+    /// Whether it names its user.
+    #[serde(skip)]
+    pub form: Form,
+    /// Whether it can be verified.
+    #[serde(skip)]
+    pub signature: Signature,
+}
+
+/// Whether a link names its user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// It does, as all links do that this version writes.
+    #[default]
+    Current,
+    /// An earlier version wrote it, and it does not.
+    Earlier,
+}
+
+/// What is known of the signature of a link.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signature {
+    /// There is no key to verify it by.
+    #[default]
+    NotChecked,
+    /// It is that of the key.
+    Valid,
+    /// It is missing, or not that of the key.
+    Invalid,
+}
+
+/// What the program last did to a user's activity; with `is_active` it tells the program's own doing from a person's, at every point where a run can be cut off.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "activity", rename_all = "lowercase")]
+pub enum Activity {
+    /// Nothing is under way: an inactive user was deactivated by somebody else.
+    #[default]
+    Settled,
+    /// The user was to become active, which was not yet seen to be so: an inactive one was refused a seat.
+    Activating {
+        /// Which run created the user, by a mark that no other run has; absent where the user was there before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<str>>,
+    },
+    /// The user was to be deactivated: an active one still is to be.
+    Deactivating {
+        /// When, RFC 3339.
+        since: String,
+    },
+    /// The user was deactivated: an active one was reactivated by somebody else.
+    Deactivated {
+        /// When, RFC 3339.
+        since: String,
+    },
+    /// Somebody else reactivated the user while the person was gone: what becomes of the user since then is theirs, until the person is back.
+    Released,
+}
+
+impl Activity {
+    /// When the program deactivated the user, or began to, RFC 3339.
+    #[must_use]
+    pub fn deactivated_since(&self) -> Option<&str> {
+        match self {
+            Self::Deactivating { since } | Self::Deactivated { since } => Some(since),
+            Self::Settled | Self::Activating { .. } | Self::Released => None,
+        }
+    }
+}
+
+/// A link as it is stored: flat, so that it is read in one pass.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored<'a> {
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    version: u32,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    directory: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    attribute: Cow<'a, IdAttribute>,
+    #[serde(borrow)]
+    activity: Cow<'a, str>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    since: Option<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    by: Option<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    signature: Option<Cow<'a, str>>,
+}
+
+/// The version of links that do not say theirs.
+fn first() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_first(version: &u32) -> bool {
+    *version == first()
+}
+
+impl<'a> Stored<'a> {
+    fn of(user: &'a EntityId, link: &'a Link) -> Self {
+        let is_current = link.form == Form::Current;
+        let (activity, since, by) = match &link.activity {
+            Activity::Settled => ("settled", None, None),
+            Activity::Activating { by } => ("activating", None, by.as_deref()),
+            Activity::Deactivating { since } => ("deactivating", Some(since.as_str()), None),
+            Activity::Deactivated { since } => ("deactivated", Some(since.as_str()), None),
+            Activity::Released => ("released", None, None),
+        };
+        Self {
+            version: if is_current { VERSION } else { first() },
+            user: is_current.then(|| user.as_str().into()),
+            source: (&*link.source).into(),
+            directory: link.directory.as_deref().map(Into::into),
+            id: link.id.as_str().into(),
+            attribute: Cow::Borrowed(&link.attribute),
+            activity: activity.into(),
+            since: since.map(Into::into),
+            by: by.map(Into::into),
+            signature: None,
+        }
+    }
+
+    /// What a text on a user says; none when it is no link of a version that is understood.
+    fn parse(text: &'a str) -> Option<(Self, Link)> {
+        let stored: Self = serde_json::from_str(text).ok()?;
+        let form = match (stored.version, &stored.user) {
+            (1, _) => Form::Earlier,
+            (VERSION, Some(_)) => Form::Current,
+            (_, _) => return None,
+        };
+        let since = || stored.since.as_deref().map(str::to_owned);
+        let activity = match &*stored.activity {
+            "settled" => Activity::Settled,
+            "activating" => Activity::Activating {
+                by: stored.by.as_deref().map(Into::into),
+            },
+            "deactivating" => Activity::Deactivating { since: since()? },
+            "deactivated" => Activity::Deactivated { since: since()? },
+            "released" => Activity::Released,
+            _ => return None,
+        };
+        let link = Link {
+            source: (&*stored.source).into(),
+            directory: stored.directory.as_deref().map(Into::into),
+            id: DirectoryId::new(&stored.id)?,
+            attribute: stored.attribute.clone().into_owned(),
+            activity,
+            form,
+            signature: Signature::NotChecked,
+        };
+        Some((stored, link))
+    }
+}
+
+/// The value of a link's row without its signature, as reports show it.
+#[must_use]
+pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
+    serde_json::to_value(Stored::of(user, link)).unwrap_or(serde_json::Value::Null)
+}
+
+/// What was found on a user, before the signature was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    found: LinkFound,
+    signature: Option<Box<str>>,
+}
+
+impl Unverified {
+    /// What a stored text is, found on a user.
+    #[must_use]
+    pub fn parse(user: &EntityId, text: &str) -> Self {
+        let Some((stored, link)) = Stored::parse(text) else {
+            return Self::unreadable();
+        };
+        let is_of_another = link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
+        Self {
+            found: if is_of_another { LinkFound::OfAnotherUser } else { LinkFound::Link(Box::new(link)) },
+            signature: stored.signature.map(Into::into),
+        }
+    }
+
+    /// Something that is not a link.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self {
+            found: LinkFound::Unreadable,
+            signature: None,
+        }
+    }
+}
+
+/// What signs links and verifies them: the key of `ftrack.link_key_file`, or nothing.
+#[derive(Clone, Default)]
+pub struct Signer(Option<Arc<hmac::Key>>);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Signer(key)" } else { "Signer(none)" })
+    }
+}
+
+impl Signer {
+    /// Signs by HMAC-SHA-256 (RFC 2104) with this key; not at all without one.
+    #[must_use]
+    pub fn new(key: Option<&Secret>) -> Self {
+        Self(key.map(|key| Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()))))
+    }
+
+    /// What a link that this signer writes has.
+    #[must_use]
+    pub fn signature(&self) -> Signature {
+        match self.0 {
+            Some(_) => Signature::Valid,
+            None => Signature::NotChecked,
+        }
+    }
+
+    /// The text to store as the link of a user.
+    ///
+    /// # Errors
+    /// None in practice: a link is text in every part, but the JSON writer may refuse.
+    pub fn write(&self, user: &EntityId, link: &Link) -> Result<String, serde_json::Error> {
+        let mut stored = Stored::of(user, link);
+        if let Some(key) = &self.0 {
+            let text = serde_json::to_string(&stored)?;
+            stored.signature = Some(hex(hmac::sign(key, text.as_bytes()).as_ref()).into());
+        }
+        serde_json::to_string(&stored)
+    }
+
+    /// What was found on a user, with what is known of its signature.
+    #[must_use]
+    pub fn verified(&self, user: &EntityId, Unverified { found, signature }: Unverified) -> LinkFound {
+        match found {
+            LinkFound::Link(mut link) => {
+                link.signature = self.verify(user, &link, signature.as_deref());
+                LinkFound::Link(link)
+            }
+            LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => found,
+        }
+    }
+
+    fn verify(&self, user: &EntityId, link: &Link, signature: Option<&str>) -> Signature {
+        let Some(key) = &self.0 else { return Signature::NotChecked };
+        let text = serde_json::to_string(&Stored::of(user, link));
+        match (text, signature.and_then(unhex)) {
+            (Ok(text), Some(signature)) if link.form == Form::Current && hmac::verify(key, text.as_bytes(), &signature).is_ok() => Signature::Valid,
+            _ => Signature::Invalid,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<char> = text.chars().collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok();
+    (digits.len() == 64).then(|| digits.chunks(2).map(byte).collect()).flatten()
+}
+
+mod directory_id {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::directory::entry::DirectoryId;
+
+    pub fn serialize<S: Serializer>(id: &DirectoryId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(id.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DirectoryId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        DirectoryId::new(&text).ok_or_else(|| D::Error::custom("not a directory id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    const USER: &str = "11111111-2222-5333-8444-555555555555";
+    const KEY: &str = "a key of sixteen or more";
+
+    fn user() -> EntityId {
+        EntityId::new(USER).unwrap()
+    }
+
+    fn link(activity: Activity) -> Link {
+        Link {
+            source: "artists".into(),
+            directory: Some("d-1".into()),
+            id: DirectoryId::new("p-1").unwrap(),
+            attribute: IdAttribute::EntryUuid,
+            activity,
+            form: Form::Current,
+            signature: Signature::NotChecked,
+        }
+    }
+
+    fn signer(key: &str) -> Signer {
+        Signer::new(Some(&Secret::new(key.into())))
+    }
+
+    fn read(signer: &Signer, user: &EntityId, text: &str) -> LinkFound {
+        signer.verified(user, Unverified::parse(user, text))
+    }
+
+    fn signature(found: &LinkFound) -> Signature {
+        found.link().unwrap().signature
+    }
+
+    #[test]
+    fn a_link_is_read_as_it_was_written() {
+        let activities = [
+            Activity::Settled,
+            Activity::Activating { by: None },
+            Activity::Activating { by: Some("a1".into()) },
+            Activity::Deactivated { since: "2026-01-01T00:00:00Z".into() },
+        ];
+        for (activity, signer) in activities.into_iter().flat_map(|activity| [(activity.clone(), Signer::default()), (activity, signer(KEY))]) {
+            let written = Link { signature: signer.signature(), ..link(activity) };
+            let text = signer.write(&user(), &written).unwrap();
+            assert_eq!(read(&signer, &user(), &text), LinkFound::Link(Box::new(written)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_form_that_is_stored() {
+        let text = Signer::default().write(&user(), &link(Activity::Settled)).unwrap();
+        insta::assert_snapshot!(text, @r#"{"version":2,"user":"11111111-2222-5333-8444-555555555555","source":"artists","directory":"d-1","id":"p-1","attribute":"entryUUID","activity":"settled"}"#);
+    }
+
+    #[test]
+    fn a_link_on_another_user_counts_as_none() {
+        let text = Signer::default().write(&user(), &link(Activity::Settled)).unwrap();
+        let found = read(&Signer::default(), &EntityId::new("somebody-else").unwrap(), &text);
+        assert_eq!(found, LinkFound::OfAnotherUser);
+        assert!(found.is_none() && found.is_row());
+    }
+
+    #[test]
+    fn an_earlier_link_names_no_user_and_a_newer_one_is_not_understood() {
+        let earlier = r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#;
+        let found = read(&Signer::default(), &user(), earlier);
+        assert_eq!((found.link().unwrap().form, &found.link().unwrap().directory), (Form::Earlier, &None));
+        for newer in [
+            r#"{"version":3,"user":"x","source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
+            r#"{"version":2,"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
+            r#"{"version":0,"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
+            "not a link",
+            "[]",
+        ] {
+            assert_eq!(read(&Signer::default(), &user(), newer), LinkFound::Unreadable, "{newer}");
+        }
+    }
+
+    #[test]
+    fn what_the_key_did_not_sign_is_told_apart() {
+        let signer = signer(KEY);
+        let text = signer.write(&user(), &link(Activity::Settled)).unwrap();
+        assert_eq!(signature(&read(&signer, &user(), &text)), Signature::Valid);
+        for forged in [
+            text.replace("p-1", "p-2"),
+            text.replace("d-1", "d-2"),
+            text.replace("artists", "painters"),
+            text.replace("settled", "released"),
+            Signer::default().write(&user(), &link(Activity::Settled)).unwrap(),
+            self::signer("another key of sixteen").write(&user(), &link(Activity::Settled)).unwrap(),
+            r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#.to_owned(),
+        ] {
+            assert_eq!(signature(&read(&signer, &user(), &forged)), Signature::Invalid, "{forged}");
+        }
+    }
+}

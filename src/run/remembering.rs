@@ -1,0 +1,77 @@
+//! What a run learns from the runs before it, and what it keeps for those after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{TimeDelta, Utc};
+
+use super::{
+    Course,
+    failure::Failure,
+    state::{LinkedUsers, Remembered, State},
+};
+use crate::sync::{
+    change::{Action, HeldBy, Plan},
+    guard::{self, Approval, Bounds, Vetted},
+};
+
+impl Course<'_> {
+    /// How much the limits of the job leave to this run.
+    pub(super) fn bounds<'r>(&self, plan: &Plan, remembered: &'r Remembered) -> Bounds<'r>
+    where
+        Self: 'r,
+    {
+        let limits = &self.prepared.job.limits;
+        let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
+        Bounds {
+            limits: &self.prepared.job.limits,
+            deactivated: remembered.deactivated_within(per, Utc::now(), &plan.deactivated_at),
+            held_before: &remembered.held,
+        }
+    }
+
+    /// Says that users lost their links since the run before, where they are more than may be deactivated: a key that may not read metadata any more, or a list
+    /// that was cut short, would make everybody nobody's. A person's approval goes past this.
+    pub(super) fn fall_of_links(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
+        let LinkedUsers { owned, of_all } = remembered.linked?;
+        let lost = owned.saturating_sub(plan.owned);
+        // Those whom another job took over have not lost theirs.
+        let lost = of_all.map_or(lost, |of_all| lost.min(of_all.saturating_sub(plan.linked)));
+        let most = guard::most(self.prepared.job.limits.deactivate, owned);
+        (lost > most).then(|| {
+            format!(
+                "{} users at ftrack show a link of this job, which owned {owned} users after the run before, and limits.deactivate allows {most} fewer, so nothing was \
+                 written: may the key's role still read users and metadata? If users or links were taken away on purpose, review `plan --out FILE` and approve it with \
+                 `apply FILE`",
+                plan.owned
+            )
+        })
+    }
+
+    /// Keeps what the runs after this one have to know, before anything is written at ftrack.
+    pub(super) fn remember(&self, state: &State, remembered: &Remembered, plan: &Plan, vetted: &Vetted, approval: Approval) -> Result<(), Failure> {
+        let job = &self.prepared.name;
+        state.set_absences(job, &remembered.absences, &plan.absences)?;
+        if approval == Approval::None {
+            state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
+        }
+        state.set_directory(job, remembered, plan.directory.as_deref(), &self.bases(plan, approval))?;
+        Ok(())
+    }
+
+    /// How many entries each search base showed. One that shows nobody is no reason for doubt any more once nobody is gone, or a person approved it.
+    fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
+        let is_settled = plan.absences.is_empty() || plan.doubts.is_empty() || approval == Approval::Given;
+        let searches = self.report.directory.searches.iter().filter(|search| search.entries > 0 || is_settled);
+        searches
+            .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))
+            .collect()
+    }
+}
+
+/// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing asks for it any more, or a person approves it.
+fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
+    let id = |id: &crate::directory::entry::DirectoryId| id.as_str().to_owned();
+    let now = vetted.held().iter().filter(|held| held.hold.by == HeldBy::Limit).map(|held| id(&held.change.directory_id));
+    let wanted = plan.changes.iter().filter(|change| change.action == Action::Deactivate).map(|change| id(&change.directory_id));
+    now.chain(wanted.filter(|id| remembered.held.contains(id))).collect()
+}

@@ -1,0 +1,216 @@
+//! What a job remembers from its runs before: what its limits count, which directory it read, and how much of it there was. Lost, it makes the program more
+//! careful, never less.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{
+    FILE, Gate, State, StateError, absences,
+    columns::{Count, Time},
+    damage, runs, schema,
+};
+use crate::sync::change::Absences;
+
+/// How long written changes are kept, in days: longer than any `limits.per`.
+const KEPT_DAYS: i64 = 400;
+
+/// What a job remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Who was missing after the last complete reading of a preferred server.
+    pub absences: Absences,
+    /// What identified the directory in the last run.
+    pub directory: Option<String>,
+    /// Deactivations that were written without a person's approval: when, and how many.
+    pub deactivations: Vec<(DateTime<Utc>, usize)>,
+    /// Since when they are counted; before that, and where it is not known, the links tell.
+    pub counting_since: Option<DateTime<Utc>>,
+    /// The directory ids of people whose deactivation a limit holds.
+    pub held: BTreeSet<String>,
+    /// How many entries each search base showed when the reading was last not doubted.
+    pub bases: BTreeMap<String, usize>,
+    /// How many users had links after the last run that did not fail.
+    pub linked: Option<LinkedUsers>,
+}
+
+/// How many users had links after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedUsers {
+    /// Those of the job.
+    pub owned: usize,
+    /// Those of any job; not known of runs of earlier versions.
+    pub of_all: Option<usize>,
+}
+
+impl State {
+    /// What a job remembers; the users with links are those at that ftrack server.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn remembered(&self, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
+        self.read(|connection| of_job(connection, job, ftrack))
+    }
+
+    /// Keeps how many deactivations a run writes without approval: before it writes them, so that a run that is killed counts as well, and once more when it
+    /// is known how many there were.
+    ///
+    /// # Errors
+    /// It cannot be written; then what was there before stands.
+    pub fn count_deactivations(&self, job: &str, run: &str, at: DateTime<Utc>, number: usize) -> Result<(), StateError> {
+        self.write(|transaction| {
+            let oldest = at.checked_sub_signed(chrono::TimeDelta::days(KEPT_DAYS)).unwrap_or(at);
+            transaction.execute("DELETE FROM written WHERE job = ?1 AND at < ?2", params![job, Time(oldest)])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO written (job, run, kind, at, number) VALUES (?1, ?2, 'deactivate', ?3, ?4)",
+                params![job, run, Time(at), Count(number)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Keeps whose deactivation a limit holds, in the place of those before; nothing is written where they are the same.
+    ///
+    /// # Errors
+    /// It cannot be written; then what was there before stands.
+    pub fn set_held(&self, job: &str, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<(), StateError> {
+        if before == now {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM held WHERE job = ?1 AND kind = 'deactivate'", params![job])?;
+            let mut add = transaction.prepare("INSERT INTO held (job, kind, directory_id) VALUES (?1, 'deactivate', ?2)")?;
+            now.iter().try_for_each(|id| add.execute(params![job, id]).map(drop))
+        })
+    }
+
+    /// Keeps which directory was read, and how many entries each search base showed; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then what was there before stands.
+    pub fn set_directory(&self, job: &str, before: &Remembered, directory: Option<&str>, bases: &BTreeMap<String, usize>) -> Result<(), StateError> {
+        let is_known = directory.is_none_or(|now| before.directory.as_deref() == Some(now));
+        // Whether there was anybody matters, not how many.
+        let as_before = |(base, entries): (&String, &usize)| before.bases.get(base).is_some_and(|known| (*known > 0) == (*entries > 0));
+        if is_known && bases.iter().all(as_before) {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            if let Some(directory) = directory {
+                transaction.execute("INSERT OR REPLACE INTO directories (job, directory) VALUES (?1, ?2)", params![job, directory])?;
+            }
+            put_bases(transaction, job, bases)
+        })
+    }
+}
+
+fn put_bases(transaction: &Transaction<'_>, job: &str, bases: &BTreeMap<String, usize>) -> rusqlite::Result<()> {
+    let mut add = transaction.prepare("INSERT OR REPLACE INTO bases (job, base, entries) VALUES (?1, ?2, ?3)")?;
+    bases
+        .iter()
+        .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
+}
+
+/// What a job remembers, as far as it can be known without making or changing anything: nothing where there is no database yet, or where the next run has to
+/// set it right first.
+///
+/// # Errors
+/// What is there cannot be read.
+pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
+    let folder = std::path::absolute(state_dir).map_err(|source| StateError::new("find", state_dir, source))?;
+    let path = folder.join(FILE);
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() && there.len() > 0 => {}
+        Ok(there) if there.is_dir() => return Err(StateError::new("read", &path, io::ErrorKind::IsADirectory.into())),
+        Ok(_) => return Ok(Remembered::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Remembered {
+                absences: absences::of_file(&folder, job)?,
+                ..Remembered::default()
+            });
+        }
+        Err(error) => return Err(StateError::new("read", &path, error)),
+    }
+    let gate = Gate::look(&folder)?;
+    let _among_others = gate.as_ref().map(Gate::among_others).transpose()?;
+    match schema::look(&path)? {
+        Some(connection) => of_job(&connection, job, ftrack).map_err(|error| damage::failed("read", &path, &error)),
+        None => Ok(Remembered::default()),
+    }
+}
+
+fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
+    let mut written = connection.prepare("SELECT at, number FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
+    let deactivations = written.query_map(params![job], |row| {
+        let (Time(at), Count(number)) = (row.get("at")?, row.get("number")?);
+        Ok((at, number))
+    })?;
+    let mut held = connection.prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
+    let mut bases = connection.prepare("SELECT base, entries FROM bases WHERE job = ?1")?;
+    let bases = bases.query_map(params![job], |row| {
+        let Count(entries) = row.get("entries")?;
+        Ok((row.get("base")?, entries))
+    })?;
+    Ok(Remembered {
+        absences: absences::of_job(connection, job)?,
+        directory: connection
+            .query_row("SELECT directory FROM directories WHERE job = ?1", params![job], |row| row.get("directory"))
+            .optional()?,
+        deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
+        counting_since: connection
+            .query_row("SELECT since FROM counting", [], |row| row.get("since"))
+            .optional()?
+            .map(|Time(since)| since),
+        held: held.query_map(params![job], |row| row.get("directory_id"))?.collect::<rusqlite::Result<_>>()?,
+        bases: bases.collect::<rusqlite::Result<_>>()?,
+        linked: runs::linked_before(connection, job, ftrack)?,
+    })
+}
+
+impl Remembered {
+    /// The deactivations that count for a limit now: those that were written within that time before it, by this state and, from before it was kept, by the
+    /// links of the users. Times that are in the future count as now.
+    #[must_use]
+    pub fn deactivated_within(&self, per: chrono::TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
+        let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
+        let counted: usize = self.deactivations.iter().filter(|(at, _)| is_within(*at)).map(|(_, number)| number).sum();
+        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at < since || (at > now && is_within(since)));
+        counted + links.iter().filter(|at| is_within(**at) && before_counting(**at)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn what_counts_for_a_limit() {
+        let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
+        let hours = |hours| now - TimeDelta::hours(hours);
+        let remembered = Remembered {
+            deactivations: vec![(hours(1), 2), (hours(23), 3), (hours(25), 100), (hours(-9), 1)],
+            counting_since: Some(hours(10)),
+            ..Remembered::default()
+        };
+        let day = TimeDelta::hours(24);
+        assert_eq!(remembered.deactivated_within(day, now, &[]), 6, "one in the future counts as now");
+        // Of the links, those from before the state was kept; the others are counted by it already, or were approved.
+        assert_eq!(remembered.deactivated_within(day, now, &[hours(5), hours(11), hours(30)]), 7);
+        assert_eq!(remembered.deactivated_within(day, now, &[hours(-1)]), 7);
+        let lost = Remembered::default();
+        assert_eq!(lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]), 3);
+        let old = Remembered {
+            counting_since: Some(hours(100)),
+            ..Remembered::default()
+        };
+        assert_eq!(old.deactivated_within(day, now, &[hours(5), hours(-1)]), 0);
+    }
+}

@@ -1,0 +1,210 @@
+//! Users that the job owns and whose people are nowhere in the directory.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use super::{Planner, Subject};
+use crate::{
+    directory::entry::DirectoryId,
+    ftrack::{
+        link::{Activity, Link, LinkFound, as_value},
+        user::User,
+    },
+    sync::{
+        change::{Absence, Absences, Action, Field, Hold, HeldBy, Values},
+        owner::Owner,
+    },
+};
+
+/// In how many complete reads somebody must be missing where `deactivate_after` asks for patience.
+const ENOUGH_READS: u32 = 2;
+
+impl Planner<'_> {
+    /// Looks at every user that the job owns; of those who are `present` it need not be asked.
+    pub(super) fn missing(&mut self, present: &[bool], absences: &Absences) {
+        let (mut otherwise_known, mut elsewhere) = (0, 0);
+        let carriers = self.carriers();
+        for (user, is_present) in self.current.users.iter().zip(present) {
+            let link = match &user.link {
+                LinkFound::Link(link) => link,
+                LinkFound::Unreadable => {
+                    self.warn(format!("the link of the user {:?} cannot be read; the user is left alone", user.username));
+                    continue;
+                }
+                LinkFound::OfAnotherUser => {
+                    self.warn(format!(
+                        "the link of the user {:?} names another user, so somebody moved or copied it; it counts as none",
+                        user.username
+                    ));
+                    continue;
+                }
+                LinkFound::Absent => continue,
+            };
+            self.plan.linked += 1;
+            let owner = self.owners.of(link, None);
+            match &owner {
+                Owner::Ours | Owner::OursBefore => {}
+                Owner::OtherDirectory { .. } => {
+                    elsewhere += 1;
+                    continue;
+                }
+                Owner::Left { .. } | Owner::Sibling { .. } | Owner::NoJob { .. } => continue,
+            }
+            self.plan.owned += 1;
+            self.plan.owned_active += usize::from(user.is_active);
+            self.plan.deactivated_at.extend(deactivated_at(&link.activity));
+            if !self.desired.is_told_by(&link.attribute) {
+                otherwise_known += 1;
+            } else if !is_present && self.desired.lacks(&link.id) {
+                match carriers.get(&link.id) {
+                    Some(1) => self.gone(user, link, &owner, absences),
+                    _ => self.warn(format!(
+                        "the user {:?} and others carry one link, and its person is gone; nothing is done to any of them: take the link away from those who are not \
+                         that person",
+                        user.username
+                    )),
+                }
+            }
+        }
+        self.warn_of_unknown(otherwise_known, elsewhere);
+    }
+
+    /// How many users carry the link of each person.
+    fn carriers(&self) -> HashMap<DirectoryId, usize> {
+        let mut carriers: HashMap<DirectoryId, usize> = HashMap::new();
+        let links = self.current.users.iter().filter_map(|user| user.link.link());
+        // Only of those who are not there it will be asked.
+        for link in links.filter(|link| self.owners.is_comparable(link) && self.desired.lacks(&link.id)) {
+            *carriers.entry(link.id.clone()).or_default() += 1;
+        }
+        carriers
+    }
+
+    fn warn_of_unknown(&mut self, otherwise_known: usize, elsewhere: usize) {
+        if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
+            self.warn(format!(
+                "{otherwise_known} users are known by another id attribute than {read}, by which this read tells people apart, so nothing is concluded about them; \
+                 set id_attribute to the one that they are known by"
+            ));
+        }
+        if elsewhere > 0 {
+            self.warn(format!(
+                "{elsewhere} users carry links of this job's source from another directory, as of another installation, and are left alone; give one of the two jobs \
+                 another source"
+            ));
+        }
+    }
+
+    fn gone(&mut self, user: &User, link: &Link, owner: &Owner, absences: &Absences) {
+        let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let absence = match absences.get(link.id.as_str()) {
+            // Two are as good as many; a number that stands still need not be kept anew after each run.
+            // From a clock that ran ahead: counted anew, since nobody would outlive it.
+            Some(before) if before.since > self.now => Absence { since: self.now, reads: 1 },
+            Some(before) => Absence {
+                since: before.since,
+                reads: before.reads.saturating_add(1).min(ENOUGH_READS),
+            },
+            None => Absence { since: self.now, reads: 1 },
+        };
+        match (&link.activity, user.is_active) {
+            (Activity::Deactivating { since }, false) => {
+                let done = Activity::Deactivated { since: since.clone() };
+                self.remember(user, link, owner, done, "a run was cut off after it had deactivated the user");
+            }
+            (_, false) => {}
+            (Activity::Deactivated { .. }, true) => {
+                self.warn_of_reactivated(user);
+                let reason = "somebody reactivated the user, though the person is gone; from now on it is theirs";
+                self.remember(user, link, owner, Activity::Released, reason);
+            }
+            (Activity::Released, true) => self.warn_of_reactivated(user),
+            (Activity::Settled | Activity::Activating { .. } | Activity::Deactivating { .. }, true) => {
+                self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
+                self.deactivate(user, link, owner, &absence, since);
+            }
+        }
+    }
+
+    fn warn_of_reactivated(&mut self, user: &User) {
+        self.warn(format!(
+            "the user {:?} is active, though the person is gone: this program deactivated it, and somebody reactivated it",
+            user.username
+        ));
+    }
+
+    /// Writes another activity into the link of a user whose person is gone, and nothing else.
+    fn remember(&mut self, user: &User, link: &Link, owner: &Owner, activity: Activity, reason: &str) {
+        let new = Link { activity, ..link.clone() };
+        let fields = BTreeMap::from([(
+            Field::Link,
+            Values {
+                old: as_value(&user.id, link),
+                new: as_value(&user.id, &new),
+            },
+        )]);
+        let subject = Subject::of_link(user, link, owner);
+        self.change(Action::Update, &subject, fields, reason.to_owned(), new);
+    }
+
+    fn deactivate(&mut self, user: &User, link: &Link, owner: &Owner, absence: &Absence, since: String) {
+        if !self.rules.users.deactivate {
+            return self.warn(format!("the person of the user {:?} is gone, and users.deactivate is false", user.username));
+        }
+        if let Some(reason) = self.rules.untouchable(user) {
+            return self.warn(format!(
+                "the person of the user {:?} is gone, but the user stays active: {reason}",
+                user.username
+            ));
+        }
+        let missing_for = self.now.signed_duration_since(absence.since);
+        let patience = self.rules.deactivate_after;
+        if !patience.is_zero() && (absence.reads < ENOUGH_READS || missing_for < patience) {
+            let seen = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+            return self.warn(format!(
+                "the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over",
+                user.username
+            ));
+        }
+        let fields = BTreeMap::from([(
+            Field::IsActive,
+            Values {
+                old: Value::Bool(true),
+                new: Value::Bool(false),
+            },
+        )]);
+        let reason = "the person is in no complete read of the directory any more".to_owned();
+        let new = Link {
+            activity: Activity::Deactivated { since },
+            ..link.clone()
+        };
+        if link.directory.is_none() || self.desired.directory().is_none() {
+            self.hold(user, unknown_directory(link));
+        }
+        let subject = Subject::of_link(user, link, owner);
+        self.change(Action::Deactivate, &subject, fields, reason, new);
+    }
+}
+
+/// Why nobody can say that a person is gone from the directory of a link.
+fn unknown_directory(link: &Link) -> Hold {
+    let why = match &link.directory {
+        None => {
+            "the user's link does not say of which directory the person is, since an earlier version wrote it or the directory's id could not be read, and the directory \
+             has not shown the person since; if the person left, approve it"
+        }
+        Some(_) => {
+            "the id of the naming context's own entry cannot be read, so nobody can say that this is the directory of the user's link; let the bind account read it, or \
+             set id for the directory"
+        }
+    };
+    Hold::new(HeldBy::Doubt, why)
+}
+
+/// When a link says that the program deactivated its user.
+fn deactivated_at(activity: &Activity) -> Option<DateTime<Utc>> {
+    let since = DateTime::parse_from_rfc3339(activity.deactivated_since()?).ok()?;
+    Some(since.with_timezone(&Utc))
+}

@@ -1,0 +1,85 @@
+//! Whether a reading is that of the job's own people: where most of them have users that are not the job's, something else is wrong.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Unplannable;
+use crate::{
+    ftrack::{link::Link, user::Current},
+    sync::{
+        desired::Desired,
+        matching::Match,
+        owner::{Owner, Owners},
+        rules::fold,
+    },
+};
+
+/// Why a user is not the job's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Stranger {
+    /// Its source is that of no job.
+    NoJob(String),
+    /// It is known by another id attribute.
+    OtherAttribute(String),
+    /// Its link names another directory.
+    OtherDirectory(String),
+}
+
+/// Fails where more than half of the people have users that are not the job's for one and the same reason.
+///
+/// A person has a user by the link, or else by the login: ids of one attribute are not found among those of another.
+pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owners<'_>, matches: &[Match]) -> Result<(), Unplannable> {
+    let people = desired.people().len();
+    let by_login: HashMap<_, &Link> = current.users.iter().filter_map(|user| Some((fold(&user.username), user.link.link()?))).collect();
+    let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
+    for ((_, person), found) in desired.people().iter().zip(matches) {
+        let stranger = match found {
+            Match::Linked(_, owner) => of_owner(owner.clone()),
+            Match::New | Match::LeftOut(_) => by_login.get(&fold(&person.username)).and_then(|link| of_link(link, desired, owners)),
+            Match::Adopted(_) => None,
+        };
+        if let Some(stranger) = stranger {
+            *counts.entry(stranger).or_default() += 1;
+        }
+    }
+    match counts.into_iter().max_by_key(|(_, count)| *count) {
+        Some((stranger, count)) if count * 2 > people => Err(unplannable(&stranger, count, people, desired)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn of_owner(owner: Owner) -> Option<Stranger> {
+    match owner {
+        Owner::NoJob { source } => Some(Stranger::NoJob(source.to_string())),
+        Owner::OtherDirectory { directory } => Some(Stranger::OtherDirectory(directory.to_string())),
+        Owner::Ours | Owner::OursBefore | Owner::Left { .. } | Owner::Sibling { .. } => None,
+    }
+}
+
+/// Why the user of a person's login is not the job's, where it is not that of somebody else of this reading.
+fn of_link(link: &Link, desired: &Desired, owners: &Owners<'_>) -> Option<Stranger> {
+    match owners.of(link, None) {
+        Owner::Ours | Owner::OursBefore => (!desired.is_told_by(&link.attribute)).then(|| Stranger::OtherAttribute(link.attribute.to_string())),
+        owner @ (Owner::NoJob { .. } | Owner::OtherDirectory { .. } | Owner::Left { .. } | Owner::Sibling { .. }) => of_owner(owner),
+    }
+}
+
+fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desired) -> Unplannable {
+    let (whose, way_out) = match stranger {
+        Stranger::NoJob(source) => (
+            format!("belong to the source {source:?}, which no job has"),
+            format!("if this job had that name before, set source = {source:?}"),
+        ),
+        Stranger::OtherAttribute(attribute) => {
+            let read = desired.id_attribute().map_or_else(|| "none".to_owned(), ToString::to_string);
+            (
+                format!("are known by the id attribute {attribute}, and this reading tells people apart by {read}"),
+                format!("set id_attribute = {attribute:?}"),
+            )
+        }
+        Stranger::OtherDirectory(directory) => (
+            format!("carry links of this job's source from another directory, {directory:?}"),
+            "is it the right server? If it was replaced, set id for the directory to that, or give the job another source".to_owned(),
+        ),
+    };
+    Unplannable::NotOurs { count, people, whose, way_out }
+}
