@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    ftrack::user::Activity,
+    ftrack::link::Activity,
     run::{
         report::{ChangeResult, Outcome, Report},
         saved::SavedPlan,

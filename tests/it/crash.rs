@@ -7,7 +7,7 @@ use std::{process::Child, sync::mpsc, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Call, CallKind, Fault},
-    ftrack::user::Activity,
+    ftrack::link::Activity,
     run::report::{ChangeResult, Outcome, Report},
 };
 use proptest::{prelude::*, sample::select};

@@ -10,7 +10,7 @@ use ftrack_ldap_sync::{
     directory::{
         DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading,
         entry::{DirectoryId, Entry},
-        read, still_there,
+        ask, read,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -232,12 +232,13 @@ async fn the_second_look_finds_who_is_still_there() {
     ));
     ids.push(DirectoryId::new("00000000-0000-0000-0000-000000000000").unwrap());
     let gone = |found: &BTreeSet<DirectoryId>| ids.iter().filter(|id| !found.contains(*id)).count();
-    let found = still_there(&pool, reading.server(), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
+    let found = ask(&pool, Some(reading.server()), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
         .await
         .unwrap();
-    assert_eq!((found.len(), gone(&found)), (249, 2));
+    assert_eq!((found.there.len(), gone(&found.there), found.doubtful.len()), (249, 2, 0));
+    assert_eq!(found.directory_id.as_deref(), reading.directory_id());
     slapd.signal("KILL");
-    let failure = still_there(&pool, reading.server(), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
+    let failure = ask(&pool, Some(reading.server()), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
         .await
         .unwrap_err();
     assert!(

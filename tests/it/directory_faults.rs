@@ -67,6 +67,8 @@ impl Faulty {
             pool_size: 1,
             allow_plaintext: false,
             id_attribute: None,
+            id: None,
+            trust_replicas: false,
         }
     }
 

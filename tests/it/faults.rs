@@ -12,7 +12,7 @@ use ftrack_ldap_sync::{
         directory::TreeEntry,
         ftrack::{Account, Applied},
     },
-    ftrack::user::{LINK_KEY, Link},
+    ftrack::link::{LINK_KEY, Link},
     run::report::{Outcome, Report},
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};

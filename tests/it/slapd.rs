@@ -168,6 +168,8 @@ impl Slapd {
             pool_size: 2,
             allow_plaintext: false,
             id_attribute: None,
+            id: None,
+            trust_replicas: false,
         }
     }
 

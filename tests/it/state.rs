@@ -16,7 +16,7 @@ use ftrack_ldap_sync::{
     daemon::pause::Pause,
     run::{
         report::Outcome,
-        state::{State, known_absences},
+        state::{State, known},
     },
     sync::change::{Absence, Absences},
 };
@@ -96,7 +96,7 @@ fn a_damaged_database_is_made_anew_and_said() {
     }
     assert_eq!(set_aside(&studio).len(), 3, "{:?}", set_aside(&studio));
     let state = open(&config(&studio));
-    assert_eq!(state.owned_before("artists", &first.ftrack.server).unwrap(), 5);
+    assert_eq!(state.remembered("artists", &first.ftrack.server).unwrap().linked.unwrap().owned, 5);
     drop(state);
 
     fs::remove_file(database(&studio)).unwrap();
@@ -213,9 +213,9 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
         let _ = fs::remove_file(studio.state_dir().join("began"));
         cut_off += u32::from(journal.exists());
         // `plan` looks first, at what is half written.
-        let known = known_absences(&config.state_dir, "artists").unwrap();
+        let known = known(&config.state_dir, "artists", "").unwrap().absences;
         let state = open(&config);
-        let absences = state.absences("artists").unwrap();
+        let absences = state.remembered("artists", "").unwrap().absences;
         assert_eq!(known, absences);
         let reads = absences.values().next().map_or(0, |absence| absence.reads);
         assert_eq!(absences, if reads == 0 { Absences::new() } else { everybody(reads) });
@@ -226,7 +226,7 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
 fn write_until_killed(config: &Config) -> ! {
     let state = open(config);
     fs::write(config.state_dir.join("began"), "yes").unwrap();
-    let mut before = state.absences("artists").unwrap();
+    let mut before = state.remembered("artists", "").unwrap().absences;
     for reads in (1..=9).cycle() {
         let now = everybody(reads);
         state.set_absences("artists", &before, &now).unwrap();

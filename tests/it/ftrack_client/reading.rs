@@ -12,7 +12,8 @@ use ftrack_ldap_sync::{
         read::{ReadCurrent, read},
         session::Session,
         state::states,
-        user::{Activity, Current, EntityId, Link, LinkFound, UserKind},
+        link::{Activity, Form, Link, LinkFound, Signature},
+        user::{Current, EntityId, UserKind},
     },
 };
 use proptest::prelude::*;
@@ -149,12 +150,15 @@ async fn everything_a_plan_needs_is_read() {
     assert_eq!(service.kind, UserKind::Untouchable);
     assert!(admin.administrator && !first.administrator && admin.is_active);
     let link = Link {
-        source: "artists".to_owned(),
+        source: "artists".into(),
+        directory: None,
         id: DirectoryId::new("d-4").unwrap(),
         attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
         activity: Activity::Deactivated {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },
+        form: Form::Earlier,
+        signature: Signature::NotChecked,
     };
     assert_eq!(linked.link, LinkFound::Link(Box::new(link)));
     assert_eq!((&unreadable.link, unreadable.is_active), (&LinkFound::Unreadable, false));
@@ -307,7 +311,7 @@ async fn some_users_are_read_again_by_id() {
         assert!(!found.contains_key(&id("never-created")));
         let linked = &found[&id("u-004")];
         assert_eq!((&*linked.username, linked.is_active), ("user4", true));
-        assert!(matches!(&linked.link, LinkFound::Link(link) if link.source == "artists"));
+        assert!(matches!(&linked.link, LinkFound::Link(link) if &*link.source == "artists"));
         assert_eq!(&*linked.custom_values, [Value::Null, json!(4)]);
         assert_eq!(found[&id("u-005")].link, LinkFound::Unreadable);
         assert_eq!(found[&id("u-009")].user_type, Some(id("t-ftrack")));

@@ -112,6 +112,7 @@ pub fn config(server: &Url) -> config::Ftrack {
         server: server.clone(),
         api_user: "ldap-sync".to_owned(),
         api_key: Secret::new(KEY.to_owned()).into(),
+        link_key: None,
         ca_file: None,
         connect_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(5),

@@ -13,7 +13,8 @@ use ftrack_ldap_sync::{
         server::{Permission, information, permission, schemas},
         session::Session,
         state::states,
-        user::{Activity, Current, EntityId, LINK_KEY, Link, LinkFound, UserKind},
+        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature, Signer},
+        user::{Current, EntityId, UserKind},
     },
 };
 use serde_json::{Map, Value, json};
@@ -73,10 +74,13 @@ async fn current(session: &Session) -> Current {
 
 fn link(id: &str) -> Link {
     Link {
-        source: "artists".to_owned(),
+        source: "artists".into(),
+        directory: None,
         id: DirectoryId::new(id).unwrap(),
         attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
         activity: Activity::Settled,
+        form: Form::Earlier,
+        signature: Signature::NotChecked,
     }
 }
 
@@ -115,7 +119,7 @@ async fn what_is_written_is_read_back() {
     let anna = json!({"username": "anna", "first_name": "Anna", "last_name": "Ek", "email": null, "is_active": true});
     let creation = [
         Operation::create_user(&id, values(anna)),
-        Operation::create_link(&id, &link("d-1")).unwrap(),
+        Operation::create_link(&id, &link("d-1"), &Signer::default()).unwrap(),
         Operation::set_custom_value(badge, &id, json!("B1")),
     ];
     session.write_call(&creation, &until()).await.unwrap();
@@ -131,7 +135,7 @@ async fn what_is_written_is_read_back() {
 
     let change = [
         Operation::update_user(&id, values(json!({"username": "anna.ek", "is_active": false}))),
-        Operation::update_link(&id, &link("d-2")).unwrap(),
+        Operation::update_link(&id, &link("d-2"), &Signer::default()).unwrap(),
     ];
     session.write_call(&change, &until()).await.unwrap();
     let state = read_back().await;
