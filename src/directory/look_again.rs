@@ -103,7 +103,11 @@ struct Found<'a> {
 impl Found<'_> {
     /// Those who are there are not doubtful.
     fn answer(self) -> Answer {
-        let Answer { there, mut doubtful, directory_id } = self.answer;
+        let Answer {
+            there,
+            mut doubtful,
+            directory_id,
+        } = self.answer;
         doubtful.retain(|id| !there.contains(id));
         Answer { there, doubtful, directory_id }
     }
@@ -182,7 +186,11 @@ mod tests {
     #[test]
     fn what_belongs_to_no_id_makes_all_of_the_search_doubtful() {
         for came in [&[] as &[&str], &["another"], &["\u{fffd}"]] {
-            assert_eq!(answer("badge", &["1", "2"], &[came]), (vec![], vec!["1".to_owned(), "2".to_owned()]), "{came:?}");
+            assert_eq!(
+                answer("badge", &["1", "2"], &[came]),
+                (vec![], vec!["1".to_owned(), "2".to_owned()]),
+                "{came:?}"
+            );
             assert_eq!(
                 answer("badge", &["1", "2"], &[&["2"], came]),
                 (vec!["2".to_owned()], vec!["1".to_owned()]),

@@ -25,7 +25,7 @@ mod tls;
 pub use contact::contact;
 pub use error::{DirectoryError, TlsFault};
 pub use id::IdAttribute;
-pub use pool::DirectoryPool;
 pub use look_again::{Answer, ask};
+pub use pool::DirectoryPool;
 pub use read::{ReadFailure, ReadRequest, Reading, read};
 pub use search::SearchEvidence;

@@ -259,7 +259,11 @@ impl Unverified {
         };
         let is_of_another = link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
         Self {
-            found: if is_of_another { LinkFound::OfAnotherUser } else { LinkFound::Link(Box::new(link)) },
+            found: if is_of_another {
+                LinkFound::OfAnotherUser
+            } else {
+                LinkFound::Link(Box::new(link))
+            },
             signature: stored.signature.map(Into::into),
         }
     }
@@ -402,10 +406,18 @@ mod tests {
             Activity::Settled,
             Activity::Activating { by: None },
             Activity::Activating { by: Some("a1".into()) },
-            Activity::Deactivated { since: "2026-01-01T00:00:00Z".into() },
+            Activity::Deactivated {
+                since: "2026-01-01T00:00:00Z".into(),
+            },
         ];
-        for (activity, signer) in activities.into_iter().flat_map(|activity| [(activity.clone(), Signer::default()), (activity, signer(KEY))]) {
-            let written = Link { signature: signer.signature(), ..link(activity) };
+        for (activity, signer) in activities
+            .into_iter()
+            .flat_map(|activity| [(activity.clone(), Signer::default()), (activity, signer(KEY))])
+        {
+            let written = Link {
+                signature: signer.signature(),
+                ..link(activity)
+            };
             let text = signer.write(&user(), &written).unwrap();
             assert_eq!(read(&signer, &user(), &text), LinkFound::Link(Box::new(written)), "{text}");
         }

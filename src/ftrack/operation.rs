@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    query::Expression,
     link::{LINK_KEY, Link, Signer},
+    query::Expression,
     user::EntityId,
 };
 
@@ -200,8 +200,8 @@ mod tests {
     use crate::{
         directory::{IdAttribute, entry::DirectoryId},
         ftrack::{
-            query,
             link::{Activity, Form, Link, Signature, Signer},
+            query,
             user::EntityId,
         },
     };
@@ -233,7 +233,8 @@ mod tests {
             Operation::set_custom_value(&configuration, &user, json!("42")),
         ])
         .unwrap();
-        let stored = "{\"version\":2,\"user\":\"u-1\",\"source\":\"artists\",\"directory\":\"n-1\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
+        let stored =
+            "{\"version\":2,\"user\":\"u-1\",\"source\":\"artists\",\"directory\":\"n-1\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
         assert_eq!(
             sent,
             json!([

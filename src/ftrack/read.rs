@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::{
     error::{FtrackError, Trouble},
+    link::{LinkFound, Signer},
     page::list,
     query,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
     session::{Session, Until},
-    link::{LinkFound, Signer},
     user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
 };
 

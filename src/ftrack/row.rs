@@ -3,11 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    error::Trouble,
-    link::Unverified,
-    user::EntityId,
-};
+use super::{error::Trouble, link::Unverified, user::EntityId};
 
 /// A row that is read page by page, and known by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send {

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::{
     error::{FtrackError, Trouble},
+    link::{LinkFound, Signer},
     page::list,
     query,
     row::{LinkRow, UserRow, ValueRow},
     session::{Session, Until},
-    link::{LinkFound, Signer},
     user::{EntityId, User},
 };
 

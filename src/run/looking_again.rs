@@ -41,7 +41,9 @@ impl Course<'_> {
     pub(super) async fn look_again(&mut self, plan: &mut Plan, read: &ReadFrom, request: &ReadRequest) -> Result<(), Failure> {
         let mut gone = Gone::new();
         for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
-            let of_attribute = gone.entry(link.attribute.name().to_owned()).or_insert_with(|| (link.attribute.clone(), Vec::new()));
+            let of_attribute = gone
+                .entry(link.attribute.name().to_owned())
+                .or_insert_with(|| (link.attribute.clone(), Vec::new()));
             of_attribute.1.push(directory_id.clone());
         }
         if gone.is_empty() {
@@ -72,16 +74,13 @@ impl Course<'_> {
     }
 
     /// A replica that shows somebody is reason enough to hold; one that cannot be reached says nothing.
-    async fn ask_the_other_servers(
-        &mut self,
-        gone: &Gone,
-        read: &ReadFrom,
-        request: &ReadRequest,
-        plan: &mut Plan,
-        found: &mut Found,
-    ) -> Result<(), Failure> {
+    async fn ask_the_other_servers(&mut self, gone: &Gone, read: &ReadFrom, request: &ReadRequest, plan: &mut Plan, found: &mut Found) -> Result<(), Failure> {
         let pool = self.prepared.pool.clone();
-        let others = pool.servers().iter().map(|server| server.connector.server()).filter(|server| *server != read.server);
+        let others = pool
+            .servers()
+            .iter()
+            .map(|server| server.connector.server())
+            .filter(|server| *server != read.server);
         for server in others {
             let mut was_asked = true;
             for (attribute, ids) in gone.values() {
@@ -92,7 +91,8 @@ impl Course<'_> {
                     }
                     Err(failure) if is_unreachable(&failure) => {
                         was_asked = false;
-                        plan.warnings.push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
+                        plan.warnings
+                            .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
                         break;
                     }
                     Err(failure) => {
@@ -141,12 +141,9 @@ impl Course<'_> {
     fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
         match FailureKind::from(&failure.error) {
             FailureKind::DirectoryRefused | FailureKind::Stopped | FailureKind::TimeLimit => Err(self.tell_unread(Unread::Directory(failure))),
-            FailureKind::Directory
-            | FailureKind::FtrackRefused
-            | FailureKind::Ftrack
-            | FailureKind::State
-            | FailureKind::Refused
-            | FailureKind::Internal => Ok(format!("{whom} did not answer when the person was asked for: {}", failure.error)),
+            FailureKind::Directory | FailureKind::FtrackRefused | FailureKind::Ftrack | FailureKind::State | FailureKind::Refused | FailureKind::Internal => {
+                Ok(format!("{whom} did not answer when the person was asked for: {}", failure.error))
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The most reports that are read to find the last run that did not fail.
+/// The most reports that are read to learn what a base showed before.
 const REPORTS: usize = 20;
 
 /// What a run works out before it writes anything.
@@ -121,7 +121,13 @@ impl Course<'_> {
         if plan.absences.is_empty() {
             return;
         }
-        let was_empty = |base: &str| remembered.bases.get(base).or_else(|| self.reported_before()?.get(base)).is_some_and(|entries| *entries == 0);
+        let was_empty = |base: &str| {
+            remembered
+                .bases
+                .get(base)
+                .or_else(|| self.reported_before()?.get(base))
+                .is_some_and(|entries| *entries == 0)
+        };
         let searches = self.report.directory.searches.iter();
         for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
             let doubt = format!(
@@ -133,7 +139,7 @@ impl Course<'_> {
         }
     }
 
-    /// How many entries each base showed in the last report of a run that did not fail: what a state that was lost, or is of an earlier version, does not tell.
+    /// How many entries each base showed in the last reports: what a state that was lost, or is of an earlier version, does not tell.
     fn reported_before(&self) -> Option<&BTreeMap<String, usize>> {
         self.bases_before.get_or_init(|| last_bases(&self.history, &self.prepared.name)).as_ref()
     }
@@ -151,10 +157,17 @@ impl Course<'_> {
     }
 }
 
+/// The most entries that each base showed in the reports of the last runs that did not fail; none where there is no such report.
 fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
     let runs = history.runs(Some(job)).ok()?;
     let reports = runs.iter().take(REPORTS).filter_map(|(run, job)| history.load(job, run).ok());
-    let last = reports.into_iter().find(|report| report.outcome != Outcome::Failed && report.directory.complete)?;
-    let bases = last.directory.searches.into_iter();
-    Some(bases.map(|search| (search.base, usize::try_from(search.entries).unwrap_or(usize::MAX))).collect())
+    let mut bases: Option<BTreeMap<String, usize>> = None;
+    for report in reports.filter(|report| report.outcome != Outcome::Failed && report.directory.complete) {
+        let bases = bases.get_or_insert_default();
+        for search in report.directory.searches {
+            let most = bases.entry(search.base).or_default();
+            *most = (*most).max(usize::try_from(search.entries).unwrap_or(usize::MAX));
+        }
+    }
+    bases
 }

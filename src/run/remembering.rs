@@ -71,7 +71,15 @@ impl Course<'_> {
 /// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing asks for it any more, or a person approves it.
 fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
     let id = |id: &crate::directory::entry::DirectoryId| id.as_str().to_owned();
-    let now = vetted.held().iter().filter(|held| held.hold.by == HeldBy::Limit).map(|held| id(&held.change.directory_id));
-    let wanted = plan.changes.iter().filter(|change| change.action == Action::Deactivate).map(|change| id(&change.directory_id));
+    let now = vetted
+        .held()
+        .iter()
+        .filter(|held| held.hold.by == HeldBy::Limit)
+        .map(|held| id(&held.change.directory_id));
+    let wanted = plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate)
+        .map(|change| id(&change.directory_id));
     now.chain(wanted.filter(|id| remembered.held.contains(id))).collect()
 }

@@ -41,7 +41,12 @@ impl Vetted {
     /// Holds those of the allowed deactivations that would take the last active administrator away, by a look at the administrators right before the write;
     /// where no person approved it, every administrator's.
     pub fn look_again(&mut self, administrators: &BTreeSet<EntityId>, approval: Approval) {
-        let going: BTreeSet<&EntityId> = self.allowed.iter().filter(|change| change.action == Action::Deactivate).map(|change| &change.ftrack_id).collect();
+        let going: BTreeSet<&EntityId> = self
+            .allowed
+            .iter()
+            .filter(|change| change.action == Action::Deactivate)
+            .map(|change| &change.ftrack_id)
+            .collect();
         let hold = if administrators.iter().all(|administrator| going.contains(administrator)) {
             Some(Hold::new(HeldBy::Administrator, WOULD_BE_THE_LAST))
         } else if approval == Approval::None {
@@ -83,7 +88,11 @@ pub fn vet(plan: &Plan, bounds: Bounds<'_>) -> Vetted {
     let last = last_administrator(plan);
     let holds: Vec<Option<Verdict>> = plan.changes.iter().map(|change| verdict(plan, &last, change)).collect();
     let over = Limit::of(plan, &holds, bounds);
-    let judged = plan.changes.iter().zip(holds).map(|(change, hold)| (change, hold.or_else(|| over.verdict(change))));
+    let judged = plan
+        .changes
+        .iter()
+        .zip(holds)
+        .map(|(change, hold)| (change, hold.or_else(|| over.verdict(change))));
     settle(judged)
 }
 
@@ -145,7 +154,9 @@ fn guarded(plan: &Plan, change: &Change) -> Option<Verdict> {
     if held.is_empty() {
         return None;
     }
-    let why = format!("{reason}, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`");
+    let why = format!(
+        "{reason}, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`"
+    );
     Some(Verdict {
         hold: Hold::new(HeldBy::Protected, why),
         // What goes along with another activity goes with it.
@@ -164,14 +175,18 @@ enum Limit<'a> {
 impl<'a> Limit<'a> {
     /// Counts what would be written, and what was written without approval before.
     fn of(plan: &Plan, holds: &[Option<Verdict>], bounds: Bounds<'a>) -> Self {
-        let free = plan.changes.iter().zip(holds).filter(|(change, hold)| change.action == Action::Deactivate && hold.is_none());
+        let free = plan
+            .changes
+            .iter()
+            .zip(holds)
+            .filter(|(change, hold)| change.action == Action::Deactivate && hold.is_none());
         let (wanted, most) = (free.count(), most(bounds.limits.deactivate, plan.owned_active));
         if wanted == 0 || wanted + bounds.deactivated <= most {
             return Self::Within(bounds.held_before);
         }
         let before = match bounds.deactivated {
             0 => String::new(),
-            written => format!(", after {written} within {},", humantime::format_duration(bounds.limits.per)),
+            written => format!(", with {written} written within {} before,", humantime::format_duration(bounds.limits.per)),
         };
         Self::Over(format!(
             "{wanted} deactivations{before} are more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"
@@ -287,10 +302,12 @@ impl LastAdministrator {
         }
         match self {
             Self::Safe => None,
-            Self::Would(last) => last.contains(&change.ftrack_id).then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
+            Self::Would(last) => last
+                .contains(&change.ftrack_id)
+                .then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
             Self::NoneVisible => Some(Verdict::whole(
                 HeldBy::Administrator,
-                "no active administrator but the API user is visible at ftrack, so this may be the last one; let the API user's role read security roles, or name yours in \
+                "no active administrator is visible at ftrack beside the API user, so this may be the last one; let the API user's role read security roles, or name yours in \
                  ftrack.administrator_roles",
             )),
         }

@@ -302,7 +302,10 @@ impl<'a> Planner<'a> {
                 new: as_value(&user.id, &link),
             },
         );
-        let begun = self.desired.id_attribute().is_some_and(|attribute| user.id == created_id(&self.rules.source, attribute, id));
+        let begun = self
+            .desired
+            .id_attribute()
+            .is_some_and(|attribute| user.id == created_id(&self.rules.source, attribute, id));
         let reason = if begun {
             "this program began to create the user in a run that was cut off".to_owned()
         } else {
@@ -427,7 +430,10 @@ impl Subject<'_> {
         match self.owner? {
             Owner::NoJob { source } => Some(Hold::new(
                 HeldBy::Configuration,
-                format!("the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job", &**source),
+                format!(
+                    "the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job",
+                    &**source
+                ),
             )),
             Owner::OtherDirectory { directory } => Some(Hold::new(
                 HeldBy::Configuration,

@@ -142,7 +142,7 @@ fn what_is_no_plan_is_refused_by_name() {
     let good = fs::read_to_string(saved(&studio)).unwrap();
     let cases = [
         ("{".to_owned(), 2, "is not a plan that `plan --out` wrote"),
-        (good.replace("\"format\": 1", "\"format\": 99"), 2, "its format is 99"),
+        (good.replace("\"format\": 2", "\"format\": 99"), 2, "its format is 99"),
         (good.replace("\"job\": \"artists\"", "\"job\": \"painters\""), 2, "painters"),
     ];
     let path = studio.folder().join("bad.json");

@@ -207,7 +207,7 @@ fn plan_files() {
     wrong(b"[[[[[[[[", &["is not a plan"]);
     wrong("[".repeat(100_000).as_bytes(), &["is not a plan"]);
     wrong(&good.as_bytes()[..good.len() / 2], &["is not a plan"]);
-    wrong(good.replacen("\"format\": 1", "\"format\": 99", 1).as_bytes(), &["99"]);
+    wrong(good.replacen("\"format\": 2", "\"format\": 99", 1).as_bytes(), &["99"]);
     wrong(good.replacen("\"job\": \"artists\"", "\"job\": \"lightning\"", 1).as_bytes(), &["lightning"]);
     wrong(fs::read(studio.config()).unwrap().as_slice(), &["is not a plan"]);
     assert_eq!(studio.ftrack().users().len(), 2, "a bad plan was applied");

@@ -8,9 +8,9 @@ use std::{
 use ftrack_ldap_sync::{
     config::{Directory, Scope, Secret},
     directory::{
-        DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading,
+        DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading, ask,
         entry::{DirectoryId, Entry},
-        ask, read,
+        read,
     },
 };
 use tokio_util::sync::CancellationToken;

@@ -4,12 +4,15 @@
 use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{CallKind, Fault},
+    demo::ftrack::{Account, CallKind, Fault},
     event::{EVENTS, daemon},
 };
 use serde_json::{Map, Value};
 
-use crate::studio::{Studio, dn, person};
+use crate::{
+    rules::account,
+    studio::{Studio, dn, person},
+};
 
 /// The JSON lines that a command left on standard error.
 fn lines(stderr: &str) -> Vec<Map<String, Value>> {
@@ -70,7 +73,12 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     for uid in ["bob", "cyd"] {
         studio.tree().remove(&dn(uid)).unwrap();
     }
-    studio.job = "users.protect = [\"bob\"]\nlimits.deactivate = 0\n".into();
+    let stranger = Account {
+        metadata: [("ftrack-ldap-sync".to_owned(), "no link".to_owned())].into(),
+        ..account("stranger")
+    };
+    studio.ftrack().add_user(&stranger).unwrap();
+    studio.job = "limits.deactivate = 0\n".into();
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
     // A run that was cut off: its journal stands without a report.

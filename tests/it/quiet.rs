@@ -8,7 +8,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     config::{self, Environment},
-    demo::ftrack::{CallKind, Fault},
+    demo::ftrack::{Account, CallKind, Fault},
     event::{Known, Outage, Quiet, quietly},
     run::{
         Prepared, Purpose,
@@ -21,19 +21,30 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::studio::{Studio, dn, person};
+use crate::{
+    rules::account,
+    studio::{Studio, dn, person},
+};
 
-/// A studio with a person who is skipped, one who is to be deactivated and may not, and one who is protected.
+/// A studio with a person who is skipped, one who is to be deactivated and may not, and a user whose link cannot be read.
 fn studio() -> Studio {
     let mut studio = Studio::of(&["ada", "bob", "cyd"]);
     studio.sync();
-    for uid in ["bob", "cyd"] {
+    for uid in ["cyd"] {
         studio.tree().remove(&dn(uid)).unwrap();
     }
     studio.tree().add(nameless("nobody")).unwrap();
-    studio.job = "users.protect = [\"bob\"]\nlimits.deactivate = 0\n".into();
+    studio.ftrack().add_user(&unreadable()).unwrap();
+    studio.job = "limits.deactivate = 0\n".into();
     studio.ftrack_settings = "attempts = 2".into();
     studio
+}
+
+fn unreadable() -> Account {
+    Account {
+        metadata: [("ftrack-ldap-sync".to_owned(), "no link".to_owned())].into(),
+        ..account("stranger")
+    }
 }
 
 fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {

@@ -37,6 +37,15 @@ pub fn by_hand(studio: &Studio, username: &str, fields: &Value) {
     studio.ftrack().change("User", &json!([id]), fields).unwrap();
 }
 
+/// Approves whatever the program would do now, as a person does: by a saved plan.
+pub fn approve(studio: &Studio) -> Report {
+    let plan = studio.folder().join("approved.json");
+    let plan = plan.to_str().unwrap();
+    let ended = studio.run(&["plan", "--out", plan]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    studio.synced(&["apply", plan, "--format", "json"])
+}
+
 /// Takes an entry out of sight without taking its identity.
 pub fn leave(studio: &Studio, uid: &str) {
     studio.tree().rename(&dn(uid), &format!("uid={uid},dc=studio,dc=test")).unwrap();

@@ -226,7 +226,14 @@ impl Drop for Slapd {
 pub fn base_ldif() -> String {
     let mut ldif = ldif_entry(
         SUFFIX,
-        &[("objectClass", "dcObject"), ("objectClass", "organization"), ("dc", "studio"), ("o", "Studio")],
+        &[
+            ("objectClass", "dcObject"),
+            ("objectClass", "organization"),
+            ("dc", "studio"),
+            ("o", "Studio"),
+            // The same on every server: they are replicas of one directory.
+            ("entryUUID", "d1d1d1d1-0000-4000-8000-000000000000"),
+        ],
     );
     for name in ["people", "services", "groups"] {
         ldif += &ldif_entry(&format!("ou={name},{SUFFIX}"), &[("objectClass", "organizationalUnit"), ("ou", name)]);

@@ -92,11 +92,15 @@ fn another_id_attribute_tells_nothing_about_people_who_are_known_by_the_first() 
     std::fs::create_dir(studio.folder().join("config.d")).unwrap();
     std::fs::write(studio.folder().join("config.d/id.toml"), "[directories.studio]\nid_attribute = \"uid\"\n").unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.counts.skipped), (0, 1), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.changes.len(), report.ftrack.write_calls),
+        (Outcome::Failed, 0, 0),
+        "{report:#?}"
+    );
+    let error = report.error.unwrap();
     assert!(
-        report.warnings.iter().any(|warning| warning.contains("another id attribute than uid")),
-        "{:?}",
-        report.warnings
+        error.contains("are known by the id attribute entryUUID") && error.contains("set id_attribute = \"entryUUID\""),
+        "{error}"
     );
     assert!(studio.user("bob").is_active);
 
@@ -145,15 +149,14 @@ fn somebody_who_moves_from_one_jobs_part_of_the_tree_to_anothers_keeps_the_user(
     let before = studio.user("bob");
     studio.tree().rename(&dn("bob"), "uid=bob,ou=services,dc=studio,dc=test").unwrap();
 
-    let early = studio.synced(&["sync", "movers", "--format", "json"]);
-    assert_eq!(
-        (early.changes.len(), early.counts.skipped),
-        (0, 1),
-        "as long as it is the other job's and active, it is left to that job"
+    let report = studio.synced(&["sync", "artists", "--format", "json"]);
+    assert_eq!(report.changes, [], "nobody is locked out between the runs of the two jobs: {report:#?}");
+    assert!(
+        report.warnings.iter().any(|warning| warning.contains("one of the job \"movers\"")),
+        "{report:#?}"
     );
-    assert_eq!(studio.synced(&["sync", "artists", "--format", "json"]).counts.deactivated, 1);
     let report = studio.synced(&["sync", "movers", "--format", "json"]);
-    assert_eq!((report.counts.reactivated, report.changes.len()), (1, 1), "{report:#?}");
+    assert_eq!((report.counts.updated, report.changes.len()), (1, 1), "{report:#?}");
     let after = studio.user("bob");
     assert!(after.is_active && after.id == before.id);
 
@@ -170,10 +173,11 @@ fn a_job_that_was_renamed_without_its_source_is_told_so() {
     std::fs::create_dir(studio.folder().join("config.d")).unwrap();
     std::fs::write(studio.folder().join("config.d/name.toml"), "[jobs.artists]\nsource = \"painters\"\n").unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.counts.skipped), (0, 2), "{report:#?}");
-    assert!(
-        report.warnings.iter().any(|warning| warning.contains("set source = \"artists\"")),
-        "{:?}",
-        report.warnings
+    assert_eq!(
+        (report.outcome, report.changes.len(), report.ftrack.write_calls),
+        (Outcome::Failed, 0, 0),
+        "{report:#?}"
     );
+    let error = report.error.unwrap();
+    assert!(error.contains("which no job has") && error.contains("set source = \"artists\""), "{error}");
 }

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::{
     State, StateError,
-    remembered::LinkedUsers,
     columns::{self, Count, Time, Word},
+    remembered::LinkedUsers,
 };
 use crate::run::{
     report::{FailureKind, Outcome},

@@ -18,7 +18,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Each step from one form of the database to the next; a step that was released is never changed.
 ///
 /// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and its kin are the words of the reports.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE runs (
         job          TEXT NOT NULL,
         run          TEXT NOT NULL,
@@ -67,7 +68,8 @@ pub(super) const STEPS: &[&str] = &["
         reads        INTEGER NOT NULL CHECK (reads > 0),
         PRIMARY KEY (job, directory_id)
     ) STRICT, WITHOUT ROWID;
-", "
+",
+    "
     ALTER TABLE runs ADD COLUMN linked INTEGER CHECK (linked >= 0);
     CREATE TABLE written (
         job          TEXT NOT NULL,
@@ -95,7 +97,8 @@ pub(super) const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE counting (since TEXT NOT NULL) STRICT;
     INSERT INTO counting VALUES (strftime('%Y-%m-%dT%H:%M:%S.000000000Z', 'now'));
-"];
+",
+];
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]

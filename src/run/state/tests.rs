@@ -196,8 +196,14 @@ fn what_is_kept_comes_back_after_a_restart() {
         .unwrap();
     assert_eq!((state.backoff("artists").unwrap(), state.pause("artists").unwrap()), (None, None));
     assert!(state.refusals().unwrap().is_empty());
-    assert_eq!(known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(), absences(&[("b", 3), ("c", 1)]));
-    assert_eq!(known(&config.state_dir, "interns", FTRACK).map(|known| known.absences).unwrap(), Absences::new());
+    assert_eq!(
+        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
+        absences(&[("b", 3), ("c", 1)])
+    );
+    assert_eq!(
+        known(&config.state_dir, "interns", FTRACK).map(|known| known.absences).unwrap(),
+        Absences::new()
+    );
     let mode = fs::metadata(config.state_dir.join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);
@@ -417,7 +423,10 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     let (_folder, config) = studio();
     let state = open(&config);
     let before = state.remembered("artists", FTRACK).unwrap();
-    assert!(before.counting_since.is_some_and(|since| (Utc::now() - since) < TimeDelta::minutes(1)), "{before:?}");
+    assert!(
+        before.counting_since.is_some_and(|since| (Utc::now() - since) < TimeDelta::minutes(1)),
+        "{before:?}"
+    );
     let bases = [("dc=a".to_owned(), 7), ("dc=b".to_owned(), 0)].into();
     state.set_directory("artists", &before, Some("d-1"), &bases).unwrap();
     state.set_held("artists", &before.held, &["p-1".to_owned(), "p-2".to_owned()].into()).unwrap();
@@ -428,7 +437,11 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     assert_eq!((known.directory.as_deref(), &known.bases), (Some("d-1"), &bases));
     assert_eq!(known.held, ["p-1".to_owned(), "p-2".to_owned()].into());
     assert_eq!(known.deactivations, [(at("2026-01-31T10:00:00Z"), 3)]);
-    let changes = || state.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0))).unwrap();
+    let changes = || {
+        state
+            .read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)))
+            .unwrap()
+    };
     let version = changes();
     state.set_directory("artists", &known, Some("d-1"), &[("dc=a".to_owned(), 99)].into()).unwrap();
     state.set_held("artists", &known.held, &known.held.clone()).unwrap();

@@ -13,7 +13,7 @@ use crate::{
         user::User,
     },
     sync::{
-        change::{Absence, Absences, Action, Field, Hold, HeldBy, Values},
+        change::{Absence, Absences, Action, Field, HeldBy, Hold, Values},
         owner::Owner,
     },
 };

@@ -29,7 +29,11 @@ enum Stranger {
 /// A person has a user by the link, or else by the login: ids of one attribute are not found among those of another.
 pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owners<'_>, matches: &[Match]) -> Result<(), Unplannable> {
     let people = desired.people().len();
-    let by_login: HashMap<_, &Link> = current.users.iter().filter_map(|user| Some((fold(&user.username), user.link.link()?))).collect();
+    let by_login: HashMap<_, &Link> = current
+        .users
+        .iter()
+        .filter_map(|user| Some((fold(&user.username), user.link.link()?)))
+        .collect();
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
     for ((_, person), found) in desired.people().iter().zip(matches) {
         let stranger = match found {

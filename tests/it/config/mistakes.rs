@@ -40,7 +40,7 @@ fn unknown_keys() {
         ("filter =", "fliter =", &[r#"config.toml:14: jobs.artists.fliter: unknown key; did you mean "filter"?"#]),
         ("[jobs.artists]\n", "[job.artists]\n", &[r#"config.toml:12: job: unknown key; did you mean "jobs"?"#]),
         (API_USER, "+ pagesize = 5", &[r#"config.toml:5: ftrack.pagesize: unknown key; did you mean "page_size"?"#]),
-        (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known here are server, api_user, api_key, api_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles"]),
+        (API_USER, r#"+ colour = "red""#, &["config.toml:5: ftrack.colour: unknown key; known here are server, api_user, api_key, api_key_file, link_key, link_key_file, ca_file, connect_timeout, request_timeout, page_size, connections, batch_size, attempts, administrator_roles"]),
         ("[ftrack]", "colour = 1\n[ftrack]", &["config.toml:2: colour: unknown key; known here are state_dir, control_socket, parallel_runs, http, reports, ftrack, directories, jobs"]),
         (FILTER, "+ roles = {}", &["config.toml:15: jobs.artists.roles: not supported by this version"]),
         (FILTER, "+ groups = {}", &["config.toml:15: jobs.artists.groups: not supported by this version"]),

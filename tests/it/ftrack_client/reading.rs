@@ -9,10 +9,10 @@ use ftrack_ldap_sync::{
     directory::entry::DirectoryId,
     ftrack::{
         error::{FtrackError, Trouble},
+        link::{Activity, Form, Link, LinkFound, Signature},
         read::{ReadCurrent, read},
         session::Session,
         state::states,
-        link::{Activity, Form, Link, LinkFound, Signature},
         user::{Current, EntityId, UserKind},
     },
 };

@@ -8,12 +8,12 @@ use ftrack_ldap_sync::{
     directory::entry::DirectoryId,
     ftrack::{
         error::{Trouble, WriteFailure},
+        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature, Signer},
         operation::Operation,
         read::{ReadCurrent, read},
         server::{Permission, information, permission, schemas},
         session::Session,
         state::states,
-        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature, Signer},
         user::{Current, EntityId, UserKind},
     },
 };

@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 use ftrack_ldap_sync::{
     demo::directory::TreeEntry,
     run::report::{Outcome, Report},
-    sync::change::Action,
+    sync::change::{Action, HeldBy},
 };
 
-use super::{absences, absent_since, account, activity, add_config, come_back, leave, logins, reasons};
+use super::{absences, absent_since, account, activity, add_config, approve, come_back, leave, logins, reasons};
 use crate::studio::{Studio, dn, person};
 
 /// Lets the key see nothing of an entity type.
@@ -136,25 +136,60 @@ fn refused_logins_that_look_like_words_about_seats_hold_up_nobody() {
 }
 
 #[test]
-fn a_base_that_shows_nobody_is_named_while_people_are_gone() {
-    let studio = Studio::of(&["ada", "bob"]);
-    let other = "ou=london,dc=studio,dc=test";
-    let unit = TreeEntry::new(other).with("objectClass", "organizationalUnit").with("ou", "london");
-    studio.tree().add(unit).unwrap();
+fn a_base_that_suddenly_shows_nobody_holds_whoever_is_gone() {
+    let studio = Studio::of(&["ada", "bob", "cyd"]);
+    for (unit, person_of) in [("london", Some("lou")), ("oslo", None)] {
+        let base = format!("ou={unit},dc=studio,dc=test");
+        studio
+            .tree()
+            .add(TreeEntry::new(&base).with("objectClass", "organizationalUnit").with("ou", unit))
+            .unwrap();
+        if let Some(uid) = person_of {
+            let mut entry = person(uid, "Given", uid);
+            entry.dn = format!("uid={uid},{base}");
+            studio.tree().add(entry).unwrap();
+        }
+    }
+    let bases = ["ou=people", "ou=london", "ou=oslo"]
+        .map(|unit| format!("\"{unit},dc=studio,dc=test\""))
+        .join(", ");
+    add_config(&studio, &format!("[jobs.artists]\nsearch_bases = [{bases}]\nlimits.deactivate = 4\n"));
+    let named = |report: &Report, base: &str| report.warnings.iter().any(|warning| warning.contains(base));
+    let first = studio.sync();
+    assert!(first.counts.created == 4 && !named(&first, "ou=oslo"), "{first:#?}");
+    // One that never had anybody is no reason for doubt.
+    leave(&studio, "ada");
+    let report = studio.sync();
+    assert!(report.counts.deactivated == 1 && !named(&report, "ou=oslo"), "{report:#?}");
+    // The bind account may not look into it any more, or everybody left: nobody can say.
+    studio.tree().remove("uid=lou,ou=london,dc=studio,dc=test").unwrap();
+    leave(&studio, "bob");
+    for lost_state in [false, false, true] {
+        if lost_state {
+            std::fs::remove_file(studio.state_dir().join("state.db")).unwrap();
+        }
+        let report = studio.sync();
+        assert_eq!((report.counts.held, report.counts.deactivated), (2, 0), "{report:#?}");
+        assert!(named(&report, "ou=london") && !named(&report, "ou=oslo"), "{report:#?}");
+        assert!(report.changes.iter().all(|change| change.held_by == Some(HeldBy::Doubt)), "{report:#?}");
+    }
+    // A person looked, and says so.
+    assert_eq!(approve(&studio).counts.deactivated, 2);
+    leave(&studio, "cyd");
     add_config(
         &studio,
-        "[jobs.artists]\nsearch_bases = [\"ou=people,dc=studio,dc=test\", \"ou=london,dc=studio,dc=test\"]\n",
+        &format!("[jobs.artists]\nsearch_bases = [{bases}]\nlimits = {{ deactivate = 4, min_entries = 0 }}\n"),
     );
-    let named = |report: &Report| report.warnings.iter().any(|warning| warning.contains("ou=london"));
-    let first = studio.sync();
-    assert!(first.counts.created == 2 && !named(&first), "{first:#?}");
-    leave(&studio, "ada");
-    assert!(named(&studio.sync()));
+    let report = studio.sync();
+    assert!(
+        !named(&report, "ou=london") && named(&report, "ou=people"),
+        "the last one of a base is as sudden: {report:#?}"
+    );
 }
 
 #[test]
 fn a_report_that_finds_no_room_is_shown_all_the_same() {
-    let uids: Vec<String> = (0..40).map(|number| format!("user{number:02}")).collect();
+    let uids: Vec<String> = (0..90).map(|number| format!("user{number:02}")).collect();
     let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
     add_config(&studio, "[ftrack]\nbatch_size = 5\n");
     let planned = studio.synced(&["sync", "--dry-run", "--format", "json"]);
@@ -172,12 +207,12 @@ fn a_report_that_finds_no_room_is_shown_all_the_same() {
     assert_eq!((output.status.code(), report.outcome), (Some(1), Outcome::Failed));
     let created = studio.ftrack().users().iter().filter(|user| user.username.starts_with("user")).count();
     assert_eq!(report.counts.created, created, "{report:#?}");
-    assert!((1..40).contains(&created), "it writes no more once results cannot be kept: {created}");
+    assert!((1..90).contains(&created), "it writes no more once results cannot be kept: {created}");
     let error = report.error.unwrap();
     assert!(
         error.contains("results cannot be kept") && error.contains("this report could not be kept"),
         "{error}"
     );
     let next = studio.sync();
-    assert_eq!(next.counts.created, 40 - created, "{next:#?}");
+    assert_eq!(next.counts.created, 90 - created, "{next:#?}");
 }

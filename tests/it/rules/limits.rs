@@ -3,11 +3,11 @@
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     run::report::{ChangeResult, Outcome, Report},
-    sync::change::Action,
+    sync::change::{Action, HeldBy},
 };
 use serde_json::json;
 
-use super::{account, add_config, leave, logins, people::make_administrator};
+use super::{account, add_config, approve, leave, logins, people::make_administrator};
 use crate::studio::{Studio, person};
 
 /// A studio of so many people, synced, of whom so many then leave under this limit, while one comes and 100 strangers are there too.
@@ -36,7 +36,7 @@ fn a_limit_holds_from_one_past_its_edge() {
         (29, 2, "\"10%\"", 0),
         (29, 3, "\"10%\"", 3),
         (5, 1, "\"10%\"", 0),
-        (5, 1, "\"0%\"", 0),
+        (5, 1, "\"0%\"", 1),
         (5, 2, "\"0%\"", 2),
         (5, 5, "\"100%\"", 0),
         (5, 3, "3", 0),
@@ -69,7 +69,7 @@ fn nobody_is_an_administrator(studio: &Studio) {
 
 #[test]
 fn the_last_active_administrator_stays() {
-    let mut studio = Studio::of(&["boss", "chief", "ada"]);
+    let mut studio = Studio::of(&["boss", "chief", "ada", "anchor"]);
     studio.job = "limits = { deactivate = \"100%\" }".into();
     studio.sync();
     nobody_is_an_administrator(&studio);
@@ -78,10 +78,13 @@ fn the_last_active_administrator_stays() {
     for uid in ["boss", "chief", "ada"] {
         leave(&studio, uid);
     }
-    add_config(&studio, "[jobs.artists.limits]\nmin_entries = 0\n");
     let report = studio.sync();
     assert_eq!((report.counts.held, report.counts.deactivated), (2, 1), "{report:#?}");
     assert!(!studio.user("ada").is_active && studio.user("boss").is_active && studio.user("chief").is_active);
+    let holds = |report: &Report| -> Vec<_> { report.changes.iter().filter_map(|change| change.held_by).collect() };
+    assert_eq!(holds(&report), [HeldBy::Administrator; 2]);
+    assert_eq!(holds(&approve(&studio)), [HeldBy::Administrator; 2], "nobody can approve that");
+    assert!(studio.user("boss").is_active && studio.user("chief").is_active);
     // With another administrator about, both may go.
     studio
         .ftrack()
@@ -90,7 +93,9 @@ fn the_last_active_administrator_stays() {
             ..account("keeper")
         })
         .unwrap();
-    assert_eq!(logins(&studio.sync(), Action::Deactivate), ["boss", "chief"]);
+    let report = studio.sync();
+    assert_eq!(holds(&report), [HeldBy::Protected; 2], "{report:#?}");
+    assert_eq!(logins(&approve(&studio), Action::Deactivate), ["boss", "chief"]);
     assert!(!studio.user("boss").is_active && studio.user("keeper").is_active);
 }
 

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, fs, process::Command};
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     run::report::{Outcome, Report},
-    sync::change::Action,
+    sync::change::{Action, HeldBy},
 };
 use serde_json::json;
 
-use super::{absences, absent_since, account, activity, add_config, by_hand, come_back, leave, logins, reasons};
+use super::{absences, absent_since, account, activity, add_config, approve, by_hand, come_back, leave, logins, reasons};
 use crate::studio::{Studio, dn, person};
 
 #[test]
@@ -102,7 +102,7 @@ fn who_is_never_adopted_is_named() {
 #[test]
 fn a_user_that_a_cut_off_run_began_is_adopted_but_neither_as_administrator_nor_activated() {
     let mut studio = Studio::of(&["ada", "bob", "cyd"]);
-    studio.job = "users = { adopt = \"never\" }".into();
+    studio.job = "users = { adopt = \"never\" }\nlimits = { deactivate = 3 }".into();
     studio.sync();
     // As after a run that was cut off between the user and its link.
     for uid in ["ada", "bob", "cyd"] {
@@ -298,7 +298,7 @@ fn what_may_not_be_done_is_not_done() {
         report.warnings.iter().any(|warning| warning.contains("users.deactivate is false")),
         "{report:#?}"
     );
-    studio.job = String::new();
+    studio.job = "limits.deactivate = 2".into();
     let report = studio.sync();
     let counts = &report.counts;
     assert_eq!(
@@ -309,14 +309,24 @@ fn what_may_not_be_done_is_not_done() {
 }
 
 #[test]
-fn a_protected_user_whose_person_is_gone_stays_active_and_is_named() {
+fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
     let mut studio = Studio::of(&["ada", "bob"]);
     studio.sync();
     studio.job = "users = { protect = [\"a?a\"] }".into();
     leave(&studio, "ada");
-    let report = studio.sync_changes_nothing();
+    let report = studio.sync();
+    assert_eq!(
+        (report.counts.held, report.ftrack.write_calls, report.outcome),
+        (1, 0, Outcome::Held),
+        "{report:#?}"
+    );
+    let [change] = &report.changes[..] else { panic!("{report:#?}") };
+    assert_eq!(change.held_by, Some(HeldBy::Protected));
+    assert!(change.error.as_deref().unwrap().contains("protected by users.protect"), "{change:#?}");
     assert!(studio.user("ada").is_active);
-    assert!(report.warnings.iter().any(|warning| warning.contains("protected")), "{report:#?}");
+    approve(&studio);
+    assert!(!studio.user("ada").is_active, "a person approved it");
+    studio.sync_changes_nothing();
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
 fn before_changes(atomicity: Atomicity) -> Studio {
     let mut studio = studio_of(10, Rules { atomicity, ..Rules::default() });
     studio.ftrack_settings = "request_timeout = \"500ms\"".into();
+    studio.job = "limits.deactivate = 5".into();
     studio.sync();
     leave(&studio, "user000");
     studio.sync();

@@ -30,7 +30,10 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
     )
     .unwrap();
     fs::write(config.state_dir.join(FILE), "no database").unwrap();
-    assert_eq!(known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(), Absences::new());
+    assert_eq!(
+        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
+        Absences::new()
+    );
     let (state, set_aside) = State::open(&config).unwrap();
     let set_aside = set_aside.unwrap();
     assert_eq!(fs::read(&set_aside.path).unwrap(), b"no database");
@@ -47,11 +50,7 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
         (gate.mark.as_ref(), gate.failures, gate.next_at),
         (None, 2, refused(3).finished_at + TimeDelta::minutes(20))
     );
-    assert_eq!(
-        absences_of(&state, "artists"),
-        Absences::new(),
-        "what is in files is older than what was lost"
-    );
+    assert_eq!(absences_of(&state, "artists"), Absences::new(), "what is in files is older than what was lost");
 }
 
 #[test]
@@ -94,7 +93,9 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
     for (what, content) in damaged {
         fs::write(&path, &content).unwrap();
         fs::write(damage::journal(&path), "no journal").unwrap();
-        let known = known(&config.state_dir, "interns", FTRACK).map(|known| known.absences).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let known = known(&config.state_dir, "interns", FTRACK)
+            .map(|known| known.absences)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(known, Absences::new());
         let (state, set_aside) = State::open(&config).unwrap_or_else(|error| panic!("{what}: {error}"));
         let set_aside = set_aside.unwrap_or_else(|| panic!("{what} was not seen"));
@@ -129,7 +130,8 @@ fn what_is_no_damage_is_an_error_and_stays_in_its_place() {
     let error = State::open(&config).unwrap_err().to_string();
     assert!(error.contains("a newer version of this program") && error.contains("99"), "{error}");
     assert!(
-        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences)
+        known(&config.state_dir, "artists", FTRACK)
+            .map(|known| known.absences)
             .unwrap_err()
             .to_string()
             .contains("a newer version")
