@@ -20,8 +20,8 @@ const GROUP: usize = 100;
 /// What one server said about people who were asked for by id; made of complete searches alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Those who are there.
-    pub there: BTreeSet<DirectoryId>,
+    /// Those who are there, with the DN of the entry that came back.
+    pub there: BTreeMap<DirectoryId, String>,
     /// Those of whom nobody can say it: an entry came back with them that belongs to none of the ids that were asked for.
     pub doubtful: BTreeSet<DirectoryId>,
     /// What identifies the directory itself, as far as it is known.
@@ -108,7 +108,7 @@ impl Found<'_> {
             mut doubtful,
             directory_id,
         } = self.answer;
-        doubtful.retain(|id| !there.contains(id));
+        doubtful.retain(|id| !there.contains_key(id));
         Answer { there, doubtful, directory_id }
     }
 }
@@ -123,7 +123,7 @@ impl Sink for Found<'_> {
     fn entry(&mut self, search: usize, entry: &Entry) {
         let Some(group) = self.asked.get(search) else { return };
         if let [only] = group.ids {
-            self.answer.there.insert(only.clone());
+            self.answer.there.insert(only.clone(), entry.dn.clone());
             return;
         }
         let shown = self.attribute.spellings(entry);
@@ -131,7 +131,7 @@ impl Sink for Found<'_> {
         if meant.is_empty() {
             self.answer.doubtful.extend(group.ids.iter().cloned());
         } else {
-            self.answer.there.extend(meant.into_iter().cloned());
+            self.answer.there.extend(meant.into_iter().map(|id| (id.clone(), entry.dn.clone())));
         }
     }
 
@@ -162,8 +162,8 @@ mod tests {
             found.entry(0, &Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]));
         }
         let Answer { there, doubtful, .. } = found.answer();
-        let text = |ids: BTreeSet<DirectoryId>| ids.iter().map(ToString::to_string).collect();
-        (text(there), text(doubtful))
+        let text = |id: &DirectoryId| id.to_string();
+        (there.keys().map(text).collect(), doubtful.iter().map(text).collect())
     }
 
     #[test]

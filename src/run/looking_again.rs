@@ -62,7 +62,7 @@ impl Course<'_> {
         for (attribute, ids) in gone.values() {
             let answer = directory::ask(&pool, Some(&read.server), request, attribute, ids, &self.until.cancel).await;
             let Answer { there, doubtful, .. } = answer.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
-            found.there.extend(there);
+            found.there.extend(there.into_keys());
             let why = format!(
                 "{} found an entry when the person was asked for by {attribute}, and its {attribute} is none of those that were asked for; may the bind account read it?",
                 read.server
@@ -86,7 +86,7 @@ impl Course<'_> {
             for (attribute, ids) in gone.values() {
                 match directory::ask(&pool, Some(server), request, attribute, ids, &self.until.cancel).await {
                     Ok(Answer { there, doubtful, .. }) => {
-                        let shown = there.into_iter().chain(doubtful);
+                        let shown = there.into_keys().chain(doubtful);
                         found.elsewhere.extend(shown.map(|id| (id, server.to_owned())));
                     }
                     Err(failure) if is_unreachable(&failure) => {
@@ -123,8 +123,11 @@ impl Course<'_> {
             for (attribute, ids) in gone.values() {
                 match directory::ask(pool, server, &request, attribute, ids, &self.until.cancel).await {
                     Ok(answer) if shares_table || is_the_same(read, &answer, attribute) => {
-                        let shown = answer.there.into_iter().chain(answer.doubtful);
-                        found.of_sibling.extend(shown.map(|id| (id, name.clone())));
+                        // Whoever is still in the bases of this job stays its own, whatever its filter says, and no sibling lets the person in.
+                        let left = answer.there.into_iter().filter(|(_, dn)| !prepared.rules.reach.holds(dn)).map(|(id, _)| id);
+                        found.of_sibling.extend(left.map(|id| (id, name.clone())));
+                        let why = format!("the directory found an entry among the people of the job {name:?} that shows none of the ids that were asked for");
+                        found.doubtful.extend(answer.doubtful.into_iter().map(|id| (id, why.clone())));
                     }
                     Ok(_) => {}
                     Err(failure) => {

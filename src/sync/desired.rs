@@ -100,7 +100,7 @@ pub enum UnfitReading {
     },
     /// More entries cannot be used than the job says there may be.
     #[error(
-        "{unusable} of {entries} entries cannot be used, which is more than limits.unusable allows, so nothing was written: {reasons}; check the job's attributes and          id_attribute, and whether the bind account may read them"
+        "{unusable} of {entries} entries cannot be used, which is more than limits.unusable allows, so nothing was written: {reasons}; check the job's attributes and id_attribute, and whether the bind account may read them"
     )]
     Unusable {
         /// Entries that cannot be used.

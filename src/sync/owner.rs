@@ -171,7 +171,7 @@ impl<'a> Owners<'a> {
         };
         let job = sibling.job.clone();
         match person {
-            Some(person) if self.shows(link) && !sibling.reaches(&person.dn) => Owner::Left { job },
+            Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => Owner::Left { job },
             Some(_) | None => Owner::Sibling { job },
         }
     }

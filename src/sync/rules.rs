@@ -24,6 +24,8 @@ pub struct Rules {
     pub users: config::Users,
     /// How long somebody must be missing before the user is deactivated.
     pub deactivate_after: Duration,
+    /// The search bases of the job.
+    pub reach: Reach,
     /// The other jobs: the people of one of them who left its bases may be this one's.
     pub siblings: Vec<Sibling>,
     /// What the links that are written have.
@@ -41,8 +43,31 @@ pub struct Sibling {
     pub source: Arc<str>,
     /// Whether it names its directory by the same table of the configuration.
     pub shares_table: bool,
+    /// Its search bases.
+    pub reach: Reach,
+}
+
+/// The part of a directory that a job searches.
+#[derive(Debug, Clone)]
+pub struct Reach {
     bases: Vec<Option<Dn>>,
     scope: Scope,
+}
+
+impl Reach {
+    fn new(job: &config::Job) -> Self {
+        Self {
+            bases: job.search_bases.iter().map(|base| Dn::parse(base)).collect(),
+            scope: job.scope,
+        }
+    }
+
+    /// Whether an entry lies in it. One whose name cannot be understood does: the owner of a person stays the owner in doubt.
+    #[must_use]
+    pub fn holds(&self, dn: &str) -> bool {
+        let Some(dn) = Dn::parse(dn) else { return true };
+        self.bases.iter().any(|base| base.as_ref().is_none_or(|base| dn.lies_in(base, self.scope)))
+    }
 }
 
 impl Sibling {
@@ -51,16 +76,8 @@ impl Sibling {
             job: name.to_owned(),
             source: job.source.as_str().into(),
             shares_table: job.directory == directory,
-            bases: job.search_bases.iter().map(|base| Dn::parse(base)).collect(),
-            scope: job.scope,
+            reach: Reach::new(job),
         }
-    }
-
-    /// Whether an entry lies in the bases of the job. One whose name cannot be understood does: the owner of a person stays the owner in doubt.
-    #[must_use]
-    pub fn reaches(&self, dn: &str) -> bool {
-        let Some(dn) = Dn::parse(dn) else { return true };
-        self.bases.iter().any(|base| base.as_ref().is_none_or(|base| dn.lies_in(base, self.scope)))
     }
 }
 
@@ -98,6 +115,7 @@ impl Rules {
         Ok(Self {
             source: job.source.as_str().into(),
             users: job.users.clone(),
+            reach: Reach::new(job),
             siblings: Vec::new(),
             signature: Signature::default(),
             deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),

@@ -20,7 +20,7 @@ use ftrack_ldap_sync::{
         ftrack::{Account, FtrackServer, Options},
     },
     directory::{IdAttribute, entry::DirectoryId},
-    ftrack::user::{Activity, LINK_KEY, Link},
+    ftrack::link::{Activity, Form, LINK_KEY, Link, Signature, Signer},
     sync::matching::created_id,
 };
 use uuid::Uuid;
@@ -78,14 +78,18 @@ fn serve(count: usize) {
 
 /// The user that an import makes of a person.
 fn account(person: &cast::Person) -> Account {
-    let id = DirectoryId::new(&id(&person.entry.dn)).expect("an id");
-    let user = created_id(SOURCE, &id);
+    let person_id = DirectoryId::new(&id(&person.entry.dn)).expect("an id");
+    let user = created_id(SOURCE, &IdAttribute::EntryUuid, &person_id);
     let link = Link {
-        source: SOURCE.to_owned(),
-        id,
+        source: SOURCE.into(),
+        directory: Some(id(cast::SUFFIX).into()),
+        id: person_id,
         attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
+        form: Form::Current,
+        signature: Signature::NotChecked,
     };
+    let stored = Signer::default().write(&user, &link).expect("JSON");
     let cast::Expected {
         username,
         email,
@@ -98,7 +102,7 @@ fn account(person: &cast::Person) -> Account {
         email,
         first_name,
         last_name,
-        metadata: BTreeMap::from([(LINK_KEY.to_owned(), serde_json::to_string(&link).expect("JSON"))]),
+        metadata: BTreeMap::from([(LINK_KEY.to_owned(), stored)]),
         ..Account::default()
     }
 }

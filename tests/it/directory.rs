@@ -1,7 +1,7 @@
 //! Reading a real directory: all of it over every kind of connection, or a failure that says what kept it away.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -231,7 +231,7 @@ async fn the_second_look_finds_who_is_still_there() {
         "dn: uid=person0008,{PEOPLE}\nchangetype: modrdn\nnewrdn: uid=renamed\ndeleteoldrdn: 1\n"
     ));
     ids.push(DirectoryId::new("00000000-0000-0000-0000-000000000000").unwrap());
-    let gone = |found: &BTreeSet<DirectoryId>| ids.iter().filter(|id| !found.contains(*id)).count();
+    let gone = |found: &BTreeMap<DirectoryId, String>| ids.iter().filter(|id| !found.contains_key(*id)).count();
     let found = ask(&pool, Some(reading.server()), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
         .await
         .unwrap();

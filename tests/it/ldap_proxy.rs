@@ -44,6 +44,7 @@ pub enum Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Bind { nth: usize },
+    EveryBind,
     Search { nth: usize, after: usize },
 }
 
@@ -80,10 +81,18 @@ impl Fault {
     /// In place of the answer to the n-th bind (from 1).
     pub fn at_bind(nth: usize, trouble: Trouble) -> Self {
         assert!(nth > 0, "binds are counted from 1");
+        Self {
+            place: Place::Bind { nth },
+            ..Self::at_every_bind(trouble)
+        }
+    }
+
+    /// In place of the answer to each bind.
+    pub fn at_every_bind(trouble: Trouble) -> Self {
         let fits = matches!(trouble, Trouble::Reset | Trouble::Close | Trouble::Stall | Trouble::Result(_));
         assert!(fits, "{trouble:?} cannot happen to a bind");
         Self {
-            place: Place::Bind { nth },
+            place: Place::EveryBind,
             trouble,
         }
     }
@@ -148,7 +157,12 @@ impl Program {
     /// Counts a bind, and says what is to happen to it.
     fn bind(&mut self) -> Option<Trouble> {
         self.binds += 1;
-        let due = self.fault.filter(|fault| fault.place == Place::Bind { nth: self.binds } && !self.injected)?;
+        let is_due = |fault: &Fault| match fault.place {
+            Place::Bind { nth } => nth == self.binds && !self.injected,
+            Place::EveryBind => true,
+            Place::Search { .. } => false,
+        };
+        let due = self.fault.filter(is_due)?;
         self.injected = true;
         Some(due.trouble)
     }

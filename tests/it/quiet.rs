@@ -30,9 +30,7 @@ use crate::{
 fn studio() -> Studio {
     let mut studio = Studio::of(&["ada", "bob", "cyd"]);
     studio.sync();
-    for uid in ["cyd"] {
-        studio.tree().remove(&dn(uid)).unwrap();
-    }
+    studio.tree().remove(&dn("cyd")).unwrap();
     studio.tree().add(nameless("nobody")).unwrap();
     studio.ftrack().add_user(&unreadable()).unwrap();
     studio.job = "limits.deactivate = 0\n".into();

@@ -61,6 +61,10 @@ pub struct Setup {
     pub global: String,
     /// `slapd.conf` lines of the main database: limits, overlays.
     pub database: String,
+    /// `slapd.conf` lines before the access rules that every test directory has.
+    pub access: String,
+    /// The entryUUID of the root: servers that have the same are replicas of one directory.
+    pub directory_id: String,
 }
 
 impl Setup {
@@ -71,6 +75,8 @@ impl Setup {
             certificate: Certificate::Good,
             global: String::new(),
             database: String::new(),
+            access: String::new(),
+            directory_id: "d1d1d1d1-0000-4000-8000-000000000000".into(),
         }
     }
 
@@ -84,6 +90,19 @@ impl Setup {
     pub fn database(mut self, lines: &str) -> Self {
         self.database.push_str(lines);
         self.database.push('\n');
+        self
+    }
+
+    /// The same as another directory.
+    pub fn directory_id(mut self, id: &str) -> Self {
+        self.directory_id = id.into();
+        self
+    }
+
+    /// The same with an access rule that goes before the others.
+    pub fn access(mut self, rule: &str) -> Self {
+        self.access.push_str(rule);
+        self.access.push('\n');
         self
     }
 
@@ -223,7 +242,7 @@ impl Drop for Slapd {
 }
 
 /// The root, the folders and the account that reads.
-pub fn base_ldif() -> String {
+pub fn base_ldif(directory_id: &str) -> String {
     let mut ldif = ldif_entry(
         SUFFIX,
         &[
@@ -231,8 +250,7 @@ pub fn base_ldif() -> String {
             ("objectClass", "organization"),
             ("dc", "studio"),
             ("o", "Studio"),
-            // The same on every server: they are replicas of one directory.
-            ("entryUUID", "d1d1d1d1-0000-4000-8000-000000000000"),
+            ("entryUUID", directory_id),
         ],
     );
     for name in ["people", "services", "groups"] {
@@ -276,7 +294,7 @@ fn program(name: &str) -> PathBuf {
 fn load(folder: &Path, setup: &Setup) {
     fs::create_dir(folder.join("db")).expect("the database's folder");
     fs::write(folder.join("slapd.conf"), slapd_conf(folder, setup)).expect("slapd.conf");
-    fs::write(folder.join("data.ldif"), base_ldif() + &setup.ldif).expect("the LDIF");
+    fs::write(folder.join("data.ldif"), base_ldif(&setup.directory_id) + &setup.ldif).expect("the LDIF");
     let output = Command::new(program("slapadd"))
         .args(["-q", "-b", SUFFIX, "-f"])
         .arg(folder.join("slapd.conf"))
@@ -289,7 +307,7 @@ fn load(folder: &Path, setup: &Setup) {
 
 fn slapd_conf(folder: &Path, setup: &Setup) -> String {
     let here = folder.display();
-    let (global, database) = (&setup.global, &setup.database);
+    let (global, database, access) = (&setup.global, &setup.database, &setup.access);
     format!(
         r#"include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -316,7 +334,7 @@ maxsize 1073741824
 dbnosync
 index objectClass eq
 index uid,mail,entryUUID eq
-access to attrs=userPassword by anonymous auth by * none
+{access}access to attrs=userPassword by anonymous auth by * none
 access to * by users read by * none
 {database}
 "#

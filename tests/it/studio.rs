@@ -156,6 +156,11 @@ impl Studio {
         self.ftrack().user(username).unwrap_or_else(|| panic!("there is no user {username:?}"))
     }
 
+    /// Where ftrack is.
+    pub fn ftrack_url(&self) -> String {
+        self.ftrack.url()
+    }
+
     /// The runtime in which the servers live.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime

@@ -69,7 +69,7 @@ pub struct Tree {
 }
 
 /// Entries in the order in which they were added, and where each name leads.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Entries {
     last: u64,
     by_number: BTreeMap<u64, Arc<Stored>>,
@@ -137,6 +137,16 @@ impl Tree {
             suffix_dn: suffix.into(),
             entries: Arc::default(),
         })
+    }
+
+    /// A tree of its own with the same entries and ids, as a replica has them; it knows nothing of later changes.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            suffix: self.suffix.clone(),
+            suffix_dn: Arc::clone(&self.suffix_dn),
+            entries: Arc::new(RwLock::new(self.read().clone())),
+        }
     }
 
     /// Adds an entry and gives it its entryUUID (RFC 4530), which it keeps for ever.

@@ -179,7 +179,8 @@ impl Remembered {
     pub fn deactivated_within(&self, per: chrono::TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
         let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
         let counted: usize = self.deactivations.iter().filter(|(at, _)| is_within(*at)).map(|(_, number)| number).sum();
-        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at < since || (at > now && is_within(since)));
+        // Both are known to the second.
+        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at <= since || (at > now && is_within(since)));
         counted + links.iter().filter(|at| is_within(**at) && before_counting(**at)).count()
     }
 }

@@ -196,14 +196,9 @@ fn what_is_kept_comes_back_after_a_restart() {
         .unwrap();
     assert_eq!((state.backoff("artists").unwrap(), state.pause("artists").unwrap()), (None, None));
     assert!(state.refusals().unwrap().is_empty());
-    assert_eq!(
-        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
-        absences(&[("b", 3), ("c", 1)])
-    );
-    assert_eq!(
-        known(&config.state_dir, "interns", FTRACK).map(|known| known.absences).unwrap(),
-        Absences::new()
-    );
+    let known = |job| known(&config.state_dir, job, FTRACK).unwrap().absences;
+    assert_eq!(known("artists"), absences(&[("b", 3), ("c", 1)]));
+    assert_eq!(known("interns"), Absences::new());
     let mode = fs::metadata(config.state_dir.join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);

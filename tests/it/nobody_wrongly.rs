@@ -1,0 +1,81 @@
+//! Nobody is locked out, let in or taken over wrongly: complete reads that show the wrong truth, links that are not what they say, and jobs beside each other.
+
+mod drain;
+mod guarded;
+mod installations;
+mod jobs;
+mod replicas;
+mod second_look;
+mod unusable;
+mod upgrade;
+
+use ftrack_ldap_sync::{
+    demo::directory::TreeEntry,
+    run::report::{Report, Reported},
+    sync::change::{Action, HeldBy},
+};
+use serde_json::{Value, json};
+
+use crate::studio::{Studio, person};
+
+/// A unit of the directory beside that of the people.
+fn unit(name: &str) -> String {
+    format!("ou={name},dc=studio,dc=test")
+}
+
+fn add_unit(studio: &Studio, name: &str) {
+    let entry = TreeEntry::new(unit(name)).with("objectClass", "organizationalUnit").with("ou", name);
+    studio.tree().add(entry).unwrap();
+}
+
+/// A person in a unit beside that of the people.
+fn person_in(unit_name: &str, uid: &str) -> TreeEntry {
+    let mut entry = person(uid, "Given", uid);
+    entry.dn = format!("uid={uid},{}", unit(unit_name));
+    entry
+}
+
+/// What holds each change of one kind, by login.
+fn holds(report: &Report, action: Action) -> Vec<(&str, HeldBy)> {
+    let held = |change: &'_ Reported| change.held_by;
+    let mut holds: Vec<_> = report
+        .changes
+        .iter()
+        .filter(|change| change.action == action)
+        .filter_map(|change| Some((&*change.username, held(change)?)))
+        .collect();
+    holds.sort_unstable();
+    holds
+}
+
+/// The link of a user as it is stored.
+fn stored_link(studio: &Studio, username: &str) -> Value {
+    serde_json::from_str(&studio.user(username).metadata["ftrack-ldap-sync"]).unwrap()
+}
+
+/// Writes something into the link of a user, as somebody with the right to change metadata can.
+fn forge_link(studio: &Studio, username: &str, link: &Value) {
+    let user = studio.user(username).id;
+    let row = json!([user, "ftrack-ldap-sync"]);
+    let value = json!(link.to_string());
+    if studio.user(username).metadata.contains_key("ftrack-ldap-sync") {
+        studio.ftrack().change("Metadata", &row, &json!({ "value": value })).unwrap();
+    } else {
+        let fields = json!({"parent_id": user, "parent_type": "User", "key": "ftrack-ldap-sync", "value": value});
+        studio.ftrack().insert("Metadata", &fields).unwrap();
+    }
+}
+
+/// Turns every link into one of the first version, which named neither its user nor its directory.
+fn make_links_earlier(studio: &Studio) {
+    for user in studio.ftrack().users() {
+        if user.metadata.contains_key("ftrack-ldap-sync") {
+            let mut link = stored_link(studio, &user.username);
+            let fields = link.as_object_mut().unwrap();
+            for later in ["version", "user", "directory"] {
+                fields.remove(later);
+            }
+            forge_link(studio, &user.username, &link);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Limits that remember: a directory that hides a few more people in each run locks out no more than a single run may.
+
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use ftrack_ldap_sync::{
+    run::report::Outcome,
+    sync::change::{Action, HeldBy},
+};
+
+use super::holds;
+use crate::{
+    rules::{approve, come_back, leave, logins},
+    studio::Studio,
+};
+
+fn studio(people: usize) -> (Studio, Vec<String>) {
+    let uids: Vec<String> = (0..people).map(|number| format!("user{number:02}")).collect();
+    let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
+    studio.sync();
+    (studio, uids)
+}
+
+fn inactive(studio: &Studio) -> usize {
+    studio.ftrack().users().iter().filter(|user| !user.is_active).count()
+}
+
+/// Lets time go by: what was counted, and when counting began, becomes older.
+fn let_pass(studio: &Studio, time: Duration) {
+    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    for (table, column) in [("written", "at"), ("counting", "since")] {
+        let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
+        let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for old in times {
+            let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
+            database
+                .execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old])
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_slow_drain_locks_out_no_more_than_the_limit_in_its_time() {
+    let (studio, uids) = studio(60);
+    let mut hidden = 0;
+    // Thirty runs of a job at */15, each of which hides a tenth of those who are left.
+    for _ in 0..30 {
+        let more = ((60 - hidden) / 10).max(1).min(59 - hidden);
+        for uid in &uids[hidden..hidden + more] {
+            leave(&studio, uid);
+        }
+        hidden += more;
+        let report = studio.sync();
+        assert!(inactive(&studio) <= 6, "{report:#?}");
+        let_pass(&studio, Duration::minutes(15));
+    }
+    assert_eq!(inactive(&studio), 6);
+    let report = studio.sync();
+    assert_eq!((report.outcome, report.counts.held), (Outcome::Held, hidden - 6), "{report:#?}");
+    assert!(holds(&report, Action::Deactivate).iter().all(|(_, by)| *by == HeldBy::Limit));
+    // Time alone frees nobody.
+    let_pass(&studio, Duration::days(2));
+    assert_eq!(studio.sync().counts.deactivated, 0);
+    assert_eq!(inactive(&studio), 6);
+}
+
+#[test]
+fn what_a_limit_held_is_freed_by_its_cause_ending_or_by_a_person() {
+    let (studio, uids) = studio(20);
+    for uid in &uids[..2] {
+        leave(&studio, uid);
+    }
+    assert_eq!(studio.sync().counts.deactivated, 2);
+    for uid in &uids[2..4] {
+        leave(&studio, uid);
+    }
+    let report = studio.sync();
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("user02", HeldBy::Limit), ("user03", HeldBy::Limit)],
+        "{report:#?}"
+    );
+    let why = report.changes[0].error.as_deref().unwrap();
+    assert!(
+        why.contains("with 2 written within 1day before") && why.contains("limits.deactivate allows (1)"),
+        "{why}"
+    );
+    let_pass(&studio, Duration::hours(25));
+    let report = studio.sync();
+    let why = report.changes[0].error.as_deref().unwrap();
+    assert!(report.counts.deactivated == 0 && why.contains("limits.deactivate allows"), "{report:#?}");
+    // One of them is back: the other is held as before, though one would be allowed.
+    come_back(&studio, &uids[2]);
+    let report = studio.sync();
+    assert_eq!(holds(&report, Action::Deactivate), [("user03", HeldBy::Limit)], "{report:#?}");
+    let why = report.changes[0].error.as_deref().unwrap();
+    assert!(why.contains("time alone does not free it"), "{why}");
+    assert_eq!(logins(&approve(&studio), Action::Deactivate), ["user03"]);
+    // What a person approved counts for nothing.
+    leave(&studio, &uids[4]);
+    assert_eq!(logins(&studio.sync(), Action::Deactivate), ["user04"]);
+    assert_eq!(inactive(&studio), 4);
+}
+
+#[test]
+fn a_lost_state_counts_from_the_links() {
+    let (studio, uids) = studio(30);
+    for uid in &uids[..3] {
+        leave(&studio, uid);
+    }
+    assert_eq!(studio.sync().counts.deactivated, 3);
+    std::fs::remove_dir_all(studio.state_dir()).unwrap();
+    leave(&studio, &uids[3]);
+    let report = studio.sync();
+    assert_eq!(holds(&report, Action::Deactivate), [("user03", HeldBy::Limit)], "{report:#?}");
+    // A dry run and a plan, which may not make a state, see the same.
+    std::fs::remove_dir_all(studio.state_dir()).unwrap();
+    let plan = studio.run(&["plan", "--format", "json"]);
+    assert!(plan.stdout.contains("\"held_by\": \"limit\""), "{}", plan.stdout);
+    assert!(studio.user("user03").is_active);
+}
+
+#[test]
+fn a_run_that_was_killed_counts_as_well() {
+    let (mut studio, uids) = studio(30);
+    studio.ftrack_settings = "request_timeout = \"1s\"\nattempts = 1".into();
+    for uid in &uids[..3] {
+        leave(&studio, uid);
+    }
+    // Killed while it writes: nobody can say how many there were.
+    use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
+    studio.ftrack().fail_next(Some(CallKind::Write), Fault::StallBefore);
+    studio.ftrack().forget();
+    let mut program = studio.start(&["sync"]);
+    assert!(crate::slapd::wait_until(std::time::Duration::from_secs(20), || studio
+        .ftrack()
+        .counters()
+        .write_calls
+        > 0));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    studio.ftrack().heal();
+    for uid in &uids[..3] {
+        come_back(&studio, uid);
+    }
+    studio.sync();
+    leave(&studio, &uids[5]);
+    let report = studio.sync();
+    assert_eq!(holds(&report, Action::Deactivate), [("user05", HeldBy::Limit)], "{report:#?}");
+}
+
+#[test]
+fn nothing_is_allowed_where_the_limit_is_nothing() {
+    for limit in ["0", "\"0%\""] {
+        let (mut studio, uids) = studio(5);
+        studio.job = format!("limits.deactivate = {limit}");
+        leave(&studio, &uids[0]);
+        let report = studio.sync();
+        assert_eq!((report.counts.held, inactive(&studio)), (1, 0), "{limit}: {report:#?}");
+    }
+}
+
+#[test]
+fn the_time_of_a_limit_can_be_chosen() {
+    let (mut studio, uids) = studio(10);
+    studio.job = "limits = { deactivate = 1, per = \"1h\" }".into();
+    for (nth, held) in [(0, 0), (1, 1)] {
+        leave(&studio, &uids[nth]);
+        assert_eq!(studio.sync().counts.held, held);
+    }
+    come_back(&studio, &uids[1]);
+    studio.sync();
+    let_pass(&studio, Duration::minutes(61));
+    leave(&studio, &uids[2]);
+    assert_eq!(studio.sync().counts.deactivated, 1);
+}

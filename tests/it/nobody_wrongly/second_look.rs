@@ -1,0 +1,100 @@
+//! The second look: any entry that comes back for an id means that its person is there.
+
+use ftrack_ldap_sync::sync::change::{Action, HeldBy};
+
+use super::holds;
+use crate::{
+    rules::{add_config, approve, leave, logins},
+    slapd::{Setup, ldif_entry},
+    studio::{Studio, dn},
+};
+
+/// People known by telephone numbers, which a server compares without blanks and hyphens.
+fn people(numbers: &[(&str, &[&str])]) -> String {
+    let entry = |(uid, numbers): &(&str, &[&str])| {
+        let mut attributes = vec![("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid)];
+        attributes.extend(numbers.iter().map(|number| ("telephoneNumber", *number)));
+        ldif_entry(&dn(uid), &attributes)
+    };
+    numbers.iter().map(entry).collect()
+}
+
+fn studio(slapd: &crate::slapd::Slapd) -> Studio {
+    let mut studio = Studio::empty();
+    studio.directory_url = slapd.url().to_string();
+    studio.job = "limits.deactivate = \"100%\"".into();
+    add_config(&studio, "[directories.studio]\nid_attribute = \"telephoneNumber\"\n");
+    studio
+}
+
+fn number(uid: &str, new: &[&str]) -> String {
+    let values: String = new.iter().map(|value| format!("telephoneNumber: {value}\n")).collect();
+    format!("dn: {}\nchangetype: modify\nreplace: telephoneNumber\n{values}\n", dn(uid))
+}
+
+#[test]
+fn an_id_that_the_server_writes_otherwise_is_no_absence() {
+    let all: &[(&str, &[&str])] = &[("ada", &["55-03"]), ("bob", &["55-04"]), ("cyd", &["55-05"]), ("dan", &["55-06"])];
+    let slapd = Setup::new(people(all)).start();
+    let studio = studio(&slapd);
+    assert_eq!(studio.sync().counts.created, 4);
+    for spelling in ["5503", "55 03", "5-5-0-3"] {
+        slapd.change(&number("ada", &[spelling]));
+        let report = studio.sync();
+        assert_eq!(logins(&report, Action::Deactivate), [] as [&str; 0], "{spelling}: {report:#?}");
+        assert!(studio.user("ada").is_active);
+    }
+    // With somebody who really left beside: the one is there, the other is gone.
+    slapd.change(&format!("dn: {}\nchangetype: delete\n", dn("bob")));
+    let report = studio.sync();
+    assert_eq!(logins(&report, Action::Deactivate), ["bob"], "{report:#?}");
+    assert!(studio.user("ada").is_active && !studio.user("bob").is_active);
+}
+
+#[test]
+fn an_id_beside_another_value_is_no_absence() {
+    let slapd = Setup::new(people(&[("ada", &["55-03"]), ("bob", &["55-04"]), ("cyd", &["55-05"])])).start();
+    let studio = studio(&slapd);
+    studio.sync();
+    // Two values identify nobody, so that the entry shows no id; it is found for the old one.
+    slapd.change(&number("ada", &["55-03", "99-99"]));
+    let report = studio.sync();
+    assert_eq!(report.changes, [], "{report:#?}");
+    assert!(studio.user("ada").is_active);
+}
+
+/// An attribute that may be searched and not be read: the entry comes back without it.
+#[test]
+fn an_entry_that_comes_back_without_its_id_holds_all_who_were_asked_for_with_it() {
+    let all: &[(&str, &[&str])] = &[("ada", &["1"]), ("bob", &["2"]), ("cyd", &["3"]), ("dan", &["4"])];
+    let before = Setup::new(people(all)).start();
+    let mut studio = studio(&before);
+    studio.sync();
+    let ada = dn("ada");
+    let after = Setup::new(people(&[all[0], all[2], all[3]]))
+        .access(&format!("access to dn.exact=\"{ada}\" attrs=telephoneNumber by * search"))
+        .start();
+    studio.directory_url = after.url().to_string();
+    let report = studio.sync();
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("ada", HeldBy::Doubt), ("bob", HeldBy::Doubt)],
+        "{report:#?}"
+    );
+    assert!(studio.user("ada").is_active && studio.user("bob").is_active);
+}
+
+#[test]
+fn who_left_is_deactivated_all_the_same() {
+    let uids: Vec<String> = (0..230).map(|number| format!("user{number:03}")).collect();
+    let mut studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
+    studio.job = "limits.deactivate = \"100%\"".into();
+    studio.sync();
+    // More than one search asks for, so that groups are told apart.
+    for uid in &uids[..210] {
+        leave(&studio, uid);
+    }
+    let report = studio.sync();
+    assert_eq!(report.counts.deactivated, 210, "{:?}", report.warnings);
+    assert_eq!(approve(&studio).changes, []);
+}
