@@ -10,6 +10,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use aws_lc_rs::hmac;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::user::EntityId;
@@ -144,6 +145,13 @@ impl Activity {
             Self::Deactivating { since } | Self::Deactivated { since } => Some(since),
             Self::Settled | Self::Activating { .. } | Self::Released => None,
         }
+    }
+
+    /// The same as a time; none where it is not one.
+    #[must_use]
+    pub fn deactivated_at(&self) -> Option<DateTime<Utc>> {
+        let since = DateTime::parse_from_rfc3339(self.deactivated_since()?).ok()?;
+        Some(since.with_timezone(&Utc))
     }
 }
 

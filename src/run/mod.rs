@@ -22,7 +22,7 @@ use crate::{
         write::Limits,
     },
     sync::{
-        change::{Action, Plan},
+        change::Plan,
         guard::{self, Approval, Vetted},
         mapping::Mapping,
         rules::Rules,
@@ -295,16 +295,19 @@ impl<'a> Course<'a> {
             return Ok(());
         }
         self.remember(state, &remembered, &plan, &vetted, approval)?;
-        let deactivations = vetted.allowed().iter().filter(|change| change.action == Action::Deactivate).count();
-        let counts = approval == Approval::None && deactivations > 0;
-        if counts {
+        let mut counted = match approval {
+            Approval::None => remembering::deactivations(&self.report.run, &vetted),
+            Approval::Given => None,
+        };
+        if let Some(written) = &counted {
             // Before they are written: a run that is killed counts as well.
-            state.count_deactivations(&self.prepared.name, &self.report.run, Utc::now(), deactivations)?;
+            state.count_deactivations(&self.prepared.name, written)?;
         }
         let applied = self.apply(&plan, &vetted, &worked.current).await;
-        if counts && applied.is_ok() {
-            let written = self.report.counts.deactivated;
-            state.count_deactivations(&self.prepared.name, &self.report.run, Utc::now(), written)?;
+        if let (Some(written), Ok(())) = (&mut counted, &applied) {
+            written.number = self.report.counts.deactivated;
+            written.is_settled = true;
+            state.count_deactivations(&self.prepared.name, written)?;
         }
         applied
     }

@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use super::{
     Course,
     failure::Failure,
-    state::{LinkedUsers, Remembered, State},
+    state::{LinkedUsers, Remembered, State, Written},
 };
 use crate::sync::{
     change::{Action, HeldBy, Plan},
@@ -51,6 +51,9 @@ impl Course<'_> {
     pub(super) fn remember(&self, state: &State, remembered: &Remembered, plan: &Plan, vetted: &Vetted, approval: Approval) -> Result<(), Failure> {
         let job = &self.prepared.name;
         state.set_absences(job, &remembered.absences, &plan.absences)?;
+        for written in remembered.settled(&plan.deactivated_at) {
+            state.count_deactivations(job, &written)?;
+        }
         if approval == Approval::None {
             state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
         }
@@ -66,6 +69,20 @@ impl Course<'_> {
             .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))
             .collect()
     }
+}
+
+/// What a run deactivates, for what is counted: the links say the time at which the plan was made.
+pub(super) fn deactivations(run: &str, vetted: &Vetted) -> Option<Written> {
+    let deactivations = vetted.allowed().iter().filter(|change| change.action == Action::Deactivate);
+    let number = deactivations.clone().count();
+    let since = deactivations.filter_map(|change| change.link.activity.deactivated_at()).next()?;
+    Some(Written {
+        run: run.to_owned(),
+        at: Utc::now(),
+        number,
+        since,
+        is_settled: false,
+    })
 }
 
 /// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing asks for it any more, or a person approves it.

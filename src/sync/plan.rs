@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use crate::{
@@ -453,7 +453,10 @@ fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     match (&link.activity, owner) {
         (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
         (Activity::Activating { .. }, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
-        (Activity::Deactivating { since } | Activity::Deactivated { since }, _) => {
+        (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
+            let since = activity
+                .deactivated_at()
+                .map_or_else(|| since.clone(), |since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
             format!("the person is back in the directory; this program deactivated the user on {since}")
         }
         (Activity::Settled | Activity::Released, _) => String::new(),

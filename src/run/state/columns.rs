@@ -7,7 +7,7 @@ use rusqlite::{
 };
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
-use super::RefusedAccount;
+use super::{RefusedAccount, remembered::Written};
 use crate::{
     daemon::{backoff::Backoff, pause::Pause},
     run::summary::RunSummary,
@@ -79,10 +79,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM pauses", pause)?;
     each(connection, "SELECT * FROM refusals", refusal)?;
     each(connection, "SELECT * FROM absences", absence)?;
-    each(connection, "SELECT at, number FROM written", |row| {
-        let (Time(_), Count(_)) = (row.get("at")?, row.get("number")?);
-        Ok(())
-    })?;
+    each(connection, "SELECT * FROM written", written)?;
     each(connection, "SELECT directory_id FROM held", |row| row.get::<_, String>("directory_id"))?;
     each(connection, "SELECT directory FROM directories", |row| row.get::<_, String>("directory"))?;
     each(connection, "SELECT base, entries FROM bases", |row| {
@@ -152,6 +149,16 @@ pub(super) fn refusal(row: &Row<'_>) -> rusqlite::Result<(String, RefusedAccount
         error: row.get("error")?,
     };
     Ok((row.get("server")?, refused))
+}
+
+pub(super) fn written(row: &Row<'_>) -> rusqlite::Result<Written> {
+    Ok(Written {
+        run: row.get("run")?,
+        at: row.get("at").map(|Time(at)| at)?,
+        number: row.get("number").map(|Count(number)| number)?,
+        since: row.get("since").map(|Time(since)| since)?,
+        is_settled: row.get("settled")?,
+    })
 }
 
 pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {

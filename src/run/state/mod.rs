@@ -37,7 +37,7 @@ mod schema;
 
 pub use damage::SetAside;
 pub use jobs::RefusedAccount;
-pub use remembered::{LinkedUsers, Remembered, known};
+pub use remembered::{LinkedUsers, Remembered, Written, known};
 
 use super::store::{self, StateError};
 use crate::config::Config;

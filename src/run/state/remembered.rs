@@ -7,12 +7,12 @@ use std::{
     path::Path,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     FILE, Gate, State, StateError, absences,
-    columns::{Count, Time},
+    columns::{self, Count, Time},
     damage, runs, schema,
 };
 use crate::sync::change::Absences;
@@ -27,8 +27,8 @@ pub struct Remembered {
     pub absences: Absences,
     /// What identified the directory in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written without a person's approval: when, and how many.
-    pub deactivations: Vec<(DateTime<Utc>, usize)>,
+    /// Deactivations that were written without a person's approval.
+    pub deactivations: Vec<Written>,
     /// Since when they are counted; before that, and where it is not known, the links tell.
     pub counting_since: Option<DateTime<Utc>>,
     /// The directory ids of people whose deactivation a limit holds.
@@ -37,6 +37,31 @@ pub struct Remembered {
     pub bases: BTreeMap<String, usize>,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
+}
+
+/// What a run deactivated without a person's approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The run.
+    pub run: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// How many users, or how many at most while that is not settled.
+    pub number: usize,
+    /// The time that their links say: the same for all of one run, and for no other.
+    pub since: DateTime<Utc>,
+    /// Whether the run came to its end; of one that did not, the links tell how many there were.
+    pub is_settled: bool,
+}
+
+impl Written {
+    /// How many users it was, as far as the links tell.
+    fn number(&self, links: &[DateTime<Utc>]) -> usize {
+        if self.is_settled {
+            return self.number;
+        }
+        links.iter().filter(|since| **since == self.since).count().min(self.number)
+    }
 }
 
 /// How many users had links after a run.
@@ -62,13 +87,20 @@ impl State {
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn count_deactivations(&self, job: &str, run: &str, at: DateTime<Utc>, number: usize) -> Result<(), StateError> {
+    pub fn count_deactivations(&self, job: &str, written: &Written) -> Result<(), StateError> {
+        let Written {
+            run,
+            at,
+            number,
+            since,
+            is_settled,
+        } = written;
         self.write(|transaction| {
-            let oldest = at.checked_sub_signed(chrono::TimeDelta::days(KEPT_DAYS)).unwrap_or(at);
+            let oldest = at.checked_sub_signed(TimeDelta::days(KEPT_DAYS)).unwrap_or(*at);
             transaction.execute("DELETE FROM written WHERE job = ?1 AND at < ?2", params![job, Time(oldest)])?;
             transaction.execute(
-                "INSERT OR REPLACE INTO written (job, run, kind, at, number) VALUES (?1, ?2, 'deactivate', ?3, ?4)",
-                params![job, run, Time(at), Count(number)],
+                "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) VALUES (?1, ?2, 'deactivate', ?3, ?4, ?5, ?6)",
+                params![job, run, Time(*at), Count(*number), Time(*since), is_settled],
             )?;
             Ok(())
         })
@@ -145,11 +177,8 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
 }
 
 fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
-    let mut written = connection.prepare("SELECT at, number FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
-    let deactivations = written.query_map(params![job], |row| {
-        let (Time(at), Count(number)) = (row.get("at")?, row.get("number")?);
-        Ok((at, number))
-    })?;
+    let mut written = connection.prepare("SELECT * FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
+    let deactivations = written.query_map(params![job], columns::written)?;
     let mut held = connection.prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
     let mut bases = connection.prepare("SELECT base, entries FROM bases WHERE job = ?1")?;
     let bases = bases.query_map(params![job], |row| {
@@ -176,28 +205,49 @@ impl Remembered {
     /// The deactivations that count for a limit now: those that were written within that time before it, by this state and, from before it was kept, by the
     /// links of the users. Times that are in the future count as now.
     #[must_use]
-    pub fn deactivated_within(&self, per: chrono::TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
+    pub fn deactivated_within(&self, per: TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
         let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
-        let counted: usize = self.deactivations.iter().filter(|(at, _)| is_within(*at)).map(|(_, number)| number).sum();
-        // Both are known to the second.
-        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at <= since || (at > now && is_within(since)));
+        let counted: usize = self
+            .deactivations
+            .iter()
+            .filter(|written| is_within(written.at))
+            .map(|written| written.number(links))
+            .sum();
+        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at < since || (at > now && is_within(since)));
         counted + links.iter().filter(|at| is_within(**at) && before_counting(**at)).count()
+    }
+
+    /// What runs that did not come to their end wrote, now that the links tell.
+    pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
+        self.deactivations.iter().filter(|written| !written.is_settled).map(|written| Written {
+            number: written.number(links),
+            is_settled: true,
+            ..written.clone()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use chrono::TimeDelta;
-
     use super::*;
+
+    fn written(at: DateTime<Utc>, number: usize) -> Written {
+        Written {
+            run: "run".into(),
+            at,
+            number,
+            since: at,
+            is_settled: true,
+        }
+    }
 
     #[test]
     fn what_counts_for_a_limit() {
         let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
         let hours = |hours| now - TimeDelta::hours(hours);
         let remembered = Remembered {
-            deactivations: vec![(hours(1), 2), (hours(23), 3), (hours(25), 100), (hours(-9), 1)],
+            deactivations: vec![written(hours(1), 2), written(hours(23), 3), written(hours(25), 100), written(hours(-9), 1)],
             counting_since: Some(hours(10)),
             ..Remembered::default()
         };
@@ -208,6 +258,17 @@ mod tests {
         assert_eq!(remembered.deactivated_within(day, now, &[hours(-1)]), 7);
         let lost = Remembered::default();
         assert_eq!(lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]), 3);
+        // Of a run that was killed, the links tell how many there were.
+        let killed = Remembered {
+            deactivations: vec![Written {
+                is_settled: false,
+                ..written(hours(1), 5)
+            }],
+            counting_since: Some(hours(100)),
+            ..Remembered::default()
+        };
+        assert_eq!(killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]), 2);
+        assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
         let old = Remembered {
             counting_since: Some(hours(100)),
             ..Remembered::default()

@@ -77,6 +77,8 @@ pub(super) const STEPS: &[&str] = &[
         kind         TEXT NOT NULL,
         at           TEXT NOT NULL,
         number       INTEGER NOT NULL CHECK (number >= 0),
+        since        TEXT NOT NULL,
+        settled      INTEGER NOT NULL CHECK (settled IN (0, 1)),
         PRIMARY KEY (job, run, kind)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE held (
@@ -96,7 +98,7 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, base)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE counting (since TEXT NOT NULL) STRICT;
-    INSERT INTO counting VALUES (strftime('%Y-%m-%dT%H:%M:%S.000000000Z', 'now'));
+    INSERT INTO counting VALUES (strftime('%Y-%m-%dT%H:%M:%f000000Z', 'now'));
 ",
 ];
 

@@ -413,6 +413,16 @@ fn a_second_daemon_is_told_of_the_first() {
     DaemonLock::take(&config.state_dir).unwrap();
 }
 
+fn written(run: &str, number: usize) -> Written {
+    Written {
+        run: run.into(),
+        at: at("2026-01-31T10:00:00Z"),
+        number,
+        since: at("2026-01-31T10:00:00.123Z"),
+        is_settled: true,
+    }
+}
+
 #[test]
 fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     let (_folder, config) = studio();
@@ -425,13 +435,13 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     let bases = [("dc=a".to_owned(), 7), ("dc=b".to_owned(), 0)].into();
     state.set_directory("artists", &before, Some("d-1"), &bases).unwrap();
     state.set_held("artists", &before.held, &["p-1".to_owned(), "p-2".to_owned()].into()).unwrap();
-    state.count_deactivations("artists", "run-1", at("2026-01-31T10:00:00Z"), 9).unwrap();
-    state.count_deactivations("artists", "run-1", at("2026-01-31T10:00:00Z"), 3).unwrap();
-    state.count_deactivations("interns", "run-1", at("2026-01-31T10:00:00Z"), 5).unwrap();
+    state.count_deactivations("artists", &written("run-1", 9)).unwrap();
+    state.count_deactivations("artists", &written("run-1", 3)).unwrap();
+    state.count_deactivations("interns", &written("run-1", 5)).unwrap();
     let known = state.remembered("artists", FTRACK).unwrap();
     assert_eq!((known.directory.as_deref(), &known.bases), (Some("d-1"), &bases));
     assert_eq!(known.held, ["p-1".to_owned(), "p-2".to_owned()].into());
-    assert_eq!(known.deactivations, [(at("2026-01-31T10:00:00Z"), 3)]);
+    assert_eq!(known.deactivations, [written("run-1", 3)]);
     let changes = || {
         state
             .read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)))
@@ -442,6 +452,10 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     state.set_held("artists", &known.held, &known.held.clone()).unwrap();
     assert_eq!((changes(), &state.remembered("artists", FTRACK).unwrap()), (version, &known));
     // What nobody can count any more goes.
-    state.count_deactivations("artists", "run-2", at("2027-06-01T10:00:00Z"), 1).unwrap();
-    assert_eq!(state.remembered("artists", FTRACK).unwrap().deactivations, [(at("2027-06-01T10:00:00Z"), 1)]);
+    let later = Written {
+        at: at("2027-06-01T10:00:00Z"),
+        ..written("run-2", 1)
+    };
+    state.count_deactivations("artists", &later).unwrap();
+    assert_eq!(state.remembered("artists", FTRACK).unwrap().deactivations, [later]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use serde_json::Value;
 
 use super::{Planner, Subject};
@@ -54,7 +54,7 @@ impl Planner<'_> {
             }
             self.plan.owned += 1;
             self.plan.owned_active += usize::from(user.is_active);
-            self.plan.deactivated_at.extend(deactivated_at(&link.activity));
+            self.plan.deactivated_at.extend(link.activity.deactivated_at());
             if !self.desired.is_told_by(&link.attribute) {
                 otherwise_known += 1;
             } else if !is_present && self.desired.lacks(&link.id) {
@@ -98,7 +98,8 @@ impl Planner<'_> {
     }
 
     fn gone(&mut self, user: &User, link: &Link, owner: &Owner, absences: &Absences) {
-        let since = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        // To the millisecond, so that it tells the deactivations of one run from those of another.
+        let since = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
         let absence = match absences.get(link.id.as_str()) {
             // Two are as good as many; a number that stands still need not be kept anew after each run.
             // From a clock that ran ahead: counted anew, since nobody would outlive it.
@@ -201,10 +202,4 @@ fn unknown_directory(link: &Link) -> Hold {
         }
     };
     Hold::new(HeldBy::Doubt, why)
-}
-
-/// When a link says that the program deactivated its user.
-fn deactivated_at(activity: &Activity) -> Option<DateTime<Utc>> {
-    let since = DateTime::parse_from_rfc3339(activity.deactivated_since()?).ok()?;
-    Some(since.with_timezone(&Utc))
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use ftrack_ldap_sync::{
+    demo::ftrack::{CallKind, Fault},
     run::report::Outcome,
     sync::change::{Action, HeldBy},
 };
@@ -122,13 +123,12 @@ fn a_lost_state_counts_from_the_links() {
 #[test]
 fn a_run_that_was_killed_counts_as_well() {
     let (mut studio, uids) = studio(30);
-    studio.ftrack_settings = "request_timeout = \"1s\"\nattempts = 1".into();
+    studio.ftrack_settings = "request_timeout = \"30s\"".into();
     for uid in &uids[..3] {
         leave(&studio, uid);
     }
-    // Killed while it writes: nobody can say how many there were.
-    use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
-    studio.ftrack().fail_next(Some(CallKind::Write), Fault::StallBefore);
+    // Killed when everything was written, and before it heard of it.
+    studio.ftrack().fail_next(Some(CallKind::Write), Fault::StallAfter);
     studio.ftrack().forget();
     let mut program = studio.start(&["sync"]);
     assert!(crate::slapd::wait_until(std::time::Duration::from_secs(20), || studio
@@ -139,6 +139,7 @@ fn a_run_that_was_killed_counts_as_well() {
     program.kill().unwrap();
     program.wait().unwrap();
     studio.ftrack().heal();
+    assert_eq!(inactive(&studio), 3);
     for uid in &uids[..3] {
         come_back(&studio, uid);
     }
