@@ -89,6 +89,8 @@ struct Planner<'a> {
     plan: Plan,
     /// People of this reading whom another job looks after, by its name.
     of_siblings: BTreeMap<String, usize>,
+    /// Whether no active administrator is visible, so that anybody may be one.
+    is_blind: bool,
 }
 
 /// Whom a change is about.
@@ -156,6 +158,7 @@ impl<'a> Planner<'a> {
             now,
             plan,
             of_siblings: BTreeMap::new(),
+            is_blind: !current.users.iter().any(|user| user.administrator && user.is_active),
         }
     }
 
@@ -281,8 +284,7 @@ impl<'a> Planner<'a> {
         let Some(user) = self.current.users.get(place) else { return };
         // Also of a user that this program began to create: somebody may have made more of it since.
         let unknown = "no active administrator is visible at ftrack, so nobody can tell whether it is one; let the API user's role read security roles, or name yours in ftrack.administrator_roles";
-        let is_blind = !self.current.users.iter().any(|user| user.administrator && user.is_active);
-        let reason = self.rules.never_adopted(user).or(is_blind.then_some(unknown));
+        let reason = self.rules.never_adopted(user).or(self.is_blind.then_some(unknown));
         if let Some(reason) = reason {
             return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
         }
@@ -400,7 +402,8 @@ impl<'a> Planner<'a> {
         if let Some(hold) = subject.hold() {
             self.hold(user, hold);
         }
-        if let Some(reason) = self.rules.guarded(user) {
+        let unknown = "no active administrator is visible at ftrack, so that anybody may be one";
+        if let Some(reason) = self.rules.guarded(user).or(self.is_blind.then_some(unknown)) {
             self.plan.guarded.insert(user.id.clone(), reason);
         }
         let renamed = fields.get(&Field::Username).and_then(|values| values.new.as_str());

@@ -46,6 +46,7 @@ directory = "studio"
 search_bases = ["{people}"]
 filter = "(objectClass=inetOrgPerson)"
 attributes = {{ username = "uid", email = "mail", first_name = "givenName", last_name = "sn" }}
+limits = {{ deactivate = "100%" }}
 """
 
 

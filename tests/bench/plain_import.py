@@ -6,13 +6,15 @@ import sys
 import ftrack_api
 import ldap3
 
-from servers import API_KEY, API_USER, PASSWORD, PEOPLE, READER
+from servers import API_KEY, API_USER, PASSWORD, PEOPLE, READER, SUFFIX
 
 BATCH = 500
 
 
 def main(ldap_url, ftrack_url):
     directory = ldap3.Connection(ldap3.Server(ldap_url), READER, PASSWORD, auto_bind=True)
+    directory.search(SUFFIX, "(objectClass=*)", ldap3.BASE, attributes=["entryUUID"])
+    directory_id = directory.entries[0]["entryUUID"].value
     entries = directory.extend.standard.paged_search(
         PEOPLE,
         "(objectClass=inetOrgPerson)",
@@ -38,7 +40,15 @@ def main(ldap_url, ftrack_url):
                 "is_active": True,
             },
         )
-        link = {"source": "artists", "id": values["entryUUID"], "attribute": "entryUUID", "activity": "settled"}
+        link = {
+            "version": 2,
+            "user": user["id"],
+            "source": "artists",
+            "directory": directory_id,
+            "id": values["entryUUID"],
+            "attribute": "entryUUID",
+            "activity": "settled",
+        }
         session.create(
             "Metadata",
             {"parent_id": user["id"], "parent_type": "User", "key": "ftrack-ldap-sync", "value": json.dumps(link)},

@@ -54,7 +54,7 @@ def read_all(url, count):
 
 
 def users(url):
-    """Every user by login, with what a sync writes."""
+    """Every user by login, with what a sync writes; the ids of users are their makers' own."""
     reader = Reader(url)
 
     def rows(query):
@@ -64,6 +64,11 @@ def users(url):
             yield from answer["data"]
             offset = answer["metadata"]["next"]["offset"]
 
-    links = {row["parent_id"]: json.loads(row["value"]) for row in rows(LINKS)}
+    def link(row):
+        link = json.loads(row["value"])
+        assert link.pop("user") == row["parent_id"]
+        return link
+
+    links = {row["parent_id"]: link(row) for row in rows(LINKS)}
     fields = ("first_name", "last_name", "email", "is_active", "user_type_id")
     return {row["username"]: ([row.get(field) for field in fields], links.get(row["id"])) for row in rows(USERS)}

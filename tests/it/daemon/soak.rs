@@ -46,7 +46,7 @@ impl Held {
 fn studio() -> Studio {
     let people = cast::people(40, 1, Oddities::None);
     let tree = cast::tree(&people, &Secret::new(PASSWORD.into())).unwrap();
-    let mut studio = Studio::over(tree, Rules::default()).for_a_daemon("schedule = \"@yearly\"");
+    let mut studio = Studio::over(tree, Rules::default()).for_a_daemon("schedule = \"@yearly\"\nlimits.deactivate = \"100%\"");
     studio.top += &format!("[reports]\nkeep = {KEPT}\n");
     studio.ftrack_settings = "attempts = 1".into();
     studio

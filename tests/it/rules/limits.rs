@@ -132,6 +132,19 @@ fn nobody_is_deactivated_where_no_administrator_is_visible() {
 }
 
 #[test]
+fn nobody_is_called_otherwise_where_no_administrator_is_visible() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.sync();
+    studio.ftrack().change_rules(|rules| rules.unreadable = ["UserSecurityRole".to_owned()].into());
+    studio.tree().rename(&crate::studio::dn("ada"), &crate::studio::dn("eve")).unwrap();
+    studio.tree().replace(&crate::studio::dn("eve"), "sn", &["Changed"]).unwrap();
+    let report = studio.sync();
+    assert_eq!((report.counts.held, report.counts.updated), (1, 1), "{report:#?}");
+    assert!(report.changes.iter().any(|change| change.held_by == Some(HeldBy::Protected)), "{report:#?}");
+    assert_eq!(studio.user("ada").last_name.as_deref(), Some("Changed"));
+}
+
+#[test]
 fn nobody_is_gone_while_an_entry_shows_no_id() {
     let studio = Studio::of(&[]);
     add_config(&studio, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
