@@ -10,6 +10,7 @@ use super::{
     error::DirectoryError,
     filter,
     search::{concluded, decode, look, strings},
+    searches::directory_id,
     server::{RootDse, Schema},
 };
 use crate::config::Scope;
@@ -28,6 +29,8 @@ pub struct Wanted<'a> {
     pub filter: &'a str,
     /// The attributes that are mapped.
     pub attributes: &'a [String],
+    /// What identifies the directory, where the operator named it.
+    pub directory_id: Option<&'a str>,
 }
 
 /// One thing that was looked at.
@@ -52,6 +55,8 @@ pub enum LookedAt {
     Bind,
     /// The server's own description.
     RootDse,
+    /// What identifies the directory itself.
+    DirectoryId,
     /// The filter's form.
     Filter,
     /// A search base.
@@ -124,13 +129,13 @@ impl<'a> Probe<'a> {
         let Some(mut connection) = note(&mut self.server, LookedAt::Bind, bound, |_| "the credentials are accepted".into()) else {
             return;
         };
-        let Ok(schema) = describe(&mut connection, &mut self.server).await else {
+        let Ok((root, schema)) = describe(&mut connection, &mut self.server).await else {
             return;
         };
         for search in wanted {
             self.searches.push(Vec::new());
             let Some(steps) = self.searches.last_mut() else { return };
-            if look_at_search(&mut connection, search, schema.as_ref(), steps).await.is_err() {
+            if look_at_search(&mut connection, search, &root, schema.as_ref(), steps).await.is_err() {
                 return;
             }
         }
@@ -138,14 +143,14 @@ impl<'a> Probe<'a> {
 }
 
 /// What the server says of itself, and its schema when it shows one.
-async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<Option<Schema>, Ended> {
+async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
     let root = note(steps, LookedAt::RootDse, read, |root| {
         root.vendor.clone().unwrap_or_else(|| "a server that does not say what it is".into())
     });
     let root = root.ok_or(Ended)?;
     match Schema::read(connection, &root).await {
-        Ok(Some(schema)) => return Ok(Some(schema)),
+        Ok(Some(schema)) => return Ok((root, Some(schema))),
         Ok(None) => steps.push(step(
             LookedAt::RootDse,
             Found::Doubtful {
@@ -155,10 +160,27 @@ async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<
         )),
         Err(error) => push_failure(steps, LookedAt::RootDse, error)?,
     }
-    Ok(None)
+    Ok((root, None))
 }
 
-async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, schema: Option<&Schema>, steps: &mut Vec<Step>) -> Result<(), Ended> {
+/// What identifies the directory itself, without which nobody can be called absent.
+async fn identify(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootDse, steps: &mut Vec<Step>) -> Result<(), Ended> {
+    let base = wanted.bases.first().map_or("", String::as_str);
+    let found = match (wanted.directory_id, directory_id(connection, root, base).await) {
+        (Some(named), _) => Found::Well(format!("it is called {named:?} in the configuration")),
+        (None, Ok(Some(id))) => Found::Well(format!("its naming context has the id {id}")),
+        (None, Ok(None)) => Found::Doubtful {
+            seen: "the id of the naming context's own entry cannot be read, so every deactivation will be held".into(),
+            way_out: "let the account read it, or set id for the directory".into(),
+        },
+        (None, Err(error)) => return push_failure(steps, LookedAt::DirectoryId, error),
+    };
+    steps.push(step(LookedAt::DirectoryId, found));
+    Ok(())
+}
+
+async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootDse, schema: Option<&Schema>, steps: &mut Vec<Step>) -> Result<(), Ended> {
+    identify(connection, wanted, root, steps).await?;
     let malformed = filter::check(wanted.filter).err();
     let is_filter = malformed.is_none();
     steps.push(step(

@@ -160,11 +160,16 @@ async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut i
 async fn about(connection: &mut Connection, base: &str) -> Result<About, DirectoryError> {
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
-    let directory_id = match naming_context(&root.naming_contexts, base) {
-        Some(context) => context_id(connection, context, &candidates).await?,
-        None => None,
-    };
+    let directory_id = directory_id(connection, &root, base).await?;
     Ok(About { candidates, directory_id })
+}
+
+/// What identifies the directory itself: the id of the entry of the naming context in which a base lies; none where it cannot be read.
+pub(super) async fn directory_id(connection: &mut Connection, root: &RootDse, base: &str) -> Result<Option<String>, DirectoryError> {
+    match naming_context(&root.naming_contexts, base) {
+        Some(context) => context_id(connection, context, &IdAttribute::candidates(root.kind)).await,
+        None => Ok(None),
+    }
 }
 
 /// The naming context in which a base lies (RFC 4512 section 5.1): the lowest of those that hold it.

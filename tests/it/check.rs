@@ -35,7 +35,7 @@ fn where_all_is_well_everything_was_looked_at() {
     assert_eq!(checked.well(&format!("directory studio {url}")), ["name", "port", "tls", "bind", "server"]);
     assert_eq!(
         checked.well(&format!("job artists at {url}")),
-        ["filter", "base", "people", "attribute", "attribute", "attribute", "attribute"]
+        ["directory_id", "filter", "base", "people", "attribute", "attribute", "attribute", "attribute"]
     );
     assert_eq!(
         checked.well(&format!("ftrack {}", world.server)),
@@ -64,7 +64,7 @@ fn people_read_one_line_for_each_finding() {
         "  warn  attribute           the directory's schema has no attribute mial; is mail meant?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "0 failed, 1 warning, 19 ok.",
+        "0 failed, 1 warning, 20 ok.",
     ] {
         assert!(lines.contains(&line), "{line:?} is not in\n{}", ended.stdout);
     }

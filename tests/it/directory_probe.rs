@@ -22,6 +22,7 @@ async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, S
         scope: Scope::Subtree,
         filter,
         attributes: &attributes,
+        directory_id: None,
     };
     let mut probe = Probe::new(&pool.servers()[0].connector);
     let transport = probe.reach().await.expect("a connection");

@@ -55,7 +55,11 @@ async fn look_at_server(
 ) -> (Vec<Finding>, bool) {
     let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
     let attributes: Vec<Vec<String>> = jobs.iter().map(|job| attributes(pool, job)).collect();
-    let wanted: Vec<Wanted<'_>> = jobs.iter().zip(&attributes).map(|(job, attributes)| wanted(job.job, attributes)).collect();
+    let wanted: Vec<Wanted<'_>> = jobs
+        .iter()
+        .zip(&attributes)
+        .map(|(job, attributes)| wanted(pool, job.job, attributes))
+        .collect();
     let mut probe = Probe::new(connector);
     let mut is_spared = false;
     let looked = tokio::time::timeout(limit, async {
@@ -99,12 +103,13 @@ async fn look_at_server(
     (about.into_findings().into_iter().chain(searches).collect(), is_refused)
 }
 
-fn wanted<'a>(job: &'a Job, attributes: &'a [String]) -> Wanted<'a> {
+fn wanted<'a>(pool: &'a DirectoryPool, job: &'a Job, attributes: &'a [String]) -> Wanted<'a> {
     Wanted {
         bases: &job.search_bases,
         scope: job.scope,
         filter: &job.filter,
         attributes,
+        directory_id: pool.id(),
     }
 }
 
@@ -159,6 +164,7 @@ impl<'a> Gravities<'a> {
             | LookedAt::Tls
             | LookedAt::Bind
             | LookedAt::RootDse
+            | LookedAt::DirectoryId
             | LookedAt::Filter
             | LookedAt::Base(_) => Gravity::Doubtful,
         }
@@ -177,6 +183,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Gravity)
         LookedAt::Tls => "tls",
         LookedAt::Bind => "bind",
         LookedAt::RootDse => "server",
+        LookedAt::DirectoryId => "directory_id",
         LookedAt::Filter => "filter",
         LookedAt::Base(_) => "base",
         LookedAt::People(_) => "people",

@@ -205,7 +205,7 @@ fn a_server_that_falls_silent_on_the_way_is_asked_no_more() {
         trouble.starts_with(&format!("fail people about {about}: the search of \"{PEOPLE}\" for one entry")) && trouble.contains(" took longer than 1s; "),
         "{trouble}"
     );
-    assert_eq!(checked.well(&about), ["filter", "base"], "the second base is left");
+    assert_eq!(checked.well(&about), ["directory_id", "filter", "base"], "the second base is left");
 }
 
 #[test]
