@@ -31,7 +31,7 @@ const FTRACK_VARIABLES: [(&str, &str); 3] = [("FTRACK_SERVER", "server"), ("FTRA
 const DEEPEST: usize = 16;
 
 /// The tables that hold secrets, with each secret's key; a star stands for any name.
-const SECRETS: [(&[&str], &str); 2] = [(&["ftrack"], "api_key"), (&["directories", "*"], "bind_password")];
+const SECRETS: [(&[&str], &str); 3] = [(&["ftrack"], "api_key"), (&["ftrack"], "link_key"), (&["directories", "*"], "bind_password")];
 
 /// The environment variables that matter to a configuration; its `Debug` form shows their names alone.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@
 //! | none | source, directory id, attribute, activity |
 //! | 2 | also the ids of its user and of the directory, and a signature where `ftrack.link_key_file` is set |
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, sync::Arc, thread::LocalKey};
 
 use aws_lc_rs::hmac;
 use chrono::{DateTime, Utc};
@@ -233,8 +233,8 @@ impl<'a> Stored<'a> {
             _ => return None,
         };
         let link = Link {
-            source: (&*stored.source).into(),
-            directory: stored.directory.as_deref().map(Into::into),
+            source: shared(&LAST_SOURCE, &stored.source),
+            directory: stored.directory.as_deref().map(|directory| shared(&LAST_DIRECTORY, directory)),
             id: DirectoryId::new(&stored.id)?,
             attribute: stored.attribute.clone().into_owned(),
             activity,
@@ -243,6 +243,21 @@ impl<'a> Stored<'a> {
         };
         Some((stored, link))
     }
+}
+
+thread_local! {
+    static LAST_SOURCE: RefCell<Arc<str>> = RefCell::new("".into());
+    static LAST_DIRECTORY: RefCell<Arc<str>> = RefCell::new("".into());
+}
+
+/// A text that most links of a list have in common, and that is kept once as long as it stays the same.
+fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
+    last.with_borrow_mut(|last| {
+        if **last != *text {
+            *last = text.into();
+        }
+        Arc::clone(last)
+    })
 }
 
 /// The value of a link's row without its signature, as reports show it.

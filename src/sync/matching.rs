@@ -74,6 +74,8 @@ struct Index<'a> {
     /// Users with a link, of whatever source: who has a user never gets a second one.
     linked: Places<&'a DirectoryId>,
     by_id: HashMap<&'a EntityId, usize>,
+    /// Users with a link that tells nothing of the people of this reading, or that cannot be read.
+    unclear: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Index<'a> {
             owners,
             linked: Places::default(),
             by_id: HashMap::new(),
+            unclear: HashMap::new(),
             by_key: Places::default(),
         };
         for (place, user) in current.users.iter().enumerate() {
@@ -100,7 +103,9 @@ impl<'a> Index<'a> {
                         index.by_key.add(fold(key), place);
                     }
                 }
-                Some(_) | None => {}
+                Some(_) | None => {
+                    index.unclear.insert(&user.id, place);
+                }
             }
         }
         index
@@ -119,8 +124,11 @@ impl<'a> Index<'a> {
             },
             several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
         }
-        if let Some(place) = self.begun(id, desired, rules) {
+        if let Some(place) = self.created(&self.by_id, id, desired, rules) {
             return Match::Adopted(place);
+        }
+        if let Some(user) = self.created(&self.unclear, id, desired, rules).and_then(|place| self.user(place)) {
+            return Match::LeftOut(format!("its ftrack user {:?} carries a link that tells nothing of it", user.username));
         }
         let key = match (rules.users.adopt, &person.email) {
             (Adopt::Username, _) => fold(&person.username),
@@ -134,15 +142,15 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// The user that this program, in whichever job or version, began to create for a person, and that has no link.
-    fn begun(&self, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
-        if self.by_id.is_empty() {
+    /// The user that this program, in whichever job or version, created for a person, or began to, among these.
+    fn created(&self, users: &HashMap<&EntityId, usize>, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
+        if users.is_empty() {
             return None;
         }
         let now = desired.id_attribute().map(|attribute| created_id(&rules.source, attribute, id));
         let sources = std::iter::once(&rules.source).chain(rules.siblings.iter().map(|sibling| &sibling.source));
         let before = sources.map(|source| created_id_of_source(source, id));
-        now.into_iter().chain(before).find_map(|user| self.by_id.get(&user).copied())
+        now.into_iter().chain(before).find_map(|user| users.get(&user).copied())
     }
 
     fn adopt(&self, place: usize, rules: &Rules) -> Match {

@@ -1,6 +1,9 @@
 //! Whether a reading is that of the job's own people: where most of them have users that are not the job's, something else is wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use super::Unplannable;
 use crate::{
@@ -29,16 +32,15 @@ enum Stranger {
 /// A person has a user by the link, or else by the login: ids of one attribute are not found among those of another.
 pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owners<'_>, matches: &[Match]) -> Result<(), Unplannable> {
     let people = desired.people().len();
-    let by_login: HashMap<_, &Link> = current
-        .users
-        .iter()
-        .filter_map(|user| Some((fold(&user.username), user.link.link()?)))
-        .collect();
+    let by_login = links_by_login(desired, current, matches);
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
     for ((_, person), found) in desired.people().iter().zip(matches) {
         let stranger = match found {
             Match::Linked(_, owner) => of_owner(owner.clone()),
-            Match::New | Match::LeftOut(_) => by_login.get(&fold(&person.username)).and_then(|link| of_link(link, desired, owners)),
+            Match::New | Match::LeftOut(_) => {
+                let link = by_login.get(&fold(&person.username)).copied().flatten();
+                link.and_then(|link| of_link(link, desired, owners))
+            }
             Match::Adopted(_) => None,
         };
         if let Some(stranger) = stranger {
@@ -49,6 +51,21 @@ pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owner
         Some((stranger, count)) if count * 2 > people => Err(unplannable(&stranger, count, people, desired)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The links of the users who have the logins of people without a user of their own.
+fn links_by_login<'a>(desired: &'a Desired, current: &'a Current, matches: &[Match]) -> HashMap<Cow<'a, str>, Option<&'a Link>> {
+    let is_without = |found: &Match| matches!(found, Match::New | Match::LeftOut(_));
+    let without = desired.people().iter().zip(matches).filter(|(_, found)| is_without(found));
+    let mut links: HashMap<_, _> = without.map(|((_, person), _)| (fold(&person.username), None)).collect();
+    if !links.is_empty() {
+        for user in &current.users {
+            if let Some(link) = links.get_mut(&*fold(&user.username)) {
+                *link = user.link.link();
+            }
+        }
+    }
+    links
 }
 
 fn of_owner(owner: Owner) -> Option<Stranger> {
