@@ -432,19 +432,25 @@ fn what_may_go_in_plain_text_is_let_through() {
 
 #[test]
 fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
-    let folder = Folder::new(GOOD);
+    let folder = Folder::new(&with(&[(
+        "api_key = \"planted-key\"",
+        "api_key = \"planted-key\"\nlink_key = \"planted-key-of-links\"",
+    )]));
     let config = folder.load(&[]).unwrap();
     let shown = command::config::show(&config).unwrap();
     for text in [&shown, &format!("{config:?}"), &format!("{config:#?}")] {
         assert!(!text.contains("planted"), "{text}");
     }
-    assert_eq!(shown.matches(MASK).count(), 2, "{shown}");
+    assert_eq!(shown.matches(MASK).count(), 3, "{shown}");
     assert!(
         shown.contains("keep_for = \"90d\"") && shown.contains("deactivate = \"10%\"") && shown.contains("source = \"artists\""),
         "{shown}"
     );
     // What is shown can be read again, and says the same.
-    let again = Folder::new(&shown).load(&[]).unwrap();
+    let mask_of_links = format!("link_key = \"{MASK}\"");
+    let again = Folder::new(&shown.replace(&mask_of_links, "link_key = \"planted-key-of-links\""))
+        .load(&[])
+        .unwrap();
     assert_eq!(command::config::show(&again).unwrap(), shown);
     let environment = Environment::new([("FTRACK_API_KEY", "planted"), ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted")]);
     assert!(!format!("{environment:?}").contains("planted"));

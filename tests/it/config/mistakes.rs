@@ -140,6 +140,8 @@ fn ftrack() {
         (API_USER, r#"api_user = " ""#, &["config.toml:4: ftrack.api_user: empty"]),
         (API_KEY, "", &[r#"config.toml:2: ftrack.api_key: missing; write api_key_file = "the name of a file that holds the key", or set the variable FTRACK_API_KEY"#]),
         (API_KEY, r#"api_key = """#, &["config.toml:5: ftrack.api_key: empty; an empty secret is no secret, and a directory would take it for an anonymous bind"]),
+        (API_KEY, r#"+ link_key = "planted-short""#, &["config.toml:6: ftrack.link_key: a key of fewer than 16 characters could be guessed"]),
+        (API_KEY, "+ link_key = 1234567890123456", &["config.toml:6: ftrack.link_key: text in quotes is expected, not a whole number"]),
         (API_KEY, r#"+ api_key_file = "key""#, &["config.toml:5: ftrack.api_key: given twice, here and by api_key_file; leave one out"]),
         (SERVER, r#"server = "http://studio.ftrackapp.com""#, &["config.toml:3: ftrack.server: the API key would go over the network in plain text; write https://"]),
         (SERVER, r#"server = "ftp://studio.test""#, &[r#"config.toml:3: ftrack.server: "ftp" is not a scheme of ftrack's; write https://"#]),
@@ -219,6 +221,8 @@ fn jobs() {
         (EMAIL, "[jobs.artists.users]\nadopt = \"email\"", &[r#"config.toml:19: jobs.artists.users.adopt: "email" needs the attribute email in the job's attributes"#]),
         (FILTER, r#"+ users.protect = ["admin", "[a-"]"#, &[r#"config.toml:15: jobs.artists.users.protect[1]: "[a-" is not a pattern: unclosed character class; missing ']'"#]),
         (FILTER, r#"+ users.user_type = """#, &["config.toml:15: jobs.artists.users.user_type: empty"]),
+        (FILTER, r#"+ limits.per = "0s""#, &[r#"config.toml:15: jobs.artists.limits.per: "0s" is out of range; it may be 1s to 365d"#]),
+        (FILTER, r#"+ limits.unusable = "101%""#, &[r#"config.toml:15: jobs.artists.limits.unusable: "101%" is neither a count such as 25 nor a percentage from "0%" to "100%""#]),
         (FILTER, r#"+ source = """#, &["config.toml:15: jobs.artists.source: empty"]),
         (EMAIL, "+ [jobs.others]\nsource = \"artists\"\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \"uid\"", &[r#"config.toml:20: jobs.others.source: "artists" is the source of the job "artists" already; the two would deactivate each other's people"#]),
     ]);
