@@ -29,6 +29,7 @@ mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
+mod log;
 mod official_clients;
 mod quiet;
 mod readme;
