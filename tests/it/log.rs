@@ -5,6 +5,7 @@ mod closed;
 mod defect;
 mod results;
 mod stalled;
+mod terminal;
 
 use std::{
     fs,
