@@ -174,6 +174,7 @@ fn is_coloured() -> bool {
 }
 
 /// Standard error, for whoever does not write to it, and for the one who does.
+#[expect(clippy::disallowed_methods, reason = "this is where standard error belongs to")]
 fn standard_error() -> Stderr {
     io::stderr()
 }
