@@ -1,6 +1,7 @@
 //! Every event that leaves the program: its name, level, fields and words. The only user of the tracing macros.
 
 pub mod daemon;
+pub mod program;
 
 use std::time::Duration;
 

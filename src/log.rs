@@ -1,9 +1,28 @@
-//! Where events go: standard error, for people on a terminal and as one JSON object a line otherwise.
+//! Where log lines go: standard error, for people on a terminal and as one JSON object a line otherwise.
+//!
+//! Nobody who logs waits for the reader: lines go through a bounded queue, and a thread of its own writes them. Lines that find no room, or whose reader has
+//! left, are dropped and counted, and `log.dropped` says how many as soon as something can be said again.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal, Stderr},
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+
+mod line;
+mod queue;
+mod sink;
+pub mod terminal;
+mod writer;
+
+use crate::{event::program::ProgramEvent, printable::printable};
+use line::Line;
+use queue::{Bounds, Queue};
+use sink::Sink;
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,22 +48,133 @@ pub enum Loudness {
 /// What is logged at `Quiet`.
 const QUIET_FILTER: &str = "error,ftrack_ldap_sync=off,ldap3=off,hyper_util=off,rustls=off";
 
+/// What waits for a reader that is slow: the lines about one run of a large studio.
+const BOUNDS: Bounds = Bounds {
+    lines: 32_768,
+    bytes: 8 << 20,
+    longest: 256 << 10,
+};
+
+/// How long the lines that wait are waited for before a result is printed, and at the end.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// What the writer's thread needs to make a line.
+const STACK: usize = 256 << 10;
+
+/// The lines that wait, and who writes them.
+struct Log {
+    queue: Arc<Queue>,
+    /// Whether there is a thread that writes; where the system has none to give, the end of the program writes what there is.
+    has_thread: bool,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
 /// Starts logging to standard error; the form is text on a terminal and JSON otherwise, unless one is named. `filter` is what `RUST_LOG` says.
 ///
 /// # Errors
 /// Logging was started before, or the filter is not one.
 pub fn start(format: Option<LogFormat>, filter: Option<&str>, loudness: Loudness) -> anyhow::Result<()> {
-    let format = format.unwrap_or(if io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
+    let format = format.unwrap_or(if is_on_terminal() { LogFormat::Text } else { LogFormat::Json });
     let filter = match (filter, loudness) {
         (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}"))?,
         (None, Loudness::Full) => EnvFilter::new(DEFAULT_FILTER),
         (None, Loudness::Quiet) => EnvFilter::new(QUIET_FILTER),
     };
-    let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // What goes wrong with a line is not printed past the queue.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Line::default)
+        .log_internal_errors(false);
+    let lines = lines.with_target(false);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
-        LogFormat::Text => lines.with_ansi(colour).try_init(),
+        LogFormat::Text => lines.with_ansi(is_coloured()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}
+
+/// Says something to people on standard error, in colour where it may be; each of its lines is one log line.
+pub fn say(text: &str) {
+    let text = if is_coloured() {
+        text.to_owned()
+    } else {
+        anstream::adapter::strip_str(text).to_string()
+    };
+    for line in text.lines() {
+        queue().add(format!("{line}\n").into_bytes());
+    }
+}
+
+/// Says a panic, which is a defect of the program, as one line, to people or as an event, and nothing else of it.
+pub fn say_panics(to_people: bool) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let error = panic.payload_as_str().unwrap_or("a panic without words");
+        if to_people {
+            say(&format!("error: a defect of this program; please report it: {}", printable(error)));
+        } else {
+            ProgramEvent::Panicked { error }.emit();
+        }
+    }));
+}
+
+/// Whether standard error is a terminal.
+#[must_use]
+pub fn is_on_terminal() -> bool {
+    standard_error().is_terminal()
+}
+
+/// How many lines were dropped since the start.
+#[must_use]
+pub fn dropped() -> u64 {
+    LOG.get().map_or(0, |log| log.queue.dropped())
+}
+
+/// Waits until every line so far is written, so that what is printed next stands behind them; for half a second at most, and not again for a reader that
+/// has kept somebody waiting in vain.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.queue.flush(LAST_LINES);
+    }
+}
+
+/// The end of the program: the lines that wait are written for half a second at most, and no more are taken. A second signal ends the program without this.
+pub fn finish() {
+    let Some(log) = LOG.get() else { return };
+    log.queue.end(LAST_LINES);
+    if log.has_thread {
+        log.queue.flush(LAST_LINES);
+    } else {
+        write(&log.queue);
+    }
+}
+
+/// The lines that wait; the first one starts the thread that writes them.
+fn queue() -> &'static Queue {
+    let start = || {
+        let queue = Arc::new(Queue::new(BOUNDS));
+        let lines = Arc::clone(&queue);
+        let started = thread::Builder::new().name("log".to_owned()).stack_size(STACK).spawn(move || write(&lines));
+        Log {
+            queue,
+            has_thread: started.is_ok(),
+        }
+    };
+    &LOG.get_or_init(start).queue
+}
+
+fn write(queue: &Queue) {
+    writer::write(queue, &mut Sink::new(standard_error()), |lines| {
+        line::captured(|| ProgramEvent::LogDropped { lines }.emit())
+    });
+}
+
+fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&standard_error()) != anstream::ColorChoice::Never
+}
+
+/// Standard error, for whoever does not write to it, and for the one who does.
+#[expect(clippy::disallowed_methods, reason = "this is where standard error belongs to")]
+fn standard_error() -> Stderr {
+    io::stderr()
 }

@@ -1,9 +1,6 @@
 //! The program's entry: reads the command line, starts logging, and answers with an exit status.
 
-use std::{
-    io::{IsTerminal, stderr},
-    process::ExitCode,
-};
+use std::{panic, process::ExitCode};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use ftrack_ldap_sync::{
@@ -11,9 +8,20 @@ use ftrack_ldap_sync::{
     command,
     event::Event,
     log::{self, LogFormat, Loudness},
+    printable::printable,
 };
 
+/// The exit status after a panic, which is a defect.
+const DEFECT: u8 = 101;
+
 fn main() -> ExitCode {
+    // A panic was said when it happened.
+    let exit = panic::catch_unwind(answer).unwrap_or(ExitCode::from(DEFECT));
+    log::finish();
+    exit
+}
+
+fn answer() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
@@ -22,6 +30,7 @@ fn main() -> ExitCode {
     let demo = matches!(cli.command, Command::Demo(_)).then_some(LogFormat::Text);
     let form = cli.log_format.or(demo);
     let people = is_for_people(form);
+    log::say_panics(people);
     // A daemon shows nothing else, and the others show their result.
     let loudness = if people && !cli.verbose && !matches!(cli.command, Command::Daemon) {
         Loudness::Quiet
@@ -43,7 +52,7 @@ fn main() -> ExitCode {
 fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     for error in lines {
         if people {
-            anstream::eprintln!("error: {}", ftrack_ldap_sync::printable::printable(error));
+            log::say(&format!("error: {}", printable(error)));
         } else {
             Event::ProgramFailed { error }.emit();
         }
@@ -56,10 +65,14 @@ fn misused(error: &clap::Error) -> ExitCode {
     // Whatever else is wrong, the form may have been named.
     let named = Cli::command().ignore_errors(true).try_get_matches().ok();
     let form = named.and_then(|matches| matches.try_get_one::<LogFormat>("log_format").ok().flatten().copied());
-    if !error.use_stderr() || is_for_people(form) {
+    if !error.use_stderr() {
         // A reader who has left is no error.
         let _ = error.print();
-        return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        return ExitCode::SUCCESS;
+    }
+    if is_for_people(form) {
+        log::say(&error.render().ansi().to_string());
+        return Exit::Usage.into();
     }
     let _ = log::start(form, None, Loudness::Full);
     told(&Stop::usage(&in_one_line(error)), false)
@@ -81,6 +94,6 @@ fn in_one_line(error: &clap::Error) -> String {
 fn is_for_people(form: Option<LogFormat>) -> bool {
     match form {
         Some(form) => form == LogFormat::Text,
-        None => stderr().is_terminal(),
+        None => log::is_on_terminal(),
     }
 }

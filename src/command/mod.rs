@@ -12,6 +12,7 @@ use crate::{
     cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
     config::{Config, Environment, Job},
     event::Event,
+    log,
     run::state::State,
 };
 
@@ -81,11 +82,12 @@ fn open_state(config: &Config) -> Result<State, Stop> {
     Ok(state)
 }
 
-/// Prints a result on standard output; a reader who has left is no error.
+/// Prints a result on standard output, behind what was logged before it; a reader who has left is no error.
 fn print(text: &str) -> Result<Exit, Stop> {
+    log::flush();
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Stop::failed(&error)),
+        Err(error) if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Err(Stop::failed(&error)),
         Ok(()) | Err(_) => Ok(Exit::Done),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::run::Progress;
+use crate::{log, run::Progress};
 
 /// A line on standard error that says how far a run is; drawn on a terminal alone, and gone at the end.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl ProgressLine {
     /// Begins the line.
     #[must_use]
     pub fn start() -> Self {
-        let bar = ProgressBar::new_spinner();
+        let bar = ProgressBar::with_draw_target(None, log::terminal::draw_target());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
@@ -40,5 +40,7 @@ impl ProgressLine {
 impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+        // What is printed next is not to stand in its place.
+        log::flush();
     }
 }

@@ -10,6 +10,7 @@ use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCo
 use super::status::{JobStatus, Status, came_to_its_end};
 use crate::{
     directory::DirectoryPool,
+    log,
     run::{
         report::{ChangeResult, Outcome, Report},
         servers::Servers,
@@ -278,6 +279,7 @@ impl Scrape {
     fn daemon(&mut self, status: &Status) -> Result<(), Error> {
         self.set("build_info", &[status.version.as_str(), COMMIT], 1.0)?;
         self.set("ready", &[], flag(status.is_ready()))?;
+        self.set("log_lines_dropped_total", &[], log::dropped() as f64)?;
         self.set("config_last_reload_successful", &[], flag(status.config.error.is_none()))?;
         self.set("process_start_time_seconds", &[], status.started_at.timestamp_millis() as f64 / 1000.0)?;
         if let Some(bytes) = process::resident_bytes() {

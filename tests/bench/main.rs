@@ -2,7 +2,7 @@
 //!
 //! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same people are users with a link, says its address,
 //! and ends when its standard input does. `studio world COUNT` serves a directory of so many people as well, whose ftrack is empty.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_macros)]
 
 mod world;
 

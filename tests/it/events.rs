@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault},
-    event::{EVENTS, daemon},
+    event::{EVENTS, daemon, program},
 };
 use serde_json::{Map, Value};
 
@@ -49,7 +49,7 @@ pub fn check_line(line: &Map<String, Value>) -> String {
 
 /// Every event that a log monitor may build on.
 fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])> {
-    EVENTS.iter().chain(daemon::EVENTS)
+    EVENTS.iter().chain(program::EVENTS).chain(daemon::EVENTS)
 }
 
 #[test]

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
     reason = "a test ends at the first thing that is not as it should be"
 )]
@@ -29,6 +30,7 @@ mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
+mod log;
 mod nobody_wrongly;
 mod official_clients;
 mod quiet;

@@ -1,6 +1,7 @@
 //! The state database under the real program: damaged, killed while it is written, shared, and on a full disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod deleted;
 mod full_disk;
 
 use std::{

@@ -98,6 +98,11 @@ pub const FAMILIES: &[Family] = &[
     gauge("suspended", JOB, "Whether the job failed so often that it is only probed."),
     gauge("paused", JOB, "Whether a person told the job to wait."),
     counter("ticks_skipped_total", JOB, "Ticks that came while the job was at work."),
+    counter(
+        "log_lines_dropped_total",
+        &[],
+        "Log lines that were dropped because their reader was too slow or had left.",
+    ),
     counter("config_reload_failures_total", &[], "Reloads of the configuration that were refused."),
     gauge("config_last_reload_successful", &[], "Whether the last reload of the configuration was taken."),
     gauge("ready", &[], "Whether the first contact with every server came about."),

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     State, StateError,
     columns::{self, Time, Word},
+    held::Held,
 };
 use crate::daemon::{backoff::Backoff, pause::Pause};
 
@@ -32,9 +33,11 @@ impl State {
     /// # Errors
     /// The database cannot be read.
     pub fn backoff(&self, job: &str) -> Result<Option<Backoff>, StateError> {
-        self.read(|connection| {
+        self.read_held(|connection, held| {
             let query = "SELECT * FROM backoffs WHERE job = ?1";
-            connection.query_row(query, params![job], columns::backoff).optional()
+            let backoff = connection.query_row(query, params![job], columns::backoff).optional()?;
+            held.backoffs.insert(job.to_owned(), backoff.clone());
+            Ok(backoff)
         })
     }
 
@@ -43,10 +46,8 @@ impl State {
     /// # Errors
     /// It cannot be written; then what was there before stands.
     pub fn set_backoff(&self, job: &str, backoff: Option<&Backoff>) -> Result<(), StateError> {
-        self.write(|transaction| match backoff {
-            Some(backoff) => put_backoff(transaction, job, backoff),
-            None => transaction.execute("DELETE FROM backoffs WHERE job = ?1", params![job]).map(drop),
-        })
+        let note = |held: &mut Held| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
+        self.write_held(|transaction| put_backoff(transaction, job, backoff), note)
     }
 
     /// The pause of a job, also one that is over by itself.
@@ -54,9 +55,11 @@ impl State {
     /// # Errors
     /// The database cannot be read.
     pub fn pause(&self, job: &str) -> Result<Option<Pause>, StateError> {
-        self.read(|connection| {
+        self.read_held(|connection, held| {
             let query = "SELECT * FROM pauses WHERE job = ?1";
-            connection.query_row(query, params![job], columns::pause).optional()
+            let pause = connection.query_row(query, params![job], columns::pause).optional()?;
+            held.pauses.insert(job.to_owned(), pause.clone());
+            Ok(pause)
         })
     }
 
@@ -65,15 +68,8 @@ impl State {
     /// # Errors
     /// It cannot be written; then what was there before stands.
     pub fn set_pause(&self, job: &str, pause: Option<&Pause>) -> Result<(), StateError> {
-        self.write(|transaction| match pause {
-            Some(Pause { since, until, reason }) => transaction
-                .execute(
-                    "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
-                    params![job, Time(*since), until.map(Time), reason],
-                )
-                .map(drop),
-            None => transaction.execute("DELETE FROM pauses WHERE job = ?1", params![job]).map(drop),
-        })
+        let note = |held: &mut Held| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
+        self.write_held(|transaction| put_pause(transaction, job, pause), note)
     }
 
     /// The servers that refused the credentials: `ftrack`, or `directory` and its name.
@@ -81,9 +77,11 @@ impl State {
     /// # Errors
     /// The database cannot be read.
     pub fn refusals(&self) -> Result<BTreeMap<String, RefusedAccount>, StateError> {
-        self.read(|connection| {
+        self.read_held(|connection, held| {
             let mut statement = connection.prepare("SELECT * FROM refusals")?;
-            statement.query_map([], columns::refusal)?.collect()
+            let refusals: BTreeMap<String, RefusedAccount> = statement.query_map([], columns::refusal)?.collect::<rusqlite::Result<_>>()?;
+            held.refusals = refusals.iter().map(|(server, refused)| (server.clone(), Some(refused.clone()))).collect();
+            Ok(refusals)
         })
     }
 
@@ -92,14 +90,16 @@ impl State {
     /// # Errors
     /// It cannot be written; then what was there before stands.
     pub fn set_refusal(&self, server: &str, refused: Option<&RefusedAccount>) -> Result<(), StateError> {
-        self.write(|transaction| match refused {
-            Some(refused) => put_refusal(transaction, server, refused),
-            None => transaction.execute("DELETE FROM refusals WHERE server = ?1", params![server]).map(drop),
-        })
+        let note = |held: &mut Held| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
+        self.write_held(|transaction| put_refusal(transaction, server, refused), note)
     }
 }
 
-pub(super) fn put_backoff(connection: &Connection, job: &str, backoff: &Backoff) -> rusqlite::Result<()> {
+/// Puts a job's back-off in the place of any, or removes it.
+pub(super) fn put_backoff(connection: &Connection, job: &str, backoff: Option<&Backoff>) -> rusqlite::Result<()> {
+    let Some(backoff) = backoff else {
+        return connection.execute("DELETE FROM backoffs WHERE job = ?1", params![job]).map(drop);
+    };
     let Backoff {
         failures,
         since,
@@ -115,7 +115,23 @@ pub(super) fn put_backoff(connection: &Connection, job: &str, backoff: &Backoff)
     Ok(())
 }
 
-pub(super) fn put_refusal(connection: &Connection, server: &str, refused: &RefusedAccount) -> rusqlite::Result<()> {
+/// Puts a job's pause in the place of any, or removes it.
+pub(super) fn put_pause(connection: &Connection, job: &str, pause: Option<&Pause>) -> rusqlite::Result<()> {
+    let Some(Pause { since, until, reason }) = pause else {
+        return connection.execute("DELETE FROM pauses WHERE job = ?1", params![job]).map(drop);
+    };
+    connection.execute(
+        "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
+        params![job, Time(*since), until.map(Time), reason],
+    )?;
+    Ok(())
+}
+
+/// Puts a server's refusal in the place of any, or removes it.
+pub(super) fn put_refusal(connection: &Connection, server: &str, refused: Option<&RefusedAccount>) -> rusqlite::Result<()> {
+    let Some(refused) = refused else {
+        return connection.execute("DELETE FROM refusals WHERE server = ?1", params![server]).map(drop);
+    };
     let RefusedAccount {
         mark,
         failures,

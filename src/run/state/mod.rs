@@ -17,7 +17,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -28,6 +27,7 @@ mod absences;
 mod columns;
 mod damage;
 mod gate;
+mod held;
 mod jobs;
 mod making;
 mod rebuilding;
@@ -39,35 +39,41 @@ pub use damage::SetAside;
 pub use jobs::RefusedAccount;
 pub use remembered::{LinkedUsers, Remembered, Written, known};
 
-use super::store::{self, StateError};
-use crate::config::Config;
+use super::store::StateError;
+use crate::{
+    config::Config,
+    event::{Event, program::ProgramEvent},
+};
 use damage::Unusable;
-use gate::{Gate, Passed};
+use gate::{Gate, Identity, Passed};
+use held::Held;
 
 /// The name of the database in the state folder.
 const FILE: &str = "state.db";
 
+/// So often one looks again for a database that is deleted while it is looked for.
+const ATTEMPTS: u32 = 3;
+
 /// The open database. The daemon and commands in the foreground may use it at the same time; each call waits for the others for ten seconds at most.
 #[derive(Debug)]
 pub struct State {
+    config: Config,
     path: PathBuf,
     open: Mutex<Open>,
 }
 
-/// One connection, the lock that everybody takes who uses the file, and which file it is.
+/// One connection, the lock that everybody takes who uses the file, which file it is, and what is known that nobody else could tell.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
     gate: Gate,
     identity: Identity,
+    held: Held,
 }
-
-/// The device and the number of a file, which tell whether another one has taken its place.
-type Identity = (u64, u64);
 
 impl State {
     /// Opens the database of a configuration's state folder; makes it where there is none, out of the reports and of what an older version kept in files.
-    /// Reports that it does not know of yet are added.
+    /// Reports that it does not know of yet are added. Where it is deleted or replaced later on, the next use does the same.
     ///
     /// A database that is damaged is set aside and made anew; whoever opened it has to say so.
     ///
@@ -75,47 +81,52 @@ impl State {
     /// The folder or the database cannot be used, though it is not damaged: no permission, no space, written by a newer version, in use for too long.
     pub fn open(config: &Config) -> Result<(Self, Option<SetAside>), StateError> {
         let folder = std::path::absolute(&config.state_dir).map_err(|source| StateError::new("find", &config.state_dir, source))?;
-        store::make_folder(&folder)?;
-        let gate = Gate::open(&folder)?;
-        let alone = gate.alone()?;
         let path = folder.join(FILE);
-        making::clear_away(&path)?;
-        let (connection, set_aside) = match made(&path)? {
-            Made::No => {
-                making::make(config, &path, making::Before::Files)?.put_in_place()?;
-                (connect(&path)?, None)
-            }
-            Made::Well(mut connection) => {
-                rebuilding::catch_up(&mut connection, &path, config)?;
-                (connection, None)
-            }
-            Made::Damaged(why) => {
-                // Made before the old one goes, so that on a full disk everything stays as it is.
-                let new = making::make(config, &path, making::Before::Database)?;
-                let set_aside = damage::set_aside(&path, why)?;
-                new.put_in_place()?;
-                (connect(&path)?, Some(set_aside))
-            }
+        let (gate, alone) = Gate::open_alone(&folder)?;
+        let config = Config {
+            state_dir: folder,
+            ..config.clone()
         };
-        absences::forget_files(&folder)?;
-        let identity = identity(&path)?;
+        let (connection, set_aside) = set_right(&config, &path)?;
+        let identity = in_place(&path)?;
         drop(alone);
-        let open = Mutex::new(Open { connection, gate, identity });
-        Ok((Self { path, open }, set_aside))
+        let open = Open {
+            connection,
+            gate,
+            identity,
+            held: Held::default(),
+        };
+        let state = Self {
+            config,
+            path,
+            open: Mutex::new(open),
+        };
+        Ok((state, set_aside))
     }
 
     /// Reads, while nobody writes to the file or sets it aside.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        self.with("read", Gate::among_others, |connection| work(connection))
+        self.read_held(|connection, _| work(connection))
+    }
+
+    /// Reads something that is to be known when the database is lost.
+    fn read_held<T>(&self, work: impl FnOnce(&Connection, &mut Held) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        self.with("read", Gate::among_others, |connection, held| work(connection, held))
     }
 
     /// Writes all of it or nothing; on disk when this returns. Alone: of two who write much on a slow disk, SQLite's own locks, which are looked at ten
     /// times a second, could keep one out for as long as the other goes on.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        self.with("write", Gate::alone, |connection| {
+        self.write_held(work, |_| ())
+    }
+
+    /// Writes something that is to be known when the database is lost; `note` keeps it.
+    fn write_held<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>, note: impl FnOnce(&mut Held)) -> Result<T, StateError> {
+        self.with("write", Gate::alone, |connection, held| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
+            note(held);
             Ok(done)
         })
     }
@@ -123,24 +134,77 @@ impl State {
     fn with<T>(
         &self,
         what: &'static str,
-        pass: impl FnOnce(&Gate) -> Result<Passed<'_>, StateError>,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+        pass: impl Fn(&Gate) -> Result<Passed, StateError>,
+        work: impl FnOnce(&mut Connection, &mut Held) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open {
-            connection,
-            gate,
-            identity: known,
-        } = &mut *open;
-        let _passed = pass(gate)?;
-        let now = identity(&self.path)?;
-        if now != *known {
-            // Another process found damage and made it anew: what is written to the old file is lost.
-            *connection = connect(&self.path)?;
-            *known = now;
-        }
-        work(connection).map_err(|error| damage::failed(what, &self.path, &error))
+        let _passed = self.pass(&mut open, pass)?;
+        let Open { connection, held, .. } = &mut *open;
+        work(connection, held).map_err(|error| damage::failed(what, &self.path, &error))
     }
+
+    /// Passes the gate of the database that stands in its place: what is written to one that was deleted or set aside is lost.
+    fn pass(&self, open: &mut Open, pass: impl Fn(&Gate) -> Result<Passed, StateError>) -> Result<Passed, StateError> {
+        for _ in 0..ATTEMPTS {
+            let passed = pass(&open.gate)?;
+            if open.gate.is_in_place()? && gate::identity(&self.path)? == Some(open.identity) {
+                return Ok(passed);
+            }
+            drop(passed);
+            self.reopen(open)?;
+        }
+        Err(StateError::new("open", &self.path, io::Error::other("it is deleted again and again")))
+    }
+
+    /// Opens what stands in the database's place now, and makes it where nothing does; a new one is told what this process knows, and said.
+    fn reopen(&self, open: &mut Open) -> Result<(), StateError> {
+        let (gate, _alone) = Gate::open_alone(&self.config.state_dir)?;
+        let (mut connection, set_aside) = set_right(&self.config, &self.path)?;
+        let identity = in_place(&self.path)?;
+        let is_another = identity != open.identity;
+        if is_another {
+            put(&mut connection, &open.held).map_err(|error| damage::failed("write", &self.path, &error))?;
+        }
+        open.connection = connection;
+        open.gate = gate;
+        open.identity = identity;
+        match set_aside {
+            Some(set_aside) => Event::StateSetAside(&set_aside).emit(),
+            None if is_another => ProgramEvent::StateRemade { path: &self.path }.emit(),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn put(connection: &mut Connection, held: &Held) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    held.put(&transaction)?;
+    transaction.commit()
+}
+
+/// Connects to the database, after whatever it needs: to be made, made anew, or told of newer reports. The caller has the state folder alone.
+fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAside>), StateError> {
+    making::clear_away(path)?;
+    let found = match made(path)? {
+        Made::No => {
+            making::make(config, path, making::Before::Files)?.put_in_place()?;
+            (connect(path)?, None)
+        }
+        Made::Well(mut connection) => {
+            rebuilding::catch_up(&mut connection, path, config)?;
+            (connection, None)
+        }
+        Made::Damaged(why) => {
+            // Made before the old one goes, so that on a full disk everything stays as it is.
+            let new = making::make(config, path, making::Before::Database)?;
+            let set_aside = damage::set_aside(path, why)?;
+            new.put_in_place()?;
+            (connect(path)?, Some(set_aside))
+        }
+    };
+    absences::forget_files(&config.state_dir)?;
+    Ok(found)
 }
 
 /// What stands where the database belongs.
@@ -169,9 +233,9 @@ fn connect(path: &Path) -> Result<Connection, StateError> {
     schema::connect(path, schema::Access::Write).map_err(|error| damage::failed("open", path, &error))
 }
 
-fn identity(path: &Path) -> Result<Identity, StateError> {
-    let there = fs::metadata(path).map_err(|source| StateError::new("open", path, source))?;
-    Ok((there.dev(), there.ino()))
+/// Which file stands in the database's place, where one must.
+fn in_place(path: &Path) -> Result<Identity, StateError> {
+    gate::identity(path)?.ok_or_else(|| StateError::new("open", path, io::ErrorKind::NotFound.into()))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()>
     for (name, job) in &config.jobs {
         let failures = runs::failures_at_the_end(&transaction, name)?;
         if let Some(backoff) = backoff(&failures, &job.retry) {
-            jobs::put_backoff(&transaction, name, &backoff)?;
+            jobs::put_backoff(&transaction, name, Some(&backoff))?;
         }
         if let Some((server, refused)) = refusal(&failures, job) {
             match refusals.get(&server) {
@@ -85,7 +85,7 @@ fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()>
         }
     }
     for (server, refused) in &refusals {
-        jobs::put_refusal(&transaction, server, refused)?;
+        jobs::put_refusal(&transaction, server, Some(refused))?;
     }
     transaction.commit()
 }

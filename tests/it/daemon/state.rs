@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use ftrack_ldap_sync::run::report::Outcome;
+use ftrack_ldap_sync::{demo::ftrack::Fault, run::report::Outcome};
 
-use super::{Daemon, job, must, wait_for_phase};
-use crate::{slapd::wait_until, studio::Studio};
+use super::{Daemon, job, must, status, wait_for_phase};
+use crate::{rules::add_config, slapd::wait_until, studio::Studio};
 
 #[test]
 fn a_damaged_database_is_set_aside_and_made_anew() {
@@ -22,6 +22,74 @@ fn a_damaged_database_is_set_aside_and_made_anew() {
     studio.reports_when(reports.len() + 1);
     assert!(studio.reports().iter().all(|report| report.outcome == Outcome::Succeeded));
     must(&studio, 0, &["status"]);
+}
+
+/// Adds a job that finds nobody.
+fn add_interns(studio: &Studio) {
+    add_config(
+        studio,
+        "[jobs.interns]\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(uid=nobody)\"\nattributes = { username = \"uid\" }\n\
+         limits.min_entries = 0\n",
+    );
+}
+
+/// The reason for which the interns' job is paused, as `status` tells it.
+fn interns_wait_for(studio: &Studio) -> String {
+    let jobs = status(studio)["jobs"].as_array().unwrap().clone();
+    let interns = jobs.iter().find(|job| job["job"] == "interns").unwrap();
+    interns["pause"]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_database_that_is_deleted_under_the_daemon_is_made_anew_at_once() {
+    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"");
+    add_interns(&studio);
+    let daemon = Daemon::start(&studio);
+    must(&studio, 0, &["trigger", "artists"]);
+    must(&studio, 0, &["pause", "interns", "--reason", "they move"]);
+    let folder = studio.state_dir();
+    let runs = |expected: usize| {
+        let connection = rusqlite::Connection::open(folder.join("state.db")).unwrap();
+        let runs: i64 = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!(runs as usize, expected);
+    };
+    fs::remove_file(folder.join("state.db")).unwrap();
+    must(&studio, 0, &["trigger", "artists"]);
+    assert!(daemon.event("state.remade")["path"].as_str().unwrap().ends_with("state.db"));
+    runs(2);
+    fs::remove_file(folder.join("state.lock")).unwrap();
+    must(&studio, 0, &["trigger", "artists"]);
+    runs(3);
+    assert_eq!(daemon.events("state.remade").len(), 1, "only the lock file was new");
+    fs::remove_dir_all(&folder).unwrap();
+    must(&studio, 0, &["trigger", "artists"]);
+    runs(1);
+    assert_eq!(daemon.events("state.remade").len(), 2);
+    for failed in ["state.failed", "daemon.state_failed", "run.broken", "outage.began"] {
+        assert!(daemon.events(failed).is_empty(), "{failed}");
+    }
+    assert_eq!(interns_wait_for(&studio), "they move");
+    daemon.stop();
+    let daemon = Daemon::start(&studio);
+    assert_eq!(interns_wait_for(&studio), "they move", "it is kept over a restart as well");
+    drop(daemon);
+}
+
+#[test]
+fn what_holds_a_job_up_is_kept_when_the_database_is_deleted() {
+    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"\nretry = { initial = \"1h\", max = \"1h\" }");
+    let daemon = Daemon::start(&studio);
+    studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
+    must(&studio, 1, &["trigger"]);
+    let before = wait_for_phase(&studio, "backing_off")["backoff"].clone();
+    fs::remove_dir_all(studio.state_dir()).unwrap();
+    // Something else that is kept finds it gone.
+    must(&studio, 0, &["pause"]);
+    must(&studio, 0, &["resume"]);
+    daemon.event("state.remade");
+    daemon.stop();
+    let _daemon = Daemon::start(&studio);
+    assert_eq!(wait_for_phase(&studio, "backing_off")["backoff"], before);
 }
 
 /// A file system of a few hundred kilobytes, gone at the end.

@@ -157,6 +157,10 @@ fn whoever_has_it_open_follows_when_it_is_made_anew() {
     assert!(set_aside.is_some());
     daemon.set_backoff("artists", Some(&backoff())).unwrap();
     assert_eq!(command.backoff("artists").unwrap(), Some(backoff()));
-    fs::remove_file(config.state_dir.join(FILE)).unwrap();
-    assert!(daemon.set_backoff("artists", None).unwrap_err().to_string().contains("state.db"));
+    // Also to one that is damaged under it.
+    fs::rename(config.state_dir.join(FILE), config.state_dir.join("moved")).unwrap();
+    fs::write(config.state_dir.join(FILE), "no database").unwrap();
+    daemon.set_backoff("interns", Some(&backoff())).unwrap();
+    assert_eq!(command.backoff("artists").unwrap(), Some(backoff()));
+    assert_eq!(command.backoff("interns").unwrap(), Some(backoff()));
 }

@@ -1,0 +1,49 @@
+//! One log line while it is made.
+
+use std::{cell::RefCell, io};
+
+thread_local! {
+    /// The lines that this thread keeps to itself; none where they go to the queue.
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// A line that grows, and is handed over whole when it is dropped. Writing to it neither fails nor waits.
+#[derive(Debug, Default)]
+pub(super) struct Line(Vec<u8>);
+
+impl io::Write for Line {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let line = std::mem::take(&mut self.0);
+        if line.is_empty() {
+            return;
+        }
+        let kept = CAPTURED.try_with(|captured| match captured.borrow_mut().as_mut() {
+            Some(captured) => {
+                captured.extend_from_slice(&line);
+                true
+            }
+            None => false,
+        });
+        if !kept.unwrap_or(false) {
+            super::queue().add(line);
+        }
+    }
+}
+
+/// The lines of what is said meanwhile, in the form of all others, which go nowhere else.
+pub(super) fn captured(say: impl FnOnce()) -> Vec<u8> {
+    CAPTURED.set(Some(Vec::new()));
+    say();
+    CAPTURED.take().unwrap_or_default()
+}

@@ -1,0 +1,88 @@
+//! A terminal on standard error, for what is drawn there: each picture goes the way of the log lines, so that nobody who draws waits for the terminal.
+
+use std::{
+    io::{self, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use indicatif::{ProgressDrawTarget, TermLike};
+use rustix::termios::tcgetwinsize;
+
+/// How often it is drawn in a second, at most.
+const REFRESH_RATE: u8 = 20;
+
+/// The width of a terminal that does not tell it.
+const WIDTH: u16 = 80;
+
+/// What is drawn, until it is shown.
+#[derive(Debug, Default)]
+struct Terminal(Mutex<Vec<u8>>);
+
+/// Where progress is drawn: standard error where it is a terminal that can be drawn on, and nowhere otherwise.
+#[must_use]
+pub fn draw_target() -> ProgressDrawTarget {
+    // Knows whether it is a terminal, and which one.
+    if ProgressDrawTarget::stderr().is_hidden() {
+        return ProgressDrawTarget::hidden();
+    }
+    ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::default()), REFRESH_RATE)
+}
+
+impl Terminal {
+    fn drawn(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves the cursor so many times in the direction that a letter names (ECMA-48: CUU, CUD, CUF, CUB).
+    fn move_cursor(&self, times: usize, direction: char) -> io::Result<()> {
+        match times {
+            0 => Ok(()),
+            _ => write!(self.drawn(), "\x1b[{times}{direction}"),
+        }
+    }
+}
+
+impl TermLike for Terminal {
+    fn width(&self) -> u16 {
+        match tcgetwinsize(super::standard_error()) {
+            Ok(size) if size.ws_col > 0 => size.ws_col,
+            Ok(_) | Err(_) => WIDTH,
+        }
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        writeln!(self.drawn(), "{line}")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.drawn().write_all(text.as_bytes())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.write_str("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let drawn = std::mem::take(&mut *self.drawn());
+        if !drawn.is_empty() {
+            super::queue().show(drawn);
+        }
+        Ok(())
+    }
+}

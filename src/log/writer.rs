@@ -1,0 +1,54 @@
+//! The one who writes what waits, and says what was dropped.
+
+use std::{os::fd::AsFd, time::Duration};
+
+use super::{
+    queue::{Entry, Next, Queue},
+    sink::Sink,
+};
+
+/// How often one looks whether a reader that has left is back, while nothing else is to be written.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes a frame away from a terminal.
+const AWAY: &[u8] = b"\r\x1b[2K";
+
+/// Writes what comes until the end; `dropped` makes the line which says that so many were dropped.
+pub(super) fn write(queue: &Queue, sink: &mut Sink<impl AsFd>, dropped: impl Fn(u64) -> Vec<u8>) {
+    let is_over = || queue.is_over();
+    let (mut unsaid, mut has_frame) = (0, false);
+    loop {
+        let line = match queue.next((unsaid > 0).then_some(LOOK_AGAIN)) {
+            Next::Write(Entry::Frame(frame)) => {
+                // Whether it is seen or not, the next one is another.
+                has_frame = sink.write(&frame, is_over).is_ok();
+                continue;
+            }
+            Next::Write(Entry::Line { text, dropped_before }) => {
+                unsaid += dropped_before;
+                Some(text)
+            }
+            Next::Dropped(lines) => {
+                unsaid += lines;
+                None
+            }
+            Next::Nothing => None,
+            Next::End => return,
+        };
+        if std::mem::take(&mut has_frame) {
+            let _ = sink.write(AWAY, is_over);
+        }
+        if unsaid > 0 && sink.write(&dropped(unsaid), is_over).is_ok() {
+            unsaid = 0;
+        }
+        if let Some(line) = line
+            && (unsaid > 0 || sink.write(&line, is_over).is_err())
+        {
+            queue.count_dropped();
+            unsaid += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
