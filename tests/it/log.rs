@@ -71,7 +71,7 @@ impl Studio {
     /// A studio whose daemon listens on a free port, and runs only what it is told to.
     fn watched(self) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut studio = self.for_a_daemon("schedule = \"@yearly\"");
+        let mut studio = self.for_a_daemon("schedule = \"@yearly\"\nlimits.unusable = \"100%\"");
         fs::write(studio.folder().join("port"), port.to_string()).unwrap();
         studio.top += &format!("[http]\nlisten = \"127.0.0.1:{port}\"\n");
         studio
