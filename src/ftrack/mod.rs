@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod client;
+mod complete;
 pub mod error;
 mod key;
 pub mod link;

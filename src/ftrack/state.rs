@@ -65,9 +65,7 @@ pub async fn states(
     custom_attributes: &[(String, EntityId)],
     until: &Until,
 ) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
-    // A list that is as long as a page would be followed by another, empty one.
-    let chunk = usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL);
-    stream::iter(users.chunks(chunk))
+    stream::iter(users.chunks(users_a_call(session)))
         .map(|users| some(session, users, custom_attributes, until))
         .buffer_unordered(session.connections())
         .try_fold(BTreeMap::new(), |mut all, some| async move {
@@ -75,6 +73,11 @@ pub async fn states(
             Ok(all)
         })
         .await
+}
+
+/// How many users are asked for in one call; a list that is as long as a page would be followed by another, empty one.
+pub(super) fn users_a_call(session: &Session) -> usize {
+    usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL)
 }
 
 type States = BTreeMap<EntityId, UserState>;

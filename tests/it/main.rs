@@ -30,6 +30,7 @@ mod faults;
 mod ftrack_client;
 mod ldap_client;
 mod ldap_proxy;
+mod lists_cut_short;
 mod log;
 mod nobody_wrongly;
 mod official_clients;
