@@ -9,6 +9,7 @@ mod key;
 pub mod link;
 mod network;
 pub mod operation;
+pub mod outcome;
 mod page;
 mod patience;
 pub mod query;

@@ -50,4 +50,5 @@ mod systemd;
 mod ticks;
 mod tidy;
 mod truth;
+mod two_programs;
 mod writing;
