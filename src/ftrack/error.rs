@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use super::key::Keys;
+use super::{key::Keys, user::EntityId};
 use crate::printable::what_and_way_out;
 
 /// Texts of the server are cut to this many characters before they reach an error.
@@ -205,6 +205,19 @@ pub enum Trouble {
         /// How often it was read.
         tries: u32,
     },
+    /// A list ended before its end, each time that it was read.
+    #[error(
+        "the list of {what} was cut short: it held {rows} rows, and not that of the user {lacks}, which the server shows all the same; look for a limit on rows at the \
+         server or on the way to it, and for something else that adds users at the same time"
+    )]
+    CutShort {
+        /// Which list.
+        what: &'static str,
+        /// How many rows it held.
+        rows: usize,
+        /// Whose it lacked.
+        lacks: EntityId,
+    },
     /// A mapped custom attribute is not there.
     #[error(
         "ftrack has no custom attribute {0:?} for users that this key may read; make it at Settings > Custom attributes, and let the key's role read and write it"
@@ -262,6 +275,7 @@ impl Trouble {
             | Self::Malformed(_)
             | Self::Credentials(_)
             | Self::Permission(_)
+            | Self::CutShort { .. }
             | Self::UnknownCustomAttribute(_)
             | Self::UnknownRole { .. } => {
                 return what_and_way_out(self.to_string());
@@ -284,7 +298,8 @@ impl Trouble {
             | Self::Busy(_)
             | Self::NotJson(_)
             | Self::Damaged(_)
-            | Self::Changing { .. } => true,
+            | Self::Changing { .. }
+            | Self::CutShort { .. } => true,
             Self::Setup(_)
             | Self::Redirected { .. }
             | Self::TooLarge(_)
@@ -343,7 +358,8 @@ impl WriteFailure {
             | Trouble::Damaged(_)
             | Trouble::TooLarge(_)
             | Trouble::Malformed(_)
-            | Trouble::Changing { .. } => Self::Unclear(error),
+            | Trouble::Changing { .. }
+            | Trouble::CutShort { .. } => Self::Unclear(error),
         }
     }
 }

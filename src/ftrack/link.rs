@@ -5,7 +5,10 @@
 //! | version | holds |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
-//! | 2 | also the ids of its user and of the directory, and a signature where `ftrack.link_key_file` is set |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, and a signature where `ftrack.link_key_file` is set |
+
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Cow, cell::RefCell, sync::Arc, thread::LocalKey};
 
@@ -118,11 +121,7 @@ pub enum Activity {
     #[default]
     Settled,
     /// The user was to become active, which was not yet seen to be so: an inactive one was refused a seat.
-    Activating {
-        /// Which run created the user, by a mark that no other run has; absent where the user was there before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        by: Option<Box<str>>,
-    },
+    Activating,
     /// The user was to be deactivated: an active one still is to be.
     Deactivating {
         /// When, RFC 3339.
@@ -143,7 +142,7 @@ impl Activity {
     pub fn deactivated_since(&self) -> Option<&str> {
         match self {
             Self::Deactivating { since } | Self::Deactivated { since } => Some(since),
-            Self::Settled | Self::Activating { .. } | Self::Released => None,
+            Self::Settled | Self::Activating | Self::Released => None,
         }
     }
 
@@ -190,14 +189,14 @@ fn is_first(version: &u32) -> bool {
 }
 
 impl<'a> Stored<'a> {
-    fn of(user: &'a EntityId, link: &'a Link) -> Self {
+    fn of(user: &'a EntityId, link: &'a Link, by: Option<&'a str>) -> Self {
         let is_current = link.form == Form::Current;
-        let (activity, since, by) = match &link.activity {
-            Activity::Settled => ("settled", None, None),
-            Activity::Activating { by } => ("activating", None, by.as_deref()),
-            Activity::Deactivating { since } => ("deactivating", Some(since.as_str()), None),
-            Activity::Deactivated { since } => ("deactivated", Some(since.as_str()), None),
-            Activity::Released => ("released", None, None),
+        let (activity, since) = match &link.activity {
+            Activity::Settled => ("settled", None),
+            Activity::Activating => ("activating", None),
+            Activity::Deactivating { since } => ("deactivating", Some(since.as_str())),
+            Activity::Deactivated { since } => ("deactivated", Some(since.as_str())),
+            Activity::Released => ("released", None),
         };
         Self {
             version: if is_current { VERSION } else { first() },
@@ -208,7 +207,7 @@ impl<'a> Stored<'a> {
             attribute: Cow::Borrowed(&link.attribute),
             activity: activity.into(),
             since: since.map(Into::into),
-            by: by.map(Into::into),
+            by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
     }
@@ -224,9 +223,7 @@ impl<'a> Stored<'a> {
         let since = || stored.since.as_deref().map(str::to_owned);
         let activity = match &*stored.activity {
             "settled" => Activity::Settled,
-            "activating" => Activity::Activating {
-                by: stored.by.as_deref().map(Into::into),
-            },
+            "activating" => Activity::Activating,
             "deactivating" => Activity::Deactivating { since: since()? },
             "deactivated" => Activity::Deactivated { since: since()? },
             "released" => Activity::Released,
@@ -248,6 +245,7 @@ impl<'a> Stored<'a> {
 thread_local! {
     static LAST_SOURCE: RefCell<Arc<str>> = RefCell::new("".into());
     static LAST_DIRECTORY: RefCell<Arc<str>> = RefCell::new("".into());
+    static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
 }
 
 /// A text that most links of a list have in common, and that is kept once as long as it stays the same.
@@ -260,16 +258,17 @@ fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     })
 }
 
-/// The value of a link's row without its signature, as reports show it.
+/// The value of a link's row without its signature and the run that made it, as reports show it.
 #[must_use]
 pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
-    serde_json::to_value(Stored::of(user, link)).unwrap_or(serde_json::Value::Null)
+    serde_json::to_value(Stored::of(user, link, None)).unwrap_or(serde_json::Value::Null)
 }
 
 /// What was found on a user, before the signature was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     found: LinkFound,
+    made_by: Option<Arc<str>>,
     signature: Option<Box<str>>,
 }
 
@@ -287,8 +286,15 @@ impl Unverified {
             } else {
                 LinkFound::Link(Box::new(link))
             },
+            made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
             signature: stored.signature.map(Into::into),
         }
+    }
+
+    /// Which run made the link, by its mark: created the user, or adopted it.
+    #[must_use]
+    pub fn made_by(&self) -> Option<&Arc<str>> {
+        self.made_by.as_ref()
     }
 
     /// Something that is not a link.
@@ -296,6 +302,7 @@ impl Unverified {
     pub fn unreadable() -> Self {
         Self {
             found: LinkFound::Unreadable,
+            made_by: None,
             signature: None,
         }
     }
@@ -327,12 +334,12 @@ impl Signer {
         }
     }
 
-    /// The text to store as the link of a user.
+    /// The text to store as the link of a user, which the run of this mark made.
     ///
     /// # Errors
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
-    pub fn write(&self, user: &EntityId, link: &Link) -> Result<String, serde_json::Error> {
-        let mut stored = Stored::of(user, link);
+    pub fn write(&self, user: &EntityId, link: &Link, made_by: Option<&str>) -> Result<String, serde_json::Error> {
+        let mut stored = Stored::of(user, link, made_by);
         if let Some(key) = &self.0 {
             let text = serde_json::to_string(&stored)?;
             stored.signature = Some(hex(hmac::sign(key, text.as_bytes()).as_ref()).into());
@@ -342,19 +349,19 @@ impl Signer {
 
     /// What was found on a user, with what is known of its signature.
     #[must_use]
-    pub fn verified(&self, user: &EntityId, Unverified { found, signature }: Unverified) -> LinkFound {
+    pub fn verified(&self, user: &EntityId, Unverified { found, made_by, signature }: Unverified) -> LinkFound {
         match found {
             LinkFound::Link(mut link) => {
-                link.signature = self.verify(user, &link, signature.as_deref());
+                link.signature = self.verify(user, &link, made_by.as_deref(), signature.as_deref());
                 LinkFound::Link(link)
             }
             LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => found,
         }
     }
 
-    fn verify(&self, user: &EntityId, link: &Link, signature: Option<&str>) -> Signature {
+    fn verify(&self, user: &EntityId, link: &Link, made_by: Option<&str>, signature: Option<&str>) -> Signature {
         let Some(key) = &self.0 else { return Signature::NotChecked };
-        let text = serde_json::to_string(&Stored::of(user, link));
+        let text = serde_json::to_string(&Stored::of(user, link, made_by));
         match (text, signature.and_then(unhex)) {
             (Ok(text), Some(signature)) if link.form == Form::Current && hmac::verify(key, text.as_bytes(), &signature).is_ok() => Signature::Valid,
             _ => Signature::Invalid,
@@ -384,113 +391,5 @@ mod directory_id {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DirectoryId, D::Error> {
         let text = String::deserialize(deserializer)?;
         DirectoryId::new(&text).ok_or_else(|| D::Error::custom("not a directory id"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    const USER: &str = "11111111-2222-5333-8444-555555555555";
-    const KEY: &str = "a key of sixteen or more";
-
-    fn user() -> EntityId {
-        EntityId::new(USER).unwrap()
-    }
-
-    fn link(activity: Activity) -> Link {
-        Link {
-            source: "artists".into(),
-            directory: Some("d-1".into()),
-            id: DirectoryId::new("p-1").unwrap(),
-            attribute: IdAttribute::EntryUuid,
-            activity,
-            form: Form::Current,
-            signature: Signature::NotChecked,
-        }
-    }
-
-    fn signer(key: &str) -> Signer {
-        Signer::new(Some(&Secret::new(key.into())))
-    }
-
-    fn read(signer: &Signer, user: &EntityId, text: &str) -> LinkFound {
-        signer.verified(user, Unverified::parse(user, text))
-    }
-
-    fn signature(found: &LinkFound) -> Signature {
-        found.link().unwrap().signature
-    }
-
-    #[test]
-    fn a_link_is_read_as_it_was_written() {
-        let activities = [
-            Activity::Settled,
-            Activity::Activating { by: None },
-            Activity::Activating { by: Some("a1".into()) },
-            Activity::Deactivated {
-                since: "2026-01-01T00:00:00Z".into(),
-            },
-        ];
-        for (activity, signer) in activities
-            .into_iter()
-            .flat_map(|activity| [(activity.clone(), Signer::default()), (activity, signer(KEY))])
-        {
-            let written = Link {
-                signature: signer.signature(),
-                ..link(activity)
-            };
-            let text = signer.write(&user(), &written).unwrap();
-            assert_eq!(read(&signer, &user(), &text), LinkFound::Link(Box::new(written)), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_form_that_is_stored() {
-        let text = Signer::default().write(&user(), &link(Activity::Settled)).unwrap();
-        insta::assert_snapshot!(text, @r#"{"version":2,"user":"11111111-2222-5333-8444-555555555555","source":"artists","directory":"d-1","id":"p-1","attribute":"entryUUID","activity":"settled"}"#);
-    }
-
-    #[test]
-    fn a_link_on_another_user_counts_as_none() {
-        let text = Signer::default().write(&user(), &link(Activity::Settled)).unwrap();
-        let found = read(&Signer::default(), &EntityId::new("somebody-else").unwrap(), &text);
-        assert_eq!(found, LinkFound::OfAnotherUser);
-        assert!(found.is_none() && found.is_row());
-    }
-
-    #[test]
-    fn an_earlier_link_names_no_user_and_a_newer_one_is_not_understood() {
-        let earlier = r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#;
-        let found = read(&Signer::default(), &user(), earlier);
-        assert_eq!((found.link().unwrap().form, &found.link().unwrap().directory), (Form::Earlier, &None));
-        for newer in [
-            r#"{"version":3,"user":"x","source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
-            r#"{"version":2,"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
-            r#"{"version":0,"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
-            "not a link",
-            "[]",
-        ] {
-            assert_eq!(read(&Signer::default(), &user(), newer), LinkFound::Unreadable, "{newer}");
-        }
-    }
-
-    #[test]
-    fn what_the_key_did_not_sign_is_told_apart() {
-        let signer = signer(KEY);
-        let text = signer.write(&user(), &link(Activity::Settled)).unwrap();
-        assert_eq!(signature(&read(&signer, &user(), &text)), Signature::Valid);
-        for forged in [
-            text.replace("p-1", "p-2"),
-            text.replace("d-1", "d-2"),
-            text.replace("artists", "painters"),
-            text.replace("settled", "released"),
-            Signer::default().write(&user(), &link(Activity::Settled)).unwrap(),
-            self::signer("another key of sixteen").write(&user(), &link(Activity::Settled)).unwrap(),
-            r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#.to_owned(),
-        ] {
-            assert_eq!(signature(&read(&signer, &user(), &forged)), Signature::Invalid, "{forged}");
-        }
     }
 }

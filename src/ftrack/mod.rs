@@ -3,11 +3,13 @@
 mod answer;
 mod batch;
 mod client;
+mod complete;
 pub mod error;
 mod key;
 pub mod link;
 mod network;
 pub mod operation;
+pub mod outcome;
 mod page;
 mod patience;
 pub mod query;

@@ -107,17 +107,17 @@ impl Operation {
         }
     }
 
-    /// Gives a user that has none a link.
+    /// Gives a user that has none a link, which the run of this mark makes.
     ///
     /// # Errors
     ///
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
-    pub fn create_link(user: &EntityId, link: &Link, signer: &Signer) -> Result<Self, serde_json::Error> {
+    pub fn create_link(user: &EntityId, link: &Link, made_by: Option<&str>, signer: &Signer) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
         entity_data.insert("parent_id".to_owned(), user.as_str().into());
         entity_data.insert("parent_type".to_owned(), EntityType::User.as_str().into());
         entity_data.insert("key".to_owned(), LINK_KEY.into());
-        entity_data.insert("value".to_owned(), signer.write(user, link)?.into());
+        entity_data.insert("value".to_owned(), signer.write(user, link, made_by)?.into());
         Ok(Self::Create {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -125,14 +125,14 @@ impl Operation {
         })
     }
 
-    /// Replaces a user's link.
+    /// Replaces a user's link, which the run of this mark made.
     ///
     /// # Errors
     ///
     /// As [`Operation::create_link`].
-    pub fn update_link(user: &EntityId, link: &Link, signer: &Signer) -> Result<Self, serde_json::Error> {
+    pub fn update_link(user: &EntityId, link: &Link, made_by: Option<&str>, signer: &Signer) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
-        entity_data.insert("value".to_owned(), signer.write(user, link)?.into());
+        entity_data.insert("value".to_owned(), signer.write(user, link, made_by)?.into());
         Ok(Self::Update {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -227,8 +227,8 @@ mod tests {
             Operation::QuerySchemas,
             Operation::create_user(&user, values(json!({"username": "bob", "is_active": true}))),
             Operation::update_user(&user, values(json!({"is_active": false}))),
-            Operation::create_link(&user, &link, &signer).unwrap(),
-            Operation::update_link(&user, &link, &signer).unwrap(),
+            Operation::create_link(&user, &link, None, &signer).unwrap(),
+            Operation::update_link(&user, &link, None, &signer).unwrap(),
             Operation::delete_link(&user),
             Operation::set_custom_value(&configuration, &user, json!("42")),
         ])

@@ -48,6 +48,16 @@ pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &U
     Err(session.trouble(&format!("reading {}", listing.what), trouble))
 }
 
+/// The first rows of a list, so many at most.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub(super) async fn beginning<R: Row>(session: &Session, listing: &Listing, rows: u32, until: &Until) -> Result<Vec<R>, FtrackError> {
+    let (rows, _) = page(session, listing, 0, rows, until).await?;
+    Ok(rows)
+}
+
 /// What came of reading a list once.
 enum Once<R> {
     /// All of it, in the order in which it came.

@@ -71,6 +71,21 @@ pub fn links() -> Listing {
     }
 }
 
+/// The ids of all users, from the other end.
+#[must_use]
+pub fn users_from_the_end() -> Listing {
+    Listing::fixed("users", "select id from User order by id descending")
+}
+
+/// Whose all links are, from the other end.
+#[must_use]
+pub fn links_from_the_end() -> Listing {
+    Listing {
+        what: "links of users",
+        text: format!("select parent_id from Metadata where key is \"{LINK_KEY}\" order by parent_id descending"),
+    }
+}
+
 /// All user types.
 #[must_use]
 pub fn user_types() -> Listing {
@@ -119,6 +134,15 @@ pub fn users_by_id(users: &[EntityId]) -> Listing {
     Listing {
         what: "some users",
         text: format!("select {USER_COLUMNS} from User where id in ({}) order by id", list(users)),
+    }
+}
+
+/// Which of some users exist.
+#[must_use]
+pub fn ids_of_users(users: &[EntityId]) -> Listing {
+    Listing {
+        what: "ids of some users",
+        text: format!("select id from User where id in ({}) order by id", list(users)),
     }
 }
 

@@ -1,15 +1,14 @@
 //! Reads everything at ftrack that a plan is made against, and reads some users again after a write.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    iter::Peekable,
-    vec,
-};
+use std::{collections::BTreeMap, iter::Peekable, vec};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
+pub use super::complete::confirm;
+
 use super::{
+    complete::{self, Gap, Lists},
     error::{FtrackError, Trouble},
     link::{LinkFound, Signer},
     page::list,
@@ -28,15 +27,34 @@ pub struct ReadCurrent<'a> {
     pub administrator_roles: &'a [String],
 }
 
+/// How often the lists are read before it is an error that they do not fit together: users may be created while they are read.
+const TRIES: u32 = 3;
+
 /// Reads all users, active or not, with everything that a plan needs to know about them.
 ///
 /// The number of calls depends on the number of users and mapped custom attributes alone.
 ///
 /// # Errors
 ///
-/// The trouble of any part: there is no partial [`Current`]. A mapped custom attribute or a role that the server does not have is an error that names it.
+/// The trouble of any part: there is no partial [`Current`]. A list that was cut short, and a mapped custom attribute or a role that the server does not have, are
+/// errors that name it.
 pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Current, FtrackError> {
     let before = session.calls().reads;
+    let mut tries = 1;
+    loop {
+        match once(session, request, until).await? {
+            Ok(current) => {
+                let read_calls = session.calls().reads - before;
+                return Ok(Current { read_calls, ..current });
+            }
+            Err(gap) if tries >= TRIES => return Err(gap.error(session, tries)),
+            Err(_) => tries += 1,
+        }
+    }
+}
+
+/// Reads everything once, unless a list turns out to lack something.
+async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Result<Current, Gap>, FtrackError> {
     let (users, links) = (query::users(), query::links());
     let (users, links, user_types, administrators, custom) = tokio::try_join!(
         list::<UserRow>(session, &users, until),
@@ -50,6 +68,10 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
         let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
         return Err(session.trouble("reading users", Trouble::Malformed(reason)));
     }
+    let orphans = match complete::examine(session, &users, &links, until).await? {
+        Lists::Whole { orphans } => orphans,
+        Lists::Short(gap) => return Ok(Err(gap)),
+    };
     let Custom {
         attributes: custom_attributes,
         kinds: custom_kinds,
@@ -67,15 +89,15 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
         .map(|row| parts.user(row))
         .collect::<Result<_, _>>()
         .map_err(|trouble| session.trouble("reading users", trouble))?;
-    Ok(Current {
+    Ok(Ok(Current {
         users,
         custom_attributes,
         custom_kinds,
         user_types,
-        orphans: BTreeSet::new(),
-        warnings: Vec::new(),
-        read_calls: session.calls().reads - before,
-    })
+        warnings: complete::warning(&orphans).into_iter().collect(),
+        orphans,
+        read_calls: 0,
+    }))
 }
 
 /// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or `None`.

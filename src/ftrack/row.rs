@@ -62,7 +62,31 @@ impl Row for LinkRow {
     }
 }
 
-/// The same as it comes; a value that is no text is no link.
+/// That a user exists.
+#[derive(Debug, Deserialize)]
+pub(super) struct IdRow {
+    pub id: EntityId,
+}
+
+impl Row for IdRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+/// That a link exists.
+#[derive(Debug, Deserialize)]
+pub(super) struct ParentRow {
+    pub parent_id: EntityId,
+}
+
+impl Row for ParentRow {
+    fn identity(&self) -> &EntityId {
+        &self.parent_id
+    }
+}
+
+/// A link as it comes; a value that is no text is no link.
 #[derive(Debug, Deserialize)]
 struct MetadataRow {
     parent_id: EntityId,

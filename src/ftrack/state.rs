@@ -1,6 +1,6 @@
 //! Reads some users again by id: after a write, after an unclear answer, after a refused batch. Who is not in the answer does not exist.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub struct UserState {
     pub user_type: Option<EntityId>,
     /// Whose the user is.
     pub link: LinkFound,
+    /// Which run made the link, by its mark.
+    pub link_made_by: Option<Arc<str>>,
     /// The values of the custom attributes that were asked for, in their order; `Value::Null` when there is none.
     pub custom_values: Box<[Value]>,
 }
@@ -49,6 +51,7 @@ impl From<&User> for UserState {
             is_active: user.is_active,
             user_type: None,
             link: user.link.clone(),
+            link_made_by: None,
             custom_values: user.custom_values.clone(),
         }
     }
@@ -65,9 +68,7 @@ pub async fn states(
     custom_attributes: &[(String, EntityId)],
     until: &Until,
 ) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
-    // A list that is as long as a page would be followed by another, empty one.
-    let chunk = usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL);
-    stream::iter(users.chunks(chunk))
+    stream::iter(users.chunks(users_a_call(session)))
         .map(|users| some(session, users, custom_attributes, until))
         .buffer_unordered(session.connections())
         .try_fold(BTreeMap::new(), |mut all, some| async move {
@@ -75,6 +76,11 @@ pub async fn states(
             Ok(all)
         })
         .await
+}
+
+/// How many users are asked for in one call; a list that is as long as a page would be followed by another, empty one.
+pub(super) fn users_a_call(session: &Session) -> usize {
+    usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL)
 }
 
 type States = BTreeMap<EntityId, UserState>;
@@ -104,12 +110,14 @@ fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>, s
             is_active,
             user_type: row.user_type_id,
             link: LinkFound::Absent,
+            link_made_by: None,
             custom_values: values.iter().map(|_| Value::Null).collect(),
         };
         states.insert(row.id, state);
     }
     for row in links {
         if let Some(state) = states.get_mut(&row.parent_id) {
+            state.link_made_by = row.link.made_by().cloned();
             state.link = signer.verified(&row.parent_id, row.link);
         }
     }

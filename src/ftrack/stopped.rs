@@ -64,6 +64,7 @@ impl FtrackError {
             | Trouble::Malformed(_)
             | Trouble::Permission(_)
             | Trouble::Changing { .. }
+            | Trouble::CutShort { .. }
             | Trouble::UnknownCustomAttribute(_)
             | Trouble::UnknownRole { .. } => Cause::Other,
         }

@@ -3,6 +3,9 @@
 //! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
 //! and the order of the operations keeps the link true at every point at which a server may stop.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -10,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     link::{Activity, Link, LinkFound, Signer},
     operation::Operation,
+    outcome::SoFar,
     state::UserState,
     user::EntityId,
 };
@@ -33,6 +37,15 @@ pub enum Obstructed {
     /// Somebody deactivated the user, who is theirs to reactivate.
     #[error("somebody else deactivated the user since it was read")]
     DeactivatedByHand,
+    /// Another program created the user, who is that program's to finish.
+    #[error("another program created the user at the same time; it is left alone, and the next run looks again")]
+    CreatedMeanwhile,
+    /// Another program adopted the user, and is not done.
+    #[error("another program took the user over at the same time; it is left alone, and the next run looks again")]
+    TakenMeanwhile,
+    /// Somebody activated the user.
+    #[error("somebody else activated the user since it was read; it is left alone, and the next run looks again")]
+    ActivatedMeanwhile,
     /// Somebody changed what was to be changed.
     #[error("{field} was changed to {there} since it was read, which is neither the old value nor the new one; the next run looks again")]
     Drifted {
@@ -56,6 +69,8 @@ pub struct Left {
     pub operations: Vec<Operation>,
     /// The attributes of the user that still differ, with the value that is there.
     pub differing: Vec<(Field, Value)>,
+    /// Whether the change holds, and only the link is still to say so.
+    pub only_settles: bool,
 }
 
 impl Left {
@@ -73,7 +88,7 @@ pub struct Means<'a> {
     pub custom_attributes: &'a [(String, EntityId)],
     /// What signs links.
     pub signer: &'a Signer,
-    /// The mark of the run, for the links of users that it creates.
+    /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
     /// Users who do not exist, though a link of theirs does.
     pub orphans: &'a BTreeSet<EntityId>,
@@ -91,21 +106,25 @@ fn is_of(link: &Link, change: &Change) -> bool {
 ///
 /// # Errors
 /// The user cannot be brought there at all.
-pub fn left(change: &Change, seen: Option<&UserState>, means: Means<'_>) -> Result<Left, Obstructed> {
+pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Means<'_>) -> Result<Left, Obstructed> {
     let Some(seen) = seen else { return create(change, means) };
-    let found = match &seen.link {
-        LinkFound::Absent | LinkFound::OfAnotherUser if matches!(change.action, Action::Create | Action::Adopt) => None,
-        LinkFound::Absent | LinkFound::OfAnotherUser => return Err(Obstructed::Disowned),
-        LinkFound::Link(link) if is_of(link, change) => Some(&**link),
-        LinkFound::Link(link) => return Err(Obstructed::OwnedBy(link.source.to_string())),
-        LinkFound::Unreadable => return Err(Obstructed::UnreadableLink),
-    };
-    let by_hand = change.action == Action::Deactivate && !seen.is_active && found.is_some_and(|link| link.activity == Activity::Settled);
-    if by_hand {
-        return Err(Obstructed::DeactivatedByHand);
+    let found = found(change, seen, so_far, means)?;
+    if change.action == Action::Deactivate && !seen.is_active {
+        match found.map(|link| &link.activity) {
+            Some(Activity::Settled) => return Err(Obstructed::DeactivatedByHand),
+            // Of another program's making; its own link tells when.
+            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. }) if so_far == SoFar::Nothing => return Ok(Left::default()),
+            Some(Activity::Activating | Activity::Released) if so_far == SoFar::Nothing => return Err(Obstructed::DeactivatedByHand),
+            Some(_) | None => {}
+        }
     }
     let differing = differing(change, seen, means.custom_attributes);
     let row = if seen.link.is_row() { Row::Stands } else { Row::None };
+    let made_by = if found.is_some() {
+        seen.link_made_by.as_deref()
+    } else {
+        Some(means.run_mark)
+    };
     if let Some((field, there)) = differing.iter().find(|(field, there)| drifted(change, field, there)) {
         return Err(Obstructed::Drifted {
             field: field.name(),
@@ -115,7 +134,7 @@ pub fn left(change: &Change, seen: Option<&UserState>, means: Means<'_>) -> Resu
     let mut operations = Vec::new();
     let (before, after) = links(change, seen, found, &differing);
     if let Some(link) = &before {
-        operations.push(write_link(&change.ftrack_id, link, row, means)?);
+        operations.push(write_link(&change.ftrack_id, link, row, made_by, means)?);
     }
     let mut values = Map::new();
     for (field, _) in &differing {
@@ -131,9 +150,50 @@ pub fn left(change: &Change, seen: Option<&UserState>, means: Means<'_>) -> Resu
     }));
     if let Some(link) = &after {
         let row = if before.is_some() { Row::Stands } else { row };
-        operations.push(write_link(&change.ftrack_id, link, row, means)?);
+        operations.push(write_link(&change.ftrack_id, link, row, made_by, means)?);
     }
-    Ok(Left { operations, differing })
+    if let (SoFar::Nothing, false, Some(obstructed)) = (so_far, operations.is_empty(), begun_by_others(change, seen, found)) {
+        return Err(obstructed);
+    }
+    let only_settles = differing.is_empty() && !(change.action == Action::Create && found.is_none());
+    Ok(Left {
+        operations,
+        differing,
+        only_settles,
+    })
+}
+
+/// The link with which a change goes on; none where the user still is to get one.
+fn found<'s>(change: &Change, seen: &'s UserState, so_far: SoFar, means: Means<'_>) -> Result<Option<&'s Link>, Obstructed> {
+    match &seen.link {
+        LinkFound::Absent | LinkFound::OfAnotherUser => match (change.action, so_far) {
+            (Action::Create, SoFar::Nothing) => Err(Obstructed::CreatedMeanwhile),
+            // Of two programs, the one whose link stands has created the user: only one of them can write it.
+            (Action::Create, SoFar::Sent | SoFar::Linked) | (Action::Adopt, _) => Ok(None),
+            (Action::Update | Action::Deactivate | Action::Reactivate, _) => Err(Obstructed::Disowned),
+        },
+        LinkFound::Link(link) if !is_of(link, change) => Err(Obstructed::OwnedBy(link.source.to_string())),
+        LinkFound::Link(_) if change.action == Action::Create && so_far != SoFar::Linked && !is_made_by(seen, means.run_mark) => {
+            Err(Obstructed::CreatedMeanwhile)
+        }
+        LinkFound::Link(link) => Ok(Some(link)),
+        LinkFound::Unreadable => Err(Obstructed::UnreadableLink),
+    }
+}
+
+/// Whether the run of this mark made a user's link: created the user, or adopted it.
+#[must_use]
+pub fn is_made_by(seen: &UserState, run_mark: &str) -> bool {
+    seen.link.link().is_some() && seen.link_made_by.as_deref() == Some(run_mark)
+}
+
+/// Whether others are about to do what a change, for which nothing was sent yet, is to do.
+fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> Option<Obstructed> {
+    match change.action {
+        Action::Reactivate if seen.is_active => Some(Obstructed::ActivatedMeanwhile),
+        Action::Adopt if found.is_some() => Some(Obstructed::TakenMeanwhile),
+        Action::Create | Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => None,
+    }
 }
 
 /// Whether a change holds at ftrack, although its link may still say that it is under way: what the next run would take it for.
@@ -181,19 +241,21 @@ fn create(change: &Change, means: Means<'_>) -> Result<Left, Obstructed> {
         .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
         .map(|(field, values)| (field.name(), values.new.clone()));
     let activating = Link {
-        activity: Activity::Activating {
-            by: Some(means.run_mark.into()),
-        },
+        activity: Activity::Activating,
         ..change.link.clone()
     };
     let row = if means.orphans.contains(&change.ftrack_id) { Row::Stands } else { Row::None };
     let mut operations = vec![
         Operation::create_user(&change.ftrack_id, values.collect()),
-        write_link(&change.ftrack_id, &activating, row, means)?,
+        write_link(&change.ftrack_id, &activating, row, Some(means.run_mark), means)?,
     ];
     operations.extend(set_custom(change, means.custom_attributes, |_| true));
     let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
-    Ok(Left { operations, differing })
+    Ok(Left {
+        operations,
+        differing,
+        only_settles: false,
+    })
 }
 
 /// The links to write before and after the user's attributes.
@@ -210,17 +272,18 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
     match wants_active {
         Some(true) if activity_differs => {
             let marked = found.is_some_and(|link| !matches!(link.activity, Activity::Settled | Activity::Released));
-            ((!marked).then(|| with(Activity::Activating { by: None })), None)
+            ((!marked).then(|| with(Activity::Activating)), None)
         }
         Some(false) if activity_differs => {
             let since = match &change.link.activity {
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
-                Activity::Settled | Activity::Activating { .. } | Activity::Released => String::new(),
+                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
             };
             let marked = found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
             ((!marked).then(|| with(Activity::Deactivating { since })), None)
         }
-        _ if found.is_none() && change.action != Action::Create => (Some(change.link.clone()), None),
+        _ if found.is_none() && change.action == Action::Create => (Some(with(Activity::Activating)), None),
+        _ if found.is_none() => (Some(change.link.clone()), None),
         _ => {
             let done = found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
             (None, (!done).then(|| change.link.clone()))
@@ -235,10 +298,10 @@ enum Row {
     Stands,
 }
 
-fn write_link(user: &EntityId, link: &Link, row: Row, means: Means<'_>) -> Result<Operation, Obstructed> {
+fn write_link(user: &EntityId, link: &Link, row: Row, made_by: Option<&str>, means: Means<'_>) -> Result<Operation, Obstructed> {
     let written = match row {
-        Row::Stands => Operation::update_link(user, link, means.signer),
-        Row::None => Operation::create_link(user, link, means.signer),
+        Row::Stands => Operation::update_link(user, link, made_by, means.signer),
+        Row::None => Operation::create_link(user, link, made_by, means.signer),
     };
     written.map_err(|error| Obstructed::Unwritable(error.to_string()))
 }

@@ -28,6 +28,12 @@ impl EntityId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a UUID of version 5, as this program makes them for users that it creates; ftrack and its clients make other versions.
+    #[must_use]
+    pub fn is_of_version_5(&self) -> bool {
+        uuid::Uuid::try_parse(&self.0).is_ok_and(|id| id.get_version_num() == 5)
+    }
 }
 
 impl TryFrom<Box<str>> for EntityId {
@@ -131,10 +137,25 @@ pub struct Current {
     pub custom_kinds: Vec<CustomKind>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
-    /// Users who do not exist, though a link of theirs does.
+    /// What has a link and is no user: mostly users who were deleted.
     pub orphans: BTreeSet<EntityId>,
-    /// What a person should know about the lists: links of users who do not exist.
+    /// What a person should know about the lists: that there are orphans.
     pub warnings: Vec<String>,
     /// How many calls it took.
     pub read_calls: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::EntityId;
+
+    #[test]
+    fn ids_of_this_programs_making_are_told_from_those_of_others() {
+        let is_ours = |text: &str| EntityId::new(text).unwrap().is_of_version_5();
+        assert!(is_ours("0dd4c83b-aaf2-5307-8500-b980c74b8fed"));
+        for other in ["0dd4c83b-aaf2-4307-8500-b980c74b8fed", "bdf82eca-c19b-11e1-88cf-f23c91df25eb", "u-001", "5"] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 }

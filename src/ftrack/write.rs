@@ -3,8 +3,10 @@
 //! A refused batch is halved until the change that the server objects to stands alone. An unclear answer is never followed by a blind repetition:
 //! the users are read again, and only what is not there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
 
+mod looking;
+
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     time::Duration,
 };
 
@@ -14,11 +16,12 @@ use super::{
     batch::{Age, Batch, batches},
     error::{FtrackError, Trouble, WriteFailure},
     operation::Operation,
+    outcome::{Became, Doings, Done, SoFar, not_kept, reason},
     patience::{GoOn, Patience},
     session::{Session, Until},
-    state::{UserState, states},
+    state::UserState,
     stopped::{Cause, Stopped},
-    target::{self, Left, Means},
+    target::{self, Left, Means, Obstructed},
     user::{Current, EntityId},
 };
 use crate::sync::{
@@ -26,20 +29,8 @@ use crate::sync::{
     guard::Vetted,
 };
 
-/// How long a batch that is in flight may still take when somebody asks to stop.
-const GRACE: Duration = Duration::from_secs(8);
-
 /// How often the state of a batch is looked at and completed, at most: attributes, then links, and what an odd server makes of it.
 const MOST_ROUNDS: usize = 12;
-
-/// What became of one change, by its place among the allowed ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// The change's place in [`Vetted::allowed`].
-    pub place: usize,
-    /// Why it is not applied, if so.
-    pub failure: Option<String>,
-}
 
 /// Writes what was vetted; `each` hears of results as they become known.
 ///
@@ -48,6 +39,7 @@ pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits
     let mut writer = Writer {
         session,
         changes: vetted.allowed(),
+        doings: Doings::none(vetted.allowed().len()),
         means: Means {
             custom_attributes: &current.custom_attributes,
             signer: session.signer(),
@@ -85,9 +77,21 @@ enum Round {
     Parts(Vec<Vec<Vec<usize>>>),
 }
 
+/// What is left to be written of a batch.
+struct Call {
+    operations: Vec<Operation>,
+    /// The places of the changes that it is for, in their order.
+    places: Vec<usize>,
+    /// Those of them for which nothing was sent before.
+    first_for: Vec<usize>,
+    /// Whether it is links alone.
+    settles: bool,
+}
+
 struct Writer<'a, F> {
     session: &'a Session,
     changes: &'a [Change],
+    doings: Doings,
     means: Means<'a>,
     limits: Limits<'a>,
     patience: Patience,
@@ -172,21 +176,23 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             .with_max_times(self.limits.attempts)
             .build();
         for _ in 0..MOST_ROUNDS {
-            let (operations, bookkeeping) = self.operations(batch);
-            if operations.is_empty() {
+            let call = self.call(batch);
+            if call.operations.is_empty() {
                 return Vec::new();
             }
-            if bookkeeping && batch.age != Age::Settling {
+            if call.settles && batch.age != Age::Settling {
                 self.settle_later(batch);
                 return Vec::new();
             }
-            let round = match self.session.write_call(&operations, &self.finishing()).await {
-                Ok(_) if bookkeeping => {
+            let answer = self.session.write_call(&call.operations, &self.finishing()).await;
+            self.note(&call, &answer);
+            let round = match answer {
+                Ok(()) if call.settles => {
                     self.succeed_all(batch);
                     Round::Over
                 }
-                Ok(_) => self.kept(batch).await,
-                Err(WriteFailure::Refused(error)) => self.refused(batch, &error).await,
+                Ok(()) => self.kept(batch).await,
+                Err(WriteFailure::Refused(error)) => self.refused(batch, &call, &error).await,
                 Err(WriteFailure::Unclear(error)) => self.unclear(batch, &error, delays.next()).await,
                 Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => self.stop(batch, &error),
             };
@@ -200,10 +206,14 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         Vec::new()
     }
 
-    /// What is left to be written of a batch, and whether that is links alone; changes that are done or cannot be done leave the batch.
-    fn operations(&mut self, batch: &mut Batch) -> (Vec<Operation>, bool) {
-        let mut operations = Vec::new();
-        let mut bookkeeping = true;
+    /// What is left to be written of a batch; changes that are done or cannot be done leave it.
+    fn call(&mut self, batch: &mut Batch) -> Call {
+        let mut call = Call {
+            operations: Vec::new(),
+            places: Vec::new(),
+            first_for: Vec::new(),
+            settles: true,
+        };
         let mut done = Vec::new();
         for unit in &mut batch.units {
             let mut of_unit = Vec::new();
@@ -211,34 +221,54 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             for place in unit.iter() {
                 let Some(change) = self.changes.get(*place) else { continue };
                 let no_seat = self.patience.no_seat_for(change.action);
-                match target::left(change, batch.seen.get(&change.ftrack_id), self.means) {
+                match target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) {
                     Ok(Left { operations, .. }) if operations.is_empty() => finished.push(*place),
-                    Ok(left) if no_seat.is_some() && left.differs_in_activity() => out.push((*place, no_seat)),
-                    Ok(left) => {
-                        bookkeeping &= left.differing.is_empty();
-                        of_unit.extend(left.operations);
-                    }
-                    Err(obstructed) => out.push((*place, Some(obstructed.to_string()))),
+                    Ok(left) => match no_seat {
+                        Some(no_seat) if left.differs_in_activity() => out.push((*place, Became::Failed(no_seat))),
+                        Some(_) | None => {
+                            call.settles &= left.only_settles;
+                            call.places.push(*place);
+                            of_unit.extend(left.operations);
+                        }
+                    },
+                    Err(obstructed) => out.push((*place, Became::Failed(obstructed.to_string()))),
                 }
             }
             // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
             if of_unit.is_empty() {
-                out.extend(finished.into_iter().map(|place| (place, None)));
+                out.extend(finished.into_iter().map(|place| (place, self.doings.holds(place))));
             }
             unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
-            done.extend(out.into_iter().map(|(place, failure)| Done { place, failure }));
-            if unit.len() > 1 && !bookkeeping {
-                operations.extend(
+            done.extend(out.into_iter().map(|(place, became)| Done { place, became }));
+            if unit.len() > 1 && !call.settles {
+                call.operations.extend(
                     unit.iter()
                         .filter_map(|place| self.changes.get(*place))
                         .filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))),
                 );
             }
-            operations.extend(of_unit);
+            call.operations.extend(of_unit);
         }
         batch.units.retain(|unit| !unit.is_empty());
         self.tell(&done);
-        (operations, bookkeeping)
+        call.first_for = call.places.iter().copied().filter(|place| self.doings.of(*place) == SoFar::Nothing).collect();
+        call
+    }
+
+    /// Remembers for which changes something was sent.
+    fn note(&mut self, call: &Call, answer: &Result<(), WriteFailure>) {
+        for place in &call.places {
+            match answer {
+                Ok(()) if self.makes_link(*place) => self.doings.linked(*place),
+                Ok(()) | Err(WriteFailure::Refused(_) | WriteFailure::Unclear(_)) => self.doings.sent(*place),
+                Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => {}
+            }
+        }
+    }
+
+    fn makes_link(&self, place: usize) -> bool {
+        let action = self.changes.get(place).map(|change| change.action);
+        matches!(action, Some(Action::Create | Action::Adopt))
     }
 
     /// The call went through: what the server made of it is looked at; an attribute that it did not keep fails its change.
@@ -250,7 +280,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         for unit in &mut batch.units {
             unit.retain(|place| {
                 let Some(change) = self.changes.get(*place) else { return false };
-                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.means) else {
+                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) else {
                     return true;
                 };
                 let inactive = left.differing.iter().any(|(field, there)| *field == Field::IsActive && *there == false);
@@ -264,7 +294,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 }
                 done.push(Done {
                     place: *place,
-                    failure: Some(failure),
+                    became: Became::Failed(failure),
                 });
                 false
             });
@@ -275,14 +305,19 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     }
 
     /// The call was refused: what is there all the same is looked at, and the rest is halved until the change at fault stands alone.
-    async fn refused(&mut self, batch: &mut Batch, error: &FtrackError) -> Round {
-        if !self.look_again(batch).await || !self.put_back(batch).await {
+    async fn refused(&mut self, batch: &mut Batch, call: &Call, error: &FtrackError) -> Round {
+        if !self.look_again(batch).await {
             return Round::Over;
         }
-        let (operations, _) = self.operations(batch);
+        self.note_in_vain(batch, call);
+        if !self.put_back(batch).await {
+            return Round::Over;
+        }
+        let left = self.call(batch);
         match batch.units.as_slice() {
             [] => Round::Over,
-            _ if operations.is_empty() => Round::Over,
+            _ if left.operations.is_empty() => Round::Over,
+            _ if left.settles && batch.age != Age::Settling => Round::Again,
             [unit] => match unit.as_slice() {
                 [place] => {
                     self.fail_one(*place, batch, error).await;
@@ -295,6 +330,25 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 let (left, right) = units.split_at(units.len() / 2);
                 Round::Parts(vec![left.to_vec(), right.to_vec()])
             }
+        }
+    }
+
+    /// A refused call cannot have done the last of its changes: where that holds all the same, another program did what the call was to do.
+    fn note_in_vain(&mut self, batch: &Batch, call: &Call) {
+        let Some((place, change)) = call.places.last().and_then(|place| Some((*place, self.changes.get(*place)?))) else {
+            return;
+        };
+        let so_far = match (change.action, self.doings.of(place)) {
+            (_, SoFar::Linked) => return,
+            (Action::Create, so_far) => so_far,
+            (_, SoFar::Nothing | SoFar::Sent) => SoFar::Nothing,
+        };
+        let is_anothers = match target::left(change, batch.seen.get(&change.ftrack_id), so_far, self.means) {
+            Ok(left) => left.operations.is_empty(),
+            Err(obstructed) => obstructed == Obstructed::CreatedMeanwhile,
+        };
+        if is_anothers {
+            call.first_for.iter().for_each(|place| self.doings.sent_in_vain(*place));
         }
     }
 
@@ -316,8 +370,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
         let Some(change) = self.changes.get(place) else { return };
         let seen = batch.seen.get(&change.ftrack_id);
-        if target::holds(change, seen, self.means.custom_attributes) {
-            return self.tell(&[Done { place, failure: None }]);
+        if let Some(became) = self.holds(place, batch) {
+            return self.tell(&[Done { place, became }]);
         }
         let mut failure = reason(error);
         // Without the server's address, which may hold any word.
@@ -335,7 +389,18 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         if let Some(worse) = self.unpark(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
-        self.tell(&[Done { place, failure: Some(failure) }]);
+        self.tell(&[Done {
+            place,
+            became: Became::Failed(failure),
+        }]);
+    }
+
+    /// What becomes of a change that holds, though its link may still say that it is under way; the next run settles it.
+    fn holds(&self, place: usize, batch: &Batch) -> Option<Became> {
+        let change = self.changes.get(place)?;
+        let is_others = change.action == Action::Create && self.doings.of(place) != SoFar::Linked;
+        let holds = target::holds(change, batch.seen.get(&change.ftrack_id), self.means.custom_attributes);
+        (holds && !is_others).then(|| self.doings.holds(place))
     }
 
     /// Takes a user out of the login that it had between two others; says what is to be known about that.
@@ -356,7 +421,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let told = self.limits.until.cancel.is_cancelled();
         let Some(pause) = pause.filter(|_| !told) else {
             if self.look_again(batch).await {
-                let (_, _) = self.operations(batch);
+                self.call(batch);
                 self.fail_all(batch, &format!("not applied: {}", reason(error)));
                 self.stopped.get_or_insert_with(|| stopped(error));
             }
@@ -376,86 +441,20 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         Round::Over
     }
 
-    /// Looks at users who are to be changed right before that, so that what somebody did since the plan was made is neither overwritten nor misreported.
-    ///
-    /// Users to be created need no look: their ids are this program's own.
-    async fn look_before(&mut self, batch: &mut Batch) -> bool {
-        let creates = |place: &usize| self.changes.get(*place).is_some_and(|change| change.action == Action::Create);
-        if batch.age != Age::OfThePlan || batch.units.iter().flatten().all(creates) {
-            return true;
-        }
-        match self.states(batch).await {
-            Ok(seen) => {
-                batch.seen = seen;
-                true
-            }
-            Err(stopped) => {
-                self.fail_all(batch, &format!("not tried, since the users could not be read again: {}", stopped.why));
-                self.stopped = Some(stopped);
-                false
-            }
-        }
-    }
-
-    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
-    async fn look_again(&mut self, batch: &mut Batch) -> bool {
-        match self.states(batch).await {
-            Ok(seen) => {
-                batch.seen = seen;
-                true
-            }
-            Err(stopped) => {
-                self.fail_all(
-                    batch,
-                    &format!("the result is not known, since the users could not be read again: {}", stopped.why),
-                );
-                self.stopped = Some(stopped);
-                false
-            }
-        }
-    }
-
-    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, Stopped> {
-        let ids: Vec<EntityId> = batch
-            .units
-            .iter()
-            .flatten()
-            .filter_map(|place| self.changes.get(*place))
-            .map(|change| change.ftrack_id.clone())
-            .collect();
-        let until = self.finishing();
-        let told = async {
-            self.limits.until.cancel.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
-            () = told => Err(Stopped::told()),
-        }
-    }
-
-    /// A batch that began is finished, also when somebody asks to stop.
-    fn finishing(&self) -> Until {
-        Until {
-            deadline: self.limits.until.deadline + GRACE,
-            cancel: tokio_util::sync::CancellationToken::new(),
-        }
-    }
-
     fn succeed_all(&mut self, batch: &Batch) {
-        let done: Vec<Done> = batch.units.iter().flatten().map(|place| Done { place: *place, failure: None }).collect();
+        let places = batch.units.iter().flatten().copied();
+        let became = |place| Done {
+            place,
+            became: self.doings.holds(place),
+        };
+        let done: Vec<Done> = places.map(became).collect();
         self.tell(&done);
     }
 
     fn fail_all(&mut self, batch: &Batch, why: &str) {
-        let failed = |place: &usize| {
-            let change = self.changes.get(*place);
-            // What was seen to hold is done, though the link still says that it is under way; the next run settles it.
-            let holds = change.is_some_and(|change| target::holds(change, batch.seen.get(&change.ftrack_id), self.means.custom_attributes));
-            Done {
-                place: *place,
-                failure: (!holds).then(|| why.to_owned()),
-            }
+        let failed = |place: &usize| Done {
+            place: *place,
+            became: self.holds(*place, batch).unwrap_or_else(|| Became::Failed(why.to_owned())),
         };
         let done: Vec<Done> = batch.units.iter().flatten().map(failed).collect();
         self.tell(&done);
@@ -473,22 +472,4 @@ fn stopped(error: &FtrackError) -> Stopped {
         why: reason(error),
         cause: error.cause(),
     }
-}
-
-/// What the server said, or what went wrong on the way.
-fn reason(error: &FtrackError) -> String {
-    error.to_string()
-}
-
-fn not_kept(change: &Change, left: &Left) -> String {
-    let fields = left.differing.iter().filter_map(|(field, there)| {
-        let wanted = &change.fields.get(field)?.new;
-        let hint = if *field == Field::IsActive && *wanted == true {
-            " (is no seat left?)"
-        } else {
-            ""
-        };
-        Some(format!("{} as {there} instead of {wanted}{hint}", field.name()))
-    });
-    format!("ftrack took the change, but stored {}", fields.collect::<Vec<_>>().join(", "))
 }

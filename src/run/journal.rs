@@ -128,7 +128,8 @@ fn cut_off(path: &Path) -> Option<Report> {
         }
     }
     let mut unknown = 0;
-    for change in report.changes.iter_mut().filter(|change| change.result == ChangeResult::Planned) {
+    let is_unknown = |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
+    for change in report.changes.iter_mut().filter(is_unknown) {
         unknown += 1;
         change.result = ChangeResult::Failed;
         change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
@@ -146,9 +147,10 @@ fn cut_off(path: &Path) -> Option<Report> {
 /// Counts the results anew, and leaves alone what does not come from results.
 fn recount(counts: &mut Counts, changes: &[Reported]) {
     let plan = crate::sync::change::Plan::default();
+    let of_changes = Counts::of(&plan, changes);
     *counts = Counts {
-        unchanged: counts.unchanged,
+        unchanged: counts.unchanged + of_changes.unchanged,
         skipped: counts.skipped,
-        ..Counts::of(&plan, changes)
+        ..of_changes
     };
 }

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod administrators;
+mod confirming;
 pub mod failure;
 pub mod history;
 pub mod journal;

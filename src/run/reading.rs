@@ -52,7 +52,9 @@ impl Course<'_> {
         let began = Instant::now();
         let plan = self.plan(reading, &current, remembered, &request).await;
         self.took(Phase::Planning, began.elapsed());
-        Ok(Worked { plan: plan?, current })
+        let plan = plan?;
+        self.confirm(&plan, &current).await?;
+        Ok(Worked { plan, current })
     }
 
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.

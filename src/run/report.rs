@@ -284,7 +284,7 @@ pub enum ChangeResult {
     Held,
     /// Not written, or not known to be.
     Failed,
-    /// Only planned.
+    /// Only planned; with an `error`, nothing had to be written, since it was so already.
     Planned,
 }
 
@@ -330,6 +330,12 @@ impl Reported {
         }
     }
 
+    /// Whether nothing had to be written.
+    #[must_use]
+    pub fn is_so_already(&self) -> bool {
+        self.result == ChangeResult::Planned && self.error.is_some()
+    }
+
     /// A change that is held.
     #[must_use]
     pub fn held(change: &Change, hold: &Hold) -> Self {
@@ -354,7 +360,7 @@ impl Counts {
             match change.result {
                 ChangeResult::Held => counts.held += 1,
                 ChangeResult::Failed => counts.failed += 1,
-                ChangeResult::Planned => {}
+                ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
                 ChangeResult::Applied => match change.action {
                     Action::Create => counts.created += 1,
                     Action::Update => counts.updated += 1,

@@ -12,7 +12,10 @@ use super::{
 use crate::{
     directory::{ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
-    ftrack::{user::Current, write::Done},
+    ftrack::{
+        outcome::{Became, Done},
+        user::Current,
+    },
     sync::{change::Plan, desired::Mapped, guard::Vetted},
 };
 
@@ -128,18 +131,24 @@ fn search(evidence: &SearchEvidence) -> Search {
     }
 }
 
+/// Why nothing had to be written.
+const SO_ALREADY: &str = "it was so already when it was to be written, and nothing was written";
+
 /// Puts results into the report and into lines for the journal.
 pub(super) fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
     let mut lines = Vec::with_capacity(done.len());
-    for Done { place, failure } in done {
+    for Done { place, became } in done {
         let Some(change) = reported.get_mut(*place) else { continue };
-        change.result = if failure.is_some() { ChangeResult::Failed } else { ChangeResult::Applied };
-        change.error.clone_from(failure);
+        (change.result, change.error) = match became {
+            Became::Applied => (ChangeResult::Applied, None),
+            Became::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
+            Became::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
+        };
         Event::Change { of, change }.emit();
         lines.push(Line {
             change: *place,
             result: change.result,
-            error: failure.clone(),
+            error: change.error.clone(),
         });
     }
     lines

@@ -201,7 +201,7 @@ impl<'a> Planner<'a> {
         let wakes = !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
             // What was begun by a create is finished by whoever may create.
-            Activity::Activating { .. } => self.rules.users.reactivate || self.rules.users.create,
+            Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
             Activity::Settled | Activity::Released | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
         };
         let Some(mut fields) = self.wanted(person, user) else { return };
@@ -455,7 +455,7 @@ impl Subject<'_> {
 fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     match (&link.activity, owner) {
         (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
-        (Activity::Activating { .. }, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
+        (Activity::Activating, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
             let since = activity
                 .deactivated_at()

@@ -66,7 +66,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
     let since = || "2026-01-01T00:00:00Z".to_owned();
     let activity = select(vec![
         Activity::Settled,
-        Activity::Activating { by: None },
+        Activity::Activating,
         Activity::Deactivating { since: since() },
         Activity::Deactivated { since: since() },
     ]);

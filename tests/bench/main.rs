@@ -89,7 +89,7 @@ fn account(person: &cast::Person) -> Account {
         form: Form::Current,
         signature: Signature::NotChecked,
     };
-    let stored = Signer::default().write(&user, &link).expect("JSON");
+    let stored = Signer::default().write(&user, &link, None).expect("JSON");
     let cast::Expected {
         username,
         email,

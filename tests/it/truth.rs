@@ -3,7 +3,7 @@
 
 mod costs;
 mod scenario;
-mod witness;
+pub mod witness;
 
 use proptest::{
     prelude::*,

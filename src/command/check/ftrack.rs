@@ -266,6 +266,7 @@ fn step_of(error: &FtrackError) -> &'static str {
         | Trouble::Malformed(_)
         | Trouble::Refused(_)
         | Trouble::Changing { .. }
+        | Trouble::CutShort { .. }
         | Trouble::UnknownCustomAttribute(_)
         | Trouble::UnknownRole { .. } => "connection",
     }

@@ -10,7 +10,7 @@ use super::{
     error::ApiError,
     fault::CallKind,
     options::{BuiltinSync, Disclosure, Rights},
-    query::{self, Query},
+    query::{self, Filter, Query},
     roles,
     schema::{ColumnKind, SCHEMA_HASH},
     store::{Cell, Key, Row},
@@ -125,6 +125,7 @@ fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): 
     if world.rules.unreadable.contains(&*model.entity(query.entity).name) {
         keys = Arc::from([]);
     }
+    keys = listed(world, &query, keys);
     let limit = query.limit.into_iter().chain(world.rules.page_cap).min();
     let page = keys.iter().skip(query.offset).take(limit.unwrap_or(usize::MAX));
     let projection = Projection::of(&model, query.entity, query.projections.as_deref());
@@ -137,9 +138,22 @@ fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): 
                 .map(|row| rendering.entity(query.entity, key, row, &projection))
         })
         .collect();
+    let is_cut = world.rules.cut_lists.contains_key(&*model.entity(query.entity).name) && query.offset + rows.len() == keys.len();
     // A full page has a next one, even when nothing follows: so the vendor's recorded answers do.
-    let next = limit.filter(|limit| *limit > 0 && rows.len() == *limit).map(|_| query.offset + rows.len());
+    let next = limit.filter(|limit| *limit > 0 && rows.len() == *limit && !is_cut);
+    let next = next.map(|_| query.offset + rows.len());
     Ok(json!({"action": action, "data": rows, "metadata": {"next": {"offset": next}}}))
+}
+
+/// Those rows that a list shows by the rules; what is asked for by its values is always shown.
+fn listed(world: &World, query: &Query, keys: Arc<[Key]>) -> Arc<[Key]> {
+    let name = &*world.store.model.entity(query.entity).name;
+    let (unlisted, cut) = (world.rules.unlisted.get(name), world.rules.cut_lists.get(name));
+    if (unlisted.is_none() && cut.is_none()) || query.filter.as_ref().is_some_and(Filter::names_values) {
+        return keys;
+    }
+    let shown = |key: &&Key| unlisted.is_none_or(|hidden| !key.parts().next().is_some_and(|part| hidden.contains(part)));
+    keys.iter().filter(shown).take(cut.copied().unwrap_or(usize::MAX)).cloned().collect()
 }
 
 /// Those rows that have every term in one of their texts.

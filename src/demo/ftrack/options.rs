@@ -1,6 +1,9 @@
 //! How the server behaves where ftrack servers differ, or where the vendor does not say: every open question is a switch.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Who may call, and by which rules.
 #[derive(Clone)]
@@ -59,6 +62,10 @@ pub struct Rules {
     pub page_cap: Option<usize>,
     /// Entity types that the key may not read: queries find nothing of them, without an error.
     pub unreadable: BTreeSet<String>,
+    /// Lists that end too early: so many rows of an entity type are all that a query without `in (…)` finds, and the last page says that there are no more.
+    pub cut_lists: BTreeMap<String, usize>,
+    /// Rows that no query without `in (…)` finds, by entity type and the first part of their key.
+    pub unlisted: BTreeMap<String, BTreeSet<String>>,
     /// User names and user ids whose creation and update are refused with a `ValidationError`.
     pub refused_users: BTreeSet<String>,
     /// How ftrack's own LDAP synchronisation ends.

@@ -369,6 +369,19 @@ fn wanted_boolean(wrong: &dyn Fn(&str) -> ApiError) -> ApiError {
     wrong("True or False")
 }
 
+impl Filter {
+    /// Whether a list of values is asked for.
+    pub(super) fn names_values(&self) -> bool {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().any(Self::names_values),
+            Self::Not(filter) => filter.names_values(),
+            Self::In(..) => true,
+            Self::Related(_, filter) => filter.as_deref().is_some_and(Self::names_values),
+            Self::Compare(..) | Self::InQuery(..) => false,
+        }
+    }
+}
+
 impl Path {
     /// Whether it stays within the entity.
     pub(super) fn is_local(&self) -> bool {

@@ -122,7 +122,7 @@ impl Planner<'_> {
                 self.remember(user, link, owner, Activity::Released, reason);
             }
             (Activity::Released, true) => self.warn_of_reactivated(user),
-            (Activity::Settled | Activity::Activating { .. } | Activity::Deactivating { .. }, true) => {
+            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
                 self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
                 self.deactivate(user, link, owner, &absence, since);
             }

@@ -119,7 +119,7 @@ async fn what_is_written_is_read_back() {
     let anna = json!({"username": "anna", "first_name": "Anna", "last_name": "Ek", "email": null, "is_active": true});
     let creation = [
         Operation::create_user(&id, values(anna)),
-        Operation::create_link(&id, &link("d-1"), &Signer::default()).unwrap(),
+        Operation::create_link(&id, &link("d-1"), None, &Signer::default()).unwrap(),
         Operation::set_custom_value(badge, &id, json!("B1")),
     ];
     session.write_call(&creation, &until()).await.unwrap();
@@ -135,7 +135,7 @@ async fn what_is_written_is_read_back() {
 
     let change = [
         Operation::update_user(&id, values(json!({"username": "anna.ek", "is_active": false}))),
-        Operation::update_link(&id, &link("d-2"), &Signer::default()).unwrap(),
+        Operation::update_link(&id, &link("d-2"), None, &Signer::default()).unwrap(),
     ];
     session.write_call(&change, &until()).await.unwrap();
     let state = read_back().await;

@@ -144,6 +144,29 @@ async fn a_page_is_capped_below_the_limit_and_says_where_to_go_on() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_cut_says_that_it_is_whole_and_shows_all_when_asked_by_id() {
+    let world = world().await;
+    world.studio.add_users(artists(10)).unwrap();
+    let ids = |rows: Vec<Value>| rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let all = ids(world.rows("select id from User order by id").await);
+    let hidden = all[4].clone();
+    world.studio.change_rules(|rules| {
+        rules.cut_lists = [("User".to_owned(), 6)].into();
+        rules.unlisted = [("User".to_owned(), [hidden].into())].into();
+    });
+    let listed: Vec<&String> = all.iter().enumerate().filter(|(place, _)| *place != 4).map(|(_, id)| id).collect();
+    let answer = world
+        .call(json!([{"action": "query", "expression": "select id from User order by id offset 3 limit 3"}]))
+        .await;
+    assert_eq!(answer[0]["metadata"]["next"]["offset"], Value::Null);
+    assert_eq!(ids(answer[0]["data"].as_array().unwrap().clone()).iter().collect::<Vec<_>>(), listed[3..6]);
+    let last = world.rows("select id from User order by id descending limit 1").await;
+    assert_eq!(ids(last), [all[11].clone()]);
+    let by_id = format!("select id from User where id in (\"{}\") order by id", all.join("\", \""));
+    assert_eq!(ids(world.rows(&by_id).await), all);
+}
+
+#[tokio::test]
 async fn large_answers_are_compressed_for_those_who_take_it() {
     let world = World {
         client: Client::builder().no_gzip().build().unwrap(),

@@ -1,0 +1,104 @@
+//! What became of changes, and which part of it was this run's doing: two programs may be at work at once. No I/O.
+
+use super::{error::FtrackError, target::Left};
+use crate::sync::change::{Change, Field};
+
+/// What became of one change, by its place among the allowed ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The change's place in [`crate::sync::guard::Vetted::allowed`].
+    pub place: usize,
+    /// What became of it.
+    pub became: Became,
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// It was written by this run, and holds.
+    Applied,
+    /// It held already, and this run wrote nothing.
+    SoAlready,
+    /// It was not written, or is not known to be; and why.
+    Failed(String),
+}
+
+/// What a run did so far about one change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SoFar {
+    /// Nothing: whatever is there is somebody else's doing.
+    #[default]
+    Nothing,
+    /// Something was sent, which may be why it is as it is.
+    Sent,
+    /// The user was created or adopted: the link is of this run's making.
+    Linked,
+}
+
+/// What a run did so far about each change, by their places.
+#[derive(Debug)]
+pub(super) struct Doings(Vec<SoFar>);
+
+impl Doings {
+    /// Nothing about so many changes.
+    pub fn none(changes: usize) -> Self {
+        Self(vec![SoFar::Nothing; changes])
+    }
+
+    /// What was done about one.
+    pub fn of(&self, place: usize) -> SoFar {
+        self.0.get(place).copied().unwrap_or_default()
+    }
+
+    /// Something was sent for one.
+    pub fn sent(&mut self, place: usize) {
+        if self.of(place) == SoFar::Nothing {
+            self.set(place, SoFar::Sent);
+        }
+    }
+
+    /// The link of one is of this run's making.
+    pub fn linked(&mut self, place: usize) {
+        self.set(place, SoFar::Linked);
+    }
+
+    /// What was sent for one turned out to have had no effect.
+    pub fn sent_in_vain(&mut self, place: usize) {
+        if self.of(place) == SoFar::Sent {
+            self.set(place, SoFar::Nothing);
+        }
+    }
+
+    /// What becomes of one that holds.
+    pub fn holds(&self, place: usize) -> Became {
+        match self.of(place) {
+            SoFar::Nothing => Became::SoAlready,
+            SoFar::Sent | SoFar::Linked => Became::Applied,
+        }
+    }
+
+    fn set(&mut self, place: usize, so_far: SoFar) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = so_far;
+        }
+    }
+}
+
+/// What the server said, or what went wrong on the way.
+pub(super) fn reason(error: &FtrackError) -> String {
+    error.to_string()
+}
+
+/// Why a change that was taken failed all the same.
+pub(super) fn not_kept(change: &Change, left: &Left) -> String {
+    let fields = left.differing.iter().filter_map(|(field, there)| {
+        let wanted = &change.fields.get(field)?.new;
+        let hint = if *field == Field::IsActive && *wanted == true {
+            " (is no seat left?)"
+        } else {
+            ""
+        };
+        Some(format!("{} as {there} instead of {wanted}{hint}", field.name()))
+    });
+    format!("ftrack took the change, but stored {}", fields.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,97 @@
+//! The looks at the users of a batch: before they are written, where the plan is old, and after each call.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Writer, stopped};
+use crate::{
+    ftrack::{
+        batch::{Age, Batch},
+        outcome::Done,
+        session::Until,
+        state::{UserState, states},
+        stopped::Stopped,
+        target,
+        user::EntityId,
+    },
+    sync::change::Action,
+};
+
+/// How long a batch that is in flight may still take when somebody asks to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+    /// Looks at users who are to be changed right before that, so that what somebody did since the plan was made is neither overwritten nor misreported.
+    ///
+    /// Users to be created need no look: their ids are this program's own.
+    pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
+        let creates = |place: &usize| self.changes.get(*place).is_some_and(|change| change.action == Action::Create);
+        if batch.age != Age::OfThePlan || batch.units.iter().flatten().all(creates) {
+            return true;
+        }
+        match self.look(batch).await {
+            Ok(()) => true,
+            Err(stopped) => {
+                self.fail_all(batch, &format!("not tried, since the users could not be read again: {}", stopped.why));
+                self.stopped = Some(stopped);
+                false
+            }
+        }
+    }
+
+    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
+    pub(super) async fn look_again(&mut self, batch: &mut Batch) -> bool {
+        match self.look(batch).await {
+            Ok(()) => true,
+            Err(stopped) => {
+                self.fail_all(
+                    batch,
+                    &format!("the result is not known, since the users could not be read again: {}", stopped.why),
+                );
+                self.stopped = Some(stopped);
+                false
+            }
+        }
+    }
+
+    async fn look(&mut self, batch: &mut Batch) -> Result<(), Stopped> {
+        batch.seen = self.states(batch).await?;
+        for place in batch.units.iter().flatten() {
+            let change = self.changes.get(*place).filter(|_| self.makes_link(*place));
+            let seen = change.and_then(|change| batch.seen.get(&change.ftrack_id));
+            match seen.filter(|seen| seen.link.link().is_some()) {
+                Some(seen) if target::is_made_by(seen, self.means.run_mark) => self.doings.linked(*place),
+                // Whatever was sent, the link is not that of this run.
+                Some(_) => self.doings.sent_in_vain(*place),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, Stopped> {
+        let ids: Vec<EntityId> = batch
+            .units
+            .iter()
+            .flatten()
+            .filter_map(|place| self.changes.get(*place))
+            .map(|change| change.ftrack_id.clone())
+            .collect();
+        let until = self.finishing();
+        let told = async {
+            self.limits.until.cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            () = told => Err(Stopped::told()),
+        }
+    }
+
+    /// A batch that began is finished, also when somebody asks to stop.
+    pub(super) fn finishing(&self) -> Until {
+        Until {
+            deadline: self.limits.until.deadline + GRACE,
+            cancel: tokio_util::sync::CancellationToken::new(),
+        }
+    }
+}
