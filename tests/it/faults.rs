@@ -1,6 +1,7 @@
 //! For any fault, nobody who is still there is deactivated: random people, a random fault on the way, and what the real program makes of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod days;
 mod each;
 mod ftrack_side;
 mod replicas;

@@ -126,7 +126,12 @@ fn live_through(jobs: Jobs, start: usize, days: &[(Vec<Event>, usize)]) {
         world.run(*job);
     }
     // Everything heals, and what is not held comes together.
-    for event in [Event::Servers(true, true), Event::ListsAreCut(None, None), Event::ReplicaCatchesUp, Event::TimePasses(25)] {
+    for event in [
+        Event::Servers(true, true),
+        Event::ListsAreCut(None, None),
+        Event::ReplicaCatchesUp,
+        Event::TimePasses(25),
+    ] {
         world.take(&event);
     }
     for job in [0, 1, 0, 1] {
@@ -143,7 +148,10 @@ impl World {
     fn new(jobs: Jobs) -> Self {
         let mut studio = Studio::empty();
         studio.job = format!("limits.deactivate = {LIMIT}\nlimits.min_entries = 0\nlimits.unusable = \"100%\"");
-        studio.tree().add(TreeEntry::new(unit(1)).with("objectClass", "organizationalUnit").with("ou", UNITS[1])).unwrap();
+        studio
+            .tree()
+            .add(TreeEntry::new(unit(1)).with("objectClass", "organizationalUnit").with("ou", UNITS[1]))
+            .unwrap();
         // Somebody stays in each unit: a base that is suddenly empty is another story.
         for place in 0..UNITS.len() {
             let mut anchor = person(&format!("anchor{place}"), "Given", "Anchor");
@@ -177,7 +185,11 @@ impl World {
             )
         };
         let base = if self.jobs.overlap { "dc=studio,dc=test".to_owned() } else { unit(1) };
-        let (own, name) = if self.jobs.own_table { (table("again"), "again") } else { (String::new(), "studio") };
+        let (own, name) = if self.jobs.own_table {
+            (table("again"), "again")
+        } else {
+            (String::new(), "studio")
+        };
         add_config(
             &self.studio,
             &format!(
@@ -214,7 +226,11 @@ impl World {
             Event::IsRenamed(who) => {
                 if let Some(place) = self.place_of(*who) {
                     let (name, at) = place.split_once(',').unwrap();
-                    let new = if name.ends_with("-x") { name.trim_end_matches("-x").to_owned() } else { format!("{name}-x") };
+                    let new = if name.ends_with("-x") {
+                        name.trim_end_matches("-x").to_owned()
+                    } else {
+                        format!("{name}-x")
+                    };
                     tree.rename(&place, &format!("{new},{at}")).unwrap();
                 }
             }
@@ -261,13 +277,17 @@ impl World {
 
     /// Whether a tree shows a person within what the jobs search.
     fn shows(tree: &Tree, id: &str) -> bool {
-        (0..PEOPLE.len()).flat_map(places).any(|place| tree.entry_uuid(&place).is_some_and(|uuid| uuid.to_string() == id))
+        (0..PEOPLE.len())
+            .flat_map(places)
+            .any(|place| tree.entry_uuid(&place).is_some_and(|uuid| uuid.to_string() == id))
     }
 
     fn switch(&mut self, who: usize, on: bool) {
         let Some(id) = self.ids.get(&who) else { return };
         let users = self.studio.ftrack().users();
-        let Some(user) = users.iter().find(|user| directory_id(user).as_ref() == Some(id)) else { return };
+        let Some(user) = users.iter().find(|user| directory_id(user).as_ref() == Some(id)) else {
+            return;
+        };
         by_hand(&self.studio, &user.username, &json!({"is_active": on}));
         if on {
             self.off_by_hand.remove(&user.id);
@@ -288,7 +308,9 @@ impl World {
             let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
             for old in times {
                 let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-                database.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old]).unwrap();
+                database
+                    .execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old])
+                    .unwrap();
             }
         }
     }
@@ -315,7 +337,10 @@ impl World {
         assert!(self.deactivated.iter().filter(within).count() <= LIMIT, "more than the limit: {report:#?}");
         self.assert_one_user_each(&report);
         for user in self.studio.ftrack().users() {
-            assert!(!user.is_active || !self.off_by_hand.contains(&user.id), "deactivated by hand, and active: {user:?} {report:#?}");
+            assert!(
+                !user.is_active || !self.off_by_hand.contains(&user.id),
+                "deactivated by hand, and active: {user:?} {report:#?}"
+            );
         }
         report
     }
@@ -335,7 +360,11 @@ impl World {
             let user = users.iter().find(|user| directory_id(user).as_ref() == Some(id));
             if self.place_of(*who).is_some() {
                 let user = user.unwrap_or_else(|| panic!("{} has no user", PEOPLE[*who]));
-                assert!(user.is_active || self.off_by_hand.contains(&user.id), "{} is locked out: {user:?}", PEOPLE[*who]);
+                assert!(
+                    user.is_active || self.off_by_hand.contains(&user.id),
+                    "{} is locked out: {user:?}",
+                    PEOPLE[*who]
+                );
             }
         }
     }

@@ -15,8 +15,13 @@ type Users = BTreeMap<String, Account>;
 
 /// One sync, whose report is compared with everything that can be known about it.
 pub fn sync(studio: &Studio) -> Report {
+    synced(studio, &["sync", "--format", "json"])
+}
+
+/// One command that gives a report, compared in the same way.
+pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
     let before = users(studio);
-    let report = studio.sync();
+    let report = studio.synced(arguments);
     let after = users(studio);
     assert_eq!(report.ftrack.write_calls, studio.ftrack().counters().write_calls);
     for change in &report.changes {
