@@ -54,16 +54,21 @@ impl Course<'_> {
         for written in remembered.settled(&plan.deactivated_at) {
             state.count_deactivations(job, &written)?;
         }
-        if approval == Approval::None {
+        // A replica that stands in frees nobody: it may lag behind.
+        if approval == Approval::None && plan.replica.is_none() {
             state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
         }
         state.set_directory(job, remembered, plan.directory.as_deref(), &self.bases(plan, approval))?;
         Ok(())
     }
 
-    /// How many entries each search base showed. One that shows nobody is no reason for doubt any more once nobody is gone, or a person approved it.
+    /// How many entries each search base showed. One that shows nobody is no reason for doubt any more once nobody is gone, or a person approved whoever is; what a
+    /// replica that stands in shows proves nothing.
     fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
-        let is_settled = plan.absences.is_empty() || plan.doubts.is_empty() || approval == Approval::Given;
+        let gone = plan.changes.iter().filter(|change| change.action == Action::Deactivate);
+        let approved: BTreeSet<&str> = gone.map(|change| change.directory_id.as_str()).collect();
+        let is_approved = || approval == Approval::Given && plan.absences.keys().all(|id| approved.contains(id.as_str()));
+        let is_settled = plan.replica.is_none() && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
         let searches = self.report.directory.searches.iter().filter(|search| search.entries > 0 || is_settled);
         searches
             .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))

@@ -50,7 +50,7 @@ pub enum Owner {
 /// The links that bear this job's source, but another directory, cannot be made sense of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} users with links of this job only {known} have people in it, so nothing \
+    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} active users with links of this job only {known} have people in it, so nothing \
      was written; is it the right server? If it was replaced for good, give the job another source, or the directory its former id ([directories] id)"
 )]
 pub struct OtherDirectory {
@@ -81,10 +81,13 @@ impl<'a> Owners<'a> {
             before: BTreeSet::new(),
         };
         let Some(now) = desired.directory() else { return Ok(owners) };
-        for (directory, (links, known)) in owners.other_directories(current, now) {
+        let mut directories = owners.directories(current);
+        let (links_now, known_now) = directories.remove(now).unwrap_or_default();
+        for (directory, (links, known)) in directories {
             if known * 2 > links {
                 owners.before.insert(directory);
-            } else if remembered == Some(&*directory) {
+            // Whoever is left of a directory that was called otherwise does not outweigh those whose links an approval rewrote.
+            } else if remembered == Some(&*directory) && (known + known_now) * 2 <= links + links_now {
                 return Err(OtherDirectory {
                     before: directory.to_string(),
                     now: now.to_string(),
@@ -96,18 +99,20 @@ impl<'a> Owners<'a> {
         Ok(owners)
     }
 
-    /// How many links of this source name each other directory, and how many of their people are in this reading.
-    fn other_directories(&self, current: &Current, now: &Arc<str>) -> BTreeMap<Arc<str>, (usize, usize)> {
-        let mut others: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
-        let links = current.users.iter().filter_map(|user| user.link.link());
+    /// How many links of this source name each directory, and how many of their people are in this reading; of active users alone, since those who left over
+    /// the years are in none.
+    fn directories(&self, current: &Current) -> BTreeMap<Arc<str>, (usize, usize)> {
+        let mut directories: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
+        let active = current.users.iter().filter(|user| user.is_active);
+        let links = active.filter_map(|user| user.link.link());
         for link in links.filter(|link| link.source == self.rules.source) {
-            if let Some(directory) = link.directory.as_ref().filter(|directory| *directory != now) {
-                let (links, known) = others.entry(Arc::clone(directory)).or_default();
+            if let Some(directory) = &link.directory {
+                let (links, known) = directories.entry(Arc::clone(directory)).or_default();
                 *links += 1;
                 *known += usize::from(self.desired.is_told_by(&link.attribute) && !self.desired.lacks(&link.id));
             }
         }
-        others
+        directories
     }
 
     /// What the directory was called before, where it is called otherwise now.

@@ -4,6 +4,7 @@ mod drain;
 mod guarded;
 mod installations;
 mod jobs;
+mod learnt;
 mod replicas;
 mod second_look;
 mod unusable;
