@@ -10,14 +10,20 @@ mod second_look;
 mod unusable;
 mod upgrade;
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use ftrack_ldap_sync::{
-    demo::directory::TreeEntry,
+    demo::directory::{DirectoryServer, Tree, TreeEntry},
     run::report::{Report, Reported},
     sync::change::{Action, HeldBy},
 };
 use serde_json::{Value, json};
 
-use crate::studio::{Studio, person};
+use crate::{
+    slapd::{Setup, Slapd, ldif_entry},
+    studio::{Studio, dn, person},
+};
 
 /// A unit of the directory beside that of the people.
 fn unit(name: &str) -> String {
@@ -65,6 +71,48 @@ fn forge_link(studio: &Studio, username: &str, link: &Value) {
         let fields = json!({"parent_id": user, "parent_type": "User", "key": "ftrack-ldap-sync", "value": value});
         studio.ftrack().insert("Metadata", &fields).unwrap();
     }
+}
+
+/// How many users are inactive.
+fn inactive(studio: &Studio) -> usize {
+    studio.ftrack().users().iter().filter(|user| !user.is_active).count()
+}
+
+/// Lets time go by: what was counted for the limits, and when counting began, becomes older.
+pub fn let_pass(studio: &Studio, time: Duration) {
+    let path = studio.state_dir().join("state.db");
+    if !path.exists() {
+        return;
+    }
+    let database = rusqlite::Connection::open(path).unwrap();
+    for (table, column) in [("written", "at"), ("counting", "since")] {
+        let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
+        let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        for old in times {
+            let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
+            let change = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2");
+            database.execute(&change, [&new, &old]).unwrap();
+        }
+    }
+}
+
+/// A server with a tree of its own.
+pub fn replica(studio: &Studio, tree: Tree) -> DirectoryServer {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    studio.runtime().block_on(DirectoryServer::start(anywhere, tree)).unwrap()
+}
+
+/// A slapd whose naming context has that id; the n-th person has the same id at each.
+fn slapd(directory: &str, uids: &[&str]) -> Slapd {
+    let entry = |(nth, uid): (usize, &&str)| {
+        let uuid = format!("00000000-0000-4000-8000-{:012}", nth + 1);
+        ldif_entry(
+            &dn(uid),
+            &[("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid), ("entryUUID", &uuid)],
+        )
+    };
+    let people: String = uids.iter().enumerate().map(entry).collect();
+    Setup::new(people).directory_id(directory).start()
 }
 
 /// Turns every link into one of the first version, which named neither its user nor its directory.

@@ -2,12 +2,9 @@
 //! server that can be reached shows, limits hold over the days, and one person has one user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, Utc};
 use ftrack_ldap_sync::{
     demo::directory::{DirectoryServer, Tree, TreeEntry},
     ftrack::link::{LINK_KEY, Link},
@@ -20,6 +17,7 @@ use serde_json::json;
 use super::cases;
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
+    nobody_wrongly::{let_pass, replica},
     rules::{add_config, by_hand},
     studio::{Studio, person},
     truth::witness,
@@ -159,12 +157,12 @@ impl World {
             studio.tree().add(anchor).unwrap();
         }
         let preferred = LdapProxy::start(studio.directory().address(), None);
-        let behind = server(&studio, studio.tree().copy());
-        let replica = LdapProxy::start(behind.address(), None);
+        let behind = replica(&studio, studio.tree().copy());
+        let stands_in = LdapProxy::start(behind.address(), None);
         Self {
             studio,
             preferred,
-            replica,
+            replica: stands_in,
             behind,
             reachable: (true, true),
             jobs,
@@ -241,7 +239,7 @@ impl World {
             }
             Event::ByHand(who, on) => self.switch(*who, *on),
             Event::ReplicaCatchesUp => {
-                self.behind = server(&self.studio, tree.copy());
+                self.behind = replica(&self.studio, tree.copy());
                 self.replica = LdapProxy::start(self.behind.address(), None);
                 self.set_servers();
             }
@@ -298,21 +296,7 @@ impl World {
 
     fn let_pass(&mut self, time: Duration) {
         self.now += time;
-        let path = self.studio.state_dir().join("state.db");
-        if !path.exists() {
-            return;
-        }
-        let database = rusqlite::Connection::open(path).unwrap();
-        for (table, column) in [("written", "at"), ("counting", "since")] {
-            let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
-            let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-            for old in times {
-                let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-                database
-                    .execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old])
-                    .unwrap();
-            }
-        }
+        let_pass(&self.studio, time);
     }
 
     /// One run of one job, whose report is compared with what the stand-in saw, and with what may never be.
@@ -373,11 +357,6 @@ impl World {
 fn directory_id(user: &ftrack_ldap_sync::demo::ftrack::Account) -> Option<String> {
     let link: Link = serde_json::from_str(user.metadata.get(LINK_KEY)?).unwrap();
     Some(link.id.as_str().to_owned())
-}
-
-fn server(studio: &Studio, tree: Tree) -> DirectoryServer {
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    studio.runtime().block_on(DirectoryServer::start(anywhere, tree)).unwrap()
 }
 
 fn unit(place: usize) -> String {

@@ -1,13 +1,13 @@
 //! Limits that remember: a directory that hides a few more people in each run locks out no more than a single run may.
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::Duration;
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
     run::report::Outcome,
     sync::change::{Action, HeldBy},
 };
 
-use super::holds;
+use super::{holds, inactive, let_pass};
 use crate::{
     rules::{approve, come_back, leave, logins},
     studio::Studio,
@@ -18,25 +18,6 @@ fn studio(people: usize) -> (Studio, Vec<String>) {
     let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
     studio.sync();
     (studio, uids)
-}
-
-fn inactive(studio: &Studio) -> usize {
-    studio.ftrack().users().iter().filter(|user| !user.is_active).count()
-}
-
-/// Lets time go by: what was counted, and when counting began, becomes older.
-fn let_pass(studio: &Studio, time: Duration) {
-    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
-    for (table, column) in [("written", "at"), ("counting", "since")] {
-        let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
-        let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        for old in times {
-            let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-            database
-                .execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old])
-                .unwrap();
-        }
-    }
 }
 
 #[test]

@@ -6,10 +6,10 @@ use ftrack_ldap_sync::{
 };
 use serde_json::json;
 
-use super::{forge_link, holds, make_links_earlier, stored_link};
+use super::{forge_link, holds, make_links_earlier, slapd, stored_link};
 use crate::{
     rules::{add_config, approve, leave, logins},
-    slapd::{Setup, Slapd, ldif_entry},
+    slapd::{Setup, ldif_entry},
     studio::{Studio, dn, person},
 };
 
@@ -84,19 +84,6 @@ fn links_of_before_are_carried_over_by_whoever_shows_the_person() {
     assert_eq!((report.outcome, report.counts.updated), (Outcome::Succeeded, 2), "{report:#?}");
     first.sync_changes_nothing();
     assert!(first.ftrack().users().iter().all(|user| user.is_active));
-}
-
-/// A slapd whose naming context has that id.
-fn slapd(directory: &str, uids: &[&str]) -> Slapd {
-    let entry = |(nth, uid): (usize, &&str)| {
-        let uuid = format!("00000000-0000-4000-8000-{:012}", nth + 1);
-        ldif_entry(
-            &dn(uid),
-            &[("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid), ("entryUUID", &uuid)],
-        )
-    };
-    let people: String = uids.iter().enumerate().map(entry).collect();
-    Setup::new(people).directory_id(directory).start()
 }
 
 #[test]

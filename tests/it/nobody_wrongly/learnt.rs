@@ -1,20 +1,17 @@
 //! What a run keeps for those after it: neither a lagging replica nor an approval of something else teaches it what is not so, and a directory that is called
 //! otherwise goes on after an approval.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::Duration;
 use ftrack_ldap_sync::{
-    demo::directory::{DirectoryServer, Tree},
+    demo::directory::Tree,
     run::report::Outcome,
     sync::change::{Action, HeldBy},
 };
 
-use super::{add_unit, holds, person_in};
+use super::{add_unit, holds, inactive, let_pass, person_in, replica, slapd};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     rules::{add_config, approve, come_back, leave},
-    slapd::{Setup, Slapd, ldif_entry},
     studio::{Studio, dn, person},
 };
 
@@ -24,41 +21,6 @@ fn many(count: usize) -> Vec<String> {
 
 fn of(uids: &[String]) -> Studio {
     Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn inactive(studio: &Studio) -> usize {
-    studio.ftrack().users().iter().filter(|user| !user.is_active).count()
-}
-
-fn let_pass(studio: &Studio, time: Duration) {
-    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
-    for (table, column) in [("written", "at"), ("counting", "since")] {
-        let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
-        let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        for old in times {
-            let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-            database
-                .execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2"), [&new, &old])
-                .unwrap();
-        }
-    }
-}
-
-fn slapd(directory: &str, uids: &[&str]) -> Slapd {
-    let entry = |(nth, uid): (usize, &&str)| {
-        let uuid = format!("00000000-0000-4000-8000-{:012}", nth + 1);
-        ldif_entry(
-            &dn(uid),
-            &[("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid), ("entryUUID", &uuid)],
-        )
-    };
-    let people: String = uids.iter().enumerate().map(entry).collect();
-    Setup::new(people).directory_id(directory).start()
-}
-
-fn replica(studio: &Studio, tree: Tree) -> DirectoryServer {
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    studio.runtime().block_on(DirectoryServer::start(anywhere, tree)).unwrap()
 }
 
 /// A directory that is called otherwise was approved: the next runs have to succeed, also where somebody had left before.

@@ -1,14 +1,12 @@
 //! A replica that stands in for the preferred server shows nobody absent, and writes nothing back to old values.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use ftrack_ldap_sync::{
-    demo::directory::{DirectoryServer, Tree},
+    demo::directory::DirectoryServer,
     run::report::Outcome,
     sync::change::{Action, HeldBy},
 };
 
-use super::holds;
+use super::{holds, replica};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     rules::{add_config, approve, come_back, leave, logins},
@@ -46,11 +44,6 @@ impl Replicated {
     fn recover(&self) {
         self.preferred.set_fault(None);
     }
-}
-
-fn replica(studio: &Studio, tree: Tree) -> DirectoryServer {
-    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    studio.runtime().block_on(DirectoryServer::start(anywhere, tree)).unwrap()
 }
 
 #[test]
