@@ -185,7 +185,9 @@ impl<'a> Owners<'a> {
     fn shows(&self, link: &Link) -> bool {
         match (&link.directory, self.desired.directory()) {
             (Some(of_link), Some(now)) => of_link == now,
-            (None, _) | (_, None) => link.attribute.is_universal() || self.is_of_this_directory(link),
+            (None, Some(_)) => link.attribute.is_universal() || self.is_of_this_directory(link),
+            // Another table may name another directory with the same people: the two jobs would take the users from each other for ever.
+            (_, None) => self.sibling(&link.source).is_some_and(|sibling| sibling.shares_table),
         }
     }
 

@@ -399,7 +399,7 @@ impl<'a> Planner<'a> {
     /// Adds a change to the plan, with what holds it.
     fn change(&mut self, action: Action, subject: &Subject<'_>, fields: BTreeMap<Field, Values>, reason: String, link: Link) {
         let Subject { user, id, person, .. } = subject;
-        if let Some(hold) = subject.hold() {
+        if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
             self.hold(user, hold);
         }
         let unknown = "no active administrator is visible at ftrack, so that anybody may be one";

@@ -189,6 +189,15 @@ impl Planner<'_> {
     }
 }
 
+impl Planner<'_> {
+    /// What holds every change to a user whose link names a directory, where that of this reading is not known and the id may be another person's elsewhere.
+    pub(super) fn unknown_person(&self, subject: &Subject<'_>) -> Option<Hold> {
+        let link = subject.link?;
+        let is_known = link.attribute.is_universal() || link.directory.is_none() || self.desired.directory().is_some();
+        (!is_known).then(|| unknown_directory(link))
+    }
+}
+
 /// Why nobody can say that a person is gone from the directory of a link.
 fn unknown_directory(link: &Link) -> Hold {
     let why = match &link.directory {
