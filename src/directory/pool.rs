@@ -121,6 +121,14 @@ impl DirectoryPool {
         refusals.max_by_key(|refusal| refusal.at)
     }
 
+    /// Whether a server refused the credentials within that time; of this URL, or any.
+    #[must_use]
+    pub fn was_refused_within(&self, server: Option<&str>, time: Duration) -> bool {
+        let asked = self.servers.iter().filter(|one| server.is_none_or(|server| one.connector.server() == server));
+        let mut refusals = asked.filter_map(|one| one.connector.binds().last_refusal());
+        refusals.any(|(at, _)| at.elapsed() < time)
+    }
+
     /// What each server's connections are doing at this moment, and how often was bound so far.
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {

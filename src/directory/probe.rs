@@ -165,8 +165,8 @@ async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<
 
 /// What identifies the directory itself, without which nobody can be called absent.
 async fn identify(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootDse, steps: &mut Vec<Step>) -> Result<(), Ended> {
-    let base = wanted.bases.first().map_or("", String::as_str);
-    let found = match (wanted.directory_id, directory_id(connection, root, base).await) {
+    let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
+    let found = match (wanted.directory_id, directory_id(connection, root, &bases).await) {
         (Some(named), _) => Found::Well(format!("it is called {named:?} in the configuration")),
         (None, Ok(Some(id))) => Found::Well(format!("its naming context has the id {id}")),
         (None, Ok(None)) => Found::Doubtful {

@@ -134,8 +134,8 @@ async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, cour
 }
 
 async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
-    let base = searches.first().map_or("", |search| search.base.as_str());
-    course.about = about(connection, base).await?;
+    let bases: Vec<&str> = searches.iter().map(|search| search.base.as_str()).collect();
+    course.about = about(connection, &bases).await?;
     sink.begin(&course.about);
     let mut entries = 0;
     for (place, wanted) in searches.iter().enumerate() {
@@ -157,16 +157,17 @@ async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut i
 }
 
 /// Asks a server what it is, and which directory it holds.
-async fn about(connection: &mut Connection, base: &str) -> Result<About, DirectoryError> {
+async fn about(connection: &mut Connection, bases: &[&str]) -> Result<About, DirectoryError> {
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
-    let directory_id = directory_id(connection, &root, base).await?;
+    let directory_id = directory_id(connection, &root, bases).await?;
     Ok(About { candidates, directory_id })
 }
 
-/// What identifies the directory itself: the id of the entry of the naming context in which a base lies; none where it cannot be read.
-pub(super) async fn directory_id(connection: &mut Connection, root: &RootDse, base: &str) -> Result<Option<String>, DirectoryError> {
-    match naming_context(&root.naming_contexts, base) {
+/// What identifies the directory itself: the id of the entry of the naming context in which the bases lie, of several the first by name, so that the order of the
+/// bases is no information; none where it cannot be read.
+pub(super) async fn directory_id(connection: &mut Connection, root: &RootDse, bases: &[&str]) -> Result<Option<String>, DirectoryError> {
+    match bases.iter().filter_map(|base| naming_context(&root.naming_contexts, base)).min() {
         Some(context) => context_id(connection, context, &IdAttribute::candidates(root.kind)).await,
         None => Ok(None),
     }
@@ -184,7 +185,9 @@ async fn context_id(connection: &mut Connection, context: &str, candidates: &[Id
     let names: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
     match look(connection, context, "(objectClass=*)", &names).await {
         Ok(Some(entry)) => Ok(candidates.iter().find_map(|candidate| candidate.of(&entry)).map(|id| id.as_str().to_owned())),
-        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. } | DirectoryError::Referred { .. }) => Ok(None),
+        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. }) => Ok(None),
+        // A refusal of the entry says nothing about the search; that the server is busy does.
+        Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -3,14 +3,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{Course, failure::Failure, reading::Unread, report::FailureKind};
 use crate::{
     config::Job,
-    directory::{self, Answer, IdAttribute, ReadFailure, ReadRequest, entry::DirectoryId},
-    sync::change::{Action, Change, HeldBy, Hold, Plan},
+    directory::{self, Answer, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn, entry::DirectoryId},
+    sync::{
+        change::{Action, Change, HeldBy, Hold, Plan},
+        rules::Reach,
+    },
 };
+
+/// How long a server of the directory that refused the credentials is not asked for people who are gone: each refusal counts against the account.
+const REST: Duration = Duration::from_secs(3600);
+/// The same of another table's directory, whose own job tries the credentials as well.
+const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
 
 /// What was read.
 pub(super) struct ReadFrom {
@@ -51,8 +60,9 @@ impl Course<'_> {
         }
         let mut found = Found::default();
         self.ask_the_server_that_was_read(&gone, read, request, &mut found).await?;
-        self.ask_the_other_servers(&gone, read, request, plan, &mut found).await?;
-        self.ask_the_siblings(&gone, read, request, plan, &mut found).await?;
+        let siblings = self.siblings(plan, request);
+        self.ask_the_other_servers(&gone, read, request, &siblings, plan, &mut found).await?;
+        self.ask_the_siblings(&gone, read, &siblings, plan, &mut found).await?;
         conclude(plan, found);
         Ok(())
     }
@@ -73,37 +83,69 @@ impl Course<'_> {
         Ok(())
     }
 
+    /// The other jobs that may have this job's people among theirs: all but those whose users are of other directories.
+    fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
+        let prepared = self.prepared;
+        let is_sibling = |job: &Job| job.source != prepared.job.source && !plan.of_other_directories.contains(job.source.as_str());
+        let siblings = prepared.config.jobs.iter().filter(|(_, job)| is_sibling(job));
+        siblings
+            .map(|(name, job)| SiblingSearch {
+                job: name.clone(),
+                table: job.directory.clone(),
+                shares_table: job.directory == prepared.job.directory,
+                owns_users: plan.sources.contains(job.source.as_str()),
+                request: of_job(job, request),
+            })
+            .collect()
+    }
+
     /// A replica that shows somebody is reason enough to hold; one that cannot be reached says nothing.
-    async fn ask_the_other_servers(&mut self, gone: &Gone, read: &ReadFrom, request: &ReadRequest, plan: &mut Plan, found: &mut Found) -> Result<(), Failure> {
+    async fn ask_the_other_servers(
+        &mut self,
+        gone: &Gone,
+        read: &ReadFrom,
+        request: &ReadRequest,
+        siblings: &[SiblingSearch],
+        plan: &mut Plan,
+        found: &mut Found,
+    ) -> Result<(), Failure> {
         let pool = self.prepared.pool.clone();
-        let others = pool
-            .servers()
-            .iter()
-            .map(|server| server.connector.server())
-            .filter(|server| *server != read.server);
-        for server in others {
-            let mut was_asked = true;
-            for (attribute, ids) in gone.values() {
-                match directory::ask(&pool, Some(server), request, attribute, ids, &self.until.cancel).await {
-                    Ok(Answer { there, doubtful, .. }) => {
-                        let shown = there.into_keys().chain(doubtful);
-                        found.elsewhere.extend(shown.map(|id| (id, server.to_owned())));
-                    }
-                    Err(failure) if is_unreachable(&failure) => {
-                        was_asked = false;
-                        plan.warnings
-                            .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
-                        break;
-                    }
-                    Err(failure) => {
-                        was_asked = false;
-                        let why = self.unanswered(server, failure)?;
-                        found.doubtful.extend(ids.iter().map(|id| (id.clone(), why.clone())));
-                    }
+        let servers = pool.servers().iter().map(|server| server.connector.server());
+        for server in servers.filter(|server| *server != read.server) {
+            if pool.was_refused_within(Some(server), REST) {
+                found.doubt(gone, &format!("{server} refused the credentials not long ago, and was not asked"));
+                continue;
+            }
+            let of_table = siblings.iter().filter(|sibling| sibling.shares_table).map(|sibling| &sibling.request);
+            match self.ask_one(&pool, server, gone, std::iter::once(request).chain(of_table), found).await {
+                Ok(()) => self.report.directory.asked.push(server.to_owned()),
+                Err(failure) if is_unreachable(&failure) => {
+                    plan.warnings
+                        .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
+                }
+                Err(failure) => {
+                    let why = self.unanswered(server, failure)?;
+                    found.doubt(gone, &why);
                 }
             }
-            if was_asked {
-                self.report.directory.asked.push(server.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Asks one server beside the one that was read, in all these searches.
+    async fn ask_one<'r>(
+        &self,
+        pool: &DirectoryPool,
+        server: &str,
+        gone: &Gone,
+        requests: impl Iterator<Item = &'r ReadRequest>,
+        found: &mut Found,
+    ) -> Result<(), ReadFailure> {
+        for request in requests {
+            for (attribute, ids) in gone.values() {
+                let Answer { there, doubtful, .. } = directory::ask(pool, Some(server), request, attribute, ids, &self.until.cancel).await?;
+                let shown = there.into_keys().chain(doubtful);
+                found.elsewhere.extend(shown.map(|id| (id, server.to_owned())));
             }
         }
         Ok(())
@@ -111,27 +153,27 @@ impl Course<'_> {
 
     /// Somebody who left the bases of this job and is among the people of another one of the same directory is taken over by that job; until then this one
     /// leaves the user as it is.
-    async fn ask_the_siblings(&mut self, gone: &Gone, read: &ReadFrom, request: &ReadRequest, plan: &Plan, found: &mut Found) -> Result<(), Failure> {
+    async fn ask_the_siblings(&mut self, gone: &Gone, read: &ReadFrom, siblings: &[SiblingSearch], plan: &mut Plan, found: &mut Found) -> Result<(), Failure> {
         let prepared = self.prepared;
-        let is_sibling = |job: &Job| job.source != prepared.job.source && !plan.of_other_directories.contains(job.source.as_str());
-        let siblings = prepared.config.jobs.iter().filter(|(_, job)| is_sibling(job));
-        for (name, job) in siblings {
-            let shares_table = job.directory == prepared.job.directory;
-            let Some(pool) = prepared.servers.directory(&job.directory) else { continue };
-            let server = shares_table.then_some(read.server.as_str());
-            let request = of_job(job, request);
+        for sibling in siblings {
+            let Some(pool) = prepared.servers.directory(&sibling.table) else { continue };
+            let whom = format!("the directory of the job {:?}", sibling.job);
+            if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
+                found.doubt(gone, &format!("{whom} refused the credentials not long ago, and was not asked"));
+                continue;
+            }
+            let server = sibling.shares_table.then_some(read.server.as_str());
             for (attribute, ids) in gone.values() {
-                match directory::ask(pool, server, &request, attribute, ids, &self.until.cancel).await {
-                    Ok(answer) if shares_table || is_the_same(read, &answer, attribute) => {
-                        // Whoever is still in the bases of this job stays its own, whatever its filter says, and no sibling lets the person in.
-                        let left = answer.there.into_iter().filter(|(_, dn)| !prepared.rules.reach.holds(dn)).map(|(id, _)| id);
-                        found.of_sibling.extend(left.map(|id| (id, name.clone())));
-                        let why = format!("the directory found an entry among the people of the job {name:?} that shows none of the ids that were asked for");
-                        found.doubtful.extend(answer.doubtful.into_iter().map(|id| (id, why.clone())));
-                    }
+                match directory::ask(pool, server, &sibling.request, attribute, ids, &self.until.cancel).await {
+                    Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => found.among(sibling, answer, &prepared.rules.reach),
                     Ok(_) => {}
+                    // A directory that has no user yet, and is not there, is most likely another one.
+                    Err(failure) if !sibling.shares_table && !sibling.owns_users => {
+                        let why = self.unanswered(&whom, failure)?;
+                        plan.warnings.push(why);
+                    }
                     Err(failure) => {
-                        let why = self.unanswered(&format!("the directory of the job {name:?}"), failure)?;
+                        let why = self.unanswered(&whom, failure)?;
                         found.doubtful.extend(ids.iter().map(|id| (id.clone(), why.clone())));
                     }
                 }
@@ -140,15 +182,54 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Why nobody can say what a server did not answer; refused credentials, a stop and the end of the time fail the run.
+    /// Why nobody can say what a server did not answer; a stop and the end of the time fail the run.
     fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
         match FailureKind::from(&failure.error) {
-            FailureKind::DirectoryRefused | FailureKind::Stopped | FailureKind::TimeLimit => Err(self.tell_unread(Unread::Directory(failure))),
-            FailureKind::Directory | FailureKind::FtrackRefused | FailureKind::Ftrack | FailureKind::State | FailureKind::Refused | FailureKind::Internal => {
-                Ok(format!("{whom} did not answer when the person was asked for: {}", failure.error))
-            }
+            FailureKind::Stopped | FailureKind::TimeLimit => Err(self.tell_unread(Unread::Directory(failure))),
+            FailureKind::DirectoryRefused
+            | FailureKind::Directory
+            | FailureKind::FtrackRefused
+            | FailureKind::Ftrack
+            | FailureKind::State
+            | FailureKind::Refused
+            | FailureKind::Internal => Ok(format!("{whom} did not answer when the people who are gone were asked for: {}", failure.error)),
         }
     }
+}
+
+impl Found {
+    /// Nobody can say whether any of these people is gone.
+    fn doubt(&mut self, gone: &Gone, why: &str) {
+        for (_, ids) in gone.values() {
+            self.doubtful.extend(ids.iter().map(|id| (id.clone(), why.to_owned())));
+        }
+    }
+
+    /// Notes who is among the people of another job. Whoever is still in the bases of this one stays its own, whatever its filter says, and no sibling lets the
+    /// person in; of an entry whose name cannot be understood nobody can say where it is.
+    fn among(&mut self, sibling: &SiblingSearch, Answer { there, doubtful, .. }: Answer, reach: &Reach) {
+        for (id, dn) in there {
+            if Dn::parse(&dn).is_none() {
+                self.doubtful.insert(id, format!("nobody can say where {dn:?} lies"));
+            } else if !reach.holds(&dn) {
+                self.of_sibling.insert(id, sibling.job.clone());
+            }
+        }
+        let why = format!(
+            "the directory found an entry among the people of the job {:?} that shows none of the ids that were asked for",
+            sibling.job
+        );
+        self.doubtful.extend(doubtful.into_iter().map(|id| (id, why.clone())));
+    }
+}
+
+/// What another job searches.
+struct SiblingSearch {
+    job: String,
+    table: String,
+    shares_table: bool,
+    owns_users: bool,
+    request: ReadRequest,
 }
 
 /// The searches of another job, with the time limit of this run.

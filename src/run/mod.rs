@@ -281,7 +281,8 @@ impl<'a> Course<'a> {
                 (worked.plan, vetted, Approval::None)
             }
             Purpose::Approved(saved) => {
-                let approved = saved.approved(&worked.plan).map_err(Failure::refused)?;
+                let held_now = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
+                let approved = saved.approved(&worked.plan, &held_now).map_err(Failure::refused)?;
                 let vetted = guard::approve(&approved);
                 (approved, vetted, Approval::Given)
             }
@@ -296,17 +297,16 @@ impl<'a> Course<'a> {
             return Ok(());
         }
         self.remember(state, &remembered, &plan, &vetted, approval)?;
-        let mut counted = match approval {
-            Approval::None => remembering::deactivations(&self.report.run, &vetted),
-            Approval::Given => None,
-        };
+        let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
         if let Some(written) = &counted {
             // Before they are written: a run that is killed counts as well.
             state.count_deactivations(&self.prepared.name, written)?;
         }
         let applied = self.apply(&plan, &vetted, &worked.current).await;
         if let (Some(written), Ok(())) = (&mut counted, &applied) {
-            written.number = self.report.counts.deactivated;
+            if approval == Approval::None {
+                written.number = self.report.counts.deactivated;
+            }
             written.is_settled = true;
             state.count_deactivations(&self.prepared.name, written)?;
         }

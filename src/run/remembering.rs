@@ -76,10 +76,13 @@ impl Course<'_> {
     }
 }
 
-/// What a run deactivates, for what is counted: the links say the time at which the plan was made.
-pub(super) fn deactivations(run: &str, vetted: &Vetted) -> Option<Written> {
+/// What a run deactivates, for what is counted: the links say the time at which the plan was made. What a person approved does not count.
+pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> Option<Written> {
     let deactivations = vetted.allowed().iter().filter(|change| change.action == Action::Deactivate);
-    let number = deactivations.clone().count();
+    let number = match approval {
+        Approval::None => deactivations.clone().count(),
+        Approval::Given => 0,
+    };
     let since = deactivations.filter_map(|change| change.link.activity.deactivated_at()).next()?;
     Some(Written {
         run: run.to_owned(),

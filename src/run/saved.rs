@@ -139,8 +139,8 @@ impl SavedPlan {
     /// The part of a new plan that was approved, or what has changed since.
     ///
     /// # Errors
-    /// The plan is stale: a change of it is not needed any more, or is another one now.
-    pub fn approved(&self, now: &Plan) -> Result<Plan, Stale> {
+    /// The plan is stale: a change of it is not needed any more, is another one now, or is held by something that was not seen when it was approved.
+    pub fn approved(&self, now: &Plan, vetted: &Vetted) -> Result<Plan, Stale> {
         let mut fresh: HashMap<&str, &Change> = now.changes.iter().map(|change| (change.ftrack_id.as_str(), change)).collect();
         let mut stale = Vec::new();
         let mut wanted = std::collections::HashSet::new();
@@ -153,6 +153,13 @@ impl SavedPlan {
                 None => stale.push(format!("{} {:?} is not called for any more", change.action, change.username)),
             }
         }
+        stale.extend(
+            vetted
+                .held()
+                .iter()
+                .filter(|held| wanted.contains(&held.change.ftrack_id))
+                .filter_map(|held| self.unseen(held)),
+        );
         if stale.is_empty() {
             Ok(Plan {
                 changes: now.changes.iter().filter(|change| wanted.contains(&change.ftrack_id)).cloned().collect(),
@@ -165,6 +172,19 @@ impl SavedPlan {
 }
 
 impl SavedPlan {
+    /// What holds a change now, where the plan did not show it: an approval lifts what was seen. A limit is no more than a number, which an approval goes past;
+    /// the last administrator is held whatever was approved.
+    fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
+        let is_seen = match hold.by {
+            HeldBy::Limit | HeldBy::Administrator => true,
+            HeldBy::Doubt | HeldBy::Replica | HeldBy::Configuration | HeldBy::Protected => {
+                let of_user = self.changes.iter().filter(|planned| planned.change.ftrack_id == change.ftrack_id);
+                of_user.filter_map(|planned| planned.held_by).any(|by| by == hold.by)
+            }
+        };
+        (!is_seen).then(|| format!("{} {:?} is held now: {}", change.action, change.username, hold.why))
+    }
+
     /// The changes, of which each stands here in as many parts as the guard made of it.
     fn whole_changes(&self) -> Vec<Change> {
         let mut whole: Vec<Change> = Vec::new();

@@ -264,6 +264,8 @@ pub struct Plan {
     pub directory: Option<Arc<str>>,
     /// The sources whose users are all of other directories.
     pub of_other_directories: BTreeSet<Arc<str>>,
+    /// The sources that own users.
+    pub sources: BTreeSet<Arc<str>>,
     /// Users with a link that is believed, of whatever source.
     pub linked: usize,
     /// When users that the job owns were deactivated, as their links say.

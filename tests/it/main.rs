@@ -37,6 +37,7 @@ mod official_clients;
 mod quiet;
 mod readme;
 mod real_directory;
+mod review;
 mod rules;
 mod schedule;
 mod secrets;

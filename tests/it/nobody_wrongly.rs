@@ -79,21 +79,18 @@ fn inactive(studio: &Studio) -> usize {
     studio.ftrack().users().iter().filter(|user| !user.is_active).count()
 }
 
-/// Lets time go by: what was counted for the limits, and when counting began, becomes older.
+/// Lets time go by: what was counted for the limits becomes older.
 pub fn let_pass(studio: &Studio, time: Duration) {
     let path = studio.state_dir().join("state.db");
     if !path.exists() {
         return;
     }
     let database = rusqlite::Connection::open(path).unwrap();
-    for (table, column) in [("written", "at"), ("counting", "since")] {
-        let mut rows = database.prepare(&format!("SELECT DISTINCT {column} FROM {table}")).unwrap();
-        let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        for old in times {
-            let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-            let change = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2");
-            database.execute(&change, [&new, &old]).unwrap();
-        }
+    let mut rows = database.prepare("SELECT DISTINCT at FROM written").unwrap();
+    let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for old in times {
+        let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
+        database.execute("UPDATE written SET at = ?1 WHERE at = ?2", [&new, &old]).unwrap();
     }
 }
 

@@ -250,6 +250,7 @@ impl Studio {
     /// A `sync` that finds nothing to do: no write call, and as many read calls as ever.
     pub fn sync_changes_nothing(&self) -> Report {
         let report = self.sync();
+        assert_ne!(report.outcome, ftrack_ldap_sync::run::report::Outcome::Failed, "{:?}", report.error);
         assert_eq!(report.changes, [], "a second run is to change nothing");
         assert_eq!(report.ftrack.write_calls, 0);
         assert_eq!(self.ftrack().counters().write_calls, 0);

@@ -85,8 +85,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())
-    })?;
-    each(connection, "SELECT since FROM counting", |row| row.get("since").map(|Time(since)| since))
+    })
 }
 
 fn each<T>(connection: &Connection, query: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<()> {

@@ -7,8 +7,7 @@
 //! | `pauses` | jobs that a person told to wait |
 //! | `refusals` | servers that refused the credentials |
 //! | `absences` | who has been missing since when: what `deactivate_after` counts from |
-//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count |
-//! | `counting` | since when they are counted; before that, the links at ftrack tell |
+//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count, beside the links at ftrack |
 //! | `held` | whose deactivation a limit holds |
 //! | `directories` | what identified the directory of each job |
 //! | `bases` | how many entries each search base showed |

@@ -2,7 +2,7 @@
 //! careful, never less.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
     path::Path,
 };
@@ -27,10 +27,8 @@ pub struct Remembered {
     pub absences: Absences,
     /// What identified the directory in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written without a person's approval.
+    /// Deactivations that were written, and how many of them without a person's approval; of those that are not among them the links tell.
     pub deactivations: Vec<Written>,
-    /// Since when they are counted; before that, and where it is not known, the links tell.
-    pub counting_since: Option<DateTime<Utc>>,
     /// The directory ids of people whose deactivation a limit holds.
     pub held: BTreeSet<String>,
     /// How many entries each search base showed when the reading was last not doubted.
@@ -39,14 +37,14 @@ pub struct Remembered {
     pub linked: Option<LinkedUsers>,
 }
 
-/// What a run deactivated without a person's approval.
+/// What a run deactivated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The run.
     pub run: String,
     /// When.
     pub at: DateTime<Utc>,
-    /// How many users, or how many at most while that is not settled.
+    /// How many users without a person's approval, or how many at most while that is not settled.
     pub number: usize,
     /// The time that their links say: the same for all of one run, and for no other.
     pub since: DateTime<Utc>,
@@ -191,10 +189,6 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .query_row("SELECT directory FROM directories WHERE job = ?1", params![job], |row| row.get("directory"))
             .optional()?,
         deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
-        counting_since: connection
-            .query_row("SELECT since FROM counting", [], |row| row.get("since"))
-            .optional()?
-            .map(|Time(since)| since),
         held: held.query_map(params![job], |row| row.get("directory_id"))?.collect::<rusqlite::Result<_>>()?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
         linked: runs::linked_before(connection, job, ftrack)?,
@@ -202,19 +196,19 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
 }
 
 impl Remembered {
-    /// The deactivations that count for a limit now: those that were written within that time before it, by this state and, from before it was kept, by the
-    /// links of the users. Times that are in the future count as now.
+    /// The deactivations that count for a limit now: those that were written within that time before it, by this state and, where it knows nothing of them, by the
+    /// links of the users: it was lost, the job had another name, or another host ran it. Times that are in the future count as now.
     #[must_use]
     pub fn deactivated_within(&self, per: TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
         let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
+        let known: HashSet<DateTime<Utc>> = self.deactivations.iter().map(|written| written.since).collect();
         let counted: usize = self
             .deactivations
             .iter()
             .filter(|written| is_within(written.at))
             .map(|written| written.number(links))
             .sum();
-        let before_counting = |at: DateTime<Utc>| self.counting_since.is_none_or(|since| at < since || (at > now && is_within(since)));
-        counted + links.iter().filter(|at| is_within(**at) && before_counting(**at)).count()
+        counted + links.iter().filter(|since| is_within(**since) && !known.contains(*since)).count()
     }
 
     /// What runs that did not come to their end wrote, now that the links tell.
@@ -247,15 +241,23 @@ mod tests {
         let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
         let hours = |hours| now - TimeDelta::hours(hours);
         let remembered = Remembered {
-            deactivations: vec![written(hours(1), 2), written(hours(23), 3), written(hours(25), 100), written(hours(-9), 1)],
-            counting_since: Some(hours(10)),
+            deactivations: vec![
+                written(hours(1), 2),
+                written(hours(23), 3),
+                written(hours(25), 100),
+                written(hours(-9), 1),
+                // A person approved it.
+                written(hours(5), 0),
+            ],
             ..Remembered::default()
         };
         let day = TimeDelta::hours(24);
         assert_eq!(remembered.deactivated_within(day, now, &[]), 6, "one in the future counts as now");
-        // Of the links, those from before the state was kept; the others are counted by it already, or were approved.
-        assert_eq!(remembered.deactivated_within(day, now, &[hours(5), hours(11), hours(30)]), 7);
-        assert_eq!(remembered.deactivated_within(day, now, &[hours(-1)]), 7);
+        // Of the links, those that are not known.
+        assert_eq!(
+            remembered.deactivated_within(day, now, &[hours(1), hours(5), hours(11), hours(30), hours(-1)]),
+            8
+        );
         let lost = Remembered::default();
         assert_eq!(lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]), 3);
         // Of a run that was killed, the links tell how many there were.
@@ -264,15 +266,9 @@ mod tests {
                 is_settled: false,
                 ..written(hours(1), 5)
             }],
-            counting_since: Some(hours(100)),
             ..Remembered::default()
         };
-        assert_eq!(killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]), 2);
+        assert_eq!(killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]), 3);
         assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
-        let old = Remembered {
-            counting_since: Some(hours(100)),
-            ..Remembered::default()
-        };
-        assert_eq!(old.deactivated_within(day, now, &[hours(5), hours(-1)]), 0);
     }
 }

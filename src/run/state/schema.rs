@@ -97,8 +97,6 @@ pub(super) const STEPS: &[&str] = &[
         entries      INTEGER NOT NULL CHECK (entries >= 0),
         PRIMARY KEY (job, base)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE counting (since TEXT NOT NULL) STRICT;
-    INSERT INTO counting VALUES (strftime('%Y-%m-%dT%H:%M:%f000000Z', 'now'));
 ",
 ];
 

@@ -43,6 +43,9 @@ impl Planner<'_> {
                 LinkFound::Absent => continue,
             };
             self.plan.linked += 1;
+            if !self.plan.sources.contains(&link.source) {
+                self.plan.sources.insert(link.source.clone());
+            }
             let owner = self.owners.of(link, None);
             match &owner {
                 Owner::Ours | Owner::OursBefore => {}
