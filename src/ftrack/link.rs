@@ -270,6 +270,14 @@ pub struct Unverified {
     found: LinkFound,
     made_by: Option<Arc<str>>,
     signature: Option<Box<str>>,
+    claims: Option<DirectoryId>,
+}
+
+/// The id in a link of a version that is not understood.
+#[derive(Deserialize)]
+struct Claim<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
 }
 
 impl Unverified {
@@ -277,7 +285,11 @@ impl Unverified {
     #[must_use]
     pub fn parse(user: &EntityId, text: &str) -> Self {
         let Some((stored, link)) = Stored::parse(text) else {
-            return Self::unreadable();
+            let claim = serde_json::from_str::<Claim<'_>>(text).ok();
+            return Self {
+                claims: claim.and_then(|claim| DirectoryId::new(&claim.id)),
+                ..Self::unreadable()
+            };
         };
         let is_of_another = link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
         Self {
@@ -288,7 +300,14 @@ impl Unverified {
             },
             made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
             signature: stored.signature.map(Into::into),
+            claims: None,
         }
+    }
+
+    /// Whose the user is by a link that is not understood, as far as it names somebody.
+    #[must_use]
+    pub fn claims(&self) -> Option<&DirectoryId> {
+        self.claims.as_ref()
     }
 
     /// Which run made the link, by its mark: created the user, or adopted it.
@@ -304,6 +323,7 @@ impl Unverified {
             found: LinkFound::Unreadable,
             made_by: None,
             signature: None,
+            claims: None,
         }
     }
 }
@@ -349,7 +369,16 @@ impl Signer {
 
     /// What was found on a user, with what is known of its signature.
     #[must_use]
-    pub fn verified(&self, user: &EntityId, Unverified { found, made_by, signature }: Unverified) -> LinkFound {
+    pub fn verified(
+        &self,
+        user: &EntityId,
+        Unverified {
+            found,
+            made_by,
+            signature,
+            claims: _,
+        }: Unverified,
+    ) -> LinkFound {
         match found {
             LinkFound::Link(mut link) => {
                 link.signature = self.verify(user, &link, made_by.as_deref(), signature.as_deref());

@@ -17,6 +17,7 @@ use super::{
     session::{Session, Until},
     user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
 };
+use crate::directory::entry::DirectoryId;
 
 /// What is read beside the users themselves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,12 +84,14 @@ async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Res
         user_types: &user_types,
         administrators,
         signer: session.signer(),
+        claims: BTreeMap::new(),
     };
     let users = users
         .into_iter()
         .map(|row| parts.user(row))
         .collect::<Result<_, _>>()
         .map_err(|trouble| session.trouble("reading users", trouble))?;
+    let claims = parts.claims;
     Ok(Ok(Current {
         users,
         custom_attributes,
@@ -96,6 +99,7 @@ async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Res
         user_types,
         warnings: complete::warning(&orphans).into_iter().collect(),
         orphans,
+        claims,
         read_calls: 0,
     }))
 }
@@ -151,12 +155,21 @@ struct Parts<'a> {
     user_types: &'a BTreeMap<String, EntityId>,
     administrators: Vec<EntityId>,
     signer: &'a Signer,
+    claims: BTreeMap<DirectoryId, EntityId>,
 }
 
 impl Parts<'_> {
     fn user(&mut self, mut row: UserRow) -> Result<User, Trouble> {
         let (username, is_active) = row.required()?;
-        let link = next_of(&mut self.links, &row.id).map_or(LinkFound::Absent, |found| self.signer.verified(&row.id, found.link));
+        let link = match next_of(&mut self.links, &row.id) {
+            Some(found) => {
+                if let Some(person) = found.link.claims() {
+                    self.claims.insert(person.clone(), row.id.clone());
+                }
+                self.signer.verified(&row.id, found.link)
+            }
+            None => LinkFound::Absent,
+        };
         let custom_values = self
             .values
             .iter_mut()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::link::LinkFound;
+use crate::directory::entry::DirectoryId;
 
 /// The id of an ftrack entity: a UUID in text, whose characters are safe inside a query expression.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +140,8 @@ pub struct Current {
     pub user_types: BTreeMap<String, EntityId>,
     /// What has a link and is no user: mostly users who were deleted.
     pub orphans: BTreeSet<EntityId>,
+    /// People who have a user by a link that is not understood, such as one of a newer version.
+    pub claims: BTreeMap<DirectoryId, EntityId>,
     /// What a person should know about the lists: that there are orphans.
     pub warnings: Vec<String>,
     /// How many calls it took.

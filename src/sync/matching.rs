@@ -127,6 +127,9 @@ impl<'a> Index<'a> {
         if let Some(place) = self.created(&self.by_id, id, desired, rules) {
             return Match::Adopted(place);
         }
+        if let Some(user) = self.current.claims.get(id) {
+            return Match::LeftOut(format!("the ftrack user {user} carries a link of it that cannot be read"));
+        }
         if let Some(user) = self.created(&self.unclear, id, desired, rules).and_then(|place| self.user(place)) {
             return Match::LeftOut(format!("its ftrack user {:?} carries a link that tells nothing of it", user.username));
         }

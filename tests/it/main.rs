@@ -37,7 +37,6 @@ mod official_clients;
 mod quiet;
 mod readme;
 mod real_directory;
-mod review;
 mod rules;
 mod schedule;
 mod secrets;

@@ -7,6 +7,7 @@ mod jobs;
 mod learnt;
 mod replicas;
 mod second_look;
+mod together;
 mod unknown;
 mod unusable;
 mod upgrade;
