@@ -270,6 +270,10 @@ impl<'a> Planner<'a> {
         if !self.rules.users.update {
             return Some(BTreeMap::new());
         }
+        if self.rules.is_api_user(&person.username) {
+            self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
+            return None;
+        }
         match differences(person, user, self.current) {
             Ok(fields) => Some(fields),
             Err(reason) => {

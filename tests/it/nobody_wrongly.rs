@@ -75,6 +75,16 @@ fn forge_link(studio: &Studio, username: &str, link: &Value) {
     }
 }
 
+/// So many logins.
+fn many(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("user{number:02}")).collect()
+}
+
+/// A studio of these logins, not yet synced.
+fn of(uids: &[String]) -> Studio {
+    Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// How many users are inactive.
 fn inactive(studio: &Studio) -> usize {
     studio.ftrack().users().iter().filter(|user| !user.is_active).count()

@@ -7,15 +7,15 @@ use ftrack_ldap_sync::{
     sync::change::{Action, HeldBy},
 };
 
-use super::{holds, inactive, let_pass};
+use super::{holds, inactive, let_pass, many, of};
 use crate::{
     rules::{approve, come_back, leave, logins},
     studio::Studio,
 };
 
 fn studio(people: usize) -> (Studio, Vec<String>) {
-    let uids: Vec<String> = (0..people).map(|number| format!("user{number:02}")).collect();
-    let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
+    let uids = many(people);
+    let studio = of(&uids);
     studio.sync();
     (studio, uids)
 }

@@ -6,7 +6,7 @@ use ftrack_ldap_sync::{
 };
 use serde_json::json;
 
-use super::{forge_link, holds, make_links_earlier, slapd, stored_link};
+use super::{forge_link, holds, make_links_earlier, many, of, slapd, stored_link};
 use crate::{
     rules::{add_config, approve, leave, logins},
     slapd::{Setup, ldif_entry},
@@ -30,8 +30,7 @@ fn sync(office: &Studio) -> Report {
 
 #[test]
 fn two_offices_with_one_job_name_leave_each_other_alone() {
-    let large: Vec<String> = (0..30).map(|number| format!("user{number:02}")).collect();
-    let first = Studio::of(&large.iter().map(String::as_str).collect::<Vec<_>>());
+    let first = of(&many(30));
     let second = office(&first, ["ada", "bob", "cyd", "dan", "eve"]);
     first.sync();
     assert_eq!(sync(&second).counts.created, 5);

@@ -8,20 +8,12 @@ use ftrack_ldap_sync::{
     sync::change::{Action, HeldBy},
 };
 
-use super::{add_unit, holds, inactive, let_pass, person_in, replica, slapd};
+use super::{add_unit, holds, inactive, let_pass, many, of, person_in, replica, slapd};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     rules::{add_config, approve, come_back, leave},
     studio::{Studio, dn, person},
 };
-
-fn many(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("user{number:02}")).collect()
-}
-
-fn of(uids: &[String]) -> Studio {
-    Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>())
-}
 
 /// A directory that is called otherwise was approved: the next runs have to succeed, also where somebody had left before.
 #[test]

@@ -7,7 +7,7 @@ use ftrack_ldap_sync::{
 
 use serde_json::json;
 
-use super::{add_unit, forge_link, holds, inactive, person_in, replica, stored_link};
+use super::{add_unit, forge_link, holds, inactive, many, of, person_in, replica, stored_link};
 use crate::{
     ldap_proxy::{Fault, LdapProxy, Trouble},
     rules::{account, add_config, approve, leave, make_administrator},
@@ -15,18 +15,10 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-fn many(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("user{number:02}")).collect()
-}
-
-fn of(uids: &[String]) -> Studio {
-    Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
 /// The same without the replica in between: it is held by doubt.
 #[test]
 fn a_base_that_is_suddenly_empty_is_doubted() {
-    let mut studio = Studio::of(&many(20).iter().map(String::as_str).collect::<Vec<_>>());
+    let mut studio = of(&many(20));
     add_unit(&studio, "london");
     studio.tree().add(person_in("london", "lou")).unwrap();
     studio.job = "limits.deactivate = \"100%\"".into();
@@ -216,7 +208,7 @@ fn apply_does_not_take_an_administrator_who_was_none() {
 #[test]
 fn a_link_of_a_newer_version_and_a_rename_make_no_second_user() {
     let text = r#"{"version":3,"user":"@USER","source":"artists","id":"@ID","attribute":"entryUUID","activity":"settled"}"#;
-    let studio = Studio::of(&many(12).iter().map(String::as_str).collect::<Vec<_>>());
+    let studio = of(&many(12));
     studio.tree().add(person("bob", "Bob", "Berg")).unwrap();
     studio.ftrack().add_user(&account("bob")).unwrap();
     assert_eq!(studio.sync().counts.adopted, 1);
