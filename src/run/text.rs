@@ -59,6 +59,8 @@ pub fn shortened(report: &Report, most: usize) -> String {
     // There is always the API user, so a number of none means that the run ended before it was known.
     let users = match ftrack.users {
         0 => String::new(),
+        // Whose they are is not known of a run that failed before.
+        users if ftrack.owned == 0 && ftrack.linked.is_none() => format!("{}; ", several(users, "user", "users")),
         users => format!("{}, {} of this job; ", several(users, "user", "users"), ftrack.owned),
     };
     line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));

@@ -138,7 +138,10 @@ fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Ver
         Action::Update | Action::Reactivate | Action::Adopt => {}
     }
     if let Some(server) = &plan.replica {
-        let why = format!("{server} is not the preferred server and may lag behind; the next reading of the preferred one releases it");
+        let why = format!(
+            "{server} is not the preferred server and may lag behind; the next reading of the preferred one releases it, or a person's approval: `plan --out FILE`, then \
+             `apply FILE`"
+        );
         return Some(Verdict::whole(HeldBy::Replica, why));
     }
     guarded(plan, change)
@@ -188,8 +191,9 @@ impl<'a> Limit<'a> {
             0 => String::new(),
             written => format!(", with {written} written within {} before,", humantime::format_duration(bounds.limits.per)),
         };
+        let (noun, verb) = if wanted == 1 { ("deactivation", "is") } else { ("deactivations", "are") };
         Self::Over(format!(
-            "{wanted} deactivations{before} are more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"
+            "{wanted} {noun}{before} {verb} more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"
         ))
     }
 

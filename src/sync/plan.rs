@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    change::{Absences, Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
+    change::{Absences, Action, Change, Field, Hold, Plan, Skipped, Values},
     desired::{Desired, Person},
     difference::{differences, first_values, text},
     matching::{Match, created_id, match_people},
@@ -26,6 +26,9 @@ use super::{
 mod logins;
 mod missing;
 mod strangers;
+mod subject;
+
+use subject::{Subject, reason_to_reactivate, reason_to_rewrite};
 
 /// What a job knows from its runs before.
 #[derive(Debug, Clone, Copy)]
@@ -91,28 +94,6 @@ struct Planner<'a> {
     of_siblings: BTreeMap<String, usize>,
     /// Whether no active administrator is visible, so that anybody may be one.
     is_blind: bool,
-}
-
-/// Whom a change is about.
-struct Subject<'a> {
-    user: &'a User,
-    id: &'a DirectoryId,
-    person: Option<&'a Person>,
-    link: Option<&'a Link>,
-    owner: Option<&'a Owner>,
-}
-
-impl<'a> Subject<'a> {
-    /// A user whose person is gone.
-    fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
-        Self {
-            user,
-            id: &link.id,
-            person: None,
-            link: Some(link),
-            owner: Some(owner),
-        }
-    }
 }
 
 impl<'a> Planner<'a> {
@@ -423,68 +404,6 @@ impl<'a> Planner<'a> {
             rotation: None,
         });
     }
-}
-
-impl Subject<'_> {
-    /// What holds every change to the user, whatever it is.
-    fn hold(&self) -> Option<Hold> {
-        if self.link.is_some_and(|link| link.signature == Signature::Invalid) {
-            return Some(Hold::new(
-                HeldBy::Doubt,
-                "the user's link is not signed with ftrack.link_key_file, so somebody else may have written it; an approval signs it",
-            ));
-        }
-        match self.owner? {
-            Owner::NoJob { source } => Some(Hold::new(
-                HeldBy::Configuration,
-                format!(
-                    "the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job",
-                    &**source
-                ),
-            )),
-            Owner::OtherDirectory { directory } => Some(Hold::new(
-                HeldBy::Configuration,
-                format!("the user's link names another directory, {:?}; an approval rewrites it", &**directory),
-            )),
-            Owner::OursBefore => Some(Hold::new(
-                HeldBy::Configuration,
-                "the directory is called otherwise than in the user's link; an approval rewrites it",
-            )),
-            Owner::Ours | Owner::Left { .. } | Owner::Sibling { .. } => None,
-        }
-    }
-}
-
-/// Why a user becomes active again.
-fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
-    match (&link.activity, owner) {
-        (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
-        (Activity::Activating, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
-        (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
-            let since = activity
-                .deactivated_at()
-                .map_or_else(|| since.clone(), |since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
-            format!("the person is back in the directory; this program deactivated the user on {since}")
-        }
-        (Activity::Settled | Activity::Released, _) => String::new(),
-    }
-}
-
-/// Why a link is written anew, where that says more than the values do.
-fn reason_to_rewrite(old: &Link, new: &Link, owner: &Owner, is_alone: bool) -> Option<String> {
-    if let Owner::Left { job } = owner {
-        return Some(format!("the person left the search bases of the job {job:?}, and is one of these"));
-    }
-    if !is_alone {
-        return None;
-    }
-    if old.activity != new.activity {
-        return Some("what an earlier run began is done".to_owned());
-    }
-    if old.signature != new.signature {
-        return Some("the user's link is signed".to_owned());
-    }
-    Some("the user's link is completed".to_owned())
 }
 
 /// Whether each user carries the link of somebody who is in the directory, in the order of [`Current::users`].

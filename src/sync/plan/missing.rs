@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::SecondsFormat;
 use serde_json::Value;
 
-use super::{Planner, Subject};
+use super::{Planner, subject::Subject};
 use crate::{
     directory::entry::DirectoryId,
     ftrack::{

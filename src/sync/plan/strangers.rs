@@ -88,7 +88,9 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
     let (whose, way_out) = match stranger {
         Stranger::NoJob(source) => (
             format!("belong to the source {source:?}, which no job has"),
-            format!("if this job had that name before, set source = {source:?}"),
+            format!(
+                "if this job had that name before, or is to take over that job's people, set source = {source:?}; if that job was removed by mistake, put it back"
+            ),
         ),
         Stranger::OtherAttribute(attribute) => {
             let read = desired.id_attribute().map_or_else(|| "none".to_owned(), ToString::to_string);

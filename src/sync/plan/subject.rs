@@ -1,0 +1,104 @@
+//! Whom a change is about, what holds every change to that user, and the reasons that links give.
+
+use chrono::SecondsFormat;
+
+use crate::{
+    directory::entry::DirectoryId,
+    ftrack::{
+        link::{Activity, Link, Signature},
+        user::User,
+    },
+    sync::{
+        change::{HeldBy, Hold},
+        desired::Person,
+        owner::Owner,
+    },
+};
+
+/// Whom a change is about.
+pub(super) struct Subject<'a> {
+    pub user: &'a User,
+    pub id: &'a DirectoryId,
+    pub person: Option<&'a Person>,
+    pub link: Option<&'a Link>,
+    pub owner: Option<&'a Owner>,
+}
+
+impl<'a> Subject<'a> {
+    /// A user whose person is gone.
+    pub fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
+        Self {
+            user,
+            id: &link.id,
+            person: None,
+            link: Some(link),
+            owner: Some(owner),
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// What holds every change to the user, whatever it is.
+    pub fn hold(&self) -> Option<Hold> {
+        if self.link.is_some_and(|link| link.signature == Signature::Invalid) {
+            return Some(Hold::new(
+                HeldBy::Doubt,
+                "the user's link is not signed with the present link key: it was written before the key was set, with another one, or by somebody else; if the key was just set or \
+                 changed, approve it: `plan --out FILE`, then `apply FILE`",
+            ));
+        }
+        match self.owner? {
+            Owner::NoJob { source } => Some(Hold::new(
+                HeldBy::Configuration,
+                format!(
+                    "the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job",
+                    &**source
+                ),
+            )),
+            Owner::OtherDirectory { directory } => Some(Hold::new(
+                HeldBy::Configuration,
+                format!("the user's link names another directory, {:?}; an approval rewrites it", &**directory),
+            )),
+            Owner::OursBefore => Some(Hold::new(
+                HeldBy::Configuration,
+                "the directory is called otherwise than in the user's link; an approval rewrites it",
+            )),
+            Owner::Ours | Owner::Left { .. } | Owner::Sibling { .. } => None,
+        }
+    }
+}
+
+/// Why a user becomes active again.
+pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
+    match (&link.activity, owner) {
+        (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
+        (Activity::Activating, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
+        (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
+            let since = activity
+                .deactivated_at()
+                .map_or_else(|| since.clone(), |since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
+            format!("the person is back in the directory; this program deactivated the user on {since}")
+        }
+        (Activity::Settled | Activity::Released, _) => String::new(),
+    }
+}
+
+/// Why a link is written anew, where that says more than the values do.
+pub(super) fn reason_to_rewrite(old: &Link, new: &Link, owner: &Owner, is_alone: bool) -> Option<String> {
+    if let Owner::Left { job } = owner {
+        return Some(format!("the person left the search bases of the job {job:?}, and is one of these"));
+    }
+    if let Owner::NoJob { source } = owner {
+        return Some(format!("the user goes from the source {:?}, which no job has, to this job", &**source));
+    }
+    if !is_alone {
+        return None;
+    }
+    if old.activity != new.activity {
+        return Some("what an earlier run began is done".to_owned());
+    }
+    if old.signature != new.signature {
+        return Some("the user's link is to be signed".to_owned());
+    }
+    Some("the user's link is completed".to_owned())
+}
