@@ -5,7 +5,8 @@ use std::borrow::Cow;
 /// The text with control, format and line-breaking characters written as escapes, such as `\u{1b}`.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_dangerous) {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    if text.as_bytes().iter().all(is_plain) || !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(

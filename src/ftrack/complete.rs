@@ -55,9 +55,9 @@ pub(super) enum Lists {
 ///
 /// Those of [`Session::read_call`], and those of a list that changes while it is read.
 pub(super) async fn examine(session: &Session, users: &[UserRow], links: &[LinkRow], until: &Until) -> Result<Lists, FtrackError> {
-    let orphans: Vec<EntityId> = missing_in(users, links.iter().map(Row::identity)).cloned().collect();
+    let orphans: Vec<EntityId> = missing_in_order(users, links.iter().map(Row::identity)).cloned().collect();
     let made_here = users.iter().map(Row::identity).filter(|id| id.is_of_version_5());
-    let unlinked: Vec<EntityId> = missing_in(links, made_here).cloned().collect();
+    let unlinked: Vec<EntityId> = missing_in_order(links, made_here).cloned().collect();
     let (last_users, last_links) = (query::users_from_the_end(), query::links_from_the_end());
     let (last_user, last_link, user, link) = tokio::try_join!(
         lacked_at_the_end::<IdRow, _>(session, &last_users, users, until),
@@ -120,7 +120,16 @@ pub async fn confirm(session: &Session, current: &Current, created: &[EntityId],
     }
 }
 
-/// Those of the ids that are not among the rows, which are sorted.
+/// Those of the ids that are not among the rows; both are sorted, and so gone through once.
+fn missing_in_order<'i, R: Row>(rows: &'i [R], ids: impl Iterator<Item = &'i EntityId>) -> impl Iterator<Item = &'i EntityId> {
+    let mut known = rows.iter().map(Row::identity).peekable();
+    ids.filter(move |id| {
+        while known.next_if(|known| known < id).is_some() {}
+        known.peek() != Some(id)
+    })
+}
+
+/// Those of the ids, in whatever order, that are not among the rows, which are sorted.
 fn missing_in<'i, R: Row>(rows: &[R], ids: impl Iterator<Item = &'i EntityId>) -> impl Iterator<Item = &'i EntityId> {
     ids.filter(|id| rows.binary_search_by(|row| row.identity().cmp(id)).is_err())
 }

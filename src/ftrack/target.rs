@@ -65,15 +65,52 @@ pub enum Obstructed {
 /// What is left of a change.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Left {
-    /// The operations, in their order.
-    pub operations: Vec<Operation>,
+    /// What is to be written, in its order.
+    steps: Vec<Step>,
     /// The attributes of the user that still differ, with the value that is there.
     pub differing: Vec<(Field, Value)>,
     /// Whether the change holds, and only the link is still to say so.
     pub only_settles: bool,
 }
 
+/// One thing that is to be written to a user.
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    /// The user, who is not there, with these values.
+    Create(Map<String, Value>),
+    /// These values.
+    Update(Map<String, Value>),
+    /// The value of a custom attribute.
+    Custom(EntityId, Value),
+    /// The link, and the mark of the run that made it.
+    Link { link: Link, row: Row, made_by: Option<Box<str>> },
+}
+
 impl Left {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The operations, in their order.
+    ///
+    /// # Errors
+    /// A link cannot be written down.
+    pub fn operations(self, user: &EntityId, signer: &Signer) -> Result<Vec<Operation>, Obstructed> {
+        let operation = |step| match step {
+            Step::Create(values) => Ok(Operation::create_user(user, values)),
+            Step::Update(values) => Ok(Operation::update_user(user, values)),
+            Step::Custom(configuration, value) => Ok(Operation::set_custom_value(&configuration, user, value)),
+            Step::Link { link, row, made_by } => match row {
+                Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
+                Row::None => Operation::create_link(user, &link, made_by.as_deref(), signer),
+            },
+        };
+        let operations: Result<_, serde_json::Error> = self.steps.into_iter().map(operation).collect();
+        operations.map_err(|error| Obstructed::Unwritable(error.to_string()))
+    }
+
     /// Whether the activity of the user is still to be changed.
     #[must_use]
     pub fn differs_in_activity(&self) -> bool {
@@ -86,8 +123,6 @@ impl Left {
 pub struct Means<'a> {
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: &'a [(String, EntityId)],
-    /// What signs links.
-    pub signer: &'a Signer,
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
     /// Users who do not exist, though a link of theirs does.
@@ -102,12 +137,18 @@ fn is_of(link: &Link, change: &Change) -> bool {
     source && directory && link.id == change.link.id && link.attribute == change.link.attribute
 }
 
-/// The operations that bring a user from what was seen to what a change wants; none when it is done.
+/// What brings a user from what was seen to what a change wants; nothing when it is done.
 ///
 /// # Errors
 /// The user cannot be brought there at all.
 pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Means<'_>) -> Result<Left, Obstructed> {
-    let Some(seen) = seen else { return create(change, means) };
+    let Some(seen) = seen else {
+        return if change.action == Action::Create {
+            Ok(create(change, means))
+        } else {
+            Err(Obstructed::Gone)
+        };
+    };
     let found = found(change, seen, so_far, means)?;
     if change.action == Action::Deactivate && !seen.is_active {
         match found.map(|link| &link.activity) {
@@ -131,11 +172,14 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
             there: there.clone(),
         });
     }
-    let mut operations = Vec::new();
+    let link = |link, row| Step::Link {
+        link,
+        row,
+        made_by: made_by.map(Into::into),
+    };
     let (before, after) = links(change, seen, found, &differing);
-    if let Some(link) = &before {
-        operations.push(write_link(&change.ftrack_id, link, row, made_by, means)?);
-    }
+    let row_after = if before.is_some() { Row::Stands } else { row };
+    let mut steps: Vec<Step> = before.map(|before| link(before, row)).into_iter().collect();
     let mut values = Map::new();
     for (field, _) in &differing {
         if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_))) {
@@ -143,21 +187,18 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
         }
     }
     if !values.is_empty() {
-        operations.push(Operation::update_user(&change.ftrack_id, values));
+        steps.push(Step::Update(values));
     }
-    operations.extend(set_custom(change, means.custom_attributes, |field| {
+    steps.extend(set_custom(change, means.custom_attributes, |field| {
         differing.iter().any(|(differs, _)| differs == field)
     }));
-    if let Some(link) = &after {
-        let row = if before.is_some() { Row::Stands } else { row };
-        operations.push(write_link(&change.ftrack_id, link, row, made_by, means)?);
-    }
-    if let (SoFar::Nothing, false, Some(obstructed)) = (so_far, operations.is_empty(), begun_by_others(change, seen, found)) {
+    steps.extend(after.map(|after| link(after, row_after)));
+    if let (SoFar::Nothing, false, Some(obstructed)) = (so_far, steps.is_empty(), begun_by_others(change, seen, found)) {
         return Err(obstructed);
     }
     let only_settles = differing.is_empty() && !(change.action == Action::Create && found.is_none());
     Ok(Left {
-        operations,
+        steps,
         differing,
         only_settles,
     })
@@ -231,31 +272,28 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
 }
 
 /// A user is created active and marked as not yet seen to be so; what the server made of it is read back before the mark is taken off.
-fn create(change: &Change, means: Means<'_>) -> Result<Left, Obstructed> {
-    if change.action != Action::Create {
-        return Err(Obstructed::Gone);
-    }
+fn create(change: &Change, means: Means<'_>) -> Left {
     let values = change
         .fields
         .iter()
         .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
         .map(|(field, values)| (field.name(), values.new.clone()));
-    let activating = Link {
-        activity: Activity::Activating,
-        ..change.link.clone()
+    let link = Step::Link {
+        link: Link {
+            activity: Activity::Activating,
+            ..change.link.clone()
+        },
+        row: if means.orphans.contains(&change.ftrack_id) { Row::Stands } else { Row::None },
+        made_by: Some(means.run_mark.into()),
     };
-    let row = if means.orphans.contains(&change.ftrack_id) { Row::Stands } else { Row::None };
-    let mut operations = vec![
-        Operation::create_user(&change.ftrack_id, values.collect()),
-        write_link(&change.ftrack_id, &activating, row, Some(means.run_mark), means)?,
-    ];
-    operations.extend(set_custom(change, means.custom_attributes, |_| true));
+    let mut steps = vec![Step::Create(values.collect()), link];
+    steps.extend(set_custom(change, means.custom_attributes, |_| true));
     let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
-    Ok(Left {
-        operations,
+    Left {
+        steps,
         differing,
         only_settles: false,
-    })
+    }
 }
 
 /// The links to write before and after the user's attributes.
@@ -292,21 +330,13 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
 }
 
 /// Whether a row stands where a link is to be written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
     None,
     Stands,
 }
 
-fn write_link(user: &EntityId, link: &Link, row: Row, made_by: Option<&str>, means: Means<'_>) -> Result<Operation, Obstructed> {
-    let written = match row {
-        Row::Stands => Operation::update_link(user, link, made_by, means.signer),
-        Row::None => Operation::create_link(user, link, made_by, means.signer),
-    };
-    written.map_err(|error| Obstructed::Unwritable(error.to_string()))
-}
-
-fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: impl Fn(&Field) -> bool) -> Vec<Operation> {
+fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: impl Fn(&Field) -> bool) -> Vec<Step> {
     let configuration = |key: &str| custom_attributes.iter().find(|(known, _)| known == key).map(|(_, id)| id);
     let custom = change
         .fields
@@ -317,7 +347,7 @@ fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: 
             Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => None,
         });
     custom
-        .map(|(configuration, values)| Operation::set_custom_value(configuration, &change.ftrack_id, values.new.clone()))
+        .map(|(configuration, values)| Step::Custom(configuration.clone(), values.new.clone()))
         .collect()
 }
 

@@ -3,6 +3,7 @@
 //! A refused batch is halved until the change that the server objects to stands alone. An unclear answer is never followed by a blind repetition:
 //! the users are read again, and only what is not there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
 
+mod call;
 mod looking;
 
 use std::{
@@ -15,19 +16,20 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::{
     batch::{Age, Batch, batches},
     error::{FtrackError, Trouble, WriteFailure},
-    operation::Operation,
     outcome::{Became, Doings, Done, SoFar, not_kept, reason},
     patience::{GoOn, Patience},
     session::{Session, Until},
     state::UserState,
     stopped::{Cause, Stopped},
-    target::{self, Left, Means, Obstructed},
+    target::{self, Means, Obstructed},
     user::{Current, EntityId},
 };
 use crate::sync::{
     change::{Action, Change, Field},
     guard::Vetted,
 };
+
+use call::Call;
 
 /// How often the state of a batch is looked at and completed, at most: attributes, then links, and what an odd server makes of it.
 const MOST_ROUNDS: usize = 12;
@@ -42,7 +44,6 @@ pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits
         doings: Doings::none(vetted.allowed().len()),
         means: Means {
             custom_attributes: &current.custom_attributes,
-            signer: session.signer(),
             run_mark: session.run_mark(),
             orphans: &current.orphans,
         },
@@ -75,17 +76,6 @@ enum Round {
     Over,
     /// The batch goes on in parts.
     Parts(Vec<Vec<Vec<usize>>>),
-}
-
-/// What is left to be written of a batch.
-struct Call {
-    operations: Vec<Operation>,
-    /// The places of the changes that it is for, in their order.
-    places: Vec<usize>,
-    /// Those of them for which nothing was sent before.
-    first_for: Vec<usize>,
-    /// Whether it is links alone.
-    settles: bool,
 }
 
 struct Writer<'a, F> {
@@ -176,15 +166,16 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             .with_max_times(self.limits.attempts)
             .build();
         for _ in 0..MOST_ROUNDS {
-            let call = self.call(batch);
-            if call.operations.is_empty() {
-                return Vec::new();
-            }
-            if call.settles && batch.age != Age::Settling {
+            let mut call = self.call(batch);
+            if call.settles && !call.is_empty() && batch.age != Age::Settling {
                 self.settle_later(batch);
                 return Vec::new();
             }
-            let answer = self.session.write_call(&call.operations, &self.finishing()).await;
+            let operations = self.operations(&mut call, batch);
+            if operations.is_empty() {
+                return Vec::new();
+            }
+            let answer = self.session.write_call(&operations, &self.finishing()).await;
             self.note(&call, &answer);
             let round = match answer {
                 Ok(()) if call.settles => {
@@ -204,55 +195,6 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         }
         self.fail_all(batch, "ftrack does not keep what is written, however often it is looked at");
         Vec::new()
-    }
-
-    /// What is left to be written of a batch; changes that are done or cannot be done leave it.
-    fn call(&mut self, batch: &mut Batch) -> Call {
-        let mut call = Call {
-            operations: Vec::new(),
-            places: Vec::new(),
-            first_for: Vec::new(),
-            settles: true,
-        };
-        let mut done = Vec::new();
-        for unit in &mut batch.units {
-            let mut of_unit = Vec::new();
-            let (mut finished, mut out) = (Vec::new(), Vec::new());
-            for place in unit.iter() {
-                let Some(change) = self.changes.get(*place) else { continue };
-                let no_seat = self.patience.no_seat_for(change.action);
-                match target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) {
-                    Ok(Left { operations, .. }) if operations.is_empty() => finished.push(*place),
-                    Ok(left) => match no_seat {
-                        Some(no_seat) if left.differs_in_activity() => out.push((*place, Became::Failed(no_seat))),
-                        Some(_) | None => {
-                            call.settles &= left.only_settles;
-                            call.places.push(*place);
-                            of_unit.extend(left.operations);
-                        }
-                    },
-                    Err(obstructed) => out.push((*place, Became::Failed(obstructed.to_string()))),
-                }
-            }
-            // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
-            if of_unit.is_empty() {
-                out.extend(finished.into_iter().map(|place| (place, self.doings.holds(place))));
-            }
-            unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
-            done.extend(out.into_iter().map(|(place, became)| Done { place, became }));
-            if unit.len() > 1 && !call.settles {
-                call.operations.extend(
-                    unit.iter()
-                        .filter_map(|place| self.changes.get(*place))
-                        .filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))),
-                );
-            }
-            call.operations.extend(of_unit);
-        }
-        batch.units.retain(|unit| !unit.is_empty());
-        self.tell(&done);
-        call.first_for = call.places.iter().copied().filter(|place| self.doings.of(*place) == SoFar::Nothing).collect();
-        call
     }
 
     /// Remembers for which changes something was sent.
@@ -316,7 +258,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let left = self.call(batch);
         match batch.units.as_slice() {
             [] => Round::Over,
-            _ if left.operations.is_empty() => Round::Over,
+            _ if left.is_empty() => Round::Over,
             _ if left.settles && batch.age != Age::Settling => Round::Again,
             [unit] => match unit.as_slice() {
                 [place] => {
@@ -344,7 +286,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             (_, SoFar::Nothing | SoFar::Sent) => SoFar::Nothing,
         };
         let is_anothers = match target::left(change, batch.seen.get(&change.ftrack_id), so_far, self.means) {
-            Ok(left) => left.operations.is_empty(),
+            Ok(left) => left.is_done(),
             Err(obstructed) => obstructed == Obstructed::CreatedMeanwhile,
         };
         if is_anothers {

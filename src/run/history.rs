@@ -74,7 +74,7 @@ impl History {
         let folder = self.folder.join(&report.job);
         store::make_folder(&folder)?;
         let path = folder.join(format!("{}.json", report.run));
-        let mut content = serde_json::to_vec_pretty(report).map_err(|error| StateError::new("write", &path, error.into()))?;
+        let mut content = serde_json::to_vec(report).map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
         store::replace(&path, &content)?;
         remove_old(&folder, retention, now);

@@ -73,8 +73,9 @@ struct Index<'a> {
     owners: &'a Owners<'a>,
     /// Users with a link, of whatever source: who has a user never gets a second one.
     linked: Places<&'a DirectoryId>,
-    by_id: HashMap<&'a EntityId, usize>,
-    /// Users with a link that tells nothing of the people of this reading, or that cannot be read.
+    /// Users without a link whose ids this program may have made.
+    created: HashMap<&'a EntityId, usize>,
+    /// The same of users with a link that tells nothing of the people of this reading, or that cannot be read.
     unclear: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
@@ -85,7 +86,7 @@ impl<'a> Index<'a> {
             current,
             owners,
             linked: Places::default(),
-            by_id: HashMap::new(),
+            created: HashMap::new(),
             unclear: HashMap::new(),
             by_key: Places::default(),
         };
@@ -93,7 +94,9 @@ impl<'a> Index<'a> {
             match user.link.link() {
                 Some(link) if owners.is_comparable(link) => index.linked.add(&link.id, place),
                 None if user.link.is_none() => {
-                    index.by_id.insert(&user.id, place);
+                    if user.id.is_of_version_5() {
+                        index.created.insert(&user.id, place);
+                    }
                     let key = match rules.users.adopt {
                         Adopt::Username => Some(&*user.username),
                         Adopt::Email => user.email.as_deref(),
@@ -103,9 +106,10 @@ impl<'a> Index<'a> {
                         index.by_key.add(fold(key), place);
                     }
                 }
-                Some(_) | None => {
+                Some(_) | None if user.id.is_of_version_5() => {
                     index.unclear.insert(&user.id, place);
                 }
+                Some(_) | None => {}
             }
         }
         index
@@ -124,13 +128,13 @@ impl<'a> Index<'a> {
             },
             several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
         }
-        if let Some(place) = self.created(&self.by_id, id, desired, rules) {
+        if let Some(place) = self.created_among(&self.created, id, desired, rules) {
             return Match::Adopted(place);
         }
         if let Some(user) = self.current.claims.get(id) {
             return Match::LeftOut(format!("the ftrack user {user} carries a link of it that cannot be read"));
         }
-        if let Some(user) = self.created(&self.unclear, id, desired, rules).and_then(|place| self.user(place)) {
+        if let Some(user) = self.created_among(&self.unclear, id, desired, rules).and_then(|place| self.user(place)) {
             return Match::LeftOut(format!("its ftrack user {:?} carries a link that tells nothing of it", user.username));
         }
         let key = match (rules.users.adopt, &person.email) {
@@ -146,7 +150,7 @@ impl<'a> Index<'a> {
     }
 
     /// The user that this program, in whichever job or version, created for a person, or began to, among these.
-    fn created(&self, users: &HashMap<&EntityId, usize>, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
+    fn created_among(&self, users: &HashMap<&EntityId, usize>, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
         if users.is_empty() {
             return None;
         }

@@ -62,13 +62,14 @@ fn left_of(change: &Change, seen: &UserState, so_far: SoFar) -> Result<(Vec<Stri
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = Means {
         custom_attributes: &[],
-        signer: &signer,
         run_mark: RUN,
         orphans: &orphans,
     };
     let left = left(change, Some(seen), so_far, means)?;
-    let shown = left.operations.iter().map(|operation| serde_json::to_string(operation).unwrap());
-    Ok((shown.collect(), left.only_settles))
+    let only_settles = left.only_settles;
+    let operations = left.operations(&change.ftrack_id, &signer)?;
+    let shown = operations.iter().map(|operation| serde_json::to_string(operation).unwrap());
+    Ok((shown.collect(), only_settles))
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! What one call is to write: what is left of the changes of a batch, and the operations that it takes.
+
+use super::Writer;
+use crate::ftrack::{
+    batch::Batch,
+    operation::Operation,
+    outcome::{Became, Done, SoFar},
+    target::{self, Left},
+};
+
+/// What is left to be written of a batch.
+pub(super) struct Call {
+    /// What is left of the changes of each unit, by their places.
+    left: Vec<Vec<(usize, Left)>>,
+    /// The places of the changes that it is for, in their order.
+    pub(super) places: Vec<usize>,
+    /// Those of them for which nothing was sent before.
+    pub(super) first_for: Vec<usize>,
+    /// Whether it is links alone.
+    pub(super) settles: bool,
+}
+
+impl Call {
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+    /// What is left to be written of a batch; changes that are done or cannot be done leave it.
+    pub(super) fn call(&mut self, batch: &mut Batch) -> Call {
+        let mut call = Call {
+            left: Vec::new(),
+            places: Vec::new(),
+            first_for: Vec::new(),
+            settles: true,
+        };
+        let mut done = Vec::new();
+        for unit in &mut batch.units {
+            let mut of_unit = Vec::new();
+            let (mut finished, mut out) = (Vec::new(), Vec::new());
+            for place in unit.iter() {
+                let Some(change) = self.changes.get(*place) else { continue };
+                let no_seat = self.patience.no_seat_for(change.action);
+                match target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) {
+                    Ok(left) if left.is_done() => finished.push(*place),
+                    Ok(left) => match no_seat {
+                        Some(no_seat) if left.differs_in_activity() => out.push((*place, Became::Failed(no_seat))),
+                        Some(_) | None => {
+                            call.settles &= left.only_settles;
+                            call.places.push(*place);
+                            of_unit.push((*place, left));
+                        }
+                    },
+                    Err(obstructed) => out.push((*place, Became::Failed(obstructed.to_string()))),
+                }
+            }
+            // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
+            if of_unit.is_empty() {
+                out.extend(finished.into_iter().map(|place| (place, self.doings.holds(place))));
+            }
+            unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
+            done.extend(out.into_iter().map(|(place, became)| Done { place, became }));
+            if !unit.is_empty() {
+                call.left.push(of_unit);
+            }
+        }
+        batch.units.retain(|unit| !unit.is_empty());
+        self.tell(&done);
+        call.first_for = call.places.iter().copied().filter(|place| self.doings.of(*place) == SoFar::Nothing).collect();
+        call
+    }
+
+    /// The operations of a call; a change that cannot be written down leaves it.
+    pub(super) fn operations(&mut self, call: &mut Call, batch: &mut Batch) -> Vec<Operation> {
+        let (mut operations, mut done) = (Vec::new(), Vec::new());
+        for (unit, left) in batch.units.iter().zip(std::mem::take(&mut call.left)) {
+            let changes = unit
+                .iter()
+                .filter_map(|place| self.changes.get(*place))
+                .filter(|_| unit.len() > 1 && !call.settles);
+            operations.extend(changes.filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))));
+            for (place, left) in left {
+                let Some(change) = self.changes.get(place) else { continue };
+                match left.operations(&change.ftrack_id, self.session.signer()) {
+                    Ok(of_change) => operations.extend(of_change),
+                    Err(obstructed) => done.push(Done {
+                        place,
+                        became: Became::Failed(obstructed.to_string()),
+                    }),
+                }
+            }
+        }
+        for Done { place, .. } in &done {
+            batch.units.iter_mut().for_each(|unit| unit.retain(|of_unit| of_unit != place));
+            call.places.retain(|of_call| of_call != place);
+            call.first_for.retain(|of_call| of_call != place);
+        }
+        batch.units.retain(|unit| !unit.is_empty());
+        self.tell(&done);
+        operations
+    }
+}
