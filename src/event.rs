@@ -1,8 +1,5 @@
 //! Every event that leaves the program: its name, level, fields and words. The only user of the tracing macros.
 
-pub mod daemon;
-pub mod program;
-
 use std::time::Duration;
 
 use tracing::Level;
@@ -15,10 +12,6 @@ use crate::{
     },
 };
 
-mod quiet;
-
-pub use quiet::{Known, Outage, Quiet, quietly};
-
 /// As tracing's own macros, at a level that is known only when it is said.
 macro_rules! say {
     ($level:expr, $($said:tt)+) => {
@@ -30,6 +23,14 @@ macro_rules! say {
         }
     };
 }
+
+mod builtin;
+pub mod daemon;
+pub mod program;
+mod quiet;
+
+pub use builtin::{Builtin, BuiltinAlarm};
+pub use quiet::{Known, Outage, Quiet, quietly};
 
 /// Something that happened, as logs tell it.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,13 @@ pub enum Event<'a> {
         held: usize,
         /// Entries that were left out.
         skipped: usize,
+    },
+    /// Something about ftrack's own synchronisation.
+    Builtin {
+        /// The run.
+        of: RunName<'a>,
+        /// What.
+        what: Builtin<'a>,
     },
     /// What became of one change.
     Change {
@@ -142,6 +150,17 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         "INFO; DEBUG while an outage lasts",
         &["job", "run", "changes", "held", "skipped"],
     ),
+    ("builtin.started", "INFO; DEBUG while an outage lasts", &["job", "run", "server_job", "status"]),
+    (
+        "builtin.finished",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run", "server_job", "status", "text", "seconds"],
+    ),
+    (
+        "builtin.alarm",
+        "ERROR",
+        &["job", "run", "active", "deactivated", "deactivate_limit", "renamed", "rename_limit"],
+    ),
     (
         "change.applied",
         "INFO",
@@ -196,6 +215,7 @@ impl Event<'_> {
         }
         match self {
             Self::RunStarted(_) | Self::DirectoryRead { .. } | Self::FtrackRead { .. } | Self::RunPlanned { .. } => Level::INFO,
+            Self::Builtin { what, .. } => what.level(),
             Self::FtrackRetried { .. } | Self::EntrySkipped { .. } | Self::RunWarning { .. } | Self::RunRecovered(_) | Self::StateSetAside(_) => Level::WARN,
             Self::ProgramFailed { .. } | Self::StateFailed { .. } => Level::ERROR,
             Self::Change { change, .. } => match change.result {
@@ -215,10 +235,7 @@ impl Event<'_> {
     pub fn emit(self) {
         let level = self.level();
         match self {
-            Self::ProgramFailed { error } => {
-                let error = printable(error);
-                say!(level, event = "program.failed", %error, "stopped");
-            }
+            Self::ProgramFailed { error } => say!(level, event = "program.failed", error = %printable(error), "stopped"),
             Self::RunStarted(RunName { job, run }) => say!(level, event = "run.started", job, run, "run started"),
             Self::DirectoryRead {
                 of: RunName { job, run },
@@ -256,6 +273,7 @@ impl Event<'_> {
             } => {
                 say!(level, event = "run.planned", job, run, changes, held, skipped, "planned");
             }
+            Self::Builtin { of, what } => what.emit(level, of),
             Self::Change { of, change } => emit_change(level, of, change),
             Self::EntrySkipped {
                 of: RunName { job, run },
@@ -289,7 +307,7 @@ impl Event<'_> {
 fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reported) {
     let action = change.action.as_str();
     let (username, dn) = (printable(&change.username), printable(change.dn.as_deref().unwrap_or_default()));
-    let (directory_id, ftrack_id) = (&*change.directory_id, change.ftrack_id.as_str());
+    let (directory_id, ftrack_id) = (change.directory_id.as_deref().unwrap_or_default(), change.ftrack_id.as_str());
     let error = printable(change.error.as_deref().unwrap_or_default());
     match change.result {
         ChangeResult::Applied => say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed"),

@@ -70,7 +70,7 @@ async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> V
         let jobs: Vec<_> = compiled.jobs.iter().filter(|job| job.job.directory == *name).collect();
         Some(async move { directory::look(directory, pool, &jobs, limit).await })
     });
-    let (of_directories, of_ftrack) = tokio::join!(join_all(directories), ftrack::look(&config.ftrack, &compiled.session, &compiled.jobs, limit));
+    let (of_directories, of_ftrack) = tokio::join!(join_all(directories), ftrack::look(&config.ftrack, compiled, limit));
     of_directories.into_iter().flatten().chain(of_ftrack).collect()
 }
 

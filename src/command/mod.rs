@@ -101,5 +101,5 @@ fn print_json(value: &impl serde::Serialize) -> Result<Exit, Stop> {
 
 /// The job that was named, or the only one.
 fn job<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a Job), Stop> {
-    config.job(name).map(|(name, job, _)| (name, job)).map_err(|error| Stop::usage(&error))
+    config.job(name).map_err(|error| Stop::usage(&error))
 }

@@ -33,6 +33,8 @@ impl ProgressLine {
         self.0.set_message(match progress {
             Progress::Entries(entries) => format!("reading both servers: {entries} entries so far"),
             Progress::Changes(done, of) => format!("writing: {done} of {of} changes"),
+            Progress::ServerJobQueued => "ftrack's own synchronisation is queued".to_owned(),
+            Progress::ServerJobRunning => "ftrack's own synchronisation is running".to_owned(),
         });
     }
 }

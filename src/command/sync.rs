@@ -47,6 +47,7 @@ pub async fn apply(config: &Arc<Config>, args: &ApplyArgs, cancel: &Cancellation
 pub async fn plan(config: &Arc<Config>, args: &PlanArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let (name, _) = job(config, args.job.as_deref())?;
     let prepared = prepare(config, name)?;
+    prepared.tells_beforehand().map_err(|error| Stop::usage(&error))?;
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);
@@ -83,6 +84,9 @@ fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
 async fn run(config: &Arc<Config>, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let prepared = prepare(config, name)?;
+    if !matches!(purpose, Purpose::Sync) {
+        prepared.tells_beforehand().map_err(|error| Stop::usage(&error))?;
+    }
     let state = super::open_state(config)?;
     let line = ProgressLine::start();
     let report = prepared.run(&state, Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;

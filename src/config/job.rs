@@ -1,8 +1,8 @@
-//! One job: which people, mapped how, under which rules and limits, and when.
+//! One job: what it does, and when; of a job that reads a directory, which people, mapped how, under which rules and limits.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// One job: which people of which directory are kept in step, and by which rules.
+/// One job: when it runs, and what a run does.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// When it runs, as a cron expression; only on request when absent.
@@ -15,6 +15,35 @@ pub struct Job {
     pub splay: Duration,
     /// How long one run may take.
     pub time_limit: Duration,
+    /// What happens after a failed run.
+    pub retry: Retry,
+    /// What a run does.
+    pub kind: JobKind,
+}
+
+/// What a run of a job does.
+#[derive(Debug, Clone)]
+pub enum JobKind {
+    /// It reads a directory, and keeps ftrack's users in step with it.
+    Ldap(Box<LdapJob>),
+    /// It has ftrack do its own LDAP synchronisation.
+    FtrackLdap(FtrackLdapJob),
+}
+
+impl Job {
+    /// What a job that reads a directory has; none of any other kind.
+    #[must_use]
+    pub fn ldap(&self) -> Option<&LdapJob> {
+        match &self.kind {
+            JobKind::Ldap(ldap) => Some(ldap),
+            JobKind::FtrackLdap(_) => None,
+        }
+    }
+}
+
+/// A job that reads a directory: which people are kept in step, and by which rules.
+#[derive(Debug, Clone)]
+pub struct LdapJob {
     /// The name that marks this job's people at ftrack; the job's own name unless configured.
     pub source: String,
     /// The name of the directory in which people are looked for.
@@ -31,8 +60,15 @@ pub struct Job {
     pub users: Users,
     /// What a run may do without asking.
     pub limits: Limits,
-    /// What happens after a failed run.
-    pub retry: Retry,
+}
+
+/// A job that has ftrack do its own LDAP synchronisation: more of these in one run, of all active users, is an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FtrackLdapJob {
+    /// The most deactivations.
+    pub deactivate: Limit,
+    /// The most logins that change.
+    pub rename: Limit,
 }
 
 /// How deep a search goes (RFC 4511 section 4.5.1.2).
@@ -109,7 +145,7 @@ pub struct Limits {
     pub min_entries: usize,
 }
 
-/// A count, or a percentage: of the active users that the job owns, or of the entries that were read.
+/// A count, or a percentage: of the active users that the job owns, of all active users, or of the entries that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// So many.

@@ -25,7 +25,7 @@ mod written;
 pub use check::{is_attribute, schedule};
 pub use credential::{Credential, Unreadable};
 pub use finding::{Finding, Findings, KeyPath, Place};
-pub use job::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
+pub use job::{Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users, WhenAbsent};
 pub use layers::Environment;
 pub use schema::schema;
 pub use secret::{MASK, Secret};
@@ -92,12 +92,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// A job with its name and its directory; the only job when no name is given.
+    /// The jobs that read a directory, with their names.
+    pub fn ldap_jobs(&self) -> impl Iterator<Item = (&str, &LdapJob)> {
+        self.jobs.iter().filter_map(|(name, job)| Some((name.as_str(), job.ldap()?)))
+    }
+
+    /// A job with its name; the only job when no name is given.
     ///
     /// # Errors
     ///
     /// When there is no such job, or several and no name.
-    pub fn job(&self, name: Option<&str>) -> Result<(&str, &Job, &Directory), NoSuchJob> {
+    pub fn job(&self, name: Option<&str>) -> Result<(&str, &Job), NoSuchJob> {
         let names = || self.jobs.keys().map(String::as_str);
         let (name, job) = match name {
             Some(name) => self.jobs.get_key_value(name).ok_or_else(|| NoSuchJob::Unknown {
@@ -112,8 +117,7 @@ impl Config {
                 });
             }
         };
-        let directory = self.directories.get(&job.directory).ok_or(NoSuchJob::None)?;
-        Ok((name, job, directory))
+        Ok((name, job))
     }
 
     /// The effective configuration as TOML, with every default filled in and every secret masked.
@@ -145,7 +149,7 @@ pub enum NoSuchJob {
         /// The names of all jobs.
         known: String,
     },
-    /// The configuration has no job, or the job no directory, which no checked configuration is like.
+    /// The configuration has no job, which no checked configuration is like.
     #[error("there is no job")]
     None,
 }

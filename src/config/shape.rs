@@ -17,12 +17,19 @@ use super::{
 const ENOUGH: usize = 100;
 
 /// The keys of a job that are part of the configuration's design, but not of this version.
-const LATER_KEYS: [&str; 4] = ["roles", "groups", "member_of", "kind"];
+const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
+
+/// The keys of a job of kind `ftrack-ldap`, and those of its limits.
+const FTRACK_LDAP_KEYS: [&str; 8] = ["kind", "schedule", "timezone", "catch_up", "splay", "time_limit", "limits", "retry"];
+const FTRACK_LDAP_LIMITS: [&str; 2] = ["deactivate", "rename"];
 
 /// Takes values into the shape of the configuration. What does not fit is noted and left out; `None` when there was no end to it.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     let mut values = values;
     lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
+    if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
+        jobs.iter_mut().for_each(|(name, job)| keys_of_kind(name, job, notes));
+    }
     let mut values = Value::from(values);
     for _ in 0..ENOUGH {
         let error = match written::File::deserialize(&values) {
@@ -57,6 +64,32 @@ fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes
     });
 }
 
+/// Notes and leaves out the keys of a job that have no meaning for its kind.
+fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
+    let at = KeyPath::default().key("jobs").key(name);
+    let Value::Dict(_, keys) = job else { return };
+    if keys.get("kind").and_then(Value::as_str) == Some("ftrack-ldap") {
+        let problem = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
+        leave_out(keys, &at, notes, problem, |key| FTRACK_LDAP_KEYS.contains(&key));
+        if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
+            leave_out(limits, &at.key("limits"), notes, problem, |key| FTRACK_LDAP_LIMITS.contains(&key));
+        }
+    } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
+        let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";
+        leave_out(limits, &at.key("limits"), notes, problem, |key| key != "rename");
+    }
+}
+
+fn leave_out(keys: &mut Dict, at: &KeyPath, notes: &mut Notes, problem: &str, has_meaning: impl Fn(&str) -> bool) {
+    keys.retain(|key, _| {
+        let stays = has_meaning(key);
+        if !stays {
+            notes.find(&at.key(key), problem);
+        }
+        stays
+    });
+}
+
 /// Notes one error of serde's, without the value that it is about, which may be a secret.
 fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
     let problem = match kind {
@@ -64,14 +97,14 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
             if let (Some(meant), Some(table)) = (nearest(name, known.iter().copied()), path.parent()) {
                 notes.excuse(table.key(meant));
             }
-            if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
-                // A job of another kind has none of the keys that would be missed here.
-                notes.excuse(job);
-            }
             unknown_key(path, name, known)
         }
         Kind::UnknownVariant(name, _) if name == "gssapi" && path.keys().last() == Some(&"sasl") => "\"gssapi\" is not supported by this version".to_owned(),
         Kind::UnknownVariant(name, known) => {
+            if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
+                // A job of another kind has none of the keys that would be missed here.
+                notes.excuse(job);
+            }
             let known_names: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
             format!("{name:?} is not one of {}{}", known_names.join(", "), did_you_mean(name, known.iter().copied()))
         }

@@ -1,7 +1,7 @@
 //! The effective configuration as it could be written, with every default filled in and every secret masked.
 
 use super::{
-    Adopt, AttributeRule, Config, Directory, Ftrack, Job, Limit, Sasl, Scope, WhenAbsent,
+    Adopt, AttributeRule, Config, Directory, Ftrack, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Sasl, Scope, Users, WhenAbsent,
     written::{self, Period},
 };
 
@@ -67,47 +67,79 @@ fn directory(directory: &Directory) -> written::Directory {
 }
 
 fn job(job: &Job) -> written::Job {
-    let users = &job.users;
+    let of_kind = match &job.kind {
+        JobKind::Ldap(job) => ldap_job(job),
+        JobKind::FtrackLdap(job) => ftrack_ldap_job(job),
+    };
     written::Job {
         schedule: job.schedule.clone(),
         timezone: job.timezone.name().to_owned(),
         catch_up: job.catch_up,
         splay: Period::of(job.splay),
         time_limit: Period::of(job.time_limit),
-        source: Some(job.source.clone()),
-        directory: Some(job.directory.clone()),
-        search_bases: job.search_bases.clone(),
-        scope: match job.scope {
-            Scope::Subtree => written::Scope::Subtree,
-            Scope::One => written::Scope::One,
-        },
-        filter: Some(job.filter.clone()),
-        attributes: job.attributes.iter().map(|(name, rule)| (name.clone(), attribute_rule(name, rule))).collect(),
-        users: written::Users {
-            create: users.create,
-            update: users.update,
-            deactivate: users.deactivate,
-            reactivate: users.reactivate,
-            adopt: match users.adopt {
-                Adopt::Username => written::Adopt::Username,
-                Adopt::Email => written::Adopt::Email,
-                Adopt::Never => written::Adopt::Never,
-            },
-            deactivate_after: Period::of(users.deactivate_after),
-            protect: users.protect.clone(),
-            user_type: users.user_type.clone(),
-        },
-        limits: written::Limits {
-            per: Period::of(job.limits.per),
-            deactivate: limit(job.limits.deactivate),
-            unusable: limit(job.limits.unusable),
-            min_entries: number(job.limits.min_entries),
-        },
         retry: written::Retry {
             initial: Period::of(job.retry.initial),
             max: Period::of(job.retry.max),
             suspend_after: job.retry.suspend_after.into(),
         },
+        ..of_kind
+    }
+}
+
+fn ldap_job(job: &LdapJob) -> written::Job {
+    written::Job {
+        kind: written::Kind::Ldap,
+        source: Some(job.source.clone()),
+        directory: Some(job.directory.clone()),
+        search_bases: job.search_bases.clone(),
+        scope: Some(match job.scope {
+            Scope::Subtree => written::Scope::Subtree,
+            Scope::One => written::Scope::One,
+        }),
+        filter: Some(job.filter.clone()),
+        attributes: job.attributes.iter().map(|(name, rule)| (name.clone(), attribute_rule(name, rule))).collect(),
+        users: Some(users(&job.users)),
+        limits: written::Limits {
+            per: Some(Period::of(job.limits.per)),
+            deactivate: limit(job.limits.deactivate),
+            rename: None,
+            unusable: Some(limit(job.limits.unusable)),
+            min_entries: Some(number(job.limits.min_entries)),
+        },
+        ..written::Job::default()
+    }
+}
+
+fn users(users: &Users) -> written::Users {
+    written::Users {
+        create: users.create,
+        update: users.update,
+        deactivate: users.deactivate,
+        reactivate: users.reactivate,
+        adopt: match users.adopt {
+            Adopt::Username => written::Adopt::Username,
+            Adopt::Email => written::Adopt::Email,
+            Adopt::Never => written::Adopt::Never,
+        },
+        deactivate_after: Period::of(users.deactivate_after),
+        protect: users.protect.clone(),
+        user_type: users.user_type.clone(),
+    }
+}
+
+fn ftrack_ldap_job(job: &FtrackLdapJob) -> written::Job {
+    written::Job {
+        kind: written::Kind::FtrackLdap,
+        scope: None,
+        users: None,
+        limits: written::Limits {
+            per: None,
+            deactivate: limit(job.deactivate),
+            rename: Some(limit(job.rename)),
+            unusable: None,
+            min_entries: None,
+        },
+        ..written::Job::default()
     }
 }
 

@@ -54,9 +54,18 @@ impl Backoff {
         }
     }
 
+    /// When it is tried again by itself; never before its schedule says so where that could do harm.
+    #[must_use]
+    pub fn retries_at(&self) -> Option<DateTime<Utc>> {
+        (!self.kind.waits_for_schedule()).then_some(self.retry_at)
+    }
+
     /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than it was ever meant to be.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>, retry: &Retry) -> bool {
+        if self.kind.waits_for_schedule() {
+            return false;
+        }
         let meant = [0.0, 1.0].map(|jitter| delay(self.failures, self.kind, retry, jitter)).into_iter().max();
         self.retry_at <= now || meant.is_some_and(|meant| self.retry_at - now > meant)
     }

@@ -78,6 +78,8 @@ pub enum NoKind {
     UnknownJob,
     /// A run of the job is under way.
     AlreadyRunning,
+    /// What a run would write cannot be told beforehand.
+    CannotTell,
     /// The job is paused.
     Paused,
     /// A server refused the credentials not long ago.
@@ -246,6 +248,7 @@ impl From<Refusal> for No {
         let kind = match &refusal {
             Refusal::UnknownJob { .. } => NoKind::UnknownJob,
             Refusal::AlreadyRunning(_) => NoKind::AlreadyRunning,
+            Refusal::CannotTell(_) => NoKind::CannotTell,
             Refusal::Paused { .. } => NoKind::Paused,
             Refusal::Refused { .. } => NoKind::Refused,
             Refusal::NotKept(_) => NoKind::NotKept,
@@ -259,7 +262,7 @@ impl IntoResponse for No {
     fn into_response(self) -> Response {
         let status = match self.kind {
             NoKind::UnknownJob | NoKind::NotFound => StatusCode::NOT_FOUND,
-            NoKind::AlreadyRunning | NoKind::Paused | NoKind::Refused | NoKind::NotKept | NoKind::Stopping => StatusCode::CONFLICT,
+            NoKind::AlreadyRunning | NoKind::CannotTell | NoKind::Paused | NoKind::Refused | NoKind::NotKept | NoKind::Stopping => StatusCode::CONFLICT,
             NoKind::Malformed | NoKind::Other => StatusCode::BAD_REQUEST,
             NoKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             NoKind::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,

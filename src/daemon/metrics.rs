@@ -7,7 +7,10 @@ use std::{
 
 use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, core::Collector};
 
-use super::status::{JobStatus, Status, came_to_its_end};
+use super::{
+    backoff::Backoff,
+    status::{JobStatus, Status, came_to_its_end},
+};
 use crate::{
     directory::DirectoryPool,
     log,
@@ -47,6 +50,7 @@ pub struct Metrics {
     changes: IntCounterVec,
     seconds: HistogramVec,
     ticks_skipped: IntCounterVec,
+    builtin_alarms: IntCounterVec,
     reload_failures: IntCounterVec,
     /// The last run of each job that came to its end and was no dry run.
     settled: Mutex<BTreeMap<String, RunSummary>>,
@@ -133,6 +137,7 @@ impl Metrics {
             changes: counter("changes_total")?,
             seconds: register(&registry, HistogramVec::new(buckets, family.labels)?)?,
             ticks_skipped: counter("ticks_skipped_total")?,
+            builtin_alarms: counter("builtin_alarms_total")?,
             reload_failures: counter("config_reload_failures_total")?,
             settled: Mutex::default(),
             registry,
@@ -149,6 +154,7 @@ impl Metrics {
         for change in report.changes.iter().filter(|change| RESULTS.contains(&change.result)) {
             add(&self.changes, &[job, change.action.as_str(), change.result.as_str()], 1);
         }
+        add(&self.builtin_alarms, &[job], u64::from(report.alarm));
         let whole = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
         let phases = report.seconds.iter().map(|(phase, seconds)| (phase.as_str(), *seconds));
         for (phase, seconds) in phases.chain([("whole", whole)]) {
@@ -203,6 +209,7 @@ impl Metrics {
             add(&self.changes, &[job, action.as_str(), result.as_str()], 0);
         }
         add(&self.ticks_skipped, &[job], 0);
+        add(&self.builtin_alarms, &[job], 0);
     }
 }
 
@@ -255,7 +262,7 @@ impl Scrape {
             ("last_attempt_timestamp_seconds", attempt),
             ("last_success_timestamp_seconds", *last_success),
             ("next_run_timestamp_seconds", *next_run),
-            ("backoff_until_timestamp_seconds", backoff.as_ref().map(|backoff| backoff.retry_at)),
+            ("backoff_until_timestamp_seconds", backoff.as_ref().and_then(Backoff::retries_at)),
         ];
         for (family, time) in times {
             if let Some(time) = time {

@@ -10,7 +10,7 @@ use super::{
     pause::Pause,
     status::{JobStatus, Status},
 };
-use crate::run::{Progress, report::Report};
+use crate::run::{Progress, failure::CannotTell, report::Report};
 
 /// The way to the daemon; cheap to clone.
 #[derive(Debug, Clone)]
@@ -91,6 +91,9 @@ pub enum Refusal {
     /// A run of the job is under way, or about to begin.
     #[error("a run of {0} is under way already; `status` shows how far it is")]
     AlreadyRunning(String),
+    /// Nothing was to be written, and what a run would write cannot be told.
+    #[error(transparent)]
+    CannotTell(CannotTell),
     /// The job is paused.
     #[error("{job} is paused{}{}; `resume {job}` lets it go on", until_words(pause), reason_words(pause))]
     Paused {

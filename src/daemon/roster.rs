@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     config::Retry,
-    run::report::{FailureKind, Trigger},
+    run::{
+        failure::CannotTell,
+        report::{FailureKind, Trigger},
+    },
 };
 
 mod job;
@@ -35,12 +38,30 @@ pub struct Roster {
 /// What the configuration says of a job that matters here.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The directory that it reads: one run at a time on each.
-    pub directory: String,
+    /// What it reads, and so beside what it may run.
+    pub reads: Reads,
     /// How failed runs are repeated.
     pub retry: Retry,
     /// How long a run may take.
     pub time_limit: TimeDelta,
+}
+
+/// What a job reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reads {
+    /// This directory: one run at a time on each.
+    Directory(String),
+    /// ftrack alone, which synchronises by itself meanwhile: no other run at the same time, so that each one reports its own changes.
+    Ftrack,
+}
+
+impl Reads {
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => one == other,
+            (Self::Ftrack, _) | (_, Self::Ftrack) => true,
+        }
+    }
 }
 
 /// What is remembered of a job over a restart.
@@ -137,7 +158,7 @@ impl Roster {
         let Some(job) = self.jobs.get_mut(name).filter(|job| !job.retired && job.pause.is_none()) else {
             return Ticked::Ignored;
         };
-        if job.backoff.is_some() {
+        if job.backoff.as_ref().is_some_and(|backoff| !backoff.kind.waits_for_schedule()) {
             // It waits for its next attempt, or makes it.
             return Ticked::Ignored;
         }
@@ -179,6 +200,9 @@ impl Roster {
     pub fn trigger(&mut self, name: &str, dry_run: bool, now: DateTime<Utc>) -> Result<(), Refusal> {
         self.standing_order(name)?;
         let job = self.job_mut(name)?;
+        if dry_run && job.rules.reads == Reads::Ftrack {
+            return Err(Refusal::CannotTell(CannotTell { job: name.to_owned() }));
+        }
         let waits_its_turn = job.asked.is_some() || (job.wanted.is_some() && job.put_off(now).is_none());
         if job.underway.is_some() || waits_its_turn {
             return Err(Refusal::AlreadyRunning(name.to_owned()));
@@ -261,7 +285,7 @@ impl Roster {
         }
     }
 
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, and so many in all. `barred` is asked of each
+    /// The runs that begin now, the longest waiting first: one at a time on each directory, none beside one that has ftrack synchronise, and so many in all. `barred` is asked of each
     /// that could begin, until when it may not reach its servers.
     pub fn start(&mut self, now: DateTime<Utc>, mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
@@ -269,13 +293,28 @@ impl Roster {
             waiting.extend(job.next().map(|next| (next.since, name.clone())));
         }
         waiting.sort();
-        waiting.into_iter().filter_map(|(_, name)| self.start_one(&name, now, &mut barred)).collect()
+        let mut starts = Vec::new();
+        for (_, name) in waiting {
+            match self.start_one(&name, now, &mut barred) {
+                Some(start) => starts.push(start),
+                // Those that came later let it go first, or it would never find itself alone.
+                None if self.waits_to_be_alone(&name, now) => break,
+                None => {}
+            }
+        }
+        starts
+    }
+
+    /// Whether a job that must run alone waits for nothing but the end of other runs.
+    fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
+        let is_held_up = |job: &Job| job.underway.is_some() || job.is_elsewhere(now) || job.barred.is_some();
+        self.jobs.get(name).is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
     }
 
     fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
-        let busy: Vec<&str> = self.working().map(|job| job.rules.directory.as_str()).collect();
+        let busy: Vec<&Reads> = self.working().map(|job| &job.rules.reads).collect();
         let job = self.jobs.get(name)?;
-        let waits = busy.len() >= self.parallel || busy.contains(&job.rules.directory.as_str());
+        let waits = busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
         if waits || job.underway.is_some() || job.is_elsewhere(now) {
             return None;
         }

@@ -99,6 +99,8 @@ async fn carry_out(run: Run) -> Result {
             Ok(report) => Result::Reported(Box::new(report)),
             Err(NotBegun::Busy(_)) => Result::Busy,
             Err(error @ NotBegun::State(_)) => Result::Broken { kind: FailureKind::State, error: error.to_string() },
+            // Whoever asks is told so before it comes to this.
+            Err(error @ NotBegun::CannotTell(_)) => Result::Broken { kind: FailureKind::Internal, error: error.to_string() },
         },
         () = cut.cancelled() => Result::Broken { kind: FailureKind::Stopped, error: "it did not end when it was told to, and was cut off".to_owned() },
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{roster::Rules, schedule::Schedule};
+use super::{
+    roster::{Reads, Rules},
+    schedule::Schedule,
+};
 use crate::{
     config::{Config, Directory, Environment, Job},
     directory::DirectoryPool,
@@ -100,7 +103,7 @@ impl Setup {
     #[must_use]
     pub fn rules(&self) -> BTreeMap<String, Rules> {
         let rules = |job: &Job| Rules {
-            directory: job.directory.clone(),
+            reads: job.ldap().map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
             retry: job.retry.clone(),
             time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
         };
@@ -137,7 +140,7 @@ impl Setup {
 
     /// The servers of a job.
     pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
-        let directory = self.config.jobs.get(job).map(|job| directory_name(&job.directory));
+        let directory = self.config.jobs.get(job).and_then(Job::ldap).map(|job| directory_name(&job.directory));
         directory.into_iter().chain([FTRACK.to_owned()])
     }
 

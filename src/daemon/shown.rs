@@ -46,7 +46,11 @@ impl Shown {
             } else {
                 format!("failed {} times in a row since {}", backoff.failures, at(backoff.since))
             };
-            notes.push(format!("{failures}, tried again at {}: {}", at(backoff.retry_at), beginning(&backoff.error)));
+            let again = backoff.retries_at().map_or_else(
+                || "not tried again before its next run".to_owned(),
+                |time| format!("tried again at {}", at(time)),
+            );
+            notes.push(format!("{failures}, {again}: {}", beginning(&backoff.error)));
         }
         let last = job.last_run.as_ref();
         if let Some(last) = last.filter(|last| last.held + last.failed > 0) {
@@ -90,6 +94,8 @@ fn progress(running: &Running, zone: Tz) -> String {
         None => format!("running since {since}"),
         Some(Progress::Entries(entries)) => format!("running since {since}: {entries} entries read"),
         Some(Progress::Changes(done, of)) => format!("running since {since}: {done} of {of} changes written"),
+        Some(Progress::ServerJobQueued) => format!("running since {since}: ftrack's own synchronisation is queued"),
+        Some(Progress::ServerJobRunning) => format!("running since {since}: ftrack's own synchronisation is running"),
     }
 }
 

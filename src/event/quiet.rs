@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Event;
+use super::{Builtin, Event};
 use crate::run::report::{ChangeResult, Outcome, Report, Reported};
 
 tokio::task_local! {
@@ -50,12 +50,21 @@ impl Quiet {
     fn hushes(&self, event: &Event<'_>) -> bool {
         let lasts = self.outage == Outage::Lasts;
         match event {
-            Event::RunStarted(_) | Event::DirectoryRead { .. } | Event::FtrackRead { .. } | Event::FtrackRetried { .. } | Event::RunPlanned { .. } => lasts,
+            Event::RunStarted(_)
+            | Event::DirectoryRead { .. }
+            | Event::FtrackRead { .. }
+            | Event::FtrackRetried { .. }
+            | Event::RunPlanned { .. }
+            | Event::Builtin {
+                what: Builtin::Started(_) | Builtin::Finished(..),
+                ..
+            } => lasts,
             Event::RunFinished(report) => lasts && report.outcome == Outcome::Failed,
             Event::EntrySkipped { dn, reason, .. } => self.known.0.contains(&of_skipped(dn, reason)),
             Event::RunWarning { warning, .. } => self.known.0.contains(&of_warning(warning)),
             Event::Change { change, .. } => stays(change) && self.known.0.contains(&of_change(change)),
             Event::ProgramFailed { .. } | Event::StateFailed { .. } | Event::StateSetAside(_) | Event::RunRecovered(_) => false,
+            Event::Builtin { what: Builtin::Alarm(_), .. } => false,
         }
     }
 }

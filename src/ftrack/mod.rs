@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+pub mod builtin_sync;
 mod client;
 mod complete;
 pub mod error;

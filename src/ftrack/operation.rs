@@ -51,6 +51,19 @@ pub enum Operation {
         /// Its key.
         entity_key: Vec<Box<str>>,
     },
+    /// Starts a job of the server's.
+    DelayedJob {
+        /// Of which type.
+        job_type: JobType,
+    },
+}
+
+/// The types of the server's jobs that are ever started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum JobType {
+    /// ftrack's own LDAP synchronisation.
+    #[serde(rename = "SYNC_USERS_LDAP")]
+    SyncUsersLdap,
 }
 
 /// The types of entities that are ever written.
@@ -79,6 +92,14 @@ impl Operation {
     #[must_use]
     pub fn query(expression: Expression) -> Self {
         Self::Query { expression }
+    }
+
+    /// Starts ftrack's own LDAP synchronisation.
+    #[must_use]
+    pub fn start_ldap_sync() -> Self {
+        Self::DelayedJob {
+            job_type: JobType::SyncUsersLdap,
+        }
     }
 
     /// Creates a user with an id that the client chose, and these values.
@@ -178,6 +199,9 @@ impl fmt::Display for Operation {
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
             Self::Delete { entity_type, .. } => write!(f, "deleting {}", entity_type.as_str()),
+            Self::DelayedJob {
+                job_type: JobType::SyncUsersLdap,
+            } => f.write_str("starting ftrack's own LDAP synchronisation"),
         }
     }
 }
@@ -231,6 +255,7 @@ mod tests {
             Operation::update_link(&user, &link, None, &signer).unwrap(),
             Operation::delete_link(&user),
             Operation::set_custom_value(&configuration, &user, json!("42")),
+            Operation::start_ldap_sync(),
         ])
         .unwrap();
         let stored =
@@ -251,6 +276,7 @@ mod tests {
                 {"action": "delete", "entity_type": "Metadata", "entity_key": ["u-1", "ftrack-ldap-sync"]},
                 {"action": "update", "entity_type": "UserCustomAttributeValue", "entity_key": ["c-1", "u-1"],
                  "entity_data": {"__entity_type__": "UserCustomAttributeValue", "value": "42"}},
+                {"action": "delayed_job", "job_type": "SYNC_USERS_LDAP"},
             ])
         );
     }

@@ -170,6 +170,21 @@ pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing
     }
 }
 
+/// All jobs of the server, the newest first; only the beginning is ever read.
+#[must_use]
+pub fn newest_jobs() -> Listing {
+    Listing::fixed("jobs", "select id, status, data, created_at, user_id from Job order by created_at descending")
+}
+
+/// One job of the server.
+#[must_use]
+pub fn job(id: &EntityId) -> Listing {
+    Listing {
+        what: "a job",
+        text: format!("select id, status, data from Job where id is \"{id}\""),
+    }
+}
+
 /// Some users, whoever they are: to see that users can be read.
 #[must_use]
 pub fn some_users() -> Listing {

@@ -282,10 +282,14 @@ impl Session {
     ///
     /// Sorted by what is known about the operations: see [`WriteFailure`].
     pub async fn write_call(&self, operations: &[Operation], until: &Until) -> Result<(), WriteFailure> {
+        self.write_as::<Acknowledged>(operations, until).await.map(drop)
+    }
+
+    /// As [`Session::write_call`], with the answers read into types of the caller's.
+    pub(super) async fn write_as<A: Answer>(&self, operations: &[Operation], until: &Until) -> Result<Vec<A>, WriteFailure> {
         let body = self.body(operations).map_err(WriteFailure::of)?;
         let again = |failed: &Failed| failed.trouble.passes() && matches!(failed.trouble, Trouble::Unreachable { .. } | Trouble::Busy(_));
-        let written = self.attempts::<Acknowledged>(&body, operations, until, Kind::Write, again).await;
-        written.map(drop).map_err(WriteFailure::of)
+        self.attempts(&body, operations, until, Kind::Write, again).await.map_err(WriteFailure::of)
     }
 
     /// How many calls were made so far.

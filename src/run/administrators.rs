@@ -11,6 +11,7 @@ use std::{
 use super::{
     Course,
     failure::Failure,
+    ldap::LdapWork,
     reading::Unread,
     store::{self, StateError},
 };
@@ -55,7 +56,7 @@ impl AdministratorLock {
     }
 }
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// Looks at the administrators once more where somebody would be deactivated, and holds what would take the last one away. What it gives back is kept until
     /// everything is written.
     pub(super) async fn look_at_administrators(&mut self, vetted: &mut Vetted, approval: Approval) -> Result<Option<AdministratorLock>, Failure> {
@@ -79,7 +80,7 @@ impl Course<'_> {
         let roles = &self.prepared.config.ftrack.administrator_roles;
         let administrators = ftrack::read::administrators(&self.session, roles, &self.until).await?;
         let states = ftrack::state::states(&self.session, &administrators, &[], &self.until).await?;
-        let stays = |username: &str, is_active: bool| is_active && !self.prepared.rules.is_api_user(username);
+        let stays = |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
         let active = states.into_iter().filter(|(_, state)| stays(&state.username, state.is_active));
         Ok(active.map(|(id, _)| id).collect())
     }

@@ -1,12 +1,12 @@
 //! Before anybody gets a user: ftrack is asked once more whether the user, or the link, is there already and its lists did not show it.
 
-use super::{Course, failure::Failure, reading::Unread};
+use super::{Course, failure::Failure, ldap::LdapWork, reading::Unread};
 use crate::{
     ftrack::{read, user::Current},
     sync::change::{Action, Plan},
 };
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// Asks for the users that would be created, and for the links of those who seem to have none; a list that lacked one fails the run.
     pub(super) async fn confirm(&mut self, plan: &Plan, current: &Current) -> Result<(), Failure> {
         let of_action = |action: Action| plan.changes.iter().filter(move |change| change.action == action);

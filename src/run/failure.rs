@@ -24,17 +24,34 @@ pub enum NotBegun {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Nothing was to be written, and what a run would write cannot be told.
+    #[error(transparent)]
+    CannotTell(#[from] CannotTell),
+}
+
+/// It cannot be told beforehand what a run of a job would change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change cannot be told beforehand; `sync {job}` has it run, and its report says \
+     what it changed"
+)]
+pub struct CannotTell {
+    /// The job.
+    pub job: String,
 }
 
 /// A plan could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum StateOrRead {
+pub enum NotPlanned {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
     /// A server could not be read.
     #[error("{0}")]
     Read(String),
+    /// What a run would change cannot be told.
+    #[error(transparent)]
+    CannotTell(#[from] CannotTell),
 }
 
 impl Failure {

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    report::{ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
+    report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
     store::{self, StateError},
 };
 
@@ -136,18 +136,25 @@ fn cut_off(path: &Path) -> Option<Report> {
     }
     report.outcome = Outcome::Failed;
     report.error_kind = Some(FailureKind::Stopped);
-    report.error = Some(match report.changes.len() {
-        0 => "the program ended while it was reading, and nothing was written".into(),
-        _ => format!("the program ended in the middle of the run; the result of {unknown} changes is not known"),
+    report.error = Some(match (&report.builtin, report.changes.len()) {
+        (Some(builtin), _) => cut_off_while_ftrack_worked(builtin),
+        (None, 0) => "the program ended while it was reading, and nothing was written".into(),
+        (None, _) => format!("the program ended in the middle of the run; the result of {unknown} changes is not known"),
     });
     recount(&mut report.counts, &report.changes);
     Some(report)
 }
 
+fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
+    match &builtin.job_id {
+        Some(id) => format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; what it changed is in no report"),
+        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether it was started is not known".to_owned(),
+    }
+}
+
 /// Counts the results anew, and leaves alone what does not come from results.
 fn recount(counts: &mut Counts, changes: &[Reported]) {
-    let plan = crate::sync::change::Plan::default();
-    let of_changes = Counts::of(&plan, changes);
+    let of_changes = Counts::of_results(changes);
     *counts = Counts {
         unchanged: counts.unchanged + of_changes.unchanged,
         skipped: counts.skipped,

@@ -49,7 +49,10 @@ impl DaemonLock {
             let which = holder.map(|pid| format!(", process {pid},")).unwrap_or_default();
             format!("another daemon{which} runs on this state folder; stop it first, or give this one a state_dir of its own")
         });
-        let mut file = locked.map_err(|(NotBegun::Busy(error) | NotBegun::State(error))| error)?;
+        let mut file = locked.map_err(|error| match error {
+            NotBegun::Busy(error) | NotBegun::State(error) => error,
+            NotBegun::CannotTell(error) => StateError::new("lock", &path, io::Error::other(error)),
+        })?;
         // Without the number the lock holds all the same.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })

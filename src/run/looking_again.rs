@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Course, failure::Failure, reading::Unread, report::FailureKind};
+use super::{Course, failure::Failure, ldap::LdapWork, reading::Unread, report::FailureKind};
 use crate::{
-    config::Job,
+    config::LdapJob,
     directory::{self, Answer, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn, entry::DirectoryId},
     sync::{
         change::{Action, Change, HeldBy, Hold, Plan},
@@ -45,7 +45,7 @@ struct Found {
     doubtful: BTreeMap<DirectoryId, String>,
 }
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// Asks once more for each person who would be deactivated.
     pub(super) async fn look_again(&mut self, plan: &mut Plan, read: &ReadFrom, request: &ReadRequest) -> Result<(), Failure> {
         let mut gone = Gone::new();
@@ -61,14 +61,14 @@ impl Course<'_> {
         let mut found = Found::default();
         self.ask_the_server_that_was_read(&gone, read, request, &mut found).await?;
         let siblings = self.siblings(plan, request);
-        self.ask_the_other_servers(&gone, read, request, &siblings, plan, &mut found).await?;
-        self.ask_the_siblings(&gone, read, &siblings, plan, &mut found).await?;
+        let of_this_directory = self.ask_the_siblings(&gone, read, &siblings, plan, &mut found).await?;
+        self.ask_the_other_servers(&gone, read, request, &of_this_directory, plan, &mut found).await?;
         conclude(plan, found);
         Ok(())
     }
 
     async fn ask_the_server_that_was_read(&mut self, gone: &Gone, read: &ReadFrom, request: &ReadRequest, found: &mut Found) -> Result<(), Failure> {
-        let pool = self.prepared.pool.clone();
+        let pool = self.work.pool.clone();
         for (attribute, ids) in gone.values() {
             let answer = directory::ask(&pool, Some(&read.server), request, attribute, ids, &self.until.cancel).await;
             let Answer { there, doubtful, .. } = answer.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
@@ -79,20 +79,20 @@ impl Course<'_> {
             );
             found.doubtful.extend(doubtful.into_iter().map(|id| (id, why.clone())));
         }
-        self.report.directory.asked.push(read.server.clone());
+        self.directory_part().asked.push(read.server.clone());
         Ok(())
     }
 
     /// The other jobs that may have this job's people among theirs: all but those whose users are of other directories.
     fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
-        let prepared = self.prepared;
-        let is_sibling = |job: &Job| job.source != prepared.job.source && !plan.of_other_directories.contains(job.source.as_str());
-        let siblings = prepared.config.jobs.iter().filter(|(_, job)| is_sibling(job));
+        let own = &self.work.job;
+        let is_sibling = |job: &LdapJob| job.source != own.source && !plan.of_other_directories.contains(job.source.as_str());
+        let siblings = self.prepared.config.ldap_jobs().filter(|(_, job)| is_sibling(job));
         siblings
             .map(|(name, job)| SiblingSearch {
-                job: name.clone(),
+                job: name.to_owned(),
                 table: job.directory.clone(),
-                shares_table: job.directory == prepared.job.directory,
+                shares_table: job.directory == own.directory,
                 owns_users: plan.sources.contains(job.source.as_str()),
                 request: of_job(job, request),
             })
@@ -105,31 +105,48 @@ impl Course<'_> {
         gone: &Gone,
         read: &ReadFrom,
         request: &ReadRequest,
-        siblings: &[SiblingSearch],
+        siblings: &[&SiblingSearch],
         plan: &mut Plan,
         found: &mut Found,
     ) -> Result<(), Failure> {
-        let pool = self.prepared.pool.clone();
-        let servers = pool.servers().iter().map(|server| server.connector.server());
-        for server in servers.filter(|server| *server != read.server) {
-            if pool.was_refused_within(Some(server), REST) {
+        for OtherServer { pool, server, rest } in self.other_servers(read, siblings) {
+            if pool.was_refused_within(Some(&server), rest) {
                 found.doubt(gone, &format!("{server} refused the credentials not long ago, and was not asked"));
                 continue;
             }
-            let of_table = siblings.iter().filter(|sibling| sibling.shares_table).map(|sibling| &sibling.request);
-            match self.ask_one(&pool, server, gone, std::iter::once(request).chain(of_table), found).await {
-                Ok(()) => self.report.directory.asked.push(server.to_owned()),
+            // Where somebody is by now is not where a server that lags behind shows them.
+            let requests = std::iter::once(request).chain(siblings.iter().map(|sibling| &sibling.request));
+            match self.ask_one(&pool, &server, gone, requests, found).await {
+                Ok(()) => self.directory_part().asked.push(server),
                 Err(failure) if is_unreachable(&failure) => {
                     plan.warnings
                         .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
                 }
                 Err(failure) => {
-                    let why = self.unanswered(server, failure)?;
+                    let why = self.unanswered(&server, failure)?;
                     found.doubt(gone, &why);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The servers of the directory beside the one that was read: those of this job's table, and those that other tables name besides.
+    fn other_servers(&self, read: &ReadFrom, siblings: &[&SiblingSearch]) -> Vec<OtherServer> {
+        let own = std::iter::once((&self.work.pool, REST));
+        let tables = siblings.iter().filter(|sibling| !sibling.shares_table).map(|sibling| &sibling.table);
+        let others = tables.filter_map(|table| Some((self.prepared.servers.directory(table)?, REST_OF_OTHERS)));
+        let mut seen = BTreeSet::from([read.server.clone()]);
+        let mut servers = Vec::new();
+        for (pool, rest) in own.chain(others) {
+            let of_pool = pool.servers().iter().map(|server| server.connector.server().to_owned());
+            servers.extend(of_pool.filter(|server| seen.insert(server.clone())).map(|server| OtherServer {
+                pool: pool.clone(),
+                server,
+                rest,
+            }));
+        }
+        servers
     }
 
     /// Asks one server beside the one that was read, in all these searches.
@@ -152,10 +169,19 @@ impl Course<'_> {
     }
 
     /// Somebody who left the bases of this job and is among the people of another one of the same directory is taken over by that job; until then this one
-    /// leaves the user as it is.
-    async fn ask_the_siblings(&mut self, gone: &Gone, read: &ReadFrom, siblings: &[SiblingSearch], plan: &mut Plan, found: &mut Found) -> Result<(), Failure> {
+    /// leaves the user as it is. Gives back the jobs that are of the same directory, as far as that could be seen.
+    async fn ask_the_siblings<'s>(
+        &mut self,
+        gone: &Gone,
+        read: &ReadFrom,
+        siblings: &'s [SiblingSearch],
+        plan: &mut Plan,
+        found: &mut Found,
+    ) -> Result<Vec<&'s SiblingSearch>, Failure> {
         let prepared = self.prepared;
+        let mut of_this_directory = Vec::new();
         for sibling in siblings {
+            let mut is_of_this_directory = sibling.shares_table;
             let Some(pool) = prepared.servers.directory(&sibling.table) else { continue };
             let whom = format!("the directory of the job {:?}", sibling.job);
             if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
@@ -165,7 +191,10 @@ impl Course<'_> {
             let server = sibling.shares_table.then_some(read.server.as_str());
             for (attribute, ids) in gone.values() {
                 match directory::ask(pool, server, &sibling.request, attribute, ids, &self.until.cancel).await {
-                    Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => found.among(sibling, answer, &prepared.rules.reach),
+                    Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => {
+                        is_of_this_directory = true;
+                        found.among(sibling, answer, &self.work.rules.reach);
+                    }
                     Ok(_) => {}
                     // A directory that has no user yet, and is not there, is most likely another one.
                     Err(failure) if !sibling.shares_table && !sibling.owns_users => {
@@ -178,8 +207,9 @@ impl Course<'_> {
                     }
                 }
             }
+            of_this_directory.extend(is_of_this_directory.then_some(sibling));
         }
-        Ok(())
+        Ok(of_this_directory)
     }
 
     /// Why nobody can say what a server did not answer; a stop and the end of the time fail the run.
@@ -190,6 +220,7 @@ impl Course<'_> {
             | FailureKind::Directory
             | FailureKind::FtrackRefused
             | FailureKind::Ftrack
+            | FailureKind::FtrackUnclear
             | FailureKind::State
             | FailureKind::Refused
             | FailureKind::Internal => Ok(format!("{whom} did not answer when the people who are gone were asked for: {}", failure.error)),
@@ -232,8 +263,16 @@ struct SiblingSearch {
     request: ReadRequest,
 }
 
+/// A server of the directory beside the one that was read.
+struct OtherServer {
+    pool: DirectoryPool,
+    server: String,
+    /// For how long it is left alone after it refused the credentials.
+    rest: Duration,
+}
+
 /// The searches of another job, with the time limit of this run.
-fn of_job(job: &Job, request: &ReadRequest) -> ReadRequest {
+fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
     ReadRequest {
         bases: job.search_bases.clone(),
         scope: job.scope,

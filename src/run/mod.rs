@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,29 +11,18 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Job},
-    directory::DirectoryPool,
+    config::{Config, FtrackLdapJob, Job, JobKind},
     event::{Event, RunName},
-    ftrack::{
-        self,
-        session::{Session, Until},
-        stopped::Stopped,
-        user::Current,
-        write::Limits,
-    },
-    sync::{
-        change::Plan,
-        guard::{self, Approval, Vetted},
-        mapping::Mapping,
-        rules::Rules,
-    },
+    ftrack::session::{Session, Until},
 };
 
 mod administrators;
+mod builtin;
 mod confirming;
 pub mod failure;
 pub mod history;
 pub mod journal;
+mod ldap;
 pub mod lock;
 mod looking_again;
 mod reading;
@@ -47,12 +36,12 @@ pub mod summary;
 mod telling;
 pub mod text;
 
-use failure::{Failure, NotBegun, StateOrRead};
+use failure::{CannotTell, Failure, NotBegun, NotPlanned};
 use history::History;
 use journal::Journal;
+use ldap::LdapWork;
 use lock::JobLock;
-use reading::Worked;
-use report::{Counts, DirectoryPart, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
+use report::{Counts, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
 use state::State;
@@ -64,13 +53,18 @@ use summary::RunSummary;
 pub struct Prepared {
     name: String,
     job: Job,
+    work: Work,
     config: Arc<Config>,
-    mapping: Mapping,
-    rules: Rules,
-    pool: DirectoryPool,
     /// The way to the directories of the other jobs, among whose people somebody may be who left.
     servers: Servers,
     session: Session,
+}
+
+/// What a run of a job does, compiled.
+#[derive(Debug)]
+enum Work {
+    Ldap(Box<LdapWork>),
+    FtrackLdap(FtrackLdapJob),
 }
 
 /// What a run is to do with its plan.
@@ -92,18 +86,21 @@ pub enum Progress {
     Entries(u64),
     /// So many of so many changes have a result.
     Changes(usize, usize),
+    /// ftrack's own synchronisation waits for one of the server's workers.
+    ServerJobQueued,
+    /// ftrack's own synchronisation is under way.
+    ServerJobRunning,
 }
 
 /// A run in its course: what it needs, and the report as it stands.
-struct Course<'a> {
+struct Course<'a, W> {
     prepared: &'a Prepared,
+    work: &'a W,
     until: Until,
     progress: &'a (dyn Fn(Progress) + Sync),
     history: History,
     report: Report,
     session: Session,
-    /// How many entries each search base showed in the last report, once somebody asked.
-    bases_before: OnceLock<Option<BTreeMap<String, usize>>>,
 }
 
 impl Prepared {
@@ -112,23 +109,16 @@ impl Prepared {
     /// # Errors
     /// There is no such job, or a rule cannot be used.
     pub fn new(config: &Arc<Config>, name: &str, servers: &Servers) -> anyhow::Result<Self> {
-        let (name, job, _) = config.job(Some(name))?;
-        let pool = servers
-            .directory(&job.directory)
-            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not among the servers", job.directory))?;
-        let mapping = Mapping::new(&job.attributes)?;
-        if let Some((attribute, error)) = mapping.broken_templates().first() {
-            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
-        }
+        let (name, job) = config.job(Some(name))?;
+        let work = match &job.kind {
+            JobKind::Ldap(job) => Work::Ldap(Box::new(LdapWork::new(config, name, job, servers)?)),
+            JobKind::FtrackLdap(job) => Work::FtrackLdap(*job),
+        };
         Ok(Self {
             name: name.to_owned(),
             job: job.clone(),
+            work,
             config: Arc::clone(config),
-            mapping,
-            rules: Rules::new(job, &config.ftrack.api_user)?
-                .beside(config, &job.directory)
-                .with_signature(servers.ftrack().signer().signature()),
-            pool: pool.clone(),
             servers: servers.clone(),
             session: servers.ftrack().clone(),
         })
@@ -140,16 +130,22 @@ impl Prepared {
         &self.name
     }
 
-    /// The job as it is configured.
-    #[must_use]
-    pub fn job(&self) -> &Job {
-        &self.job
-    }
-
-    /// One run: reads both servers, works out the difference, writes what may be written, and keeps the report.
+    /// Whether it can be told beforehand what a run would change.
     ///
     /// # Errors
-    /// Another run of this job is under way, or the state folder cannot be used; a run that began always gives a report.
+    /// What a run does is ftrack's to decide.
+    pub fn tells_beforehand(&self) -> Result<(), CannotTell> {
+        match self.work {
+            Work::Ldap(_) => Ok(()),
+            Work::FtrackLdap(_) => Err(CannotTell { job: self.name.clone() }),
+        }
+    }
+
+    /// One run, from its start to its report.
+    ///
+    /// # Errors
+    /// Another run of this job is under way, the state folder cannot be used, or it cannot be told beforehand what the run would change; a run that began
+    /// always gives a report.
     pub async fn run(
         &self,
         state: &State,
@@ -161,29 +157,39 @@ impl Prepared {
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         self.recover(&history, state)?;
-        let mut course = Course::start(self, trigger, &purpose, history, cancel, progress);
-        // From here on, a run that is killed leaves a report all the same.
-        Journal::open(&self.config.state_dir, &course.report)?;
-        Event::RunStarted(course.name()).emit();
-        if let Err(Failure { kind, why }) = course.whole(purpose, state).await {
-            course.report.outcome = Outcome::Failed;
-            course.report.error = Some(why);
-            course.report.error_kind = Some(kind);
+        match &self.work {
+            Work::Ldap(work) => {
+                let mut course = Course::start(self, &**work, trigger, &purpose, history, cancel, progress);
+                // Also the report of a run that is killed says that none was reached.
+                course.directory_part();
+                course.begin()?;
+                let ended = course.whole(purpose, state).await;
+                Ok(course.finish(ended, state))
+            }
+            Work::FtrackLdap(work) => {
+                if !matches!(purpose, Purpose::Sync) {
+                    return Err(CannotTell { job: self.name.clone() }.into());
+                }
+                let mut course = Course::start(self, work, trigger, &purpose, history, cancel, progress);
+                course.begin()?;
+                let ended = course.have_ftrack_synchronise().await;
+                Ok(course.finish(ended, state))
+            }
         }
-        Ok(course.finish(state))
     }
 
     /// Reads both servers and plans, without keeping anything: what `plan` shows.
     ///
     /// # Errors
-    /// Either server could not be read completely.
-    pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, StateOrRead> {
+    /// Either server could not be read completely, or it cannot be told beforehand what a run would change.
+    pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, NotPlanned> {
+        let Work::Ldap(work) = &self.work else {
+            return Err(CannotTell { job: self.name.clone() }.into());
+        };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
-        let mut course = Course::start(self, Trigger::Manual, &Purpose::DryRun, History::new(&self.config.state_dir), cancel, progress);
-        let Worked { mut plan, .. } = course.work_out(&remembered).await.map_err(|Failure { why, .. }| StateOrRead::Read(why))?;
-        plan.warnings.extend(course.fall_of_links(&plan, &remembered));
-        let vetted = guard::vet(&plan, course.bounds(&plan, &remembered));
-        Ok(SavedPlan::new(&self.name, Utc::now(), &plan, &vetted))
+        let history = History::new(&self.config.state_dir);
+        let mut course = Course::start(self, &**work, Trigger::Manual, &Purpose::DryRun, history, cancel, progress);
+        course.plan_alone(&remembered).await.map_err(|Failure { why, .. }| NotPlanned::Read(why))
     }
 
     /// Gives runs of this job that were cut off their reports, when none is under way.
@@ -209,9 +215,10 @@ impl Prepared {
     }
 }
 
-impl<'a> Course<'a> {
+impl<'a, W> Course<'a, W> {
     fn start(
         prepared: &'a Prepared,
+        work: &'a W,
         trigger: Trigger,
         purpose: &Purpose,
         history: History,
@@ -230,7 +237,9 @@ impl<'a> Course<'a> {
             error: None,
             error_kind: None,
             seconds: BTreeMap::new(),
-            directory: DirectoryPart::default(),
+            directory: None,
+            builtin: None,
+            alarm: false,
             ftrack: FtrackPart {
                 server: prepared.session.server().to_owned(),
                 ..FtrackPart::default()
@@ -247,14 +256,21 @@ impl<'a> Course<'a> {
         };
         Self {
             prepared,
+            work,
             until,
             progress,
             history,
             report,
             // Other jobs may be at work over the same connections; their calls are not this run's.
             session: prepared.session.for_run(),
-            bases_before: OnceLock::new(),
         }
+    }
+
+    /// From here on, a run that is killed leaves a report all the same.
+    fn begin(&self) -> Result<(), StateError> {
+        Journal::open(&self.prepared.config.state_dir, &self.report)?;
+        Event::RunStarted(self.name()).emit();
+        Ok(())
     }
 
     fn name(&self) -> RunName<'_> {
@@ -264,110 +280,18 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Adds to the time that a phase took.
     fn took(&mut self, phase: Phase, time: Duration) {
-        self.report.seconds.insert(phase, time.as_secs_f64());
-    }
-
-    /// The whole story.
-    async fn whole(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
-        let remembered = state.remembered(&self.prepared.name, self.session.server())?;
-        let worked = self.work_out(&remembered).await?;
-        let (plan, mut vetted, approval) = match &purpose {
-            Purpose::Sync | Purpose::DryRun => {
-                if let Some(fall) = self.fall_of_links(&worked.plan, &remembered) {
-                    return Err(Failure::refused(fall));
-                }
-                let vetted = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
-                (worked.plan, vetted, Approval::None)
-            }
-            Purpose::Approved(saved) => {
-                let held_now = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
-                let approved = saved.approved(&worked.plan, &held_now).map_err(Failure::refused)?;
-                let vetted = guard::approve(&approved);
-                (approved, vetted, Approval::Given)
-            }
-        };
-        let _lock = match self.report.dry_run {
-            true => None,
-            false => self.look_at_administrators(&mut vetted, approval).await?,
-        };
-        self.tell_plan(&plan, &vetted);
-        if self.report.dry_run {
-            self.report.outcome = outcome(&self.report.counts);
-            return Ok(());
-        }
-        self.remember(state, &remembered, &plan, &vetted, approval)?;
-        let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
-        if let Some(written) = &counted {
-            // Before they are written: a run that is killed counts as well.
-            state.count_deactivations(&self.prepared.name, written)?;
-        }
-        let applied = self.apply(&plan, &vetted, &worked.current).await;
-        if let (Some(written), Ok(())) = (&mut counted, &applied) {
-            if approval == Approval::None {
-                written.number = self.report.counts.deactivated;
-            }
-            written.is_settled = true;
-            state.count_deactivations(&self.prepared.name, written)?;
-        }
-        applied
-    }
-
-    /// Writes what was let through, with the old values safe on disk before the first write.
-    async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
-        let began = Instant::now();
-        let changes = vetted.allowed().len();
-        let mut stopped = None;
-        let mut journal_failed = None;
-        if changes > 0 {
-            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report)?;
-            let until = Until {
-                deadline: self.until.deadline,
-                cancel: self.until.cancel.child_token(),
-            };
-            let limits = Limits {
-                batch_size: self.prepared.config.ftrack.batch_size,
-                attempts: self.prepared.config.ftrack.attempts,
-                until: &until,
-            };
-            let mut done_so_far = 0;
-            let progress = self.progress;
-            let reported = &mut self.report.changes;
-            let of = RunName {
-                job: &self.prepared.name,
-                run: &self.report.run,
-            };
-            stopped = ftrack::write::write(&self.session, vetted, current, limits, |done| {
-                done_so_far += done.len();
-                progress(Progress::Changes(done_so_far, changes));
-                let lines = telling::tell_results(reported, done, of);
-                if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
-                    Event::StateFailed { of, error: &error.to_string() }.emit();
-                    journal_failed = Some(error);
-                    // What is written from here on would be in no report if the program were killed.
-                    until.cancel.cancel();
-                }
-            })
-            .await;
-        }
-        self.took(Phase::Writing, began.elapsed());
-        self.report.counts = Counts::of(plan, &self.report.changes);
-        self.report.outcome = outcome(&self.report.counts);
-        match (stopped, journal_failed) {
-            (Some(_), Some(error)) => Err(Failure {
-                kind: FailureKind::State,
-                why: format!("not everything was written, since results cannot be kept: {error}"),
-            }),
-            (Some(Stopped { why, cause }), None) => Err(Failure {
-                kind: cause.into(),
-                why: format!("not everything was written: {why}"),
-            }),
-            (None, _) => Ok(()),
-        }
+        *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
     }
 
     /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
-    fn finish(mut self, state: &State) -> Report {
+    fn finish(mut self, ended: Result<(), Failure>, state: &State) -> Report {
+        if let Err(Failure { kind, why }) = ended {
+            self.report.outcome = Outcome::Failed;
+            self.report.error = Some(why);
+            self.report.error_kind = Some(kind);
+        }
         let calls = self.session.calls();
         self.report.ftrack.read_calls = calls.reads;
         self.report.ftrack.write_calls = calls.writes;

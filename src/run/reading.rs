@@ -1,6 +1,7 @@
 //! The first half of a run: both servers are read at the same time, and the difference is worked out.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     sync::OnceLock,
     time::{Duration, Instant},
@@ -12,6 +13,7 @@ use super::{
     Course, Progress,
     failure::Failure,
     history::History,
+    ldap::LdapWork,
     looking_again::ReadFrom,
     report::{Outcome, Phase},
     state::Remembered,
@@ -43,7 +45,7 @@ pub(super) enum Unread {
     Ftrack(FtrackError),
 }
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// Reads both servers, and plans.
     pub(super) async fn work_out(&mut self, remembered: &Remembered) -> Result<Worked, Failure> {
         let request = self.read_request();
@@ -59,14 +61,14 @@ impl Course<'_> {
 
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
     async fn read_both(&mut self, request: &ReadRequest) -> Result<(Reading<Mapped>, Current), Failure> {
-        let prepared = self.prepared;
+        let (prepared, work) = (self.prepared, self.work);
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
         let directory = async {
             let reading = directory::read(
-                &prepared.pool,
+                &work.pool,
                 request,
-                |entry| prepared.mapping.map(entry),
+                |entry| work.mapping.map(entry),
                 &self.until.cancel,
                 |entries| (self.progress)(Progress::Entries(entries)),
             )
@@ -76,7 +78,7 @@ impl Course<'_> {
         };
         let roles = &prepared.config.ftrack.administrator_roles;
         let wanted = ReadCurrent {
-            custom_attributes: prepared.mapping.custom_keys(),
+            custom_attributes: work.mapping.custom_keys(),
             administrator_roles: roles,
         };
         let ftrack = async {
@@ -96,14 +98,14 @@ impl Course<'_> {
     }
 
     async fn plan(&mut self, reading: Reading<Mapped>, current: &Current, remembered: &Remembered, request: &ReadRequest) -> Result<Plan, Failure> {
-        let prepared = self.prepared;
-        let desired = Desired::new(reading, &prepared.job.limits).map_err(Failure::refused)?;
-        prepared.rules.check_user_type(current).map_err(Failure::refused)?;
+        let rules = &self.work.rules;
+        let desired = Desired::new(reading, &self.work.job.limits).map_err(Failure::refused)?;
+        rules.check_user_type(current).map_err(Failure::refused)?;
         let before = Before {
             absences: &remembered.absences,
             directory: remembered.directory.as_deref(),
         };
-        let mut plan = plan(&desired, current, &prepared.rules, before, Utc::now()).map_err(Failure::refused)?;
+        let mut plan = plan(&desired, current, rules, before, Utc::now()).map_err(Failure::refused)?;
         let read = ReadFrom {
             server: desired.server().to_owned(),
             directory: desired.directory().cloned(),
@@ -111,6 +113,7 @@ impl Course<'_> {
         drop(desired);
         self.look_again(&mut plan, &read, request).await?;
         self.doubt_empty_bases(&mut plan, remembered);
+        plan.warnings.extend(self.deactivated_by_others(&plan, remembered));
         if plan.replica.is_some() {
             // A replica that stands in shows nobody absent.
             plan.absences.clone_from(&remembered.absences);
@@ -123,14 +126,11 @@ impl Course<'_> {
         if plan.absences.is_empty() {
             return;
         }
-        let was_empty = |base: &str| {
-            remembered
-                .bases
-                .get(base)
-                .or_else(|| self.reported_before()?.get(base))
-                .is_some_and(|entries| *entries == 0)
-        };
-        let searches = self.report.directory.searches.iter();
+        // What a state that was lost, or is of an earlier version, does not tell, the last reports do.
+        let reported = OnceCell::new();
+        let of_reports = |base: &str| reported.get_or_init(|| last_bases(&self.history, &self.prepared.name)).as_ref()?.get(base);
+        let was_empty = |base: &str| remembered.bases.get(base).or_else(|| of_reports(base)).is_some_and(|entries| *entries == 0);
+        let searches = self.report.directory.iter().flat_map(|directory| &directory.searches);
         for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
             let doubt = format!(
                 "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias? If so, approve it",
@@ -141,18 +141,13 @@ impl Course<'_> {
         }
     }
 
-    /// How many entries each base showed in the last reports: what a state that was lost, or is of an earlier version, does not tell.
-    fn reported_before(&self) -> Option<&BTreeMap<String, usize>> {
-        self.bases_before.get_or_init(|| last_bases(&self.history, &self.prepared.name)).as_ref()
-    }
-
     fn read_request(&self) -> ReadRequest {
-        let job = &self.prepared.job;
+        let job = &self.work.job;
         ReadRequest {
             bases: job.search_bases.clone(),
             scope: job.scope,
             filter: job.filter.clone(),
-            attributes: self.prepared.mapping.ldap_attributes(),
+            attributes: self.work.mapping.ldap_attributes(),
             id_attribute: None,
             deadline: self.until.deadline.into(),
         }
@@ -164,9 +159,10 @@ fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
     let runs = history.runs(Some(job)).ok()?;
     let reports = runs.iter().take(REPORTS).filter_map(|(run, job)| history.load(job, run).ok());
     let mut bases: Option<BTreeMap<String, usize>> = None;
-    for report in reports.filter(|report| report.outcome != Outcome::Failed && report.directory.complete) {
+    let read = reports.filter(|report| report.outcome != Outcome::Failed).filter_map(|report| report.directory);
+    for directory in read.filter(|directory| directory.complete) {
         let bases = bases.get_or_insert_default();
-        for search in report.directory.searches {
+        for search in directory.searches {
             let most = bases.entry(search.base).or_default();
             *most = (*most).max(usize::try_from(search.entries).unwrap_or(usize::MAX));
         }

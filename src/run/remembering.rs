@@ -7,6 +7,7 @@ use chrono::{TimeDelta, Utc};
 use super::{
     Course,
     failure::Failure,
+    ldap::LdapWork,
     state::{LinkedUsers, Remembered, State, Written},
 };
 use crate::sync::{
@@ -14,16 +15,16 @@ use crate::sync::{
     guard::{self, Approval, Bounds, Vetted},
 };
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// How much the limits of the job leave to this run.
     pub(super) fn bounds<'r>(&self, plan: &Plan, remembered: &'r Remembered) -> Bounds<'r>
     where
         Self: 'r,
     {
-        let limits = &self.prepared.job.limits;
+        let limits = &self.work.job.limits;
         let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
         Bounds {
-            limits: &self.prepared.job.limits,
+            limits: &self.work.job.limits,
             deactivated: remembered.deactivated_within(per, Utc::now(), &plan.deactivated_at),
             held_before: &remembered.held,
         }
@@ -36,13 +37,36 @@ impl Course<'_> {
         let lost = owned.saturating_sub(plan.owned);
         // Those whom another job took over have not lost theirs.
         let lost = of_all.map_or(lost, |of_all| lost.min(of_all.saturating_sub(plan.linked)));
-        let most = guard::most(self.prepared.job.limits.deactivate, owned);
+        let most = guard::most(self.work.job.limits.deactivate, owned);
         (lost > most).then(|| {
             format!(
                 "{} users at ftrack show a link of this job, which owned {owned} users after the run before, and limits.deactivate allows {most} fewer, so nothing was \
                  written: may the key's role still read users and metadata? If users or links were taken away on purpose, review `plan --out FILE` and approve it with \
                  `apply FILE`",
                 plan.owned
+            )
+        })
+    }
+
+    /// Names the users whom somebody else deactivated since the run before, each in one run: a second writer is seen, and not fought.
+    pub(super) fn deactivated_by_others(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
+        let before = remembered.inactive.as_ref()?;
+        let new: Vec<&str> = plan
+            .inactive
+            .iter()
+            .filter(|(id, _)| !before.contains(*id))
+            .map(|(_, login)| login.as_str())
+            .collect();
+        let has_another_writer = self.prepared.config.jobs.values().any(|job| job.ldap().is_none());
+        let who = if has_another_writer {
+            "; ftrack's own LDAP synchronisation, which another job has it do, may be what did it"
+        } else {
+            ""
+        };
+        (!new.is_empty()).then(|| {
+            format!(
+                "users were deactivated by somebody else since the run before, and stay so: {}{who}",
+                new.join(", ")
             )
         })
     }
@@ -58,6 +82,7 @@ impl Course<'_> {
         if approval == Approval::None && plan.replica.is_none() {
             state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
         }
+        state.set_inactive(job, remembered, &plan.inactive)?;
         state.set_directory(job, remembered, plan.directory.as_deref(), &self.bases(plan, approval))?;
         Ok(())
     }
@@ -69,7 +94,8 @@ impl Course<'_> {
         let approved: BTreeSet<&str> = gone.map(|change| change.directory_id.as_str()).collect();
         let is_approved = || approval == Approval::Given && plan.absences.keys().all(|id| approved.contains(id.as_str()));
         let is_settled = plan.replica.is_none() && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
-        let searches = self.report.directory.searches.iter().filter(|search| search.entries > 0 || is_settled);
+        let read = self.report.directory.iter().flat_map(|directory| &directory.searches);
+        let searches = read.filter(|search| search.entries > 0 || is_settled);
         searches
             .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))
             .collect()

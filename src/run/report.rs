@@ -35,8 +35,14 @@ pub struct Report {
     /// How long each phase took that was reached, in seconds.
     #[serde(default)]
     pub seconds: BTreeMap<Phase, f64>,
-    /// What was read from the directory.
-    pub directory: DirectoryPart,
+    /// What was read from the directory; null where ftrack did its own synchronisation.
+    pub directory: Option<DirectoryPart>,
+    /// What ftrack said of its own synchronisation; absent where the program did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<BuiltinPart>,
+    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's limits say; left out where it did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
     /// What was read from and written to ftrack.
     pub ftrack: FtrackPart,
     /// What was really written, and what was not.
@@ -104,6 +110,8 @@ pub enum FailureKind {
     FtrackRefused,
     /// ftrack could not be read, or not everything is known to be written.
     Ftrack,
+    /// Whether ftrack began what it was asked to begin is not known, and it must not be asked again so soon.
+    FtrackUnclear,
     /// The state folder cannot be used.
     State,
     /// Both servers were read, and what they show forbids to go on.
@@ -123,6 +131,12 @@ impl FailureKind {
         matches!(self, Self::DirectoryRefused | Self::FtrackRefused)
     }
 
+    /// Whether the job is not tried again before its schedule says so.
+    #[must_use]
+    pub fn waits_for_schedule(self) -> bool {
+        self == Self::FtrackUnclear
+    }
+
     /// The word for reports, events and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -131,6 +145,7 @@ impl FailureKind {
             Self::Directory => "directory",
             Self::FtrackRefused => "ftrack_refused",
             Self::Ftrack => "ftrack",
+            Self::FtrackUnclear => "ftrack_unclear",
             Self::State => "state",
             Self::Refused => "refused",
             Self::Stopped => "stopped",
@@ -150,7 +165,7 @@ pub enum Phase {
     Ftrack,
     /// Working out the difference, and asking again for those who would be deactivated.
     Planning,
-    /// Writing.
+    /// Writing; also what ftrack's own synchronisation took.
     Writing,
 }
 
@@ -183,6 +198,17 @@ pub struct DirectoryPart {
     /// The servers that were asked for the people who seemed to be gone.
     #[serde(default)]
     pub asked: Vec<String>,
+}
+
+/// What ftrack said of its own synchronisation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltinPart {
+    /// The id of the server's job; null when none was started, or none is known.
+    pub job_id: Option<EntityId>,
+    /// The job's last known status, as the server calls it.
+    pub status: Option<String>,
+    /// What the server says of the job, cut to a bounded length.
+    pub text: Option<String>,
 }
 
 /// One search and its evidence.
@@ -257,8 +283,8 @@ pub struct Reported {
     pub username: String,
     /// The entry's DN; null when the person is gone.
     pub dn: Option<String>,
-    /// The person's directory id.
-    pub directory_id: String,
+    /// The person's directory id; null where it is not known, which only happens where ftrack did its own synchronisation.
+    pub directory_id: Option<String>,
     /// The user's id at ftrack.
     pub ftrack_id: EntityId,
     /// What was to be written, from what to what.
@@ -320,7 +346,7 @@ impl Reported {
             action: *action,
             username: username.clone(),
             dn: dn.clone(),
-            directory_id: directory_id.as_str().to_owned(),
+            directory_id: Some(directory_id.as_str().to_owned()),
             ftrack_id: ftrack_id.clone(),
             fields: fields.clone(),
             reason: reason.clone(),
@@ -351,11 +377,18 @@ impl Counts {
     /// Counts what became of a plan's changes.
     #[must_use]
     pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
-        let mut counts = Self {
-            unchanged: plan.unchanged,
+        let counts = Self::of_results(changes);
+        Self {
+            unchanged: plan.unchanged + counts.unchanged,
             skipped: plan.skipped.len(),
-            ..Self::default()
-        };
+            ..counts
+        }
+    }
+
+    /// Counts what became of changes alone.
+    #[must_use]
+    pub fn of_results(changes: &[Reported]) -> Self {
+        let mut counts = Self::default();
         for change in changes {
             match change.result {
                 ChangeResult::Held => counts.held += 1,

@@ -6,6 +6,7 @@ use super::{
     Course,
     failure::Failure,
     journal::Line,
+    ldap::LdapWork,
     reading::Unread,
     report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
 };
@@ -13,13 +14,14 @@ use crate::{
     directory::{ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
     ftrack::{
+        error::FtrackError,
         outcome::{Became, Done},
         user::Current,
     },
     sync::{change::Plan, desired::Mapped, guard::Vetted},
 };
 
-impl Course<'_> {
+impl Course<'_, LdapWork> {
     /// Puts the plan into the report.
     pub(super) fn tell_plan(&mut self, plan: &Plan, vetted: &Vetted) {
         self.report.ftrack.owned = plan.owned;
@@ -59,14 +61,14 @@ impl Course<'_> {
     }
 
     pub(super) fn tell_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
-        self.report.directory = DirectoryPart {
+        self.report.directory = Some(DirectoryPart {
             server: Some(reading.server().to_owned()),
             complete: true,
             entries: reading.entries().len(),
             id_attribute: reading.id_attribute().map(ToString::to_string),
             searches: reading.searches().iter().map(search).collect(),
             asked: Vec::new(),
-        };
+        });
         Event::DirectoryRead {
             of: self.name(),
             server: reading.server(),
@@ -76,9 +78,26 @@ impl Course<'_> {
         .emit();
     }
 
+    pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
+        match unread {
+            Unread::Ftrack(error) => self.ftrack_unread(&error),
+            Unread::Directory(ReadFailure { error, server, searches }) => {
+                let part = self.directory_part();
+                part.complete = false;
+                part.server = server;
+                part.searches = searches.iter().map(search).collect();
+                self.unless_stopped(Failure {
+                    kind: FailureKind::from(&error),
+                    why: format!("the directory could not be read completely, and nothing was written: {error}"),
+                })
+            }
+        }
+    }
+}
+
+impl<W> Course<'_, W> {
     pub(super) fn tell_current(&mut self, current: &Current, took: Duration) {
-        let part = &mut self.report.ftrack;
-        part.users = current.users.len();
+        self.report.ftrack.users = current.users.len();
         Event::FtrackRead {
             of: self.name(),
             users: current.users.len(),
@@ -87,23 +106,16 @@ impl Course<'_> {
         .emit();
     }
 
-    pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
-        let failure = match unread {
-            Unread::Ftrack(error) => Failure {
-                kind: FailureKind::from(&error),
-                why: format!("ftrack could not be read, and nothing was written: {error}"),
-            },
-            Unread::Directory(ReadFailure { error, server, searches }) => {
-                self.report.directory.complete = false;
-                self.report.directory.server = server;
-                self.report.directory.searches = searches.iter().map(search).collect();
-                Failure {
-                    kind: FailureKind::from(&error),
-                    why: format!("the directory could not be read completely, and nothing was written: {error}"),
-                }
-            }
-        };
-        // Which of the two reads heard of it first means nothing; that an account may be locked is to be known all the same.
+    /// ftrack could not be read before anything was written.
+    pub(super) fn ftrack_unread(&self, error: &FtrackError) -> Failure {
+        self.unless_stopped(Failure {
+            kind: FailureKind::from(error),
+            why: format!("ftrack could not be read, and nothing was written: {error}"),
+        })
+    }
+
+    /// Which of two reads heard of it first that the run is to stop means nothing; that an account may be locked is to be known all the same.
+    fn unless_stopped(&self, failure: Failure) -> Failure {
         if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
             return Failure {
                 kind: FailureKind::Stopped,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    report::{ChangeResult, Outcome, Report, Reported},
+    report::{BuiltinPart, ChangeResult, DirectoryPart, Outcome, Report, Reported},
     saved::SavedPlan,
 };
 use crate::{
@@ -30,25 +30,8 @@ pub fn shortened(report: &Report, most: usize) -> String {
     if let Some(error) = &report.error {
         line(&mut text, &format!("  {}", paint(red(), &printable(error))));
     }
-    let directory = &report.directory;
-    let server = directory.server.as_deref().unwrap_or("no server reached");
-    let read = if directory.complete {
-        format!("{}, read completely", several(directory.entries, "entry", "entries"))
-    } else {
-        "not read to its end".to_owned()
-    };
-    line(&mut text, &format!("  directory  {server}: {read}"));
-    for search in directory.searches.iter().filter(|search| search.result != "success") {
-        line(
-            &mut text,
-            &format!(
-                "             {} {}: {} after {} entries",
-                printable(&search.base),
-                printable(&search.filter),
-                printable(&search.result),
-                search.entries
-            ),
-        );
+    if let Some(directory) = &report.directory {
+        read(&mut text, directory);
     }
     let ftrack = &report.ftrack;
     let calls = format!(
@@ -64,6 +47,12 @@ pub fn shortened(report: &Report, most: usize) -> String {
         users => format!("{}, {} of this job; ", several(users, "user", "users"), ftrack.owned),
     };
     line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));
+    if let Some(BuiltinPart { job_id, status, text: said }) = &report.builtin {
+        let job = job_id.as_ref().map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
+        let status = status.as_deref().map(|status| format!(": {}", printable(status))).unwrap_or_default();
+        let said = said.as_deref().map(|said| format!(", {}", printable(said))).unwrap_or_default();
+        line(&mut text, &format!("             its own synchronisation, {job}{status}{said}"));
+    }
     changes(&mut text, &report.changes, most);
     held(&mut text, &report.changes);
     skipped(&mut text, &report.skipped);
@@ -71,6 +60,29 @@ pub fn shortened(report: &Report, most: usize) -> String {
     text.push('\n');
     line(&mut text, &summary(report));
     text
+}
+
+/// What was read from the directory.
+fn read(text: &mut String, directory: &DirectoryPart) {
+    let server = directory.server.as_deref().unwrap_or("no server reached");
+    let read = if directory.complete {
+        format!("{}, read completely", several(directory.entries, "entry", "entries"))
+    } else {
+        "not read to its end".to_owned()
+    };
+    line(text, &format!("  directory  {server}: {read}"));
+    for search in directory.searches.iter().filter(|search| search.result != "success") {
+        line(
+            text,
+            &format!(
+                "             {} {}: {} after {} entries",
+                printable(&search.base),
+                printable(&search.filter),
+                printable(&search.result),
+                search.entries
+            ),
+        );
+    }
 }
 
 /// A plan as a person reads it.
@@ -195,11 +207,16 @@ fn one_change(text: &mut String, change: &Reported) {
         ChangeResult::Held => paint(magenta(), " HELD"),
         ChangeResult::Failed => paint(red(), " FAILED"),
     };
-    let dn = change.dn.as_deref().map_or_else(|| "not in the directory".into(), printable);
+    let dn = match (&change.dn, &change.directory_id) {
+        (Some(dn), _) => format!("  {}", printable(dn)),
+        (None, Some(_)) => "  not in the directory".to_owned(),
+        // Nothing was read of any directory.
+        (None, None) => String::new(),
+    };
     line(
         text,
         &format!(
-            "  {} {}{result}  {dn}",
+            "  {} {}{result}{dn}",
             paint(style, &format!("{sign} {:<10}", change.action.as_str())),
             paint(Style::new().bold(), &printable(&change.username))
         ),

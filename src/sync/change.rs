@@ -268,6 +268,8 @@ pub struct Plan {
     pub sources: BTreeSet<Arc<str>>,
     /// Users with a link that is believed, of whatever source.
     pub linked: usize,
+    /// Users of the job that are inactive though the program did not deactivate them, with their logins.
+    pub inactive: BTreeMap<EntityId, String>,
     /// When users that the job owns were deactivated, as their links say.
     pub deactivated_at: Vec<DateTime<Utc>>,
     /// Who is missing after this read.

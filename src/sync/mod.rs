@@ -7,6 +7,7 @@ pub mod difference;
 pub mod guard;
 pub mod mapping;
 pub mod matching;
+pub mod observed;
 pub mod order;
 pub mod owner;
 pub mod plan;

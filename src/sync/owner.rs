@@ -104,8 +104,13 @@ impl<'a> Owners<'a> {
     fn directories(&self, current: &Current) -> BTreeMap<Arc<str>, (usize, usize)> {
         let mut directories: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
         let active = current.users.iter().filter(|user| user.is_active);
-        let links = active.filter_map(|user| user.link.link());
-        for link in links.filter(|link| link.source == self.rules.source) {
+        let links = active.filter_map(|user| user.link.link()).filter(|link| link.source == self.rules.source);
+        let is_another = |directory: &Arc<str>| self.desired.directory() != Some(directory);
+        if !links.clone().any(|link| link.directory.as_ref().is_some_and(is_another)) {
+            // As almost always: there is nothing to be weighed.
+            return directories;
+        }
+        for link in links {
             if let Some(directory) = &link.directory {
                 let (links, known) = directories.entry(Arc::clone(directory)).or_default();
                 *links += 1;

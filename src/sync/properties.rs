@@ -19,7 +19,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    config::{Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent},
+    config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
     directory::{entry::DirectoryId, read::Reading},
     ftrack::{
         link::{Activity, Form, Link, LinkFound, Signature},
@@ -128,18 +128,13 @@ fn rules() -> impl Strategy<Value = Rules> {
     })
 }
 
-fn job(users: Users) -> Job {
+fn job(users: Users) -> LdapJob {
     let rule = AttributeRule {
         from: "uid".into(),
         when_absent: WhenAbsent::Keep,
         required: true,
     };
-    Job {
-        schedule: None,
-        timezone: chrono_tz::UTC,
-        catch_up: false,
-        splay: Duration::ZERO,
-        time_limit: Duration::from_secs(60),
+    LdapJob {
         source: "artists".into(),
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],
@@ -148,11 +143,6 @@ fn job(users: Users) -> Job {
         attributes: BTreeMap::from([("username".into(), rule)]),
         users,
         limits: limits(),
-        retry: Retry {
-            initial: Duration::ZERO,
-            max: Duration::ZERO,
-            suspend_after: 1,
-        },
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Reach {
 }
 
 impl Reach {
-    fn new(job: &config::Job) -> Self {
+    fn new(job: &config::LdapJob) -> Self {
         Self {
             bases: job.search_bases.iter().map(|base| Dn::parse(base)).collect(),
             scope: job.scope,
@@ -71,7 +71,7 @@ impl Reach {
 }
 
 impl Sibling {
-    fn new(name: &str, job: &config::Job, directory: &str) -> Self {
+    fn new(name: &str, job: &config::LdapJob, directory: &str) -> Self {
         Self {
             job: name.to_owned(),
             source: job.source.as_str().into(),
@@ -107,7 +107,7 @@ impl Rules {
     ///
     /// # Errors
     /// A protected pattern is not a glob, which the configuration's own check finds first.
-    pub fn new(job: &config::Job, api_user: &str) -> Result<Self, BadPattern> {
+    pub fn new(job: &config::LdapJob, api_user: &str) -> Result<Self, BadPattern> {
         let mut protect = GlobSetBuilder::new();
         for pattern in &job.users.protect {
             protect.add(GlobBuilder::new(pattern).case_insensitive(true).build()?);
@@ -139,7 +139,7 @@ impl Rules {
     /// The same rules, beside the other jobs of a configuration.
     #[must_use]
     pub fn beside(mut self, config: &config::Config, directory: &str) -> Self {
-        let jobs = config.jobs.iter().filter(|(_, job)| job.source != *self.source);
+        let jobs = config.ldap_jobs().filter(|(_, job)| job.source != *self.source);
         self.siblings = jobs.map(|(name, job)| Sibling::new(name, job, directory)).collect();
         self
     }

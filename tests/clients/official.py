@@ -139,6 +139,8 @@ def actions(session, bob):
     assert job["status"] == "queued"
     statuses = [connect().query('select status from Job where id is "%s"' % job["id"]).one()["status"] for _ in range(3)]
     assert statuses == ["running", "done", "done"], statuses
+    ended = connect().query('select status, data, finished_at, type from Job where id is "%s"' % job["id"]).one()
+    assert ended["data"] and ended["finished_at"] is not None and ended["type"], ended
     session.send_user_invite(bob)
     assert session.reset_remote("api_key", bob)["api_key"]
     role = session.query('SecurityRole where name is "Project Manager"').one()

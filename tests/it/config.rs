@@ -74,8 +74,9 @@ fn with(replacements: &[(&str, &str)]) -> String {
 #[test]
 fn a_small_configuration_gets_sensible_defaults() {
     let config = Folder::new(GOOD).load(&[]).unwrap();
-    let (name, job, directory) = config.job(None).unwrap();
-    assert_eq!((name, job.source.as_str(), job.directory.as_str()), ("artists", "artists", "studio"));
+    let (name, job) = config.job(None).unwrap();
+    let (ldap, directory) = (job.ldap().unwrap(), &config.directories["studio"]);
+    assert_eq!((name, ldap.source.as_str(), ldap.directory.as_str()), ("artists", "artists", "studio"));
     assert_eq!((directory.page_size, directory.pool_size), (1000, 4));
     assert_eq!(directory.operation_timeout, Duration::from_secs(30));
     assert_eq!(
@@ -88,13 +89,13 @@ fn a_small_configuration_gets_sensible_defaults() {
         (500, 4, 100, 5)
     );
     assert_eq!(config.ftrack.administrator_roles, ["Administrator"]);
-    assert_eq!((job.limits.deactivate, job.limits.min_entries), (Limit::Percent(10), 1));
+    assert_eq!((ldap.limits.deactivate, ldap.limits.min_entries), (Limit::Percent(10), 1));
     assert_eq!(
         (job.retry.initial, job.retry.max, job.retry.suspend_after),
         (Duration::from_secs(60), Duration::from_secs(3600), 10)
     );
-    assert!(job.catch_up && job.users.create && job.users.deactivate && config.http.is_none() && job.schedule.is_none());
-    assert!(job.attributes["username"].required && !job.attributes["email"].required);
+    assert!(job.catch_up && ldap.users.create && ldap.users.deactivate && config.http.is_none() && job.schedule.is_none());
+    assert!(ldap.attributes["username"].required && !ldap.attributes["email"].required);
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn layers_are_merged_in_their_order() {
         ("FTRACK_SERVER", "https://ignored.test"),
     ];
     let config = folder.load(&variables).unwrap();
-    let job = &config.jobs["artists"];
+    let job = config.jobs["artists"].ldap().unwrap();
     assert_eq!((config.ftrack.page_size, config.ftrack.connections), (30, 1));
     assert_eq!(config.directories["studio"].urls[0].as_str(), "ldap://localhost:3890");
     assert_eq!(
@@ -303,11 +304,43 @@ schedule = "never"
 }
 
 #[test]
-fn a_job_of_a_later_version_is_one_finding() {
-    let found = Folder::new(&format!("{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\n"))
+fn a_job_of_an_unknown_kind_is_one_finding() {
+    let found = Folder::new(&format!("{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack_ldap\"\nschedule = \"0 3 * * *\"\n"))
         .load(&[])
         .unwrap_err();
-    assert_eq!(found, "config.toml:21: jobs.nightly-builtin.kind: not supported by this version");
+    let said = "config.toml:21: jobs.nightly-builtin.kind: \"ftrack_ldap\" is not one of \"ldap\", \"ftrack-ldap\"; did you mean \"ftrack-ldap\"?";
+    assert_eq!(found, said);
+}
+
+#[test]
+fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
+    let none = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
+    for (key, named) in [
+        ("source = \"a\"", "source"),
+        ("directory = \"studio\"", "directory"),
+        ("search_bases = [\"dc=test\"]", "search_bases"),
+        ("scope = \"one\"", "scope"),
+        ("filter = \"(a=b)\"", "filter"),
+        ("attributes.username = \"uid\"", "attributes"),
+        ("users.create = false", "users"),
+        ("roles = {}", "roles"),
+        ("colour = 1", "colour"),
+        ("limits.per = \"24h\"", "limits.per"),
+        ("limits.unusable = \"50%\"", "limits.unusable"),
+        ("limits.min_entries = 1", "limits.min_entries"),
+    ] {
+        let text = format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n");
+        let found = Folder::new(&text).load(&[]).unwrap_err();
+        assert_eq!(found, format!("config.toml:22: jobs.nightly.{named}: {none}"));
+    }
+    let found = Folder::new(&with(&[(FILTER, &format!("{FILTER}\nlimits.rename = 1"))])).load(&[]).unwrap_err();
+    let said = "config.toml:15: jobs.artists.limits.rename: only a job of kind \"ftrack-ldap\" has this limit in this version";
+    assert_eq!(found, said);
+    // What has a meaning is taken.
+    let text = "kind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\ntimezone = \"Europe/Stockholm\"\ncatch_up = false\nsplay = \"1m\"\ntime_limit = \"30m\"\n\
+                limits = { deactivate = 3, rename = \"0%\" }\nretry.initial = \"2m\"";
+    let config = Folder::new(&format!("{GOOD}\n[jobs.nightly]\n{text}\n")).load(&[]).unwrap();
+    assert!(config.jobs["nightly"].ldap().is_none() && !config.jobs["nightly"].catch_up);
 }
 
 #[test]

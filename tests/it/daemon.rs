@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clocks;
-mod control;
+pub mod control;
 mod credentials;
 mod outage;
 mod reload;

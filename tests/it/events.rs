@@ -10,7 +10,7 @@ use ftrack_ldap_sync::{
 use serde_json::{Map, Value};
 
 use crate::{
-    rules::account,
+    rules::{account, add_config},
     studio::{Studio, dn, person},
 };
 
@@ -101,6 +101,13 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
     check(&studio.run(&["sync", "nobody"]).stderr, &mut seen);
+
+    // ftrack's own synchronisation deactivates more than the job's limits say.
+    add_config(&studio, "[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.deactivate = 0\n");
+    let mut ada = studio.user("ada");
+    ada.is_active = false;
+    studio.ftrack().change_rules(|rules| rules.builtin_users = vec![ada]);
+    check(&studio.run(&["sync", "nightly"]).stderr, &mut seen);
     let promised: BTreeSet<String> = EVENTS.iter().map(|(name, _, _)| (*name).to_owned()).collect();
     assert_eq!(seen, promised);
 }

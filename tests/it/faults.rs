@@ -226,7 +226,7 @@ fn patience(trouble: Trouble) -> &'static str {
 pub fn assert_failed_and_wrote_nothing(studio: &Studio, report: &Report) {
     assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
     assert!(report.error.as_ref().is_some_and(|error| error.contains("nothing was written")), "{report:#?}");
-    assert!(!report.directory.complete, "{report:#?}");
+    assert!(!report.directory.as_ref().unwrap().complete, "{report:#?}");
     assert_eq!((&report.changes[..], report.ftrack.write_calls), (&[][..], 0), "{report:#?}");
     assert_eq!(studio.ftrack().counters().write_calls, 0);
     assert_eq!(studio.ftrack().applied(), Vec::<Applied>::new());

@@ -11,6 +11,7 @@
 mod ability;
 mod apply;
 mod bad_input;
+mod builtin;
 mod check;
 mod config;
 mod control;

@@ -8,7 +8,10 @@ use ftrack_ldap_sync::{
     demo::ftrack::Account,
 };
 
-use crate::studio::{Studio, dn, person};
+use crate::{
+    rules::add_config,
+    studio::{Studio, dn, person},
+};
 
 const README: &str = include_str!("../../README.md");
 
@@ -28,6 +31,9 @@ pub fn blocks(language: &str) -> Vec<String> {
     assert!(!found.is_empty(), "the README has no {language} block");
     found
 }
+
+/// The job of the section on ftrack's own synchronisation, which stands beside the README's other configurations.
+const BUILTIN: &str = "nightly-builtin";
 
 /// The studio of the README: some people are synced, then things happen.
 fn studio() -> Studio {
@@ -63,7 +69,7 @@ fn studio() -> Studio {
 fn each_command_runs_and_the_plan_is_a_real_one() {
     let studio = studio();
     fs::write(studio.folder().join("plan.json"), "").unwrap();
-    for block in blocks("console") {
+    for block in blocks("console").into_iter().filter(|block| !block.contains(BUILTIN)) {
         let mut shown = String::new();
         let mut expected = String::new();
         for line in block.lines() {
@@ -87,6 +93,31 @@ fn each_command_runs_and_the_plan_is_a_real_one() {
         }
         if !expected.is_empty() {
             assert_eq!(shown, expected);
+        }
+    }
+}
+
+#[test]
+fn the_job_of_ftracks_own_synchronisation_runs_as_it_is_written() {
+    let studio = studio();
+    let written = blocks("toml").into_iter().find(|block| block.contains(BUILTIN)).unwrap();
+    let job = &written[written.find("[jobs.").unwrap()..];
+    add_config(&studio, job);
+    studio.ftrack().change_rules(|rules| {
+        rules.builtin_users = vec![Account {
+            username: "liu.wei".into(),
+            is_active: false,
+            ..Account::default()
+        }];
+    });
+    let commands = blocks("console").into_iter().filter(|block| block.contains(BUILTIN)).collect::<String>();
+    let commands: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("$ ftrack-ldap-sync ")).collect();
+    assert_eq!(commands.len(), 1);
+    for command in commands {
+        let ended = studio.run(&command.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(ended.status, 0, "{command}: {}", ended.stderr);
+        for said in ["deactivate liu.wei", "is_active: true -> false", "ftrack's own synchronisation"] {
+            assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
         }
     }
 }

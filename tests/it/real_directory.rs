@@ -42,10 +42,10 @@ fn a_thousand_odd_people_come_out_right_and_a_second_run_changes_nothing() {
     let report = studio.sync();
     assert_eq!(report.outcome, Outcome::Succeeded, "{:?}", report.error);
     assert_eq!(
-        (report.directory.entries, report.counts.created, report.counts.skipped),
+        (report.directory.as_ref().unwrap().entries, report.counts.created, report.counts.skipped),
         (PEOPLE, users.len(), left_out)
     );
-    assert_eq!(report.directory.id_attribute.as_deref(), Some("entryUUID"));
+    assert_eq!(report.directory.as_ref().unwrap().id_attribute.as_deref(), Some("entryUUID"));
     for person in users {
         let expected = &person.expected;
         let user = studio.user(expected.username.as_deref().unwrap());

@@ -7,7 +7,7 @@ use super::{
     offline::CompiledJob,
 };
 use crate::{
-    config::{Directory, Job},
+    config::{Directory, LdapJob},
     directory::{
         DirectoryPool,
         connector::Connector,
@@ -103,7 +103,7 @@ async fn look_at_server(
     (about.into_findings().into_iter().chain(searches).collect(), is_refused)
 }
 
-fn wanted<'a>(pool: &'a DirectoryPool, job: &'a Job, attributes: &'a [String]) -> Wanted<'a> {
+fn wanted<'a>(pool: &'a DirectoryPool, job: &'a LdapJob, attributes: &'a [String]) -> Wanted<'a> {
     Wanted {
         bases: &job.search_bases,
         scope: job.scope,
@@ -136,13 +136,13 @@ enum Gravity {
 
 /// How grave it is for one job that something is not found.
 struct Gravities<'a> {
-    job: &'a Job,
+    job: &'a LdapJob,
     nobody: Gravity,
 }
 
 impl<'a> Gravities<'a> {
     /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that expects somebody.
-    fn of(job: &'a Job, steps: &[Step]) -> Self {
+    fn of(job: &'a LdapJob, steps: &[Step]) -> Self {
         let mut looks = steps.iter().filter(|step| matches!(step.looked_at, LookedAt::People(_)));
         let is_nobody = looks.all(|step| matches!(step.found, Found::Doubtful { .. }));
         let nobody = if is_nobody && job.limits.min_entries > 0 {

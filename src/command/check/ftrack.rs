@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     finding::{About, Finding},
-    offline::CompiledJob,
+    offline::{Compiled, CompiledJob},
 };
 use crate::{
     config,
     ftrack::{
+        builtin_sync,
         error::{FtrackError, Obstacle, Trouble},
         read,
         server::{self, Permission},
@@ -35,11 +36,13 @@ pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
 }
 
 /// Looks at the server for at most `limit`, for all jobs. The only write that it may make changes nothing.
-pub async fn look(ftrack: &config::Ftrack, session: &Session, jobs: &[CompiledJob<'_>], limit: Duration) -> Vec<Finding> {
+pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
+    let session = &compiled.session;
     let mut look = Look {
         ftrack,
         session,
-        jobs,
+        jobs: &compiled.jobs,
+        ftrack_ldap: &compiled.ftrack_ldap,
         // Beyond the limit, which ends the look as a whole and in its own words.
         until: Until {
             deadline: Instant::now() + limit * 2,
@@ -62,6 +65,8 @@ struct Look<'a> {
     ftrack: &'a config::Ftrack,
     session: &'a Session,
     jobs: &'a [CompiledJob<'a>],
+    /// The names of the jobs that have ftrack synchronise.
+    ftrack_ldap: &'a [&'a str],
     until: Until,
     about: About,
     of_jobs: Vec<Finding>,
@@ -74,8 +79,11 @@ impl Look<'_> {
         }
         self.schemas().await;
         self.permission().await;
-        self.administrators().await;
-        self.of_jobs().await;
+        if !self.jobs.is_empty() {
+            self.administrators().await;
+            self.of_jobs().await;
+        }
+        self.ftrack_ldap().await;
     }
 
     /// Whether anything else can be asked.
@@ -170,6 +178,21 @@ impl Look<'_> {
             self.about.fail("administrators", detail, way_out);
         } else {
             self.about.warn("administrators", detail, way_out);
+        }
+    }
+
+    /// What can be told of ftrack's own synchronisation without starting one.
+    async fn ftrack_ldap(&mut self) {
+        for name in self.ftrack_ldap {
+            let mut about = About::new(format!("job {name} at ftrack"));
+            match builtin_sync::note(self.session, &self.until).await {
+                Ok(_) => about.ok(
+                    "builtin",
+                    "the key may read the server's jobs; whether an LDAP directory is set up at ftrack only the first run shows (System settings > Resources > LDAP settings)",
+                ),
+                Err(error) => fail(&mut about, "builtin", &error),
+            }
+            self.of_jobs.extend(about.into_findings());
         }
     }
 

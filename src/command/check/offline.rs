@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{About, Finding};
 use crate::{
-    config::{self, Config, Job},
+    config::{self, Config, Job, JobKind, LdapJob},
     daemon::{schedule::Schedule, ticks},
     directory::DirectoryPool,
     ftrack::session::Session,
@@ -24,8 +24,10 @@ pub struct Compiled<'a> {
     pub session: Session,
     /// The directories by name.
     pub pools: BTreeMap<&'a str, DirectoryPool>,
-    /// The jobs.
+    /// The jobs that read a directory.
     pub jobs: Vec<CompiledJob<'a>>,
+    /// The names of the jobs that have ftrack do its own synchronisation.
+    pub ftrack_ldap: Vec<&'a str>,
 }
 
 /// One job, ready to be tried at its servers.
@@ -34,7 +36,7 @@ pub struct CompiledJob<'a> {
     /// Its name.
     pub name: &'a str,
     /// What is configured.
-    pub job: &'a Job,
+    pub job: &'a LdapJob,
     /// The LDAP attributes that it reads.
     pub ldap_attributes: Vec<String>,
     /// The keys of the custom attributes that it fills.
@@ -76,20 +78,49 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
         ),
     }
     let mut findings = servers.into_findings();
-    let mut jobs = Vec::new();
+    let (mut jobs, mut ftrack_ldap) = (Vec::new(), Vec::new());
     let host = ticks::host();
     for (name, job) in &config.jobs {
         let mut about = About::new(format!("job {name}"));
-        jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user));
+        match &job.kind {
+            JobKind::Ldap(job) => jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user)),
+            JobKind::FtrackLdap(_) => {
+                ftrack_ldap.push(name.as_str());
+                two_writers(&mut about, config);
+            }
+        }
         schedule(&mut about, job, &Schedule::of(name, job, &host), now);
         findings.extend(about.into_findings());
     }
-    let all = jobs.len() == config.jobs.len() && pools.len() == config.directories.len();
-    let compiled = session.filter(|_| all).map(|session| Compiled { session, pools, jobs });
+    let all = jobs.len() + ftrack_ldap.len() == config.jobs.len() && pools.len() == config.directories.len();
+    let compiled = session.filter(|_| all).map(|session| Compiled {
+        session,
+        pools,
+        jobs,
+        ftrack_ldap,
+    });
     (findings, compiled)
 }
 
-fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a Job, api_user: &str) -> Option<CompiledJob<'a>> {
+/// A job that has ftrack synchronise, beside jobs of the program that write the same users.
+fn two_writers(about: &mut About, config: &Config) {
+    let others: Vec<&str> = config.ldap_jobs().map(|(name, _)| name).collect();
+    if others.is_empty() {
+        about.ok("writers", "no other job writes users at this ftrack");
+        return;
+    }
+    let (jobs, write) = if others.len() == 1 { ("job", "writes") } else { ("jobs", "write") };
+    about.warn(
+        "writers",
+        format!(
+            "ftrack's own synchronisation and the {jobs} {} both write the users of this ftrack: it disables whomever it does not find, and knows no limit",
+            others.join(", ")
+        ),
+        format!("use the one or the other, once you trust what the {jobs} {write}"),
+    );
+}
+
+fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a LdapJob, api_user: &str) -> Option<CompiledJob<'a>> {
     let rules = Rules::new(job, api_user).map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
     let mapping = match Mapping::new(&job.attributes) {
         Ok(mapping) => mapping,

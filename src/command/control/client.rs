@@ -208,7 +208,7 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
 /// What was asked for wrongly is bad usage; everything else could not be done.
 fn exit(kind: NoKind) -> Exit {
     match kind {
-        NoKind::UnknownJob | NoKind::Malformed => Exit::Usage,
+        NoKind::UnknownJob | NoKind::CannotTell | NoKind::Malformed => Exit::Usage,
         NoKind::AlreadyRunning
         | NoKind::Paused
         | NoKind::Refused

@@ -136,6 +136,8 @@ pub fn closing(all: &[Told], binary: &str) -> String {
          ACTIVE  people of the directory who can sign in to ftrack\n\n\
          Try it yourself, with the same two servers:\n\n\
          \x20 {binary} demo --serve\n\n\
+         A studio that uses ftrack's own LDAP synchronisation can have it run on a\n\
+         schedule, followed and reported: a job with kind = \"ftrack-ldap\".\n\n\
          With your own servers, as in README.md under \"The first real sync\":\n\n\
          \x20 # write down your servers in the example\n\
          \x20 {binary} config example > config.toml\n\

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::value::{self, CENTURY, DAY, SECOND};
 use crate::config::{
-    Adopt, AttributeRule, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent,
+    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users, WhenAbsent,
     finding::{KeyPath, did_you_mean, nearest},
     notes::Notes,
     written,
@@ -27,14 +27,11 @@ pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&st
     let timezone = accepted(notes, &at.key("timezone"), value::timezone(&job.timezone));
     let splay = value::period(notes, &at.key("splay"), &job.splay, std::time::Duration::ZERO..=DAY);
     let time_limit = value::period(notes, &at.key("time_limit"), &job.time_limit, SECOND..=7 * DAY);
-    let source = value::line(notes, &at.key("source"), job.source.as_deref().unwrap_or(name));
-    let directory = directory(notes, &at.key("directory"), job.directory.as_deref(), directories);
-    search_bases(notes, &at.key("search_bases"), &job.search_bases);
-    let filter = filter(notes, &at.key("filter"), job.filter.as_deref());
-    let attributes = attributes(notes, &at.key("attributes"), &job.attributes);
-    let users = users(notes, &at.key("users"), job, &at.key("attributes"));
-    let limits = limits(notes, &at.key("limits"), &job.limits);
     let retry = retry(notes, &at.key("retry"), &job.retry);
+    let kind = match job.kind {
+        written::Kind::Ldap => ldap(notes, &at, name, job, directories).map(|job| JobKind::Ldap(Box::new(job))),
+        written::Kind::FtrackLdap => ftrack_ldap(notes, &at.key("limits"), &job.limits).map(JobKind::FtrackLdap),
+    };
     if let Some(None) = schedule {
         return None;
     }
@@ -44,10 +41,25 @@ pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&st
         catch_up: job.catch_up,
         splay: splay?,
         time_limit: time_limit?,
+        retry: retry?,
+        kind: kind?,
+    })
+}
+
+/// What a job has that reads a directory.
+fn ldap(notes: &mut Notes, at: &KeyPath, name: &str, job: &written::Job, directories: &[&str]) -> Option<LdapJob> {
+    let source = value::line(notes, &at.key("source"), job.source.as_deref().unwrap_or(name));
+    let directory = directory(notes, &at.key("directory"), job.directory.as_deref(), directories);
+    search_bases(notes, &at.key("search_bases"), &job.search_bases);
+    let filter = filter(notes, &at.key("filter"), job.filter.as_deref());
+    let attributes = attributes(notes, &at.key("attributes"), &job.attributes);
+    let users = users(notes, &at.key("users"), job, &at.key("attributes"));
+    let limits = limits(notes, &at.key("limits"), &job.limits);
+    Some(LdapJob {
         source: source?,
         directory: directory?,
         search_bases: job.search_bases.clone(),
-        scope: match job.scope {
+        scope: match job.scope.unwrap_or_default() {
             written::Scope::Subtree => Scope::Subtree,
             written::Scope::One => Scope::One,
         },
@@ -55,7 +67,17 @@ pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&st
         attributes: attributes?,
         users: users?,
         limits: limits?,
-        retry: retry?,
+    })
+}
+
+/// What a job has that has ftrack do its own synchronisation.
+fn ftrack_ldap(notes: &mut Notes, at: &KeyPath, limits: &written::Limits) -> Option<FtrackLdapJob> {
+    let deactivate = limit(notes, &at.key("deactivate"), &limits.deactivate);
+    let rename = limits.rename.clone().unwrap_or_else(written::Limits::tenth);
+    let rename = limit(notes, &at.key("rename"), &rename);
+    Some(FtrackLdapJob {
+        deactivate: deactivate?,
+        rename: rename?,
     })
 }
 
@@ -173,7 +195,7 @@ fn attribute_rule(notes: &mut Notes, at: &KeyPath, name: &str, rule: &written::A
 }
 
 fn users(notes: &mut Notes, at: &KeyPath, job: &written::Job, attributes: &KeyPath) -> Option<Users> {
-    let users = &job.users;
+    let users = &job.users.clone().unwrap_or_default();
     let adopt = match users.adopt {
         written::Adopt::Username => Adopt::Username,
         written::Adopt::Email => Adopt::Email,
@@ -207,10 +229,15 @@ fn users(notes: &mut Notes, at: &KeyPath, job: &written::Job, attributes: &KeyPa
 }
 
 fn limits(notes: &mut Notes, at: &KeyPath, limits: &written::Limits) -> Option<Limits> {
-    let per = value::period(notes, &at.key("per"), &limits.per, SECOND..=365 * DAY);
+    let default = written::Limits::default();
+    let (per, unusable) = (
+        limits.per.as_ref().or(default.per.as_ref())?,
+        limits.unusable.as_ref().or(default.unusable.as_ref())?,
+    );
+    let per = value::period(notes, &at.key("per"), per, SECOND..=365 * DAY);
     let deactivate = limit(notes, &at.key("deactivate"), &limits.deactivate);
-    let unusable = limit(notes, &at.key("unusable"), &limits.unusable);
-    let min_entries = value::number(notes, &at.key("min_entries"), limits.min_entries, 0..=100_000_000);
+    let unusable = limit(notes, &at.key("unusable"), unusable);
+    let min_entries = value::number(notes, &at.key("min_entries"), limits.min_entries.or(default.min_entries)?, 0..=100_000_000);
     Some(Limits {
         per: per?,
         deactivate: deactivate?,

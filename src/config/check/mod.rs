@@ -22,7 +22,8 @@ pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option
     let http = file.http.as_ref().map(|http| self::http(notes, http));
     let reports = reports(notes, &file.reports);
     let ftrack = server::ftrack(notes, places, file.ftrack);
-    if file.directories.is_empty() {
+    let reads_a_directory = file.jobs.values().any(|job| job.kind == written::Kind::Ldap);
+    if file.directories.is_empty() && (reads_a_directory || file.jobs.is_empty()) {
         notes.missing(&top.key("directories"), "add a table such as [directories.studio]");
     }
     let mut directories = BTreeMap::new();
@@ -82,7 +83,7 @@ fn reports(notes: &mut Notes, reports: &written::Reports) -> Option<Reports> {
 /// Two jobs of one source would deactivate each other's people.
 fn sources(notes: &mut Notes, jobs: &BTreeMap<String, written::Job>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, job) in jobs {
+    for (name, job) in jobs.iter().filter(|(_, job)| job.kind == written::Kind::Ldap) {
         let source = job.source.as_deref().unwrap_or(name);
         if let Some(owner) = owners.insert(source, name) {
             let key = KeyPath::default().key("jobs").key(name).key("source");

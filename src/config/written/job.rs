@@ -10,10 +10,13 @@ use serde::{
 
 use super::Period;
 
-/// One job: which people of which directory are kept in step, and by which rules.
+/// One job: which people of which directory are kept in step, and by which rules. Of a job of kind `ftrack-ldap`, the keys `kind`, `schedule`, `timezone`,
+/// `catch_up`, `splay`, `time_limit`, `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Job {
+    /// What a run does.
+    pub kind: Kind,
     /// When it runs: a cron expression of five fields (six with seconds first), or such as `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -32,16 +35,20 @@ pub struct Job {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The DNs where the searches start; required.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub search_bases: Vec<String>,
     /// How deep the searches go.
-    pub scope: Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Which entries are people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     /// What fills each ftrack attribute: `username` (required), `email`, `first_name` and `last_name` or instead `full_name`, and `custom_attributes.KEY`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeRule>,
     /// What may be done to users.
-    pub users: Users,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Users>,
     /// What a run may do without asking.
     pub limits: Limits,
     /// What happens after a failed run, instead of waiting for the next tick.
@@ -51,6 +58,7 @@ pub struct Job {
 impl Default for Job {
     fn default() -> Self {
         Self {
+            kind: Kind::Ldap,
             schedule: None,
             timezone: "UTC".to_owned(),
             catch_up: true,
@@ -59,21 +67,33 @@ impl Default for Job {
             source: None,
             directory: None,
             search_bases: Vec::new(),
-            scope: Scope::Subtree,
+            scope: Some(Scope::default()),
             filter: None,
             attributes: BTreeMap::new(),
-            users: Users::default(),
+            users: Some(Users::default()),
             limits: Limits::default(),
             retry: Retry::default(),
         }
     }
 }
 
+/// What a run of a job does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", expecting = r#""ldap" or "ftrack-ldap""#)]
+pub enum Kind {
+    /// It reads a directory, and keeps ftrack's users in step with it.
+    #[default]
+    Ldap,
+    /// It has ftrack do its own LDAP synchronisation.
+    FtrackLdap,
+}
+
 /// How deep a search goes.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", expecting = r#""subtree" or "one""#)]
 pub enum Scope {
     /// The base and everything below it.
+    #[default]
     Subtree,
     /// Only what is directly below the base.
     One,
@@ -192,24 +212,39 @@ pub enum Adopt {
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
     /// Within which time changes are counted, over all runs; a single run is bounded by the same figures.
-    pub per: Period,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<Period>,
     /// The most deactivations within that time, of the active users that the job owns; more are held for a person to approve.
-    /// A percentage is rounded down, and allows one; `0` and `0%` allow none.
+    /// A percentage is rounded down, and allows one; `0` and `0%` allow none. Of a job of kind `ftrack-ldap`: in one run, of all active users; more are an alarm.
     pub deactivate: Limit,
+    /// Of a job of kind `ftrack-ldap` alone: the most logins that change in one run, of all active users; `10%` when absent. More are an alarm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<Limit>,
     /// A directory read in which more of the entries than this cannot be used has failed.
-    pub unusable: Limit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<Limit>,
     /// A directory read with fewer people than this has failed.
     #[schemars(range(min = 0, max = 100_000_000))]
-    pub min_entries: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_entries: Option<i64>,
+}
+
+impl Limits {
+    /// The limit of a job that does not say.
+    #[must_use]
+    pub fn tenth() -> Limit {
+        Limit::Percent("10%".to_owned())
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            per: Period::new("24h"),
-            deactivate: Limit::Percent("10%".to_owned()),
-            unusable: Limit::Percent("50%".to_owned()),
-            min_entries: 1,
+            per: Some(Period::new("24h")),
+            deactivate: Self::tenth(),
+            rename: None,
+            unusable: Some(Limit::Percent("50%".to_owned())),
+            min_entries: Some(1),
         }
     }
 }

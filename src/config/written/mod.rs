@@ -9,7 +9,7 @@ mod job;
 mod server;
 mod text;
 
-pub use job::{Adopt, AttributeRule, AttributeTable, Job, Limit, Limits, Retry, Scope, Users, WhenAbsent};
+pub use job::{Adopt, AttributeRule, AttributeTable, Job, Kind, Limit, Limits, Retry, Scope, Users, WhenAbsent};
 pub use server::{Directory, Ftrack, Sasl};
 pub use text::Period;
 

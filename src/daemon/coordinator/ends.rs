@@ -74,7 +74,7 @@ impl Coordinator {
                     error: report.error.clone().unwrap_or_default(),
                     mark,
                 },
-                (None, _) if report.directory.complete && report.ftrack.users > 0 => Reached::Well,
+                (None, _) if report.ftrack.users > 0 && report.directory.as_ref().is_none_or(|directory| directory.complete) => Reached::Well,
                 (Some(_) | None, _) => continue,
             };
             self.learn(&server, &reached, now).await;

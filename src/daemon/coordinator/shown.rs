@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::Coordinator;
 use crate::daemon::{
+    backoff::Backoff,
     orders::Refusal,
     status::{ConfigStatus, JobStatus, Phase, Running, Status},
 };
@@ -52,7 +53,10 @@ impl Coordinator {
         let schedule = self.setup.schedule(job);
         let next_run = match (standing.phase, standing.pause) {
             (_, Some(pause)) => pause.until.and_then(|until| schedule?.next_after(until.max(now))),
-            (Phase::BackingOff | Phase::Suspended, None) => standing.put_off.max(standing.backoff.map(|backoff| backoff.retry_at)),
+            (Phase::BackingOff | Phase::Suspended, None) => match standing.backoff.and_then(Backoff::retries_at) {
+                Some(retry_at) => standing.put_off.max(Some(retry_at)),
+                None => self.house.ticks.next(job),
+            },
             (Phase::Waiting, None) => Some(now),
             (Phase::Idle | Phase::Running | Phase::Paused, None) => self.house.ticks.next(job),
         };

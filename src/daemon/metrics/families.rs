@@ -99,6 +99,11 @@ pub const FAMILIES: &[Family] = &[
     gauge("paused", JOB, "Whether a person told the job to wait."),
     counter("ticks_skipped_total", JOB, "Ticks that came while the job was at work."),
     counter(
+        "builtin_alarms_total",
+        JOB,
+        "Runs in which ftrack's own synchronisation deactivated or renamed more users than the job's limits say.",
+    ),
+    counter(
         "log_lines_dropped_total",
         &[],
         "Log lines that were dropped because their reader was too slow or had left.",

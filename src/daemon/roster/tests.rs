@@ -13,7 +13,10 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 fn rules(directory: &str) -> Rules {
     Rules {
-        directory: directory.into(),
+        reads: match directory {
+            "ftrack" => Reads::Ftrack,
+            directory => Reads::Directory(directory.into()),
+        },
         retry: Retry {
             initial: Duration::from_secs(60),
             max: Duration::from_secs(3600),

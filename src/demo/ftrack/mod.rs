@@ -5,6 +5,7 @@
 
 mod account;
 mod answer;
+mod builtin_sync;
 mod connection;
 mod error;
 mod fault;

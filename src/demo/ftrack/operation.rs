@@ -7,22 +7,19 @@ use serde_json::{Map, Value, json};
 use super::{
     account,
     answer::{Projection, Rendering, Repetition, Said},
+    builtin_sync,
     error::ApiError,
     fault::CallKind,
-    options::{BuiltinSync, Disclosure, Rights},
+    options::{Disclosure, Rights},
     query::{self, Filter, Query},
     roles,
     schema::{ColumnKind, SCHEMA_HASH},
-    store::{Cell, Key, Row},
-    studio::{Applied, Change, World, object},
-    users,
+    store::Key,
+    studio::{Applied, World, object},
 };
 
 /// The version that the server says it is.
 pub(super) const VERSION: &str = "4.13.8.8";
-
-/// The `Job.type` of ftrack's own LDAP synchronisation at this server; the vendor's name for it is not documented.
-const BUILTIN_SYNC: &str = "sync_users_ldap";
 
 /// Whether a call with these operations only reads.
 pub(super) fn kind(operations: &[Value]) -> CallKind {
@@ -60,7 +57,7 @@ pub(super) fn perform(
             let entity = entity()?;
             world.writer(call, applied, repetition).delete(entity, key.unwrap_or(&Value::Null))
         }
-        "delayed_job" => start_job(world, call, operation, (repetition, applied)),
+        "delayed_job" => builtin_sync::start(world, call, operation, (repetition, applied)),
         "send_user_invite" => {
             note_on_user(world, call, action, text(operation, "user_id")?, applied)?;
             Ok(json!({"sent": true}))
@@ -81,7 +78,7 @@ fn action(operation: &Value) -> Option<&str> {
     operation.get("action").and_then(Value::as_str)
 }
 
-fn text<'o>(operation: &'o Value, name: &str) -> Result<&'o str, ApiError> {
+pub(super) fn text<'o>(operation: &'o Value, name: &str) -> Result<&'o str, ApiError> {
     operation
         .get(name)
         .and_then(Value::as_str)
@@ -116,7 +113,7 @@ fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): 
     let model = Arc::clone(&world.store.model);
     let query = query::parse(&model, text(operation, "expression")?)?;
     if &*model.entity(query.entity).name == "Job" {
-        advance_jobs(world)?;
+        builtin_sync::advance(world)?;
     }
     let mut keys = world.found.keys(&world.store, world.rules.collation, &query);
     if action == "search" {
@@ -184,62 +181,6 @@ fn note_on_user(world: &mut World, call: u64, action: &str, user: &str, applied:
     world
         .writer(call, applied, Repetition::Deduplicated)
         .note_changes(action, "User", &key, BTreeMap::new());
-    Ok(())
-}
-
-fn start_job(world: &mut World, call: u64, operation: &Value, (repetition, applied): (Repetition, &mut Vec<Applied>)) -> Result<Value, ApiError> {
-    let job_type = text(operation, "job_type")?;
-    if job_type != "SYNC_USERS_LDAP" {
-        return Err(ApiError::validation(format!("Invalid job type {job_type:?}.")));
-    }
-    if world.rules.rights == Rights::NoUserWrites {
-        return Err(ApiError::permission("The API key is not permitted to synchronise users."));
-    }
-    let user = account::named(&world.store, &world.api_user).map(|user| user.id);
-    let jobs = world.store.model.find("Job")?;
-    let fields = json!({"status": "queued", "type": BUILTIN_SYNC, "user_id": user, "data": "{\"description\": \"Synchronising users with LDAP\"}"});
-    let mut writer = world.writer(call, applied, repetition);
-    let row = account::insert(&mut writer, jobs, &fields)?;
-    let model = Arc::clone(&writer.store.model);
-    let change = Change {
-        old: Value::Null,
-        new: "queued".into(),
-    };
-    writer.note_changes(
-        "delayed_job",
-        "Job",
-        &row.key(model.entity(jobs)),
-        BTreeMap::from([("status".to_owned(), change)]),
-    );
-    let shown = |name: &str| row.named(model.entity(jobs), name).to_json();
-    Ok(json!({"action": "delayed_job", "data": {"__entity_type__": "Job", "id": shown("id"), "status": shown("status")}}))
-}
-
-/// Lets every synchronisation under way take one step: a job moves when somebody looks.
-fn advance_jobs(world: &mut World) -> Result<(), ApiError> {
-    let model = Arc::clone(&world.store.model);
-    let jobs = model.find("Job")?;
-    let shape = model.entity(jobs);
-    let rows: Vec<(Key, Row)> = world.store.rows(jobs).map(|(key, row)| (key.clone(), row.clone())).collect();
-    for (key, row) in rows.into_iter().filter(|(_, row)| row.text(shape, "type") == Some(BUILTIN_SYNC)) {
-        let next: Vec<(&str, Cell)> = match (row.text(shape, "status"), &world.rules.builtin_sync) {
-            (Some("queued"), _) => vec![("status", Cell::text("running"))],
-            (Some("running"), BuiltinSync::Done) => vec![("status", Cell::text("done")), ("finished_at", Cell::text(&users::now()))],
-            (Some("running"), BuiltinSync::Fails(reason)) => vec![
-                ("status", Cell::text("failed")),
-                ("finished_at", Cell::text(&users::now())),
-                ("data", Cell::text(&json!({"description": reason}).to_string())),
-            ],
-            _ => continue,
-        };
-        let mut cells = row.cells();
-        for (name, value) in next {
-            if let Some(cell) = shape.column(name).and_then(|column| cells.get_mut(column)) {
-                *cell = value;
-            }
-        }
-        world.store.put(jobs, &key, Some(Row::new(cells)));
-    }
     Ok(())
 }
 

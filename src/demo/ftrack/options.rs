@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use super::account::Account;
+
 /// Who may call, and by which rules.
 #[derive(Clone)]
 pub struct Options {
@@ -70,6 +72,9 @@ pub struct Rules {
     pub refused_users: BTreeSet<String>,
     /// How ftrack's own LDAP synchronisation ends.
     pub builtin_sync: BuiltinSync,
+    /// What the next one of those that come to their end does to users, also one that fails: users of these ids, or else of these logins, get these values; others
+    /// are made.
+    pub builtin_users: Vec<Account>,
 }
 
 /// What a failed call leaves behind.
@@ -148,8 +153,22 @@ pub enum BuiltinSync {
     /// Done.
     #[default]
     Done,
-    /// Failed, with that text in the job's `data`.
+    /// Done after so many looks more.
+    Slow(u32),
+    /// Failed, with that description in the job's `data`.
     Fails(String),
+    /// Failed, with that `data`.
+    FailsWith(String),
     /// It keeps running.
     Hangs,
+    /// It stays queued.
+    NeverBegins,
+    /// The job is no more at the first look.
+    Vanishes,
+    /// Its status is that word in the end.
+    EndsAs(String),
+    /// No LDAP directory is set up: it is refused in these words.
+    NotSetUp(String),
+    /// It is started, and the answer does not say which job it is.
+    Nameless,
 }

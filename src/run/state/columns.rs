@@ -1,5 +1,7 @@
 //! How values stand in columns, and rows read back as values.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use rusqlite::{
     Connection, Row, ToSql,
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use super::{RefusedAccount, remembered::Written};
 use crate::{
     daemon::{backoff::Backoff, pause::Pause},
+    ftrack::user::EntityId,
     run::summary::RunSummary,
     sync::change::Absence,
 };
@@ -25,6 +28,23 @@ pub(super) struct Word<T>(pub(super) T);
 /// How many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(pub(super) usize);
+
+/// Ids of users, as a JSON list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ids(pub(super) BTreeSet<EntityId>);
+
+impl ToSql for Ids {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let list = serde_json::to_string(&self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(list.into())
+    }
+}
+
+impl FromSql for Ids {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+    }
+}
 
 impl ToSql for Time {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -82,6 +102,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM written", written)?;
     each(connection, "SELECT directory_id FROM held", |row| row.get::<_, String>("directory_id"))?;
     each(connection, "SELECT directory FROM directories", |row| row.get::<_, String>("directory"))?;
+    each(connection, "SELECT ftrack_ids FROM inactive", |row| row.get::<_, Ids>("ftrack_ids"))?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())

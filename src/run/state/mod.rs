@@ -11,6 +11,7 @@
 //! | `held` | whose deactivation a limit holds |
 //! | `directories` | what identified the directory of each job |
 //! | `bases` | how many entries each search base showed |
+//! | `inactive` | which users of a job are inactive though the program did not deactivate them |
 //!
 //! Losing it makes the program more patient, never less: what belongs to whom stands at ftrack.
 

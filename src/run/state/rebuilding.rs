@@ -120,10 +120,11 @@ fn refusal(failures: &[RunSummary], job: &Job) -> Option<(String, RefusedAccount
 /// The server that refuses with this kind of failure, as `refusals` names it.
 fn refused_by(kind: FailureKind, job: &Job) -> Option<String> {
     match kind {
-        FailureKind::DirectoryRefused => Some(format!("directory {}", job.directory)),
+        FailureKind::DirectoryRefused => job.ldap().map(|job| format!("directory {}", job.directory)),
         FailureKind::FtrackRefused => Some("ftrack".to_owned()),
         FailureKind::Directory
         | FailureKind::Ftrack
+        | FailureKind::FtrackUnclear
         | FailureKind::State
         | FailureKind::Refused
         | FailureKind::Stopped

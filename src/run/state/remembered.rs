@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     FILE, Gate, State, StateError, absences,
-    columns::{self, Count, Time},
+    columns::{self, Count, Ids, Time},
     damage, runs, schema,
 };
-use crate::sync::change::Absences;
+use crate::{ftrack::user::EntityId, sync::change::Absences};
 
 /// How long written changes are kept, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;
@@ -33,6 +33,8 @@ pub struct Remembered {
     pub held: BTreeSet<String>,
     /// How many entries each search base showed when the reading was last not doubted.
     pub bases: BTreeMap<String, usize>,
+    /// The users of the job that were inactive in the last run though the program had not deactivated them; not known before the first.
+    pub inactive: Option<BTreeSet<EntityId>>,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
 }
@@ -139,6 +141,23 @@ impl State {
     }
 }
 
+impl State {
+    /// Keeps which users are inactive though the program did not deactivate them; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then what was there before stands.
+    pub fn set_inactive(&self, job: &str, before: &Remembered, now: &BTreeMap<EntityId, String>) -> Result<(), StateError> {
+        if before.inactive.as_ref().is_some_and(|before| before.iter().eq(now.keys())) {
+            return Ok(());
+        }
+        let ids = Ids(now.keys().cloned().collect());
+        self.write(|transaction| {
+            transaction.execute("INSERT OR REPLACE INTO inactive (job, ftrack_ids) VALUES (?1, ?2)", params![job, ids])?;
+            Ok(())
+        })
+    }
+}
+
 fn put_bases(transaction: &Transaction<'_>, job: &str, bases: &BTreeMap<String, usize>) -> rusqlite::Result<()> {
     let mut add = transaction.prepare("INSERT OR REPLACE INTO bases (job, base, entries) VALUES (?1, ?2, ?3)")?;
     bases
@@ -191,6 +210,10 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
         held: held.query_map(params![job], |row| row.get("directory_id"))?.collect::<rusqlite::Result<_>>()?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
+        inactive: connection
+            .query_row("SELECT ftrack_ids FROM inactive WHERE job = ?1", params![job], |row| row.get("ftrack_ids"))
+            .optional()?
+            .map(|Ids(ids)| ids),
         linked: runs::linked_before(connection, job, ftrack)?,
     })
 }

@@ -98,6 +98,12 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, base)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE inactive (
+        job          TEXT NOT NULL PRIMARY KEY,
+        ftrack_ids   TEXT NOT NULL CHECK (json_valid(ftrack_ids))
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

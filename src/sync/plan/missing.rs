@@ -58,6 +58,9 @@ impl Planner<'_> {
             self.plan.owned += 1;
             self.plan.owned_active += usize::from(user.is_active);
             self.plan.deactivated_at.extend(link.activity.deactivated_at());
+            if !user.is_active && matches!(link.activity, Activity::Settled | Activity::Released) {
+                self.plan.inactive.insert(user.id.clone(), user.username.to_string());
+            }
             if !self.desired.is_told_by(&link.attribute) {
                 otherwise_known += 1;
             } else if !is_present && self.desired.lacks(&link.id) {

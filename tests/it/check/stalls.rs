@@ -91,7 +91,7 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
         let studio = directory::look(&config.directories["studio"], &compiled.pools["studio"], &jobs, LIMIT).await;
         assert_eq!(last(&studio), ("time", "the look at this server took longer than 300ms, and was cut off"));
         assert_eq!(studio[0].check, "name", "what was seen before is told");
-        let ftrack = ftrack::look(&config.ftrack, &compiled.session, &compiled.jobs, LIMIT).await;
+        let ftrack = ftrack::look(&config.ftrack, &compiled, LIMIT).await;
         assert_eq!(last(&ftrack), ("time", "the look at ftrack took longer than 300ms, and was cut off"));
     });
 }

@@ -69,12 +69,13 @@ fn written() -> BTreeMap<String, Option<Value>> {
     for whole in command::config::example().lines() {
         let line = whole.trim_start_matches("# ");
         if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            table = name.replace("artists", "*").replace("studio", "*");
+            table = name.replace("artists", "*").replace("studio", "*").replace("nightly-builtin", "*");
             written.insert(table.clone(), None);
         } else if let Some((key, value)) = line.split_once(" = ").filter(|(key, _)| !key.contains(' ')) {
             let path = format!("{table}.{key}").trim_start_matches('.').to_owned();
             let value = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {value}")).unwrap_or_else(|error| panic!("{whole}: {error}"));
-            written.insert(path, value.get("value").filter(|_| line != whole).cloned());
+            // Of what stands twice, as for jobs of two kinds, the first is the default.
+            written.entry(path).or_insert(value.get("value").filter(|_| line != whole).cloned());
         }
     }
     written

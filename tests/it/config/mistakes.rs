@@ -45,7 +45,7 @@ fn unknown_keys() {
         (FILTER, "+ roles = {}", &["config.toml:15: jobs.artists.roles: not supported by this version"]),
         (FILTER, "+ groups = {}", &["config.toml:15: jobs.artists.groups: not supported by this version"]),
         (FILTER, r#"+ member_of = ["cn=a"]"#, &["config.toml:15: jobs.artists.member_of: not supported by this version"]),
-        (FILTER, r#"+ kind = "ftrack-ldap""#, &["config.toml:15: jobs.artists.kind: not supported by this version"]),
+        (FILTER, r#"+ kind = "ftrack""#, &[r#"config.toml:15: jobs.artists.kind: "ftrack" is not one of "ldap", "ftrack-ldap""#]),
         (FILTER, "+ users.protects = []", &[r#"config.toml:15: jobs.artists.users.protects: unknown key; did you mean "protect"?"#]),
         (EMAIL, r#"email = { form = "mail" }"#, &[r#"config.toml:18: jobs.artists.attributes.email.form: unknown key; did you mean "from"?"#]),
         (EMAIL, r#"custom_attributes.number = "employeeNumber""#, &[r#"config.toml:18: jobs.artists.attributes.custom_attributes.number: unknown key; the name of a custom attribute goes in quotes: "custom_attributes.number" = ..."#]),

@@ -21,7 +21,7 @@ use ftrack_ldap_sync::{
 use super::{Daemon, at, job, report, status};
 
 /// The names that monitoring is built on.
-const CONTRACT: [&str; 14] = [
+const CONTRACT: [&str; 16] = [
     "ftrack_ldap_sync_last_attempt_timestamp_seconds",
     "ftrack_ldap_sync_last_success_timestamp_seconds",
     "ftrack_ldap_sync_next_run_timestamp_seconds",
@@ -36,6 +36,8 @@ const CONTRACT: [&str; 14] = [
     "ftrack_ldap_sync_ticks_skipped_total",
     "ftrack_ldap_sync_config_reload_failures_total",
     "ftrack_ldap_sync_build_info",
+    "ftrack_ldap_sync_log_lines_dropped_total",
+    "ftrack_ldap_sync_builtin_alarms_total",
 ];
 
 /// Everything a scrape says: families with their types, and series with their values.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A page of the daemon's HTTP listener.
-fn page(studio: &Studio, daemon: &Daemon, path: &str) -> (u16, String) {
+pub fn page(studio: &Studio, daemon: &Daemon, path: &str) -> (u16, String) {
     let port = fs::read_to_string(studio.folder().join("port")).unwrap();
     let _ = daemon;
     studio.runtime().block_on(async {
@@ -26,8 +26,12 @@ fn page(studio: &Studio, daemon: &Daemon, path: &str) -> (u16, String) {
 }
 
 /// A studio whose daemon listens on a free port.
-fn watched(job: &str) -> Studio {
-    let mut studio = Studio::of(&["ada", "bob"]).for_a_daemon(job);
+fn watched_studio(job: &str) -> Studio {
+    watched(Studio::of(&["ada", "bob"]).for_a_daemon(job))
+}
+
+/// A studio whose daemon listens on a free port.
+pub fn watched(mut studio: Studio) -> Studio {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     fs::write(studio.folder().join("port"), port.to_string()).unwrap();
     studio.top += &format!("[http]\nlisten = \"127.0.0.1:{port}\"\n");
@@ -82,7 +86,7 @@ fn a_pause_survives_a_restart_and_ends_by_itself() {
 
 #[test]
 fn a_run_under_way_delays_no_answer() {
-    let studio = watched("schedule = \"@yearly\"");
+    let studio = watched_studio("schedule = \"@yearly\"");
     let daemon = Daemon::start(&studio);
     assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
     let (_, metrics) = page(&studio, &daemon, "/metrics");
@@ -116,7 +120,7 @@ fn a_run_under_way_delays_no_answer() {
 
 #[test]
 fn it_is_not_ready_before_both_servers_were_reached() {
-    let mut studio = watched("schedule = \"@yearly\"");
+    let mut studio = watched_studio("schedule = \"@yearly\"");
     let right = std::mem::replace(&mut studio.directory_url, "ldap://127.0.0.1:1".into());
     let daemon = Daemon::start(&studio);
     assert_eq!(daemon.event("contact.failed")["server"], "directory studio");

@@ -62,7 +62,7 @@ fn a_replica_that_lacks_the_newest_people_locks_nobody_out() {
     world.fail_over();
     for _ in 0..2 {
         let report = studio.sync();
-        assert_eq!(report.directory.server.as_deref(), Some(&*world.replica.url()));
+        assert_eq!(report.directory.as_ref().unwrap().server.as_deref(), Some(&*world.replica.url()));
         assert_eq!((report.outcome, report.ftrack.write_calls), (Outcome::Held, 0), "{report:#?}");
         assert_eq!(holds(&report, Action::Deactivate), [("dan", HeldBy::Replica), ("eve", HeldBy::Replica)]);
         assert_eq!(holds(&report, Action::Update), [("bob", HeldBy::Replica), ("cyd", HeldBy::Replica)]);
@@ -115,7 +115,7 @@ fn whoever_any_server_shows_is_not_absent() {
     assert!(studio.user("ada").is_active && !studio.user("bob").is_active);
     let said = format!("{} still shows the person \"ada\"", world.replica.url());
     assert!(report.warnings.iter().any(|warning| warning.contains(&said)), "{report:#?}");
-    assert_eq!(report.directory.asked, [world.preferred.url(), world.replica.url()]);
+    assert_eq!(report.directory.as_ref().unwrap().asked, [world.preferred.url(), world.replica.url()]);
     // The replica catches up.
     world.replica.tree().rename(&dn("ada"), "uid=ada,dc=studio,dc=test").unwrap();
     assert_eq!(logins(&studio.sync(), Action::Deactivate), ["ada"]);
@@ -141,7 +141,7 @@ fn a_replica_that_cannot_be_reached_says_nothing_and_one_that_does_not_answer_ho
         let expected: &[_] = if held { &[("ada", HeldBy::Doubt)] } else { &[] };
         assert_eq!(holds(&report, Action::Deactivate), expected, "{report:#?}");
         assert_eq!(studio.user("ada").is_active, held);
-        assert_eq!(report.directory.asked, [world.preferred.url()]);
+        assert_eq!(report.directory.as_ref().unwrap().asked, [world.preferred.url()]);
         assert!(
             held || report.warnings.iter().any(|warning| warning.contains("could not be asked")),
             "{report:#?}"

@@ -1,0 +1,86 @@
+//! Events about ftrack's own synchronisation.
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::RunName;
+use crate::{ftrack::builtin_sync::ServerJob, printable::printable};
+
+/// What happened to ftrack's own synchronisation.
+#[derive(Debug, Clone, Copy)]
+pub enum Builtin<'a> {
+    /// ftrack took the job: it began, or is about to.
+    Started(&'a ServerJob),
+    /// The job, as it was seen last, is not followed any more, after so long: it is over, or could not be seen to its end.
+    Finished(&'a ServerJob, Duration),
+    /// It deactivated or renamed more users than the job's limits say.
+    Alarm(BuiltinAlarm),
+}
+
+/// What ftrack's own synchronisation did, and what the job's limits say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltinAlarm {
+    /// Users that were active before it.
+    pub active: usize,
+    /// How many it deactivated.
+    pub deactivated: usize,
+    /// How many of those the limit allows.
+    pub deactivate_limit: usize,
+    /// How many got another login.
+    pub renamed: usize,
+    /// How many of those the limit allows.
+    pub rename_limit: usize,
+}
+
+impl BuiltinAlarm {
+    /// Whether it is more than the limits say.
+    #[must_use]
+    pub fn is_raised(self) -> bool {
+        self.deactivated > self.deactivate_limit || self.renamed > self.rename_limit
+    }
+}
+
+impl Builtin<'_> {
+    pub(super) fn level(&self) -> Level {
+        match self {
+            Self::Started(_) | Self::Finished(..) => Level::INFO,
+            Self::Alarm(_) => Level::ERROR,
+        }
+    }
+
+    pub(super) fn emit(self, level: Level, RunName { job, run }: RunName<'_>) {
+        match self {
+            Self::Started(ServerJob { id, status, .. }) => {
+                let (id, status) = (id.as_str(), status.to_string());
+                let status = printable(&status);
+                say!(level, event = "builtin.started", job, run, server_job = id, %status, "ftrack's own synchronisation started");
+            }
+            Self::Finished(ServerJob { id, status, text }, took) => {
+                let (id, status, seconds) = (id.as_str(), status.to_string(), took.as_secs_f64());
+                let (status, text) = (printable(&status), printable(text.as_deref().unwrap_or_default()));
+                say!(level, event = "builtin.finished", job, run, server_job = id, %status, %text, seconds, "ftrack's own synchronisation followed");
+            }
+            Self::Alarm(BuiltinAlarm {
+                active,
+                deactivated,
+                deactivate_limit,
+                renamed,
+                rename_limit,
+            }) => {
+                say!(
+                    level,
+                    event = "builtin.alarm",
+                    job,
+                    run,
+                    active,
+                    deactivated,
+                    deactivate_limit,
+                    renamed,
+                    rename_limit,
+                    "ftrack's own synchronisation changed more than the limits say"
+                );
+            }
+        }
+    }
+}

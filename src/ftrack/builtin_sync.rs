@@ -1,0 +1,268 @@
+//! ftrack's own LDAP synchronisation: started once, and followed by its id to its end.
+//!
+//! The server makes a `Job` of it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page on that API call); what `Job.data` holds is not documented, nor which
+//! `Job.type` it has, so a job is known by its id alone.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    error::{FtrackError, Trouble, WriteFailure},
+    operation::Operation,
+    page, query,
+    row::Row,
+    session::{Session, Until},
+    user::EntityId,
+};
+
+/// How many of the newest jobs are noted before one is started: far more than come about while one call is answered.
+const NOTED: u32 = 200;
+/// The first wait between two looks at a job.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait between two looks.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// In so many looks in a row a job must be missing before it counts as gone: one of several servers may not know it yet.
+const MISSING_LOOKS: u32 = 3;
+
+/// The status of a job (`Job.status` in the server's schemas).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It waits for one of the server's workers.
+    Queued,
+    /// It is under way.
+    Running,
+    /// It came to its end.
+    Done,
+    /// It failed.
+    Failed,
+    /// A word that the schemas do not know.
+    Unknown(String),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown(word) => word,
+        })
+    }
+}
+
+/// A job of the server, as it was seen last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerJob {
+    /// Its id.
+    pub id: EntityId,
+    /// Its status.
+    pub status: Status,
+    /// What the server says of it (`Job.data`), cut to a bounded length; absent when it says nothing.
+    pub text: Option<String>,
+}
+
+impl ServerJob {
+    /// Whether it still waits or works.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.status, Status::Queued | Status::Running)
+    }
+}
+
+/// The newest jobs at one time, by which those that come later are known.
+#[derive(Debug)]
+pub struct Noted {
+    ids: BTreeSet<EntityId>,
+    newest: Option<String>,
+}
+
+/// Why no job is followed.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The server refused the call, or it never reached the server: nothing was started.
+    Refused(FtrackError),
+    /// Whether something was started is not known.
+    Unclear(String),
+}
+
+/// Why a job was not followed to its end.
+#[derive(Debug)]
+pub enum NotFollowed {
+    /// It still waited or worked when the time was over.
+    Late,
+    /// The server does not know it any more, or never showed it.
+    Vanished,
+    /// The server could not be asked.
+    Unread(FtrackError),
+}
+
+/// A job, as a query shows it.
+#[derive(Debug, Deserialize)]
+struct JobRow {
+    id: EntityId,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    data: Value,
+    #[serde(default)]
+    created_at: Value,
+    #[serde(default)]
+    user_id: Option<EntityId>,
+}
+
+impl Row for JobRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+}
+
+impl JobRow {
+    /// When it was made; ftrack writes a moment as an object, and newer servers may write it as text.
+    fn created_at(&self) -> Option<&str> {
+        self.created_at.as_str().or_else(|| self.created_at.get("value")?.as_str())
+    }
+
+    fn shown(self, session: &Session) -> ServerJob {
+        let text = match &self.data {
+            Value::Null => None,
+            Value::String(text) if text.trim().is_empty() => None,
+            Value::String(text) => Some(session.excerpt(text)),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Some(session.excerpt(&other.to_string())),
+        };
+        ServerJob {
+            id: self.id,
+            status: status(self.status.as_deref().unwrap_or_default(), session),
+            text,
+        }
+    }
+}
+
+fn status(word: &str, session: &Session) -> Status {
+    match word {
+        "queued" => Status::Queued,
+        "running" => Status::Running,
+        "done" => Status::Done,
+        "failed" => Status::Failed,
+        other => Status::Unknown(session.excerpt(other)),
+    }
+}
+
+/// Notes the newest jobs, of whatever kind.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn note(session: &Session, until: &Until) -> Result<Noted, FtrackError> {
+    let rows = newest(session, until).await?;
+    Ok(Noted {
+        newest: rows.iter().filter_map(JobRow::created_at).max().map(str::to_owned),
+        ids: rows.into_iter().map(|row| row.id).collect(),
+    })
+}
+
+async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackError> {
+    page::beginning::<JobRow>(session, &query::newest_jobs(), NOTED, until).await
+}
+
+/// Starts the synchronisation: one call, which is sent again only where the server provably did not look at it. After an unclear answer the one job that came
+/// about since `noted`, and is nobody else's than `api_user`'s, is taken for it.
+///
+/// # Errors
+///
+/// Nothing was started, or it is not known whether something was.
+pub async fn start(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<ServerJob, NotStarted> {
+    let answers = session.write_as::<Value>(&[Operation::start_ldap_sync()], until).await;
+    match answers {
+        Ok(answers) => {
+            let answer = answers.into_iter().next().unwrap_or_default();
+            of_answer(answer.get("data").unwrap_or(&answer), session)
+        }
+        Err(WriteFailure::Refused(error) | WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => Err(NotStarted::Refused(error)),
+        Err(WriteFailure::Unclear(error)) => come_about_since(session, noted, api_user, until).await.map_err(|why| {
+            NotStarted::Unclear(format!(
+                "whether ftrack started it is not known, since {error}; {why}, so none is followed, and none is started again before the next run"
+            ))
+        }),
+    }
+}
+
+/// The job that the server's answer names.
+fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted> {
+    let row = serde_json::from_value::<JobRow>(answer.clone());
+    row.map(|row| row.shown(session)).map_err(|_| {
+        NotStarted::Unclear(format!(
+            "ftrack answered the start of its own LDAP synchronisation without the id of a job, so that it cannot be followed: {}",
+            session.excerpt(&answer.to_string())
+        ))
+    })
+}
+
+/// The one job that came about since.
+async fn come_about_since(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<ServerJob, String> {
+    let rows = newest(session, until)
+        .await
+        .map_err(|error| format!("the server's jobs could not be read either: {error}"))?;
+    // A job of before may only be among the newest now because another one was deleted.
+    let is_later = |row: &JobRow| match (row.created_at(), noted.newest.as_deref()) {
+        (Some(made), Some(newest)) => made >= newest,
+        (None, _) | (_, None) => true,
+    };
+    let is_ours = |row: &JobRow| row.user_id.is_none() || api_user.is_none() || row.user_id.as_ref() == api_user;
+    let mut new = rows.into_iter().filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
+    match (new.next(), new.count()) {
+        (Some(only), 0) => Ok(only.shown(session)),
+        (Some(_), more) => Err(format!("{} jobs came about meanwhile", more + 1)),
+        (None, _) => Err("no job came about meanwhile".to_owned()),
+    }
+}
+
+/// One look at a job; `None` when the server does not show it.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn look(session: &Session, id: &EntityId, until: &Until) -> Result<Option<ServerJob>, FtrackError> {
+    let rows = page::beginning::<JobRow>(session, &query::job(id), 2, until).await?;
+    Ok(rows.into_iter().find(|row| row.id == *id).map(|row| row.shown(session)))
+}
+
+/// Looks at a job in growing intervals until it is over, or the deadline of `until` has passed; `job` is what was seen last, and `seen`
+/// hears of each look.
+///
+/// # Errors
+///
+/// The job did not end, or could not be seen to its end. A trouble that passes is sat out.
+pub async fn follow(session: &Session, job: &mut ServerJob, until: &Until, seen: impl Fn(&ServerJob)) -> Result<(), NotFollowed> {
+    let (mut wait, mut missing) = (FIRST_WAIT, 0);
+    while job.is_under_way() {
+        seen(job);
+        let left = until.deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            () = until.cancel.cancelled() => return Err(NotFollowed::Unread(session.trouble("following the server's job", Trouble::Cancelled))),
+            () = tokio::time::sleep(wait.min(left)) => {}
+        }
+        if Instant::now() >= until.deadline {
+            return Err(NotFollowed::Late);
+        }
+        match look(session, &job.id, until).await {
+            Ok(Some(now)) => {
+                missing = 0;
+                *job = now;
+            }
+            Ok(None) if missing + 1 >= MISSING_LOOKS => return Err(NotFollowed::Vanished),
+            Ok(None) => missing += 1,
+            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => return Err(NotFollowed::Late),
+            Err(error) if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) => {}
+            Err(error) => return Err(NotFollowed::Unread(error)),
+        }
+        wait = (wait * 3 / 2).min(LONGEST_WAIT);
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! A run that reads a directory: from both readings to what is written.
+
+use std::time::Instant;
+
+use super::{
+    Course, Progress, Purpose,
+    failure::Failure,
+    journal::Journal,
+    outcome,
+    reading::Worked,
+    remembering,
+    report::{Counts, DirectoryPart, FailureKind, Phase},
+    saved::SavedPlan,
+    servers::Servers,
+    state::{Remembered, State},
+    telling,
+};
+use crate::{
+    config::{Config, LdapJob},
+    directory::DirectoryPool,
+    event::{Event, RunName},
+    ftrack::{self, session::Until, stopped::Stopped, user::Current, write::Limits},
+    sync::{
+        change::Plan,
+        guard::{self, Approval, Vetted},
+        mapping::Mapping,
+        rules::Rules,
+    },
+};
+
+/// What a job has that reads a directory, compiled.
+#[derive(Debug)]
+pub(super) struct LdapWork {
+    pub job: LdapJob,
+    pub mapping: Mapping,
+    pub rules: Rules,
+    pub pool: DirectoryPool,
+}
+
+impl LdapWork {
+    /// Compiles the rules of a job.
+    ///
+    /// # Errors
+    /// A rule cannot be used, or the servers are those of another configuration.
+    pub fn new(config: &Config, name: &str, job: &LdapJob, servers: &Servers) -> anyhow::Result<Self> {
+        let pool = servers
+            .directory(&job.directory)
+            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not among the servers", job.directory))?;
+        let mapping = Mapping::new(&job.attributes)?;
+        if let Some((attribute, error)) = mapping.broken_templates().first() {
+            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
+        }
+        Ok(Self {
+            job: job.clone(),
+            mapping,
+            rules: Rules::new(job, &config.ftrack.api_user)?
+                .beside(config, &job.directory)
+                .with_signature(servers.ftrack().signer().signature()),
+            pool: pool.clone(),
+        })
+    }
+}
+
+impl Course<'_, LdapWork> {
+    /// The whole story.
+    pub(super) async fn whole(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
+        let remembered = state.remembered(&self.prepared.name, self.session.server())?;
+        let worked = self.work_out(&remembered).await?;
+        let (plan, mut vetted, approval) = match &purpose {
+            Purpose::Sync | Purpose::DryRun => {
+                if let Some(fall) = self.fall_of_links(&worked.plan, &remembered) {
+                    return Err(Failure::refused(fall));
+                }
+                let vetted = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
+                (worked.plan, vetted, Approval::None)
+            }
+            Purpose::Approved(saved) => {
+                let held_now = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
+                let approved = saved.approved(&worked.plan, &held_now).map_err(Failure::refused)?;
+                let vetted = guard::approve(&approved);
+                (approved, vetted, Approval::Given)
+            }
+        };
+        let _lock = match self.report.dry_run {
+            true => None,
+            false => self.look_at_administrators(&mut vetted, approval).await?,
+        };
+        self.tell_plan(&plan, &vetted);
+        if self.report.dry_run {
+            self.report.outcome = outcome(&self.report.counts);
+            return Ok(());
+        }
+        self.remember(state, &remembered, &plan, &vetted, approval)?;
+        let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
+        if let Some(written) = &counted {
+            // Before they are written: a run that is killed counts as well.
+            state.count_deactivations(&self.prepared.name, written)?;
+        }
+        let applied = self.apply(&plan, &vetted, &worked.current).await;
+        if let (Some(written), Ok(())) = (&mut counted, &applied) {
+            if approval == Approval::None {
+                written.number = self.report.counts.deactivated;
+            }
+            written.is_settled = true;
+            state.count_deactivations(&self.prepared.name, written)?;
+        }
+        applied
+    }
+
+    /// Plans, without keeping anything.
+    pub(super) async fn plan_alone(&mut self, remembered: &Remembered) -> Result<SavedPlan, Failure> {
+        let Worked { mut plan, .. } = self.work_out(remembered).await?;
+        plan.warnings.extend(self.fall_of_links(&plan, remembered));
+        let vetted = guard::vet(&plan, self.bounds(&plan, remembered));
+        Ok(SavedPlan::new(&self.prepared.name, chrono::Utc::now(), &plan, &vetted))
+    }
+
+    /// What the report says of the directory.
+    pub(super) fn directory_part(&mut self) -> &mut DirectoryPart {
+        self.report.directory.get_or_insert_default()
+    }
+
+    /// Writes what was let through, with the old values safe on disk before the first write.
+    async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
+        let began = Instant::now();
+        let changes = vetted.allowed().len();
+        let mut stopped = None;
+        let mut journal_failed = None;
+        if changes > 0 {
+            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report)?;
+            let until = Until {
+                deadline: self.until.deadline,
+                cancel: self.until.cancel.child_token(),
+            };
+            let limits = Limits {
+                batch_size: self.prepared.config.ftrack.batch_size,
+                attempts: self.prepared.config.ftrack.attempts,
+                until: &until,
+            };
+            let mut done_so_far = 0;
+            let progress = self.progress;
+            let reported = &mut self.report.changes;
+            let of = RunName {
+                job: &self.prepared.name,
+                run: &self.report.run,
+            };
+            stopped = ftrack::write::write(&self.session, vetted, current, limits, |done| {
+                done_so_far += done.len();
+                progress(Progress::Changes(done_so_far, changes));
+                let lines = telling::tell_results(reported, done, of);
+                if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
+                    Event::StateFailed { of, error: &error.to_string() }.emit();
+                    journal_failed = Some(error);
+                    // What is written from here on would be in no report if the program were killed.
+                    until.cancel.cancel();
+                }
+            })
+            .await;
+        }
+        self.took(Phase::Writing, began.elapsed());
+        self.report.counts = Counts::of(plan, &self.report.changes);
+        self.report.outcome = outcome(&self.report.counts);
+        match (stopped, journal_failed) {
+            (Some(_), Some(error)) => Err(Failure {
+                kind: FailureKind::State,
+                why: format!("not everything was written, since results cannot be kept: {error}"),
+            }),
+            (Some(Stopped { why, cause }), None) => Err(Failure {
+                kind: cause.into(),
+                why: format!("not everything was written: {why}"),
+            }),
+            (None, _) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How ftrack's own synchronisation may end, other than well: each a clear error, started once, and the users read again.
+
+use ftrack_ldap_sync::{
+    demo::ftrack::{BuiltinSync, Rights},
+    run::report::{FailureKind, Outcome, Report},
+};
+
+use super::{becomes, started, studio, synced};
+use crate::studio::Studio;
+
+/// A run that fails, of a synchronisation that ends in this way.
+fn failed(studio: &Studio, ends: BuiltinSync) -> Report {
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = ends);
+    let report = synced(studio, 1);
+    assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
+    report
+}
+
+/// The id of the server's newest job.
+fn job_id(report: &Report) -> String {
+    report.builtin.as_ref().unwrap().job_id.as_ref().unwrap().to_string()
+}
+
+#[test]
+fn one_that_takes_its_time_is_followed_to_its_end() {
+    let studio = studio("");
+    becomes(&studio, "ada", |user| user.is_active = false);
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Slow(3));
+    let report = synced(&studio, 1);
+    assert_eq!((report.outcome, report.counts.deactivated), (Outcome::Succeeded, 1), "{report:#?}");
+}
+
+#[test]
+fn one_that_fails_fails_the_run_with_the_servers_words_and_what_it_changed_before() {
+    let studio = studio("");
+    becomes(&studio, "ada", |user| user.is_active = false);
+    let report = failed(&studio, BuiltinSync::Fails("no route to the directory".into()));
+    assert_eq!(
+        report.error.as_deref().unwrap(),
+        format!(
+            "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {{\"description\":\"no route to the directory\"}}; is it set up? Look at System \
+             settings > Resources > LDAP settings at ftrack",
+            job_id(&report)
+        )
+    );
+    assert_eq!((report.error_kind, report.counts.deactivated), (Some(FailureKind::Ftrack), 1));
+    assert_eq!(report.changes[0].username, "ada");
+    assert_eq!(report.builtin.unwrap().status.as_deref(), Some("failed"));
+}
+
+#[test]
+fn what_the_server_says_is_bounded_and_one_clean_line() {
+    let studio = studio("");
+    let report = failed(&studio, BuiltinSync::FailsWith(format!("a\u{1b}[2J\nb\u{202e} {}", "x".repeat(100_000))));
+    let text = report.builtin.unwrap().text.unwrap();
+    assert!(text.starts_with("a [2J b") && text.chars().count() <= 301, "{text}");
+    let shown = studio.run(&["runs", "show", "last"]).stdout;
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown:?}");
+}
+
+#[test]
+fn one_that_is_not_set_up_is_one_clear_sentence() {
+    let studio = studio("");
+    let report = failed(&studio, BuiltinSync::NotSetUp("LDAP is not enabled.".into()));
+    assert_eq!(
+        report.error.as_deref().unwrap(),
+        "ftrack did not start its own LDAP synchronisation, and says: ValidationError: LDAP is not enabled.; is it set up? Look at System settings > Resources > LDAP \
+         settings at ftrack"
+    );
+    assert_eq!((report.builtin.unwrap().job_id, started(&studio)), (None, 0));
+    studio.ftrack().change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    let report = synced(&studio, 1);
+    let error = report.error.unwrap();
+    assert!(
+        error.starts_with("ftrack's own LDAP synchronisation was not started: starting ftrack's own LDAP synchronisation at "),
+        "{error}"
+    );
+    assert!(error.contains("give its role the permission to manage users"), "{error}");
+}
+
+#[test]
+fn one_that_never_begins_or_does_not_end_meets_the_time_limit() {
+    for (ends, says) in [
+        (BuiltinSync::NeverBegins, "ftrack never began its own LDAP synchronisation: its job "),
+        (BuiltinSync::Hangs, "ftrack's own LDAP synchronisation (its job "),
+    ] {
+        let studio = studio("time_limit = \"2s\"");
+        becomes(&studio, "ada", |user| user.is_active = false);
+        let report = failed(&studio, ends.clone());
+        let error = report.error.clone().unwrap();
+        assert!(
+            error.starts_with(says) && error.contains("when the time limit of 2s was nearly over"),
+            "{error}"
+        );
+        assert_eq!(report.error_kind, Some(FailureKind::TimeLimit));
+        let status = report.builtin.as_ref().unwrap().status.as_deref();
+        assert_eq!(status, Some(if ends == BuiltinSync::Hangs { "running" } else { "queued" }));
+        // The next run starts none beside it, and starts one when it is over.
+        let again = synced(&studio, 0);
+        let error = again.error.unwrap();
+        assert!(
+            error.starts_with(&format!(
+                "the synchronisation that the run {} started (ftrack's job {}) is still ",
+                report.run,
+                job_id(&report)
+            )),
+            "{error}"
+        );
+        assert_eq!(started(&studio), 1);
+        studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+        // The job moves when somebody looks at it, which each run does once.
+        let runs = std::iter::repeat_with(|| studio.synced(&["sync", "nightly", "--format", "json"]));
+        let report = runs.take(3).find(|report| report.outcome != Outcome::Failed).unwrap();
+        assert_eq!((report.outcome, started(&studio)), (Outcome::Succeeded, 2), "{report:#?}");
+    }
+}
+
+#[test]
+fn one_that_vanishes_or_has_a_strange_status_is_told_apart() {
+    let studio = studio("");
+    let report = failed(&studio, BuiltinSync::Vanishes);
+    assert_eq!(
+        report.error.as_deref().unwrap(),
+        format!(
+            "ftrack does not show the job {} of its own LDAP synchronisation, whose last known status was queued, so that its end is not known; may the key's role read jobs?",
+            job_id(&report)
+        )
+    );
+    let report = failed(&studio, BuiltinSync::EndsAs("paused".into()));
+    assert_eq!(
+        report.error.as_deref().unwrap(),
+        format!(
+            "ftrack calls the status of its own LDAP synchronisation (its job {}) \"paused\", which this version does not know, so that its end is not known either; look at \
+             the job at ftrack",
+            job_id(&report)
+        )
+    );
+}
+
+#[test]
+fn an_answer_without_an_id_is_an_error_and_nothing_is_started_twice() {
+    let studio = studio("");
+    let report = failed(&studio, BuiltinSync::Nameless);
+    assert!(
+        report
+            .error
+            .as_deref()
+            .unwrap()
+            .starts_with("ftrack answered the start of its own LDAP synchronisation without the id of a job, so that it cannot be followed: "),
+        "{report:#?}"
+    );
+    assert_eq!((report.error_kind, started(&studio)), (Some(FailureKind::FtrackUnclear), 1));
+}

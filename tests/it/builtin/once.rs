@@ -1,0 +1,140 @@
+//! Nothing is started twice: after an unclear answer, a kill, or a stop.
+
+use std::time::Duration;
+
+use ftrack_ldap_sync::{
+    demo::ftrack::{BuiltinSync, CallKind, Fault},
+    run::report::{FailureKind, Outcome},
+};
+use serde_json::json;
+
+use super::{becomes, started, studio, synced};
+use crate::{
+    slapd::wait_until,
+    studio::{Ended, Studio},
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_one_job_that_came_about_after_an_unclear_answer_is_followed() {
+    for fault in [Fault::ResetAfter, Fault::TruncatedJson, Fault::CutBody] {
+        let studio = studio("");
+        // Another person's job was there before.
+        studio.ftrack().insert("Job", &json!({"status": "running", "type": "api_job"})).unwrap();
+        becomes(&studio, "ada", |user| user.is_active = false);
+        studio.ftrack().fail_next(Some(CallKind::Write), fault.clone());
+        let report = synced(&studio, 1);
+        assert_eq!((report.outcome, report.counts.deactivated), (Outcome::Succeeded, 1), "{fault:?}: {report:#?}");
+        assert_eq!(started(&studio), 2);
+    }
+}
+
+#[test]
+fn with_no_new_job_the_run_fails_and_says_so() {
+    let studio = studio("");
+    studio.ftrack().fail_next(Some(CallKind::Write), Fault::ResetBefore);
+    let report = synced(&studio, 1);
+    let error = report.error.unwrap();
+    assert!(
+        error.starts_with("whether ftrack started it is not known, since starting ftrack's own LDAP synchronisation at "),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("; no job came about meanwhile, so none is followed, and none is started again before the next run"),
+        "{error}"
+    );
+    assert_eq!((report.error_kind, started(&studio)), (Some(FailureKind::FtrackUnclear), 0));
+}
+
+/// A run whose answer never comes, while something else happens at ftrack after that many jobs are there.
+fn meanwhile(fault: Fault, jobs: usize, happens: impl FnOnce(&Studio)) -> ftrack_ldap_sync::run::report::Report {
+    let mut studio = studio("");
+    studio.ftrack_settings = "request_timeout = \"2s\"".into();
+    studio.ftrack().fail_next(Some(CallKind::Write), fault);
+    let child = studio.start(&["sync", "nightly", "--format", "json"]);
+    assert!(wait_until(LIMIT, || studio.ftrack().counters().write_calls == 1 && started(&studio) == jobs));
+    happens(&studio);
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(studio.ftrack().counters().write_calls, 1);
+    ended.report()
+}
+
+#[test]
+fn with_several_new_jobs_none_is_followed() {
+    let report = meanwhile(Fault::StallAfter, 1, |studio| {
+        let user = studio.user("ldap-sync").id;
+        studio.ftrack().insert("Job", &json!({"status": "queued", "user_id": user})).unwrap();
+    });
+    let error = report.error.unwrap();
+    assert!(error.contains("; 2 jobs came about meanwhile, so none is followed"), "{error}");
+    assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
+}
+
+#[test]
+fn a_job_of_somebody_else_is_not_taken_for_it() {
+    let report = meanwhile(Fault::StallBefore, 0, |studio| {
+        let user = studio.user("admin").id;
+        studio.ftrack().insert("Job", &json!({"status": "done", "user_id": user})).unwrap();
+    });
+    let error = report.error.unwrap();
+    assert!(error.contains("; no job came about meanwhile, so none is followed"), "{error}");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_the_job_to_the_next_one() {
+    let studio = studio("");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    let mut child = studio.start(&["sync", "nightly"]);
+    let running = || studio.ftrack().rows("Job").unwrap().iter().any(|job| job["status"] == "running");
+    assert!(wait_until(LIMIT, running));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let report = synced(&studio, 0);
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(
+        report.error.as_deref().unwrap().contains(") is still running, so none was started"),
+        "{report:#?}"
+    );
+    let killed = &studio.reports()[0];
+    let id = studio.ftrack().rows("Job").unwrap()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        killed.error.as_deref().unwrap(),
+        format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; what it changed is in no report")
+    );
+    assert_eq!(killed.error_kind, Some(FailureKind::Stopped));
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_says_that_ftrack_goes_on() {
+    let studio = studio("");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    let child = studio.start(&["sync", "nightly", "--format", "json"]);
+    let running = || studio.ftrack().rows("Job").unwrap().iter().any(|job| job["status"] == "running");
+    assert!(wait_until(LIMIT, running));
+    let terminated = std::process::Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    assert!(terminated.success());
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    let report = ended.report();
+    assert_eq!((ended.status, report.error_kind), (1, Some(FailureKind::Stopped)), "{report:#?}");
+    let error = report.error.unwrap();
+    assert!(
+        error.starts_with("the run was told to stop while ftrack's own LDAP synchronisation (its job ") && error.contains("it goes on at ftrack"),
+        "{error}"
+    );
+    assert!(synced(&studio, 0).error.unwrap().contains(") is still running"));
+}
+
+#[test]
+fn a_server_that_is_away_for_a_while_is_sat_out() {
+    let mut studio = studio("");
+    studio.ftrack_settings = "attempts = 1".into();
+    let mut reads_after_start = 0;
+    studio.ftrack().fail_when(move |call| {
+        let is_after = call.kind == CallKind::Read && call.number > call.number_of_kind;
+        reads_after_start += u32::from(is_after);
+        (is_after && reads_after_start <= 3).then_some(Fault::Html(503))
+    });
+    let report = synced(&studio, 1);
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
+}
