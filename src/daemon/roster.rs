@@ -307,7 +307,7 @@ impl Roster {
 
     /// Whether a job that must run alone waits for nothing but the end of other runs.
     fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
-        let is_held_up = |job: &Job| job.underway.is_some() || job.is_elsewhere(now) || job.barred.is_some();
+        let is_held_up = |job: &Job| job.underway.is_some() || job.is_elsewhere(now) || job.barred.is_some_and(|until| until > now);
         self.jobs.get(name).is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
     }
 

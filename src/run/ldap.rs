@@ -90,7 +90,7 @@ impl Course<'_, LdapWork> {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        self.remember(state, &remembered, &plan, &vetted, approval)?;
+        self.remember(state, &remembered, &plan, &worked.current, &vetted, approval)?;
         let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
         if let Some(written) = &counted {
             // Before they are written: a run that is killed counts as well.

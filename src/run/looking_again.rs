@@ -9,7 +9,7 @@ use std::{
 use super::{Course, failure::Failure, ldap::LdapWork, reading::Unread, report::FailureKind};
 use crate::{
     config::LdapJob,
-    directory::{self, Answer, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn, entry::DirectoryId},
+    directory::{self, Answer, DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn, entry::DirectoryId},
     sync::{
         change::{Action, Change, HeldBy, Hold, Plan},
         rules::Reach,
@@ -105,19 +105,22 @@ impl Course<'_, LdapWork> {
         gone: &Gone,
         read: &ReadFrom,
         request: &ReadRequest,
-        siblings: &[&SiblingSearch],
+        siblings: &[FoundBySibling<'_>],
         plan: &mut Plan,
         found: &mut Found,
     ) -> Result<(), Failure> {
-        for OtherServer { pool, server, rest } in self.other_servers(read, siblings) {
+        for OtherServer { pool, server, rest, searches } in self.other_servers(read, request, siblings) {
             if pool.was_refused_within(Some(&server), rest) {
                 found.doubt(gone, &format!("{server} refused the credentials not long ago, and was not asked"));
                 continue;
             }
-            // Where somebody is by now is not where a server that lags behind shows them.
-            let requests = std::iter::once(request).chain(siblings.iter().map(|sibling| &sibling.request));
-            match self.ask_one(&pool, &server, gone, requests, found).await {
-                Ok(()) => self.directory_part().asked.push(server),
+            match self.ask_one(&pool, &server, gone, &searches, found).await {
+                Ok(()) => {
+                    let asked = &mut self.directory_part().asked;
+                    if !asked.contains(&server) {
+                        asked.push(server);
+                    }
+                }
                 Err(failure) if is_unreachable(&failure) => {
                     plan.warnings
                         .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
@@ -131,45 +134,81 @@ impl Course<'_, LdapWork> {
         Ok(())
     }
 
-    /// The servers of the directory beside the one that was read: those of this job's table, and those that other tables name besides.
-    fn other_servers(&self, read: &ReadFrom, siblings: &[&SiblingSearch]) -> Vec<OtherServer> {
-        let own = std::iter::once((&self.work.pool, REST));
-        let tables = siblings.iter().filter(|sibling| !sibling.shares_table).map(|sibling| &sibling.table);
-        let others = tables.filter_map(|table| Some((self.prepared.servers.directory(table)?, REST_OF_OTHERS)));
-        let mut seen = BTreeSet::from([read.server.clone()]);
-        let mut servers = Vec::new();
-        for (pool, rest) in own.chain(others) {
+    /// The servers of the directory beside the one that was read, as each table names them: asked by the table's own account in the searches of its own jobs, since
+    /// another account may not see what they see. A server that this job's table does not name is asked in this job's search as well.
+    fn other_servers<'r>(&self, read: &ReadFrom, request: &'r ReadRequest, siblings: &'r [FoundBySibling<'_>]) -> Vec<OtherServer<'r>> {
+        let of_table = |table: &str| {
+            let of_table = siblings.iter().filter(move |found| found.sibling.table == table);
+            let search = |found: &'r FoundBySibling<'_>| Search {
+                request: &found.sibling.request,
+                shown_before: Some(&found.shown),
+                account: Account::Own,
+            };
+            of_table.map(search).collect::<Vec<_>>()
+        };
+        let of_this_job = |account| Search {
+            request,
+            shown_before: None,
+            account,
+        };
+        let own_table = self.work.job.directory.as_str();
+        let own = std::iter::once(of_this_job(Account::Own)).chain(of_table(own_table)).collect();
+        let mut tables = vec![(self.work.pool.clone(), REST, own)];
+        let others: BTreeSet<&str> = siblings
+            .iter()
+            .map(|found| found.sibling.table.as_str())
+            .filter(|table| *table != own_table)
+            .collect();
+        tables.extend(others.into_iter().filter_map(|table| {
+            let pool = self.prepared.servers.directory(table)?.clone();
+            Some((pool, REST_OF_OTHERS, of_table(table)))
+        }));
+        let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.clone()]));
+        for (pool, rest, searches) in tables {
             let of_pool = pool.servers().iter().map(|server| server.connector.server().to_owned());
-            servers.extend(of_pool.filter(|server| seen.insert(server.clone())).map(|server| OtherServer {
-                pool: pool.clone(),
-                server,
-                rest,
-            }));
+            for server in of_pool.filter(|server| *server != read.server) {
+                let mut searches = searches.clone();
+                if seen.insert(server.clone()) && rest == REST_OF_OTHERS {
+                    searches.push(of_this_job(Account::OfAnotherTable));
+                }
+                servers.push(OtherServer {
+                    pool: pool.clone(),
+                    server,
+                    rest,
+                    searches,
+                });
+            }
         }
         servers
     }
 
-    /// Asks one server beside the one that was read, in all these searches.
-    async fn ask_one<'r>(
-        &self,
-        pool: &DirectoryPool,
-        server: &str,
-        gone: &Gone,
-        requests: impl Iterator<Item = &'r ReadRequest>,
-        found: &mut Found,
-    ) -> Result<(), ReadFailure> {
-        for request in requests {
+    /// Asks one server beside the one that was read, in all these searches. Whom the same search showed before is no news, wherever it lies.
+    async fn ask_one(&self, pool: &DirectoryPool, server: &str, gone: &Gone, searches: &[Search<'_>], found: &mut Found) -> Result<(), ReadFailure> {
+        for Search {
+            request,
+            shown_before,
+            account,
+        } in searches
+        {
             for (attribute, ids) in gone.values() {
-                let Answer { there, doubtful, .. } = directory::ask(pool, Some(server), request, attribute, ids, &self.until.cancel).await?;
+                let answer = directory::ask(pool, Some(server), request, attribute, ids, &self.until.cancel).await;
+                let Answer { there, doubtful, .. } = match answer {
+                    Err(ReadFailure {
+                        error: DirectoryError::NoSuchBase { .. },
+                        ..
+                    }) if *account == Account::OfAnotherTable => continue,
+                    answer => answer?,
+                };
                 let shown = there.into_keys().chain(doubtful);
-                found.elsewhere.extend(shown.map(|id| (id, server.to_owned())));
+                let news = shown.filter(|id| !shown_before.is_some_and(|before| before.contains(id)));
+                found.elsewhere.extend(news.map(|id| (id, server.to_owned())));
             }
         }
         Ok(())
     }
 
     /// Somebody who left the bases of this job and is among the people of another one of the same directory is taken over by that job; until then this one
-    /// leaves the user as it is. Gives back the jobs that are of the same directory, as far as that could be seen.
+    /// leaves the user as it is. Gives back what those found that are of the same directory, as far as that could be seen.
     async fn ask_the_siblings<'s>(
         &mut self,
         gone: &Gone,
@@ -177,22 +216,26 @@ impl Course<'_, LdapWork> {
         siblings: &'s [SiblingSearch],
         plan: &mut Plan,
         found: &mut Found,
-    ) -> Result<Vec<&'s SiblingSearch>, Failure> {
+    ) -> Result<Vec<FoundBySibling<'s>>, Failure> {
         let prepared = self.prepared;
         let mut of_this_directory = Vec::new();
         for sibling in siblings {
-            let mut is_of_this_directory = sibling.shares_table;
+            let (mut is_of_this_directory, mut shown) = (sibling.shares_table, BTreeSet::new());
             let Some(pool) = prepared.servers.directory(&sibling.table) else { continue };
             let whom = format!("the directory of the job {:?}", sibling.job);
             if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
                 found.doubt(gone, &format!("{whom} refused the credentials not long ago, and was not asked"));
                 continue;
             }
-            let server = sibling.shares_table.then_some(read.server.as_str());
+            let names_it = pool.servers().iter().any(|server| server.connector.server() == read.server);
+            let server = (sibling.shares_table || names_it).then_some(read.server.as_str());
             for (attribute, ids) in gone.values() {
                 match directory::ask(pool, server, &sibling.request, attribute, ids, &self.until.cancel).await {
                     Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => {
                         is_of_this_directory = true;
+                        if server.is_some() {
+                            shown.extend(answer.there.keys().cloned());
+                        }
                         found.among(sibling, answer, &self.work.rules.reach);
                     }
                     Ok(_) => {}
@@ -207,7 +250,7 @@ impl Course<'_, LdapWork> {
                     }
                 }
             }
-            of_this_directory.extend(is_of_this_directory.then_some(sibling));
+            of_this_directory.extend(is_of_this_directory.then_some(FoundBySibling { sibling, shown }));
         }
         Ok(of_this_directory)
     }
@@ -263,12 +306,37 @@ struct SiblingSearch {
     request: ReadRequest,
 }
 
+/// What the search of another job of the same directory showed of the people who are gone.
+struct FoundBySibling<'s> {
+    sibling: &'s SiblingSearch,
+    shown: BTreeSet<DirectoryId>,
+}
+
+/// A search at a server beside the one that was read.
+#[derive(Clone, Copy)]
+struct Search<'r> {
+    request: &'r ReadRequest,
+    /// Whom it showed at the server that was read.
+    shown_before: Option<&'r BTreeSet<DirectoryId>>,
+    account: Account,
+}
+
+/// Whose account a server is asked by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    /// That of the table whose job searches so.
+    Own,
+    /// That of another table, from which the search's base may be hidden: that there is none says nothing then.
+    OfAnotherTable,
+}
+
 /// A server of the directory beside the one that was read.
-struct OtherServer {
+struct OtherServer<'r> {
     pool: DirectoryPool,
     server: String,
     /// For how long it is left alone after it refused the credentials.
     rest: Duration,
+    searches: Vec<Search<'r>>,
 }
 
 /// The searches of another job, with the time limit of this run.

@@ -10,9 +10,12 @@ use super::{
     ldap::LdapWork,
     state::{LinkedUsers, Remembered, State, Written},
 };
-use crate::sync::{
-    change::{Action, HeldBy, Plan},
-    guard::{self, Approval, Bounds, Vetted},
+use crate::{
+    ftrack::user::{Current, EntityId},
+    sync::{
+        change::{Action, Field, HeldBy, Plan},
+        guard::{self, Approval, Bounds, Vetted},
+    },
 };
 
 impl Course<'_, LdapWork> {
@@ -72,7 +75,15 @@ impl Course<'_, LdapWork> {
     }
 
     /// Keeps what the runs after this one have to know, before anything is written at ftrack.
-    pub(super) fn remember(&self, state: &State, remembered: &Remembered, plan: &Plan, vetted: &Vetted, approval: Approval) -> Result<(), Failure> {
+    pub(super) fn remember(
+        &self,
+        state: &State,
+        remembered: &Remembered,
+        plan: &Plan,
+        current: &Current,
+        vetted: &Vetted,
+        approval: Approval,
+    ) -> Result<(), Failure> {
         let job = &self.prepared.name;
         state.set_absences(job, &remembered.absences, &plan.absences)?;
         for written in remembered.settled(&plan.deactivated_at) {
@@ -82,7 +93,7 @@ impl Course<'_, LdapWork> {
         if approval == Approval::None && plan.replica.is_none() {
             state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
         }
-        state.set_inactive(job, remembered, &plan.inactive)?;
+        state.set_inactive(job, self.session.server(), remembered, inactive(plan, current))?;
         state.set_directory(job, remembered, plan.directory.as_deref(), &self.bases(plan, approval))?;
         Ok(())
     }
@@ -100,6 +111,25 @@ impl Course<'_, LdapWork> {
             .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))
             .collect()
     }
+}
+
+/// The users that are inactive though the program did not deactivate them; of those whom a job adopts or takes over nobody can say later that they were
+/// deactivated since.
+fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
+    let linked = plan
+        .changes
+        .iter()
+        .filter(|change| change.fields.contains_key(&Field::Link))
+        .map(|change| &change.ftrack_id);
+    let is_inactive = |id: &&EntityId| {
+        let user = current
+            .users
+            .binary_search_by(|user| user.id.cmp(id))
+            .ok()
+            .and_then(|place| current.users.get(place));
+        user.is_some_and(|user| !user.is_active)
+    };
+    plan.inactive.keys().chain(linked.filter(is_inactive)).cloned().collect()
 }
 
 /// What a run deactivates, for what is counted: the links say the time at which the plan was made. What a person approved does not count.

@@ -281,7 +281,6 @@ impl<'a> Planner<'a> {
                 "the user {:?}, which becomes that of {}, is inactive and stays so; activate it at ftrack if the person is to work there",
                 user.username, person.dn
             ));
-            self.plan.inactive.insert(user.id.clone(), user.username.to_string());
         }
         fields.insert(
             Field::Link,

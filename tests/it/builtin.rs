@@ -324,6 +324,14 @@ fn a_job_of_the_program_names_whom_another_deactivated_once_each() {
     assert_eq!((named(&report), report.outcome), (None, Outcome::Succeeded), "{report:#?}");
     assert!(!studio.user("ada").is_active, "seen, not fought");
 
+    // Of one who is taken over later nobody can say so either.
+    add(&studio, "zoe", false);
+    studio.tree().add(crate::studio::person("zoe", "Given", "zoe")).unwrap();
+    set(&studio, "");
+    studio.run(&["sync", "artists"]);
+    studio.tree().remove(&crate::studio::dn("zoe")).unwrap();
+    assert_eq!(named(&studio.synced(&["sync", "artists", "--format", "json"])), None);
+
     // Active and inactive once more, it is named once more.
     crate::rules::by_hand(&studio, "ada", &json!({"is_active": true}));
     studio.synced(&["sync", "artists", "--format", "json"]);

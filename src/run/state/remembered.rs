@@ -142,17 +142,20 @@ impl State {
 }
 
 impl State {
-    /// Keeps which users are inactive though the program did not deactivate them; nothing is written where that is known.
+    /// Keeps which users of a job at an ftrack server are inactive though the program did not deactivate them; nothing is written where that is known.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_inactive(&self, job: &str, before: &Remembered, now: &BTreeMap<EntityId, String>) -> Result<(), StateError> {
-        if before.inactive.as_ref().is_some_and(|before| before.iter().eq(now.keys())) {
+    pub fn set_inactive(&self, job: &str, ftrack: &str, before: &Remembered, now: BTreeSet<EntityId>) -> Result<(), StateError> {
+        if before.inactive.as_ref() == Some(&now) {
             return Ok(());
         }
-        let ids = Ids(now.keys().cloned().collect());
+        let ids = Ids(now);
         self.write(|transaction| {
-            transaction.execute("INSERT OR REPLACE INTO inactive (job, ftrack_ids) VALUES (?1, ?2)", params![job, ids])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO inactive (job, ftrack, ftrack_ids) VALUES (?1, ?2, ?3)",
+                params![job, ftrack, ids],
+            )?;
             Ok(())
         })
     }
@@ -211,7 +214,9 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         held: held.query_map(params![job], |row| row.get("directory_id"))?.collect::<rusqlite::Result<_>>()?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
         inactive: connection
-            .query_row("SELECT ftrack_ids FROM inactive WHERE job = ?1", params![job], |row| row.get("ftrack_ids"))
+            .query_row("SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2", params![job, ftrack], |row| {
+                row.get("ftrack_ids")
+            })
             .optional()?
             .map(|Ids(ids)| ids),
         linked: runs::linked_before(connection, job, ftrack)?,

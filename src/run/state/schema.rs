@@ -100,8 +100,10 @@ pub(super) const STEPS: &[&str] = &[
 ",
     "
     CREATE TABLE inactive (
-        job          TEXT NOT NULL PRIMARY KEY,
-        ftrack_ids   TEXT NOT NULL CHECK (json_valid(ftrack_ids))
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        ftrack_ids   TEXT NOT NULL CHECK (json_valid(ftrack_ids)),
+        PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
 ];
