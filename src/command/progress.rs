@@ -18,7 +18,7 @@ impl ProgressLine {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
-        bar.set_message("reading both servers");
+        bar.set_message("reading");
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }

@@ -29,6 +29,8 @@ struct Row {
     outcome: Outcome,
     error: Option<String>,
     counts: Counts,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    alarm: bool,
 }
 
 /// `runs`: the newest runs, or one report.
@@ -90,6 +92,7 @@ fn row(report: Report) -> Row {
         outcome,
         error,
         counts,
+        alarm,
         ..
     } = report;
     Row {
@@ -102,6 +105,7 @@ fn row(report: Report) -> Row {
         outcome,
         error,
         counts,
+        alarm,
     }
 }
 
@@ -143,7 +147,12 @@ fn table(rows: &[Row]) -> Table {
             counts.skipped,
         ];
         cells.extend(numbers.into_iter().map(|count| number(count.to_string())));
-        cells.push(Cell::new(first_words(row.error.as_deref().unwrap_or_default())));
+        let reason = match (&row.error, row.alarm) {
+            (Some(error), _) => error.as_str(),
+            (None, true) => "ALARM: more than its limits say",
+            (None, false) => "",
+        };
+        cells.push(Cell::new(first_words(reason)));
         table.add_row(cells);
     }
     table

@@ -19,9 +19,9 @@ const ENOUGH: usize = 100;
 /// The keys of a job that are part of the configuration's design, but not of this version.
 const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
 
-/// The keys of a job of kind `ftrack-ldap`, and those of its limits.
-const FTRACK_LDAP_KEYS: [&str; 8] = ["kind", "schedule", "timezone", "catch_up", "splay", "time_limit", "limits", "retry"];
-const FTRACK_LDAP_LIMITS: [&str; 2] = ["deactivate", "rename"];
+/// The keys that only a job has that reads a directory, and those of its limits.
+const LDAP_KEYS: [&str; 7] = ["source", "directory", "search_bases", "scope", "filter", "attributes", "users"];
+const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
 
 /// Takes values into the shape of the configuration. What does not fit is noted and left out; `None` when there was no end to it.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
@@ -70,9 +70,10 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
     let Value::Dict(_, keys) = job else { return };
     if keys.get("kind").and_then(Value::as_str) == Some("ftrack-ldap") {
         let problem = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
-        leave_out(keys, &at, notes, problem, |key| FTRACK_LDAP_KEYS.contains(&key));
+        leave_out(keys, &at, notes, problem, |key| !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key));
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
-            leave_out(limits, &at.key("limits"), notes, problem, |key| FTRACK_LDAP_LIMITS.contains(&key));
+            let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are those of one run; leave it out";
+            leave_out(limits, &at.key("limits"), notes, problem, |key| !LDAP_LIMITS.contains(&key));
         }
     } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
         let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";

@@ -274,9 +274,12 @@ impl Scrape {
         self.set("suspended", name, flag(backoff.as_ref().is_some_and(|backoff| backoff.suspended)))?;
         self.set("consecutive_failures", name, f64::from(backoff.as_ref().map_or(0, |backoff| backoff.failures)))?;
         if let Some(run) = settled {
-            self.set("directory_entries", name, run.entries as f64)?;
             self.set("held_changes", name, run.held as f64)?;
             self.set("failed_changes", name, run.failed as f64)?;
+        }
+        if let Some(run) = settled.filter(|run| run.entries > 0 || run.linked.is_some()) {
+            // A job that has ftrack synchronise has no directory, and owns nobody.
+            self.set("directory_entries", name, run.entries as f64)?;
             self.set("owned_users", &[job, "true"], run.owned_active as f64)?;
             self.set("owned_users", &[job, "false"], run.owned.saturating_sub(run.owned_active) as f64)?;
         }

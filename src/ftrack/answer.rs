@@ -17,6 +17,7 @@ pub(super) trait Answer: DeserializeOwned {
 impl Answer for Value {
     fn exception(&self) -> Option<(String, String)> {
         self.get("exception")
+            .filter(|exception| !exception.is_null())
             .map(|exception| (words(exception), self.get("content").map(words).unwrap_or_default()))
     }
 }

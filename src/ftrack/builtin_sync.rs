@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -77,7 +77,7 @@ impl ServerJob {
 }
 
 /// The newest jobs at one time, by which those that come later are known.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Noted {
     ids: BTreeSet<EntityId>,
     newest: Option<String>,
@@ -133,15 +133,26 @@ impl JobRow {
         let text = match &self.data {
             Value::Null => None,
             Value::String(text) if text.trim().is_empty() => None,
-            Value::String(text) => Some(session.excerpt(text)),
+            Value::String(text) => Some(session.excerpt(&described(text).unwrap_or_else(|| text.clone()))),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Some(session.excerpt(&other.to_string())),
         };
         ServerJob {
             id: self.id,
-            status: status(self.status.as_deref().unwrap_or_default(), session),
+            // Where a row says nothing of it, it is looked at again.
+            status: self.status.as_deref().map_or(Status::Queued, |word| status(word, session)),
             text,
         }
     }
+}
+
+/// What a JSON object with nothing but a description says; the vendor's own jobs are described so.
+fn described(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Described {
+        description: String,
+    }
+    serde_json::from_str::<Described>(text).ok().map(|described| described.description)
 }
 
 fn status(word: &str, session: &Session) -> Status {
@@ -179,17 +190,25 @@ async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackE
 /// Nothing was started, or it is not known whether something was.
 pub async fn start(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<ServerJob, NotStarted> {
     let answers = session.write_as::<Value>(&[Operation::start_ldap_sync()], until).await;
-    match answers {
+    let error = match answers {
         Ok(answers) => {
             let answer = answers.into_iter().next().unwrap_or_default();
-            of_answer(answer.get("data").unwrap_or(&answer), session)
+            return of_answer(answer.get("data").unwrap_or(&answer), session);
         }
-        Err(WriteFailure::Refused(error) | WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => Err(NotStarted::Refused(error)),
-        Err(WriteFailure::Unclear(error)) => come_about_since(session, noted, api_user, until).await.map_err(|why| {
-            NotStarted::Unclear(format!(
-                "whether ftrack started it is not known, since {error}; {why}, so none is followed, and none is started again before the next run"
-            ))
-        }),
+        // An error of the server's own, after which the job may be there all the same.
+        Err(WriteFailure::Refused(error)) if error.refusal().is_some_and(|refusal| refusal.status >= 500) => error,
+        Err(WriteFailure::Refused(error) | WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => return Err(NotStarted::Refused(error)),
+        Err(WriteFailure::Unclear(error)) => error,
+    };
+    let unclear = |why: &dyn fmt::Display| {
+        NotStarted::Unclear(format!(
+            "whether ftrack started it is not known, since {error}; {why}, so none is followed, and none is started again before the next run of the schedule, or of a person"
+        ))
+    };
+    match come_about_since(session, noted, api_user, until).await {
+        Ok(Ok(job)) => Ok(job),
+        Ok(Err(why)) => Err(unclear(&why)),
+        Err(unread) => Err(unclear(&format!("the server's jobs could not be read either: {unread}"))),
     }
 }
 
@@ -204,11 +223,13 @@ fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted>
     })
 }
 
-/// The one job that came about since.
-async fn come_about_since(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<ServerJob, String> {
-    let rows = newest(session, until)
-        .await
-        .map_err(|error| format!("the server's jobs could not be read either: {error}"))?;
+/// The one job that came about since, and is nobody else's than the API user's; or why there is none to be taken for it.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn come_about_since(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<Result<ServerJob, String>, FtrackError> {
+    let rows = newest(session, until).await?;
     // A job of before may only be among the newest now because another one was deleted.
     let is_later = |row: &JobRow| match (row.created_at(), noted.newest.as_deref()) {
         (Some(made), Some(newest)) => made >= newest,
@@ -216,11 +237,29 @@ async fn come_about_since(session: &Session, noted: &Noted, api_user: Option<&En
     };
     let is_ours = |row: &JobRow| row.user_id.is_none() || api_user.is_none() || row.user_id.as_ref() == api_user;
     let mut new = rows.into_iter().filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
-    match (new.next(), new.count()) {
+    Ok(match (new.next(), new.count()) {
         (Some(only), 0) => Ok(only.shown(session)),
         (Some(_), more) => Err(format!("{} jobs came about meanwhile", more + 1)),
         (None, _) => Err("no job came about meanwhile".to_owned()),
+    })
+}
+
+/// Looks for a job that should be there; `None` when the server does not show it, several times in a row.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`].
+pub async fn find(session: &Session, id: &EntityId, until: &Until) -> Result<Option<ServerJob>, FtrackError> {
+    for _ in 1..MISSING_LOOKS {
+        if let Some(job) = look(session, id, until).await? {
+            return Ok(Some(job));
+        }
+        tokio::select! {
+            () = until.cancel.cancelled() => {}
+            () = tokio::time::sleep(FIRST_WAIT) => {}
+        }
     }
+    look(session, id, until).await
 }
 
 /// One look at a job; `None` when the server does not show it.

@@ -173,7 +173,7 @@ pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing
 /// All jobs of the server, the newest first; only the beginning is ever read.
 #[must_use]
 pub fn newest_jobs() -> Listing {
-    Listing::fixed("jobs", "select id, status, data, created_at, user_id from Job order by created_at descending")
+    Listing::fixed("jobs", "select id, created_at, user_id from Job order by created_at descending")
 }
 
 /// One job of the server.

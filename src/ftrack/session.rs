@@ -401,11 +401,13 @@ impl Session {
             })
             .await;
         let error = |failed: Failed| self.error(operations, u32::try_from(tries.into_inner()).unwrap_or(u32::MAX), failed.trouble);
-        outcome.map_err(error).inspect_err(|error| self.note_refusal(error))
+        outcome.map_err(error).inspect_err(|error| self.note_refusal(error, operations))
     }
 
-    fn note_refusal(&self, error: &FtrackError) {
-        if error.cause() == Cause::Credentials {
+    fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
+        // The key was good for reading the users right before.
+        let is_start = matches!(operations, [Operation::DelayedJob { .. }]) && !matches!(error.trouble(), Trouble::Credentials(_));
+        if error.cause() == Cause::Credentials && !is_start {
             let mut last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((Instant::now(), Arc::clone(&self.keys)));
         }

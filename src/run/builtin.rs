@@ -6,7 +6,7 @@ use super::{
     Course, Progress,
     failure::Failure,
     journal::Journal,
-    report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Phase, Reported},
+    report::{self, BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Phase, Report, Trigger},
 };
 use crate::{
     config::FtrackLdapJob,
@@ -17,20 +17,63 @@ use crate::{
         error::{FtrackError, Trouble},
         read::ReadCurrent,
         session::Until,
-        user::{Current, EntityId},
     },
     sync::{
-        change::Action,
         guard,
-        observed::{self, Difference, Observed},
+        observed::{self, AllValues, Observed},
     },
 };
+
+mod open;
+
+pub(super) use open::OpenSync;
+
+/// How far a synchronisation is reported.
+pub(super) enum Reported {
+    /// Not at all, or none was started: what is on disk stands.
+    Open,
+    /// As far as it went.
+    SoFar(Box<OpenSync>),
+    /// To its end.
+    ToItsEnd,
+}
+
+impl OpenSync {
+    /// One that a run is about to have started, of these users.
+    fn before(report: &Report, users: AllValues) -> Self {
+        Self {
+            ftrack: report.ftrack.server.clone(),
+            run: report.run.clone(),
+            job: None,
+            noted: builtin_sync::Noted::default(),
+            active: users.active(),
+            deactivated: 0,
+            renamed: 0,
+            users,
+        }
+    }
+
+    /// Keeps what the next run has to know, now that the report is kept.
+    pub(super) fn settle(reported: &Reported, state_dir: &std::path::Path) -> Result<(), crate::run::store::StateError> {
+        match reported {
+            Reported::Open => Ok(()),
+            Reported::SoFar(open) => open.keep(state_dir),
+            Reported::ToItsEnd => {
+                Self::forget(state_dir);
+                Ok(())
+            }
+        }
+    }
+}
 
 /// How much of the time limit is kept for reading the users once more: a tenth, but no longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// The most earlier reports that are looked through for a job of the server's that may still be under way.
-const REPORTS: usize = 20;
+/// How long reading the users once more may take when somebody asks to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The most logins that one warning names.
+const NAMED: usize = 50;
 
 /// Why each of the changes was made.
 const REASON: &str = "ftrack's own synchronisation";
@@ -38,84 +81,113 @@ const REASON: &str = "ftrack's own synchronisation";
 /// Where an administrator sets it up.
 const SETTINGS: &str = "System settings > Resources > LDAP settings";
 
+/// How far it is known what became of the server's job.
+enum Ended {
+    /// It is over, and the run says how it turned out.
+    Seen(Result<(), Failure>),
+    /// It may still be at work, or nobody knows.
+    Unseen(Failure),
+}
+
 impl Course<'_, FtrackLdapJob> {
-    /// The whole story: reads the users, has ftrack synchronise, and reads them again.
-    pub(super) async fn have_ftrack_synchronise(&mut self) -> Result<(), Failure> {
-        self.session.take_key().await.map_err(|error| self.ftrack_unread(&error))?;
-        let before = self.read_users().await.map_err(|error| self.ftrack_unread(&error))?;
-        self.none_is_under_way().await?;
-        let began = Instant::now();
-        let started = self.start_sync(&before).await;
-        let ended = match started {
-            Ok(job) => self.follow(job, began).await,
-            Err(failure) => return Err(failure),
-        };
-        self.took(Phase::Writing, began.elapsed());
-        let is_stopped = matches!(&ended, Err(failure) if failure.kind == FailureKind::Stopped);
-        if !is_stopped {
-            match self.read_users().await {
-                Ok(after) => self.tell_changes(&before, &after),
-                Err(error) => return Err(unread_after(ended, &error)),
-            }
+    /// The whole story: reads the users, has ftrack synchronise, and reads them again. One that an earlier run had started, and whose end no run has reported, is
+    /// followed first, and reported, and none is started beside it.
+    ///
+    /// Gives back whether the synchronisation is reported to its end, so that it can be forgotten once the report is kept.
+    pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
+        match self.begin_sync().await {
+            Ok((open, job)) => self.see_it_through(open, job).await,
+            Err(failure) => (Err(failure), Reported::Open),
         }
-        ended
     }
 
-    async fn read_users(&mut self) -> Result<Current, FtrackError> {
-        let began = Instant::now();
-        let current = ftrack::read::read(&self.session, ReadCurrent::default(), &self.until).await;
-        self.took(Phase::Ftrack, began.elapsed());
-        let current = current?;
-        self.tell_current(&current, began.elapsed());
-        Ok(current)
-    }
-
-    /// Starts nothing while a job that an earlier run started, and did not see to its end, is still under way.
-    async fn none_is_under_way(&self) -> Result<(), Failure> {
-        let Some((run, id)) = self.not_seen_to_its_end() else { return Ok(()) };
-        let job = builtin_sync::look(&self.session, &id, &self.until)
-            .await
-            .map_err(|error| self.ftrack_unread(&error))?;
-        match job.filter(ServerJob::is_under_way) {
-            None => Ok(()),
-            Some(job) => Err(Failure {
-                kind: FailureKind::Ftrack,
+    /// Finds the synchronisation that is still open, or has one started.
+    async fn begin_sync(&mut self) -> Result<(OpenSync, ServerJob), Failure> {
+        self.session.take_key().await.map_err(|error| self.ftrack_unread(&error))?;
+        let before = OpenSync::load(&self.prepared.config.state_dir, self.session.server())?;
+        let Some(mut open) = before else {
+            let users = self.read_users().await.map_err(|error| self.ftrack_unread(&error))?;
+            return self.start_sync(OpenSync::before(&self.report, users)).await;
+        };
+        let job = self.still_there(&mut open).await.map_err(|error| self.ftrack_unread(&error))?;
+        if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
+            self.see(&job);
+            self.warn(format!(
+                "the run {} had ftrack start this synchronisation, and did not see its end; this run follows it, and reports what it changed",
+                open.run
+            ));
+            return Ok((open, job));
+        }
+        // Nobody can say whether it is at work: only the schedule, or a person, starts another, and reports both.
+        match self.report.trigger {
+            Trigger::Schedule | Trigger::Manual => {
+                self.warn(format!(
+                    "what became of the synchronisation that the run {} had ftrack start is not known; another one is started, and what was changed since then is reported",
+                    open.run
+                ));
+                open.run.clone_from(&self.report.run);
+                open.job = None;
+                self.start_sync(open).await
+            }
+            Trigger::Startup | Trigger::Retry => Err(Failure {
+                kind: FailureKind::FtrackUnclear,
                 why: format!(
-                    "the synchronisation that the run {run} started (ftrack's job {id}) is still {}, so none was started; if it takes that long, raise time_limit, and if \
-                     it does not move, see to ftrack's job worker",
-                    job.status
+                    "what became of the synchronisation that the run {} had ftrack start is not known, so none is started before the next run of the schedule, or of a person",
+                    open.run
                 ),
             }),
         }
     }
 
-    /// The server's job that the last run with one started, if that run did not see its end.
-    fn not_seen_to_its_end(&self) -> Option<(String, EntityId)> {
-        let job = &self.prepared.name;
-        let runs = self.history.runs(Some(job)).ok()?;
-        let reports = runs.iter().take(REPORTS).filter_map(|(run, job)| self.history.load(job, run).ok());
-        let (run, BuiltinPart { job_id, status, .. }) = reports.filter_map(|report| Some((report.run, report.builtin?))).next()?;
-        let is_over = matches!(status.as_deref(), Some("done" | "failed"));
-        job_id.filter(|_| !is_over).map(|id| (run, id))
+    async fn read_users(&mut self) -> Result<AllValues, FtrackError> {
+        let began = Instant::now();
+        let current = ftrack::read::read(&self.session, ReadCurrent::default(), &self.until).await;
+        self.took(Phase::Ftrack, began.elapsed());
+        let current = current?;
+        self.tell_current(&current, began.elapsed());
+        Ok(AllValues::of(&current))
     }
 
-    async fn start_sync(&mut self, before: &Current) -> Result<ServerJob, Failure> {
-        let noted = builtin_sync::note(&self.session, &self.until)
-            .await
-            .map_err(|error| self.ftrack_unread(&error))?;
-        // A run that is killed from here on may have started something.
-        self.report.builtin = Some(BuiltinPart::default());
-        Journal::open(&self.prepared.config.state_dir, &self.report)?;
-        let name = &self.prepared.config.ftrack.api_user;
-        let api_user = before.users.iter().find(|user| user.username.eq_ignore_ascii_case(name)).map(|user| &user.id);
-        match builtin_sync::start(&self.session, &noted, api_user, &self.until).await {
-            Ok(job) => {
-                self.see(&job);
-                Journal::open(&self.prepared.config.state_dir, &self.report)?;
-                self.tell(Builtin::Started(&job));
+    /// The job of a synchronisation that an earlier run had started; none where the server does not show it, or nobody can say which it is.
+    async fn still_there(&self, open: &mut OpenSync) -> Result<Option<ServerJob>, FtrackError> {
+        match &open.job {
+            Some(id) => builtin_sync::find(&self.session, id, &self.until).await,
+            None => {
+                let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
+                let found = builtin_sync::come_about_since(&self.session, &open.noted, api_user, &self.until).await?;
+                let job = found.ok();
+                open.job = job.as_ref().map(|job| job.id.clone());
                 Ok(job)
             }
-            Err(NotStarted::Refused(error)) => Err(refused(&error)),
+        }
+    }
+
+    async fn start_sync(&mut self, mut open: OpenSync) -> Result<(OpenSync, ServerJob), Failure> {
+        open.noted = builtin_sync::note(&self.session, &self.until)
+            .await
+            .map_err(|error| self.ftrack_unread(&error))?;
+        let state_dir = &self.prepared.config.state_dir;
+        // A run that is killed from here on may have started something.
+        open.keep(state_dir)?;
+        self.report.builtin = Some(BuiltinPart::default());
+        Journal::open(state_dir, &self.report)?;
+        let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
+        match builtin_sync::start(&self.session, &open.noted, api_user, &self.until).await {
+            Ok(job) => {
+                open.job = Some(job.id.clone());
+                self.see(&job);
+                // Without the id, the next run finds the job among those that came about since.
+                let kept = open.keep(state_dir).and_then(|()| Journal::open(state_dir, &self.report).map(drop));
+                if let Err(error) = kept {
+                    self.tell_failed(&error);
+                }
+                self.tell(Builtin::Started(&job));
+                Ok((open, job))
+            }
+            Err(NotStarted::Refused(error)) => {
+                OpenSync::forget(state_dir);
+                Err(refused(&error))
+            }
             Err(NotStarted::Unclear(why)) => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why,
@@ -123,7 +195,30 @@ impl Course<'_, FtrackLdapJob> {
         }
     }
 
-    async fn follow(&mut self, mut job: ServerJob, began: Instant) -> Result<(), Failure> {
+    /// Follows the server's job, reads the users again, and reports what is otherwise.
+    async fn see_it_through(&mut self, mut open: OpenSync, job: ServerJob) -> (Result<(), Failure>, Reported) {
+        let began = Instant::now();
+        let ended = self.follow(job, began).await;
+        self.took(Phase::Writing, began.elapsed());
+        if self.until.cancel.is_cancelled() {
+            // What it did so far is reported all the same.
+            self.until = Until {
+                deadline: Instant::now() + GRACE,
+                cancel: tokio_util::sync::CancellationToken::new(),
+            };
+        }
+        let after = match self.read_users().await {
+            Ok(after) => after,
+            Err(error) => return (Err(unread_after(ended, &error)), Reported::Open),
+        };
+        self.tell_changes(&mut open, after);
+        match ended {
+            Ended::Seen(result) => (result, Reported::ToItsEnd),
+            Ended::Unseen(failure) => (Err(failure), Reported::SoFar(Box::new(open))),
+        }
+    }
+
+    async fn follow(&mut self, mut job: ServerJob, began: Instant) -> Ended {
         let limit = self.prepared.job.time_limit;
         let until = Until {
             deadline: self.until.deadline.checked_sub(LONGEST_REST.min(limit / 10)).unwrap_or(self.until.deadline),
@@ -141,7 +236,7 @@ impl Course<'_, FtrackLdapJob> {
         self.tell(Builtin::Finished(&job, began.elapsed()));
         match followed {
             Ok(()) => over(&job),
-            Err(why) => Err(not_followed(&job, why, limit)),
+            Err(why) => Ended::Unseen(not_followed(&job, why, limit)),
         }
     }
 
@@ -154,9 +249,9 @@ impl Course<'_, FtrackLdapJob> {
         });
     }
 
-    /// Reports what is otherwise after the synchronisation, and raises an alarm where that is more than it should be.
-    fn tell_changes(&mut self, before: &Current, after: &Current) {
-        let difference = observed::difference(before, after);
+    /// Reports what is otherwise than when it was last reported, and raises an alarm where the whole synchronisation did more than it should.
+    fn tell_changes(&mut self, open: &mut OpenSync, after: AllValues) {
+        let difference = observed::difference(&open.users, &after);
         self.report.changes = difference.changes.iter().map(reported).collect();
         for change in &difference.changes {
             *self.report.planned.entry(change.action).or_default() += 1;
@@ -170,22 +265,32 @@ impl Course<'_, FtrackLdapJob> {
             Event::Change { of: self.name(), change }.emit();
         }
         if !difference.removed.is_empty() {
+            let named: Vec<&str> = difference.removed.iter().take(NAMED).map(String::as_str).collect();
+            let more = if difference.removed.len() > named.len() { ", …" } else { "" };
             self.warn(format!(
-                "users are no more at ftrack, which its own synchronisation is not known to do: {}",
-                difference.removed.join(", ")
+                "{} users are no more at ftrack, which its own synchronisation is not known to do: {}{more}",
+                difference.removed.len(),
+                named.join(", ")
             ));
         }
-        self.alarm(before, &difference);
+        open.deactivated += difference.deactivated();
+        open.renamed += difference.renamed();
+        open.users = after;
+        if difference.deactivated() + difference.renamed() > 0 {
+            self.alarm(open);
+        }
     }
 
-    fn alarm(&mut self, before: &Current, difference: &Difference) {
+    fn alarm(&mut self, open: &OpenSync) {
         let FtrackLdapJob { deactivate, rename } = *self.work;
-        let active = before.users.iter().filter(|user| user.is_active).count();
+        let OpenSync {
+            active, deactivated, renamed, ..
+        } = *open;
         let alarm = BuiltinAlarm {
             active,
-            deactivated: difference.changes.iter().filter(|change| change.action == Action::Deactivate).count(),
+            deactivated,
             deactivate_limit: guard::most(deactivate, active),
-            renamed: difference.changes.iter().filter(|change| change.is_rename()).count(),
+            renamed,
             rename_limit: guard::most(rename, active),
         };
         if !alarm.is_raised() {
@@ -195,10 +300,10 @@ impl Course<'_, FtrackLdapJob> {
         self.report.outcome = Outcome::Partial;
         self.report.alarm = true;
         self.warn(format!(
-            "ftrack's own synchronisation deactivated {} of {active} active users (limits.deactivate allows {}) and renamed {} (limits.rename allows {}); it is done already: \
-             look at the LDAP settings at ftrack and at the directory before it runs again, and put back by hand what should not be; each change above has the values from \
-             before",
-            alarm.deactivated, alarm.deactivate_limit, alarm.renamed, alarm.rename_limit
+            "ALARM: ftrack's own synchronisation deactivated {deactivated} of {active} active users (limits.deactivate allows {}) and renamed {renamed} (limits.rename allows \
+             {}); it is done already: `pause {}` stops its schedule, look at the LDAP settings at ftrack and at the directory before it runs again, and put back by hand what \
+             should not be; each change above has the values from before",
+            alarm.deactivate_limit, alarm.rename_limit, self.prepared.name
         ));
     }
 
@@ -216,7 +321,7 @@ impl Course<'_, FtrackLdapJob> {
     }
 }
 
-fn reported(observed: &Observed) -> Reported {
+fn reported(observed: &Observed) -> report::Reported {
     let Observed {
         action,
         username,
@@ -224,11 +329,11 @@ fn reported(observed: &Observed) -> Reported {
         directory_id,
         fields,
     } = observed;
-    Reported {
+    report::Reported {
         action: *action,
         username: username.clone(),
         dn: None,
-        directory_id: directory_id.as_ref().map(|id| id.as_str().to_owned()),
+        directory_id: directory_id.clone(),
         ftrack_id: ftrack_id.clone(),
         fields: fields.clone(),
         reason: REASON.to_owned(),
@@ -246,26 +351,28 @@ fn refused(error: &FtrackError) -> Failure {
         }
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
     };
-    Failure {
-        kind: FailureKind::from(error),
-        why,
-    }
+    let kind = match (FailureKind::from(error), error.trouble()) {
+        // The key was good for reading the users right before.
+        (FailureKind::FtrackRefused, trouble) if !matches!(trouble, Trouble::Credentials(_)) => FailureKind::Ftrack,
+        (kind, _) => kind,
+    };
+    Failure { kind, why }
 }
 
 /// How a job that is no longer under way turned out.
-fn over(job: &ServerJob) -> Result<(), Failure> {
+fn over(job: &ServerJob) -> Ended {
     let text = job.text.as_deref().unwrap_or("nothing about why");
     match &job.status {
-        Status::Done | Status::Queued | Status::Running => Ok(()),
-        Status::Failed => Err(Failure {
+        Status::Done | Status::Queued | Status::Running => Ended::Seen(Ok(())),
+        Status::Failed => Ended::Seen(Err(Failure {
             kind: FailureKind::Ftrack,
             why: format!(
                 "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; is it set up? Look at {SETTINGS} at ftrack",
                 job.id
             ),
-        }),
-        Status::Unknown(word) => Err(Failure {
-            kind: FailureKind::Ftrack,
+        })),
+        Status::Unknown(word) => Ended::Unseen(Failure {
+            kind: FailureKind::FtrackUnclear,
             why: format!(
                 "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, which this version does not know, so that its end is not known either; look at \
                  the job at ftrack",
@@ -288,13 +395,13 @@ fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -> Failure {
         NotFollowed::Late => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
-                "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time limit of {limit} was nearly over; it goes on at ftrack, and what it changes from \
-                 now on is in no report. If it needs that long, raise time_limit",
+                "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time limit of {limit} was nearly over; it goes on at ftrack, and the \
+                 next run follows it. If it needs that long, raise time_limit",
                 job.status
             ),
         },
         NotFollowed::Vanished => Failure {
-            kind: FailureKind::Ftrack,
+            kind: FailureKind::FtrackUnclear,
             why: format!(
                 "ftrack does not show the job {id} of its own LDAP synchronisation, whose last known status was {}, so that its end is not known; may the key's role read jobs?",
                 job.status
@@ -303,7 +410,7 @@ fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -> Failure {
         NotFollowed::Unread(error) if matches!(error.trouble(), Trouble::Cancelled) => Failure {
             kind: FailureKind::Stopped,
             why: format!(
-                "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) was {}; it goes on at ftrack, and what it changes is in no report",
+                "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) was {}; it goes on at ftrack, and the next run follows it",
                 job.status
             ),
         },
@@ -318,13 +425,13 @@ fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -> Failure {
 }
 
 /// The users could not be read again.
-fn unread_after(ended: Result<(), Failure>, error: &FtrackError) -> Failure {
+fn unread_after(ended: Ended, error: &FtrackError) -> Failure {
     let (kind, how) = match ended {
-        Ok(()) => (FailureKind::from(error), "ftrack's own LDAP synchronisation is done".to_owned()),
-        Err(Failure { kind, why }) => (kind, why),
+        Ended::Seen(Ok(())) => (FailureKind::from(error), "ftrack's own LDAP synchronisation is done".to_owned()),
+        Ended::Seen(Err(Failure { kind, why })) | Ended::Unseen(Failure { kind, why }) => (kind, why),
     };
     Failure {
         kind,
-        why: format!("{how}; the users could not be read again, so that what it changed is in no report: {error}"),
+        why: format!("{how}; the users could not be read again, so that the next run reports what it changed: {error}"),
     }
 }

@@ -147,8 +147,8 @@ fn cut_off(path: &Path) -> Option<Report> {
 
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
     match &builtin.job_id {
-        Some(id) => format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; what it changed is in no report"),
-        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether it was started is not known".to_owned(),
+        Some(id) => format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; the next run follows it"),
+        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether it was started, the next run looks".to_owned(),
     }
 }
 

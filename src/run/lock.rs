@@ -37,6 +37,17 @@ impl JobLock {
     }
 }
 
+/// Takes the lock of whoever has ftrack synchronise: one run of all jobs and programs on a state folder.
+///
+/// # Errors
+/// Another run has it, or the state folder cannot be used.
+pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, NotBegun> {
+    store::make_folder(state_dir)?;
+    let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
+    let file = lock(&path, |_| "another run has ftrack synchronise; wait for its end".to_owned())?;
+    Ok(JobLock { _file: file })
+}
+
 impl DaemonLock {
     /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process has it.
     ///

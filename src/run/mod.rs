@@ -36,6 +36,7 @@ pub mod summary;
 mod telling;
 pub mod text;
 
+use builtin::OpenSync;
 use failure::{CannotTell, Failure, NotBegun, NotPlanned};
 use history::History;
 use journal::Journal;
@@ -163,17 +164,30 @@ impl Prepared {
                 // Also the report of a run that is killed says that none was reached.
                 course.directory_part();
                 course.begin()?;
-                let ended = course.whole(purpose, state).await;
+                // On the heap: both kinds of runs in one value are more than a thread's stack holds in a debug build.
+                let ended = Box::pin(course.whole(purpose, state)).await;
                 Ok(course.finish(ended, state))
             }
             Work::FtrackLdap(work) => {
                 if !matches!(purpose, Purpose::Sync) {
                     return Err(CannotTell { job: self.name.clone() }.into());
                 }
+                let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
                 let mut course = Course::start(self, work, trigger, &purpose, history, cancel, progress);
                 course.begin()?;
-                let ended = course.have_ftrack_synchronise().await;
-                Ok(course.finish(ended, state))
+                let (ended, reported) = Box::pin(course.have_ftrack_synchronise()).await;
+                let report = course.finish(ended, state);
+                // Of a report that could not be kept, the next run says the same again.
+                let is_kept = History::new(&self.config.state_dir).has(&self.name, &report.run);
+                if let Err(error) = is_kept.then(|| OpenSync::settle(&reported, &self.config.state_dir)).transpose() {
+                    let (job, run) = (self.name.as_str(), report.run.as_str());
+                    Event::StateFailed {
+                        of: RunName { job, run },
+                        error: &error.to_string(),
+                    }
+                    .emit();
+                }
+                Ok(report)
             }
         }
     }

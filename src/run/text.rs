@@ -25,7 +25,8 @@ pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
     let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64().max(0.0);
     let dry = if report.dry_run { ", dry run" } else { "" };
-    let outcome = paint(outcome_style(report.outcome), report.outcome.as_str());
+    let alarm = if report.alarm { ", ALARM" } else { "" };
+    let outcome = paint(outcome_style(report.outcome), &format!("{}{alarm}", report.outcome.as_str()));
     line(&mut text, &format!("Run {} of {}{dry}: {outcome} in {seconds:.1} s", report.run, report.job));
     if let Some(error) = &report.error {
         line(&mut text, &format!("  {}", paint(red(), &printable(error))));
@@ -53,7 +54,8 @@ pub fn shortened(report: &Report, most: usize) -> String {
         let said = said.as_deref().map(|said| format!(", {}", printable(said))).unwrap_or_default();
         line(&mut text, &format!("             its own synchronisation, {job}{status}{said}"));
     }
-    changes(&mut text, &report.changes, most);
+    let read = if report.builtin.is_some() { Read::FtrackAlone } else { Read::Directory };
+    changes(&mut text, &report.changes, read, most);
     held(&mut text, &report.changes);
     skipped(&mut text, &report.skipped);
     warnings(&mut text, &report.warnings);
@@ -92,7 +94,7 @@ pub fn plan(plan: &SavedPlan) -> String {
     let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
     let headline = format!("Plan for {}: {}", plan.job, planned(&reported, plan.skipped.len()));
     line(&mut text, &headline);
-    changes(&mut text, &reported, usize::MAX);
+    changes(&mut text, &reported, Read::Directory, usize::MAX);
     held(&mut text, &reported);
     skipped(&mut text, &plan.skipped);
     warnings(&mut text, &plan.warnings);
@@ -174,18 +176,26 @@ fn summary(report: &Report) -> String {
     match (&report.error, said.is_empty()) {
         (None, true) => "Nothing was written.".into(),
         (None, false) => format!("{}.", capital(&said.join(", "))),
+        (Some(_), true) if report.builtin.is_some() => "It failed, and of what ftrack's own synchronisation changed nothing is known yet.".into(),
         (Some(_), true) => "It failed, and nothing was written.".into(),
         (Some(error), false) => format!("{}. It failed: {}.", capital(&said.join(", ")), printable(error)),
     }
 }
 
-fn changes(text: &mut String, changes: &[Reported], most: usize) {
+/// Of whom a report can say whether they are in the directory.
+#[derive(Clone, Copy)]
+enum Read {
+    Directory,
+    FtrackAlone,
+}
+
+fn changes(text: &mut String, changes: &[Reported], read: Read, most: usize) {
     for action in ALL {
         let mut of_action: Vec<&Reported> = changes.iter().filter(|change| change.action == action).collect();
         of_action.sort_by(|a, b| a.username.cmp(&b.username));
         for change in of_action.iter().take(most) {
             text.push('\n');
-            one_change(text, change);
+            one_change(text, change, read);
         }
         let more = of_action.len().saturating_sub(most);
         if more > 0 {
@@ -194,7 +204,7 @@ fn changes(text: &mut String, changes: &[Reported], most: usize) {
     }
 }
 
-fn one_change(text: &mut String, change: &Reported) {
+fn one_change(text: &mut String, change: &Reported, read: Read) {
     let (sign, style) = match change.action {
         Action::Create => ('+', green()),
         Action::Adopt => ('=', blue()),
@@ -207,11 +217,10 @@ fn one_change(text: &mut String, change: &Reported) {
         ChangeResult::Held => paint(magenta(), " HELD"),
         ChangeResult::Failed => paint(red(), " FAILED"),
     };
-    let dn = match (&change.dn, &change.directory_id) {
+    let dn = match (&change.dn, read) {
         (Some(dn), _) => format!("  {}", printable(dn)),
-        (None, Some(_)) => "  not in the directory".to_owned(),
-        // Nothing was read of any directory.
-        (None, None) => String::new(),
+        (None, Read::Directory) => "  not in the directory".to_owned(),
+        (None, Read::FtrackAlone) => String::new(),
     };
     line(
         text,

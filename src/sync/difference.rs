@@ -122,7 +122,7 @@ fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
 }
 
 /// What a user shows in a field.
-pub(super) fn value_of(user: &User, field: &Field, current: &Current) -> Value {
+fn value_of(user: &User, field: &Field, current: &Current) -> Value {
     match field {
         Field::Username | Field::FirstName | Field::LastName | Field::Email => shown_text(user, field).map_or(Value::Null, text),
         Field::IsActive => Value::Bool(user.is_active),

@@ -1,18 +1,59 @@
-//! What changed at ftrack between two readings of its users, whoever changed it. No I/O.
+//! What changed at ftrack between two looks at its users, whoever changed it. No I/O.
 
 use std::collections::BTreeMap;
 
-use super::{
-    change::{Action, Field, Values},
-    difference::value_of,
-};
-use crate::{
-    directory::entry::DirectoryId,
-    ftrack::user::{Current, EntityId, User},
-};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-/// What is compared of a user.
-const COMPARED: [Field; 5] = [Field::Username, Field::FirstName, Field::LastName, Field::Email, Field::IsActive];
+use super::change::{Action, Field, Values};
+use crate::ftrack::user::{Current, EntityId};
+
+/// The values of one user that are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserValues {
+    username: Box<str>,
+    first_name: Option<Box<str>>,
+    last_name: Option<Box<str>>,
+    email: Option<Box<str>>,
+    is_active: bool,
+    /// The person's directory id, where the user has a link.
+    directory_id: Option<Box<str>>,
+}
+
+/// The values of all users at one time, by their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllValues(BTreeMap<EntityId, UserValues>);
+
+impl AllValues {
+    /// Those of a reading.
+    #[must_use]
+    pub fn of(current: &Current) -> Self {
+        let values = current.users.iter().map(|user| {
+            let values = UserValues {
+                username: user.username.clone(),
+                first_name: user.first_name.clone(),
+                last_name: user.last_name.clone(),
+                email: user.email.clone(),
+                is_active: user.is_active,
+                directory_id: user.link.link().map(|link| link.id.as_str().into()),
+            };
+            (user.id.clone(), values)
+        });
+        Self(values.collect())
+    }
+
+    /// How many users are active.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.0.values().filter(|user| user.is_active).count()
+    }
+
+    /// The id of the user of that login, whatever its case.
+    #[must_use]
+    pub fn named(&self, username: &str) -> Option<&EntityId> {
+        self.0.iter().find(|(_, user)| user.username.eq_ignore_ascii_case(username)).map(|(id, _)| id)
+    }
+}
 
 /// What somebody else changed at one user.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +65,7 @@ pub struct Observed {
     /// The user's id.
     pub ftrack_id: EntityId,
     /// The person's directory id, where the user has a link.
-    pub directory_id: Option<DirectoryId>,
+    pub directory_id: Option<String>,
     /// From what, to what.
     pub fields: BTreeMap<Field, Values>,
 }
@@ -37,44 +78,66 @@ impl Observed {
     }
 }
 
-/// Everything that is otherwise in the second reading.
+/// Everything that is otherwise at the second time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Difference {
     /// Users that are new, or have other values; ordered by id.
     pub changes: Vec<Observed>,
     /// The logins of users that are no more.
     pub removed: Vec<String>,
+    /// How many of those were active.
+    pub removed_active: usize,
     /// How many users are as they were.
     pub unchanged: usize,
 }
 
-/// Compares two readings, whose users are ordered by id.
+impl Difference {
+    /// How many users may not sign in any more.
+    #[must_use]
+    pub fn deactivated(&self) -> usize {
+        self.changes.iter().filter(|change| change.action == Action::Deactivate).count() + self.removed_active
+    }
+
+    /// How many users have another login.
+    #[must_use]
+    pub fn renamed(&self) -> usize {
+        self.changes.iter().filter(|change| change.is_rename()).count()
+    }
+}
+
+/// Compares the users at two times.
 #[must_use]
-pub fn difference(before: &Current, after: &Current) -> Difference {
-    let known: BTreeMap<&EntityId, &User> = before.users.iter().map(|user| (&user.id, user)).collect();
+pub fn difference(before: &AllValues, after: &AllValues) -> Difference {
     let mut difference = Difference::default();
-    for user in &after.users {
-        match observed(known.get(&user.id).copied(), before, user, after) {
+    for (id, user) in &after.0 {
+        match observed(id, before.0.get(id), user) {
             Some(observed) => difference.changes.push(observed),
             None => difference.unchanged += 1,
         }
     }
-    let still = |user: &&User| after.users.binary_search_by(|other| other.id.cmp(&user.id)).is_err();
-    difference.removed = before.users.iter().filter(still).map(|user| user.username.to_string()).collect();
+    for user in before.0.iter().filter(|(id, _)| !after.0.contains_key(*id)).map(|(_, user)| user) {
+        difference.removed.push(user.username.to_string());
+        difference.removed_active += usize::from(user.is_active);
+    }
     difference
 }
 
-fn observed(old: Option<&User>, before: &Current, new: &User, after: &Current) -> Option<Observed> {
+fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option<Observed> {
     let mut fields = BTreeMap::new();
-    for field in COMPARED {
+    let mut compare = |field: Field, value: fn(&UserValues) -> Value| {
         let values = Values {
-            old: old.map_or(serde_json::Value::Null, |old| value_of(old, &field, before)),
-            new: value_of(new, &field, after),
+            old: old.map_or(Value::Null, value),
+            new: value(new),
         };
         if values.old != values.new {
             fields.insert(field, values);
         }
-    }
+    };
+    compare(Field::Username, |user| Value::from(&*user.username));
+    compare(Field::FirstName, |user| text(user.first_name.as_deref()));
+    compare(Field::LastName, |user| text(user.last_name.as_deref()));
+    compare(Field::Email, |user| text(user.email.as_deref()));
+    compare(Field::IsActive, |user| Value::Bool(user.is_active));
     let action = match old {
         None => Action::Create,
         Some(_) if fields.is_empty() => return None,
@@ -84,14 +147,18 @@ fn observed(old: Option<&User>, before: &Current, new: &User, after: &Current) -
             (true, true) | (false, false) => Action::Update,
         },
     };
-    let link = new.link.link().or_else(|| old?.link.link());
+    let directory_id = new.directory_id.as_deref().or_else(|| old?.directory_id.as_deref());
     Some(Observed {
         action,
         username: new.username.to_string(),
-        ftrack_id: new.id.clone(),
-        directory_id: link.map(|link| link.id.clone()),
+        ftrack_id: id.clone(),
+        directory_id: directory_id.map(str::to_owned),
         fields,
     })
+}
+
+fn text(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, Value::from)
 }
 
 #[cfg(test)]
@@ -100,44 +167,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ftrack::{link::LinkFound, user::UserKind};
 
-    fn user(id: &str, username: &str, email: Option<&str>, is_active: bool) -> User {
-        User {
-            id: EntityId::new(id).unwrap(),
-            username: username.into(),
-            first_name: None,
-            last_name: None,
-            email: email.map(Into::into),
-            is_active,
-            kind: UserKind::Person,
-            administrator: false,
-            link: LinkFound::Absent,
-            custom_values: Box::default(),
-        }
-    }
-
-    fn reading(users: Vec<User>) -> Current {
-        Current { users, ..Current::default() }
+    fn values(users: &[(&str, &str, Option<&str>, bool)]) -> AllValues {
+        let values = users.iter().map(|(id, username, email, is_active)| {
+            let values = UserValues {
+                username: (*username).into(),
+                first_name: None,
+                last_name: None,
+                email: email.map(Into::into),
+                is_active: *is_active,
+                directory_id: None,
+            };
+            (EntityId::new(id).unwrap(), values)
+        });
+        AllValues(values.collect())
     }
 
     #[test]
     fn each_kind_of_change_is_told_with_its_old_values() {
-        let before = reading(vec![
-            user("1", "anna", Some("anna@a"), true),
-            user("2", "bea", None, true),
-            user("3", "cara", None, false),
-            user("4", "dora", None, true),
-            user("5", "eva", None, true),
+        let before = values(&[
+            ("1", "anna", Some("anna@a"), true),
+            ("2", "bea", None, true),
+            ("3", "cara", None, false),
+            ("4", "dora", None, true),
+            ("5", "eva", None, true),
+            ("7", "gina", None, false),
         ]);
-        let after = reading(vec![
-            user("1", "anna", None, true),
-            user("2", "beatrix", None, false),
-            user("3", "cara", None, true),
-            user("4", "dora", None, true),
-            user("6", "fay", None, false),
+        let after = values(&[
+            ("1", "anna", None, true),
+            ("2", "beatrix", None, false),
+            ("3", "cara", None, true),
+            ("4", "dora", None, true),
+            ("6", "fay", None, false),
         ]);
-        let Difference { changes, removed, unchanged } = difference(&before, &after);
+        let difference = difference(&before, &after);
+        let changes = &difference.changes;
         let told: Vec<(Action, &str, bool)> = changes
             .iter()
             .map(|change| (change.action, change.username.as_str(), change.is_rename()))
@@ -156,6 +220,9 @@ mod tests {
         assert_eq!(of(1, Field::Username), Some((json!("bea"), json!("beatrix"))));
         assert_eq!(of(1, Field::IsActive), Some((json!(true), json!(false))));
         assert_eq!(of(3, Field::IsActive), Some((json!(null), json!(false))));
-        assert_eq!((removed, unchanged), (vec!["eva".to_owned()], 1));
+        assert_eq!((&*difference.removed, difference.unchanged), (&["eva".to_owned(), "gina".to_owned()][..], 1));
+        // Who was removed cannot sign in any more either.
+        assert_eq!((difference.deactivated(), difference.renamed()), (2, 1));
+        assert_eq!((before.active(), before.named("BEA").map(EntityId::as_str)), (4, Some("2")));
     }
 }

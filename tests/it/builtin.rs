@@ -114,7 +114,7 @@ fn a_run_reports_what_ftrack_changed_by_name_with_the_old_values() {
     let kept: Value = serde_json::from_str(&studio.run(&["runs", "show", "last", "--format", "json"]).stdout).unwrap();
     assert_eq!(kept["directory"], json!(null));
     assert_eq!(kept["builtin"]["status"], "done");
-    assert_eq!(kept["builtin"]["text"], "{\"description\":\"Synchronising users with LDAP\"}");
+    assert_eq!(kept["builtin"]["text"], "Synchronising users with LDAP");
     assert_eq!(kept["builtin"]["job_id"], studio.ftrack().rows("Job").unwrap()[0]["id"]);
     let seconds: Vec<&String> = kept["seconds"].as_object().unwrap().keys().collect();
     assert_eq!(seconds, ["ftrack", "writing"]);
@@ -129,6 +129,7 @@ fn a_run_that_changes_nothing_says_so() {
     let shown = studio.run(&["runs", "show", "last"]).stdout;
     assert!(shown.contains("its own synchronisation, job "), "{shown}");
     assert!(!shown.contains("directory"), "{shown}");
+    assert!(!studio.state_dir().join("ftrack-ldap-sync-under-way.json").exists(), "it is forgotten");
     assert!(shown.ends_with("10 unchanged.\n"), "{shown}");
 }
 
@@ -146,7 +147,7 @@ fn more_than_the_limits_say_is_an_alarm_and_the_run_is_partial() {
     let report = ended.report();
     assert_eq!((ended.status, report.outcome, report.alarm), (4, Outcome::Partial, true), "{report:#?}");
     assert_eq!((report.counts.deactivated, report.counts.updated, report.counts.held), (2, 3, 0));
-    let warning = "ftrack's own synchronisation deactivated 2 of 10 active users (limits.deactivate allows 1) and renamed 3 (limits.rename allows 1)";
+    let warning = "ALARM: ftrack's own synchronisation deactivated 2 of 10 active users (limits.deactivate allows 1) and renamed 3 (limits.rename allows 1)";
     assert!(report.warnings.iter().any(|said| said.starts_with(warning)), "{:?}", report.warnings);
     let alarms: Vec<Value> = ended
         .stderr
@@ -159,9 +160,11 @@ fn more_than_the_limits_say_is_an_alarm_and_the_run_is_partial() {
     assert_eq!(alarm["level"], "ERROR");
     let figures = ["active", "deactivated", "deactivate_limit", "renamed", "rename_limit"].map(|name| alarm[name].as_u64().unwrap());
     assert_eq!(figures, [10, 2, 1, 3, 1]);
+    let listed = studio.run(&["runs"]).stdout;
+    assert!(listed.contains("ALARM: more than its limits say"), "{listed}");
     // Who, and what they were before, also for people.
     let shown = studio.run(&["runs", "show", "last"]).stdout;
-    for line in ["deactivate ada", "is_active: true -> false", "username: cyd -> cyd-x"] {
+    for line in ["partial, ALARM in ", "deactivate ada", "is_active: true -> false", "username: cyd -> cyd-x"] {
         assert!(shown.contains(line), "{line}:\n{shown}");
     }
     // As many as the limits say are none.
@@ -201,7 +204,7 @@ fn a_user_who_is_no_more_is_named() {
     let report = synced(&studio, 1);
     assert_eq!(
         report.warnings,
-        ["users are no more at ftrack, which its own synchronisation is not known to do: hal"],
+        ["1 users are no more at ftrack, which its own synchronisation is not known to do: hal"],
         "{report:#?}"
     );
 }

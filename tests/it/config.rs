@@ -10,6 +10,7 @@ use ftrack_ldap_sync::{
 use tempfile::TempDir;
 
 mod example;
+mod kinds;
 mod mistakes;
 mod properties;
 
@@ -301,46 +302,6 @@ schedule = "never"
         assert!(found.lines().any(|line| line.starts_with(start)), "{start}\nis not in\n{found}");
     }
     assert_eq!(found.lines().count(), said.len(), "{found}");
-}
-
-#[test]
-fn a_job_of_an_unknown_kind_is_one_finding() {
-    let found = Folder::new(&format!("{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack_ldap\"\nschedule = \"0 3 * * *\"\n"))
-        .load(&[])
-        .unwrap_err();
-    let said = "config.toml:21: jobs.nightly-builtin.kind: \"ftrack_ldap\" is not one of \"ldap\", \"ftrack-ldap\"; did you mean \"ftrack-ldap\"?";
-    assert_eq!(found, said);
-}
-
-#[test]
-fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
-    let none = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
-    for (key, named) in [
-        ("source = \"a\"", "source"),
-        ("directory = \"studio\"", "directory"),
-        ("search_bases = [\"dc=test\"]", "search_bases"),
-        ("scope = \"one\"", "scope"),
-        ("filter = \"(a=b)\"", "filter"),
-        ("attributes.username = \"uid\"", "attributes"),
-        ("users.create = false", "users"),
-        ("roles = {}", "roles"),
-        ("colour = 1", "colour"),
-        ("limits.per = \"24h\"", "limits.per"),
-        ("limits.unusable = \"50%\"", "limits.unusable"),
-        ("limits.min_entries = 1", "limits.min_entries"),
-    ] {
-        let text = format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n");
-        let found = Folder::new(&text).load(&[]).unwrap_err();
-        assert_eq!(found, format!("config.toml:22: jobs.nightly.{named}: {none}"));
-    }
-    let found = Folder::new(&with(&[(FILTER, &format!("{FILTER}\nlimits.rename = 1"))])).load(&[]).unwrap_err();
-    let said = "config.toml:15: jobs.artists.limits.rename: only a job of kind \"ftrack-ldap\" has this limit in this version";
-    assert_eq!(found, said);
-    // What has a meaning is taken.
-    let text = "kind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\ntimezone = \"Europe/Stockholm\"\ncatch_up = false\nsplay = \"1m\"\ntime_limit = \"30m\"\n\
-                limits = { deactivate = 3, rename = \"0%\" }\nretry.initial = \"2m\"";
-    let config = Folder::new(&format!("{GOOD}\n[jobs.nightly]\n{text}\n")).load(&[]).unwrap();
-    assert!(config.jobs["nightly"].ldap().is_none() && !config.jobs["nightly"].catch_up);
 }
 
 #[test]

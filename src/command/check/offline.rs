@@ -86,7 +86,7 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
             JobKind::Ldap(job) => jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user)),
             JobKind::FtrackLdap(_) => {
                 ftrack_ldap.push(name.as_str());
-                two_writers(&mut about, config);
+                two_writers(&mut about, name, config);
             }
         }
         schedule(&mut about, job, &Schedule::of(name, job, &host), now);
@@ -103,10 +103,21 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
 }
 
 /// A job that has ftrack synchronise, beside jobs of the program that write the same users.
-fn two_writers(about: &mut About, config: &Config) {
+fn two_writers(about: &mut About, own: &str, config: &Config) {
+    let same = config.jobs.iter().filter(|(name, job)| *name != own && job.ldap().is_none());
+    let same: Vec<&str> = same.map(|(name, _)| name.as_str()).collect();
+    if !same.is_empty() {
+        about.warn(
+            "writers",
+            format!("it has ftrack do the same synchronisation as {}", same.join(", ")),
+            "one such job is enough",
+        );
+    }
     let others: Vec<&str> = config.ldap_jobs().map(|(name, _)| name).collect();
     if others.is_empty() {
-        about.ok("writers", "no other job writes users at this ftrack");
+        if same.is_empty() {
+            about.ok("writers", "no other job writes users at this ftrack");
+        }
         return;
     }
     let (jobs, write) = if others.len() == 1 { ("job", "writes") } else { ("jobs", "write") };

@@ -22,7 +22,8 @@ pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option
     let http = file.http.as_ref().map(|http| self::http(notes, http));
     let reports = reports(notes, &file.reports);
     let ftrack = server::ftrack(notes, places, file.ftrack);
-    let reads_a_directory = file.jobs.values().any(|job| job.kind == written::Kind::Ldap);
+    let is_ldap = |(name, job): (&String, &written::Job)| job.kind == written::Kind::Ldap && !notes.is_judged(&top.key("jobs").key(name).key("kind"));
+    let reads_a_directory = file.jobs.iter().any(is_ldap);
     if file.directories.is_empty() && (reads_a_directory || file.jobs.is_empty()) {
         notes.missing(&top.key("directories"), "add a table such as [directories.studio]");
     }

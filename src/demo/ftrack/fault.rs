@@ -24,6 +24,8 @@ pub enum Fault {
     TruncatedJson,
     /// Everything was done; the connection ends half-way through the answer.
     CutBody,
+    /// Everything was done, and then the server's own error object says with 500 that it failed.
+    ErrorAfter,
     /// Everything was done; the answer comes that much later.
     Delay(Duration),
     /// 307 to that address, and nothing was done.

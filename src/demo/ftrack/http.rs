@@ -108,6 +108,11 @@ async fn faulty(site: &Site, cut: &Cut, asked: Asked, (call, operations): (Call,
         }
         Fault::TruncatedJson => halved(done().await, Half::WholeMessage).await,
         Fault::CutBody => halved(done().await, Half::BrokenMessage).await,
+        Fault::ErrorAfter => {
+            let _done = done().await;
+            let error = json!({"exception": "InternalError", "content": "The answer could not be made.", "error_code": null});
+            (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(error)).into_response()
+        }
         Fault::Delay(delay) => {
             let response = done().await;
             late(site, delay).await;

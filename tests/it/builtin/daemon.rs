@@ -55,6 +55,9 @@ fn it_runs_on_its_schedule_and_an_alarm_is_counted() {
         wait_until(LIMIT, || metric(&studio, &daemon, "last_success_timestamp_seconds").is_some()),
         "it came to its end"
     );
+    for absent in ["directory_entries", "owned_users"] {
+        assert_eq!(metric(&studio, &daemon, absent), None, "there is no directory");
+    }
     let next = studio.reports_when(2).remove(1);
     assert_eq!((next.outcome, next.counts.unchanged), (Outcome::Succeeded, 10), "{next:#?}");
     assert_eq!(metric(&studio, &daemon, "builtin_alarms_total"), Some(1.0));
@@ -128,4 +131,53 @@ fn a_failure_is_backed_off_from_but_one_that_is_unclear_waits_for_the_schedule()
     daemon.event("outage.ended");
     let healed = studio.reports_when(before + 2).remove(before + 1);
     assert_eq!((healed.trigger, healed.outcome), (Trigger::Schedule, Outcome::Succeeded), "{healed:#?}");
+}
+
+#[test]
+fn one_that_vanishes_is_not_started_again_by_a_retry_nor_by_a_restart() {
+    let studio = for_a_daemon("schedule = \"0 0 1 1 *\"\nretry = { initial = \"1s\", max = \"1s\" }");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Vanishes);
+    let daemon = Daemon::start(&studio);
+    must(&studio, 1, &["trigger", "nightly"]);
+    assert!(wait_until(LIMIT, || nightly(&studio)["phase"] == "backing_off"));
+    let began = std::time::Instant::now();
+    assert!(wait_until(LIMIT, || {
+        must(&studio, 0, &["status"]);
+        began.elapsed() > Duration::from_secs(3)
+    }));
+    assert_eq!(starts(&studio), 1);
+    assert!(daemon.stop().0.success());
+    let again = Daemon::start(&studio);
+    assert!(wait_until(LIMIT, || nightly(&studio)["phase"] == "backing_off"), "{}", nightly(&studio));
+    assert_eq!((starts(&studio), studio.reports().len()), (1, 1));
+    drop(again);
+}
+
+#[test]
+fn a_restart_in_the_middle_follows_the_same_synchronisation_and_raises_its_alarm() {
+    let studio = for_a_daemon("schedule = \"0 0 1 1 *\"");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    let daemon = Daemon::start(&studio);
+    let mut waiting = studio.start(&["trigger", "nightly"]);
+    assert!(wait_until(LIMIT, || nightly(&studio)["running"]["progress"] == "server_job_running"));
+    daemon.kill();
+    waiting.wait().unwrap();
+    for name in ["ada", "bob", "cyd"] {
+        becomes(&studio, name, |user| user.is_active = false);
+    }
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let daemon = Daemon::start(&studio);
+    daemon.event("builtin.alarm");
+    let report = studio.reports_when(2).remove(1);
+    assert_eq!(
+        (report.trigger, report.outcome, report.counts.deactivated),
+        (Trigger::Startup, Outcome::Partial, 3),
+        "{report:#?}"
+    );
+    assert_eq!(started(&studio), 1);
+}
+
+/// How often ftrack was made to start one.
+fn starts(studio: &Studio) -> usize {
+    studio.ftrack().applied().iter().filter(|applied| applied.action == "delayed_job").count()
 }

@@ -1,7 +1,7 @@
 //! How ftrack's own synchronisation may end, other than well: each a clear error, started once, and the users read again.
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{BuiltinSync, Rights},
+    demo::ftrack::{BuiltinSync, CallKind, Fault, Rights},
     run::report::{FailureKind, Outcome, Report},
 };
 
@@ -38,7 +38,7 @@ fn one_that_fails_fails_the_run_with_the_servers_words_and_what_it_changed_befor
     assert_eq!(
         report.error.as_deref().unwrap(),
         format!(
-            "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {{\"description\":\"no route to the directory\"}}; is it set up? Look at System \
+            "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: no route to the directory; is it set up? Look at System \
              settings > Resources > LDAP settings at ftrack",
             job_id(&report)
         )
@@ -95,24 +95,33 @@ fn one_that_never_begins_or_does_not_end_meets_the_time_limit() {
         assert_eq!(report.error_kind, Some(FailureKind::TimeLimit));
         let status = report.builtin.as_ref().unwrap().status.as_deref();
         assert_eq!(status, Some(if ends == BuiltinSync::Hangs { "running" } else { "queued" }));
-        // The next run starts none beside it, and starts one when it is over.
-        let again = synced(&studio, 0);
-        let error = again.error.unwrap();
-        assert!(
-            error.starts_with(&format!(
-                "the synchronisation that the run {} started (ftrack's job {}) is still ",
-                report.run,
-                job_id(&report)
-            )),
-            "{error}"
-        );
-        assert_eq!(started(&studio), 1);
+        // The next runs start none beside it: they follow it, and the one that sees its end says so.
+        becomes(&studio, "bob", |user| user.is_active = false);
         studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
-        // The job moves when somebody looks at it, which each run does once.
-        let runs = std::iter::repeat_with(|| studio.synced(&["sync", "nightly", "--format", "json"]));
-        let report = runs.take(3).find(|report| report.outcome != Outcome::Failed).unwrap();
-        assert_eq!((report.outcome, started(&studio)), (Outcome::Succeeded, 2), "{report:#?}");
+        let again = synced(&studio, 0);
+        assert_eq!((again.outcome, again.counts.deactivated), (Outcome::Partial, 2), "{again:#?}");
+        assert_eq!((job_id(&again), again.alarm), (job_id(&report), true));
+        let said = format!("the run {} had ftrack start this synchronisation, and did not see its end; ", report.run);
+        assert!(again.warnings.iter().any(|warning| warning.starts_with(&said)), "{again:#?}");
+        assert_eq!(started(&studio), 1);
+        assert_eq!(synced(&studio, 1).outcome, Outcome::Succeeded);
+        assert_eq!(started(&studio), 2);
     }
+}
+
+#[test]
+fn the_limits_are_those_of_the_whole_synchronisation_however_many_runs_follow_it() {
+    let studio = studio("time_limit = \"2s\"");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    let child = studio.start(&["sync", "nightly", "--format", "json"]);
+    assert!(crate::slapd::wait_until(std::time::Duration::from_secs(30), || started(&studio) == 1));
+    crate::rules::by_hand(&studio, "ada", &serde_json::json!({"is_active": false}));
+    let first = crate::studio::Ended::of(child.wait_with_output().unwrap()).report();
+    assert_eq!((first.counts.deactivated, first.alarm), (1, false), "one of ten: {first:#?}");
+    becomes(&studio, "bob", |user| user.is_active = false);
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let second = synced(&studio, 0);
+    assert_eq!((second.counts.deactivated, second.alarm), (1, true), "and one more: {second:#?}");
 }
 
 #[test]
@@ -126,7 +135,11 @@ fn one_that_vanishes_or_has_a_strange_status_is_told_apart() {
             job_id(&report)
         )
     );
+    assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
     let report = failed(&studio, BuiltinSync::EndsAs("paused".into()));
+    assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
+    let unknown = "what became of the synchronisation that the run ";
+    assert!(report.warnings.iter().any(|warning| warning.starts_with(unknown)), "{report:#?}");
     assert_eq!(
         report.error.as_deref().unwrap(),
         format!(
@@ -150,4 +163,54 @@ fn an_answer_without_an_id_is_an_error_and_nothing_is_started_twice() {
         "{report:#?}"
     );
     assert_eq!((report.error_kind, started(&studio)), (Some(FailureKind::FtrackUnclear), 1));
+    // It is there all the same, and the next run finds it.
+    becomes(&studio, "ada", |user| user.is_active = false);
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let report = synced(&studio, 0);
+    assert_eq!(
+        (report.outcome, report.counts.deactivated, started(&studio)),
+        (Outcome::Succeeded, 1, 1),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn users_that_cannot_be_read_again_are_reported_by_the_next_run_with_the_alarm() {
+    let mut studio = studio("");
+    studio.ftrack_settings = "attempts = 1".into();
+    for name in ["ada", "bob", "cyd"] {
+        becomes(&studio, name, |user| user.is_active = false);
+    }
+    // The reads of users after the job was seen to be done: those that follow the third look.
+    let mut reads = 0;
+    studio.ftrack().fail_when(move |call| {
+        let is_after = call.kind == CallKind::Read && call.number > call.number_of_kind;
+        reads += u32::from(is_after);
+        (is_after && reads > 2).then_some(Fault::Html(503))
+    });
+    let report = synced(&studio, 1);
+    assert_eq!((report.outcome, report.changes.len()), (Outcome::Failed, 0), "{report:#?}");
+    let error = report.error.unwrap();
+    assert!(
+        error.starts_with("ftrack's own LDAP synchronisation is done; the users could not be read again, so that the next run reports what it changed: "),
+        "{error}"
+    );
+    studio.ftrack().heal();
+    let report = synced(&studio, 0);
+    assert_eq!(
+        (report.outcome, report.counts.deactivated, report.alarm),
+        (Outcome::Partial, 3, true),
+        "{report:#?}"
+    );
+    assert_eq!(started(&studio), 1);
+}
+
+#[test]
+fn a_refusal_to_start_says_nothing_of_the_key() {
+    let studio = studio("");
+    studio.ftrack().fail_next(Some(CallKind::Write), Fault::Html(403));
+    let report = synced(&studio, 1);
+    assert_eq!(report.error_kind, Some(FailureKind::Ftrack), "{report:#?}");
+    assert_eq!(started(&studio), 0);
+    assert_eq!(synced(&studio, 1).outcome, Outcome::Succeeded);
 }

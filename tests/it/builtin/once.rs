@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_one_job_that_came_about_after_an_unclear_answer_is_followed() {
-    for fault in [Fault::ResetAfter, Fault::TruncatedJson, Fault::CutBody] {
+    for fault in [Fault::ResetAfter, Fault::TruncatedJson, Fault::CutBody, Fault::ErrorAfter] {
         let studio = studio("");
         // Another person's job was there before.
         studio.ftrack().insert("Job", &json!({"status": "running", "type": "api_job"})).unwrap();
@@ -41,10 +41,13 @@ fn with_no_new_job_the_run_fails_and_says_so() {
         "{error}"
     );
     assert!(
-        error.ends_with("; no job came about meanwhile, so none is followed, and none is started again before the next run"),
+        error.ends_with("; no job came about meanwhile, so none is followed, and none is started again before the next run of the schedule, or of a person"),
         "{error}"
     );
     assert_eq!((report.error_kind, started(&studio)), (Some(FailureKind::FtrackUnclear), 0));
+    // A person may start another one.
+    let report = synced(&studio, 1);
+    assert_eq!((report.outcome, started(&studio)), (Outcome::Succeeded, 1), "{report:#?}");
 }
 
 /// A run whose answer never comes, while something else happens at ftrack after that many jobs are there.
@@ -88,19 +91,18 @@ fn a_run_that_is_killed_leaves_the_job_to_the_next_one() {
     let mut child = studio.start(&["sync", "nightly"]);
     let running = || studio.ftrack().rows("Job").unwrap().iter().any(|job| job["status"] == "running");
     assert!(wait_until(LIMIT, running));
+    becomes(&studio, "ada", |user| user.is_active = false);
     child.kill().unwrap();
     child.wait().unwrap();
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
     let report = synced(&studio, 0);
-    assert_eq!(report.outcome, Outcome::Failed);
-    assert!(
-        report.error.as_deref().unwrap().contains(") is still running, so none was started"),
-        "{report:#?}"
-    );
+    assert_eq!((report.outcome, report.counts.deactivated), (Outcome::Succeeded, 1), "{report:#?}");
+    assert_eq!(started(&studio), 1);
     let killed = &studio.reports()[0];
     let id = studio.ftrack().rows("Job").unwrap()[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(
         killed.error.as_deref().unwrap(),
-        format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; what it changed is in no report")
+        format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; the next run follows it")
     );
     assert_eq!(killed.error_kind, Some(FailureKind::Stopped));
 }
@@ -112,6 +114,7 @@ fn a_run_that_is_told_to_stop_says_that_ftrack_goes_on() {
     let child = studio.start(&["sync", "nightly", "--format", "json"]);
     let running = || studio.ftrack().rows("Job").unwrap().iter().any(|job| job["status"] == "running");
     assert!(wait_until(LIMIT, running));
+    crate::rules::by_hand(&studio, "ada", &json!({"is_active": false}));
     let terminated = std::process::Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
     assert!(terminated.success());
     let ended = Ended::of(child.wait_with_output().unwrap());
@@ -119,10 +122,60 @@ fn a_run_that_is_told_to_stop_says_that_ftrack_goes_on() {
     assert_eq!((ended.status, report.error_kind), (1, Some(FailureKind::Stopped)), "{report:#?}");
     let error = report.error.unwrap();
     assert!(
-        error.starts_with("the run was told to stop while ftrack's own LDAP synchronisation (its job ") && error.contains("it goes on at ftrack"),
+        error.starts_with("the run was told to stop while ftrack's own LDAP synchronisation (its job ")
+            && error.contains("it goes on at ftrack, and the next run follows it"),
         "{error}"
     );
-    assert!(synced(&studio, 0).error.unwrap().contains(") is still running"));
+    assert_eq!(report.counts.deactivated, 1, "what it did so far is reported");
+    becomes(&studio, "bob", |user| user.is_active = false);
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let report = synced(&studio, 0);
+    assert_eq!((report.counts.deactivated, report.alarm, started(&studio)), (1, true, 1), "{report:#?}");
+}
+
+#[test]
+fn another_job_of_the_kind_follows_the_same_synchronisation() {
+    let studio = studio("time_limit = \"2s\"\n[jobs.second]\nkind = \"ftrack-ldap\"");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    assert_eq!(synced(&studio, 1).outcome, Outcome::Failed);
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let report = studio.synced(&["sync", "second", "--format", "json"]);
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls, started(&studio)),
+        (Outcome::Succeeded, 0, 1),
+        "{report:#?}"
+    );
+    let checked = studio.run(&["check", "--offline"]).stdout;
+    assert!(checked.contains("it has ftrack do the same synchronisation as second"), "{checked}");
+}
+
+#[test]
+fn two_runs_at_once_have_ftrack_synchronise_once() {
+    let studio = studio("[jobs.second]\nkind = \"ftrack-ldap\"");
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Hangs);
+    let child = studio.start(&["sync", "nightly", "--format", "json"]);
+    assert!(wait_until(LIMIT, || started(&studio) == 1));
+    let second = studio.run(&["sync", "second"]);
+    assert_eq!(second.status, 1);
+    assert!(
+        second.stderr.contains("another run has ftrack synchronise; wait for its end"),
+        "{}",
+        second.stderr
+    );
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    assert_eq!(Ended::of(child.wait_with_output().unwrap()).status, 0);
+    assert_eq!(started(&studio), 1);
+}
+
+#[test]
+fn a_record_that_is_damaged_starts_nothing() {
+    let studio = studio("");
+    synced(&studio, 1);
+    std::fs::write(studio.state_dir().join("ftrack-ldap-sync-under-way.json"), "{\"run\": 7").unwrap();
+    let report = synced(&studio, 0);
+    let error = report.error.unwrap();
+    assert!(error.contains("it is damaged (") && error.contains("delete it"), "{error}");
+    assert_eq!((report.error_kind, started(&studio)), (Some(FailureKind::State), 1));
 }
 
 #[test]

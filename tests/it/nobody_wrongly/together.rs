@@ -337,3 +337,66 @@ fn a_hold_can_be_approved_while_a_second_server_refuses_the_bind() {
     let ended = studio.run(&["plan", "--out", plan.to_str().unwrap()]);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
 }
+
+/// Two tables of one directory with accounts of their own, each of which sees one part alone, and both of which name a second server: the other table's part is
+/// hidden from an account, and that holds nobody.
+#[test]
+fn tables_whose_accounts_see_different_parts_hold_nobody() {
+    let unit = |name: &str| format!("ou={name},dc=studio,dc=test");
+    let account = |name: &str| format!("cn={name},ou=services,dc=studio,dc=test");
+    let entry = |uid: &str, name: &str| {
+        let attributes = [("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid), ("givenName", uid)];
+        ldif_entry(&format!("uid={uid},{}", unit(name)), &attributes)
+    };
+    let mut ldif = ldif_entry(&unit("freelancers"), &[("objectClass", "organizationalUnit"), ("ou", "freelancers")]);
+    ldif += &ldif_entry(
+        &account("other-sync"),
+        &[
+            ("objectClass", "organizationalRole"),
+            ("objectClass", "simpleSecurityObject"),
+            ("cn", "other-sync"),
+            ("userPassword", crate::slapd::SYNC_PASSWORD),
+        ],
+    );
+    ldif += &["ada", "bob", "cyd"].map(|uid| entry(uid, "people")).concat();
+    ldif += &["dan", "eve"].map(|uid| entry(uid, "freelancers")).concat();
+    let hidden = |name: &str, from: &str| format!("access to dn.subtree=\"{}\" by dn.exact=\"{}\" none by * read", unit(name), account(from));
+    let slapd = Setup::new(ldif)
+        .access(&hidden("freelancers", "ldap-sync"))
+        .access(&hidden("people", "other-sync"))
+        .start();
+    let mut studio = Studio::empty();
+    studio.job = "limits.deactivate = \"100%\"".into();
+    studio.attributes = "username = \"uid\"".into();
+    let urls = format!("[\"{}\", \"{}\"]", slapd.url(), slapd.url().as_str().replace("127.0.0.1", "localhost"));
+    add_config(
+        &studio,
+        &format!(
+            "[directories.studio]\nurls = {urls}\n[directories.other]\nurls = {urls}\nbind_dn = \"{}\"\nbind_password_file = \"ldap-password\"\n\
+             [jobs.others]\ndirectory = \"other\"\nsearch_bases = [\"{}\"]\nfilter = \"(objectClass=inetOrgPerson)\"\nattributes.username = \"uid\"\n\
+             limits.deactivate = \"100%\"\n",
+            account("other-sync"),
+            unit("freelancers")
+        ),
+    );
+    let sync = |job: &str| studio.synced(&["sync", job, "--format", "json"]);
+    assert_eq!((sync("artists").counts.created, sync("others").counts.created), (3, 2));
+    for (uid, name) in [("ada", "people"), ("dan", "freelancers")] {
+        slapd.change(&format!("dn: uid={uid},{}\nchangetype: delete\n", unit(name)));
+    }
+    for job in ["artists", "others"] {
+        let report = sync(job);
+        assert_eq!((report.outcome, report.counts.deactivated), (Outcome::Succeeded, 1), "{job}: {report:#?}");
+    }
+    // Whoever goes from the one part to the other keeps the user.
+    slapd.change(&format!(
+        "dn: uid=bob,{}\nchangetype: modrdn\nnewrdn: uid=bob\ndeleteoldrdn: 1\nnewsuperior: {}\n",
+        unit("people"),
+        unit("freelancers")
+    ));
+    for job in ["artists", "others", "artists"] {
+        let report = sync(job);
+        assert_eq!(report.counts.deactivated, 0, "{job}: {report:#?}");
+    }
+    assert!(studio.user("bob").is_active);
+}
