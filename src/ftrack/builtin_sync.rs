@@ -279,7 +279,9 @@ pub async fn look(session: &Session, id: &EntityId, until: &Until) -> Result<Opt
 ///
 /// The job did not end, or could not be seen to its end. A trouble that passes is sat out.
 pub async fn follow(session: &Session, job: &mut ServerJob, until: &Until, seen: impl Fn(&ServerJob)) -> Result<(), NotFollowed> {
-    let (mut wait, mut missing) = (FIRST_WAIT, 0);
+    let (mut wait, mut missing, mut unread) = (FIRST_WAIT, 0, None);
+    // Of a server that has not answered of late, that is what to say.
+    let late = |unread: Option<FtrackError>| Err(unread.map_or(NotFollowed::Late, NotFollowed::Unread));
     while job.is_under_way() {
         seen(job);
         let left = until.deadline.saturating_duration_since(Instant::now());
@@ -288,17 +290,17 @@ pub async fn follow(session: &Session, job: &mut ServerJob, until: &Until, seen:
             () = tokio::time::sleep(wait.min(left)) => {}
         }
         if Instant::now() >= until.deadline {
-            return Err(NotFollowed::Late);
+            return late(unread);
         }
         match look(session, &job.id, until).await {
             Ok(Some(now)) => {
-                missing = 0;
+                (missing, unread) = (0, None);
                 *job = now;
             }
             Ok(None) if missing + 1 >= MISSING_LOOKS => return Err(NotFollowed::Vanished),
             Ok(None) => missing += 1,
-            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => return Err(NotFollowed::Late),
-            Err(error) if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) => {}
+            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => return late(unread),
+            Err(error) if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) => unread = Some(error),
             Err(error) => return Err(NotFollowed::Unread(error)),
         }
         wait = (wait * 3 / 2).min(LONGEST_WAIT);

@@ -417,7 +417,7 @@ fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -> Failure {
         NotFollowed::Unread(error) => Failure {
             kind: FailureKind::from(&error),
             why: format!(
-                "ftrack's own LDAP synchronisation (its job {id}) could not be followed: {error}; it goes on at ftrack, and its last known status was {}",
+                "ftrack's own LDAP synchronisation (its job {id}) could not be followed: {error}; its last known status was {}, and the next run looks for it",
                 job.status
             ),
         },

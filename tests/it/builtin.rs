@@ -213,13 +213,13 @@ fn a_user_who_is_no_more_is_named() {
 fn what_it_would_change_cannot_be_told_beforehand() {
     let studio = studio("");
     let said = "the job \"nightly\" is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change cannot be told beforehand; `sync nightly` has it run, and its report says what it changed";
-    let plan = studio.folder().join("plan.json");
-    std::fs::write(
-        &plan,
-        json!({"job": "nightly", "made_at": "2026-01-01T00:00:00Z", "owned": 0, "changes": [], "skipped": [], "warnings": []}).to_string(),
-    )
-    .unwrap();
-    for arguments in [&["plan", "nightly"][..], &["sync", "nightly", "--dry-run"]] {
+    // A plan that was saved when the job still read a directory.
+    let path = studio.folder().join("plan.json");
+    let path = path.to_str().unwrap();
+    assert_eq!(studio.run(&["plan", "artists", "--out", path]).status, 0);
+    let saved = std::fs::read_to_string(path).unwrap().replace("\"artists\"", "\"nightly\"");
+    std::fs::write(path, saved).unwrap();
+    for arguments in [&["plan", "nightly"][..], &["sync", "nightly", "--dry-run"], &["apply", path]] {
         let ended = studio.run(arguments);
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(&said.replace('"', "\\\"")), "{arguments:?}: {}", ended.stderr);

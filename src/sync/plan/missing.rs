@@ -25,7 +25,7 @@ impl Planner<'_> {
     /// Looks at every user that the job owns; of those who are `present` it need not be asked.
     pub(super) fn missing(&mut self, present: &[bool], absences: &Absences) {
         let (mut otherwise_known, mut elsewhere) = (0, 0);
-        let carriers = self.carriers();
+        let carriers = self.carriers(present);
         for (user, is_present) in self.current.users.iter().zip(present) {
             let link = match &user.link {
                 LinkFound::Link(link) => link,
@@ -77,11 +77,11 @@ impl Planner<'_> {
         self.warn_of_unknown(otherwise_known, elsewhere);
     }
 
-    /// How many users carry the link of each person.
-    fn carriers(&self) -> HashMap<DirectoryId, usize> {
+    /// How many users carry the link of each person who is not there; of the others it is not asked.
+    fn carriers(&self, present: &[bool]) -> HashMap<DirectoryId, usize> {
         let mut carriers: HashMap<DirectoryId, usize> = HashMap::new();
-        let links = self.current.users.iter().filter_map(|user| user.link.link());
-        // Only of those who are not there it will be asked.
+        let absent = self.current.users.iter().zip(present).filter(|(_, is_present)| !**is_present);
+        let links = absent.filter_map(|(user, _)| user.link.link());
         for link in links.filter(|link| self.owners.is_comparable(link) && self.desired.lacks(&link.id)) {
             *carriers.entry(link.id.clone()).or_default() += 1;
         }

@@ -214,3 +214,22 @@ fn a_refusal_to_start_says_nothing_of_the_key() {
     assert_eq!(started(&studio), 0);
     assert_eq!(synced(&studio, 1).outcome, Outcome::Succeeded);
 }
+
+#[test]
+fn a_server_that_does_not_come_back_is_said_instead_of_the_time_limit() {
+    let mut studio = studio("time_limit = \"3s\"");
+    studio.ftrack_settings = "attempts = 1".into();
+    studio
+        .ftrack()
+        .fail_when(|call| (call.number > call.number_of_kind && call.kind == CallKind::Read).then_some(Fault::Html(503)));
+    let report = synced(&studio, 1);
+    let error = report.error.unwrap();
+    assert!(
+        error.starts_with("ftrack's own LDAP synchronisation (its job ") && error.contains("could not be followed: ") && error.contains("HTTP 503"),
+        "{error}"
+    );
+    assert!(error.contains("its last known status was queued, and the next run looks for it"), "{error}");
+    assert_eq!(report.error_kind, Some(FailureKind::Ftrack));
+    studio.ftrack().heal();
+    assert_eq!(synced(&studio, 0).outcome, Outcome::Succeeded);
+}
