@@ -214,6 +214,7 @@ fn what_it_would_change_cannot_be_told_beforehand() {
     let studio = studio("");
     let said = "the job \"nightly\" is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change cannot be told beforehand; `sync nightly` has it run, and its report says what it changed";
     // A plan that was saved when the job still read a directory.
+    studio.tree().add(crate::studio::person("ada", "Given", "ada")).unwrap();
     let path = studio.folder().join("plan.json");
     let path = path.to_str().unwrap();
     assert_eq!(studio.run(&["plan", "artists", "--out", path]).status, 0);
