@@ -60,20 +60,34 @@ impl DaemonLock {
             let which = holder.map(|pid| format!(", process {pid},")).unwrap_or_default();
             format!("another daemon{which} runs on this state folder; stop it first, or give this one a state_dir of its own")
         });
-        let mut file = locked.map_err(|error| match error {
-            NotBegun::Busy(error) | NotBegun::State(error) => error,
-            NotBegun::CannotTell(error) => StateError::new("lock", &path, io::Error::other(error)),
-        })?;
+        let mut file = locked.map_err(|(NotLocked::Taken(error) | NotLocked::State(error))| error)?;
         // Without the number the lock holds all the same.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }
 
+/// Why a file is not locked.
+enum NotLocked {
+    /// Another process has it.
+    Taken(StateError),
+    /// It cannot be opened or locked.
+    State(StateError),
+}
+
+impl From<NotLocked> for NotBegun {
+    fn from(error: NotLocked) -> Self {
+        match error {
+            NotLocked::Taken(error) => Self::Busy(error),
+            NotLocked::State(error) => Self::State(error),
+        }
+    }
+}
+
 /// Opens and locks a file; where another process has it, says so with the number that this one wrote into it.
-fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotBegun> {
+fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotLocked> {
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
-    let file = file.map_err(|source| StateError::new("open", path, source))?;
+    let file = file.map_err(|source| NotLocked::State(StateError::new("open", path, source)))?;
     store::hand_over(&file, path);
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -82,8 +96,8 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
             let read = file.take(20).read_to_string(&mut holder);
             let holder = read.ok().and_then(|_| holder.trim().parse().ok());
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, taken(holder));
-            Err(NotBegun::Busy(StateError::new("lock", path, busy)))
+            Err(NotLocked::Taken(StateError::new("lock", path, busy)))
         }
-        Err(TryLockError::Error(source)) => Err(StateError::new("lock", path, source).into()),
+        Err(TryLockError::Error(source)) => Err(NotLocked::State(StateError::new("lock", path, source))),
     }
 }

@@ -138,8 +138,12 @@ impl Prepared {
     pub fn tells_beforehand(&self) -> Result<(), CannotTell> {
         match self.work {
             Work::Ldap(_) => Ok(()),
-            Work::FtrackLdap(_) => Err(CannotTell { job: self.name.clone() }),
+            Work::FtrackLdap(_) => Err(self.cannot_tell()),
         }
+    }
+
+    fn cannot_tell(&self) -> CannotTell {
+        CannotTell { job: self.name.clone() }
     }
 
     /// One run, from its start to its report.
@@ -170,7 +174,7 @@ impl Prepared {
             }
             Work::FtrackLdap(work) => {
                 if !matches!(purpose, Purpose::Sync) {
-                    return Err(CannotTell { job: self.name.clone() }.into());
+                    return Err(self.cannot_tell().into());
                 }
                 let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
                 let mut course = Course::start(self, work, trigger, &purpose, history, cancel, progress);
@@ -198,7 +202,7 @@ impl Prepared {
     /// Either server could not be read completely, or it cannot be told beforehand what a run would change.
     pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, NotPlanned> {
         let Work::Ldap(work) = &self.work else {
-            return Err(CannotTell { job: self.name.clone() }.into());
+            return Err(self.cannot_tell().into());
         };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let history = History::new(&self.config.state_dir);

@@ -10,12 +10,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ftrack::{builtin_sync::Noted, user::EntityId},
-    run::store::{self, StateError},
+    run::{
+        report::Report,
+        store::{self, StateError},
+    },
     sync::observed::AllValues,
 };
 
 /// The largest file that is read back, in bytes: a million users take a third of it.
 const LARGEST: u64 = 1 << 30;
+
+/// How far a synchronisation is reported.
+pub(in crate::run) enum Reported {
+    /// Not at all, or none was started: what is on disk stands.
+    Open,
+    /// As far as it went.
+    SoFar(Box<OpenSync>),
+    /// To its end.
+    ToItsEnd,
+}
 
 /// One synchronisation of one ftrack server, whichever job had it started.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +52,32 @@ pub(in crate::run) struct OpenSync {
 }
 
 impl OpenSync {
+    /// One that a run is about to have started, of these users.
+    pub(super) fn before(report: &Report, users: AllValues) -> Self {
+        Self {
+            ftrack: report.ftrack.server.clone(),
+            run: report.run.clone(),
+            job: None,
+            noted: Noted::default(),
+            active: users.active(),
+            deactivated: 0,
+            renamed: 0,
+            users,
+        }
+    }
+
+    /// Keeps what the next run has to know, now that the report is kept.
+    pub(in crate::run) fn settle(reported: &Reported, state_dir: &Path) -> Result<(), StateError> {
+        match reported {
+            Reported::Open => Ok(()),
+            Reported::SoFar(open) => open.keep(state_dir),
+            Reported::ToItsEnd => {
+                Self::forget(state_dir);
+                Ok(())
+            }
+        }
+    }
+
     /// The one that is open at a server.
     ///
     /// # Errors
