@@ -1,6 +1,9 @@
 //! A run that has ftrack do its own LDAP synchronisation: what it changed is seen by reading the users before and after.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use super::{
     Course, Progress,
@@ -29,7 +32,7 @@ mod open;
 
 use ended::{Ended, not_followed, over, refused, unread_after};
 pub(super) use open::OpenSync;
-use open::Reported;
+use open::{Reported, Start};
 
 /// How much of the time limit is kept for reading the users once more: a tenth, but no longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -61,14 +64,14 @@ impl Course<'_, FtrackLdapJob> {
         let before = OpenSync::load(&self.prepared.config.state_dir, self.session.server())?;
         let Some(mut open) = before else {
             let users = self.read_users().await.map_err(|error| self.ftrack_unread(&error))?;
-            return self.start_sync(OpenSync::before(&self.report, users)).await;
+            return self.start_sync(OpenSync::before(&self.report, users), None).await;
         };
         let job = self.still_there(&mut open).await.map_err(|error| self.ftrack_unread(&error))?;
         if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
             self.see(&job);
             self.warn(format!(
                 "the run {} had ftrack start this synchronisation, and did not see its end; this run follows it, and reports what it changed",
-                open.run
+                open.start.run
             ));
             return Ok((open, job));
         }
@@ -77,17 +80,16 @@ impl Course<'_, FtrackLdapJob> {
             Trigger::Schedule | Trigger::Manual => {
                 self.warn(format!(
                     "what became of the synchronisation that the run {} had ftrack start is not known; another one is started, and what was changed since then is reported",
-                    open.run
+                    open.start.run
                 ));
-                open.run.clone_from(&self.report.run);
-                open.job = None;
-                self.start_sync(open).await
+                let earlier = mem::replace(&mut open.start, Start::by(&self.report));
+                self.start_sync(open, Some(earlier)).await
             }
             Trigger::Startup | Trigger::Retry => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why: format!(
                     "what became of the synchronisation that the run {} had ftrack start is not known, so none is started before the next run of the schedule, or of a person",
-                    open.run
+                    open.start.run
                 ),
             }),
         }
@@ -104,20 +106,21 @@ impl Course<'_, FtrackLdapJob> {
 
     /// The job of a synchronisation that an earlier run had started; none where the server does not show it, or nobody can say which it is.
     async fn still_there(&self, open: &mut OpenSync) -> Result<Option<ServerJob>, FtrackError> {
-        match &open.job {
+        match &open.start.job {
             Some(id) => builtin_sync::find(&self.session, id, &self.until).await,
             None => {
                 let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
-                let found = builtin_sync::come_about_since(&self.session, &open.noted, api_user, &self.until).await?;
+                let found = builtin_sync::come_about_since(&self.session, &open.start.noted, api_user, &self.until).await?;
                 let job = found.ok();
-                open.job = job.as_ref().map(|job| job.id.clone());
+                open.start.job = job.as_ref().map(|job| job.id.clone());
                 Ok(job)
             }
         }
     }
 
-    async fn start_sync(&mut self, mut open: OpenSync) -> Result<(OpenSync, ServerJob), Failure> {
-        open.noted = builtin_sync::note(&self.session, &self.until)
+    /// Where an earlier one is open, one that ftrack refuses to start changes nothing of that.
+    async fn start_sync(&mut self, mut open: OpenSync, earlier: Option<Start>) -> Result<(OpenSync, ServerJob), Failure> {
+        open.start.noted = builtin_sync::note(&self.session, &self.until)
             .await
             .map_err(|error| self.ftrack_unread(&error))?;
         let state_dir = &self.prepared.config.state_dir;
@@ -126,9 +129,9 @@ impl Course<'_, FtrackLdapJob> {
         self.report.builtin = Some(BuiltinPart::default());
         Journal::open(state_dir, &self.report)?;
         let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
-        match builtin_sync::start(&self.session, &open.noted, api_user, &self.until).await {
+        match builtin_sync::start(&self.session, &open.start.noted, api_user, &self.until).await {
             Ok(job) => {
-                open.job = Some(job.id.clone());
+                open.start.job = Some(job.id.clone());
                 self.see(&job);
                 // Without the id, the next run finds the job among those that came about since.
                 let kept = open.keep(state_dir).and_then(|()| Journal::open(state_dir, &self.report).map(drop));
@@ -139,7 +142,10 @@ impl Course<'_, FtrackLdapJob> {
                 Ok((open, job))
             }
             Err(NotStarted::Refused(error)) => {
-                OpenSync::forget(state_dir);
+                match earlier {
+                    None => OpenSync::forget(state_dir),
+                    Some(start) => OpenSync { start, ..open }.keep(state_dir)?,
+                }
                 Err(refused(&error))
             }
             Err(NotStarted::Unclear(why)) => Err(Failure {

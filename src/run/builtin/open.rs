@@ -35,12 +35,8 @@ pub(in crate::run) enum Reported {
 pub(in crate::run) struct OpenSync {
     /// The ftrack server.
     pub ftrack: String,
-    /// The run that had it started.
-    pub run: String,
-    /// The server's job; absent while it is not known.
-    pub job: Option<EntityId>,
-    /// The server's newest jobs before the start.
-    pub noted: Noted,
+    #[serde(flatten)]
+    pub start: Start,
     /// Users that were active before the start.
     pub active: usize,
     /// How many users it is known to have deactivated so far.
@@ -51,14 +47,34 @@ pub(in crate::run) struct OpenSync {
     pub users: AllValues,
 }
 
+/// How it was started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::run) struct Start {
+    /// The run that had it started.
+    pub run: String,
+    /// The server's job; absent while it is not known.
+    pub job: Option<EntityId>,
+    /// The server's newest jobs before the start.
+    pub noted: Noted,
+}
+
+impl Start {
+    /// By a run that is about to.
+    pub(super) fn by(report: &Report) -> Self {
+        Self {
+            run: report.run.clone(),
+            job: None,
+            noted: Noted::default(),
+        }
+    }
+}
+
 impl OpenSync {
     /// One that a run is about to have started, of these users.
     pub(super) fn before(report: &Report, users: AllValues) -> Self {
         Self {
             ftrack: report.ftrack.server.clone(),
-            run: report.run.clone(),
-            job: None,
-            noted: Noted::default(),
+            start: Start::by(report),
             active: users.active(),
             deactivated: 0,
             renamed: 0,

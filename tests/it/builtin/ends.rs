@@ -233,3 +233,31 @@ fn a_server_that_does_not_come_back_is_said_instead_of_the_time_limit() {
     studio.ftrack().heal();
     assert_eq!(synced(&studio, 0).outcome, Outcome::Succeeded);
 }
+
+#[test]
+fn a_refusal_to_start_another_loses_nothing_of_the_one_whose_end_is_not_known() {
+    let studio = studio("");
+    let lost = failed(&studio, BuiltinSync::Vanishes);
+    for name in ["ada", "bob"] {
+        crate::rules::by_hand(&studio, name, &serde_json::json!({"is_active": false}));
+    }
+    let unknown = format!("what became of the synchronisation that the run {} had ftrack start is not known", lost.run);
+    for _ in 0..2 {
+        let refused = failed(&studio, BuiltinSync::NotSetUp("LDAP is not enabled.".into()));
+        assert!(refused.warnings[0].starts_with(&unknown), "{refused:#?}");
+    }
+    studio.ftrack().change_rules(|rules| rules.builtin_sync = BuiltinSync::Done);
+    let report = synced(&studio, 1);
+    assert_eq!(
+        (report.outcome, report.counts.deactivated, report.alarm),
+        (Outcome::Partial, 2, true),
+        "{report:#?}"
+    );
+    // It is reported, and thereby over.
+    let next = synced(&studio, 1);
+    assert_eq!(
+        (next.outcome, next.counts.deactivated, next.warnings.len()),
+        (Outcome::Succeeded, 0, 0),
+        "{next:#?}"
+    );
+}
