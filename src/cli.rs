@@ -22,7 +22,12 @@ use crate::{
 )]
 pub struct Cli {
     /// The configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/ftrack-ldap-sync/config.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/ftrack-ldap-sync/config.toml"
+    )]
     pub config: PathBuf,
     /// The form of log lines on standard error; text on a terminal, JSON otherwise
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
@@ -31,7 +36,13 @@ pub struct Cli {
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// What is logged, such as `info,ldap3=debug`
-    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "RUST_LOG",
+        value_name = "FILTER",
+        hide_env_values = true
+    )]
     pub log_filter: Option<String>,
     /// The command
     #[command(subcommand)]
@@ -47,7 +58,8 @@ pub enum Command {
     Sync(SyncArgs),
     /// Show what a sync would change, and write nothing
     Plan(PlanArgs),
-    /// Apply exactly a saved plan, or refuse it as stale; a person's approval, so limits do not hold it
+    /// Apply exactly a saved plan, or refuse it as stale; a person's approval, so limits do not
+    /// hold it
     Apply(ApplyArgs),
     /// Check the configuration, then both servers; each finding says what to do
     Check(CheckArgs),
@@ -98,7 +110,8 @@ pub struct PlanArgs {
     /// Save the plan, for `apply`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 0 when there is nothing to do, 10 when there are changes to make, 3 when some of them would be held
+    /// Exit with 0 when there is nothing to do, 10 when there are changes to make, 3 when some of
+    /// them would be held
     #[arg(long)]
     pub detailed_exitcode: bool,
 }
@@ -194,7 +207,8 @@ pub struct PauseArgs {
     /// Which daemon
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// When it goes on by itself: a length of time such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the job's zone, or RFC 3339
+    /// When it goes on by itself: a length of time such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the
+    /// job's zone, or RFC 3339
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
     /// Why, for whoever looks at the status

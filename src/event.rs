@@ -1,4 +1,5 @@
-//! Every event that leaves the program: its name, level, fields and words. The only user of the tracing macros.
+//! Every event that leaves the program: its name, level, fields and words. The only user of the
+//! tracing macros.
 
 use std::time::Duration;
 
@@ -134,23 +135,40 @@ pub struct RunName<'a> {
     pub run: &'a str,
 }
 
-/// Every event's name with its fields beyond `timestamp`, `level`, `event` and `message`; log monitors build on these.
+/// Every event's name with its fields beyond `timestamp`, `level`, `event` and `message`; log
+/// monitors build on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.failed", "ERROR", &["error"]),
-    ("run.started", "INFO; DEBUG while an outage lasts", &["job", "run"]),
+    (
+        "run.started",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run"],
+    ),
     (
         "directory.read",
         "INFO; DEBUG while an outage lasts",
         &["job", "run", "server", "entries", "seconds"],
     ),
-    ("ftrack.read", "INFO; DEBUG while an outage lasts", &["job", "run", "users", "seconds"]),
-    ("ftrack.retried", "WARN; DEBUG while an outage lasts", &["trouble", "seconds"]),
+    (
+        "ftrack.read",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run", "users", "seconds"],
+    ),
+    (
+        "ftrack.retried",
+        "WARN; DEBUG while an outage lasts",
+        &["trouble", "seconds"],
+    ),
     (
         "run.planned",
         "INFO; DEBUG while an outage lasts",
         &["job", "run", "changes", "held", "skipped"],
     ),
-    ("builtin.started", "INFO; DEBUG while an outage lasts", &["job", "run", "server_job", "status"]),
+    (
+        "builtin.started",
+        "INFO; DEBUG while an outage lasts",
+        &["job", "run", "server_job", "status"],
+    ),
     (
         "builtin.finished",
         "INFO; DEBUG while an outage lasts",
@@ -159,32 +177,71 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "builtin.alarm",
         "ERROR",
-        &["job", "run", "active", "deactivated", "deactivate_limit", "renamed", "rename_limit"],
+        &[
+            "job",
+            "run",
+            "active",
+            "deactivated",
+            "deactivate_limit",
+            "renamed",
+            "rename_limit",
+        ],
     ),
     (
         "change.applied",
         "INFO",
-        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id"],
+        &[
+            "job",
+            "run",
+            "action",
+            "username",
+            "dn",
+            "directory_id",
+            "ftrack_id",
+        ],
     ),
     (
         "change.held",
         "WARN; DEBUG when the run before said the same",
-        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
+        &[
+            "job",
+            "run",
+            "action",
+            "username",
+            "dn",
+            "directory_id",
+            "ftrack_id",
+            "error",
+        ],
     ),
     (
         "change.failed",
         "ERROR; DEBUG when the run before said the same",
-        &["job", "run", "action", "username", "dn", "directory_id", "ftrack_id", "error"],
+        &[
+            "job",
+            "run",
+            "action",
+            "username",
+            "dn",
+            "directory_id",
+            "ftrack_id",
+            "error",
+        ],
     ),
     (
         "entry.skipped",
         "WARN; DEBUG when the run before said the same",
         &["job", "run", "dn", "reason"],
     ),
-    ("run.warning", "WARN; DEBUG when the run before said the same", &["job", "run", "warning"]),
+    (
+        "run.warning",
+        "WARN; DEBUG when the run before said the same",
+        &["job", "run", "warning"],
+    ),
     (
         "run.finished",
-        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed while an outage lasts",
+        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed while an outage \
+         lasts",
         &[
             "job",
             "run",
@@ -214,9 +271,16 @@ impl Event<'_> {
             return Level::DEBUG;
         }
         match self {
-            Self::RunStarted(_) | Self::DirectoryRead { .. } | Self::FtrackRead { .. } | Self::RunPlanned { .. } => Level::INFO,
+            Self::RunStarted(_)
+            | Self::DirectoryRead { .. }
+            | Self::FtrackRead { .. }
+            | Self::RunPlanned { .. } => Level::INFO,
             Self::Builtin { what, .. } => what.level(),
-            Self::FtrackRetried { .. } | Self::EntrySkipped { .. } | Self::RunWarning { .. } | Self::RunRecovered(_) | Self::StateSetAside(_) => Level::WARN,
+            Self::FtrackRetried { .. }
+            | Self::EntrySkipped { .. }
+            | Self::RunWarning { .. }
+            | Self::RunRecovered(_)
+            | Self::StateSetAside(_) => Level::WARN,
             Self::ProgramFailed { .. } | Self::StateFailed { .. } => Level::ERROR,
             Self::Change { change, .. } => match change.result {
                 ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
@@ -235,8 +299,12 @@ impl Event<'_> {
     pub fn emit(self) {
         let level = self.level();
         match self {
-            Self::ProgramFailed { error } => say!(level, event = "program.failed", error = %printable(error), "stopped"),
-            Self::RunStarted(RunName { job, run }) => say!(level, event = "run.started", job, run, "run started"),
+            Self::ProgramFailed { error } => {
+                say!(level, event = "program.failed", error = %printable(error), "stopped")
+            }
+            Self::RunStarted(RunName { job, run }) => {
+                say!(level, event = "run.started", job, run, "run started")
+            }
             Self::DirectoryRead {
                 of: RunName { job, run },
                 server,
@@ -259,7 +327,15 @@ impl Event<'_> {
                 users,
                 took,
             } => {
-                say!(level, event = "ftrack.read", job, run, users, seconds = took.as_secs_f64(), "ftrack read");
+                say!(
+                    level,
+                    event = "ftrack.read",
+                    job,
+                    run,
+                    users,
+                    seconds = took.as_secs_f64(),
+                    "ftrack read"
+                );
             }
             Self::FtrackRetried { trouble, delay } => {
                 let trouble = printable(trouble);
@@ -271,7 +347,16 @@ impl Event<'_> {
                 held,
                 skipped,
             } => {
-                say!(level, event = "run.planned", job, run, changes, held, skipped, "planned");
+                say!(
+                    level,
+                    event = "run.planned",
+                    job,
+                    run,
+                    changes,
+                    held,
+                    skipped,
+                    "planned"
+                );
             }
             Self::Builtin { of, what } => what.emit(level, of),
             Self::Change { of, change } => emit_change(level, of, change),
@@ -299,20 +384,38 @@ impl Event<'_> {
                 say!(level, event = "state.failed", job, run, %error, "state not kept");
             }
             Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
-            Self::RunRecovered(RunName { job, run }) => say!(level, event = "run.recovered", job, run, "a run that was cut off got its report"),
+            Self::RunRecovered(RunName { job, run }) => say!(
+                level,
+                event = "run.recovered",
+                job,
+                run,
+                "a run that was cut off got its report"
+            ),
         }
     }
 }
 
 fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reported) {
     let action = change.action.as_str();
-    let (username, dn) = (printable(&change.username), printable(change.dn.as_deref().unwrap_or_default()));
-    let (directory_id, ftrack_id) = (change.directory_id.as_deref().unwrap_or_default(), change.ftrack_id.as_str());
+    let (username, dn) = (
+        printable(&change.username),
+        printable(change.dn.as_deref().unwrap_or_default()),
+    );
+    let (directory_id, ftrack_id) = (
+        change.directory_id.as_deref().unwrap_or_default(),
+        change.ftrack_id.as_str(),
+    );
     let error = printable(change.error.as_deref().unwrap_or_default());
     match change.result {
-        ChangeResult::Applied => say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed"),
-        ChangeResult::Held => say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "held"),
-        ChangeResult::Failed => say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied"),
+        ChangeResult::Applied => {
+            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed")
+        }
+        ChangeResult::Held => {
+            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "held")
+        }
+        ChangeResult::Failed => {
+            say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied")
+        }
         ChangeResult::Planned => {}
     }
 }
@@ -324,9 +427,19 @@ fn emit_set_aside(level: Level, set_aside: &SetAside) {
 }
 
 fn emit_finished(level: Level, report: &Report) {
-    let Report { job, run, outcome, counts, .. } = report;
+    let Report {
+        job,
+        run,
+        outcome,
+        counts,
+        ..
+    } = report;
     let (job, run, outcome) = (job.as_str(), run.as_str(), outcome.as_str());
-    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64().max(0.0);
+    let seconds = report
+        .finished_at
+        .signed_duration_since(report.started_at)
+        .as_seconds_f64()
+        .max(0.0);
     let error = printable(report.error.as_deref().unwrap_or_default());
     say!(
         level,

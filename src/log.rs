@@ -1,7 +1,9 @@
-//! Where log lines go: standard error, for people on a terminal and as one JSON object a line otherwise.
+//! Where log lines go: standard error, for people on a terminal and as one JSON object a line
+//! otherwise.
 //!
-//! Nobody who logs waits for the reader: lines go through a bounded queue, and a thread of its own writes them. Lines that find no room, or whose reader has
-//! left, are dropped and counted, and `log.dropped` says how many as soon as something can be said again.
+//! Nobody who logs waits for the reader: lines go through a bounded queue, and a thread of its own
+//! writes them. Lines that find no room, or whose reader has left, are dropped and counted, and
+//! `log.dropped` says how many as soon as something can be said again.
 
 use std::{
     io::{self, IsTerminal, Stderr},
@@ -33,7 +35,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged unless `RUST_LOG` says otherwise: libraries only when something is wrong, ldap3 hardly ever since it warns of each entry of a search that was given up.
+/// What is logged unless `RUST_LOG` says otherwise: libraries only when something is wrong, ldap3
+/// hardly ever since it warns of each entry of a search that was given up.
 const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=error,hyper_util=error,rustls=error";
 
 /// How much is logged where `RUST_LOG` does not say it.
@@ -64,20 +67,32 @@ const STACK: usize = 256 << 10;
 /// The lines that wait, and who writes them.
 struct Log {
     queue: Arc<Queue>,
-    /// Whether there is a thread that writes; where the system has none to give, the end of the program writes what there is.
+    /// Whether there is a thread that writes; where the system has none to give, the end of the
+    /// program writes what there is.
     has_thread: bool,
 }
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Starts logging to standard error; the form is text on a terminal and JSON otherwise, unless one is named. `filter` is what `RUST_LOG` says.
+/// Starts logging to standard error; the form is text on a terminal and JSON otherwise, unless one
+/// is named. `filter` is what `RUST_LOG` says.
 ///
 /// # Errors
 /// Logging was started before, or the filter is not one.
-pub fn start(format: Option<LogFormat>, filter: Option<&str>, loudness: Loudness) -> anyhow::Result<()> {
-    let format = format.unwrap_or(if is_on_terminal() { LogFormat::Text } else { LogFormat::Json });
+pub fn start(
+    format: Option<LogFormat>,
+    filter: Option<&str>,
+    loudness: Loudness,
+) -> anyhow::Result<()> {
+    let format = format.unwrap_or(if is_on_terminal() {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
     let filter = match (filter, loudness) {
-        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}"))?,
+        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| {
+            anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}")
+        })?,
         (None, Loudness::Full) => EnvFilter::new(DEFAULT_FILTER),
         (None, Loudness::Quiet) => EnvFilter::new(QUIET_FILTER),
     };
@@ -88,13 +103,19 @@ pub fn start(format: Option<LogFormat>, filter: Option<&str>, loudness: Loudness
         .log_internal_errors(false);
     let lines = lines.with_target(false);
     let started = match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
         LogFormat::Text => lines.with_ansi(is_coloured()).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
 }
 
-/// Says something to people on standard error, in colour where it may be; each of its lines is one log line.
+/// Says something to people on standard error, in colour where it may be; each of its lines is one
+/// log line.
 pub fn say(text: &str) {
     let text = if is_coloured() {
         text.to_owned()
@@ -106,12 +127,16 @@ pub fn say(text: &str) {
     }
 }
 
-/// Says a panic, which is a defect of the program, as one line, to people or as an event, and nothing else of it.
+/// Says a panic, which is a defect of the program, as one line, to people or as an event, and
+/// nothing else of it.
 pub fn say_panics(to_people: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let error = panic.payload_as_str().unwrap_or("a panic without words");
         if to_people {
-            say(&format!("error: a defect of this program; please report it: {}", printable(error)));
+            say(&format!(
+                "error: a defect of this program; please report it: {}",
+                printable(error)
+            ));
         } else {
             ProgramEvent::Panicked { error }.emit();
         }
@@ -130,15 +155,16 @@ pub fn dropped() -> u64 {
     LOG.get().map_or(0, |log| log.queue.dropped())
 }
 
-/// Waits until every line so far is written, so that what is printed next stands behind them; for half a second at most, and not again for a reader that
-/// has kept somebody waiting in vain.
+/// Waits until every line so far is written, so that what is printed next stands behind them; for
+/// half a second at most, and not again for a reader that has kept somebody waiting in vain.
 pub fn flush() {
     if let Some(log) = LOG.get() {
         log.queue.flush(LAST_LINES);
     }
 }
 
-/// The end of the program: the lines that wait are written for half a second at most, and no more are taken. A second signal ends the program without this.
+/// The end of the program: the lines that wait are written for half a second at most, and no more
+/// are taken. A second signal ends the program without this.
 pub fn finish() {
     let Some(log) = LOG.get() else { return };
     log.queue.end(LAST_LINES);
@@ -154,7 +180,10 @@ fn queue() -> &'static Queue {
     let start = || {
         let queue = Arc::new(Queue::new(BOUNDS));
         let lines = Arc::clone(&queue);
-        let started = thread::Builder::new().name("log".to_owned()).stack_size(STACK).spawn(move || write(&lines));
+        let started = thread::Builder::new()
+            .name("log".to_owned())
+            .stack_size(STACK)
+            .spawn(move || write(&lines));
         Log {
             queue,
             has_thread: started.is_ok(),
@@ -174,7 +203,10 @@ fn is_coloured() -> bool {
 }
 
 /// Standard error, for whoever does not write to it, and for the one who does.
-#[expect(clippy::disallowed_methods, reason = "this is where standard error belongs to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where standard error belongs to"
+)]
 fn standard_error() -> Stderr {
     io::stderr()
 }

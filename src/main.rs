@@ -60,11 +60,18 @@ fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     (*exit).into()
 }
 
-/// Says what is wrong with the command line, with hints and usage for people, and on one line for programs. Help and version are results.
+/// Says what is wrong with the command line, with hints and usage for people, and on one line for
+/// programs. Help and version are results.
 fn misused(error: &clap::Error) -> ExitCode {
     // Whatever else is wrong, the form may have been named.
     let named = Cli::command().ignore_errors(true).try_get_matches().ok();
-    let form = named.and_then(|matches| matches.try_get_one::<LogFormat>("log_format").ok().flatten().copied());
+    let form = named.and_then(|matches| {
+        matches
+            .try_get_one::<LogFormat>("log_format")
+            .ok()
+            .flatten()
+            .copied()
+    });
     if !error.use_stderr() {
         // A reader who has left is no error.
         let _ = error.print();
@@ -83,11 +90,13 @@ fn in_one_line(error: &clap::Error) -> String {
         return "a command is missing; `ftrack-ldap-sync --help` lists them".to_owned();
     }
     let text = error.to_string();
-    let about = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let line = about.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let about = text.lines().map(str::trim).take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    let line = about
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 

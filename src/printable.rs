@@ -1,4 +1,5 @@
-//! Text from outside made safe to print: it can neither move a terminal, nor forge a line, nor turn the reading direction.
+//! Text from outside made safe to print: it can neither move a terminal, nor forge a line, nor turn
+//! the reading direction.
 
 use std::borrow::Cow;
 
@@ -22,7 +23,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Takes an error's text apart: what happened, and the way out, which stands behind its last semicolon.
+/// Takes an error's text apart: what happened, and the way out, which stands behind its last
+/// semicolon.
 #[must_use]
 pub fn what_and_way_out(text: String) -> (String, String) {
     match text.rsplit_once("; ") {
@@ -31,7 +33,8 @@ pub fn what_and_way_out(text: String) -> (String, String) {
     }
 }
 
-/// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9 section 2, TR 36 section 2.5).
+/// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9
+/// section 2, TR 36 section 2.5).
 fn is_dangerous(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
@@ -60,6 +63,9 @@ mod tests {
     #[test]
     fn what_moves_a_terminal_or_forges_a_line_is_escaped() {
         assert_eq!(printable("Zoë Ångström 李"), "Zoë Ångström 李");
-        assert_eq!(printable("a\nb\x1b[2J\u{202e}c"), "a\\u{a}b\\u{1b}[2J\\u{202e}c");
+        assert_eq!(
+            printable("a\nb\x1b[2J\u{202e}c"),
+            "a\\u{a}b\\u{1b}[2J\\u{202e}c"
+        );
     }
 }

@@ -22,8 +22,9 @@ mod text;
 use finding::{Finding, Verdict};
 use offline::Compiled;
 
-/// How long one server is looked at. Directories and ftrack are looked at side by side and the servers of one directory in turn,
-/// so a check ends within this time for each server of the directory that has most.
+/// How long one server is looked at. Directories and ftrack are looked at side by side and the
+/// servers of one directory in turn, so a check ends within this time for each server of the
+/// directory that has most.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What `check --format json` prints.
@@ -38,7 +39,11 @@ struct Checked {
 ///
 /// # Errors
 /// Somebody asked to stop, or standard output cannot be written.
-pub async fn check(config: &Config, args: &CheckArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn check(
+    config: &Config,
+    args: &CheckArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
     let mut looked_at = config.clone();
     looked_at.ftrack = ftrack::settings(&config.ftrack, LIMIT);
     let (mut findings, compiled) = offline::compile(&looked_at, Utc::now());
@@ -63,17 +68,31 @@ pub async fn check(config: &Config, args: &CheckArgs, cancel: &CancellationToken
     })
 }
 
-/// Looks at all servers, each for at most `limit`; the order of the findings does not depend on who answers first.
+/// Looks at all servers, each for at most `limit`; the order of the findings does not depend on who
+/// answers first.
 async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
     let directories = config.directories.iter().filter_map(|(name, directory)| {
         let pool = compiled.pools.get(name.as_str())?;
-        let jobs: Vec<_> = compiled.jobs.iter().filter(|job| job.job.directory == *name).collect();
+        let jobs: Vec<_> = compiled
+            .jobs
+            .iter()
+            .filter(|job| job.job.directory == *name)
+            .collect();
         Some(async move { directory::look(directory, pool, &jobs, limit).await })
     });
-    let (of_directories, of_ftrack) = tokio::join!(join_all(directories), ftrack::look(&config.ftrack, compiled, limit));
-    of_directories.into_iter().flatten().chain(of_ftrack).collect()
+    let (of_directories, of_ftrack) = tokio::join!(
+        join_all(directories),
+        ftrack::look(&config.ftrack, compiled, limit)
+    );
+    of_directories
+        .into_iter()
+        .flatten()
+        .chain(of_ftrack)
+        .collect()
 }
 
 fn has_failed(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| finding.result == Verdict::Fail)
+    findings
+        .iter()
+        .any(|finding| finding.result == Verdict::Fail)
 }

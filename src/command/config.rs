@@ -10,7 +10,9 @@ use crate::config::{self, Config};
 ///
 /// When a value cannot be written as TOML, such as a path that is not UTF-8.
 pub fn show(config: &Config) -> anyhow::Result<String> {
-    config.to_toml().context("the configuration cannot be shown as TOML")
+    config
+        .to_toml()
+        .context("the configuration cannot be shown as TOML")
 }
 
 /// The JSON schema of the configuration file, for editors and other checkers.

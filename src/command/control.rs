@@ -29,8 +29,10 @@ use client::Daemon;
 #[must_use]
 pub fn unreadable(findings: &Findings) -> Stop {
     let mut stop = Stop::usage(findings);
-    stop.lines
-        .push("where the daemon listens is not known from it; --socket PATH names its control socket".to_owned());
+    stop.lines.push(
+        "where the daemon listens is not known from it; --socket PATH names its control socket"
+            .to_owned(),
+    );
     stop
 }
 
@@ -44,11 +46,16 @@ pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
         Format::Text => print(&table(&now.status))?,
         Format::Json => print_json(&now)?,
     };
-    let Now { beat_age_seconds, .. } = now;
+    let Now {
+        beat_age_seconds, ..
+    } = now;
     if Duration::try_from_secs_f64(beat_age_seconds).is_ok_and(|age| age < HEALTHY) {
         Ok(Exit::Done)
     } else {
-        let what = format!("the daemon answers, but its scheduler has made no progress for {beat_age_seconds:.0} s; restart it");
+        let what = format!(
+            "the daemon answers, but its scheduler has made no progress for {beat_age_seconds:.0} \
+             s; restart it"
+        );
         Err(Stop::failed(&what))
     }
 }
@@ -57,7 +64,11 @@ pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
 ///
 /// # Errors
 /// The daemon does not run it, goes away, or somebody asked to stop watching; the run goes on then.
-pub async fn trigger(socket: &Path, args: &TriggerArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn trigger(
+    socket: &Path,
+    args: &TriggerArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
     let daemon = Daemon::at(socket)?;
     let job = match &args.job {
         Some(job) => job.clone(),
@@ -87,18 +98,36 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let status = daemon.status().await?.status;
     let job = chosen(&status, args.job.as_deref())?;
     let zone = job.timezone.parse().unwrap_or(chrono_tz::Tz::UTC);
-    let until = args.until.as_deref().map(|text| until::time(text, Utc::now(), zone)).transpose();
-    let until = until.map_err(|error| Stop::usage(&format!("--until {}: {error}", printable(args.until.as_deref().unwrap_or_default()))))?;
+    let until = args
+        .until
+        .as_deref()
+        .map(|text| until::time(text, Utc::now(), zone))
+        .transpose();
+    let until = until.map_err(|error| {
+        Stop::usage(&format!(
+            "--until {}: {error}",
+            printable(args.until.as_deref().unwrap_or_default())
+        ))
+    })?;
     let wish = PauseWish {
         until,
         reason: args.reason.clone(),
     };
     let job = daemon.pause(&job.job, &wish).await?;
     let name = printable(&job.job);
-    let running = if job.running.is_some() { "; the run that is under way goes on" } else { "" };
+    let running = if job.running.is_some() {
+        "; the run that is under way goes on"
+    } else {
+        ""
+    };
     match job.pause.as_ref().and_then(|pause| pause.until) {
-        Some(until) => print(&format!("{name} is paused until {}{running}.\n", in_words(until, zone))),
-        None => print(&format!("{name} is paused until `resume {name}`{running}.\n")),
+        Some(until) => print(&format!(
+            "{name} is paused until {}{running}.\n",
+            in_words(until, zone)
+        )),
+        None => print(&format!(
+            "{name} is paused until `resume {name}`{running}.\n"
+        )),
     }
 }
 
@@ -111,17 +140,32 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
     let status = daemon.status().await?.status;
     let before = chosen(&status, args.job.as_deref())?;
     let job = daemon.resume(&before.job).await?;
-    let Shown { job: name, next_run, .. } = Shown::of(&job);
-    let was = if before.pause.is_some() { "goes on" } else { "was not paused" };
+    let Shown {
+        job: name,
+        next_run,
+        ..
+    } = Shown::of(&job);
+    let was = if before.pause.is_some() {
+        "goes on"
+    } else {
+        "was not paused"
+    };
     print(&format!("{name} {was}; next run: {next_run}.\n"))
 }
 
 /// Hears of a run until its end.
-async fn watched(daemon: &Daemon, job: &str, wish: TriggerWish, line: &ProgressLine) -> Result<Told, Stop> {
+async fn watched(
+    daemon: &Daemon,
+    job: &str,
+    wish: TriggerWish,
+    line: &ProgressLine,
+) -> Result<Told, Stop> {
     let mut run = daemon.trigger(job, wish).await?;
     loop {
         match run.next().await? {
-            Told::Waiting => line.say("waiting for another run on the directory, or for a free place"),
+            Told::Waiting => {
+                line.say("waiting for another run on the directory, or for a free place")
+            }
             Told::Started => line.say("reading both servers"),
             Told::Progress(progress) => line.show(progress),
             end @ (Told::Finished { .. } | Told::Ended { .. }) => return Ok(end),
@@ -131,22 +175,36 @@ async fn watched(daemon: &Daemon, job: &str, wish: TriggerWish, line: &ProgressL
 
 fn left(job: &str) -> Stop {
     Stop::failed(&format!(
-        "watches no longer; a run of {} goes on in the daemon, `status` shows how far it is and `runs` what became of it",
+        "watches no longer; a run of {} goes on in the daemon, `status` shows how far it is and \
+         `runs` what became of it",
         printable(job)
     ))
 }
 
 /// The job that was named, or the only one.
 fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, Stop> {
-    let known = || status.jobs.iter().map(|job| job.job.as_str()).collect::<Vec<_>>().join(", ");
+    let known = || {
+        status
+            .jobs
+            .iter()
+            .map(|job| job.job.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (name, status.jobs.as_slice()) {
         (Some(name), _) => status.job(name).ok_or_else(|| {
             let job = name.to_owned();
-            Stop::usage(&Refusal::UnknownJob { job, known: known() })
+            Stop::usage(&Refusal::UnknownJob {
+                job,
+                known: known(),
+            })
         }),
         (None, [job]) => Ok(job),
         (None, []) => Err(Stop::usage("the daemon has no job")),
-        (None, [..]) => Err(Stop::usage(&format!("there are several jobs; name one of {}", known()))),
+        (None, [..]) => Err(Stop::usage(&format!(
+            "there are several jobs; name one of {}",
+            known()
+        ))),
     }
 }
 
@@ -174,23 +232,49 @@ fn table(status: &Status) -> String {
         in_words(status.started_at, Utc),
         if status.stopping { ", stopping" } else { "" }
     )];
-    for contact in status.contacts.iter().filter(|contact| contact.since.is_none()) {
+    for contact in status
+        .contacts
+        .iter()
+        .filter(|contact| contact.since.is_none())
+    {
         let why = contact.error.as_deref().unwrap_or("it was not tried yet");
-        lines.push(format!("{} was not reached: {}", printable(&contact.server), printable(why)));
+        lines.push(format!(
+            "{} was not reached: {}",
+            printable(&contact.server),
+            printable(why)
+        ));
     }
     if let Some(error) = &status.config.error {
-        lines.push(format!("the configuration that was last to be loaded is refused: {}", printable(error)));
+        lines.push(format!(
+            "the configuration that was last to be loaded is refused: {}",
+            printable(error)
+        ));
     }
     if !status.config.restart_for.is_empty() {
-        lines.push(format!("used after a restart only: {}", printable(&status.config.restart_for.join(", "))));
+        lines.push(format!(
+            "used after a restart only: {}",
+            printable(&status.config.restart_for.join(", "))
+        ));
     }
     lines.push(String::new());
-    lines.extend(table.to_string().lines().map(|line| line.trim_end().to_owned()));
-    let notes = jobs.iter().flat_map(|job| job.notes.iter().map(move |note| format!("{}: {note}", job.job)));
+    lines.extend(
+        table
+            .to_string()
+            .lines()
+            .map(|line| line.trim_end().to_owned()),
+    );
+    let notes = jobs.iter().flat_map(|job| {
+        job.notes
+            .iter()
+            .map(move |note| format!("{}: {note}", job.job))
+    });
     let mut notes = notes.peekable();
     if notes.peek().is_some() {
         lines.push(String::new());
     }
     lines.extend(notes);
-    lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
+    lines
+        .into_iter()
+        .flat_map(|line| [line, "\n".to_owned()])
+        .collect()
 }

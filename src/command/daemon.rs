@@ -17,17 +17,24 @@ use crate::{
     },
 };
 
-/// How long the runs' threads may take to end when everything else has; a disk that hangs is not waited for.
+/// How long the runs' threads may take to end when everything else has; a disk that hangs is not
+/// waited for.
 const LAST_THREADS: Duration = Duration::from_millis(200);
 
-/// Runs the daemon. The house (scheduler, orders, answers) has a thread of its own, and the runs have theirs: nothing that a run does delays an answer.
+/// Runs the daemon. The house (scheduler, orders, answers) has a thread of its own, and the runs
+/// have theirs: nothing that a run does delays an answer.
 ///
 /// # Errors
-/// The configuration is wrong, another daemon uses the same state folder, or a listener cannot be opened.
+/// The configuration is wrong, another daemon uses the same state folder, or a listener cannot be
+/// opened.
 pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
     let house = Builder::new_current_thread().enable_all().build()?;
     // Two threads for the connections; each run has one of its own.
-    let runs = Builder::new_multi_thread().worker_threads(2).thread_name("runs").enable_all().build()?;
+    let runs = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("runs")
+        .enable_all()
+        .build()?;
     let outcome = house.block_on(async {
         let stop = CancellationToken::new();
         let _stopping = signals::cancel_on_signal(stop.clone())?;
@@ -38,7 +45,9 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
             environment: Environment::of_process(),
             host: host(),
         };
-        let setup: Setup = source.load(Utc::now()).map_err(|findings| Stop::usage(&findings))?;
+        let setup: Setup = source
+            .load(Utc::now())
+            .map_err(|findings| Stop::usage(&findings))?;
         let mut listening = None;
         daemon::run(setup, source, runs.handle().clone(), stop, |reached| {
             listening = Some(wishes.pass_on(reached.orders))

@@ -61,7 +61,9 @@ impl From<WorldError> for Stop {
     fn from(error: WorldError) -> Self {
         match error {
             WorldError::NotLoopback(_) => Self::usage(&error),
-            WorldError::Listen { .. } | WorldError::Tree(_) | WorldError::Folder { .. } => Self::failed(&error),
+            WorldError::Listen { .. } | WorldError::Tree(_) | WorldError::Folder { .. } => {
+                Self::failed(&error)
+            }
         }
     }
 }
@@ -76,9 +78,18 @@ impl From<StoryError> for Stop {
 async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let story = Story::new(world)?;
     // Of this process's environment nothing counts: it may name somebody's real servers.
-    let config = Arc::new(config::load(&world.config_file(), &Environment::default()).map_err(|findings| Stop::failed(&findings))?);
+    let config = Arc::new(
+        config::load(&world.config_file(), &Environment::default())
+            .map_err(|findings| Stop::failed(&findings))?,
+    );
     print(&telling::opening(world))?;
-    let before: BTreeSet<String> = world.ftrack.studio().users().into_iter().map(|user| user.id).collect();
+    let before: BTreeSet<String> = world
+        .ftrack
+        .studio()
+        .users()
+        .into_iter()
+        .map(|user| user.id)
+        .collect();
     let mut all = Vec::with_capacity(Chapter::ALL.len());
     let mut wrong = Vec::new();
     for chapter in Chapter::ALL {
@@ -87,16 +98,27 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
         if cancel.is_cancelled() {
             return Err(Stop {
                 exit: Exit::Failed,
-                lines: vec!["stopped on request, before the demo's end; nothing of it is left behind".to_owned()],
+                lines: vec![
+                    "stopped on request, before the demo's end; nothing of it is left behind"
+                        .to_owned(),
+                ],
             });
         }
         let report = match chapter {
             Chapter::FirstSync | Chapter::HalfGone => text::shortened(&told.report, FEW),
-            Chapter::Again | Chapter::OrdinaryDay | Chapter::Return | Chapter::BadDay | Chapter::Normal => text::report(&told.report),
+            Chapter::Again
+            | Chapter::OrdinaryDay
+            | Chapter::Return
+            | Chapter::BadDay
+            | Chapter::Normal => text::report(&told.report),
         };
         print(&telling::ran(&report, told.exit))?;
         print(&telling::after(chapter, &story))?;
-        wrong.extend(differences.into_iter().map(|difference| format!("{}: {difference}", telling::heading(chapter))));
+        wrong.extend(
+            differences
+                .into_iter()
+                .map(|difference| format!("{}: {difference}", telling::heading(chapter))),
+        );
         all.push(told);
     }
     if wrong.is_empty() {
@@ -126,21 +148,42 @@ async fn play(
     let state = super::open_state(config)?;
     let line = ProgressLine::start();
     let report = prepared
-        .run(&state, Trigger::Manual, Purpose::Sync, cancel, &|progress| line.show(progress))
+        .run(
+            &state,
+            Trigger::Manual,
+            Purpose::Sync,
+            cancel,
+            &|progress| line.show(progress),
+        )
         .await
         .map_err(|error| Stop::failed(&error))?;
     drop(line);
     let then = studio.users();
-    let active = then.iter().filter(|user| user.is_active && !strangers.contains(&user.id)).count();
+    let active = then
+        .iter()
+        .filter(|user| user.is_active && !strangers.contains(&user.id))
+        .count();
     let seen = Seen {
         calls: studio.counters().write_calls.saturating_sub(calls),
         active,
-        users: if users == then { Users::AsBefore } else { Users::Changed },
+        users: if users == then {
+            Users::AsBefore
+        } else {
+            Users::Changed
+        },
     };
     let mut differences = differences(&story.expected(chapter), &report, &seen);
     differences.extend(lost_or_replaced(&users, &then, report.counts.created));
     let exit = Exit::of(&report);
-    Ok((Told { chapter, exit, report, active }, differences))
+    Ok((
+        Told {
+            chapter,
+            exit,
+            report,
+            active,
+        },
+        differences,
+    ))
 }
 
 /// What ftrack itself shows after a run, whatever the report says.
@@ -163,10 +206,26 @@ fn differences(expected: &Expected, report: &Report, seen: &Seen) -> Vec<String>
             found.push(format!("{what}: {is}, where it should be {should}"));
         }
     };
-    compare("outcome", report.outcome.as_str().to_owned(), expected.outcome.as_str().to_owned());
-    compare("counts", format!("{:?}", report.counts), format!("{:?}", expected.counts));
-    compare("active users at ftrack", seen.active.to_string(), expected.active.to_string());
-    compare("write calls in the report", report.ftrack.write_calls.to_string(), seen.calls.to_string());
+    compare(
+        "outcome",
+        report.outcome.as_str().to_owned(),
+        expected.outcome.as_str().to_owned(),
+    );
+    compare(
+        "counts",
+        format!("{:?}", report.counts),
+        format!("{:?}", expected.counts),
+    );
+    compare(
+        "active users at ftrack",
+        seen.active.to_string(),
+        expected.active.to_string(),
+    );
+    compare(
+        "write calls in the report",
+        report.ftrack.write_calls.to_string(),
+        seen.calls.to_string(),
+    );
     match expected.writes {
         Writes::None if seen.calls > 0 || seen.users == Users::Changed => found.push(format!(
             "ftrack was written to ({} write calls), where nothing should have been written",
@@ -184,7 +243,8 @@ fn lost_or_replaced(before: &[Account], after: &[Account], created: usize) -> Op
     let all_there = before.iter().all(|user| kept.contains(user.id.as_str()));
     (!all_there || after.len() != before.len().saturating_add(created)).then(|| {
         format!(
-            "ftrack had {} users and has {} after {created} were created, or one of them is another",
+            "ftrack had {} users and has {} after {created} were created, or one of them is \
+             another",
             before.len(),
             after.len()
         )
@@ -249,7 +309,10 @@ mod tests {
             active: 40,
             users: Users::AsBefore,
         };
-        assert_eq!(differences(&NOTHING_TO_DO, &report("succeeded", 0, 0), &seen), Vec::<String>::new());
+        assert_eq!(
+            differences(&NOTHING_TO_DO, &report("succeeded", 0, 0), &seen),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -262,9 +325,18 @@ mod tests {
         let found = differences(&NOTHING_TO_DO, &report("held", 1, 2), &seen);
         assert_eq!(found.len(), 5, "{found:#?}");
         assert_eq!(found[0], "outcome: held, where it should be succeeded");
-        assert_eq!(found[2], "active users at ftrack: 38, where it should be 40");
-        assert_eq!(found[3], "write calls in the report: 1, where it should be 2");
-        assert_eq!(found[4], "ftrack was written to (2 write calls), where nothing should have been written");
+        assert_eq!(
+            found[2],
+            "active users at ftrack: 38, where it should be 40"
+        );
+        assert_eq!(
+            found[3],
+            "write calls in the report: 1, where it should be 2"
+        );
+        assert_eq!(
+            found[4],
+            "ftrack was written to (2 write calls), where nothing should have been written"
+        );
     }
 
     #[test]
@@ -273,7 +345,10 @@ mod tests {
             id: id.to_owned(),
             ..Account::default()
         };
-        assert_eq!(lost_or_replaced(&[user("a")], &[user("a"), user("b")], 1), None);
+        assert_eq!(
+            lost_or_replaced(&[user("a")], &[user("a"), user("b")], 1),
+            None
+        );
         assert!(lost_or_replaced(&[user("a")], &[user("b")], 0).is_some());
         assert!(lost_or_replaced(&[user("a")], &[user("a"), user("b")], 0).is_some());
     }

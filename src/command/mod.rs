@@ -31,20 +31,44 @@ pub mod sync;
 /// # Errors
 /// The command could not be done; the error says why and with which status.
 pub fn run(cli: Cli) -> Result<Exit, Stop> {
-    let Cli { config: file, command, .. } = cli;
-    let load = || crate::config::load(&file, &Environment::of_process()).map_err(|findings| Stop::usage(&findings));
+    let Cli {
+        config: file,
+        command,
+        ..
+    } = cli;
+    let load = || {
+        crate::config::load(&file, &Environment::of_process())
+            .map_err(|findings| Stop::usage(&findings))
+    };
     let socket = |daemon: &DaemonArgs| match &daemon.socket {
         Some(path) => Ok(path.clone()),
-        None => crate::config::control_socket(&file, &Environment::of_process()).map_err(|findings| control::unreadable(&findings)),
+        None => crate::config::control_socket(&file, &Environment::of_process())
+            .map_err(|findings| control::unreadable(&findings)),
     };
     match command {
         Command::Daemon => daemon::daemon(file),
-        Command::Sync(args) => with_runtime(|cancel| async move { sync::sync(&Arc::new(load()?), &args, &cancel).await }),
-        Command::Plan(args) => with_runtime(|cancel| async move { sync::plan(&Arc::new(load()?), &args, &cancel).await }),
-        Command::Apply(args) => with_runtime(|cancel| async move { sync::apply(&Arc::new(load()?), &args, &cancel).await }),
-        Command::Check(args) => with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await }),
+        Command::Sync(args) => {
+            with_runtime(
+                |cancel| async move { sync::sync(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Plan(args) => {
+            with_runtime(
+                |cancel| async move { sync::plan(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Apply(args) => {
+            with_runtime(
+                |cancel| async move { sync::apply(&Arc::new(load()?), &args, &cancel).await },
+            )
+        }
+        Command::Check(args) => {
+            with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await })
+        }
         Command::Runs(args) => runs::runs(&load()?, &args),
-        Command::Config(ConfigCommand::Show) => print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?),
+        Command::Config(ConfigCommand::Show) => {
+            print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?)
+        }
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
         Command::Config(ConfigCommand::Example) => print(config::example()),
         Command::Completions { shell } => {
@@ -52,17 +76,33 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Status(args) => with_runtime(|_| async move { control::status(&socket(&args.daemon)?, &args).await }),
-        Command::Trigger(args) => with_runtime(|cancel| async move { control::trigger(&socket(&args.daemon)?, &args, &cancel).await }),
-        Command::Pause(args) => with_runtime(|_| async move { control::pause(&socket(&args.daemon)?, &args).await }),
-        Command::Resume(args) => with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await }),
-        Command::Demo(args) => with_runtime(|cancel| async move { demo::demo(&args, &cancel).await }),
+        Command::Status(args) => {
+            with_runtime(|_| async move { control::status(&socket(&args.daemon)?, &args).await })
+        }
+        Command::Trigger(args) => with_runtime(|cancel| async move {
+            control::trigger(&socket(&args.daemon)?, &args, &cancel).await
+        }),
+        Command::Pause(args) => {
+            with_runtime(|_| async move { control::pause(&socket(&args.daemon)?, &args).await })
+        }
+        Command::Resume(args) => {
+            with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await })
+        }
+        Command::Demo(args) => {
+            with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })
+        }
     }
 }
 
-/// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends the program at once.
-fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(work: impl FnOnce(CancellationToken) -> F) -> Result<Exit, Stop> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+/// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends
+/// the program at once.
+fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(
+    work: impl FnOnce(CancellationToken) -> F,
+) -> Result<Exit, Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let _signals = signals::cancel_on_signal(cancel.clone())?;
@@ -82,12 +122,20 @@ fn open_state(config: &Config) -> Result<State, Stop> {
     Ok(state)
 }
 
-/// Prints a result on standard output, behind what was logged before it; a reader who has left is no error.
+/// Prints a result on standard output, behind what was logged before it; a reader who has left is
+/// no error.
 fn print(text: &str) -> Result<Exit, Stop> {
     log::flush();
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Err(Stop::failed(&error)),
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            Err(Stop::failed(&error))
+        }
         Ok(()) | Err(_) => Ok(Exit::Done),
     }
 }

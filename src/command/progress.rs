@@ -6,7 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{log, run::Progress};
 
-/// A line on standard error that says how far a run is; drawn on a terminal alone, and gone at the end.
+/// A line on standard error that says how far a run is; drawn on a terminal alone, and gone at the
+/// end.
 #[derive(Debug)]
 pub struct ProgressLine(ProgressBar);
 

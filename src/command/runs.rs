@@ -44,7 +44,9 @@ pub fn runs(config: &Config, args: &RunsArgs) -> Result<Exit, Stop> {
         super::job(config, job)?;
     }
     match &args.command {
-        Some(RunsCommand::Show { run }) => show(&history.find(run, job).map_err(stop)?, args.format),
+        Some(RunsCommand::Show { run }) => {
+            show(&history.find(run, job).map_err(stop)?, args.format)
+        }
         None => list(&history, job, args),
     }
 }
@@ -52,7 +54,9 @@ pub fn runs(config: &Config, args: &RunsArgs) -> Result<Exit, Stop> {
 fn stop(error: HistoryError) -> Stop {
     match error {
         HistoryError::State(_) | HistoryError::Damaged { .. } => Stop::failed(&error),
-        HistoryError::Unknown(_) | HistoryError::Ambiguous { .. } | HistoryError::Empty => Stop::usage(&error),
+        HistoryError::Unknown(_) | HistoryError::Ambiguous { .. } | HistoryError::Empty => {
+            Stop::usage(&error)
+        }
     }
 }
 
@@ -128,14 +132,23 @@ fn table(rows: &[Row]) -> Table {
         "REASON",
     ]);
     for row in rows {
-        let seconds = row.finished_at.signed_duration_since(row.started_at).as_seconds_f64().max(0.0);
+        let seconds = row
+            .finished_at
+            .signed_duration_since(row.started_at)
+            .as_seconds_f64()
+            .max(0.0);
         let outcome = if row.dry_run {
             format!("{} (dry run)", row.outcome.as_str())
         } else {
             row.outcome.as_str().to_owned()
         };
         let counts = &row.counts;
-        let mut cells = vec![Cell::new(&row.run), Cell::new(&row.job), Cell::new(outcome), number(format!("{seconds:.1} s"))];
+        let mut cells = vec![
+            Cell::new(&row.run),
+            Cell::new(&row.job),
+            Cell::new(outcome),
+            number(format!("{seconds:.1} s")),
+        ];
         let numbers = [
             counts.created,
             counts.updated,
@@ -159,14 +172,20 @@ fn table(rows: &[Row]) -> Table {
 }
 
 fn without_trailing_blanks(text: &str) -> String {
-    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+    text.lines()
+        .flat_map(|line| [line.trim_end(), "\n"])
+        .collect()
 }
 
 /// The beginning of a reason; `runs show` has all of it.
 fn first_words(reason: &str) -> String {
     let mut characters = reason.chars();
     let beginning: String = characters.by_ref().take(REASON).collect();
-    let cut = if characters.next().is_some() { "…" } else { "" };
+    let cut = if characters.next().is_some() {
+        "…"
+    } else {
+        ""
+    };
     format!("{}{cut}", printable(&beginning))
 }
 

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second stops at once. SIGHUP and SIGUSR1: what a daemon is asked to do.
+//! SIGTERM and SIGINT: the first asks to stop, the second stops at once. SIGHUP and SIGUSR1: what a
+//! daemon is asked to do.
 
 use std::{
     io,
@@ -26,7 +27,8 @@ impl Drop for Listening {
     }
 }
 
-/// Cancels the token at the first SIGTERM or SIGINT. The second one ends the program even when nothing else moves any more.
+/// Cancels the token at the first SIGTERM or SIGINT. The second one ends the program even when
+/// nothing else moves any more.
 ///
 /// # Errors
 /// The system refuses the listening.
@@ -34,7 +36,11 @@ pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
     let told = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first signal finds the flag down, raises it, and so arms the second.
-        signal_hook::flag::register_conditional_shutdown(signal, STOPPED_AT_ONCE, Arc::clone(&told))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            STOPPED_AT_ONCE,
+            Arc::clone(&told),
+        )?;
         signal_hook::flag::register(signal, Arc::clone(&told))?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -57,7 +63,8 @@ pub fn wishes() -> io::Result<Wishes> {
 }
 
 impl Wishes {
-    /// Passes them on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is not paused.
+    /// Passes them on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is not
+    /// paused.
     #[must_use]
     pub fn pass_on(mut self, orders: Orders) -> Listening {
         Listening(tokio::spawn(async move {

@@ -21,8 +21,16 @@ use crate::{
 ///
 /// # Errors
 /// There is no such job, or the run could not begin.
-pub async fn sync(config: &Arc<Config>, args: &SyncArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
-    let purpose = if args.dry_run { Purpose::DryRun } else { Purpose::Sync };
+pub async fn sync(
+    config: &Arc<Config>,
+    args: &SyncArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
+    let purpose = if args.dry_run {
+        Purpose::DryRun
+    } else {
+        Purpose::Sync
+    };
     run(config, args.job.as_deref(), purpose, args.format, cancel).await
 }
 
@@ -30,24 +38,44 @@ pub async fn sync(config: &Arc<Config>, args: &SyncArgs, cancel: &CancellationTo
 ///
 /// # Errors
 /// The file is no plan, its job is not configured, or the run could not begin.
-pub async fn apply(config: &Arc<Config>, args: &ApplyArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn apply(
+    config: &Arc<Config>,
+    args: &ApplyArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
     let plan = SavedPlan::load(&args.file).map_err(|error| Stop::usage(&error))?;
     let name = plan.job.clone();
     job(config, Some(&name)).map_err(|Stop { exit, lines }| Stop {
         exit,
-        lines: lines.iter().map(|line| format!("{}: {line}", args.file.display())).collect(),
+        lines: lines
+            .iter()
+            .map(|line| format!("{}: {line}", args.file.display()))
+            .collect(),
     })?;
-    run(config, Some(&name), Purpose::Approved(plan), args.format, cancel).await
+    run(
+        config,
+        Some(&name),
+        Purpose::Approved(plan),
+        args.format,
+        cancel,
+    )
+    .await
 }
 
 /// `plan`: what a sync would change.
 ///
 /// # Errors
 /// There is no such job, a server cannot be read, or the plan cannot be saved.
-pub async fn plan(config: &Arc<Config>, args: &PlanArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
+pub async fn plan(
+    config: &Arc<Config>,
+    args: &PlanArgs,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
     let (name, _) = job(config, args.job.as_deref())?;
     let prepared = prepare(config, name)?;
-    prepared.tells_beforehand().map_err(|error| Stop::usage(&error))?;
+    prepared
+        .tells_beforehand()
+        .map_err(|error| Stop::usage(&error))?;
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);
@@ -77,19 +105,33 @@ pub async fn plan(config: &Arc<Config>, args: &PlanArgs, cancel: &CancellationTo
 fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
     args.out.as_ref().map_or(Ok(Exit::Done), |path| {
         let path = path.display();
-        print(&format!("\nSaved to {path}; `apply {path}` writes exactly this.\n"))
+        print(&format!(
+            "\nSaved to {path}; `apply {path}` writes exactly this.\n"
+        ))
     })
 }
 
-async fn run(config: &Arc<Config>, name: Option<&str>, purpose: Purpose, format: Format, cancel: &CancellationToken) -> Result<Exit, Stop> {
+async fn run(
+    config: &Arc<Config>,
+    name: Option<&str>,
+    purpose: Purpose,
+    format: Format,
+    cancel: &CancellationToken,
+) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
     let prepared = prepare(config, name)?;
     if !matches!(purpose, Purpose::Sync) {
-        prepared.tells_beforehand().map_err(|error| Stop::usage(&error))?;
+        prepared
+            .tells_beforehand()
+            .map_err(|error| Stop::usage(&error))?;
     }
     let state = super::open_state(config)?;
     let line = ProgressLine::start();
-    let report = prepared.run(&state, Trigger::Manual, purpose, cancel, &|progress| line.show(progress)).await;
+    let report = prepared
+        .run(&state, Trigger::Manual, purpose, cancel, &|progress| {
+            line.show(progress)
+        })
+        .await;
     drop(line);
     let report = report.map_err(|error| Stop::failed(&error))?;
     show(&report, format)?;

@@ -1,4 +1,5 @@
-//! A password or key as it is at this moment: one that stands in a file of its own may change there while the program runs.
+//! A password or key as it is at this moment: one that stands in a file of its own may change there
+//! while the program runs.
 
 use std::{
     fmt,
@@ -27,7 +28,8 @@ pub struct Credential {
     readers: Arc<Semaphore>,
 }
 
-/// The file of a credential does not hold one any more; the text names the file, and holds nothing of its content.
+/// The file of a credential does not hold one any more; the text names the file, and holds nothing
+/// of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Unreadable {
     /// The file.
@@ -49,8 +51,8 @@ impl From<Secret> for Credential {
 }
 
 impl Credential {
-    /// The credential in a file, by the rules for all secrets: a regular file of bounded length, whose line end at the end is no part of the secret, and which
-    /// is never empty.
+    /// The credential in a file, by the rules for all secrets: a regular file of bounded length,
+    /// whose line end at the end is no part of the secret, and which is never empty.
     ///
     /// # Errors
     /// The file holds no secret.
@@ -60,7 +62,11 @@ impl Credential {
 
     fn new(loaded: Secret, file: Option<PathBuf>) -> Self {
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { loaded, file, readers }
+        Self {
+            loaded,
+            file,
+            readers,
+        }
     }
 
     /// The secret as it was when the configuration was loaded.
@@ -69,10 +75,12 @@ impl Credential {
         &self.loaded
     }
 
-    /// The secret as it is now. Its file is looked up anew by its name, since what mounts secrets often swaps links.
+    /// The secret as it is now. Its file is looked up anew by its name, since what mounts secrets
+    /// often swaps links.
     ///
     /// # Errors
-    /// The file does not hold one any more, or does not answer: the secret from before is not used in its place, since it is known to be none.
+    /// The file does not hold one any more, or does not answer: the secret from before is not used
+    /// in its place, since it is known to be none.
     pub async fn current(&self) -> Result<Secret, Unreadable> {
         let Some(file) = &self.file else {
             return Ok(self.loaded.clone());
@@ -89,18 +97,24 @@ impl Credential {
             });
             reading.await
         };
-        let unreadable = |problem: String| Unreadable { file: file.clone(), problem };
+        let unreadable = |problem: String| Unreadable {
+            file: file.clone(),
+            problem,
+        };
         match tokio::time::timeout(LIMIT, read).await {
             Ok(Ok(read)) => read,
             Ok(Err(error)) => Err(unreadable(format!("cannot be read: {error}"))),
-            Err(_) => Err(unreadable(format!("cannot be read: it took longer than {}", humantime::format_duration(LIMIT)))),
+            Err(_) => Err(unreadable(format!(
+                "cannot be read: it took longer than {}",
+                humantime::format_duration(LIMIT)
+            ))),
         }
     }
 }
 
 impl Secret {
-    /// Four hexadecimal digits that tell one secret of somebody from the next: too little to guess it by, since one of 65,536 has the same ones.
-    /// Marks with different salts cannot be compared.
+    /// Four hexadecimal digits that tell one secret of somebody from the next: too little to guess
+    /// it by, since one of 65,536 has the same ones. Marks with different salts cannot be compared.
     #[must_use]
     pub fn mark(&self, salt: &str, who: &str) -> String {
         let of_salt = Uuid::new_v5(&Uuid::NAMESPACE_OID, salt.as_bytes());
@@ -115,7 +129,10 @@ impl Secret {
     /// It cannot be one; the text says why, and holds nothing of it.
     pub(super) fn checked(text: Self) -> Result<Self, &'static str> {
         if text.expose().trim().is_empty() {
-            Err("empty; an empty secret is no secret, and a directory would take it for an anonymous bind")
+            Err(
+                "empty; an empty secret is no secret, and a directory would take it for an \
+                 anonymous bind",
+            )
         } else if text.expose().contains(['\n', '\r', '\0']) {
             Err("holds a line break or a zero byte, which no secret does")
         } else {
@@ -132,7 +149,11 @@ fn read(file: &Path) -> Result<Secret, Unreadable> {
     let text = files::read_text(file, files::SECRET_LIMIT).map_err(unreadable)?;
     let secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
     Secret::checked(secret).map_err(|problem| {
-        let verb = if problem.starts_with("empty") { "is " } else { "" };
+        let verb = if problem.starts_with("empty") {
+            "is "
+        } else {
+            ""
+        };
         unreadable(format!("{verb}{problem}"))
     })
 }
@@ -146,14 +167,28 @@ mod tests {
 
     #[test]
     fn a_mark_tells_secrets_apart_and_little_else() {
-        let mark = |salt: &str, who: &str, secret: &str| Secret::new(secret.to_owned()).mark(salt, who);
+        let mark =
+            |salt: &str, who: &str, secret: &str| Secret::new(secret.to_owned()).mark(salt, who);
         let one = mark("salt", "cn=sync", "secret");
-        assert!(one.len() == 4 && one.chars().all(|digit| digit.is_ascii_hexdigit()), "{one}");
+        assert!(
+            one.len() == 4 && one.chars().all(|digit| digit.is_ascii_hexdigit()),
+            "{one}"
+        );
         assert_eq!(one, mark("salt", "cn=sync", "secret"));
-        let others = [("tlas", "cn=sync", "secret"), ("salt", "cn=other", "secret"), ("salt", "cn=sync", "terces")];
-        assert!(others.iter().all(|(salt, who, secret)| mark(salt, who, secret) != one));
+        let others = [
+            ("tlas", "cn=sync", "secret"),
+            ("salt", "cn=other", "secret"),
+            ("salt", "cn=sync", "terces"),
+        ];
+        assert!(
+            others
+                .iter()
+                .all(|(salt, who, secret)| mark(salt, who, secret) != one)
+        );
         // Many secrets share each mark.
-        let marks: BTreeSet<String> = (0..2000).map(|nth| mark("salt", "cn=sync", &nth.to_string())).collect();
+        let marks: BTreeSet<String> = (0..2000)
+            .map(|nth| mark("salt", "cn=sync", &nth.to_string()))
+            .collect();
         assert!(marks.len() < 2000 && marks.len() > 1900, "{}", marks.len());
     }
 
@@ -167,7 +202,10 @@ mod tests {
         std::fs::write(&file, " second\n").unwrap();
         assert_eq!(credential.current().await.unwrap().expose(), " second");
         assert_eq!(credential.loaded().expose(), "first");
-        assert!(!format!("{credential:?}").contains("first"), "{credential:?}");
+        assert!(
+            !format!("{credential:?}").contains("first"),
+            "{credential:?}"
+        );
         let name = file.display().to_string();
         for (content, problem) in [
             ("", "is empty; "),
@@ -181,7 +219,14 @@ mod tests {
             assert!(!error.contains("hid"), "{error}");
         }
         std::fs::write(&file, vec![b'x'; 1 << 17]).unwrap();
-        assert!(credential.current().await.unwrap_err().to_string().contains("is longer than"));
+        assert!(
+            credential
+                .current()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("is longer than")
+        );
         std::fs::remove_file(&file).unwrap();
         assert!(
             credential
@@ -192,6 +237,13 @@ mod tests {
                 .starts_with(&format!("{name} cannot be read"))
         );
         std::fs::create_dir(&file).unwrap();
-        assert!(credential.current().await.unwrap_err().to_string().contains("is not a regular file"));
+        assert!(
+            credential
+                .current()
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("is not a regular file")
+        );
     }
 }

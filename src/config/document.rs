@@ -23,7 +23,8 @@ pub struct Document {
 
 /// Reads the text of a file; whatever cannot be read is a finding, and what can be is kept.
 ///
-/// Messages come from the parser's own words, never from the text around the fault, which may be a password.
+/// Messages come from the parser's own words, never from the text around the fault, which may be a
+/// password.
 #[must_use]
 pub fn parse(path: &Path, text: &str) -> Document {
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -39,14 +40,19 @@ pub fn parse(path: &Path, text: &str) -> Document {
         let line = reader.line(offset);
         let is_echo = echo.replace(line).is_some_and(|before| line <= before + 1);
         if !is_echo {
-            reader.find(reader.place(offset), KeyPath::default(), format!("not TOML: {}", error.message()));
+            reader.find(
+                reader.place(offset),
+                KeyPath::default(),
+                format!("not TOML: {}", error.message()),
+            );
         }
     }
     reader.document.values = reader.table(&KeyPath::default(), table.get_ref());
     reader.document
 }
 
-/// Reads one TOML value, such as a number or a list in an environment variable; `None` when it is not one.
+/// Reads one TOML value, such as a number or a list in an environment variable; `None` when it is
+/// not one.
 #[must_use]
 pub fn parse_value(text: &str) -> Option<Value> {
     let value = DeValue::parse(text).ok()?;
@@ -86,14 +92,20 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::String(text) => Some(Value::from(text.clone().into_owned())),
             DeValue::Boolean(truth) => Some(Value::from(*truth)),
-            DeValue::Integer(number) => integer(number).map(Value::from).or_else(|| self.unusable(place, at, "the number is too large")),
+            DeValue::Integer(number) => integer(number)
+                .map(Value::from)
+                .or_else(|| self.unusable(place, at, "the number is too large")),
             DeValue::Float(number) => number
                 .as_str()
                 .parse::<f64>()
                 .ok()
                 .map(Value::from)
                 .or_else(|| self.unusable(place, at, "not a number")),
-            DeValue::Datetime(_) => self.unusable(place, at, "a date is not expected here; text goes in quotes"),
+            DeValue::Datetime(_) => self.unusable(
+                place,
+                at,
+                "a date is not expected here; text goes in quotes",
+            ),
             DeValue::Array(elements) => {
                 let mut values = Vec::with_capacity(elements.len());
                 for (index, element) in elements.iter().enumerate() {
@@ -115,7 +127,11 @@ impl Reader<'_> {
     }
 
     fn find(&mut self, place: Place, key: KeyPath, problem: String) {
-        self.document.findings.push(Finding { place, key, problem });
+        self.document.findings.push(Finding {
+            place,
+            key,
+            problem,
+        });
     }
 
     fn place(&self, offset: usize) -> Place {
@@ -150,7 +166,10 @@ mod tests {
 
     #[test]
     fn each_key_has_its_line() {
-        let document = parse(Path::new("c.toml"), "a = 1\n\n[b.c]\nd = [\n  \"x\",\n  \"y\",\n]\n");
+        let document = parse(
+            Path::new("c.toml"),
+            "a = 1\n\n[b.c]\nd = [\n  \"x\",\n  \"y\",\n]\n",
+        );
         let top = KeyPath::default();
         let line = |key: &KeyPath| match document.places.get(key).unwrap() {
             Place::File { line, .. } => line.unwrap(),
@@ -166,7 +185,8 @@ mod tests {
     fn faults_are_named_by_line_and_never_quote_the_text() {
         let document = parse(
             Path::new("c.toml"),
-            "password = hunter2\nother = 1\nother = 2\nday = 1979-05-27\nbig = 99999999999999999999\n",
+            "password = hunter2\nother = 1\nother = 2\nday = 1979-05-27\nbig = \
+             99999999999999999999\n",
         );
         let lines: Vec<_> = document.findings.iter().map(ToString::to_string).collect();
         let text = lines.join("\n");
@@ -177,7 +197,10 @@ mod tests {
             "c.toml:4: day: a date",
             "c.toml:5: big: the number",
         ] {
-            assert!(lines.iter().any(|line| line.starts_with(start)), "{start} is not in:\n{text}");
+            assert!(
+                lines.iter().any(|line| line.starts_with(start)),
+                "{start} is not in:\n{text}"
+            );
         }
     }
 
@@ -186,7 +209,11 @@ mod tests {
         for (open, close) in [("[", "]"), ("{a=", "}"), ("{a.b.c=[", "]}")] {
             let value = format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
             assert!(parse_value(&value).is_none());
-            assert!(!parse(Path::new("c.toml"), &format!("a = {value}")).findings.is_empty());
+            assert!(
+                !parse(Path::new("c.toml"), &format!("a = {value}"))
+                    .findings
+                    .is_empty()
+            );
         }
     }
 

@@ -12,7 +12,8 @@ pub const CONFIGURATION_LIMIT: u64 = 1 << 20;
 /// The most that is read of a secret, in bytes.
 pub const SECRET_LIMIT: u64 = 64 << 10;
 
-/// The most that is read of a file of certificates, in bytes; the bundle of a whole system has a quarter of it.
+/// The most that is read of a file of certificates, in bytes; the bundle of a whole system has a
+/// quarter of it.
 pub const CERTIFICATES_LIMIT: u64 = 1 << 20;
 
 /// Where relative paths lead.
@@ -25,11 +26,18 @@ pub struct Places {
 }
 
 impl Places {
-    /// The path of a file to read: a relative one is looked up among the credentials first, then beside the configuration file.
+    /// The path of a file to read: a relative one is looked up among the credentials first, then
+    /// beside the configuration file.
     #[must_use]
     pub fn find(&self, path: &Path) -> PathBuf {
-        let credential = self.credentials.as_ref().filter(|_| path.is_relative()).map(|folder| folder.join(path));
-        credential.filter(|path| path.exists()).unwrap_or_else(|| self.beside.join(path))
+        let credential = self
+            .credentials
+            .as_ref()
+            .filter(|_| path.is_relative())
+            .map(|folder| folder.join(path));
+        credential
+            .filter(|path| path.exists())
+            .unwrap_or_else(|| self.beside.join(path))
     }
 }
 
@@ -46,7 +54,8 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
 ///
 /// # Errors
 ///
-/// When it cannot be read, is anything but a regular file (whose reading could wait for ever), or is longer; the text is to stand after the file's name, and holds nothing of its content.
+/// When it cannot be read, is anything but a regular file (whose reading could wait for ever), or
+/// is longer; the text is to stand after the file's name, and holds nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(path).map_err(failed)?.is_file() {

@@ -1,4 +1,5 @@
-//! What is wrong with a configuration: every finding, with the file and line (or the variable) and the key that it is about.
+//! What is wrong with a configuration: every finding, with the file and line (or the variable) and
+//! the key that it is about.
 
 use std::{
     error::Error,
@@ -15,7 +16,8 @@ enum Step {
     Index(usize),
 }
 
-/// The way from the top of the configuration to a value; printed as in `jobs.artists.search_bases[0]`.
+/// The way from the top of the configuration to a value; printed as in
+/// `jobs.artists.search_bases[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyPath(Vec<Step>);
 
@@ -39,7 +41,8 @@ impl KeyPath {
         Some(Self(before.to_vec()))
     }
 
-    /// The way to the table that this value is a key of; `None` for an element of a list, and at the top.
+    /// The way to the table that this value is a key of; `None` for an element of a list, and at
+    /// the top.
     pub(super) fn table(&self) -> Option<Self> {
         match self.0.last() {
             Some(Step::Key(_)) => self.parent(),
@@ -84,9 +87,17 @@ impl fmt::Display for KeyPath {
                     if position > 0 {
                         f.write_char('.')?;
                     }
-                    // A key that TOML wants in quotes is shown in them, which also keeps line breaks out of the message.
-                    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-                    if bare { f.write_str(key)? } else { write!(f, "{key:?}")? }
+                    // A key that TOML wants in quotes is shown in them, which also keeps line
+                    // breaks out of the message.
+                    let bare = !key.is_empty()
+                        && key.bytes().all(|byte| {
+                            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+                        });
+                    if bare {
+                        f.write_str(key)?
+                    } else {
+                        write!(f, "{key:?}")?
+                    }
                 }
             }
         }
@@ -141,7 +152,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with a configuration, file by file and line by line, then what stands in variables; never empty where it is an error. Its text is one line each.
+/// Everything that is wrong with a configuration, file by file and line by line, then what stands
+/// in variables; never empty where it is an error. Its text is one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings(pub Vec<Finding>);
 
@@ -159,15 +171,24 @@ impl fmt::Display for Findings {
 
 impl Error for Findings {}
 
-/// The candidate that is most like a name that was written, when one is like enough to be what was meant.
+/// The candidate that is most like a name that was written, when one is like enough to be what was
+/// meant.
 #[must_use]
-pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(
+    written: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let written = written.to_lowercase();
     // A third of the letters may be wrong: `fliter` is still `filter`, and `foo` is nothing.
     let most = (written.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&written, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&written, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -176,7 +197,8 @@ pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>)
 /// A question to add to a message when a name is like one that exists; empty otherwise.
 #[must_use]
 pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
-    nearest(written, candidates).map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+    nearest(written, candidates)
+        .map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
 /// Escapes what could break or forge a line.
@@ -205,7 +227,10 @@ mod tests {
             .key("custom_attributes.number")
             .key("x")
             .index(2);
-        assert_eq!(path.to_string(), r#"jobs.artists.attributes."custom_attributes.number".x[2]"#);
+        assert_eq!(
+            path.to_string(),
+            r#"jobs.artists.attributes."custom_attributes.number".x[2]"#
+        );
         assert_eq!(KeyPath::default().key("a\nb").to_string(), r#""a\nb""#);
     }
 

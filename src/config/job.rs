@@ -1,4 +1,5 @@
-//! One job: what it does, and when; of a job that reads a directory, which people, mapped how, under which rules and limits.
+//! One job: what it does, and when; of a job that reads a directory, which people, mapped how,
+//! under which rules and limits.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -54,7 +55,8 @@ pub struct LdapJob {
     pub scope: Scope,
     /// Which entries are people (RFC 4515).
     pub filter: String,
-    /// What fills each ftrack attribute: `username`, `email`, `first_name`, `last_name`, `full_name`, `custom_attributes.KEY`.
+    /// What fills each ftrack attribute: `username`, `email`, `first_name`, `last_name`,
+    /// `full_name`, `custom_attributes.KEY`.
     pub attributes: BTreeMap<String, AttributeRule>,
     /// What may be done to users.
     pub users: Users,
@@ -62,7 +64,8 @@ pub struct LdapJob {
     pub limits: Limits,
 }
 
-/// A job that has ftrack do its own LDAP synchronisation: more of these in one run, of all active users, is an alarm.
+/// A job that has ftrack do its own LDAP synchronisation: more of these in one run, of all active
+/// users, is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FtrackLdapJob {
     /// The most deactivations.
@@ -111,11 +114,13 @@ pub struct Users {
     pub deactivate: bool,
     /// Whether users whom this program deactivated are reactivated when the person is back.
     pub reactivate: bool,
-    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by what.
+    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by
+    /// what.
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not zero.
     pub deactivate_after: Duration,
-    /// Glob patterns of usernames that are never adopted, and whose login, mail and activity change only with a person's approval.
+    /// Glob patterns of usernames that are never adopted, and whose login, mail and activity change
+    /// only with a person's approval.
     pub protect: Vec<String>,
     /// The name of the user type that created users get; the server's default when absent.
     pub user_type: Option<String>,
@@ -145,7 +150,8 @@ pub struct Limits {
     pub min_entries: usize,
 }
 
-/// A count, or a percentage: of the active users that the job owns, of all active users, or of the entries that were read.
+/// A count, or a percentage: of the active users that the job owns, of all active users, or of the
+/// entries that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// So many.

@@ -1,4 +1,5 @@
-//! The layers of a configuration, from the lowest: ftrack's own variables, the file, the files of its `config.d`, the environment. The only reader of the environment.
+//! The layers of a configuration, from the lowest: ftrack's own variables, the file, the files of
+//! its `config.d`, the environment. The only reader of the environment.
 
 use std::{
     collections::BTreeMap,
@@ -25,15 +26,24 @@ use super::{
 const PREFIX: &str = "FTRACK_LDAP_SYNC_";
 
 /// ftrack's own variables, and the keys of `[ftrack]` for which they stand in.
-const FTRACK_VARIABLES: [(&str, &str); 3] = [("FTRACK_SERVER", "server"), ("FTRACK_API_USER", "api_user"), ("FTRACK_API_KEY", "api_key")];
+const FTRACK_VARIABLES: [(&str, &str); 3] = [
+    ("FTRACK_SERVER", "server"),
+    ("FTRACK_API_USER", "api_user"),
+    ("FTRACK_API_KEY", "api_key"),
+];
 
 /// The most levels that the name of a variable may have.
 const DEEPEST: usize = 16;
 
 /// The tables that hold secrets, with each secret's key; a star stands for any name.
-const SECRETS: [(&[&str], &str); 3] = [(&["ftrack"], "api_key"), (&["ftrack"], "link_key"), (&["directories", "*"], "bind_password")];
+const SECRETS: [(&[&str], &str); 3] = [
+    (&["ftrack"], "api_key"),
+    (&["ftrack"], "link_key"),
+    (&["directories", "*"], "bind_password"),
+];
 
-/// The environment variables that matter to a configuration; its `Debug` form shows their names alone.
+/// The environment variables that matter to a configuration; its `Debug` form shows their names
+/// alone.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
@@ -42,18 +52,28 @@ pub struct Environment {
 impl Environment {
     /// The environment that this process was started with.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "the one reader of the environment")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one reader of the environment"
+    )]
     pub fn of_process() -> Self {
         Self::new(std::env::vars_os())
     }
 
     /// An environment of these variables.
-    pub fn new<N: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn new<N: Into<OsString>, V: Into<OsString>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         let variables = variables
             .into_iter()
             .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
-        let matters =
-            |name: &str| name.starts_with(PREFIX) || name == "CREDENTIALS_DIRECTORY" || FTRACK_VARIABLES.iter().any(|(variable, _)| *variable == name);
+        let matters = |name: &str| {
+            name.starts_with(PREFIX)
+                || name == "CREDENTIALS_DIRECTORY"
+                || FTRACK_VARIABLES
+                    .iter()
+                    .any(|(variable, _)| *variable == name)
+        };
         Self {
             variables: variables.filter(|(name, _)| matters(name)).collect(),
         }
@@ -62,7 +82,10 @@ impl Environment {
     /// The folder in which systemd puts credentials.
     #[must_use]
     pub fn credentials_directory(&self) -> Option<PathBuf> {
-        self.variables.get("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
+        self.variables
+            .get("CREDENTIALS_DIRECTORY")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
     }
 }
 
@@ -72,7 +95,8 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Reads every layer and merges them; `None` when a file could not be read as TOML, which the notes then say.
+/// Reads every layer and merges them; `None` when a file could not be read as TOML, which the notes
+/// then say.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Option<Dict> {
     let mut layers = vec![ftrack_variables(environment), file(path)];
     layers.extend(fragments(path));
@@ -103,11 +127,17 @@ fn merge(layers: Vec<Dict>) -> Option<Dict> {
             Ok(Profile::Default.collect(self.0.clone()))
         }
     }
-    let figment = layers.into_iter().fold(Figment::new(), |figment, layer| figment.merge(Layer(layer)));
-    figment.data().ok().map(|mut profiles| profiles.remove(&Profile::Default).unwrap_or_default())
+    let figment = layers
+        .into_iter()
+        .fold(Figment::new(), |figment, layer| figment.merge(Layer(layer)));
+    figment
+        .data()
+        .ok()
+        .map(|mut profiles| profiles.remove(&Profile::Default).unwrap_or_default())
 }
 
-/// A secret and the file of a secret are two ways to write one value: the later layer's replaces the earlier one's, whichever way each takes.
+/// A secret and the file of a secret are two ways to write one value: the later layer's replaces
+/// the earlier one's, whichever way each takes.
 fn replace_secrets(layers: &mut [Dict]) {
     for later in 1..layers.len() {
         let (before, after) = layers.split_at_mut(later);
@@ -121,7 +151,9 @@ fn replace_secrets(layers: &mut [Dict]) {
                     (false, true) => secret,
                     (true, true) | (false, false) => continue,
                 };
-                before.iter_mut().for_each(|layer| remove(layer, &way, replaced));
+                before
+                    .iter_mut()
+                    .for_each(|layer| remove(layer, &way, replaced));
             }
         }
     }
@@ -134,7 +166,9 @@ fn tables<'d>(dict: &'d Dict, pattern: &[&str]) -> Vec<(Vec<String>, &'d Dict)> 
     };
     let mut found = Vec::new();
     for (key, value) in dict.iter().filter(|(key, _)| *first == "*" || first == key) {
-        let Some(inner) = value.as_dict() else { continue };
+        let Some(inner) = value.as_dict() else {
+            continue;
+        };
         for (mut way, table) in tables(inner, rest) {
             way.insert(0, key.clone());
             found.push((way, table));
@@ -159,7 +193,8 @@ fn remove(dict: &mut Dict, way: &[String], key: &str) {
 /// The layer of one file.
 fn file(path: &Path) -> Document {
     if matches!(path.try_exists(), Ok(false)) {
-        let way_out = "there is no configuration; `ftrack-ldap-sync config example` prints one to start from, and --config names one that is elsewhere";
+        let way_out = "there is no configuration; `ftrack-ldap-sync config example` prints one to \
+                       start from, and --config names one that is elsewhere";
         return unreadable(path, way_out.to_owned());
     }
     match files::read_text(path, files::CONFIGURATION_LIMIT) {
@@ -168,17 +203,28 @@ fn file(path: &Path) -> Document {
     }
 }
 
-/// The layers of the files `config.d/*.toml` beside the file, in the order of their names; hidden ones are left alone.
+/// The layers of the files `config.d/*.toml` beside the file, in the order of their names; hidden
+/// ones are left alone.
 fn fragments(path: &Path) -> Vec<Document> {
     let folder = path.with_file_name("config.d");
-    let listed = fs::read_dir(&folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>());
+    let listed = fs::read_dir(&folder).and_then(|entries| {
+        entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<Vec<_>, _>>()
+    });
     let mut paths = match listed {
         Ok(paths) => paths,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Vec::new(),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Vec::new();
+        }
         Err(error) => return vec![unreadable(&folder, format!("cannot be read: {error}"))],
     };
     paths.retain(|path| {
-        path.extension().is_some_and(|extension| extension == "toml") && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+            && !path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     });
     paths.sort();
     paths.iter().map(|path| file(path)).collect()
@@ -199,12 +245,23 @@ fn unreadable(path: &Path, problem: String) -> Document {
     }
 }
 
-/// The layer of ftrack's own variables; an empty one counts as not set, as it does for ftrack's own clients.
+/// The layer of ftrack's own variables; an empty one counts as not set, as it does for ftrack's own
+/// clients.
 fn ftrack_variables(environment: &Environment) -> Document {
     let mut layer = Document::default();
     for (variable, key) in FTRACK_VARIABLES {
-        if let Some(value) = environment.variables.get(variable).filter(|value| !value.is_empty()) {
-            set(&mut layer, variable, &["ftrack".to_owned(), key.to_owned()], Kind::Text, value);
+        if let Some(value) = environment
+            .variables
+            .get(variable)
+            .filter(|value| !value.is_empty())
+        {
+            set(
+                &mut layer,
+                variable,
+                &["ftrack".to_owned(), key.to_owned()],
+                Kind::Text,
+                value,
+            );
         }
     }
     layer
@@ -215,10 +272,17 @@ fn variables(environment: &Environment) -> Document {
     let mut layer = Document::default();
     let kinds = Kinds::new();
     for (variable, value) in &environment.variables {
-        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        let Some(name) = variable.strip_prefix(PREFIX) else {
+            continue;
+        };
         let way: Vec<String> = name.split("__").map(str::to_lowercase).collect();
         if way.len() > DEEPEST {
-            wrong(&mut layer, variable, KeyPath::default(), "the name has too many levels");
+            wrong(
+                &mut layer,
+                variable,
+                KeyPath::default(),
+                "the name has too many levels",
+            );
         } else {
             set(&mut layer, variable, &way, kinds.of(&way), value);
         }
@@ -226,9 +290,12 @@ fn variables(environment: &Environment) -> Document {
     layer
 }
 
-/// Puts the value of a variable into a layer. Text is taken as it stands, so that a password `00123` or `true` stays what it is; anything else is read as TOML.
+/// Puts the value of a variable into a layer. Text is taken as it stands, so that a password
+/// `00123` or `true` stays what it is; anything else is read as TOML.
 fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: &OsString) {
-    let path = way.iter().fold(KeyPath::default(), |path, key| path.key(key));
+    let path = way
+        .iter()
+        .fold(KeyPath::default(), |path, key| path.key(key));
     let Some(text) = value.to_str() else {
         return wrong(layer, variable, path, "the value is not UTF-8 text");
     };
@@ -239,7 +306,9 @@ fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: 
     let value = value.unwrap_or_else(|| Value::from(text));
     let place = Place::Variable(variable.to_owned());
     let mut paths = vec![path.clone()];
-    paths.extend(std::iter::successors(path.parent(), KeyPath::parent).filter(|path| !path.is_top()));
+    paths.extend(
+        std::iter::successors(path.parent(), KeyPath::parent).filter(|path| !path.is_top()),
+    );
     inner_paths(&path, &value, &mut paths);
     if insert(&mut layer.values, way, value) {
         for path in paths {
@@ -257,7 +326,11 @@ fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: 
 
 /// The ways to everything inside a value.
 fn inner_paths(at: &KeyPath, value: &Value, paths: &mut Vec<KeyPath>) {
-    let dict = value.as_dict().into_iter().flatten().map(|(key, inner)| (at.key(key), inner));
+    let dict = value
+        .as_dict()
+        .into_iter()
+        .flatten()
+        .map(|(key, inner)| (at.key(key), inner));
     let list = value
         .as_array()
         .into_iter()
@@ -278,14 +351,23 @@ fn wrong(layer: &mut Document, variable: &str, key: KeyPath, problem: &str) {
     });
 }
 
-/// Puts a value at the end of a way, making the tables along it; false when something else than a table stands in the way.
+/// Puts a value at the end of a way, making the tables along it; false when something else than a
+/// table stands in the way.
 fn insert(dict: &mut Dict, way: &[String], value: Value) -> bool {
     match way {
         [] => false,
         [key] => dict.insert(key.clone(), value).is_none(),
-        [key, rest @ ..] => match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
+        [key, rest @ ..] => match dict
+            .entry(key.clone())
+            .or_insert_with(|| Value::from(Dict::new()))
+        {
             Value::Dict(_, inner) => insert(inner, rest, value),
-            Value::String(..) | Value::Char(..) | Value::Bool(..) | Value::Num(..) | Value::Empty(..) | Value::Array(..) => false,
+            Value::String(..)
+            | Value::Char(..)
+            | Value::Bool(..)
+            | Value::Num(..)
+            | Value::Empty(..)
+            | Value::Array(..) => false,
         },
     }
 }

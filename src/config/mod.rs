@@ -1,4 +1,5 @@
-//! What the operator wrote, checked: the effective configuration as the rest of the program sees it.
+//! What the operator wrote, checked: the effective configuration as the rest of the program sees
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +26,10 @@ mod written;
 pub use check::{is_attribute, schedule};
 pub use credential::{Credential, Unreadable};
 pub use finding::{Finding, Findings, KeyPath, Place};
-pub use job::{Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users, WhenAbsent};
+pub use job::{
+    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users,
+    WhenAbsent,
+};
 pub use layers::Environment;
 pub use schema::schema;
 pub use secret::{MASK, Secret};
@@ -34,9 +38,11 @@ pub use server::{Directory, Ftrack, Sasl};
 /// Where the configuration is looked for when the command line does not say.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
 
-/// Reads, merges and checks a configuration: this file, the files of `config.d` beside it in the order of their names, and the environment.
+/// Reads, merges and checks a configuration: this file, the files of `config.d` beside it in the
+/// order of their names, and the environment.
 ///
-/// No connection is made and no name is resolved; the files that it names (secrets, certificates) are read.
+/// No connection is made and no name is resolved; the files that it names (secrets, certificates)
+/// are read.
 ///
 /// # Errors
 ///
@@ -56,16 +62,22 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
     }
 }
 
-/// Only where the control socket is: for those who may give orders to a daemon, but not read its secrets. Nothing else is checked.
+/// Only where the control socket is: for those who may give orders to a daemon, but not read its
+/// secrets. Nothing else is checked.
 ///
 /// # Errors
 ///
 /// When a file cannot be read, or is not shaped like a configuration.
 pub fn control_socket(file: &Path, environment: &Environment) -> Result<PathBuf, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
-    let written = layers::read(file, environment, &mut notes).and_then(|values| shape::read(values, &mut notes));
+    let written = layers::read(file, environment, &mut notes)
+        .and_then(|values| shape::read(values, &mut notes));
     match written.filter(|_| notes.is_clean()) {
-        Some(written) => Ok(file.parent().map(Path::to_owned).unwrap_or_default().join(written.control_socket)),
+        Some(written) => Ok(file
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default()
+            .join(written.control_socket)),
         None => Err(notes.into_findings()),
     }
 }
@@ -94,7 +106,9 @@ pub struct Config {
 impl Config {
     /// The jobs that read a directory, with their names.
     pub fn ldap_jobs(&self) -> impl Iterator<Item = (&str, &LdapJob)> {
-        self.jobs.iter().filter_map(|(name, job)| Some((name.as_str(), job.ldap()?)))
+        self.jobs
+            .iter()
+            .filter_map(|(name, job)| Some((name.as_str(), job.ldap()?)))
     }
 
     /// A job with its name; the only job when no name is given.
@@ -105,11 +119,14 @@ impl Config {
     pub fn job(&self, name: Option<&str>) -> Result<(&str, &Job), NoSuchJob> {
         let names = || self.jobs.keys().map(String::as_str);
         let (name, job) = match name {
-            Some(name) => self.jobs.get_key_value(name).ok_or_else(|| NoSuchJob::Unknown {
-                name: name.to_owned(),
-                hint: finding::did_you_mean(name, names()),
-                known: names().collect::<Vec<_>>().join(", "),
-            })?,
+            Some(name) => self
+                .jobs
+                .get_key_value(name)
+                .ok_or_else(|| NoSuchJob::Unknown {
+                    name: name.to_owned(),
+                    hint: finding::did_you_mean(name, names()),
+                    known: names().collect::<Vec<_>>().join(", "),
+                })?,
             None if self.jobs.len() == 1 => self.jobs.iter().next().ok_or(NoSuchJob::None)?,
             None => {
                 return Err(NoSuchJob::Several {

@@ -26,7 +26,8 @@ impl Notes {
         }
     }
 
-    /// Takes over the places of a layer: its values hide those of the layers before it, while a table stays where it was first opened.
+    /// Takes over the places of a layer: its values hide those of the layers before it, while a
+    /// table stays where it was first opened.
     pub fn learn(&mut self, places: BTreeMap<KeyPath, Place>) {
         let tables: BTreeSet<KeyPath> = places.keys().filter_map(KeyPath::table).collect();
         for (key, place) in places {
@@ -59,15 +60,20 @@ impl Notes {
         self.findings.push(finding);
     }
 
-    /// Keeps quiet about a value and what is in it, since its key was written wrongly, which is a finding already.
+    /// Keeps quiet about a value and what is in it, since its key was written wrongly, which is a
+    /// finding already.
     pub fn excuse(&mut self, key: KeyPath) {
         self.excused.push(key);
     }
 
-    /// Whether something was found already about a value or inside it, so that what follows from it need not be told.
+    /// Whether something was found already about a value or inside it, so that what follows from it
+    /// need not be told.
     pub fn is_judged(&self, key: &KeyPath) -> bool {
         let excused = |found: &KeyPath| found.is_within(key) || key.is_within(found);
-        self.findings.iter().any(|finding| finding.key.is_within(key)) || self.excused.iter().any(excused)
+        self.findings
+            .iter()
+            .any(|finding| finding.key.is_within(key))
+            || self.excused.iter().any(excused)
     }
 
     /// Whether nothing was found.

@@ -34,16 +34,23 @@ impl Kinds {
     /// Works out the schema.
     #[must_use]
     pub fn new() -> Self {
-        let inline = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let inline =
+            SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         Self {
-            schema: inline.into_generator().into_root_schema_for::<written::File>().to_value(),
+            schema: inline
+                .into_generator()
+                .into_root_schema_for::<written::File>()
+                .to_value(),
         }
     }
 
-    /// What the key at the end of this way takes. Of an unknown key nothing is known, so its value is kept as text.
+    /// What the key at the end of this way takes. Of an unknown key nothing is known, so its value
+    /// is kept as text.
     #[must_use]
     pub fn of(&self, way: &[String]) -> Kind {
-        let end = way.iter().try_fold(&self.schema, |schema, key| inner(schema, key));
+        let end = way
+            .iter()
+            .try_fold(&self.schema, |schema, key| inner(schema, key));
         match end {
             Some(schema) if is_one_of(schema, &["object", "null"]) => Kind::Table,
             Some(schema) if !is_one_of(schema, &["string", "null"]) => Kind::Other,
@@ -54,14 +61,23 @@ impl Kinds {
 
 /// The schema of a key inside a table, which may be an optional one.
 fn inner<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
-    let named = schema.get("properties").and_then(|properties| properties.get(key));
-    let any = || schema.get("additionalProperties").filter(|schema| schema.is_object());
+    let named = schema
+        .get("properties")
+        .and_then(|properties| properties.get(key));
+    let any = || {
+        schema
+            .get("additionalProperties")
+            .filter(|schema| schema.is_object())
+    };
     let option = || alternatives(schema).find_map(|schema| inner(schema, key));
     named.or_else(any).or_else(option)
 }
 
 fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten()
+    ["anyOf", "oneOf"]
+        .into_iter()
+        .filter_map(|name| schema.get(name)?.as_array())
+        .flatten()
 }
 
 /// Whether a schema takes nothing but these types.
@@ -70,7 +86,10 @@ fn is_one_of(schema: &Value, types: &[&str]) -> bool {
     match schema.get("type") {
         Some(Value::Array(names)) => names.iter().all(is_named),
         Some(name) => is_named(name),
-        None => alternatives(schema).count() > 0 && alternatives(schema).all(|schema| is_one_of(schema, types)),
+        None => {
+            alternatives(schema).count() > 0
+                && alternatives(schema).all(|schema| is_one_of(schema, types))
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// What stands in the place of a secret wherever it would be shown.
 pub const MASK: &str = "********";
 
-/// A password or key; its `Debug` form is masked, it has no `Display`, it is serialised as [`MASK`], and its memory is wiped when it is dropped.
+/// A password or key; its `Debug` form is masked, it has no `Display`, it is serialised as
+/// [`MASK`], and its memory is wiped when it is dropped.
 #[derive(Debug, Clone)]
 pub struct Secret(SecretString);
 

@@ -1,4 +1,5 @@
-//! From merged values to the tables and keys that can be written: unknown keys and wrong types, all of them.
+//! From merged values to the tables and keys that can be written: unknown keys and wrong types, all
+//! of them.
 
 use figment::{
     error::{Actual, Kind},
@@ -20,15 +21,25 @@ const ENOUGH: usize = 100;
 const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
 
 /// The keys that only a job has that reads a directory, and those of its limits.
-const LDAP_KEYS: [&str; 7] = ["source", "directory", "search_bases", "scope", "filter", "attributes", "users"];
+const LDAP_KEYS: [&str; 7] = [
+    "source",
+    "directory",
+    "search_bases",
+    "scope",
+    "filter",
+    "attributes",
+    "users",
+];
 const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
 
-/// Takes values into the shape of the configuration. What does not fit is noted and left out; `None` when there was no end to it.
+/// Takes values into the shape of the configuration. What does not fit is noted and left out;
+/// `None` when there was no end to it.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     let mut values = values;
     lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
     if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
-        jobs.iter_mut().for_each(|(name, job)| keys_of_kind(name, job, notes));
+        jobs.iter_mut()
+            .for_each(|(name, job)| keys_of_kind(name, job, notes));
     }
     let mut values = Value::from(values);
     for _ in 0..ENOUGH {
@@ -46,13 +57,16 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     None
 }
 
-/// Notes and leaves out lists where tables are expected, which serde would take for tables whose keys have no names.
+/// Notes and leaves out lists where tables are expected, which serde would take for tables whose
+/// keys have no names.
 fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes: &mut Notes) {
     dict.retain(|key, value| {
         way.push(key.clone());
         let is_right = value.as_array().is_none() || kinds.of(way) != schema::Kind::Table;
         if !is_right {
-            let path = way.iter().fold(KeyPath::default(), |path, key| path.key(key));
+            let path = way
+                .iter()
+                .fold(KeyPath::default(), |path, key| path.key(key));
             notes.find(&path, "a table is expected, not a list");
             notes.excuse(path);
         }
@@ -69,19 +83,33 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
     let at = KeyPath::default().key("jobs").key(name);
     let Value::Dict(_, keys) = job else { return };
     if keys.get("kind").and_then(Value::as_str) == Some("ftrack-ldap") {
-        let problem = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
-        leave_out(keys, &at, notes, problem, |key| !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key));
+        let problem = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read \
+                       its directory by its own settings; leave it out";
+        leave_out(keys, &at, notes, problem, |key| {
+            !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
+        });
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
-            let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are those of one run; leave it out";
-            leave_out(limits, &at.key("limits"), notes, problem, |key| !LDAP_LIMITS.contains(&key));
+            let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are \
+                           those of one run; leave it out";
+            leave_out(limits, &at.key("limits"), notes, problem, |key| {
+                !LDAP_LIMITS.contains(&key)
+            });
         }
     } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
         let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";
-        leave_out(limits, &at.key("limits"), notes, problem, |key| key != "rename");
+        leave_out(limits, &at.key("limits"), notes, problem, |key| {
+            key != "rename"
+        });
     }
 }
 
-fn leave_out(keys: &mut Dict, at: &KeyPath, notes: &mut Notes, problem: &str, has_meaning: impl Fn(&str) -> bool) {
+fn leave_out(
+    keys: &mut Dict,
+    at: &KeyPath,
+    notes: &mut Notes,
+    problem: &str,
+    has_meaning: impl Fn(&str) -> bool,
+) {
     keys.retain(|key, _| {
         let stays = has_meaning(key);
         if !stays {
@@ -95,28 +123,44 @@ fn leave_out(keys: &mut Dict, at: &KeyPath, notes: &mut Notes, problem: &str, ha
 fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
     let problem = match kind {
         Kind::UnknownField(name, known) => {
-            if let (Some(meant), Some(table)) = (nearest(name, known.iter().copied()), path.parent()) {
+            if let (Some(meant), Some(table)) =
+                (nearest(name, known.iter().copied()), path.parent())
+            {
                 notes.excuse(table.key(meant));
             }
             unknown_key(path, name, known)
         }
-        Kind::UnknownVariant(name, _) if name == "gssapi" && path.keys().last() == Some(&"sasl") => "\"gssapi\" is not supported by this version".to_owned(),
+        Kind::UnknownVariant(name, _)
+            if name == "gssapi" && path.keys().last() == Some(&"sasl") =>
+        {
+            "\"gssapi\" is not supported by this version".to_owned()
+        }
         Kind::UnknownVariant(name, known) => {
             if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
                 // A job of another kind has none of the keys that would be missed here.
                 notes.excuse(job);
             }
             let known_names: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
-            format!("{name:?} is not one of {}{}", known_names.join(", "), did_you_mean(name, known.iter().copied()))
+            format!(
+                "{name:?} is not one of {}{}",
+                known_names.join(", "),
+                did_you_mean(name, known.iter().copied())
+            )
         }
-        Kind::InvalidType(found, expected) => format!("{} is expected, not {}", in_words(expected), type_of(found)),
-        Kind::InvalidValue(_, expected) => format!("out of range: {} is expected", in_words(expected)),
+        Kind::InvalidType(found, expected) => {
+            format!("{} is expected, not {}", in_words(expected), type_of(found))
+        }
+        Kind::InvalidValue(_, expected) => {
+            format!("out of range: {} is expected", in_words(expected))
+        }
         Kind::InvalidLength(_, expected) => format!("{} is expected", in_words(expected)),
         Kind::MissingField(name) => format!("{name} is missing"),
         Kind::DuplicateField(name) => format!("{name} is written twice"),
         Kind::Message(text) => text.clone(),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => "the number is too large".to_owned(),
-        Kind::Unsupported(_) | Kind::UnsupportedKey(..) => "a value of this kind is not expected here".to_owned(),
+        Kind::Unsupported(_) | Kind::UnsupportedKey(..) => {
+            "a value of this kind is not expected here".to_owned()
+        }
     };
     notes.find(path, problem);
     notes.excuse(path.clone());
@@ -130,7 +174,10 @@ fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
         return "not supported by this version".to_owned();
     }
     if let ["jobs", _, "attributes", "custom_attributes", key] = keys.as_slice() {
-        return format!("unknown key; the name of a custom attribute goes in quotes: \"custom_attributes.{key}\" = ...");
+        return format!(
+            "unknown key; the name of a custom attribute goes in quotes: \
+             \"custom_attributes.{key}\" = ..."
+        );
     }
     match nearest(name, known.iter().copied()) {
         Some(_) => format!("unknown key{}", did_you_mean(name, known.iter().copied())),
@@ -182,15 +229,20 @@ fn key_path(values: &Value, way: &[&str]) -> KeyPath {
         path = index.map_or_else(|| path.key(step), |index| path.index(index));
         around = match (list, index) {
             (Some(list), Some(index)) => list.get(index),
-            _ => around.and_then(Value::as_dict).and_then(|dict| dict.get(*step)),
+            _ => around
+                .and_then(Value::as_dict)
+                .and_then(|dict| dict.get(*step)),
         };
     }
     path
 }
 
-/// Takes out the value at the end of a way, or the list that it is part of; false when there is none.
+/// Takes out the value at the end of a way, or the list that it is part of; false when there is
+/// none.
 fn remove(values: &mut Value, way: &[&str]) -> bool {
-    let Value::Dict(_, dict) = values else { return false };
+    let Value::Dict(_, dict) = values else {
+        return false;
+    };
     match way {
         [] => false,
         [key] => dict.remove(*key).is_some(),

@@ -1,7 +1,9 @@
-//! The effective configuration as it could be written, with every default filled in and every secret masked.
+//! The effective configuration as it could be written, with every default filled in and every
+//! secret masked.
 
 use super::{
-    Adopt, AttributeRule, Config, Directory, Ftrack, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Sasl, Scope, Users, WhenAbsent,
+    Adopt, AttributeRule, Config, Directory, Ftrack, FtrackLdapJob, Job, JobKind, LdapJob, Limit,
+    Sasl, Scope, Users, WhenAbsent,
     written::{self, Period},
 };
 
@@ -20,8 +22,16 @@ pub fn written(config: &Config) -> written::File {
             keep_for: Period::of(config.reports.keep_for),
         },
         ftrack: ftrack(&config.ftrack),
-        directories: config.directories.iter().map(|(name, value)| (name.clone(), directory(value))).collect(),
-        jobs: config.jobs.iter().map(|(name, value)| (name.clone(), job(value))).collect(),
+        directories: config
+            .directories
+            .iter()
+            .map(|(name, value)| (name.clone(), directory(value)))
+            .collect(),
+        jobs: config
+            .jobs
+            .iter()
+            .map(|(name, value)| (name.clone(), job(value)))
+            .collect(),
     }
 }
 
@@ -48,7 +58,10 @@ fn directory(directory: &Directory) -> written::Directory {
     written::Directory {
         urls: directory.urls.iter().map(ToString::to_string).collect(),
         bind_dn: directory.bind_dn.clone(),
-        bind_password: directory.bind_password.as_ref().map(|password| password.loaded().clone()),
+        bind_password: directory
+            .bind_password
+            .as_ref()
+            .map(|password| password.loaded().clone()),
         bind_password_file: None,
         start_tls: directory.start_tls,
         ca_file: directory.ca_file.clone(),
@@ -97,7 +110,11 @@ fn ldap_job(job: &LdapJob) -> written::Job {
             Scope::One => written::Scope::One,
         }),
         filter: Some(job.filter.clone()),
-        attributes: job.attributes.iter().map(|(name, rule)| (name.clone(), attribute_rule(name, rule))).collect(),
+        attributes: job
+            .attributes
+            .iter()
+            .map(|(name, rule)| (name.clone(), attribute_rule(name, rule)))
+            .collect(),
         users: Some(users(&job.users)),
         limits: written::Limits {
             per: Some(Period::of(job.limits.per)),
@@ -152,7 +169,11 @@ fn limit(limit: Limit) -> written::Limit {
 
 /// The short form where it says everything.
 fn attribute_rule(name: &str, rule: &AttributeRule) -> written::AttributeRule {
-    let AttributeRule { from, when_absent, required } = rule;
+    let AttributeRule {
+        from,
+        when_absent,
+        required,
+    } = rule;
     if *when_absent == WhenAbsent::Keep && *required == (name == "username") {
         return written::AttributeRule::From(from.clone());
     }

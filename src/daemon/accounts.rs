@@ -1,4 +1,5 @@
-//! Credentials that a server refused, and until when they are left alone: by every job, over restarts, whoever asks. Pure.
+//! Credentials that a server refused, and until when they are left alone: by every job, over
+//! restarts, whoever asks. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use crate::run::state::RefusedAccount;
 
 /// The longest that refused credentials are left alone.
 const LONGEST: TimeDelta = TimeDelta::hours(1);
-/// So many refusals within an hour are enough, also of credentials that change each time: a directory counts them all against the account.
+/// So many refusals within an hour are enough, also of credentials that change each time: a
+/// directory counts them all against the account.
 const ENOUGH: usize = 3;
 
 /// The servers that refused credentials, by name: `ftrack`, or `directory` and its name.
@@ -22,7 +24,8 @@ pub type Marked = (String, Option<String>);
 #[derive(Debug)]
 struct Account {
     refused: RefusedAccount,
-    /// When credentials were refused, whichever they were; the newest last, and no more than are enough.
+    /// When credentials were refused, whichever they were; the newest last, and no more than are
+    /// enough.
     times: Vec<DateTime<Utc>>,
     /// The mark of other credentials that were noticed since.
     noticed: Option<String>,
@@ -33,7 +36,9 @@ impl Accounts {
     #[must_use]
     pub fn new(refused: BTreeMap<String, RefusedAccount>) -> Self {
         let remembered = |(server, refused): (String, RefusedAccount)| {
-            let failures = usize::try_from(refused.failures).unwrap_or(ENOUGH).min(ENOUGH);
+            let failures = usize::try_from(refused.failures)
+                .unwrap_or(ENOUGH)
+                .min(ENOUGH);
             let account = Account {
                 // When the earlier ones were is not known: at the latest when the last one was.
                 times: vec![refused.refused_at; failures],
@@ -56,10 +61,14 @@ impl Accounts {
         })
     }
 
-    /// Bars what was refused in the future for as long as it was meant to be barred, from now on: the clock was set back. That lets nobody try earlier,
-    /// and nobody wait until the clock shows that future again. Gives back what has to be kept.
+    /// Bars what was refused in the future for as long as it was meant to be barred, from now on:
+    /// the clock was set back. That lets nobody try earlier, and nobody wait until the clock shows
+    /// that future again. Gives back what has to be kept.
     pub fn clock_went_back(&mut self, now: DateTime<Utc>) -> Vec<(String, RefusedAccount)> {
-        let ahead = self.0.iter_mut().filter(|(_, account)| account.refused.refused_at > now);
+        let ahead = self
+            .0
+            .iter_mut()
+            .filter(|(_, account)| account.refused.refused_at > now);
         let moved = ahead.map(|(server, account)| {
             account.move_back(now);
             (server.clone(), account.refused.clone())
@@ -67,9 +76,12 @@ impl Accounts {
         moved.collect()
     }
 
-    /// Notes which credentials would be used at a server now, and says whether they are news: neither those that were refused nor those noticed before.
+    /// Notes which credentials would be used at a server now, and says whether they are news:
+    /// neither those that were refused nor those noticed before.
     pub fn notice(&mut self, server: &str, mark: Option<&String>) -> bool {
-        let Some(account) = self.0.get_mut(server) else { return false };
+        let Some(account) = self.0.get_mut(server) else {
+            return false;
+        };
         let is_news = !account.is_same(mark) && account.noticed.as_ref() != mark;
         if is_news {
             account.noticed = mark.cloned();
@@ -78,9 +90,19 @@ impl Accounts {
     }
 
     /// A server refused credentials: they are left alone from now on, the longer the oftener.
-    pub fn refused(&mut self, server: &str, mark: Option<String>, error: &str, now: DateTime<Utc>, jitter: f64) -> RefusedAccount {
+    pub fn refused(
+        &mut self,
+        server: &str,
+        mark: Option<String>,
+        error: &str,
+        now: DateTime<Utc>,
+        jitter: f64,
+    ) -> RefusedAccount {
         let before = self.0.remove(server);
-        let failures = before.as_ref().map_or(0, |before| before.refused.failures).saturating_add(1);
+        let failures = before
+            .as_ref()
+            .map_or(0, |before| before.refused.failures)
+            .saturating_add(1);
         let mut times = before.map(|before| before.times).unwrap_or_default();
         times.push(now);
         let refused = RefusedAccount {
@@ -104,7 +126,9 @@ impl Accounts {
     /// The mark of the credentials that a server refused last.
     #[must_use]
     pub fn mark(&self, server: &str) -> Option<String> {
-        self.0.get(server).and_then(|account| account.refused.mark.clone())
+        self.0
+            .get(server)
+            .and_then(|account| account.refused.mark.clone())
     }
 
     /// The servers that refused credentials.
@@ -125,7 +149,8 @@ impl Accounts {
 }
 
 impl Account {
-    /// Whether the credentials that would be used are those that were refused; taken for so where it is not known.
+    /// Whether the credentials that would be used are those that were refused; taken for so where
+    /// it is not known.
     fn is_same(&self, mark: Option<&String>) -> bool {
         self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
     }
@@ -133,17 +158,29 @@ impl Account {
     /// As if the last refusal were now, and those before as long before it as they were.
     fn move_back(&mut self, now: DateTime<Utc>) {
         let by = self.refused.refused_at - now;
-        let meant = (self.refused.next_at - self.refused.refused_at).clamp(TimeDelta::zero(), LONGEST + LONGEST / 10);
+        let meant = (self.refused.next_at - self.refused.refused_at)
+            .clamp(TimeDelta::zero(), LONGEST + LONGEST / 10);
         for time in &mut self.times {
             *time = time.checked_sub_signed(by).unwrap_or(now).min(now);
         }
         self.refused.refused_at = now;
-        self.refused.next_at = now.checked_add_signed(meant).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.refused.next_at = now
+            .checked_add_signed(meant)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC);
     }
 
     fn barred_until(&self, mark: Option<&String>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let enough = (self.times.len() >= ENOUGH).then(|| self.times.first().and_then(|first| first.checked_add_signed(LONGEST)));
-        let until = if self.is_same(mark) { Some(self.refused.next_at) } else { None }.max(enough.flatten());
+        let enough = (self.times.len() >= ENOUGH).then(|| {
+            self.times
+                .first()
+                .and_then(|first| first.checked_add_signed(LONGEST))
+        });
+        let until = if self.is_same(mark) {
+            Some(self.refused.next_at)
+        } else {
+            None
+        }
+        .max(enough.flatten());
         until.filter(|until| *until > now)
     }
 }
@@ -205,7 +242,9 @@ mod tests {
     #[test]
     fn other_credentials_are_news_once() {
         let mut accounts = Accounts::default();
-        let notice = |accounts: &mut Accounts, mark: &str| accounts.notice("directory studio", Some(&mark.to_owned()));
+        let notice = |accounts: &mut Accounts, mark: &str| {
+            accounts.notice("directory studio", Some(&mark.to_owned()))
+        };
         assert!(!notice(&mut accounts, "a"));
         refuse(&mut accounts, "a", at(0));
         assert!(!notice(&mut accounts, "a"));
@@ -217,17 +256,28 @@ mod tests {
     #[test]
     fn what_is_remembered_bars_as_before() {
         let mut accounts = Accounts::default();
-        let remembered = |account: RefusedAccount| Accounts::new(BTreeMap::from([("directory studio".to_owned(), account)]));
+        let remembered = |account: RefusedAccount| {
+            Accounts::new(BTreeMap::from([("directory studio".to_owned(), account)]))
+        };
         let one = remembered(refuse(&mut accounts, "a", at(0)));
-        assert!(one.barred(&servers("a"), at(19)).is_some() && one.barred(&servers("b"), at(1)).is_none());
+        assert!(
+            one.barred(&servers("a"), at(19)).is_some()
+                && one.barred(&servers("b"), at(1)).is_none()
+        );
         refuse(&mut accounts, "b", at(1));
         let three = remembered(refuse(&mut accounts, "c", at(2)));
-        assert!(three.barred(&servers("d"), at(61)).is_some() && three.barred(&servers("d"), at(62)).is_none());
+        assert!(
+            three.barred(&servers("d"), at(61)).is_some()
+                && three.barred(&servers("d"), at(62)).is_none()
+        );
         let unknown = remembered(RefusedAccount {
             mark: None,
             ..refuse(&mut Accounts::default(), "a", at(0))
         });
-        assert!(unknown.barred(&servers("b"), at(1)).is_some(), "it may be the same one");
+        assert!(
+            unknown.barred(&servers("b"), at(1)).is_some(),
+            "it may be the same one"
+        );
     }
 
     #[test]
@@ -237,12 +287,16 @@ mod tests {
         assert!(accounts.clock_went_back(at(100_001)).is_empty());
         let [(_, moved)] = accounts.clock_went_back(at(0)).try_into().unwrap();
         assert_eq!((moved.refused_at, moved.next_at), (at(0), at(22)));
-        assert!(accounts.barred(&servers("a"), at(21)).is_some() && accounts.barred(&servers("a"), at(22)).is_none());
+        assert!(
+            accounts.barred(&servers("a"), at(21)).is_some()
+                && accounts.barred(&servers("a"), at(22)).is_none()
+        );
         assert!(accounts.clock_went_back(at(1)).is_empty());
     }
 
     proptest! {
-        /// However often somebody asks, and however often the credentials change: never more than three refusals within an hour.
+        /// However often somebody asks, and however often the credentials change: never more than
+        /// three refusals within an hour.
         #[test]
         fn three_an_hour_whatever_is_tried(tries in prop::collection::vec((0_i64..30, 0_u8..4, 0.0_f64..1.0), 1..200)) {
             let mut accounts = Accounts::default();

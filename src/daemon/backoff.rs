@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{config::Retry, run::report::FailureKind};
 
-/// The shortest delay after a server refused credentials: three attempts an hour at most, since the fourth or fifth locks the account in many directories.
+/// The shortest delay after a server refused credentials: three attempts an hour at most, since the
+/// fourth or fifth locks the account in many directories.
 pub const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(20);
 
 /// A job's failures in a row, and when it is tried again.
@@ -37,7 +38,8 @@ pub struct Failed<'a> {
 }
 
 impl Backoff {
-    /// What follows a failure, after those before it. `jitter` is a random number from 0 to 1, so that many installations do not come back at the same moment.
+    /// What follows a failure, after those before it. `jitter` is a random number from 0 to 1, so
+    /// that many installations do not come back at the same moment.
     #[must_use]
     pub fn after(before: Option<&Self>, failed: Failed<'_>, retry: &Retry, jitter: f64) -> Self {
         let Failed { at, kind, error } = failed;
@@ -47,26 +49,33 @@ impl Backoff {
         Self {
             failures,
             since: before.map_or(at, |before| before.since),
-            retry_at: at.checked_add_signed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            retry_at: at
+                .checked_add_signed(delay)
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
             suspended,
             kind,
             error: error.to_owned(),
         }
     }
 
-    /// When it is tried again by itself; never before its schedule says so where that could do harm.
+    /// When it is tried again by itself; never before its schedule says so where that could do
+    /// harm.
     #[must_use]
     pub fn retries_at(&self) -> Option<DateTime<Utc>> {
         (!self.kind.waits_for_schedule()).then_some(self.retry_at)
     }
 
-    /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than it was ever meant to be.
+    /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than
+    /// it was ever meant to be.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>, retry: &Retry) -> bool {
         if self.kind.waits_for_schedule() {
             return false;
         }
-        let meant = [0.0, 1.0].map(|jitter| delay(self.failures, self.kind, retry, jitter)).into_iter().max();
+        let meant = [0.0, 1.0]
+            .map(|jitter| delay(self.failures, self.kind, retry, jitter))
+            .into_iter()
+            .max();
         self.retry_at <= now || meant.is_some_and(|meant| self.retry_at - now > meant)
     }
 }
@@ -88,7 +97,8 @@ impl PutOff {
     }
 }
 
-/// Doubles from `initial` up to `max`, less up to a tenth of it; as [`after_refusal`] where credentials were refused. A suspended job waits for the longest delay.
+/// Doubles from `initial` up to `max`, less up to a tenth of it; as [`after_refusal`] where
+/// credentials were refused. A suspended job waits for the longest delay.
 fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDelta {
     let max = span(retry.max);
     let suspended = failures >= retry.suspend_after;
@@ -100,19 +110,31 @@ fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDe
             after_refusal(failures, most, jitter)
         };
     }
-    let delay = if suspended { max } else { doubled(span(retry.initial), failures, max) };
+    let delay = if suspended {
+        max
+    } else {
+        doubled(span(retry.initial), failures, max)
+    };
     times(delay, 1.0 - share(jitter))
 }
 
-/// How long refused credentials are left alone: doubles from [`AFTER_REFUSAL`] up to `most`, plus up to a tenth, so that there are never more than three attempts an hour.
+/// How long refused credentials are left alone: doubles from [`AFTER_REFUSAL`] up to `most`, plus
+/// up to a tenth, so that there are never more than three attempts an hour.
 #[must_use]
 pub fn after_refusal(failures: u32, most: TimeDelta, jitter: f64) -> TimeDelta {
-    times(doubled(AFTER_REFUSAL, failures, most.max(AFTER_REFUSAL)), 1.0 + share(jitter))
+    times(
+        doubled(AFTER_REFUSAL, failures, most.max(AFTER_REFUSAL)),
+        1.0 + share(jitter),
+    )
 }
 
 fn doubled(first: TimeDelta, failures: u32, most: TimeDelta) -> TimeDelta {
-    let factor = 1_i32.checked_shl(failures.saturating_sub(1).min(30)).unwrap_or(i32::MAX);
-    first.checked_mul(factor).map_or(most, |delay| delay.min(most))
+    let factor = 1_i32
+        .checked_shl(failures.saturating_sub(1).min(30))
+        .unwrap_or(i32::MAX);
+    first
+        .checked_mul(factor)
+        .map_or(most, |delay| delay.min(most))
 }
 
 /// A tenth at most.
@@ -149,7 +171,16 @@ mod tests {
         let mut before = None;
         let mut delays = Vec::new();
         for _ in 0..times {
-            let after = Backoff::after(before.as_ref(), Failed { at, kind, error: "" }, &RETRY, jitter);
+            let after = Backoff::after(
+                before.as_ref(),
+                Failed {
+                    at,
+                    kind,
+                    error: "",
+                },
+                &RETRY,
+                jitter,
+            );
             delays.push((after.retry_at - at).num_seconds());
             before = Some(after);
         }
@@ -158,13 +189,19 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_longest() {
-        assert_eq!(delays(FailureKind::Directory, 8, 0.0), [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(
+            delays(FailureKind::Directory, 8, 0.0),
+            [60, 120, 240, 480, 960, 1920, 3600, 3600]
+        );
         assert_eq!(delays(FailureKind::Directory, 2, 1.0), [54, 108]);
     }
 
     #[test]
     fn refused_credentials_are_left_alone_for_much_longer() {
-        assert_eq!(delays(FailureKind::DirectoryRefused, 4, 0.0), [1200, 2400, 3600, 3600]);
+        assert_eq!(
+            delays(FailureKind::DirectoryRefused, 4, 0.0),
+            [1200, 2400, 3600, 3600]
+        );
         assert_eq!(delays(FailureKind::FtrackRefused, 2, 1.0), [1320, 2640]);
     }
 
@@ -172,8 +209,19 @@ mod tests {
     fn a_clock_that_was_set_back_puts_nothing_off_for_longer_than_was_meant() {
         let at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
         for kind in [FailureKind::Directory, FailureKind::FtrackRefused] {
-            let backoff = Backoff::after(None, Failed { at, kind, error: "" }, &RETRY, 0.5);
-            assert!(!backoff.is_due(at, &RETRY) && backoff.is_due(at - TimeDelta::hours(1), &RETRY));
+            let backoff = Backoff::after(
+                None,
+                Failed {
+                    at,
+                    kind,
+                    error: "",
+                },
+                &RETRY,
+                0.5,
+            );
+            assert!(
+                !backoff.is_due(at, &RETRY) && backoff.is_due(at - TimeDelta::hours(1), &RETRY)
+            );
         }
     }
 
@@ -191,7 +239,14 @@ mod tests {
         }
         assert_eq!((backoff.failures, backoff.suspended), (9, false));
         backoff = Backoff::after(Some(&backoff), failed, &RETRY, 0.0);
-        assert_eq!((backoff.failures, backoff.suspended, (backoff.retry_at - at).num_seconds()), (10, true, 3600));
+        assert_eq!(
+            (
+                backoff.failures,
+                backoff.suspended,
+                (backoff.retry_at - at).num_seconds()
+            ),
+            (10, true, 3600)
+        );
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! The first contact with each server: a connection, and credentials that were accepted. A run that has read both servers counts as well.
+//! The first contact with each server: a connection, and credentials that were accepted. A run that
+//! has read both servers counts as well.
 
 use std::collections::BTreeMap;
 
@@ -44,19 +45,41 @@ pub enum Reached {
 impl Contacts {
     /// Takes the servers of a configuration; those that were reached before are not asked again.
     pub fn set(&mut self, names: impl Iterator<Item = String>) {
-        let mut before: BTreeMap<String, Server> = self.0.drain(..).map(|server| (server.name.clone(), server)).collect();
-        self.0 = names.map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name))).collect();
+        let mut before: BTreeMap<String, Server> = self
+            .0
+            .drain(..)
+            .map(|server| (server.name.clone(), server))
+            .collect();
+        self.0 = names
+            .map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name)))
+            .collect();
     }
 
     /// The servers that are being asked.
     pub fn underway(&self) -> Vec<String> {
-        self.0.iter().filter(|server| server.underway).map(|server| server.name.clone()).collect()
+        self.0
+            .iter()
+            .filter(|server| server.underway)
+            .map(|server| server.name.clone())
+            .collect()
     }
 
     /// The servers that are to be asked now; none that somebody is asking.
-    pub fn due(&mut self, now: DateTime<Utc>, mut is_asked: impl FnMut(&str) -> bool) -> Vec<String> {
-        let due = |server: &&mut Server| !server.underway && server.since.is_none() && server.put_off.is_none_or(|put_off| !put_off.lasts(now));
-        let due = self.0.iter_mut().filter(due).filter(|server| !is_asked(&server.name));
+    pub fn due(
+        &mut self,
+        now: DateTime<Utc>,
+        mut is_asked: impl FnMut(&str) -> bool,
+    ) -> Vec<String> {
+        let due = |server: &&mut Server| {
+            !server.underway
+                && server.since.is_none()
+                && server.put_off.is_none_or(|put_off| !put_off.lasts(now))
+        };
+        let due = self
+            .0
+            .iter_mut()
+            .filter(due)
+            .filter(|server| !is_asked(&server.name));
         due.map(|server| {
             server.underway = true;
             server.name.clone()
@@ -87,8 +110,12 @@ impl Contacts {
             Reached::Failed(error) | Reached::Refused { error, .. } => error,
         };
         server.failures = server.failures.saturating_add(1);
-        let delay = FIRST.checked_mul(1 << (server.failures - 1).min(8)).map_or(LONGEST, |delay| delay.min(LONGEST));
-        server.put_off = now.checked_add_signed(delay).map(|until| PutOff { since: now, until });
+        let delay = FIRST
+            .checked_mul(1 << (server.failures - 1).min(8))
+            .map_or(LONGEST, |delay| delay.min(LONGEST));
+        server.put_off = now
+            .checked_add_signed(delay)
+            .map(|until| PutOff { since: now, until });
         server.error.replace(error.clone()).is_none()
     }
 
@@ -102,11 +129,15 @@ impl Contacts {
         }
     }
 
-    /// Whether a server's first contact is still open: neither well nor failed yet, or under way again. Two who try the same credentials at once could
-    /// be two refusals.
+    /// Whether a server's first contact is still open: neither well nor failed yet, or under way
+    /// again. Two who try the same credentials at once could be two refusals.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
-        let open = |server: &Server| server.name == name && server.since.is_none() && (server.underway || server.error.is_none());
+        let open = |server: &Server| {
+            server.name == name
+                && server.since.is_none()
+                && (server.underway || server.error.is_none())
+        };
         self.0.iter().any(open)
     }
 
@@ -149,7 +180,10 @@ mod tests {
         let mut contacts = Contacts::default();
         contacts.set(["ftrack".to_owned()].into_iter());
         assert!(contacts.is_open("ftrack"));
-        assert!(contacts.due(at(0), |_| true).is_empty(), "a run is asking it");
+        assert!(
+            contacts.due(at(0), |_| true).is_empty(),
+            "a run is asking it"
+        );
         assert_eq!(contacts.due(at(0), |_| false), ["ftrack"]);
         contacts.ended("ftrack", &Reached::Failed("no route".into()), at(1));
         assert!(!contacts.is_open("ftrack"));
@@ -164,7 +198,10 @@ mod tests {
         contacts.due(at(0), |_| false);
         let (error, mark) = ("code 49".to_owned(), None);
         contacts.ended("ftrack", &Reached::Refused { error, mark }, at(0));
-        let put_off = PutOff { since: at(0), until: at(1200) };
+        let put_off = PutOff {
+            since: at(0),
+            until: at(1200),
+        };
         contacts.put_off("ftrack", put_off, "code 49".into());
         assert!(contacts.due(at(100), |_| false).is_empty());
         contacts.hasten("ftrack");

@@ -1,4 +1,5 @@
-//! The control API, version 1: what `status`, `trigger`, `pause` and `resume` say to a running daemon, over a Unix socket whose file mode is the permission.
+//! The control API, version 1: what `status`, `trigger`, `pause` and `resume` say to a running
+//! daemon, over a Unix socket whose file mode is the permission.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -107,10 +108,17 @@ struct Site {
     pulse: Arc<Pulse>,
 }
 
-/// Answers on the control socket until `end` is cancelled; its file is removed then, and answers in flight may finish.
+/// Answers on the control socket until `end` is cancelled; its file is removed then, and answers in
+/// flight may finish.
 ///
-/// Runs that are told of should have ended before: their last word is waited for no longer than any answer.
-pub async fn listen(socket: ControlSocket, orders: Orders, pulse: Arc<Pulse>, end: &CancellationToken) {
+/// Runs that are told of should have ended before: their last word is waited for no longer than any
+/// answer.
+pub async fn listen(
+    socket: ControlSocket,
+    orders: Orders,
+    pulse: Arc<Pulse>,
+    end: &CancellationToken,
+) {
     serve(socket, router(Site { orders, pulse }), end).await;
 }
 
@@ -132,33 +140,56 @@ async fn status(State(site): State<Site>) -> Json<Now> {
     })
 }
 
-async fn trigger(State(site): State<Site>, job: Result<Path<String>, PathRejection>, body: Body) -> Result<Response, No> {
+async fn trigger(
+    State(site): State<Site>,
+    job: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Response, No> {
     let job = job_name(job)?;
     let TriggerWish { dry_run } = wish(body).await?;
     let told = in_time(site.orders.trigger(&job, dry_run)).await?;
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines(told))).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(lines(told)),
+    )
+        .into_response())
 }
 
-async fn pause(State(site): State<Site>, job: Result<Path<String>, PathRejection>, body: Body) -> Result<Json<JobStatus>, No> {
+async fn pause(
+    State(site): State<Site>,
+    job: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<JobStatus>, No> {
     let job = job_name(job)?;
     let pause = pause_of(wish(body).await?, Utc::now())?;
     in_time(site.orders.pause(&job, pause)).await.map(Json)
 }
 
-async fn resume(State(site): State<Site>, job: Result<Path<String>, PathRejection>, body: Body) -> Result<Json<JobStatus>, No> {
+async fn resume(
+    State(site): State<Site>,
+    job: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<JobStatus>, No> {
     let job = job_name(job)?;
     let Nothing {} = wish(body).await?;
     in_time(site.orders.resume(&job)).await.map(Json)
 }
 
 async fn nothing_here(uri: Uri) -> No {
-    No::new(NoKind::NotFound, format!("there is nothing at {}", printable(uri.path())))
+    No::new(
+        NoKind::NotFound,
+        format!("there is nothing at {}", printable(uri.path())),
+    )
 }
 
 async fn other_methods(method: Method, uri: Uri) -> No {
     No::new(
         NoKind::MethodNotAllowed,
-        format!("{} does not take {}", printable(uri.path()), printable(method.as_str())),
+        format!(
+            "{} does not take {}",
+            printable(uri.path()),
+            printable(method.as_str())
+        ),
     )
 }
 
@@ -168,33 +199,52 @@ async fn other_methods(method: Method, uri: Uri) -> No {
 struct Nothing {}
 
 fn job_name(job: Result<Path<String>, PathRejection>) -> Result<String, No> {
-    job.map(|Path(job)| job).map_err(|error| No::new(NoKind::Malformed, error.body_text()))
+    job.map(|Path(job)| job)
+        .map_err(|error| No::new(NoKind::Malformed, error.body_text()))
 }
 
 /// What a body says; the default when it is empty.
 async fn wish<W: Default + DeserializeOwned>(body: Body) -> Result<W, No> {
-    let bytes = serve::body(body).await.map_err(|error| No::new(NoKind::Malformed, error.to_string()))?;
+    let bytes = serve::body(body)
+        .await
+        .map_err(|error| No::new(NoKind::Malformed, error.to_string()))?;
     if bytes.is_empty() {
         return Ok(W::default());
     }
     // By way of an object, since a list of the values would do for serde.
     let object: Result<Map<String, Value>, _> = serde_json::from_slice(&bytes);
-    object.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
-        No::new(
-            NoKind::Malformed,
-            format!("the body is not what it should be: {}", printable(&error.to_string())),
-        )
-    })
+    object
+        .and_then(|object| serde_json::from_value(Value::Object(object)))
+        .map_err(|error| {
+            No::new(
+                NoKind::Malformed,
+                format!(
+                    "the body is not what it should be: {}",
+                    printable(&error.to_string())
+                ),
+            )
+        })
 }
 
 /// The pause that somebody wishes for.
 fn pause_of(PauseWish { until, reason }: PauseWish, now: DateTime<Utc>) -> Result<Pause, No> {
     if until.is_some_and(|until| until <= now) {
-        return Err(No::new(NoKind::Malformed, "until is in the past".to_owned()));
+        return Err(No::new(
+            NoKind::Malformed,
+            "until is in the past".to_owned(),
+        ));
     }
-    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_LIMIT) {
-        return Err(No::new(NoKind::Malformed, format!("the reason is longer than {REASON_LIMIT} characters")));
+    let reason = reason
+        .map(|reason| reason.trim().to_owned())
+        .filter(|reason| !reason.is_empty());
+    if reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().count() > REASON_LIMIT)
+    {
+        return Err(No::new(
+            NoKind::Malformed,
+            format!("the reason is longer than {REASON_LIMIT} characters"),
+        ));
     }
     Ok(Pause {
         since: now,
@@ -207,24 +257,34 @@ async fn in_time<T>(order: impl Future<Output = Result<T, Refusal>>) -> Result<T
     match timeout(ANSWER, order).await {
         Ok(answer) => answer.map_err(No::from),
         Err(_) => {
-            let error = format!("the daemon did not answer within {} s; whether it will do it is not known", ANSWER.as_secs());
+            let error = format!(
+                "the daemon did not answer within {} s; whether it will do it is not known",
+                ANSWER.as_secs()
+            );
             Err(No::new(NoKind::NoAnswer, error))
         }
     }
 }
 
 /// What a run says, a line each; always ended by how it ended.
-fn lines(told: mpsc::Receiver<Told>) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+fn lines(
+    told: mpsc::Receiver<Told>,
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Some(told), |told| async {
         let mut told = told?;
         let next = told.recv().await.unwrap_or_else(|| Told::Ended {
             error: "the run ended without a word; `runs` shows what became of it".to_owned(),
         });
         match next {
-            Told::Waiting | Told::Started | Told::Progress(_) => Some((Ok(line(&next)), Some(told))),
+            Told::Waiting | Told::Started | Told::Progress(_) => {
+                Some((Ok(line(&next)), Some(told)))
+            }
             Told::Finished { .. } | Told::Ended { .. } => {
-                // The report of a large studio takes a while, in which the daemon is to do other things.
-                let last = tokio::task::spawn_blocking(move || line(&next)).await.unwrap_or_default();
+                // The report of a large studio takes a while, in which the daemon is to do other
+                // things.
+                let last = tokio::task::spawn_blocking(move || line(&next))
+                    .await
+                    .unwrap_or_default();
                 Some((Ok(last), None))
             }
         }
@@ -262,7 +322,12 @@ impl IntoResponse for No {
     fn into_response(self) -> Response {
         let status = match self.kind {
             NoKind::UnknownJob | NoKind::NotFound => StatusCode::NOT_FOUND,
-            NoKind::AlreadyRunning | NoKind::CannotTell | NoKind::Paused | NoKind::Refused | NoKind::NotKept | NoKind::Stopping => StatusCode::CONFLICT,
+            NoKind::AlreadyRunning
+            | NoKind::CannotTell
+            | NoKind::Paused
+            | NoKind::Refused
+            | NoKind::NotKept
+            | NoKind::Stopping => StatusCode::CONFLICT,
             NoKind::Malformed | NoKind::Other => StatusCode::BAD_REQUEST,
             NoKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             NoKind::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,

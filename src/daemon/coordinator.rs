@@ -1,4 +1,5 @@
-//! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts, and lets follow from them what the roster says.
+//! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts,
+//! and lets follow from them what the roster says.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +50,8 @@ use reload::Reloading;
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
 
-/// How long a run or a contact waits before it looks again whether another one has found out about a server.
+/// How long a run or a contact waits before it looks again whether another one has found out about
+/// a server.
 const IN_TURN: TimeDelta = TimeDelta::milliseconds(100);
 
 /// What comes back from what was started.
@@ -202,7 +204,8 @@ impl Coordinator {
                 // Before the orders: however many there are, the end is not put off.
                 () = tokio::time::sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
                     if self.cut.is_cancelled() {
-                        // Not even cutting helped: its journal becomes its report at the next start.
+                        // Not even cutting helped: its journal becomes its report at the next
+                        // start.
                         break;
                     }
                     self.cut.cancel();
@@ -230,7 +233,12 @@ impl Coordinator {
         }
         let recalled = self.recall(jobs).await;
         self.take_setup(recalled);
-        let made_up: Vec<String> = self.roster.names().filter(|job| self.was_missed(job, now)).map(str::to_owned).collect();
+        let made_up: Vec<String> = self
+            .roster
+            .names()
+            .filter(|job| self.was_missed(job, now))
+            .map(str::to_owned)
+            .collect();
         for job in made_up {
             if self.roster.make_up(&job, now) {
                 DaemonEvent::RunMissed { job: &job }.emit();
@@ -251,10 +259,15 @@ impl Coordinator {
 
     /// Takes over what the configuration in use says, with what is remembered of its jobs.
     fn take_setup(&mut self, recalled: Recalled) {
-        let Recalled { mut remembered, past } = recalled;
+        let Recalled {
+            mut remembered,
+            past,
+        } = recalled;
         let rules = self.setup.rules();
         self.roster
-            .set(self.setup.config.parallel_runs, rules, |job| remembered.remove(job).unwrap_or_default());
+            .set(self.setup.config.parallel_runs, rules, |job| {
+                remembered.remove(job).unwrap_or_default()
+            });
         self.contacts.set(self.setup.server_names());
         self.past.extend(past);
     }
@@ -262,13 +275,21 @@ impl Coordinator {
     /// Takes over the schedules.
     async fn set_ticks(&mut self) {
         if let Err(error) = self.house.ticks.set(self.setup.schedules()).await {
-            DaemonEvent::SchedulerFailed { error: &error.to_string() }.emit();
+            DaemonEvent::SchedulerFailed {
+                error: &error.to_string(),
+            }
+            .emit();
         }
     }
 
     /// Whether the schedule asked for a run since the last one, while no daemon was there.
     fn was_missed(&self, job: &str, now: DateTime<Utc>) -> bool {
-        let catches_up = self.setup.config.jobs.get(job).is_some_and(|job| job.catch_up);
+        let catches_up = self
+            .setup
+            .config
+            .jobs
+            .get(job)
+            .is_some_and(|job| job.catch_up);
         let (true, Some(schedule)) = (catches_up, self.setup.schedule(job)) else {
             return false;
         };
@@ -325,7 +346,12 @@ impl Coordinator {
 
     async fn obey(&mut self, order: Order) {
         match order {
-            Order::Trigger { job, dry_run, told, answer } => {
+            Order::Trigger {
+                job,
+                dry_run,
+                told,
+                answer,
+            } => {
                 let accepted = self.trigger(&job, dry_run).await;
                 if accepted.is_ok() {
                     self.listeners.insert(job, Listener::new(told));
@@ -373,7 +399,11 @@ impl Coordinator {
             return;
         }
         let now = Utc::now();
-        let barred: BTreeMap<String, DateTime<Utc>> = self.roster.names().filter_map(|job| Some((job.to_owned(), self.barred(job, now)?))).collect();
+        let barred: BTreeMap<String, DateTime<Utc>> = self
+            .roster
+            .names()
+            .filter_map(|job| Some((job.to_owned(), self.barred(job, now)?)))
+            .collect();
         // Credentials that were refused are tried again by one alone, who finds out for all.
         let (accounts, setup) = (&self.accounts, &self.setup);
         let and_twins = |server: String| setup.twins(&server).into_iter().chain([server]);
@@ -402,12 +432,22 @@ impl Coordinator {
     }
 
     fn start_run(&mut self, start: Start) {
-        let Some(prepared) = self.setup.prepared(&start.job) else { return };
+        let Some(prepared) = self.setup.prepared(&start.job) else {
+            return;
+        };
         let (job, began) = (start.job.clone(), std::time::Instant::now());
         let (shown, cancel) = (Shown::default(), CancellationToken::new());
         let quiet = Quiet {
-            outage: if start.in_outage { Outage::Lasts } else { Outage::Over },
-            known: self.past.get(&job).map(|past| Arc::clone(&past.said)).unwrap_or_default(),
+            outage: if start.in_outage {
+                Outage::Lasts
+            } else {
+                Outage::Over
+            },
+            known: self
+                .past
+                .get(&job)
+                .map(|past| Arc::clone(&past.said))
+                .unwrap_or_default(),
         };
         let run = Run {
             prepared,

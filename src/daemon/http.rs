@@ -1,4 +1,5 @@
-//! The HTTP listener for probes, Prometheus and people. It changes nothing, and never waits for a run.
+//! The HTTP listener for probes, Prometheus and people. It changes nothing, and never waits for a
+//! run.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -65,7 +66,9 @@ pub struct BindError {
 /// # Errors
 /// It is in use, not this machine's, or needs more permission.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|error| BindError { address, error })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| BindError { address, error })
 }
 
 /// Answers until `end` is cancelled.
@@ -92,7 +95,10 @@ async fn nothing_here() -> Response {
 }
 
 async fn other_methods() -> Response {
-    text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n".to_owned())
+    text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "only GET and HEAD are answered\n".to_owned(),
+    )
 }
 
 async fn healthz(State(site): State<Site>) -> Response {
@@ -100,7 +106,10 @@ async fn healthz(State(site): State<Site>) -> Response {
         return text(StatusCode::OK, "the scheduler makes progress\n".to_owned());
     }
     let seconds = site.pulse.age().as_secs();
-    text(StatusCode::SERVICE_UNAVAILABLE, format!("the scheduler has made no progress for {seconds} s\n"))
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("the scheduler has made no progress for {seconds} s\n"),
+    )
 }
 
 async fn readyz(State(site): State<Site>) -> Response {
@@ -116,7 +125,10 @@ async fn readyz(State(site): State<Site>) -> Response {
 }
 
 async fn metrics(State(site): State<Site>) -> Response {
-    match site.metrics.render(&site.orders.status(), &(site.figures)()) {
+    match site
+        .metrics
+        .render(&site.orders.status(), &(site.figures)())
+    {
         Ok(metrics) => ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics).into_response(),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
@@ -124,7 +136,10 @@ async fn metrics(State(site): State<Site>) -> Response {
 
 async fn page(State(site): State<Site>) -> Response {
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
@@ -140,13 +155,22 @@ fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> 
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let mut troubles = missing(status);
     if !pulse.is_healthy() {
-        troubles.push(format!("the scheduler has made no progress for {} s", pulse.age().as_secs()));
+        troubles.push(format!(
+            "the scheduler has made no progress for {} s",
+            pulse.age().as_secs()
+        ));
     }
     if let Some(error) = &status.config.error {
-        troubles.push(format!("the configuration that was last to be loaded is refused: {}", printable(error)));
+        troubles.push(format!(
+            "the configuration that was last to be loaded is refused: {}",
+            printable(error)
+        ));
     }
     if !status.config.restart_for.is_empty() {
-        troubles.push(format!("used after a restart only: {}", printable(&status.config.restart_for.join(", "))));
+        troubles.push(format!(
+            "used after a restart only: {}",
+            printable(&status.config.restart_for.join(", "))
+        ));
     }
     environment.render_named_str(
         "page.html",
@@ -165,16 +189,26 @@ fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> 
 
 /// Which servers were not reached, and why.
 fn missing(status: &Status) -> Vec<String> {
-    let missing = status.contacts.iter().filter(|contact| contact.since.is_none());
+    let missing = status
+        .contacts
+        .iter()
+        .filter(|contact| contact.since.is_none());
     missing
         .map(|contact| {
             let why = contact.error.as_deref().unwrap_or("it was not tried yet");
-            format!("{} was not reached: {}", printable(&contact.server), printable(why))
+            format!(
+                "{} was not reached: {}",
+                printable(&contact.server),
+                printable(why)
+            )
         })
         .collect()
 }
 
 fn text(status: StatusCode, words: String) -> Response {
-    let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+    ];
     (status, headers, words).into_response()
 }

@@ -1,11 +1,15 @@
-//! What Prometheus is told. Counters are fed as things happen; everything else is made of the status at each scrape, so that nothing is stale.
+//! What Prometheus is told. Counters are fed as things happen; everything else is made of the
+//! status at each scrape, so that nothing is stale.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
-use prometheus::{CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder, core::Collector};
+use prometheus::{
+    CounterVec, Error, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
+    TextEncoder, core::Collector,
+};
 
 use super::{
     backoff::Backoff,
@@ -29,12 +33,29 @@ pub use crate::ftrack::session::Figures as FtrackFigures;
 pub use families::{FAMILIES, Family, Kind, PREFIX};
 
 /// The buckets of a run's phases, in seconds.
-const BUCKETS: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
+const BUCKETS: [f64; 13] = [
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+];
 
-const OUTCOMES: [Outcome; 4] = [Outcome::Succeeded, Outcome::Partial, Outcome::Held, Outcome::Failed];
-const ACTIONS: [Action; 5] = [Action::Create, Action::Update, Action::Deactivate, Action::Reactivate, Action::Adopt];
+const OUTCOMES: [Outcome; 4] = [
+    Outcome::Succeeded,
+    Outcome::Partial,
+    Outcome::Held,
+    Outcome::Failed,
+];
+const ACTIONS: [Action; 5] = [
+    Action::Create,
+    Action::Update,
+    Action::Deactivate,
+    Action::Reactivate,
+    Action::Adopt,
+];
 /// What is counted of a change; what is only planned is not.
-const RESULTS: [ChangeResult; 3] = [ChangeResult::Applied, ChangeResult::Held, ChangeResult::Failed];
+const RESULTS: [ChangeResult; 3] = [
+    ChangeResult::Applied,
+    ChangeResult::Held,
+    ChangeResult::Failed,
+];
 
 /// What the program was built of, where its builder said it.
 const COMMIT: &str = match option_env!("FTRACK_LDAP_SYNC_COMMIT") {
@@ -129,7 +150,12 @@ impl Metrics {
     /// A name is none for Prometheus, or there twice: a defect of the program.
     pub fn new() -> Result<Self, Error> {
         let registry = Registry::new();
-        let counter = |name| register(&registry, IntCounterVec::new(opts(Family::named(name)?), Family::named(name)?.labels)?);
+        let counter = |name| {
+            register(
+                &registry,
+                IntCounterVec::new(opts(Family::named(name)?), Family::named(name)?.labels)?,
+            )
+        };
         let family = Family::named("run_duration_seconds")?;
         let buckets = HistogramOpts::from(opts(family)).buckets(BUCKETS.to_vec());
         Ok(Self {
@@ -151,12 +177,26 @@ impl Metrics {
         }
         let job = report.job.as_str();
         add(&self.runs, &[job, report.outcome.as_str()], 1);
-        for change in report.changes.iter().filter(|change| RESULTS.contains(&change.result)) {
-            add(&self.changes, &[job, change.action.as_str(), change.result.as_str()], 1);
+        for change in report
+            .changes
+            .iter()
+            .filter(|change| RESULTS.contains(&change.result))
+        {
+            add(
+                &self.changes,
+                &[job, change.action.as_str(), change.result.as_str()],
+                1,
+            );
         }
         add(&self.builtin_alarms, &[job], u64::from(report.alarm));
-        let whole = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64();
-        let phases = report.seconds.iter().map(|(phase, seconds)| (phase.as_str(), *seconds));
+        let whole = report
+            .finished_at
+            .signed_duration_since(report.started_at)
+            .as_seconds_f64();
+        let phases = report
+            .seconds
+            .iter()
+            .map(|(phase, seconds)| (phase.as_str(), *seconds));
         for (phase, seconds) in phases.chain([("whole", whole)]) {
             if let Ok(histogram) = self.seconds.get_metric_with_label_values(&[job, phase]) {
                 // A clock that was set back in between makes no negative sum.
@@ -179,7 +219,8 @@ impl Metrics {
         add(&self.reload_failures, &[], 1);
     }
 
-    /// All metrics in Prometheus's text format. Series of jobs that are configured no more are left out, apart from their counters.
+    /// All metrics in Prometheus's text format. Series of jobs that are configured no more are left
+    /// out, apart from their counters.
     ///
     /// # Errors
     /// A metric is not as its family says: a defect of the program.
@@ -188,8 +229,16 @@ impl Metrics {
         add(&self.reload_failures, &[], 0);
         for job in &status.jobs {
             self.begin(&job.job);
-            let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(&job.job).cloned();
-            let before = job.last_run.clone().filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
+            let settled = self
+                .settled
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&job.job)
+                .cloned();
+            let before = job
+                .last_run
+                .clone()
+                .filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
             scrape.job(job, settled.or(before).as_ref())?;
         }
         scrape.daemon(status)?;
@@ -205,7 +254,10 @@ impl Metrics {
         for outcome in OUTCOMES {
             add(&self.runs, &[job, outcome.as_str()], 0);
         }
-        for (action, result) in ACTIONS.into_iter().flat_map(|action| RESULTS.map(|result| (action, result))) {
+        for (action, result) in ACTIONS
+            .into_iter()
+            .flat_map(|action| RESULTS.map(|result| (action, result)))
+        {
             add(&self.changes, &[job, action.as_str(), result.as_str()], 0);
         }
         add(&self.ticks_skipped, &[job], 0);
@@ -262,7 +314,10 @@ impl Scrape {
             ("last_attempt_timestamp_seconds", attempt),
             ("last_success_timestamp_seconds", *last_success),
             ("next_run_timestamp_seconds", *next_run),
-            ("backoff_until_timestamp_seconds", backoff.as_ref().and_then(Backoff::retries_at)),
+            (
+                "backoff_until_timestamp_seconds",
+                backoff.as_ref().and_then(Backoff::retries_at),
+            ),
         ];
         for (family, time) in times {
             if let Some(time) = time {
@@ -271,8 +326,16 @@ impl Scrape {
         }
         self.set("running", name, flag(running.is_some()))?;
         self.set("paused", name, flag(pause.is_some()))?;
-        self.set("suspended", name, flag(backoff.as_ref().is_some_and(|backoff| backoff.suspended)))?;
-        self.set("consecutive_failures", name, f64::from(backoff.as_ref().map_or(0, |backoff| backoff.failures)))?;
+        self.set(
+            "suspended",
+            name,
+            flag(backoff.as_ref().is_some_and(|backoff| backoff.suspended)),
+        )?;
+        self.set(
+            "consecutive_failures",
+            name,
+            f64::from(backoff.as_ref().map_or(0, |backoff| backoff.failures)),
+        )?;
         if let Some(run) = settled {
             self.set("held_changes", name, run.held as f64)?;
             self.set("failed_changes", name, run.failed as f64)?;
@@ -281,7 +344,11 @@ impl Scrape {
             // A job that has ftrack synchronise has no directory, and owns nobody.
             self.set("directory_entries", name, run.entries as f64)?;
             self.set("owned_users", &[job, "true"], run.owned_active as f64)?;
-            self.set("owned_users", &[job, "false"], run.owned.saturating_sub(run.owned_active) as f64)?;
+            self.set(
+                "owned_users",
+                &[job, "false"],
+                run.owned.saturating_sub(run.owned_active) as f64,
+            )?;
         }
         Ok(())
     }
@@ -290,8 +357,16 @@ impl Scrape {
         self.set("build_info", &[status.version.as_str(), COMMIT], 1.0)?;
         self.set("ready", &[], flag(status.is_ready()))?;
         self.set("log_lines_dropped_total", &[], log::dropped() as f64)?;
-        self.set("config_last_reload_successful", &[], flag(status.config.error.is_none()))?;
-        self.set("process_start_time_seconds", &[], status.started_at.timestamp_millis() as f64 / 1000.0)?;
+        self.set(
+            "config_last_reload_successful",
+            &[],
+            flag(status.config.error.is_none()),
+        )?;
+        self.set(
+            "process_start_time_seconds",
+            &[],
+            status.started_at.timestamp_millis() as f64 / 1000.0,
+        )?;
         if let Some(bytes) = process::resident_bytes() {
             self.set("process_resident_memory_bytes", &[], bytes as f64)?;
         }
@@ -305,12 +380,20 @@ impl Scrape {
         for of in &figures.directories {
             let directory = of.directory.as_str();
             self.set("ldap_connections", &[directory, "idle"], of.idle as f64)?;
-            self.set("ldap_connections", &[directory, "used"], of.open.saturating_sub(of.idle) as f64)?;
+            self.set(
+                "ldap_connections",
+                &[directory, "used"],
+                of.open.saturating_sub(of.idle) as f64,
+            )?;
             self.set("ldap_waiting", &[directory], of.waiting as f64)?;
             for server in &of.servers {
                 let labels = &[directory, server.server.as_str()];
                 self.set("ldap_binds_total", labels, server.binds as f64)?;
-                self.set("ldap_binds_refused_total", labels, server.binds_refused as f64)?;
+                self.set(
+                    "ldap_binds_refused_total",
+                    labels,
+                    server.binds_refused as f64,
+                )?;
             }
         }
         let FtrackFigures {
@@ -338,9 +421,14 @@ impl Scrape {
             Kind::Counter => {
                 let counters = match self.counters.remove(name) {
                     Some(counters) => counters,
-                    None => register(&self.registry, CounterVec::new(opts(family), family.labels)?)?,
+                    None => register(
+                        &self.registry,
+                        CounterVec::new(opts(family), family.labels)?,
+                    )?,
                 };
-                counters.get_metric_with_label_values(labels)?.inc_by(value.max(0.0));
+                counters
+                    .get_metric_with_label_values(labels)?
+                    .inc_by(value.max(0.0));
                 self.counters.insert(name, counters);
             }
             Kind::Histogram => return Err(Error::Msg(format!("{name} is fed, not set"))),

@@ -1,4 +1,5 @@
-//! The jobs on their schedules, until told to stop: one coordinator that knows what every job is doing, and around it the scheduler, the runs, and those who ask and watch.
+//! The jobs on their schedules, until told to stop: one coordinator that knows what every job is
+//! doing, and around it the scheduler, the runs, and those who ask and watch.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -79,12 +80,19 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what was under way then has ended. Must be called on the
-/// runtime that carries the house; `runs` carries the runs and their connections. `listening` is told as soon as it can be reached.
+/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what
+/// was under way then has ended. Must be called on the runtime that carries the house; `runs`
+/// carries the runs and their connections. `listening` is told as soon as it can be reached.
 ///
 /// # Errors
 /// The daemon cannot start; nothing has run then.
-pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationToken, listening: impl FnOnce(Listening)) -> Result<(), StartError> {
+pub async fn run(
+    setup: Setup,
+    source: Source,
+    runs: Handle,
+    stop: CancellationToken,
+    listening: impl FnOnce(Listening),
+) -> Result<(), StartError> {
     let config = Arc::clone(&setup.config);
     let _lock = DaemonLock::take(&config.state_dir)?;
     let (state, set_aside) = State::open(&config)?;
@@ -96,7 +104,9 @@ pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationT
         Some(http) => Some(http::bind(http.listen).await?),
         None => None,
     };
-    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let address = listener
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
     let (to_ticks, ticks) = mpsc::channel(WAITING);
     let (to_orders, ordered) = mpsc::channel(WAITING);
     let (to_words, words) = mpsc::channel(WAITING);
@@ -120,7 +130,10 @@ pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationT
         let end = end.clone();
         doors.spawn(async move { http::listen(listener, site, &end).await });
     }
-    listening(Listening { orders: way_in, http: address });
+    listening(Listening {
+        orders: way_in,
+        http: address,
+    });
     let house = House {
         state: Arc::new(state),
         runs,
@@ -131,8 +144,14 @@ pub async fn run(setup: Setup, source: Source, runs: Handle, stop: CancellationT
         shown,
         servers,
     };
-    let ears = Ears { ticks, orders: ordered, words };
-    Coordinator::new(setup, source, house).work(ears, stop).await;
+    let ears = Ears {
+        ticks,
+        orders: ordered,
+        words,
+    };
+    Coordinator::new(setup, source, house)
+        .work(ears, stop)
+        .await;
     end.cancel();
     doors.close();
     // Answers that are under way get a moment; whoever reads more slowly is not waited for.

@@ -55,7 +55,8 @@ pub enum Order {
     Reload,
 }
 
-/// What a run says to the one who triggered it, one JSON object a line; the last one is `Finished` or `Ended`.
+/// What a run says to the one who triggered it, one JSON object a line; the last one is `Finished`
+/// or `Ended`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Told {
@@ -95,14 +96,19 @@ pub enum Refusal {
     #[error(transparent)]
     CannotTell(CannotTell),
     /// The job is paused.
-    #[error("{job} is paused{}{}; `resume {job}` lets it go on", until_words(pause), reason_words(pause))]
+    #[error(
+        "{job} is paused{}{}; `resume {job}` lets it go on",
+        until_words(pause),
+        reason_words(pause)
+    )]
     Paused {
         /// The job.
         job: String,
         /// Its pause.
         pause: Pause,
     },
-    /// A server refused the credentials that are still configured; another attempt so soon could lock the account.
+    /// A server refused the credentials that are still configured; another attempt so soon could
+    /// lock the account.
     #[error("{server} refused these credentials at {at}; so that the account is not locked, they are tried again at {next}, or at once when the daemon finds others, unless three were refused within the hour", at = time(*.at), next = time(*.next))]
     Refused {
         /// Which server.
@@ -133,14 +139,21 @@ impl Orders {
         self.status.borrow().clone()
     }
 
-    /// Starts a run of a job, and hears of it until its end. Whoever stops listening does not stop the run.
+    /// Starts a run of a job, and hears of it until its end. Whoever stops listening does not stop
+    /// the run.
     ///
     /// # Errors
     /// It will not run; the refusal says why.
     pub async fn trigger(&self, job: &str, dry_run: bool) -> Result<mpsc::Receiver<Told>, Refusal> {
         let (told, hears) = mpsc::channel(256);
         let job = job.to_owned();
-        self.ask(|answer| Order::Trigger { job, dry_run, told, answer }).await?;
+        self.ask(|answer| Order::Trigger {
+            job,
+            dry_run,
+            told,
+            answer,
+        })
+        .await?;
         Ok(hears)
     }
 
@@ -174,9 +187,15 @@ impl Orders {
         let _ = self.orders.send(Order::Reload).await;
     }
 
-    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Order) -> Result<T, Refusal> {
+    async fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Order,
+    ) -> Result<T, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.orders.send(order(answer)).await.map_err(|_| Refusal::Stopping)?;
+        self.orders
+            .send(order(answer))
+            .await
+            .map_err(|_| Refusal::Stopping)?;
         answered.await.unwrap_or(Err(Refusal::Stopping))
     }
 }
@@ -187,10 +206,15 @@ fn time(time: DateTime<Utc>) -> String {
 }
 
 fn until_words(pause: &Pause) -> String {
-    pause.until.map(|until| format!(" until {}", time(until))).unwrap_or_default()
+    pause
+        .until
+        .map(|until| format!(" until {}", time(until)))
+        .unwrap_or_default()
 }
 
 fn reason_words(pause: &Pause) -> String {
     let reason = pause.reason.as_deref().map(crate::printable::printable);
-    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+    reason
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default()
 }

@@ -41,13 +41,16 @@ impl Pulse {
     /// Notes progress.
     pub fn beat(&self) {
         // Never backwards, whoever comes last.
-        self.last.fetch_max(milliseconds(self.start.elapsed()), Ordering::Relaxed);
+        self.last
+            .fetch_max(milliseconds(self.start.elapsed()), Ordering::Relaxed);
     }
 
     /// How long ago the last progress was, to the millisecond.
     #[must_use]
     pub fn age(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+        self.start
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 
     /// Whether the last progress was not long ago.

@@ -1,4 +1,5 @@
-//! Which job is to run when, and what follows from how a run ended. Pure: the time, the jitter and what is barred are given; whoever asks does what is decided.
+//! Which job is to run when, and what follows from how a run ended. Pure: the time, the jitter and
+//! what is barred are given; whoever asks does what is decided.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +52,8 @@ pub struct Rules {
 pub enum Reads {
     /// This directory: one run at a time on each.
     Directory(String),
-    /// ftrack alone, which synchronises by itself meanwhile: no other run at the same time, so that each one reports its own changes.
+    /// ftrack alone, which synchronises by itself meanwhile: no other run at the same time, so that
+    /// each one reports its own changes.
     Ftrack,
 }
 
@@ -78,7 +80,8 @@ pub struct Remembered {
 pub enum Ticked {
     /// The job is to run.
     Wanted,
-    /// The job is at work already: counted, and to be said when it is the first one during this run.
+    /// The job is at work already: counted, and to be said when it is the first one during this
+    /// run.
     Skipped {
         /// Whether to say it.
         first: bool,
@@ -132,8 +135,14 @@ pub enum Outage {
 }
 
 impl Roster {
-    /// Takes the jobs of a configuration: known ones keep what they do, and `remembered` tells about new ones.
-    pub fn set(&mut self, parallel: usize, rules: BTreeMap<String, Rules>, mut remembered: impl FnMut(&str) -> Remembered) {
+    /// Takes the jobs of a configuration: known ones keep what they do, and `remembered` tells
+    /// about new ones.
+    pub fn set(
+        &mut self,
+        parallel: usize,
+        rules: BTreeMap<String, Rules>,
+        mut remembered: impl FnMut(&str) -> Remembered,
+    ) {
         self.parallel = parallel.max(1);
         for (name, job) in &mut self.jobs {
             job.retired = !rules.contains_key(name);
@@ -150,15 +159,24 @@ impl Roster {
                 }
             }
         }
-        self.jobs.retain(|_, job| !job.retired || job.underway.is_some());
+        self.jobs
+            .retain(|_, job| !job.retired || job.underway.is_some());
     }
 
     /// A job's schedule says that it is to run.
     pub fn tick(&mut self, name: &str, now: DateTime<Utc>) -> Ticked {
-        let Some(job) = self.jobs.get_mut(name).filter(|job| !job.retired && job.pause.is_none()) else {
+        let Some(job) = self
+            .jobs
+            .get_mut(name)
+            .filter(|job| !job.retired && job.pause.is_none())
+        else {
             return Ticked::Ignored;
         };
-        if job.backoff.as_ref().is_some_and(|backoff| !backoff.kind.waits_for_schedule()) {
+        if job
+            .backoff
+            .as_ref()
+            .is_some_and(|backoff| !backoff.kind.waits_for_schedule())
+        {
             // It waits for its next attempt, or makes it.
             return Ticked::Ignored;
         }
@@ -182,28 +200,39 @@ impl Roster {
         }
     }
 
-    /// A run that was missed while nobody watched is to be made up for, unless the job is paused or waits for its next attempt anyway.
+    /// A run that was missed while nobody watched is to be made up for, unless the job is paused or
+    /// waits for its next attempt anyway.
     pub fn make_up(&mut self, name: &str, now: DateTime<Utc>) -> bool {
         let job = self.jobs.get_mut(name);
-        let Some(job) = job.filter(|job| job.pause.is_none() && job.backoff.is_none() && job.wanted.is_none()) else {
+        let Some(job) =
+            job.filter(|job| job.pause.is_none() && job.backoff.is_none() && job.wanted.is_none())
+        else {
             return false;
         };
         job.want(Trigger::Startup, now);
         true
     }
 
-    /// A person wants a run of a job now: neither its schedule nor its back-off matters, but its pause does. A dry run takes nothing from what the
-    /// schedule wants.
+    /// A person wants a run of a job now: neither its schedule nor its back-off matters, but its
+    /// pause does. A dry run takes nothing from what the schedule wants.
     ///
     /// # Errors
     /// There is no such job, it is at work already, or it is paused.
-    pub fn trigger(&mut self, name: &str, dry_run: bool, now: DateTime<Utc>) -> Result<(), Refusal> {
+    pub fn trigger(
+        &mut self,
+        name: &str,
+        dry_run: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         self.standing_order(name)?;
         let job = self.job_mut(name)?;
         if dry_run && job.rules.reads == Reads::Ftrack {
-            return Err(Refusal::CannotTell(CannotTell { job: name.to_owned() }));
+            return Err(Refusal::CannotTell(CannotTell {
+                job: name.to_owned(),
+            }));
         }
-        let waits_its_turn = job.asked.is_some() || (job.wanted.is_some() && job.put_off(now).is_none());
+        let waits_its_turn =
+            job.asked.is_some() || (job.wanted.is_some() && job.put_off(now).is_none());
         if job.underway.is_some() || waits_its_turn {
             return Err(Refusal::AlreadyRunning(name.to_owned()));
         }
@@ -226,7 +255,11 @@ impl Roster {
     /// # Errors
     /// There is no such job, or it is paused.
     pub fn standing_order(&self, name: &str) -> Result<(), Refusal> {
-        let job = self.jobs.get(name).filter(|job| !job.retired).ok_or_else(|| self.unknown(name))?;
+        let job = self
+            .jobs
+            .get(name)
+            .filter(|job| !job.retired)
+            .ok_or_else(|| self.unknown(name))?;
         job.pause.as_ref().map_or(Ok(()), |pause| {
             Err(Refusal::Paused {
                 job: name.to_owned(),
@@ -239,10 +272,13 @@ impl Roster {
     #[must_use]
     pub fn is_asked(&self, name: &str) -> bool {
         let manual = |underway: Underway| underway.trigger == Trigger::Manual;
-        self.jobs.get(name).is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
+        self.jobs
+            .get(name)
+            .is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
     }
 
-    /// Lets a job wait; a run that is under way goes on, one that waits for its turn does not begin.
+    /// Lets a job wait; a run that is under way goes on, one that waits for its turn does not
+    /// begin.
     ///
     /// # Errors
     /// There is no such job.
@@ -265,29 +301,53 @@ impl Roster {
     #[must_use]
     pub fn rested(&self, now: DateTime<Utc>) -> Vec<String> {
         let over = |job: &Job| job.pause.as_ref().is_some_and(|pause| pause.is_over(now));
-        self.jobs.iter().filter(|(_, job)| over(job)).map(|(name, _)| name.clone()).collect()
+        self.jobs
+            .iter()
+            .filter(|(_, job)| over(job))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Wants a run of each job whose next attempt is due.
     pub fn retry(&mut self, now: DateTime<Utc>) {
-        for job in self.jobs.values_mut().filter(|job| !job.retired && job.is_quiet()) {
-            if job.backoff.as_ref().is_some_and(|backoff| backoff.is_due(now, &job.rules.retry)) {
+        for job in self
+            .jobs
+            .values_mut()
+            .filter(|job| !job.retired && job.is_quiet())
+        {
+            if job
+                .backoff
+                .as_ref()
+                .is_some_and(|backoff| backoff.is_due(now, &job.rules.retry))
+            {
                 job.want(Trigger::Retry, now);
             }
         }
     }
 
-    /// A server's credentials have changed: a job that failed because of those from before is tried at once.
+    /// A server's credentials have changed: a job that failed because of those from before is tried
+    /// at once.
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
-        let waits = |job: &&mut Job| job.is_quiet() && job.backoff.as_ref().is_some_and(|backoff| backoff.kind.is_refusal());
+        let waits = |job: &&mut Job| {
+            job.is_quiet()
+                && job
+                    .backoff
+                    .as_ref()
+                    .is_some_and(|backoff| backoff.kind.is_refusal())
+        };
         if let Some(job) = self.jobs.get_mut(name).filter(waits) {
             job.want(Trigger::Retry, now);
         }
     }
 
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, none beside one that has ftrack synchronise, and so many in all. `barred` is asked of each
-    /// that could begin, until when it may not reach its servers.
-    pub fn start(&mut self, now: DateTime<Utc>, mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>) -> Vec<Start> {
+    /// The runs that begin now, the longest waiting first: one at a time on each directory, none
+    /// beside one that has ftrack synchronise, and so many in all. `barred` is asked of each that
+    /// could begin, until when it may not reach its servers.
+    pub fn start(
+        &mut self,
+        now: DateTime<Utc>,
+        mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>,
+    ) -> Vec<Start> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
         for (name, job) in &self.jobs {
             waiting.extend(job.next().map(|next| (next.since, name.clone())));
@@ -307,14 +367,26 @@ impl Roster {
 
     /// Whether a job that must run alone waits for nothing but the end of other runs.
     fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
-        let is_held_up = |job: &Job| job.underway.is_some() || job.is_elsewhere(now) || job.barred.is_some_and(|until| until > now);
-        self.jobs.get(name).is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
+        let is_held_up = |job: &Job| {
+            job.underway.is_some()
+                || job.is_elsewhere(now)
+                || job.barred.is_some_and(|until| until > now)
+        };
+        self.jobs
+            .get(name)
+            .is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
     }
 
-    fn start_one(&mut self, name: &str, now: DateTime<Utc>, barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>) -> Option<Start> {
+    fn start_one(
+        &mut self,
+        name: &str,
+        now: DateTime<Utc>,
+        barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
+    ) -> Option<Start> {
         let busy: Vec<&Reads> = self.working().map(|job| &job.rules.reads).collect();
         let job = self.jobs.get(name)?;
-        let waits = busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
+        let waits =
+            busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
         if waits || job.underway.is_some() || job.is_elsewhere(now) {
             return None;
         }
@@ -324,7 +396,9 @@ impl Roster {
         if job.barred.is_some() {
             return None;
         }
-        let Wanted { trigger, dry_run, .. } = job.asked.take().or_else(|| job.wanted.take())?;
+        let Wanted {
+            trigger, dry_run, ..
+        } = job.asked.take().or_else(|| job.wanted.take())?;
         job.underway = Some(Underway {
             trigger,
             dry_run,
@@ -341,7 +415,13 @@ impl Roster {
     }
 
     /// A run has ended: counts it, and says what to tell of an outage.
-    pub fn ended(&mut self, name: &str, ended: Ended<'_>, now: DateTime<Utc>, jitter: f64) -> Option<Outage> {
+    pub fn ended(
+        &mut self,
+        name: &str,
+        ended: Ended<'_>,
+        now: DateTime<Utc>,
+        jitter: f64,
+    ) -> Option<Outage> {
         let job = self.jobs.get_mut(name)?;
         let underway = job.underway.take()?;
         if ended != Ended::Busy {
@@ -356,7 +436,14 @@ impl Roster {
                 job.said.clear();
                 job.backoff.take().map(Outage::Ended)
             }
-            Ended::Failed { kind, error } => job.failed(Failed { at: now, kind, error }, jitter),
+            Ended::Failed { kind, error } => job.failed(
+                Failed {
+                    at: now,
+                    kind,
+                    error,
+                },
+                jitter,
+            ),
         };
         if job.retired {
             self.jobs.remove(name);
@@ -364,14 +451,29 @@ impl Roster {
         outage
     }
 
-    /// The jobs with a run, here or in another program, that is so far beyond its time limit that it no longer keeps a place; each is named once.
-    /// `age` says how long a job's run here has taken, by a clock that does not jump.
-    pub fn stuck(&mut self, now: DateTime<Utc>, age: impl Fn(&str) -> Option<TimeDelta>) -> Vec<String> {
+    /// The jobs with a run, here or in another program, that is so far beyond its time limit that
+    /// it no longer keeps a place; each is named once. `age` says how long a job's run here has
+    /// taken, by a clock that does not jump.
+    pub fn stuck(
+        &mut self,
+        now: DateTime<Utc>,
+        age: impl Fn(&str) -> Option<TimeDelta>,
+    ) -> Vec<String> {
         let mut stuck = Vec::new();
         for (name, job) in &mut self.jobs {
-            let limit = job.rules.time_limit.checked_add(&GRACE).unwrap_or(TimeDelta::MAX);
-            let here = job.underway.as_mut().and_then(|underway| Some((age(name)?, &mut underway.stuck)));
-            let elsewhere = job.elsewhere.as_mut().map(|elsewhere| (now - elsewhere.since, &mut elsewhere.stuck));
+            let limit = job
+                .rules
+                .time_limit
+                .checked_add(&GRACE)
+                .unwrap_or(TimeDelta::MAX);
+            let here = job
+                .underway
+                .as_mut()
+                .and_then(|underway| Some((age(name)?, &mut underway.stuck)));
+            let elsewhere = job
+                .elsewhere
+                .as_mut()
+                .map(|elsewhere| (now - elsewhere.since, &mut elsewhere.stuck));
             for (age, said) in here.into_iter().chain(elsewhere) {
                 if age > limit && !std::mem::replace(said, true) {
                     stuck.push(name.clone());
@@ -383,7 +485,10 @@ impl Roster {
 
     /// The names of all jobs that the configuration has.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.jobs.iter().filter(|(_, job)| !job.retired).map(|(name, _)| name.as_str())
+        self.jobs
+            .iter()
+            .filter(|(_, job)| !job.retired)
+            .map(|(name, _)| name.as_str())
     }
 
     /// A job's failures in a row.
@@ -422,7 +527,9 @@ impl Roster {
     }
 
     fn working(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values().filter(|job| job.underway.is_some_and(|underway| !underway.stuck))
+        self.jobs
+            .values()
+            .filter(|job| job.underway.is_some_and(|underway| !underway.stuck))
     }
 
     /// Whether it has this job, also when it only waits for the end of its run.
@@ -433,7 +540,10 @@ impl Roster {
 
     fn job_mut(&mut self, name: &str) -> Result<&mut Job, Refusal> {
         let unknown = self.unknown(name);
-        self.jobs.get_mut(name).filter(|job| !job.retired).ok_or(unknown)
+        self.jobs
+            .get_mut(name)
+            .filter(|job| !job.retired)
+            .ok_or(unknown)
     }
 
     fn unknown(&self, name: &str) -> Refusal {

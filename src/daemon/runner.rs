@@ -1,4 +1,5 @@
-//! One run of a job, carried out beside the house: nothing that it does, and nothing that it waits for, delays anybody else.
+//! One run of a job, carried out beside the house: nothing that it does, and nothing that it waits
+//! for, delays anybody else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,7 +55,8 @@ pub enum Result {
     },
 }
 
-/// Carries out a run on a thread of its own; `ended` is called on this runtime when it is over, however it ends.
+/// Carries out a run on a thread of its own; `ended` is called on this runtime when it is over,
+/// however it ends.
 pub fn start<F>(runs: &Handle, run: Run, ended: impl FnOnce(Result) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -91,8 +93,15 @@ async fn carry_out(run: Run) -> Result {
     if let Some(told) = &told {
         let _ = told.try_send(Told::Started);
     }
-    let purpose = if start.dry_run { Purpose::DryRun } else { Purpose::Sync };
-    let work = event::quietly(quiet, prepared.run(&state, start.trigger, purpose, &cancel, &progress));
+    let purpose = if start.dry_run {
+        Purpose::DryRun
+    } else {
+        Purpose::Sync
+    };
+    let work = event::quietly(
+        quiet,
+        prepared.run(&state, start.trigger, purpose, &cancel, &progress),
+    );
     tokio::select! {
         biased;
         ended = work => match ended {

@@ -1,11 +1,16 @@
-//! When a job is due: its cron expression in its time zone, through the changes of that zone's clock. Pure: the time is given.
+//! When a job is due: its cron expression in its time zone, through the changes of that zone's
+//! clock. Pure: the time is given.
 //!
-//! The expression's fields are read by croner, but only ever on a clock without changes, and the changes are dealt with here: in a zone that has them, croner 3.0.1 leaves out the repeated hour of
-//! `*/15 * * * *` and what a gap swallowed of `30 2,3 * * *`, and it looks for the end of a gap no further than two hours. Two rules instead of that:
+//! The expression's fields are read by croner, but only ever on a clock without changes, and the
+//! changes are dealt with here: in a zone that has them, croner 3.0.1 leaves out the repeated hour
+//! of `*/15 * * * *` and what a gap swallowed of `30 2,3 * * *`, and it looks for the end of a gap
+//! no further than two hours. Two rules instead of that:
 //!
-//! - Where the hour field is `*` (`@hourly` as well), a job is due at each matching moment that the wall clock shows: twice an hour stays twice an hour while an hour is shown twice, and nothing
+//! - Where the hour field is `*` (`@hourly` as well), a job is due at each matching moment that the
+//!   wall clock shows: twice an hour stays twice an hour while an hour is shown twice, and nothing
 //!   stands in for an hour that is never shown.
-//! - Where hours are named, each time of day is due once a day: what the clock skips is due at the first moment after the gap (several such times are one), and of a time that is shown twice the
+//! - Where hours are named, each time of day is due once a day: what the clock skips is due at the
+//!   first moment after the gap (several such times are one), and of a time that is shown twice the
 //!   first counts.
 
 use std::{iter, time::Duration};
@@ -54,14 +59,23 @@ impl Schedule {
 
     /// The schedule of a job on a host.
     ///
-    /// With a `splay`, everything is due later by a part of it that is always the same for the same host and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
+    /// With a `splay`, everything is due later by a part of it that is always the same for the same
+    /// host and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
     ///
     /// # Errors
     /// What is wrong with the expression.
-    pub fn new(expression: &str, zone: Tz, splay: Duration, host: &str, job: &str) -> Result<Self, String> {
+    pub fn new(
+        expression: &str,
+        zone: Tz,
+        splay: Duration,
+        host: &str,
+        job: &str,
+    ) -> Result<Self, String> {
         let hash = Uuid::new_v5(&NAMESPACE, format!("{host}\0{job}").as_bytes()).as_u128();
         let seconds = splay.as_secs() + u64::from(splay.subsec_nanos() > 0);
-        let lag = hash.checked_rem(u128::from(seconds)).and_then(|lag| i64::try_from(lag).ok());
+        let lag = hash
+            .checked_rem(u128::from(seconds))
+            .and_then(|lag| i64::try_from(lag).ok());
         Ok(Self {
             cron: config::schedule(expression)?,
             hours: hours(expression),
@@ -70,14 +84,17 @@ impl Schedule {
         })
     }
 
-    /// The first moment after this one at which the job is due; never this one itself, and a whole second. Years beyond 4900 have none, and those before 1970 count as 1970.
+    /// The first moment after this one at which the job is due; never this one itself, and a whole
+    /// second. Years beyond 4900 have none, and those before 1970 count as 1970.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = after.checked_sub_signed(self.lag)?;
         let last = Utc.with_ymd_and_hms(4900, 1, 1, 0, 0, 0).single()?;
         // The second before, so that the moment 1970 itself is found as any other.
         let first = DateTime::<Utc>::UNIX_EPOCH - TimeDelta::seconds(1);
-        let after = Some(after.max(first)).filter(|after| *after < last)?.trunc_subsecs(0);
+        let after = Some(after.max(first))
+            .filter(|after| *after < last)?
+            .trunc_subsecs(0);
         let next = match self.hours {
             Hours::Every => self.shown_after(after),
             Hours::Named => self.named_after(after),
@@ -108,7 +125,8 @@ impl Schedule {
         self.lag.to_std().unwrap_or_default()
     }
 
-    /// The first matching moment that the clock shows. Between two changes the clock is one without changes, so one such piece after the other is searched.
+    /// The first matching moment that the clock shows. Between two changes the clock is one without
+    /// changes, so one such piece after the other is searched.
     fn shown_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut piece = after;
         let mut searched = after;
@@ -123,7 +141,8 @@ impl Schedule {
         }
     }
 
-    /// The first moment that stands for a matching time of day. Later times of day never stand for earlier moments, so they are searched from the one that is shown now.
+    /// The first moment that stands for a matching time of day. Later times of day never stand for
+    /// earlier moments, so they are searched from the one that is shown now.
     fn named_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut time = (after + self.offset(after)).naive_utc();
         loop {
@@ -138,7 +157,11 @@ impl Schedule {
 
     /// When a time of day comes: when it is first shown, or at the end of the gap that it lies in.
     fn moment(&self, time: NaiveDateTime) -> Option<DateTime<Utc>> {
-        let shown = self.zone.from_local_datetime(&time).earliest().map(|shown| shown.to_utc());
+        let shown = self
+            .zone
+            .from_local_datetime(&time)
+            .earliest()
+            .map(|shown| shown.to_utc());
         shown.or_else(|| {
             let (begin, before) = GapInfo::new(&time, &self.zone)?.begin?;
             Some((begin - before.fix()).and_utc())
@@ -147,7 +170,12 @@ impl Schedule {
 
     /// The first match after this time, on a clock without changes.
     fn match_after(&self, time: NaiveDateTime) -> Option<NaiveDateTime> {
-        Some(self.cron.find_next_occurrence(&time.and_utc(), false).ok()?.naive_utc())
+        Some(
+            self.cron
+                .find_next_occurrence(&time.and_utc(), false)
+                .ok()?
+                .naive_utc(),
+        )
     }
 
     /// The first change of the zone's clock after one moment and up to another.
@@ -162,7 +190,11 @@ impl Schedule {
             }
             while behind - before > TimeDelta::seconds(1) {
                 let middle = before + TimeDelta::seconds((behind - before).num_seconds() / 2);
-                *(if self.offset(middle) == offset { &mut before } else { &mut behind }) = middle;
+                *(if self.offset(middle) == offset {
+                    &mut before
+                } else {
+                    &mut behind
+                }) = middle;
             }
             return Some(behind);
         }

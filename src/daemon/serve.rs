@@ -1,4 +1,5 @@
-//! Both listeners' connections, so that no client can hold up the daemon: one request a connection, and a limit on everything that a client sends, takes, or keeps open.
+//! Both listeners' connections, so that no client can hold up the daemon: one request a connection,
+//! and a limit on everything that a client sends, takes, or keeps open.
 
 use std::{
     io,
@@ -28,7 +29,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Connections at the same time; further ones wait to be accepted.
 pub const CONNECTIONS: usize = 64;
 
-/// How long the head of a request may take from the start of its connection, and its body after that.
+/// How long the head of a request may take from the start of its connection, and its body after
+/// that.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
 /// The largest head of a request, in bytes.
@@ -43,9 +45,11 @@ const TAKING: Duration = Duration::from_secs(30);
 /// How long answers in flight may go on after the end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Answers whoever connects, until `end` is cancelled; then lets the answers in flight finish, within a second. Also when it is dropped, no connection outlives it for longer.
+/// Answers whoever connects, until `end` is cancelled; then lets the answers in flight finish,
+/// within a second. Also when it is dropped, no connection outlives it for longer.
 ///
-/// Each connection carries one request, so that an idle client keeps no place. When no file descriptor is left, `axum`'s listener waits for a second before it tries again.
+/// Each connection carries one request, so that an idle client keeps no place. When no file
+/// descriptor is left, `axum`'s listener waits for a second before it tries again.
 pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
@@ -72,8 +76,13 @@ pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &Cancellat
     connections.wait().await;
 }
 
-/// One connection from its first byte to its last. What goes wrong with it is the client's own business.
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, router: Router, end: &CancellationToken) {
+/// One connection from its first byte to its last. What goes wrong with it is the client's own
+/// business.
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    end: &CancellationToken,
+) {
     let stream = Impatient::new(stream, TAKING);
     let mut builder = http1::Builder::new();
     builder
@@ -81,7 +90,8 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: 
         .header_read_timeout(ARRIVAL)
         .max_buf_size(HEAD_LIMIT)
         .keep_alive(false);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
@@ -123,11 +133,19 @@ struct Impatient<S> {
 impl<S> Impatient<S> {
     fn new(stream: S, taking: Duration) -> Self {
         let waits = None;
-        Self { stream, taking, waits }
+        Self {
+            stream,
+            taking,
+            waits,
+        }
     }
 
     /// Passes the outcome of a write on, and ends a wait that is too long.
-    fn limit<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn limit<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.waits = None;
             return outcome;
@@ -140,18 +158,30 @@ impl<S> Impatient<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.limit(context, outcome)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.limit(context, outcome)
     }

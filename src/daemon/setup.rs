@@ -1,4 +1,5 @@
-//! A configuration, ready to be run: everything about it that can be wrong was tried before a run begins.
+//! A configuration, ready to be run: everything about it that can be wrong was tried before a run
+//! begins.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
@@ -49,7 +50,8 @@ impl Source {
     /// # Errors
     /// Everything that is wrong, in words, one finding a line.
     pub fn load(&self, now: DateTime<Utc>) -> Result<Setup, String> {
-        let config = crate::config::load(&self.file, &self.environment).map_err(|findings| findings.to_string())?;
+        let config = crate::config::load(&self.file, &self.environment)
+            .map_err(|findings| findings.to_string())?;
         Setup::new(config, &self.host, now).map_err(|error| format!("{error:#}"))
     }
 }
@@ -95,7 +97,8 @@ impl Setup {
     /// The schedules of all jobs that have one.
     #[must_use]
     pub fn schedules(&self) -> BTreeMap<String, Schedule> {
-        let scheduled = |(name, job): (&String, &ReadyJob)| Some((name.clone(), job.schedule.clone()?));
+        let scheduled =
+            |(name, job): (&String, &ReadyJob)| Some((name.clone(), job.schedule.clone()?));
         self.jobs.iter().filter_map(scheduled).collect()
     }
 
@@ -103,19 +106,31 @@ impl Setup {
     #[must_use]
     pub fn rules(&self) -> BTreeMap<String, Rules> {
         let rules = |job: &Job| Rules {
-            reads: job.ldap().map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
+            reads: job
+                .ldap()
+                .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
             retry: job.retry.clone(),
             time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
         };
-        self.config.jobs.iter().map(|(name, job)| (name.clone(), rules(job))).collect()
+        self.config
+            .jobs
+            .iter()
+            .map(|(name, job)| (name.clone(), rules(job)))
+            .collect()
     }
 
     /// The names of all servers: ftrack first.
     pub fn server_names(&self) -> impl Iterator<Item = String> {
-        std::iter::once(FTRACK.to_owned()).chain(self.config.directories.keys().map(|name| directory_name(name)))
+        std::iter::once(FTRACK.to_owned()).chain(
+            self.config
+                .directories
+                .keys()
+                .map(|name| directory_name(name)),
+        )
     }
 
-    /// The mark of the credentials that would be used at a server now; none where there are none, or they cannot be read.
+    /// The mark of the credentials that would be used at a server now; none where there are none,
+    /// or they cannot be read.
     pub async fn mark(&self, server: &str) -> Option<String> {
         let salt = self.salt();
         match self.pool(server) {
@@ -140,24 +155,43 @@ impl Setup {
 
     /// The servers of a job.
     pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
-        let directory = self.config.jobs.get(job).and_then(Job::ldap).map(|job| directory_name(&job.directory));
+        let directory = self
+            .config
+            .jobs
+            .get(job)
+            .and_then(Job::ldap)
+            .map(|job| directory_name(&job.directory));
         directory.into_iter().chain([FTRACK.to_owned()])
     }
 
-    /// The other directories that bind as the same one at a server that both name: a refusal by one counts against the account of both.
+    /// The other directories that bind as the same one at a server that both name: a refusal by one
+    /// counts against the account of both.
     #[must_use]
     pub fn twins(&self, server: &str) -> Vec<String> {
         let directories = &self.config.directories;
-        let Some(own) = server.strip_prefix(DIRECTORY).and_then(|name| directories.get(name)) else {
+        let Some(own) = server
+            .strip_prefix(DIRECTORY)
+            .and_then(|name| directories.get(name))
+        else {
             return Vec::new();
         };
         let place = |url: &url::Url| (url.host_str().map(str::to_owned), url.port());
-        let shares = |other: &Directory| other.bind_dn == own.bind_dn && other.urls.iter().any(|url| own.urls.iter().any(|own| place(own) == place(url)));
-        let others = directories.iter().filter(|(_, other)| shares(other)).map(|(name, _)| directory_name(name));
+        let shares = |other: &Directory| {
+            other.bind_dn == own.bind_dn
+                && other
+                    .urls
+                    .iter()
+                    .any(|url| own.urls.iter().any(|own| place(own) == place(url)))
+        };
+        let others = directories
+            .iter()
+            .filter(|(_, other)| shares(other))
+            .map(|(name, _)| directory_name(name));
         others.filter(|name| name != server).collect()
     }
 
-    /// The keys that this configuration has otherwise than the one in use, and that are used after a restart alone.
+    /// The keys that this configuration has otherwise than the one in use, and that are used after
+    /// a restart alone.
     #[must_use]
     pub fn needs_restart(&self, in_use: &Config) -> Vec<String> {
         let Config {
@@ -181,18 +215,30 @@ impl Setup {
     }
 }
 
-/// When a server last refused credentials over these connections, and the mark of those that it refused.
+/// When a server last refused credentials over these connections, and the mark of those that it
+/// refused.
 #[must_use]
-pub fn last_refusal(servers: &Servers, salt: &str, server: &str) -> Option<(Instant, Option<String>)> {
+pub fn last_refusal(
+    servers: &Servers,
+    salt: &str,
+    server: &str,
+) -> Option<(Instant, Option<String>)> {
     match pool(servers, server) {
-        Some(pool) => pool.last_refusal(salt).map(|refusal| (refusal.at, refusal.mark)),
-        None if server == FTRACK => servers.ftrack().last_refusal(salt).map(|refusal| (refusal.at, Some(refusal.mark))),
+        Some(pool) => pool
+            .last_refusal(salt)
+            .map(|refusal| (refusal.at, refusal.mark)),
+        None if server == FTRACK => servers
+            .ftrack()
+            .last_refusal(salt)
+            .map(|refusal| (refusal.at, Some(refusal.mark))),
         None => None,
     }
 }
 
 fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
-    server.strip_prefix(DIRECTORY).and_then(|directory| servers.directory(directory))
+    server
+        .strip_prefix(DIRECTORY)
+        .and_then(|directory| servers.directory(directory))
 }
 
 /// ftrack's name among the servers.

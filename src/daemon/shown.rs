@@ -36,32 +36,55 @@ impl Shown {
         let mut notes = Vec::new();
         notes.extend(job.running.as_ref().map(|running| progress(running, zone)));
         if let Some(pause) = &job.pause {
-            let until = pause.until.map(|until| format!(" until {}", at(until))).unwrap_or_default();
-            let reason = pause.reason.as_deref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+            let until = pause
+                .until
+                .map(|until| format!(" until {}", at(until)))
+                .unwrap_or_default();
+            let reason = pause
+                .reason
+                .as_deref()
+                .map(|reason| format!(": {}", printable(reason)))
+                .unwrap_or_default();
             notes.push(format!("paused{until}{reason}"));
         }
         if let Some(backoff) = &job.backoff {
             let failures = if backoff.failures == 1 {
                 "failed once".to_owned()
             } else {
-                format!("failed {} times in a row since {}", backoff.failures, at(backoff.since))
+                format!(
+                    "failed {} times in a row since {}",
+                    backoff.failures,
+                    at(backoff.since)
+                )
             };
             let again = backoff.retries_at().map_or_else(
                 || "not tried again before its next run".to_owned(),
                 |time| format!("tried again at {}", at(time)),
             );
-            notes.push(format!("{failures}, {again}: {}", beginning(&backoff.error)));
+            notes.push(format!(
+                "{failures}, {again}: {}",
+                beginning(&backoff.error)
+            ));
         }
         let last = job.last_run.as_ref();
         if let Some(last) = last.filter(|last| last.held + last.failed > 0) {
-            notes.push(format!("{} held, {} failed changes", last.held, last.failed));
+            notes.push(format!(
+                "{} held, {} failed changes",
+                last.held, last.failed
+            ));
         }
         Self {
             job: printable(&job.job).into_owned(),
             phase: job.phase.as_str(),
             last_run: last.map_or_else(|| "never".to_owned(), |last| at(last.finished_at)),
             outcome: last
-                .map(|last| format!("{}{}", last.outcome.as_str(), if last.dry_run { " (dry run)" } else { "" }))
+                .map(|last| {
+                    format!(
+                        "{}{}",
+                        last.outcome.as_str(),
+                        if last.dry_run { " (dry run)" } else { "" }
+                    )
+                })
                 .unwrap_or_default(),
             next_run: job.next_run.map_or_else(|| nothing_next(job), at),
             notes,
@@ -75,7 +98,9 @@ pub fn in_words<Z: TimeZone>(time: DateTime<Utc>, zone: Z) -> String
 where
     Z::Offset: std::fmt::Display,
 {
-    time.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+    time.with_timezone(&zone)
+        .format("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
 }
 
 fn nothing_next(job: &JobStatus) -> String {
@@ -92,16 +117,28 @@ fn progress(running: &Running, zone: Tz) -> String {
     let since = in_words(running.started_at, zone);
     match running.progress {
         None => format!("running since {since}"),
-        Some(Progress::Entries(entries)) => format!("running since {since}: {entries} entries read"),
-        Some(Progress::Changes(done, of)) => format!("running since {since}: {done} of {of} changes written"),
-        Some(Progress::ServerJobQueued) => format!("running since {since}: ftrack's own synchronisation is queued"),
-        Some(Progress::ServerJobRunning) => format!("running since {since}: ftrack's own synchronisation is running"),
+        Some(Progress::Entries(entries)) => {
+            format!("running since {since}: {entries} entries read")
+        }
+        Some(Progress::Changes(done, of)) => {
+            format!("running since {since}: {done} of {of} changes written")
+        }
+        Some(Progress::ServerJobQueued) => {
+            format!("running since {since}: ftrack's own synchronisation is queued")
+        }
+        Some(Progress::ServerJobRunning) => {
+            format!("running since {since}: ftrack's own synchronisation is running")
+        }
     }
 }
 
 fn beginning(error: &str) -> String {
     let mut characters = error.chars();
     let text: String = characters.by_ref().take(ERROR).collect();
-    let cut = if characters.next().is_some() { "…" } else { "" };
+    let cut = if characters.next().is_some() {
+        "…"
+    } else {
+        ""
+    };
     format!("{}{cut}", printable(&text))
 }

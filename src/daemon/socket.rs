@@ -1,4 +1,5 @@
-//! The file of the control socket: made for those who may give orders, taken over from a daemon that died, and removed at the end.
+//! The file of the control socket: made for those who may give orders, taken over from a daemon
+//! that died, and removed at the end.
 
 use std::{
     fs::{self, File, Permissions},
@@ -27,7 +28,8 @@ const MODE: u32 = 0o660;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// How long a daemon that may be there has to accept a connection; one whose queue is full is there, too.
+/// How long a daemon that may be there has to accept a connection; one whose queue is full is
+/// there, too.
 const ACCEPTING: Duration = Duration::from_secs(2);
 
 /// The control socket cannot be had.
@@ -68,7 +70,8 @@ struct SocketFile {
 }
 
 impl ControlSocket {
-    /// Listens at a path, whose folder is made if it is missing. A socket that was left by a daemon that died is replaced. To be called within a runtime.
+    /// Listens at a path, whose folder is made if it is missing. A socket that was left by a daemon
+    /// that died is replaced. To be called within a runtime.
     ///
     /// # Errors
     /// A daemon answers there, something else than a socket is there, or the system refuses.
@@ -80,7 +83,10 @@ impl ControlSocket {
                 error,
             }
         };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             fs::create_dir_all(folder).map_err(system("made"))?;
         }
         remove_stale(path).await?;
@@ -92,9 +98,13 @@ impl ControlSocket {
             inode: metadata.ino(),
         };
         // What the umask took away; nobody else was let in before.
-        fs::set_permissions(path, Permissions::from_mode(MODE)).map_err(system("opened to its group"))?;
+        fs::set_permissions(path, Permissions::from_mode(MODE))
+            .map_err(system("opened to its group"))?;
         let listener = UnixListener::from_std(listener).map_err(system("used"))?;
-        Ok(Self { _file: file, listener })
+        Ok(Self {
+            _file: file,
+            listener,
+        })
     }
 }
 
@@ -113,7 +123,9 @@ impl Listener for ControlSocket {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode)) {
+        if fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
+        {
             // One that stays is found stale by the next daemon.
             let _ = fs::remove_file(&self.path);
         }
@@ -130,28 +142,43 @@ async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(system("looked at", error)),
-        Ok(metadata) if !metadata.file_type().is_socket() => return Err(SocketError::NoSocket(path.to_owned())),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(SocketError::NoSocket(path.to_owned()));
+        }
         Ok(_) => {}
     }
     match timeout(ACCEPTING, UnixStream::connect(path)).await {
         Err(_) | Ok(Ok(_)) => Err(SocketError::Taken(path.to_owned())),
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path).or_else(gone).map_err(|error| system("replaced", error)),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .or_else(gone)
+            .map_err(|error| system("replaced", error)),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
         // Its queue is full, so somebody is there.
-        Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => Err(SocketError::Taken(path.to_owned())),
+        Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => {
+            Err(SocketError::Taken(path.to_owned()))
+        }
         Ok(Err(error)) => Err(system("looked at", error)),
     }
 }
 
 /// What is gone already need not be removed.
 fn gone(error: io::Error) -> io::Result<()> {
-    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
+    if error.kind() == ErrorKind::NotFound {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
-/// A listening socket which at no moment lets in more than it is to: Linux makes the file of a socket with the mode of the socket itself, less the umask.
+/// A listening socket which at no moment lets in more than it is to: Linux makes the file of a
+/// socket with the mode of the socket itself, less the umask.
 fn listen(path: &Path) -> io::Result<StdListener> {
     let address = SockAddr::unix(path)?;
-    let socket = File::from(OwnedFd::from(Socket::new(Domain::UNIX, Type::STREAM.cloexec().nonblocking(), None)?));
+    let socket = File::from(OwnedFd::from(Socket::new(
+        Domain::UNIX,
+        Type::STREAM.cloexec().nonblocking(),
+        None,
+    )?));
     socket.set_permissions(Permissions::from_mode(MODE))?;
     let socket = Socket::from(OwnedFd::from(socket));
     socket.bind(&address)?;

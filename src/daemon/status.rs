@@ -1,4 +1,5 @@
-//! What the daemon knows about itself at one moment: the answer to `status`, and what the metrics and the probes are made of.
+//! What the daemon knows about itself at one moment: the answer to `status`, and what the metrics
+//! and the probes are made of.
 
 use std::path::{Path, PathBuf};
 
@@ -157,7 +158,9 @@ impl Status {
     /// Whether the first contact with every server came about.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping && !self.contacts.is_empty() && self.contacts.iter().all(|contact| contact.since.is_some())
+        !self.stopping
+            && !self.contacts.is_empty()
+            && self.contacts.iter().all(|contact| contact.since.is_some())
     }
 
     /// A job.
@@ -167,7 +170,8 @@ impl Status {
     }
 }
 
-/// Whether an outcome counts as a success for the schedule: the run came to its end. What it held or could not apply is told apart from that.
+/// Whether an outcome counts as a success for the schedule: the run came to its end. What it held
+/// or could not apply is told apart from that.
 #[must_use]
 pub fn came_to_its_end(outcome: Outcome) -> bool {
     match outcome {

@@ -1,8 +1,12 @@
-//! What sets the daemon going: tokio-cron-scheduler calls it each second, and for each job when its [`Schedule`] says that it is due.
+//! What sets the daemon going: tokio-cron-scheduler calls it each second, and for each job when its
+//! [`Schedule`] says that it is due.
 //!
-//! The crate polls twice a second, asks its store what is due, and runs what is. Of that, what is due is decided in the store here, by the schedules and the daemon's clock, and not by the crate's
-//! own reckoning: that keeps the offset of a zone from the day on which a job was added (its issue 107), is silent for as long as a clock was set back, and may find the same moment due again
-//! before it has noted that it was. So the crate hears of what is due now and of nothing else, and each moment is crossed out as it is told.
+//! The crate polls twice a second, asks its store what is due, and runs what is. Of that, what is
+//! due is decided in the store here, by the schedules and the daemon's clock, and not by the
+//! crate's own reckoning: that keeps the offset of a zone from the day on which a job was added
+//! (its issue 107), is silent for as long as a clock was set back, and may find the same moment due
+//! again before it has noted that it was. So the crate hears of what is due now and of nothing
+//! else, and each moment is crossed out as it is told.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,7 +19,8 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_cron_scheduler::{
-    Job, JobScheduler, JobSchedulerError, MetaDataStorage, SimpleJobCode, SimpleNotificationCode, SimpleNotificationStore,
+    Job, JobScheduler, JobSchedulerError, MetaDataStorage, SimpleJobCode, SimpleNotificationCode,
+    SimpleNotificationStore,
     job::job_data::{JobAndNextTick, JobStoredData, JobType},
     store::{DataStore, InitStore},
 };
@@ -26,9 +31,11 @@ use super::schedule::Schedule;
 /// Something that the time brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tick {
-    /// A second went by, and the scheduler is alive. Dropped while nobody takes ticks out of the channel.
+    /// A second went by, and the scheduler is alive. Dropped while nobody takes ticks out of the
+    /// channel.
     Beat,
-    /// A job is due. Kept while the channel is full; however often the job has become due by then, it is told once.
+    /// A job is due. Kept while the channel is full; however often the job has become due by then,
+    /// it is told once.
     Job {
         /// Its name.
         name: String,
@@ -64,19 +71,24 @@ pub enum TicksError {
 /// Each second, in the crate's words and in ours.
 const EACH_SECOND: &str = "* * * * * *";
 
-/// A clock that goes back by less than this is being put right, and nothing needs to be thought over.
+/// A clock that goes back by less than this is being put right, and nothing needs to be thought
+/// over.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
 /// How long the scheduler has to add or remove a job.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many jobs may be due at once before the crate begins to drop calls, which the next poll would repeat.
+/// How many jobs may be due at once before the crate begins to drop calls, which the next poll
+/// would repeat.
 const CALLS: usize = 1024;
 
 /// This host's name, by which a splay spreads the jobs of many hosts.
 #[must_use]
 pub fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 impl Clock {
@@ -106,12 +118,14 @@ impl fmt::Debug for Clock {
 }
 
 impl Ticks {
-    /// Starts the scheduler in the runtime that this is called in; until [`Self::set`] it sends beats alone. It never waits for the receiver.
+    /// Starts the scheduler in the runtime that this is called in; until [`Self::set`] it sends
+    /// beats alone. It never waits for the receiver.
     ///
     /// # Errors
     /// The scheduler cannot be started.
     pub async fn start(clock: Clock, to: mpsc::Sender<Tick>) -> Result<Self, TicksError> {
-        let second = Schedule::new(EACH_SECOND, chrono_tz::UTC, Duration::ZERO, "", "").map_err(TicksError::Beat)?;
+        let second = Schedule::new(EACH_SECOND, chrono_tz::UTC, Duration::ZERO, "", "")
+            .map_err(TicksError::Beat)?;
         let calendar = Shared(Arc::new(Mutex::new(Calendar {
             seen: clock.now(),
             clock,
@@ -126,18 +140,25 @@ impl Ticks {
             CALLS,
         );
         let scheduler = scheduler.await?;
-        let ticks = Self { scheduler, calendar };
+        let ticks = Self {
+            scheduler,
+            calendar,
+        };
         let id = ticks.add().await?;
         ticks.calendar.open().enter(id, Call::Beat, second);
         ticks.scheduler.start().await?;
         Ok(ticks)
     }
 
-    /// Replaces the schedules of all jobs. A job whose schedule stays as it was keeps its next tick, and what is due already is still told for every job that stays.
+    /// Replaces the schedules of all jobs. A job whose schedule stays as it was keeps its next
+    /// tick, and what is due already is still told for every job that stays.
     ///
     /// # Errors
     /// The scheduler fails; all schedules are as they were, unless it failed to forget one.
-    pub async fn set(&mut self, mut schedules: BTreeMap<String, Schedule>) -> Result<(), TicksError> {
+    pub async fn set(
+        &mut self,
+        mut schedules: BTreeMap<String, Schedule>,
+    ) -> Result<(), TicksError> {
         let known = self.calendar.open().names();
         let mut new = Vec::new();
         for name in schedules.keys().filter(|name| !known.contains_key(*name)) {
@@ -166,7 +187,11 @@ impl Ticks {
     #[must_use]
     pub fn next(&self, job: &str) -> Option<DateTime<Utc>> {
         let calendar = self.calendar.open();
-        calendar.entries.values().find(|entry| entry.call.job() == Some(job))?.next
+        calendar
+            .entries
+            .values()
+            .find(|entry| entry.call.job() == Some(job))?
+            .next
     }
 
     /// Ends the scheduler. From now on no tick is sent, whatever it has begun.
@@ -197,13 +222,19 @@ impl Drop for Ticks {
 
 impl fmt::Debug for Ticks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticks").field("jobs", &self.calendar.open().names()).finish_non_exhaustive()
+        f.debug_struct("Ticks")
+            .field("jobs", &self.calendar.open().names())
+            .finish_non_exhaustive()
     }
 }
 
 /// What the crate does, within a time.
-async fn within<T>(work: impl Future<Output = Result<T, JobSchedulerError>>) -> Result<T, TicksError> {
-    Ok(tokio::time::timeout(PATIENCE, work).await.map_err(|_| TicksError::Silent)??)
+async fn within<T>(
+    work: impl Future<Output = Result<T, JobSchedulerError>>,
+) -> Result<T, TicksError> {
+    Ok(tokio::time::timeout(PATIENCE, work)
+        .await
+        .map_err(|_| TicksError::Silent)??)
 }
 
 /// What is due when, as the scheduler's store.
@@ -251,7 +282,15 @@ impl Calendar {
     fn enter(&mut self, id: Uuid, call: Call, schedule: Schedule) {
         let next = schedule.next_after(self.clock.now());
         let due = None;
-        self.entries.insert(id, Entry { call, schedule, next, due });
+        self.entries.insert(
+            id,
+            Entry {
+                call,
+                schedule,
+                next,
+                due,
+            },
+        );
     }
 
     /// Gives an entry its schedule, or strikes it out where there is none; tells whether it stays.
@@ -260,7 +299,11 @@ impl Calendar {
             self.entries.remove(&id);
             return false;
         };
-        if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.schedule != schedule) {
+        if let Some(entry) = self
+            .entries
+            .get_mut(&id)
+            .filter(|entry| entry.schedule != schedule)
+        {
             entry.next = schedule.next_after(self.clock.now());
             entry.schedule = schedule;
         }
@@ -270,10 +313,13 @@ impl Calendar {
     /// The jobs.
     fn names(&self) -> BTreeMap<String, Uuid> {
         let jobs = self.entries.iter();
-        jobs.filter_map(|(id, entry)| Some((entry.call.job()?.to_owned(), *id))).collect()
+        jobs.filter_map(|(id, entry)| Some((entry.call.job()?.to_owned(), *id)))
+            .collect()
     }
 
-    /// What is due and not told yet. Crosses out every moment that has come, so that a clock that leapt ahead makes each job due once; a clock that went back makes all moments be reckoned anew.
+    /// What is due and not told yet. Crosses out every moment that has come, so that a clock that
+    /// leapt ahead makes each job due once; a clock that went back makes all moments be reckoned
+    /// anew.
     fn due(&mut self) -> Vec<Uuid> {
         let now = self.clock.now();
         let went_back = self.seen - now > TOLERANCE;
@@ -291,7 +337,11 @@ impl Calendar {
 
     /// Tells what is due, once. A beat takes no place in the channel that a job waits for.
     fn tell(&mut self, id: Uuid) {
-        let waiting = self.entries.values().filter(|entry| entry.due.is_some() && entry.call.job().is_some()).count();
+        let waiting = self
+            .entries
+            .values()
+            .filter(|entry| entry.due.is_some() && entry.call.job().is_some())
+            .count();
         let (Some(to), Some(entry)) = (&self.to, self.entries.get_mut(&id)) else {
             return;
         };
@@ -299,7 +349,10 @@ impl Calendar {
         let tick = match &entry.call {
             Call::Beat if to.capacity() <= waiting => return,
             Call::Beat => Tick::Beat,
-            Call::Job(name) => Tick::Job { name: name.clone(), due },
+            Call::Job(name) => Tick::Job {
+                name: name.clone(),
+                due,
+            },
         };
         if let Err(TrySendError::Full(Tick::Job { .. })) = to.try_send(tick) {
             entry.due = Some(due);
@@ -313,7 +366,8 @@ fn answer<T: Send + 'static>(answer: T) -> Answer<T> {
     Box::pin(std::future::ready(Ok(answer)))
 }
 
-/// The crate's view of a job. Without an expression in it, the crate has nothing to reckon a next tick from, and does not try.
+/// The crate's view of a job. Without an expression in it, the crate has nothing to reckon a next
+/// tick from, and does not try.
 fn stored(id: Uuid) -> JobStoredData {
     JobStoredData {
         id: Some(id.into()),
@@ -331,7 +385,8 @@ fn stored(id: Uuid) -> JobStoredData {
 }
 
 impl DataStore<JobStoredData> for Shared {
-    /// Of an id that was struck out as well, since the crate may still be about to note its last tick.
+    /// Of an id that was struck out as well, since the crate may still be about to note its last
+    /// tick.
     fn get(&mut self, id: Uuid) -> Answer<Option<JobStoredData>> {
         answer(Some(stored(id)))
     }
@@ -356,7 +411,8 @@ impl InitStore for Shared {
 }
 
 impl MetaDataStorage for Shared {
-    /// What is due, as due since the first second of 1970, so that the crate agrees whatever the system's clock shows.
+    /// What is due, as due since the first second of 1970, so that the crate agrees whatever the
+    /// system's clock shows.
     fn list_next_ticks(&mut self) -> Answer<Vec<JobAndNextTick>> {
         let due = self.open().due().into_iter().map(|id| JobAndNextTick {
             id: Some(id.into()),
@@ -368,13 +424,22 @@ impl MetaDataStorage for Shared {
     }
 
     /// The next tick was reckoned when this one was found due.
-    fn set_next_and_last_tick(&mut self, _: Uuid, _: Option<DateTime<Utc>>, _: Option<DateTime<Utc>>) -> Answer<()> {
+    fn set_next_and_last_tick(
+        &mut self,
+        _: Uuid,
+        _: Option<DateTime<Utc>>,
+        _: Option<DateTime<Utc>>,
+    ) -> Answer<()> {
         answer(())
     }
 
     fn time_till_next_job(&mut self) -> Answer<Option<Duration>> {
         let calendar = self.open();
-        let next = calendar.entries.values().filter_map(|entry| entry.next).min();
+        let next = calendar
+            .entries
+            .values()
+            .filter_map(|entry| entry.next)
+            .min();
         answer(next.and_then(|next| (next - calendar.clock.now()).to_std().ok()))
     }
 }

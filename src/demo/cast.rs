@@ -1,4 +1,5 @@
-//! The cast: the people of a studio that does not exist, the same for the same seed, and what a correct reader must make of each.
+//! The cast: the people of a studio that does not exist, the same for the same seed, and what a
+//! correct reader must make of each.
 
 mod ldif;
 mod names;
@@ -115,7 +116,8 @@ pub struct Person {
     pub expected: Expected,
 }
 
-/// What a correct reader makes of an entry: first values, trimmed, in composed form (NFC); `None` where the entry has no value.
+/// What a correct reader makes of an entry: first values, trimmed, in composed form (NFC); `None`
+/// where the entry has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// From `uid`.
@@ -148,10 +150,15 @@ pub fn people(count: usize, seed: u64, oddities: Oddities) -> Vec<Person> {
     people
 }
 
-/// Everything that the studio's directory holds, parents first: units, the service account with its password, and the people.
+/// Everything that the studio's directory holds, parents first: units, the service account with its
+/// password, and the people.
 #[must_use]
 pub fn entries(people: &[Person], service_password: &Secret) -> Vec<TreeEntry> {
-    let unit = |dn: &str, name: &str| TreeEntry::new(dn).with("objectClass", "organizationalUnit").with("ou", name);
+    let unit = |dn: &str, name: &str| {
+        TreeEntry::new(dn)
+            .with("objectClass", "organizationalUnit")
+            .with("ou", name)
+    };
     let suffix = TreeEntry::new(SUFFIX)
         .with("objectClass", "organization")
         .with("objectClass", "dcObject")
@@ -207,12 +214,19 @@ impl Draft {
         let culture = dice.pick(CULTURES);
         let (given, surname) = culture.map_or((("Kim", "kim"), ("Lee", "lee")), |culture| {
             let or: fn(Option<Written>) -> Written = |name| name.unwrap_or(("Kim", "kim"));
-            (or(dice.pick(culture.given).copied()), or(dice.pick(culture.surnames).copied()))
+            (
+                or(dice.pick(culture.given).copied()),
+                or(dice.pick(culture.surnames).copied()),
+            )
         });
         let stem = format!("{}.{}", given.1, surname.1);
         let taken = logins.entry(stem.clone()).or_insert(0);
         *taken += 1;
-        let uid = if *taken == 1 { stem } else { format!("{stem}{taken}") };
+        let uid = if *taken == 1 {
+            stem
+        } else {
+            format!("{stem}{taken}")
+        };
         Self {
             number,
             rdn: vec![("uid", uid.clone())],
@@ -224,20 +238,30 @@ impl Draft {
             uid: Some(uid),
             description: None,
             photo: None,
-            department: dice.pick(DEPARTMENTS).copied().unwrap_or(("110", "Production")),
+            department: dice
+                .pick(DEPARTMENTS)
+                .copied()
+                .unwrap_or(("110", "Production")),
             title: dice.pick(TITLES).copied().unwrap_or("Artist"),
             language: culture.map_or("en", |culture| culture.language),
         }
     }
 
     fn make_odd(&mut self, oddity: Oddity, previous: Option<&Person>) {
-        let (number, given, surname, cn) = (self.number, self.given.clone(), self.surname.clone(), self.cn.clone());
+        let (number, given, surname, cn) = (
+            self.number,
+            self.given.clone(),
+            self.surname.clone(),
+            self.cn.clone(),
+        );
         let uid = self.uid.clone().unwrap_or_default();
         match oddity {
             Oddity::CommaInName => self.name_by_cn(format!("{surname}, {given} {number}")),
             Oddity::PlusInName => self.name_by_cn(format!("{given} + {surname} #{number}")),
             Oddity::LeadingHash => self.name_by_cn(format!("#{number} {given}")),
-            Oddity::QuotesInName => self.name_by_cn(format!("{given} \"Ace\" {surname} <{number}>; a=b\\c")),
+            Oddity::QuotesInName => {
+                self.name_by_cn(format!("{given} \"Ace\" {surname} <{number}>; a=b\\c"))
+            }
             Oddity::TwoNamingValues => self.rdn.insert(0, ("cn", cn)),
             Oddity::FilterSigns => self.name_by_cn(format!("{given} {surname} {number} (Ext.) *")),
             Oddity::ForeignLogin => {
@@ -246,7 +270,10 @@ impl Draft {
                 self.uid = Some(uid);
             }
             Oddity::NoMail => self.mails.clear(),
-            Oddity::SeveralMails => self.mails.extend([format!("{uid}@elsewhere.test"), format!("{uid}+alias@studio.test")]),
+            Oddity::SeveralMails => self.mails.extend([
+                format!("{uid}@elsewhere.test"),
+                format!("{uid}+alias@studio.test"),
+            ]),
             Oddity::SameMail => {
                 let mail = previous.and_then(|person| person.expected.email.clone());
                 self.mails = mail.map(|mail| mail.to_uppercase()).into_iter().collect();
@@ -274,7 +301,9 @@ impl Draft {
                 self.surname = format!("{surname} ");
                 self.uid = Some(format!(" {uid} "));
             }
-            Oddity::Photo => self.photo = Some([&[0xff, 0xd8, 0xff, 0xe0][..], &[0; 64], &[0xff, 0xd9]].concat()),
+            Oddity::Photo => {
+                self.photo = Some([&[0xff, 0xd8, 0xff, 0xe0][..], &[0; 64], &[0xff, 0xd9]].concat())
+            }
             Oddity::BelowUnit => self.parent = ODD_UNIT,
         }
     }
@@ -285,13 +314,24 @@ impl Draft {
     }
 
     fn finish(self, oddity: Option<Oddity>) -> Person {
-        let rdn: Vec<String> = self.rdn.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
-        let mut entry = TreeEntry::new(format!("{},{}", rdn.join("+"), self.parent)).with("objectClass", "inetOrgPerson");
+        let rdn: Vec<String> = self
+            .rdn
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escape(value)))
+            .collect();
+        let mut entry = TreeEntry::new(format!("{},{}", rdn.join("+"), self.parent))
+            .with("objectClass", "inetOrgPerson");
         let optional = [("uid", &self.uid), ("description", &self.description)];
-        for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        for (name, value) in optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        {
             entry = entry.with(name, value);
         }
-        entry = self.mails.iter().fold(entry, |entry, mail| entry.with("mail", mail));
+        entry = self
+            .mails
+            .iter()
+            .fold(entry, |entry, mail| entry.with("mail", mail));
         entry = entry
             .with("cn", &self.cn)
             .with("sn", &self.surname)
@@ -311,7 +351,11 @@ impl Draft {
             first_name: Some(tidy(&self.given)),
             last_name: Some(tidy(&self.surname)),
         };
-        Person { entry, oddity, expected }
+        Person {
+            entry,
+            oddity,
+            expected,
+        }
     }
 }
 
@@ -349,7 +393,9 @@ impl Dice {
     /// One of them; `None` of nothing.
     fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let count = u64::try_from(of.len()).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.roll() % count).ok().and_then(|at| of.get(at))
+        usize::try_from(self.roll() % count)
+            .ok()
+            .and_then(|at| of.get(at))
     }
 }
 
@@ -363,21 +409,29 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_people() {
         assert_eq!(people(40, 1, Oddities::Some), people(40, 1, Oddities::Some));
-        assert_eq!(people(40, 1, Oddities::None)[..10], people(10, 1, Oddities::None)[..]);
+        assert_eq!(
+            people(40, 1, Oddities::None)[..10],
+            people(10, 1, Oddities::None)[..]
+        );
         assert_ne!(people(40, 1, Oddities::None), people(40, 2, Oddities::None));
     }
 
     #[test]
     fn tidy_people_have_all_that_ftrack_wants_once() {
         let people = people(5_000, 1, Oddities::None);
-        let usernames: HashSet<String> = people.iter().filter_map(|person| person.expected.username.clone()).collect();
-        let emails: HashSet<String> = people.iter().filter_map(|person| person.expected.email.clone()).collect();
+        let usernames: HashSet<String> = people
+            .iter()
+            .filter_map(|person| person.expected.username.clone())
+            .collect();
+        let emails: HashSet<String> = people
+            .iter()
+            .filter_map(|person| person.expected.email.clone())
+            .collect();
         assert_eq!((usernames.len(), emails.len()), (5_000, 5_000));
-        assert!(
-            usernames
-                .iter()
-                .all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.'))
-        );
+        assert!(usernames.iter().all(|name| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.')
+        }));
     }
 
     #[test]
@@ -386,7 +440,13 @@ mod tests {
             let people = people(500, seed, Oddities::Some);
             let tree = tree(&people, &Secret::new("secret".to_owned())).unwrap();
             assert_eq!(tree.len(), 505);
-            assert_eq!(people.iter().filter(|person| person.oddity.is_some()).count(), 400);
+            assert_eq!(
+                people
+                    .iter()
+                    .filter(|person| person.oddity.is_some())
+                    .count(),
+                400
+            );
             for person in &people {
                 assert_eq!(tree.find(&person.entry.dn).as_ref(), Some(&person.entry));
             }
@@ -396,7 +456,13 @@ mod tests {
     #[test]
     fn a_reader_is_expected_to_tidy_up() {
         let people = people(25, 1, Oddities::Some);
-        let odd = |oddity| &people.iter().find(|person| person.oddity == Some(oddity)).unwrap().expected;
+        let odd = |oddity| {
+            &people
+                .iter()
+                .find(|person| person.oddity == Some(oddity))
+                .unwrap()
+                .expected
+        };
         assert_eq!(odd(Oddity::NoLogin).username, None);
         assert_eq!(odd(Oddity::NoMail).email, None);
         assert_eq!(odd(Oddity::Decomposed).first_name.as_deref(), Some("Zoë"));
@@ -409,6 +475,9 @@ mod tests {
         let entries = entries(&[], &Secret::new("hunter2-hunter2".to_owned()));
         let text = format!("{entries:?}");
         assert!(text.contains("userPassword"));
-        assert!(!text.contains("hunter2") && !text.contains(&format!("{:?}", "hunter2-hunter2".as_bytes())));
+        assert!(
+            !text.contains("hunter2")
+                && !text.contains(&format!("{:?}", "hunter2-hunter2".as_bytes()))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A studio in memory: a small LDAP directory and a small ftrack, for the demo and as the world of the tests.
+//! A studio in memory: a small LDAP directory and a small ftrack, for the demo and as the world of
+//! the tests.
 
 pub mod cast;
 pub mod directory;

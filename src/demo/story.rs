@@ -1,4 +1,5 @@
-//! The demo's story: what happens in the directory chapter by chapter, and what must come of it at ftrack.
+//! The demo's story: what happens in the directory chapter by chapter, and what must come of it at
+//! ftrack.
 
 use super::{
     cast::{PEOPLE, Person},
@@ -148,10 +149,13 @@ impl Story {
         match chapter {
             Chapter::FirstSync | Chapter::Again => {}
             Chapter::OrdinaryDay => self.ordinary_day()?,
-            Chapter::Return => self.tree.rename(&moved(&self.leaver.dn, FORMER), &self.leaver.dn)?,
+            Chapter::Return => self
+                .tree
+                .rename(&moved(&self.leaver.dn, FORMER), &self.leaver.dn)?,
             Chapter::HalfGone => {
                 self.tree.replace(&careless_dn(), "uid", &[CARELESS.2])?;
-                self.tree.replace(&self.late.dn, "mail", &[&self.late.new_mail()])?;
+                self.tree
+                    .replace(&self.late.dn, "mail", &[&self.late.new_mail()])?;
                 for dn in &self.lost {
                     self.tree.rename(dn, &moved(dn, FORMER))?;
                 }
@@ -173,7 +177,14 @@ impl Story {
         let all = self.people + 2;
         let none = Counts::default();
         let (outcome, counts, active) = match chapter {
-            Chapter::FirstSync => (Outcome::Succeeded, Counts { created: self.people, ..none }, self.people),
+            Chapter::FirstSync => (
+                Outcome::Succeeded,
+                Counts {
+                    created: self.people,
+                    ..none
+                },
+                self.people,
+            ),
             Chapter::Again => (
                 Outcome::Succeeded,
                 Counts {
@@ -213,10 +224,19 @@ impl Story {
                 (Outcome::Held, counts, all)
             }
             Chapter::BadDay => (Outcome::Failed, none, all),
-            Chapter::Normal => (Outcome::Succeeded, Counts { unchanged: all, ..none }, all),
+            Chapter::Normal => (
+                Outcome::Succeeded,
+                Counts {
+                    unchanged: all,
+                    ..none
+                },
+                all,
+            ),
         };
         let writes = match chapter {
-            Chapter::FirstSync | Chapter::OrdinaryDay | Chapter::Return | Chapter::HalfGone => Writes::Some,
+            Chapter::FirstSync | Chapter::OrdinaryDay | Chapter::Return | Chapter::HalfGone => {
+                Writes::Some
+            }
             Chapter::Again | Chapter::BadDay | Chapter::Normal => Writes::None,
         };
         Expected {
@@ -227,7 +247,8 @@ impl Story {
         }
     }
 
-    /// How many are moved out of sight by mistake, which is also how many entries come before the directory breaks off.
+    /// How many are moved out of sight by mistake, which is also how many entries come before the
+    /// directory breaks off.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.lost.len()
@@ -254,12 +275,16 @@ impl Story {
     fn ordinary_day(&self) -> Result<(), TreeError> {
         let (first_name, surname, login) = JOINER;
         let dn = format!("uid={login},{PEOPLE}");
-        self.tree.add(entry(&dn, first_name, surname).with("mail", format!("{login}@studio.test")))?;
-        let (first_name, surname, login) = CARELESS;
         self.tree
-            .add(entry(&careless_dn(), first_name, surname).with("mail", format!("{login}@studio.test")))?;
-        self.tree.rename(&self.leaver.dn, &moved(&self.leaver.dn, FORMER))?;
-        self.tree.replace(&self.mover.dn, "mail", &[&self.mover.new_mail()])?;
+            .add(entry(&dn, first_name, surname).with("mail", format!("{login}@studio.test")))?;
+        let (first_name, surname, login) = CARELESS;
+        self.tree.add(
+            entry(&careless_dn(), first_name, surname).with("mail", format!("{login}@studio.test")),
+        )?;
+        self.tree
+            .rename(&self.leaver.dn, &moved(&self.leaver.dn, FORMER))?;
+        self.tree
+            .replace(&self.mover.dn, "mail", &[&self.mover.new_mail()])?;
         let stem = self.renamed.login.split('.').next().unwrap_or_default();
         let new_dn = format!("uid={stem}.{},{PEOPLE}", NEW_SURNAME.to_lowercase());
         self.tree.rename(&self.renamed.dn, &new_dn)?;

@@ -1,4 +1,5 @@
-//! The demo's world: both servers on loopback, and a folder with a configuration for them, gone when it ends.
+//! The demo's world: both servers on loopback, and a folder with a configuration for them, gone
+//! when it ends.
 
 use std::{
     fs, io,
@@ -16,7 +17,8 @@ use super::{
 };
 use crate::config::Secret;
 
-/// The password of the directory's service account. It protects nothing: whoever reads this knows it, so nothing of the demo listens beyond loopback.
+/// The password of the directory's service account. It protects nothing: whoever reads this knows
+/// it, so nothing of the demo listens beyond loopback.
 pub const PASSWORD: &str = "demo-password";
 /// The job of the demo's configuration.
 pub const JOB: &str = "artists";
@@ -51,7 +53,10 @@ pub struct World {
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// An address from which other machines could reach a server with public passwords.
-    #[error("{0} is not on loopback; the demo's passwords are public, so it listens on 127.0.0.1 or [::1] only")]
+    #[error(
+        "{0} is not on loopback; the demo's passwords are public, so it listens on 127.0.0.1 or \
+         [::1] only"
+    )]
     NotLoopback(SocketAddr),
     /// A server cannot listen.
     #[error("the {server} cannot listen on {address}: {source}")]
@@ -84,15 +89,34 @@ impl World {
     /// # Errors
     /// An address is not on loopback or cannot be listened on, or there is no temporary folder.
     pub async fn start(wanted: Wanted) -> Result<Self, WorldError> {
-        let Wanted { people, directory, ftrack } = wanted;
-        if let Some(address) = [directory, ftrack].into_iter().find(|address| !address.ip().is_loopback()) {
+        let Wanted {
+            people,
+            directory,
+            ftrack,
+        } = wanted;
+        if let Some(address) = [directory, ftrack]
+            .into_iter()
+            .find(|address| !address.ip().is_loopback())
+        {
             return Err(WorldError::NotLoopback(address));
         }
         let people = cast::people(people, SEED, Oddities::None);
         let tree = cast::tree(&people, &Secret::new(PASSWORD.to_owned()))?;
-        tree.add(TreeEntry::new(FORMER).with("objectClass", "organizationalUnit").with("ou", "former"))?;
-        let refused = |server, address| move |source| WorldError::Listen { server, address, source };
-        let directory = DirectoryServer::start(directory, tree).await.map_err(refused("directory", directory))?;
+        tree.add(
+            TreeEntry::new(FORMER)
+                .with("objectClass", "organizationalUnit")
+                .with("ou", "former"),
+        )?;
+        let refused = |server, address| {
+            move |source| WorldError::Listen {
+                server,
+                address,
+                source,
+            }
+        };
+        let directory = DirectoryServer::start(directory, tree)
+            .await
+            .map_err(refused("directory", directory))?;
         let ftrack = FtrackServer::start(ftrack, Options::default())
             .await
             .map_err(refused("ftrack stand-in", ftrack))?;
@@ -117,7 +141,11 @@ impl World {
     /// The configuration for the two servers, such as somebody would write it.
     #[must_use]
     pub fn config(&self) -> String {
-        let Options { api_user, api_key, rules: _ } = Options::default();
+        let Options {
+            api_user,
+            api_key,
+            rules: _,
+        } = Options::default();
         let text = |value: &str| toml::Value::from(value).to_string();
         format!(
             r#"state_dir = {state_dir}
@@ -153,7 +181,14 @@ last_name = "sn"
 deactivate = "10%"              # more at once: a person must approve
 "#,
             state_dir = text(&self.folder.path().join("state").display().to_string()),
-            control_socket = text(&self.folder.path().join("control.sock").display().to_string()),
+            control_socket = text(
+                &self
+                    .folder
+                    .path()
+                    .join("control.sock")
+                    .display()
+                    .to_string()
+            ),
             ftrack = self.ftrack.url(),
             directory = self.directory.url(),
             service = cast::SERVICE,
@@ -188,6 +223,8 @@ deactivate = "10%"              # more at once: a person must approve
         // How the stand-in ended matters to nobody any more.
         let (_, ()) = tokio::join!(ftrack.stop(), directory.stop());
         let path = folder.path().to_owned();
-        folder.close().map_err(|source| WorldError::Folder { path, source })
+        folder
+            .close()
+            .map_err(|source| WorldError::Folder { path, source })
     }
 }

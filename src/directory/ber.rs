@@ -1,4 +1,5 @@
-//! Just enough BER (X.690, as RFC 4511 section 5.1 narrows it) to look at an element without recursing into it. No I/O.
+//! Just enough BER (X.690, as RFC 4511 section 5.1 narrows it) to look at an element without
+//! recursing into it. No I/O.
 
 /// One element: its tag, its content as far as it is there, and what follows.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +14,8 @@ pub(super) struct Element<'a> {
     pub rest: &'a [u8],
 }
 
-/// The element at the start of some bytes; none when its header is not all there or of an unusual form.
+/// The element at the start of some bytes; none when its header is not all there or of an unusual
+/// form.
 pub(super) fn element(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, bytes) = bytes.split_first()?;
     let (&form, mut bytes) = bytes.split_first()?;
@@ -22,9 +24,9 @@ pub(super) fn element(bytes: &[u8]) -> Option<Element<'_>> {
         let (digits, after) = bytes
             .split_at_checked(usize::from(form & 0x7f))
             .filter(|(digits, _)| (1..=8).contains(&digits.len()))?;
-        length = digits
-            .iter()
-            .try_fold(0_usize, |value, digit| value.checked_mul(256)?.checked_add(usize::from(*digit)))?;
+        length = digits.iter().try_fold(0_usize, |value, digit| {
+            value.checked_mul(256)?.checked_add(usize::from(*digit))
+        })?;
         bytes = after;
     }
     let (content, rest) = bytes.split_at(length.min(bytes.len()));

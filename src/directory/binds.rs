@@ -41,7 +41,10 @@ impl Binds {
 
     /// When credentials were last refused, and with which password.
     pub fn last_refusal(&self) -> Option<(Instant, Option<Secret>)> {
-        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -50,7 +53,11 @@ impl Trial<'_> {
     pub fn answered(self, code: u32, password: Option<&Secret>) {
         if is_refusal(code) {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
-            let mut last = self.0.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self
+                .0
+                .last_refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             *last = Some((Instant::now(), password.cloned()));
         }
     }

@@ -1,4 +1,5 @@
-//! One bound connection to one server: the library, its driver, and the guard between it and the network.
+//! One bound connection to one server: the library, its driver, and the guard between it and the
+//! network.
 
 use std::{
     io,
@@ -31,8 +32,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Puts the guard and the library on a byte stream, over which is to be bound with this password.
-    pub(super) async fn start(transport: Transport, server: String, operation_timeout: Duration, password: Option<Secret>) -> Result<Self, DirectoryError> {
+    /// Puts the guard and the library on a byte stream, over which is to be bound with this
+    /// password.
+    pub(super) async fn start(
+        transport: Transport,
+        server: String,
+        operation_timeout: Duration,
+        password: Option<Secret>,
+    ) -> Result<Self, DirectoryError> {
         let local = |error: io::Error| DirectoryError::Lost {
             server: server.clone(),
             tried: "setting up".into(),
@@ -86,10 +93,15 @@ impl Connection {
 
     /// Whether the connection has ended.
     pub(super) fn is_closed(&mut self) -> bool {
-        self.is_ended || self.end.get().is_some() || self.guard.is_finished() || self.driver.is_finished() || self.ldap.is_closed()
+        self.is_ended
+            || self.end.get().is_some()
+            || self.guard.is_finished()
+            || self.driver.is_finished()
+            || self.ldap.is_closed()
     }
 
-    /// Whether the server still answers, shown by asking it something cheap (RFC 4532); a refusal is an answer too.
+    /// Whether the server still answers, shown by asking it something cheap (RFC 4532); a refusal
+    /// is an answer too.
     pub(super) async fn answers(&mut self, limit: Duration) -> bool {
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(limit);
@@ -99,7 +111,8 @@ impl Connection {
         )
     }
 
-    /// What an error of the library means, with the reason why the connection ended when that is known.
+    /// What an error of the library means, with the reason why the connection ended when that is
+    /// known.
     pub(super) fn failure(&self, tried: &str, error: &LdapError) -> DirectoryError {
         if matches!(error, LdapError::Timeout { .. }) {
             return DirectoryError::TimedOut {
@@ -118,7 +131,8 @@ impl Connection {
         }
         match self.end.get() {
             Some(ended) => ended.error(&self.server, tried),
-            // The guard knows each end that comes from outside; without one the library gave up on what it was sent.
+            // The guard knows each end that comes from outside; without one the library gave up on
+            // what it was sent.
             None => self.garbled(&format!("a message during {tried} cannot be taken apart")),
         }
     }

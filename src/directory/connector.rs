@@ -91,7 +91,8 @@ pub enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The connectors of a directory's servers, in order of preference; reads the certificate files, but does not touch the network.
+/// The connectors of a directory's servers, in order of preference; reads the certificate files,
+/// but does not touch the network.
 ///
 /// # Errors
 /// A certificate file that cannot be used, or settings that contradict each other.
@@ -101,23 +102,38 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
         reason: reason.into(),
     };
     let encrypted = directory.start_tls || directory.urls.iter().any(|url| url.scheme() == "ldaps");
-    let tls = if encrypted || directory.ca_file.is_some() || directory.client_cert_file.is_some() || directory.client_key_file.is_some() {
+    let tls = if encrypted
+        || directory.ca_file.is_some()
+        || directory.client_cert_file.is_some()
+        || directory.client_key_file.is_some()
+    {
         Some(tls::client_config(name, directory)?)
     } else {
         None
     };
     let credentials = match (directory.sasl, &directory.bind_dn, &directory.bind_password) {
         (Some(Sasl::External), ..) if directory.client_cert_file.is_none() => {
-            return Err(settings("sasl = \"external\" needs client_cert_file and client_key_file"));
+            return Err(settings(
+                "sasl = \"external\" needs client_cert_file and client_key_file",
+            ));
         }
         (Some(Sasl::External), ..) => Credentials::External,
-        // An empty password or name would be an unauthenticated bind, which many servers answer with success (RFC 4513 section 5.1.2).
-        (None, Some(dn), Some(password)) if !dn.is_empty() && !password.loaded().expose().is_empty() => Credentials::Simple {
-            dn: dn.clone(),
-            password: password.clone(),
-        },
+        // An empty password or name would be an unauthenticated bind, which many servers answer
+        // with success (RFC 4513 section 5.1.2).
+        (None, Some(dn), Some(password))
+            if !dn.is_empty() && !password.loaded().expose().is_empty() =>
+        {
+            Credentials::Simple {
+                dn: dn.clone(),
+                password: password.clone(),
+            }
+        }
         (None, None, None) => Credentials::Anonymous,
-        (None, ..) => return Err(settings("bind_dn and bind_password belong together, and neither may be empty")),
+        (None, ..) => {
+            return Err(settings(
+                "bind_dn and bind_password belong together, and neither may be empty",
+            ));
+        }
     };
     if directory.urls.is_empty() {
         return Err(settings("urls is empty"));
@@ -130,7 +146,11 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 "ldaps" => Encryption::Tls,
                 "ldap" if directory.start_tls => Encryption::StartTls,
                 "ldap" => Encryption::None,
-                _ => return Err(settings(&format!("{url}: only ldap:// and ldaps:// are known"))),
+                _ => {
+                    return Err(settings(&format!(
+                        "{url}: only ldap:// and ldaps:// are known"
+                    )));
+                }
             };
             if url.host_str().is_none_or(str::is_empty) {
                 return Err(settings(&format!("{url}: the host is missing")));
@@ -198,7 +218,9 @@ impl Connector {
         let looked_up = timeout_at(until, lookup_host((self.host(), self.port())))
             .await
             .map_err(|_| self.timed_out("resolving the name"))?;
-        let addresses: Vec<SocketAddr> = looked_up.map_err(|error| failed(error.to_string()))?.collect();
+        let addresses: Vec<SocketAddr> = looked_up
+            .map_err(|error| failed(error.to_string()))?
+            .collect();
         if addresses.is_empty() {
             Err(failed("it has no address".into()))
         } else {
@@ -206,11 +228,16 @@ impl Connector {
         }
     }
 
-    /// A TCP connection to the first address that answers; a silent one leaves time for those after it.
+    /// A TCP connection to the first address that answers; a silent one leaves time for those after
+    /// it.
     ///
     /// # Errors
     /// `Connect`, `TimedOut`.
-    pub async fn tcp(&self, addresses: &[SocketAddr], until: Moment) -> Result<TcpStream, DirectoryError> {
+    pub async fn tcp(
+        &self,
+        addresses: &[SocketAddr],
+        until: Moment,
+    ) -> Result<TcpStream, DirectoryError> {
         let mut failure = self.timed_out("connecting");
         for (tried, address) in addresses.iter().enumerate() {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
@@ -243,7 +270,9 @@ impl Connector {
             fault,
         };
         let tcp = match self.encryption {
-            Encryption::StartTls => timeout_at(until, self.start_tls(tcp)).await.map_err(|_| self.timed_out("StartTLS"))??,
+            Encryption::StartTls => timeout_at(until, self.start_tls(tcp))
+                .await
+                .map_err(|_| self.timed_out("StartTLS"))??,
             Encryption::None | Encryption::Tls => tcp,
         };
         let name = ServerName::try_from(self.host().to_owned()).map_err(|_| {
@@ -261,13 +290,21 @@ impl Connector {
 
     /// Binds as configured, with the password that its file holds now.
     ///
-    /// A bind that was sent is awaited to its end even when nobody waits for it any more, since a refusal counts against the account.
+    /// A bind that was sent is awaited to its end even when nobody waits for it any more, since a
+    /// refusal counts against the account.
     ///
     /// # Errors
-    /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, `File`, and `Tls` when the server refuses the client certificate.
+    /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, `File`, and `Tls` when the server refuses the
+    /// client certificate.
     pub async fn bind(&self, transport: Transport) -> Result<Connection, DirectoryError> {
         let presented = self.present().await?;
-        let connection = Connection::start(transport, self.server.clone(), self.operation_timeout, presented.password().cloned()).await?;
+        let connection = Connection::start(
+            transport,
+            self.server.clone(),
+            self.operation_timeout,
+            presented.password().cloned(),
+        )
+        .await?;
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         let binds = Arc::clone(&self.binds);
@@ -276,7 +313,9 @@ impl Connector {
             let trial = binds.begin();
             let outcome = match &presented {
                 Presented::Nobody => ldap.simple_bind("", "").await,
-                Presented::Password { dn, password } => ldap.simple_bind(dn, password.expose()).await,
+                Presented::Password { dn, password } => {
+                    ldap.simple_bind(dn, password.expose()).await
+                }
                 Presented::Certificate => ldap.sasl_external_bind().await,
             };
             if let Ok(result) = &outcome {
@@ -287,8 +326,15 @@ impl Connector {
         .await;
         let (result, connection) = match bound {
             Ok((Ok(result), connection)) => (result, connection),
-            Ok((Err(error), connection)) => return Err(self.lost_in_bind(connection.failure("the bind", &error))),
-            Err(_) => return Err(garbled(&self.server, "the answer to the bind cannot be taken apart")),
+            Ok((Err(error), connection)) => {
+                return Err(self.lost_in_bind(connection.failure("the bind", &error)));
+            }
+            Err(_) => {
+                return Err(garbled(
+                    &self.server,
+                    "the answer to the bind cannot be taken apart",
+                ));
+            }
         };
         if result.rc == 0 {
             return Ok(connection);
@@ -301,15 +347,21 @@ impl Connector {
         })
     }
 
-    /// Whether a connection was bound with the password that is the current one; not when that cannot be read.
+    /// Whether a connection was bound with the password that is the current one; not when that
+    /// cannot be read.
     pub(super) async fn is_bound_with_the_current(&self, connection: &Connection) -> bool {
-        self.present().await.is_ok_and(|presented| connection.is_bound_with(presented.password()))
+        self.present()
+            .await
+            .is_ok_and(|presented| connection.is_bound_with(presented.password()))
     }
 
-    /// The mark of the password that is the current one: see `Secret::mark`. None where no password is sent.
+    /// The mark of the password that is the current one: see `Secret::mark`. None where no password
+    /// is sent.
     pub(super) async fn mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
         let presented = self.present().await?;
-        Ok(presented.password().map(|password| password.mark(salt, self.who())))
+        Ok(presented
+            .password()
+            .map(|password| password.mark(salt, self.who())))
     }
 
     /// The binds of this server so far.
@@ -339,7 +391,8 @@ impl Connector {
         })
     }
 
-    /// A server that misses a client certificate may hang up without the alert that would say so (TLS 1.3 asks for it late).
+    /// A server that misses a client certificate may hang up without the alert that would say so
+    /// (TLS 1.3 asks for it late).
     fn lost_in_bind(&self, mut error: DirectoryError) -> DirectoryError {
         if let DirectoryError::Lost { reason, .. } = &mut error
             && self.is_encrypted()
@@ -349,7 +402,8 @@ impl Connector {
         error
     }
 
-    /// A peer that vanishes without a word is noticed after the time of an operation, and small requests are not held back.
+    /// A peer that vanishes without a word is noticed after the time of an operation, and small
+    /// requests are not held back.
     fn tuned(&self, stream: TcpStream, address: SocketAddr) -> Result<TcpStream, DirectoryError> {
         let socket = SockRef::from(&stream);
         let keepalive = TcpKeepalive::new()
@@ -405,7 +459,8 @@ impl Connector {
             });
         }
         let parts = framed.into_parts();
-        // Bytes from before the handshake could have been put there by anybody (RFC 4511 section 4.14.2).
+        // Bytes from before the handshake could have been put there by anybody (RFC 4511 section
+        // 4.14.2).
         if parts.read_buf.is_empty() {
             Ok(parts.io)
         } else {
@@ -414,11 +469,19 @@ impl Connector {
     }
 
     fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        self.url
+            .host_str()
+            .unwrap_or_default()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
     }
 
     fn port(&self) -> u16 {
-        let usual = if self.encryption == Encryption::Tls { 636 } else { 389 };
+        let usual = if self.encryption == Encryption::Tls {
+            636
+        } else {
+            389
+        };
         self.url.port().unwrap_or(usual)
     }
 
@@ -431,8 +494,16 @@ impl Connector {
     }
 }
 
-/// A URL reduced to scheme, host and port, so that nothing secret that somebody wrote into it is shown.
+/// A URL reduced to scheme, host and port, so that nothing secret that somebody wrote into it is
+/// shown.
 fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    format!(
+        "{}://{}{port}",
+        url.scheme(),
+        url.host_str().unwrap_or_default()
+    )
 }

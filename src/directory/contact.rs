@@ -4,11 +4,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{error::DirectoryError, pool::DirectoryPool};
 
-/// Connects and binds to the first server of a directory that can be reached, and says which; the connection stays in the pool for the first read.
+/// Connects and binds to the first server of a directory that can be reached, and says which; the
+/// connection stays in the pool for the first read.
 ///
 /// # Errors
 /// No server can be reached, or one refused the credentials, which are then tried at no other.
-pub async fn contact(pool: &DirectoryPool, cancel: &CancellationToken) -> Result<String, DirectoryError> {
+pub async fn contact(
+    pool: &DirectoryPool,
+    cancel: &CancellationToken,
+) -> Result<String, DirectoryError> {
     let mut failures = Vec::new();
     for server in pool.servers() {
         let lent = tokio::select! {

@@ -1,10 +1,13 @@
-//! Distinguished names, read from text (RFC 4514) and made comparable: servers spell one name in several ways. No I/O.
+//! Distinguished names, read from text (RFC 4514) and made comparable: servers spell one name in
+//! several ways. No I/O.
 
 use crate::config::Scope;
 
-/// A DN in which the spelling does not matter: case, blanks around separators, and which characters are escaped.
+/// A DN in which the spelling does not matter: case, blanks around separators, and which characters
+/// are escaped.
 ///
-/// Attribute types are compared by their names as written; values without case, as almost all that DNs are made of are compared by servers.
+/// Attribute types are compared by their names as written; values without case, as almost all that
+/// DNs are made of are compared by servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dn(
     /// The RDNs, from the root to the entry.
@@ -20,7 +23,9 @@ impl Dn {
         }
         let mut rdns = Vec::new();
         for rdn in split(text, |separator| matches!(separator, ',' | ';')) {
-            let mut parts = split(rdn, |separator| separator == '+').map(part).collect::<Option<Vec<_>>>()?;
+            let mut parts = split(rdn, |separator| separator == '+')
+                .map(part)
+                .collect::<Option<Vec<_>>>()?;
             parts.sort_unstable();
             rdns.push(parts.join("+"));
         }
@@ -60,8 +65,13 @@ fn part(text: &str) -> Option<String> {
     let kind = kind.trim().to_ascii_lowercase();
     let value = unescaped(value)?;
     // Neither a separator nor an equals sign of a value can be taken for one of the name.
-    let value = value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    (!kind.is_empty()).then(|| format!("{kind}={}", value.replace('\\', "\\\\").replace('+', "\\+")))
+    let value = value
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase();
+    (!kind.is_empty())
+        .then(|| format!("{kind}={}", value.replace('\\', "\\\\").replace('+', "\\+")))
 }
 
 /// A value without its escapes; `None` where one is cut short.
@@ -77,7 +87,9 @@ fn unescaped(value: &str) -> Option<String> {
             kept = if *first == b' ' { kept } else { bytes.len() };
             continue;
         }
-        let pair = rest.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let pair = rest
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
         if let Some(byte) = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             bytes.push(byte);
             rest = rest.get(2..).unwrap_or_default();
@@ -104,7 +116,10 @@ mod tests {
     #[test]
     fn one_name_in_many_spellings_is_one_name() {
         for (one, other) in [
-            ("uid=ada,ou=people,dc=studio,dc=test", "UID=Ada, OU=People , DC=studio,dc=TEST"),
+            (
+                "uid=ada,ou=people,dc=studio,dc=test",
+                "UID=Ada, OU=People , DC=studio,dc=TEST",
+            ),
             (r"cn=Holm\, Anna,dc=test", r"cn=Holm\2C Anna,dc=test"),
             (r"cn=\C3\85sa,dc=test", "cn=Åsa,dc=test"),
             ("cn=a+uid=b,dc=test", "UID=b+CN=a,dc=test"),

@@ -23,7 +23,8 @@ impl Entry {
         &mut self.attributes
     }
 
-    /// The values of an attribute, whose name is compared without case (RFC 4512 section 2.5); empty when there are none.
+    /// The values of an attribute, whose name is compared without case (RFC 4512 section 2.5);
+    /// empty when there are none.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Vec<u8>] {
         self.attributes
@@ -33,15 +34,18 @@ impl Entry {
     }
 }
 
-/// What identifies a person for ever: the canonical text of entryUUID, objectGUID, nsUniqueId, ipaUniqueID or a configured attribute.
+/// What identifies a person for ever: the canonical text of entryUUID, objectGUID, nsUniqueId,
+/// ipaUniqueID or a configured attribute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectoryId(Box<str>);
 
 impl DirectoryId {
-    /// Takes an id in its canonical form; `None` when it is empty or holds anything but printable ASCII without spaces.
+    /// Takes an id in its canonical form; `None` when it is empty or holds anything but printable
+    /// ASCII without spaces.
     #[must_use]
     pub fn new(canonical: &str) -> Option<Self> {
-        let printable = !canonical.is_empty() && canonical.bytes().all(|byte| byte.is_ascii_graphic());
+        let printable =
+            !canonical.is_empty() && canonical.bytes().all(|byte| byte.is_ascii_graphic());
         printable.then(|| Self(canonical.into()))
     }
 

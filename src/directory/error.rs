@@ -26,7 +26,10 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The host's name has no address.
-    #[error("{server}: the name {host} cannot be resolved ({reason}); check the name and this machine's DNS")]
+    #[error(
+        "{server}: the name {host} cannot be resolved ({reason}); check the name and this \
+         machine's DNS"
+    )]
     NameNotResolved {
         /// The server's URL.
         server: String,
@@ -36,7 +39,10 @@ pub enum DirectoryError {
         reason: String,
     },
     /// No TCP connection came about.
-    #[error("{server}: cannot connect to {address} ({reason}); check that the server runs, its port and any firewall between")]
+    #[error(
+        "{server}: cannot connect to {address} ({reason}); check that the server runs, its port \
+         and any firewall between"
+    )]
     Connect {
         /// The server's URL.
         server: String,
@@ -73,7 +79,8 @@ pub enum DirectoryError {
         /// In which way it failed.
         fault: TlsFault,
     },
-    /// The server did not accept the credentials; never tried at another server, since it counts against the account.
+    /// The server did not accept the credentials; never tried at another server, since it counts
+    /// against the account.
     #[error("{server}: the bind as {who} was refused with {} ({code}): {text}{}", code_name(*code), bind_advice(text))]
     BindRefused {
         /// The server's URL.
@@ -86,14 +93,18 @@ pub enum DirectoryError {
         text: String,
     },
     /// A search filter is not one (RFC 4515).
-    #[error("the filter {filter:?} is malformed; RFC 4515 wants something like (&(objectClass=person)(mail=*))")]
+    #[error(
+        "the filter {filter:?} is malformed; RFC 4515 wants something like \
+         (&(objectClass=person)(mail=*))"
+    )]
     Filter {
         /// The filter.
         filter: String,
     },
     /// A search base does not exist, or the account may not see it.
     #[error(
-        "{server}: there is no {base:?}, or the account may not see it{}; check the search base and the account's rights",
+        "{server}: there is no {base:?}, or the account may not see it{}; check the search base \
+         and the account's rights",
         matched_words(matched)
     )]
     NoSuchBase {
@@ -185,7 +196,8 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
-    /// The error of a directory none of whose servers can be used: the only server's own where there is one.
+    /// The error of a directory none of whose servers can be used: the only server's own where
+    /// there is one.
     pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
@@ -193,8 +205,9 @@ impl DirectoryError {
         }
     }
 
-    /// Whether another server of the directory may be tried, as long as nothing was read yet: never when credentials
-    /// were refused (trying them elsewhere locks the account) and never when the answer would be the same there.
+    /// Whether another server of the directory may be tried, as long as nothing was read yet: never
+    /// when credentials were refused (trying them elsewhere locks the account) and never when the
+    /// answer would be the same there.
     #[must_use]
     pub fn concerns_one_server(&self) -> bool {
         match self {
@@ -220,7 +233,8 @@ impl DirectoryError {
         }
     }
 
-    /// Whether the credentials were refused, so that many more attempts may lock the account; a server that is only busy says nothing about them.
+    /// Whether the credentials were refused, so that many more attempts may lock the account; a
+    /// server that is only busy says nothing about them.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -247,23 +261,35 @@ impl DirectoryError {
         }
     }
 
-    /// What happened, and the way out, apart from each other; both are in the error's text, save where only its kind tells the way out.
+    /// What happened, and the way out, apart from each other; both are in the error's text, save
+    /// where only its kind tells the way out.
     #[must_use]
     pub fn apart(&self) -> (String, String) {
         let way_out = match self {
             Self::TimedOut { .. } => {
-                "check whether the server is overloaded and the network between; a slow server needs a longer connect_timeout or operation_timeout"
+                "check whether the server is overloaded and the network between; a slow server \
+                 needs a longer connect_timeout or operation_timeout"
             }
-            Self::Refused { code, .. } if code_advice(*code).is_empty() => "see the server's log for its reason",
+            Self::Refused { code, .. } if code_advice(*code).is_empty() => {
+                "see the server's log for its reason"
+            }
             Self::Tls {
-                fault: TlsFault::Other { .. }, ..
+                fault: TlsFault::Other { .. },
+                ..
             } => "see the server's log, and which TLS versions and ciphers it offers",
             Self::File { .. } => "name another file, or mend this one",
             Self::Settings { .. } => "mend the directory's settings",
-            Self::NotProven { .. } => "see the server's log, and whether it supports paged results (RFC 2696)",
+            Self::NotProven { .. } => {
+                "see the server's log, and whether it supports paged results (RFC 2696)"
+            }
             Self::TooMuch { .. } => "narrow the search, or lower page_size",
-            Self::Garbled { .. } => "check that the URL leads to an LDAP server, and not to another port of it",
-            Self::Lost { .. } => "see the server's log, and what stands between; ldap:// does not work with a port that speaks TLS at once",
+            Self::Garbled { .. } => {
+                "check that the URL leads to an LDAP server, and not to another port of it"
+            }
+            Self::Lost { .. } => {
+                "see the server's log, and what stands between; ldap:// does not work with a port \
+                 that speaks TLS at once"
+            }
             Self::PoolExhausted { .. } => "raise pool_size",
             Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
             Self::NameNotResolved { .. }
@@ -281,7 +307,8 @@ impl DirectoryError {
         (self.to_string(), way_out.to_owned())
     }
 
-    /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`, `referral`.
+    /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`,
+    /// `referral`.
     #[must_use]
     pub fn outcome(&self) -> String {
         match self {
@@ -292,7 +319,9 @@ impl DirectoryError {
             Self::Tls { .. } => "TLS failed".into(),
             Self::Filter { .. } => "malformed filter".into(),
             Self::NoSuchBase { .. } => "noSuchObject (32)".into(),
-            Self::StartTlsRefused { code, .. } | Self::BindRefused { code, .. } | Self::Refused { code, .. } => {
+            Self::StartTlsRefused { code, .. }
+            | Self::BindRefused { code, .. }
+            | Self::Refused { code, .. } => {
                 format!("{} ({code})", code_name(*code))
             }
             Self::Referred { .. } => "referral".into(),
@@ -349,28 +378,42 @@ impl fmt::Display for TlsFault {
             Self::UntrustedIssuer { detail } => {
                 write!(
                     f,
-                    "the server's certificate is not trusted ({detail}); name the certificate of its issuer in ca_file"
+                    "the server's certificate is not trusted ({detail}); name the certificate of \
+                     its issuer in ca_file"
                 )
             }
-            Self::WrongHost { expected, presented } => {
+            Self::WrongHost {
+                expected,
+                presented,
+            } => {
                 write!(f, "the server's certificate is not for {expected}")?;
                 if !presented.is_empty() {
                     write!(f, " but for {}", presented.join(", "))?;
                 }
-                f.write_str("; use a name from the certificate in the URL, or have the certificate renewed with this name")
+                f.write_str(
+                    "; use a name from the certificate in the URL, or have the certificate \
+                     renewed with this name",
+                )
             }
-            Self::Expired => f.write_str("the server's certificate has expired; have it renewed, or set this machine's clock"),
-            Self::NotYetValid => f.write_str("the server's certificate is not valid yet; check this machine's clock"),
+            Self::Expired => f.write_str(
+                "the server's certificate has expired; have it renewed, or set this machine's \
+                 clock",
+            ),
+            Self::NotYetValid => {
+                f.write_str("the server's certificate is not valid yet; check this machine's clock")
+            }
             Self::ClientCertificate { detail } => {
                 write!(
                     f,
-                    "the server does not accept the client certificate, or demands one ({detail}); check client_cert_file and client_key_file"
+                    "the server does not accept the client certificate, or demands one \
+                     ({detail}); check client_cert_file and client_key_file"
                 )
             }
             Self::NotTls { detail } => {
                 write!(
                     f,
-                    "what answers does not speak TLS ({detail}); ldaps:// is usually port 636, StartTLS with ldap:// port 389"
+                    "what answers does not speak TLS ({detail}); ldaps:// is usually port 636, \
+                     StartTLS with ldap:// port 389"
                 )
             }
             Self::Other { detail } => write!(f, "TLS failed: {detail}"),
@@ -414,17 +457,27 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether a bind that was answered with this code tells that the credentials are wrong: every failure but busy and unavailable.
+/// Whether a bind that was answered with this code tells that the credentials are wrong: every
+/// failure but busy and unavailable.
 pub(super) fn is_refusal(code: u32) -> bool {
     !matches!(code, 0 | 51 | 52)
 }
 
-/// A server's words in a form that is safe to print: on one line, of bounded length, without control characters.
+/// A server's words in a form that is safe to print: on one line, of bounded length, without
+/// control characters.
 pub(super) fn words(text: &str) -> String {
     const LONGEST: usize = 500;
-    let plain: String = text.trim_matches(|c: char| c.is_whitespace() || c.is_control()).chars().take(LONGEST).collect();
+    let plain: String = text
+        .trim_matches(|c: char| c.is_whitespace() || c.is_control())
+        .chars()
+        .take(LONGEST)
+        .collect();
     let plain = plain.replace(char::is_control, " ");
-    if plain.is_empty() { "the server gave no reason".into() } else { plain }
+    if plain.is_empty() {
+        "the server gave no reason".into()
+    } else {
+        plain
+    }
 }
 
 /// The way out for a result code of a search.
@@ -432,11 +485,19 @@ fn code_advice(code: u32) -> &'static str {
     match code {
         1 => "; the server may want a bind first, or has trouble of its own (see its log)",
         3 => "; raise the server's time limit for this account, or narrow the search",
-        4 => "; raise the server's size limit for this account (slapd: limits … size.prtotal=unlimited)",
-        11 => {
-            "; the server allows this account less than was asked for: lower page_size, or raise its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and nsPagedLookThroughLimit)"
+        4 => {
+            "; raise the server's size limit for this account (slapd: limits … \
+             size.prtotal=unlimited)"
         }
-        12 => "; the server does not offer paged results (RFC 2696), without which completeness cannot be proven",
+        11 => {
+            "; the server allows this account less than was asked for: lower page_size, or raise \
+             its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
+             nsPagedLookThroughLimit)"
+        }
+        12 => {
+            "; the server does not offer paged results (RFC 2696), without which completeness \
+             cannot be proven"
+        }
         8 | 13 => "; the server wants encryption: use ldaps:// or start_tls",
         34 => "; a search base is not a DN",
         50 => "; give the account the right to search there",
@@ -445,9 +506,13 @@ fn code_advice(code: u32) -> &'static str {
     }
 }
 
-/// What Active Directory's code in a refused bind means (Microsoft KB, `AcceptSecurityContext error, data …`).
+/// What Active Directory's code in a refused bind means (Microsoft KB, `AcceptSecurityContext
+/// error, data …`).
 fn bind_advice(text: &str) -> &'static str {
-    let code = text.split("data ").nth(1).and_then(|rest| rest.split([',', ' ', '\0']).next());
+    let code = text
+        .split("data ")
+        .nth(1)
+        .and_then(|rest| rest.split([',', ' ', '\0']).next());
     match code {
         Some("525") => "; the account does not exist",
         Some("52e") => "; name or password are wrong",
@@ -471,7 +536,11 @@ fn matched_words(matched: &str) -> String {
 }
 
 fn join(errors: &[DirectoryError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 #[cfg(test)]
@@ -482,19 +551,28 @@ mod tests {
     #[test]
     fn words_of_a_server_stay_on_their_line() {
         assert_eq!(words("\u{0}"), "the server gave no reason");
-        assert_eq!(words("busy\nERROR forged \u{1b}[31m\0"), "busy ERROR forged  [31m");
+        assert_eq!(
+            words("busy\nERROR forged \u{1b}[31m\0"),
+            "busy ERROR forged  [31m"
+        );
         assert_eq!(words(&"x".repeat(10_000)).len(), 500);
     }
 
     #[test]
     fn the_reason_of_active_directory_is_told() {
-        let text = "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data 533, v4563";
+        let text = "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data \
+                    533, v4563";
         let error = DirectoryError::BindRefused {
             server: "ldap://dc".into(),
             who: "cn=sync".into(),
             code: 49,
             text: text.into(),
         };
-        assert!(error.to_string().ends_with("v4563; the account is disabled"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("v4563; the account is disabled"),
+            "{error}"
+        );
     }
 }

@@ -12,7 +12,9 @@ pub fn check(filter: &str) -> Result<(), DirectoryError> {
     // The parser's own errors say no more than that it is none.
     match ldap3::parse_filter(filter) {
         Ok(_) => Ok(()),
-        Err(()) => Err(DirectoryError::Filter { filter: filter.into() }),
+        Err(()) => Err(DirectoryError::Filter {
+            filter: filter.into(),
+        }),
     }
 }
 
@@ -45,7 +47,11 @@ pub fn both(one: &str, other: &str) -> String {
 }
 
 fn bracketed(filter: &str) -> String {
-    if filter.starts_with('(') { filter.into() } else { format!("({filter})") }
+    if filter.starts_with('(') {
+        filter.into()
+    } else {
+        format!("({filter})")
+    }
 }
 
 #[cfg(test)]

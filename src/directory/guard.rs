@@ -1,7 +1,9 @@
-//! Stands between the network and the LDAP library: bounds what a server may send, and remembers how a connection ended.
+//! Stands between the network and the LDAP library: bounds what a server may send, and remembers
+//! how a connection ended.
 //!
-//! The library reads messages of any length and depth, recurses into them, and forgets why a connection ended. Here every
-//! message is measured before it is passed on: a hostile or broken server costs a connection, never memory or the process.
+//! The library reads messages of any length and depth, recurses into them, and forgets why a
+//! connection ended. Here every message is measured before it is passed on: a hostile or broken
+//! server costs a connection, never memory or the process.
 
 use std::{
     io,
@@ -25,11 +27,13 @@ use super::{
 
 /// The longest message, in bytes: a group of 100,000 members fits in it.
 const MAX_MESSAGE: u64 = 16 << 20;
-/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits in it.
+/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits in
+/// it.
 const MAX_ANSWER: u64 = 256 << 20;
 /// The deepest nesting: a search entry needs 6, a control 4.
 const MAX_DEPTH: usize = 16;
-/// The most elements of one message; each costs the library far more memory than the two bytes that it takes on the wire.
+/// The most elements of one message; each costs the library far more memory than the two bytes that
+/// it takes on the wire.
 const MAX_ELEMENTS: u32 = 500_000;
 /// The longest message that is no entry.
 const MAX_PLAIN: usize = 256 << 10;
@@ -73,7 +77,10 @@ impl Ended {
                 tried,
                 reason: reason.clone(),
             },
-            Self::Tls(fault) => DirectoryError::Tls { server, fault: fault.clone() },
+            Self::Tls(fault) => DirectoryError::Tls {
+                server,
+                fault: fault.clone(),
+            },
             Self::Garbled(reason) => DirectoryError::Garbled {
                 server,
                 reason: reason.clone(),
@@ -95,7 +102,8 @@ impl Ended {
 /// How a connection ended, once it has.
 pub(super) type End = Arc<OnceLock<Ended>>;
 
-/// Carries bytes between a server and the library's end of a socket pair until one side ends; dropping the task ends both.
+/// Carries bytes between a server and the library's end of a socket pair until one side ends;
+/// dropping the task ends both.
 pub(super) fn stand<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
@@ -118,7 +126,11 @@ where
     (AbortOnDropHandle::new(task), end)
 }
 
-async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W, unanswered: &AtomicU64) -> Ended {
+async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    to: &mut W,
+    unanswered: &AtomicU64,
+) -> Ended {
     let mut measure = Measure::default();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -129,7 +141,10 @@ async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &
         };
         let bytes = chunk.get(..count).unwrap_or_default();
         if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
-            return Ended::TooMuch(format!("it sent more than {} MiB in answer to one request; lower page_size", MAX_ANSWER >> 20));
+            return Ended::TooMuch(format!(
+                "it sent more than {} MiB in answer to one request; lower page_size",
+                MAX_ANSWER >> 20
+            ));
         }
         if let Err(ended) = measure.take(bytes) {
             return ended;
@@ -140,7 +155,11 @@ async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &
     }
 }
 
-async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W, unanswered: &AtomicU64) -> Option<Ended> {
+async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    to: &mut W,
+    unanswered: &AtomicU64,
+) -> Option<Ended> {
     let mut chunk = vec![0; CHUNK];
     loop {
         let count = from.read(&mut chunk).await.unwrap_or(0);
@@ -160,7 +179,10 @@ async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: 
 }
 
 fn network(error: &io::Error) -> Ended {
-    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+    if error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+    {
         return Ended::Tls(tls::fault(error));
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -169,7 +191,8 @@ fn network(error: &io::Error) -> Ended {
     Ended::Network(error.to_string())
 }
 
-/// Walks through BER as it comes (X.690, in the form of RFC 4511 section 5.1): lengths, depth and number of elements.
+/// Walks through BER as it comes (X.690, in the form of RFC 4511 section 5.1): lengths, depth and
+/// number of elements.
 #[derive(Debug, Default)]
 struct Measure {
     /// Bytes seen so far.
@@ -192,7 +215,9 @@ impl Measure {
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
         while let Some(&first) = bytes.first() {
             let count = if self.skip > 0 {
-                usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len())
+                usize::try_from(self.skip)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
             } else {
                 1
             };
@@ -201,7 +226,9 @@ impl Measure {
                 self.plain.extend_from_slice(now);
             }
             if self.plain.len() > MAX_PLAIN {
-                return Err(Ended::TooMuch(format!("it sent a message other than an entry of more than {MAX_PLAIN} bytes")));
+                return Err(Ended::TooMuch(format!(
+                    "it sent a message other than an entry of more than {MAX_PLAIN} bytes"
+                )));
             }
             self.position += count as u64;
             bytes = rest;
@@ -223,9 +250,12 @@ impl Measure {
         match self.header.as_slice() {
             [] => Ok(None),
             [tag, ..] if self.open.is_empty() && *tag != 0x30 => Err(Ended::Garbled(format!(
-                "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and does it want TLS?"
+                "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and \
+                 does it want TLS?"
             ))),
-            [tag, ..] if tag & 0x1f == 0x1f => Err(Ended::Garbled("a tag of more than one byte".into())),
+            [tag, ..] if tag & 0x1f == 0x1f => {
+                Err(Ended::Garbled("a tag of more than one byte".into()))
+            }
             [_] => Ok(None),
             [_, short] if *short < 0x80 => Ok(Some(u64::from(*short))),
             [_, form, digits @ ..] => {
@@ -233,7 +263,9 @@ impl Measure {
                 if wanted == 0 || wanted > 8 {
                     return Err(Ended::Garbled(format!("a length of the form 0x{form:02x}")));
                 }
-                let value = digits.iter().fold(0_u64, |value, digit| (value << 8) | u64::from(*digit));
+                let value = digits
+                    .iter()
+                    .fold(0_u64, |value, digit| (value << 8) | u64::from(*digit));
                 Ok((digits.len() == wanted).then_some(value))
             }
         }
@@ -249,20 +281,27 @@ impl Measure {
         self.elements += 1;
         if length > MAX_MESSAGE {
             return Err(Ended::TooMuch(format!(
-                "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are taken"
+                "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are \
+                 taken"
             )));
         }
         if self.elements > MAX_ELEMENTS {
-            return Err(Ended::TooMuch(format!("it sent a message of more than {MAX_ELEMENTS} elements")));
+            return Err(Ended::TooMuch(format!(
+                "it sent a message of more than {MAX_ELEMENTS} elements"
+            )));
         }
         let end = self.position + length;
         if self.open.last().is_some_and(|outer| end > *outer) {
-            return Err(Ended::Garbled("an element is longer than what contains it".into()));
+            return Err(Ended::Garbled(
+                "an element is longer than what contains it".into(),
+            ));
         }
         if tag & 0x20 == 0 {
             self.skip = length;
         } else if self.open.len() >= MAX_DEPTH {
-            return Err(Ended::Garbled(format!("elements are nested more than {MAX_DEPTH} deep")));
+            return Err(Ended::Garbled(format!(
+                "elements are nested more than {MAX_DEPTH} deep"
+            )));
         } else {
             self.open.push(end);
         }
@@ -274,7 +313,9 @@ impl Measure {
         if self.skip > 0 || !self.header.is_empty() {
             // An element's header may not run over the end of what contains it.
             return match self.open.last() {
-                Some(end) if self.position >= *end && !self.header.is_empty() => Err(Ended::Garbled("an element ends within its own header".into())),
+                Some(end) if self.position >= *end && !self.header.is_empty() => Err(
+                    Ended::Garbled("an element ends within its own header".into()),
+                ),
                 _ => Ok(()),
             };
         }
@@ -282,7 +323,11 @@ impl Measure {
             self.open.pop();
         }
         if self.open.is_empty() {
-            let checked = if self.is_entry { Ok(()) } else { message::check(&self.plain) };
+            let checked = if self.is_entry {
+                Ok(())
+            } else {
+                message::check(&self.plain)
+            };
             (self.elements, self.parts, self.is_entry) = (0, 0, false);
             self.plain.clear();
             return checked.map_err(|fault| match fault {
@@ -300,7 +345,9 @@ mod tests {
     use super::*;
 
     /// A result of a bind: id 1, success, no text.
-    const BOUND: [u8; 14] = [0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00];
+    const BOUND: [u8; 14] = [
+        0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00,
+    ];
 
     #[test]
     fn messages_pass_in_any_pieces() {
@@ -316,37 +363,66 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let nested = |depth: u8| -> Vec<u8> { (0..depth).rev().flat_map(|inner| [0x30, inner * 2]).collect() };
+        let nested = |depth: u8| -> Vec<u8> {
+            (0..depth)
+                .rev()
+                .flat_map(|inner| [0x30, inner * 2])
+                .collect()
+        };
         let told = |depth| match Measure::default().take(&nested(depth)) {
             Err(Ended::Garbled(reason)) => reason,
             other => panic!("{other:?}"),
         };
-        assert_eq!((told(16), told(17)), ("no message id".into(), "elements are nested more than 16 deep".into()));
+        assert_eq!(
+            (told(16), told(17)),
+            (
+                "no message id".into(),
+                "elements are nested more than 16 deep".into()
+            )
+        );
     }
 
     #[test]
     fn length_is_bounded() {
-        assert!(Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00]).is_ok());
-        assert!(matches!(Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]), Err(Ended::TooMuch(_))));
-        assert!(matches!(Measure::default().take(&[0x30, 0x80]), Err(Ended::Garbled(_))));
+        assert!(
+            Measure::default()
+                .take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00])
+                .is_ok()
+        );
+        assert!(matches!(
+            Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]),
+            Err(Ended::TooMuch(_))
+        ));
+        assert!(matches!(
+            Measure::default().take(&[0x30, 0x80]),
+            Err(Ended::Garbled(_))
+        ));
     }
 
     #[test]
     fn what_is_not_ldap_is_told() {
-        let Err(Ended::Garbled(reason)) = Measure::default().take(b"HTTP/1.1 400 Bad Request") else {
+        let Err(Ended::Garbled(reason)) = Measure::default().take(b"HTTP/1.1 400 Bad Request")
+        else {
             panic!("passed")
         };
         assert!(reason.contains("0x48"), "{reason}");
         assert!(
-            Measure::default().take(&[0x30, 0x03, 0x02, 0x05, 0x00]).is_err(),
+            Measure::default()
+                .take(&[0x30, 0x03, 0x02, 0x05, 0x00])
+                .is_err(),
             "an element beyond its container"
         );
-        assert!(Measure::default().take(&[0x30, 0x01, 0x02]).is_err(), "a header beyond its container");
+        assert!(
+            Measure::default().take(&[0x30, 0x01, 0x02]).is_err(),
+            "a header beyond its container"
+        );
     }
 
     #[test]
     fn a_notice_of_disconnection_is_told() {
-        let mut message = vec![0x30, 0x10, 0x02, 0x01, 0x00, 0x78, 0x0b, 0x0a, 0x01, 52, 0x04, 0x00, 0x04, 0x04];
+        let mut message = vec![
+            0x30, 0x10, 0x02, 0x01, 0x00, 0x78, 0x0b, 0x0a, 0x01, 52, 0x04, 0x00, 0x04, 0x04,
+        ];
         message.extend(b"down");
         let Err(Ended::Notice { code, text }) = Measure::default().take(&message) else {
             panic!("passed")

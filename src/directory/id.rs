@@ -17,7 +17,8 @@ use super::{
 pub enum IdAttribute {
     /// RFC 4530; text.
     EntryUuid,
-    /// Active Directory; 16 bytes, the first three groups of the GUID little-endian (MS-DTYP section 2.3.4.2).
+    /// Active Directory; 16 bytes, the first three groups of the GUID little-endian (MS-DTYP
+    /// section 2.3.4.2).
     ObjectGuid,
     /// 389 Directory Server and its relatives; text.
     NsUniqueId,
@@ -43,7 +44,12 @@ impl IdAttribute {
     /// The attribute of a name, whatever its case.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let known = [Self::EntryUuid, Self::ObjectGuid, Self::NsUniqueId, Self::IpaUniqueId];
+        let known = [
+            Self::EntryUuid,
+            Self::ObjectGuid,
+            Self::NsUniqueId,
+            Self::IpaUniqueId,
+        ];
         known
             .into_iter()
             .find(|known| known.name().eq_ignore_ascii_case(name))
@@ -62,25 +68,38 @@ impl IdAttribute {
         }
     }
 
-    /// What may identify the entries of a kind of server, the best first. What every entry there has comes first: an
-    /// attribute that only newer entries carry (entryUUID in a 389-ds that was upgraded) would tear people apart.
+    /// What may identify the entries of a kind of server, the best first. What every entry there
+    /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
+    /// upgraded) would tear people apart.
     #[must_use]
     pub fn candidates(kind: Kind) -> Vec<Self> {
         match kind {
             Kind::ActiveDirectory => vec![Self::ObjectGuid],
             Kind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
             Kind::OpenLdap => vec![Self::EntryUuid],
-            Kind::Other => vec![Self::EntryUuid, Self::ObjectGuid, Self::NsUniqueId, Self::IpaUniqueId],
+            Kind::Other => vec![
+                Self::EntryUuid,
+                Self::ObjectGuid,
+                Self::NsUniqueId,
+                Self::IpaUniqueId,
+            ],
         }
     }
 
-    /// The id of an entry in its canonical form; none when the entry has no value, several, or one that is none.
+    /// The id of an entry in its canonical form; none when the entry has no value, several, or one
+    /// that is none.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Option<DirectoryId> {
-        let [value] = entry.values(self.name()) else { return None };
+        let [value] = entry.values(self.name()) else {
+            return None;
+        };
         match self {
-            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => DirectoryId::new(&std::str::from_utf8(value).ok()?.to_ascii_lowercase()),
-            Self::ObjectGuid => DirectoryId::new(&Uuid::from_bytes_le(value.as_slice().try_into().ok()?).to_string()),
+            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => {
+                DirectoryId::new(&std::str::from_utf8(value).ok()?.to_ascii_lowercase())
+            }
+            Self::ObjectGuid => DirectoryId::new(
+                &Uuid::from_bytes_le(value.as_slice().try_into().ok()?).to_string(),
+            ),
             Self::Other(_) => std::str::from_utf8(value)
                 .ok()
                 .and_then(DirectoryId::new)
@@ -88,18 +107,32 @@ impl IdAttribute {
         }
     }
 
-    /// Every id that an entry may mean: of each value its canonical form, its text, and the text of its bytes.
+    /// Every id that an entry may mean: of each value its canonical form, its text, and the text of
+    /// its bytes.
     #[must_use]
     pub fn spellings(&self, entry: &Entry) -> Vec<String> {
         let of_value = |value: &Vec<u8>| {
-            let alone = Entry::new(String::new(), vec![(self.name().to_owned(), vec![value.clone()])]);
+            let alone = Entry::new(
+                String::new(),
+                vec![(self.name().to_owned(), vec![value.clone()])],
+            );
             let canonical = self.of(&alone).map(|id| id.as_str().to_owned());
-            [canonical, std::str::from_utf8(value).ok().map(str::to_owned), Some(hex(value))]
+            [
+                canonical,
+                std::str::from_utf8(value).ok().map(str::to_owned),
+                Some(hex(value)),
+            ]
         };
-        entry.values(self.name()).iter().flat_map(of_value).flatten().collect()
+        entry
+            .values(self.name())
+            .iter()
+            .flat_map(of_value)
+            .flatten()
+            .collect()
     }
 
-    /// Whether its values identify a person everywhere, and not in one directory alone: they are unique by construction.
+    /// Whether its values identify a person everywhere, and not in one directory alone: they are
+    /// unique by construction.
     #[must_use]
     pub fn is_universal(&self) -> bool {
         match self {
@@ -112,7 +145,9 @@ impl IdAttribute {
     #[must_use]
     pub fn filter(&self, id: &DirectoryId) -> Option<String> {
         match self {
-            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => Some(filter::equals(self.name(), id.as_str().as_bytes())),
+            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => {
+                Some(filter::equals(self.name(), id.as_str().as_bytes()))
+            }
             Self::ObjectGuid => {
                 let bytes = Uuid::try_parse(id.as_str()).ok()?.to_bytes_le();
                 // Every byte is escaped: some would form characters that mean something else there.
@@ -122,7 +157,10 @@ impl IdAttribute {
             Self::Other(name) => {
                 // Text that looks like hexadecimal digits may be either.
                 let text = filter::equals(name, id.as_str().as_bytes());
-                Some(unhex(id.as_str()).map_or_else(|| text.clone(), |bytes| filter::any(&[text.clone(), filter::equals(name, &bytes)])))
+                Some(unhex(id.as_str()).map_or_else(
+                    || text.clone(),
+                    |bytes| filter::any(&[text.clone(), filter::equals(name, &bytes)]),
+                ))
             }
         }
     }
@@ -141,13 +179,21 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
-        .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        })
         .collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
     if !pairs.remainder().is_empty() {
         return None;
     }
-    Some(pairs.map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect())
+    Some(
+        pairs
+            .map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -161,12 +207,25 @@ mod tests {
 
     #[test]
     fn an_object_guid_is_read_and_sought_mixed_endian() {
-        let bytes = [0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0x2a];
-        let id = IdAttribute::ObjectGuid.of(&entry("objectguid", &bytes)).unwrap();
+        let bytes = [
+            0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+            0xee, 0x2a,
+        ];
+        let id = IdAttribute::ObjectGuid
+            .of(&entry("objectguid", &bytes))
+            .unwrap();
         assert_eq!(id.as_str(), "00112233-4455-6677-8899-aabbccddee2a");
         let filter = IdAttribute::ObjectGuid.filter(&id).unwrap();
-        assert_eq!(filter, r"(objectGUID=\33\22\11\00\55\44\77\66\88\99\aa\bb\cc\dd\ee\2a)");
-        assert!(IdAttribute::ObjectGuid.of(&entry("objectGUID", &bytes[1..])).is_none(), "15 bytes are no GUID");
+        assert_eq!(
+            filter,
+            r"(objectGUID=\33\22\11\00\55\44\77\66\88\99\aa\bb\cc\dd\ee\2a)"
+        );
+        assert!(
+            IdAttribute::ObjectGuid
+                .of(&entry("objectGUID", &bytes[1..]))
+                .is_none(),
+            "15 bytes are no GUID"
+        );
     }
 
     #[test]
@@ -183,12 +242,18 @@ mod tests {
         assert_eq!(badge.of(&entry("badge", b"Ab-7")).unwrap().as_str(), "Ab-7");
         let binary = badge.of(&entry("badge", &[0, 0xff])).unwrap();
         assert_eq!(binary.as_str(), "00ff");
-        assert_eq!(badge.filter(&binary).unwrap(), r"(|(badge=00ff)(badge=\00\ff))");
+        assert_eq!(
+            badge.filter(&binary).unwrap(),
+            r"(|(badge=00ff)(badge=\00\ff))"
+        );
     }
 
     #[test]
     fn several_values_identify_nobody() {
-        let twice = Entry::new("cn=x".into(), vec![("badge".into(), vec![b"1".to_vec(), b"2".to_vec()])]);
+        let twice = Entry::new(
+            "cn=x".into(),
+            vec![("badge".into(), vec![b"1".to_vec(), b"2".to_vec()])],
+        );
         assert!(IdAttribute::named("badge").of(&twice).is_none());
     }
 }

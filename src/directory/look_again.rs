@@ -1,4 +1,5 @@
-//! The second look: people who seem to be gone are asked for by id, and whatever comes back means that they are there.
+//! The second look: people who seem to be gone are asked for by id, and whatever comes back means
+//! that they are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,15 +23,18 @@ const GROUP: usize = 100;
 pub struct Answer {
     /// Those who are there, with the DN of the entry that came back.
     pub there: BTreeMap<DirectoryId, String>,
-    /// Those of whom nobody can say it: an entry came back with them that belongs to none of the ids that were asked for.
+    /// Those of whom nobody can say it: an entry came back with them that belongs to none of the
+    /// ids that were asked for.
     pub doubtful: BTreeSet<DirectoryId>,
     /// What identifies the directory itself, as far as it is known.
     pub directory_id: Option<String>,
 }
 
-/// Asks a server for people by id, over the bases and with the filter of a request; without a server, the first that can be reached.
+/// Asks a server for people by id, over the bases and with the filter of a request; without a
+/// server, the first that can be reached.
 ///
-/// Whoever is neither there nor doubtful is not in that part of the directory, since each search came to its proven end.
+/// Whoever is neither there nor doubtful is not in that part of the directory, since each search
+/// came to its proven end.
 ///
 /// # Errors
 /// As for `read`; then nobody is known to be gone.
@@ -45,16 +49,27 @@ pub async fn ask(
     let attributes = [id_attribute.name().to_owned()];
     let (mut wanted, mut asked) = (Vec::new(), Vec::new());
     for group in ids.chunks(GROUP) {
-        let filters: Vec<String> = group.iter().filter_map(|id| id_attribute.filter(id)).collect();
+        let filters: Vec<String> = group
+            .iter()
+            .filter_map(|id| id_attribute.filter(id))
+            .collect();
         if filters.len() != group.len() {
-            let reason = format!("not every id of these people is one of the attribute {id_attribute}; was the id attribute changed?");
+            let reason = format!(
+                "not every id of these people is one of the attribute {id_attribute}; was the id \
+                 attribute changed?"
+            );
             let error = DirectoryError::Settings {
                 directory: pool.name().into(),
                 reason,
             };
             return Err(Course::default().failure(error));
         }
-        let searches = of_request(pool, request, &filter::both(&request.filter, &filter::any(&filters)), &attributes);
+        let searches = of_request(
+            pool,
+            request,
+            &filter::both(&request.filter, &filter::any(&filters)),
+            &attributes,
+        );
         asked.extend(searches.iter().map(|_| Group::new(group)));
         wanted.extend(searches);
     }
@@ -68,7 +83,13 @@ pub async fn ask(
     };
     let mut course = Course::default();
     let servers = server.map_or(Servers::InOrder, Servers::Only);
-    match bounded(run(pool, servers, &wanted, &mut sink, &mut course), request.deadline, cancel).await {
+    match bounded(
+        run(pool, servers, &wanted, &mut sink, &mut course),
+        request.deadline,
+        cancel,
+    )
+    .await
+    {
         Ok(_) => Ok(Answer {
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             ..sink.answer()
@@ -109,7 +130,11 @@ impl Found<'_> {
             directory_id,
         } = self.answer;
         doubtful.retain(|id| !there.contains_key(id));
-        Answer { there, doubtful, directory_id }
+        Answer {
+            there,
+            doubtful,
+            directory_id,
+        }
     }
 }
 
@@ -118,27 +143,38 @@ impl Sink for Found<'_> {
         self.answer = Answer::default();
     }
 
-    /// The server compares by rules of its own, which know no case, blanks, hyphens or brackets: every id that it may have meant counts as there. An entry that
-    /// belongs to none is one that the server found all the same.
+    /// The server compares by rules of its own, which know no case, blanks, hyphens or brackets:
+    /// every id that it may have meant counts as there. An entry that belongs to none is one that
+    /// the server found all the same.
     fn entry(&mut self, search: usize, entry: &Entry) {
-        let Some(group) = self.asked.get(search) else { return };
+        let Some(group) = self.asked.get(search) else {
+            return;
+        };
         if let [only] = group.ids {
             self.answer.there.insert(only.clone(), entry.dn.clone());
             return;
         }
         let shown = self.attribute.spellings(entry);
-        let meant: Vec<&DirectoryId> = shown.iter().filter_map(|id| group.by_plain.get(&plain(id))).flatten().copied().collect();
+        let meant: Vec<&DirectoryId> = shown
+            .iter()
+            .filter_map(|id| group.by_plain.get(&plain(id)))
+            .flatten()
+            .copied()
+            .collect();
         if meant.is_empty() {
             self.answer.doubtful.extend(group.ids.iter().cloned());
         } else {
-            self.answer.there.extend(meant.into_iter().map(|id| (id.clone(), entry.dn.clone())));
+            self.answer
+                .there
+                .extend(meant.into_iter().map(|id| (id.clone(), entry.dn.clone())));
         }
     }
 
     fn page(&mut self, _: u64) {}
 }
 
-/// An id without what one server writes and another leaves out: letters and digits alone, in lower case, without zeros at the front.
+/// An id without what one server writes and another leaves out: letters and digits alone, in lower
+/// case, without zeros at the front.
 fn plain(id: &str) -> String {
     let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
     letters.trim_start_matches('0').to_ascii_lowercase()
@@ -150,7 +186,10 @@ mod tests {
     use super::*;
 
     fn answer(attribute: &str, asked: &[&str], came: &[&[&str]]) -> (Vec<String>, Vec<String>) {
-        let ids: Vec<DirectoryId> = asked.iter().map(|id| DirectoryId::new(id).unwrap()).collect();
+        let ids: Vec<DirectoryId> = asked
+            .iter()
+            .map(|id| DirectoryId::new(id).unwrap())
+            .collect();
         let attribute = IdAttribute::named(attribute);
         let mut found = Found {
             attribute: &attribute,
@@ -158,12 +197,23 @@ mod tests {
             answer: Answer::default(),
         };
         for values in came {
-            let values = values.iter().map(|value| value.as_bytes().to_vec()).collect();
-            found.entry(0, &Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]));
+            let values = values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect();
+            found.entry(
+                0,
+                &Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]),
+            );
         }
-        let Answer { there, doubtful, .. } = found.answer();
+        let Answer {
+            there, doubtful, ..
+        } = found.answer();
         let text = |id: &DirectoryId| id.to_string();
-        (there.keys().map(text).collect(), doubtful.iter().map(text).collect())
+        (
+            there.keys().map(text).collect(),
+            doubtful.iter().map(text).collect(),
+        )
     }
 
     #[test]
@@ -177,7 +227,11 @@ mod tests {
             ("entryUUID", uuid, "0a1b2c3d00004000800000000000000f"),
         ] {
             let (there, doubtful) = answer(attribute, &[asked, "other"], &[&[shown]]);
-            assert_eq!((there, doubtful), (vec![asked.to_owned()], vec![]), "{shown}");
+            assert_eq!(
+                (there, doubtful),
+                (vec![asked.to_owned()], vec![]),
+                "{shown}"
+            );
             let (there, _) = answer(attribute, &[asked, "other"], &[&[shown, shown]]);
             assert_eq!(there, [asked], "sent twice: {shown}");
         }
@@ -201,7 +255,10 @@ mod tests {
 
     #[test]
     fn whatever_comes_back_for_one_id_is_that_person() {
-        assert_eq!(answer("badge", &["1"], &[&[]]), (vec!["1".to_owned()], vec![]));
+        assert_eq!(
+            answer("badge", &["1"], &[&[]]),
+            (vec!["1".to_owned()], vec![])
+        );
         assert_eq!(answer("badge", &["1", "2"], &[]), (vec![], vec![]));
     }
 }

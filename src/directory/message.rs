@@ -1,4 +1,5 @@
-//! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics otherwise, sees it. No I/O.
+//! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics
+//! otherwise, sees it. No I/O.
 
 use super::{
     ber::{Element, element},
@@ -24,7 +25,11 @@ pub(super) enum Fault {
 
 /// Looks at one whole message.
 pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
-    let mut parts = Parts(element(message).ok_or(Fault::Misbuilt("no message"))?.content);
+    let mut parts = Parts(
+        element(message)
+            .ok_or(Fault::Misbuilt("no message"))?
+            .content,
+    );
     let id = parts
         .next()
         .filter(|id| id.tag == 0x02 && is_number(id))
@@ -42,17 +47,29 @@ pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
     }
     match (parts.next(), parts.next()) {
         (None, _) => Ok(()),
-        (Some(controls), None) if controls.tag == 0xa0 && Parts(controls.content).all(is_control) => Ok(()),
-        (Some(_), _) => Err(Fault::Misbuilt("something other than controls after the operation")),
+        (Some(controls), None)
+            if controls.tag == 0xa0 && Parts(controls.content).all(is_control) =>
+        {
+            Ok(())
+        }
+        (Some(_), _) => Err(Fault::Misbuilt(
+            "something other than controls after the operation",
+        )),
     }
 }
 
-/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be cut, in the worst case to success.
+/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be cut, in the worst
+/// case to success.
 fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
-    if !parts.next().is_some_and(|code| code.tag == 0x0a && is_number(&code)) {
+    if !parts
+        .next()
+        .is_some_and(|code| code.tag == 0x0a && is_number(&code))
+    {
         return Err(Fault::Misbuilt("a result without a code"));
     }
-    if !(parts.next().is_some_and(|matched| is_text(&matched)) && parts.next().is_some_and(|text| is_text(&text))) {
+    if !(parts.next().is_some_and(|matched| is_text(&matched))
+        && parts.next().is_some_and(|text| is_text(&text)))
+    {
         return Err(Fault::Misbuilt("a result whose DN or text is none"));
     }
     let is_right = |part: Element<'_>| match part.tag {
@@ -69,10 +86,16 @@ fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
 
 fn notice(response: &[u8]) -> Fault {
     let mut parts = Parts(response);
-    let code = parts
-        .next()
-        .map_or(0, |code| code.content.iter().take(4).fold(0, |value, byte| (value << 8) | u32::from(*byte)));
-    let text = parts.by_ref().nth(1).map(|text| words(&String::from_utf8_lossy(text.content)));
+    let code = parts.next().map_or(0, |code| {
+        code.content
+            .iter()
+            .take(4)
+            .fold(0, |value, byte| (value << 8) | u32::from(*byte))
+    });
+    let text = parts
+        .by_ref()
+        .nth(1)
+        .map(|text| words(&String::from_utf8_lossy(text.content)));
     Fault::Notice {
         code,
         text: text.unwrap_or_else(|| words("")),
@@ -140,12 +163,20 @@ mod tests {
     fn what_servers_send_passes() {
         let referred = built(0x65, &[&SUCCESS, &built(0xa3, &[&[4, 1, b'x']])]);
         let extended = built(0x78, &[&SUCCESS, &[0x8a, 1, b'1'], &[0x8b, 2, 0, 1]]);
-        for operation in [built(0x61, &[&SUCCESS]), referred, extended, built(0x73, &[&[4, 1, b'x']])] {
+        for operation in [
+            built(0x61, &[&SUCCESS]),
+            referred,
+            extended,
+            built(0x73, &[&[4, 1, b'x']]),
+        ] {
             assert_eq!(with(&operation, &[]), Ok(()), "{operation:02x?}");
         }
         let control = built(
             0xa0,
-            &[&built(0x30, &[&[4, 1, b'1'], &[1, 1, 255], &[4, 1, 0]]), &built(0x30, &[&[4, 1, b'2']])],
+            &[
+                &built(0x30, &[&[4, 1, b'1'], &[1, 1, 255], &[4, 1, 0]]),
+                &built(0x30, &[&[4, 1, b'2']]),
+            ],
         );
         assert_eq!(with(&built(0x65, &[&SUCCESS]), &control), Ok(()));
     }
@@ -165,13 +196,30 @@ mod tests {
             built(0x63, &[&SUCCESS]),
         ];
         for operation in misbuilt {
-            assert!(matches!(with(&operation, &[]), Err(Fault::Misbuilt(_))), "{operation:02x?}");
+            assert!(
+                matches!(with(&operation, &[]), Err(Fault::Misbuilt(_))),
+                "{operation:02x?}"
+            );
         }
-        for rest in [&[0xa0, 2, 4, 0][..], &[0xa0, 4, 0x30, 2, 1, 0], &[4, 0], &[0xa0, 0, 0xa0, 0]] {
-            assert!(matches!(with(&built(0x65, &[&SUCCESS]), rest), Err(Fault::Misbuilt(_))), "{rest:02x?}");
+        for rest in [
+            &[0xa0, 2, 4, 0][..],
+            &[0xa0, 4, 0x30, 2, 1, 0],
+            &[4, 0],
+            &[0xa0, 0, 0xa0, 0],
+        ] {
+            assert!(
+                matches!(
+                    with(&built(0x65, &[&SUCCESS]), rest),
+                    Err(Fault::Misbuilt(_))
+                ),
+                "{rest:02x?}"
+            );
         }
         for message in [&[0x30, 0][..], &[0x30, 3, 2, 1, 1], &[0x30, 2, 2, 0]] {
-            assert!(matches!(check(message), Err(Fault::Misbuilt(_))), "{message:02x?}");
+            assert!(
+                matches!(check(message), Err(Fault::Misbuilt(_))),
+                "{message:02x?}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use std::{
 
 use deadpool::{
     Runtime,
-    managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
+    managed::{
+        self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+    },
 };
 
 use super::{
@@ -18,14 +20,16 @@ use super::{
 };
 use crate::config::Directory;
 
-/// The greatest age of a connection: below the 15 minutes after which Active Directory hangs up on idle ones.
+/// The greatest age of a connection: below the 15 minutes after which Active Directory hangs up on
+/// idle ones.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// After how long without use a connection is asked whether it still answers.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 /// How long such an answer may take.
 const PROOF_LIMIT: Duration = Duration::from_secs(3);
 
-/// The servers of one directory, each with its pool of at most `pool_size` connections; cheap to clone.
+/// The servers of one directory, each with its pool of at most `pool_size` connections; cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct DirectoryPool {
     name: Arc<str>,
@@ -46,7 +50,8 @@ pub struct Server {
 }
 
 impl DirectoryPool {
-    /// The pool of a configured directory; reads the certificate files, but does not touch the network.
+    /// The pool of a configured directory; reads the certificate files, but does not touch the
+    /// network.
     ///
     /// # Errors
     /// A certificate file that cannot be used, or settings that contradict each other.
@@ -89,14 +94,20 @@ impl DirectoryPool {
         self.id.as_deref()
     }
 
-    /// Whether a reading of that server shows who is absent: it is the first one, or the operator trusts all alike.
+    /// Whether a reading of that server shows who is absent: it is the first one, or the operator
+    /// trusts all alike.
     #[must_use]
     pub fn is_preferred(&self, server: &str) -> bool {
-        self.trusts_replicas || self.servers.first().is_some_and(|first| first.connector.server() == server)
+        self.trusts_replicas
+            || self
+                .servers
+                .first()
+                .is_some_and(|first| first.connector.server() == server)
     }
 
-    /// A mark of the password that the next bind would send, made with a salt that is kept secret: it tells whether the password is still the
-    /// same, and is of no use to whoever wants to guess it. None where no password is sent.
+    /// A mark of the password that the next bind would send, made with a salt that is kept secret:
+    /// it tells whether the password is still the same, and is of no use to whoever wants to guess
+    /// it. None where no password is sent.
     ///
     /// # Errors
     /// `File` when the password's file holds none any more.
@@ -107,7 +118,8 @@ impl DirectoryPool {
         }
     }
 
-    /// The last time that a server refused the credentials, also in a run that ended before it heard of it; none while none did.
+    /// The last time that a server refused the credentials, also in a run that ended before it
+    /// heard of it; none while none did.
     #[must_use]
     pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
         let refusals = self.servers.iter().filter_map(|Server { connector, .. }| {
@@ -124,7 +136,10 @@ impl DirectoryPool {
     /// Whether a server refused the credentials within that time; of this URL, or any.
     #[must_use]
     pub fn was_refused_within(&self, server: Option<&str>, time: Duration) -> bool {
-        let asked = self.servers.iter().filter(|one| server.is_none_or(|server| one.connector.server() == server));
+        let asked = self
+            .servers
+            .iter()
+            .filter(|one| server.is_none_or(|server| one.connector.server() == server));
         let mut refusals = asked.filter_map(|one| one.connector.binds().last_refusal());
         refusals.any(|(at, _)| at.elapsed() < time)
     }
@@ -132,7 +147,9 @@ impl DirectoryPool {
     /// What each server's connections are doing at this moment, and how often was bound so far.
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
-        let of = |Server { connector, pool, .. }: &Server| {
+        let of = |Server {
+                      connector, pool, ..
+                  }: &Server| {
             let status = pool.status();
             Figures {
                 server: connector.server().to_owned(),
@@ -158,7 +175,8 @@ pub struct Refusal {
     pub server: String,
     /// When, by a clock that nobody can set.
     pub at: Instant,
-    /// The mark of the password that was refused, as `DirectoryPool::credential_mark` makes it; none where none was sent.
+    /// The mark of the password that was refused, as `DirectoryPool::credential_mark` makes it;
+    /// none where none was sent.
     pub mark: Option<String>,
 }
 
@@ -180,24 +198,35 @@ pub struct Figures {
 }
 
 impl Server {
-    fn new(name: &str, connector: Connector, directory: &Directory) -> Result<Self, DirectoryError> {
-        // Making a connection has its own limits, which say more; the pool's only stands behind them.
+    fn new(
+        name: &str,
+        connector: Connector,
+        directory: &Directory,
+    ) -> Result<Self, DirectoryError> {
+        // Making a connection has its own limits, which say more; the pool's only stands behind
+        // them.
         let behind = connector.limit().saturating_add(Duration::from_secs(5));
         let wait = connector.limit();
-        let pool = managed::Pool::builder(Maker { connector: connector.clone() })
-            .max_size(directory.pool_size.max(1))
-            .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts {
-                wait: Some(wait),
-                create: Some(behind),
-                recycle: Some(PROOF_LIMIT.saturating_add(Duration::from_secs(1))),
-            })
-            .build()
-            .map_err(|error| DirectoryError::Settings {
-                directory: name.into(),
-                reason: format!("no pool: {error}"),
-            })?;
-        Ok(Self { connector, pool, wait })
+        let pool = managed::Pool::builder(Maker {
+            connector: connector.clone(),
+        })
+        .max_size(directory.pool_size.max(1))
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait: Some(wait),
+            create: Some(behind),
+            recycle: Some(PROOF_LIMIT.saturating_add(Duration::from_secs(1))),
+        })
+        .build()
+        .map_err(|error| DirectoryError::Settings {
+            directory: name.into(),
+            reason: format!("no pool: {error}"),
+        })?;
+        Ok(Self {
+            connector,
+            pool,
+            wait,
+        })
     }
 
     /// A connection to this server, for the sole use of the caller.
@@ -213,13 +242,22 @@ impl Server {
                 object,
             }),
             Err(PoolError::Backend(error)) => Err(error),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(DirectoryError::PoolExhausted { server, limit: self.wait }),
-            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => Err(DirectoryError::TimedOut {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(DirectoryError::PoolExhausted {
                 server,
-                tried: "making a connection".into(),
                 limit: self.wait,
             }),
-            Err(error @ (PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => Err(DirectoryError::Lost {
+            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
+                Err(DirectoryError::TimedOut {
+                    server,
+                    tried: "making a connection".into(),
+                    limit: self.wait,
+                })
+            }
+            Err(
+                error @ (PoolError::Closed
+                | PoolError::NoRuntimeSpecified
+                | PoolError::PostCreateHook(_)),
+            ) => Err(DirectoryError::Lost {
                 server,
                 tried: "making a connection".into(),
                 reason: error.to_string(),
@@ -228,7 +266,8 @@ impl Server {
     }
 }
 
-/// A connection on loan; it is ended when dropped, unless it was given back after everything on it ended well.
+/// A connection on loan; it is ended when dropped, unless it was given back after everything on it
+/// ended well.
 #[derive(Debug)]
 pub struct Lent {
     object: Object<Maker>,
@@ -265,7 +304,8 @@ impl DerefMut for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if !self.is_sound {
-            // It ends here and now, even while the server still sends; the pool finds it ended and drops it.
+            // It ends here and now, even while the server still sends; the pool finds it ended and
+            // drops it.
             self.object.end();
         }
     }
@@ -285,7 +325,11 @@ impl managed::Manager for Maker {
         self.connector.connect().await
     }
 
-    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DirectoryError> {
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<DirectoryError> {
         if connection.is_closed() {
             return Err(RecycleError::message("it has ended"));
         }
@@ -293,7 +337,9 @@ impl managed::Manager for Maker {
             return Err(RecycleError::message("it is too old"));
         }
         if !self.connector.is_bound_with_the_current(connection).await {
-            return Err(RecycleError::message("it was bound with a password that has changed"));
+            return Err(RecycleError::message(
+                "it was bound with a password that has changed",
+            ));
         }
         if metrics.last_used() > MAX_IDLE && !connection.answers(PROOF_LIMIT).await {
             return Err(RecycleError::message("it does not answer"));

@@ -93,7 +93,8 @@ pub struct Probe<'a> {
     pub searches: Vec<Vec<Step>>,
 }
 
-/// No more can be asked of the server: the step that was noted last failed in a way that ends the connection.
+/// No more can be asked of the server: the step that was noted last failed in a way that ends the
+/// connection.
 struct Ended;
 
 impl<'a> Probe<'a> {
@@ -107,17 +108,34 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Looks at everything before the credentials: the name, the port, TLS. `None` when one of them failed.
+    /// Looks at everything before the credentials: the name, the port, TLS. `None` when one of them
+    /// failed.
     pub async fn reach(&mut self) -> Option<Transport> {
         let (connector, steps) = (self.connector, &mut self.server);
         let until = connector.until();
-        let addresses: Vec<SocketAddr> = note(steps, LookedAt::Name, connector.resolve(until).await, |addresses| {
-            addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
-        })?;
-        let tcp = note(steps, LookedAt::Port, connector.tcp(&addresses, until).await, |_| "it is open".into())?;
+        let addresses: Vec<SocketAddr> = note(
+            steps,
+            LookedAt::Name,
+            connector.resolve(until).await,
+            |addresses| {
+                addresses
+                    .iter()
+                    .map(|address| address.ip().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            },
+        )?;
+        let tcp = note(
+            steps,
+            LookedAt::Port,
+            connector.tcp(&addresses, until).await,
+            |_| "it is open".into(),
+        )?;
         let secured = connector.secure(tcp, until).await;
         if connector.is_encrypted() {
-            note(steps, LookedAt::Tls, secured, |_| "the certificate is trusted".into())
+            note(steps, LookedAt::Tls, secured, |_| {
+                "the certificate is trusted".into()
+            })
         } else {
             secured.ok()
         }
@@ -126,7 +144,9 @@ impl<'a> Probe<'a> {
     /// Binds, once, and looks at what the server knows and at each search.
     pub async fn enter(&mut self, transport: Transport, wanted: &[Wanted<'_>]) {
         let bound = self.connector.bind(transport).await;
-        let Some(mut connection) = note(&mut self.server, LookedAt::Bind, bound, |_| "the credentials are accepted".into()) else {
+        let Some(mut connection) = note(&mut self.server, LookedAt::Bind, bound, |_| {
+            "the credentials are accepted".into()
+        }) else {
             return;
         };
         let Ok((root, schema)) = describe(&mut connection, &mut self.server).await else {
@@ -134,8 +154,13 @@ impl<'a> Probe<'a> {
         };
         for search in wanted {
             self.searches.push(Vec::new());
-            let Some(steps) = self.searches.last_mut() else { return };
-            if look_at_search(&mut connection, search, &root, schema.as_ref(), steps).await.is_err() {
+            let Some(steps) = self.searches.last_mut() else {
+                return;
+            };
+            if look_at_search(&mut connection, search, &root, schema.as_ref(), steps)
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -143,10 +168,15 @@ impl<'a> Probe<'a> {
 }
 
 /// What the server says of itself, and its schema when it shows one.
-async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<(RootDse, Option<Schema>), Ended> {
+async fn describe(
+    connection: &mut Connection,
+    steps: &mut Vec<Step>,
+) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
     let root = note(steps, LookedAt::RootDse, read, |root| {
-        root.vendor.clone().unwrap_or_else(|| "a server that does not say what it is".into())
+        root.vendor
+            .clone()
+            .unwrap_or_else(|| "a server that does not say what it is".into())
     });
     let root = root.ok_or(Ended)?;
     match Schema::read(connection, &root).await {
@@ -164,13 +194,23 @@ async fn describe(connection: &mut Connection, steps: &mut Vec<Step>) -> Result<
 }
 
 /// What identifies the directory itself, without which nobody can be called absent.
-async fn identify(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootDse, steps: &mut Vec<Step>) -> Result<(), Ended> {
+async fn identify(
+    connection: &mut Connection,
+    wanted: &Wanted<'_>,
+    root: &RootDse,
+    steps: &mut Vec<Step>,
+) -> Result<(), Ended> {
     let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
-    let found = match (wanted.directory_id, directory_id(connection, root, &bases).await) {
+    let found = match (
+        wanted.directory_id,
+        directory_id(connection, root, &bases).await,
+    ) {
         (Some(named), _) => Found::Well(format!("it is called {named:?} in the configuration")),
         (None, Ok(Some(id))) => Found::Well(format!("its naming context has the id {id}")),
         (None, Ok(None)) => Found::Doubtful {
-            seen: "the id of the naming context's own entry cannot be read, so every deactivation will be held".into(),
+            seen: "the id of the naming context's own entry cannot be read, so every deactivation \
+                   will be held"
+                .into(),
             way_out: "let the account read it, or set id for the directory".into(),
         },
         (None, Err(error)) => return push_failure(steps, LookedAt::DirectoryId, error),
@@ -179,7 +219,13 @@ async fn identify(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootD
     Ok(())
 }
 
-async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, root: &RootDse, schema: Option<&Schema>, steps: &mut Vec<Step>) -> Result<(), Ended> {
+async fn look_at_search(
+    connection: &mut Connection,
+    wanted: &Wanted<'_>,
+    root: &RootDse,
+    schema: Option<&Schema>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Ended> {
     identify(connection, wanted, root, steps).await?;
     let malformed = filter::check(wanted.filter).err();
     let is_filter = malformed.is_none();
@@ -189,7 +235,10 @@ async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, root: 
     ));
     for base in wanted.bases {
         match look(connection, base, "(objectClass=*)", &["1.1"]).await {
-            Ok(_) => steps.push(step(LookedAt::Base(base.clone()), Found::Well(format!("{base} exists")))),
+            Ok(_) => steps.push(step(
+                LookedAt::Base(base.clone()),
+                Found::Well(format!("{base} exists")),
+            )),
             Err(error) => {
                 push_failure(steps, LookedAt::Base(base.clone()), error)?;
                 continue;
@@ -197,13 +246,21 @@ async fn look_at_search(connection: &mut Connection, wanted: &Wanted<'_>, root: 
         }
         if is_filter {
             match somebody(connection, base, wanted).await {
-                Ok(somebody) => steps.push(step(LookedAt::People(base.clone()), people(base, wanted, somebody))),
+                Ok(somebody) => steps.push(step(
+                    LookedAt::People(base.clone()),
+                    people(base, wanted, somebody),
+                )),
                 Err(error) => push_failure(steps, LookedAt::People(base.clone()), error)?,
             }
         }
     }
     if let Some(schema) = schema {
-        steps.extend(wanted.attributes.iter().map(|attribute| known(schema, attribute)));
+        steps.extend(
+            wanted
+                .attributes
+                .iter()
+                .map(|attribute| known(schema, attribute)),
+        );
     }
     Ok(())
 }
@@ -224,22 +281,37 @@ fn known(schema: &Schema, attribute: &str) -> Step {
     } else {
         Found::Doubtful {
             seen: format!("the directory's schema has no attribute {attribute}"),
-            way_out: nearest(schema, attribute).map_or_else(|| "check its name".into(), |near| format!("is {near} meant?")),
+            way_out: nearest(schema, attribute).map_or_else(
+                || "check its name".into(),
+                |near| format!("is {near} meant?"),
+            ),
         }
     };
     step(LookedAt::Attribute(attribute.to_owned()), found)
 }
 
 /// Notes a failure; it ends the look when the connection is of no use after it.
-fn push_failure(steps: &mut Vec<Step>, looked_at: LookedAt, error: DirectoryError) -> Result<(), Ended> {
+fn push_failure(
+    steps: &mut Vec<Step>,
+    looked_at: LookedAt,
+    error: DirectoryError,
+) -> Result<(), Ended> {
     let ends = error.concerns_one_server();
     steps.push(step(looked_at, Found::Failed(error)));
     if ends { Err(Ended) } else { Ok(()) }
 }
 
-/// The DN of somebody whom the filter matches; one entry is asked for, and that there are more (4) is fine.
-async fn somebody(connection: &mut Connection, base: &str, wanted: &Wanted<'_>) -> Result<Option<String>, DirectoryError> {
-    let tried = format!("the search of {base:?} for one entry that matches {}", wanted.filter);
+/// The DN of somebody whom the filter matches; one entry is asked for, and that there are more (4)
+/// is fine.
+async fn somebody(
+    connection: &mut Connection,
+    base: &str,
+    wanted: &Wanted<'_>,
+) -> Result<Option<String>, DirectoryError> {
+    let tried = format!(
+        "the search of {base:?} for one entry that matches {}",
+        wanted.filter
+    );
     let scope = match wanted.scope {
         Scope::Subtree => LdapScope::Subtree,
         Scope::One => LdapScope::OneLevel,
@@ -255,7 +327,11 @@ async fn somebody(connection: &mut Connection, base: &str, wanted: &Wanted<'_>) 
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;
     let mut referred = Vec::new();
-    while let Some(message) = stream.next().await.map_err(|error| connection.failure(&tried, &error))? {
+    while let Some(message) = stream
+        .next()
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?
+    {
         if message.is_ref() {
             referred.extend(strings(message.0));
         } else if let Some(entry) = decode(message.0) {
@@ -277,7 +353,12 @@ async fn somebody(connection: &mut Connection, base: &str, wanted: &Wanted<'_>) 
     }
 }
 
-fn note<V>(steps: &mut Vec<Step>, looked_at: LookedAt, outcome: Result<V, DirectoryError>, seen: impl FnOnce(&V) -> String) -> Option<V> {
+fn note<V>(
+    steps: &mut Vec<Step>,
+    looked_at: LookedAt,
+    outcome: Result<V, DirectoryError>,
+    seen: impl FnOnce(&V) -> String,
+) -> Option<V> {
     match outcome {
         Ok(value) => {
             steps.push(step(looked_at, Found::Well(seen(&value))));
@@ -298,7 +379,9 @@ fn step(looked_at: LookedAt, found: Found) -> Step {
 fn nearest<'a>(schema: &'a Schema, attribute: &str) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.85;
     let wanted = attribute.to_ascii_lowercase();
-    let rated = schema.names().map(|name| (strsim::jaro_winkler(name, &wanted), name));
+    let rated = schema
+        .names()
+        .map(|name| (strsim::jaro_winkler(name, &wanted), name));
     rated
         .filter(|(likeness, _)| *likeness >= NEAR_ENOUGH)
         .max_by(|a, b| a.0.total_cmp(&b.0))

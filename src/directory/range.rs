@@ -1,4 +1,5 @@
-//! Attributes of which a server returns the values a part at a time (MS-ADTS section 3.1.1.3.1.3.3): all parts are fetched.
+//! Attributes of which a server returns the values a part at a time (MS-ADTS section
+//! 3.1.1.3.1.3.3): all parts are fetched.
 
 use super::{connection::Connection, entry::Entry, error::DirectoryError, search};
 
@@ -21,7 +22,9 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     let mut gaps = Vec::new();
     let mut plain = Vec::new();
     for (description, _) in entry.attributes_mut() {
-        let Some(range) = Range::of(description)? else { continue };
+        let Some(range) = Range::of(description)? else {
+            continue;
+        };
         if range.first != 0 {
             return Err(format!("the values of {description} start in the middle"));
         }
@@ -36,15 +39,19 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     }
     // Active Directory returns the plain attribute as well, without values.
     for name in plain {
-        entry
-            .attributes_mut()
-            .retain(|(description, values)| !(values.is_empty() && description.eq_ignore_ascii_case(&name)));
+        entry.attributes_mut().retain(|(description, values)| {
+            !(values.is_empty() && description.eq_ignore_ascii_case(&name))
+        });
     }
     Ok(gaps)
 }
 
 /// Fetches the values that are missing, over the same connection and so from the same server.
-pub(super) async fn complete(connection: &mut Connection, entry: &mut Entry, gaps: Vec<Gap>) -> Result<(), DirectoryError> {
+pub(super) async fn complete(
+    connection: &mut Connection,
+    entry: &mut Entry,
+    gaps: Vec<Gap>,
+) -> Result<(), DirectoryError> {
     for Gap { name, mut next } in gaps {
         loop {
             let wanted = format!("{name};range={next}-*");
@@ -54,18 +61,28 @@ pub(super) async fn complete(connection: &mut Connection, entry: &mut Entry, gap
                 base: entry.dn.clone(),
                 reason,
             };
-            let mut part = answer.ok_or_else(|| not_proven(format!("the entry went away while the values of {name} were fetched")))?;
+            let mut part = answer.ok_or_else(|| {
+                not_proven(format!(
+                    "the entry went away while the values of {name} were fetched"
+                ))
+            })?;
             let mut found = None;
             for (description, values) in part.attributes_mut() {
                 let range = Range::of(description).map_err(|reason| connection.garbled(&reason))?;
-                if let Some(range) = range.filter(|range| range.name.eq_ignore_ascii_case(&name) && range.first == next) {
+                if let Some(range) = range
+                    .filter(|range| range.name.eq_ignore_ascii_case(&name) && range.first == next)
+                {
                     found = Some((range.last, std::mem::take(values)));
                 }
             }
-            let (last, values) = found.ok_or_else(|| not_proven(format!("the values {wanted} did not come")))?;
-            let last_is_right = last.is_none_or(|last| last >= next && last - next + 1 == values.len());
+            let (last, values) =
+                found.ok_or_else(|| not_proven(format!("the values {wanted} did not come")))?;
+            let last_is_right =
+                last.is_none_or(|last| last >= next && last - next + 1 == values.len());
             if !last_is_right || next + values.len() > MAX_VALUES {
-                return Err(not_proven(format!("the values {wanted} do not add up, or are more than {MAX_VALUES}")));
+                return Err(not_proven(format!(
+                    "the values {wanted} do not add up, or are more than {MAX_VALUES}"
+                )));
             }
             next += values.len();
             if let Some((_, all)) = entry
@@ -97,19 +114,28 @@ impl Range {
         let mut name = options.next().unwrap_or_default().to_owned();
         let mut range = None;
         for option in options {
-            match option.get(..6).filter(|start| start.eq_ignore_ascii_case("range=")) {
+            match option
+                .get(..6)
+                .filter(|start| start.eq_ignore_ascii_case("range="))
+            {
                 Some(_) => range = option.get(6..),
                 None => name = format!("{name};{option}"),
             }
         }
         let Some(range) = range else { return Ok(None) };
         let parsed = range.split_once('-').and_then(|(first, last)| {
-            let last = if last == "*" { None } else { Some(last.parse().ok()?) };
+            let last = if last == "*" {
+                None
+            } else {
+                Some(last.parse().ok()?)
+            };
             Some((first.parse().ok()?, last))
         });
         let (first, last) = parsed.ok_or_else(|| format!("the range of {description}"))?;
         if last.is_some_and(|last: usize| last >= MAX_VALUES) {
-            return Err(format!("the range of {description} goes beyond {MAX_VALUES}"));
+            return Err(format!(
+                "the range of {description} goes beyond {MAX_VALUES}"
+            ));
         }
         Ok(Some(Self { name, first, last }))
     }
@@ -123,7 +149,10 @@ mod tests {
     fn entry(attributes: &[(&str, usize)]) -> Entry {
         Entry::new(
             "cn=x".into(),
-            attributes.iter().map(|(name, count)| ((*name).into(), vec![b"v".to_vec(); *count])).collect(),
+            attributes
+                .iter()
+                .map(|(name, count)| ((*name).into(), vec![b"v".to_vec(); *count]))
+                .collect(),
         )
     }
 
@@ -150,7 +179,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for name in ["member;range=", "member;range=x-y", "member;range=5-*", "member;range=0-18446744073709551615"] {
+        for name in [
+            "member;range=",
+            "member;range=x-y",
+            "member;range=5-*",
+            "member;range=0-18446744073709551615",
+        ] {
             assert!(started(&mut entry(&[(name, 1)])).is_err(), "{name}");
         }
     }

@@ -1,4 +1,5 @@
-//! A read of a directory: complete, from one server, or failed. The only place where a `Reading` is made.
+//! A read of a directory: complete, from one server, or failed. The only place where a `Reading` is
+//! made.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -36,8 +37,8 @@ pub struct ReadRequest {
     pub deadline: Instant,
 }
 
-/// A complete read: it exists only when every search of it ended with success on one and the same server, every page and
-/// value range was fetched, and nothing was referred elsewhere.
+/// A complete read: it exists only when every search of it ended with success on one and the same
+/// server, every page and value range was fetched, and nothing was referred elsewhere.
 #[derive(Debug)]
 pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
@@ -49,8 +50,8 @@ pub struct Reading<T> {
 }
 
 impl<T> Reading<T> {
-    /// What was made of each entry, with its id. Each entry comes once; so does each id, unless the operator chose an attribute
-    /// of which two entries have the same value.
+    /// What was made of each entry, with its id. Each entry comes once; so does each id, unless the
+    /// operator chose an attribute of which two entries have the same value.
     #[must_use]
     pub fn entries(&self) -> &[(Option<DirectoryId>, T)] {
         &self.entries
@@ -68,13 +69,15 @@ impl<T> Reading<T> {
         &self.server
     }
 
-    /// Whether the server is the preferred one, or as good as that by the configuration: a replica may lag behind.
+    /// Whether the server is the preferred one, or as good as that by the configuration: a replica
+    /// may lag behind.
     #[must_use]
     pub fn is_preferred(&self) -> bool {
         self.is_preferred
     }
 
-    /// What identifies the directory itself: as configured, or the id of its naming context's own entry; none where neither is known.
+    /// What identifies the directory itself: as configured, or the id of its naming context's own
+    /// entry; none where neither is known.
     #[must_use]
     pub fn directory_id(&self) -> Option<&str> {
         self.directory_id.as_deref()
@@ -119,9 +122,9 @@ pub struct ReadFailure {
     pub searches: Vec<SearchEvidence>,
 }
 
-/// Reads everything, or fails. `map` makes the caller's compact form of each entry as it comes, so that the entries are never
-/// all held; it must not do anything else, since what it made is thrown away when the read fails. `progress` is told the
-/// number of entries after each page.
+/// Reads everything, or fails. `map` makes the caller's compact form of each entry as it comes, so
+/// that the entries are never all held; it must not do anything else, since what it made is thrown
+/// away when the read fails. `progress` is told the number of entries after each page.
 ///
 /// Another server is tried only while not one entry has come.
 ///
@@ -134,9 +137,15 @@ pub async fn read<T>(
     cancel: &CancellationToken,
     progress: impl FnMut(u64),
 ) -> Result<Reading<T>, ReadFailure> {
-    let configured = request.id_attribute.as_deref().or(pool.id_attribute()).map(IdAttribute::named);
+    let configured = request
+        .id_attribute
+        .as_deref()
+        .or(pool.id_attribute())
+        .map(IdAttribute::named);
     let mut attributes = request.attributes.clone();
-    let ids = configured.clone().map_or_else(|| IdAttribute::candidates(Kind::Other), |named| vec![named]);
+    let ids = configured
+        .clone()
+        .map_or_else(|| IdAttribute::candidates(Kind::Other), |named| vec![named]);
     attributes.extend(ids.iter().map(|id| id.name().to_owned()));
     let searches = of_request(pool, request, &request.filter, &dedup(attributes));
     let mut collect = Collect {
@@ -149,7 +158,12 @@ pub async fn read<T>(
         progress,
     };
     let mut course = Course::default();
-    let outcome = bounded(run(pool, Servers::InOrder, &searches, &mut collect, &mut course), request.deadline, cancel).await;
+    let outcome = bounded(
+        run(pool, Servers::InOrder, &searches, &mut collect, &mut course),
+        request.deadline,
+        cancel,
+    )
+    .await;
     match outcome {
         Ok(server) => Ok(Reading {
             is_preferred: pool.is_preferred(&server),
@@ -167,7 +181,8 @@ pub async fn read<T>(
 struct Collect<T, M, P> {
     configured: Option<IdAttribute>,
     candidates: Vec<IdAttribute>,
-    /// The one attribute of this read: of the candidates the best that the first entry with any of them has.
+    /// The one attribute of this read: of the candidates the best that the first entry with any of
+    /// them has.
     chosen: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
     /// What tells entries of the same id apart, in the same order.
@@ -186,10 +201,18 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
 
     fn entry(&mut self, _: usize, entry: &Entry) {
         if self.chosen.is_none() {
-            self.chosen = self.candidates.iter().find(|candidate| candidate.of(entry).is_some()).cloned();
+            self.chosen = self
+                .candidates
+                .iter()
+                .find(|candidate| candidate.of(entry).is_some())
+                .cloned();
         }
-        let id = self.chosen.as_ref().and_then(|attribute| attribute.of(entry));
-        self.marks.push(mark(self.chosen.as_ref(), id.as_ref(), &entry.dn));
+        let id = self
+            .chosen
+            .as_ref()
+            .and_then(|attribute| attribute.of(entry));
+        self.marks
+            .push(mark(self.chosen.as_ref(), id.as_ref(), &entry.dn));
         self.entries.push((id, (self.map)(entry)));
     }
 
@@ -200,14 +223,26 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
 
 fn dedup(attributes: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    attributes.into_iter().filter(|name| seen.insert(name.to_ascii_lowercase())).collect()
+    attributes
+        .into_iter()
+        .filter(|name| seen.insert(name.to_ascii_lowercase()))
+        .collect()
 }
 
-/// What makes an entry the same as another besides its id: nothing where the server keeps ids unique (the entry may have been
-/// moved during the read), its DN where the operator chose the attribute or there is no id, since two people may share a value.
+/// What makes an entry the same as another besides its id: nothing where the server keeps ids
+/// unique (the entry may have been moved during the read), its DN where the operator chose the
+/// attribute or there is no id, since two people may share a value.
 fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> u64 {
     match (attribute, id) {
-        (Some(IdAttribute::EntryUuid | IdAttribute::ObjectGuid | IdAttribute::NsUniqueId | IdAttribute::IpaUniqueId), Some(_)) => 0,
+        (
+            Some(
+                IdAttribute::EntryUuid
+                | IdAttribute::ObjectGuid
+                | IdAttribute::NsUniqueId
+                | IdAttribute::IpaUniqueId,
+            ),
+            Some(_),
+        ) => 0,
         (Some(IdAttribute::Other(_)), Some(_)) | (_, None) | (None, Some(_)) => {
             let mut hasher = DefaultHasher::new();
             dn.hash(&mut hasher);
@@ -216,11 +251,22 @@ fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> 
     }
 }
 
-/// Leaves out entries that came again, by overlapping bases or because they were moved during the read; the first one stays.
-fn once_each<T>(mut entries: Vec<(Option<DirectoryId>, T)>, marks: &[u64]) -> Vec<(Option<DirectoryId>, T)> {
+/// Leaves out entries that came again, by overlapping bases or because they were moved during the
+/// read; the first one stays.
+fn once_each<T>(
+    mut entries: Vec<(Option<DirectoryId>, T)>,
+    marks: &[u64],
+) -> Vec<(Option<DirectoryId>, T)> {
     let mut seen = HashSet::with_capacity(entries.len());
-    let known = entries.iter().zip(marks).map(|((id, _), mark)| (id.as_ref(), mark));
-    let again: Vec<usize> = known.enumerate().filter(|(_, known)| !seen.insert(*known)).map(|(place, _)| place).collect();
+    let known = entries
+        .iter()
+        .zip(marks)
+        .map(|((id, _), mark)| (id.as_ref(), mark));
+    let again: Vec<usize> = known
+        .enumerate()
+        .filter(|(_, known)| !seen.insert(*known))
+        .map(|(place, _)| place)
+        .collect();
     drop(seen);
     let (mut place, mut again) = (0, again.into_iter().peekable());
     entries.retain(|_| {
@@ -238,13 +284,20 @@ mod tests {
     use super::*;
 
     fn came(attribute: &IdAttribute, entries: &[(&str, &str)]) -> Vec<usize> {
-        let ids: Vec<_> = entries.iter().enumerate().map(|(nth, (id, _))| (DirectoryId::new(id), nth)).collect();
+        let ids: Vec<_> = entries
+            .iter()
+            .enumerate()
+            .map(|(nth, (id, _))| (DirectoryId::new(id), nth))
+            .collect();
         let marks: Vec<u64> = ids
             .iter()
             .zip(entries)
             .map(|((id, _), (_, dn))| mark(Some(attribute), id.as_ref(), dn))
             .collect();
-        once_each(ids, &marks).into_iter().map(|(_, nth)| nth).collect()
+        once_each(ids, &marks)
+            .into_iter()
+            .map(|(_, nth)| nth)
+            .collect()
     }
 
     #[test]
@@ -264,7 +317,10 @@ mod tests {
     #[test]
     fn two_people_with_one_chosen_id_are_both_there() {
         let entries = [("7", "cn=a"), ("7", "cn=b"), ("7", "cn=a")];
-        assert_eq!(came(&IdAttribute::named("employeeNumber"), &entries), [0, 1]);
+        assert_eq!(
+            came(&IdAttribute::named("employeeNumber"), &entries),
+            [0, 1]
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One search, to its proven end: every page, every value range, and the server's own word that this was all.
+//! One search, to its proven end: every page, every value range, and the server's own word that
+//! this was all.
 
 use ldap3::{
     DerefAliases, ResultEntry, Scope, SearchOptions,
@@ -67,7 +68,8 @@ impl SearchEvidence {
 
 /// Searches page by page and hands over each entry; `Ok` is the proof that these were all.
 ///
-/// The library's own paging is not used: it takes an answer without the control for the last page, and ends well after errors.
+/// The library's own paging is not used: it takes an answer without the control for the last page,
+/// and ends well after errors.
 ///
 /// # Errors
 /// Whatever kept any part of the answer away. What was handed over until then is worth nothing.
@@ -87,27 +89,41 @@ pub(super) async fn search(
             evidence.result = "success".into();
             return Ok(());
         }
-        empty_pages = if evidence.entries == before { empty_pages + 1 } else { 0 };
+        empty_pages = if evidence.entries == before {
+            empty_pages + 1
+        } else {
+            0
+        };
         let not_proven = |reason: String| DirectoryError::NotProven {
             server: connection.server().into(),
             base: search.base.clone(),
             reason,
         };
         if empty_pages > 1 && next == cookie {
-            return Err(not_proven("the server repeats an empty page for ever".into()));
+            return Err(not_proven(
+                "the server repeats an empty page for ever".into(),
+            ));
         }
         if empty_pages > MAX_EMPTY_PAGES {
-            return Err(not_proven(format!("the server sent more than {MAX_EMPTY_PAGES} empty pages in a row")));
+            return Err(not_proven(format!(
+                "the server sent more than {MAX_EMPTY_PAGES} empty pages in a row"
+            )));
         }
         cookie = next;
     }
 }
 
-/// Looks at the base alone, without paging; the answer holds one entry, or none when the filter does not match.
+/// Looks at the base alone, without paging; the answer holds one entry, or none when the filter
+/// does not match.
 ///
 /// # Errors
 /// As for `search`.
-pub(super) async fn look(connection: &mut Connection, base: &str, filter: &str, attributes: &[&str]) -> Result<Option<Entry>, DirectoryError> {
+pub(super) async fn look(
+    connection: &mut Connection,
+    base: &str,
+    filter: &str,
+    attributes: &[&str],
+) -> Result<Option<Entry>, DirectoryError> {
     let tried = format!("reading {base:?}");
     let limit = connection.operation_timeout;
     let mut ldap = connection.ldap.clone();
@@ -118,7 +134,11 @@ pub(super) async fn look(connection: &mut Connection, base: &str, filter: &str, 
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;
-    while let Some(message) = stream.next().await.map_err(|error| connection.failure(&tried, &error))? {
+    while let Some(message) = stream
+        .next()
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?
+    {
         if let Some(entry) = entry(connection, base, message)? {
             found.get_or_insert(entry);
         }
@@ -154,17 +174,29 @@ async fn page(
             .critical(),
         )
         .with_timeout(limit)
-        .streaming_search(&search.base, search.scope, &search.filter, search.attributes.as_slice())
+        .streaming_search(
+            &search.base,
+            search.scope,
+            &search.filter,
+            search.attributes.as_slice(),
+        )
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut ranged = Vec::new();
-    while let Some(message) = stream.next().await.map_err(|error| connection.failure(&tried, &error))? {
+    while let Some(message) = stream
+        .next()
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?
+    {
         let Some(mut entry) = entry(connection, &search.base, message)? else {
             continue;
         };
         evidence.entries += 1;
         if evidence.entries > MAX_ENTRIES {
-            let reason = format!("the search of {:?} brought more than {MAX_ENTRIES} entries", search.base);
+            let reason = format!(
+                "the search of {:?} brought more than {MAX_ENTRIES} entries",
+                search.base
+            );
             return Err(DirectoryError::TooMuch {
                 server: connection.server().into(),
                 reason,
@@ -191,7 +223,12 @@ async fn page(
 }
 
 /// What the final result of a search means.
-pub(super) fn concluded(connection: &Connection, base: &str, tried: &str, result: &ldap3::LdapResult) -> Result<(), DirectoryError> {
+pub(super) fn concluded(
+    connection: &Connection,
+    base: &str,
+    tried: &str,
+    result: &ldap3::LdapResult,
+) -> Result<(), DirectoryError> {
     let server = connection.server().to_owned();
     match result.rc {
         // A success that points elsewhere as well is not whole.
@@ -215,8 +252,13 @@ pub(super) fn concluded(connection: &Connection, base: &str, tried: &str, result
     }
 }
 
-/// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13), which carry no entries here.
-fn entry(connection: &Connection, base: &str, message: ResultEntry) -> Result<Option<Entry>, DirectoryError> {
+/// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13),
+/// which carry no entries here.
+fn entry(
+    connection: &Connection,
+    base: &str,
+    message: ResultEntry,
+) -> Result<Option<Entry>, DirectoryError> {
     if message.is_ref() {
         let to = strings(message.0);
         return Err(DirectoryError::Referred {
@@ -233,7 +275,8 @@ fn entry(connection: &Connection, base: &str, message: ResultEntry) -> Result<Op
         .ok_or_else(|| connection.garbled("an entry that cannot be taken apart"))
 }
 
-/// Takes an entry apart (RFC 4511 section 4.5.2), values byte for byte; none when it is not built like one.
+/// Takes an entry apart (RFC 4511 section 4.5.2), values byte for byte; none when it is not built
+/// like one.
 pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();
@@ -242,22 +285,31 @@ pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
         .map(|attribute| {
             let mut parts = constructed(attribute)?.into_iter();
             let name = String::from_utf8(primitive(parts.next()?)?).ok()?;
-            let values = constructed(parts.next()?)?.into_iter().map(primitive).collect::<Option<Vec<_>>>()?;
+            let values = constructed(parts.next()?)?
+                .into_iter()
+                .map(primitive)
+                .collect::<Option<Vec<_>>>()?;
             Some((name, values))
         })
         .collect::<Option<Vec<_>>>()?;
     Some(Entry::new(dn, attributes))
 }
 
-/// The cookie in the paging control of an answer (RFC 2696 section 2), without which the answer proves nothing.
+/// The cookie in the paging control of an answer (RFC 2696 section 2), without which the answer
+/// proves nothing.
 fn next_cookie(controls: &[Control]) -> Result<Vec<u8>, &'static str> {
-    let Some(Control(_, control)) = controls.iter().find(|Control(_, raw)| raw.ctype == PAGED_RESULTS) else {
+    let Some(Control(_, control)) = controls
+        .iter()
+        .find(|Control(_, raw)| raw.ctype == PAGED_RESULTS)
+    else {
         return Err("the answer came without the control for paged results");
     };
     let cookie = || {
-        let sequence = ber::element(control.val.as_deref()?).filter(|outer| outer.tag == 0x30 && outer.is_whole && outer.rest.is_empty())?;
+        let sequence = ber::element(control.val.as_deref()?)
+            .filter(|outer| outer.tag == 0x30 && outer.is_whole && outer.rest.is_empty())?;
         let size = ber::element(sequence.content).filter(|size| size.tag == 0x02)?;
-        let cookie = ber::element(size.rest).filter(|cookie| cookie.tag == 0x04 && cookie.is_whole && cookie.rest.is_empty())?;
+        let cookie = ber::element(size.rest)
+            .filter(|cookie| cookie.tag == 0x04 && cookie.is_whole && cookie.rest.is_empty())?;
         Some(cookie.content.to_vec())
     };
     cookie().ok_or("the answer's control for paged results makes no sense")

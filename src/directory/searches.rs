@@ -1,4 +1,5 @@
-//! Several searches on one and the same server, with another server in its place only while not one entry has come.
+//! Several searches on one and the same server, with another server in its place only while not one
+//! entry has come.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,8 @@ pub(super) enum Servers<'a> {
     Only(&'a str),
 }
 
-/// How far a read has come; kept outside of the work, so that it is still known when the work is stopped.
+/// How far a read has come; kept outside of the work, so that it is still known when the work is
+/// stopped.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     pub server: Option<String>,
@@ -40,13 +42,16 @@ pub(super) struct Course {
 pub(super) struct About {
     /// The attributes that may identify its entries, the best first.
     pub candidates: Vec<IdAttribute>,
-    /// The id of the entry of the naming context in which the first base lies; none where it cannot be read.
+    /// The id of the entry of the naming context in which the first base lies; none where it cannot
+    /// be read.
     pub directory_id: Option<String>,
 }
 
 impl Course {
     fn is_untouched(&self) -> bool {
-        self.searches.iter().all(|search| search.pages == 0 && search.entries == 0)
+        self.searches
+            .iter()
+            .all(|search| search.pages == 0 && search.entries == 0)
     }
 
     pub fn failure(mut self, error: DirectoryError) -> ReadFailure {
@@ -100,7 +105,9 @@ pub(super) async fn run(
             reason: "there is no search base".into(),
         });
     }
-    searches.iter().try_for_each(|search| filter::check(&search.filter))?;
+    searches
+        .iter()
+        .try_for_each(|search| filter::check(&search.filter))?;
     let mut failures = Vec::new();
     let may_be_asked = |server: &&Server| match servers {
         Servers::InOrder => true,
@@ -110,14 +117,21 @@ pub(super) async fn run(
         course.server = Some(server.connector.server().into());
         match run_on(server, searches, sink, course).await {
             Ok(()) => return Ok(server.connector.server().into()),
-            Err(error) if error.concerns_one_server() && course.is_untouched() => failures.push(error),
+            Err(error) if error.concerns_one_server() && course.is_untouched() => {
+                failures.push(error)
+            }
             Err(error) => return Err(error),
         }
     }
     Err(DirectoryError::of_all(failures))
 }
 
-async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+async fn run_on(
+    server: &Server,
+    searches: &[Search],
+    sink: &mut impl Sink,
+    course: &mut Course,
+) -> Result<(), DirectoryError> {
     loop {
         course.searches.clear();
         let mut lent = server.lend().await?;
@@ -126,21 +140,29 @@ async fn run_on(server: &Server, searches: &[Search], sink: &mut impl Sink, cour
                 lent.give_back();
                 return Ok(());
             }
-            // A connection from the pool may have been dead already, which says nothing about the server.
+            // A connection from the pool may have been dead already, which says nothing about the
+            // server.
             Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-async fn run_over(connection: &mut Connection, searches: &[Search], sink: &mut impl Sink, course: &mut Course) -> Result<(), DirectoryError> {
+async fn run_over(
+    connection: &mut Connection,
+    searches: &[Search],
+    sink: &mut impl Sink,
+    course: &mut Course,
+) -> Result<(), DirectoryError> {
     let bases: Vec<&str> = searches.iter().map(|search| search.base.as_str()).collect();
     course.about = about(connection, &bases).await?;
     sink.begin(&course.about);
     let mut entries = 0;
     for (place, wanted) in searches.iter().enumerate() {
         course.searches.push(SearchEvidence::of(wanted));
-        let Some(evidence) = course.searches.last_mut() else { continue };
+        let Some(evidence) = course.searches.last_mut() else {
+            continue;
+        };
         let mut pages = 0;
         search(connection, wanted, evidence, |entry, so_far| {
             if so_far.pages != pages {
@@ -161,31 +183,58 @@ async fn about(connection: &mut Connection, bases: &[&str]) -> Result<About, Dir
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
-    Ok(About { candidates, directory_id })
+    Ok(About {
+        candidates,
+        directory_id,
+    })
 }
 
-/// What identifies the directory itself: the id of the entry of the naming context in which the bases lie, of several the first by name, so that the order of the
-/// bases is no information; none where it cannot be read.
-pub(super) async fn directory_id(connection: &mut Connection, root: &RootDse, bases: &[&str]) -> Result<Option<String>, DirectoryError> {
-    match bases.iter().filter_map(|base| naming_context(&root.naming_contexts, base)).min() {
+/// What identifies the directory itself: the id of the entry of the naming context in which the
+/// bases lie, of several the first by name, so that the order of the bases is no information; none
+/// where it cannot be read.
+pub(super) async fn directory_id(
+    connection: &mut Connection,
+    root: &RootDse,
+    bases: &[&str],
+) -> Result<Option<String>, DirectoryError> {
+    match bases
+        .iter()
+        .filter_map(|base| naming_context(&root.naming_contexts, base))
+        .min()
+    {
         Some(context) => context_id(connection, context, &IdAttribute::candidates(root.kind)).await,
         None => Ok(None),
     }
 }
 
-/// The naming context in which a base lies (RFC 4512 section 5.1): the lowest of those that hold it.
+/// The naming context in which a base lies (RFC 4512 section 5.1): the lowest of those that hold
+/// it.
 fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
     let base = Dn::parse(base)?;
-    let holds = |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
-    contexts.iter().filter_map(|context| holds(&context)).min().map(|(_, context)| context)
+    let holds =
+        |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
+    contexts
+        .iter()
+        .filter_map(|context| holds(&context))
+        .min()
+        .map(|(_, context)| context)
 }
 
 /// The id of a naming context's own entry; none where nobody may read it.
-async fn context_id(connection: &mut Connection, context: &str, candidates: &[IdAttribute]) -> Result<Option<String>, DirectoryError> {
+async fn context_id(
+    connection: &mut Connection,
+    context: &str,
+    candidates: &[IdAttribute],
+) -> Result<Option<String>, DirectoryError> {
     let names: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
     match look(connection, context, "(objectClass=*)", &names).await {
-        Ok(Some(entry)) => Ok(candidates.iter().find_map(|candidate| candidate.of(&entry)).map(|id| id.as_str().to_owned())),
-        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. }) => Ok(None),
+        Ok(Some(entry)) => Ok(candidates
+            .iter()
+            .find_map(|candidate| candidate.of(&entry))
+            .map(|id| id.as_str().to_owned())),
+        Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. }) => {
+            Ok(None)
+        }
         // A refusal of the entry says nothing about the search; that the server is busy does.
         Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => Ok(None),
         Err(error) => Err(error),
@@ -193,7 +242,12 @@ async fn context_id(connection: &mut Connection, context: &str, candidates: &[Id
 }
 
 /// One search for each base of a request.
-pub(super) fn of_request(pool: &DirectoryPool, request: &ReadRequest, filter: &str, attributes: &[String]) -> Vec<Search> {
+pub(super) fn of_request(
+    pool: &DirectoryPool,
+    request: &ReadRequest,
+    filter: &str,
+    attributes: &[String],
+) -> Vec<Search> {
     let scope = match request.scope {
         Scope::Subtree => ldap3::Scope::Subtree,
         Scope::One => ldap3::Scope::OneLevel,

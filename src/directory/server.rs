@@ -1,4 +1,5 @@
-//! What a server is and can do: its root DSE (RFC 4512 section 5.1) and the attributes of its schema (section 4.2).
+//! What a server is and can do: its root DSE (RFC 4512 section 5.1) and the attributes of its
+//! schema (section 4.2).
 
 use std::collections::BTreeSet;
 
@@ -54,8 +55,12 @@ impl RootDse {
             "subschemaSubentry",
         ];
         match look(connection, "", "(objectClass=*)", &wanted).await {
-            Ok(entry) => Ok(Self::of(&entry.unwrap_or_else(|| Entry::new(String::new(), Vec::new())))),
-            Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => Ok(Self::of(&Entry::new(String::new(), Vec::new()))),
+            Ok(entry) => Ok(Self::of(
+                &entry.unwrap_or_else(|| Entry::new(String::new(), Vec::new())),
+            )),
+            Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => {
+                Ok(Self::of(&Entry::new(String::new(), Vec::new())))
+            }
             Err(error) => Err(error),
         }
     }
@@ -63,17 +68,32 @@ impl RootDse {
     /// Whether the server pages results (RFC 2696); false also when it does not tell.
     #[must_use]
     pub fn pages(&self) -> bool {
-        self.supported_controls.iter().any(|oid| oid == "1.2.840.113556.1.4.319")
+        self.supported_controls
+            .iter()
+            .any(|oid| oid == "1.2.840.113556.1.4.319")
     }
 
     fn of(entry: &Entry) -> Self {
-        let texts = |name: &str| -> Vec<String> { entry.values(name).iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect() };
-        let vendor = [texts("vendorName"), texts("vendorVersion")].concat().join(" ");
-        let is_openldap = texts("objectClass").iter().any(|class| class.eq_ignore_ascii_case("OpenLDAProotDSE"));
+        let texts = |name: &str| -> Vec<String> {
+            entry
+                .values(name)
+                .iter()
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+                .collect()
+        };
+        let vendor = [texts("vendorName"), texts("vendorVersion")]
+            .concat()
+            .join(" ");
+        let is_openldap = texts("objectClass")
+            .iter()
+            .any(|class| class.eq_ignore_ascii_case("OpenLDAProotDSE"));
         let has_389_vendor = ["389 project", "fedora", "red hat"]
             .iter()
             .any(|name| vendor.to_ascii_lowercase().contains(name));
-        let kind = if texts("supportedCapabilities").iter().any(|oid| oid == ACTIVE_DIRECTORY) {
+        let kind = if texts("supportedCapabilities")
+            .iter()
+            .any(|oid| oid == ACTIVE_DIRECTORY)
+        {
             Kind::ActiveDirectory
         } else if is_openldap {
             Kind::OpenLdap
@@ -107,15 +127,30 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Reads the schema that the root DSE points to; none when it points nowhere or shows nothing there.
+    /// Reads the schema that the root DSE points to; none when it points nowhere or shows nothing
+    /// there.
     ///
     /// # Errors
     /// Everything but an answer.
-    pub async fn read(connection: &mut Connection, root: &RootDse) -> Result<Option<Self>, DirectoryError> {
-        let Some(place) = &root.schema else { return Ok(None) };
-        let entry = match look(connection, place, "(objectClass=subschema)", &["attributeTypes"]).await {
+    pub async fn read(
+        connection: &mut Connection,
+        root: &RootDse,
+    ) -> Result<Option<Self>, DirectoryError> {
+        let Some(place) = &root.schema else {
+            return Ok(None);
+        };
+        let entry = match look(
+            connection,
+            place,
+            "(objectClass=subschema)",
+            &["attributeTypes"],
+        )
+        .await
+        {
             Ok(entry) => entry,
-            Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => return Ok(None),
+            Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let names: BTreeSet<String> = entry
@@ -126,7 +161,8 @@ impl Schema {
         Ok((!names.is_empty()).then_some(Self { names }))
     }
 
-    /// Whether the server knows an attribute, whatever the case of its name and with any options left aside.
+    /// Whether the server knows an attribute, whatever the case of its name and with any options
+    /// left aside.
     #[must_use]
     pub fn knows(&self, attribute: &str) -> bool {
         let plain = attribute.split(';').next().unwrap_or_default();
@@ -141,10 +177,19 @@ impl Schema {
 
 /// The OID and the names in an attribute type description (RFC 4512 section 4.1.2), in lower case.
 fn names(description: &str) -> Vec<String> {
-    let mut words = description.trim_start_matches(['(', ' ']).split_whitespace();
-    let mut names: Vec<String> = words.next().into_iter().map(str::to_ascii_lowercase).collect();
+    let mut words = description
+        .trim_start_matches(['(', ' '])
+        .split_whitespace();
+    let mut names: Vec<String> = words
+        .next()
+        .into_iter()
+        .map(str::to_ascii_lowercase)
+        .collect();
     if words.next() == Some("NAME") {
-        let rest = description.split_once("NAME").map_or("", |(_, rest)| rest).trim_start();
+        let rest = description
+            .split_once("NAME")
+            .map_or("", |(_, rest)| rest)
+            .trim_start();
         // One quoted name, or several within brackets.
         let quoted = if rest.starts_with('(') {
             rest.split(')').next().unwrap_or_default()
@@ -169,10 +214,15 @@ mod tests {
     #[test]
     fn names_of_attribute_types() {
         assert_eq!(
-            names("( 2.5.4.4 NAME ( 'sn' 'surname' ) DESC 'RFC2256: last (family) name' SUP name )"),
+            names(
+                "( 2.5.4.4 NAME ( 'sn' 'surname' ) DESC 'RFC2256: last (family) name' SUP name )"
+            ),
             ["2.5.4.4", "sn", "surname"]
         );
-        assert_eq!(names("( 1.3 NAME 'employeeType' DESC 'it''s' )"), ["1.3", "employeetype"]);
+        assert_eq!(
+            names("( 1.3 NAME 'employeeType' DESC 'it''s' )"),
+            ["1.3", "employeetype"]
+        );
         assert_eq!(names("( 1.4 DESC 'no NAME here' )"), ["1.4"]);
         assert_eq!(names(""), [] as [String; 0]);
     }

@@ -1,4 +1,5 @@
-//! Whom to trust and how to prove who we are: the TLS settings of a directory, and what a failed handshake means.
+//! Whom to trust and how to prove who we are: the TLS settings of a directory, and what a failed
+//! handshake means.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -13,11 +14,15 @@ use rustls_platform_verifier::Verifier;
 use super::error::{DirectoryError, TlsFault};
 use crate::config::Directory;
 
-/// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate when there is one.
+/// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate
+/// when there is one.
 ///
 /// # Errors
 /// A file that cannot be read, holds nothing usable, or a certificate without its key.
-pub fn client_config(name: &str, directory: &Directory) -> Result<Arc<ClientConfig>, DirectoryError> {
+pub fn client_config(
+    name: &str,
+    directory: &Directory,
+) -> Result<Arc<ClientConfig>, DirectoryError> {
     let settings = |reason: String| DirectoryError::Settings {
         directory: name.into(),
         reason,
@@ -28,7 +33,9 @@ pub fn client_config(name: &str, directory: &Directory) -> Result<Arc<ClientConf
         .map_err(|error| settings(format!("TLS cannot be set up: {error}")))?;
     let builder = match &directory.ca_file {
         Some(path) => builder.with_root_certificates(roots(path)?),
-        None => builder.dangerous().with_custom_certificate_verifier(Arc::new(system_verifier(name, provider)?)),
+        None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(system_verifier(name, provider)?)),
     };
     let config = match (&directory.client_cert_file, &directory.client_key_file) {
         (Some(certificate), Some(key)) => with_client_certificate(builder, certificate, key)?,
@@ -42,24 +49,32 @@ pub fn client_config(name: &str, directory: &Directory) -> Result<Arc<ClientConf
 /// What a failed handshake means.
 #[must_use]
 pub fn fault(error: &io::Error) -> TlsFault {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         Some(inner) => rustls_fault(inner),
         None if error.kind() == io::ErrorKind::UnexpectedEof => TlsFault::NotTls {
             detail: "the server closed the connection during the handshake".into(),
         },
-        None => TlsFault::Other { detail: error.to_string() },
+        None => TlsFault::Other {
+            detail: error.to_string(),
+        },
     }
 }
 
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "the enums are non-exhaustive, and what is not named apart is told in the library's own words"
+    reason = "the enums are non-exhaustive, and what is not named apart is told in the library's \
+              own words"
 )]
 fn rustls_fault(error: &rustls::Error) -> TlsFault {
     use rustls::AlertDescription as Alert;
     match error {
         rustls::Error::InvalidCertificate(reason) => certificate_fault(reason),
-        rustls::Error::InvalidMessage(reason) => TlsFault::NotTls { detail: format!("{reason:?}") },
+        rustls::Error::InvalidMessage(reason) => TlsFault::NotTls {
+            detail: format!("{reason:?}"),
+        },
         rustls::Error::AlertReceived(
             alert @ (Alert::CertificateRequired
             | Alert::NoCertificate
@@ -73,13 +88,16 @@ fn rustls_fault(error: &rustls::Error) -> TlsFault {
         ) => TlsFault::ClientCertificate {
             detail: format!("alert {alert:?}"),
         },
-        other => TlsFault::Other { detail: other.to_string() },
+        other => TlsFault::Other {
+            detail: other.to_string(),
+        },
     }
 }
 
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "the enum is non-exhaustive, and what is not named apart is told in the library's own words"
+    reason = "the enum is non-exhaustive, and what is not named apart is told in the library's \
+              own words"
 )]
 fn certificate_fault(reason: &CertificateError) -> TlsFault {
     match reason {
@@ -93,28 +111,42 @@ fn certificate_fault(reason: &CertificateError) -> TlsFault {
             expected: "this host".into(),
             presented: Vec::new(),
         },
-        CertificateError::NotValidForNameContext { expected, presented } => TlsFault::WrongHost {
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => TlsFault::WrongHost {
             expected: expected.to_str().into_owned(),
             presented: presented.clone(),
         },
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
-        CertificateError::Other(other) => TlsFault::UntrustedIssuer { detail: other.to_string() },
-        other => TlsFault::Other { detail: other.to_string() },
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsFault::NotYetValid
+        }
+        CertificateError::Other(other) => TlsFault::UntrustedIssuer {
+            detail: other.to_string(),
+        },
+        other => TlsFault::Other {
+            detail: other.to_string(),
+        },
     }
 }
 
 fn system_verifier(name: &str, provider: Arc<CryptoProvider>) -> Result<Verifier, DirectoryError> {
     Verifier::new(provider).map_err(|error| DirectoryError::Settings {
         directory: name.into(),
-        reason: format!("the system's trusted certificates cannot be loaded ({error}); install ca-certificates, or set ca_file"),
+        reason: format!(
+            "the system's trusted certificates cannot be loaded ({error}); install \
+             ca-certificates, or set ca_file"
+        ),
     })
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, DirectoryError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates("CA", path)? {
-        store.add(certificate).map_err(|error| file("CA", path, error.to_string()))?;
+        store
+            .add(certificate)
+            .map_err(|error| file("CA", path, error.to_string()))?;
     }
     Ok(store)
 }
@@ -125,19 +157,33 @@ fn with_client_certificate(
     key: &Path,
 ) -> Result<ClientConfig, DirectoryError> {
     let chain = certificates("client certificate", certificate)?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| file("client key", key, error.to_string()))?;
+    let key_der = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| file("client key", key, error.to_string()))?;
     builder
         .with_client_auth_cert(chain, key_der)
-        .map_err(|error| file("client key", key, format!("it does not fit the client certificate: {error}")))
+        .map_err(|error| {
+            file(
+                "client key",
+                key,
+                format!("it does not fit the client certificate: {error}"),
+            )
+        })
 }
 
 /// All certificates of a PEM file, of which there must be at least one.
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, DirectoryError> {
+fn certificates(
+    what: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, DirectoryError> {
     let found = CertificateDer::pem_file_iter(path)
         .and_then(|sections| sections.collect::<Result<Vec<_>, _>>())
         .map_err(|error| file(what, path, error.to_string()))?;
     if found.is_empty() {
-        return Err(file(what, path, "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".into()));
+        return Err(file(
+            what,
+            path,
+            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".into(),
+        ));
     }
     Ok(found)
 }

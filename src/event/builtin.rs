@@ -12,7 +12,8 @@ use crate::{ftrack::builtin_sync::ServerJob, printable::printable};
 pub enum Builtin<'a> {
     /// ftrack took the job: it began, or is about to.
     Started(&'a ServerJob),
-    /// The job, as it was seen last, is not followed any more, after so long: it is over, or could not be seen to its end.
+    /// The job, as it was seen last, is not followed any more, after so long: it is over, or could
+    /// not be seen to its end.
     Finished(&'a ServerJob, Duration),
     /// It deactivated or renamed more users than the job's limits say.
     Alarm(BuiltinAlarm),
@@ -58,7 +59,10 @@ impl Builtin<'_> {
             }
             Self::Finished(ServerJob { id, status, text }, took) => {
                 let (id, status, seconds) = (id.as_str(), status.to_string(), took.as_secs_f64());
-                let (status, text) = (printable(&status), printable(text.as_deref().unwrap_or_default()));
+                let (status, text) = (
+                    printable(&status),
+                    printable(text.as_deref().unwrap_or_default()),
+                );
                 say!(level, event = "builtin.finished", job, run, server_job = id, %status, %text, seconds, "ftrack's own synchronisation followed");
             }
             Self::Alarm(BuiltinAlarm {

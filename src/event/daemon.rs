@@ -1,4 +1,5 @@
-//! What the daemon says beyond its runs: once at each change of state, and nothing while nothing changes.
+//! What the daemon says beyond its runs: once at each change of state, and nothing while nothing
+//! changes.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -138,18 +139,42 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("daemon.stopped", "INFO", &[]),
     ("contact.made", "INFO", &["server"]),
     ("contact.failed", "WARN", &["server", "error"]),
-    ("credentials.refused", "ERROR", &["server", "retry_at", "error"]),
+    (
+        "credentials.refused",
+        "ERROR",
+        &["server", "retry_at", "error"],
+    ),
     ("run.missed", "INFO", &["job"]),
     ("tick.skipped", "WARN", &["job"]),
     ("run.elsewhere", "INFO", &["job"]),
     ("run.stuck", "ERROR", &["job"]),
     ("run.broken", "ERROR", &["job", "error"]),
     ("trigger.refused", "WARN", &["job", "error"]),
-    ("outage.began", "ERROR", &["job", "kind", "failures", "since", "retry_at", "suspended", "error"]),
+    (
+        "outage.began",
+        "ERROR",
+        &[
+            "job",
+            "kind",
+            "failures",
+            "since",
+            "retry_at",
+            "suspended",
+            "error",
+        ],
+    ),
     (
         "outage.changed",
         "ERROR",
-        &["job", "kind", "failures", "since", "retry_at", "suspended", "error"],
+        &[
+            "job",
+            "kind",
+            "failures",
+            "since",
+            "retry_at",
+            "suspended",
+            "error",
+        ],
     ),
     ("outage.ended", "INFO", &["job", "failures", "since"]),
     ("job.paused", "WARN", &["job", "until", "reason"]),
@@ -188,27 +213,58 @@ impl DaemonEvent<'_> {
     /// Says the event once, to whoever listens.
     pub fn emit(self) {
         match self {
-            Self::Started { version, jobs } => tracing::info!(event = "daemon.started", version, jobs, "the schedule runs"),
+            Self::Started { version, jobs } => {
+                tracing::info!(event = "daemon.started", version, jobs, "the schedule runs")
+            }
             Self::Stopping => tracing::info!(event = "daemon.stopping", "told to stop"),
             Self::Stopped => tracing::info!(event = "daemon.stopped", "stopped"),
-            Self::ContactMade { server } => tracing::info!(event = "contact.made", server, "reached"),
+            Self::ContactMade { server } => {
+                tracing::info!(event = "contact.made", server, "reached")
+            }
             Self::ContactFailed { server, error } => {
                 tracing::warn!(event = "contact.failed", server, error = %printable(error), "not reached");
             }
-            Self::CredentialsRefused { server, next, error } => {
+            Self::CredentialsRefused {
+                server,
+                next,
+                error,
+            } => {
                 tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %printable(error), "credentials refused");
             }
-            Self::RunMissed { job } => tracing::info!(event = "run.missed", job, "a missed run is to be made up for"),
-            Self::TickSkipped { job } => tracing::warn!(event = "tick.skipped", job, "due while a run is under way"),
-            Self::RunElsewhere { job } => tracing::info!(event = "run.elsewhere", job, "another program runs the job"),
-            Self::RunStuck { job } => tracing::error!(event = "run.stuck", job, "far beyond its time limit"),
-            Self::RunBroken { job, error } => tracing::error!(event = "run.broken", job, error = %printable(error), "no report of its own"),
-            Self::TriggerRefused { job, error } => tracing::warn!(event = "trigger.refused", job, error = %printable(error), "not triggered"),
-            Self::OutageBegan { job, backoff } => emit_outage!("outage.began", job, backoff, "failed"),
-            Self::OutageChanged { job, backoff } if backoff.suspended => {
-                emit_outage!("outage.changed", job, backoff, "suspended: failed so often that it is only probed");
+            Self::RunMissed { job } => tracing::info!(
+                event = "run.missed",
+                job,
+                "a missed run is to be made up for"
+            ),
+            Self::TickSkipped { job } => {
+                tracing::warn!(event = "tick.skipped", job, "due while a run is under way")
             }
-            Self::OutageChanged { job, backoff } => emit_outage!("outage.changed", job, backoff, "fails in another way"),
+            Self::RunElsewhere { job } => {
+                tracing::info!(event = "run.elsewhere", job, "another program runs the job")
+            }
+            Self::RunStuck { job } => {
+                tracing::error!(event = "run.stuck", job, "far beyond its time limit")
+            }
+            Self::RunBroken { job, error } => {
+                tracing::error!(event = "run.broken", job, error = %printable(error), "no report of its own")
+            }
+            Self::TriggerRefused { job, error } => {
+                tracing::warn!(event = "trigger.refused", job, error = %printable(error), "not triggered")
+            }
+            Self::OutageBegan { job, backoff } => {
+                emit_outage!("outage.began", job, backoff, "failed")
+            }
+            Self::OutageChanged { job, backoff } if backoff.suspended => {
+                emit_outage!(
+                    "outage.changed",
+                    job,
+                    backoff,
+                    "suspended: failed so often that it is only probed"
+                );
+            }
+            Self::OutageChanged { job, backoff } => {
+                emit_outage!("outage.changed", job, backoff, "fails in another way")
+            }
             Self::OutageEnded { job, backoff } => {
                 tracing::info!(
                     event = "outage.ended",
@@ -224,12 +280,20 @@ impl DaemonEvent<'_> {
                 tracing::warn!(event = "job.paused", job, until, reason = %printable(reason), "paused");
             }
             Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "goes on"),
-            Self::ConfigReloaded { restart_for } => tracing::info!(event = "config.reloaded", restart_for, "configuration reloaded"),
+            Self::ConfigReloaded { restart_for } => tracing::info!(
+                event = "config.reloaded",
+                restart_for,
+                "configuration reloaded"
+            ),
             Self::ConfigRefused { error } => {
                 tracing::error!(event = "config.refused", error = %printable(error), "the new configuration is broken; the old one stays");
             }
-            Self::SchedulerFailed { error } => tracing::error!(event = "scheduler.failed", error = %printable(error), "the schedules cannot be taken"),
-            Self::StateFailed { error } => tracing::error!(event = "daemon.state_failed", error = %printable(error), "state not kept"),
+            Self::SchedulerFailed { error } => {
+                tracing::error!(event = "scheduler.failed", error = %printable(error), "the schedules cannot be taken")
+            }
+            Self::StateFailed { error } => {
+                tracing::error!(event = "daemon.state_failed", error = %printable(error), "state not kept")
+            }
         }
     }
 }

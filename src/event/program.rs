@@ -17,7 +17,8 @@ pub enum ProgramEvent<'a> {
         /// How many, since the last time that this was said.
         lines: u64,
     },
-    /// The state database was deleted or replaced while it was in use; the one that stands in its place now is used.
+    /// The state database was deleted or replaced while it was in use; the one that stands in its
+    /// place now is used.
     StateRemade {
         /// Where it is.
         path: &'a Path,
@@ -35,8 +36,12 @@ impl ProgramEvent<'_> {
     /// Says the event once, to whoever listens.
     pub fn emit(self) {
         match self {
-            Self::Panicked { error } => tracing::error!(event = "program.panicked", error = %printable(error), "a defect of this program"),
-            Self::LogDropped { lines } => tracing::warn!(event = "log.dropped", lines, "log lines were dropped"),
+            Self::Panicked { error } => {
+                tracing::error!(event = "program.panicked", error = %printable(error), "a defect of this program")
+            }
+            Self::LogDropped { lines } => {
+                tracing::warn!(event = "log.dropped", lines, "log lines were dropped")
+            }
             Self::StateRemade { path } => {
                 let path = path.display().to_string();
                 tracing::warn!(event = "state.remade", path = %printable(&path), "the state database was deleted or replaced, and is another now");

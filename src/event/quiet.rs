@@ -1,4 +1,5 @@
-//! What a run need not say again: its course while an outage lasts that was told already, and what the run before has said in the same words.
+//! What a run need not say again: its course while an outage lasts that was told already, and what
+//! the run before has said in the same words.
 
 use std::{
     collections::HashSet,
@@ -28,7 +29,8 @@ pub enum Outage {
     /// It is not: everything about the run is said.
     #[default]
     Over,
-    /// It is: its course, its end if it fails again, and what is tried again at ftrack are not said at their level.
+    /// It is: its course, its end if it fails again, and what is tried again at ftrack are not said
+    /// at their level.
     Lasts,
 }
 
@@ -60,27 +62,45 @@ impl Quiet {
                 ..
             } => lasts,
             Event::RunFinished(report) => lasts && report.outcome == Outcome::Failed,
-            Event::EntrySkipped { dn, reason, .. } => self.known.0.contains(&of_skipped(dn, reason)),
+            Event::EntrySkipped { dn, reason, .. } => {
+                self.known.0.contains(&of_skipped(dn, reason))
+            }
             Event::RunWarning { warning, .. } => self.known.0.contains(&of_warning(warning)),
-            Event::Change { change, .. } => stays(change) && self.known.0.contains(&of_change(change)),
-            Event::ProgramFailed { .. } | Event::StateFailed { .. } | Event::StateSetAside(_) | Event::RunRecovered(_) => false,
-            Event::Builtin { what: Builtin::Alarm(_), .. } => false,
+            Event::Change { change, .. } => {
+                stays(change) && self.known.0.contains(&of_change(change))
+            }
+            Event::ProgramFailed { .. }
+            | Event::StateFailed { .. }
+            | Event::StateSetAside(_)
+            | Event::RunRecovered(_) => false,
+            Event::Builtin {
+                what: Builtin::Alarm(_),
+                ..
+            } => false,
         }
     }
 }
 
 impl Known {
-    /// What is known after another run of the job: what that run has said. One that came to no plan has said nothing about these, so that what was
-    /// known before stays known over an outage.
+    /// What is known after another run of the job: what that run has said. One that came to no plan
+    /// has said nothing about these, so that what was known before stays known over an outage.
     #[must_use]
     pub fn after(self: &Arc<Self>, report: &Report) -> Arc<Self> {
-        let says_nothing = report.skipped.is_empty() && report.warnings.is_empty() && report.changes.is_empty();
+        let says_nothing =
+            report.skipped.is_empty() && report.warnings.is_empty() && report.changes.is_empty();
         if report.outcome == Outcome::Failed && says_nothing {
             return Arc::clone(self);
         }
-        let skipped = report.skipped.iter().map(|skipped| of_skipped(&skipped.dn, &skipped.reason));
+        let skipped = report
+            .skipped
+            .iter()
+            .map(|skipped| of_skipped(&skipped.dn, &skipped.reason));
         let warnings = report.warnings.iter().map(|warning| of_warning(warning));
-        let changes = report.changes.iter().filter(|change| stays(change)).map(of_change);
+        let changes = report
+            .changes
+            .iter()
+            .filter(|change| stays(change))
+            .map(of_change);
         Arc::new(Self(skipped.chain(warnings).chain(changes).collect()))
     }
 }

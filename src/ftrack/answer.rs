@@ -1,4 +1,5 @@
-//! Understands the body of an answer: a list with one element for each operation, or one of the many forms of an error. No I/O.
+//! Understands the body of an answer: a list with one element for each operation, or one of the
+//! many forms of an error. No I/O.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, error::Category};
@@ -18,11 +19,17 @@ impl Answer for Value {
     fn exception(&self) -> Option<(String, String)> {
         self.get("exception")
             .filter(|exception| !exception.is_null())
-            .map(|exception| (words(exception), self.get("content").map(words).unwrap_or_default()))
+            .map(|exception| {
+                (
+                    words(exception),
+                    self.get("content").map(words).unwrap_or_default(),
+                )
+            })
     }
 }
 
-/// The answer to an operation that writes: only whether it is an error, since what the server made of it is read back.
+/// The answer to an operation that writes: only whether it is an error, since what the server made
+/// of it is read back.
 #[derive(Debug, Deserialize)]
 pub(super) struct Acknowledged {
     #[serde(default)]
@@ -33,9 +40,12 @@ pub(super) struct Acknowledged {
 
 impl Answer for Acknowledged {
     fn exception(&self) -> Option<(String, String)> {
-        self.exception
-            .as_ref()
-            .map(|exception| (words(exception), self.content.as_ref().map(words).unwrap_or_default()))
+        self.exception.as_ref().map(|exception| {
+            (
+                words(exception),
+                self.content.as_ref().map(words).unwrap_or_default(),
+            )
+        })
     }
 }
 
@@ -67,13 +77,17 @@ struct Next {
 
 impl<R: DeserializeOwned> Answer for Page<R> {
     fn exception(&self) -> Option<(String, String)> {
-        self.exception
-            .as_ref()
-            .map(|exception| (words(exception), self.content.as_ref().map(words).unwrap_or_default()))
+        self.exception.as_ref().map(|exception| {
+            (
+                words(exception),
+                self.content.as_ref().map(words).unwrap_or_default(),
+            )
+        })
     }
 }
 
-/// Whether the server says that there are more rows after a page. It may say so although none are left.
+/// Whether the server says that there are more rows after a page. It may say so although none are
+/// left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
     /// There may be more.
@@ -85,11 +99,21 @@ pub(super) enum After {
 impl<R> Page<R> {
     /// The rows, and whether there are more.
     pub(super) fn rows(self) -> Result<(Vec<R>, After), Trouble> {
-        let rows = self
-            .data
-            .ok_or_else(|| Trouble::Malformed("a query was answered without \"data\"".to_owned()))?;
-        let next = self.metadata.and_then(|metadata| metadata.next).and_then(|next| next.offset);
-        Ok((rows, if next.is_some() { After::More } else { After::End }))
+        let rows = self.data.ok_or_else(|| {
+            Trouble::Malformed("a query was answered without \"data\"".to_owned())
+        })?;
+        let next = self
+            .metadata
+            .and_then(|metadata| metadata.next)
+            .and_then(|next| next.offset);
+        Ok((
+            rows,
+            if next.is_some() {
+                After::More
+            } else {
+                After::End
+            },
+        ))
     }
 }
 
@@ -97,9 +121,15 @@ impl<R> Page<R> {
 ///
 /// # Errors
 ///
-/// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an error in the place of an element, what is not JSON, what is cut
-/// off, a wrong number of elements, elements of another form.
-pub(super) fn read<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &Keys) -> Result<Vec<A>, Trouble> {
+/// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an
+/// error in the place of an element, what is not JSON, what is cut off, a wrong number of elements,
+/// elements of another form.
+pub(super) fn read<A: Answer>(
+    status: u16,
+    body: &[u8],
+    expected: usize,
+    keys: &Keys,
+) -> Result<Vec<A>, Trouble> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => Err(refused(status, body, keys)),
         Some(b'[') if (200..300).contains(&status) => list(status, body, expected, keys),
@@ -107,7 +137,12 @@ pub(super) fn read<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &
     }
 }
 
-fn list<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &Keys) -> Result<Vec<A>, Trouble> {
+fn list<A: Answer>(
+    status: u16,
+    body: &[u8],
+    expected: usize,
+    keys: &Keys,
+) -> Result<Vec<A>, Trouble> {
     let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, keys))?;
     for (operation, answer) in answers.iter().enumerate() {
         if let Some((exception, content)) = answer.exception() {
@@ -123,7 +158,10 @@ fn list<A: Answer>(status: u16, body: &[u8], expected: usize, keys: &Keys) -> Re
     if answers.len() == expected {
         Ok(answers)
     } else {
-        Err(Trouble::Malformed(format!("{} answers came to {expected} operations", answers.len())))
+        Err(Trouble::Malformed(format!(
+            "{} answers came to {expected} operations",
+            answers.len()
+        )))
     }
 }
 
@@ -151,13 +189,18 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
         (None, None, None) if status >= 400 => return foreign(status, body, keys),
         (None, None, None) => {
             let text = excerpt(&String::from_utf8_lossy(body), keys);
-            return Trouble::Malformed(format!("an object that is neither a list of answers nor an error: {text}"));
+            return Trouble::Malformed(format!(
+                "an object that is neither a list of answers nor an error: {text}"
+            ));
         }
     };
     sorted(Refusal {
         exception: excerpt(&exception, keys).into(),
         content: excerpt(&content.as_ref().map(words).unwrap_or_default(), keys).into(),
-        error_code: object.error_code.filter(|code| !code.is_null()).map(|code| excerpt(&words(&code), keys).into()),
+        error_code: object
+            .error_code
+            .filter(|code| !code.is_null())
+            .map(|code| excerpt(&words(&code), keys).into()),
         status,
         operation: None,
     })
@@ -165,7 +208,11 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
 
 /// Tells a refused key and a missing right from every other refusal.
 fn sorted(refusal: Refusal) -> Trouble {
-    let credentials = refusal.status == 401 || refusal.error_code.as_deref().is_some_and(|code| code.starts_with("api_credentials"));
+    let credentials = refusal.status == 401
+        || refusal
+            .error_code
+            .as_deref()
+            .is_some_and(|code| code.starts_with("api_credentials"));
     match &*refusal.exception {
         "InvalidCredentialsError" | "FTAuthenticationError" => Trouble::Credentials(refusal),
         _ if credentials => Trouble::Credentials(refusal),
@@ -176,11 +223,17 @@ fn sorted(refusal: Refusal) -> Trouble {
 
 /// An answer that is not of ftrack's making.
 fn foreign(status: u16, body: &[u8], keys: &Keys) -> Trouble {
-    let text = excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(body)), keys);
+    let text = excerpt(
+        &String::from_utf8_lossy(body.get(..8192).unwrap_or(body)),
+        keys,
+    );
     if (200..300).contains(&status) {
         Trouble::NotJson(text)
     } else {
-        Trouble::Status { status, excerpt: text }
+        Trouble::Status {
+            status,
+            excerpt: text,
+        }
     }
 }
 
@@ -196,7 +249,9 @@ fn unreadable(error: &serde_json::Error, keys: &Keys) -> Trouble {
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 
@@ -233,7 +288,8 @@ mod tests {
             (r#"{"next":null}"#, After::End),
             ("{}", After::End),
         ] {
-            let body = format!(r#" [{{"action":"query","data":[{{"id":"a"}}],"metadata":{metadata}}}]"#);
+            let body =
+                format!(r#" [{{"action":"query","data":[{{"id":"a"}}],"metadata":{metadata}}}]"#);
             let mut pages = read::<Page<Value>>(200, body.as_bytes(), 1, &key()).unwrap();
             let (rows, end) = pages.pop().unwrap().rows().unwrap();
             assert_eq!((rows.len(), end), (1, after), "{metadata}");
@@ -255,25 +311,51 @@ mod tests {
             trouble(200, r#"{"exception":"PermissionError","content":"no"}"#, 1),
             Trouble::Permission(_)
         ));
-        let Trouble::Refused(refusal) = trouble(422, r#"{"detail":[{"loc":["string",0],"msg":"string","type":"string"}]}"#, 1) else {
+        let Trouble::Refused(refusal) = trouble(
+            422,
+            r#"{"detail":[{"loc":["string",0],"msg":"string","type":"string"}]}"#,
+            1,
+        ) else {
             panic!("422")
         };
         assert_eq!(&*refusal.exception, "invalid request");
-        let Trouble::Refused(refusal) = trouble(200, r#"[{"action":"update"},{"exception":"ValidationError","content":"bad"}]"#, 2) else {
+        let Trouble::Refused(refusal) = trouble(
+            200,
+            r#"[{"action":"update"},{"exception":"ValidationError","content":"bad"}]"#,
+            2,
+        ) else {
             panic!("element")
         };
         assert_eq!(refusal.operation, Some(1));
-        assert!(matches!(trouble(502, "<html>Bad Gateway</html>", 1), Trouble::Status { status: 502, .. }));
-        assert!(matches!(trouble(429, r#"{"message":"slow"}"#, 1), Trouble::Status { status: 429, .. }));
-        assert!(matches!(trouble(200, "<html>Sign in</html>", 1), Trouble::NotJson(_)));
+        assert!(matches!(
+            trouble(502, "<html>Bad Gateway</html>", 1),
+            Trouble::Status { status: 502, .. }
+        ));
+        assert!(matches!(
+            trouble(429, r#"{"message":"slow"}"#, 1),
+            Trouble::Status { status: 429, .. }
+        ));
+        assert!(matches!(
+            trouble(200, "<html>Sign in</html>", 1),
+            Trouble::NotJson(_)
+        ));
         assert!(matches!(trouble(200, "", 1), Trouble::NotJson(_)));
-        assert!(matches!(trouble(200, r#"[{"action":"qu"#, 1), Trouble::Damaged(_)));
-        assert!(matches!(trouble(200, r#"{"exception":"Val"#, 1), Trouble::Damaged(_)));
+        assert!(matches!(
+            trouble(200, r#"[{"action":"qu"#, 1),
+            Trouble::Damaged(_)
+        ));
+        assert!(matches!(
+            trouble(200, r#"{"exception":"Val"#, 1),
+            Trouble::Damaged(_)
+        ));
         assert!(matches!(trouble(200, "[] []", 0), Trouble::Damaged(_)));
         assert!(matches!(trouble(200, "{}", 1), Trouble::Malformed(_)));
         assert!(matches!(trouble(200, "[{}]", 2), Trouble::Malformed(_)));
         let rows = r#"[{"action":"query","data":[{"username":"no id"}]}]"#;
-        assert!(matches!(read::<Page<UserRow>>(200, rows.as_bytes(), 1, &key()), Err(Trouble::Malformed(_))));
+        assert!(matches!(
+            read::<Page<UserRow>>(200, rows.as_bytes(), 1, &key()),
+            Err(Trouble::Malformed(_))
+        ));
     }
 
     proptest! {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{state::UserState, user::EntityId};
 use crate::sync::change::Change;
 
-/// Changes that are written in one call, by their places: single ones, and rotations that stay together.
+/// Changes that are written in one call, by their places: single ones, and rotations that stay
+/// together.
 pub(super) struct Batch {
     /// The places: single changes, and rotations that stay together.
     pub units: Vec<Vec<usize>>,

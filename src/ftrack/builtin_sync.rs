@@ -1,7 +1,8 @@
 //! ftrack's own LDAP synchronisation: started once, and followed by its id to its end.
 //!
-//! The server makes a `Job` of it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page on that API call); what `Job.data` holds is not documented, nor which
-//! `Job.type` it has, so a job is known by its id alone.
+//! The server makes a `Job` of it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page on
+//! that API call); what `Job.data` holds is not documented, nor which `Job.type` it has, so a job
+//! is known by its id alone.
 
 use std::{
     collections::BTreeSet,
@@ -21,13 +22,15 @@ use super::{
     user::EntityId,
 };
 
-/// How many of the newest jobs are noted before one is started: far more than come about while one call is answered.
+/// How many of the newest jobs are noted before one is started: far more than come about while one
+/// call is answered.
 const NOTED: u32 = 200;
 /// The first wait between two looks at a job.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// In so many looks in a row a job must be missing before it counts as gone: one of several servers may not know it yet.
+/// In so many looks in a row a job must be missing before it counts as gone: one of several servers
+/// may not know it yet.
 const MISSING_LOOKS: u32 = 3;
 
 /// The status of a job (`Job.status` in the server's schemas).
@@ -64,7 +67,8 @@ pub struct ServerJob {
     pub id: EntityId,
     /// Its status.
     pub status: Status,
-    /// What the server says of it (`Job.data`), cut to a bounded length; absent when it says nothing.
+    /// What the server says of it (`Job.data`), cut to a bounded length; absent when it says
+    /// nothing.
     pub text: Option<String>,
 }
 
@@ -124,22 +128,32 @@ impl Row for JobRow {
 }
 
 impl JobRow {
-    /// When it was made; ftrack writes a moment as an object, and newer servers may write it as text.
+    /// When it was made; ftrack writes a moment as an object, and newer servers may write it as
+    /// text.
     fn created_at(&self) -> Option<&str> {
-        self.created_at.as_str().or_else(|| self.created_at.get("value")?.as_str())
+        self.created_at
+            .as_str()
+            .or_else(|| self.created_at.get("value")?.as_str())
     }
 
     fn shown(self, session: &Session) -> ServerJob {
         let text = match &self.data {
             Value::Null => None,
             Value::String(text) if text.trim().is_empty() => None,
-            Value::String(text) => Some(session.excerpt(&described(text).unwrap_or_else(|| text.clone()))),
-            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Some(session.excerpt(&other.to_string())),
+            Value::String(text) => {
+                Some(session.excerpt(&described(text).unwrap_or_else(|| text.clone())))
+            }
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Some(session.excerpt(&other.to_string()))
+            }
         };
         ServerJob {
             id: self.id,
             // Where a row says nothing of it, it is looked at again.
-            status: self.status.as_deref().map_or(Status::Queued, |word| status(word, session)),
+            status: self
+                .status
+                .as_deref()
+                .map_or(Status::Queued, |word| status(word, session)),
             text,
         }
     }
@@ -152,7 +166,9 @@ fn described(text: &str) -> Option<String> {
     struct Described {
         description: String,
     }
-    serde_json::from_str::<Described>(text).ok().map(|described| described.description)
+    serde_json::from_str::<Described>(text)
+        .ok()
+        .map(|described| described.description)
 }
 
 fn status(word: &str, session: &Session) -> Status {
@@ -173,7 +189,11 @@ fn status(word: &str, session: &Session) -> Status {
 pub async fn note(session: &Session, until: &Until) -> Result<Noted, FtrackError> {
     let rows = newest(session, until).await?;
     Ok(Noted {
-        newest: rows.iter().filter_map(JobRow::created_at).max().map(str::to_owned),
+        newest: rows
+            .iter()
+            .filter_map(JobRow::created_at)
+            .max()
+            .map(str::to_owned),
         ids: rows.into_iter().map(|row| row.id).collect(),
     })
 }
@@ -182,33 +202,52 @@ async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackE
     page::beginning::<JobRow>(session, &query::newest_jobs(), NOTED, until).await
 }
 
-/// Starts the synchronisation: one call, which is sent again only where the server provably did not look at it. After an unclear answer the one job that came
-/// about since `noted`, and is nobody else's than `api_user`'s, is taken for it.
+/// Starts the synchronisation: one call, which is sent again only where the server provably did not
+/// look at it. After an unclear answer the one job that came about since `noted`, and is nobody
+/// else's than `api_user`'s, is taken for it.
 ///
 /// # Errors
 ///
 /// Nothing was started, or it is not known whether something was.
-pub async fn start(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<ServerJob, NotStarted> {
-    let answers = session.write_as::<Value>(&[Operation::start_ldap_sync()], until).await;
+pub async fn start(
+    session: &Session,
+    noted: &Noted,
+    api_user: Option<&EntityId>,
+    until: &Until,
+) -> Result<ServerJob, NotStarted> {
+    let answers = session
+        .write_as::<Value>(&[Operation::start_ldap_sync()], until)
+        .await;
     let error = match answers {
         Ok(answers) => {
             let answer = answers.into_iter().next().unwrap_or_default();
             return of_answer(answer.get("data").unwrap_or(&answer), session);
         }
         // An error of the server's own, after which the job may be there all the same.
-        Err(WriteFailure::Refused(error)) if error.refusal().is_some_and(|refusal| refusal.status >= 500) => error,
-        Err(WriteFailure::Refused(error) | WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => return Err(NotStarted::Refused(error)),
+        Err(WriteFailure::Refused(error))
+            if error.refusal().is_some_and(|refusal| refusal.status >= 500) =>
+        {
+            error
+        }
+        Err(
+            WriteFailure::Refused(error)
+            | WriteFailure::NotSent(error)
+            | WriteFailure::Fatal(error),
+        ) => return Err(NotStarted::Refused(error)),
         Err(WriteFailure::Unclear(error)) => error,
     };
     let unclear = |why: &dyn fmt::Display| {
         NotStarted::Unclear(format!(
-            "whether ftrack started it is not known, since {error}; {why}, so none is followed, and none is started again before the next run of the schedule, or of a person"
+            "whether ftrack started it is not known, since {error}; {why}, so none is followed, \
+             and none is started again before the next run of the schedule, or of a person"
         ))
     };
     match come_about_since(session, noted, api_user, until).await {
         Ok(Ok(job)) => Ok(job),
         Ok(Err(why)) => Err(unclear(&why)),
-        Err(unread) => Err(unclear(&format!("the server's jobs could not be read either: {unread}"))),
+        Err(unread) => Err(unclear(&format!(
+            "the server's jobs could not be read either: {unread}"
+        ))),
     }
 }
 
@@ -217,26 +256,37 @@ fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted>
     let row = serde_json::from_value::<JobRow>(answer.clone());
     row.map(|row| row.shown(session)).map_err(|_| {
         NotStarted::Unclear(format!(
-            "ftrack answered the start of its own LDAP synchronisation without the id of a job, so that it cannot be followed: {}",
+            "ftrack answered the start of its own LDAP synchronisation without the id of a job, \
+             so that it cannot be followed: {}",
             session.excerpt(&answer.to_string())
         ))
     })
 }
 
-/// The one job that came about since, and is nobody else's than the API user's; or why there is none to be taken for it.
+/// The one job that came about since, and is nobody else's than the API user's; or why there is
+/// none to be taken for it.
 ///
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub async fn come_about_since(session: &Session, noted: &Noted, api_user: Option<&EntityId>, until: &Until) -> Result<Result<ServerJob, String>, FtrackError> {
+pub async fn come_about_since(
+    session: &Session,
+    noted: &Noted,
+    api_user: Option<&EntityId>,
+    until: &Until,
+) -> Result<Result<ServerJob, String>, FtrackError> {
     let rows = newest(session, until).await?;
     // A job of before may only be among the newest now because another one was deleted.
     let is_later = |row: &JobRow| match (row.created_at(), noted.newest.as_deref()) {
         (Some(made), Some(newest)) => made >= newest,
         (None, _) | (_, None) => true,
     };
-    let is_ours = |row: &JobRow| row.user_id.is_none() || api_user.is_none() || row.user_id.as_ref() == api_user;
-    let mut new = rows.into_iter().filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
+    let is_ours = |row: &JobRow| {
+        row.user_id.is_none() || api_user.is_none() || row.user_id.as_ref() == api_user
+    };
+    let mut new = rows
+        .into_iter()
+        .filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
     Ok(match (new.next(), new.count()) {
         (Some(only), 0) => Ok(only.shown(session)),
         (Some(_), more) => Err(format!("{} jobs came about meanwhile", more + 1)),
@@ -244,12 +294,17 @@ pub async fn come_about_since(session: &Session, noted: &Noted, api_user: Option
     })
 }
 
-/// Looks for a job that should be there; `None` when the server does not show it, several times in a row.
+/// Looks for a job that should be there; `None` when the server does not show it, several times in
+/// a row.
 ///
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub async fn find(session: &Session, id: &EntityId, until: &Until) -> Result<Option<ServerJob>, FtrackError> {
+pub async fn find(
+    session: &Session,
+    id: &EntityId,
+    until: &Until,
+) -> Result<Option<ServerJob>, FtrackError> {
     for _ in 1..MISSING_LOOKS {
         if let Some(job) = look(session, id, until).await? {
             return Ok(Some(job));
@@ -267,21 +322,34 @@ pub async fn find(session: &Session, id: &EntityId, until: &Until) -> Result<Opt
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub async fn look(session: &Session, id: &EntityId, until: &Until) -> Result<Option<ServerJob>, FtrackError> {
+pub async fn look(
+    session: &Session,
+    id: &EntityId,
+    until: &Until,
+) -> Result<Option<ServerJob>, FtrackError> {
     let rows = page::beginning::<JobRow>(session, &query::job(id), 2, until).await?;
-    Ok(rows.into_iter().find(|row| row.id == *id).map(|row| row.shown(session)))
+    Ok(rows
+        .into_iter()
+        .find(|row| row.id == *id)
+        .map(|row| row.shown(session)))
 }
 
-/// Looks at a job in growing intervals until it is over, or the deadline of `until` has passed; `job` is what was seen last, and `seen`
-/// hears of each look.
+/// Looks at a job in growing intervals until it is over, or the deadline of `until` has passed;
+/// `job` is what was seen last, and `seen` hears of each look.
 ///
 /// # Errors
 ///
 /// The job did not end, or could not be seen to its end. A trouble that passes is sat out.
-pub async fn follow(session: &Session, job: &mut ServerJob, until: &Until, seen: impl Fn(&ServerJob)) -> Result<(), NotFollowed> {
+pub async fn follow(
+    session: &Session,
+    job: &mut ServerJob,
+    until: &Until,
+    seen: impl Fn(&ServerJob),
+) -> Result<(), NotFollowed> {
     let (mut wait, mut missing, mut unread) = (FIRST_WAIT, 0, None);
     // Of a server that has not answered of late, that is what to say.
-    let late = |unread: Option<FtrackError>| Err(unread.map_or(NotFollowed::Late, NotFollowed::Unread));
+    let late =
+        |unread: Option<FtrackError>| Err(unread.map_or(NotFollowed::Late, NotFollowed::Unread));
     while job.is_under_way() {
         seen(job);
         let left = until.deadline.saturating_duration_since(Instant::now());
@@ -299,8 +367,14 @@ pub async fn follow(session: &Session, job: &mut ServerJob, until: &Until, seen:
             }
             Ok(None) if missing + 1 >= MISSING_LOOKS => return Err(NotFollowed::Vanished),
             Ok(None) => missing += 1,
-            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => return late(unread),
-            Err(error) if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) => unread = Some(error),
+            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => {
+                return late(unread);
+            }
+            Err(error)
+                if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) =>
+            {
+                unread = Some(error)
+            }
             Err(error) => return Err(NotFollowed::Unread(error)),
         }
         wait = (wait * 3 / 2).min(LONGEST_WAIT);

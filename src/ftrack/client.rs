@@ -15,13 +15,18 @@ use url::Url;
 use super::network;
 use crate::config;
 
-/// How long an unused connection is kept: shorter than common balancers do, which would otherwise cut it under a request.
+/// How long an unused connection is kept: shorter than common balancers do, which would otherwise
+/// cut it under a request.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
 /// Where calls are posted to.
 pub(super) fn endpoint(server: &Url) -> Option<Url> {
     let mut endpoint = server.clone();
-    endpoint.path_segments_mut().ok()?.pop_if_empty().push("api");
+    endpoint
+        .path_segments_mut()
+        .ok()?
+        .pop_if_empty()
+        .push("api");
     endpoint.set_query(None);
     endpoint.set_fragment(None);
     endpoint.set_username("").ok()?;
@@ -32,7 +37,11 @@ pub(super) fn endpoint(server: &Url) -> Option<Url> {
 /// The client that posts them, without the key, which may change while the client lives.
 pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
         .default_headers(headers(config)?)
         .redirect(redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
@@ -42,14 +51,21 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         .pool_max_idle_per_host(config.connections.max(1))
         .referer(false);
     if config.server.host().is_some_and(|host| is_loopback(&host)) {
-        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would show it the key.
+        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would show it
+        // the key.
         builder = builder.no_proxy();
     }
     if let Some(file) = &config.ca_file {
-        let pem = fs::read(file).map_err(|error| format!("ftrack.ca_file {} cannot be read: {error}", file.display()))?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
+        let pem = fs::read(file).map_err(|error| {
+            format!("ftrack.ca_file {} cannot be read: {error}", file.display())
+        })?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
         if certificates.is_empty() {
-            return Err(format!("ftrack.ca_file {} holds no certificate", file.display()));
+            return Err(format!(
+                "ftrack.ca_file {} holds no certificate",
+                file.display()
+            ));
         }
         builder = builder.tls_certs_only(certificates);
     }
@@ -57,20 +73,28 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         let reasons = network::reasons(&error);
         match &config.ca_file {
             Some(file) => format!(
-                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds whole certificates",
+                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds \
+                 whole certificates",
                 file.display()
             ),
-            None => format!("the HTTP client cannot be made: {reasons}; check this system's certificates, or set ftrack.ca_file"),
+            None => format!(
+                "the HTTP client cannot be made: {reasons}; check this system's certificates, or \
+                 set ftrack.ca_file"
+            ),
         }
     })
 }
 
 fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
-    let user = HeaderValue::from_bytes(config.api_user.as_bytes()).map_err(|_| "ftrack.api_user holds a character that no HTTP header may have".to_owned())?;
+    let user = HeaderValue::from_bytes(config.api_user.as_bytes())
+        .map_err(|_| "ftrack.api_user holds a character that no HTTP header may have".to_owned())?;
     Ok(HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (HeaderName::from_static("ftrack-strict-api"), HeaderValue::from_static("true")),
+        (
+            HeaderName::from_static("ftrack-strict-api"),
+            HeaderValue::from_static("true"),
+        ),
         (
             HeaderName::from_static("ftrack-api-options"),
             HeaderValue::from_static("strict:1;denormalize:1"),
@@ -87,7 +111,8 @@ fn is_loopback(host: &url::Host<&str>) -> bool {
     }
 }
 
-/// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is compared with the server's own clock where it tells it.
+/// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is
+/// compared with the server's own clock where it tells it.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = asked.parse() {
@@ -98,5 +123,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .get(DATE)
         .and_then(|date| date.to_str().ok())
         .and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(date.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
+    Some(
+        date.duration_since(now.unwrap_or_else(SystemTime::now))
+            .unwrap_or_default(),
+    )
 }

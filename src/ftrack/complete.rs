@@ -1,6 +1,8 @@
-//! Whether the lists of users and of links are whole: what does not fit together is asked for again by id, and both are looked at from their other end.
+//! Whether the lists of users and of links are whole: what does not fit together is asked for again
+//! by id, and both are looked at from their other end.
 //!
-//! A list may end too early without an error. Read so, users who exist would be created anew, and users with a link would be adopted.
+//! A list may end too early without an error. Read so, users who exist would be created anew, and
+//! users with a link would be adopted.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +36,12 @@ impl Gap {
     /// The error of a list that was read so often.
     pub(super) fn error(self, session: &Session, tries: u32) -> FtrackError {
         let Self { what, rows, lacks } = self;
-        FtrackError::new(&format!("reading {what}"), session.server(), tries, Trouble::CutShort { what, rows, lacks })
+        FtrackError::new(
+            &format!("reading {what}"),
+            session.server(),
+            tries,
+            Trouble::CutShort { what, rows, lacks },
+        )
     }
 }
 
@@ -49,14 +56,25 @@ pub(super) enum Lists {
     Short(Gap),
 }
 
-/// Looks for rows that the lists lack: users of links, links of users whose ids this program made, and those at the end.
+/// Looks for rows that the lists lack: users of links, links of users whose ids this program made,
+/// and those at the end.
 ///
 /// # Errors
 ///
 /// Those of [`Session::read_call`], and those of a list that changes while it is read.
-pub(super) async fn examine(session: &Session, users: &[UserRow], links: &[LinkRow], until: &Until) -> Result<Lists, FtrackError> {
-    let orphans: Vec<EntityId> = missing_in_order(users, links.iter().map(Row::identity)).cloned().collect();
-    let made_here = users.iter().map(Row::identity).filter(|id| id.is_of_version_5());
+pub(super) async fn examine(
+    session: &Session,
+    users: &[UserRow],
+    links: &[LinkRow],
+    until: &Until,
+) -> Result<Lists, FtrackError> {
+    let orphans: Vec<EntityId> = missing_in_order(users, links.iter().map(Row::identity))
+        .cloned()
+        .collect();
+    let made_here = users
+        .iter()
+        .map(Row::identity)
+        .filter(|id| id.is_of_version_5());
     let unlinked: Vec<EntityId> = missing_in_order(links, made_here).cloned().collect();
     let (last_users, last_links) = (query::users_from_the_end(), query::links_from_the_end());
     let (last_user, last_link, user, link) = tokio::try_join!(
@@ -66,8 +84,12 @@ pub(super) async fn examine(session: &Session, users: &[UserRow], links: &[LinkR
         first_of::<ParentRow>(session, &unlinked, query::links_of, until),
     )?;
     let gap = |what, rows, lacks| Gap { what, rows, lacks };
-    let of_users = last_user.or(user).map(|lacks| gap("users", users.len(), lacks));
-    let of_links = last_link.or(link).map(|lacks| gap("links of users", links.len(), lacks));
+    let of_users = last_user
+        .or(user)
+        .map(|lacks| gap("users", users.len(), lacks));
+    let of_links = last_link
+        .or(link)
+        .map(|lacks| gap("links of users", links.len(), lacks));
     Ok(match of_users.or(of_links) {
         Some(gap) => Lists::Short(gap),
         None => Lists::Whole {
@@ -79,38 +101,66 @@ pub(super) async fn examine(session: &Session, users: &[UserRow], links: &[LinkR
 /// Says how many links are of no user, and of which ids.
 pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
     let named: Vec<&str> = orphans.iter().take(NAMED).map(EntityId::as_str).collect();
-    let more = if orphans.len() > named.len() { ", …" } else { "" };
+    let more = if orphans.len() > named.len() {
+        ", …"
+    } else {
+        ""
+    };
     (!orphans.is_empty()).then(|| {
         format!(
-            "{} links at ftrack are of nobody who is a user there, as after users were deleted, and are ignored: {}{more}",
+            "{} links at ftrack are of nobody who is a user there, as after users were deleted, \
+             and are ignored: {}{more}",
             orphans.len(),
             named.join(", ")
         )
     })
 }
 
-/// Makes sure, before users are created or adopted, that those who are to be created do not exist, and that nobody has a link who seemed to have none.
+/// Makes sure, before users are created or adopted, that those who are to be created do not exist,
+/// and that nobody has a link who seemed to have none.
 ///
 /// Where this program never was at work there is neither, and nothing is asked.
 ///
 /// # Errors
 ///
 /// [`Trouble::CutShort`] when there is one; those of [`Session::read_call`].
-pub async fn confirm(session: &Session, current: &Current, created: &[EntityId], until: &Until) -> Result<(), FtrackError> {
-    let is_first_contact = current.orphans.is_empty() && !current.users.iter().any(|user| user.link.is_row() || user.id.is_of_version_5());
+pub async fn confirm(
+    session: &Session,
+    current: &Current,
+    created: &[EntityId],
+    until: &Until,
+) -> Result<(), FtrackError> {
+    let is_first_contact = current.orphans.is_empty()
+        && !current
+            .users
+            .iter()
+            .any(|user| user.link.is_row() || user.id.is_of_version_5());
     if is_first_contact {
         return Ok(());
     }
-    let is_known = |id: &EntityId| current.users.binary_search_by(|user| user.id.cmp(id)).is_ok();
+    let is_known = |id: &EntityId| {
+        current
+            .users
+            .binary_search_by(|user| user.id.cmp(id))
+            .is_ok()
+    };
     let created: Vec<EntityId> = created.iter().filter(|id| !is_known(id)).cloned().collect();
     // Those of this program's ids were asked for when the lists were read.
-    let unlinked = current.users.iter().filter(|user| !user.link.is_row() && !user.id.is_of_version_5());
+    let unlinked = current
+        .users
+        .iter()
+        .filter(|user| !user.link.is_row() && !user.id.is_of_version_5());
     let unlinked: Vec<EntityId> = unlinked.map(|user| user.id.clone()).collect();
     let (user, link) = tokio::try_join!(
         first_of::<IdRow>(session, &created, query::ids_of_users, until),
         first_of::<ParentRow>(session, &unlinked, query::links_of, until),
     )?;
-    let links = current.users.iter().filter(|user| user.link.is_row()).count() + current.orphans.len();
+    let links = current
+        .users
+        .iter()
+        .filter(|user| user.link.is_row())
+        .count()
+        + current.orphans.len();
     let gap = |what, rows, lacks| Gap { what, rows, lacks };
     let of_users = user.map(|lacks| gap("users", current.users.len(), lacks));
     let of_links = link.map(|lacks| gap("links of users", links, lacks));
@@ -121,7 +171,10 @@ pub async fn confirm(session: &Session, current: &Current, created: &[EntityId],
 }
 
 /// Those of the ids that are not among the rows; both are sorted, and so gone through once.
-fn missing_in_order<'i, R: Row>(rows: &'i [R], ids: impl Iterator<Item = &'i EntityId>) -> impl Iterator<Item = &'i EntityId> {
+fn missing_in_order<'i, R: Row>(
+    rows: &'i [R],
+    ids: impl Iterator<Item = &'i EntityId>,
+) -> impl Iterator<Item = &'i EntityId> {
     let mut known = rows.iter().map(Row::identity).peekable();
     ids.filter(move |id| {
         while known.next_if(|known| known < id).is_some() {}
@@ -130,18 +183,33 @@ fn missing_in_order<'i, R: Row>(rows: &'i [R], ids: impl Iterator<Item = &'i Ent
 }
 
 /// Those of the ids, in whatever order, that are not among the rows, which are sorted.
-fn missing_in<'i, R: Row>(rows: &[R], ids: impl Iterator<Item = &'i EntityId>) -> impl Iterator<Item = &'i EntityId> {
+fn missing_in<'i, R: Row>(
+    rows: &[R],
+    ids: impl Iterator<Item = &'i EntityId>,
+) -> impl Iterator<Item = &'i EntityId> {
     ids.filter(|id| rows.binary_search_by(|row| row.identity().cmp(id)).is_err())
 }
 
 /// One of the rows at the other end that a list lacks.
-async fn lacked_at_the_end<R: Row, L: Row>(session: &Session, end: &Listing, rows: &[L], until: &Until) -> Result<Option<EntityId>, FtrackError> {
+async fn lacked_at_the_end<R: Row, L: Row>(
+    session: &Session,
+    end: &Listing,
+    rows: &[L],
+    until: &Until,
+) -> Result<Option<EntityId>, FtrackError> {
     let end = beginning::<R>(session, end, ROWS_OF_THE_END, until).await?;
-    Ok(missing_in(rows, end.iter().map(Row::identity)).next().cloned())
+    Ok(missing_in(rows, end.iter().map(Row::identity))
+        .next()
+        .cloned())
 }
 
 /// One of the ids of which there is a row after all; the others are not asked for then.
-async fn first_of<R: Row>(session: &Session, ids: &[EntityId], listing: fn(&[EntityId]) -> Listing, until: &Until) -> Result<Option<EntityId>, FtrackError> {
+async fn first_of<R: Row>(
+    session: &Session,
+    ids: &[EntityId],
+    listing: fn(&[EntityId]) -> Listing,
+    until: &Until,
+) -> Result<Option<EntityId>, FtrackError> {
     let listings: Vec<Listing> = ids.chunks(users_a_call(session)).map(listing).collect();
     let mut found = stream::iter(&listings)
         .map(|listing| list::<R>(session, listing, until))

@@ -1,4 +1,5 @@
-//! What can go wrong with ftrack: what was tried, on what server, what happened, the way out, and whether trying again may help.
+//! What can go wrong with ftrack: what was tried, on what server, what happened, the way out, and
+//! whether trying again may help.
 
 use std::{fmt, time::Duration};
 
@@ -49,7 +50,11 @@ impl FtrackError {
     #[must_use]
     pub fn apart(&self) -> (String, String) {
         let (what, way_out) = self.trouble.apart();
-        let times = if self.tries > 1 { format!(" {} times", self.tries) } else { String::new() };
+        let times = if self.tries > 1 {
+            format!(" {} times", self.tries)
+        } else {
+            String::new()
+        };
         (format!("{} failed{times}: {what}", self.doing), way_out)
     }
 
@@ -62,7 +67,12 @@ impl FtrackError {
 
 impl fmt::Display for FtrackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { doing, server, tries, trouble } = self;
+        let Self {
+            doing,
+            server,
+            tries,
+            trouble,
+        } = self;
         write!(f, "{doing} at {server} failed")?;
         if *tries > 1 {
             write!(f, " {tries} times")?;
@@ -76,7 +86,8 @@ impl fmt::Display for FtrackError {
     }
 }
 
-/// An error that ftrack itself reported: an object with `exception`, `content` and `error_code` in place of an answer.
+/// An error that ftrack itself reported: an object with `exception`, `content` and `error_code` in
+/// place of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The class of the error, such as `ValidationError`.
@@ -87,7 +98,8 @@ pub struct Refusal {
     pub error_code: Option<Box<str>>,
     /// The HTTP status that it came with; 200 unless the server honours strict mode.
     pub status: u16,
-    /// Which operation of the call it stood in place of; absent when it stood in place of the whole answer.
+    /// Which operation of the call it stood in place of; absent when it stood in place of the whole
+    /// answer.
     pub operation: Option<usize>,
 }
 
@@ -123,9 +135,15 @@ impl Obstacle {
         match self {
             Self::Name => "check the host in ftrack.server and this machine's name resolution",
             Self::Closed => "check the port in ftrack.server, and that the server runs",
-            Self::Untrusted => "check the server's certificate; for a server with an authority of its own set ftrack.ca_file",
+            Self::Untrusted => {
+                "check the server's certificate; for a server with an authority of its own set \
+                 ftrack.ca_file"
+            }
             Self::WrongHost => "use the name in the server's certificate in ftrack.server",
-            Self::Slow => "check the network and firewalls between this machine and the server, or raise ftrack.connect_timeout",
+            Self::Slow => {
+                "check the network and firewalls between this machine and the server, or raise \
+                 ftrack.connect_timeout"
+            }
             Self::Other => "check ftrack.server and the network",
         }
     }
@@ -146,19 +164,27 @@ pub enum Trouble {
         reason: String,
     },
     /// The connection ended before the whole answer was there.
-    #[error("the connection broke: {0}; if it happens often, look at the proxies and balancers on the way")]
+    #[error(
+        "the connection broke: {0}; if it happens often, look at the proxies and balancers on the \
+         way"
+    )]
     Interrupted(String),
     /// The answer took too long.
     #[error("no whole answer within {}; if the server is only slow, raise ftrack.request_timeout or lower ftrack.page_size or ftrack.batch_size", humantime::format_duration(*.0))]
     TimedOut(Duration),
     /// The time for the whole run was used up.
-    #[error("the time limit of the run was reached; raise the job's time_limit if runs need longer")]
+    #[error(
+        "the time limit of the run was reached; raise the job's time_limit if runs need longer"
+    )]
     DeadlinePassed,
     /// Somebody asked the program to stop.
     #[error("the program was told to stop")]
     Cancelled,
     /// The server sent the client elsewhere, where the key must not go.
-    #[error("the server answered {status}, a redirect to {host}, which is never followed; set ftrack.server to the address that answers itself")]
+    #[error(
+        "the server answered {status}, a redirect to {host}, which is never followed; set \
+         ftrack.server to the address that answers itself"
+    )]
     Redirected {
         /// The HTTP status.
         status: u16,
@@ -168,7 +194,8 @@ pub enum Trouble {
     /// The server asked to slow down (429).
     #[error("the server has too many requests (429): {0}; lower ftrack.connections, or wait")]
     Busy(String),
-    /// An HTTP error without an error of ftrack's in it, mostly of something between here and ftrack.
+    /// An HTTP error without an error of ftrack's in it, mostly of something between here and
+    /// ftrack.
     #[error("the answer was HTTP {status}: {excerpt}; {}", status_way_out(*.status))]
     Status {
         /// The HTTP status.
@@ -177,28 +204,44 @@ pub enum Trouble {
         excerpt: String,
     },
     /// A success whose body is not JSON.
-    #[error("the answer was not JSON but: {0}; check that ftrack.server is an ftrack server, and that no login or maintenance page stands before it")]
+    #[error(
+        "the answer was not JSON but: {0}; check that ftrack.server is an ftrack server, and that \
+         no login or maintenance page stands before it"
+    )]
     NotJson(String),
     /// JSON that ends too early or breaks off in noise.
-    #[error("the answer was cut off or damaged: {0}; if it happens often, look at the proxies and balancers on the way")]
+    #[error(
+        "the answer was cut off or damaged: {0}; if it happens often, look at the proxies and \
+         balancers on the way"
+    )]
     Damaged(String),
     /// More bytes than any answer may have.
     #[error("the answer was larger than {} MiB; lower ftrack.page_size", .0 / (1024 * 1024))]
     TooLarge(usize),
     /// JSON that is not of the form that was asked for.
-    #[error("the answer is not of the expected form: {0}; this ftrack version may not be supported")]
+    #[error(
+        "the answer is not of the expected form: {0}; this ftrack version may not be supported"
+    )]
     Malformed(String),
     /// The key or its user was refused.
-    #[error("the server refused ftrack.api_user with ftrack.api_key: {0}; make a new key at Settings > API keys, and check that the user exists and is active")]
+    #[error(
+        "the server refused ftrack.api_user with ftrack.api_key: {0}; make a new key at Settings \
+         > API keys, and check that the user exists and is active"
+    )]
     Credentials(Refusal),
     /// The key is good but may not do this.
-    #[error("the key has not the right to do this: {0}; give its role the permission to manage users")]
+    #[error(
+        "the key has not the right to do this: {0}; give its role the permission to manage users"
+    )]
     Permission(Refusal),
     /// The server refused the request, with its reason.
     #[error("the server refused it: {0}")]
     Refused(Refusal),
     /// A list changed each time while its pages were read.
-    #[error("the list of {what} changed during each of {tries} reads; something else adds or removes them at the same time")]
+    #[error(
+        "the list of {what} changed during each of {tries} reads; something else adds or removes \
+         them at the same time"
+    )]
     Changing {
         /// Which list.
         what: String,
@@ -207,8 +250,9 @@ pub enum Trouble {
     },
     /// A list ended before its end, each time that it was read.
     #[error(
-        "the list of {what} was cut short: it held {rows} rows, and not that of the user {lacks}, which the server shows all the same; look for a limit on rows at the \
-         server or on the way to it, and for something else that adds users at the same time"
+        "the list of {what} was cut short: it held {rows} rows, and not that of the user {lacks}, \
+         which the server shows all the same; look for a limit on rows at the server or on the \
+         way to it, and for something else that adds users at the same time"
     )]
     CutShort {
         /// Which list.
@@ -220,11 +264,15 @@ pub enum Trouble {
     },
     /// A mapped custom attribute is not there.
     #[error(
-        "ftrack has no custom attribute {0:?} for users that this key may read; make it at Settings > Custom attributes, and let the key's role read and write it"
+        "ftrack has no custom attribute {0:?} for users that this key may read; make it at \
+         Settings > Custom attributes, and let the key's role read and write it"
     )]
     UnknownCustomAttribute(String),
     /// A role that makes somebody an administrator is not there.
-    #[error("ftrack has no security role {role:?}, which ftrack.administrator_roles names; it has: {known}")]
+    #[error(
+        "ftrack has no security role {role:?}, which ftrack.administrator_roles names; it has: \
+         {known}"
+    )]
     UnknownRole {
         /// The role's name.
         role: String,
@@ -235,10 +283,15 @@ pub enum Trouble {
 
 fn status_way_out(status: u16) -> &'static str {
     match status {
-        401 | 403 | 407 => "check ftrack.api_user and ftrack.api_key, and what stands between here and ftrack",
+        401 | 403 | 407 => {
+            "check ftrack.api_user and ftrack.api_key, and what stands between here and ftrack"
+        }
         404 | 405 | 410 => "check that ftrack.server is the address of an ftrack server",
         413 => "lower ftrack.batch_size",
-        500..=599 => "the server or a balancer before it has a fault; see its log or the vendor's status page",
+        500..=599 => {
+            "the server or a balancer before it has a fault; see its log or the vendor's status \
+             page"
+        }
         _ => "see the log of the server, or of what stands between",
     }
 }
@@ -247,7 +300,9 @@ impl Trouble {
     /// What the server itself said.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
-        if let Self::Credentials(refusal) | Self::Permission(refusal) | Self::Refused(refusal) = self {
+        if let Self::Credentials(refusal) | Self::Permission(refusal) | Self::Refused(refusal) =
+            self
+        {
             Some(refusal)
         } else {
             None
@@ -257,7 +312,12 @@ impl Trouble {
     /// What happened, and the way out.
     fn apart(&self) -> (String, String) {
         let way_out = match self {
-            Self::Unreachable { obstacle, reason } => return (format!("no connection: {reason}"), obstacle.way_out().to_owned()),
+            Self::Unreachable { obstacle, reason } => {
+                return (
+                    format!("no connection: {reason}"),
+                    obstacle.way_out().to_owned(),
+                );
+            }
             Self::Setup(text) if !text.contains("; ") => "mend the settings of [ftrack]",
             Self::Refused(_) => "see the log of the server",
             Self::Changing { .. } => "try again when nobody else changes users",
@@ -288,7 +348,9 @@ impl Trouble {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { obstacle, .. } => !matches!(obstacle, Obstacle::Untrusted | Obstacle::WrongHost),
+            Self::Unreachable { obstacle, .. } => {
+                !matches!(obstacle, Obstacle::Untrusted | Obstacle::WrongHost)
+            }
             Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
             Self::Refused(refusal) => refusal.status >= 500,
             Self::Interrupted(_)
@@ -315,16 +377,19 @@ impl Trouble {
 /// What became of a write call that did not come out.
 #[derive(Debug, Clone, Error)]
 pub enum WriteFailure {
-    /// The server said clearly that it refuses the call; one of the operations is at fault. That none of them was applied is likely but nowhere promised.
+    /// The server said clearly that it refuses the call; one of the operations is at fault. That
+    /// none of them was applied is likely but nowhere promised.
     #[error(transparent)]
     Refused(FtrackError),
     /// Nobody knows whether the operations were applied.
     #[error(transparent)]
     Unclear(FtrackError),
-    /// None of the operations was applied: the call never reached the server, or was refused before it was looked at.
+    /// None of the operations was applied: the call never reached the server, or was refused before
+    /// it was looked at.
     #[error(transparent)]
     NotSent(FtrackError),
-    /// None of the operations was applied, and no other call will fare better: the key, the address or the way is wrong.
+    /// None of the operations was applied, and no other call will fare better: the key, the address
+    /// or the way is wrong.
     #[error(transparent)]
     Fatal(FtrackError),
 }
@@ -334,7 +399,10 @@ impl WriteFailure {
     #[must_use]
     pub fn error(&self) -> &FtrackError {
         match self {
-            Self::Refused(error) | Self::Unclear(error) | Self::NotSent(error) | Self::Fatal(error) => error,
+            Self::Refused(error)
+            | Self::Unclear(error)
+            | Self::NotSent(error)
+            | Self::Fatal(error) => error,
         }
     }
 
@@ -342,11 +410,21 @@ impl WriteFailure {
     pub(super) fn of(error: FtrackError) -> Self {
         match error.trouble() {
             Trouble::Unreachable { .. } if !error.may_be_retried() => Self::Fatal(error),
-            Trouble::Unreachable { .. } | Trouble::Busy(_) | Trouble::DeadlinePassed | Trouble::Cancelled => Self::NotSent(error),
-            Trouble::Setup(_) | Trouble::Redirected { .. } | Trouble::Credentials(_) => Self::Fatal(error),
+            Trouble::Unreachable { .. }
+            | Trouble::Busy(_)
+            | Trouble::DeadlinePassed
+            | Trouble::Cancelled => Self::NotSent(error),
+            Trouble::Setup(_) | Trouble::Redirected { .. } | Trouble::Credentials(_) => {
+                Self::Fatal(error)
+            }
             // A gateway may put its own words for a lost answer into the same form.
-            Trouble::Refused(refusal) if matches!(refusal.status, 408 | 502..=504) => Self::Unclear(error),
-            Trouble::Refused(_) | Trouble::Permission(_) | Trouble::UnknownCustomAttribute(_) | Trouble::UnknownRole { .. } => Self::Refused(error),
+            Trouble::Refused(refusal) if matches!(refusal.status, 408 | 502..=504) => {
+                Self::Unclear(error)
+            }
+            Trouble::Refused(_)
+            | Trouble::Permission(_)
+            | Trouble::UnknownCustomAttribute(_)
+            | Trouble::UnknownRole { .. } => Self::Refused(error),
             Trouble::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),
                 400 | 409 | 411..=424 | 431 => Self::Refused(error),
@@ -369,7 +447,10 @@ pub(super) fn excerpt(text: &str, keys: &Keys) -> String {
     let beginning: String = text.chars().take(LONGEST_EXCERPT * 8).collect();
     let scrubbed = keys.scrub(beginning);
     let mut line = String::with_capacity(LONGEST_EXCERPT);
-    for word in scrubbed.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in scrubbed
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -378,7 +459,11 @@ pub(super) fn excerpt(text: &str, keys: &Keys) -> String {
     if line.chars().count() > LONGEST_EXCERPT {
         line = line.chars().take(LONGEST_EXCERPT).chain(['…']).collect();
     }
-    if line.is_empty() { "an empty text".to_owned() } else { line }
+    if line.is_empty() {
+        "an empty text".to_owned()
+    } else {
+        line
+    }
 }
 
 #[cfg(test)]
@@ -390,13 +475,18 @@ mod tests {
     #[test]
     fn an_excerpt_is_one_short_line_without_the_key() {
         let keys = Keys::new(Secret::new("0123-secret".to_owned())).unwrap();
-        assert_eq!(excerpt("<h1>no\r\n\tkey 0123-secret\u{1b}[31m</h1>", &keys), "<h1>no key *** [31m</h1>");
+        assert_eq!(
+            excerpt("<h1>no\r\n\tkey 0123-secret\u{1b}[31m</h1>", &keys),
+            "<h1>no key *** [31m</h1>"
+        );
         assert_eq!(excerpt(" \n", &keys), "an empty text");
         let long = excerpt(&"0123-secret".repeat(1000), &keys);
         assert_eq!(long.chars().count(), LONGEST_EXCERPT + 1);
         assert!(!long.contains("0123"), "{long}");
         // The key before it is none to be shown either, whichever of the two holds the other.
-        let longer = keys.followed_by(Secret::new("0123-secret-4567".to_owned())).unwrap();
+        let longer = keys
+            .followed_by(Secret::new("0123-secret-4567".to_owned()))
+            .unwrap();
         assert_eq!(excerpt("0123-secret-4567 0123-secret", &longer), "*** ***");
         let shorter = longer.followed_by(Secret::new("0123".to_owned())).unwrap();
         assert_eq!(excerpt("0123-secret-4567 0123", &shorter), "*** ***");

@@ -33,10 +33,16 @@ impl Keys {
     }
 
     fn after(in_use: Secret, before: Option<Secret>) -> Result<Self, String> {
-        let mut header = HeaderValue::from_bytes(in_use.expose().as_bytes())
-            .map_err(|_| "ftrack.api_key holds a character that no HTTP header may have, such as a line end".to_owned())?;
+        let mut header = HeaderValue::from_bytes(in_use.expose().as_bytes()).map_err(|_| {
+            "ftrack.api_key holds a character that no HTTP header may have, such as a line end"
+                .to_owned()
+        })?;
         header.set_sensitive(true);
-        Ok(Self { in_use, before, header })
+        Ok(Self {
+            in_use,
+            before,
+            header,
+        })
     }
 
     /// Whether this is the key in use.
@@ -56,7 +62,11 @@ impl Keys {
 
     /// The text without either key.
     pub fn scrub(&self, text: String) -> String {
-        let mut keys: Vec<&str> = [Some(&self.in_use), self.before.as_ref()].into_iter().flatten().map(Secret::expose).collect();
+        let mut keys: Vec<&str> = [Some(&self.in_use), self.before.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Secret::expose)
+            .collect();
         // The longer one first, in case that it holds the other one.
         keys.sort_unstable_by_key(|key| std::cmp::Reverse(key.len()));
         let keys = keys.into_iter().filter(|key| !key.is_empty());

@@ -33,7 +33,8 @@ const VERSION: u32 = 2;
 pub enum LinkFound {
     /// Nothing: nobody owns the user.
     Absent,
-    /// A link that was understood, and that names the user on which it stands as far as it names one.
+    /// A link that was understood, and that names the user on which it stands as far as it names
+    /// one.
     Link(Box<Link>),
     /// A link that names another user, so that somebody moved or copied it: it counts as none.
     OfAnotherUser,
@@ -67,12 +68,14 @@ impl LinkFound {
     }
 }
 
-/// Says whose a user is: which source, which entry of which directory, and what the program last did to its activity.
+/// Says whose a user is: which source, which entry of which directory, and what the program last
+/// did to its activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The source of the job that owns the user.
     pub source: Arc<str>,
-    /// The id of the directory: of the naming context's own entry, or as configured. Absent in links of earlier versions, and where it is not known.
+    /// The id of the directory: of the naming context's own entry, or as configured. Absent in
+    /// links of earlier versions, and where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<Arc<str>>,
     /// The id of the person's entry.
@@ -113,14 +116,16 @@ pub enum Signature {
     Invalid,
 }
 
-/// What the program last did to a user's activity; with `is_active` it tells the program's own doing from a person's, at every point where a run can be cut off.
+/// What the program last did to a user's activity; with `is_active` it tells the program's own
+/// doing from a person's, at every point where a run can be cut off.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "activity", rename_all = "lowercase")]
 pub enum Activity {
     /// Nothing is under way: an inactive user was deactivated by somebody else.
     #[default]
     Settled,
-    /// The user was to become active, which was not yet seen to be so: an inactive one was refused a seat.
+    /// The user was to become active, which was not yet seen to be so: an inactive one was refused
+    /// a seat.
     Activating,
     /// The user was to be deactivated: an active one still is to be.
     Deactivating {
@@ -132,7 +137,8 @@ pub enum Activity {
         /// When, RFC 3339.
         since: String,
     },
-    /// Somebody else reactivated the user while the person was gone: what becomes of the user since then is theirs, until the person is back.
+    /// Somebody else reactivated the user while the person was gone: what becomes of the user since
+    /// then is theirs, until the person is back.
     Released,
 }
 
@@ -183,7 +189,10 @@ fn first() -> u32 {
     1
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
 fn is_first(version: &u32) -> bool {
     *version == first()
 }
@@ -231,7 +240,10 @@ impl<'a> Stored<'a> {
         };
         let link = Link {
             source: shared(&LAST_SOURCE, &stored.source),
-            directory: stored.directory.as_deref().map(|directory| shared(&LAST_DIRECTORY, directory)),
+            directory: stored
+                .directory
+                .as_deref()
+                .map(|directory| shared(&LAST_DIRECTORY, directory)),
             id: DirectoryId::new(&stored.id)?,
             attribute: stored.attribute.clone().into_owned(),
             activity,
@@ -248,7 +260,8 @@ thread_local! {
     static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
 }
 
-/// A text that most links of a list have in common, and that is kept once as long as it stays the same.
+/// A text that most links of a list have in common, and that is kept once as long as it stays the
+/// same.
 fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     last.with_borrow_mut(|last| {
         if **last != *text {
@@ -291,7 +304,8 @@ impl Unverified {
                 ..Self::unreadable()
             };
         };
-        let is_of_another = link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
+        let is_of_another =
+            link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
         Self {
             found: if is_of_another {
                 LinkFound::OfAnotherUser
@@ -334,7 +348,11 @@ pub struct Signer(Option<Arc<hmac::Key>>);
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Signer(key)" } else { "Signer(none)" })
+        f.write_str(if self.0.is_some() {
+            "Signer(key)"
+        } else {
+            "Signer(none)"
+        })
     }
 }
 
@@ -358,7 +376,12 @@ impl Signer {
     ///
     /// # Errors
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
-    pub fn write(&self, user: &EntityId, link: &Link, made_by: Option<&str>) -> Result<String, serde_json::Error> {
+    pub fn write(
+        &self,
+        user: &EntityId,
+        link: &Link,
+        made_by: Option<&str>,
+    ) -> Result<String, serde_json::Error> {
         let mut stored = Stored::of(user, link, made_by);
         if let Some(key) = &self.0 {
             let text = serde_json::to_string(&stored)?;
@@ -388,11 +411,24 @@ impl Signer {
         }
     }
 
-    fn verify(&self, user: &EntityId, link: &Link, made_by: Option<&str>, signature: Option<&str>) -> Signature {
-        let Some(key) = &self.0 else { return Signature::NotChecked };
+    fn verify(
+        &self,
+        user: &EntityId,
+        link: &Link,
+        made_by: Option<&str>,
+        signature: Option<&str>,
+    ) -> Signature {
+        let Some(key) = &self.0 else {
+            return Signature::NotChecked;
+        };
         let text = serde_json::to_string(&Stored::of(user, link, made_by));
         match (text, signature.and_then(unhex)) {
-            (Ok(text), Some(signature)) if link.form == Form::Current && hmac::verify(key, text.as_bytes(), &signature).is_ok() => Signature::Valid,
+            (Ok(text), Some(signature))
+                if link.form == Form::Current
+                    && hmac::verify(key, text.as_bytes(), &signature).is_ok() =>
+            {
+                Signature::Valid
+            }
             _ => Signature::Invalid,
         }
     }
@@ -405,7 +441,9 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<char> = text.chars().collect();
     let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).ok();
-    (digits.len() == 64).then(|| digits.chunks(2).map(byte).collect()).flatten()
+    (digits.len() == 64)
+        .then(|| digits.chunks(2).map(byte).collect())
+        .flatten()
 }
 
 mod directory_id {
@@ -417,7 +455,9 @@ mod directory_id {
         serializer.serialize_str(id.as_str())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DirectoryId, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<DirectoryId, D::Error> {
         let text = String::deserialize(deserializer)?;
         DirectoryId::new(&text).ok_or_else(|| D::Error::custom("not a directory id"))
     }

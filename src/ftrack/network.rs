@@ -1,4 +1,5 @@
-//! Tells from an error of the HTTP client what became of a request: no connection and why, a broken one, too slow.
+//! Tells from an error of the HTTP client what became of a request: no connection and why, a broken
+//! one, too slow.
 
 use std::{error::Error, io, time::Duration};
 
@@ -9,10 +10,20 @@ use super::{
     key::Keys,
 };
 
-/// Sorts an error of the HTTP client. Only what happened before there was a connection becomes [`Trouble::Unreachable`].
-pub(super) fn lost(error: &reqwest::Error, connecting: Duration, whole: Duration, keys: &Keys) -> Trouble {
+/// Sorts an error of the HTTP client. Only what happened before there was a connection becomes
+/// [`Trouble::Unreachable`].
+pub(super) fn lost(
+    error: &reqwest::Error,
+    connecting: Duration,
+    whole: Duration,
+    keys: &Keys,
+) -> Trouble {
     if error.is_connect() {
-        let obstacle = if error.is_timeout() { Obstacle::Slow } else { obstacle(error) };
+        let obstacle = if error.is_timeout() {
+            Obstacle::Slow
+        } else {
+            obstacle(error)
+        };
         let reason = if obstacle == Obstacle::Slow {
             format!("none within {}", humantime::format_duration(connecting))
         } else {
@@ -45,25 +56,40 @@ pub(super) fn reasons(error: &(dyn Error + 'static)) -> String {
             words.push(text);
         }
     }
-    if words.is_empty() { error.to_string() } else { words.join(": ") }
+    if words.is_empty() {
+        error.to_string()
+    } else {
+        words.join(": ")
+    }
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     // An io::Error keeps the error of TLS inside without naming it as its source.
-    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+    std::iter::successors(
+        Some(error),
+        |&error: &&'a (dyn Error + 'static)| match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => error.source(),
-        }
-    })
+        },
+    )
     .take(16)
 }
 
 fn obstacle(error: &(dyn Error + 'static)) -> Obstacle {
     for reason in chain(error) {
         if let Some(rustls::Error::InvalidCertificate(certificate)) = reason.downcast_ref() {
-            let wrong_host = matches!(certificate, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. });
-            return if wrong_host { Obstacle::WrongHost } else { Obstacle::Untrusted };
+            let wrong_host = matches!(
+                certificate,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            );
+            return if wrong_host {
+                Obstacle::WrongHost
+            } else {
+                Obstacle::Untrusted
+            };
         }
         if reason.to_string().starts_with("dns error") {
             return Obstacle::Name;

@@ -1,6 +1,7 @@
 //! The JSON of each operation that is sent to ftrack. No I/O.
 //!
-//! The forms are those of the vendor's Python client (ftrack-python-api 3.1.0), which repeats `__entity_type__` within `entity_data`.
+//! The forms are those of the vendor's Python client (ftrack-python-api 3.1.0), which repeats
+//! `__entity_type__` within `entity_data`.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use super::{
     user::EntityId,
 };
 
-/// One operation; a call holds a list of them, and its answer a list of the same length in the same order.
+/// One operation; a call holds a list of them, and its answer a list of the same length in the same
+/// order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Operation {
@@ -30,7 +32,8 @@ pub enum Operation {
     Create {
         /// Of which type.
         entity_type: EntityType,
-        /// Its key, which the client chooses, so that after an unclear answer one can ask whether it exists.
+        /// Its key, which the client chooses, so that after an unclear answer one can ask whether
+        /// it exists.
         entity_key: Vec<Box<str>>,
         /// Its values.
         entity_data: Map<String, Value>,
@@ -73,7 +76,8 @@ pub enum EntityType {
     User,
     /// A key and its value at an entity: key `[parent_id, key]`.
     Metadata,
-    /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always there, so it is updated and never created.
+    /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always there, so
+    /// it is updated and never created.
     UserCustomAttributeValue,
 }
 
@@ -133,12 +137,20 @@ impl Operation {
     /// # Errors
     ///
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
-    pub fn create_link(user: &EntityId, link: &Link, made_by: Option<&str>, signer: &Signer) -> Result<Self, serde_json::Error> {
+    pub fn create_link(
+        user: &EntityId,
+        link: &Link,
+        made_by: Option<&str>,
+        signer: &Signer,
+    ) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
         entity_data.insert("parent_id".to_owned(), user.as_str().into());
         entity_data.insert("parent_type".to_owned(), EntityType::User.as_str().into());
         entity_data.insert("key".to_owned(), LINK_KEY.into());
-        entity_data.insert("value".to_owned(), signer.write(user, link, made_by)?.into());
+        entity_data.insert(
+            "value".to_owned(),
+            signer.write(user, link, made_by)?.into(),
+        );
         Ok(Self::Create {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -151,9 +163,17 @@ impl Operation {
     /// # Errors
     ///
     /// As [`Operation::create_link`].
-    pub fn update_link(user: &EntityId, link: &Link, made_by: Option<&str>, signer: &Signer) -> Result<Self, serde_json::Error> {
+    pub fn update_link(
+        user: &EntityId,
+        link: &Link,
+        made_by: Option<&str>,
+        signer: &Signer,
+    ) -> Result<Self, serde_json::Error> {
         let mut entity_data = typed(EntityType::Metadata);
-        entity_data.insert("value".to_owned(), signer.write(user, link, made_by)?.into());
+        entity_data.insert(
+            "value".to_owned(),
+            signer.write(user, link, made_by)?.into(),
+        );
         Ok(Self::Update {
             entity_type: EntityType::Metadata,
             entity_key: link_key(user),
@@ -190,7 +210,9 @@ impl fmt::Display for Operation {
             Self::Query { expression } => {
                 let text = expression.as_str();
                 match text.char_indices().nth(160) {
-                    Some((cut, _)) => write!(f, "reading ({}…)", text.get(..cut).unwrap_or_default()),
+                    Some((cut, _)) => {
+                        write!(f, "reading ({}…)", text.get(..cut).unwrap_or_default())
+                    }
                     None => write!(f, "reading ({text})"),
                 }
             }
@@ -244,7 +266,9 @@ mod tests {
             signature: Signature::NotChecked,
         };
         let signer = Signer::default();
-        let values = |value: serde_json::Value| -> Map<String, serde_json::Value> { serde_json::from_value(value).unwrap() };
+        let values = |value: serde_json::Value| -> Map<String, serde_json::Value> {
+            serde_json::from_value(value).unwrap()
+        };
         let sent = serde_json::to_value([
             Operation::query(query::user_types().page(0, 2)),
             Operation::QueryServerInformation,
@@ -258,8 +282,8 @@ mod tests {
             Operation::start_ldap_sync(),
         ])
         .unwrap();
-        let stored =
-            "{\"version\":2,\"user\":\"u-1\",\"source\":\"artists\",\"directory\":\"n-1\",\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
+        let stored = "{\"version\":2,\"user\":\"u-1\",\"source\":\"artists\",\"directory\":\"n-1\"\
+                      ,\"id\":\"d-1\",\"attribute\":\"entryUUID\",\"activity\":\"settled\"}";
         assert_eq!(
             sent,
             json!([

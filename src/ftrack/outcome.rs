@@ -1,4 +1,5 @@
-//! What became of changes, and which part of it was this run's doing: two programs may be at work at once. No I/O.
+//! What became of changes, and which part of it was this run's doing: two programs may be at work
+//! at once. No I/O.
 
 use super::{error::FtrackError, target::Left};
 use crate::sync::change::{Change, Field};
@@ -98,7 +99,13 @@ pub(super) fn not_kept(change: &Change, left: &Left) -> String {
         } else {
             ""
         };
-        Some(format!("{} as {there} instead of {wanted}{hint}", field.name()))
+        Some(format!(
+            "{} as {there} instead of {wanted}{hint}",
+            field.name()
+        ))
     });
-    format!("ftrack took the change, but stored {}", fields.collect::<Vec<_>>().join(", "))
+    format!(
+        "ftrack took the change, but stored {}",
+        fields.collect::<Vec<_>>().join(", ")
+    )
 }

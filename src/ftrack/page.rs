@@ -1,7 +1,9 @@
-//! Reads a whole list page by page, several pages in flight, and notices when the list changed under the reading.
+//! Reads a whole list page by page, several pages in flight, and notices when the list changed
+//! under the reading.
 //!
-//! Offset paging is no snapshot: a user who is removed between two pages moves all later ones up, and one of them would never be seen. So each page begins with the
-//! last row of the page before it; when it does not, or a row comes twice, the list is read again.
+//! Offset paging is no snapshot: a user who is removed between two pages moves all later ones up,
+//! and one of them would never be seen. So each page begins with the last row of the page before
+//! it; when it does not, or a row comes twice, the list is read again.
 
 use futures_util::{StreamExt, stream};
 
@@ -23,8 +25,13 @@ const MOST_ROWS: usize = 1_000_000;
 ///
 /// # Errors
 ///
-/// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the tries.
-pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Vec<R>, FtrackError> {
+/// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the
+/// tries.
+pub(super) async fn list<R: Row>(
+    session: &Session,
+    listing: &Listing,
+    until: &Until,
+) -> Result<Vec<R>, FtrackError> {
     let mut one_row_each_time = true;
     for _ in 0..TRIES {
         match once::<R>(session, listing, until).await? {
@@ -53,7 +60,12 @@ pub(super) async fn list<R: Row>(session: &Session, listing: &Listing, until: &U
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub(super) async fn beginning<R: Row>(session: &Session, listing: &Listing, rows: u32, until: &Until) -> Result<Vec<R>, FtrackError> {
+pub(super) async fn beginning<R: Row>(
+    session: &Session,
+    listing: &Listing,
+    rows: u32,
+    until: &Until,
+) -> Result<Vec<R>, FtrackError> {
     let (rows, _) = page(session, listing, 0, rows, until).await?;
     Ok(rows)
 }
@@ -64,7 +76,8 @@ enum Once<R> {
     Whole(Vec<R>),
     /// It changed meanwhile.
     Changed,
-    /// One row, and another one after it: it grew meanwhile, or the server gives one row at a time, and pages of one row cannot overlap.
+    /// One row, and another one after it: it grew meanwhile, or the server gives one row at a time,
+    /// and pages of one row cannot overlap.
     OneRow,
 }
 
@@ -81,7 +94,11 @@ enum Step {
 }
 
 /// Reads the list once.
-async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Result<Once<R>, FtrackError> {
+async fn once<R: Row>(
+    session: &Session,
+    listing: &Listing,
+    until: &Until,
+) -> Result<Once<R>, FtrackError> {
     let mut limit = session.page_size();
     let (mut rows, after) = page::<R>(session, listing, 0, limit, until).await?;
     if after == After::End || rows.is_empty() {
@@ -90,15 +107,25 @@ async fn once<R: Row>(session: &Session, listing: &Listing, until: &Until) -> Re
     if rows.len() == 1 {
         // The server says that there is more, whether or not there is.
         let (next, _) = page::<R>(session, listing, 1, limit, until).await?;
-        return Ok(if next.is_empty() { Once::Whole(rows) } else { Once::OneRow });
+        return Ok(if next.is_empty() {
+            Once::Whole(rows)
+        } else {
+            Once::OneRow
+        });
     }
     limit = limit.min(length(rows.len()));
-    // Pages past the end are asked for in vain, so that no more are asked for at once than were read before.
+    // Pages past the end are asked for in vain, so that no more are asked for at once than were
+    // read before.
     let mut at_once = 1;
     loop {
         let start = length(rows.len() - 1);
-        let offsets = (0..).map_while(move |index: u32| index.checked_mul(limit - 1)?.checked_add(start));
-        let in_this_round = if at_once < session.connections() { at_once } else { usize::MAX };
+        let offsets =
+            (0..).map_while(move |index: u32| index.checked_mul(limit - 1)?.checked_add(start));
+        let in_this_round = if at_once < session.connections() {
+            at_once
+        } else {
+            usize::MAX
+        };
         let mut pages = stream::iter(offsets.take(in_this_round))
             .map(move |offset| page::<R>(session, listing, offset, limit, until))
             .buffered(at_once);
@@ -146,9 +173,17 @@ fn join<R: Row>(rows: &mut Vec<R>, page: Vec<R>, after: After, limit: u32) -> St
     }
 }
 
-async fn page<R: Row>(session: &Session, listing: &Listing, offset: u32, limit: u32, until: &Until) -> Result<(Vec<R>, After), FtrackError> {
+async fn page<R: Row>(
+    session: &Session,
+    listing: &Listing,
+    offset: u32,
+    limit: u32,
+    until: &Until,
+) -> Result<(Vec<R>, After), FtrackError> {
     let operation = Operation::query(listing.page(offset, limit));
-    let answers = session.read_as::<Page<R>>(std::slice::from_ref(&operation), until).await?;
+    let answers = session
+        .read_as::<Page<R>>(std::slice::from_ref(&operation), until)
+        .await?;
     let page = match answers.into_iter().next() {
         Some(page) => page.rows(),
         None => Err(Trouble::Malformed("no answer".to_owned())),

@@ -1,18 +1,28 @@
-//! When to give up on what no single change is at fault for: seats that are used up, or a right that is missing, are not asked for a thousand times. No I/O.
+//! When to give up on what no single change is at fault for: seats that are used up, or a right
+//! that is missing, are not asked for a thousand times. No I/O.
 //!
-//! Nothing else ends early: however many changes in a row are refused with the same words, the next one may be good.
+//! Nothing else ends early: however many changes in a row are refused with the same words, the next
+//! one may be good.
 
 use crate::sync::change::Action;
 
-/// How many users in a row may be stored as inactive, or refused with words about seats, before nobody else is activated;
-/// and how many changes may be refused for want of a right, with nothing written yet, before the run is over.
+/// How many users in a row may be stored as inactive, or refused with words about seats, before
+/// nobody else is activated; and how many changes may be refused for want of a right, with nothing
+/// written yet, before the run is over.
 const ENOUGH: usize = 3;
 
 /// Whole words in a refusal that speak of seats: a Mr Seaton and a studio in Seattle do not.
-const SEAT_WORDS: [&str; 6] = ["seat", "seats", "license", "licenses", "licence", "licences"];
+const SEAT_WORDS: [&str; 6] = [
+    "seat", "seats", "license", "licenses", "licence", "licences",
+];
 
 /// Words in a refusal that speak of seats together.
-const SEAT_PHRASES: [&str; 4] = ["licenseerror", "licenceerror", "maximum number of users", "user limit"];
+const SEAT_PHRASES: [&str; 4] = [
+    "licenseerror",
+    "licenceerror",
+    "maximum number of users",
+    "user limit",
+];
 
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +47,9 @@ impl Patience {
     #[must_use]
     pub fn no_seat_for(&self, action: Action) -> Option<String> {
         let words = self.no_seats.as_ref().filter(|_| action.takes_a_seat())?;
-        Some(format!("not tried, since the ones before got no seat: {words}"))
+        Some(format!(
+            "not tried, since the ones before got no seat: {words}"
+        ))
     }
 
     /// A change was applied, so what was refused before was about the changes themselves.
@@ -59,11 +71,16 @@ impl Patience {
         }
     }
 
-    /// A change was refused for want of a right. Once something was written there is such a right, and what is missing is one over a single user.
+    /// A change was refused for want of a right. Once something was written there is such a right,
+    /// and what is missing is one over a single user.
     #[must_use]
     pub fn forbidden(&mut self) -> GoOn {
         self.without_right += 1;
-        if self.without_right >= ENOUGH && !self.wrote { GoOn::No } else { GoOn::Yes }
+        if self.without_right >= ENOUGH && !self.wrote {
+            GoOn::No
+        } else {
+            GoOn::Yes
+        }
     }
 
     /// A user was stored as inactive, though it was to be active.
@@ -82,8 +99,10 @@ impl Patience {
 fn speaks_of_seats(words: &str) -> bool {
     let words = words.to_lowercase();
     // A dot, a dash or an at sign joins the parts of a login, an address or a host.
-    let mut whole = words.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '@'));
-    whole.any(|word| SEAT_WORDS.contains(&word.trim_matches(['.', '-']))) || SEAT_PHRASES.iter().any(|phrase| words.contains(phrase))
+    let mut whole =
+        words.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_' | '@'));
+    whole.any(|word| SEAT_WORDS.contains(&word.trim_matches(['.', '-'])))
+        || SEAT_PHRASES.iter().any(|phrase| words.contains(phrase))
 }
 
 #[cfg(test)]
@@ -94,7 +113,10 @@ mod tests {
     fn the_same_words_about_something_else_end_nothing() {
         let mut patience = Patience::default();
         for _ in 0..1000 {
-            patience.refused(Action::Create, "ValidationError: this domain is not allowed");
+            patience.refused(
+                Action::Create,
+                "ValidationError: this domain is not allowed",
+            );
         }
         assert_eq!(patience.no_seat_for(Action::Create), None);
     }
@@ -139,7 +161,11 @@ mod tests {
     fn a_missing_right_ends_a_run_that_wrote_nothing() {
         let mut patience = Patience::default();
         assert_eq!(
-            [patience.forbidden(), patience.forbidden(), patience.forbidden()],
+            [
+                patience.forbidden(),
+                patience.forbidden(),
+                patience.forbidden()
+            ],
             [GoOn::Yes, GoOn::Yes, GoOn::No]
         );
         let mut patience = Patience::default();

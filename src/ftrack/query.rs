@@ -1,4 +1,5 @@
-//! The fixed query expressions. An [`Expression`] is made of constant text, checked ids and numbers alone, so that no text of a directory can get into one. No I/O.
+//! The fixed query expressions. An [`Expression`] is made of constant text, checked ids and numbers
+//! alone, so that no text of a directory can get into one. No I/O.
 
 use std::fmt;
 
@@ -10,7 +11,8 @@ use super::{link::LINK_KEY, user::EntityId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression(String);
 
-/// A query whose rows are read page by page: in a fixed order, each row known by the column that it is ordered by.
+/// A query whose rows are read page by page: in a fixed order, each row known by the column that it
+/// is ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// What is listed, in words.
@@ -26,7 +28,10 @@ impl Listing {
     }
 
     fn fixed(what: &'static str, text: &'static str) -> Self {
-        Self { what, text: text.to_owned() }
+        Self {
+            what,
+            text: text.to_owned(),
+        }
     }
 }
 
@@ -67,7 +72,9 @@ pub fn users() -> Listing {
 pub fn links() -> Listing {
     Listing {
         what: "links of users",
-        text: format!("select parent_id, value from Metadata where key is \"{LINK_KEY}\" order by parent_id"),
+        text: format!(
+            "select parent_id, value from Metadata where key is \"{LINK_KEY}\" order by parent_id"
+        ),
     }
 }
 
@@ -82,7 +89,10 @@ pub fn users_from_the_end() -> Listing {
 pub fn links_from_the_end() -> Listing {
     Listing {
         what: "links of users",
-        text: format!("select parent_id from Metadata where key is \"{LINK_KEY}\" order by parent_id descending"),
+        text: format!(
+            "select parent_id from Metadata where key is \"{LINK_KEY}\" order by parent_id \
+             descending"
+        ),
     }
 }
 
@@ -95,7 +105,10 @@ pub fn user_types() -> Listing {
 /// All security roles.
 #[must_use]
 pub fn security_roles() -> Listing {
-    Listing::fixed("security roles", "select id, name from SecurityRole order by id")
+    Listing::fixed(
+        "security roles",
+        "select id, name from SecurityRole order by id",
+    )
 }
 
 /// Who has one of these roles.
@@ -115,7 +128,8 @@ pub fn members_of(roles: &[EntityId]) -> Listing {
 pub fn custom_attributes() -> Listing {
     Listing::fixed(
         "custom attributes of users",
-        "select id, key, entity_type, type.name from CustomAttributeConfiguration where entity_type is \"user\" order by id",
+        "select id, key, entity_type, type.name from CustomAttributeConfiguration where \
+         entity_type is \"user\" order by id",
     )
 }
 
@@ -124,7 +138,10 @@ pub fn custom_attributes() -> Listing {
 pub fn custom_values(configuration: &EntityId) -> Listing {
     Listing {
         what: "values of a custom attribute",
-        text: format!("select entity_id, value from UserCustomAttributeValue where configuration_id is \"{configuration}\" order by entity_id"),
+        text: format!(
+            "select entity_id, value from UserCustomAttributeValue where configuration_id is \
+             \"{configuration}\" order by entity_id"
+        ),
     }
 }
 
@@ -133,7 +150,10 @@ pub fn custom_values(configuration: &EntityId) -> Listing {
 pub fn users_by_id(users: &[EntityId]) -> Listing {
     Listing {
         what: "some users",
-        text: format!("select {USER_COLUMNS} from User where id in ({}) order by id", list(users)),
+        text: format!(
+            "select {USER_COLUMNS} from User where id in ({}) order by id",
+            list(users)
+        ),
     }
 }
 
@@ -142,7 +162,10 @@ pub fn users_by_id(users: &[EntityId]) -> Listing {
 pub fn ids_of_users(users: &[EntityId]) -> Listing {
     Listing {
         what: "ids of some users",
-        text: format!("select id from User where id in ({}) order by id", list(users)),
+        text: format!(
+            "select id from User where id in ({}) order by id",
+            list(users)
+        ),
     }
 }
 
@@ -152,7 +175,8 @@ pub fn links_of(users: &[EntityId]) -> Listing {
     Listing {
         what: "links of some users",
         text: format!(
-            "select parent_id, value from Metadata where key is \"{LINK_KEY}\" and parent_id in ({}) order by parent_id",
+            "select parent_id, value from Metadata where key is \"{LINK_KEY}\" and parent_id in \
+             ({}) order by parent_id",
             list(users)
         ),
     }
@@ -164,7 +188,8 @@ pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing
     Listing {
         what: "custom attributes of some users",
         text: format!(
-            "select entity_id, value from UserCustomAttributeValue where configuration_id is \"{configuration}\" and entity_id in ({}) order by entity_id",
+            "select entity_id, value from UserCustomAttributeValue where configuration_id is \
+             \"{configuration}\" and entity_id in ({}) order by entity_id",
             list(users)
         ),
     }
@@ -173,7 +198,10 @@ pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing
 /// All jobs of the server, the newest first; only the beginning is ever read.
 #[must_use]
 pub fn newest_jobs() -> Listing {
-    Listing::fixed("jobs", "select id, created_at, user_id from Job order by created_at descending")
+    Listing::fixed(
+        "jobs",
+        "select id, created_at, user_id from Job order by created_at descending",
+    )
 }
 
 /// One job of the server.
@@ -188,7 +216,10 @@ pub fn job(id: &EntityId) -> Listing {
 /// Some users, whoever they are: to see that users can be read.
 #[must_use]
 pub fn some_users() -> Listing {
-    Listing::fixed("users", "select id, username, is_active from User order by id")
+    Listing::fixed(
+        "users",
+        "select id, username, is_active from User order by id",
+    )
 }
 
 fn list(ids: &[EntityId]) -> String {
@@ -217,12 +248,14 @@ mod tests {
     fn pages_and_lists_are_written_as_the_language_has_them() {
         assert_eq!(
             users().page(500, 501).as_str(),
-            "select id, username, first_name, last_name, email, is_active, user_type_id from User order by id offset 500 limit 501"
+            "select id, username, first_name, last_name, email, is_active, user_type_id from User \
+             order by id offset 500 limit 501"
         );
         let ids = [EntityId::new("a-1").unwrap(), EntityId::new("b_2").unwrap()];
         assert_eq!(
             links_of(&ids).page(0, 3).as_str(),
-            "select parent_id, value from Metadata where key is \"ftrack-ldap-sync\" and parent_id in (\"a-1\", \"b_2\") order by parent_id offset 0 limit 3"
+            "select parent_id, value from Metadata where key is \"ftrack-ldap-sync\" and \
+             parent_id in (\"a-1\", \"b_2\") order by parent_id offset 0 limit 3"
         );
     }
 

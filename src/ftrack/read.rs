@@ -1,4 +1,5 @@
-//! Reads everything at ftrack that a plan is made against, and reads some users again after a write.
+//! Reads everything at ftrack that a plan is made against, and reads some users again after a
+//! write.
 
 use std::{collections::BTreeMap, iter::Peekable, vec};
 
@@ -28,7 +29,8 @@ pub struct ReadCurrent<'a> {
     pub administrator_roles: &'a [String],
 }
 
-/// How often the lists are read before it is an error that they do not fit together: users may be created while they are read.
+/// How often the lists are read before it is an error that they do not fit together: users may be
+/// created while they are read.
 const TRIES: u32 = 3;
 
 /// Reads all users, active or not, with everything that a plan needs to know about them.
@@ -37,16 +39,23 @@ const TRIES: u32 = 3;
 ///
 /// # Errors
 ///
-/// The trouble of any part: there is no partial [`Current`]. A list that was cut short, and a mapped custom attribute or a role that the server does not have, are
-/// errors that name it.
-pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Current, FtrackError> {
+/// The trouble of any part: there is no partial [`Current`]. A list that was cut short, and a
+/// mapped custom attribute or a role that the server does not have, are errors that name it.
+pub async fn read(
+    session: &Session,
+    request: ReadCurrent<'_>,
+    until: &Until,
+) -> Result<Current, FtrackError> {
     let before = session.calls().reads;
     let mut tries = 1;
     loop {
         match once(session, request, until).await? {
             Ok(current) => {
                 let read_calls = session.calls().reads - before;
-                return Ok(Current { read_calls, ..current });
+                return Ok(Current {
+                    read_calls,
+                    ..current
+                });
             }
             Err(gap) if tries >= TRIES => return Err(gap.error(session, tries)),
             Err(_) => tries += 1,
@@ -55,7 +64,11 @@ pub async fn read(session: &Session, request: ReadCurrent<'_>, until: &Until) ->
 }
 
 /// Reads everything once, unless a list turns out to lack something.
-async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Result<Result<Current, Gap>, FtrackError> {
+async fn once(
+    session: &Session,
+    request: ReadCurrent<'_>,
+    until: &Until,
+) -> Result<Result<Current, Gap>, FtrackError> {
     let (users, links) = (query::users(), query::links());
     let (users, links, user_types, administrators, custom) = tokio::try_join!(
         list::<UserRow>(session, &users, until),
@@ -80,7 +93,10 @@ async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Res
     } = custom;
     let mut parts = Parts {
         links: links.into_iter().peekable(),
-        values: values.into_iter().map(|rows| rows.into_iter().peekable()).collect(),
+        values: values
+            .into_iter()
+            .map(|rows| rows.into_iter().peekable())
+            .collect(),
         user_types: &user_types,
         administrators,
         signer: session.signer(),
@@ -104,17 +120,29 @@ async fn once(session: &Session, request: ReadCurrent<'_>, until: &Until) -> Res
     }))
 }
 
-/// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or `None`.
+/// Which of the keys are custom attributes of users, in the order of the keys: the id of each, or
+/// `None`.
 ///
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub async fn custom_attributes(session: &Session, keys: &[String], until: &Until) -> Result<Vec<Option<EntityId>>, FtrackError> {
+pub async fn custom_attributes(
+    session: &Session,
+    keys: &[String],
+    until: &Until,
+) -> Result<Vec<Option<EntityId>>, FtrackError> {
     let found = attributes_of_users(session, keys, until).await?;
-    Ok(found.into_iter().map(|found| found.map(|(id, _)| id)).collect())
+    Ok(found
+        .into_iter()
+        .map(|found| found.map(|(id, _)| id))
+        .collect())
 }
 
-async fn attributes_of_users(session: &Session, keys: &[String], until: &Until) -> Result<Vec<Option<(EntityId, CustomKind)>>, FtrackError> {
+async fn attributes_of_users(
+    session: &Session,
+    keys: &[String],
+    until: &Until,
+) -> Result<Vec<Option<(EntityId, CustomKind)>>, FtrackError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -124,26 +152,52 @@ async fn attributes_of_users(session: &Session, keys: &[String], until: &Until) 
         .filter_map(|row| row.kind.as_ref())
         .filter_map(|kind| Some((&kind.id, kind.name.as_deref()?)));
     let names: BTreeMap<&EntityId, &str> = named.collect();
-    let kind = |row: &AttributeRow| row.kind.as_ref().and_then(|kind| names.get(&kind.id)).map(|name| CustomKind::named(name));
-    let of_users = |row: &&AttributeRow| row.entity_type.as_deref().is_none_or(|of| of.eq_ignore_ascii_case("user"));
-    let find = |key: &String| rows.iter().filter(of_users).find(|row| row.key.as_ref() == Some(key));
+    let kind = |row: &AttributeRow| {
+        row.kind
+            .as_ref()
+            .and_then(|kind| names.get(&kind.id))
+            .map(|name| CustomKind::named(name))
+    };
+    let of_users = |row: &&AttributeRow| {
+        row.entity_type
+            .as_deref()
+            .is_none_or(|of| of.eq_ignore_ascii_case("user"))
+    };
+    let find = |key: &String| {
+        rows.iter()
+            .filter(of_users)
+            .find(|row| row.key.as_ref() == Some(key))
+    };
     Ok(keys
         .iter()
         .map(|key| find(key).map(|row| (row.id.clone(), kind(row).unwrap_or_default())))
         .collect())
 }
 
-/// Which of the names are security roles, compared without case, in the order of the names; and all names that there are.
+/// Which of the names are security roles, compared without case, in the order of the names; and all
+/// names that there are.
 ///
 /// # Errors
 ///
 /// Those of [`Session::read_call`].
-pub async fn security_roles(session: &Session, names: &[String], until: &Until) -> Result<(Vec<Option<EntityId>>, Vec<String>), FtrackError> {
+pub async fn security_roles(
+    session: &Session,
+    names: &[String],
+    until: &Until,
+) -> Result<(Vec<Option<EntityId>>, Vec<String>), FtrackError> {
     let rows = list::<NamedRow>(session, &query::security_roles(), until).await?;
-    let same = |name: &str, row: &NamedRow| row.name.as_deref().is_some_and(|found| found.to_lowercase() == name.to_lowercase());
+    let same = |name: &str, row: &NamedRow| {
+        row.name
+            .as_deref()
+            .is_some_and(|found| found.to_lowercase() == name.to_lowercase())
+    };
     let found = names
         .iter()
-        .map(|name| rows.iter().find(|row| same(name, row)).map(|row| row.id.clone()))
+        .map(|name| {
+            rows.iter()
+                .find(|row| same(name, row))
+                .map(|row| row.id.clone())
+        })
         .collect();
     Ok((found, rows.into_iter().filter_map(|row| row.name).collect()))
 }
@@ -197,9 +251,17 @@ fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Op
 
 /// A user without a type is a person; one of a type that nobody knows is left alone.
 fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -> UserKind {
-    let Some(user_type) = user_type else { return UserKind::Person };
+    let Some(user_type) = user_type else {
+        return UserKind::Person;
+    };
     match user_types.iter().find(|(_, id)| *id == user_type) {
-        Some((name, _)) if !UNTOUCHABLE.iter().any(|untouchable| name.eq_ignore_ascii_case(untouchable)) => UserKind::Person,
+        Some((name, _))
+            if !UNTOUCHABLE
+                .iter()
+                .any(|untouchable| name.eq_ignore_ascii_case(untouchable)) =>
+        {
+            UserKind::Person
+        }
         _ => UserKind::Untouchable,
     }
 }
@@ -209,9 +271,15 @@ fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -
 /// # Errors
 ///
 /// Those of [`Session::read_call`]; [`Trouble::Malformed`] when there are none.
-pub async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<String, EntityId>, FtrackError> {
+pub async fn user_types(
+    session: &Session,
+    until: &Until,
+) -> Result<BTreeMap<String, EntityId>, FtrackError> {
     let rows = list::<NamedRow>(session, &query::user_types(), until).await?;
-    let types: BTreeMap<String, EntityId> = rows.into_iter().filter_map(|row| Some((row.name?, row.id))).collect();
+    let types: BTreeMap<String, EntityId> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.name?, row.id)))
+        .collect();
     if types.is_empty() {
         // Without them nobody could be told from the users who are never touched.
         let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
@@ -225,7 +293,11 @@ pub async fn user_types(session: &Session, until: &Until) -> Result<BTreeMap<Str
 /// # Errors
 ///
 /// Those of [`Session::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
-pub async fn administrators(session: &Session, names: &[String], until: &Until) -> Result<Vec<EntityId>, FtrackError> {
+pub async fn administrators(
+    session: &Session,
+    names: &[String],
+    until: &Until,
+) -> Result<Vec<EntityId>, FtrackError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -236,7 +308,9 @@ pub async fn administrators(session: &Session, names: &[String], until: &Until) 
             role: name.clone(),
             known: known.join(", "),
         };
-        roles.push(id.ok_or_else(|| session.trouble("looking for the administrator roles", unknown()))?);
+        roles.push(
+            id.ok_or_else(|| session.trouble("looking for the administrator roles", unknown()))?,
+        );
     }
     let rows = list::<MemberRow>(session, &query::members_of(&roles), until).await?;
     let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
@@ -251,19 +325,41 @@ struct Custom {
     values: Vec<Vec<ValueRow>>,
 }
 
-async fn custom_values(session: &Session, keys: &[String], until: &Until) -> Result<Custom, FtrackError> {
-    let (mut attributes, mut kinds) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
-    for (key, found) in keys.iter().zip(attributes_of_users(session, keys, until).await?) {
-        let unknown = || session.trouble("looking for the mapped custom attributes", Trouble::UnknownCustomAttribute(key.clone()));
+async fn custom_values(
+    session: &Session,
+    keys: &[String],
+    until: &Until,
+) -> Result<Custom, FtrackError> {
+    let (mut attributes, mut kinds) = (
+        Vec::with_capacity(keys.len()),
+        Vec::with_capacity(keys.len()),
+    );
+    for (key, found) in keys
+        .iter()
+        .zip(attributes_of_users(session, keys, until).await?)
+    {
+        let unknown = || {
+            session.trouble(
+                "looking for the mapped custom attributes",
+                Trouble::UnknownCustomAttribute(key.clone()),
+            )
+        };
         let (id, kind) = found.ok_or_else(unknown)?;
         attributes.push((key.clone(), id));
         kinds.push(kind);
     }
-    let listings: Vec<_> = attributes.iter().map(|(_, id)| query::custom_values(id)).collect();
+    let listings: Vec<_> = attributes
+        .iter()
+        .map(|(_, id)| query::custom_values(id))
+        .collect();
     let values = stream::iter(&listings)
         .map(|listing| list::<ValueRow>(session, listing, until))
         .buffered(session.connections())
         .try_collect()
         .await?;
-    Ok(Custom { attributes, kinds, values })
+    Ok(Custom {
+        attributes,
+        kinds,
+        values,
+    })
 }

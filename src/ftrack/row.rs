@@ -33,10 +33,16 @@ impl UserRow {
     /// The columns that every user has.
     pub(super) fn required(&mut self) -> Result<(Box<str>, bool), Trouble> {
         let Some(username) = self.username.take() else {
-            return Err(Trouble::Malformed(format!("the user {} has no username", self.id)));
+            return Err(Trouble::Malformed(format!(
+                "the user {} has no username",
+                self.id
+            )));
         };
         let Some(is_active) = self.is_active else {
-            return Err(Trouble::Malformed(format!("the user {} does not tell whether it is active", self.id)));
+            return Err(Trouble::Malformed(format!(
+                "the user {} does not tell whether it is active",
+                self.id
+            )));
         };
         Ok((username, is_active))
     }
@@ -96,7 +102,9 @@ struct MetadataRow {
 
 impl From<MetadataRow> for LinkRow {
     fn from(MetadataRow { parent_id, value }: MetadataRow) -> Self {
-        let link = value.as_str().map_or_else(Unverified::unreadable, |text| Unverified::parse(&parent_id, text));
+        let link = value.as_str().map_or_else(Unverified::unreadable, |text| {
+            Unverified::parse(&parent_id, text)
+        });
         Self { parent_id, link }
     }
 }

@@ -1,4 +1,5 @@
-//! What `check` asks of the server: whether it answers, takes the key, has the entities that are used, and lets users be written.
+//! What `check` asks of the server: whether it answers, takes the key, has the entities that are
+//! used, and lets users be written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +38,18 @@ pub enum Permission {
 
 /// What every sync needs, whatever is mapped.
 const NEEDED: [(&str, &[&str]); 5] = [
-    ("User", &["id", "username", "first_name", "last_name", "email", "is_active", "user_type_id"]),
+    (
+        "User",
+        &[
+            "id",
+            "username",
+            "first_name",
+            "last_name",
+            "email",
+            "is_active",
+            "user_type_id",
+        ],
+    ),
     ("Metadata", &["parent_id", "parent_type", "key", "value"]),
     ("UserType", &["id", "name"]),
     ("SecurityRole", &["id", "name"]),
@@ -46,8 +58,14 @@ const NEEDED: [(&str, &[&str]); 5] = [
 
 /// What a sync needs when custom attributes are mapped.
 const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
-    ("CustomAttributeConfiguration", &["id", "key", "entity_type"]),
-    ("UserCustomAttributeValue", &["configuration_id", "entity_id", "value"]),
+    (
+        "CustomAttributeConfiguration",
+        &["id", "key", "entity_type"],
+    ),
+    (
+        "UserCustomAttributeValue",
+        &["configuration_id", "entity_id", "value"],
+    ),
 ];
 
 /// Asks for the server's version: shows that it is an ftrack server, and that it takes the key.
@@ -57,12 +75,21 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
 /// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer has no version.
 pub async fn information(session: &Session, until: &Until) -> Result<Information, FtrackError> {
     let operation = Operation::QueryServerInformation;
-    let answers = session.read_call(std::slice::from_ref(&operation), until).await?;
-    match answers.first().and_then(|answer| answer.get("version")).and_then(Value::as_str) {
+    let answers = session
+        .read_call(std::slice::from_ref(&operation), until)
+        .await?;
+    match answers
+        .first()
+        .and_then(|answer| answer.get("version"))
+        .and_then(Value::as_str)
+    {
         Some(version) => Ok(Information {
             version: session.excerpt(version),
         }),
-        None => Err(session.trouble(&operation.to_string(), Trouble::Malformed("it does not tell its version".to_owned()))),
+        None => Err(session.trouble(
+            &operation.to_string(),
+            Trouble::Malformed("it does not tell its version".to_owned()),
+        )),
     }
 }
 
@@ -74,15 +101,26 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
 pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, FtrackError> {
     let answers = session.read_call(&[Operation::QuerySchemas], until).await?;
     let mut entities = BTreeMap::new();
-    for schema in answers.first().and_then(Value::as_array).into_iter().flatten() {
-        let (Some(id), Some(properties)) = (schema.get("id").and_then(Value::as_str), schema.get("properties").and_then(Value::as_object)) else {
+    for schema in answers
+        .first()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let (Some(id), Some(properties)) = (
+            schema.get("id").and_then(Value::as_str),
+            schema.get("properties").and_then(Value::as_object),
+        ) else {
             continue;
         };
         entities.insert(id.to_owned(), properties.keys().cloned().collect());
     }
     if entities.is_empty() {
         let reason = "it is not a list of schemas".to_owned();
-        return Err(session.trouble(&Operation::QuerySchemas.to_string(), Trouble::Malformed(reason)));
+        return Err(session.trouble(
+            &Operation::QuerySchemas.to_string(),
+            Trouble::Malformed(reason),
+        ));
     }
     Ok(Schemas(entities))
 }
@@ -91,42 +129,71 @@ impl Schemas {
     /// Whether an entity has a property.
     #[must_use]
     pub fn has(&self, entity: &str, property: &str) -> bool {
-        self.0.get(entity).is_some_and(|properties| properties.contains(property))
+        self.0
+            .get(entity)
+            .is_some_and(|properties| properties.contains(property))
     }
 
-    /// What a sync needs and this server has not, as `Entity.property`; `custom_attributes` are the mapped keys.
+    /// What a sync needs and this server has not, as `Entity.property`; `custom_attributes` are the
+    /// mapped keys.
     #[must_use]
     pub fn lacking(&self, custom_attributes: &[String]) -> Vec<String> {
-        let custom: &[_] = if custom_attributes.is_empty() { &[] } else { &NEEDED_FOR_CUSTOM };
+        let custom: &[_] = if custom_attributes.is_empty() {
+            &[]
+        } else {
+            &NEEDED_FOR_CUSTOM
+        };
         let needed = NEEDED.iter().chain(custom);
         needed
-            .flat_map(|(entity, properties)| properties.iter().map(move |property| (*entity, *property)))
+            .flat_map(|(entity, properties)| {
+                properties.iter().map(move |property| (*entity, *property))
+            })
             .filter(|(entity, property)| !self.has(entity, property))
             .map(|(entity, property)| format!("{entity}.{property}"))
             .collect()
     }
 }
 
-/// Tries whether the key may write users, with an update that changes nothing: it names a user who is there, and no value.
+/// Tries whether the key may write users, with an update that changes nothing: it names a user who
+/// is there, and no value.
 ///
-/// Somebody other than the API user is taken, since many may change themselves who may not change others.
+/// Somebody other than the API user is taken, since many may change themselves who may not change
+/// others.
 ///
 /// # Errors
 ///
-/// What says nothing about the permission: the server cannot be reached, refuses the key, or does not let users be read.
-pub async fn permission(session: &Session, api_user: &str, until: &Until) -> Result<Permission, FtrackError> {
+/// What says nothing about the permission: the server cannot be reached, refuses the key, or does
+/// not let users be read.
+pub async fn permission(
+    session: &Session,
+    api_user: &str,
+    until: &Until,
+) -> Result<Permission, FtrackError> {
     let operation = Operation::query(query::some_users().page(0, 20));
-    let answers = session.read_as::<Page<UserRow>>(std::slice::from_ref(&operation), until).await?;
+    let answers = session
+        .read_as::<Page<UserRow>>(std::slice::from_ref(&operation), until)
+        .await?;
     let page = answers.into_iter().next().map(Page::rows).transpose();
-    let (users, _) = page.map_err(|trouble| session.trouble(&operation.to_string(), trouble))?.unzip();
+    let (users, _) = page
+        .map_err(|trouble| session.trouble(&operation.to_string(), trouble))?
+        .unzip();
     let somebody = users
         .unwrap_or_default()
         .into_iter()
-        .find(|user: &UserRow| user.username.as_deref().is_some_and(|name| !name.eq_ignore_ascii_case(api_user)));
+        .find(|user: &UserRow| {
+            user.username
+                .as_deref()
+                .is_some_and(|name| !name.eq_ignore_ascii_case(api_user))
+        });
     let Some(user) = somebody else {
-        return Ok(Permission::Unknown("there is no user but the API user to try it with".to_owned()));
+        return Ok(Permission::Unknown(
+            "there is no user but the API user to try it with".to_owned(),
+        ));
     };
-    match session.write_call(&[Operation::update_user(&user.id, Map::new())], until).await {
+    match session
+        .write_call(&[Operation::update_user(&user.id, Map::new())], until)
+        .await
+    {
         Ok(_) => Ok(Permission::Granted),
         Err(WriteFailure::Refused(error)) => {
             if let Trouble::Permission(refusal) = error.trouble() {
@@ -134,6 +201,10 @@ pub async fn permission(session: &Session, api_user: &str, until: &Until) -> Res
             }
             Ok(Permission::Unknown(error.trouble().to_string()))
         }
-        Err(WriteFailure::Unclear(error) | WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => Err(error),
+        Err(
+            WriteFailure::Unclear(error)
+            | WriteFailure::NotSent(error)
+            | WriteFailure::Fatal(error),
+        ) => Err(error),
     }
 }

@@ -1,4 +1,5 @@
-//! The one way to ftrack: a POST of a list of operations, with time limits, bounds, strict errors, and retries of what may be sent again.
+//! The one way to ftrack: a POST of a list of operations, with time limits, bounds, strict errors,
+//! and retries of what may be sent again.
 
 use std::{
     sync::{
@@ -42,7 +43,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay of our own.
 const LONGEST_DELAY: Duration = Duration::from_secs(20);
 
-/// Until when something may go on: each wait for ftrack ends at the deadline, or when somebody asks to stop.
+/// Until when something may go on: each wait for ftrack ends at the deadline, or when somebody asks
+/// to stop.
 #[derive(Debug, Clone)]
 pub struct Until {
     /// When the time of the run is used up.
@@ -80,13 +82,15 @@ pub struct Refusal {
     pub mark: String,
 }
 
-/// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in flight, the key and the counts.
+/// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in
+/// flight, the key and the counts.
 #[derive(Debug, Clone)]
 pub struct Session {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
     keys: Arc<Keys>,
-    /// A mark of the run that no other run has, on this machine or another: it stands in the links of the users that the run creates.
+    /// A mark of the run that no other run has, on this machine or another: it stands in the links
+    /// of the users that the run creates.
     run_mark: Arc<str>,
 }
 
@@ -145,7 +149,10 @@ struct Failed {
 
 impl From<Trouble> for Failed {
     fn from(trouble: Trouble) -> Self {
-        Self { trouble, retry_after: None }
+        Self {
+            trouble,
+            retry_after: None,
+        }
     }
 }
 
@@ -154,11 +161,20 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Trouble::Setup`] when the CA file cannot be read or holds no certificate, or a value does not fit into an HTTP header.
+    /// [`Trouble::Setup`] when the CA file cannot be read or holds no certificate, or a value does
+    /// not fit into an HTTP header.
     pub fn new(config: &config::Ftrack) -> Result<Self, FtrackError> {
         let server = config.server.origin().ascii_serialization();
-        let fail = |reason: String| FtrackError::new("preparing the connection", &server, 1, Trouble::Setup(reason));
-        let endpoint = endpoint(&config.server).ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
+        let fail = |reason: String| {
+            FtrackError::new(
+                "preparing the connection",
+                &server,
+                1,
+                Trouble::Setup(reason),
+            )
+        };
+        let endpoint = endpoint(&config.server)
+            .ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(Keys::new(config.api_key.loaded().clone()).map_err(fail)?);
@@ -189,7 +205,8 @@ impl Session {
         })
     }
 
-    /// The same way for one run: over the same connections and within the same bound, with counts of its own.
+    /// The same way for one run: over the same connections and within the same bound, with counts
+    /// of its own.
     #[must_use]
     pub fn for_run(&self) -> Self {
         Self {
@@ -212,20 +229,26 @@ impl Session {
         &self.run_mark
     }
 
-    /// Uses the key that its file holds now for all further calls of this session and of clones that are made of it from now on.
+    /// Uses the key that its file holds now for all further calls of this session and of clones
+    /// that are made of it from now on.
     ///
     /// # Errors
     ///
     /// [`Trouble::Setup`] when the file does not hold a key any more.
     pub async fn take_key(&mut self) -> Result<(), FtrackError> {
-        let fail = |reason: String| self.trouble("preparing the connection", Trouble::Setup(reason));
+        let fail =
+            |reason: String| self.trouble("preparing the connection", Trouble::Setup(reason));
         let current = self
             .shared
             .key
             .current()
             .await
             .map_err(|unreadable| fail(format!("ftrack.api_key_file: {unreadable}")))?;
-        let mut last = self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .shared
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !last.is_in_use(&current) {
             *last = Arc::new(last.followed_by(current).map_err(fail)?);
         }
@@ -233,8 +256,8 @@ impl Session {
         Ok(())
     }
 
-    /// A mark of the key that the next run would use, made with a salt that is kept secret: it tells whether the key is still the same,
-    /// and is of no use to whoever wants to guess it.
+    /// A mark of the key that the next run would use, made with a salt that is kept secret: it
+    /// tells whether the key is still the same, and is of no use to whoever wants to guess it.
     ///
     /// # Errors
     ///
@@ -245,10 +268,16 @@ impl Session {
         Ok(next.keys.mark(salt, &self.shared.api_user))
     }
 
-    /// The last time that the server refused the user or the key, of any run; none while it did not.
+    /// The last time that the server refused the user or the key, of any run; none while it did
+    /// not.
     #[must_use]
     pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
-        let last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self
+            .shared
+            .last_refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         last.map(|(at, keys)| Refusal {
             at,
             mark: keys.mark(salt, &self.shared.api_user),
@@ -265,31 +294,56 @@ impl Session {
         }
     }
 
-    /// Sends operations that only read, and again when that may help (429, 5xx, what is not JSON, broken connections, time-outs), as often as `attempts` says.
+    /// Sends operations that only read, and again when that may help (429, 5xx, what is not JSON,
+    /// broken connections, time-outs), as often as `attempts` says.
     ///
     /// # Errors
     ///
     /// The last attempt's trouble; never an answer of another length than the operations.
-    pub async fn read_call(&self, operations: &[Operation], until: &Until) -> Result<Vec<Value>, FtrackError> {
+    pub async fn read_call(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<Vec<Value>, FtrackError> {
         self.read_as(operations, until).await
     }
 
-    /// Sends operations that write: once, save where the server provably did not look at them (no connection, 429), which is tried again.
+    /// Sends operations that write: once, save where the server provably did not look at them (no
+    /// connection, 429), which is tried again.
     ///
-    /// An attempt that is under way is not cut off by `until`, only by the request's own time limit: its outcome is worth the wait.
+    /// An attempt that is under way is not cut off by `until`, only by the request's own time
+    /// limit: its outcome is worth the wait.
     ///
     /// # Errors
     ///
     /// Sorted by what is known about the operations: see [`WriteFailure`].
-    pub async fn write_call(&self, operations: &[Operation], until: &Until) -> Result<(), WriteFailure> {
-        self.write_as::<Acknowledged>(operations, until).await.map(drop)
+    pub async fn write_call(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<(), WriteFailure> {
+        self.write_as::<Acknowledged>(operations, until)
+            .await
+            .map(drop)
     }
 
     /// As [`Session::write_call`], with the answers read into types of the caller's.
-    pub(super) async fn write_as<A: Answer>(&self, operations: &[Operation], until: &Until) -> Result<Vec<A>, WriteFailure> {
+    pub(super) async fn write_as<A: Answer>(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<Vec<A>, WriteFailure> {
         let body = self.body(operations).map_err(WriteFailure::of)?;
-        let again = |failed: &Failed| failed.trouble.passes() && matches!(failed.trouble, Trouble::Unreachable { .. } | Trouble::Busy(_));
-        self.attempts(&body, operations, until, Kind::Write, again).await.map_err(WriteFailure::of)
+        let again = |failed: &Failed| {
+            failed.trouble.passes()
+                && matches!(
+                    failed.trouble,
+                    Trouble::Unreachable { .. } | Trouble::Busy(_)
+                )
+        };
+        self.attempts(&body, operations, until, Kind::Write, again)
+            .await
+            .map_err(WriteFailure::of)
     }
 
     /// How many calls were made so far.
@@ -308,9 +362,15 @@ impl Session {
     }
 
     /// As [`Session::read_call`], with the answers read into types of the caller's.
-    pub(super) async fn read_as<A: Answer>(&self, operations: &[Operation], until: &Until) -> Result<Vec<A>, FtrackError> {
+    pub(super) async fn read_as<A: Answer>(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<Vec<A>, FtrackError> {
         let body = self.body(operations)?;
-        let reading = self.attempts(&body, operations, until, Kind::Read, |failed| failed.trouble.passes());
+        let reading = self.attempts(&body, operations, until, Kind::Read, |failed| {
+            failed.trouble.passes()
+        });
         tokio::select! {
             biased;
             () = until.cancel.cancelled() => Err(self.error(operations, 1, Trouble::Cancelled)),
@@ -350,7 +410,8 @@ impl Session {
     }
 
     fn body(&self, operations: &[Operation]) -> Result<Vec<u8>, FtrackError> {
-        serde_json::to_vec(operations).map_err(|error| self.error(operations, 1, Trouble::Setup(error.to_string())))
+        serde_json::to_vec(operations)
+            .map_err(|error| self.error(operations, 1, Trouble::Setup(error.to_string())))
     }
 
     async fn attempts<A: Answer>(
@@ -369,16 +430,17 @@ impl Session {
             .with_jitter();
         let attempt = || async {
             tries.fetch_add(1, Ordering::Relaxed);
-            self.attempt(body.to_vec(), operations.len(), until, kind).await
+            self.attempt(body.to_vec(), operations.len(), until, kind)
+                .await
         };
         let cancel = until.cancel.clone();
         let outcome = attempt
             .retry(backoff)
             .when(again)
             .adjust(|failed: &Failed, delay: Option<Duration>| {
-                let delay = failed
-                    .retry_after
-                    .map_or(delay?, |asked| asked.min(LONGEST_WAIT).max(delay.unwrap_or_default()));
+                let delay = failed.retry_after.map_or(delay?, |asked| {
+                    asked.min(LONGEST_WAIT).max(delay.unwrap_or_default())
+                });
                 // Waiting past the deadline would only hide what went wrong.
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
@@ -400,20 +462,39 @@ impl Session {
                 }
             })
             .await;
-        let error = |failed: Failed| self.error(operations, u32::try_from(tries.into_inner()).unwrap_or(u32::MAX), failed.trouble);
-        outcome.map_err(error).inspect_err(|error| self.note_refusal(error, operations))
+        let error = |failed: Failed| {
+            self.error(
+                operations,
+                u32::try_from(tries.into_inner()).unwrap_or(u32::MAX),
+                failed.trouble,
+            )
+        };
+        outcome
+            .map_err(error)
+            .inspect_err(|error| self.note_refusal(error, operations))
     }
 
     fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
         // The key was good for reading the users right before.
-        let is_start = matches!(operations, [Operation::DelayedJob { .. }]) && !matches!(error.trouble(), Trouble::Credentials(_));
+        let is_start = matches!(operations, [Operation::DelayedJob { .. }])
+            && !matches!(error.trouble(), Trouble::Credentials(_));
         if error.cause() == Cause::Credentials && !is_start {
-            let mut last = self.shared.last_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self
+                .shared
+                .last_refusal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             *last = Some((Instant::now(), Arc::clone(&self.keys)));
         }
     }
 
-    async fn attempt<A: Answer>(&self, body: Vec<u8>, expected: usize, until: &Until, kind: Kind) -> Result<Vec<A>, Failed> {
+    async fn attempt<A: Answer>(
+        &self,
+        body: Vec<u8>,
+        expected: usize,
+        until: &Until,
+        kind: Kind,
+    ) -> Result<Vec<A>, Failed> {
         let permit = tokio::select! {
             biased;
             () = until.cancel.cancelled() => return Err(Trouble::Cancelled.into()),
@@ -421,11 +502,16 @@ impl Session {
             permit = self.shared.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
         };
         let counts = [self.calls.of(kind), self.shared.total.of(kind)];
-        // Counted before it is sent, since a page that turns out not to be needed is dropped while it is under way.
+        // Counted before it is sent, since a page that turns out not to be needed is dropped while
+        // it is under way.
         for count in counts {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        let request = self.shared.client.post(self.shared.endpoint.clone()).header(Keys::HEADER, self.keys.header());
+        let request = self
+            .shared
+            .client
+            .post(self.shared.endpoint.clone())
+            .header(Keys::HEADER, self.keys.header());
         let sent = request.body(body).send().await;
         if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
             for count in counts {
@@ -438,7 +524,11 @@ impl Session {
         outcome
     }
 
-    async fn received<A: Answer>(&self, mut response: Response, expected: usize) -> Result<Vec<A>, Failed> {
+    async fn received<A: Answer>(
+        &self,
+        mut response: Response,
+        expected: usize,
+    ) -> Result<Vec<A>, Failed> {
         let status = response.status();
         if status.is_redirection() {
             return Err(Trouble::Redirected {
@@ -448,7 +538,10 @@ impl Session {
             .into());
         }
         let retry_after = retry_after(response.headers());
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let announced = response
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok())
+            .unwrap_or_default();
         if announced > LARGEST_BODY {
             return Err(Trouble::TooLarge(LARGEST_BODY).into());
         }
@@ -460,14 +553,29 @@ impl Session {
             body.extend_from_slice(&chunk);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = Trouble::Busy(excerpt(&String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)), &self.keys));
-            return Err(Failed { trouble, retry_after });
+            let trouble = Trouble::Busy(excerpt(
+                &String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)),
+                &self.keys,
+            ));
+            return Err(Failed {
+                trouble,
+                retry_after,
+            });
         }
-        answer::read(status.as_u16(), &body, expected, &self.keys).map_err(|trouble| Failed { trouble, retry_after })
+        answer::read(status.as_u16(), &body, expected, &self.keys).map_err(|trouble| Failed {
+            trouble,
+            retry_after,
+        })
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failed {
-        network::lost(error, self.shared.connect_timeout, self.shared.request_timeout, &self.keys).into()
+        network::lost(
+            error,
+            self.shared.connect_timeout,
+            self.shared.request_timeout,
+            &self.keys,
+        )
+        .into()
     }
 
     /// The host that a redirect names, which may also be a path of the same server.
@@ -476,7 +584,10 @@ impl Session {
             .get(LOCATION)
             .and_then(|location| location.to_str().ok())
             .and_then(|location| self.shared.endpoint.join(location).ok());
-        match target.as_ref().and_then(|target| Some((target.host_str()?, target.port()))) {
+        match target
+            .as_ref()
+            .and_then(|target| Some((target.host_str()?, target.port())))
+        {
             Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys),
             Some((host, None)) => excerpt(host, &self.keys),
             None => "an address that it does not name".to_owned(),

@@ -1,4 +1,5 @@
-//! Reads some users again by id: after a write, after an unclear answer, after a refused batch. Who is not in the answer does not exist.
+//! Reads some users again by id: after a write, after an unclear answer, after a refused batch. Who
+//! is not in the answer does not exist.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,7 +38,8 @@ pub struct UserState {
     pub link: LinkFound,
     /// Which run made the link, by its mark.
     pub link_made_by: Option<Arc<str>>,
-    /// The values of the custom attributes that were asked for, in their order; `Value::Null` when there is none.
+    /// The values of the custom attributes that were asked for, in their order; `Value::Null` when
+    /// there is none.
     pub custom_values: Box<[Value]>,
 }
 
@@ -57,7 +59,8 @@ impl From<&User> for UserState {
     }
 }
 
-/// The present state of these users, and of these custom attributes (as in [`super::user::Current::custom_attributes`]); a user who is missing does not exist.
+/// The present state of these users, and of these custom attributes (as in
+/// [`super::user::Current::custom_attributes`]); a user who is missing does not exist.
 ///
 /// # Errors
 ///
@@ -78,27 +81,46 @@ pub async fn states(
         .await
 }
 
-/// How many users are asked for in one call; a list that is as long as a page would be followed by another, empty one.
+/// How many users are asked for in one call; a list that is as long as a page would be followed by
+/// another, empty one.
 pub(super) fn users_a_call(session: &Session) -> usize {
-    usize::try_from(session.page_size() - 1).unwrap_or(USERS_A_CALL).min(USERS_A_CALL)
+    usize::try_from(session.page_size() - 1)
+        .unwrap_or(USERS_A_CALL)
+        .min(USERS_A_CALL)
 }
 
 type States = BTreeMap<EntityId, UserState>;
 
-async fn some(session: &Session, users: &[EntityId], custom_attributes: &[(String, EntityId)], until: &Until) -> Result<States, FtrackError> {
+async fn some(
+    session: &Session,
+    users: &[EntityId],
+    custom_attributes: &[(String, EntityId)],
+    until: &Until,
+) -> Result<States, FtrackError> {
     let (own, links) = (query::users_by_id(users), query::links_of(users));
     let values = async {
         let mut values = Vec::with_capacity(custom_attributes.len());
         for (_, id) in custom_attributes {
-            values.push(list::<ValueRow>(session, &query::custom_values_of(id, users), until).await?);
+            values
+                .push(list::<ValueRow>(session, &query::custom_values_of(id, users), until).await?);
         }
         Ok(values)
     };
-    let (rows, links, values) = tokio::try_join!(list::<UserRow>(session, &own, until), list::<LinkRow>(session, &links, until), values)?;
-    joined(rows, links, values, session.signer()).map_err(|trouble| session.trouble("reading users again", trouble))
+    let (rows, links, values) = tokio::try_join!(
+        list::<UserRow>(session, &own, until),
+        list::<LinkRow>(session, &links, until),
+        values
+    )?;
+    joined(rows, links, values, session.signer())
+        .map_err(|trouble| session.trouble("reading users again", trouble))
 }
 
-fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>, signer: &Signer) -> Result<States, Trouble> {
+fn joined(
+    rows: Vec<UserRow>,
+    links: Vec<LinkRow>,
+    values: Vec<Vec<ValueRow>>,
+    signer: &Signer,
+) -> Result<States, Trouble> {
     let mut states = States::new();
     for mut row in rows {
         let (username, is_active) = row.required()?;
@@ -123,7 +145,10 @@ fn joined(rows: Vec<UserRow>, links: Vec<LinkRow>, values: Vec<Vec<ValueRow>>, s
     }
     for (place, rows) in values.into_iter().enumerate() {
         for row in rows {
-            if let Some(value) = states.get_mut(&row.entity_id).and_then(|state| state.custom_values.get_mut(place)) {
+            if let Some(value) = states
+                .get_mut(&row.entity_id)
+                .and_then(|state| state.custom_values.get_mut(place))
+            {
                 *value = row.value;
             }
         }

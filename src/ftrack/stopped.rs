@@ -47,8 +47,12 @@ impl FtrackError {
         match self.trouble() {
             Trouble::Cancelled => Cause::Told,
             Trouble::DeadlinePassed => Cause::TimeLimit,
-            Trouble::Credentials(_) | Trouble::Status { status: 401 | 403, .. } => Cause::Credentials,
-            // Older servers have no class of their own for it; a right that is missing is told apart before.
+            Trouble::Credentials(_)
+            | Trouble::Status {
+                status: 401 | 403, ..
+            } => Cause::Credentials,
+            // Older servers have no class of their own for it; a right that is missing is told
+            // apart before.
             Trouble::Refused(refusal) if refusal.status == 403 => Cause::Credentials,
             Trouble::Refused(_)
             | Trouble::Status { .. }

@@ -1,7 +1,9 @@
-//! What is still to be written so that a user is as a change wants it: the difference between what is there and the target. No I/O.
+//! What is still to be written so that a user is as a change wants it: the difference between what
+//! is there and the target. No I/O.
 //!
-//! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is taken up where it stands,
-//! and the order of the operations keeps the link true at every point at which a server may stop.
+//! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is
+//! taken up where it stands, and the order of the operations keeps the link true at every point at
+//! which a server may stop.
 
 #[cfg(test)]
 mod tests;
@@ -38,16 +40,28 @@ pub enum Obstructed {
     #[error("somebody else deactivated the user since it was read")]
     DeactivatedByHand,
     /// Another program created the user, who is that program's to finish.
-    #[error("another program created the user at the same time; it is left alone, and the next run looks again")]
+    #[error(
+        "another program created the user at the same time; it is left alone, and the next run \
+         looks again"
+    )]
     CreatedMeanwhile,
     /// Another program adopted the user, and is not done.
-    #[error("another program took the user over at the same time; it is left alone, and the next run looks again")]
+    #[error(
+        "another program took the user over at the same time; it is left alone, and the next run \
+         looks again"
+    )]
     TakenMeanwhile,
     /// Somebody activated the user.
-    #[error("somebody else activated the user since it was read; it is left alone, and the next run looks again")]
+    #[error(
+        "somebody else activated the user since it was read; it is left alone, and the next run \
+         looks again"
+    )]
     ActivatedMeanwhile,
     /// Somebody changed what was to be changed.
-    #[error("{field} was changed to {there} since it was read, which is neither the old value nor the new one; the next run looks again")]
+    #[error(
+        "{field} was changed to {there} since it was read, which is neither the old value nor the \
+         new one; the next run looks again"
+    )]
     Drifted {
         /// The attribute.
         field: String,
@@ -83,7 +97,11 @@ enum Step {
     /// The value of a custom attribute.
     Custom(EntityId, Value),
     /// The link, and the mark of the run that made it.
-    Link { link: Link, row: Row, made_by: Option<Box<str>> },
+    Link {
+        link: Link,
+        row: Row,
+        made_by: Option<Box<str>>,
+    },
 }
 
 impl Left {
@@ -97,24 +115,33 @@ impl Left {
     ///
     /// # Errors
     /// A link cannot be written down.
-    pub fn operations(self, user: &EntityId, signer: &Signer) -> Result<Vec<Operation>, Obstructed> {
+    pub fn operations(
+        self,
+        user: &EntityId,
+        signer: &Signer,
+    ) -> Result<Vec<Operation>, Obstructed> {
         let operation = |step| match step {
             Step::Create(values) => Ok(Operation::create_user(user, values)),
             Step::Update(values) => Ok(Operation::update_user(user, values)),
-            Step::Custom(configuration, value) => Ok(Operation::set_custom_value(&configuration, user, value)),
+            Step::Custom(configuration, value) => {
+                Ok(Operation::set_custom_value(&configuration, user, value))
+            }
             Step::Link { link, row, made_by } => match row {
                 Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
                 Row::None => Operation::create_link(user, &link, made_by.as_deref(), signer),
             },
         };
-        let operations: Result<_, serde_json::Error> = self.steps.into_iter().map(operation).collect();
+        let operations: Result<_, serde_json::Error> =
+            self.steps.into_iter().map(operation).collect();
         operations.map_err(|error| Obstructed::Unwritable(error.to_string()))
     }
 
     /// Whether the activity of the user is still to be changed.
     #[must_use]
     pub fn differs_in_activity(&self) -> bool {
-        self.differing.iter().any(|(field, _)| *field == Field::IsActive)
+        self.differing
+            .iter()
+            .any(|(field, _)| *field == Field::IsActive)
     }
 }
 
@@ -129,11 +156,19 @@ pub struct Means<'a> {
     pub orphans: &'a BTreeSet<EntityId>,
 }
 
-/// Whether a link is the person's whom the change is about: by the job's source, or by the one that the change was planned to take the place of.
+/// Whether a link is the person's whom the change is about: by the job's source, or by the one that
+/// the change was planned to take the place of.
 fn is_of(link: &Link, change: &Change) -> bool {
-    let planned = |part: &str| change.fields.get(&Field::Link).and_then(|values| values.old.get(part)).and_then(Value::as_str);
+    let planned = |part: &str| {
+        change
+            .fields
+            .get(&Field::Link)
+            .and_then(|values| values.old.get(part))
+            .and_then(Value::as_str)
+    };
     let source = link.source == change.link.source || planned("source") == Some(&link.source);
-    let directory = link.directory == change.link.directory || planned("directory") == link.directory.as_deref();
+    let directory = link.directory == change.link.directory
+        || planned("directory") == link.directory.as_deref();
     source && directory && link.id == change.link.id && link.attribute == change.link.attribute
 }
 
@@ -141,7 +176,12 @@ fn is_of(link: &Link, change: &Change) -> bool {
 ///
 /// # Errors
 /// The user cannot be brought there at all.
-pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Means<'_>) -> Result<Left, Obstructed> {
+pub fn left(
+    change: &Change,
+    seen: Option<&UserState>,
+    so_far: SoFar,
+    means: Means<'_>,
+) -> Result<Left, Obstructed> {
     let Some(seen) = seen else {
         return if change.action == Action::Create {
             Ok(create(change, means))
@@ -154,19 +194,32 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
         match found.map(|link| &link.activity) {
             Some(Activity::Settled) => return Err(Obstructed::DeactivatedByHand),
             // Of another program's making; its own link tells when.
-            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. }) if so_far == SoFar::Nothing => return Ok(Left::default()),
-            Some(Activity::Activating | Activity::Released) if so_far == SoFar::Nothing => return Err(Obstructed::DeactivatedByHand),
+            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
+                if so_far == SoFar::Nothing =>
+            {
+                return Ok(Left::default());
+            }
+            Some(Activity::Activating | Activity::Released) if so_far == SoFar::Nothing => {
+                return Err(Obstructed::DeactivatedByHand);
+            }
             Some(_) | None => {}
         }
     }
     let differing = differing(change, seen, means.custom_attributes);
-    let row = if seen.link.is_row() { Row::Stands } else { Row::None };
+    let row = if seen.link.is_row() {
+        Row::Stands
+    } else {
+        Row::None
+    };
     let made_by = if found.is_some() {
         seen.link_made_by.as_deref()
     } else {
         Some(means.run_mark)
     };
-    if let Some((field, there)) = differing.iter().find(|(field, there)| drifted(change, field, there)) {
+    if let Some((field, there)) = differing
+        .iter()
+        .find(|(field, there)| drifted(change, field, there))
+    {
         return Err(Obstructed::Drifted {
             field: field.name(),
             there: there.clone(),
@@ -182,7 +235,8 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
     let mut steps: Vec<Step> = before.map(|before| link(before, row)).into_iter().collect();
     let mut values = Map::new();
     for (field, _) in &differing {
-        if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_))) {
+        if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_)))
+        {
             values.insert(field.name(), wanted.new.clone());
         }
     }
@@ -193,10 +247,15 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
         differing.iter().any(|(differs, _)| differs == field)
     }));
     steps.extend(after.map(|after| link(after, row_after)));
-    if let (SoFar::Nothing, false, Some(obstructed)) = (so_far, steps.is_empty(), begun_by_others(change, seen, found)) {
+    if let (SoFar::Nothing, false, Some(obstructed)) = (
+        so_far,
+        steps.is_empty(),
+        begun_by_others(change, seen, found),
+    ) {
         return Err(obstructed);
     }
-    let only_settles = differing.is_empty() && !(change.action == Action::Create && found.is_none());
+    let only_settles =
+        differing.is_empty() && !(change.action == Action::Create && found.is_none());
     Ok(Left {
         steps,
         differing,
@@ -205,16 +264,30 @@ pub fn left(change: &Change, seen: Option<&UserState>, so_far: SoFar, means: Mea
 }
 
 /// The link with which a change goes on; none where the user still is to get one.
-fn found<'s>(change: &Change, seen: &'s UserState, so_far: SoFar, means: Means<'_>) -> Result<Option<&'s Link>, Obstructed> {
+fn found<'s>(
+    change: &Change,
+    seen: &'s UserState,
+    so_far: SoFar,
+    means: Means<'_>,
+) -> Result<Option<&'s Link>, Obstructed> {
     match &seen.link {
         LinkFound::Absent | LinkFound::OfAnotherUser => match (change.action, so_far) {
             (Action::Create, SoFar::Nothing) => Err(Obstructed::CreatedMeanwhile),
-            // Of two programs, the one whose link stands has created the user: only one of them can write it.
+            // Of two programs, the one whose link stands has created the user: only one of them can
+            // write it.
             (Action::Create, SoFar::Sent | SoFar::Linked) | (Action::Adopt, _) => Ok(None),
-            (Action::Update | Action::Deactivate | Action::Reactivate, _) => Err(Obstructed::Disowned),
+            (Action::Update | Action::Deactivate | Action::Reactivate, _) => {
+                Err(Obstructed::Disowned)
+            }
         },
-        LinkFound::Link(link) if !is_of(link, change) => Err(Obstructed::OwnedBy(link.source.to_string())),
-        LinkFound::Link(_) if change.action == Action::Create && so_far != SoFar::Linked && !is_made_by(seen, means.run_mark) => {
+        LinkFound::Link(link) if !is_of(link, change) => {
+            Err(Obstructed::OwnedBy(link.source.to_string()))
+        }
+        LinkFound::Link(_)
+            if change.action == Action::Create
+                && so_far != SoFar::Linked
+                && !is_made_by(seen, means.run_mark) =>
+        {
             Err(Obstructed::CreatedMeanwhile)
         }
         LinkFound::Link(link) => Ok(Some(link)),
@@ -233,15 +306,26 @@ fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> O
     match change.action {
         Action::Reactivate if seen.is_active => Some(Obstructed::ActivatedMeanwhile),
         Action::Adopt if found.is_some() => Some(Obstructed::TakenMeanwhile),
-        Action::Create | Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => None,
+        Action::Create
+        | Action::Update
+        | Action::Deactivate
+        | Action::Reactivate
+        | Action::Adopt => None,
     }
 }
 
-/// Whether a change holds at ftrack, although its link may still say that it is under way: what the next run would take it for.
+/// Whether a change holds at ftrack, although its link may still say that it is under way: what the
+/// next run would take it for.
 #[must_use]
-pub fn holds(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> bool {
+pub fn holds(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> bool {
     let Some(seen) = seen else { return false };
-    let LinkFound::Link(found) = &seen.link else { return false };
+    let LinkFound::Link(found) = &seen.link else {
+        return false;
+    };
     let ours = found.source == change.link.source && found.id == change.link.id;
     let link_holds = !change.fields.contains_key(&Field::Link) || **found == change.link;
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
@@ -249,7 +333,11 @@ pub fn holds(change: &Change, seen: Option<&UserState>, custom_attributes: &[(St
 
 /// The attributes of a change that is not done which are written all the same, by name.
 #[must_use]
-pub fn written_all_the_same(change: &Change, seen: Option<&UserState>, custom_attributes: &[(String, EntityId)]) -> Vec<String> {
+pub fn written_all_the_same(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<String> {
     let Some(seen) = seen else { return Vec::new() };
     let still = differing(change, seen, custom_attributes);
     let written = change.fields.iter().filter(|(field, values)| {
@@ -259,19 +347,28 @@ pub fn written_all_the_same(change: &Change, seen: Option<&UserState>, custom_at
     written.map(|(field, _)| field.name()).collect()
 }
 
-/// Whether an attribute that differs from what is wanted does not show what was read either, and not what this program makes of it in between.
+/// Whether an attribute that differs from what is wanted does not show what was read either, and
+/// not what this program makes of it in between.
 fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
-    let Some(values) = change.fields.get(field) else { return false };
+    let Some(values) = change.fields.get(field) else {
+        return false;
+    };
     let between = change.rotation.is_some()
         && match field {
             Field::Username => *there == parked(&change.ftrack_id),
             Field::Email => there.is_null(),
-            Field::FirstName | Field::LastName | Field::IsActive | Field::UserType | Field::Custom(_) | Field::Link => false,
+            Field::FirstName
+            | Field::LastName
+            | Field::IsActive
+            | Field::UserType
+            | Field::Custom(_)
+            | Field::Link => false,
         };
     change.action != Action::Create && !between && !equal(&values.old, there)
 }
 
-/// A user is created active and marked as not yet seen to be so; what the server made of it is read back before the mark is taken off.
+/// A user is created active and marked as not yet seen to be so; what the server made of it is read
+/// back before the mark is taken off.
 fn create(change: &Change, means: Means<'_>) -> Left {
     let values = change
         .fields
@@ -283,12 +380,20 @@ fn create(change: &Change, means: Means<'_>) -> Left {
             activity: Activity::Activating,
             ..change.link.clone()
         },
-        row: if means.orphans.contains(&change.ftrack_id) { Row::Stands } else { Row::None },
+        row: if means.orphans.contains(&change.ftrack_id) {
+            Row::Stands
+        } else {
+            Row::None
+        },
         made_by: Some(means.run_mark.into()),
     };
     let mut steps = vec![Step::Create(values.collect()), link];
     steps.extend(set_custom(change, means.custom_attributes, |_| true));
-    let differing = change.fields.keys().map(|field| (field.clone(), Value::Null)).collect();
+    let differing = change
+        .fields
+        .keys()
+        .map(|field| (field.clone(), Value::Null))
+        .collect();
     Left {
         steps,
         differing,
@@ -298,18 +403,30 @@ fn create(change: &Change, means: Means<'_>) -> Left {
 
 /// The links to write before and after the user's attributes.
 ///
-/// A user who is to become active, or inactive, keeps a link that says so until it was seen to be: whoever finds the user otherwise in between finds
-/// an intention, not somebody's doing. A user without a link gets it first, so that nothing is written to a user whom somebody else took in the meantime.
-fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(Field, Value)]) -> (Option<Link>, Option<Link>) {
+/// A user who is to become active, or inactive, keeps a link that says so until it was seen to be:
+/// whoever finds the user otherwise in between finds an intention, not somebody's doing. A user
+/// without a link gets it first, so that nothing is written to a user whom somebody else took in
+/// the meantime.
+fn links(
+    change: &Change,
+    seen: &UserState,
+    found: Option<&Link>,
+    differing: &[(Field, Value)],
+) -> (Option<Link>, Option<Link>) {
     let with = |activity: Activity| Link {
         activity,
         ..change.link.clone()
     };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
-    let wants_active = change.fields.get(&Field::IsActive).and_then(|values| values.new.as_bool());
+    let wants_active = change
+        .fields
+        .get(&Field::IsActive)
+        .and_then(|values| values.new.as_bool());
     match wants_active {
         Some(true) if activity_differs => {
-            let marked = found.is_some_and(|link| !matches!(link.activity, Activity::Settled | Activity::Released));
+            let marked = found.is_some_and(|link| {
+                !matches!(link.activity, Activity::Settled | Activity::Released)
+            });
             ((!marked).then(|| with(Activity::Activating)), None)
         }
         Some(false) if activity_differs => {
@@ -317,13 +434,20 @@ fn links(change: &Change, seen: &UserState, found: Option<&Link>, differing: &[(
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
                 Activity::Settled | Activity::Activating | Activity::Released => String::new(),
             };
-            let marked = found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
-            ((!marked).then(|| with(Activity::Deactivating { since })), None)
+            let marked =
+                found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
+            (
+                (!marked).then(|| with(Activity::Deactivating { since })),
+                None,
+            )
         }
-        _ if found.is_none() && change.action == Action::Create => (Some(with(Activity::Activating)), None),
+        _ if found.is_none() && change.action == Action::Create => {
+            (Some(with(Activity::Activating)), None)
+        }
         _ if found.is_none() => (Some(change.link.clone()), None),
         _ => {
-            let done = found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
+            let done =
+                found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
             (None, (!done).then(|| change.link.clone()))
         }
     }
@@ -336,15 +460,30 @@ enum Row {
     Stands,
 }
 
-fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: impl Fn(&Field) -> bool) -> Vec<Step> {
-    let configuration = |key: &str| custom_attributes.iter().find(|(known, _)| known == key).map(|(_, id)| id);
+fn set_custom(
+    change: &Change,
+    custom_attributes: &[(String, EntityId)],
+    still: impl Fn(&Field) -> bool,
+) -> Vec<Step> {
+    let configuration = |key: &str| {
+        custom_attributes
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, id)| id)
+    };
     let custom = change
         .fields
         .iter()
         .filter(|(field, _)| still(field))
         .filter_map(|(field, values)| match field {
             Field::Custom(key) => Some((configuration(key)?, values)),
-            Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => None,
+            Field::Username
+            | Field::FirstName
+            | Field::LastName
+            | Field::Email
+            | Field::IsActive
+            | Field::UserType
+            | Field::Link => None,
         });
     custom
         .map(|(configuration, values)| Step::Custom(configuration.clone(), values.new.clone()))
@@ -352,8 +491,15 @@ fn set_custom(change: &Change, custom_attributes: &[(String, EntityId)], still: 
 }
 
 /// The attributes of a change that a user does not show as wanted.
-fn differing(change: &Change, seen: &UserState, custom_attributes: &[(String, EntityId)]) -> Vec<(Field, Value)> {
-    let wanted = change.fields.iter().filter(|(field, _)| **field != Field::Link);
+fn differing(
+    change: &Change,
+    seen: &UserState,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<(Field, Value)> {
+    let wanted = change
+        .fields
+        .iter()
+        .filter(|(field, _)| **field != Field::Link);
     wanted
         .map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes)))
         .filter(|(_, new, there)| !equal(new, there))
@@ -372,19 +518,29 @@ fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId
         Field::UserType => text(seen.user_type.as_ref().map(EntityId::as_str)),
         Field::Custom(key) => {
             let place = custom_attributes.iter().position(|(known, _)| known == key);
-            place.and_then(|place| seen.custom_values.get(place)).cloned().unwrap_or(Value::Null)
+            place
+                .and_then(|place| seen.custom_values.get(place))
+                .cloned()
+                .unwrap_or(Value::Null)
         }
         Field::Link => Value::Null,
     }
 }
 
-/// Frees the unique values that the users of one rotation hold, so that they can be given out anew: the login goes to a value of the user's own, the mail address is emptied.
+/// Frees the unique values that the users of one rotation hold, so that they can be given out anew:
+/// the login goes to a value of the user's own, the mail address is emptied.
 #[must_use]
 pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     let seen = seen?;
     let mut values = Map::new();
-    let moves = |field: &Field, there: Option<&str>| change.fields.get(field).is_some_and(|values| values.new.as_str() != there);
-    if moves(&Field::Username, Some(&seen.username)) && *seen.username != parked(&change.ftrack_id) {
+    let moves = |field: &Field, there: Option<&str>| {
+        change
+            .fields
+            .get(field)
+            .is_some_and(|values| values.new.as_str() != there)
+    };
+    if moves(&Field::Username, Some(&seen.username)) && *seen.username != parked(&change.ftrack_id)
+    {
         values.insert(Field::Username.name(), parked(&change.ftrack_id).into());
     }
     if seen.email.is_some() && moves(&Field::Email, seen.email.as_deref()) {
@@ -393,24 +549,47 @@ pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
 
-/// What gives the users of a rotation that stands half-way their old values back; nothing when none moved, or all arrived.
+/// What gives the users of a rotation that stands half-way their old values back; nothing when none
+/// moved, or all arrived.
 #[must_use]
 pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<Operation> {
     let shows = |change: &Change, value: fn(&Values) -> &Value| {
-        let Some(seen) = seen.get(&change.ftrack_id) else { return true };
-        let mut unique = change.fields.iter().filter(|(field, _)| matches!(field, Field::Username | Field::Email));
+        let Some(seen) = seen.get(&change.ftrack_id) else {
+            return true;
+        };
+        let mut unique = change
+            .fields
+            .iter()
+            .filter(|(field, _)| matches!(field, Field::Username | Field::Email));
         unique.all(|(field, values)| equal(value(values), &shown(seen, field, &[])))
     };
-    let moved: Vec<&Change> = rotation.iter().copied().filter(|change| !shows(change, |values| &values.old)).collect();
-    if rotation.iter().all(|change| shows(change, |values| &values.new)) {
+    let moved: Vec<&Change> = rotation
+        .iter()
+        .copied()
+        .filter(|change| !shows(change, |values| &values.old))
+        .collect();
+    if rotation
+        .iter()
+        .all(|change| shows(change, |values| &values.new))
+    {
         return Vec::new();
     }
     let away = moved.iter().map(|change| {
-        let between = [(Field::Username, Value::from(parked(&change.ftrack_id))), (Field::Email, Value::Null)];
-        let values = between.into_iter().filter(|(field, _)| change.fields.contains_key(field));
-        Operation::update_user(&change.ftrack_id, values.map(|(field, value)| (field.name(), value)).collect())
+        let between = [
+            (Field::Username, Value::from(parked(&change.ftrack_id))),
+            (Field::Email, Value::Null),
+        ];
+        let values = between
+            .into_iter()
+            .filter(|(field, _)| change.fields.contains_key(field));
+        Operation::update_user(
+            &change.ftrack_id,
+            values.map(|(field, value)| (field.name(), value)).collect(),
+        )
     });
-    let home = moved.iter().filter_map(|change| give(change, |values| values.old.clone()));
+    let home = moved
+        .iter()
+        .filter_map(|change| give(change, |values| values.old.clone()));
     away.chain(home).collect()
 }
 
@@ -421,7 +600,8 @@ pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     give(change, |values| values.old.clone())
 }
 
-/// Gives a user that was left parked, and whose old login another has by now, the login that it was to have: the other gave it up.
+/// Gives a user that was left parked, and whose old login another has by now, the login that it was
+/// to have: the other gave it up.
 #[must_use]
 pub fn park_at_target(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;

@@ -1,4 +1,5 @@
-//! The nouns of ftrack: a User with the link that says whose it is, and everything else a plan is made against. No I/O.
+//! The nouns of ftrack: a User with the link that says whose it is, and everything else a plan is
+//! made against. No I/O.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +18,14 @@ use crate::directory::entry::DirectoryId;
 pub struct EntityId(Box<str>);
 
 impl EntityId {
-    /// Takes an id of ASCII letters, digits, `-` and `_` (1 to 64 of them); `None` for anything else, so that no text can change a query's meaning.
+    /// Takes an id of ASCII letters, digits, `-` and `_` (1 to 64 of them); `None` for anything
+    /// else, so that no text can change a query's meaning.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let safe = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        let safe = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         safe.then(|| Self(text.into()))
     }
 
@@ -30,12 +35,16 @@ impl EntityId {
         &self.0
     }
 
-    /// Whether it is a UUID of version 5, as this program makes them for users that it creates; ftrack and its clients make other versions.
+    /// Whether it is a UUID of version 5, as this program makes them for users that it creates;
+    /// ftrack and its clients make other versions.
     #[must_use]
     pub fn is_of_version_5(&self) -> bool {
-        // The form in which this program writes them (RFC 9562 section 4), with the version at its place.
+        // The form in which this program writes them (RFC 9562 section 4), with the version at its
+        // place.
         let bytes = self.0.as_bytes();
-        let hyphens = [8, 13, 18, 23].into_iter().all(|place| bytes.get(place) == Some(&b'-'));
+        let hyphens = [8, 13, 18, 23]
+            .into_iter()
+            .all(|place| bytes.get(place) == Some(&b'-'));
         bytes.len() == 36 && hyphens && bytes.get(14) == Some(&b'5')
     }
 }
@@ -81,7 +90,8 @@ pub struct User {
     pub administrator: bool,
     /// Whose the user is.
     pub link: LinkFound,
-    /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`]; `Value::Null` when there is none.
+    /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
+    /// `Value::Null` when there is none.
     pub custom_values: Box<[Value]>,
 }
 
@@ -116,7 +126,8 @@ pub enum CustomKind {
 }
 
 impl CustomKind {
-    /// The kind that a type of that name holds; the names are those of the vendor's `CustomAttributeType`.
+    /// The kind that a type of that name holds; the names are those of the vendor's
+    /// `CustomAttributeType`.
     #[must_use]
     pub fn named(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
@@ -160,7 +171,12 @@ mod tests {
     fn ids_of_this_programs_making_are_told_from_those_of_others() {
         let is_ours = |text: &str| EntityId::new(text).unwrap().is_of_version_5();
         assert!(is_ours("0dd4c83b-aaf2-5307-8500-b980c74b8fed"));
-        for other in ["0dd4c83b-aaf2-4307-8500-b980c74b8fed", "bdf82eca-c19b-11e1-88cf-f23c91df25eb", "u-001", "5"] {
+        for other in [
+            "0dd4c83b-aaf2-4307-8500-b980c74b8fed",
+            "bdf82eca-c19b-11e1-88cf-f23c91df25eb",
+            "u-001",
+            "5",
+        ] {
             assert!(!is_ours(other), "{other}");
         }
     }

@@ -1,7 +1,8 @@
 //! The only file that writes to ftrack: vetted changes in batches, each looked at again afterwards.
 //!
-//! A refused batch is halved until the change that the server objects to stands alone. An unclear answer is never followed by a blind repetition:
-//! the users are read again, and only what is not there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
+//! A refused batch is halved until the change that the server objects to stands alone. An unclear
+//! answer is never followed by a blind repetition: the users are read again, and only what is not
+//! there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
 
 mod call;
 mod looking;
@@ -31,13 +32,21 @@ use crate::sync::{
 
 use call::Call;
 
-/// How often the state of a batch is looked at and completed, at most: attributes, then links, and what an odd server makes of it.
+/// How often the state of a batch is looked at and completed, at most: attributes, then links, and
+/// what an odd server makes of it.
 const MOST_ROUNDS: usize = 12;
 
 /// Writes what was vetted; `each` hears of results as they become known.
 ///
-/// Returns why the writing was ended before its end, if so; then all that was not tried is among the results, with that reason.
-pub async fn write(session: &Session, vetted: &Vetted, current: &Current, limits: Limits<'_>, each: impl FnMut(&[Done]) + Send) -> Option<Stopped> {
+/// Returns why the writing was ended before its end, if so; then all that was not tried is among
+/// the results, with that reason.
+pub async fn write(
+    session: &Session,
+    vetted: &Vetted,
+    current: &Current,
+    limits: Limits<'_>,
+    each: impl FnMut(&[Done]) + Send,
+) -> Option<Stopped> {
     let mut writer = Writer {
         session,
         changes: vetted.allowed(),
@@ -86,16 +95,21 @@ struct Writer<'a, F> {
     limits: Limits<'a>,
     patience: Patience,
     stopped: Option<Stopped>,
-    /// Changes that hold, and of which only the link is still to say so: the parts of a batch are settled in one call.
+    /// Changes that hold, and of which only the link is still to say so: the parts of a batch are
+    /// settled in one call.
     unsettled: Batch,
     each: F,
 }
 
 impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     async fn all(&mut self, current: &Current) {
-        let known: HashMap<&EntityId, _> = current.users.iter().map(|user| (&user.id, user)).collect();
+        let known: HashMap<&EntityId, _> =
+            current.users.iter().map(|user| (&user.id, user)).collect();
         for units in batches(self.changes, self.limits.batch_size) {
-            let changes = units.iter().flatten().filter_map(|place| self.changes.get(*place));
+            let changes = units
+                .iter()
+                .flatten()
+                .filter_map(|place| self.changes.get(*place));
             let seen = changes
                 .filter_map(|change| known.get(&change.ftrack_id))
                 .map(|user| (user.id.clone(), UserState::from(*user)))
@@ -126,7 +140,11 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 waiting.push_front(Batch {
                     units,
                     seen: batch.seen.clone(),
-                    age: if batch.age == Age::Settling { Age::Settling } else { Age::Fresh },
+                    age: if batch.age == Age::Settling {
+                        Age::Settling
+                    } else {
+                        Age::Fresh
+                    },
                 });
             }
         }
@@ -134,7 +152,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     fn settle_later(&mut self, batch: &mut Batch) {
         for place in batch.units.iter().flatten() {
-            let user = self.changes.get(*place).and_then(|change| batch.seen.remove_entry(&change.ftrack_id));
+            let user = self
+                .changes
+                .get(*place)
+                .and_then(|change| batch.seen.remove_entry(&change.ftrack_id));
             self.unsettled.seen.extend(user);
         }
         self.unsettled.units.append(&mut batch.units);
@@ -175,7 +196,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             if operations.is_empty() {
                 return Vec::new();
             }
-            let answer = self.session.write_call(&operations, &self.finishing()).await;
+            let answer = self
+                .session
+                .write_call(&operations, &self.finishing())
+                .await;
             self.note(&call, &answer);
             let round = match answer {
                 Ok(()) if call.settles => {
@@ -184,8 +208,12 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 }
                 Ok(()) => self.kept(batch).await,
                 Err(WriteFailure::Refused(error)) => self.refused(batch, &call, &error).await,
-                Err(WriteFailure::Unclear(error)) => self.unclear(batch, &error, delays.next()).await,
-                Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => self.stop(batch, &error),
+                Err(WriteFailure::Unclear(error)) => {
+                    self.unclear(batch, &error, delays.next()).await
+                }
+                Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => {
+                    self.stop(batch, &error)
+                }
             };
             match round {
                 Round::Again => {}
@@ -193,7 +221,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 Round::Parts(parts) => return parts,
             }
         }
-        self.fail_all(batch, "ftrack does not keep what is written, however often it is looked at");
+        self.fail_all(
+            batch,
+            "ftrack does not keep what is written, however often it is looked at",
+        );
         Vec::new()
     }
 
@@ -202,7 +233,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         for place in &call.places {
             match answer {
                 Ok(()) if self.makes_link(*place) => self.doings.linked(*place),
-                Ok(()) | Err(WriteFailure::Refused(_) | WriteFailure::Unclear(_)) => self.doings.sent(*place),
+                Ok(()) | Err(WriteFailure::Refused(_) | WriteFailure::Unclear(_)) => {
+                    self.doings.sent(*place)
+                }
                 Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => {}
             }
         }
@@ -213,7 +246,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         matches!(action, Some(Action::Create | Action::Adopt))
     }
 
-    /// The call went through: what the server made of it is looked at; an attribute that it did not keep fails its change.
+    /// The call went through: what the server made of it is looked at; an attribute that it did not
+    /// keep fails its change.
     async fn kept(&mut self, batch: &mut Batch) -> Round {
         if !self.look_again(batch).await {
             return Round::Over;
@@ -221,11 +255,21 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let mut done = Vec::new();
         for unit in &mut batch.units {
             unit.retain(|place| {
-                let Some(change) = self.changes.get(*place) else { return false };
-                let Ok(left) = target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) else {
+                let Some(change) = self.changes.get(*place) else {
+                    return false;
+                };
+                let Ok(left) = target::left(
+                    change,
+                    batch.seen.get(&change.ftrack_id),
+                    self.doings.of(*place),
+                    self.means,
+                ) else {
                     return true;
                 };
-                let inactive = left.differing.iter().any(|(field, there)| *field == Field::IsActive && *there == false);
+                let inactive = left
+                    .differing
+                    .iter()
+                    .any(|(field, there)| *field == Field::IsActive && *there == false);
                 if left.differing.is_empty() {
                     self.patience.succeeded(change.action);
                     return true;
@@ -246,7 +290,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         Round::Again
     }
 
-    /// The call was refused: what is there all the same is looked at, and the rest is halved until the change at fault stands alone.
+    /// The call was refused: what is there all the same is looked at, and the rest is halved until
+    /// the change at fault stands alone.
     async fn refused(&mut self, batch: &mut Batch, call: &Call, error: &FtrackError) -> Round {
         if !self.look_again(batch).await {
             return Round::Over;
@@ -265,7 +310,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                     self.fail_one(*place, batch, error).await;
                     Round::Over
                 }
-                // A rotation that cannot be written as a whole: each change on its own, as far as that goes.
+                // A rotation that cannot be written as a whole: each change on its own, as far as
+                // that goes.
                 several => Round::Parts(several.iter().map(|place| vec![vec![*place]]).collect()),
             },
             units => {
@@ -275,9 +321,14 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         }
     }
 
-    /// A refused call cannot have done the last of its changes: where that holds all the same, another program did what the call was to do.
+    /// A refused call cannot have done the last of its changes: where that holds all the same,
+    /// another program did what the call was to do.
     fn note_in_vain(&mut self, batch: &Batch, call: &Call) {
-        let Some((place, change)) = call.places.last().and_then(|place| Some((*place, self.changes.get(*place)?))) else {
+        let Some((place, change)) = call
+            .places
+            .last()
+            .and_then(|place| Some((*place, self.changes.get(*place)?)))
+        else {
             return;
         };
         let so_far = match (change.action, self.doings.of(place)) {
@@ -285,40 +336,59 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             (Action::Create, so_far) => so_far,
             (_, SoFar::Nothing | SoFar::Sent) => SoFar::Nothing,
         };
-        let is_anothers = match target::left(change, batch.seen.get(&change.ftrack_id), so_far, self.means) {
+        let is_anothers = match target::left(
+            change,
+            batch.seen.get(&change.ftrack_id),
+            so_far,
+            self.means,
+        ) {
             Ok(left) => left.is_done(),
             Err(obstructed) => obstructed == Obstructed::CreatedMeanwhile,
         };
         if is_anothers {
-            call.first_for.iter().for_each(|place| self.doings.sent_in_vain(*place));
+            call.first_for
+                .iter()
+                .for_each(|place| self.doings.sent_in_vain(*place));
         }
     }
 
-    /// Gives the users of rotations that a refused call left half-way what they had before; says whether one may go on.
+    /// Gives the users of rotations that a refused call left half-way what they had before; says
+    /// whether one may go on.
     async fn put_back(&mut self, batch: &mut Batch) -> bool {
         let mut operations = Vec::new();
         for unit in batch.units.iter().filter(|unit| unit.len() > 1) {
-            let changes: Vec<&Change> = unit.iter().filter_map(|place| self.changes.get(*place)).collect();
+            let changes: Vec<&Change> = unit
+                .iter()
+                .filter_map(|place| self.changes.get(*place))
+                .collect();
             operations.extend(target::back(&changes, &batch.seen));
         }
         if operations.is_empty() {
             return true;
         }
         // Refused as well, each of them is tried on its own later.
-        let _ = self.session.write_call(&operations, &self.finishing()).await;
+        let _ = self
+            .session
+            .write_call(&operations, &self.finishing())
+            .await;
         self.look_again(batch).await
     }
 
     async fn fail_one(&mut self, place: usize, batch: &Batch, error: &FtrackError) {
-        let Some(change) = self.changes.get(place) else { return };
+        let Some(change) = self.changes.get(place) else {
+            return;
+        };
         let seen = batch.seen.get(&change.ftrack_id);
         if let Some(became) = self.holds(place, batch) {
             return self.tell(&[Done { place, became }]);
         }
         let mut failure = reason(error);
         // Without the server's address, which may hold any word.
-        self.patience.refused(change.action, &error.trouble().to_string());
-        if matches!(error.trouble(), Trouble::Permission(_)) && self.patience.forbidden() == GoOn::No {
+        self.patience
+            .refused(change.action, &error.trouble().to_string());
+        if matches!(error.trouble(), Trouble::Permission(_))
+            && self.patience.forbidden() == GoOn::No
+        {
             self.stopped = Some(Stopped {
                 why: format!("the API key may not write this: {failure}"),
                 cause: Cause::Other,
@@ -337,15 +407,21 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         }]);
     }
 
-    /// What becomes of a change that holds, though its link may still say that it is under way; the next run settles it.
+    /// What becomes of a change that holds, though its link may still say that it is under way; the
+    /// next run settles it.
     fn holds(&self, place: usize, batch: &Batch) -> Option<Became> {
         let change = self.changes.get(place)?;
         let is_others = change.action == Action::Create && self.doings.of(place) != SoFar::Linked;
-        let holds = target::holds(change, batch.seen.get(&change.ftrack_id), self.means.custom_attributes);
+        let holds = target::holds(
+            change,
+            batch.seen.get(&change.ftrack_id),
+            self.means.custom_attributes,
+        );
         (holds && !is_others).then(|| self.doings.holds(place))
     }
 
-    /// Takes a user out of the login that it had between two others; says what is to be known about that.
+    /// Takes a user out of the login that it had between two others; says what is to be known about
+    /// that.
     async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
         let back = target::unpark(change, seen)?;
         let Err(first) = self.session.write_call(&[back], &self.finishing()).await else {
@@ -353,13 +429,23 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         };
         let on = target::park_at_target(change, seen)?;
         match self.session.write_call(&[on], &self.finishing()).await {
-            Ok(_) => Some("its old login was taken by then, so that it has the new one all the same".into()),
-            Err(_) => Some(format!("and its old login could not be put back: {}", reason(first.error()))),
+            Ok(_) => Some(
+                "its old login was taken by then, so that it has the new one all the same".into(),
+            ),
+            Err(_) => Some(format!(
+                "and its old login could not be put back: {}",
+                reason(first.error())
+            )),
         }
     }
 
     /// Nobody knows what became of the call: after a pause one asks.
-    async fn unclear(&mut self, batch: &mut Batch, error: &FtrackError, pause: Option<Duration>) -> Round {
+    async fn unclear(
+        &mut self,
+        batch: &mut Batch,
+        error: &FtrackError,
+        pause: Option<Duration>,
+    ) -> Round {
         let told = self.limits.until.cancel.is_cancelled();
         let Some(pause) = pause.filter(|_| !told) else {
             if self.look_again(batch).await {
@@ -373,7 +459,11 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             () = tokio::time::sleep(pause) => {}
             () = self.limits.until.cancel.cancelled() => {}
         }
-        if self.look_again(batch).await { Round::Again } else { Round::Over }
+        if self.look_again(batch).await {
+            Round::Again
+        } else {
+            Round::Over
+        }
     }
 
     fn stop(&mut self, batch: &Batch, error: &FtrackError) -> Round {
@@ -396,7 +486,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     fn fail_all(&mut self, batch: &Batch, why: &str) {
         let failed = |place: &usize| Done {
             place: *place,
-            became: self.holds(*place, batch).unwrap_or_else(|| Became::Failed(why.to_owned())),
+            became: self
+                .holds(*place, batch)
+                .unwrap_or_else(|| Became::Failed(why.to_owned())),
         };
         let done: Vec<Done> = batch.units.iter().flatten().map(failed).collect();
         self.tell(&done);

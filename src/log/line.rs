@@ -7,7 +7,8 @@ thread_local! {
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// A line that grows, and is handed over whole when it is dropped. Writing to it neither fails nor waits.
+/// A line that grows, and is handed over whole when it is dropped. Writing to it neither fails nor
+/// waits.
 #[derive(Debug, Default)]
 pub(super) struct Line(Vec<u8>);
 

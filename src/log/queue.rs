@@ -1,4 +1,5 @@
-//! What waits to be written: bounded, so that nobody who logs waits, with a count of the lines that found no room.
+//! What waits to be written: bounded, so that nobody who logs waits, with a count of the lines that
+//! found no room.
 
 use std::{
     collections::VecDeque,
@@ -93,7 +94,10 @@ impl Queue {
         if self.has_room(&state, text.len()) {
             state.bytes += text.len();
             let dropped_before = std::mem::take(&mut state.dropped);
-            state.waiting.push_back(Entry::Line { text, dropped_before });
+            state.waiting.push_back(Entry::Line {
+                text,
+                dropped_before,
+            });
         } else {
             state.dropped += 1;
             self.count_dropped();
@@ -101,7 +105,8 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// Adds a frame in the place of one that nobody has seen; where there is no room, nobody sees it.
+    /// Adds a frame in the place of one that nobody has seen; where there is no room, nobody sees
+    /// it.
     pub(super) fn show(&self, frame: Vec<u8>) {
         let mut state = self.lock();
         if let Some(Entry::Frame(old)) = state.waiting.back() {
@@ -116,8 +121,15 @@ impl Queue {
     }
 
     fn has_room(&self, state: &State, length: usize) -> bool {
-        let Bounds { lines, bytes, longest } = self.bounds;
-        state.end.is_none() && length <= longest && state.waiting.len() < lines && state.bytes + length <= bytes
+        let Bounds {
+            lines,
+            bytes,
+            longest,
+        } = self.bounds;
+        state.end.is_none()
+            && length <= longest
+            && state.waiting.len() < lines
+            && state.bytes + length <= bytes
     }
 
     /// Counts a line that is not written.
@@ -130,7 +142,8 @@ impl Queue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// What the writer is to do next, having done what it was told before; waits for it, for `patience` at most where that is given.
+    /// What the writer is to do next, having done what it was told before; waits for it, for
+    /// `patience` at most where that is given.
     pub(super) fn next(&self, patience: Option<Duration>) -> Next {
         let mut state = self.lock();
         state.at_work = false;
@@ -146,16 +159,25 @@ impl Queue {
             }
             self.idle.notify_all();
             (state, timed_out) = match patience {
-                None => (self.news.wait(state).unwrap_or_else(PoisonError::into_inner), false),
+                None => (
+                    self.news
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    false,
+                ),
                 Some(patience) => {
-                    let (state, waited) = self.news.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+                    let (state, waited) = self
+                        .news
+                        .wait_timeout(state, patience)
+                        .unwrap_or_else(PoisonError::into_inner);
                     (state, waited.timed_out())
                 }
             };
         }
     }
 
-    /// Waits until everything is written, for `limit` at most, and not at all while the writer has not moved since somebody waited in vain.
+    /// Waits until everything is written, for `limit` at most, and not at all while the writer has
+    /// not moved since somebody waited in vain.
     pub(super) fn flush(&self, limit: Duration) {
         let until = Instant::now() + limit;
         let mut state = self.lock();
@@ -164,7 +186,11 @@ impl Queue {
                 state.in_vain = Some(state.rounds);
                 return;
             };
-            state = self.idle.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .idle
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 

@@ -1,4 +1,5 @@
-//! What lines are written to: a file, a terminal, a pipe or a socket, whose reader may stall, leave and come back.
+//! What lines are written to: a file, a terminal, a pipe or a socket, whose reader may stall, leave
+//! and come back.
 
 use std::{os::fd::AsFd, thread, time::Duration};
 
@@ -17,7 +18,8 @@ const LOOK: Timespec = Timespec {
 /// How long one waits where the system takes nothing although it said that it would.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// As many bytes as a pipe takes at once or not at all (POSIX's PIPE_BUF on Linux): a pipe that can be written to takes them without waiting.
+/// As many bytes as a pipe takes at once or not at all (POSIX's PIPE_BUF on Linux): a pipe that can
+/// be written to takes them without waiting.
 const CHUNK: usize = 4096;
 
 /// It was not written, or not all of it.
@@ -47,7 +49,11 @@ impl<F: AsFd> Sink<F> {
     ///
     /// # Errors
     /// It is not written, or a part of it is, which ends before the next text.
-    pub(super) fn write(&mut self, text: &[u8], is_over: impl Fn() -> bool) -> Result<(), NotWritten> {
+    pub(super) fn write(
+        &mut self,
+        text: &[u8],
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), NotWritten> {
         if self.is_torn {
             self.put_all(b"\n", &is_over)?;
         }
@@ -82,7 +88,13 @@ impl<F: AsFd> Sink<F> {
         let mut polled = [PollFd::new(&self.to, PollFlags::OUT)];
         match poll(&mut polled, Some(&LOOK)) {
             Ok(0) | Err(Errno::INTR) => Ok(false),
-            Ok(_) if polled.iter().any(|polled| polled.revents().contains(PollFlags::OUT)) => Ok(true),
+            Ok(_)
+                if polled
+                    .iter()
+                    .any(|polled| polled.revents().contains(PollFlags::OUT)) =>
+            {
+                Ok(true)
+            }
             // The reader has left; a pipe that is not full says at the attempt to write.
             Ok(_) | Err(_) => Err(NotWritten),
         }

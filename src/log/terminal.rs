@@ -1,4 +1,5 @@
-//! A terminal on standard error, for what is drawn there: each picture goes the way of the log lines, so that nobody who draws waits for the terminal.
+//! A terminal on standard error, for what is drawn there: each picture goes the way of the log
+//! lines, so that nobody who draws waits for the terminal.
 
 use std::{
     io::{self, Write},
@@ -18,7 +19,8 @@ const WIDTH: u16 = 80;
 #[derive(Debug, Default)]
 struct Terminal(Mutex<Vec<u8>>);
 
-/// Where progress is drawn: standard error where it is a terminal that can be drawn on, and nowhere otherwise.
+/// Where progress is drawn: standard error where it is a terminal that can be drawn on, and nowhere
+/// otherwise.
 #[must_use]
 pub fn draw_target() -> ProgressDrawTarget {
     // Knows whether it is a terminal, and which one.
@@ -33,7 +35,8 @@ impl Terminal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the cursor so many times in the direction that a letter names (ECMA-48: CUU, CUD, CUF, CUB).
+    /// Moves the cursor so many times in the direction that a letter names (ECMA-48: CUU, CUD, CUF,
+    /// CUB).
     fn move_cursor(&self, times: usize, direction: char) -> io::Result<()> {
         match times {
             0 => Ok(()),

@@ -24,7 +24,10 @@ pub(super) fn write(queue: &Queue, sink: &mut Sink<impl AsFd>, dropped: impl Fn(
                 has_frame = sink.write(&frame, is_over).is_ok();
                 continue;
             }
-            Next::Write(Entry::Line { text, dropped_before }) => {
+            Next::Write(Entry::Line {
+                text,
+                dropped_before,
+            }) => {
                 unsaid += dropped_before;
                 Some(text)
             }

@@ -1,4 +1,5 @@
-//! The last look at the administrators, right before somebody is deactivated: runs that are under way at the same time must not take the last ones away together.
+//! The last look at the administrators, right before somebody is deactivated: runs that are under
+//! way at the same time must not take the last ones away together.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +27,8 @@ use crate::{
 /// How long between two looks at the lock.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held while administrators are deactivated: by one run at a time of all programs on a state folder. Programs on other machines do not see it.
+/// Held while administrators are deactivated: by one run at a time of all programs on a state
+/// folder. Programs on other machines do not see it.
 #[derive(Debug)]
 pub(super) struct AdministratorLock {
     _file: File,
@@ -36,14 +38,21 @@ impl AdministratorLock {
     async fn take(state_dir: &Path, until: &Until) -> Result<Option<Self>, StateError> {
         store::make_folder(state_dir)?;
         let path = state_dir.join("administrators.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
         store::hand_over(&file, &path);
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(source)) => return Err(StateError::new("lock", &path, source)),
+                Err(TryLockError::Error(source)) => {
+                    return Err(StateError::new("lock", &path, source));
+                }
             }
             if std::time::Instant::now() >= until.deadline {
                 return Ok(None);
@@ -57,31 +66,50 @@ impl AdministratorLock {
 }
 
 impl Course<'_, LdapWork> {
-    /// Looks at the administrators once more where somebody would be deactivated, and holds what would take the last one away. What it gives back is kept until
-    /// everything is written.
-    pub(super) async fn look_at_administrators(&mut self, vetted: &mut Vetted, approval: Approval) -> Result<Option<AdministratorLock>, Failure> {
-        if !vetted.allowed().iter().any(|change| change.action == Action::Deactivate) {
+    /// Looks at the administrators once more where somebody would be deactivated, and holds what
+    /// would take the last one away. What it gives back is kept until everything is written.
+    pub(super) async fn look_at_administrators(
+        &mut self,
+        vetted: &mut Vetted,
+        approval: Approval,
+    ) -> Result<Option<AdministratorLock>, Failure> {
+        if !vetted
+            .allowed()
+            .iter()
+            .any(|change| change.action == Action::Deactivate)
+        {
             return Ok(None);
         }
-        let Some(lock) = AdministratorLock::take(&self.prepared.config.state_dir, &self.until).await? else {
+        let Some(lock) =
+            AdministratorLock::take(&self.prepared.config.state_dir, &self.until).await?
+        else {
             return Err(Failure::refused(
-                "another run is deactivating administrators, which one does at a time, and nothing was written",
+                "another run is deactivating administrators, which one does at a time, and \
+                 nothing was written",
             ));
         };
         let active = self.active_administrators().await;
         let active = active.map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
         vetted.look_again(&active, approval);
-        let is_going = vetted.allowed().iter().any(|change| active.contains(&change.ftrack_id));
+        let is_going = vetted
+            .allowed()
+            .iter()
+            .any(|change| active.contains(&change.ftrack_id));
         Ok(is_going.then_some(lock))
     }
 
     /// The active administrators but for the API user, who takes no place of a person.
     async fn active_administrators(&self) -> Result<BTreeSet<EntityId>, FtrackError> {
         let roles = &self.prepared.config.ftrack.administrator_roles;
-        let administrators = ftrack::read::administrators(&self.session, roles, &self.until).await?;
-        let states = ftrack::state::states(&self.session, &administrators, &[], &self.until).await?;
-        let stays = |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
-        let active = states.into_iter().filter(|(_, state)| stays(&state.username, state.is_active));
+        let administrators =
+            ftrack::read::administrators(&self.session, roles, &self.until).await?;
+        let states =
+            ftrack::state::states(&self.session, &administrators, &[], &self.until).await?;
+        let stays =
+            |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
+        let active = states
+            .into_iter()
+            .filter(|(_, state)| stays(&state.username, state.is_active));
         Ok(active.map(|(id, _)| id).collect())
     }
 }

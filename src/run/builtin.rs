@@ -1,4 +1,5 @@
-//! A run that has ftrack do its own LDAP synchronisation: what it changed is seen by reading the users before and after.
+//! A run that has ftrack do its own LDAP synchronisation: what it changed is seen by reading the
+//! users before and after.
 
 use std::{
     mem,
@@ -34,7 +35,8 @@ use ended::{Ended, not_followed, over, refused, unread_after};
 pub(super) use open::OpenSync;
 use open::{Reported, Start};
 
-/// How much of the time limit is kept for reading the users once more: a tenth, but no longer than this.
+/// How much of the time limit is kept for reading the users once more: a tenth, but no longer than
+/// this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// How long reading the users once more may take when somebody asks to stop.
@@ -47,10 +49,12 @@ const NAMED: usize = 50;
 const REASON: &str = "ftrack's own synchronisation";
 
 impl Course<'_, FtrackLdapJob> {
-    /// The whole story: reads the users, has ftrack synchronise, and reads them again. One that an earlier run had started, and whose end no run has reported, is
-    /// followed first, and reported, and none is started beside it.
+    /// The whole story: reads the users, has ftrack synchronise, and reads them again. One that an
+    /// earlier run had started, and whose end no run has reported, is followed first, and reported,
+    /// and none is started beside it.
     ///
-    /// Gives back whether the synchronisation is reported to its end, so that it can be forgotten once the report is kept.
+    /// Gives back whether the synchronisation is reported to its end, so that it can be forgotten
+    /// once the report is kept.
     pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
         match self.begin_sync().await {
             Ok((open, job)) => self.see_it_through(open, job).await,
@@ -60,26 +64,40 @@ impl Course<'_, FtrackLdapJob> {
 
     /// Finds the synchronisation that is still open, or has one started.
     async fn begin_sync(&mut self) -> Result<(OpenSync, ServerJob), Failure> {
-        self.session.take_key().await.map_err(|error| self.ftrack_unread(&error))?;
+        self.session
+            .take_key()
+            .await
+            .map_err(|error| self.ftrack_unread(&error))?;
         let before = OpenSync::load(&self.prepared.config.state_dir, self.session.server())?;
         let Some(mut open) = before else {
-            let users = self.read_users().await.map_err(|error| self.ftrack_unread(&error))?;
-            return self.start_sync(OpenSync::before(&self.report, users), None).await;
+            let users = self
+                .read_users()
+                .await
+                .map_err(|error| self.ftrack_unread(&error))?;
+            return self
+                .start_sync(OpenSync::before(&self.report, users), None)
+                .await;
         };
-        let job = self.still_there(&mut open).await.map_err(|error| self.ftrack_unread(&error))?;
+        let job = self
+            .still_there(&mut open)
+            .await
+            .map_err(|error| self.ftrack_unread(&error))?;
         if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
             self.see(&job);
             self.warn(format!(
-                "the run {} had ftrack start this synchronisation, and did not see its end; this run follows it, and reports what it changed",
+                "the run {} had ftrack start this synchronisation, and did not see its end; this \
+                 run follows it, and reports what it changed",
                 open.start.run
             ));
             return Ok((open, job));
         }
-        // Nobody can say whether it is at work: only the schedule, or a person, starts another, and reports both.
+        // Nobody can say whether it is at work: only the schedule, or a person, starts another, and
+        // reports both.
         match self.report.trigger {
             Trigger::Schedule | Trigger::Manual => {
                 self.warn(format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not known; another one is started, and what was changed since then is reported",
+                    "what became of the synchronisation that the run {} had ftrack start is not \
+                     known; another one is started, and what was changed since then is reported",
                     open.start.run
                 ));
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
@@ -88,7 +106,8 @@ impl Course<'_, FtrackLdapJob> {
             Trigger::Startup | Trigger::Retry => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why: format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not known, so none is started before the next run of the schedule, or of a person",
+                    "what became of the synchronisation that the run {} had ftrack start is not \
+                     known, so none is started before the next run of the schedule, or of a person",
                     open.start.run
                 ),
             }),
@@ -104,13 +123,20 @@ impl Course<'_, FtrackLdapJob> {
         Ok(AllValues::of(&current))
     }
 
-    /// The job of a synchronisation that an earlier run had started; none where the server does not show it, or nobody can say which it is.
+    /// The job of a synchronisation that an earlier run had started; none where the server does not
+    /// show it, or nobody can say which it is.
     async fn still_there(&self, open: &mut OpenSync) -> Result<Option<ServerJob>, FtrackError> {
         match &open.start.job {
             Some(id) => builtin_sync::find(&self.session, id, &self.until).await,
             None => {
                 let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
-                let found = builtin_sync::come_about_since(&self.session, &open.start.noted, api_user, &self.until).await?;
+                let found = builtin_sync::come_about_since(
+                    &self.session,
+                    &open.start.noted,
+                    api_user,
+                    &self.until,
+                )
+                .await?;
                 let job = found.ok();
                 open.start.job = job.as_ref().map(|job| job.id.clone());
                 Ok(job)
@@ -119,7 +145,11 @@ impl Course<'_, FtrackLdapJob> {
     }
 
     /// Where an earlier one is open, one that ftrack refuses to start changes nothing of that.
-    async fn start_sync(&mut self, mut open: OpenSync, earlier: Option<Start>) -> Result<(OpenSync, ServerJob), Failure> {
+    async fn start_sync(
+        &mut self,
+        mut open: OpenSync,
+        earlier: Option<Start>,
+    ) -> Result<(OpenSync, ServerJob), Failure> {
         open.start.noted = builtin_sync::note(&self.session, &self.until)
             .await
             .map_err(|error| self.ftrack_unread(&error))?;
@@ -134,7 +164,9 @@ impl Course<'_, FtrackLdapJob> {
                 open.start.job = Some(job.id.clone());
                 self.see(&job);
                 // Without the id, the next run finds the job among those that came about since.
-                let kept = open.keep(state_dir).and_then(|()| Journal::open(state_dir, &self.report).map(drop));
+                let kept = open
+                    .keep(state_dir)
+                    .and_then(|()| Journal::open(state_dir, &self.report).map(drop));
                 if let Err(error) = kept {
                     self.tell_failed(&error);
                 }
@@ -156,7 +188,11 @@ impl Course<'_, FtrackLdapJob> {
     }
 
     /// Follows the server's job, reads the users again, and reports what is otherwise.
-    async fn see_it_through(&mut self, mut open: OpenSync, job: ServerJob) -> (Result<(), Failure>, Reported) {
+    async fn see_it_through(
+        &mut self,
+        mut open: OpenSync,
+        job: ServerJob,
+    ) -> (Result<(), Failure>, Reported) {
         let began = Instant::now();
         let ended = self.follow(job, began).await;
         self.took(Phase::Writing, began.elapsed());
@@ -181,14 +217,20 @@ impl Course<'_, FtrackLdapJob> {
     async fn follow(&mut self, mut job: ServerJob, began: Instant) -> Ended {
         let limit = self.prepared.job.time_limit;
         let until = Until {
-            deadline: self.until.deadline.checked_sub(LONGEST_REST.min(limit / 10)).unwrap_or(self.until.deadline),
+            deadline: self
+                .until
+                .deadline
+                .checked_sub(LONGEST_REST.min(limit / 10))
+                .unwrap_or(self.until.deadline),
             cancel: self.until.cancel.clone(),
         };
         let progress = self.progress;
         let followed = builtin_sync::follow(&self.session, &mut job, &until, |job| {
             progress(match job.status {
                 Status::Queued => Progress::ServerJobQueued,
-                Status::Running | Status::Done | Status::Failed | Status::Unknown(_) => Progress::ServerJobRunning,
+                Status::Running | Status::Done | Status::Failed | Status::Unknown(_) => {
+                    Progress::ServerJobRunning
+                }
             });
         })
         .await;
@@ -209,7 +251,8 @@ impl Course<'_, FtrackLdapJob> {
         });
     }
 
-    /// Reports what is otherwise than when it was last reported, and raises an alarm where the whole synchronisation did more than it should.
+    /// Reports what is otherwise than when it was last reported, and raises an alarm where the
+    /// whole synchronisation did more than it should.
     fn tell_changes(&mut self, open: &mut OpenSync, after: AllValues) {
         let difference = observed::difference(&open.users, &after);
         self.report.changes = difference.changes.iter().map(reported).collect();
@@ -222,13 +265,27 @@ impl Course<'_, FtrackLdapJob> {
         };
         self.report.outcome = Outcome::Succeeded;
         for change in &self.report.changes {
-            Event::Change { of: self.name(), change }.emit();
+            Event::Change {
+                of: self.name(),
+                change,
+            }
+            .emit();
         }
         if !difference.removed.is_empty() {
-            let named: Vec<&str> = difference.removed.iter().take(NAMED).map(String::as_str).collect();
-            let more = if difference.removed.len() > named.len() { ", …" } else { "" };
+            let named: Vec<&str> = difference
+                .removed
+                .iter()
+                .take(NAMED)
+                .map(String::as_str)
+                .collect();
+            let more = if difference.removed.len() > named.len() {
+                ", …"
+            } else {
+                ""
+            };
             self.warn(format!(
-                "{} users are no more at ftrack, which its own synchronisation is not known to do: {}{more}",
+                "{} users are no more at ftrack, which its own synchronisation is not known to \
+                 do: {}{more}",
                 difference.removed.len(),
                 named.join(", ")
             ));
@@ -244,7 +301,10 @@ impl Course<'_, FtrackLdapJob> {
     fn alarm(&mut self, open: &OpenSync) {
         let FtrackLdapJob { deactivate, rename } = *self.work;
         let OpenSync {
-            active, deactivated, renamed, ..
+            active,
+            deactivated,
+            renamed,
+            ..
         } = *open;
         let alarm = BuiltinAlarm {
             active,
@@ -260,15 +320,21 @@ impl Course<'_, FtrackLdapJob> {
         self.report.outcome = Outcome::Partial;
         self.report.alarm = true;
         self.warn(format!(
-            "ALARM: ftrack's own synchronisation deactivated {deactivated} of {active} active users (limits.deactivate allows {}) and renamed {renamed} (limits.rename allows \
-             {}); it is done already: `pause {}` stops its schedule, look at the LDAP settings at ftrack and at the directory before it runs again, and put back by hand what \
-             should not be; each change above has the values from before",
+            "ALARM: ftrack's own synchronisation deactivated {deactivated} of {active} active \
+             users (limits.deactivate allows {}) and renamed {renamed} (limits.rename allows {}); \
+             it is done already: `pause {}` stops its schedule, look at the LDAP settings at \
+             ftrack and at the directory before it runs again, and put back by hand what should \
+             not be; each change above has the values from before",
             alarm.deactivate_limit, alarm.rename_limit, self.prepared.name
         ));
     }
 
     fn tell(&self, what: Builtin<'_>) {
-        Event::Builtin { of: self.name(), what }.emit();
+        Event::Builtin {
+            of: self.name(),
+            what,
+        }
+        .emit();
     }
 
     fn warn(&mut self, warning: String) {

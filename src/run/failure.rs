@@ -32,8 +32,8 @@ pub enum NotBegun {
 /// It cannot be told beforehand what a run of a job would change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change cannot be told beforehand; `sync {job}` has it run, and its report says \
-     what it changed"
+    "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change \
+     cannot be told beforehand; `sync {job}` has it run, and its report says what it changed"
 )]
 pub struct CannotTell {
     /// The job.
@@ -143,10 +143,19 @@ mod tests {
             refused(53),
             DirectoryError::AllServers(vec![lost(), DirectoryError::AllServers(vec![refused(49)])]),
         ] {
-            assert_eq!(FailureKind::from(&error), FailureKind::DirectoryRefused, "{error}");
+            assert_eq!(
+                FailureKind::from(&error),
+                FailureKind::DirectoryRefused,
+                "{error}"
+            );
         }
         // A server that has too much to do says nothing about a password.
-        for error in [refused(51), refused(52), DirectoryError::AllServers(vec![lost(), refused(52)]), lost()] {
+        for error in [
+            refused(51),
+            refused(52),
+            DirectoryError::AllServers(vec![lost(), refused(52)]),
+            lost(),
+        ] {
             assert_eq!(FailureKind::from(&error), FailureKind::Directory, "{error}");
         }
     }

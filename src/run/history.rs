@@ -70,11 +70,17 @@ impl History {
     ///
     /// # Errors
     /// The report cannot be written; old ones that cannot be removed are no error.
-    pub fn keep(&self, report: &Report, retention: &config::Reports, now: DateTime<Utc>) -> Result<PathBuf, StateError> {
+    pub fn keep(
+        &self,
+        report: &Report,
+        retention: &config::Reports,
+        now: DateTime<Utc>,
+    ) -> Result<PathBuf, StateError> {
         let folder = self.folder.join(&report.job);
         store::make_folder(&folder)?;
         let path = folder.join(format!("{}.json", report.run));
-        let mut content = serde_json::to_vec(report).map_err(|error| StateError::new("write", &path, error.into()))?;
+        let mut content = serde_json::to_vec(report)
+            .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
         store::replace(&path, &content)?;
         remove_old(&folder, retention, now);
@@ -87,7 +93,8 @@ impl History {
         self.folder.join(job).join(format!("{run}.json")).exists()
     }
 
-    /// The names of all runs that are kept, newest first, with their jobs; of one job when it is named.
+    /// The names of all runs that are kept, newest first, with their jobs; of one job when it is
+    /// named.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -111,7 +118,11 @@ impl History {
         let runs = self.runs(job)?;
         let fitting: Vec<&(String, String)> = match name {
             "last" => runs.iter().take(1).collect(),
-            _ => match runs.iter().filter(|(run, _)| run == name).collect::<Vec<_>>() {
+            _ => match runs
+                .iter()
+                .filter(|(run, _)| run == name)
+                .collect::<Vec<_>>()
+            {
                 exact if !exact.is_empty() => exact,
                 _ => runs.iter().filter(|(run, _)| run.contains(name)).collect(),
             },
@@ -137,7 +148,11 @@ impl History {
         let path = self.folder.join(job).join(format!("{run}.json"));
         let wrong = |source| StateError::new("read", &path, source);
         let mut content = Vec::new();
-        fs::File::open(&path).map_err(wrong)?.take(LARGEST).read_to_end(&mut content).map_err(wrong)?;
+        fs::File::open(&path)
+            .map_err(wrong)?
+            .take(LARGEST)
+            .read_to_end(&mut content)
+            .map_err(wrong)?;
         serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged {
             path: path.display().to_string(),
             why: error.to_string(),
@@ -145,16 +160,22 @@ impl History {
     }
 }
 
-/// Removes what is beyond the newest `keep` or older than `keep_for`; what cannot be removed is tried again after the next run.
+/// Removes what is beyond the newest `keep` or older than `keep_for`; what cannot be removed is
+/// tried again after the next run.
 fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
-    let Ok(mut runs) = reports(folder) else { return };
+    let Ok(mut runs) = reports(folder) else {
+        return;
+    };
     runs.sort_unstable_by(|a, b| b.cmp(a));
     let oldest = chrono::Duration::from_std(retention.keep_for)
         .ok()
         .and_then(|age| now.checked_sub_signed(age))
         .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
     for (place, run) in runs.iter().enumerate() {
-        let too_old = place > 0 && oldest.as_ref().is_some_and(|oldest| run.as_str() < oldest.as_str());
+        let too_old = place > 0
+            && oldest
+                .as_ref()
+                .is_some_and(|oldest| run.as_str() < oldest.as_str());
         if place >= retention.keep.max(1) || too_old {
             let _ = fs::remove_file(folder.join(format!("{run}.json")));
         }
@@ -167,19 +188,27 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(StateError::new("read the folder", path, error)),
     };
-    Ok(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+    Ok(entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect())
 }
 
 fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries = fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
-    let names = entries.filter_map(Result::ok).map(|entry| file_name(&entry.path()));
+    let entries =
+        fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
+    let names = entries
+        .filter_map(Result::ok)
+        .map(|entry| file_name(&entry.path()));
     Ok(names
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
         .filter(|name| is_run(name))
         .collect())
 }
 
-/// Whether a name is that of a run, such as `20260131-235959-0f3c`: whatever else somebody keeps in the folder is neither shown nor removed.
+/// Whether a name is that of a run, such as `20260131-235959-0f3c`: whatever else somebody keeps in
+/// the folder is neither shown nor removed.
 fn is_run(name: &str) -> bool {
     let form = "00000000-000000-xxxx";
     let fits = |(shown, form): (char, char)| match form {
@@ -191,5 +220,7 @@ fn is_run(name: &str) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

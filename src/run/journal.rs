@@ -1,4 +1,5 @@
-//! What a run is about to write, on disk before it writes it, so that a run that is killed leaves a report too.
+//! What a run is about to write, on disk before it writes it, so that a run that is killed leaves a
+//! report too.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,7 +17,8 @@ use super::{
 /// The longest line of a journal that is read back, in bytes.
 const LONGEST_LINE: u64 = 1 << 30;
 
-/// The journal of one run: the report as it stands, with the old value of everything that is to be written, then a line for each result.
+/// The journal of one run: the report as it stands, with the old value of everything that is to be
+/// written, then a line for each result.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -35,7 +37,8 @@ pub struct Line {
 }
 
 impl Journal {
-    /// Writes down the report as it stands, with what is to be written, and returns when it is safe on disk; takes the place of what stood there.
+    /// Writes down the report as it stands, with what is to be written, and returns when it is safe
+    /// on disk; takes the place of what stood there.
     ///
     /// # Errors
     /// It cannot be made safe; then nothing may be written to ftrack.
@@ -61,15 +64,24 @@ impl Journal {
             serde_json::to_writer(&mut content, line).map_err(|error| wrong(error.into()))?;
             content.push(b'\n');
         }
-        self.file.write_all(&content).and_then(|()| self.file.sync_data()).map_err(wrong)
+        self.file
+            .write_all(&content)
+            .and_then(|()| self.file.sync_data())
+            .map_err(wrong)
     }
 }
 
-/// Makes the reports of runs of this job that were cut off, and removes journals that are no longer needed.
+/// Makes the reports of runs of this job that were cut off, and removes journals that are no longer
+/// needed.
 ///
 /// # Errors
-/// The folder cannot be read. A damaged journal gives a report as far as it can be read, or is set aside.
-pub fn recover(state_dir: &Path, job: &str, has_report: impl Fn(&str) -> bool) -> Result<Vec<(PathBuf, Report)>, StateError> {
+/// The folder cannot be read. A damaged journal gives a report as far as it can be read, or is set
+/// aside.
+pub fn recover(
+    state_dir: &Path,
+    job: &str,
+    has_report: impl Fn(&str) -> bool,
+) -> Result<Vec<(PathBuf, Report)>, StateError> {
     let folder = folder(state_dir, job);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -78,7 +90,11 @@ pub fn recover(state_dir: &Path, job: &str, has_report: impl Fn(&str) -> bool) -
     };
     let mut reports = Vec::new();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let Some(run) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl")) else {
+        let Some(run) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".jsonl"))
+        else {
             continue;
         };
         if has_report(run) {
@@ -101,7 +117,8 @@ pub fn path(state_dir: &Path, job: &str, run: &str) -> PathBuf {
     folder(state_dir, job).join(format!("{run}.jsonl"))
 }
 
-/// Removes the journal of a run whose report is safe; one that stays behind is no harm, since the next run removes it.
+/// Removes the journal of a run whose report is safe; one that stays behind is no harm, since the
+/// next run removes it.
 pub fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
@@ -119,7 +136,10 @@ fn cut_off(path: &Path) -> Option<Report> {
     let mut report: Report = serde_json::from_str(&first).ok()?;
     for line in reader.lines() {
         // The last line may be cut: what it would have said stays unknown.
-        let Ok(line) = line.map_err(drop).and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop)) else {
+        let Ok(line) = line
+            .map_err(drop)
+            .and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop))
+        else {
             break;
         };
         if let Some(change) = report.changes.get_mut(line.change) {
@@ -128,18 +148,26 @@ fn cut_off(path: &Path) -> Option<Report> {
         }
     }
     let mut unknown = 0;
-    let is_unknown = |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
+    let is_unknown =
+        |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
     for change in report.changes.iter_mut().filter(is_unknown) {
         unknown += 1;
         change.result = ChangeResult::Failed;
-        change.error = Some("the run was cut off before the result was known; the next run looks at ftrack and does what is left".into());
+        change.error = Some(
+            "the run was cut off before the result was known; the next run looks at ftrack and \
+             does what is left"
+                .into(),
+        );
     }
     report.outcome = Outcome::Failed;
     report.error_kind = Some(FailureKind::Stopped);
     report.error = Some(match (&report.builtin, report.changes.len()) {
         (Some(builtin), _) => cut_off_while_ftrack_worked(builtin),
         (None, 0) => "the program ended while it was reading, and nothing was written".into(),
-        (None, _) => format!("the program ended in the middle of the run; the result of {unknown} changes is not known"),
+        (None, _) => format!(
+            "the program ended in the middle of the run; the result of {unknown} changes is not \
+             known"
+        ),
     });
     recount(&mut report.counts, &report.changes);
     Some(report)
@@ -147,8 +175,13 @@ fn cut_off(path: &Path) -> Option<Report> {
 
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
     match &builtin.job_id {
-        Some(id) => format!("the program ended while ftrack's own LDAP synchronisation (its job {id}) was under way; the next run follows it"),
-        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether it was started, the next run looks".to_owned(),
+        Some(id) => format!(
+            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was under \
+             way; the next run follows it"
+        ),
+        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether \
+                 it was started, the next run looks"
+            .to_owned(),
     }
 }
 

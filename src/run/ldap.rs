@@ -42,10 +42,18 @@ impl LdapWork {
     ///
     /// # Errors
     /// A rule cannot be used, or the servers are those of another configuration.
-    pub fn new(config: &Config, name: &str, job: &LdapJob, servers: &Servers) -> anyhow::Result<Self> {
-        let pool = servers
-            .directory(&job.directory)
-            .ok_or_else(|| anyhow::anyhow!("the job {name} names the directory {:?}, which is not among the servers", job.directory))?;
+    pub fn new(
+        config: &Config,
+        name: &str,
+        job: &LdapJob,
+        servers: &Servers,
+    ) -> anyhow::Result<Self> {
+        let pool = servers.directory(&job.directory).ok_or_else(|| {
+            anyhow::anyhow!(
+                "the job {name} names the directory {:?}, which is not among the servers",
+                job.directory
+            )
+        })?;
         let mapping = Mapping::new(&job.attributes)?;
         if let Some((attribute, error)) = mapping.broken_templates().first() {
             anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
@@ -76,7 +84,9 @@ impl Course<'_, LdapWork> {
             }
             Purpose::Approved(saved) => {
                 let held_now = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
-                let approved = saved.approved(&worked.plan, &held_now).map_err(Failure::refused)?;
+                let approved = saved
+                    .approved(&worked.plan, &held_now)
+                    .map_err(Failure::refused)?;
                 let vetted = guard::approve(&approved);
                 (approved, vetted, Approval::Given)
             }
@@ -90,7 +100,14 @@ impl Course<'_, LdapWork> {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
         }
-        self.remember(state, &remembered, &plan, &worked.current, &vetted, approval)?;
+        self.remember(
+            state,
+            &remembered,
+            &plan,
+            &worked.current,
+            &vetted,
+            approval,
+        )?;
         let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
         if let Some(written) = &counted {
             // Before they are written: a run that is killed counts as well.
@@ -108,11 +125,19 @@ impl Course<'_, LdapWork> {
     }
 
     /// Plans, without keeping anything.
-    pub(super) async fn plan_alone(&mut self, remembered: &Remembered) -> Result<SavedPlan, Failure> {
+    pub(super) async fn plan_alone(
+        &mut self,
+        remembered: &Remembered,
+    ) -> Result<SavedPlan, Failure> {
         let Worked { mut plan, .. } = self.work_out(remembered).await?;
         plan.warnings.extend(self.fall_of_links(&plan, remembered));
         let vetted = guard::vet(&plan, self.bounds(&plan, remembered));
-        Ok(SavedPlan::new(&self.prepared.name, chrono::Utc::now(), &plan, &vetted))
+        Ok(SavedPlan::new(
+            &self.prepared.name,
+            chrono::Utc::now(),
+            &plan,
+            &vetted,
+        ))
     }
 
     /// What the report says of the directory.
@@ -121,7 +146,12 @@ impl Course<'_, LdapWork> {
     }
 
     /// Writes what was let through, with the old values safe on disk before the first write.
-    async fn apply(&mut self, plan: &Plan, vetted: &Vetted, current: &Current) -> Result<(), Failure> {
+    async fn apply(
+        &mut self,
+        plan: &Plan,
+        vetted: &Vetted,
+        current: &Current,
+    ) -> Result<(), Failure> {
         let began = Instant::now();
         let changes = vetted.allowed().len();
         let mut stopped = None;
@@ -149,9 +179,14 @@ impl Course<'_, LdapWork> {
                 progress(Progress::Changes(done_so_far, changes));
                 let lines = telling::tell_results(reported, done, of);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
-                    Event::StateFailed { of, error: &error.to_string() }.emit();
+                    Event::StateFailed {
+                        of,
+                        error: &error.to_string(),
+                    }
+                    .emit();
                     journal_failed = Some(error);
-                    // What is written from here on would be in no report if the program were killed.
+                    // What is written from here on would be in no report if the program were
+                    // killed.
                     until.cancel.cancel();
                 }
             })

@@ -11,13 +11,15 @@ use super::{
     store::{self, StateError},
 };
 
-/// Held while a run of a job is under way; the system lets go of it when the program ends, however it ends.
+/// Held while a run of a job is under way; the system lets go of it when the program ends, however
+/// it ends.
 #[derive(Debug)]
 pub struct JobLock {
     _file: File,
 }
 
-/// Held by the daemon of a state folder as long as it runs; the system lets go of it when it ends, however it ends.
+/// Held by the daemon of a state folder as long as it runs; the system lets go of it when it ends,
+/// however it ends.
 #[derive(Debug)]
 pub struct DaemonLock {
     _file: File,
@@ -32,24 +34,30 @@ impl JobLock {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
-        let file = lock(&path, |_| "another run of this job is under way; wait for its end".to_owned())?;
+        let file = lock(&path, |_| {
+            "another run of this job is under way; wait for its end".to_owned()
+        })?;
         Ok(Self { _file: file })
     }
 }
 
-/// Takes the lock of whoever has ftrack synchronise: one run of all jobs and programs on a state folder.
+/// Takes the lock of whoever has ftrack synchronise: one run of all jobs and programs on a state
+/// folder.
 ///
 /// # Errors
 /// Another run has it, or the state folder cannot be used.
 pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, NotBegun> {
     store::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
-    let file = lock(&path, |_| "another run has ftrack synchronise; wait for its end".to_owned())?;
+    let file = lock(&path, |_| {
+        "another run has ftrack synchronise; wait for its end".to_owned()
+    })?;
     Ok(JobLock { _file: file })
 }
 
 impl DaemonLock {
-    /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process has it.
+    /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process
+    /// has it.
     ///
     /// # Errors
     /// Another daemon has it, or the state folder cannot be used.
@@ -57,12 +65,20 @@ impl DaemonLock {
         store::make_folder(state_dir)?;
         let path = state_dir.join("daemon.lock");
         let locked = lock(&path, |holder| {
-            let which = holder.map(|pid| format!(", process {pid},")).unwrap_or_default();
-            format!("another daemon{which} runs on this state folder; stop it first, or give this one a state_dir of its own")
+            let which = holder
+                .map(|pid| format!(", process {pid},"))
+                .unwrap_or_default();
+            format!(
+                "another daemon{which} runs on this state folder; stop it first, or give this one \
+                 a state_dir of its own"
+            )
         });
-        let mut file = locked.map_err(|(NotLocked::Taken(error) | NotLocked::State(error))| error)?;
+        let mut file =
+            locked.map_err(|(NotLocked::Taken(error) | NotLocked::State(error))| error)?;
         // Without the number the lock holds all the same.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }
@@ -84,9 +100,15 @@ impl From<NotLocked> for NotBegun {
     }
 }
 
-/// Opens and locks a file; where another process has it, says so with the number that this one wrote into it.
+/// Opens and locks a file; where another process has it, says so with the number that this one
+/// wrote into it.
 fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotLocked> {
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path);
     let file = file.map_err(|source| NotLocked::State(StateError::new("open", path, source)))?;
     store::hand_over(&file, path);
     match file.try_lock() {
@@ -98,6 +120,8 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, taken(holder));
             Err(NotLocked::Taken(StateError::new("lock", path, busy)))
         }
-        Err(TryLockError::Error(source)) => Err(NotLocked::State(StateError::new("lock", path, source))),
+        Err(TryLockError::Error(source)) => {
+            Err(NotLocked::State(StateError::new("lock", path, source)))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The second look of a run: whoever would be deactivated is asked for by id, at every server of the directory, and among the people of the other jobs.
+//! The second look of a run: whoever would be deactivated is asked for by id, at every server of
+//! the directory, and among the people of the other jobs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,14 +10,18 @@ use std::{
 use super::{Course, failure::Failure, ldap::LdapWork, reading::Unread, report::FailureKind};
 use crate::{
     config::LdapJob,
-    directory::{self, Answer, DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn, entry::DirectoryId},
+    directory::{
+        self, Answer, DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn,
+        entry::DirectoryId,
+    },
     sync::{
         change::{Action, Change, HeldBy, Hold, Plan},
         rules::Reach,
     },
 };
 
-/// How long a server of the directory that refused the credentials is not asked for people who are gone: each refusal counts against the account.
+/// How long a server of the directory that refused the credentials is not asked for people who are
+/// gone: each refusal counts against the account.
 const REST: Duration = Duration::from_secs(3600);
 /// The same of another table's directory, whose own job tries the credentials as well.
 const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
@@ -35,7 +40,8 @@ type Gone = BTreeMap<String, (IdAttribute, Vec<DirectoryId>)>;
 /// What was found out about them.
 #[derive(Default)]
 struct Found {
-    /// On the server that was read: an entry that was moved meanwhile was in no page, and is there all the same.
+    /// On the server that was read: an entry that was moved meanwhile was in no page, and is there
+    /// all the same.
     there: BTreeSet<DirectoryId>,
     /// On other servers alone, and on which.
     elsewhere: BTreeMap<DirectoryId, String>,
@@ -47,9 +53,20 @@ struct Found {
 
 impl Course<'_, LdapWork> {
     /// Asks once more for each person who would be deactivated.
-    pub(super) async fn look_again(&mut self, plan: &mut Plan, read: &ReadFrom, request: &ReadRequest) -> Result<(), Failure> {
+    pub(super) async fn look_again(
+        &mut self,
+        plan: &mut Plan,
+        read: &ReadFrom,
+        request: &ReadRequest,
+    ) -> Result<(), Failure> {
         let mut gone = Gone::new();
-        for Change { directory_id, link, .. } in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+        for Change {
+            directory_id, link, ..
+        } in plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate)
+        {
             let of_attribute = gone
                 .entry(link.attribute.name().to_owned())
                 .or_insert_with(|| (link.attribute.clone(), Vec::new()));
@@ -59,35 +76,65 @@ impl Course<'_, LdapWork> {
             return Ok(());
         }
         let mut found = Found::default();
-        self.ask_the_server_that_was_read(&gone, read, request, &mut found).await?;
+        self.ask_the_server_that_was_read(&gone, read, request, &mut found)
+            .await?;
         let siblings = self.siblings(plan, request);
-        let of_this_directory = self.ask_the_siblings(&gone, read, &siblings, plan, &mut found).await?;
-        self.ask_the_other_servers(&gone, read, request, &of_this_directory, plan, &mut found).await?;
+        let of_this_directory = self
+            .ask_the_siblings(&gone, read, &siblings, plan, &mut found)
+            .await?;
+        self.ask_the_other_servers(&gone, read, request, &of_this_directory, plan, &mut found)
+            .await?;
         conclude(plan, found);
         Ok(())
     }
 
-    async fn ask_the_server_that_was_read(&mut self, gone: &Gone, read: &ReadFrom, request: &ReadRequest, found: &mut Found) -> Result<(), Failure> {
+    async fn ask_the_server_that_was_read(
+        &mut self,
+        gone: &Gone,
+        read: &ReadFrom,
+        request: &ReadRequest,
+        found: &mut Found,
+    ) -> Result<(), Failure> {
         let pool = self.work.pool.clone();
         for (attribute, ids) in gone.values() {
-            let answer = directory::ask(&pool, Some(&read.server), request, attribute, ids, &self.until.cancel).await;
-            let Answer { there, doubtful, .. } = answer.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
+            let answer = directory::ask(
+                &pool,
+                Some(&read.server),
+                request,
+                attribute,
+                ids,
+                &self.until.cancel,
+            )
+            .await;
+            let Answer {
+                there, doubtful, ..
+            } = answer.map_err(|failure| self.tell_unread(Unread::Directory(failure)))?;
             found.there.extend(there.into_keys());
             let why = format!(
-                "{} found an entry when the person was asked for by {attribute}, and its {attribute} is none of those that were asked for; may the bind account read it?",
+                "{} found an entry when the person was asked for by {attribute}, and its \
+                 {attribute} is none of those that were asked for; may the bind account read it?",
                 read.server
             );
-            found.doubtful.extend(doubtful.into_iter().map(|id| (id, why.clone())));
+            found
+                .doubtful
+                .extend(doubtful.into_iter().map(|id| (id, why.clone())));
         }
         self.directory_part().asked.push(read.server.clone());
         Ok(())
     }
 
-    /// The other jobs that may have this job's people among theirs: all but those whose users are of other directories.
+    /// The other jobs that may have this job's people among theirs: all but those whose users are
+    /// of other directories.
     fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
         let own = &self.work.job;
-        let is_sibling = |job: &LdapJob| job.source != own.source && !plan.of_other_directories.contains(job.source.as_str());
-        let siblings = self.prepared.config.ldap_jobs().filter(|(_, job)| is_sibling(job));
+        let is_sibling = |job: &LdapJob| {
+            job.source != own.source && !plan.of_other_directories.contains(job.source.as_str())
+        };
+        let siblings = self
+            .prepared
+            .config
+            .ldap_jobs()
+            .filter(|(_, job)| is_sibling(job));
         siblings
             .map(|(name, job)| SiblingSearch {
                 job: name.to_owned(),
@@ -99,7 +146,8 @@ impl Course<'_, LdapWork> {
             .collect()
     }
 
-    /// A replica that shows somebody is reason enough to hold; one that cannot be reached says nothing.
+    /// A replica that shows somebody is reason enough to hold; one that cannot be reached says
+    /// nothing.
     async fn ask_the_other_servers(
         &mut self,
         gone: &Gone,
@@ -109,9 +157,18 @@ impl Course<'_, LdapWork> {
         plan: &mut Plan,
         found: &mut Found,
     ) -> Result<(), Failure> {
-        for OtherServer { pool, server, rest, searches } in self.other_servers(read, request, siblings) {
+        for OtherServer {
+            pool,
+            server,
+            rest,
+            searches,
+        } in self.other_servers(read, request, siblings)
+        {
             if pool.was_refused_within(Some(&server), rest) {
-                found.doubt(gone, &format!("{server} refused the credentials not long ago, and was not asked"));
+                found.doubt(
+                    gone,
+                    &format!("{server} refused the credentials not long ago, and was not asked"),
+                );
                 continue;
             }
             match self.ask_one(&pool, &server, gone, &searches, found).await {
@@ -122,8 +179,10 @@ impl Course<'_, LdapWork> {
                     }
                 }
                 Err(failure) if is_unreachable(&failure) => {
-                    plan.warnings
-                        .push(format!("{server} could not be asked about the people who are gone: {}", failure.error));
+                    plan.warnings.push(format!(
+                        "{server} could not be asked about the people who are gone: {}",
+                        failure.error
+                    ));
                 }
                 Err(failure) => {
                     let why = self.unanswered(&server, failure)?;
@@ -134,11 +193,20 @@ impl Course<'_, LdapWork> {
         Ok(())
     }
 
-    /// The servers of the directory beside the one that was read, as each table names them: asked by the table's own account in the searches of its own jobs, since
-    /// another account may not see what they see. A server that this job's table does not name is asked in this job's search as well.
-    fn other_servers<'r>(&self, read: &ReadFrom, request: &'r ReadRequest, siblings: &'r [FoundBySibling<'_>]) -> Vec<OtherServer<'r>> {
+    /// The servers of the directory beside the one that was read, as each table names them: asked
+    /// by the table's own account in the searches of its own jobs, since another account may not
+    /// see what they see. A server that this job's table does not name is asked in this job's
+    /// search as well.
+    fn other_servers<'r>(
+        &self,
+        read: &ReadFrom,
+        request: &'r ReadRequest,
+        siblings: &'r [FoundBySibling<'_>],
+    ) -> Vec<OtherServer<'r>> {
         let of_table = |table: &str| {
-            let of_table = siblings.iter().filter(move |found| found.sibling.table == table);
+            let of_table = siblings
+                .iter()
+                .filter(move |found| found.sibling.table == table);
             let search = |found: &'r FoundBySibling<'_>| Search {
                 request: &found.sibling.request,
                 shown_before: Some(&found.shown),
@@ -152,7 +220,9 @@ impl Course<'_, LdapWork> {
             account,
         };
         let own_table = self.work.job.directory.as_str();
-        let own = std::iter::once(of_this_job(Account::Own)).chain(of_table(own_table)).collect();
+        let own = std::iter::once(of_this_job(Account::Own))
+            .chain(of_table(own_table))
+            .collect();
         let mut tables = vec![(self.work.pool.clone(), REST, own)];
         let others: BTreeSet<&str> = siblings
             .iter()
@@ -165,7 +235,10 @@ impl Course<'_, LdapWork> {
         }));
         let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.clone()]));
         for (pool, rest, searches) in tables {
-            let of_pool = pool.servers().iter().map(|server| server.connector.server().to_owned());
+            let of_pool = pool
+                .servers()
+                .iter()
+                .map(|server| server.connector.server().to_owned());
             for server in of_pool.filter(|server| *server != read.server) {
                 let mut searches = searches.clone();
                 if seen.insert(server.clone()) && rest == REST_OF_OTHERS {
@@ -182,8 +255,16 @@ impl Course<'_, LdapWork> {
         servers
     }
 
-    /// Asks one server beside the one that was read, in all these searches. Whom the same search showed before is no news, wherever it lies.
-    async fn ask_one(&self, pool: &DirectoryPool, server: &str, gone: &Gone, searches: &[Search<'_>], found: &mut Found) -> Result<(), ReadFailure> {
+    /// Asks one server beside the one that was read, in all these searches. Whom the same search
+    /// showed before is no news, wherever it lies.
+    async fn ask_one(
+        &self,
+        pool: &DirectoryPool,
+        server: &str,
+        gone: &Gone,
+        searches: &[Search<'_>],
+        found: &mut Found,
+    ) -> Result<(), ReadFailure> {
         for Search {
             request,
             shown_before,
@@ -191,8 +272,18 @@ impl Course<'_, LdapWork> {
         } in searches
         {
             for (attribute, ids) in gone.values() {
-                let answer = directory::ask(pool, Some(server), request, attribute, ids, &self.until.cancel).await;
-                let Answer { there, doubtful, .. } = match answer {
+                let answer = directory::ask(
+                    pool,
+                    Some(server),
+                    request,
+                    attribute,
+                    ids,
+                    &self.until.cancel,
+                )
+                .await;
+                let Answer {
+                    there, doubtful, ..
+                } = match answer {
                     Err(ReadFailure {
                         error: DirectoryError::NoSuchBase { .. },
                         ..
@@ -200,15 +291,19 @@ impl Course<'_, LdapWork> {
                     answer => answer?,
                 };
                 let shown = there.into_keys().chain(doubtful);
-                let news = shown.filter(|id| !shown_before.is_some_and(|before| before.contains(id)));
-                found.elsewhere.extend(news.map(|id| (id, server.to_owned())));
+                let news =
+                    shown.filter(|id| !shown_before.is_some_and(|before| before.contains(id)));
+                found
+                    .elsewhere
+                    .extend(news.map(|id| (id, server.to_owned())));
             }
         }
         Ok(())
     }
 
-    /// Somebody who left the bases of this job and is among the people of another one of the same directory is taken over by that job; until then this one
-    /// leaves the user as it is. Gives back what those found that are of the same directory, as far as that could be seen.
+    /// Somebody who left the bases of this job and is among the people of another one of the same
+    /// directory is taken over by that job; until then this one leaves the user as it is. Gives
+    /// back what those found that are of the same directory, as far as that could be seen.
     async fn ask_the_siblings<'s>(
         &mut self,
         gone: &Gone,
@@ -221,16 +316,33 @@ impl Course<'_, LdapWork> {
         let mut of_this_directory = Vec::new();
         for sibling in siblings {
             let (mut is_of_this_directory, mut shown) = (sibling.shares_table, BTreeSet::new());
-            let Some(pool) = prepared.servers.directory(&sibling.table) else { continue };
+            let Some(pool) = prepared.servers.directory(&sibling.table) else {
+                continue;
+            };
             let whom = format!("the directory of the job {:?}", sibling.job);
             if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
-                found.doubt(gone, &format!("{whom} refused the credentials not long ago, and was not asked"));
+                found.doubt(
+                    gone,
+                    &format!("{whom} refused the credentials not long ago, and was not asked"),
+                );
                 continue;
             }
-            let names_it = pool.servers().iter().any(|server| server.connector.server() == read.server);
+            let names_it = pool
+                .servers()
+                .iter()
+                .any(|server| server.connector.server() == read.server);
             let server = (sibling.shares_table || names_it).then_some(read.server.as_str());
             for (attribute, ids) in gone.values() {
-                match directory::ask(pool, server, &sibling.request, attribute, ids, &self.until.cancel).await {
+                match directory::ask(
+                    pool,
+                    server,
+                    &sibling.request,
+                    attribute,
+                    ids,
+                    &self.until.cancel,
+                )
+                .await
+                {
                     Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => {
                         is_of_this_directory = true;
                         if server.is_some() {
@@ -239,26 +351,33 @@ impl Course<'_, LdapWork> {
                         found.among(sibling, answer, &self.work.rules.reach);
                     }
                     Ok(_) => {}
-                    // A directory that has no user yet, and is not there, is most likely another one.
+                    // A directory that has no user yet, and is not there, is most likely another
+                    // one.
                     Err(failure) if !sibling.shares_table && !sibling.owns_users => {
                         let why = self.unanswered(&whom, failure)?;
                         plan.warnings.push(why);
                     }
                     Err(failure) => {
                         let why = self.unanswered(&whom, failure)?;
-                        found.doubtful.extend(ids.iter().map(|id| (id.clone(), why.clone())));
+                        found
+                            .doubtful
+                            .extend(ids.iter().map(|id| (id.clone(), why.clone())));
                     }
                 }
             }
-            of_this_directory.extend(is_of_this_directory.then_some(FoundBySibling { sibling, shown }));
+            of_this_directory
+                .extend(is_of_this_directory.then_some(FoundBySibling { sibling, shown }));
         }
         Ok(of_this_directory)
     }
 
-    /// Why nobody can say what a server did not answer; a stop and the end of the time fail the run.
+    /// Why nobody can say what a server did not answer; a stop and the end of the time fail the
+    /// run.
     fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
         match FailureKind::from(&failure.error) {
-            FailureKind::Stopped | FailureKind::TimeLimit => Err(self.tell_unread(Unread::Directory(failure))),
+            FailureKind::Stopped | FailureKind::TimeLimit => {
+                Err(self.tell_unread(Unread::Directory(failure)))
+            }
             FailureKind::DirectoryRefused
             | FailureKind::Directory
             | FailureKind::FtrackRefused
@@ -266,7 +385,10 @@ impl Course<'_, LdapWork> {
             | FailureKind::FtrackUnclear
             | FailureKind::State
             | FailureKind::Refused
-            | FailureKind::Internal => Ok(format!("{whom} did not answer when the people who are gone were asked for: {}", failure.error)),
+            | FailureKind::Internal => Ok(format!(
+                "{whom} did not answer when the people who are gone were asked for: {}",
+                failure.error
+            )),
         }
     }
 }
@@ -275,25 +397,37 @@ impl Found {
     /// Nobody can say whether any of these people is gone.
     fn doubt(&mut self, gone: &Gone, why: &str) {
         for (_, ids) in gone.values() {
-            self.doubtful.extend(ids.iter().map(|id| (id.clone(), why.to_owned())));
+            self.doubtful
+                .extend(ids.iter().map(|id| (id.clone(), why.to_owned())));
         }
     }
 
-    /// Notes who is among the people of another job. Whoever is still in the bases of this one stays its own, whatever its filter says, and no sibling lets the
-    /// person in; of an entry whose name cannot be understood nobody can say where it is.
-    fn among(&mut self, sibling: &SiblingSearch, Answer { there, doubtful, .. }: Answer, reach: &Reach) {
+    /// Notes who is among the people of another job. Whoever is still in the bases of this one
+    /// stays its own, whatever its filter says, and no sibling lets the person in; of an entry
+    /// whose name cannot be understood nobody can say where it is.
+    fn among(
+        &mut self,
+        sibling: &SiblingSearch,
+        Answer {
+            there, doubtful, ..
+        }: Answer,
+        reach: &Reach,
+    ) {
         for (id, dn) in there {
             if Dn::parse(&dn).is_none() {
-                self.doubtful.insert(id, format!("nobody can say where {dn:?} lies"));
+                self.doubtful
+                    .insert(id, format!("nobody can say where {dn:?} lies"));
             } else if !reach.holds(&dn) {
                 self.of_sibling.insert(id, sibling.job.clone());
             }
         }
         let why = format!(
-            "the directory found an entry among the people of the job {:?} that shows none of the ids that were asked for",
+            "the directory found an entry among the people of the job {:?} that shows none of the \
+             ids that were asked for",
             sibling.job
         );
-        self.doubtful.extend(doubtful.into_iter().map(|id| (id, why.clone())));
+        self.doubtful
+            .extend(doubtful.into_iter().map(|id| (id, why.clone())));
     }
 }
 
@@ -326,7 +460,8 @@ struct Search<'r> {
 enum Account {
     /// That of the table whose job searches so.
     Own,
-    /// That of another table, from which the search's base may be hidden: that there is none says nothing then.
+    /// That of another table, from which the search's base may be hidden: that there is none says
+    /// nothing then.
     OfAnotherTable,
 }
 
@@ -351,10 +486,13 @@ fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
 
 /// Whether a server could not even be asked: no connection came about.
 fn is_unreachable(failure: &ReadFailure) -> bool {
-    failure.searches.is_empty() && failure.error.concerns_one_server() && !failure.error.is_refusal()
+    failure.searches.is_empty()
+        && failure.error.concerns_one_server()
+        && !failure.error.is_refusal()
 }
 
-/// Whether another table of the configuration names the directory that was read; where that cannot be told, it may.
+/// Whether another table of the configuration names the directory that was read; where that cannot
+/// be told, it may.
 fn is_the_same(read: &ReadFrom, answer: &Answer, attribute: &IdAttribute) -> bool {
     match (&read.directory, &answer.directory_id) {
         (Some(read), Some(other)) => **read == **other,
@@ -372,12 +510,14 @@ fn conclude(plan: &mut Plan, found: Found) {
     } = found;
     for id in &there {
         plan.warnings.push(format!(
-            "the person with the directory id {id} was missing from the read, and was found when asked for by id; nothing is concluded"
+            "the person with the directory id {id} was missing from the read, and was found when \
+             asked for by id; nothing is concluded"
         ));
     }
     for (id, job) in of_sibling.iter().filter(|(id, _)| !there.contains(*id)) {
         plan.warnings.push(format!(
-            "the person with the directory id {id} left the search bases of this job, and is one of the job {job:?}, which takes the user over"
+            "the person with the directory id {id} left the search bases of this job, and is one \
+             of the job {job:?}, which takes the user over"
         ));
     }
     let is_found = |id: &DirectoryId| there.contains(id) || of_sibling.contains_key(id);
@@ -386,10 +526,15 @@ fn conclude(plan: &mut Plan, found: Found) {
     }
     plan.changes
         .retain(|change| change.action != Action::Deactivate || !is_found(&change.directory_id));
-    for change in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+    for change in plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate)
+    {
         let hold = if let Some(server) = elsewhere.get(&change.directory_id) {
             let why = format!(
-                "{server} still shows the person {:?} (directory id {}), whom the server that was read does not",
+                "{server} still shows the person {:?} (directory id {}), whom the server that was \
+                 read does not",
                 change.username, change.directory_id
             );
             plan.warnings.push(why.clone());

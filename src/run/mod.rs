@@ -49,7 +49,8 @@ use state::State;
 use store::StateError;
 use summary::RunSummary;
 
-/// One job with the connections that it uses, and everything about it that can be wrong before a run.
+/// One job with the connections that it uses, and everything about it that can be wrong before a
+/// run.
 #[derive(Debug)]
 pub struct Prepared {
     name: String,
@@ -105,7 +106,8 @@ struct Course<'a, W> {
 }
 
 impl Prepared {
-    /// Compiles the rules of a job; the connections are those of its configuration, and none is made yet.
+    /// Compiles the rules of a job; the connections are those of its configuration, and none is
+    /// made yet.
     ///
     /// # Errors
     /// There is no such job, or a rule cannot be used.
@@ -143,14 +145,16 @@ impl Prepared {
     }
 
     fn cannot_tell(&self) -> CannotTell {
-        CannotTell { job: self.name.clone() }
+        CannotTell {
+            job: self.name.clone(),
+        }
     }
 
     /// One run, from its start to its report.
     ///
     /// # Errors
-    /// Another run of this job is under way, the state folder cannot be used, or it cannot be told beforehand what the run would change; a run that began
-    /// always gives a report.
+    /// Another run of this job is under way, the state folder cannot be used, or it cannot be told
+    /// beforehand what the run would change; a run that began always gives a report.
     pub async fn run(
         &self,
         state: &State,
@@ -164,11 +168,13 @@ impl Prepared {
         self.recover(&history, state)?;
         match &self.work {
             Work::Ldap(work) => {
-                let mut course = Course::start(self, &**work, trigger, &purpose, history, cancel, progress);
+                let mut course =
+                    Course::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed says that none was reached.
                 course.directory_part();
                 course.begin()?;
-                // On the heap: both kinds of runs in one value are more than a thread's stack holds in a debug build.
+                // On the heap: both kinds of runs in one value are more than a thread's stack holds
+                // in a debug build.
                 let ended = Box::pin(course.whole(purpose, state)).await;
                 Ok(course.finish(ended, state))
             }
@@ -177,13 +183,17 @@ impl Prepared {
                     return Err(self.cannot_tell().into());
                 }
                 let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
-                let mut course = Course::start(self, work, trigger, &purpose, history, cancel, progress);
+                let mut course =
+                    Course::start(self, work, trigger, &purpose, history, cancel, progress);
                 course.begin()?;
                 let (ended, reported) = Box::pin(course.have_ftrack_synchronise()).await;
                 let report = course.finish(ended, state);
                 // Of a report that could not be kept, the next run says the same again.
                 let is_kept = History::new(&self.config.state_dir).has(&self.name, &report.run);
-                if let Err(error) = is_kept.then(|| OpenSync::settle(&reported, &self.config.state_dir)).transpose() {
+                if let Err(error) = is_kept
+                    .then(|| OpenSync::settle(&reported, &self.config.state_dir))
+                    .transpose()
+                {
                     let (job, run) = (self.name.as_str(), report.run.as_str());
                     Event::StateFailed {
                         of: RunName { job, run },
@@ -199,15 +209,31 @@ impl Prepared {
     /// Reads both servers and plans, without keeping anything: what `plan` shows.
     ///
     /// # Errors
-    /// Either server could not be read completely, or it cannot be told beforehand what a run would change.
-    pub async fn plan(&self, cancel: &CancellationToken, progress: &(dyn Fn(Progress) + Sync)) -> Result<SavedPlan, NotPlanned> {
+    /// Either server could not be read completely, or it cannot be told beforehand what a run would
+    /// change.
+    pub async fn plan(
+        &self,
+        cancel: &CancellationToken,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<SavedPlan, NotPlanned> {
         let Work::Ldap(work) = &self.work else {
             return Err(self.cannot_tell().into());
         };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let history = History::new(&self.config.state_dir);
-        let mut course = Course::start(self, &**work, Trigger::Manual, &Purpose::DryRun, history, cancel, progress);
-        course.plan_alone(&remembered).await.map_err(|Failure { why, .. }| NotPlanned::Read(why))
+        let mut course = Course::start(
+            self,
+            &**work,
+            Trigger::Manual,
+            &Purpose::DryRun,
+            history,
+            cancel,
+            progress,
+        );
+        course
+            .plan_alone(&remembered)
+            .await
+            .map_err(|Failure { why, .. }| NotPlanned::Read(why))
     }
 
     /// Gives runs of this job that were cut off their reports, when none is under way.
@@ -222,12 +248,18 @@ impl Prepared {
     /// Gives runs that were cut off their reports.
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
-        for (journal, mut report) in journal::recover(&self.config.state_dir, job, |run| history.has(job, run))? {
+        for (journal, mut report) in
+            journal::recover(&self.config.state_dir, job, |run| history.has(job, run))?
+        {
             report.finished_at = Utc::now();
             history.keep(&report, retention, report.finished_at)?;
             state.add_run(&RunSummary::of(&report), retention.keep)?;
             journal::remove(&journal);
-            Event::RunRecovered(RunName { job, run: &report.run }).emit();
+            Event::RunRecovered(RunName {
+                job,
+                run: &report.run,
+            })
+            .emit();
         }
         Ok(())
     }
@@ -303,7 +335,8 @@ impl<'a, W> Course<'a, W> {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
     }
 
-    /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is given back all the same, and says so.
+    /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is
+    /// given back all the same, and says so.
     fn finish(mut self, ended: Result<(), Failure>, state: &State) -> Report {
         if let Err(Failure { kind, why }) = ended {
             self.report.outcome = Outcome::Failed;
@@ -315,13 +348,25 @@ impl<'a, W> Course<'a, W> {
         self.report.ftrack.write_calls = calls.writes;
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
-        match self.history.keep(&self.report, &config.reports, self.report.finished_at) {
-            Ok(_) => journal::remove(&journal::path(&config.state_dir, &self.prepared.name, &self.report.run)),
+        match self
+            .history
+            .keep(&self.report, &config.reports, self.report.finished_at)
+        {
+            Ok(_) => journal::remove(&journal::path(
+                &config.state_dir,
+                &self.prepared.name,
+                &self.report.run,
+            )),
             Err(error) => {
                 let error = self.tell_failed(&error);
                 self.report.outcome = Outcome::Failed;
                 self.report.error_kind.get_or_insert(FailureKind::State);
-                let before = self.report.error.take().map(|before| format!("{before}; ")).unwrap_or_default();
+                let before = self
+                    .report
+                    .error
+                    .take()
+                    .map(|before| format!("{before}; "))
+                    .unwrap_or_default();
                 self.report.error = Some(format!("{before}this report could not be kept: {error}"));
             }
         }
@@ -345,7 +390,8 @@ impl<'a, W> Course<'a, W> {
     }
 }
 
-/// The id of a run that starts now: ids sort by time, also within a second, of which the last four digits are 65,536ths.
+/// The id of a run that starts now: ids sort by time, also within a second, of which the last four
+/// digits are 65,536ths.
 fn run_id(now: chrono::DateTime<Utc>) -> String {
     let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
     format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))

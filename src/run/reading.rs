@@ -1,4 +1,5 @@
-//! The first half of a run: both servers are read at the same time, and the difference is worked out.
+//! The first half of a run: both servers are read at the same time, and the difference is worked
+//! out.
 
 use std::{
     cell::OnceCell,
@@ -49,7 +50,10 @@ impl Course<'_, LdapWork> {
     /// Reads both servers, and plans.
     pub(super) async fn work_out(&mut self, remembered: &Remembered) -> Result<Worked, Failure> {
         let request = self.read_request();
-        self.session.take_key().await.map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
+        self.session
+            .take_key()
+            .await
+            .map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
         let (reading, current) = self.read_both(&request).await?;
         let began = Instant::now();
         let plan = self.plan(reading, &current, remembered, &request).await;
@@ -60,7 +64,10 @@ impl Course<'_, LdapWork> {
     }
 
     /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
-    async fn read_both(&mut self, request: &ReadRequest) -> Result<(Reading<Mapped>, Current), Failure> {
+    async fn read_both(
+        &mut self,
+        request: &ReadRequest,
+    ) -> Result<(Reading<Mapped>, Current), Failure> {
         let (prepared, work) = (self.prepared, self.work);
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
@@ -97,7 +104,13 @@ impl Course<'_, LdapWork> {
         Ok((reading, current))
     }
 
-    async fn plan(&mut self, reading: Reading<Mapped>, current: &Current, remembered: &Remembered, request: &ReadRequest) -> Result<Plan, Failure> {
+    async fn plan(
+        &mut self,
+        reading: Reading<Mapped>,
+        current: &Current,
+        remembered: &Remembered,
+        request: &ReadRequest,
+    ) -> Result<Plan, Failure> {
         let rules = &self.work.rules;
         let desired = Desired::new(reading, &self.work.job.limits).map_err(Failure::refused)?;
         rules.check_user_type(current).map_err(Failure::refused)?;
@@ -105,7 +118,8 @@ impl Course<'_, LdapWork> {
             absences: &remembered.absences,
             directory: remembered.directory.as_deref(),
         };
-        let mut plan = plan(&desired, current, rules, before, Utc::now()).map_err(Failure::refused)?;
+        let mut plan =
+            plan(&desired, current, rules, before, Utc::now()).map_err(Failure::refused)?;
         let read = ReadFrom {
             server: desired.server().to_owned(),
             directory: desired.directory().cloned(),
@@ -113,7 +127,8 @@ impl Course<'_, LdapWork> {
         drop(desired);
         self.look_again(&mut plan, &read, request).await?;
         self.doubt_empty_bases(&mut plan, remembered);
-        plan.warnings.extend(self.deactivated_by_others(&plan, remembered));
+        plan.warnings
+            .extend(self.deactivated_by_others(&plan, remembered));
         if plan.replica.is_some() {
             // A replica that stands in shows nobody absent.
             plan.absences.clone_from(&remembered.absences);
@@ -121,19 +136,37 @@ impl Course<'_, LdapWork> {
         Ok(plan)
     }
 
-    /// A base that suddenly shows nobody, while people are gone, may be one that the bind account cannot look into any more, which a server need not say.
+    /// A base that suddenly shows nobody, while people are gone, may be one that the bind account
+    /// cannot look into any more, which a server need not say.
     fn doubt_empty_bases(&self, plan: &mut Plan, remembered: &Remembered) {
         if plan.absences.is_empty() {
             return;
         }
-        // What a state that was lost, or is of an earlier version, does not tell, the last reports do.
+        // What a state that was lost, or is of an earlier version, does not tell, the last reports
+        // do.
         let reported = OnceCell::new();
-        let of_reports = |base: &str| reported.get_or_init(|| last_bases(&self.history, &self.prepared.name)).as_ref()?.get(base);
-        let was_empty = |base: &str| remembered.bases.get(base).or_else(|| of_reports(base)).is_some_and(|entries| *entries == 0);
-        let searches = self.report.directory.iter().flat_map(|directory| &directory.searches);
+        let of_reports = |base: &str| {
+            reported
+                .get_or_init(|| last_bases(&self.history, &self.prepared.name))
+                .as_ref()?
+                .get(base)
+        };
+        let was_empty = |base: &str| {
+            remembered
+                .bases
+                .get(base)
+                .or_else(|| of_reports(base))
+                .is_some_and(|entries| *entries == 0)
+        };
+        let searches = self
+            .report
+            .directory
+            .iter()
+            .flat_map(|directory| &directory.searches);
         for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
             let doubt = format!(
-                "people are gone, and the search base {} shows nobody at all: may the bind account still read what is below it, and is it no alias? If so, approve it",
+                "people are gone, and the search base {} shows nobody at all: may the bind \
+                 account still read what is below it, and is it no alias? If so, approve it",
                 search.base
             );
             plan.warnings.push(doubt.clone());
@@ -154,12 +187,18 @@ impl Course<'_, LdapWork> {
     }
 }
 
-/// The most entries that each base showed in the reports of the last runs that did not fail; none where there is no such report.
+/// The most entries that each base showed in the reports of the last runs that did not fail; none
+/// where there is no such report.
 fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
     let runs = history.runs(Some(job)).ok()?;
-    let reports = runs.iter().take(REPORTS).filter_map(|(run, job)| history.load(job, run).ok());
+    let reports = runs
+        .iter()
+        .take(REPORTS)
+        .filter_map(|(run, job)| history.load(job, run).ok());
     let mut bases: Option<BTreeMap<String, usize>> = None;
-    let read = reports.filter(|report| report.outcome != Outcome::Failed).filter_map(|report| report.directory);
+    let read = reports
+        .filter(|report| report.outcome != Outcome::Failed)
+        .filter_map(|report| report.directory);
     for directory in read.filter(|directory| directory.complete) {
         let bases = bases.get_or_insert_default();
         for search in directory.searches {

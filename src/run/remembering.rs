@@ -33,8 +33,9 @@ impl Course<'_, LdapWork> {
         }
     }
 
-    /// Says that users lost their links since the run before, where they are more than may be deactivated: a key that may not read metadata any more, or a list
-    /// that was cut short, would make everybody nobody's. A person's approval goes past this.
+    /// Says that users lost their links since the run before, where they are more than may be
+    /// deactivated: a key that may not read metadata any more, or a list that was cut short, would
+    /// make everybody nobody's. A person's approval goes past this.
     pub(super) fn fall_of_links(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
         let LinkedUsers { owned, of_all } = remembered.linked?;
         let lost = owned.saturating_sub(plan.owned);
@@ -43,16 +44,22 @@ impl Course<'_, LdapWork> {
         let most = guard::most(self.work.job.limits.deactivate, owned);
         (lost > most).then(|| {
             format!(
-                "{} users at ftrack show a link of this job, which owned {owned} users after the run before, and limits.deactivate allows {most} fewer, so nothing was \
-                 written: may the key's role still read users and metadata? If users or links were taken away on purpose, review `plan --out FILE` and approve it with \
-                 `apply FILE`",
+                "{} users at ftrack show a link of this job, which owned {owned} users after the \
+                 run before, and limits.deactivate allows {most} fewer, so nothing was written: \
+                 may the key's role still read users and metadata? If users or links were taken \
+                 away on purpose, review `plan --out FILE` and approve it with `apply FILE`",
                 plan.owned
             )
         })
     }
 
-    /// Names the users whom somebody else deactivated since the run before, each in one run: a second writer is seen, and not fought.
-    pub(super) fn deactivated_by_others(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
+    /// Names the users whom somebody else deactivated since the run before, each in one run: a
+    /// second writer is seen, and not fought.
+    pub(super) fn deactivated_by_others(
+        &self,
+        plan: &Plan,
+        remembered: &Remembered,
+    ) -> Option<String> {
         let before = remembered.inactive.as_ref()?;
         let new: Vec<&str> = plan
             .inactive
@@ -60,7 +67,12 @@ impl Course<'_, LdapWork> {
             .filter(|(id, _)| !before.contains(*id))
             .map(|(_, login)| login.as_str())
             .collect();
-        let has_another_writer = self.prepared.config.jobs.values().any(|job| job.ldap().is_none());
+        let has_another_writer = self
+            .prepared
+            .config
+            .jobs
+            .values()
+            .any(|job| job.ldap().is_none());
         let who = if has_another_writer {
             "; ftrack's own LDAP synchronisation, which another job has it do, may be what did it"
         } else {
@@ -68,7 +80,8 @@ impl Course<'_, LdapWork> {
         };
         (!new.is_empty()).then(|| {
             format!(
-                "users were deactivated by somebody else since the run before, and stay so: {}{who}",
+                "users were deactivated by somebody else since the run before, and stay so: \
+                 {}{who}",
                 new.join(", ")
             )
         })
@@ -91,30 +104,64 @@ impl Course<'_, LdapWork> {
         }
         // A replica that stands in frees nobody: it may lag behind.
         if approval == Approval::None && plan.replica.is_none() {
-            state.set_held(job, &remembered.held, &held_by_limit(remembered, plan, vetted))?;
+            state.set_held(
+                job,
+                &remembered.held,
+                &held_by_limit(remembered, plan, vetted),
+            )?;
         }
-        state.set_inactive(job, self.session.server(), remembered, inactive(plan, current))?;
-        state.set_directory(job, remembered, plan.directory.as_deref(), &self.bases(plan, approval))?;
+        state.set_inactive(
+            job,
+            self.session.server(),
+            remembered,
+            inactive(plan, current),
+        )?;
+        state.set_directory(
+            job,
+            remembered,
+            plan.directory.as_deref(),
+            &self.bases(plan, approval),
+        )?;
         Ok(())
     }
 
-    /// How many entries each search base showed. One that shows nobody is no reason for doubt any more once nobody is gone, or a person approved whoever is; what a
-    /// replica that stands in shows proves nothing.
+    /// How many entries each search base showed. One that shows nobody is no reason for doubt any
+    /// more once nobody is gone, or a person approved whoever is; what a replica that stands in
+    /// shows proves nothing.
     fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
-        let gone = plan.changes.iter().filter(|change| change.action == Action::Deactivate);
+        let gone = plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate);
         let approved: BTreeSet<&str> = gone.map(|change| change.directory_id.as_str()).collect();
-        let is_approved = || approval == Approval::Given && plan.absences.keys().all(|id| approved.contains(id.as_str()));
-        let is_settled = plan.replica.is_none() && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
-        let read = self.report.directory.iter().flat_map(|directory| &directory.searches);
+        let is_approved = || {
+            approval == Approval::Given
+                && plan
+                    .absences
+                    .keys()
+                    .all(|id| approved.contains(id.as_str()))
+        };
+        let is_settled = plan.replica.is_none()
+            && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
+        let read = self
+            .report
+            .directory
+            .iter()
+            .flat_map(|directory| &directory.searches);
         let searches = read.filter(|search| search.entries > 0 || is_settled);
         searches
-            .map(|search| (search.base.clone(), usize::try_from(search.entries).unwrap_or(usize::MAX)))
+            .map(|search| {
+                (
+                    search.base.clone(),
+                    usize::try_from(search.entries).unwrap_or(usize::MAX),
+                )
+            })
             .collect()
     }
 }
 
-/// The users that are inactive though the program did not deactivate them; of those whom a job adopts or takes over nobody can say later that they were
-/// deactivated since.
+/// The users that are inactive though the program did not deactivate them; of those whom a job
+/// adopts or takes over nobody can say later that they were deactivated since.
 fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
     let linked = plan
         .changes
@@ -129,17 +176,27 @@ fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
             .and_then(|place| current.users.get(place));
         user.is_some_and(|user| !user.is_active)
     };
-    plan.inactive.keys().chain(linked.filter(is_inactive)).cloned().collect()
+    plan.inactive
+        .keys()
+        .chain(linked.filter(is_inactive))
+        .cloned()
+        .collect()
 }
 
-/// What a run deactivates, for what is counted: the links say the time at which the plan was made. What a person approved does not count.
+/// What a run deactivates, for what is counted: the links say the time at which the plan was made.
+/// What a person approved does not count.
 pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> Option<Written> {
-    let deactivations = vetted.allowed().iter().filter(|change| change.action == Action::Deactivate);
+    let deactivations = vetted
+        .allowed()
+        .iter()
+        .filter(|change| change.action == Action::Deactivate);
     let number = match approval {
         Approval::None => deactivations.clone().count(),
         Approval::Given => 0,
     };
-    let since = deactivations.filter_map(|change| change.link.activity.deactivated_at()).next()?;
+    let since = deactivations
+        .filter_map(|change| change.link.activity.deactivated_at())
+        .next()?;
     Some(Written {
         run: run.to_owned(),
         at: Utc::now(),
@@ -149,7 +206,8 @@ pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> O
     })
 }
 
-/// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing asks for it any more, or a person approves it.
+/// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing
+/// asks for it any more, or a person approves it.
 fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
     let id = |id: &crate::directory::entry::DirectoryId| id.as_str().to_owned();
     let now = vetted
@@ -162,5 +220,6 @@ fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTree
         .iter()
         .filter(|change| change.action == Action::Deactivate)
         .map(|change| id(&change.directory_id));
-    now.chain(wanted.filter(|id| remembered.held.contains(id))).collect()
+    now.chain(wanted.filter(|id| remembered.held.contains(id)))
+        .collect()
 }

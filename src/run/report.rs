@@ -1,4 +1,5 @@
-//! The report of one run: what scripts, people and `undo` read. It is written for every outcome, and its counts are what was really written.
+//! The report of one run: what scripts, people and `undo` read. It is written for every outcome,
+//! and its counts are what was really written.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use crate::{
 /// One run, from its first read to its last write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The run's id: its start in UTC with the part of the second as four hexadecimal digits, so that ids sort by time.
+    /// The run's id: its start in UTC with the part of the second as four hexadecimal digits, so
+    /// that ids sort by time.
     pub run: String,
     /// The job's name.
     pub job: String,
@@ -40,7 +42,8 @@ pub struct Report {
     /// What ftrack said of its own synchronisation; absent where the program did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<BuiltinPart>,
-    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's limits say; left out where it did not.
+    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's limits
+    /// say; left out where it did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
     /// What was read from and written to ftrack.
@@ -98,7 +101,8 @@ impl Outcome {
     }
 }
 
-/// What kind of thing went wrong with a run: what a monitor sorts by, and what decides how soon it is tried again.
+/// What kind of thing went wrong with a run: what a monitor sorts by, and what decides how soon it
+/// is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -110,7 +114,8 @@ pub enum FailureKind {
     FtrackRefused,
     /// ftrack could not be read, or not everything is known to be written.
     Ftrack,
-    /// Whether ftrack began what it was asked to begin is not known, and it must not be asked again so soon.
+    /// Whether ftrack began what it was asked to begin is not known, and it must not be asked again
+    /// so soon.
     FtrackUnclear,
     /// The state folder cannot be used.
     State,
@@ -283,7 +288,8 @@ pub struct Reported {
     pub username: String,
     /// The entry's DN; null when the person is gone.
     pub dn: Option<String>,
-    /// The person's directory id; null where it is not known, which only happens where ftrack did its own synchronisation.
+    /// The person's directory id; null where it is not known, which only happens where ftrack did
+    /// its own synchronisation.
     pub directory_id: Option<String>,
     /// The user's id at ftrack.
     pub ftrack_id: EntityId,

@@ -85,20 +85,29 @@ impl SavedPlan {
     pub fn new(job: &str, made_at: DateTime<Utc>, plan: &Plan, vetted: &Vetted) -> Self {
         let mut parts: HashMap<&str, Vec<Planned>> = HashMap::new();
         for change in vetted.allowed() {
-            parts.entry(change.ftrack_id.as_str()).or_default().push(Planned {
-                change: change.clone(),
-                held: None,
-                held_by: None,
-            });
+            parts
+                .entry(change.ftrack_id.as_str())
+                .or_default()
+                .push(Planned {
+                    change: change.clone(),
+                    held: None,
+                    held_by: None,
+                });
         }
         for Held { change, hold } in vetted.held() {
-            parts.entry(change.ftrack_id.as_str()).or_default().push(Planned {
-                change: change.clone(),
-                held: Some(hold.why.clone()),
-                held_by: Some(hold.by),
-            });
+            parts
+                .entry(change.ftrack_id.as_str())
+                .or_default()
+                .push(Planned {
+                    change: change.clone(),
+                    held: Some(hold.why.clone()),
+                    held_by: Some(hold.by),
+                });
         }
-        let in_order = plan.changes.iter().filter_map(|change| parts.remove(change.ftrack_id.as_str()));
+        let in_order = plan
+            .changes
+            .iter()
+            .filter_map(|change| parts.remove(change.ftrack_id.as_str()));
         Self {
             format: FORMAT,
             job: job.to_owned(),
@@ -115,23 +124,30 @@ impl SavedPlan {
     /// The file cannot be read, or is no plan of this program.
     pub fn load(path: &Path) -> Result<Self, BadPlanFile> {
         let name = || path.display().to_string();
-        let unreadable = |source| BadPlanFile::Unreadable { path: name(), source };
+        let unreadable = |source| BadPlanFile::Unreadable {
+            path: name(),
+            source,
+        };
         let mut content = Vec::new();
         File::open(path)
             .map_err(unreadable)?
             .take(LARGEST)
             .read_to_end(&mut content)
             .map_err(unreadable)?;
-        let plan: Self = serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
-            path: name(),
-            why: error.to_string(),
-        })?;
+        let plan: Self =
+            serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
+                path: name(),
+                why: error.to_string(),
+            })?;
         if plan.format == FORMAT {
             Ok(plan)
         } else {
             Err(BadPlanFile::NotAPlan {
                 path: name(),
-                why: format!("its format is {}, and this program writes {FORMAT}", plan.format),
+                why: format!(
+                    "its format is {}, and this program writes {FORMAT}",
+                    plan.format
+                ),
             })
         }
     }
@@ -139,9 +155,14 @@ impl SavedPlan {
     /// The part of a new plan that was approved, or what has changed since.
     ///
     /// # Errors
-    /// The plan is stale: a change of it is not needed any more, is another one now, or is held by something that was not seen when it was approved.
+    /// The plan is stale: a change of it is not needed any more, is another one now, or is held by
+    /// something that was not seen when it was approved.
     pub fn approved(&self, now: &Plan, vetted: &Vetted) -> Result<Plan, Stale> {
-        let mut fresh: HashMap<&str, &Change> = now.changes.iter().map(|change| (change.ftrack_id.as_str(), change)).collect();
+        let mut fresh: HashMap<&str, &Change> = now
+            .changes
+            .iter()
+            .map(|change| (change.ftrack_id.as_str(), change))
+            .collect();
         let mut stale = Vec::new();
         let mut wanted = std::collections::HashSet::new();
         for change in &self.whole_changes() {
@@ -149,8 +170,14 @@ impl SavedPlan {
                 Some(new) if same(change, new) => {
                     wanted.insert(change.ftrack_id.clone());
                 }
-                Some(_) => stale.push(format!("{} {:?} is another change now", change.action, change.username)),
-                None => stale.push(format!("{} {:?} is not called for any more", change.action, change.username)),
+                Some(_) => stale.push(format!(
+                    "{} {:?} is another change now",
+                    change.action, change.username
+                )),
+                None => stale.push(format!(
+                    "{} {:?} is not called for any more",
+                    change.action, change.username
+                )),
             }
         }
         stale.extend(
@@ -162,7 +189,12 @@ impl SavedPlan {
         );
         if stale.is_empty() {
             Ok(Plan {
-                changes: now.changes.iter().filter(|change| wanted.contains(&change.ftrack_id)).cloned().collect(),
+                changes: now
+                    .changes
+                    .iter()
+                    .filter(|change| wanted.contains(&change.ftrack_id))
+                    .cloned()
+                    .collect(),
                 ..now.clone()
             })
         } else {
@@ -172,17 +204,28 @@ impl SavedPlan {
 }
 
 impl SavedPlan {
-    /// What holds a change now, where the plan did not show it: an approval lifts what was seen. A limit is no more than a number, which an approval goes past;
-    /// the last administrator is held whatever was approved.
+    /// What holds a change now, where the plan did not show it: an approval lifts what was seen. A
+    /// limit is no more than a number, which an approval goes past; the last administrator is held
+    /// whatever was approved.
     fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator => true,
             HeldBy::Doubt | HeldBy::Replica | HeldBy::Configuration | HeldBy::Protected => {
-                let of_user = self.changes.iter().filter(|planned| planned.change.ftrack_id == change.ftrack_id);
-                of_user.filter_map(|planned| planned.held_by).any(|by| by == hold.by)
+                let of_user = self
+                    .changes
+                    .iter()
+                    .filter(|planned| planned.change.ftrack_id == change.ftrack_id);
+                of_user
+                    .filter_map(|planned| planned.held_by)
+                    .any(|by| by == hold.by)
             }
         };
-        (!is_seen).then(|| format!("{} {:?} is held now: {}", change.action, change.username, hold.why))
+        (!is_seen).then(|| {
+            format!(
+                "{} {:?} is held now: {}",
+                change.action, change.username, hold.why
+            )
+        })
     }
 
     /// The changes, of which each stands here in as many parts as the guard made of it.
@@ -190,7 +233,10 @@ impl SavedPlan {
         let mut whole: Vec<Change> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         for Planned { change, .. } in &self.changes {
-            match places.get(change.ftrack_id.as_str()).and_then(|place| whole.get_mut(*place)) {
+            match places
+                .get(change.ftrack_id.as_str())
+                .and_then(|place| whole.get_mut(*place))
+            {
                 Some(known) => {
                     known.fields.extend(change.fields.clone());
                     // The login that the user has in the end is that of the part which renames it.
@@ -216,7 +262,11 @@ impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(differences) = self;
         let shown: Vec<&str> = differences.iter().take(5).map(String::as_str).collect();
-        write!(f, "the plan is stale, and nothing was written: {}", shown.join("; "))?;
+        write!(
+            f,
+            "the plan is stale, and nothing was written: {}",
+            shown.join("; ")
+        )?;
         if differences.len() > shown.len() {
             write!(f, "; and {} more", differences.len() - shown.len())?;
         }
@@ -228,5 +278,9 @@ impl std::error::Error for Stale {}
 
 /// Whether two changes write the same; times and words may differ.
 fn same(a: &Change, b: &Change) -> bool {
-    a.action == b.action && a.username == b.username && a.directory_id == b.directory_id && a.fields == b.fields && a.link.source == b.link.source
+    a.action == b.action
+        && a.username == b.username
+        && a.directory_id == b.directory_id
+        && a.fields == b.fields
+        && a.link.source == b.link.source
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{config::Config, directory::DirectoryPool, ftrack::session::Session};
 
-/// The way to every server of one configuration: one pool for each directory and one session at ftrack; cheap to clone.
+/// The way to every server of one configuration: one pool for each directory and one session at
+/// ftrack; cheap to clone.
 ///
 /// Nothing is connected before it is used.
 #[derive(Debug, Clone)]

@@ -38,7 +38,10 @@ impl StateError {
 /// The folder can neither be found nor made.
 pub fn make_folder(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::DirBuilderExt;
-    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|folder| !folder.exists())
+        .collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o750)
@@ -52,14 +55,24 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Gives a file or folder of the program's own to the owner of the folder that it is in: what root makes in the foreground would otherwise be closed to the daemon, which runs as somebody else. For all others this does nothing.
+/// Gives a file or folder of the program's own to the owner of the folder that it is in: what root
+/// makes in the foreground would otherwise be closed to the daemon, which runs as somebody else.
+/// For all others this does nothing.
 pub fn hand_over(own: &File, path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Ok(own_now), Ok(there), Ok(above)) = (own.metadata(), fs::symlink_metadata(path), fs::metadata(folder)) else {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let (Ok(own_now), Ok(there), Ok(above)) = (
+        own.metadata(),
+        fs::symlink_metadata(path),
+        fs::metadata(folder),
+    ) else {
         return;
     };
     // Nobody gets a file of another place by a link to it.
-    let is_there = (own_now.dev(), own_now.ino()) == (there.dev(), there.ino()) && (own_now.is_dir() || own_now.nlink() == 1);
+    let is_there = (own_now.dev(), own_now.ino()) == (there.dev(), there.ino())
+        && (own_now.is_dir() || own_now.nlink() == 1);
     if is_there && own_now.uid() != above.uid() {
         // Only root may; whoever else has a file in another's folder keeps it.
         let _ = fchown(own, Some(above.uid()), Some(above.gid()));
@@ -71,15 +84,23 @@ pub fn hand_over(own: &File, path: &Path) {
 /// # Errors
 /// It could not.
 pub fn can_keep(path: &Path) -> Result<(), StateError> {
-    let there = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let there = path
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(path);
+    let there = if there.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        there
+    };
     match tempfile::tempfile_in(there) {
         Ok(_) => Ok(()),
         Err(error) => Err(StateError::new("write in", there, error.kind().into())),
     }
 }
 
-/// Replaces a file by this content: after a crash or on a full disk there is the old content or the new, never a part.
+/// Replaces a file by this content: after a crash or on a full disk there is the old content or the
+/// new, never a part.
 ///
 /// # Errors
 /// The folder is missing or not writable, or the disk is full.
@@ -91,11 +112,15 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     // Without the name of the file that was to be made, which would only puzzle.
-    let made = tempfile::Builder::new().prefix(".new-").tempfile_in(&folder);
+    let made = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(&folder);
     let mut file = made.map_err(|error| wrong(error.kind().into()))?;
     file.write_all(content).map_err(wrong)?;
     hand_over(file.as_file(), file.path());
     file.as_file().sync_all().map_err(wrong)?;
     file.persist(path).map_err(|error| wrong(error.error))?;
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(wrong)
+    File::open(&folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(wrong)
 }

@@ -59,10 +59,20 @@ impl RunSummary {
             error_kind: report.error_kind,
             error: report.error.clone(),
             ftrack: report.ftrack.server.clone(),
-            entries: report.directory.as_ref().map_or(0, |directory| directory.entries),
+            entries: report
+                .directory
+                .as_ref()
+                .map_or(0, |directory| directory.entries),
             owned: report.ftrack.owned + counts.created + counts.adopted,
-            owned_active: (report.ftrack.owned_active + counts.created + counts.adopted + counts.reactivated).saturating_sub(counts.deactivated),
-            linked: report.ftrack.linked.map(|linked| linked + counts.created + counts.adopted),
+            owned_active: (report.ftrack.owned_active
+                + counts.created
+                + counts.adopted
+                + counts.reactivated)
+                .saturating_sub(counts.deactivated),
+            linked: report
+                .ftrack
+                .linked
+                .map(|linked| linked + counts.created + counts.adopted),
             held: counts.held,
             failed: counts.failed,
         }

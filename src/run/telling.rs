@@ -27,8 +27,14 @@ impl Course<'_, LdapWork> {
         self.report.ftrack.owned = plan.owned;
         self.report.ftrack.owned_active = plan.owned_active;
         self.report.ftrack.linked = Some(plan.linked);
-        let allowed = vetted.allowed().iter().map(|change| Reported::new(change, ChangeResult::Planned));
-        let held = vetted.held().iter().map(|held| Reported::held(&held.change, &held.hold));
+        let allowed = vetted
+            .allowed()
+            .iter()
+            .map(|change| Reported::new(change, ChangeResult::Planned));
+        let held = vetted
+            .held()
+            .iter()
+            .map(|held| Reported::held(&held.change, &held.hold));
         self.report.changes = allowed.chain(held).collect();
         for change in &plan.changes {
             *self.report.planned.entry(change.action).or_default() += 1;
@@ -55,7 +61,12 @@ impl Course<'_, LdapWork> {
         for warning in &plan.warnings {
             Event::RunWarning { of, warning }.emit();
         }
-        for change in self.report.changes.iter().filter(|change| change.result == ChangeResult::Held) {
+        for change in self
+            .report
+            .changes
+            .iter()
+            .filter(|change| change.result == ChangeResult::Held)
+        {
             Event::Change { of, change }.emit();
         }
     }
@@ -81,14 +92,21 @@ impl Course<'_, LdapWork> {
     pub(super) fn tell_unread(&mut self, unread: Unread) -> Failure {
         match unread {
             Unread::Ftrack(error) => self.ftrack_unread(&error),
-            Unread::Directory(ReadFailure { error, server, searches }) => {
+            Unread::Directory(ReadFailure {
+                error,
+                server,
+                searches,
+            }) => {
                 let part = self.directory_part();
                 part.complete = false;
                 part.server = server;
                 part.searches = searches.iter().map(search).collect();
                 self.unless_stopped(Failure {
                     kind: FailureKind::from(&error),
-                    why: format!("the directory could not be read completely, and nothing was written: {error}"),
+                    why: format!(
+                        "the directory could not be read completely, and nothing was written: \
+                         {error}"
+                    ),
                 })
             }
         }
@@ -114,12 +132,14 @@ impl<W> Course<'_, W> {
         })
     }
 
-    /// Which of two reads heard of it first that the run is to stop means nothing; that an account may be locked is to be known all the same.
+    /// Which of two reads heard of it first that the run is to stop means nothing; that an account
+    /// may be locked is to be known all the same.
     fn unless_stopped(&self, failure: Failure) -> Failure {
         if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
             return Failure {
                 kind: FailureKind::Stopped,
-                why: "the run was told to stop while it was reading, and nothing was written".into(),
+                why: "the run was told to stop while it was reading, and nothing was written"
+                    .into(),
             };
         }
         failure
@@ -150,7 +170,9 @@ const SO_ALREADY: &str = "it was so already when it was to be written, and nothi
 pub(super) fn tell_results(reported: &mut [Reported], done: &[Done], of: RunName<'_>) -> Vec<Line> {
     let mut lines = Vec::with_capacity(done.len());
     for Done { place, became } in done {
-        let Some(change) = reported.get_mut(*place) else { continue };
+        let Some(change) = reported.get_mut(*place) else {
+            continue;
+        };
         (change.result, change.error) = match became {
             Became::Applied => (ChangeResult::Applied, None),
             Became::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),

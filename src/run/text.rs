@@ -23,11 +23,24 @@ pub fn report(report: &Report) -> String {
 #[must_use]
 pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
-    let seconds = report.finished_at.signed_duration_since(report.started_at).as_seconds_f64().max(0.0);
+    let seconds = report
+        .finished_at
+        .signed_duration_since(report.started_at)
+        .as_seconds_f64()
+        .max(0.0);
     let dry = if report.dry_run { ", dry run" } else { "" };
     let alarm = if report.alarm { ", ALARM" } else { "" };
-    let outcome = paint(outcome_style(report.outcome), &format!("{}{alarm}", report.outcome.as_str()));
-    line(&mut text, &format!("Run {} of {}{dry}: {outcome} in {seconds:.1} s", report.run, report.job));
+    let outcome = paint(
+        outcome_style(report.outcome),
+        &format!("{}{alarm}", report.outcome.as_str()),
+    );
+    line(
+        &mut text,
+        &format!(
+            "Run {} of {}{dry}: {outcome} in {seconds:.1} s",
+            report.run, report.job
+        ),
+    );
     if let Some(error) = &report.error {
         line(&mut text, &format!("  {}", paint(red(), &printable(error))));
     }
@@ -40,21 +53,51 @@ pub fn shortened(report: &Report, most: usize) -> String {
         several(ftrack.read_calls, "read call", "read calls"),
         several(ftrack.write_calls, "write call", "write calls")
     );
-    // There is always the API user, so a number of none means that the run ended before it was known.
+    // There is always the API user, so a number of none means that the run ended before it was
+    // known.
     let users = match ftrack.users {
         0 => String::new(),
         // Whose they are is not known of a run that failed before.
-        users if ftrack.owned == 0 && ftrack.linked.is_none() => format!("{}; ", several(users, "user", "users")),
-        users => format!("{}, {} of this job; ", several(users, "user", "users"), ftrack.owned),
+        users if ftrack.owned == 0 && ftrack.linked.is_none() => {
+            format!("{}; ", several(users, "user", "users"))
+        }
+        users => format!(
+            "{}, {} of this job; ",
+            several(users, "user", "users"),
+            ftrack.owned
+        ),
     };
-    line(&mut text, &format!("  ftrack     {}: {users}{calls}", ftrack.server));
-    if let Some(BuiltinPart { job_id, status, text: said }) = &report.builtin {
-        let job = job_id.as_ref().map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
-        let status = status.as_deref().map(|status| format!(": {}", printable(status))).unwrap_or_default();
-        let said = said.as_deref().map(|said| format!(", {}", printable(said))).unwrap_or_default();
-        line(&mut text, &format!("             its own synchronisation, {job}{status}{said}"));
+    line(
+        &mut text,
+        &format!("  ftrack     {}: {users}{calls}", ftrack.server),
+    );
+    if let Some(BuiltinPart {
+        job_id,
+        status,
+        text: said,
+    }) = &report.builtin
+    {
+        let job = job_id
+            .as_ref()
+            .map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
+        let status = status
+            .as_deref()
+            .map(|status| format!(": {}", printable(status)))
+            .unwrap_or_default();
+        let said = said
+            .as_deref()
+            .map(|said| format!(", {}", printable(said)))
+            .unwrap_or_default();
+        line(
+            &mut text,
+            &format!("             its own synchronisation, {job}{status}{said}"),
+        );
     }
-    let read = if report.builtin.is_some() { Read::FtrackAlone } else { Read::Directory };
+    let read = if report.builtin.is_some() {
+        Read::FtrackAlone
+    } else {
+        Read::Directory
+    };
     changes(&mut text, &report.changes, read, most);
     held(&mut text, &report.changes);
     skipped(&mut text, &report.skipped);
@@ -68,12 +111,19 @@ pub fn shortened(report: &Report, most: usize) -> String {
 fn read(text: &mut String, directory: &DirectoryPart) {
     let server = directory.server.as_deref().unwrap_or("no server reached");
     let read = if directory.complete {
-        format!("{}, read completely", several(directory.entries, "entry", "entries"))
+        format!(
+            "{}, read completely",
+            several(directory.entries, "entry", "entries")
+        )
     } else {
         "not read to its end".to_owned()
     };
     line(text, &format!("  directory  {server}: {read}"));
-    for search in directory.searches.iter().filter(|search| search.result != "success") {
+    for search in directory
+        .searches
+        .iter()
+        .filter(|search| search.result != "success")
+    {
         line(
             text,
             &format!(
@@ -91,8 +141,16 @@ fn read(text: &mut String, directory: &DirectoryPart) {
 #[must_use]
 pub fn plan(plan: &SavedPlan) -> String {
     let mut text = String::new();
-    let reported: Vec<Reported> = plan.changes.iter().map(|planned| planned.reported()).collect();
-    let headline = format!("Plan for {}: {}", plan.job, planned(&reported, plan.skipped.len()));
+    let reported: Vec<Reported> = plan
+        .changes
+        .iter()
+        .map(|planned| planned.reported())
+        .collect();
+    let headline = format!(
+        "Plan for {}: {}",
+        plan.job,
+        planned(&reported, plan.skipped.len())
+    );
     line(&mut text, &headline);
     changes(&mut text, &reported, Read::Directory, usize::MAX);
     held(&mut text, &reported);
@@ -110,11 +168,19 @@ const ON_A_SCREEN: usize = 8;
 /// Why changes are held, each reason once.
 fn held(text: &mut String, changes: &[Reported]) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for change in changes.iter().filter(|change| change.result == ChangeResult::Held) {
-        *reasons.entry(change.error.as_deref().unwrap_or_default()).or_default() += 1;
+    for change in changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Held)
+    {
+        *reasons
+            .entry(change.error.as_deref().unwrap_or_default())
+            .or_default() += 1;
     }
     for (reason, count) in reasons {
-        let what = paint(magenta(), &format!("{} held", several(count, "change is", "changes are")));
+        let what = paint(
+            magenta(),
+            &format!("{} held", several(count, "change is", "changes are")),
+        );
         line(text, &format!("\n  {what}: {}", printable(reason)));
     }
 }
@@ -124,8 +190,16 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
     if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
     }
-    let count = |action| changes.iter().filter(|change| change.action == action).count();
-    let held = changes.iter().filter(|change| change.result == ChangeResult::Held).count();
+    let count = |action| {
+        changes
+            .iter()
+            .filter(|change| change.action == action)
+            .count()
+    };
+    let held = changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Held)
+        .count();
     let mut parts: Vec<String> = ALL
         .into_iter()
         .map(|action| (action, count(action)))
@@ -139,13 +213,22 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
         parts.push("nothing to do".into());
     }
     if left_out > 0 {
-        parts.push(format!("{} left out", several(left_out, "entry", "entries")));
+        parts.push(format!(
+            "{} left out",
+            several(left_out, "entry", "entries")
+        ));
     }
     parts.join(", ")
 }
 
 /// The order in which a person looks at changes.
-const ALL: [Action; 5] = [Action::Create, Action::Adopt, Action::Update, Action::Reactivate, Action::Deactivate];
+const ALL: [Action; 5] = [
+    Action::Create,
+    Action::Adopt,
+    Action::Update,
+    Action::Reactivate,
+    Action::Deactivate,
+];
 
 /// The last line of a report: what was really written.
 fn summary(report: &Report) -> String {
@@ -176,9 +259,16 @@ fn summary(report: &Report) -> String {
     match (&report.error, said.is_empty()) {
         (None, true) => "Nothing was written.".into(),
         (None, false) => format!("{}.", capital(&said.join(", "))),
-        (Some(_), true) if report.builtin.is_some() => "It failed, and of what ftrack's own synchronisation changed nothing is known yet.".into(),
+        (Some(_), true) if report.builtin.is_some() => {
+            "It failed, and of what ftrack's own synchronisation changed nothing is known yet."
+                .into()
+        }
         (Some(_), true) => "It failed, and nothing was written.".into(),
-        (Some(error), false) => format!("{}. It failed: {}.", capital(&said.join(", ")), printable(error)),
+        (Some(error), false) => format!(
+            "{}. It failed: {}.",
+            capital(&said.join(", ")),
+            printable(error)
+        ),
     }
 }
 
@@ -191,7 +281,10 @@ enum Read {
 
 fn changes(text: &mut String, changes: &[Reported], read: Read, most: usize) {
     for action in ALL {
-        let mut of_action: Vec<&Reported> = changes.iter().filter(|change| change.action == action).collect();
+        let mut of_action: Vec<&Reported> = changes
+            .iter()
+            .filter(|change| change.action == action)
+            .collect();
         of_action.sort_by(|a, b| a.username.cmp(&b.username));
         for change in of_action.iter().take(most) {
             text.push('\n');
@@ -199,7 +292,10 @@ fn changes(text: &mut String, changes: &[Reported], read: Read, most: usize) {
         }
         let more = of_action.len().saturating_sub(most);
         if more > 0 {
-            line(text, &format!("\n  … and {more} more to {}", action.as_str()));
+            line(
+                text,
+                &format!("\n  … and {more} more to {}", action.as_str()),
+            );
         }
     }
 }
@@ -237,12 +333,22 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
             } else {
                 format!("{} -> ", value(&values.old))
             };
-            line(text, &format!("      {}: {old}{}", field.name(), value(&values.new)));
+            line(
+                text,
+                &format!("      {}: {old}{}", field.name(), value(&values.new)),
+            );
         }
     }
-    line(text, &format!("      {}", paint(dim(), &printable(&change.reason))));
+    line(
+        text,
+        &format!("      {}", paint(dim(), &printable(&change.reason))),
+    );
     // Why changes are held is the same for many, and is said once for all.
-    if let Some(error) = change.error.as_ref().filter(|_| change.result != ChangeResult::Held) {
+    if let Some(error) = change
+        .error
+        .as_ref()
+        .filter(|_| change.result != ChangeResult::Held)
+    {
         line(text, &format!("      {}", paint(red(), &printable(error))));
     }
 }
@@ -252,9 +358,10 @@ fn value(value: &serde_json::Value) -> String {
         serde_json::Value::Null => "(none)".into(),
         serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
         serde_json::Value::String(text) => printable(text).into_owned(),
-        serde_json::Value::Bool(_) | serde_json::Value::Number(_) | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-            printable(&value.to_string()).into_owned()
-        }
+        serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => printable(&value.to_string()).into_owned(),
     }
 }
 
@@ -262,11 +369,21 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
     if skipped.is_empty() {
         return;
     }
-    line(text, &format!("\n  {} left out:", several(skipped.len(), "entry", "entries")));
+    line(
+        text,
+        &format!(
+            "\n  {} left out:",
+            several(skipped.len(), "entry", "entries")
+        ),
+    );
     for entry in skipped {
         line(
             text,
-            &format!("    {}\n      {}", printable(&entry.dn), paint(yellow(), &printable(&entry.reason))),
+            &format!(
+                "    {}\n      {}",
+                printable(&entry.dn),
+                paint(yellow(), &printable(&entry.reason))
+            ),
         );
     }
 }
@@ -277,21 +394,28 @@ fn warnings(text: &mut String, warnings: &[String]) {
     }
     line(text, "\n  Worth knowing:");
     for warning in warnings {
-        line(text, &format!("    {}", paint(yellow(), &printable(warning))));
+        line(
+            text,
+            &format!("    {}", paint(yellow(), &printable(warning))),
+        );
     }
 }
 
 /// A number with the right form of its noun.
 fn several(count: impl Copy + std::fmt::Display + TryInto<u64>, one: &str, many: &str) -> String {
-    let form = if count.try_into().is_ok_and(|count| count == 1) { one } else { many };
+    let form = if count.try_into().is_ok_and(|count| count == 1) {
+        one
+    } else {
+        many
+    };
     format!("{count} {form}")
 }
 
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
 }
 
 fn line(text: &mut String, line: &str) {

@@ -1,4 +1,5 @@
-//! The nouns of a plan: a change with its fields and its reason, an entry that was left out, and the plan itself.
+//! The nouns of a plan: a change with its fields and its reason, an entry that was left out, and
+//! the plan itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -150,7 +151,8 @@ pub struct Change {
     pub reason: String,
     /// The link that stands when the change is done.
     pub link: Link,
-    /// The rotation that the change is part of: changes of one rotation swap unique values among each other, and are written together.
+    /// The rotation that the change is part of: changes of one rotation swap unique values among
+    /// each other, and are written together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<usize>,
 }
@@ -159,7 +161,9 @@ fn serialize_id<S: serde::Serializer>(id: &DirectoryId, serializer: S) -> Result
     serializer.serialize_str(id.as_str())
 }
 
-fn deserialize_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DirectoryId, D::Error> {
+fn deserialize_id<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<DirectoryId, D::Error> {
     let text = String::deserialize(deserializer)?;
     DirectoryId::new(&text).ok_or_else(|| serde::de::Error::custom("not a directory id"))
 }
@@ -174,7 +178,8 @@ pub enum HeldBy {
     Doubt,
     /// A replica was read, or shows somebody whom the preferred server does not.
     Replica,
-    /// The configuration, or what identifies the directory, explains it better than the directory's people do.
+    /// The configuration, or what identifies the directory, explains it better than the directory's
+    /// people do.
     Configuration,
     /// Login, mail or activity of an administrator or a protected user.
     Protected,
@@ -210,7 +215,10 @@ impl Hold {
     /// A hold with its reason.
     #[must_use]
     pub fn new(by: HeldBy, why: impl Into<String>) -> Self {
-        Self { by, why: why.into() }
+        Self {
+            by,
+            why: why.into(),
+        }
     }
 }
 
@@ -260,7 +268,8 @@ pub struct Plan {
     pub guarded: BTreeMap<EntityId, &'static str>,
     /// Why a reading of this server writes nothing but creates; none when it is the preferred one.
     pub replica: Option<String>,
-    /// What identifies the directory; none where it is not known, or is called otherwise than in the links.
+    /// What identifies the directory; none where it is not known, or is called otherwise than in
+    /// the links.
     pub directory: Option<Arc<str>>,
     /// The sources whose users are all of other directories.
     pub of_other_directories: BTreeSet<Arc<str>>,
@@ -268,7 +277,8 @@ pub struct Plan {
     pub sources: BTreeSet<Arc<str>>,
     /// Users with a link that is believed, of whatever source.
     pub linked: usize,
-    /// Users of the job that are inactive though the program did not deactivate them, with their logins.
+    /// Users of the job that are inactive though the program did not deactivate them, with their
+    /// logins.
     pub inactive: BTreeMap<EntityId, String>,
     /// When users that the job owns were deactivated, as their links say.
     pub deactivated_at: Vec<DateTime<Utc>>,

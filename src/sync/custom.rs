@@ -1,4 +1,5 @@
-//! Values of custom attributes: a text of the directory in the form that the attribute's type asks for, and when two values are the same. No I/O.
+//! Values of custom attributes: a text of the directory in the form that the attribute's type asks
+//! for, and when two values are the same. No I/O.
 
 use serde_json::{Number, Value, json};
 
@@ -12,7 +13,9 @@ pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> 
     match kind {
         CustomKind::Text => Ok(new.into()),
         CustomKind::Number => number(new).ok_or_else(|| format!("is not a number: {new:?}")),
-        CustomKind::Boolean => truth(new).map(Value::Bool).ok_or_else(|| format!("is neither true nor false: {new:?}")),
+        CustomKind::Boolean => truth(new)
+            .map(Value::Bool)
+            .ok_or_else(|| format!("is neither true nor false: {new:?}")),
         CustomKind::Date => day(new)
             .map(|day| json!({"__type__": "datetime", "value": format!("{day}T00:00:00")}))
             .ok_or_else(|| format!("is not a date: {new:?}")),
@@ -21,15 +24,21 @@ pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> 
     }
 }
 
-/// Whether two values are the same to ftrack: nothing and an empty text, 7 and 7.0, a choice alone and in a list, a day with a time and without.
+/// Whether two values are the same to ftrack: nothing and an empty text, 7 and 7.0, a choice alone
+/// and in a list, a day with a time and without.
 #[must_use]
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(list), Value::String(_)) => matches!(list.as_slice(), [only] if only == b),
         (Value::String(_), Value::Array(_)) => equal(b, a),
-        (Value::Object(_), _) | (_, Value::Object(_)) => a == b || (written_day(a).is_some() && written_day(a) == written_day(b)),
-        (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_), _) => a == b || (is_empty(a) && is_empty(b)),
+        (Value::Object(_), _) | (_, Value::Object(_)) => {
+            a == b || (written_day(a).is_some() && written_day(a) == written_day(b))
+        }
+        (
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_),
+            _,
+        ) => a == b || (is_empty(a) && is_empty(b)),
     }
 }
 
@@ -46,7 +55,9 @@ fn number(text: &str) -> Option<Value> {
     } else {
         digits
     };
-    serde_json::from_str::<Number>(plain).ok().map(Value::Number)
+    serde_json::from_str::<Number>(plain)
+        .ok()
+        .map(Value::Number)
 }
 
 /// The truth values of LDAP (RFC 4517 section 3.3.3), and what people write for them.
@@ -66,9 +77,13 @@ fn day(text: &str) -> Option<chrono::NaiveDate> {
     iso.ok().or_else(|| generalized().ok())
 }
 
-/// The day that a stored value shows, as ftrack writes moments: an object with a `value`, or the text alone.
+/// The day that a stored value shows, as ftrack writes moments: an object with a `value`, or the
+/// text alone.
 fn written_day(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("value")?.as_str())?.get(..10)
+    value
+        .as_str()
+        .or_else(|| value.get("value")?.as_str())?
+        .get(..10)
 }
 
 /// A text in the shape of the value that it replaces.
@@ -96,16 +111,31 @@ mod tests {
         assert_eq!(of(CustomKind::Number, "0").unwrap(), json!(0));
         assert_eq!(of(CustomKind::Number, "0.5").unwrap(), json!(0.5));
         assert_eq!(of(CustomKind::Number, "-3").unwrap(), json!(-3));
-        assert_eq!(of(CustomKind::Number, "x7").unwrap_err(), "is not a number: \"x7\"");
+        assert_eq!(
+            of(CustomKind::Number, "x7").unwrap_err(),
+            "is not a number: \"x7\""
+        );
         assert_eq!(of(CustomKind::Boolean, "TRUE").unwrap(), json!(true));
-        assert_eq!(of(CustomKind::Boolean, "maybe").unwrap_err(), "is neither true nor false: \"maybe\"");
+        assert_eq!(
+            of(CustomKind::Boolean, "maybe").unwrap_err(),
+            "is neither true nor false: \"maybe\""
+        );
         assert_eq!(of(CustomKind::List, "Oslo").unwrap(), json!(["Oslo"]));
         for text in ["2020-02-29", "20200229120000Z", "2020-02-29T10:00:00Z"] {
-            assert_eq!(of(CustomKind::Date, text).unwrap()["value"], "2020-02-29T00:00:00");
+            assert_eq!(
+                of(CustomKind::Date, text).unwrap()["value"],
+                "2020-02-29T00:00:00"
+            );
         }
         assert!(of(CustomKind::Date, "2021-02-29").is_err());
-        assert_eq!(value(CustomKind::Unknown, &json!(1), "2").unwrap(), json!(2));
-        assert_eq!(value(CustomKind::Unknown, &json!(false), "TRUE").unwrap(), json!(true));
+        assert_eq!(
+            value(CustomKind::Unknown, &json!(1), "2").unwrap(),
+            json!(2)
+        );
+        assert_eq!(
+            value(CustomKind::Unknown, &json!(false), "TRUE").unwrap(),
+            json!(true)
+        );
     }
 
     #[test]
@@ -120,7 +150,10 @@ mod tests {
             &json!({"__type__": "datetime", "value": "2020-02-29T00:00:00"}),
             &json!({"__type__": "date", "value": "2020-02-29"})
         ));
-        assert!(!equal(&json!({"value": "2020-02-29"}), &json!({"value": "2020-02-28"})));
+        assert!(!equal(
+            &json!({"value": "2020-02-29"}),
+            &json!({"value": "2020-02-28"})
+        ));
         assert!(!equal(&json!({}), &json!({"value": 1})));
         assert!(!equal(&json!(0), &json!(false)));
         assert!(!equal(&json!("a"), &json!("A")));

@@ -91,7 +91,10 @@ pub struct Desired {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitReading {
     /// The directory shows fewer people than the job says there must be.
-    #[error("the directory shows {entries} people, and limits.min_entries asks for at least {least}: nothing is concluded from such a read")]
+    #[error(
+        "the directory shows {entries} people, and limits.min_entries asks for at least {least}: \
+         nothing is concluded from such a read"
+    )]
     TooFew {
         /// Entries that were read.
         entries: usize,
@@ -100,7 +103,9 @@ pub enum UnfitReading {
     },
     /// More entries cannot be used than the job says there may be.
     #[error(
-        "{unusable} of {entries} entries cannot be used, which is more than limits.unusable allows, so nothing was written: {reasons}; check the job's attributes and id_attribute, and whether the bind account may read them"
+        "{unusable} of {entries} entries cannot be used, which is more than limits.unusable \
+         allows, so nothing was written: {reasons}; check the job's attributes and id_attribute, \
+         and whether the bind account may read them"
     )]
     Unusable {
         /// Entries that cannot be used.
@@ -116,7 +121,8 @@ impl Desired {
     /// Takes a complete reading, ordered by directory id so that equal readings give equal plans.
     ///
     /// # Errors
-    /// The reading holds fewer entries than the limits ask for, or more that cannot be used than they allow.
+    /// The reading holds fewer entries than the limits ask for, or more that cannot be used than
+    /// they allow.
     pub fn new(reading: Reading<Mapped>, limits: &Limits) -> Result<Self, UnfitReading> {
         let mut desired = Self {
             entries: reading.entries().len(),
@@ -137,13 +143,19 @@ impl Desired {
         let identified = |(id, mapped)| match (id, mapped) {
             (Some(id), Mapped::Person(mut person)) => {
                 for attribute in std::mem::take(&mut person.several) {
-                    several.entry(attribute).or_insert_with(|| (0, person.dn.clone())).0 += 1;
+                    several
+                        .entry(attribute)
+                        .or_insert_with(|| (0, person.dn.clone()))
+                        .0 += 1;
                 }
                 Some((id, person))
             }
             (Some(id), Mapped::Skipped { dn, reason }) => {
                 desired.left_out.insert(id);
-                desired.skipped.push(Skipped { dn: dn.into(), reason });
+                desired.skipped.push(Skipped {
+                    dn: dn.into(),
+                    reason,
+                });
                 None
             }
             (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
@@ -155,13 +167,19 @@ impl Desired {
                 None
             }
         };
-        // Collected where the entries were: the standard library reuses the memory, and this is the largest list of a run.
+        // Collected where the entries were: the standard library reuses the memory, and this is the
+        // largest list of a run.
         desired.people = entries.into_iter().filter_map(identified).collect();
         desired.are_usable(limits.unusable)?;
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes = several
             .into_iter()
-            .map(|(attribute, (count, dn))| format!("{count} entries have several values of {attribute}, of which the first is taken; one is {dn}"))
+            .map(|(attribute, (count, dn))| {
+                format!(
+                    "{count} entries have several values of {attribute}, of which the first is \
+                     taken; one is {dn}"
+                )
+            })
             .collect();
         Ok(desired)
     }
@@ -171,7 +189,9 @@ impl Desired {
         let unusable = self.skipped.len();
         let too_many = match limit {
             Limit::Count(most) => unusable > most,
-            Limit::Percent(percent) => unusable.saturating_mul(100) > self.entries.saturating_mul(usize::from(percent)),
+            Limit::Percent(percent) => {
+                unusable.saturating_mul(100) > self.entries.saturating_mul(usize::from(percent))
+            }
         };
         if !too_many {
             return Ok(());
@@ -195,16 +215,23 @@ impl Desired {
         self.id_attribute.as_ref()
     }
 
-    /// Whether this reading says anything about a person who is known by that attribute: ids of one attribute are not found among those of another.
+    /// Whether this reading says anything about a person who is known by that attribute: ids of one
+    /// attribute are not found among those of another.
     #[must_use]
     pub fn is_told_by(&self, attribute: &IdAttribute) -> bool {
-        self.id_attribute.as_ref().is_none_or(|read| read == attribute)
+        self.id_attribute
+            .as_ref()
+            .is_none_or(|read| read == attribute)
     }
 
     /// Whether an id was not in the directory at all, not even as an entry that was left out.
     #[must_use]
     pub fn lacks(&self, id: &DirectoryId) -> bool {
-        !self.left_out.contains(id) && self.people.binary_search_by(|(known, _)| known.cmp(id)).is_err()
+        !self.left_out.contains(id)
+            && self
+                .people
+                .binary_search_by(|(known, _)| known.cmp(id))
+                .is_err()
     }
 
     /// Entries that were left out while mapping.
@@ -259,7 +286,15 @@ fn frequent_reasons(skipped: &[Skipped]) -> String {
     }
     let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let shown: Vec<String> = counts.iter().take(MOST).map(|(reason, count)| format!("{reason} ({count} of them)")).collect();
-    let more = if counts.len() > MOST { ", and others" } else { "" };
+    let shown: Vec<String> = counts
+        .iter()
+        .take(MOST)
+        .map(|(reason, count)| format!("{reason} ({count} of them)"))
+        .collect();
+    let more = if counts.len() > MOST {
+        ", and others"
+    } else {
+        ""
+    };
     format!("{}{more}", shown.join(", "))
 }

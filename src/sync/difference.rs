@@ -18,7 +18,11 @@ use crate::ftrack::{
 ///
 /// # Errors
 /// A value is none that ftrack would take, in words.
-pub fn differences(person: &Person, user: &User, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
+pub fn differences(
+    person: &Person,
+    user: &User,
+    current: &Current,
+) -> Result<BTreeMap<Field, Values>, String> {
     let mut fields = BTreeMap::new();
     if person.username != user.username {
         fields.insert(
@@ -55,7 +59,15 @@ pub fn differences(person: &Person, user: &User, current: &Current) -> Result<BT
 /// A value is none that ftrack would take, in words.
 pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
     let mut fields = BTreeMap::new();
-    let mut set = |field: Field, new: Value| fields.insert(field, Values { old: Value::Null, new });
+    let mut set = |field: Field, new: Value| {
+        fields.insert(
+            field,
+            Values {
+                old: Value::Null,
+                new,
+            },
+        )
+    };
     set(Field::Username, text(&person.username));
     set(Field::IsActive, Value::Bool(true));
     for (field, wanted) in wanted_fields(person, current) {
@@ -65,7 +77,9 @@ pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field
                 set(field, new);
             }
             // Left out, they would become "first" and "last", which nobody is called.
-            (Wanted::Keep | Wanted::Clear, Field::FirstName | Field::LastName) => drop(set(field, text(""))),
+            (Wanted::Keep | Wanted::Clear, Field::FirstName | Field::LastName) => {
+                drop(set(field, text("")))
+            }
             (Wanted::Clear, Field::Custom(_)) => drop(set(field, Value::Null)),
             (Wanted::Keep | Wanted::Clear, _) => {}
         }
@@ -87,9 +101,16 @@ fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Va
                 .and_then(|place| current.custom_kinds.get(place))
                 .copied()
                 .unwrap_or_default();
-            custom::value(kind, old, new).map_err(|problem| format!("its {} {problem}", field.name()))
+            custom::value(kind, old, new)
+                .map_err(|problem| format!("its {} {problem}", field.name()))
         }
-        Field::Username | Field::FirstName | Field::LastName | Field::Email | Field::IsActive | Field::UserType | Field::Link => Ok(text(new)),
+        Field::Username
+        | Field::FirstName
+        | Field::LastName
+        | Field::Email
+        | Field::IsActive
+        | Field::UserType
+        | Field::Link => Ok(text(new)),
     }
 }
 
@@ -124,17 +145,25 @@ fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
 /// What a user shows in a field.
 fn value_of(user: &User, field: &Field, current: &Current) -> Value {
     match field {
-        Field::Username | Field::FirstName | Field::LastName | Field::Email => shown_text(user, field).map_or(Value::Null, text),
+        Field::Username | Field::FirstName | Field::LastName | Field::Email => {
+            shown_text(user, field).map_or(Value::Null, text)
+        }
         Field::IsActive => Value::Bool(user.is_active),
         Field::Custom(key) => {
             let value = place(current, key).and_then(|place| user.custom_values.get(place));
             value.cloned().unwrap_or(Value::Null)
         }
-        Field::Link => user.link.link().map_or(Value::Null, |link| as_value(&user.id, link)),
+        Field::Link => user
+            .link
+            .link()
+            .map_or(Value::Null, |link| as_value(&user.id, link)),
         Field::UserType => Value::Null,
     }
 }
 
 fn place(current: &Current, key: &str) -> Option<usize> {
-    current.custom_attributes.iter().position(|(known, _)| known == key)
+    current
+        .custom_attributes
+        .iter()
+        .position(|(known, _)| known == key)
 }

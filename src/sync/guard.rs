@@ -9,7 +9,8 @@ use super::{
     order,
 };
 
-/// Changes that may be written, and those that may not; made by the guard alone, and nothing else can be applied.
+/// Changes that may be written, and those that may not; made by the guard alone, and nothing else
+/// can be applied.
 #[derive(Debug)]
 pub struct Vetted {
     allowed: Vec<Change>,
@@ -38,8 +39,9 @@ impl Vetted {
         &self.held
     }
 
-    /// Holds those of the allowed deactivations that would take the last active administrator away, by a look at the administrators right before the write;
-    /// where no person approved it, every administrator's.
+    /// Holds those of the allowed deactivations that would take the last active administrator away,
+    /// by a look at the administrators right before the write; where no person approved it, every
+    /// administrator's.
     pub fn look_again(&mut self, administrators: &BTreeSet<EntityId>, approval: Approval) {
         let going: BTreeSet<&EntityId> = self
             .allowed
@@ -47,18 +49,31 @@ impl Vetted {
             .filter(|change| change.action == Action::Deactivate)
             .map(|change| &change.ftrack_id)
             .collect();
-        let hold = if administrators.iter().all(|administrator| going.contains(administrator)) {
+        let hold = if administrators
+            .iter()
+            .all(|administrator| going.contains(administrator))
+        {
             Some(Hold::new(HeldBy::Administrator, WOULD_BE_THE_LAST))
         } else if approval == Approval::None {
-            Some(Hold::new(HeldBy::Protected, "it became an administrator since it was read"))
+            Some(Hold::new(
+                HeldBy::Protected,
+                "it became an administrator since it was read",
+            ))
         } else {
             None
         };
         let Some(hold) = hold else { return };
-        let is_held = |change: &Change| change.action == Action::Deactivate && administrators.contains(&change.ftrack_id);
-        let (held, allowed) = std::mem::take(&mut self.allowed).into_iter().partition(is_held);
+        let is_held = |change: &Change| {
+            change.action == Action::Deactivate && administrators.contains(&change.ftrack_id)
+        };
+        let (held, allowed) = std::mem::take(&mut self.allowed)
+            .into_iter()
+            .partition(is_held);
         self.allowed = allowed;
-        self.held.extend(held.into_iter().map(|change| Held { change, hold: hold.clone() }));
+        self.held.extend(held.into_iter().map(|change| Held {
+            change,
+            hold: hold.clone(),
+        }));
     }
 }
 
@@ -78,7 +93,8 @@ pub struct Bounds<'a> {
     pub limits: &'a Limits,
     /// Deactivations that were written within `limits.per` before this run, without approval.
     pub deactivated: usize,
-    /// The people whose deactivation a limit has held since an earlier run: time alone does not free them.
+    /// The people whose deactivation a limit has held since an earlier run: time alone does not
+    /// free them.
     pub held_before: &'a BTreeSet<String>,
 }
 
@@ -86,7 +102,11 @@ pub struct Bounds<'a> {
 #[must_use]
 pub fn vet(plan: &Plan, bounds: Bounds<'_>) -> Vetted {
     let last = last_administrator(plan);
-    let holds: Vec<Option<Verdict>> = plan.changes.iter().map(|change| verdict(plan, &last, change)).collect();
+    let holds: Vec<Option<Verdict>> = plan
+        .changes
+        .iter()
+        .map(|change| verdict(plan, &last, change))
+        .collect();
     let over = Limit::of(plan, &holds, bounds);
     let judged = plan
         .changes
@@ -96,11 +116,16 @@ pub fn vet(plan: &Plan, bounds: Bounds<'_>) -> Vetted {
     settle(judged)
 }
 
-/// Lets a person's approval stand in for everything but the last administrator, whom nobody can approve.
+/// Lets a person's approval stand in for everything but the last administrator, whom nobody can
+/// approve.
 #[must_use]
 pub fn approve(plan: &Plan) -> Vetted {
     let last = last_administrator(plan);
-    settle(plan.changes.iter().map(|change| (change, last.verdict(change))))
+    settle(
+        plan.changes
+            .iter()
+            .map(|change| (change, last.verdict(change))),
+    )
 }
 
 /// What is held of a change, and why.
@@ -125,7 +150,10 @@ fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Ver
         hold: hold.clone(),
         fields: None,
     };
-    if let Some(of_user) = last.verdict(change).or_else(|| plan.holds.get(&change.ftrack_id).map(whole)) {
+    if let Some(of_user) = last
+        .verdict(change)
+        .or_else(|| plan.holds.get(&change.ftrack_id).map(whole))
+    {
         return Some(of_user);
     }
     match change.action {
@@ -139,8 +167,9 @@ fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Ver
     }
     if let Some(server) = &plan.replica {
         let why = format!(
-            "{server} is not the preferred server and may lag behind; the next reading of the preferred one releases it, or a person's approval: `plan --out FILE`, then \
-             `apply FILE`"
+            "{server} is not the preferred server and may lag behind; the next reading of the \
+             preferred one releases it, or a person's approval: `plan --out FILE`, then `apply \
+             FILE`"
         );
         return Some(Verdict::whole(HeldBy::Replica, why));
     }
@@ -158,7 +187,8 @@ fn guarded(plan: &Plan, change: &Change) -> Option<Verdict> {
         return None;
     }
     let why = format!(
-        "{reason}, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`"
+        "{reason}, whose login, mail and activity change only with a person's approval; review it \
+         with `plan --out FILE`, then approve with `apply FILE`"
     );
     Some(Verdict {
         hold: Hold::new(HeldBy::Protected, why),
@@ -183,17 +213,28 @@ impl<'a> Limit<'a> {
             .iter()
             .zip(holds)
             .filter(|(change, hold)| change.action == Action::Deactivate && hold.is_none());
-        let (wanted, most) = (free.count(), most(bounds.limits.deactivate, plan.owned_active));
+        let (wanted, most) = (
+            free.count(),
+            most(bounds.limits.deactivate, plan.owned_active),
+        );
         if wanted == 0 || wanted + bounds.deactivated <= most {
             return Self::Within(bounds.held_before);
         }
         let before = match bounds.deactivated {
             0 => String::new(),
-            written => format!(", with {written} written within {} before,", humantime::format_duration(bounds.limits.per)),
+            written => format!(
+                ", with {written} written within {} before,",
+                humantime::format_duration(bounds.limits.per)
+            ),
         };
-        let (noun, verb) = if wanted == 1 { ("deactivation", "is") } else { ("deactivations", "are") };
+        let (noun, verb) = if wanted == 1 {
+            ("deactivation", "is")
+        } else {
+            ("deactivations", "are")
+        };
         Self::Over(format!(
-            "{wanted} {noun}{before} {verb} more than limits.deactivate allows ({most}); review them with `plan --out FILE`, then approve with `apply FILE`"
+            "{wanted} {noun}{before} {verb} more than limits.deactivate allows ({most}); review \
+             them with `plan --out FILE`, then approve with `apply FILE`"
         ))
     }
 
@@ -203,22 +244,28 @@ impl<'a> Limit<'a> {
         }
         match self {
             Self::Over(why) => Some(Verdict::whole(HeldBy::Limit, why.as_str())),
-            Self::Within(held_before) => held_before.contains(change.directory_id.as_str()).then(|| {
-                let why = "it was more than limits.deactivate allows in an earlier run, and time alone does not free it; review it with `plan --out FILE`, then approve \
-                           with `apply FILE`";
-                Verdict::whole(HeldBy::Limit, why)
-            }),
+            Self::Within(held_before) => {
+                held_before.contains(change.directory_id.as_str()).then(|| {
+                    let why = "it was more than limits.deactivate allows in an earlier run, and \
+                               time alone does not free it; review it with `plan --out FILE`, \
+                               then approve with `apply FILE`";
+                    Verdict::whole(HeldBy::Limit, why)
+                })
+            }
         }
     }
 }
 
-/// The most deactivations that a limit allows among so many active users: a percentage is rounded down, and allows one unless it is 0.
+/// The most deactivations that a limit allows among so many active users: a percentage is rounded
+/// down, and allows one unless it is 0.
 #[must_use]
 pub fn most(limit: crate::config::Limit, owned_active: usize) -> usize {
     match limit {
         crate::config::Limit::Count(count) => count,
         crate::config::Limit::Percent(0) => 0,
-        crate::config::Limit::Percent(percent) => (owned_active.saturating_mul(usize::from(percent)) / 100).max(1),
+        crate::config::Limit::Percent(percent) => {
+            (owned_active.saturating_mul(usize::from(percent)) / 100).max(1)
+        }
     }
 }
 
@@ -231,8 +278,14 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Ve
     for (change, verdict) in judged {
         match verdict {
             None => vetted.allowed.push(change.clone()),
-            Some(Verdict { hold, fields: None }) => vetted.held.push(Held { change: change.clone(), hold }),
-            Some(Verdict { hold, fields: Some(fields) }) => {
+            Some(Verdict { hold, fields: None }) => vetted.held.push(Held {
+                change: change.clone(),
+                hold,
+            }),
+            Some(Verdict {
+                hold,
+                fields: Some(fields),
+            }) => {
                 let (held, allowed) = parted(change, &fields);
                 vetted.allowed.extend(allowed);
                 vetted.held.push(Held { change: held, hold });
@@ -248,7 +301,10 @@ fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
     let part = |fields: BTreeMap<Field, Values>| {
         let username = match fields.get(&Field::Username) {
             Some(renamed) => renamed.new.as_str(),
-            None => change.fields.get(&Field::Username).and_then(|renamed| renamed.old.as_str()),
+            None => change
+                .fields
+                .get(&Field::Username)
+                .and_then(|renamed| renamed.old.as_str()),
         };
         Change {
             username: username.unwrap_or(&change.username).to_owned(),
@@ -257,7 +313,11 @@ fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
             ..change.clone()
         }
     };
-    let (held, allowed): (BTreeMap<_, _>, BTreeMap<_, _>) = change.fields.clone().into_iter().partition(|(field, _)| held.contains(field));
+    let (held, allowed): (BTreeMap<_, _>, BTreeMap<_, _>) = change
+        .fields
+        .clone()
+        .into_iter()
+        .partition(|(field, _)| held.contains(field));
     (part(held), (!allowed.is_empty()).then(|| part(allowed)))
 }
 
@@ -267,18 +327,34 @@ fn hold_those_who_wait(vetted: &mut Vetted) {
         let kept: BTreeMap<String, HeldBy> = vetted
             .held
             .iter()
-            .filter_map(|held| Some((order::released(&held.change, &Field::Username)?, held.hold.by)))
+            .filter_map(|held| {
+                Some((
+                    order::released(&held.change, &Field::Username)?,
+                    held.hold.by,
+                ))
+            })
             .collect();
-        let waits = |change: &Change| order::taken(change, &Field::Username).and_then(|login| kept.get(&login).copied());
-        let Some(place) = vetted.allowed.iter().position(|change| waits(change).is_some()) else {
+        let waits = |change: &Change| {
+            order::taken(change, &Field::Username).and_then(|login| kept.get(&login).copied())
+        };
+        let Some(place) = vetted
+            .allowed
+            .iter()
+            .position(|change| waits(change).is_some())
+        else {
             return;
         };
         let change = vetted.allowed.remove(place);
         let Some(by) = waits(&change) else { return };
-        let hold = Hold::new(by, "it takes a login that another user keeps until a held change is approved");
+        let hold = Hold::new(
+            by,
+            "it takes a login that another user keeps until a held change is approved",
+        );
         let (held, allowed) = match change.action {
             Action::Update => parted(&change, &BTreeSet::from([Field::Username])),
-            Action::Create | Action::Adopt | Action::Reactivate | Action::Deactivate => (change, None),
+            Action::Create | Action::Adopt | Action::Reactivate | Action::Deactivate => {
+                (change, None)
+            }
         };
         vetted.held.push(Held { change: held, hold });
         if let Some(allowed) = allowed {
@@ -311,7 +387,8 @@ impl LastAdministrator {
                 .then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
             Self::NoneVisible => Some(Verdict::whole(
                 HeldBy::Administrator,
-                "no active administrator is visible at ftrack beside the API user, so this may be the last one; let the API user's role read security roles, or name yours in \
+                "no active administrator is visible at ftrack beside the API user, so this may be \
+                 the last one; let the API user's role read security roles, or name yours in \
                  ftrack.administrator_roles",
             )),
         }
@@ -328,7 +405,11 @@ fn last_administrator(plan: &Plan) -> LastAdministrator {
         .filter(|change| change.action == Action::Deactivate)
         .map(|change| &change.ftrack_id)
         .collect();
-    if plan.active_administrators.iter().all(|administrator| going.contains(administrator)) {
+    if plan
+        .active_administrators
+        .iter()
+        .all(|administrator| going.contains(administrator))
+    {
         LastAdministrator::Would(plan.active_administrators.iter().cloned().collect())
     } else {
         LastAdministrator::Safe

@@ -64,7 +64,8 @@ impl Mapping {
     /// Compiles the attribute rules of a job.
     ///
     /// # Errors
-    /// A rule fills something that is not an attribute of a user, or its template's syntax is wrong.
+    /// A rule fills something that is not an attribute of a user, or its template's syntax is
+    /// wrong.
     pub fn new(attributes: &BTreeMap<String, AttributeRule>) -> Result<Self, BadMapping> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -74,16 +75,34 @@ impl Mapping {
         for (target, rule) in attributes {
             let source = if rule.from.contains("{{") || rule.from.contains("{%") {
                 let wrong = |error| BadMapping::Template(target.clone(), error);
-                templates.add_template_owned(target.clone(), rule.from.clone()).map_err(wrong)?;
-                let mut over: Vec<String> = templates.get_template(target).map_err(wrong)?.undeclared_variables(false).into_iter().collect();
+                templates
+                    .add_template_owned(target.clone(), rule.from.clone())
+                    .map_err(wrong)?;
+                let mut over: Vec<String> = templates
+                    .get_template(target)
+                    .map_err(wrong)?
+                    .undeclared_variables(false)
+                    .into_iter()
+                    .collect();
                 over.sort();
-                Source::Template { name: target.clone(), over }
+                Source::Template {
+                    name: target.clone(),
+                    over,
+                }
             } else {
                 Source::Attribute(rule.from.clone())
             };
-            rules.push((Target::named(target, &mut custom_keys)?, rule.clone(), source));
+            rules.push((
+                Target::named(target, &mut custom_keys)?,
+                rule.clone(),
+                source,
+            ));
         }
-        Ok(Self { rules, custom_keys, templates })
+        Ok(Self {
+            rules,
+            custom_keys,
+            templates,
+        })
     }
 
     /// The LDAP attributes that the rules read: what a search asks for, sorted, each once.
@@ -101,34 +120,48 @@ impl Mapping {
         names
     }
 
-    /// The keys of the custom attributes that the rules fill, in the order in which a person's custom values stand.
+    /// The keys of the custom attributes that the rules fill, in the order in which a person's
+    /// custom values stand.
     #[must_use]
     pub fn custom_keys(&self) -> &[String] {
         &self.custom_keys
     }
 
-    /// The templates that fail for a reason that no entry can mend, such as a filter that does not exist: the target, and the reason.
+    /// The templates that fail for a reason that no entry can mend, such as a filter that does not
+    /// exist: the target, and the reason.
     ///
-    /// They are tried with all of their attributes, none, each alone and each missing; a branch that none of these takes is not seen.
+    /// They are tried with all of their attributes, none, each alone and each missing; a branch
+    /// that none of these takes is not seen.
     #[must_use]
     pub fn broken_templates(&self) -> Vec<(&str, minijinja::Error)> {
         let templates = self.rules.iter().filter_map(|(_, _, source)| match source {
             Source::Attribute(_) => None,
             Source::Template { name, over } => Some((name, over)),
         });
-        templates.filter_map(|(name, over)| Some((name.as_str(), self.broken(name, over)?))).collect()
+        templates
+            .filter_map(|(name, over)| Some((name.as_str(), self.broken(name, over)?)))
+            .collect()
     }
 
     fn broken(&self, name: &str, over: &[String]) -> Option<minijinja::Error> {
         let template = self.templates.get_template(name).ok()?;
         let fails = |present: Vec<&String>| {
-            let values: BTreeMap<&str, &str> = present.into_iter().map(|name| (name.as_str(), "sample")).collect();
-            template.render(values).err().filter(|error| is_for_good(error.kind()))
+            let values: BTreeMap<&str, &str> = present
+                .into_iter()
+                .map(|name| (name.as_str(), "sample"))
+                .collect();
+            template
+                .render(values)
+                .err()
+                .filter(|error| is_for_good(error.kind()))
         };
         let missing = |one: &String| over.iter().filter(|name| *name != one).collect();
         fails(over.iter().collect())
             .or_else(|| fails(Vec::new()))
-            .or_else(|| over.iter().find_map(|one| fails(missing(one)).or_else(|| fails(vec![one]))))
+            .or_else(|| {
+                over.iter()
+                    .find_map(|one| fails(missing(one)).or_else(|| fails(vec![one])))
+            })
     }
 
     /// Makes a person of an entry, or says why it is left out.
@@ -148,7 +181,10 @@ impl Mapping {
         for (target, rule, source) in &self.rules {
             let value = self.value(entry, source, &mut person)?;
             if value.is_none() && (rule.required || *target == Target::Username) {
-                return Err(Unusable(format!("it has no {}, which is required", source.name())));
+                return Err(Unusable(format!(
+                    "it has no {}, which is required",
+                    source.name()
+                )));
             }
             place(&mut person, target, value, rule.when_absent)?;
         }
@@ -156,7 +192,12 @@ impl Mapping {
     }
 
     /// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
-    fn value(&self, entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<String>, Unusable> {
+    fn value(
+        &self,
+        entry: &Entry,
+        source: &Source,
+        person: &mut Person,
+    ) -> Result<Option<String>, Unusable> {
         let text = match source {
             Source::Attribute(name) => first_text(entry, name, person)?,
             Source::Template { name, over } => {
@@ -169,11 +210,21 @@ impl Mapping {
                 self.render(name, &values)?
             }
         };
-        Ok(text.as_deref().map(one_line).filter(|text| !text.is_empty()))
+        Ok(text
+            .as_deref()
+            .map(one_line)
+            .filter(|text| !text.is_empty()))
     }
 
-    fn render(&self, name: &str, values: &BTreeMap<&str, String>) -> Result<Option<String>, Unusable> {
-        let rendered = self.templates.get_template(name).and_then(|template| template.render(values));
+    fn render(
+        &self,
+        name: &str,
+        values: &BTreeMap<&str, String>,
+    ) -> Result<Option<String>, Unusable> {
+        let rendered = self
+            .templates
+            .get_template(name)
+            .and_then(|template| template.render(values));
         match rendered {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == ErrorKind::UndefinedError => Ok(None),
@@ -191,7 +242,9 @@ impl Target {
             "last_name" => Self::LastName,
             "full_name" => Self::FullName,
             other => {
-                let key = other.strip_prefix("custom_attributes.").filter(|key| !key.is_empty());
+                let key = other
+                    .strip_prefix("custom_attributes.")
+                    .filter(|key| !key.is_empty());
                 custom_keys.push(key.ok_or_else(|| BadMapping::Target(other.into()))?.into());
                 Self::Custom(custom_keys.len() - 1)
             }
@@ -223,10 +276,13 @@ fn is_for_good(kind: ErrorKind) -> bool {
     )
 }
 
-/// The first value of an attribute as text; several are noted, a value that is not text leaves the entry out.
+/// The first value of an attribute as text; several are noted, a value that is not text leaves the
+/// entry out.
 fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<String>, Unusable> {
     let values = entry.values(name);
-    let Some(first) = values.first() else { return Ok(None) };
+    let Some(first) = values.first() else {
+        return Ok(None);
+    };
     if values.len() > 1 && !person.several.iter().any(|noted| **noted == *name) {
         person.several.push(name.into());
     }
@@ -236,18 +292,36 @@ fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<S
     }
 }
 
-/// A text in NFC, without blanks around it, and with every run of control characters and blanks as one space.
+/// A text in NFC, without blanks around it, and with every run of control characters and blanks as
+/// one space.
 fn one_line(text: &str) -> String {
-    let already = text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) && text.trim() == text && !text.contains("  ");
+    let already = text.is_ascii()
+        && !text.bytes().any(|byte| byte.is_ascii_control())
+        && text.trim() == text
+        && !text.contains("  ");
     if already {
         return text.to_owned();
     }
-    let composed: String = text.nfc().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let composed: String = text
+        .nfc()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect();
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Puts a value where it belongs, unless ftrack would refuse it.
-fn place(person: &mut Person, target: &Target, value: Option<String>, when_absent: WhenAbsent) -> Result<(), Unusable> {
+fn place(
+    person: &mut Person,
+    target: &Target,
+    value: Option<String>,
+    when_absent: WhenAbsent,
+) -> Result<(), Unusable> {
     if let Some(text) = &value {
         acceptable(target, text)?;
     }
@@ -255,7 +329,9 @@ fn place(person: &mut Person, target: &Target, value: Option<String>, when_absen
         WhenAbsent::Keep => Wanted::Keep,
         WhenAbsent::Clear => Wanted::Clear,
     };
-    let wanted = |text: Option<String>| text.map_or_else(|| absent.clone(), |text| Wanted::Text(text.into()));
+    let wanted = |text: Option<String>| {
+        text.map_or_else(|| absent.clone(), |text| Wanted::Text(text.into()))
+    };
     match target {
         Target::Username => person.username = value.unwrap_or_default().into(),
         Target::Email => person.email = wanted(value),
@@ -287,22 +363,38 @@ fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
     };
     let characters = text.chars().count();
     if characters > LONGEST {
-        return Err(Unusable(format!("its {what} is {characters} characters long; ftrack takes {LONGEST}")));
+        return Err(Unusable(format!(
+            "its {what} is {characters} characters long; ftrack takes {LONGEST}"
+        )));
     }
     if *target == Target::Email && !is_address(text) {
-        return Err(Unusable(format!("its {what} is not a mail address: {text:?}")));
+        return Err(Unusable(format!(
+            "its {what} is not a mail address: {text:?}"
+        )));
     }
     Ok(())
 }
 
-/// Whether a text has the form of a mail address: something, one `@` outside of it, a domain, no blanks (a narrow reading of RFC 5321 section 4.1.2).
+/// Whether a text has the form of a mail address: something, one `@` outside of it, a domain, no
+/// blanks (a narrow reading of RFC 5321 section 4.1.2).
 fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.rsplit_once('@') else { return false };
-    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'));
-    plain(local) && plain(domain) && !local.contains('@') && !domain.starts_with('.') && !domain.ends_with('.') && !domain.contains("..")
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';'))
+    };
+    plain(local)
+        && plain(domain)
+        && !local.contains('@')
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && !domain.contains("..")
 }
 
-/// A full name's first and last name: what stands before and after the last space; a single word is a first name.
+/// A full name's first and last name: what stands before and after the last space; a single word is
+/// a first name.
 fn split_at_last_space(full: &str) -> (Option<String>, Option<String>) {
     match full.rsplit_once(' ') {
         Some((first, last)) => (Some(first.to_owned()), Some(last.to_owned())),
@@ -323,12 +415,22 @@ mod tests {
     }
 
     fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
-        let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
+        let rules = rules
+            .iter()
+            .map(|(target, from)| ((*target).to_owned(), rule(from)))
+            .collect();
         let attributes = attributes
             .iter()
-            .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.to_vec()).collect()))
+            .map(|(name, values)| {
+                (
+                    (*name).to_owned(),
+                    values.iter().map(|value| value.to_vec()).collect(),
+                )
+            })
             .collect();
-        Mapping::new(&rules).unwrap().map(&Entry::new("uid=x".into(), attributes))
+        Mapping::new(&rules)
+            .unwrap()
+            .map(&Entry::new("uid=x".into(), attributes))
     }
 
     fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
@@ -349,10 +451,16 @@ mod tests {
     fn a_name_is_trimmed_composed_and_on_one_line() {
         let person = person(
             &[("username", "uid"), ("first_name", "givenName")],
-            &[("UID", &[b" ada "]), ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()])],
+            &[
+                ("UID", &[b" ada "]),
+                ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()]),
+            ],
         );
         assert_eq!(&*person.username, "ada");
-        assert_eq!(person.first_name, Wanted::Text("Jos\u{e9} Mar\u{ed}a".into()));
+        assert_eq!(
+            person.first_name,
+            Wanted::Text("Jos\u{e9} Mar\u{ed}a".into())
+        );
     }
 
     #[test]
@@ -361,10 +469,16 @@ mod tests {
         let two = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Juan Carlos Ruiz"])]);
         assert_eq!(
             (two.first_name, two.last_name),
-            (Wanted::Text("Juan Carlos".into()), Wanted::Text("Ruiz".into()))
+            (
+                Wanted::Text("Juan Carlos".into()),
+                Wanted::Text("Ruiz".into())
+            )
         );
         let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
-        assert_eq!((one.first_name, one.last_name), (Wanted::Text("Madonna".into()), Wanted::Keep));
+        assert_eq!(
+            (one.first_name, one.last_name),
+            (Wanted::Text("Madonna".into()), Wanted::Keep)
+        );
     }
 
     #[test]
@@ -388,8 +502,14 @@ mod tests {
         assert_eq!(&*person.username, "ada");
         assert_eq!(person.email, Wanted::Text("ADA@x.test".into()));
         assert_eq!(person.first_name, Wanted::Keep);
-        let rules = rules.iter().map(|(target, from)| ((*target).to_owned(), rule(from))).collect();
-        assert_eq!(Mapping::new(&rules).unwrap().ldap_attributes(), ["givenName", "mail", "sn", "uid"]);
+        let rules = rules
+            .iter()
+            .map(|(target, from)| ((*target).to_owned(), rule(from)))
+            .collect();
+        assert_eq!(
+            Mapping::new(&rules).unwrap().ldap_attributes(),
+            ["givenName", "mail", "sn", "uid"]
+        );
     }
 
     #[test]
@@ -397,7 +517,10 @@ mod tests {
         let broken = |template: &str| {
             let rules = BTreeMap::from([("username".to_owned(), rule(template))]);
             let mapping = Mapping::new(&rules).unwrap();
-            mapping.broken_templates().first().map(|(_, error)| error.to_string())
+            mapping
+                .broken_templates()
+                .first()
+                .map(|(_, error)| error.to_string())
         };
         for good in [
             "{{ uid | lower }}",
@@ -412,35 +535,63 @@ mod tests {
             ("{{ uid | lowre }}", "filter lowre is unknown"),
             ("{{ uid }}{{ initials(sn) }}", "initials is unknown"),
             ("{{ uid.lower() }}", "no method named lower"),
-            ("{% if uid is odd_one %}x{% endif %}", "test odd_one is unknown"),
-            ("{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}", "filter lowre is unknown"),
+            (
+                "{% if uid is odd_one %}x{% endif %}",
+                "test odd_one is unknown",
+            ),
+            (
+                "{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}",
+                "filter lowre is unknown",
+            ),
         ] {
-            assert!(broken(bad).is_some_and(|error| error.contains(words)), "{bad}: {:?}", broken(bad));
+            assert!(
+                broken(bad).is_some_and(|error| error.contains(words)),
+                "{bad}: {:?}",
+                broken(bad)
+            );
         }
     }
 
     #[test]
     fn what_ftrack_would_refuse_is_left_out_by_name() {
         let rules = [("username", "uid"), ("email", "mail")];
-        assert_eq!(skipped(&rules, &[("mail", &[b"a@x.test"])]), "it has no uid, which is required");
-        assert_eq!(skipped(&rules, &[("uid", &[b"  "])]), "it has no uid, which is required");
+        assert_eq!(
+            skipped(&rules, &[("mail", &[b"a@x.test"])]),
+            "it has no uid, which is required"
+        );
+        assert_eq!(
+            skipped(&rules, &[("uid", &[b"  "])]),
+            "it has no uid, which is required"
+        );
         assert_eq!(
             skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]),
             "its email is not a mail address: \"nobody\""
         );
-        assert_eq!(skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]), "the value of uid is not text (UTF-8)");
+        assert_eq!(
+            skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]),
+            "the value of uid is not text (UTF-8)"
+        );
         let long = "x".repeat(256);
         assert_eq!(
             skipped(&rules, &[("uid", &[long.as_bytes()])]),
             "its username is 256 characters long; ftrack takes 255"
         );
         let edge = "x".repeat(255);
-        assert_eq!(&*person(&rules, &[("uid", &[edge.as_bytes()])]).username, edge);
+        assert_eq!(
+            &*person(&rules, &[("uid", &[edge.as_bytes()])]).username,
+            edge
+        );
     }
 
     #[test]
     fn a_template_that_does_not_end_leaves_the_entry_out() {
-        let rules = [("username", "uid"), ("first_name", "{{ uid }}{% for i in range(99999) %}{{ i }}{% endfor %}")];
+        let rules = [
+            ("username", "uid"),
+            (
+                "first_name",
+                "{{ uid }}{% for i in range(99999) %}{{ i }}{% endfor %}",
+            ),
+        ];
         assert!(skipped(&rules, &[("uid", &[b"a"])]).contains("the template for first_name fails"));
     }
 }

@@ -1,4 +1,5 @@
-//! Finds each person's user: by the link first, then by what may be adopted, never two people for one user.
+//! Finds each person's user: by the link first, then by what may be adopted, never two people for
+//! one user.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -31,9 +32,11 @@ pub enum Match {
     LeftOut(String),
 }
 
-/// The id of the user that is created for a person: the same in every attempt, so that a repeated attempt cannot make a second user (RFC 9562 section 5.5).
+/// The id of the user that is created for a person: the same in every attempt, so that a repeated
+/// attempt cannot make a second user (RFC 9562 section 5.5).
 ///
-/// Where the directory id identifies the person everywhere, it is the same for every job and program; elsewhere it is made over the source as well.
+/// Where the directory id identifies the person everywhere, it is the same for every job and
+/// program; elsewhere it is made over the source as well.
 #[must_use]
 pub fn created_id(source: &str, attribute: &IdAttribute, id: &DirectoryId) -> EntityId {
     if attribute.is_universal() {
@@ -43,7 +46,8 @@ pub fn created_id(source: &str, attribute: &IdAttribute, id: &DirectoryId) -> En
     }
 }
 
-/// The id of the user that this program creates for a person of one source, and that earlier versions created for all.
+/// The id of the user that this program creates for a person of one source, and that earlier
+/// versions created for all.
 fn created_id_of_source(source: &str, id: &DirectoryId) -> EntityId {
     entity_id(&format!("{}:{source}{}", source.len(), id.as_str()))
 }
@@ -58,9 +62,18 @@ const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x7c1d_2f0e_6a57_5b1c_9b43_b
 
 /// Matches every person, in the order of [`Desired::people`].
 #[must_use]
-pub fn match_people(desired: &Desired, current: &Current, rules: &Rules, owners: &Owners<'_>) -> Vec<Match> {
+pub fn match_people(
+    desired: &Desired,
+    current: &Current,
+    rules: &Rules,
+    owners: &Owners<'_>,
+) -> Vec<Match> {
     let index = Index::new(current, rules, owners);
-    let mut matches: Vec<Match> = desired.people().iter().map(|(id, person)| index.find(id, person, desired, rules)).collect();
+    let mut matches: Vec<Match> = desired
+        .people()
+        .iter()
+        .map(|(id, person)| index.find(id, person, desired, rules))
+        .collect();
     leave_out_rivals_for_a_username(desired, &mut matches);
     leave_out_rivals_for_an_id(desired, &mut matches);
     leave_out_rivals_for_a_user(desired, current, &mut matches);
@@ -75,7 +88,8 @@ struct Index<'a> {
     linked: Places<&'a DirectoryId>,
     /// Users without a link whose ids this program may have made.
     created: HashMap<&'a EntityId, usize>,
-    /// The same of users with a link that tells nothing of the people of this reading, or that cannot be read.
+    /// The same of users with a link that tells nothing of the people of this reading, or that
+    /// cannot be read.
     unclear: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
@@ -126,16 +140,30 @@ impl<'a> Index<'a> {
                 Some(link) => return Match::Linked(*place, self.owners.of(link, Some(person))),
                 None => return Match::New,
             },
-            several => return Match::LeftOut(format!("{} ftrack users carry its link: {}", several.len(), self.names(several))),
+            several => {
+                return Match::LeftOut(format!(
+                    "{} ftrack users carry its link: {}",
+                    several.len(),
+                    self.names(several)
+                ));
+            }
         }
         if let Some(place) = self.created_among(&self.created, id, desired, rules) {
             return Match::Adopted(place);
         }
         if let Some(user) = self.current.claims.get(id) {
-            return Match::LeftOut(format!("the ftrack user {user} carries a link of it that cannot be read"));
+            return Match::LeftOut(format!(
+                "the ftrack user {user} carries a link of it that cannot be read"
+            ));
         }
-        if let Some(user) = self.created_among(&self.unclear, id, desired, rules).and_then(|place| self.user(place)) {
-            return Match::LeftOut(format!("its ftrack user {:?} carries a link that tells nothing of it", user.username));
+        if let Some(user) = self
+            .created_among(&self.unclear, id, desired, rules)
+            .and_then(|place| self.user(place))
+        {
+            return Match::LeftOut(format!(
+                "its ftrack user {:?} carries a link that tells nothing of it",
+                user.username
+            ));
         }
         let key = match (rules.users.adopt, &person.email) {
             (Adopt::Username, _) => fold(&person.username),
@@ -145,25 +173,47 @@ impl<'a> Index<'a> {
         match self.by_key.at(&*key) {
             [] => Match::New,
             [place] => self.adopt(*place, rules),
-            several => Match::LeftOut(format!("{} ftrack users could be adopted for it: {}", several.len(), self.names(several))),
+            several => Match::LeftOut(format!(
+                "{} ftrack users could be adopted for it: {}",
+                several.len(),
+                self.names(several)
+            )),
         }
     }
 
-    /// The user that this program, in whichever job or version, created for a person, or began to, among these.
-    fn created_among(&self, users: &HashMap<&EntityId, usize>, id: &DirectoryId, desired: &Desired, rules: &Rules) -> Option<usize> {
+    /// The user that this program, in whichever job or version, created for a person, or began to,
+    /// among these.
+    fn created_among(
+        &self,
+        users: &HashMap<&EntityId, usize>,
+        id: &DirectoryId,
+        desired: &Desired,
+        rules: &Rules,
+    ) -> Option<usize> {
         if users.is_empty() {
             return None;
         }
-        let now = desired.id_attribute().map(|attribute| created_id(&rules.source, attribute, id));
-        let sources = std::iter::once(&rules.source).chain(rules.siblings.iter().map(|sibling| &sibling.source));
+        let now = desired
+            .id_attribute()
+            .map(|attribute| created_id(&rules.source, attribute, id));
+        let sources = std::iter::once(&rules.source)
+            .chain(rules.siblings.iter().map(|sibling| &sibling.source));
         let before = sources.map(|source| created_id_of_source(source, id));
-        now.into_iter().chain(before).find_map(|user| users.get(&user).copied())
+        now.into_iter()
+            .chain(before)
+            .find_map(|user| users.get(&user).copied())
     }
 
     fn adopt(&self, place: usize, rules: &Rules) -> Match {
-        match self.user(place).and_then(|user| rules.adoption_refused(user).map(|reason| (user, reason))) {
+        match self
+            .user(place)
+            .and_then(|user| rules.adoption_refused(user).map(|reason| (user, reason)))
+        {
             None => Match::Adopted(place),
-            Some((user, reason)) => Match::LeftOut(format!("the ftrack user {:?} is not adopted: {reason}", user.username)),
+            Some((user, reason)) => Match::LeftOut(format!(
+                "the ftrack user {:?} is not adopted: {reason}",
+                user.username
+            )),
         }
     }
 
@@ -177,7 +227,8 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Places by what they are looked up by: almost always one for each key, which takes no more than its entry in the table.
+/// Places by what they are looked up by: almost always one for each key, which takes no more than
+/// its entry in the table.
 struct Places<K> {
     first: HashMap<K, usize>,
     /// All places of the keys that have several, by the first of them.
@@ -201,7 +252,10 @@ impl<K: Eq + Hash> Places<K> {
             }
             Entry::Occupied(taken) => {
                 let first = *taken.get();
-                self.several.entry(first).or_insert_with(|| vec![first]).push(place);
+                self.several
+                    .entry(first)
+                    .or_insert_with(|| vec![first])
+                    .push(place);
             }
         }
     }
@@ -211,7 +265,10 @@ impl<K: Eq + Hash> Places<K> {
         K: Borrow<Q>,
     {
         match self.first.get(key) {
-            Some(first) => self.several.get(first).map_or(std::slice::from_ref(first), Vec::as_slice),
+            Some(first) => self
+                .several
+                .get(first)
+                .map_or(std::slice::from_ref(first), Vec::as_slice),
             None => &[],
         }
     }
@@ -228,18 +285,26 @@ fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     for (place, (_, person)) in desired.people().iter().enumerate() {
         wanted.add(fold(&person.username), place);
     }
-    leave_out(desired, matches, wanted.into_several(), |person| format!("the username {:?}", person.username));
+    leave_out(desired, matches, wanted.into_several(), |person| {
+        format!("the username {:?}", person.username)
+    });
 }
 
-/// Of entries that show one directory id, none is the person; an attribute that the operator chose may be no identity.
+/// Of entries that show one directory id, none is the person; an attribute that the operator chose
+/// may be no identity.
 fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
     let mut place = 0;
     // People are ordered by directory id, so that those of one id stand together.
-    for same in desired.people().chunk_by(|(one, _), (other, _)| one == other) {
+    for same in desired
+        .people()
+        .chunk_by(|(one, _), (other, _)| one == other)
+    {
         let places = place..place + same.len();
         place = places.end;
         if let [(id, _), _, ..] = same {
-            leave_out(desired, matches, std::iter::once(places.collect()), |_| format!("the directory id {id}"));
+            leave_out(desired, matches, std::iter::once(places.collect()), |_| {
+                format!("the directory id {id}")
+            });
         }
     }
 }
@@ -257,16 +322,26 @@ fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &m
         }
     }
     for places in claimed.into_several() {
-        let user = places.first().and_then(|place| matches.get(*place)).and_then(claims);
+        let user = places
+            .first()
+            .and_then(|place| matches.get(*place))
+            .and_then(claims);
         let name = user
             .and_then(|user| current.users.get(user))
             .map(|user| user.username.clone())
             .unwrap_or_default();
-        leave_out(desired, matches, std::iter::once(places), |_| format!("the ftrack user {name:?}"));
+        leave_out(desired, matches, std::iter::once(places), |_| {
+            format!("the ftrack user {name:?}")
+        });
     }
 }
 
-fn leave_out(desired: &Desired, matches: &mut [Match], rivals: impl Iterator<Item = Vec<usize>>, what: impl Fn(&Person) -> String) {
+fn leave_out(
+    desired: &Desired,
+    matches: &mut [Match],
+    rivals: impl Iterator<Item = Vec<usize>>,
+    what: impl Fn(&Person) -> String,
+) {
     for places in rivals {
         let entries: Vec<&Person> = places
             .iter()
@@ -282,7 +357,11 @@ fn leave_out(desired: &Desired, matches: &mut [Match], rivals: impl Iterator<Ite
                 .take(3)
                 .collect();
             if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
-                *slot = Match::LeftOut(format!("{} is also wanted by {}; none of them gets it", what(person), others.join(" and ")));
+                *slot = Match::LeftOut(format!(
+                    "{} is also wanted by {}; none of them gets it",
+                    what(person),
+                    others.join(" and ")
+                ));
             }
         }
     }

@@ -51,7 +51,10 @@ impl AllValues {
     /// The id of the user of that login, whatever its case.
     #[must_use]
     pub fn named(&self, username: &str) -> Option<&EntityId> {
-        self.0.iter().find(|(_, user)| user.username.eq_ignore_ascii_case(username)).map(|(id, _)| id)
+        self.0
+            .iter()
+            .find(|(_, user)| user.username.eq_ignore_ascii_case(username))
+            .map(|(id, _)| id)
     }
 }
 
@@ -95,13 +98,20 @@ impl Difference {
     /// How many users may not sign in any more.
     #[must_use]
     pub fn deactivated(&self) -> usize {
-        self.changes.iter().filter(|change| change.action == Action::Deactivate).count() + self.removed_active
+        self.changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate)
+            .count()
+            + self.removed_active
     }
 
     /// How many users have another login.
     #[must_use]
     pub fn renamed(&self) -> usize {
-        self.changes.iter().filter(|change| change.is_rename()).count()
+        self.changes
+            .iter()
+            .filter(|change| change.is_rename())
+            .count()
     }
 }
 
@@ -115,7 +125,12 @@ pub fn difference(before: &AllValues, after: &AllValues) -> Difference {
             None => difference.unchanged += 1,
         }
     }
-    for user in before.0.iter().filter(|(id, _)| !after.0.contains_key(*id)).map(|(_, user)| user) {
+    for user in before
+        .0
+        .iter()
+        .filter(|(id, _)| !after.0.contains_key(*id))
+        .map(|(_, user)| user)
+    {
         difference.removed.push(user.username.to_string());
         difference.removed_active += usize::from(user.is_active);
     }
@@ -147,7 +162,10 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
             (true, true) | (false, false) => Action::Update,
         },
     };
-    let directory_id = new.directory_id.as_deref().or_else(|| old?.directory_id.as_deref());
+    let directory_id = new
+        .directory_id
+        .as_deref()
+        .or_else(|| old?.directory_id.as_deref());
     Some(Observed {
         action,
         username: new.username.to_string(),
@@ -215,14 +233,28 @@ mod tests {
                 (Action::Create, "fay", false),
             ]
         );
-        let of = |place: usize, field: Field| changes[place].fields.get(&field).map(|values| (values.old.clone(), values.new.clone()));
+        let of = |place: usize, field: Field| {
+            changes[place]
+                .fields
+                .get(&field)
+                .map(|values| (values.old.clone(), values.new.clone()))
+        };
         assert_eq!(of(0, Field::Email), Some((json!("anna@a"), json!(null))));
-        assert_eq!(of(1, Field::Username), Some((json!("bea"), json!("beatrix"))));
+        assert_eq!(
+            of(1, Field::Username),
+            Some((json!("bea"), json!("beatrix")))
+        );
         assert_eq!(of(1, Field::IsActive), Some((json!(true), json!(false))));
         assert_eq!(of(3, Field::IsActive), Some((json!(null), json!(false))));
-        assert_eq!((&*difference.removed, difference.unchanged), (&["eva".to_owned(), "gina".to_owned()][..], 1));
+        assert_eq!(
+            (&*difference.removed, difference.unchanged),
+            (&["eva".to_owned(), "gina".to_owned()][..], 1)
+        );
         // Who was removed cannot sign in any more either.
         assert_eq!((difference.deactivated(), difference.renamed()), (2, 1));
-        assert_eq!((before.active(), before.named("BEA").map(EntityId::as_str)), (4, Some("2")));
+        assert_eq!(
+            (before.active(), before.named("BEA").map(EntityId::as_str)),
+            (4, Some("2"))
+        );
     }
 }

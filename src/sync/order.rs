@@ -1,4 +1,5 @@
-//! The order in which changes are written: who gives up a login or a mail address goes before who takes it, and swaps go together.
+//! The order in which changes are written: who gives up a login or a mail address goes before who
+//! takes it, and swaps go together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +29,8 @@ pub fn taken(change: &Change, field: &Field) -> Option<String> {
     (values.old.as_str().map(fold).as_ref() != Some(&new)).then(|| new.into_owned())
 }
 
-/// Puts changes into an order in which each finds its values and a seat free: deactivations go first, and who gives up a value goes before who takes it.
+/// Puts changes into an order in which each finds its values and a seat free: deactivations go
+/// first, and who gives up a value goes before who takes it.
 ///
 /// Those that wait for each other get a common `rotation`, one behind the other.
 #[must_use]
@@ -38,7 +40,10 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
     let mut ordered = Vec::with_capacity(slots.len());
     // Components come in reverse topological order: those that wait for nobody first.
     for (rotation, component) in kosaraju_scc(&graph).into_iter().enumerate() {
-        let mut places: Vec<usize> = component.into_iter().filter_map(|node| graph.node_weight(node).copied().flatten()).collect();
+        let mut places: Vec<usize> = component
+            .into_iter()
+            .filter_map(|node| graph.node_weight(node).copied().flatten())
+            .collect();
         places.sort_unstable();
         let rotates = places.len() > 1;
         for place in places {
@@ -49,30 +54,40 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
         }
     }
     ordered.extend(slots.into_iter().flatten());
-    // A stable sort, so that rotations stay together: they hold no deactivation, which gives up neither a login nor a mail address.
+    // A stable sort, so that rotations stay together: they hold no deactivation, which gives up
+    // neither a login nor a mail address.
     ordered.sort_by_key(|change| change.action != Action::Deactivate);
     ordered
 }
 
-/// Which change waits for which: who takes a value waits for the value, and the value for those who give it up.
+/// Which change waits for which: who takes a value waits for the value, and the value for those who
+/// give it up.
 ///
-/// The values are nodes of their own, without a place, since many may share a mail address: the edges stay as few as the changes.
+/// The values are nodes of their own, without a place, since many may share a mail address: the
+/// edges stay as few as the changes.
 fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
     let mut graph = DiGraph::new();
     let mut nodes = HashMap::new();
     for field in &UNIQUE {
-        let wanted: HashSet<String> = changes.iter().filter_map(|change| taken(change, field)).collect();
+        let wanted: HashSet<String> = changes
+            .iter()
+            .filter_map(|change| taken(change, field))
+            .collect();
         let mut values = HashMap::new();
         for (place, change) in changes.iter().enumerate() {
             if let Some(value) = released(change, field).filter(|value| wanted.contains(value)) {
                 let value = *values.entry(value).or_insert_with(|| graph.add_node(None));
-                let releaser = *nodes.entry(place).or_insert_with(|| graph.add_node(Some(place)));
+                let releaser = *nodes
+                    .entry(place)
+                    .or_insert_with(|| graph.add_node(Some(place)));
                 graph.add_edge(value, releaser, ());
             }
         }
         for (place, change) in changes.iter().enumerate() {
             if let Some(value) = taken(change, field).and_then(|value| values.get(&value)) {
-                let taker = *nodes.entry(place).or_insert_with(|| graph.add_node(Some(place)));
+                let taker = *nodes
+                    .entry(place)
+                    .or_insert_with(|| graph.add_node(Some(place)));
                 graph.add_edge(taker, *value, ());
             }
         }
@@ -128,12 +143,23 @@ mod tests {
     #[test]
     fn an_address_that_thousands_share_costs_no_more_than_they_are() {
         let many = 20_000;
-        let mut changes: Vec<Change> = (0..many).map(|place| mail(place, "OLD@x.test", "shared@x.test")).collect();
-        changes.extend((many..2 * many).map(|place| mail(place, &format!("{place}@x.test"), "old@x.test")));
+        let mut changes: Vec<Change> = (0..many)
+            .map(|place| mail(place, "OLD@x.test", "shared@x.test"))
+            .collect();
+        changes.extend(
+            (many..2 * many).map(|place| mail(place, &format!("{place}@x.test"), "old@x.test")),
+        );
         assert_eq!(waits(&changes).edge_count(), 2 * many);
         let ordered = in_order(changes);
-        let first_taker = ordered.iter().position(|change| change.fields[&Field::Email].new == "old@x.test").unwrap();
-        assert_eq!((first_taker, ordered.len()), (many, 2 * many), "all who give it up go first");
+        let first_taker = ordered
+            .iter()
+            .position(|change| change.fields[&Field::Email].new == "old@x.test")
+            .unwrap();
+        assert_eq!(
+            (first_taker, ordered.len()),
+            (many, 2 * many),
+            "all who give it up go first"
+        );
         assert!(ordered.iter().all(|change| change.rotation.is_none()));
     }
 }

@@ -23,7 +23,8 @@ use super::{
 pub enum Owner {
     /// This job's.
     Ours,
-    /// This job's, by a link that names the directory as it was called before: most of its people are in this reading.
+    /// This job's, by a link that names the directory as it was called before: most of its people
+    /// are in this reading.
     OursBefore,
     /// Another job's whose bases the person left: this job takes the user over.
     Left {
@@ -50,8 +51,10 @@ pub enum Owner {
 /// The links that bear this job's source, but another directory, cannot be made sense of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} active users with links of this job only {known} have people in it, so nothing \
-     was written; is it the right server? If it was replaced for good, give the job another source, or the directory its former id ([directories] id)"
+    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} \
+     active users with links of this job only {known} have people in it, so nothing was written; \
+     is it the right server? If it was replaced for good, give the job another source, or the \
+     directory its former id ([directories] id)"
 )]
 pub struct OtherDirectory {
     before: String,
@@ -74,20 +77,30 @@ impl<'a> Owners<'a> {
     ///
     /// # Errors
     /// The directory is another one than in the last run, and does not hold the same people.
-    pub fn new(desired: &'a Desired, current: &Current, rules: &'a Rules, remembered: Option<&str>) -> Result<Self, OtherDirectory> {
+    pub fn new(
+        desired: &'a Desired,
+        current: &Current,
+        rules: &'a Rules,
+        remembered: Option<&str>,
+    ) -> Result<Self, OtherDirectory> {
         let mut owners = Self {
             desired,
             rules,
             before: BTreeSet::new(),
         };
-        let Some(now) = desired.directory() else { return Ok(owners) };
+        let Some(now) = desired.directory() else {
+            return Ok(owners);
+        };
         let mut directories = owners.directories(current);
         let (links_now, known_now) = directories.remove(now).unwrap_or_default();
         for (directory, (links, known)) in directories {
             if known * 2 > links {
                 owners.before.insert(directory);
-            // Whoever is left of a directory that was called otherwise does not outweigh those whose links an approval rewrote.
-            } else if remembered == Some(&*directory) && (known + known_now) * 2 <= links + links_now {
+            // Whoever is left of a directory that was called otherwise does not outweigh those
+            // whose links an approval rewrote.
+            } else if remembered == Some(&*directory)
+                && (known + known_now) * 2 <= links + links_now
+            {
                 return Err(OtherDirectory {
                     before: directory.to_string(),
                     now: now.to_string(),
@@ -99,14 +112,19 @@ impl<'a> Owners<'a> {
         Ok(owners)
     }
 
-    /// How many links of this source name each directory, and how many of their people are in this reading; of active users alone, since those who left over
-    /// the years are in none.
+    /// How many links of this source name each directory, and how many of their people are in this
+    /// reading; of active users alone, since those who left over the years are in none.
     fn directories(&self, current: &Current) -> BTreeMap<Arc<str>, (usize, usize)> {
         let mut directories: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
         let active = current.users.iter().filter(|user| user.is_active);
-        let links = active.filter_map(|user| user.link.link()).filter(|link| link.source == self.rules.source);
+        let links = active
+            .filter_map(|user| user.link.link())
+            .filter(|link| link.source == self.rules.source);
         let is_another = |directory: &Arc<str>| self.desired.directory() != Some(directory);
-        if !links.clone().any(|link| link.directory.as_ref().is_some_and(is_another)) {
+        if !links
+            .clone()
+            .any(|link| link.directory.as_ref().is_some_and(is_another))
+        {
             // As almost always: there is nothing to be weighed.
             return directories;
         }
@@ -114,7 +132,9 @@ impl<'a> Owners<'a> {
             if let Some(directory) = &link.directory {
                 let (links, known) = directories.entry(Arc::clone(directory)).or_default();
                 *links += 1;
-                *known += usize::from(self.desired.is_told_by(&link.attribute) && !self.desired.lacks(&link.id));
+                *known += usize::from(
+                    self.desired.is_told_by(&link.attribute) && !self.desired.lacks(&link.id),
+                );
             }
         }
         directories
@@ -128,7 +148,9 @@ impl<'a> Owners<'a> {
     /// The sources whose users are all of directories other than the one that was read.
     #[must_use]
     pub fn of_other_directories(&self, current: &Current) -> BTreeSet<Arc<str>> {
-        let Some(now) = self.desired.directory() else { return BTreeSet::new() };
+        let Some(now) = self.desired.directory() else {
+            return BTreeSet::new();
+        };
         let (mut others, mut same) = (BTreeSet::new(), BTreeSet::new());
         for link in current.users.iter().filter_map(|user| user.link.link()) {
             match &link.directory {
@@ -139,16 +161,21 @@ impl<'a> Owners<'a> {
         others.difference(&same).cloned().collect()
     }
 
-    /// Whether a link may be of a person of this reading: its id can be compared with the ids that were read.
+    /// Whether a link may be of a person of this reading: its id can be compared with the ids that
+    /// were read.
     ///
-    /// The ids that servers make themselves identify a person everywhere; others within their directory only.
+    /// The ids that servers make themselves identify a person everywhere; others within their
+    /// directory only.
     #[must_use]
     pub fn is_comparable(&self, link: &Link) -> bool {
         if !self.desired.is_told_by(&link.attribute) {
             return false;
         }
         match &link.attribute {
-            IdAttribute::EntryUuid | IdAttribute::ObjectGuid | IdAttribute::NsUniqueId | IdAttribute::IpaUniqueId => true,
+            IdAttribute::EntryUuid
+            | IdAttribute::ObjectGuid
+            | IdAttribute::NsUniqueId
+            | IdAttribute::IpaUniqueId => true,
             IdAttribute::Other(_) => self.is_of_this_directory(link),
         }
     }
@@ -157,11 +184,17 @@ impl<'a> Owners<'a> {
     fn is_of_this_directory(&self, link: &Link) -> bool {
         match (&link.directory, self.desired.directory()) {
             (Some(of_link), Some(now)) => of_link == now || self.before.contains(of_link),
-            (None, _) | (_, None) => link.source == self.rules.source || self.sibling(&link.source).is_some_and(|sibling| sibling.shares_table),
+            (None, _) | (_, None) => {
+                link.source == self.rules.source
+                    || self
+                        .sibling(&link.source)
+                        .is_some_and(|sibling| sibling.shares_table)
+            }
         }
     }
 
-    /// Whose a user is that has a link of this source or another; of a person of this reading where one is given.
+    /// Whose a user is that has a link of this source or another; of a person of this reading where
+    /// one is given.
     #[must_use]
     pub fn of(&self, link: &Link, person: Option<&Person>) -> Owner {
         if link.source == self.rules.source {
@@ -181,7 +214,9 @@ impl<'a> Owners<'a> {
         };
         let job = sibling.job.clone();
         match person {
-            Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => Owner::Left { job },
+            Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => {
+                Owner::Left { job }
+            }
             Some(_) | None => Owner::Sibling { job },
         }
     }
@@ -191,18 +226,27 @@ impl<'a> Owners<'a> {
         match (&link.directory, self.desired.directory()) {
             (Some(of_link), Some(now)) => of_link == now,
             (None, Some(_)) => link.attribute.is_universal() || self.is_of_this_directory(link),
-            // Another table may name another directory with the same people: the two jobs would take the users from each other for ever.
-            (_, None) => self.sibling(&link.source).is_some_and(|sibling| sibling.shares_table),
+            // Another table may name another directory with the same people: the two jobs would
+            // take the users from each other for ever.
+            (_, None) => self
+                .sibling(&link.source)
+                .is_some_and(|sibling| sibling.shares_table),
         }
     }
 
     fn sibling(&self, source: &str) -> Option<&'a Sibling> {
-        self.rules.siblings.iter().find(|sibling| *sibling.source == *source)
+        self.rules
+            .siblings
+            .iter()
+            .find(|sibling| *sibling.source == *source)
     }
 
     /// The users that are this job's, with their links.
     pub fn owned<'u>(&self, current: &'u Current) -> impl Iterator<Item = (&'u User, &'u Link)> {
-        let links = current.users.iter().filter_map(|user| Some((user, user.link.link()?)));
+        let links = current
+            .users
+            .iter()
+            .filter_map(|user| Some((user, user.link.link()?)));
         links.filter(|(_, link)| matches!(self.of(link, None), Owner::Ours | Owner::OursBefore))
     }
 }

@@ -46,7 +46,9 @@ pub enum Unplannable {
     #[error(transparent)]
     OtherDirectory(#[from] OtherDirectory),
     /// Most people's users are not this job's.
-    #[error("{count} of {people} people have users that {whose}, so nothing was written: {way_out}")]
+    #[error(
+        "{count} of {people} people have users that {whose}, so nothing was written: {way_out}"
+    )]
     NotOurs {
         /// How many people.
         count: usize,
@@ -62,8 +64,15 @@ pub enum Unplannable {
 /// Works out what is to change; equal values give equal plans, byte for byte.
 ///
 /// # Errors
-/// The directory is another one than before, or most of its people have users that are not this job's.
-pub fn plan(desired: &Desired, current: &Current, rules: &Rules, before: Before<'_>, now: DateTime<Utc>) -> Result<Plan, Unplannable> {
+/// The directory is another one than before, or most of its people have users that are not this
+/// job's.
+pub fn plan(
+    desired: &Desired,
+    current: &Current,
+    rules: &Rules,
+    before: Before<'_>,
+    now: DateTime<Utc>,
+) -> Result<Plan, Unplannable> {
     let owners = Owners::new(desired, current, rules, before.directory)?;
     let mut planner = Planner::new(desired, current, rules, &owners, now);
     let matches = match_people(desired, current, rules, &owners);
@@ -97,38 +106,58 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(desired: &'a Desired, current: &'a Current, rules: &'a Rules, owners: &'a Owners<'a>, now: DateTime<Utc>) -> Self {
-        let stays = |user: &&User| user.administrator && user.is_active && !rules.is_api_user(&user.username);
+    fn new(
+        desired: &'a Desired,
+        current: &'a Current,
+        rules: &'a Rules,
+        owners: &'a Owners<'a>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let stays = |user: &&User| {
+            user.administrator && user.is_active && !rules.is_api_user(&user.username)
+        };
         let mut plan = Plan {
             skipped: desired.skipped().to_vec(),
             warnings: [desired.notes(), &current.warnings].concat(),
-            active_administrators: current.users.iter().filter(stays).map(|user| user.id.clone()).collect(),
+            active_administrators: current
+                .users
+                .iter()
+                .filter(stays)
+                .map(|user| user.id.clone())
+                .collect(),
             replica: (!desired.is_preferred()).then(|| desired.server().to_owned()),
-            directory: desired.directory().filter(|_| owners.former_directories().next().is_none()).cloned(),
+            directory: desired
+                .directory()
+                .filter(|_| owners.former_directories().next().is_none())
+                .cloned(),
             of_other_directories: owners.of_other_directories(current),
             ..Plan::default()
         };
         if desired.unidentified() > 0 {
             plan.doubts.push(format!(
-                "{} entries show no id attribute, so nobody can be called absent; let the bind account read it, or set id_attribute",
+                "{} entries show no id attribute, so nobody can be called absent; let the bind \
+                 account read it, or set id_attribute",
                 desired.unidentified()
             ));
         }
         if desired.directory().is_none() {
             plan.warnings.push(
-                "the id of the naming context's own entry cannot be read, so links do not say of which directory their people are; let the bind account read it, or set \
-                 id for the directory"
+                "the id of the naming context's own entry cannot be read, so links do not say of \
+                 which directory their people are; let the bind account read it, or set id for \
+                 the directory"
                     .to_owned(),
             );
         }
         if let Some(server) = &plan.replica {
             plan.warnings.push(format!(
-                "the preferred server was not read, but {server}, which may lag behind: nothing but creates is written; trust_replicas = true would change that"
+                "the preferred server was not read, but {server}, which may lag behind: nothing \
+                 but creates is written; trust_replicas = true would change that"
             ));
         }
         for before in owners.former_directories() {
             plan.warnings.push(format!(
-                "the directory is called otherwise than in the links ({before:?} before), but most of their people are in it: an approval rewrites them"
+                "the directory is called otherwise than in the links ({before:?} before), but \
+                 most of their people are in it: an approval rewrites them"
             ));
         }
         Self {
@@ -139,12 +168,18 @@ impl<'a> Planner<'a> {
             now,
             plan,
             of_siblings: BTreeMap::new(),
-            is_blind: !current.users.iter().any(|user| user.administrator && user.is_active),
+            is_blind: !current
+                .users
+                .iter()
+                .any(|user| user.administrator && user.is_active),
         }
     }
 
     fn skip(&mut self, dn: &str, reason: String) {
-        self.plan.skipped.push(Skipped { dn: dn.into(), reason });
+        self.plan.skipped.push(Skipped {
+            dn: dn.into(),
+            reason,
+        });
     }
 
     fn warn(&mut self, text: String) {
@@ -155,7 +190,8 @@ impl<'a> Planner<'a> {
         self.plan.holds.entry(user.id.clone()).or_insert(hold);
     }
 
-    /// A person whom another job looks after: it stays the owner as long as the entry lies in its bases, whatever its filter says.
+    /// A person whom another job looks after: it stays the owner as long as the entry lies in its
+    /// bases, whatever its filter says.
     fn leave_to(&mut self, job: String, place: usize) {
         if self.current.users.get(place).is_some() {
             *self.of_siblings.entry(job).or_default() += 1;
@@ -164,12 +200,20 @@ impl<'a> Planner<'a> {
 
     /// A user with the person's link: update, reactivate, or nothing.
     fn linked(&mut self, id: &DirectoryId, person: &Person, place: usize, owner: &Owner) {
-        let Some((user, link)) = self.current.users.get(place).and_then(|user| Some((user, user.link.link()?))) else {
+        let Some((user, link)) = self
+            .current
+            .users
+            .get(place)
+            .and_then(|user| Some((user, user.link.link()?)))
+        else {
             return;
         };
         if let Some(reason) = self.rules.untouchable(user) {
             self.plan.unchanged += 1;
-            return self.warn(format!("the user {:?} is left alone: {reason}", user.username));
+            return self.warn(format!(
+                "the user {:?} is left alone: {reason}",
+                user.username
+            ));
         }
         let settled = self.settled(id, link);
         let subject = Subject {
@@ -179,13 +223,19 @@ impl<'a> Planner<'a> {
             link: Some(link),
             owner: Some(owner),
         };
-        let wakes = !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
+        let wakes =
+            !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
             // What was begun by a create is finished by whoever may create.
             Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
-            Activity::Settled | Activity::Released | Activity::Deactivating { .. } | Activity::Deactivated { .. } => self.rules.users.reactivate,
+            Activity::Settled
+            | Activity::Released
+            | Activity::Deactivating { .. }
+            | Activity::Deactivated { .. } => self.rules.users.reactivate,
         };
-        let Some(mut fields) = self.wanted(person, user) else { return };
+        let Some(mut fields) = self.wanted(person, user) else {
+            return;
+        };
         if wakes && may_wake {
             fields.insert(
                 Field::IsActive,
@@ -195,7 +245,13 @@ impl<'a> Planner<'a> {
                 },
             );
             self.insert_link(&mut fields, user, link, &settled);
-            return self.change(Action::Reactivate, &subject, fields, reason_to_reactivate(link, owner), settled);
+            return self.change(
+                Action::Reactivate,
+                &subject,
+                fields,
+                reason_to_reactivate(link, owner),
+                settled,
+            );
         }
         // A user of another source is only ever taken over together with its activity.
         let kept = match (wakes, link.source == self.rules.source) {
@@ -212,9 +268,11 @@ impl<'a> Planner<'a> {
                 reason = of_link;
             }
             if matches!(link.activity, Activity::Deactivated { .. }) && !wakes {
-                "somebody reactivated the user, and the person is back in the directory".clone_into(&mut reason);
+                "somebody reactivated the user, and the person is back in the directory"
+                    .clone_into(&mut reason);
                 self.warn(format!(
-                    "the user {:?}, whom this program deactivated, was reactivated by somebody else; the person is back in the directory",
+                    "the user {:?}, whom this program deactivated, was reactivated by somebody \
+                     else; the person is back in the directory",
                     user.username
                 ));
             }
@@ -233,9 +291,18 @@ impl<'a> Planner<'a> {
         self.change(Action::Update, &subject, fields, reason, kept);
     }
 
-    /// Names the link among what is written where more of it changes than the activity, which is written along with it.
-    fn insert_link(&self, fields: &mut BTreeMap<Field, Values>, user: &User, old: &Link, new: &Link) {
-        if (&old.source, &old.directory, old.form, old.signature) != (&new.source, &new.directory, new.form, new.signature) {
+    /// Names the link among what is written where more of it changes than the activity, which is
+    /// written along with it.
+    fn insert_link(
+        &self,
+        fields: &mut BTreeMap<Field, Values>,
+        user: &User,
+        old: &Link,
+        new: &Link,
+    ) {
+        if (&old.source, &old.directory, old.form, old.signature)
+            != (&new.source, &new.directory, new.form, new.signature)
+        {
             fields.insert(
                 Field::Link,
                 Values {
@@ -246,13 +313,20 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is to be changed in a user's values; `None` when the entry was left out for a value that ftrack would not take.
+    /// What is to be changed in a user's values; `None` when the entry was left out for a value
+    /// that ftrack would not take.
     fn wanted(&mut self, person: &Person, user: &User) -> Option<BTreeMap<Field, Values>> {
         if !self.rules.users.update {
             return Some(BTreeMap::new());
         }
         if self.rules.is_api_user(&person.username) {
-            self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
+            self.skip(
+                &person.dn,
+                format!(
+                    "the username {:?} is that of the program's own API user",
+                    person.username
+                ),
+            );
             return None;
         }
         match differences(person, user, self.current) {
@@ -266,19 +340,36 @@ impl<'a> Planner<'a> {
 
     /// A user that nobody owned becomes the person's; its activity stays as it is.
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
-        let Some(user) = self.current.users.get(place) else { return };
-        // Also of a user that this program began to create: somebody may have made more of it since.
-        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether it is one; let the API user's role read security roles, or name yours in ftrack.administrator_roles";
-        let reason = self.rules.never_adopted(user).or(self.is_blind.then_some(unknown));
+        let Some(user) = self.current.users.get(place) else {
+            return;
+        };
+        // Also of a user that this program began to create: somebody may have made more of it
+        // since.
+        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether \
+                       it is one; let the API user's role read security roles, or name yours in \
+                       ftrack.administrator_roles";
+        let reason = self
+            .rules
+            .never_adopted(user)
+            .or(self.is_blind.then_some(unknown));
         if let Some(reason) = reason {
-            return self.skip(&person.dn, format!("the ftrack user {:?} is not adopted: {reason}", user.username));
+            return self.skip(
+                &person.dn,
+                format!(
+                    "the ftrack user {:?} is not adopted: {reason}",
+                    user.username
+                ),
+            );
         }
-        let Some(mut fields) = self.wanted(person, user) else { return };
+        let Some(mut fields) = self.wanted(person, user) else {
+            return;
+        };
         let link = self.link(id);
         if !user.is_active {
             // Who deactivated it cannot be known, and only the program's own doing is undone.
             self.warn(format!(
-                "the user {:?}, which becomes that of {}, is inactive and stays so; activate it at ftrack if the person is to work there",
+                "the user {:?}, which becomes that of {}, is inactive and stays so; activate it \
+                 at ftrack if the person is to work there",
                 user.username, person.dn
             ));
         }
@@ -296,7 +387,10 @@ impl<'a> Planner<'a> {
         let reason = if begun {
             "this program began to create the user in a run that was cut off".to_owned()
         } else {
-            format!("nobody owns the user {:?}, and users.adopt recognises the person in it", user.username)
+            format!(
+                "nobody owns the user {:?}, and users.adopt recognises the person in it",
+                user.username
+            )
         };
         let subject = Subject {
             user,
@@ -310,20 +404,42 @@ impl<'a> Planner<'a> {
 
     fn create(&mut self, id: &DirectoryId, person: &Person) {
         if !self.rules.users.create {
-            return self.skip(&person.dn, "there is no user for it, and users.create is false".into());
+            return self.skip(
+                &person.dn,
+                "there is no user for it, and users.create is false".into(),
+            );
         }
         if self.rules.is_api_user(&person.username) {
-            return self.skip(&person.dn, format!("the username {:?} is that of the program's own API user", person.username));
+            return self.skip(
+                &person.dn,
+                format!(
+                    "the username {:?} is that of the program's own API user",
+                    person.username
+                ),
+            );
         }
-        let Some(attribute) = self.desired.id_attribute() else { return };
+        let Some(attribute) = self.desired.id_attribute() else {
+            return;
+        };
         let mut fields = match first_values(person, self.current) {
             Ok(fields) => fields,
             Err(reason) => return self.skip(&person.dn, reason),
         };
-        let user_type = self.rules.users.user_type.as_ref().and_then(|name| self.current.user_types.get(name));
+        let user_type = self
+            .rules
+            .users
+            .user_type
+            .as_ref()
+            .and_then(|name| self.current.user_types.get(name));
         if let Some(user_type) = user_type {
             let new = text(user_type.as_str());
-            fields.insert(Field::UserType, Values { old: Value::Null, new });
+            fields.insert(
+                Field::UserType,
+                Values {
+                    old: Value::Null,
+                    new,
+                },
+            );
         }
         let change = Change {
             action: Action::Create,
@@ -342,7 +458,8 @@ impl<'a> Planner<'a> {
     fn finish(mut self) -> Plan {
         for (job, count) in std::mem::take(&mut self.of_siblings) {
             self.warn(format!(
-                "{count} of these people lie in the search bases of the job {job:?}, which owns their users and looks after them"
+                "{count} of these people lie in the search bases of the job {job:?}, which owns \
+                 their users and looks after them"
             ));
         }
         self.plan.changes = order::in_order(std::mem::take(&mut self.plan.changes));
@@ -356,14 +473,19 @@ impl<'a> Planner<'a> {
             source: self.rules.source.clone(),
             directory: self.desired.directory().cloned(),
             id: id.clone(),
-            attribute: self.desired.id_attribute().cloned().unwrap_or(IdAttribute::EntryUuid),
+            attribute: self
+                .desired
+                .id_attribute()
+                .cloned()
+                .unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
             form: Form::Current,
             signature: self.rules.signature,
         }
     }
 
-    /// The link that somebody of this reading should have in the place of the present one; as complete as it can be.
+    /// The link that somebody of this reading should have in the place of the present one; as
+    /// complete as it can be.
     fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
         let new = self.link(id);
         match (&new.directory, link.signature) {
@@ -382,16 +504,31 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds a change to the plan, with what holds it.
-    fn change(&mut self, action: Action, subject: &Subject<'_>, fields: BTreeMap<Field, Values>, reason: String, link: Link) {
-        let Subject { user, id, person, .. } = subject;
+    fn change(
+        &mut self,
+        action: Action,
+        subject: &Subject<'_>,
+        fields: BTreeMap<Field, Values>,
+        reason: String,
+        link: Link,
+    ) {
+        let Subject {
+            user, id, person, ..
+        } = subject;
         if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
             self.hold(user, hold);
         }
         let unknown = "no active administrator is visible at ftrack, so that anybody may be one";
-        if let Some(reason) = self.rules.guarded(user).or(self.is_blind.then_some(unknown)) {
+        if let Some(reason) = self
+            .rules
+            .guarded(user)
+            .or(self.is_blind.then_some(unknown))
+        {
             self.plan.guarded.insert(user.id.clone(), reason);
         }
-        let renamed = fields.get(&Field::Username).and_then(|values| values.new.as_str());
+        let renamed = fields
+            .get(&Field::Username)
+            .and_then(|values| values.new.as_str());
         self.plan.changes.push(Change {
             action,
             username: renamed.unwrap_or(&user.username).to_owned(),
@@ -406,7 +543,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether each user carries the link of somebody who is in the directory, in the order of [`Current::users`].
+/// Whether each user carries the link of somebody who is in the directory, in the order of
+/// [`Current::users`].
 fn linked_users(matches: &[Match], current: &Current) -> Vec<bool> {
     let mut linked = vec![false; current.users.len()];
     for found in matches {

@@ -29,11 +29,16 @@ use crate::{
 
 const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
 
-/// What a directory shows: entries by id; an entry without an id, or that was left out while mapping, among them.
+/// What a directory shows: entries by id; an entry without an id, or that was left out while
+/// mapping, among them.
 type Entries = Vec<(Option<u8>, Option<(usize, Option<usize>, Option<u8>)>)>;
 
 fn entries() -> impl Strategy<Value = Entries> {
-    let values = (0..LOGINS.len(), option::of(0..LOGINS.len()), option::of(0_u8..3));
+    let values = (
+        0..LOGINS.len(),
+        option::of(0..LOGINS.len()),
+        option::of(0_u8..3),
+    );
     let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
     proptest::collection::vec((id, option::weighted(0.9, values)), 0..8)
 }
@@ -47,9 +52,14 @@ fn reading(entries: &Entries) -> Desired {
             },
             Some((login, mail, floor)) => Mapped::Person(Person {
                 username: LOGINS[*login].into(),
-                email: mail.map_or(Wanted::Keep, |mail| Wanted::Text(format!("{}@studio.test", LOGINS[mail]).into())),
+                email: mail.map_or(Wanted::Keep, |mail| {
+                    Wanted::Text(format!("{}@studio.test", LOGINS[mail]).into())
+                }),
                 first_name: Wanted::Clear,
-                custom: [floor.map_or(Wanted::Clear, |floor| Wanted::Text(floor.to_string().into()))].into(),
+                custom: [floor.map_or(Wanted::Clear, |floor| {
+                    Wanted::Text(floor.to_string().into())
+                })]
+                .into(),
                 ..Person::unmapped(&format!("uid={login},id={id:?}"), 1)
             }),
         };
@@ -71,37 +81,68 @@ fn link() -> impl Strategy<Value = LinkFound> {
         Activity::Deactivated { since: since() },
     ]);
     let source = select(vec!["artists", "artists", "artists", "painters"]);
-    let directory = select(vec![Some("d-1"), Some("d-1"), Some("d-1"), Some("d-2"), None]);
-    let ours = (0_u8..8, activity, source, directory).prop_map(|(id, activity, source, directory)| {
-        LinkFound::Link(Box::new(Link {
-            source: source.into(),
-            directory: directory.map(Into::into),
-            id: directory_id(id),
-            attribute: crate::directory::IdAttribute::EntryUuid,
-            activity,
-            form: if directory.is_some() { Form::Current } else { Form::Earlier },
-            signature: Signature::NotChecked,
-        }))
-    });
+    let directory = select(vec![
+        Some("d-1"),
+        Some("d-1"),
+        Some("d-1"),
+        Some("d-2"),
+        None,
+    ]);
+    let ours =
+        (0_u8..8, activity, source, directory).prop_map(|(id, activity, source, directory)| {
+            LinkFound::Link(Box::new(Link {
+                source: source.into(),
+                directory: directory.map(Into::into),
+                id: directory_id(id),
+                attribute: crate::directory::IdAttribute::EntryUuid,
+                activity,
+                form: if directory.is_some() {
+                    Form::Current
+                } else {
+                    Form::Earlier
+                },
+                signature: Signature::NotChecked,
+            }))
+        });
     prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
 }
 
 fn current() -> impl Strategy<Value = Current> {
-    let user = (option::of(0..LOGINS.len()), any::<bool>(), link(), 0_u8..10, option::of(0_u8..3));
+    let user = (
+        option::of(0..LOGINS.len()),
+        any::<bool>(),
+        link(),
+        0_u8..10,
+        option::of(0_u8..3),
+    );
     proptest::collection::vec(user, 0..8).prop_map(|users| {
-        let users = users.into_iter().enumerate().map(|(place, (mail, is_active, link, kind, floor))| User {
-            id: EntityId::new(&format!("user-{place}")).unwrap(),
-            // Each login once, in either case: whether two that differ by case alone may stand is the server's affair.
-            username: LOGINS.get(place).copied().map_or_else(|| format!("other{place}"), str::to_owned).into(),
-            first_name: None,
-            last_name: Some("Name".into()),
-            email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
-            is_active,
-            kind: if kind == 0 { UserKind::Untouchable } else { UserKind::Person },
-            administrator: kind == 1,
-            link,
-            custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))].into(),
-        });
+        let users =
+            users
+                .into_iter()
+                .enumerate()
+                .map(|(place, (mail, is_active, link, kind, floor))| User {
+                    id: EntityId::new(&format!("user-{place}")).unwrap(),
+                    // Each login once, in either case: whether two that differ by case alone may stand is
+                    // the server's affair.
+                    username: LOGINS
+                        .get(place)
+                        .copied()
+                        .map_or_else(|| format!("other{place}"), str::to_owned)
+                        .into(),
+                    first_name: None,
+                    last_name: Some("Name".into()),
+                    email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
+                    is_active,
+                    kind: if kind == 0 {
+                        UserKind::Untouchable
+                    } else {
+                        UserKind::Person
+                    },
+                    administrator: kind == 1,
+                    link,
+                    custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
+                        .into(),
+                });
         Current {
             users: users.collect(),
             custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
@@ -182,21 +223,25 @@ fn vetted(plan: &Plan) -> [Vetted; 2] {
 fn applied(current: &Current, plan: &Plan) -> Current {
     let mut after = current.clone();
     for change in &plan.changes {
-        let place = after.users.iter().position(|user| user.id == change.ftrack_id).unwrap_or_else(|| {
-            after.users.push(User {
-                id: change.ftrack_id.clone(),
-                username: "".into(),
-                first_name: Some("first".into()),
-                last_name: Some("last".into()),
-                email: None,
-                is_active: false,
-                kind: UserKind::Person,
-                administrator: false,
-                link: LinkFound::Absent,
-                custom_values: [Value::Null].into(),
+        let place = after
+            .users
+            .iter()
+            .position(|user| user.id == change.ftrack_id)
+            .unwrap_or_else(|| {
+                after.users.push(User {
+                    id: change.ftrack_id.clone(),
+                    username: "".into(),
+                    first_name: Some("first".into()),
+                    last_name: Some("last".into()),
+                    email: None,
+                    is_active: false,
+                    kind: UserKind::Person,
+                    administrator: false,
+                    link: LinkFound::Absent,
+                    custom_values: [Value::Null].into(),
+                });
+                after.users.len() - 1
             });
-            after.users.len() - 1
-        });
         let user = &mut after.users[place];
         user.link = LinkFound::Link(Box::new(change.link.clone()));
         for (field, values) in &change.fields {

@@ -57,16 +57,24 @@ pub struct Reach {
 impl Reach {
     fn new(job: &config::LdapJob) -> Self {
         Self {
-            bases: job.search_bases.iter().map(|base| Dn::parse(base)).collect(),
+            bases: job
+                .search_bases
+                .iter()
+                .map(|base| Dn::parse(base))
+                .collect(),
             scope: job.scope,
         }
     }
 
-    /// Whether an entry lies in it. One whose name cannot be understood does: the owner of a person stays the owner in doubt.
+    /// Whether an entry lies in it. One whose name cannot be understood does: the owner of a person
+    /// stays the owner in doubt.
     #[must_use]
     pub fn holds(&self, dn: &str) -> bool {
         let Some(dn) = Dn::parse(dn) else { return true };
-        self.bases.iter().any(|base| base.as_ref().is_none_or(|base| dn.lies_in(base, self.scope)))
+        self.bases.iter().any(|base| {
+            base.as_ref()
+                .is_none_or(|base| dn.lies_in(base, self.scope))
+        })
     }
 }
 
@@ -98,7 +106,10 @@ pub enum BadUserType {
         known: String,
     },
     /// Users of that type are never touched, so nobody may be created with it.
-    #[error("users.user_type: users of the type {0:?} are never touched, so that they could never be deactivated either; choose another type")]
+    #[error(
+        "users.user_type: users of the type {0:?} are never touched, so that they could never be \
+         deactivated either; choose another type"
+    )]
     Untouchable(String),
 }
 
@@ -118,13 +129,15 @@ impl Rules {
             reach: Reach::new(job),
             siblings: Vec::new(),
             signature: Signature::default(),
-            deactivate_after: Duration::from_std(job.users.deactivate_after).unwrap_or(Duration::MAX),
+            deactivate_after: Duration::from_std(job.users.deactivate_after)
+                .unwrap_or(Duration::MAX),
             api_user: fold(api_user).into_owned(),
             protect: protect.build()?,
         })
     }
 
-    /// Whether the user is the program's own, of a type that is never touched, and so left alone in every respect.
+    /// Whether the user is the program's own, of a type that is never touched, and so left alone in
+    /// every respect.
     #[must_use]
     pub fn untouchable(&self, user: &User) -> Option<&'static str> {
         if self.is_api_user(&user.username) {
@@ -139,8 +152,12 @@ impl Rules {
     /// The same rules, beside the other jobs of a configuration.
     #[must_use]
     pub fn beside(mut self, config: &config::Config, directory: &str) -> Self {
-        let jobs = config.ldap_jobs().filter(|(_, job)| job.source != *self.source);
-        self.siblings = jobs.map(|(name, job)| Sibling::new(name, job, directory)).collect();
+        let jobs = config
+            .ldap_jobs()
+            .filter(|(_, job)| job.source != *self.source);
+        self.siblings = jobs
+            .map(|(name, job)| Sibling::new(name, job, directory))
+            .collect();
         self
     }
 
@@ -173,7 +190,8 @@ impl Rules {
         if user.administrator {
             return Some("it is an administrator");
         }
-        self.is_protected(&user.username).then_some("it is protected by users.protect")
+        self.is_protected(&user.username)
+            .then_some("it is protected by users.protect")
     }
 
     /// Why the user may not be taken over, if so.
@@ -194,16 +212,23 @@ impl Rules {
         if user.administrator {
             return Some("it is an administrator, and administrators are never adopted");
         }
-        self.is_protected(&user.username).then_some("it is protected by users.protect")
+        self.is_protected(&user.username)
+            .then_some("it is protected by users.protect")
     }
 
-    /// Whether the user type that created users are to get is there, and one that this program may look after.
+    /// Whether the user type that created users are to get is there, and one that this program may
+    /// look after.
     ///
     /// # Errors
     /// It is not, which is to be known before anything is written.
     pub fn check_user_type(&self, current: &Current) -> Result<(), BadUserType> {
-        let Some(name) = &self.users.user_type else { return Ok(()) };
-        if UNTOUCHABLE.iter().any(|untouchable| name.eq_ignore_ascii_case(untouchable)) {
+        let Some(name) = &self.users.user_type else {
+            return Ok(());
+        };
+        if UNTOUCHABLE
+            .iter()
+            .any(|untouchable| name.eq_ignore_ascii_case(untouchable))
+        {
             return Err(BadUserType::Untouchable(name.clone()));
         }
         if current.user_types.contains_key(name) {
@@ -217,13 +242,21 @@ impl Rules {
     }
 }
 
-/// The form in which logins and mail addresses are compared: whether the server tells case apart, or an accent from a letter that has it, is not
-/// known, so it is never relied upon. Most are in that form already, and are not copied.
+/// The form in which logins and mail addresses are compared: whether the server tells case apart,
+/// or an accent from a letter that has it, is not known, so it is never relied upon. Most are in
+/// that form already, and are not copied.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
-        // By way of the capitals, of which there is one where small letters have several: both sigmas, and the sharp s beside two of them.
-        Cow::Owned(text.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect())
+        // By way of the capitals, of which there is one where small letters have several: both
+        // sigmas, and the sharp s beside two of them.
+        Cow::Owned(
+            text.nfc()
+                .flat_map(char::to_uppercase)
+                .flat_map(char::to_lowercase)
+                .nfc()
+                .collect(),
+        )
     } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
@@ -241,7 +274,10 @@ mod tests {
             ("ADA", "ada"),
             ("jos\u{e9}", "Jose\u{301}"),
             ("\u{c5}sa", "a\u{30a}sa"),
-            ("\u{3bf}\u{3b4}\u{3cc}\u{3c2}", "\u{39f}\u{394}\u{38c}\u{3a3}"),
+            (
+                "\u{3bf}\u{3b4}\u{3cc}\u{3c2}",
+                "\u{39f}\u{394}\u{38c}\u{3a3}",
+            ),
             ("stra\u{df}er", "STRASSER"),
         ] {
             assert_eq!(fold(one), fold(other));

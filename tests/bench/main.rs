@@ -1,8 +1,15 @@
-//! The benchmark's world: prints a studio's directory as LDIF, and serves an ftrack in a process of its own; `tests/bench/run` tells the rest.
+//! The benchmark's world: prints a studio's directory as LDIF, and serves an ftrack in a process of
+//! its own; `tests/bench/run` tells the rest.
 //!
-//! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same people are users with a link, says its address,
-//! and ends when its standard input does. `studio world COUNT` serves a directory of so many people as well, whose ftrack is empty.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_macros)]
+//! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same
+//! people are users with a link, says its address, and ends when its standard input does. `studio
+//! world COUNT` serves a directory of so many people as well, whose ftrack is empty.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_macros
+)]
 
 mod world;
 
@@ -33,8 +40,16 @@ const PASSWORD: &str = "directory-secret";
 
 fn main() {
     // Cargo adds options of its own, such as --bench.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["ldif", count] => print_ldif(count.parse().expect("a number")),
         ["serve", count] => serve(count.parse().expect("a number")),
         ["world", count] => world::serve(count.parse().expect("a number")),
@@ -56,7 +71,9 @@ fn print_ldif(count: usize) {
             entry.with("entryUUID", id)
         })
         .collect();
-    std::io::stdout().write_all(cast::ldif(&entries).as_bytes()).expect("standard output");
+    std::io::stdout()
+        .write_all(cast::ldif(&entries).as_bytes())
+        .expect("standard output");
 }
 
 fn serve(count: usize) {
@@ -66,13 +83,17 @@ fn serve(count: usize) {
         .build()
         .expect("a runtime");
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = runtime.block_on(FtrackServer::start(anywhere, Options::default())).expect("a server");
+    let server = runtime
+        .block_on(FtrackServer::start(anywhere, Options::default()))
+        .expect("a server");
     server
         .studio()
         .add_users(cast::people(count, 1, Oddities::None).iter().map(account))
         .expect("users");
     println!("{}", server.url());
-    std::io::stdin().read_to_end(&mut Vec::new()).expect("standard input");
+    std::io::stdin()
+        .read_to_end(&mut Vec::new())
+        .expect("standard input");
     runtime.block_on(server.stop()).expect("an end");
 }
 

@@ -1,4 +1,5 @@
-//! A whole studio for a daemon, directory and ftrack: says their addresses, and lets happen what standard input tells, a line each.
+//! A whole studio for a daemon, directory and ftrack: says their addresses, and lets happen what
+//! standard input tells, a line each.
 
 use std::{
     io::Write as _,
@@ -32,8 +33,8 @@ struct World {
     people: Vec<Person>,
 }
 
-/// Serves a directory of so many people and an empty ftrack. Each line of standard input is something that happens, and is answered by a line; it
-/// ends with standard input.
+/// Serves a directory of so many people and an empty ftrack. Each line of standard input is
+/// something that happens, and is answered by a line; it ends with standard input.
 pub fn serve(count: usize) {
     let mut world = World::new(count);
     say(&json!({"ldap": format!("ldap://{}", world.address), "ftrack": world.ftrack.url()}));
@@ -41,18 +42,28 @@ pub fn serve(count: usize) {
         let line = line.expect("standard input");
         world.happens(&line.split_whitespace().collect::<Vec<_>>());
         let counts = world.directory.as_ref().map(DirectoryServer::counts);
-        say(&json!({"connections": counts.map_or(0, |counts| counts.connections), "binds": counts.map_or(0, |counts| counts.binds)}));
+        say(
+            &json!({"connections": counts.map_or(0, |counts| counts.connections), "binds": counts.map_or(0, |counts| counts.binds)}),
+        );
     }
 }
 
 impl World {
     fn new(count: usize) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let people = cast::people(count, 1, Oddities::None);
         let tree = cast::tree(&people, &Secret::new(PASSWORD.to_owned())).expect("a tree");
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let directory = runtime.block_on(DirectoryServer::start(anywhere, tree.clone())).expect("a directory");
-        let ftrack = runtime.block_on(FtrackServer::start(anywhere, Options::default())).expect("an ftrack");
+        let directory = runtime
+            .block_on(DirectoryServer::start(anywhere, tree.clone()))
+            .expect("a directory");
+        let ftrack = runtime
+            .block_on(FtrackServer::start(anywhere, Options::default()))
+            .expect("an ftrack");
         Self {
             runtime,
             tree,
@@ -69,12 +80,20 @@ impl World {
             ["returns", number] => self.moves(number, FORMER, cast::PEOPLE),
             ["is-called", number, name] => {
                 let dn = &self.person(number).entry.dn;
-                self.tree.replace(dn, "givenName", &[name]).expect("an entry");
+                self.tree
+                    .replace(dn, "givenName", &[name])
+                    .expect("an entry");
             }
             ["joins", login] => {
-                let entry = TreeEntry::new(format!("uid={login},{}", cast::PEOPLE)).with("objectClass", "inetOrgPerson");
-                let entry = entry.with("cn", login).with("givenName", "New").with("sn", login);
-                self.tree.add(entry.with("mail", format!("{login}@studio.test"))).expect("a place");
+                let entry = TreeEntry::new(format!("uid={login},{}", cast::PEOPLE))
+                    .with("objectClass", "inetOrgPerson");
+                let entry = entry
+                    .with("cn", login)
+                    .with("givenName", "New")
+                    .with("sn", login);
+                self.tree
+                    .add(entry.with("mail", format!("{login}@studio.test")))
+                    .expect("a place");
             }
             ["directory-stops"] => {
                 let directory = self.directory.take().expect("it runs");
@@ -104,11 +123,15 @@ impl World {
     fn moves(&self, number: &str, from: &str, to: &str) {
         let at_home = &self.person(number).entry.dn;
         let at = |place: &str| at_home.replace(cast::PEOPLE, place);
-        self.tree.rename(&at(from), &at(to)).expect("an entry and a place");
+        self.tree
+            .rename(&at(from), &at(to))
+            .expect("an entry and a place");
     }
 }
 
 fn say(what: &serde_json::Value) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{what}").and_then(|()| out.flush()).expect("standard output");
+    writeln!(out, "{what}")
+        .and_then(|()| out.flush())
+        .expect("standard output");
 }

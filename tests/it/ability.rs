@@ -1,4 +1,5 @@
-//! What a machine must be able to do for tests that boot a system or run containers, and the word when it is not.
+//! What a machine must be able to do for tests that boot a system or run containers, and the word
+//! when it is not.
 
 use std::{
     fs::{self, File},
@@ -11,22 +12,32 @@ use std::{
 /// Whether a test has to be left out for want of a program, which is said.
 pub fn must_skip(test: &str, programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| find(program).is_none());
-    said(test, missing.map(|program| format!("there is no {program} on this machine")))
+    said(
+        test,
+        missing.map(|program| format!("there is no {program} on this machine")),
+    )
 }
 
 /// As [`must_skip`], and for want of the right to make namespaces and to mount in them.
 pub fn must_skip_as_root(test: &str, programs: &[&str]) -> bool {
     let mounts = || {
         Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"])
+            .args([
+                "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt",
+            ])
             .output()
             .is_ok_and(|output| output.status.success())
     };
     let may = fs::metadata("/proc/self").unwrap().uid() == 0 && mounts();
-    must_skip(test, programs) || said(test, (!may).then(|| "it needs root, and the right to mount".to_owned()))
+    must_skip(test, programs)
+        || said(
+            test,
+            (!may).then(|| "it needs root, and the right to mount".to_owned()),
+        )
 }
 
-/// The library that shows a program another time than the machine's; where it is missing, the test has to be left out, which is said.
+/// The library that shows a program another time than the machine's; where it is missing, the test
+/// has to be left out, which is said.
 pub fn fake_time(test: &str) -> Option<PathBuf> {
     let below = |folder: &str| {
         fs::read_dir(folder)
@@ -36,15 +47,25 @@ pub fn fake_time(test: &str) -> Option<PathBuf> {
             .map(|entry| entry.path())
             .collect::<Vec<_>>()
     };
-    let folders = below("/usr/lib").into_iter().chain(["/usr/lib".into(), "/usr/lib64".into()]);
+    let folders = below("/usr/lib")
+        .into_iter()
+        .chain(["/usr/lib".into(), "/usr/lib64".into()]);
     let found = folders
         .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
         .find(|library| library.is_file());
-    said(test, found.is_none().then(|| "there is no libfaketime on this machine".to_owned()));
+    said(
+        test,
+        found
+            .is_none()
+            .then(|| "there is no libfaketime on this machine".to_owned()),
+    );
     found
 }
 
-#[allow(clippy::explicit_write, reason = "the test harness keeps what a passing test prints to itself")]
+#[allow(
+    clippy::explicit_write,
+    reason = "the test harness keeps what a passing test prints to itself"
+)]
 fn said(test: &str, reason: Option<String>) -> bool {
     if let Some(reason) = &reason {
         writeln!(io::stderr(), "SKIPPED {test}: {reason}").unwrap();
@@ -54,13 +75,21 @@ fn said(test: &str, reason: Option<String>) -> bool {
 
 /// Where a program is, administrators' folders included.
 pub fn find(program: &str) -> Option<PathBuf> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
+    let path = format!(
+        "{}:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    );
+    path.split(':')
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.is_file())
 }
 
 /// A folder beside what cargo builds, which goes with `cargo clean`.
 pub fn cached(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join(name)
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join(name)
 }
 
 /// Keeps other test processes out until it is dropped.

@@ -19,7 +19,8 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-/// A synced studio of ten of whom four left, which is more than the limit allows, one changed, and one joined.
+/// A synced studio of ten of whom four left, which is more than the limit allows, one changed, and
+/// one joined.
 fn waiting() -> Studio {
     let uids: Vec<String> = (0..10).map(|number| format!("user{number}")).collect();
     let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
@@ -27,7 +28,10 @@ fn waiting() -> Studio {
     for uid in &uids[..4] {
         leave(&studio, uid);
     }
-    studio.tree().replace(&dn("user9"), "sn", &["Changed"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("user9"), "sn", &["Changed"])
+        .unwrap();
     studio.tree().add(person("joiner", "New", "Face")).unwrap();
     studio
 }
@@ -49,15 +53,32 @@ fn an_approved_plan_is_written_whatever_the_limit() {
     let studio = waiting();
     let plan = saved(&studio);
     let text: Value = serde_json::from_slice(&fs::read(&plan).unwrap()).unwrap();
-    let held = text["changes"].as_array().unwrap().iter().filter(|planned| !planned["held"].is_null()).count();
+    let held = text["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|planned| !planned["held"].is_null())
+        .count();
     assert_eq!(held, 4);
     let report = apply(&studio, &plan);
     let counts = &report.counts;
-    assert_eq!((counts.deactivated, counts.updated, counts.created, counts.held), (4, 1, 1, 0), "{report:#?}");
+    assert_eq!(
+        (
+            counts.deactivated,
+            counts.updated,
+            counts.created,
+            counts.held
+        ),
+        (4, 1, 1, 0),
+        "{report:#?}"
+    );
     studio.sync_changes_nothing();
     // What was applied cannot be applied again.
     let report = apply(&studio, &plan);
-    assert_eq!((report.outcome, report.ftrack.write_calls), (Outcome::Failed, 0));
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls),
+        (Outcome::Failed, 0)
+    );
     assert!(report.error.unwrap().contains("the plan is stale"));
 }
 
@@ -65,7 +86,10 @@ fn an_approved_plan_is_written_whatever_the_limit() {
 fn a_plan_that_is_not_called_for_any_more_is_refused_whole() {
     type Meanwhile = fn(&Studio);
     let cases: [(Meanwhile, &str); 4] = [
-        (|studio| come_back(studio, "user0"), "deactivate \"user0\" is not called for any more"),
+        (
+            |studio| come_back(studio, "user0"),
+            "deactivate \"user0\" is not called for any more",
+        ),
         (
             |studio| drop(studio.tree().replace(&dn("user9"), "sn", &["Else"])),
             "update \"user9\" is another change now",
@@ -86,8 +110,14 @@ fn a_plan_that_is_not_called_for_any_more_is_refused_whole() {
         let before = studio.ftrack().users();
         let report = apply(&studio, &plan);
         let error = report.error.unwrap();
-        assert!(error.contains(said) && error.contains("Make a new plan"), "{error}");
-        assert_eq!((report.outcome, studio.ftrack().counters().write_calls), (Outcome::Failed, 0));
+        assert!(
+            error.contains(said) && error.contains("Make a new plan"),
+            "{error}"
+        );
+        assert_eq!(
+            (report.outcome, studio.ftrack().counters().write_calls),
+            (Outcome::Failed, 0)
+        );
         assert_eq!(studio.ftrack().users(), before);
     }
 }
@@ -106,12 +136,19 @@ fn what_nobody_approved_is_not_written() {
 fn the_last_administrator_is_kept_whoever_approves() {
     let studio = waiting();
     for role in studio.ftrack().rows("UserSecurityRole").unwrap() {
-        studio.ftrack().remove("UserSecurityRole", &json!([role["id"]])).unwrap();
+        studio
+            .ftrack()
+            .remove("UserSecurityRole", &json!([role["id"]]))
+            .unwrap();
     }
     crate::rules::make_administrator(&studio, "user2");
     let report = apply(&studio, &saved(&studio));
     assert_eq!(
-        (report.counts.deactivated, report.counts.held, report.outcome),
+        (
+            report.counts.deactivated,
+            report.counts.held,
+            report.outcome
+        ),
         (3, 1, Outcome::Held),
         "{report:#?}"
     );
@@ -125,7 +162,8 @@ fn a_plan_reads_back_as_it_was_written() {
     let plan = SavedPlan::load(&path).unwrap();
     let again: SavedPlan = serde_json::from_slice(&serde_json::to_vec(&plan).unwrap()).unwrap();
     assert_eq!(plan, again);
-    let printed: SavedPlan = serde_json::from_str(&studio.run(&["plan", "--format", "json"]).stdout).unwrap();
+    let printed: SavedPlan =
+        serde_json::from_str(&studio.run(&["plan", "--format", "json"]).stdout).unwrap();
     // All but the moment of a deactivation, which is when the plan was made.
     let timeless = |plan: SavedPlan| {
         plan.changes.into_iter().map(|mut planned| {
@@ -133,7 +171,10 @@ fn a_plan_reads_back_as_it_was_written() {
             planned
         })
     };
-    assert!(timeless(printed).eq(timeless(plan)), "the same servers give the same plan");
+    assert!(
+        timeless(printed).eq(timeless(plan)),
+        "the same servers give the same plan"
+    );
 }
 
 #[test]
@@ -142,8 +183,16 @@ fn what_is_no_plan_is_refused_by_name() {
     let good = fs::read_to_string(saved(&studio)).unwrap();
     let cases = [
         ("{".to_owned(), 2, "is not a plan that `plan --out` wrote"),
-        (good.replace("\"format\": 2", "\"format\": 99"), 2, "its format is 99"),
-        (good.replace("\"job\": \"artists\"", "\"job\": \"painters\""), 2, "painters"),
+        (
+            good.replace("\"format\": 2", "\"format\": 99"),
+            2,
+            "its format is 99",
+        ),
+        (
+            good.replace("\"job\": \"artists\"", "\"job\": \"painters\""),
+            2,
+            "painters",
+        ),
     ];
     let path = studio.folder().join("bad.json");
     for (content, status, said) in cases {
@@ -153,7 +202,11 @@ fn what_is_no_plan_is_refused_by_name() {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
     let ended = studio.run(&["apply", "/nowhere/plan.json"]);
-    assert!(ended.status == 2 && ended.stderr.contains("/nowhere/plan.json"), "{}", ended.stderr);
+    assert!(
+        ended.status == 2 && ended.stderr.contains("/nowhere/plan.json"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -175,18 +228,47 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
     let studio = waiting();
     let before = studio.ftrack().users();
     let report = studio.synced(&["sync", "--dry-run", "--format", "json"]);
-    assert_eq!((studio.ftrack().counters().write_calls, report.ftrack.write_calls), (0, 0));
+    assert_eq!(
+        (
+            studio.ftrack().counters().write_calls,
+            report.ftrack.write_calls
+        ),
+        (0, 0)
+    );
     assert_eq!(studio.ftrack().users(), before);
     assert!(report.dry_run);
-    let with = |result| report.changes.iter().filter(|change| change.result == result).count();
-    assert_eq!((with(ChangeResult::Planned), with(ChangeResult::Held), report.changes.len()), (2, 4, 6));
+    let with = |result| {
+        report
+            .changes
+            .iter()
+            .filter(|change| change.result == result)
+            .count()
+    };
+    assert_eq!(
+        (
+            with(ChangeResult::Planned),
+            with(ChangeResult::Held),
+            report.changes.len()
+        ),
+        (2, 4, 6)
+    );
     let counts = &report.counts;
     assert_eq!(
-        (counts.created, counts.updated, counts.deactivated, counts.held),
+        (
+            counts.created,
+            counts.updated,
+            counts.deactivated,
+            counts.held
+        ),
         (0, 0, 0, 4),
         "counts are what was written"
     );
-    let shown: Report = serde_json::from_str(&studio.run(&["runs", "show", "last", "--format", "json"]).stdout).unwrap();
+    let shown: Report = serde_json::from_str(
+        &studio
+            .run(&["runs", "show", "last", "--format", "json"])
+            .stdout,
+    )
+    .unwrap();
     assert_eq!(shown, report);
 }
 
@@ -194,25 +276,44 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
 fn runs_are_listed_and_found_by_what_fits_one_alone() {
     let studio = Studio::of(&["ada"]);
     let none = studio.run(&["runs", "show", "last"]);
-    assert!(none.status == 2 && none.stderr.contains("no run is kept yet"), "{}", none.stderr);
+    assert!(
+        none.status == 2 && none.stderr.contains("no run is kept yet"),
+        "{}",
+        none.stderr
+    );
     let runs = [studio.sync().run, studio.sync().run, studio.sync().run];
     assert!(runs.is_sorted(), "{runs:?}");
     let shown = |name: &str| {
-        serde_json::from_str::<Report>(&studio.run(&["runs", "show", name, "--format", "json"]).stdout)
-            .unwrap()
-            .run
+        serde_json::from_str::<Report>(
+            &studio
+                .run(&["runs", "show", name, "--format", "json"])
+                .stdout,
+        )
+        .unwrap()
+        .run
     };
     assert_eq!(
         [shown("last"), shown(&runs[0]), shown(&runs[1][11..])],
         [&runs[2], &runs[0], &runs[1]].map(Clone::clone)
     );
     let several = studio.run(&["runs", "show", "-"]);
-    assert!(several.status == 2 && several.stderr.contains("fits 3 runs"), "{}", several.stderr);
+    assert!(
+        several.status == 2 && several.stderr.contains("fits 3 runs"),
+        "{}",
+        several.stderr
+    );
     let unknown = studio.run(&["runs", "show", "../../etc/passwd"]);
-    assert!(unknown.status == 2 && unknown.stderr.contains("there is no run"), "{}", unknown.stderr);
-    let list: Vec<Value> = serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
+    assert!(
+        unknown.status == 2 && unknown.stderr.contains("there is no run"),
+        "{}",
+        unknown.stderr
+    );
+    let list: Vec<Value> =
+        serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
     assert_eq!(
-        list.iter().map(|run| run["run"].as_str().unwrap()).collect::<Vec<_>>(),
+        list.iter()
+            .map(|run| run["run"].as_str().unwrap())
+            .collect::<Vec<_>>(),
         [&runs[2], &runs[1], &runs[0]]
     );
 }
@@ -225,10 +326,16 @@ fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("zz-notes.json"), "mine").unwrap();
     let old = studio.sync();
-    fs::rename(folder.join(format!("{}.json", old.run)), folder.join("20200101-000000-abcd.json")).unwrap();
+    fs::rename(
+        folder.join(format!("{}.json", old.run)),
+        folder.join("20200101-000000-abcd.json"),
+    )
+    .unwrap();
     let runs: Vec<String> = (0..2).map(|_| studio.sync().run).collect();
     let kept = || {
-        let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
         names
@@ -236,7 +343,9 @@ fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
     let mut expected: Vec<String> = runs.iter().map(|run| format!("{run}.json")).collect();
     expected.push("zz-notes.json".into());
     assert_eq!(kept(), expected, "what is older than keep_for goes");
-    let newest: Vec<String> = (0..3).map(|_| format!("{}.json", studio.sync().run)).collect();
+    let newest: Vec<String> = (0..3)
+        .map(|_| format!("{}.json", studio.sync().run))
+        .collect();
     assert_eq!(kept()[..3], newest[..], "the newest are kept");
 }
 
@@ -249,20 +358,43 @@ fn a_run_of_a_job_that_runs_already_is_refused() {
         (first && began.send(()).is_ok()).then_some(Fault::StallBefore)
     });
     let mut running = studio.start(&["sync"]);
-    waits.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    waits
+        .recv_timeout(std::time::Duration::from_secs(30))
+        .unwrap();
     let second = studio.run(&["sync", "--format", "json"]);
-    assert_eq!((second.status, second.stdout.as_str()), (1, ""), "{}", second.stderr);
-    assert!(second.stderr.contains("another run of this job is under way"), "{}", second.stderr);
+    assert_eq!(
+        (second.status, second.stdout.as_str()),
+        (1, ""),
+        "{}",
+        second.stderr
+    );
+    assert!(
+        second
+            .stderr
+            .contains("another run of this job is under way"),
+        "{}",
+        second.stderr
+    );
     // Killed in the middle, it leaves a report with the next run, and the lock is free.
     running.kill().unwrap();
     running.wait().unwrap();
     studio.ftrack().heal();
     let report = studio.sync();
     assert_eq!(report.counts.created, 1, "{report:#?}");
-    let list: Vec<Value> = serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
-    let outcomes: Vec<&str> = list.iter().map(|run| run["outcome"].as_str().unwrap()).collect();
+    let list: Vec<Value> =
+        serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
+    let outcomes: Vec<&str> = list
+        .iter()
+        .map(|run| run["outcome"].as_str().unwrap())
+        .collect();
     assert_eq!(outcomes, ["succeeded", "failed"]);
-    assert!(list[1]["error"].as_str().unwrap().contains("ended in the middle"), "{list:#?}");
+    assert!(
+        list[1]["error"]
+            .as_str()
+            .unwrap()
+            .contains("ended in the middle"),
+        "{list:#?}"
+    );
 }
 
 #[test]
@@ -276,9 +408,15 @@ fn an_odd_value_cannot_forge_a_line_of_a_report() {
     );
     let ended = studio.run(&["sync"]);
     assert!(
-        ended.stdout.contains("last_name: x\\u{a}  - deactivate everybody\\u{1b}[2J\\u{202e} -> ada"),
+        ended
+            .stdout
+            .contains("last_name: x\\u{a}  - deactivate everybody\\u{1b}[2J\\u{202e} -> ada"),
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.contains("first_name: (empty) -> Given"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("first_name: (empty) -> Given"),
+        "{}",
+        ended.stdout
+    );
 }

@@ -1,4 +1,5 @@
-//! Bad input: one clear message that names the thing, the exit status of the contract, and never a panic.
+//! Bad input: one clear message that names the thing, the exit status of the contract, and never a
+//! panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damaged;
@@ -21,7 +22,11 @@ const FAILED: i32 = 1;
 /// The program with these arguments alone.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
-    command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null());
     command
 }
 
@@ -55,19 +60,34 @@ impl<'a> Bad<'a> {
             let mut arguments = vec!["--config", config];
             arguments.extend(form.iter().flat_map(|form| ["--log-format", *form]));
             arguments.extend(self.arguments);
-            let output = program(&arguments).envs(self.variables.iter().copied()).output().unwrap();
+            let output = program(&arguments)
+                .envs(self.variables.iter().copied())
+                .output()
+                .unwrap();
             let errors = String::from_utf8(output.stderr.clone()).unwrap();
-            assert_eq!(output.status.code(), Some(self.status), "{:?}: {errors}", self.arguments);
+            assert_eq!(
+                output.status.code(),
+                Some(self.status),
+                "{:?}: {errors}",
+                self.arguments
+            );
             assert_no_panic(&output);
             let messages = match form {
                 Some("text") => messages_for_people(&errors),
                 _ => messages_for_programs(&errors),
             };
             let [message] = &messages[..] else {
-                panic!("{:?} {form:?}: one message, not {messages:?}", self.arguments)
+                panic!(
+                    "{:?} {form:?}: one message, not {messages:?}",
+                    self.arguments
+                )
             };
             for name in self.names {
-                assert!(message.contains(name), "{:?} {form:?}: {name:?} is not in {message:?}", self.arguments);
+                assert!(
+                    message.contains(name),
+                    "{:?} {form:?}: {name:?} is not in {message:?}",
+                    self.arguments
+                );
             }
         }
     }
@@ -76,11 +96,15 @@ impl<'a> Bad<'a> {
 fn assert_no_panic(output: &Output) {
     for text in [&output.stdout, &output.stderr] {
         let text = String::from_utf8_lossy(text);
-        assert!(!text.contains("panicked") && !text.contains("RUST_BACKTRACE"), "{text}");
+        assert!(
+            !text.contains("panicked") && !text.contains("RUST_BACKTRACE"),
+            "{text}"
+        );
     }
 }
 
-/// All that is said, cut where a new message begins; hints and usage belong to the message before them.
+/// All that is said, cut where a new message begins; hints and usage belong to the message before
+/// them.
 fn messages_for_people(errors: &str) -> Vec<String> {
     let text = format!("\n{errors}");
     text.split("\nerror: ").skip(1).map(str::to_owned).collect()
@@ -88,13 +112,16 @@ fn messages_for_people(errors: &str) -> Vec<String> {
 
 /// Every line is an object; those that say why the program failed.
 fn messages_for_programs(errors: &str) -> Vec<String> {
-    let lines = errors
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line:?}")));
+    let lines = errors.lines().map(|line| {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line:?}"))
+    });
     lines
         .filter(|line| line["event"] == "program.failed")
         .map(|line| {
-            assert!(line["timestamp"].is_string() && line["level"] == "ERROR", "{line}");
+            assert!(
+                line["timestamp"].is_string() && line["level"] == "ERROR",
+                "{line}"
+            );
             line["error"].as_str().unwrap().to_owned()
         })
         .collect()
@@ -112,29 +139,64 @@ fn configurations() {
             Bad::new(arguments, USAGE, &[&["bad.toml:"], names].concat()).check(&path);
         }
     };
-    wrong("search_bases", "serch_bases", &["jobs.artists.serch_bases", "unknown key", "\"search_bases\""]);
-    wrong("api_user = \"ldap-sync\"", "api_user = 7", &["ftrack.api_user", "whole number"]);
+    wrong(
+        "search_bases",
+        "serch_bases",
+        &[
+            "jobs.artists.serch_bases",
+            "unknown key",
+            "\"search_bases\"",
+        ],
+    );
+    wrong(
+        "api_user = \"ldap-sync\"",
+        "api_user = 7",
+        &["ftrack.api_user", "whole number"],
+    );
     wrong(
         "(objectClass=inetOrgPerson)",
         "(objectClass=inetOrgPerson",
         &["jobs.artists.filter", "(objectClass=inetOrgPerson"],
     );
-    wrong("username = \"uid\"", "username = \"{{ uid \"", &["jobs.artists.attributes.username"]);
+    wrong(
+        "username = \"uid\"",
+        "username = \"{{ uid \"",
+        &["jobs.artists.attributes.username"],
+    );
     wrong("[ftrack]", "[ftrack", &["not TOML"]);
-    wrong("\"ldap-password\"", "\"no-such-file\"", &["bind_password_file", "no-such-file"]);
+    wrong(
+        "\"ldap-password\"",
+        "\"no-such-file\"",
+        &["bind_password_file", "no-such-file"],
+    );
 }
 
 #[test]
 fn configuration_files_that_cannot_be_read() {
     let studio = Studio::empty();
     let missing = studio.folder().join("missing.toml");
-    Bad::new(&["sync"], USAGE, &["missing.toml", "there is no configuration"]).check(&missing);
-    Bad::new(&["sync"], USAGE, &[studio.folder().to_str().unwrap(), "not a regular file"]).check(studio.folder());
+    Bad::new(
+        &["sync"],
+        USAGE,
+        &["missing.toml", "there is no configuration"],
+    )
+    .check(&missing);
+    Bad::new(
+        &["sync"],
+        USAGE,
+        &[studio.folder().to_str().unwrap(), "not a regular file"],
+    )
+    .check(studio.folder());
     let bytes = studio.folder().join("bytes.toml");
     fs::write(&bytes, b"\xff\xfe\x00state_dir").unwrap();
     Bad::new(&["sync"], USAGE, &["bytes.toml", "UTF-8"]).check(&bytes);
     let below = studio.config().join("config.toml");
-    Bad::new(&["sync"], USAGE, &["config.toml/config.toml", "Not a directory"]).check(&below);
+    Bad::new(
+        &["sync"],
+        USAGE,
+        &["config.toml/config.toml", "Not a directory"],
+    )
+    .check(&below);
 }
 
 #[test]
@@ -152,7 +214,12 @@ fn names_that_nobody_knows() {
     Bad::new(&["runs", "show", "last"], USAGE, &["no run is kept yet"]).check(&config);
     studio.sync();
     studio.sync();
-    Bad::new(&["runs", "show", "yesterday's"], USAGE, &["yesterday's", "`runs`"]).check(&config);
+    Bad::new(
+        &["runs", "show", "yesterday's"],
+        USAGE,
+        &["yesterday's", "`runs`"],
+    )
+    .check(&config);
     Bad::new(&["runs", "show", "../../config"], USAGE, &["../../config"]).check(&config);
     Bad::new(&["runs", "show", "20"], USAGE, &["\"20\" fits 2 runs"]).check(&config);
     Bad::new(&["snyc"], USAGE, &["'snyc'", "'sync'"]).check(&config);
@@ -162,7 +229,9 @@ fn names_that_nobody_knows() {
     Bad::new(&["runs", "--limit", "many"], USAGE, &["'many'", "--limit"]).check(&config);
     Bad::new(&["runs", "shwo"], USAGE, &["'shwo'"]).check(&config);
     for filter in ["info,ldap3=lots", "a=b=c"] {
-        Bad::new(&["sync"], USAGE, &["RUST_LOG", filter]).with(&[("RUST_LOG", filter)]).check(&config);
+        Bad::new(&["sync"], USAGE, &["RUST_LOG", filter])
+            .with(&[("RUST_LOG", filter)])
+            .check(&config);
     }
 }
 
@@ -170,7 +239,10 @@ fn names_that_nobody_knows() {
 fn no_command_is_answered_with_help_or_one_line() {
     let text = program(&["--log-format", "text"]).output().unwrap();
     let errors = String::from_utf8(text.stderr).unwrap();
-    assert!(text.status.code() == Some(USAGE) && errors.contains("Usage:"), "{errors}");
+    assert!(
+        text.status.code() == Some(USAGE) && errors.contains("Usage:"),
+        "{errors}"
+    );
     let json = program(&[]).output().unwrap();
     let messages = messages_for_programs(&String::from_utf8(json.stderr).unwrap());
     assert!(
@@ -191,11 +263,21 @@ fn plan_files() {
         path.to_str().unwrap().to_owned()
     };
     let good = studio.folder().join("good.plan");
-    assert_eq!(studio.run(&["plan", "--out", good.to_str().unwrap()]).status, 0);
+    assert_eq!(
+        studio
+            .run(&["plan", "--out", good.to_str().unwrap()])
+            .status,
+        0
+    );
     let good = fs::read_to_string(&good).unwrap();
     let folder = studio.folder().to_str().unwrap().to_owned();
     let nowhere = format!("{folder}/nowhere.plan");
-    Bad::new(&["apply", &nowhere], USAGE, &["nowhere.plan", "No such file"]).check(&config);
+    Bad::new(
+        &["apply", &nowhere],
+        USAGE,
+        &["nowhere.plan", "No such file"],
+    )
+    .check(&config);
     Bad::new(&["apply", &folder], USAGE, &[&folder, "directory"]).check(&config);
     let wrong = |content: &[u8], names: &[&str]| {
         let path = file("wrong.plan", content);
@@ -207,14 +289,30 @@ fn plan_files() {
     wrong(b"[[[[[[[[", &["is not a plan"]);
     wrong("[".repeat(100_000).as_bytes(), &["is not a plan"]);
     wrong(&good.as_bytes()[..good.len() / 2], &["is not a plan"]);
-    wrong(good.replacen("\"format\": 2", "\"format\": 99", 1).as_bytes(), &["99"]);
-    wrong(good.replacen("\"job\": \"artists\"", "\"job\": \"lightning\"", 1).as_bytes(), &["lightning"]);
-    wrong(fs::read(studio.config()).unwrap().as_slice(), &["is not a plan"]);
+    wrong(
+        good.replacen("\"format\": 2", "\"format\": 99", 1)
+            .as_bytes(),
+        &["99"],
+    );
+    wrong(
+        good.replacen("\"job\": \"artists\"", "\"job\": \"lightning\"", 1)
+            .as_bytes(),
+        &["lightning"],
+    );
+    wrong(
+        fs::read(studio.config()).unwrap().as_slice(),
+        &["is not a plan"],
+    );
     assert_eq!(studio.ftrack().users().len(), 2, "a bad plan was applied");
     let out = format!("{nowhere}/deeper.plan");
     Bad::new(&["plan", "--out", &out], FAILED, &["deeper.plan"]).check(&config);
     let out = format!("{folder}/config.toml/deeper.plan");
-    Bad::new(&["plan", "--out", &out], FAILED, &["deeper.plan", "not a directory"]).check(&config);
+    Bad::new(
+        &["plan", "--out", &out],
+        FAILED,
+        &["deeper.plan", "not a directory"],
+    )
+    .check(&config);
 }
 
 /// A path below a file can be used by nobody, not even by an administrator.
@@ -227,7 +325,11 @@ fn state_folders() {
     fs::write(studio.folder().join("file"), "no folder").unwrap();
     let plan = format!("{folder}/good.plan");
     assert_eq!(studio.run(&["plan", "--out", &plan]).status, 0);
-    fs::write(&path, good.replace(&format!("{folder}/state"), &format!("{folder}/file/state"))).unwrap();
+    fs::write(
+        &path,
+        good.replace(&format!("{folder}/state"), &format!("{folder}/file/state")),
+    )
+    .unwrap();
     for arguments in [
         &["sync"][..],
         &["sync", "--dry-run"],
@@ -238,17 +340,29 @@ fn state_folders() {
     ] {
         Bad::new(arguments, FAILED, &["file/state", "Not a directory"]).check(&path);
     }
-    assert_eq!(studio.ftrack().users().len(), 2, "something was written that no journal could tell");
+    assert_eq!(
+        studio.ftrack().users().len(),
+        2,
+        "something was written that no journal could tell"
+    );
 
     // Parts of it: what is to be a folder is a file.
     let state = studio.state_dir();
-    for (part, named) in [("locks", "locks"), ("journals", "journals"), ("reports", "reports")] {
+    for (part, named) in [
+        ("locks", "locks"),
+        ("journals", "journals"),
+        ("reports", "reports"),
+    ] {
         let _ = fs::remove_dir_all(&state);
         fs::create_dir_all(&state).unwrap();
         fs::write(state.join(part), "no folder").unwrap();
         let ended = studio.run(&["sync", "--log-format", "json"]);
         assert_eq!(ended.status, FAILED, "{part}: {}", ended.stderr);
-        assert!(ended.stderr.contains(named) || ended.stdout.contains(named), "{part}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(named) || ended.stdout.contains(named),
+            "{part}: {}",
+            ended.stderr
+        );
         assert_eq!(studio.ftrack().users().len(), 2, "{part}");
     }
     let _ = fs::remove_dir_all(&state);

@@ -1,4 +1,5 @@
-//! `check`: each planted fault is found apart from the others, by the real program, with what to do and the right exit status.
+//! `check`: each planted fault is found apart from the others, by the real program, with what to do
+//! and the right exit status.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -24,7 +25,10 @@ fn slapd() -> Slapd {
 fn where_all_is_well_everything_was_looked_at() {
     let slapd = slapd();
     let mut world = World::over(&slapd);
-    world.studio().add_custom_attribute("badge", "text").unwrap();
+    world
+        .studio()
+        .add_custom_attribute("badge", "text")
+        .unwrap();
     world.attributes = r#"{ username = "uid", email = "{{ mail | lower }}", last_name = "sn", "custom_attributes.badge" = "employeeNumber" }"#.into();
     world.job = "schedule = \"*/15 * * * *\"\n[jobs.artists.users]\nuser_type = \"ldap\"".into();
     let checked = world.check(&[]);
@@ -32,17 +36,44 @@ fn where_all_is_well_everything_was_looked_at() {
     let url = bare(&slapd.tls_url());
     assert_eq!(checked.well("configuration"), ["configuration", "state"]);
     assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
-    assert_eq!(checked.well(&format!("directory studio {url}")), ["name", "port", "tls", "bind", "server"]);
+    assert_eq!(
+        checked.well(&format!("directory studio {url}")),
+        ["name", "port", "tls", "bind", "server"]
+    );
     assert_eq!(
         checked.well(&format!("job artists at {url}")),
-        ["directory_id", "filter", "base", "people", "attribute", "attribute", "attribute", "attribute"]
+        [
+            "directory_id",
+            "filter",
+            "base",
+            "people",
+            "attribute",
+            "attribute",
+            "attribute",
+            "attribute"
+        ]
     );
     assert_eq!(
         checked.well(&format!("ftrack {}", world.server)),
-        ["connection", "key", "schema", "permission", "administrator_role", "administrators"]
+        [
+            "connection",
+            "key",
+            "schema",
+            "permission",
+            "administrator_role",
+            "administrators"
+        ]
     );
-    assert_eq!(checked.well("job artists at ftrack"), ["user_type", "custom_attribute"]);
-    let changes: Vec<_> = world.studio().applied().into_iter().flat_map(|applied| applied.changes).collect();
+    assert_eq!(
+        checked.well("job artists at ftrack"),
+        ["user_type", "custom_attribute"]
+    );
+    let changes: Vec<_> = world
+        .studio()
+        .applied()
+        .into_iter()
+        .flat_map(|applied| applied.changes)
+        .collect();
     assert_eq!(changes, [], "looking changes nothing");
     assert_eq!(slapd.logged("method=128"), 1, "one bind for one server");
 }
@@ -66,7 +97,11 @@ fn people_read_one_line_for_each_finding() {
         "  ok    permission          the key may write users",
         "0 failed, 1 warning, 20 ok.",
     ] {
-        assert!(lines.contains(&line), "{line:?} is not in\n{}", ended.stdout);
+        assert!(
+            lines.contains(&line),
+            "{line:?} is not in\n{}",
+            ended.stdout
+        );
     }
     assert!(!ended.stdout.contains('\u{1b}'), "no colour in a pipe");
     assert!(!ended.stdout.contains(SYNC_PASSWORD) && !ended.stdout.contains(KEY));
@@ -85,7 +120,10 @@ fn programs_read_the_same_as_json() {
     assert_eq!(keys, ["findings", "ok"]);
     assert_eq!(printed["ok"], false);
     let findings = printed["findings"].as_array().unwrap();
-    let nobody = findings.iter().find(|finding| finding["check"] == "people").unwrap();
+    let nobody = findings
+        .iter()
+        .find(|finding| finding["check"] == "people")
+        .unwrap();
     let url = bare(&slapd.tls_url());
     let expected = serde_json::json!({
         "about": format!("job artists at {url}"),
@@ -95,6 +133,12 @@ fn programs_read_the_same_as_json() {
         "advice": "check the filter, the base, the scope and what the account may see",
     });
     assert_eq!(*nobody, expected);
-    let bind = findings.iter().find(|finding| finding["check"] == "bind").unwrap();
-    assert_eq!((&bind["result"], &bind["advice"]), (&Value::from("ok"), &Value::Null));
+    let bind = findings
+        .iter()
+        .find(|finding| finding["check"] == "bind")
+        .unwrap();
+    assert_eq!(
+        (&bind["result"], &bind["advice"]),
+        (&Value::from("ok"), &Value::Null)
+    );
 }

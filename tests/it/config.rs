@@ -1,4 +1,5 @@
-//! Configurations as an operator writes them: files, layers, secrets, and what is said about each mistake.
+//! Configurations as an operator writes them: files, layers, secrets, and what is said about each
+//! mistake.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, path::Path, time::Duration};
@@ -57,7 +58,11 @@ impl Folder {
     }
 
     fn load(&self, variables: &[(&str, &str)]) -> Result<Config, String> {
-        config::load(&self.path().join("config.toml"), &Environment::new(variables.iter().copied())).map_err(|findings| {
+        config::load(
+            &self.path().join("config.toml"),
+            &Environment::new(variables.iter().copied()),
+        )
+        .map_err(|findings| {
             let folder = format!("{}/", self.path().display());
             findings.to_string().replace(&folder, "")
         })
@@ -66,10 +71,12 @@ impl Folder {
 
 /// The good configuration with one text in the place of another.
 fn with(replacements: &[(&str, &str)]) -> String {
-    replacements.iter().fold(GOOD.to_owned(), |text, (old, new)| {
-        assert!(text.contains(old), "{old} is not in the configuration");
-        text.replace(old, new)
-    })
+    replacements
+        .iter()
+        .fold(GOOD.to_owned(), |text, (old, new)| {
+            assert!(text.contains(old), "{old} is not in the configuration");
+            text.replace(old, new)
+        })
 }
 
 #[test]
@@ -77,7 +84,10 @@ fn a_small_configuration_gets_sensible_defaults() {
     let config = Folder::new(GOOD).load(&[]).unwrap();
     let (name, job) = config.job(None).unwrap();
     let (ldap, directory) = (job.ldap().unwrap(), &config.directories["studio"]);
-    assert_eq!((name, ldap.source.as_str(), ldap.directory.as_str()), ("artists", "artists", "studio"));
+    assert_eq!(
+        (name, ldap.source.as_str(), ldap.directory.as_str()),
+        ("artists", "artists", "studio")
+    );
     assert_eq!((directory.page_size, directory.pool_size), (1000, 4));
     assert_eq!(directory.operation_timeout, Duration::from_secs(30));
     assert_eq!(
@@ -90,12 +100,21 @@ fn a_small_configuration_gets_sensible_defaults() {
         (500, 4, 100, 5)
     );
     assert_eq!(config.ftrack.administrator_roles, ["Administrator"]);
-    assert_eq!((ldap.limits.deactivate, ldap.limits.min_entries), (Limit::Percent(10), 1));
+    assert_eq!(
+        (ldap.limits.deactivate, ldap.limits.min_entries),
+        (Limit::Percent(10), 1)
+    );
     assert_eq!(
         (job.retry.initial, job.retry.max, job.retry.suspend_after),
         (Duration::from_secs(60), Duration::from_secs(3600), 10)
     );
-    assert!(job.catch_up && ldap.users.create && ldap.users.deactivate && config.http.is_none() && job.schedule.is_none());
+    assert!(
+        job.catch_up
+            && ldap.users.create
+            && ldap.users.deactivate
+            && config.http.is_none()
+            && job.schedule.is_none()
+    );
     assert!(ldap.attributes["username"].required && !ldap.attributes["email"].required);
 }
 
@@ -109,10 +128,16 @@ fn a_job_is_chosen_by_name_or_for_being_the_only_one() {
     );
     let two = with(&[(
         "[jobs.artists]",
-        "[jobs.a]\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \"uid\"\n[jobs.artists]",
+        "[jobs.a]\nsearch_bases = [\"dc=test\"]\nfilter = \"(a=b)\"\nattributes.username = \
+         \"uid\"\n[jobs.artists]",
     )]);
     assert_eq!(
-        Folder::new(&two).load(&[]).unwrap().job(None).unwrap_err().to_string(),
+        Folder::new(&two)
+            .load(&[])
+            .unwrap()
+            .job(None)
+            .unwrap_err()
+            .to_string(),
         "there are several jobs; name one of a, artists"
     );
 }
@@ -121,52 +146,95 @@ fn a_job_is_chosen_by_name_or_for_being_the_only_one() {
 fn layers_are_merged_in_their_order() {
     let folder = Folder::new(GOOD);
     folder.file("config.d/20-b.toml", "[ftrack]\npage_size = 20\n");
-    folder.file("config.d/10-a.toml", "[ftrack]\npage_size = 10\nconnections = 1\n");
+    folder.file(
+        "config.d/10-a.toml",
+        "[ftrack]\npage_size = 10\nconnections = 1\n",
+    );
     folder.file("config.d/30-c.toml.off", "no TOML");
     folder.file("config.d/.hidden.toml", "no TOML");
     let config = folder.load(&[]).unwrap();
-    assert_eq!((config.ftrack.page_size, config.ftrack.connections), (20, 1));
+    assert_eq!(
+        (config.ftrack.page_size, config.ftrack.connections),
+        (20, 1)
+    );
     let variables = [
         ("FTRACK_LDAP_SYNC_FTRACK__PAGE_SIZE", "30"),
-        ("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__URLS", r#"["ldap://localhost:3890"]"#),
+        (
+            "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__URLS",
+            r#"["ldap://localhost:3890"]"#,
+        ),
         ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMITS__DEACTIVATE", "7%"),
         ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__USERS__UPDATE", "false"),
-        ("FTRACK_LDAP_SYNC_JOBS__ARTISTS__ATTRIBUTES__EMAIL", "{{ mail }}"),
+        (
+            "FTRACK_LDAP_SYNC_JOBS__ARTISTS__ATTRIBUTES__EMAIL",
+            "{{ mail }}",
+        ),
         ("FTRACK_SERVER", "https://ignored.test"),
     ];
     let config = folder.load(&variables).unwrap();
     let job = config.jobs["artists"].ldap().unwrap();
-    assert_eq!((config.ftrack.page_size, config.ftrack.connections), (30, 1));
-    assert_eq!(config.directories["studio"].urls[0].as_str(), "ldap://localhost:3890");
     assert_eq!(
-        (job.limits.deactivate, job.users.update, job.attributes["email"].from.as_str()),
+        (config.ftrack.page_size, config.ftrack.connections),
+        (30, 1)
+    );
+    assert_eq!(
+        config.directories["studio"].urls[0].as_str(),
+        "ldap://localhost:3890"
+    );
+    assert_eq!(
+        (
+            job.limits.deactivate,
+            job.users.update,
+            job.attributes["email"].from.as_str()
+        ),
         (Limit::Percent(7), false, "{{ mail }}")
     );
-    assert_eq!(config.ftrack.server.host_str(), Some("studio.ftrackapp.com"));
+    assert_eq!(
+        config.ftrack.server.host_str(),
+        Some("studio.ftrackapp.com")
+    );
 }
 
 #[test]
 fn ftracks_own_variables_stand_in_for_what_is_not_written() {
     let text = with(&[(
-        "server = \"https://studio.ftrackapp.com\"\napi_user = \"ldap-sync\"\napi_key = \"planted-key\"\n",
+        "server = \"https://studio.ftrackapp.com\"\napi_user = \"ldap-sync\"\napi_key = \
+         \"planted-key\"\n",
         "",
     )]);
-    let own = [("FTRACK_SERVER", "https://own.test"), ("FTRACK_API_USER", "007"), ("FTRACK_API_KEY", "true")];
+    let own = [
+        ("FTRACK_SERVER", "https://own.test"),
+        ("FTRACK_API_USER", "007"),
+        ("FTRACK_API_KEY", "true"),
+    ];
     let ftrack = Folder::new(&text).load(&own).unwrap().ftrack;
     assert_eq!(
-        (ftrack.server.as_str(), ftrack.api_user.as_str(), ftrack.api_key.loaded().expose()),
+        (
+            ftrack.server.as_str(),
+            ftrack.api_user.as_str(),
+            ftrack.api_key.loaded().expose()
+        ),
         ("https://own.test/", "007", "true")
     );
-    let found = Folder::new(&text).load(&[("FTRACK_SERVER", "")]).unwrap_err();
+    let found = Folder::new(&text)
+        .load(&[("FTRACK_SERVER", "")])
+        .unwrap_err();
     assert!(
-        found.contains("config.toml:2: ftrack.server: missing; ") && found.contains("config.toml:2: ftrack.api_key: missing; "),
+        found.contains("config.toml:2: ftrack.server: missing; ")
+            && found.contains("config.toml:2: ftrack.api_key: missing; "),
         "{found}"
     );
 
     // A key in a file of its own is a value that is written.
-    let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"key\"")]));
+    let folder = Folder::new(&with(&[(
+        "api_key = \"planted-key\"",
+        "api_key_file = \"key\"",
+    )]));
     folder.file("key", "from the file\n");
-    assert_eq!(folder.load(&own).unwrap().ftrack.api_key.loaded().expose(), "from the file");
+    assert_eq!(
+        folder.load(&own).unwrap().ftrack.api_key.loaded().expose(),
+        "from the file"
+    );
 }
 
 #[test]
@@ -185,21 +253,47 @@ fn a_secret_from_the_environment_is_taken_literally() {
         "'",
     ] {
         let config = Folder::new(GOOD)
-            .load(&[("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", password)])
+            .load(&[(
+                "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
+                password,
+            )])
             .unwrap();
-        assert_eq!(config.directories["studio"].bind_password.as_ref().unwrap().loaded().expose(), password);
+        assert_eq!(
+            config.directories["studio"]
+                .bind_password
+                .as_ref()
+                .unwrap()
+                .loaded()
+                .expose(),
+            password
+        );
     }
 }
 
 #[test]
 fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configuration() {
-    let folder = Folder::new(&with(&[("bind_password = \"planted-password\"", "bind_password_file = \"password\"")]));
+    let folder = Folder::new(&with(&[(
+        "bind_password = \"planted-password\"",
+        "bind_password_file = \"password\"",
+    )]));
     let credentials = TempDir::new().unwrap();
-    let variables = [("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())];
-    let password = |config: Config| config.directories["studio"].bind_password.as_ref().unwrap().loaded().expose().to_owned();
+    let variables = [(
+        "CREDENTIALS_DIRECTORY",
+        credentials.path().to_str().unwrap(),
+    )];
+    let password = |config: Config| {
+        config.directories["studio"]
+            .bind_password
+            .as_ref()
+            .unwrap()
+            .loaded()
+            .expose()
+            .to_owned()
+    };
     assert_eq!(
         folder.load(&variables).unwrap_err(),
-        "config.toml:10: directories.studio.bind_password_file: password cannot be read: No such file or directory (os error 2)"
+        "config.toml:10: directories.studio.bind_password_file: password cannot be read: No such \
+         file or directory (os error 2)"
     );
     folder.file("password", "beside\r\n");
     assert_eq!(password(folder.load(&variables).unwrap()), "beside");
@@ -210,7 +304,10 @@ fn the_file_of_a_secret_is_found_among_the_credentials_then_beside_the_configura
 
 #[test]
 fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
-    let folder = Folder::new(&with(&[("api_key = \"planted-key\"", "api_key_file = \"nowhere\"")]));
+    let folder = Folder::new(&with(&[(
+        "api_key = \"planted-key\"",
+        "api_key_file = \"nowhere\"",
+    )]));
     assert_eq!(
         folder
             .load(&[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "k")])
@@ -222,7 +319,10 @@ fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
         "k"
     );
     let folder = Folder::new(GOOD);
-    folder.file("config.d/password.toml", "directories.studio.bind_password_file = \"password\"");
+    folder.file(
+        "config.d/password.toml",
+        "directories.studio.bind_password_file = \"password\"",
+    );
     folder.file("password", "p");
     assert_eq!(
         folder.load(&[]).unwrap().directories["studio"]
@@ -240,18 +340,29 @@ fn secrets_that_cannot_be_right_are_refused() {
     let cases: [(&[u8], &str); 6] = [
         (
             b"",
-            "password is empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
+            "password is empty; an empty secret is no secret, and a directory would take it for \
+             an anonymous bind",
         ),
         (
             b"\n\n",
-            "password is empty; an empty secret is no secret, and a directory would take it for an anonymous bind",
+            "password is empty; an empty secret is no secret, and a directory would take it for \
+             an anonymous bind",
         ),
-        (b"planted\nsecret\n", "password holds a line break or a zero byte, which no secret does"),
-        (b"planted\0secret", "password holds a line break or a zero byte, which no secret does"),
+        (
+            b"planted\nsecret\n",
+            "password holds a line break or a zero byte, which no secret does",
+        ),
+        (
+            b"planted\0secret",
+            "password holds a line break or a zero byte, which no secret does",
+        ),
         (b"planted\xff", "password is not UTF-8 text"),
         (&[b'x'; 65_537], "password is longer than 65536 bytes"),
     ];
-    let folder = Folder::new(&with(&[("bind_password = \"planted-password\"", "bind_password_file = \"password\"")]));
+    let folder = Folder::new(&with(&[(
+        "bind_password = \"planted-password\"",
+        "bind_password_file = \"password\"",
+    )]));
     for (content, problem) in cases {
         folder.file("password", content);
         assert_eq!(
@@ -261,7 +372,12 @@ fn secrets_that_cannot_be_right_are_refused() {
     }
     fs::remove_file(folder.path().join("password")).unwrap();
     fs::create_dir(folder.path().join("password")).unwrap();
-    assert!(folder.load(&[]).unwrap_err().ends_with("bind_password_file: password is not a regular file"));
+    assert!(
+        folder
+            .load(&[])
+            .unwrap_err()
+            .ends_with("bind_password_file: password is not a regular file")
+    );
 }
 
 #[test]
@@ -283,7 +399,12 @@ schedule = "never"
 "#,
     );
     folder.file("config.d/more.toml", "[jobs.artists]\nscope = \"deep\"\n");
-    let found = folder.load(&[("FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE", "planted")]).unwrap_err();
+    let found = folder
+        .load(&[(
+            "FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE",
+            "planted",
+        )])
+        .unwrap_err();
     let said = [
         r#"environment variable FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE: jobs.artists.limtis: unknown key; did you mean "limits"?"#,
         r#"config.d/more.toml:2: jobs.artists.scope: "deep" is not one of "subtree", "one""#,
@@ -299,7 +420,10 @@ schedule = "never"
         "config.toml:2: ftrack.api_key: missing; ",
     ];
     for start in said {
-        assert!(found.lines().any(|line| line.starts_with(start)), "{start}\nis not in\n{found}");
+        assert!(
+            found.lines().any(|line| line.starts_with(start)),
+            "{start}\nis not in\n{found}"
+        );
     }
     assert_eq!(found.lines().count(), said.len(), "{found}");
 }
@@ -318,33 +442,55 @@ fn bottomless_nesting_is_refused() {
         }
     }
     let patterns = format!("{FILTER}\nusers.protect = [\"{}\"]", "{".repeat(100_000));
-    let found = Folder::new(&with(&[(FILTER, &patterns)])).load(&[]).unwrap_err();
-    assert_eq!(found, "config.toml:15: jobs.artists.users.protect[0]: longer than 256 bytes, as no username is");
+    let found = Folder::new(&with(&[(FILTER, &patterns)]))
+        .load(&[])
+        .unwrap_err();
+    assert_eq!(
+        found,
+        "config.toml:15: jobs.artists.users.protect[0]: longer than 256 bytes, as no username is"
+    );
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let empty = TempDir::new().unwrap();
-    let missing = config::load(&empty.path().join("c.toml"), &Environment::default()).unwrap_err().to_string();
+    let missing = config::load(&empty.path().join("c.toml"), &Environment::default())
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         missing,
         format!(
-            "{}/c.toml: there is no configuration; `ftrack-ldap-sync config example` prints one to start from, and --config names one that is elsewhere",
+            "{}/c.toml: there is no configuration; `ftrack-ldap-sync config example` prints one \
+             to start from, and --config names one that is elsewhere",
             empty.path().display()
         )
     );
 
     let folder = Folder::new(GOOD);
     folder.file("config.toml", b"\xff");
-    assert_eq!(folder.load(&[]).unwrap_err(), "config.toml: is not UTF-8 text");
+    assert_eq!(
+        folder.load(&[]).unwrap_err(),
+        "config.toml: is not UTF-8 text"
+    );
     folder.file("config.toml", vec![b'#'; (1 << 20) + 1]);
-    assert_eq!(folder.load(&[]).unwrap_err(), "config.toml: is longer than 1048576 bytes");
+    assert_eq!(
+        folder.load(&[]).unwrap_err(),
+        "config.toml: is longer than 1048576 bytes"
+    );
     folder.file("config.toml", GOOD);
     folder.file("config.d/a.toml", "[ftrack\npage_size = 1");
-    assert!(folder.load(&[]).unwrap_err().starts_with("config.d/a.toml:1: not TOML: "));
+    assert!(
+        folder
+            .load(&[])
+            .unwrap_err()
+            .starts_with("config.d/a.toml:1: not TOML: ")
+    );
     fs::remove_file(folder.path().join("config.d/a.toml")).unwrap();
     fs::create_dir(folder.path().join("config.d/a.toml")).unwrap();
-    assert_eq!(folder.load(&[]).unwrap_err(), "config.d/a.toml: is not a regular file");
+    assert_eq!(
+        folder.load(&[]).unwrap_err(),
+        "config.d/a.toml: is not a regular file"
+    );
 }
 
 #[test]
@@ -360,7 +506,11 @@ fn variables_that_cannot_be_right_are_named() {
             "{ api_key = 12345 }",
             "FTRACK: ftrack.api_key: text in quotes is expected, not a whole number",
         ),
-        ("FTRACK_LDAP_SYNC_FTRACK", "planted", "FTRACK: ftrack: a table is expected, not text"),
+        (
+            "FTRACK_LDAP_SYNC_FTRACK",
+            "planted",
+            "FTRACK: ftrack: a table is expected, not text",
+        ),
         (
             "FTRACK_LDAP_SYNC_FTRACK__PAGE_SIZE",
             "many",
@@ -383,12 +533,21 @@ fn variables_that_cannot_be_right_are_named() {
             found.starts_with(&format!("environment variable {name}: ")) && found.contains(said),
             "{name}={value}: {found}"
         );
-        assert!(!found.contains("planted") && !found.contains("12345"), "{found}");
+        assert!(
+            !found.contains("planted") && !found.contains("12345"),
+            "{found}"
+        );
     }
-    let both = [("FTRACK_LDAP_SYNC_FTRACK__CA_FILE", "planted"), ("FTRACK_LDAP_SYNC_FTRACK__CA_FILE__X", "y")];
+    let both = [
+        ("FTRACK_LDAP_SYNC_FTRACK__CA_FILE", "planted"),
+        ("FTRACK_LDAP_SYNC_FTRACK__CA_FILE__X", "y"),
+    ];
     let found = Folder::new(GOOD).load(&both).unwrap_err();
     assert!(
-        found.contains("FTRACK__CA_FILE__X: ftrack.ca_file.x: another variable sets this value, or something that should be the table around it"),
+        found.contains(
+            "FTRACK__CA_FILE__X: ftrack.ca_file.x: another variable sets this value, or something \
+             that should be the table around it"
+        ),
         "{found}"
     );
 }
@@ -399,13 +558,17 @@ fn a_certificate_and_its_key_bind_instead_of_a_password() {
     let bind = "bind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"";
     let folder = Folder::new(&with(&[(
         bind,
-        "sasl = \"external\"\nca_file = \"cert.pem\"\nclient_cert_file = \"cert.pem\"\nclient_key_file = \"key.pem\"",
+        "sasl = \"external\"\nca_file = \"cert.pem\"\nclient_cert_file = \
+         \"cert.pem\"\nclient_key_file = \"key.pem\"",
     )]));
     folder.file("cert.pem", certificate.cert.pem().repeat(2));
     folder.file("key.pem", certificate.signing_key.serialize_pem());
     let config = folder.load(&[]).unwrap();
     let directory = &config.directories["studio"];
-    assert_eq!(directory.client_key_file.as_deref(), Some(folder.path().join("key.pem").as_path()));
+    assert_eq!(
+        directory.client_key_file.as_deref(),
+        Some(folder.path().join("key.pem").as_path())
+    );
     assert!(directory.sasl.is_some() && directory.bind_dn.is_none());
 }
 
@@ -414,7 +577,10 @@ fn what_may_go_in_plain_text_is_let_through() {
     let url = "urls = [\"ldaps://ldap.studio.test\"]";
     let bind = "bind_dn = \"cn=sync,dc=studio,dc=test\"\nbind_password = \"planted-password\"";
     for text in [
-        with(&[(url, "urls = [\"ldap://localhost:3890\", \"ldap://127.0.0.1\", \"ldap://[::1]\"]")]),
+        with(&[(
+            url,
+            "urls = [\"ldap://localhost:3890\", \"ldap://127.0.0.1\", \"ldap://[::1]\"]",
+        )]),
         with(&[(url, "urls = [\"ldap://a.test\"]\nallow_plaintext = true")]),
         with(&[(url, "urls = [\"ldap://a.test\"]\nstart_tls = true")]),
         with(&[(url, "urls = [\"ldap://a.test\"]"), (bind, "")]),
@@ -437,7 +603,9 @@ fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
     }
     assert_eq!(shown.matches(MASK).count(), 3, "{shown}");
     assert!(
-        shown.contains("keep_for = \"90d\"") && shown.contains("deactivate = \"10%\"") && shown.contains("source = \"artists\""),
+        shown.contains("keep_for = \"90d\"")
+            && shown.contains("deactivate = \"10%\"")
+            && shown.contains("source = \"artists\""),
         "{shown}"
     );
     // What is shown can be read again, and says the same.
@@ -446,6 +614,9 @@ fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
         .load(&[])
         .unwrap();
     assert_eq!(command::config::show(&again).unwrap(), shown);
-    let environment = Environment::new([("FTRACK_API_KEY", "planted"), ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted")]);
+    let environment = Environment::new([
+        ("FTRACK_API_KEY", "planted"),
+        ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted"),
+    ]);
     assert!(!format!("{environment:?}").contains("planted"));
 }

@@ -1,4 +1,6 @@
-//! How a daemon is asked and watched: its control socket, its HTTP listener, its metrics, and the commands. The servers and the program are the real ones; behind them answers a coordinator of one screen.
+//! How a daemon is asked and watched: its control socket, its HTTP listener, its metrics, and the
+//! commands. The servers and the program are the real ones; behind them answers a coordinator of
+//! one screen.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -126,13 +128,30 @@ fn report(job: &str, outcome: Outcome) -> Report {
     .unwrap()
 }
 
-/// Answers orders as a daemon would: a job that is paused or at work is not run; whatever is triggered is handed to the test.
-async fn coordinate(mut orders: mpsc::Receiver<Order>, status: watch::Sender<Arc<Status>>, triggered: mpsc::Sender<Triggered>) {
+/// Answers orders as a daemon would: a job that is paused or at work is not run; whatever is
+/// triggered is handed to the test.
+async fn coordinate(
+    mut orders: mpsc::Receiver<Order>,
+    status: watch::Sender<Arc<Status>>,
+    triggered: mpsc::Sender<Triggered>,
+) {
     let change = |name: &str, change: &dyn Fn(&mut JobStatus)| {
         let mut now = Status::clone(&status.borrow());
-        let known = now.jobs.iter().map(|job| job.job.clone()).collect::<Vec<_>>().join(", ");
-        let unknown = || Refusal::UnknownJob { job: name.into(), known };
-        let job = now.jobs.iter_mut().find(|job| job.job == name).ok_or_else(unknown)?;
+        let known = now
+            .jobs
+            .iter()
+            .map(|job| job.job.clone())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let unknown = || Refusal::UnknownJob {
+            job: name.into(),
+            known,
+        };
+        let job = now
+            .jobs
+            .iter_mut()
+            .find(|job| job.job == name)
+            .ok_or_else(unknown)?;
         change(job);
         let job = job.clone();
         status.send_replace(Arc::new(now));
@@ -140,23 +159,38 @@ async fn coordinate(mut orders: mpsc::Receiver<Order>, status: watch::Sender<Arc
     };
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Trigger { job, dry_run, told, answer } => {
+            Order::Trigger {
+                job,
+                dry_run,
+                told,
+                answer,
+            } => {
                 let may = change(&job, &|_| ()).and_then(|now| match (now.phase, now.pause) {
                     (Phase::Running, _) => Err(Refusal::AlreadyRunning(job.clone())),
-                    (_, Some(pause)) => Err(Refusal::Paused { job: job.clone(), pause }),
+                    (_, Some(pause)) => Err(Refusal::Paused {
+                        job: job.clone(),
+                        pause,
+                    }),
                     (_, None) => Ok(()),
                 });
                 let runs = may.is_ok();
                 answer.send(may).unwrap();
                 if runs {
-                    triggered.send(Triggered { job, dry_run, told }).await.unwrap();
+                    triggered
+                        .send(Triggered { job, dry_run, told })
+                        .await
+                        .unwrap();
                 }
             }
             Order::Pause { job, pause, answer } => {
                 let pause = &pause;
-                answer.send(change(&job, &|job| job.pause = Some(pause.clone()))).unwrap();
+                answer
+                    .send(change(&job, &|job| job.pause = Some(pause.clone())))
+                    .unwrap();
             }
-            Order::Resume { job, answer } => answer.send(change(&job, &|job| job.pause = None)).unwrap(),
+            Order::Resume { job, answer } => {
+                answer.send(change(&job, &|job| job.pause = None)).unwrap()
+            }
             Order::TriggerAll | Order::Reload => {}
         }
     }
@@ -164,20 +198,35 @@ async fn coordinate(mut orders: mpsc::Receiver<Order>, status: watch::Sender<Arc
 
 impl Daemon {
     fn of(jobs: &[&str]) -> Self {
-        Self::with(status(jobs.iter().map(|name| job(name)).collect()), Pulse::new())
+        Self::with(
+            status(jobs.iter().map(|name| job(name)).collect()),
+            Pulse::new(),
+        )
     }
 
     fn with(status: Status, pulse: Pulse) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let folder = TempDir::new().unwrap();
         let (status, hears) = watch::channel(Arc::new(status));
         let (orders, hears_orders) = mpsc::channel(16);
         let (triggers, triggered) = mpsc::channel(16);
         runtime.spawn(coordinate(hears_orders, status.clone(), triggers));
         let orders = Orders::new(orders, hears);
-        let (pulse, metrics, end) = (Arc::new(pulse), Arc::new(Metrics::new().unwrap()), CancellationToken::new());
-        let socket = runtime.block_on(ControlSocket::bind(&folder.path().join("run/control.sock"))).unwrap();
-        let listener = runtime.block_on(http::bind("127.0.0.1:0".parse().unwrap())).unwrap();
+        let (pulse, metrics, end) = (
+            Arc::new(pulse),
+            Arc::new(Metrics::new().unwrap()),
+            CancellationToken::new(),
+        );
+        let socket = runtime
+            .block_on(ControlSocket::bind(&folder.path().join("run/control.sock")))
+            .unwrap();
+        let listener = runtime
+            .block_on(http::bind("127.0.0.1:0".parse().unwrap()))
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let site = Site {
             orders: orders.clone(),
@@ -237,7 +286,10 @@ impl Daemon {
     fn stop(&mut self) {
         self.end.cancel();
         for listening in self.listening.drain(..) {
-            self.runtime.block_on(async { tokio::time::timeout(LIMIT, listening).await }).unwrap().unwrap();
+            self.runtime
+                .block_on(async { tokio::time::timeout(LIMIT, listening).await })
+                .unwrap()
+                .unwrap();
         }
     }
 }
@@ -255,7 +307,10 @@ fn tcp(address: SocketAddr) -> TcpStream {
 }
 
 fn request(method: &str, path: &str, body: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: daemon\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: daemon\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// One answer of a server.
@@ -277,7 +332,9 @@ impl Answer {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no whole answer: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let head = head.to_lowercase();
         let body = if head.contains("transfer-encoding: chunked") {
@@ -294,7 +351,12 @@ impl Answer {
 
     fn kind(&self) -> String {
         let json = self.json();
-        assert!(json["error"].as_str().is_some_and(|error| !error.is_empty()), "{json}");
+        assert!(
+            json["error"]
+                .as_str()
+                .is_some_and(|error| !error.is_empty()),
+            "{json}"
+        );
         json["kind"].as_str().unwrap().to_owned()
     }
 }
@@ -313,18 +375,32 @@ fn unchunked(mut body: &str) -> String {
 /// The program with these arguments.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
-    command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 /// Status, standard output and standard error.
 fn ended(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    (
+        output.status.code().unwrap_or(-1),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    std::fs::symlink_metadata(path)
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o7777
 }

@@ -1,4 +1,5 @@
-//! Killed at any moment of applying: the next run finishes the rest, nobody is created twice, and nothing is wrong.
+//! Killed at any moment of applying: the next run finishes the rest, nobody is created twice, and
+//! nothing is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod told_to_stop;
@@ -47,16 +48,18 @@ fn crash() -> impl Strategy<Value = Crash> {
     let atomicity = select(vec![Atomicity::Transaction, Atomicity::PartialUntilError]);
     let effect = select(vec![Effect::Lost, Effect::Done]);
     let people = (0_usize..6, 0_usize..4, 0_usize..4, 0_usize..3);
-    (people, 1_usize..6, atomicity, 1_u64..14, effect).prop_map(|((joiners, updates, leavers, returners), batch_size, atomicity, nth, effect)| Crash {
-        joiners,
-        updates,
-        leavers,
-        returners,
-        batch_size,
-        atomicity,
-        nth,
-        effect,
-    })
+    (people, 1_usize..6, atomicity, 1_u64..14, effect).prop_map(
+        |((joiners, updates, leavers, returners), batch_size, atomicity, nth, effect)| Crash {
+            joiners,
+            updates,
+            leavers,
+            returners,
+            batch_size,
+            atomicity,
+            nth,
+            effect,
+        },
+    )
 }
 
 proptest! {
@@ -85,23 +88,32 @@ fn survive(crash: &Crash) {
     studio.sync_changes_nothing();
 }
 
-/// A studio in which every kind of change is due, and two people whose activity somebody changed by hand.
+/// A studio in which every kind of change is due, and two people whose activity somebody changed by
+/// hand.
 fn studio(crash: &Crash) -> Studio {
     let mut studio = Studio::of(&["stay", "swap-a", "swap-b", "hand-off", "hand-on"]);
     studio.job = NO_LIMIT.into();
     studio.ftrack_settings = format!("batch_size = {}", crash.batch_size);
-    studio.ftrack().change_rules(|rules| rules.atomicity = crash.atomicity);
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.atomicity = crash.atomicity);
     let tree = studio.tree();
-    for (kind, count) in [("update", crash.updates), ("leave", crash.leavers), ("back", crash.returners)] {
+    for (kind, count) in [
+        ("update", crash.updates),
+        ("leave", crash.leavers),
+        ("back", crash.returners),
+    ] {
         for nth in 0..count {
-            tree.add(person(&format!("{kind}{nth}"), "Given", kind)).unwrap();
+            tree.add(person(&format!("{kind}{nth}"), "Given", kind))
+                .unwrap();
         }
     }
     studio.sync();
     let away = |uid: &str| format!("uid={uid},ou=services,dc=studio,dc=test");
     tree.rename(&dn("hand-on"), &away("hand-on")).unwrap();
     for nth in 0..crash.returners {
-        tree.rename(&dn(&format!("back{nth}")), &away(&format!("back{nth}"))).unwrap();
+        tree.rename(&dn(&format!("back{nth}")), &away(&format!("back{nth}")))
+            .unwrap();
     }
     assert_eq!(studio.sync().counts.deactivated, crash.returners + 1);
     by_hand(&studio, "hand-on", &json!({"is_active": true}));
@@ -111,16 +123,23 @@ fn studio(crash: &Crash) -> Studio {
     studio.sync_changes_nothing();
 
     for nth in 0..crash.returners {
-        tree.rename(&away(&format!("back{nth}")), &dn(&format!("back{nth}"))).unwrap();
+        tree.rename(&away(&format!("back{nth}")), &dn(&format!("back{nth}")))
+            .unwrap();
     }
     for nth in 0..crash.updates {
-        tree.replace(&dn(&format!("update{nth}")), "mail", &[&format!("new{nth}@studio.test")]).unwrap();
+        tree.replace(
+            &dn(&format!("update{nth}")),
+            "mail",
+            &[&format!("new{nth}@studio.test")],
+        )
+        .unwrap();
     }
     for nth in 0..crash.leavers {
         tree.remove(&dn(&format!("leave{nth}"))).unwrap();
     }
     for nth in 0..crash.joiners {
-        tree.add(person(&format!("new{nth}"), "Given", "New")).unwrap();
+        tree.add(person(&format!("new{nth}"), "Given", "New"))
+            .unwrap();
     }
     tree.rename(&dn("swap-a"), &dn("between")).unwrap();
     tree.rename(&dn("swap-b"), &dn("swap-a")).unwrap();
@@ -130,7 +149,10 @@ fn studio(crash: &Crash) -> Studio {
 
 fn by_hand(studio: &Studio, username: &str, fields: &Value) {
     let id = studio.user(username).id;
-    studio.ftrack().change("User", &json!([id]), fields).unwrap();
+    studio
+        .ftrack()
+        .change("User", &json!([id]), fields)
+        .unwrap();
 }
 
 /// Chooses the n-th call from the first on that writes.
@@ -143,7 +165,11 @@ fn after_first_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
 }
 
 /// Says when the chosen call has come, which is never answered.
-pub fn moment(studio: &Studio, effect: Effect, mut chosen: impl FnMut(&Call) -> bool + Send + 'static) -> mpsc::Receiver<Call> {
+pub fn moment(
+    studio: &Studio,
+    effect: Effect,
+    mut chosen: impl FnMut(&Call) -> bool + Send + 'static,
+) -> mpsc::Receiver<Call> {
     let (say, heard) = mpsc::channel();
     studio.ftrack().forget();
     studio.ftrack().fail_when(move |call| {
@@ -159,7 +185,12 @@ pub fn moment(studio: &Studio, effect: Effect, mut chosen: impl FnMut(&Call) -> 
 }
 
 /// Kills the program at the moment; false when it came to its end before.
-pub fn kill_at(studio: &Studio, child: &mut Child, moment: &mpsc::Receiver<Call>, effect: Effect) -> bool {
+pub fn kill_at(
+    studio: &Studio,
+    child: &mut Child,
+    moment: &mpsc::Receiver<Call>,
+    effect: Effect,
+) -> bool {
     let mut call = None;
     let come = wait_until(LIMIT, || {
         call = call.or_else(|| moment.try_recv().ok());
@@ -168,7 +199,13 @@ pub fn kill_at(studio: &Studio, child: &mut Child, moment: &mpsc::Receiver<Call>
     assert!(come, "neither the moment nor the end came");
     let Some(call) = call else { return false };
     if (call.kind, effect) == (CallKind::Write, Effect::Done) {
-        let done = || studio.ftrack().applied().iter().any(|applied| applied.call == call.number);
+        let done = || {
+            studio
+                .ftrack()
+                .applied()
+                .iter()
+                .any(|applied| applied.call == call.number)
+        };
         assert!(wait_until(LIMIT, done), "the call had no effect");
     }
     child.kill().unwrap();
@@ -180,31 +217,53 @@ pub fn kill_at(studio: &Studio, child: &mut Child, moment: &mpsc::Receiver<Call>
 fn assert_everything_is_right(studio: &Studio, crash: &Crash) {
     let owned = owned(studio);
     let people = 5 + crash.joiners + crash.updates + crash.leavers + crash.returners;
-    assert_eq!((owned.len(), studio.ftrack().users().len()), (people, people + 2));
-    let counted = |kind: &str, count: usize| (0..count).map(move |nth| format!("{kind}{nth}")).collect::<Vec<_>>();
+    assert_eq!(
+        (owned.len(), studio.ftrack().users().len()),
+        (people, people + 2)
+    );
+    let counted = |kind: &str, count: usize| {
+        (0..count)
+            .map(move |nth| format!("{kind}{nth}"))
+            .collect::<Vec<_>>()
+    };
     let mut there = vec!["stay".to_owned(), "swap-a".into(), "swap-b".into()];
-    for (kind, count) in [("new", crash.joiners), ("update", crash.updates), ("back", crash.returners)] {
+    for (kind, count) in [
+        ("new", crash.joiners),
+        ("update", crash.updates),
+        ("back", crash.returners),
+    ] {
         there.extend(counted(kind, count));
     }
     for uid in there {
         let id = studio.tree().entry_uuid(&dn(&uid)).unwrap().to_string();
         let mail = studio.tree().find(&dn(&uid)).unwrap().values("mail")[0].clone();
         let (user, link) = &owned[&id];
-        assert_eq!((&user.username, user.is_active, &link.activity), (&uid, true, &Activity::Settled));
+        assert_eq!(
+            (&user.username, user.is_active, &link.activity),
+            (&uid, true, &Activity::Settled)
+        );
         assert_eq!(user.email.as_deref().map(str::as_bytes), Some(&mail[..]));
     }
     for uid in counted("leave", crash.leavers) {
         let user = studio.user(&uid);
-        let (_, link) = owned.values().find(|(owned, _)| owned.id == user.id).unwrap();
-        assert!(!user.is_active && matches!(link.activity, Activity::Deactivated { .. }), "{user:?}");
+        let (_, link) = owned
+            .values()
+            .find(|(owned, _)| owned.id == user.id)
+            .unwrap();
+        assert!(
+            !user.is_active && matches!(link.activity, Activity::Deactivated { .. }),
+            "{user:?}"
+        );
     }
     assert!(studio.user("hand-on").is_active);
     assert!(!studio.user("hand-off").is_active);
 }
 
-/// The killed run has a report of its own, which says that it was cut off, and claims nothing that was still to be done.
+/// The killed run has a report of its own, which says that it was cut off, and claims nothing that
+/// was still to be done.
 pub fn assert_the_killed_run_is_told(studio: &Studio, next: &Report) {
-    let listed: Vec<Value> = serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
+    let listed: Vec<Value> =
+        serde_json::from_str(&studio.run(&["runs", "--format", "json"]).stdout).unwrap();
     let failed: Vec<&str> = listed
         .iter()
         .filter(|run| run["outcome"] == "failed")
@@ -225,11 +284,24 @@ pub fn assert_the_killed_run_is_told(studio: &Studio, next: &Report) {
     );
     assert!(!report.changes.is_empty());
     for change in &report.changes {
-        assert!(matches!(change.result, ChangeResult::Applied | ChangeResult::Failed), "{change:?}");
-        let due_again = next.changes.iter().any(|later| later.ftrack_id == change.ftrack_id);
-        assert!(!(change.result == ChangeResult::Applied && due_again), "{change:?}");
+        assert!(
+            matches!(change.result, ChangeResult::Applied | ChangeResult::Failed),
+            "{change:?}"
+        );
+        let due_again = next
+            .changes
+            .iter()
+            .any(|later| later.ftrack_id == change.ftrack_id);
+        assert!(
+            !(change.result == ChangeResult::Applied && due_again),
+            "{change:?}"
+        );
     }
-    let applied = report.changes.iter().filter(|change| change.result == ChangeResult::Applied).count();
+    let applied = report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Applied)
+        .count();
     let counts = &report.counts;
     assert_eq!(
         counts.created + counts.updated + counts.deactivated + counts.reactivated + counts.adopted,
@@ -237,7 +309,8 @@ pub fn assert_the_killed_run_is_told(studio: &Studio, next: &Report) {
     );
 }
 
-/// The journal of a run is read as far as it is whole: a machine that loses power leaves half a line.
+/// The journal of a run is read as far as it is whole: a machine that loses power leaves half a
+/// line.
 #[test]
 fn a_journal_that_ends_in_the_middle_of_a_line() {
     let crash = Crash {
@@ -262,13 +335,22 @@ fn a_journal_that_ends_in_the_middle_of_a_line() {
         assert!(kill_at(&studio, &mut child, &moment, crash.effect));
         studio.ftrack().heal();
         let folder = studio.state_dir().join("journals/artists");
-        let journal = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        let journal = std::fs::read_dir(&folder)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
         let mut content = std::fs::read(&journal).unwrap();
         content.extend_from_slice(damage);
         std::fs::write(&journal, content).unwrap();
         let report = studio.sync();
         assert_everything_is_right(&studio, &crash);
         assert_the_killed_run_is_told(&studio, &report);
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "the journal stays behind");
+        assert_eq!(
+            std::fs::read_dir(&folder).unwrap().count(),
+            0,
+            "the journal stays behind"
+        );
     }
 }

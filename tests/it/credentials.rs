@@ -1,4 +1,5 @@
-//! Secrets that change in their files while the program lives: each bind, and each run at ftrack, uses what is there by then.
+//! Secrets that change in their files while the program lives: each bind, and each run at ftrack,
+//! uses what is there by then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -45,7 +46,11 @@ impl World {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("password"), format!("{SYNC_PASSWORD}\n")).unwrap();
         let pool = pool(&slapd, &folder.path().join("password"));
-        Self { slapd, folder, pool }
+        Self {
+            slapd,
+            folder,
+            pool,
+        }
     }
 
     fn file(&self) -> PathBuf {
@@ -53,13 +58,23 @@ impl World {
     }
 
     fn change_at_the_server(&self, password: &str) {
-        self.slapd
-            .change(&format!("dn: {SYNC_DN}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n"));
+        self.slapd.change(&format!(
+            "dn: {SYNC_DN}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n"
+        ));
     }
 
     async fn read(&self) -> Result<usize, DirectoryError> {
-        let reading = read(&self.pool, &request(), Entry::clone, &CancellationToken::new(), |_| ()).await;
-        reading.map(|reading| reading.entries().len()).map_err(|failure| failure.error)
+        let reading = read(
+            &self.pool,
+            &request(),
+            Entry::clone,
+            &CancellationToken::new(),
+            |_| (),
+        )
+        .await;
+        reading
+            .map(|reading| reading.entries().len())
+            .map_err(|failure| failure.error)
     }
 
     fn figures(&self) -> Figures {
@@ -68,7 +83,8 @@ impl World {
 
     /// Binds of the account that the server saw.
     fn binds(&self) -> usize {
-        self.slapd.logged(&format!("BIND dn=\"{SYNC_DN}\" method=128"))
+        self.slapd
+            .logged(&format!("BIND dn=\"{SYNC_DN}\" method=128"))
     }
 }
 
@@ -83,15 +99,31 @@ fn pool(slapd: &Slapd, file: &Path) -> DirectoryPool {
 #[tokio::test]
 async fn a_password_that_changed_in_its_file_is_used_at_the_next_bind() {
     let world = World::start();
-    assert_eq!((world.read().await.unwrap(), world.read().await.unwrap(), world.binds()), (2, 2, 1));
+    assert_eq!(
+        (
+            world.read().await.unwrap(),
+            world.read().await.unwrap(),
+            world.binds()
+        ),
+        (2, 2, 1)
+    );
     let before = world.pool.credential_mark(SALT).await.unwrap().unwrap();
     world.change_at_the_server(OTHER);
     fs::write(world.file(), OTHER).unwrap();
-    // The connection stands, and would still do; but whose password was changed may be somebody else by now.
+    // The connection stands, and would still do; but whose password was changed may be somebody
+    // else by now.
     assert_eq!((world.read().await.unwrap(), world.binds()), (2, 2));
     assert_eq!((world.read().await.unwrap(), world.binds()), (2, 2));
     let figures = world.figures();
-    assert_eq!((figures.open, figures.idle, figures.binds_tried, figures.binds_refused), (1, 1, 2, 0));
+    assert_eq!(
+        (
+            figures.open,
+            figures.idle,
+            figures.binds_tried,
+            figures.binds_refused
+        ),
+        (1, 1, 2, 0)
+    );
     let after = world.pool.credential_mark(SALT).await.unwrap().unwrap();
     assert!(before != after && after.len() == 4, "{before} {after}");
     assert_eq!(world.pool.last_refusal(SALT), None);
@@ -104,15 +136,24 @@ async fn a_refused_password_is_told_with_its_mark_and_a_mended_one_is_used() {
     fs::write(world.file(), "wrong").unwrap();
     let wrong = world.pool.credential_mark(SALT).await.unwrap();
     let error = world.read().await.unwrap_err();
-    assert!(error.is_refusal() && !error.to_string().contains("wrong-"), "{error}");
+    assert!(
+        error.is_refusal() && !error.to_string().contains("wrong-"),
+        "{error}"
+    );
     fs::write(world.file(), SYNC_PASSWORD).unwrap();
     // The mark is that of the password that was refused, whatever stands in the file by now.
     let refusal = world.pool.last_refusal(SALT).unwrap();
-    assert_eq!((&refusal.mark, refusal.server.as_str()), (&wrong, world.pool.servers()[0].connector.server()));
+    assert_eq!(
+        (&refusal.mark, refusal.server.as_str()),
+        (&wrong, world.pool.servers()[0].connector.server())
+    );
     assert_ne!(world.pool.credential_mark(SALT).await.unwrap(), wrong);
     assert_eq!(world.pool.credential_mark(SALT).await.unwrap(), right);
     assert_eq!(world.read().await.unwrap(), 2);
-    assert_eq!((world.figures().binds_tried, world.figures().binds_refused), (2, 1));
+    assert_eq!(
+        (world.figures().binds_tried, world.figures().binds_refused),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
@@ -122,27 +163,40 @@ async fn a_file_without_a_password_is_an_error_that_names_it_and_nothing_is_sent
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 4] = [
         ("is empty", |file| fs::write(file, "\n").unwrap()),
-        ("holds a line break", |file| fs::write(file, "hidden\nsecret").unwrap()),
+        ("holds a line break", |file| {
+            fs::write(file, "hidden\nsecret").unwrap()
+        }),
         ("is not a regular file", |file| {
             fs::remove_file(file).unwrap();
             fs::create_dir(file).unwrap();
         }),
-        ("cannot be read: No such file", |file| fs::remove_dir(file).unwrap()),
+        ("cannot be read: No such file", |file| {
+            fs::remove_dir(file).unwrap()
+        }),
     ];
     for (problem, spoil) in spoil {
         spoil(&world.file());
         let error = world.read().await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, DirectoryError::File { .. }), "{text}");
-        assert!(text.contains(&name) && text.contains(problem) && !text.contains("hidden"), "{text}");
+        assert!(
+            text.contains(&name) && text.contains(problem) && !text.contains("hidden"),
+            "{text}"
+        );
         assert!(world.pool.credential_mark(SALT).await.is_err());
     }
-    assert_eq!((world.slapd.logged("BIND dn="), world.figures().binds_tried), (0, 0));
+    assert_eq!(
+        (world.slapd.logged("BIND dn="), world.figures().binds_tried),
+        (0, 0)
+    );
     fs::write(world.file(), SYNC_PASSWORD).unwrap();
     assert_eq!(world.read().await.unwrap(), 2);
     // A connection that stands is not used either: nobody may be the account any more.
     fs::remove_file(world.file()).unwrap();
-    assert!(matches!(world.read().await, Err(DirectoryError::File { .. })));
+    assert!(matches!(
+        world.read().await,
+        Err(DirectoryError::File { .. })
+    ));
 }
 
 #[tokio::test]
@@ -171,7 +225,17 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
     fs::write(world.file(), "wrong").unwrap();
     world.slapd.signal("STOP");
     let pool = world.pool.clone();
-    let read = tokio::spawn(async move { read(&pool, &request(), Entry::clone, &CancellationToken::new(), |_| ()).await.is_ok() });
+    let read = tokio::spawn(async move {
+        read(
+            &pool,
+            &request(),
+            Entry::clone,
+            &CancellationToken::new(),
+            |_| (),
+        )
+        .await
+        .is_ok()
+    });
     while world.figures().binds_tried == 0 {
         tokio::task::yield_now().await;
     }
@@ -185,7 +249,10 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
         }
     };
     tokio::time::timeout(LIMIT, counted).await.unwrap();
-    assert_eq!(world.pool.last_refusal(SALT).unwrap().mark, world.pool.credential_mark(SALT).await.unwrap());
+    assert_eq!(
+        world.pool.last_refusal(SALT).unwrap().mark,
+        world.pool.credential_mark(SALT).await.unwrap()
+    );
 }
 
 #[tokio::test]
@@ -201,7 +268,10 @@ async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
         } = world.figures();
         (open, idle, waiting, binds_tried)
     };
-    assert_eq!((world.figures().server.as_str(), figures()), (world.slapd.url().as_str(), (0, 0, 0, 0)));
+    assert_eq!(
+        (world.figures().server.as_str(), figures()),
+        (world.slapd.url().as_str(), (0, 0, 0, 0))
+    );
     let server = &world.pool.servers()[0];
     let one = server.lend().await.unwrap();
     let other = server.lend().await.unwrap();
@@ -218,7 +288,11 @@ async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
     // What the third one had was not given back as sound, and is ended when it is wanted next.
     assert_eq!(figures(), (2, 2, 0, 2));
     assert_eq!(world.read().await.unwrap(), 2);
-    assert!(world.figures().open <= 2 && world.figures().waiting == 0, "{:?}", world.figures());
+    assert!(
+        world.figures().open <= 2 && world.figures().waiting == 0,
+        "{:?}",
+        world.figures()
+    );
 }
 
 fn question() -> Vec<Operation> {
@@ -228,7 +302,9 @@ fn question() -> Vec<Operation> {
 /// A session whose key stands in a file, at a server that answers with what it is asked to say.
 async fn ftrack(file: &Path) -> (Scripted, Session) {
     let server = Scripted::start(|_, _| {
-        let body = format!(r#"{{"exception":"InvalidCredentialsError","content":"no key {KEY} nor {OTHER}"}}"#);
+        let body = format!(
+            r#"{{"exception":"InvalidCredentialsError","content":"no key {KEY} nor {OTHER}"}}"#
+        );
         (StatusCode::OK, body).into_response().into()
     })
     .await;
@@ -240,7 +316,10 @@ async fn ftrack(file: &Path) -> (Scripted, Session) {
 
 async fn refused(session: &Session) -> FtrackError {
     let error = session.read_call(&question(), &until()).await.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Credentials(_)), "{error}");
+    assert!(
+        matches!(error.trouble(), Trouble::Credentials(_)),
+        "{error}"
+    );
     error
 }
 
@@ -250,7 +329,12 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
     let file = folder.path().join("key");
     fs::write(&file, format!("{KEY}\n")).unwrap();
     let (server, session) = ftrack(&file).await;
-    let sent = |nth: usize| server.calls()[nth].headers["ftrack-api-key"].to_str().unwrap().to_owned();
+    let sent = |nth: usize| {
+        server.calls()[nth].headers["ftrack-api-key"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
     let mut first = session.for_run();
     first.take_key().await.unwrap();
     refused(&first).await;
@@ -264,11 +348,24 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
     second.take_key().await.unwrap();
     let error = refused(&second).await;
     assert_eq!([sent(0), sent(1), sent(2)], [KEY, KEY, OTHER]);
-    assert_eq!(session.last_refusal(SALT).unwrap().mark, session.credential_mark(SALT).await.unwrap());
-    for text in [error.to_string(), format!("{error:?} {session:?} {second:?}")] {
+    assert_eq!(
+        session.last_refusal(SALT).unwrap().mark,
+        session.credential_mark(SALT).await.unwrap()
+    );
+    for text in [
+        error.to_string(),
+        format!("{error:?} {session:?} {second:?}"),
+    ] {
         assert!(!text.contains(KEY) && !text.contains(OTHER), "{text}");
     }
-    assert_eq!((first.calls().reads, second.calls().reads, session.figures().read_calls), (2, 1, 3));
+    assert_eq!(
+        (
+            first.calls().reads,
+            second.calls().reads,
+            session.figures().read_calls
+        ),
+        (2, 1, 3)
+    );
 }
 
 #[tokio::test]
@@ -285,7 +382,8 @@ async fn a_file_without_a_key_is_an_error_that_names_it_and_nothing_is_sent() {
         let error = session.for_run().take_key().await.unwrap_err();
         assert!(matches!(error.trouble(), Trouble::Setup(_)), "{error}");
         assert!(
-            error.to_string().contains(&file.display().to_string()) && !error.to_string().contains("hidden"),
+            error.to_string().contains(&file.display().to_string())
+                && !error.to_string().contains("hidden"),
             "{error}"
         );
         assert!(session.credential_mark(SALT).await.is_err());

@@ -1,4 +1,5 @@
-//! The daemon: the real binary on its schedules, watched as systemd, a log monitor and a person at the socket watch it.
+//! The daemon: the real binary on its schedules, watched as systemd, a log monitor and a person at
+//! the socket watch it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clocks;
@@ -97,12 +98,18 @@ impl Studio {
         let history = History::new(&self.state_dir());
         let mut runs = history.runs(None).unwrap();
         runs.reverse();
-        runs.iter().map(|(run, job)| history.load(job, run).unwrap()).collect()
+        runs.iter()
+            .map(|(run, job)| history.load(job, run).unwrap())
+            .collect()
     }
 
     /// The reports, as soon as there are so many.
     pub fn reports_when(&self, at_least: usize) -> Vec<Report> {
-        assert!(wait_until(LIMIT, || self.reports().len() >= at_least), "{:#?}", self.reports());
+        assert!(
+            wait_until(LIMIT, || self.reports().len() >= at_least),
+            "{:#?}",
+            self.reports()
+        );
         self.reports()
     }
 }
@@ -116,7 +123,11 @@ impl Daemon {
     /// Starts a daemon otherwise than usual, and waits until it says that it is ready.
     pub fn start_with(studio: &Studio, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut daemon = Self::launch(studio, prepare);
-        if daemon.notified.wait(0, LIMIT, |line| line == "READY=1").is_none() {
+        if daemon
+            .notified
+            .wait(0, LIMIT, |line| line == "READY=1")
+            .is_none()
+        {
             daemon.child.kill().unwrap();
             panic!("the daemon did not get ready: {:#?}", daemon.logged.all());
         }
@@ -128,19 +139,23 @@ impl Daemon {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
         let mut command = studio.command(&["daemon"]);
         command.env("NOTIFY_SOCKET", &path);
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
-        let (notified, logged, over) = (Lines::new(), Lines::new(), Arc::new(AtomicBool::new(false)));
+        let (notified, logged, over) =
+            (Lines::new(), Lines::new(), Arc::new(AtomicBool::new(false)));
         let stderr = child.stderr.take().unwrap();
         thread::spawn({
             let logged = Arc::clone(&logged);
             move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    logged
-                        .add(serde_json::from_str(&line).unwrap_or_else(|error| Map::from_iter([("not_json".to_owned(), format!("{error}: {line}").into())])));
+                    logged.add(serde_json::from_str(&line).unwrap_or_else(|error| {
+                        Map::from_iter([("not_json".to_owned(), format!("{error}: {line}").into())])
+                    }));
                 }
             }
         });
@@ -178,7 +193,10 @@ impl Daemon {
 
     /// The events of this name so far.
     pub fn events(&self, name: &str) -> Vec<Map<String, Value>> {
-        self.logged().into_iter().filter(|line| line["event"] == name).collect()
+        self.logged()
+            .into_iter()
+            .filter(|line| line["event"] == name)
+            .collect()
     }
 
     /// The first event of this name, as soon as it is there.
@@ -188,7 +206,9 @@ impl Daemon {
 
     /// The nth event of this name, counted from 0, as soon as it is there.
     pub fn nth_event(&self, nth: usize, name: &str) -> Map<String, Value> {
-        let found = self.logged.wait(nth, LIMIT, |line| line.get("event").is_some_and(|event| event == name));
+        let found = self.logged.wait(nth, LIMIT, |line| {
+            line.get("event").is_some_and(|event| event == name)
+        });
         found.unwrap_or_else(|| panic!("no {name} ({nth}) in {:#?}", self.logged()))
     }
 
@@ -199,7 +219,11 @@ impl Daemon {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -245,7 +269,8 @@ impl Drop for Daemon {
 /// What `status` says.
 pub fn status(studio: &Studio) -> Value {
     let ended = studio.run(&["status", "--format", "json"]);
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", ended.stdout, ended.stderr))
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", ended.stdout, ended.stderr))
 }
 
 /// What `status` says of the only job.
@@ -267,6 +292,10 @@ pub fn wait_for_phase(studio: &Studio, phase: &str) -> Value {
 /// A command that must end like this.
 pub fn must(studio: &Studio, status: i32, arguments: &[&str]) -> Ended {
     let ended = studio.run(arguments);
-    assert_eq!(ended.status, status, "{arguments:?}: {} {}", ended.stdout, ended.stderr);
+    assert_eq!(
+        ended.status, status,
+        "{arguments:?}: {} {}",
+        ended.stdout, ended.stderr
+    );
     ended
 }

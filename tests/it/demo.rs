@@ -35,18 +35,30 @@ impl Run {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
-        command.args(arguments).env("TMPDIR", self.temporary.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .env("TMPDIR", self.temporary.path())
+            .kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
     async fn output(&self, arguments: &[&str]) -> Output {
-        timeout(LIMIT, self.command(arguments).output()).await.unwrap().unwrap()
+        timeout(LIMIT, self.command(arguments).output())
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// Nothing that the program made is left.
     fn is_tidy(&self) {
-        let left: Vec<PathBuf> = fs::read_dir(self.temporary.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let left: Vec<PathBuf> = fs::read_dir(self.temporary.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         assert_eq!(left, Vec::<PathBuf>::new());
     }
 }
@@ -59,7 +71,11 @@ struct Under {
 
 impl Under {
     fn start(run: &Run, arguments: &[&str]) -> Self {
-        let mut child = run.command(arguments).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = run
+            .command(arguments)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -68,7 +84,12 @@ impl Under {
     async fn line(&mut self, start: &str) -> String {
         let found = timeout(LIMIT, async {
             loop {
-                let line = self.lines.next_line().await.unwrap().unwrap_or_else(|| panic!("no line {start:?}"));
+                let line = self
+                    .lines
+                    .next_line()
+                    .await
+                    .unwrap()
+                    .unwrap_or_else(|| panic!("no line {start:?}"));
                 if let Some(rest) = line.trim().strip_prefix(start) {
                     return rest.trim().to_owned();
                 }
@@ -80,11 +101,21 @@ impl Under {
     /// Sends a signal, and gives what is printed from then on.
     async fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         let pid = self.child.id().unwrap().to_string();
-        let killed = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
+        let killed = Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .await
+            .unwrap();
         assert!(killed.success());
         let mut rest = String::new();
-        timeout(GOODBYE, self.lines.get_mut().read_to_string(&mut rest)).await.unwrap().unwrap();
-        (timeout(GOODBYE, self.child.wait()).await.unwrap().unwrap(), rest)
+        timeout(GOODBYE, self.lines.get_mut().read_to_string(&mut rest))
+            .await
+            .unwrap()
+            .unwrap();
+        (
+            timeout(GOODBYE, self.child.wait()).await.unwrap().unwrap(),
+            rest,
+        )
     }
 }
 
@@ -98,7 +129,10 @@ async fn the_story_as_a_newcomer_reads_it() {
     let output = run.output(&["demo"]).await;
     let story = text(&output.stdout);
     assert!(output.status.success(), "{story}\n{}", text(&output.stderr));
-    assert!(!story.contains('\u{1b}'), "colours where there is no terminal");
+    assert!(
+        !story.contains('\u{1b}'),
+        "colours where there is no terminal"
+    );
     insta::with_settings!({filters => [
         (r"\d{8}-\d{6}-[0-9a-f]{4}", "[run]"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
@@ -115,15 +149,25 @@ async fn the_story_as_a_newcomer_reads_it() {
 #[tokio::test]
 async fn the_story_comes_out_with_the_fewest_people_and_with_many() {
     let run = Run::new();
-    for (people, joined) in [("10", "12 unchanged."), ("11", "13 unchanged."), ("450", "452 unchanged.")] {
+    for (people, joined) in [
+        ("10", "12 unchanged."),
+        ("11", "13 unchanged."),
+        ("450", "452 unchanged."),
+    ] {
         let mut command = run.command(&["demo", "--people", people]);
         command
             .env("FTRACK_LDAP_SYNC_FTRACK__SERVER", "http://127.0.0.1:1")
             .env("FTRACK_LDAP_SYNC_NONSENSE", "1");
-        command.env("HTTP_PROXY", "http://127.0.0.1:1").env("http_proxy", "http://127.0.0.1:1");
+        command
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env("http_proxy", "http://127.0.0.1:1");
         let output = timeout(LIMIT, command.output()).await.unwrap().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert!(text(&output.stdout).contains(joined), "{}", text(&output.stdout));
+        assert!(
+            text(&output.stdout).contains(joined),
+            "{}",
+            text(&output.stdout)
+        );
     }
     run.is_tidy();
 }
@@ -153,26 +197,53 @@ async fn served_it_can_be_synced_by_hand() {
     let config = demo.line("configuration").await;
     let written = fs::read_to_string(&config).unwrap();
     for value in [&directory, &bind_dn, &password, &ftrack] {
-        assert!(written.contains(&format!("\"{value}\"")), "{value} is not in\n{written}");
+        assert!(
+            written.contains(&format!("\"{value}\"")),
+            "{value} is not in\n{written}"
+        );
     }
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let shown = client.get(&page).send().await.unwrap().text().await.unwrap();
+    let shown = client
+        .get(&page)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     assert!(shown.contains("artists"), "{shown}");
     demo.line("ldapsearch").await;
 
     let said = |arguments: &[&str]| {
-        let arguments: Vec<String> = ["--config", &config].iter().chain(arguments).map(ToString::to_string).collect();
+        let arguments: Vec<String> = ["--config", &config]
+            .iter()
+            .chain(arguments)
+            .map(ToString::to_string)
+            .collect();
         let run = &run;
         async move {
-            let output = run.output(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
-            assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+            let output = run
+                .output(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+                .await;
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                text(&output.stderr)
+            );
             text(&output.stdout).to_owned()
         }
     };
-    assert!(said(&["plan"]).await.starts_with("Plan for artists: 30 to create\n"));
+    assert!(
+        said(&["plan"])
+            .await
+            .starts_with("Plan for artists: 30 to create\n")
+    );
     assert!(said(&["trigger"]).await.ends_with("\n30 created.\n"));
     let again = said(&["sync"]).await;
-    assert!(again.contains(", 0 write calls\n") && again.ends_with("\n30 unchanged.\n"), "{again}");
+    assert!(
+        again.contains(", 0 write calls\n") && again.ends_with("\n30 unchanged.\n"),
+        "{again}"
+    );
     assert!(said(&["status"]).await.contains("artists"));
     assert_eq!(said(&["runs"]).await.matches("succeeded").count(), 2);
     assert_eq!(said(&["runs", "show", "last"]).await, again);
@@ -180,7 +251,10 @@ async fn served_it_can_be_synced_by_hand() {
     let (status, rest) = demo.stop("TERM").await;
     assert_eq!(
         (status.code(), rest.as_str()),
-        (Some(0), "The daemon and both servers are stopped, and the folder is removed.\n")
+        (
+            Some(0),
+            "The daemon and both servers are stopped, and the folder is removed.\n"
+        )
     );
     assert!(!Path::new(&config).exists());
     run.is_tidy();
@@ -191,11 +265,20 @@ async fn what_it_refuses_is_said_in_one_line() {
     let run = Run::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let far = "is not on loopback; the demo's passwords are public, so it listens on 127.0.0.1 or [::1] only";
+    let far = "is not on loopback; the demo's passwords are public, so it listens on 127.0.0.1 or \
+               [::1] only";
     for (arguments, status, error) in [
-        (["--ldap-listen", "0.0.0.0:0"], 2, format!("0.0.0.0:0 {far}")),
+        (
+            ["--ldap-listen", "0.0.0.0:0"],
+            2,
+            format!("0.0.0.0:0 {far}"),
+        ),
         (["--ftrack-listen", "[::]:0"], 2, format!("[::]:0 {far}")),
-        (["--ftrack-listen", "192.0.2.1:80"], 2, format!("192.0.2.1:80 {far}")),
+        (
+            ["--ftrack-listen", "192.0.2.1:80"],
+            2,
+            format!("192.0.2.1:80 {far}"),
+        ),
         (
             ["--ldap-listen", &taken],
             1,
@@ -204,14 +287,26 @@ async fn what_it_refuses_is_said_in_one_line() {
         (
             ["--ftrack-listen", &taken],
             1,
-            format!("the ftrack stand-in cannot listen on {taken}: Address already in use (os error 98)"),
+            format!(
+                "the ftrack stand-in cannot listen on {taken}: Address already in use (os error \
+                 98)"
+            ),
         ),
     ] {
         for serve in [&["demo"][..], &["demo", "--serve"]] {
-            let all: Vec<&str> = ["--log-format", "text"].iter().chain(serve).chain(&arguments).copied().collect();
+            let all: Vec<&str> = ["--log-format", "text"]
+                .iter()
+                .chain(serve)
+                .chain(&arguments)
+                .copied()
+                .collect();
             let output = run.output(&all).await;
             assert_eq!(text(&output.stderr), format!("error: {error}\n"), "{all:?}");
-            assert_eq!((output.status.code(), text(&output.stdout)), (Some(status), ""), "{all:?}");
+            assert_eq!(
+                (output.status.code(), text(&output.stdout)),
+                (Some(status), ""),
+                "{all:?}"
+            );
         }
     }
     run.is_tidy();

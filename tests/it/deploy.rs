@@ -1,4 +1,5 @@
-//! What `deploy/` promises: its pages are well formed, their configurations are valid, and the image runs locked up.
+//! What `deploy/` promises: its pages are well formed, their configurations are valid, and the
+//! image runs locked up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -34,7 +35,10 @@ fn documents(text: &str) -> Vec<Value> {
 
 /// The Kubernetes object of a kind.
 fn object(kind: &str) -> Value {
-    let mut objects: Vec<Value> = documents(KUBERNETES).into_iter().filter(|object| object["kind"] == kind).collect();
+    let mut objects: Vec<Value> = documents(KUBERNETES)
+        .into_iter()
+        .filter(|object| object["kind"] == kind)
+        .collect();
     assert_eq!(objects.len(), 1, "{kind}");
     objects.remove(0)
 }
@@ -45,7 +49,10 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn each_configuration_is_valid() {
-    let of_kubernetes = object("ConfigMap")["data"]["config.toml"].as_str().unwrap().to_owned();
+    let of_kubernetes = object("ConfigMap")["data"]["config.toml"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for config in [COMPOSE_CONFIG, &of_kubernetes] {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("config.toml"), config).unwrap();
@@ -64,7 +71,10 @@ fn each_configuration_is_valid() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}\n{config}", text(&output));
-        assert!(config.contains("listen = \"0.0.0.0:9464\""), "the probes come from outside the container");
+        assert!(
+            config.contains("listen = \"0.0.0.0:9464\""),
+            "the probes come from outside the container"
+        );
     }
 }
 
@@ -77,16 +87,40 @@ fn compose_locks_the_container_up() {
     assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]));
     assert_eq!(service["user"], format!("{USER}:{USER}"));
     assert_eq!(service["stop_grace_period"], "30s");
-    assert_eq!(service["healthcheck"]["test"], json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"]));
-    assert_eq!(service["volumes"], json!(["./etc:/etc/ftrack-ldap-sync:ro", "state:/var/lib/ftrack-ldap-sync"]));
+    assert_eq!(
+        service["healthcheck"]["test"],
+        json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"])
+    );
+    assert_eq!(
+        service["volumes"],
+        json!([
+            "./etc:/etc/ftrack-ldap-sync:ro",
+            "state:/var/lib/ftrack-ldap-sync"
+        ])
+    );
     assert_eq!(service["ports"], json!(["127.0.0.1:9464:9464"]));
-    assert!(service["tmpfs"][0].as_str().unwrap().starts_with("/run/ftrack-ldap-sync:"));
+    assert!(
+        service["tmpfs"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("/run/ftrack-ldap-sync:")
+    );
     for secret in service["secrets"].as_array().unwrap() {
-        let file = compose["secrets"][secret.as_str().unwrap()]["file"].as_str().unwrap();
+        let file = compose["secrets"][secret.as_str().unwrap()]["file"]
+            .as_str()
+            .unwrap();
         assert_eq!(file, format!("./secrets/{}", secret.as_str().unwrap()));
-        assert!(COMPOSE_CONFIG.contains(&format!("_file = {secret}")), "nothing uses the secret {secret}");
+        assert!(
+            COMPOSE_CONFIG.contains(&format!("_file = {secret}")),
+            "nothing uses the secret {secret}"
+        );
     }
-    assert!(compose["volumes"].as_object().unwrap().contains_key("state"));
+    assert!(
+        compose["volumes"]
+            .as_object()
+            .unwrap()
+            .contains_key("state")
+    );
 }
 
 #[test]
@@ -99,35 +133,74 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
         deployment["spec"]["template"]["metadata"]["labels"]
     );
     let pod = &deployment["spec"]["template"]["spec"];
-    assert_eq!([&pod["securityContext"]["runAsNonRoot"], &pod["automountServiceAccountToken"]], [true, false]);
+    assert_eq!(
+        [
+            &pod["securityContext"]["runAsNonRoot"],
+            &pod["automountServiceAccountToken"]
+        ],
+        [true, false]
+    );
     assert_eq!(pod["securityContext"]["runAsUser"].to_string(), USER);
-    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(
+        pod["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
     assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
     let container = &pod["containers"][0];
     assert_eq!(
         container["securityContext"],
         json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
     );
-    assert_eq!(container["livenessProbe"]["httpGet"], json!({"path": "/healthz", "port": "http"}));
-    assert_eq!(container["readinessProbe"]["httpGet"], json!({"path": "/readyz", "port": "http"}));
-    assert_eq!(container["ports"], json!([{"name": "http", "containerPort": 9464}]));
+    assert_eq!(
+        container["livenessProbe"]["httpGet"],
+        json!({"path": "/healthz", "port": "http"})
+    );
+    assert_eq!(
+        container["readinessProbe"]["httpGet"],
+        json!({"path": "/readyz", "port": "http"})
+    );
+    assert_eq!(
+        container["ports"],
+        json!([{"name": "http", "containerPort": 9464}])
+    );
     assert!(container["resources"]["limits"]["memory"].is_string());
 
     // Each volume is one that there is, of an object that there is.
     let volumes = pod["volumes"].as_array().unwrap();
-    let mounted: Vec<&Value> = container["volumeMounts"].as_array().unwrap().iter().map(|mount| &mount["name"]).collect();
-    assert_eq!(mounted, volumes.iter().map(|volume| &volume["name"]).collect::<Vec<_>>());
+    let mounted: Vec<&Value> = container["volumeMounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mount| &mount["name"])
+        .collect();
+    assert_eq!(
+        mounted,
+        volumes
+            .iter()
+            .map(|volume| &volume["name"])
+            .collect::<Vec<_>>()
+    );
     for (kind, reference) in [
         ("ConfigMap", "/configMap/name"),
         ("Secret", "/secret/secretName"),
         ("PersistentVolumeClaim", "/persistentVolumeClaim/claimName"),
     ] {
-        let named: Vec<&Value> = volumes.iter().filter_map(|volume| volume.pointer(reference)).collect();
+        let named: Vec<&Value> = volumes
+            .iter()
+            .filter_map(|volume| volume.pointer(reference))
+            .collect();
         assert_eq!(named, [&object(kind)["metadata"]["name"]]);
     }
     let namespace = &object("Namespace")["metadata"]["name"];
-    for object in documents(KUBERNETES).iter().filter(|object| object["kind"] != "Namespace") {
-        assert_eq!(&object["metadata"]["namespace"], namespace, "{}", object["kind"]);
+    for object in documents(KUBERNETES)
+        .iter()
+        .filter(|object| object["kind"] != "Namespace")
+    {
+        assert_eq!(
+            &object["metadata"]["namespace"], namespace,
+            "{}",
+            object["kind"]
+        );
     }
 }
 
@@ -137,8 +210,15 @@ fn the_alerts_fire_when_they_should() {
         return;
     }
     let monitoring = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring");
-    for arguments in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]] {
-        let output = Command::new("promtool").args(arguments).current_dir(&monitoring).output().unwrap();
+    for arguments in [
+        ["check", "rules", "alerts.yaml"],
+        ["test", "rules", "alerts_test.yaml"],
+    ] {
+        let output = Command::new("promtool")
+            .args(arguments)
+            .current_dir(&monitoring)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
 }
@@ -153,11 +233,20 @@ fn each_alert_asks_for_metrics_that_there_are_and_says_what_to_do() {
             .unwrap()
             .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         for metric in asked.filter(|word| word.starts_with(PREFIX)) {
-            assert!(names.iter().any(|name| name == metric), "there is no metric {metric}");
+            assert!(
+                names.iter().any(|name| name == metric),
+                "there is no metric {metric}"
+            );
         }
         let annotations = &alert["annotations"];
-        assert!(annotations["summary"].is_string() && annotations["description"].is_string(), "{alert}");
-        assert!(["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()), "{alert}");
+        assert!(
+            annotations["summary"].is_string() && annotations["description"].is_string(),
+            "{alert}"
+        );
+        assert!(
+            ["critical", "warning"].contains(&alert["labels"]["severity"].as_str().unwrap()),
+            "{alert}"
+        );
     }
 }
 
@@ -168,27 +257,50 @@ fn the_image_runs_locked_up_and_stops_when_told() {
     }
     let image = Image::build();
     describes_itself(&image);
-    let demo = image.command(&["--tmpfs=/tmp"], &["demo"]).output().unwrap();
+    let demo = image
+        .command(&["--tmpfs=/tmp"], &["demo"])
+        .output()
+        .unwrap();
     assert!(demo.status.success(), "{}", text(&demo));
-    let shell = image.command(&["--entrypoint=/bin/sh"], &["-c", "true"]).output().unwrap();
+    let shell = image
+        .command(&["--entrypoint=/bin/sh"], &["-c", "true"])
+        .output()
+        .unwrap();
     assert!(!shell.status.success(), "there is no shell in the image");
 
     let mut studio = Studio::of(&["anna.berg"]);
     studio.job = "schedule = \"@yearly\"\n".into();
     let mounts = mounts(&studio);
-    let options = [format!("--volume={}:/etc/ftrack-ldap-sync:ro", mounts.path().join("etc").display())]
-        .into_iter()
-        .chain([format!("--volume={}:/run/secrets:ro", mounts.path().join("secrets").display())])
-        .chain([format!("--volume={}:/var/lib/ftrack-ldap-sync", mounts.path().join("state").display())])
-        .collect::<Vec<_>>();
+    let options = [format!(
+        "--volume={}:/etc/ftrack-ldap-sync:ro",
+        mounts.path().join("etc").display()
+    )]
+    .into_iter()
+    .chain([format!(
+        "--volume={}:/run/secrets:ro",
+        mounts.path().join("secrets").display()
+    )])
+    .chain([format!(
+        "--volume={}:/var/lib/ftrack-ldap-sync",
+        mounts.path().join("state").display()
+    )])
+    .collect::<Vec<_>>();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let check = image.command(&options, &["check", "--offline"]).output().unwrap();
+    let check = image
+        .command(&options, &["check", "--offline"])
+        .output()
+        .unwrap();
     assert!(check.status.success(), "{}", text(&check));
 
     let daemon = image.start("daemon", &options, &[]);
-    if !wait_until(Duration::from_secs(30), || image.inside("daemon", &["status"]).status.success()) {
+    if !wait_until(Duration::from_secs(30), || {
+        image.inside("daemon", &["status"]).status.success()
+    }) {
         image.remove("daemon");
-        panic!("it does not answer: {}", text(&daemon.wait_with_output().unwrap()));
+        panic!(
+            "it does not answer: {}",
+            text(&daemon.wait_with_output().unwrap())
+        );
     }
     let triggered = image.inside("daemon", &["trigger", "artists"]);
     assert!(triggered.status.success(), "{}", text(&triggered));
@@ -206,16 +318,23 @@ fn describes_itself(image: &Image) {
     let configuration = image.configuration();
     assert_eq!(configuration["User"], format!("{USER}:{USER}"));
     assert_eq!(configuration["StopSignal"], "SIGTERM");
-    assert_eq!(configuration["Entrypoint"], json!(["/usr/local/bin/ftrack-ldap-sync"]));
+    assert_eq!(
+        configuration["Entrypoint"],
+        json!(["/usr/local/bin/ftrack-ldap-sync"])
+    );
     assert_eq!(configuration["Cmd"], json!(["daemon"]));
     assert_eq!(
         configuration["Healthcheck"]["Test"],
         json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"])
     );
-    assert_eq!(configuration["Labels"]["org.opencontainers.image.revision"], "0123abc");
+    assert_eq!(
+        configuration["Labels"]["org.opencontainers.image.revision"],
+        "0123abc"
+    );
 }
 
-/// The folders of a container: its configuration, its secrets and its state, the last two for its user alone.
+/// The folders of a container: its configuration, its secrets and its state, the last two for its
+/// user alone.
 fn mounts(studio: &Studio) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -230,14 +349,27 @@ fn mounts(studio: &Studio) -> TempDir {
         .collect();
     fs::write(folder.path().join("etc/config.toml"), config).unwrap();
     for (name, secret) in [("ftrack-api-key", KEY), ("ldap-password", PASSWORD)] {
-        fs::write(folder.path().join("secrets").join(name), format!("{secret}\n")).unwrap();
+        fs::write(
+            folder.path().join("secrets").join(name),
+            format!("{secret}\n"),
+        )
+        .unwrap();
     }
     let user = USER.parse().unwrap();
-    for name in ["secrets", "secrets/ftrack-api-key", "secrets/ldap-password", "state"] {
+    for name in [
+        "secrets",
+        "secrets/ftrack-api-key",
+        "secrets/ldap-password",
+        "state",
+    ] {
         let path = folder.path().join(name);
         chown(&path, Some(user), Some(user)).unwrap();
         let is_folder = path.is_dir();
-        fs::set_permissions(&path, fs::Permissions::from_mode(if is_folder { 0o700 } else { 0o400 })).unwrap();
+        fs::set_permissions(
+            &path,
+            fs::Permissions::from_mode(if is_folder { 0o700 } else { 0o400 }),
+        )
+        .unwrap();
     }
     folder
 }

@@ -1,4 +1,5 @@
-//! Reading a real directory: all of it over every kind of connection, or a failure that says what kept it away.
+//! Reading a real directory: all of it over every kind of connection, or a failure that says what
+//! kept it away.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,13 +48,27 @@ pub fn request() -> ReadRequest {
     }
 }
 
-pub async fn read_all(directory: &Directory, request: &ReadRequest) -> Result<Reading<Entry>, ReadFailure> {
+pub async fn read_all(
+    directory: &Directory,
+    request: &ReadRequest,
+) -> Result<Reading<Entry>, ReadFailure> {
     let pool = DirectoryPool::new("studio", directory).unwrap();
-    read(&pool, request, Entry::clone, &CancellationToken::new(), |_| ()).await
+    read(
+        &pool,
+        request,
+        Entry::clone,
+        &CancellationToken::new(),
+        |_| (),
+    )
+    .await
 }
 
 /// Reads and does something when so many entries have come.
-async fn read_and(directory: &Directory, after: usize, mut what: impl FnMut()) -> Result<Reading<()>, ReadFailure> {
+async fn read_and(
+    directory: &Directory,
+    after: usize,
+    mut what: impl FnMut(),
+) -> Result<Reading<()>, ReadFailure> {
     let pool = DirectoryPool::new("studio", directory).unwrap();
     let mut count = 0;
     let map = |_: &Entry| {
@@ -77,21 +92,40 @@ async fn a_thousand_people_over_every_kind_of_connection() {
     let slapd = Setup::new(people(1000)).start();
     let expected: BTreeSet<String> = (0..1000).map(|nth| format!("person{nth:04}")).collect();
     let by_name = [Over::Plain, Over::StartTls, Over::Tls].map(|over| slapd.directory(over));
-    let by_certificate = [Over::StartTls, Over::Tls].map(|over| slapd.directory_by_certificate(over));
+    let by_certificate =
+        [Over::StartTls, Over::Tls].map(|over| slapd.directory_by_certificate(over));
     for directory in by_name.iter().chain(&by_certificate) {
         let pool = DirectoryPool::new("studio", directory).unwrap();
         let mut told = Vec::new();
-        let reading = read(&pool, &request(), Entry::clone, &CancellationToken::new(), |count| told.push(count))
-            .await
-            .unwrap();
+        let reading = read(
+            &pool,
+            &request(),
+            Entry::clone,
+            &CancellationToken::new(),
+            |count| told.push(count),
+        )
+        .await
+        .unwrap();
         assert_eq!(uids(reading.entries()), expected, "{directory:?}");
         assert_eq!(reading.entries().len(), 1000);
-        let ids: BTreeSet<&DirectoryId> = reading.entries().iter().filter_map(|(id, _)| id.as_ref()).collect();
+        let ids: BTreeSet<&DirectoryId> = reading
+            .entries()
+            .iter()
+            .filter_map(|(id, _)| id.as_ref())
+            .collect();
         assert_eq!(ids.len(), 1000);
         assert_eq!(reading.id_attribute(), Some(&IdAttribute::EntryUuid));
-        assert_eq!(reading.server(), directory.urls[0].as_str().trim_end_matches('/'));
-        let [search] = reading.searches() else { panic!("{:?}", reading.searches()) };
-        assert_eq!((search.pages, search.entries, search.result.as_str()), (10, 1000, "success"));
+        assert_eq!(
+            reading.server(),
+            directory.urls[0].as_str().trim_end_matches('/')
+        );
+        let [search] = reading.searches() else {
+            panic!("{:?}", reading.searches())
+        };
+        assert_eq!(
+            (search.pages, search.entries, search.result.as_str()),
+            (10, 1000, "success")
+        );
         assert_eq!(told.last(), Some(&1000));
         assert!(told.len() >= 10 && told.is_sorted(), "{told:?}");
     }
@@ -103,20 +137,30 @@ async fn connections_are_used_again_and_not_after_a_failure() {
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Plain)).unwrap();
     let nobody = CancellationToken::new();
     assert_eq!((number_read(&pool).await, number_read(&pool).await), (3, 3));
-    assert_eq!(slapd.logged("BIND dn=\"cn=ldap-sync,ou=services,dc=studio,dc=test\" mech"), 1);
+    assert_eq!(
+        slapd.logged("BIND dn=\"cn=ldap-sync,ou=services,dc=studio,dc=test\" mech"),
+        1
+    );
     let elsewhere = ReadRequest {
         bases: vec!["ou=nowhere,dc=studio,dc=test".into()],
         ..request()
     };
-    read(&pool, &elsewhere, |_| (), &nobody, |_| ()).await.unwrap_err();
+    read(&pool, &elsewhere, |_| (), &nobody, |_| ())
+        .await
+        .unwrap_err();
     assert_eq!(number_read(&pool).await, 3);
-    assert_eq!(slapd.logged("BIND dn=\"cn=ldap-sync,ou=services,dc=studio,dc=test\" mech"), 2);
+    assert_eq!(
+        slapd.logged("BIND dn=\"cn=ldap-sync,ou=services,dc=studio,dc=test\" mech"),
+        2
+    );
 }
 
 /// How many were read, all of whom must have been; in a task of its own, as the program does it.
 async fn number_read(pool: &DirectoryPool) -> usize {
     let pool = pool.clone();
-    let reading = tokio::spawn(async move { read(&pool, &request(), |_| (), &CancellationToken::new(), |_| ()).await });
+    let reading = tokio::spawn(async move {
+        read(&pool, &request(), |_| (), &CancellationToken::new(), |_| ()).await
+    });
     reading.await.unwrap().unwrap().entries().len()
 }
 
@@ -130,8 +174,13 @@ async fn a_restarted_server_is_found_again() {
     let nobody = CancellationToken::new();
     assert_eq!(number_read(&pool).await, 3);
     drop(slapd);
-    let reading = read(&pool, &request(), |_| (), &nobody, |_| ()).await.unwrap();
-    assert_eq!((reading.entries().len(), reading.server()), (4, other.url().as_str().trim_end_matches('/')));
+    let reading = read(&pool, &request(), |_| (), &nobody, |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        (reading.entries().len(), reading.server()),
+        (4, other.url().as_str().trim_end_matches('/'))
+    );
 }
 
 #[tokio::test]
@@ -142,26 +191,52 @@ async fn values_and_names_come_byte_for_byte() {
         r"cn=\ 李 小龍\ ,ou=people,dc=studio,dc=test",
         r"cn=a\=b\<c\>\;d\23e,ou=people,dc=studio,dc=test",
     ];
-    let names: [&[u8]; 3] = ["Müller, \"Jürgen\" + Söhne".as_bytes(), " 李 小龍 ".as_bytes(), b"a=b<c>;d#e"];
+    let names: [&[u8]; 3] = [
+        "Müller, \"Jürgen\" + Söhne".as_bytes(),
+        " 李 小龍 ".as_bytes(),
+        b"a=b<c>;d#e",
+    ];
     let ldif: String = dns
         .iter()
         .zip(names)
-        .map(|(dn, name)| ldif_entry_of_bytes(dn, &[("objectClass", b"inetOrgPerson"), ("cn", name), ("sn", name), ("jpegPhoto", &portrait)]))
+        .map(|(dn, name)| {
+            ldif_entry_of_bytes(
+                dn,
+                &[
+                    ("objectClass", b"inetOrgPerson"),
+                    ("cn", name),
+                    ("sn", name),
+                    ("jpegPhoto", &portrait),
+                ],
+            )
+        })
         .collect();
     let slapd = Setup::new(ldif).start();
     let request = ReadRequest {
         attributes: vec!["cn".into(), "jpegPhoto".into(), "description".into()],
         ..request()
     };
-    let reading = read_all(&slapd.directory(Over::Tls), &request).await.unwrap();
+    let reading = read_all(&slapd.directory(Over::Tls), &request)
+        .await
+        .unwrap();
     assert_eq!(reading.entries().len(), 3);
     for name in names {
-        let found = reading.entries().iter().find(|(_, entry)| entry.values("cn") == [name.to_vec()]);
+        let found = reading
+            .entries()
+            .iter()
+            .find(|(_, entry)| entry.values("cn") == [name.to_vec()]);
         let (id, entry) = found.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(name)));
         assert!(id.is_some());
-        assert!(entry.values("JPEGPHOTO") == std::slice::from_ref(&portrait), "the portrait changed on its way");
+        assert!(
+            entry.values("JPEGPHOTO") == std::slice::from_ref(&portrait),
+            "the portrait changed on its way"
+        );
         assert!(entry.values("description").is_empty());
-        assert!(entry.dn.ends_with(",ou=people,dc=studio,dc=test"), "{}", entry.dn);
+        assert!(
+            entry.dn.ends_with(",ou=people,dc=studio,dc=test"),
+            "{}",
+            entry.dn
+        );
     }
 }
 
@@ -172,14 +247,26 @@ async fn overlapping_bases_bring_each_person_once() {
         bases: vec![SUFFIX.into(), PEOPLE.into()],
         ..request()
     };
-    let reading = read_all(&slapd.directory(Over::Plain), &request).await.unwrap();
-    assert_eq!((reading.entries().len(), reading.searches().len()), (250, 2));
+    let reading = read_all(&slapd.directory(Over::Plain), &request)
+        .await
+        .unwrap();
+    assert_eq!(
+        (reading.entries().len(), reading.searches().len()),
+        (250, 2)
+    );
     let below_root = ReadRequest {
         bases: vec![SUFFIX.into()],
         scope: Scope::One,
         ..request
     };
-    assert_eq!(read_all(&slapd.directory(Over::Plain), &below_root).await.unwrap().entries().len(), 0);
+    assert_eq!(
+        read_all(&slapd.directory(Over::Plain), &below_root)
+            .await
+            .unwrap()
+            .entries()
+            .len(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -190,8 +277,15 @@ async fn the_id_attribute_can_be_named() {
         ..slapd.directory(Over::Plain)
     };
     let reading = read_all(&directory, &request()).await.unwrap();
-    let ids: BTreeSet<&str> = reading.entries().iter().filter_map(|(id, _)| Some(id.as_ref()?.as_str())).collect();
-    assert_eq!(ids, BTreeSet::from(["person0000@studio.test", "person0001@studio.test"]));
+    let ids: BTreeSet<&str> = reading
+        .entries()
+        .iter()
+        .filter_map(|(id, _)| Some(id.as_ref()?.as_str()))
+        .collect();
+    assert_eq!(
+        ids,
+        BTreeSet::from(["person0000@studio.test", "person0001@studio.test"])
+    );
 }
 
 #[tokio::test]
@@ -216,7 +310,10 @@ async fn two_people_with_the_same_chosen_id_both_come() {
         ..request()
     };
     let reading = read_all(&directory, &overlapping).await.unwrap();
-    assert_eq!((reading.entries().len(), uids(reading.entries()).len()), (2, 2));
+    assert_eq!(
+        (reading.entries().len(), uids(reading.entries()).len()),
+        (2, 2)
+    );
 }
 
 #[tokio::test]
@@ -224,25 +321,55 @@ async fn the_second_look_finds_who_is_still_there() {
     let slapd = Setup::new(people(250)).start();
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Plain)).unwrap();
     let nobody = CancellationToken::new();
-    let reading = read(&pool, &request(), Entry::clone, &nobody, |_| ()).await.unwrap();
-    let mut ids: Vec<DirectoryId> = reading.entries().iter().filter_map(|(id, _)| id.clone()).collect();
-    slapd.change(&format!("dn: uid=person0007,{PEOPLE}\nchangetype: delete\n"));
+    let reading = read(&pool, &request(), Entry::clone, &nobody, |_| ())
+        .await
+        .unwrap();
+    let mut ids: Vec<DirectoryId> = reading
+        .entries()
+        .iter()
+        .filter_map(|(id, _)| id.clone())
+        .collect();
+    slapd.change(&format!(
+        "dn: uid=person0007,{PEOPLE}\nchangetype: delete\n"
+    ));
     slapd.change(&format!(
         "dn: uid=person0008,{PEOPLE}\nchangetype: modrdn\nnewrdn: uid=renamed\ndeleteoldrdn: 1\n"
     ));
     ids.push(DirectoryId::new("00000000-0000-0000-0000-000000000000").unwrap());
-    let gone = |found: &BTreeMap<DirectoryId, String>| ids.iter().filter(|id| !found.contains_key(*id)).count();
-    let found = ask(&pool, Some(reading.server()), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
-        .await
-        .unwrap();
-    assert_eq!((found.there.len(), gone(&found.there), found.doubtful.len()), (249, 2, 0));
+    let gone = |found: &BTreeMap<DirectoryId, String>| {
+        ids.iter().filter(|id| !found.contains_key(*id)).count()
+    };
+    let found = ask(
+        &pool,
+        Some(reading.server()),
+        &request(),
+        &IdAttribute::EntryUuid,
+        &ids,
+        &nobody,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (found.there.len(), gone(&found.there), found.doubtful.len()),
+        (249, 2, 0)
+    );
     assert_eq!(found.directory_id.as_deref(), reading.directory_id());
     slapd.signal("KILL");
-    let failure = ask(&pool, Some(reading.server()), &request(), &IdAttribute::EntryUuid, &ids, &nobody)
-        .await
-        .unwrap_err();
+    let failure = ask(
+        &pool,
+        Some(reading.server()),
+        &request(),
+        &IdAttribute::EntryUuid,
+        &ids,
+        &nobody,
+    )
+    .await
+    .unwrap_err();
     assert!(
-        matches!(failure.error, DirectoryError::Connect { .. } | DirectoryError::Lost { .. }),
+        matches!(
+            failure.error,
+            DirectoryError::Connect { .. } | DirectoryError::Lost { .. }
+        ),
         "{failure:?}"
     );
 }
@@ -257,7 +384,10 @@ async fn a_refused_bind_is_tried_once_and_nowhere_else() {
     };
     directory.urls.push(other.url());
     let failure = read_all(&directory, &request()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::BindRefused { code: 49, .. }), "{failure:?}");
+    assert!(
+        matches!(failure.error, DirectoryError::BindRefused { code: 49, .. }),
+        "{failure:?}"
+    );
     assert_eq!((slapd.logged("BIND dn="), other.logged("BIND dn=")), (1, 0));
     assert!(!format!("{failure:?} {failure}").contains("wrong-secret"));
 }
@@ -280,14 +410,24 @@ async fn nothing_asked_is_not_nobody() {
         bases: Vec::new(),
         ..request()
     };
-    let failure = read_all(&slapd.directory(Over::Plain), &nowhere).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Settings { .. }), "{failure:?}");
+    let failure = read_all(&slapd.directory(Over::Plain), &nowhere)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Settings { .. }),
+        "{failure:?}"
+    );
     let malformed = ReadRequest {
         filter: "(uid=*".into(),
         ..request()
     };
-    let failure = read_all(&slapd.directory(Over::Plain), &malformed).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Filter { .. }), "{failure:?}");
+    let failure = read_all(&slapd.directory(Over::Plain), &malformed)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Filter { .. }),
+        "{failure:?}"
+    );
     assert_eq!(slapd.logged("BIND dn="), 0);
 }
 
@@ -298,27 +438,54 @@ async fn a_missing_base_is_not_nobody() {
         bases: vec![PEOPLE.into(), "ou=gone,dc=studio,dc=test".into()],
         ..request()
     };
-    let failure = read_all(&slapd.directory(Over::Plain), &request).await.unwrap_err();
+    let failure = read_all(&slapd.directory(Over::Plain), &request)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&failure.error, DirectoryError::NoSuchBase { matched, .. } if matched == SUFFIX),
         "{failure:?}"
     );
-    let results: Vec<(&str, u64)> = failure.searches.iter().map(|search| (search.result.as_str(), search.entries)).collect();
+    let results: Vec<(&str, u64)> = failure
+        .searches
+        .iter()
+        .map(|search| (search.result.as_str(), search.entries))
+        .collect();
     assert_eq!(results, [("success", 250), ("noSuchObject (32)", 0)]);
 }
 
 #[tokio::test]
 async fn limits_of_the_server_are_failures() {
-    let total = Setup::new(people(300)).database("limits users size.prtotal=150").start();
-    let failure = read_all(&total.directory(Over::Plain), &request()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Refused { code: 4, .. }), "{failure:?}");
+    let total = Setup::new(people(300))
+        .database("limits users size.prtotal=150")
+        .start();
+    let failure = read_all(&total.directory(Over::Plain), &request())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Refused { code: 4, .. }),
+        "{failure:?}"
+    );
     assert_eq!(failure.searches[0].result, "sizeLimitExceeded (4)");
-    let page = Setup::new(people(300)).database("limits users size.soft=50 size.hard=50 size.pr=50").start();
-    let failure = read_all(&page.directory(Over::Plain), &request()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Refused { code: 11, .. }), "{failure:?}");
-    let off = Setup::new(people(3)).database("limits users size.prtotal=disabled").start();
-    let failure = read_all(&off.directory(Over::Plain), &request()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Refused { .. }), "{failure:?}");
+    let page = Setup::new(people(300))
+        .database("limits users size.soft=50 size.hard=50 size.pr=50")
+        .start();
+    let failure = read_all(&page.directory(Over::Plain), &request())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Refused { code: 11, .. }),
+        "{failure:?}"
+    );
+    let off = Setup::new(people(3))
+        .database("limits users size.prtotal=disabled")
+        .start();
+    let failure = read_all(&off.directory(Over::Plain), &request())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Refused { .. }),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]
@@ -333,7 +500,9 @@ async fn a_referral_in_the_tree_is_a_failure() {
         ],
     );
     let slapd = Setup::new(people(150) + &away).start();
-    let failure = read_all(&slapd.directory(Over::Plain), &request()).await.unwrap_err();
+    let failure = read_all(&slapd.directory(Over::Plain), &request())
+        .await
+        .unwrap_err();
     let DirectoryError::Referred { to, .. } = &failure.error else {
         panic!("{failure:?}")
     };
@@ -342,8 +511,13 @@ async fn a_referral_in_the_tree_is_a_failure() {
         bases: vec![format!("ou=away,{PEOPLE}")],
         ..request()
     };
-    let failure = read_all(&slapd.directory(Over::Plain), &at_it).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Referred { .. }), "{failure:?}");
+    let failure = read_all(&slapd.directory(Over::Plain), &at_it)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Referred { .. }),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]
@@ -355,9 +529,18 @@ async fn a_server_that_stops_answering_is_given_up_in_time() {
         ..slapd.directory(Over::StartTls)
     };
     let started = Instant::now();
-    let failure = read_and(&directory, 150, || slapd.signal("STOP")).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::TimedOut { .. }), "{failure:?}");
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let failure = read_and(&directory, 150, || slapd.signal("STOP"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::TimedOut { .. }),
+        "{failure:?}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(failure.searches[0].result, "timeout");
     assert!(failure.searches[0].entries >= 150);
     let failure = read_and(&directory, 1, || ()).await.unwrap_err();
@@ -373,24 +556,45 @@ async fn a_server_that_dies_in_the_middle_is_a_failure_and_no_other_is_asked() {
     let other = Setup::new(people(1000)).start();
     let mut directory = slapd.directory(Over::Plain);
     directory.urls.push(other.url());
-    let failure = read_and(&directory, 150, || slapd.signal("KILL")).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Lost { .. }), "{failure:?}");
-    assert_eq!(failure.server.as_deref(), Some(slapd.url().as_str().trim_end_matches('/')));
-    assert_eq!((slapd.logged("SRCH base=\"ou=people") > 0, other.logged("SRCH base=\"ou=people")), (true, 0));
+    let failure = read_and(&directory, 150, || slapd.signal("KILL"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Lost { .. }),
+        "{failure:?}"
+    );
+    assert_eq!(
+        failure.server.as_deref(),
+        Some(slapd.url().as_str().trim_end_matches('/'))
+    );
+    assert_eq!(
+        (
+            slapd.logged("SRCH base=\"ou=people") > 0,
+            other.logged("SRCH base=\"ou=people")
+        ),
+        (true, 0)
+    );
 }
 
 #[tokio::test]
 async fn another_server_is_tried_before_the_first_page() {
     let slapd = Setup::new(people(3)).start();
     let dead = Setup::new("").start();
-    let expired = Setup::new(people(9)).certificate(Certificate::Expired).start();
-    let (closed, silent) = (dead.tls_url(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let expired = Setup::new(people(9))
+        .certificate(Certificate::Expired)
+        .start();
+    let (closed, silent) = (
+        dead.tls_url(),
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
     drop(dead);
     let mut directory = Directory {
         connect_timeout: Duration::from_secs(1),
         ..slapd.directory(Over::Tls)
     };
-    let silent = format!("ldaps://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let silent = format!("ldaps://{}", silent.local_addr().unwrap())
+        .parse()
+        .unwrap();
     directory.urls = vec![
         closed,
         "ldaps://no-such-name.invalid".parse().unwrap(),
@@ -399,7 +603,10 @@ async fn another_server_is_tried_before_the_first_page() {
         slapd.tls_url(),
     ];
     let reading = read_all(&directory, &request()).await.unwrap();
-    assert_eq!((reading.entries().len(), reading.server()), (3, slapd.tls_url().as_str().trim_end_matches('/')));
+    assert_eq!(
+        (reading.entries().len(), reading.server()),
+        (3, slapd.tls_url().as_str().trim_end_matches('/'))
+    );
     directory.urls.pop();
     let failure = read_all(&directory, &request()).await.unwrap_err();
     let DirectoryError::AllServers(each) = &failure.error else {
@@ -432,8 +639,13 @@ async fn a_read_can_be_stopped() {
             stop.cancel();
         }
     };
-    let failure = read(&pool, &request(), map, &stop, |_| ()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Cancelled), "{failure:?}");
+    let failure = read(&pool, &request(), map, &stop, |_| ())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Cancelled),
+        "{failure:?}"
+    );
     assert_eq!(failure.searches[0].result, "cancelled");
     slapd.signal("CONT");
     assert_eq!(number_read(&pool).await, 1000);
@@ -448,6 +660,11 @@ async fn the_deadline_ends_the_whole_read() {
         deadline: tokio::time::Instant::now() + Duration::from_millis(300),
         ..request()
     };
-    let failure = read(&pool, &request, |_| (), &CancellationToken::new(), |_| ()).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Deadline { .. }), "{failure:?}");
+    let failure = read(&pool, &request, |_| (), &CancellationToken::new(), |_| ())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure.error, DirectoryError::Deadline { .. }),
+        "{failure:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! What no real server does on request: faulty answers, each of which must fail a read, in time and with its own error.
+//! What no real server does on request: faulty answers, each of which must fail a read, in time and
+//! with its own error.
 
 #![allow(
     clippy::wildcard_enum_match_arm,
@@ -9,13 +10,18 @@ use std::time::{Duration, Instant};
 
 use ftrack_ldap_sync::{
     config::{Directory, Scope},
-    directory::{DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, entry::Entry, read},
+    directory::{
+        DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, entry::Entry, read,
+    },
 };
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::{
     LdapCodec,
     control::LdapControl,
-    proto::{LdapBindResponse, LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode, LdapSearchResultEntry, LdapSearchResultReference},
+    proto::{
+        LdapBindResponse, LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode,
+        LdapSearchResultEntry, LdapSearchResultReference,
+    },
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -33,14 +39,17 @@ enum Act {
     Close,
 }
 
-/// A server whose answers to searches below `BASE` are given by the test; it accepts every bind and shows no root DSE.
+/// A server whose answers to searches below `BASE` are given by the test; it accepts every bind and
+/// shows no root DSE.
 struct Faulty {
     address: std::net::SocketAddr,
     accepting: JoinHandle<()>,
 }
 
 impl Faulty {
-    async fn start(answer: impl Fn(i32, usize, &str) -> Vec<Act> + Send + Sync + Clone + 'static) -> Self {
+    async fn start(
+        answer: impl Fn(i32, usize, &str) -> Vec<Act> + Send + Sync + Clone + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = tokio::spawn(async move {
@@ -79,7 +88,11 @@ impl Faulty {
     async fn error(&self) -> DirectoryError {
         let started = Instant::now();
         let failure = self.read().await.expect_err("a reading");
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?} for {failure}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{:?} for {failure}",
+            started.elapsed()
+        );
         failure.error
     }
 }
@@ -100,10 +113,18 @@ async fn read_from(directory: &Directory) -> Result<Reading<Entry>, ReadFailure>
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(20),
     };
-    read(&pool, &request, Entry::clone, &CancellationToken::new(), |_| ()).await
+    read(
+        &pool,
+        &request,
+        Entry::clone,
+        &CancellationToken::new(),
+        |_| (),
+    )
+    .await
 }
 
-/// Answers one client; `answer` gets the message id, the number of the search, and the first attribute that is asked for.
+/// Answers one client; `answer` gets the message id, the number of the search, and the first
+/// attribute that is asked for.
 async fn serve(stream: TcpStream, answer: impl Fn(i32, usize, &str) -> Vec<Act>) {
     let mut framed = Framed::new(stream, LdapCodec::default());
     let mut searches = 0;
@@ -121,7 +142,11 @@ async fn serve(stream: TcpStream, answer: impl Fn(i32, usize, &str) -> Vec<Act>)
             LdapOp::SearchRequest(search) if search.base.is_empty() => vec![done(message.msgid, 0)],
             LdapOp::SearchRequest(search) => {
                 searches += 1;
-                answer(message.msgid, searches, search.attrs.first().map_or("", String::as_str))
+                answer(
+                    message.msgid,
+                    searches,
+                    search.attrs.first().map_or("", String::as_str),
+                )
             }
             _ => return,
         };
@@ -157,16 +182,31 @@ fn page_end(id: i32, cookie: &[u8]) -> Act {
         size: 0,
         cookie: cookie.to_vec(),
     };
-    Act::Say(LdapMsg::new_with_ctrls(id, LdapOp::SearchResultDone(result(0)), vec![control]))
+    Act::Say(LdapMsg::new_with_ctrls(
+        id,
+        LdapOp::SearchResultDone(result(0)),
+        vec![control],
+    ))
 }
 
 fn entry(id: i32, nth: usize) -> Act {
-    entry_with(id, nth, "entryUUID", &[format!("00000000-0000-0000-0000-{nth:012}")])
+    entry_with(
+        id,
+        nth,
+        "entryUUID",
+        &[format!("00000000-0000-0000-0000-{nth:012}")],
+    )
 }
 
 fn entry_with(id: i32, nth: usize, name: &str, values: &[String]) -> Act {
-    let vals = values.iter().map(|value| value.as_bytes().to_vec()).collect();
-    let attributes = vec![LdapPartialAttribute { atype: name.into(), vals }];
+    let vals = values
+        .iter()
+        .map(|value| value.as_bytes().to_vec())
+        .collect();
+    let attributes = vec![LdapPartialAttribute {
+        atype: name.into(),
+        vals,
+    }];
     Act::Say(LdapMsg::new(
         id,
         LdapOp::SearchResultEntry(LdapSearchResultEntry {
@@ -185,7 +225,10 @@ async fn a_server_without_fault_is_read() {
     })
     .await;
     let reading = server.read().await.unwrap();
-    assert_eq!((reading.entries().len(), reading.searches()[0].pages), (3, 3));
+    assert_eq!(
+        (reading.entries().len(), reading.searches()[0].pages),
+        (3, 3)
+    );
     assert!(reading.entries().iter().all(|(id, _)| id.is_some()));
 }
 
@@ -195,20 +238,28 @@ async fn every_result_but_success_fails_the_read() {
         for entries in [0, 1, 3] {
             let server = Faulty::start(move |id, search, _| match search {
                 1 if entries == 3 => vec![entry(id, 1), entry(id, 2), page_end(id, b"more")],
-                1 => (0..entries).map(|nth| entry(id, nth)).chain([done(id, code)]).collect(),
+                1 => (0..entries)
+                    .map(|nth| entry(id, nth))
+                    .chain([done(id, code)])
+                    .collect(),
                 _ => vec![entry(id, 3), done(id, code)],
             })
             .await;
             let failure = server.read().await.expect_err("a reading");
             let is_right = match failure.error {
-                DirectoryError::Refused { code: got, .. } => i64::from(got) == code && ![10, 32].contains(&code),
+                DirectoryError::Refused { code: got, .. } => {
+                    i64::from(got) == code && ![10, 32].contains(&code)
+                }
                 DirectoryError::Referred { .. } => code == 10,
                 DirectoryError::NoSuchBase { .. } => code == 32,
                 _ => false,
             };
             assert!(is_right, "{code} after {entries}: {failure:?}");
             let result = &failure.searches[0].result;
-            assert!(result.contains(&format!("({code})")) || code == 10 && result == "referral", "{result}");
+            assert!(
+                result.contains(&format!("({code})")) || code == 10 && result == "referral",
+                "{result}"
+            );
         }
     }
 }
@@ -216,18 +267,38 @@ async fn every_result_but_success_fails_the_read() {
 #[tokio::test]
 async fn a_busy_server_is_passed_over_before_the_first_entry_only() {
     let good = Faulty::start(|id, _, _| vec![entry(id, 1), page_end(id, b"")]).await;
-    for (code, entries, passed) in [(51, 0, true), (52, 0, true), (51, 1, false), (53, 0, false), (80, 0, false), (32, 0, false)] {
-        let busy = Faulty::start(move |id, _, _| (0..entries).map(|nth| entry(id, nth)).chain([done(id, code)]).collect()).await;
+    for (code, entries, passed) in [
+        (51, 0, true),
+        (52, 0, true),
+        (51, 1, false),
+        (53, 0, false),
+        (80, 0, false),
+        (32, 0, false),
+    ] {
+        let busy = Faulty::start(move |id, _, _| {
+            (0..entries)
+                .map(|nth| entry(id, nth))
+                .chain([done(id, code)])
+                .collect()
+        })
+        .await;
         let mut directory = busy.directory();
         directory.urls.extend(good.directory().urls);
-        assert_eq!(read_from(&directory).await.is_ok(), passed, "{code} after {entries}");
+        assert_eq!(
+            read_from(&directory).await.is_ok(),
+            passed,
+            "{code} after {entries}"
+        );
     }
 }
 
 #[tokio::test]
 async fn success_without_the_paging_control_proves_nothing() {
     let server = Faulty::start(|id, _, _| vec![entry(id, 1), done(id, 0)]).await;
-    assert!(matches!(server.error().await, DirectoryError::NotProven { .. }));
+    assert!(matches!(
+        server.error().await,
+        DirectoryError::NotProven { .. }
+    ));
     // The control's value: nothing; no sequence; a cookie that is longer than the value.
     for value in [&[][..], &[4, 0], &[0x30, 5, 2, 1, 0, 4, 9]] {
         let control = [
@@ -239,18 +310,33 @@ async fn success_without_the_paging_control_proves_nothing() {
         .concat();
         let result = [0x65, 7, 10, 1, 0, 4, 0, 4, 0];
         let body = [&result[..], &[0xa0, control.len() as u8], &control].concat();
-        let server = Faulty::start(move |id, _, _| vec![Act::Bytes([&[0x30, body.len() as u8 + 3, 2, 1, id as u8][..], &body].concat())]).await;
+        let server = Faulty::start(move |id, _, _| {
+            vec![Act::Bytes(
+                [&[0x30, body.len() as u8 + 3, 2, 1, id as u8][..], &body].concat(),
+            )]
+        })
+        .await;
         let error = server.error().await;
-        assert!(matches!(error, DirectoryError::NotProven { .. }), "{value:?}: {error:?}");
+        assert!(
+            matches!(error, DirectoryError::NotProven { .. }),
+            "{value:?}: {error:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_cookie_that_never_ends_is_noticed() {
     let same = Faulty::start(|id, _, _| vec![page_end(id, b"same")]).await;
-    assert!(matches!(same.error().await, DirectoryError::NotProven { .. }));
-    let counting = Faulty::start(|id, search, _| vec![page_end(id, search.to_string().as_bytes())]).await;
-    assert!(matches!(counting.error().await, DirectoryError::NotProven { .. }));
+    assert!(matches!(
+        same.error().await,
+        DirectoryError::NotProven { .. }
+    ));
+    let counting =
+        Faulty::start(|id, search, _| vec![page_end(id, search.to_string().as_bytes())]).await;
+    assert!(matches!(
+        counting.error().await,
+        DirectoryError::NotProven { .. }
+    ));
 }
 
 #[tokio::test]
@@ -259,7 +345,10 @@ async fn a_continuation_reference_fails_the_read() {
         let uris = vec!["ldap://elsewhere.test/dc=x??sub".into()];
         vec![
             entry(id, 1),
-            Act::Say(LdapMsg::new(id, LdapOp::SearchResultReference(LdapSearchResultReference { uris }))),
+            Act::Say(LdapMsg::new(
+                id,
+                LdapOp::SearchResultReference(LdapSearchResultReference { uris }),
+            )),
             page_end(id, b""),
         ]
     })
@@ -284,8 +373,17 @@ async fn a_connection_that_ends_fails_the_read() {
     })
     .await;
     let failure = second.read().await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Lost { .. }), "{failure:?}");
-    assert_eq!((failure.searches[0].pages, failure.searches[0].result.as_str()), (1, "connection lost"));
+    assert!(
+        matches!(failure.error, DirectoryError::Lost { .. }),
+        "{failure:?}"
+    );
+    assert_eq!(
+        (
+            failure.searches[0].pages,
+            failure.searches[0].result.as_str()
+        ),
+        (1, "connection lost")
+    );
 }
 
 #[tokio::test]
@@ -297,8 +395,15 @@ async fn a_server_that_says_nothing_is_given_up() {
         ..server.directory()
     };
     let failure = read_from(&directory).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::TimedOut { .. }), "{failure:?}");
-    directory.urls = vec![format!("ldap://{}", listener.local_addr().unwrap()).parse().unwrap()];
+    assert!(
+        matches!(failure.error, DirectoryError::TimedOut { .. }),
+        "{failure:?}"
+    );
+    directory.urls = vec![
+        format!("ldap://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap(),
+    ];
     let failure = read_from(&directory).await.unwrap_err();
     assert!(
         matches!(&failure.error, DirectoryError::TimedOut { tried, .. } if tried.contains("bind")),
@@ -308,21 +413,32 @@ async fn a_server_that_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn nonsense_costs_the_connection_and_nothing_else() {
-    let deep: Vec<u8> = std::iter::repeat_n([0x30, 0x84, 0x00, 0xff, 0xff, 0xff], 100_000).flatten().collect();
+    let deep: Vec<u8> = std::iter::repeat_n([0x30, 0x84, 0x00, 0xff, 0xff, 0xff], 100_000)
+        .flatten()
+        .collect();
     let nonsense: [(&str, Vec<u8>); 7] = [
         ("text", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
         ("deep", deep),
-        ("a message of 4 GiB", vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
+        (
+            "a message of 4 GiB",
+            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+        ),
         ("an unknown operation", vec![0x30, 5, 2, 1, 3, 0x7f, 0]),
         ("an empty message", vec![0x30, 0]),
-        ("an entry that is none", vec![0x30, 7, 2, 1, 3, 0x64, 2, 4, 0]),
+        (
+            "an entry that is none",
+            vec![0x30, 7, 2, 1, 3, 0x64, 2, 4, 0],
+        ),
         ("a result that is none", vec![0x30, 5, 2, 1, 3, 0x65, 0]),
     ];
     for (what, bytes) in nonsense {
         let server = Faulty::start(move |_, _, _| vec![Act::Bytes(bytes.clone())]).await;
         let error = server.error().await;
         assert!(
-            matches!(error, DirectoryError::Garbled { .. } | DirectoryError::TooMuch { .. }),
+            matches!(
+                error,
+                DirectoryError::Garbled { .. } | DirectoryError::TooMuch { .. }
+            ),
             "{what}: {error:?}"
         );
     }
@@ -333,27 +449,41 @@ async fn a_bind_answered_with_nonsense_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Faulty::start(|_, _, _| Vec::new()).await;
     let mut directory = server.directory();
-    directory.urls = vec![format!("ldap://{}", listener.local_addr().unwrap()).parse().unwrap()];
+    directory.urls = vec![
+        format!("ldap://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap(),
+    ];
     let answering = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.write_all(&[0x30, 5, 2, 1, 1, 0x61, 0]).await.unwrap();
+        stream
+            .write_all(&[0x30, 5, 2, 1, 1, 0x61, 0])
+            .await
+            .unwrap();
         stream
     });
     let failure = read_from(&directory).await.unwrap_err();
-    assert!(matches!(failure.error, DirectoryError::Garbled { .. }), "{failure:?}");
+    assert!(
+        matches!(failure.error, DirectoryError::Garbled { .. }),
+        "{failure:?}"
+    );
     drop(answering.await.unwrap());
 }
 
 #[tokio::test]
 async fn the_reason_of_a_disconnection_is_told() {
-    // In the form of RFC 4511, and in that of Active Directory, which puts the name of the notice beside the answer.
+    // In the form of RFC 4511, and in that of Active Directory, which puts the name of the notice
+    // beside the answer.
     let text = b"going down";
     let result = [&[10, 1, 52, 4, 0, 4, text.len() as u8][..], text].concat();
     let response = [&[0x78, result.len() as u8][..], &result].concat();
     for extra in [&[][..], &[0x8a, 3, b'1', b'.', b'3']] {
         let body = [&[2, 1, 0][..], &response, extra].concat();
         let notice = [&[0x30, body.len() as u8][..], &body].concat();
-        let server = Faulty::start(move |id, _, _| vec![entry(id, 1), Act::Bytes(notice.clone()), Act::Close]).await;
+        let server = Faulty::start(move |id, _, _| {
+            vec![entry(id, 1), Act::Bytes(notice.clone()), Act::Close]
+        })
+        .await;
         let error = server.error().await;
         assert!(
             matches!(&error, DirectoryError::Refused { code: 52, text, .. } if text == "going down"),
@@ -362,7 +492,8 @@ async fn the_reason_of_a_disconnection_is_told() {
     }
 }
 
-/// Says no to StartTLS, or yes with plain bytes behind it that somebody on the way may have put there.
+/// Says no to StartTLS, or yes with plain bytes behind it that somebody on the way may have put
+/// there.
 async fn start_tls_answered_with(response: &'static [u8]) -> DirectoryError {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Faulty::start(|_, _, _| Vec::new()).await;
@@ -370,7 +501,11 @@ async fn start_tls_answered_with(response: &'static [u8]) -> DirectoryError {
         start_tls: true,
         ..server.directory()
     };
-    directory.urls = vec![format!("ldap://{}", listener.local_addr().unwrap()).parse().unwrap()];
+    directory.urls = vec![
+        format!("ldap://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap(),
+    ];
     let answering = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(response).await.unwrap();
@@ -383,10 +518,20 @@ async fn start_tls_answered_with(response: &'static [u8]) -> DirectoryError {
 
 #[tokio::test]
 async fn a_refused_or_tampered_start_tls_is_an_error() {
-    let refused = start_tls_answered_with(&[0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 53, 4, 0, 4, 0]).await;
-    assert!(matches!(refused, DirectoryError::StartTlsRefused { code: 53, .. }), "{refused:?}");
-    let tampered = start_tls_answered_with(&[0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0, 0x30, 0x0c, 2]).await;
-    assert!(matches!(tampered, DirectoryError::Garbled { .. }), "{tampered:?}");
+    let refused =
+        start_tls_answered_with(&[0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 53, 4, 0, 4, 0]).await;
+    assert!(
+        matches!(refused, DirectoryError::StartTlsRefused { code: 53, .. }),
+        "{refused:?}"
+    );
+    let tampered = start_tls_answered_with(&[
+        0x30, 12, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0, 0x30, 0x0c, 2,
+    ])
+    .await;
+    assert!(
+        matches!(tampered, DirectoryError::Garbled { .. }),
+        "{tampered:?}"
+    );
 }
 
 fn members(from: usize, to: usize) -> Vec<String> {
@@ -396,9 +541,18 @@ fn members(from: usize, to: usize) -> Vec<String> {
 #[tokio::test]
 async fn every_value_range_is_fetched() {
     let server = Faulty::start(|id, _, asked| match asked {
-        "member;range=3-*" => vec![entry_with(id, 1, "member;range=3-5", &members(3, 6)), done(id, 0)],
-        "member;range=6-*" => vec![entry_with(id, 1, "member;range=6-*", &members(6, 8)), done(id, 0)],
-        _ => vec![entry_with(id, 1, "member;range=0-2", &members(0, 3)), page_end(id, b"")],
+        "member;range=3-*" => vec![
+            entry_with(id, 1, "member;range=3-5", &members(3, 6)),
+            done(id, 0),
+        ],
+        "member;range=6-*" => vec![
+            entry_with(id, 1, "member;range=6-*", &members(6, 8)),
+            done(id, 0),
+        ],
+        _ => vec![
+            entry_with(id, 1, "member;range=0-2", &members(0, 3)),
+            page_end(id, b""),
+        ],
     })
     .await;
     let reading = server.read().await.unwrap();
@@ -411,14 +565,29 @@ async fn a_value_range_that_does_not_come_fails_the_read() {
     let without = |act: fn(i32) -> Vec<Act>| {
         Faulty::start(move |id, _, asked| match asked {
             "member;range=3-*" => act(id),
-            _ => vec![entry_with(id, 1, "member;range=0-2", &members(0, 3)), page_end(id, b"")],
+            _ => vec![
+                entry_with(id, 1, "member;range=0-2", &members(0, 3)),
+                page_end(id, b""),
+            ],
         })
     };
     assert!(matches!(
         without(|id| vec![done(id, 32)]).await.error().await,
         DirectoryError::NoSuchBase { .. }
     ));
-    assert!(matches!(without(|id| vec![done(id, 0)]).await.error().await, DirectoryError::NotProven { .. }));
-    let short = without(|id| vec![entry_with(id, 1, "member;range=3-9", &members(3, 5)), done(id, 0)]).await;
-    assert!(matches!(short.error().await, DirectoryError::NotProven { .. }));
+    assert!(matches!(
+        without(|id| vec![done(id, 0)]).await.error().await,
+        DirectoryError::NotProven { .. }
+    ));
+    let short = without(|id| {
+        vec![
+            entry_with(id, 1, "member;range=3-9", &members(3, 5)),
+            done(id, 0),
+        ]
+    })
+    .await;
+    assert!(matches!(
+        short.error().await,
+        DirectoryError::NotProven { .. }
+    ));
 }

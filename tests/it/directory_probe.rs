@@ -1,4 +1,5 @@
-//! Looking at a server step by step, as `check` does: each planted fault is found, apart from the others.
+//! Looking at a server step by step, as `check` does: each planted fault is found, apart from the
+//! others.
 
 use ftrack_ldap_sync::{
     config::Scope,
@@ -27,32 +28,56 @@ async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, S
     let mut probe = Probe::new(&pool.servers()[0].connector);
     let transport = probe.reach().await.expect("a connection");
     probe.enter(transport, &[wanted]).await;
-    let steps = probe.server.into_iter().chain(probe.searches.into_iter().flatten());
+    let steps = probe
+        .server
+        .into_iter()
+        .chain(probe.searches.into_iter().flatten());
     let told = |found| match found {
         Found::Well(_) => "well".into(),
         Found::Doubtful { seen, way_out } => format!("{seen}; {way_out}"),
         Found::Failed(error) => format!("failed: {error}"),
     };
-    steps.map(|step| (step.looked_at, told(step.found))).collect()
+    steps
+        .map(|step| (step.looked_at, told(step.found)))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_server_is_looked_at_step_by_step() {
     let slapd = Setup::new(people(3)).start();
-    let steps = probed(&slapd, &[PEOPLE, "ou=gone,dc=studio,dc=test"], "(uid=person*)").await;
-    let trouble: Vec<&(LookedAt, String)> = steps.iter().filter(|(_, found)| found != "well").collect();
-    let [(LookedAt::Base(gone), failed), (LookedAt::Attribute(unknown), meant)] = trouble.as_slice() else {
+    let steps = probed(
+        &slapd,
+        &[PEOPLE, "ou=gone,dc=studio,dc=test"],
+        "(uid=person*)",
+    )
+    .await;
+    let trouble: Vec<&(LookedAt, String)> =
+        steps.iter().filter(|(_, found)| found != "well").collect();
+    let [
+        (LookedAt::Base(gone), failed),
+        (LookedAt::Attribute(unknown), meant),
+    ] = trouble.as_slice()
+    else {
         panic!("{steps:?}")
     };
-    assert!(gone.starts_with("ou=gone") && failed.contains("check the search base"), "{failed}");
-    assert!(unknown == "givenNam" && meant.contains("is givenname meant?"), "{meant}");
-    assert!(steps.iter().any(|(looked_at, _)| *looked_at == LookedAt::People(PEOPLE.into())));
-    let nobody = probed(&slapd, &[PEOPLE], "(uid=nobody)").await;
     assert!(
-        nobody
-            .iter()
-            .any(|(looked_at, found)| matches!(looked_at, LookedAt::People(_)) && found.contains("matches nobody"))
+        gone.starts_with("ou=gone") && failed.contains("check the search base"),
+        "{failed}"
     );
+    assert!(
+        unknown == "givenNam" && meant.contains("is givenname meant?"),
+        "{meant}"
+    );
+    assert!(
+        steps
+            .iter()
+            .any(|(looked_at, _)| *looked_at == LookedAt::People(PEOPLE.into()))
+    );
+    let nobody = probed(&slapd, &[PEOPLE], "(uid=nobody)").await;
+    assert!(nobody.iter().any(
+        |(looked_at, found)| matches!(looked_at, LookedAt::People(_))
+            && found.contains("matches nobody")
+    ));
     let malformed = probed(&slapd, &[PEOPLE], "(uid=nobody").await;
     assert!(
         malformed
@@ -60,8 +85,8 @@ async fn a_server_is_looked_at_step_by_step() {
             .any(|(looked_at, found)| *looked_at == LookedAt::Filter && found.contains("malformed"))
     );
     assert!(
-        malformed
-            .iter()
-            .any(|(looked_at, found)| *looked_at == LookedAt::Base(PEOPLE.into()) && found == "well")
+        malformed.iter().any(
+            |(looked_at, found)| *looked_at == LookedAt::Base(PEOPLE.into()) && found == "well"
+        )
     );
 }

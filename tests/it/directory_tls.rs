@@ -1,6 +1,10 @@
-//! TLS to a directory: only a certificate that is trusted, for this host and of this time will do, and each fault has its name.
+//! TLS to a directory: only a certificate that is trusted, for this host and of this time will do,
+//! and each fault has its name.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "any other error fails the test")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other error fails the test"
+)]
 
 use ftrack_ldap_sync::{
     config::Directory,
@@ -29,12 +33,18 @@ async fn faults_of_tls_are_told_apart() {
             ca_file: Some(expired.ca_file()),
             ..good.directory(over)
         };
-        assert!(matches!(tls_fault(&untrusted).await, TlsFault::UntrustedIssuer { .. }));
+        assert!(matches!(
+            tls_fault(&untrusted).await,
+            TlsFault::UntrustedIssuer { .. }
+        ));
         let system = Directory {
             ca_file: None,
             ..good.directory(over)
         };
-        assert!(matches!(tls_fault(&system).await, TlsFault::UntrustedIssuer { .. }));
+        assert!(matches!(
+            tls_fault(&system).await,
+            TlsFault::UntrustedIssuer { .. }
+        ));
         let fault = tls_fault(&wrong_host.directory(over)).await;
         assert!(
             matches!(&fault, TlsFault::WrongHost { expected, presented } if expected == "127.0.0.1" && presented[0].contains("elsewhere.test")),
@@ -43,14 +53,29 @@ async fn faults_of_tls_are_told_apart() {
         assert_eq!(tls_fault(&expired.directory(over)).await, TlsFault::Expired);
     }
     let mut plain_port = good.directory(Over::Tls);
-    plain_port.urls = vec![good.url().as_str().replace("ldap:", "ldaps:").parse().unwrap()];
+    plain_port.urls = vec![
+        good.url()
+            .as_str()
+            .replace("ldap:", "ldaps:")
+            .parse()
+            .unwrap(),
+    ];
     let fault = tls_fault(&plain_port).await;
     assert!(matches!(fault, TlsFault::NotTls { .. }), "{fault:?}");
     let mut tls_port = good.directory(Over::Plain);
-    tls_port.urls = vec![good.tls_url().as_str().replace("ldaps:", "ldap:").parse().unwrap()];
+    tls_port.urls = vec![
+        good.tls_url()
+            .as_str()
+            .replace("ldaps:", "ldap:")
+            .parse()
+            .unwrap(),
+    ];
     let failure = read_all(&tls_port, &request()).await.unwrap_err();
     assert!(
-        matches!(failure.error, DirectoryError::Lost { .. } | DirectoryError::Garbled { .. }),
+        matches!(
+            failure.error,
+            DirectoryError::Lost { .. } | DirectoryError::Garbled { .. }
+        ),
         "{failure:?}"
     );
 }
@@ -71,7 +96,8 @@ async fn certificate_files_must_hold_certificates() {
         )
         .unwrap_err();
         assert!(
-            matches!(error, DirectoryError::File { .. }) && error.to_string().contains(file.to_str().unwrap()),
+            matches!(error, DirectoryError::File { .. })
+                && error.to_string().contains(file.to_str().unwrap()),
             "{error}"
         );
     }
@@ -79,7 +105,10 @@ async fn certificate_files_must_hold_certificates() {
         client_key_file: None,
         ..slapd.directory_by_certificate(Over::Tls)
     };
-    assert!(matches!(DirectoryPool::new("studio", &half).unwrap_err(), DirectoryError::Settings { .. }));
+    assert!(matches!(
+        DirectoryPool::new("studio", &half).unwrap_err(),
+        DirectoryError::Settings { .. }
+    ));
 }
 
 #[tokio::test]
@@ -88,7 +117,9 @@ async fn a_server_may_demand_a_client_certificate() {
     setup.global = "TLSVerifyClient demand".into();
     let slapd = setup.start();
     for over in [Over::StartTls, Over::Tls] {
-        let failure = read_all(&slapd.directory(over), &request()).await.unwrap_err();
+        let failure = read_all(&slapd.directory(over), &request())
+            .await
+            .unwrap_err();
         // With an alert or, as slapd of Debian 12 does, without a word.
         let is_told = matches!(
             &failure.error,
@@ -97,11 +128,21 @@ async fn a_server_may_demand_a_client_certificate() {
                 ..
             } | DirectoryError::Lost { .. }
         );
-        assert!(is_told && failure.to_string().contains("client certificate"), "{failure}");
+        assert!(
+            is_told && failure.to_string().contains("client certificate"),
+            "{failure}"
+        );
         let with_certificate = Directory {
             bind_dn: None,
             ..slapd.directory_by_certificate(over)
         };
-        assert_eq!(read_all(&with_certificate, &request()).await.unwrap().entries().len(), 3);
+        assert_eq!(
+            read_all(&with_certificate, &request())
+                .await
+                .unwrap()
+                .entries()
+                .len(),
+            3
+        );
     }
 }

@@ -27,7 +27,10 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 async fn directory(people: usize, oddities: Oddities) -> (DirectoryServer, Vec<Person>) {
     let people = cast::people(people, 1, oddities);
     let tree = cast::tree(&people, &Secret::new(PASSWORD.to_owned())).unwrap();
-    (DirectoryServer::start(LOOPBACK, tree).await.unwrap(), people)
+    (
+        DirectoryServer::start(LOOPBACK, tree).await.unwrap(),
+        people,
+    )
 }
 
 /// A directory with a handful of entries whose values are known.
@@ -50,8 +53,11 @@ async fn small() -> DirectoryServer {
             .with("telephoneNumber", "+46 8-123 45"),
     )
     .unwrap();
-    tree.add(person("bjorn", "Bjørn  Håland", "Håland").with("manager", "UID=Emma, ou=People,dc=studio,dc=test"))
-        .unwrap();
+    tree.add(
+        person("bjorn", "Bjørn  Håland", "Håland")
+            .with("manager", "UID=Emma, ou=People,dc=studio,dc=test"),
+    )
+    .unwrap();
     tree.add(
         person("zoe", "Zoe\u{308} Müller (Ext.) *", "Müller")
             .with("mail", "zoe@studio.test")
@@ -65,7 +71,10 @@ async fn small() -> DirectoryServer {
 async fn uids(url: &str, filter: &str) -> Vec<String> {
     let mut ldap = bound(url).await;
     let found = entries(&mut ldap, cast::PEOPLE, Scope::OneLevel, filter, &["uid"]).await;
-    found.into_iter().flat_map(|mut entry| entry.attrs.remove("uid").unwrap_or_default()).collect()
+    found
+        .into_iter()
+        .flat_map(|mut entry| entry.attrs.remove("uid").unwrap_or_default())
+        .collect()
 }
 
 /// Waits until a condition holds, at most as long as an answer may take.
@@ -75,5 +84,7 @@ async fn eventually(server: &DirectoryServer, holds: impl Fn(Counts) -> bool) {
             tokio::task::yield_now().await;
         }
     });
-    waited.await.unwrap_or_else(|_| panic!("still {:?}", server.counts()));
+    waited
+        .await
+        .unwrap_or_else(|_| panic!("still {:?}", server.counts()));
 }

@@ -1,4 +1,5 @@
-//! Log lines: every event that the program says has the name, level and fields that are promised, and every promised event is said.
+//! Log lines: every event that the program says has the name, level and fields that are promised,
+//! and every promised event is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeSet, fs};
@@ -36,7 +37,12 @@ pub fn check_line(line: &Map<String, Value>) -> String {
     let name = line["event"].as_str().unwrap();
     let promised = promised().find(|(promised, _, _)| *promised == name);
     let (_, level, fields) = promised.unwrap_or_else(|| panic!("{name} is not promised"));
-    assert!(level.split([',', ' ', ';']).any(|word| line["level"] == word), "{line:?}");
+    assert!(
+        level
+            .split([',', ' ', ';'])
+            .any(|word| line["level"] == word),
+        "{line:?}"
+    );
     let beyond: BTreeSet<&str> = line
         .keys()
         .map(String::as_str)
@@ -48,7 +54,8 @@ pub fn check_line(line: &Map<String, Value>) -> String {
 }
 
 /// Every event that a log monitor may build on.
-fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])> {
+fn promised() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str])>
+{
     EVENTS.iter().chain(program::EVENTS).chain(daemon::EVENTS)
 }
 
@@ -65,10 +72,14 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     studio.ftrack().change_rules(|rules| {
         rules.refused_users.insert("dan".into());
     });
-    studio.ftrack().fail_next(Some(CallKind::Read), Fault::Html(502));
+    studio
+        .ftrack()
+        .fail_next(Some(CallKind::Read), Fault::Html(502));
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
-    studio.ftrack().change_rules(|rules| rules.refused_users.clear());
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.refused_users.clear());
     check(&studio.run(&["sync"]).stderr, &mut seen);
     for uid in ["bob", "cyd"] {
         studio.tree().remove(&dn(uid)).unwrap();
@@ -84,10 +95,19 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     // A run that was cut off: its journal stands without a report.
     let journals = studio.state_dir().join("journals/artists");
     let reports = studio.state_dir().join("reports/artists");
-    let one = fs::read_dir(&reports).unwrap().next().unwrap().unwrap().path();
+    let one = fs::read_dir(&reports)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let report: Value = serde_json::from_str(&fs::read_to_string(&one).unwrap()).unwrap();
     fs::create_dir_all(&journals).unwrap();
-    fs::write(journals.join(one.with_extension("jsonl").file_name().unwrap()), format!("{report}\n")).unwrap();
+    fs::write(
+        journals.join(one.with_extension("jsonl").file_name().unwrap()),
+        format!("{report}\n"),
+    )
+    .unwrap();
     fs::remove_file(one).unwrap();
     check(&studio.run(&["sync"]).stderr, &mut seen);
 
@@ -103,12 +123,20 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     check(&studio.run(&["sync", "nobody"]).stderr, &mut seen);
 
     // ftrack's own synchronisation deactivates more than the job's limits say.
-    add_config(&studio, "[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.deactivate = 0\n");
+    add_config(
+        &studio,
+        "[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.deactivate = 0\n",
+    );
     let mut ada = studio.user("ada");
     ada.is_active = false;
-    studio.ftrack().change_rules(|rules| rules.builtin_users = vec![ada]);
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.builtin_users = vec![ada]);
     check(&studio.run(&["sync", "nightly"]).stderr, &mut seen);
-    let promised: BTreeSet<String> = EVENTS.iter().map(|(name, _, _)| (*name).to_owned()).collect();
+    let promised: BTreeSet<String> = EVENTS
+        .iter()
+        .map(|(name, _, _)| (*name).to_owned())
+        .collect();
     assert_eq!(seen, promised);
 }
 

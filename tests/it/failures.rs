@@ -1,4 +1,5 @@
-//! What a failed run says about itself: which kind of failure it was, and how long each phase took that was reached.
+//! What a failed run says about itself: which kind of failure it was, and how long each phase took
+//! that was reached.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -43,7 +44,11 @@ fn with(studio: &Studio, variable: (&str, &str)) -> Report {
 
 fn failed(ended: &Ended) -> Report {
     let report = ended.report();
-    assert_eq!((ended.status, report.outcome), (1, Outcome::Failed), "{report:#?}");
+    assert_eq!(
+        (ended.status, report.outcome),
+        (1, Outcome::Failed),
+        "{report:#?}"
+    );
     report
 }
 
@@ -54,29 +59,52 @@ fn kind(studio: &Studio) -> String {
 
 fn spelled(report: &Report) -> String {
     let json = serde_json::to_value(report).unwrap();
-    let word = json["error_kind"].as_str().unwrap_or_else(|| panic!("{report:#?}")).to_owned();
-    assert_eq!(report.error_kind.map(FailureKind::as_str), Some(word.as_str()));
+    let word = json["error_kind"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{report:#?}"))
+        .to_owned();
+    assert_eq!(
+        report.error_kind.map(FailureKind::as_str),
+        Some(word.as_str())
+    );
     word
 }
 
 #[test]
 fn refused_credentials_are_told_from_servers_that_cannot_be_used() {
     let mut studio = studio();
-    assert_eq!(spelled(&with(&studio, (PASSWORD, "wrong"))), "directory_refused");
+    assert_eq!(
+        spelled(&with(&studio, (PASSWORD, "wrong"))),
+        "directory_refused"
+    );
     assert_eq!(spelled(&with(&studio, (KEY, "wrong"))), "ftrack_refused");
     for status in [401, 403] {
-        studio.ftrack().fail_next(Some(CallKind::Read), Fault::Html(status));
+        studio
+            .ftrack()
+            .fail_next(Some(CallKind::Read), Fault::Html(status));
         assert_eq!(kind(&studio), "ftrack_refused", "{status}");
     }
     studio.ftrack().heal();
-    for fault in [Fault::Html(502), Fault::Html(404), Fault::ResetBefore, Fault::Html(200)] {
-        studio.ftrack().fail_next(Some(CallKind::Read), fault.clone());
+    for fault in [
+        Fault::Html(502),
+        Fault::Html(404),
+        Fault::ResetBefore,
+        Fault::Html(200),
+    ] {
+        studio
+            .ftrack()
+            .fail_next(Some(CallKind::Read), fault.clone());
         assert_eq!(kind(&studio), "ftrack", "{fault:?}");
     }
     studio.ftrack().heal();
     let proxy = LdapProxy::start(studio.directory().address(), None);
     let directly = std::mem::replace(&mut studio.directory_url, proxy.url());
-    for (code, expected) in [(49, "directory_refused"), (53, "directory_refused"), (51, "directory"), (52, "directory")] {
+    for (code, expected) in [
+        (49, "directory_refused"),
+        (53, "directory_refused"),
+        (51, "directory"),
+        (52, "directory"),
+    ] {
         proxy.set_fault(ProxyFault::at_bind(1, Trouble::Result(code)));
         assert_eq!(kind(&studio), expected, "{code}");
     }
@@ -124,24 +152,36 @@ fn a_state_folder_that_cannot_be_used_is_told() {
     fs::write(studio.state_dir().join("reports"), "in the way").unwrap();
     // Everything was written, and only the report cannot be kept.
     let report = failed(&studio.run(&["sync", "--format", "json"]));
-    assert_eq!((spelled(&report).as_str(), report.counts.created), ("state", 1));
+    assert_eq!(
+        (spelled(&report).as_str(), report.counts.created),
+        ("state", 1)
+    );
 }
 
 #[test]
 fn a_run_that_is_told_to_stop_or_is_late_says_so() {
     let mut studio = studio();
     let (say, heard) = mpsc::channel();
-    studio
-        .ftrack()
-        .fail_when(move |call| (call.kind == CallKind::Read && say.send(()).is_ok()).then_some(Fault::StallBefore));
+    studio.ftrack().fail_when(move |call| {
+        (call.kind == CallKind::Read && say.send(()).is_ok()).then_some(Fault::StallBefore)
+    });
     let child = studio.start(&["sync", "--format", "json"]);
     heard.recv_timeout(Duration::from_secs(30)).unwrap();
-    assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .arg("-TERM")
+            .arg(child.id().to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
     let output = child.wait_with_output().unwrap();
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(spelled(&report), "stopped", "{report:#?}");
     drop(heard);
-    studio.ftrack().fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::StallBefore));
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::StallBefore));
     studio.job = "time_limit = \"1s\"\n".into();
     assert_eq!(kind(&studio), "time_limit");
 }
@@ -149,7 +189,9 @@ fn a_run_that_is_told_to_stop_or_is_late_says_so() {
 #[test]
 fn a_key_that_is_refused_while_writing_is_told() {
     let studio = studio();
-    studio.ftrack().fail_next(Some(CallKind::Write), Fault::Html(403));
+    studio
+        .ftrack()
+        .fail_next(Some(CallKind::Write), Fault::Html(403));
     let report = failed(&studio.run(&["sync", "--format", "json"]));
     assert_eq!(spelled(&report), "ftrack_refused");
     assert_eq!(report.counts.failed, 2, "{report:#?}");
@@ -159,19 +201,40 @@ fn a_key_that_is_refused_while_writing_is_told() {
 #[test]
 fn a_run_that_does_well_has_no_kind_and_says_how_long_it_took() {
     let studio = studio();
-    studio.ftrack().fail_next(Some(CallKind::Read), Fault::Delay(Duration::from_millis(300)));
+    studio.ftrack().fail_next(
+        Some(CallKind::Read),
+        Fault::Delay(Duration::from_millis(300)),
+    );
     let began = Instant::now();
     let report = studio.sync();
     let longest = began.elapsed().as_secs_f64();
     assert_eq!((report.error_kind, &report.error), (None, &None));
     let phases: Vec<Phase> = report.seconds.keys().copied().collect();
-    assert_eq!(phases, [Phase::Directory, Phase::Ftrack, Phase::Planning, Phase::Writing]);
-    assert!(report.seconds.values().all(|seconds| (0.0..longest).contains(seconds)), "{report:#?}");
+    assert_eq!(
+        phases,
+        [
+            Phase::Directory,
+            Phase::Ftrack,
+            Phase::Planning,
+            Phase::Writing
+        ]
+    );
+    assert!(
+        report
+            .seconds
+            .values()
+            .all(|seconds| (0.0..longest).contains(seconds)),
+        "{report:#?}"
+    );
     assert!(report.seconds[&Phase::Ftrack] >= 0.3, "{report:#?}");
     // What was not reached is not told.
     let report = with(&studio, (KEY, "wrong"));
-    let reached: BTreeMap<Phase, bool> = report.seconds.keys().map(|phase| (*phase, true)).collect();
-    assert_eq!(reached.into_keys().collect::<Vec<_>>(), [Phase::Directory, Phase::Ftrack]);
+    let reached: BTreeMap<Phase, bool> =
+        report.seconds.keys().map(|phase| (*phase, true)).collect();
+    assert_eq!(
+        reached.into_keys().collect::<Vec<_>>(),
+        [Phase::Directory, Phase::Ftrack]
+    );
 }
 
 #[test]

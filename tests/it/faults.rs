@@ -1,4 +1,5 @@
-//! For any fault, nobody who is still there is deactivated: random people, a random fault on the way, and what the real program makes of it.
+//! For any fault, nobody who is still there is deactivated: random people, a random fault on the
+//! way, and what the real program makes of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod days;
@@ -23,8 +24,8 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-/// The result codes of servers that have a bad day: operations, protocol, time and size limits, referral, administrative limit, no such
-/// object, rights, busy, unavailable, unwilling, other.
+/// The result codes of servers that have a bad day: operations, protocol, time and size limits,
+/// referral, administrative limit, no such object, rights, busy, unavailable, unwilling, other.
 pub const CODES: [u8; 12] = [1, 2, 3, 4, 10, 11, 32, 50, 51, 52, 53, 80];
 /// A unit below the people's, into which some move.
 const UNIT: &str = "ou=away,ou=people,dc=studio,dc=test";
@@ -89,20 +90,26 @@ fn day() -> impl Strategy<Value = Day> {
         5 => (any::<Index>(), of_search.clone()).prop_map(|(after, trouble)| (Place::Read(after), trouble)),
         2 => of_search.prop_map(|trouble| (Place::SecondLook, trouble)),
     ];
-    (vec(fate, 0..20), 0_usize..4, 1_usize..9, fault).prop_map(|(fates, joiners, page_size, (place, trouble))| Day {
-        fates,
-        joiners,
-        page_size,
-        place,
-        trouble,
-    })
+    (vec(fate, 0..20), 0_usize..4, 1_usize..9, fault).prop_map(
+        |(fates, joiners, page_size, (place, trouble))| Day {
+            fates,
+            joiners,
+            page_size,
+            place,
+            trouble,
+        },
+    )
 }
 
 /// As many cases as `FTRACK_LDAP_SYNC_TEST_CASES` says; few unless it does.
 pub fn cases(few: u32) -> Config {
     let said = std::env::var("FTRACK_LDAP_SYNC_TEST_CASES").ok();
     Config {
-        cases: said.map_or(few, |cases| cases.parse().expect("FTRACK_LDAP_SYNC_TEST_CASES is a number")),
+        cases: said.map_or(few, |cases| {
+            cases
+                .parse()
+                .expect("FTRACK_LDAP_SYNC_TEST_CASES is a number")
+        }),
         max_shrink_iters: 60,
         failure_persistence: None,
         ..Config::default()
@@ -120,7 +127,10 @@ proptest! {
 fn live_through(day: &Day) {
     let mut studio = Studio::empty();
     studio.job = NO_LIMIT.into();
-    studio.tree().add(TreeEntry::new(UNIT).with("objectClass", "organizationalUnit")).unwrap();
+    studio
+        .tree()
+        .add(TreeEntry::new(UNIT).with("objectClass", "organizationalUnit"))
+        .unwrap();
     let people: Vec<String> = (0..day.fates.len()).map(|nth| format!("p{nth}")).collect();
     // Somebody always stays: with nobody there, it is min_entries that protects.
     for uid in people.iter().map(String::as_str).chain(["anchor"]) {
@@ -143,8 +153,12 @@ fn live_through(day: &Day) {
     let report = studio.sync();
     assert_only_the_gone_are_inactive(&studio);
     // A connection from the pool that turns out to be dead is replaced by a new one.
-    let may_recover = matches!(day.place, Place::SecondLook) && matches!(day.trouble, Trouble::Reset | Trouble::Close);
-    assert!(proxy.injected() || matches!(day.place, Place::SecondLook), "the fault did not happen");
+    let may_recover = matches!(day.place, Place::SecondLook)
+        && matches!(day.trouble, Trouble::Reset | Trouble::Close);
+    assert!(
+        proxy.injected() || matches!(day.place, Place::SecondLook),
+        "the fault did not happen"
+    );
     let failed = proxy.injected() && !may_recover;
     if failed {
         assert_failed_and_wrote_nothing(&studio, &report);
@@ -193,7 +207,8 @@ fn change_the_directory(studio: &Studio, day: &Day) -> Expected {
                 expected.updated += 1;
             }
             Fate::GetsMail => {
-                tree.replace(&place, "mail", &[&format!("new{nth}@studio.test")]).unwrap();
+                tree.replace(&place, "mail", &[&format!("new{nth}@studio.test")])
+                    .unwrap();
                 expected.updated += 1;
             }
             // Another DN is no change at all.
@@ -201,7 +216,8 @@ fn change_the_directory(studio: &Studio, day: &Day) -> Expected {
         }
     }
     for nth in 0..day.joiners {
-        tree.add(person(&format!("j{nth}"), "Given", "Joiner")).unwrap();
+        tree.add(person(&format!("j{nth}"), "Given", "Joiner"))
+            .unwrap();
     }
     expected
 }
@@ -210,7 +226,11 @@ fn change_the_directory(studio: &Studio, day: &Day) -> Expected {
 pub fn settings(studio: &Studio, page_size: usize, more: &str) {
     let folder = studio.folder().join("config.d");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("test.toml"), format!("[directories.studio]\npage_size = {page_size}\n{more}\n")).unwrap();
+    fs::write(
+        folder.join("test.toml"),
+        format!("[directories.studio]\npage_size = {page_size}\n{more}\n"),
+    )
+    .unwrap();
 }
 
 /// The settings with which a trouble that is seen by a time limit alone is seen soon.
@@ -218,16 +238,30 @@ fn patience(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::Stall => "operation_timeout = \"1s\"",
         Trouble::EndlessCookie => "[jobs.artists]\ntime_limit = \"2s\"",
-        Trouble::Reset | Trouble::Close | Trouble::Result(_) | Trouble::Reference | Trouble::NoControl => "",
+        Trouble::Reset
+        | Trouble::Close
+        | Trouble::Result(_)
+        | Trouble::Reference
+        | Trouble::NoControl => "",
     }
 }
 
 /// The run failed, says that the directory was not read completely, and ftrack saw no write.
 pub fn assert_failed_and_wrote_nothing(studio: &Studio, report: &Report) {
     assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
-    assert!(report.error.as_ref().is_some_and(|error| error.contains("nothing was written")), "{report:#?}");
+    assert!(
+        report
+            .error
+            .as_ref()
+            .is_some_and(|error| error.contains("nothing was written")),
+        "{report:#?}"
+    );
     assert!(!report.directory.as_ref().unwrap().complete, "{report:#?}");
-    assert_eq!((&report.changes[..], report.ftrack.write_calls), (&[][..], 0), "{report:#?}");
+    assert_eq!(
+        (&report.changes[..], report.ftrack.write_calls),
+        (&[][..], 0),
+        "{report:#?}"
+    );
     assert_eq!(studio.ftrack().counters().write_calls, 0);
     assert_eq!(studio.ftrack().applied(), Vec::<Applied>::new());
 }
@@ -243,7 +277,10 @@ pub fn assert_done(report: &Report, expected: Expected) {
     };
     assert_eq!(
         (done, report.changes.len()),
-        (expected, expected.created + expected.updated + expected.deactivated),
+        (
+            expected,
+            expected.created + expected.updated + expected.deactivated
+        ),
         "{report:#?}"
     );
 }
@@ -252,7 +289,9 @@ pub fn assert_done(report: &Report, expected: Expected) {
 pub fn owned(studio: &Studio) -> HashMap<String, (Account, Link)> {
     let mut owned = HashMap::new();
     for user in studio.ftrack().users() {
-        let Some(text) = user.metadata.get(LINK_KEY) else { continue };
+        let Some(text) = user.metadata.get(LINK_KEY) else {
+            continue;
+        };
         let link: Link = serde_json::from_str(text).unwrap();
         let twice = owned.insert(link.id.as_str().to_owned(), (user, link));
         assert!(twice.is_none(), "two users of one person: {twice:?}");

@@ -1,4 +1,5 @@
-//! A plain LDAP client on the `ldap3` crate, as the tests of the servers need it: it reads, and says what it saw.
+//! A plain LDAP client on the `ldap3` crate, as the tests of the servers need it: it reads, and
+//! says what it saw.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
@@ -49,7 +50,12 @@ pub async fn connect(url: &str) -> Ldap {
 /// A connection of the service account.
 pub async fn bound(url: &str) -> Ldap {
     let mut ldap = connect(url).await;
-    ldap.with_timeout(LIMIT).simple_bind(cast::SERVICE, PASSWORD).await.unwrap().success().unwrap();
+    ldap.with_timeout(LIMIT)
+        .simple_bind(cast::SERVICE, PASSWORD)
+        .await
+        .unwrap()
+        .success()
+        .unwrap();
     ldap
 }
 
@@ -63,14 +69,34 @@ pub async fn dns(ldap: &mut Ldap, filter: &str) -> Vec<String> {
 }
 
 /// An unpaged search that succeeds.
-pub async fn entries(ldap: &mut Ldap, base: &str, scope: Scope, filter: &str, attributes: &[&str]) -> Vec<SearchEntry> {
-    let found = ldap.with_timeout(LIMIT).search(base, scope, filter, attributes.to_vec()).await.unwrap();
-    found.success().unwrap().0.into_iter().map(SearchEntry::construct).collect()
+pub async fn entries(
+    ldap: &mut Ldap,
+    base: &str,
+    scope: Scope,
+    filter: &str,
+    attributes: &[&str],
+) -> Vec<SearchEntry> {
+    let found = ldap
+        .with_timeout(LIMIT)
+        .search(base, scope, filter, attributes.to_vec())
+        .await
+        .unwrap();
+    found
+        .success()
+        .unwrap()
+        .0
+        .into_iter()
+        .map(SearchEntry::construct)
+        .collect()
 }
 
 /// The result code and matched DN of an unpaged search.
 pub async fn code(ldap: &mut Ldap, base: &str, scope: Scope, filter: &str) -> (u32, String) {
-    let found = ldap.with_timeout(LIMIT).search(base, scope, filter, vec!["1.1"]).await.unwrap();
+    let found = ldap
+        .with_timeout(LIMIT)
+        .search(base, scope, filter, vec!["1.1"])
+        .await
+        .unwrap();
     (found.1.rc, found.1.matched)
 }
 
@@ -90,10 +116,18 @@ pub async fn read_people(ldap: &mut Ldap, page_size: i32, limit: Duration) -> (S
     (seen, End::Endless)
 }
 
-async fn read_page(ldap: &mut Ldap, size: i32, cookie: Vec<u8>, limit: Duration, seen: &mut Seen) -> Result<Result<Vec<u8>, End>, LdapError> {
+async fn read_page(
+    ldap: &mut Ldap,
+    size: i32,
+    cookie: Vec<u8>,
+    limit: Duration,
+    seen: &mut Seen,
+) -> Result<Result<Vec<u8>, End>, LdapError> {
     let control = PagedResults { size, cookie }.critical();
     let search = ldap.with_controls(control).with_timeout(limit);
-    let mut stream = search.streaming_search(cast::PEOPLE, Scope::Subtree, cast::FILTER, vec!["*", "+"]).await?;
+    let mut stream = search
+        .streaming_search(cast::PEOPLE, Scope::Subtree, cast::FILTER, vec!["*", "+"])
+        .await?;
     while let Some(answer) = stream.next().await? {
         if answer.is_ref() {
             seen.references.extend(parse_refs(answer.0));

@@ -1,4 +1,5 @@
-//! A proxy that understands LDAP and breaks one search answer, or one bind, in a programmed way; all else passes byte for byte.
+//! A proxy that understands LDAP and breaks one search answer, or one bind, in a programmed way;
+//! all else passes byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ber;
@@ -48,7 +49,8 @@ enum Place {
     Search { nth: usize, after: usize },
 }
 
-/// The proxy, on a thread of its own, so that it also serves tests that wait for a program without a runtime; it ends when it is dropped.
+/// The proxy, on a thread of its own, so that it also serves tests that wait for a program without
+/// a runtime; it ends when it is dropped.
 pub struct LdapProxy {
     address: SocketAddr,
     program: Arc<Mutex<Program>>,
@@ -66,10 +68,12 @@ struct Program {
 }
 
 impl Fault {
-    /// In the n-th search (from 1), in place of what follows its first `after` entries, over all its pages.
+    /// In the n-th search (from 1), in place of what follows its first `after` entries, over all
+    /// its pages.
     ///
-    /// Pages of one search count as one search; reads of a single entry (root DSE, schema) pass without being counted.
-    /// A search with fewer entries than that is not disturbed. `EndlessCookie` and `NoControl` wait for the end of that page.
+    /// Pages of one search count as one search; reads of a single entry (root DSE, schema) pass
+    /// without being counted. A search with fewer entries than that is not disturbed.
+    /// `EndlessCookie` and `NoControl` wait for the end of that page.
     pub fn in_search(nth: usize, after: usize, trouble: Trouble) -> Self {
         assert!(nth > 0, "searches are counted from 1");
         Self {
@@ -89,7 +93,10 @@ impl Fault {
 
     /// In place of the answer to each bind.
     pub fn at_every_bind(trouble: Trouble) -> Self {
-        let fits = matches!(trouble, Trouble::Reset | Trouble::Close | Trouble::Stall | Trouble::Result(_));
+        let fits = matches!(
+            trouble,
+            Trouble::Reset | Trouble::Close | Trouble::Stall | Trouble::Result(_)
+        );
         assert!(fits, "{trouble:?} cannot happen to a bind");
         Self {
             place: Place::EveryBind,
@@ -106,11 +113,17 @@ impl LdapProxy {
             ..Program::default()
         }));
         let stop = CancellationToken::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let (accepting, stopped) = (accept(listener, upstream, Arc::clone(&program)), stop.clone());
+        let (accepting, stopped) = (
+            accept(listener, upstream, Arc::clone(&program)),
+            stop.clone(),
+        );
         // Connections are tasks of this runtime and end with it.
         let thread = std::thread::spawn(move || {
             runtime.block_on(stopped.run_until_cancelled(accepting));
@@ -148,7 +161,10 @@ impl Drop for LdapProxy {
         if let Some(thread) = self.thread.take() {
             // A panic in the proxy is a failure of the test, unless the test fails already.
             let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the proxy failed");
+            assert!(
+                ended.is_ok() || std::thread::panicking(),
+                "the proxy failed"
+            );
         }
     }
 }
@@ -173,10 +189,13 @@ impl Program {
         self.searches
     }
 
-    /// What is to happen now, when `sent` entries of a search have passed and the end of a page comes next, or does not.
+    /// What is to happen now, when `sent` entries of a search have passed and the end of a page
+    /// comes next, or does not.
     fn due(&mut self, search: usize, sent: usize, at_end: bool) -> Option<Trouble> {
         let fault = self.fault.filter(|_| !self.injected)?;
-        let Place::Search { nth, after } = fault.place else { return None };
+        let Place::Search { nth, after } = fault.place else {
+            return None;
+        };
         let waits_for_end = matches!(fault.trouble, Trouble::EndlessCookie | Trouble::NoControl);
         let due = nth == search && sent >= after && (at_end || !waits_for_end);
         self.injected = due;
@@ -188,7 +207,11 @@ fn lock(program: &Mutex<Program>) -> MutexGuard<'_, Program> {
     program.lock().unwrap()
 }
 
-async fn accept(listener: std::net::TcpListener, upstream: SocketAddr, program: Arc<Mutex<Program>>) {
+async fn accept(
+    listener: std::net::TcpListener,
+    upstream: SocketAddr,
+    program: Arc<Mutex<Program>>,
+) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let (client, _) = listener.accept().await.unwrap();

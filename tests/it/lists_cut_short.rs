@@ -1,4 +1,5 @@
-//! ftrack's lists that end too early, without an error: the run fails, and nothing is concluded from what they lack.
+//! ftrack's lists that end too early, without an error: the run fails, and nothing is concluded
+//! from what they lack.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod days;
@@ -34,7 +35,9 @@ fn sixty() -> Studio {
 
 /// A synced studio of so many people, whom no limit protects.
 fn people(count: usize) -> Studio {
-    let uids: Vec<String> = (0..count).map(|number| format!("user{number:02}")).collect();
+    let uids: Vec<String> = (0..count)
+        .map(|number| format!("user{number:02}"))
+        .collect();
     let mut studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
     studio.job = NO_LIMIT.into();
     assert_eq!(studio.sync().counts.created, count);
@@ -43,14 +46,20 @@ fn people(count: usize) -> Studio {
 
 /// Lets the list of an entity type end after so many rows.
 fn cut(studio: &Studio, entity_type: &str, rows: usize) {
-    studio.ftrack().change_rules(|rules| rules.cut_lists.extend([(entity_type.to_owned(), rows)]));
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.cut_lists.extend([(entity_type.to_owned(), rows)]));
 }
 
 /// Lets no list show the row of a user.
 fn hide(studio: &Studio, entity_type: &str, user: &str) {
-    studio
-        .ftrack()
-        .change_rules(|rules| rules.unlisted.entry(entity_type.into()).or_default().extend([user.to_owned()]));
+    studio.ftrack().change_rules(|rules| {
+        rules
+            .unlisted
+            .entry(entity_type.into())
+            .or_default()
+            .extend([user.to_owned()])
+    });
 }
 
 /// Lets all lists be whole again.
@@ -63,11 +72,20 @@ fn mend(studio: &Studio) {
 
 /// A run failed since a list was cut short, and wrote nothing.
 fn assert_cut(report: &Report, what: &str) {
-    assert_eq!((report.outcome, report.error_kind), (Outcome::Failed, Some(FailureKind::Ftrack)), "{report:#?}");
-    assert_eq!((&report.changes[..], report.ftrack.write_calls), (&[][..], 0), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.error_kind),
+        (Outcome::Failed, Some(FailureKind::Ftrack)),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (&report.changes[..], report.ftrack.write_calls),
+        (&[][..], 0),
+        "{report:#?}"
+    );
     let error = report.error.as_deref().unwrap();
     assert!(
-        error.contains("nothing was written") && error.contains(&format!("the list of {what} was cut short")),
+        error.contains("nothing was written")
+            && error.contains(&format!("the list of {what} was cut short")),
         "{error}"
     );
 }
@@ -83,7 +101,10 @@ fn saved(studio: &Studio) -> PathBuf {
 /// Whatever a person asks for fails while it is so, and afterwards nothing has happened.
 fn fails_whatever_is_asked(studio: &Studio, what: &str, cut: impl Fn(&Studio)) {
     let name = format!("{} Changed", studio.user("user00").last_name.unwrap());
-    studio.tree().replace(&dn("user00"), "sn", &[&name]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("user00"), "sn", &[&name])
+        .unwrap();
     let approved = saved(studio);
     let before = studio.ftrack().users();
     cut(studio);
@@ -97,7 +118,11 @@ fn fails_whatever_is_asked(studio: &Studio, what: &str, cut: impl Fn(&Studio)) {
         assert_eq!(studio.ftrack().counters().write_calls, 0);
     }
     let planned = studio.run(&["plan"]);
-    assert!(planned.status == 1 && planned.stderr.contains("was cut short"), "{}", planned.stderr);
+    assert!(
+        planned.status == 1 && planned.stderr.contains("was cut short"),
+        "{}",
+        planned.stderr
+    );
     assert_eq!(studio.ftrack().users(), before);
     mend(studio);
     assert_eq!(studio.sync().counts.updated, 1);
@@ -130,7 +155,11 @@ fn lists_that_lack_some_in_their_middle() {
     fails_whatever_is_asked(&studio, "users", |studio| hide(studio, "User", &id));
     fails_whatever_is_asked(&studio, "links of users", |studio| hide(studio, LINKS, &id));
     // Nothing is left to tell by but the id that the user would be created with.
-    fails_whatever_is_asked(&studio, "users", |studio| ["User", LINKS].iter().for_each(|list| hide(studio, list, &id)));
+    fails_whatever_is_asked(&studio, "users", |studio| {
+        ["User", LINKS]
+            .iter()
+            .for_each(|list| hide(studio, list, &id))
+    });
 }
 
 #[test]
@@ -182,7 +211,8 @@ fn a_list_that_is_whole_again_when_it_is_read_once_more() {
     studio.ftrack().forget();
     let (say, heard) = mpsc::channel();
     studio.ftrack().fail_when(move |call| {
-        // Of the second reading: both lists, their ends, the small lists and the users of the links are eight calls.
+        // Of the second reading: both lists, their ends, the small lists and the users of the links
+        // are eight calls.
         let now = call.number_of_kind == 10;
         now.then(|| {
             say.send(()).unwrap();
@@ -194,7 +224,10 @@ fn a_list_that_is_whole_again_when_it_is_read_once_more() {
     mend(&studio);
     let report: Report = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     studio.ftrack().heal();
-    assert!(report.outcome == Outcome::Succeeded && report.changes.is_empty(), "{report:#?}");
+    assert!(
+        report.outcome == Outcome::Succeeded && report.changes.is_empty(),
+        "{report:#?}"
+    );
     assert!(report.ftrack.read_calls > 14, "{report:#?}");
 }
 
@@ -203,6 +236,11 @@ fn a_first_import_asks_for_nobody_by_id() {
     let few = Studio::of(&["ada"]);
     let uids: Vec<String> = (0..400).map(|number| format!("user{number:03}")).collect();
     let many = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
-    let calls = |studio: &Studio| studio.synced(&["sync", "--dry-run", "--format", "json"]).ftrack.read_calls;
+    let calls = |studio: &Studio| {
+        studio
+            .synced(&["sync", "--dry-run", "--format", "json"])
+            .ftrack
+            .read_calls
+    };
     assert_eq!(calls(&few), calls(&many));
 }

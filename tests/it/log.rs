@@ -1,4 +1,5 @@
-//! Log lines and results whose reader goes away, stalls, or was never there: the program does what it does otherwise, and counts what it could not say.
+//! Log lines and results whose reader goes away, stalls, or was never there: the program does what
+//! it does otherwise, and counts what it could not say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod closed;
@@ -30,7 +31,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn studio_of(people: usize) -> Studio {
     let studio = Studio::empty();
     for number in 0..people {
-        studio.tree().add(person(&format!("p{number:05}"), "Given", "Name")).unwrap();
+        studio
+            .tree()
+            .add(person(&format!("p{number:05}"), "Given", "Name"))
+            .unwrap();
     }
     studio
 }
@@ -57,7 +61,8 @@ fn all_of(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 
 /// A log line, which must be whole and as promised, and the name of its event.
 fn event(line: &str) -> (String, Map<String, Value>) {
-    let line: Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let line: Map<String, Value> =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     (check_line(&line), line)
 }
 
@@ -70,7 +75,11 @@ fn missed(lines: &[(String, Map<String, Value>)]) -> u64 {
 impl Studio {
     /// A studio whose daemon listens on a free port, and runs only what it is told to.
     fn watched(self) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let mut studio = self.for_a_daemon("schedule = \"@yearly\"\nlimits.unusable = \"100%\"");
         fs::write(studio.folder().join("port"), port.to_string()).unwrap();
         studio.top += &format!("[http]\nlisten = \"127.0.0.1:{port}\"\n");
@@ -81,23 +90,39 @@ impl Studio {
     fn page(&self, path: &str) -> Option<(u16, String)> {
         let port = fs::read_to_string(self.folder().join("port")).unwrap();
         self.runtime().block_on(async {
-            let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
-            let answer = client.get(format!("http://127.0.0.1:{port}{path}")).send().await.ok()?;
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(5))
+                .build()
+                .unwrap();
+            let answer = client
+                .get(format!("http://127.0.0.1:{port}{path}"))
+                .send()
+                .await
+                .ok()?;
             Some((answer.status().as_u16(), answer.text().await.unwrap()))
         })
     }
 
     /// Waits until the daemon has reached both servers.
     fn wait_until_ready(&self) {
-        let is_ready = || self.page("/readyz").is_some_and(|(status, _)| status == 200);
+        let is_ready = || {
+            self.page("/readyz")
+                .is_some_and(|(status, _)| status == 200)
+        };
         assert!(wait_until(LIMIT, is_ready), "the daemon does not get ready");
     }
 
     /// How many log lines the daemon has dropped.
     fn dropped(&self) -> u64 {
         let (_, metrics) = self.page("/metrics").unwrap();
-        let value = metrics.lines().find_map(|line| line.strip_prefix("ftrack_ldap_sync_log_lines_dropped_total "));
-        value.unwrap_or_else(|| panic!("no such metric in\n{metrics}")).parse().unwrap()
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("ftrack_ldap_sync_log_lines_dropped_total "));
+        value
+            .unwrap_or_else(|| panic!("no such metric in\n{metrics}"))
+            .parse()
+            .unwrap()
     }
 }
 
@@ -112,10 +137,18 @@ impl Daemon {
     /// Stops it as systemd does; it must end in time.
     fn stop(mut self) {
         let began = Instant::now();
-        let told = Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status().unwrap();
+        let told = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.0.id().to_string())
+            .status()
+            .unwrap();
         assert!(told.success());
         assert!(end_of(&mut self.0).success());
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }
 

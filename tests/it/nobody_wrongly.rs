@@ -1,4 +1,5 @@
-//! Nobody is locked out, let in or taken over wrongly: complete reads that show the wrong truth, links that are not what they say, and jobs beside each other.
+//! Nobody is locked out, let in or taken over wrongly: complete reads that show the wrong truth,
+//! links that are not what they say, and jobs beside each other.
 
 mod drain;
 mod guarded;
@@ -33,7 +34,9 @@ fn unit(name: &str) -> String {
 }
 
 fn add_unit(studio: &Studio, name: &str) {
-    let entry = TreeEntry::new(unit(name)).with("objectClass", "organizationalUnit").with("ou", name);
+    let entry = TreeEntry::new(unit(name))
+        .with("objectClass", "organizationalUnit")
+        .with("ou", name);
     studio.tree().add(entry).unwrap();
 }
 
@@ -67,8 +70,15 @@ fn forge_link(studio: &Studio, username: &str, link: &Value) {
     let user = studio.user(username).id;
     let row = json!([user, "ftrack-ldap-sync"]);
     let value = json!(link.to_string());
-    if studio.user(username).metadata.contains_key("ftrack-ldap-sync") {
-        studio.ftrack().change("Metadata", &row, &json!({ "value": value })).unwrap();
+    if studio
+        .user(username)
+        .metadata
+        .contains_key("ftrack-ldap-sync")
+    {
+        studio
+            .ftrack()
+            .change("Metadata", &row, &json!({ "value": value }))
+            .unwrap();
     } else {
         let fields = json!({"parent_id": user, "parent_type": "User", "key": "ftrack-ldap-sync", "value": value});
         studio.ftrack().insert("Metadata", &fields).unwrap();
@@ -77,7 +87,9 @@ fn forge_link(studio: &Studio, username: &str, link: &Value) {
 
 /// So many logins.
 fn many(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("user{number:02}")).collect()
+    (0..count)
+        .map(|number| format!("user{number:02}"))
+        .collect()
 }
 
 /// A studio of these logins, not yet synced.
@@ -87,7 +99,12 @@ fn of(uids: &[String]) -> Studio {
 
 /// How many users are inactive.
 fn inactive(studio: &Studio) -> usize {
-    studio.ftrack().users().iter().filter(|user| !user.is_active).count()
+    studio
+        .ftrack()
+        .users()
+        .iter()
+        .filter(|user| !user.is_active)
+        .count()
 }
 
 /// Lets time go by: what was counted for the limits becomes older.
@@ -98,17 +115,27 @@ pub fn let_pass(studio: &Studio, time: Duration) {
     }
     let database = rusqlite::Connection::open(path).unwrap();
     let mut rows = database.prepare("SELECT DISTINCT at FROM written").unwrap();
-    let times: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let times: Vec<String> = rows
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     for old in times {
-        let new = (old.parse::<DateTime<Utc>>().unwrap() - time).to_rfc3339_opts(SecondsFormat::Nanos, true);
-        database.execute("UPDATE written SET at = ?1 WHERE at = ?2", [&new, &old]).unwrap();
+        let new = (old.parse::<DateTime<Utc>>().unwrap() - time)
+            .to_rfc3339_opts(SecondsFormat::Nanos, true);
+        database
+            .execute("UPDATE written SET at = ?1 WHERE at = ?2", [&new, &old])
+            .unwrap();
     }
 }
 
 /// A server with a tree of its own.
 pub fn replica(studio: &Studio, tree: Tree) -> DirectoryServer {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    studio.runtime().block_on(DirectoryServer::start(anywhere, tree)).unwrap()
+    studio
+        .runtime()
+        .block_on(DirectoryServer::start(anywhere, tree))
+        .unwrap()
 }
 
 /// A slapd whose naming context has that id; the n-th person has the same id at each.
@@ -117,7 +144,13 @@ fn slapd(directory: &str, uids: &[&str]) -> Slapd {
         let uuid = format!("00000000-0000-4000-8000-{:012}", nth + 1);
         ldif_entry(
             &dn(uid),
-            &[("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid), ("entryUUID", &uuid)],
+            &[
+                ("objectClass", "inetOrgPerson"),
+                ("uid", uid),
+                ("cn", uid),
+                ("sn", uid),
+                ("entryUUID", &uuid),
+            ],
         )
     };
     let people: String = uids.iter().enumerate().map(entry).collect();

@@ -1,6 +1,8 @@
-//! The vendor's own clients against the ftrack stand-in: as long as they are satisfied, what the other tests show means something.
+//! The vendor's own clients against the ftrack stand-in: as long as they are satisfied, what the
+//! other tests show means something.
 //!
-//! They are installed once under `target/official-clients/`, at the versions that `tests/clients/` pins; that needs `python3`, `npm` and their registries.
+//! They are installed once under `target/official-clients/`, at the versions that `tests/clients/`
+//! pins; that needs `python3`, `npm` and their registries.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -28,14 +30,23 @@ async fn the_python_client_works() {
         let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&home);
         let mut fill = Command::new(&python);
-        fill.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(pinned);
+        fill.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
+        .arg(pinned);
         vec![create, fill]
     })
     .await;
     let server = server().await;
     let mut client = Command::new(python);
-    client.arg(clients().join("official.py")).env("FTRACK_SERVER", server.url());
+    client
+        .arg(clients().join("official.py"))
+        .env("FTRACK_SERVER", server.url());
     satisfied(client, "the Python client is satisfied").await;
     server.stop().await.unwrap();
 }
@@ -46,9 +57,15 @@ async fn the_javascript_client_works() {
     install(&home, "package.json", |pinned| {
         fs::copy(pinned, home.join("package.json")).unwrap();
         let mut fill = Command::new("npm");
-        fill.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix"])
-            .arg(&home)
-            .current_dir(&home);
+        fill.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--prefix",
+        ])
+        .arg(&home)
+        .current_dir(&home);
         vec![fill]
     })
     .await;
@@ -64,16 +81,25 @@ async fn the_javascript_client_works() {
 
 /// A studio of 1200 artists, twelve of them in the group Lighting, with one custom attribute.
 async fn server() -> FtrackServer {
-    let server = FtrackServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Options::default())
-        .await
-        .unwrap();
+    let server = FtrackServer::start(
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        Options::default(),
+    )
+    .await
+    .unwrap();
     let studio = server.studio();
-    studio.add_custom_attribute("employee_number", "text").unwrap();
+    studio
+        .add_custom_attribute("employee_number", "text")
+        .unwrap();
     let artist = |place: usize| Account {
         username: format!("artist{place:04}"),
         first_name: Some("Artist".to_owned()),
         email: Some(format!("artist{place:04}@studio.test")),
-        groups: place.is_multiple_of(100).then(|| "Lighting".to_owned()).into_iter().collect(),
+        groups: place
+            .is_multiple_of(100)
+            .then(|| "Lighting".to_owned())
+            .into_iter()
+            .collect(),
         ..Account::default()
     };
     studio.add_users((0..1200).map(artist)).unwrap();
@@ -86,14 +112,22 @@ fn clients() -> PathBuf {
 
 /// Where a client is installed: beside what cargo builds, so that it goes with `cargo clean`.
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("official-clients").join(name)
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join("official-clients")
+        .join(name)
 }
 
-/// Installs what the pinned file says unless it stands there already; the lock keeps two test processes from doing so at once.
+/// Installs what the pinned file says unless it stands there already; the lock keeps two test
+/// processes from doing so at once.
 async fn install(home: &Path, pinned: &str, commands: impl FnOnce(&Path) -> Vec<Command>) {
     fs::create_dir_all(home).unwrap();
     let lock = File::create(home.with_extension("lock")).unwrap();
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await
+        .unwrap()
+        .unwrap();
     let pinned = clients().join(pinned);
     let (wanted, stamp) = (fs::read(&pinned).unwrap(), home.join("installed"));
     if fs::read(&stamp).ok().as_ref() == Some(&wanted) {
@@ -102,7 +136,8 @@ async fn install(home: &Path, pinned: &str, commands: impl FnOnce(&Path) -> Vec<
     for mut command in commands(&pinned) {
         if let Err(reason) = finished(&mut command, INSTALL).await {
             panic!(
-                "cannot install the vendor's client into {}: {reason}\nThis test needs python3 with venv, node with npm, and access to their package registries.",
+                "cannot install the vendor's client into {}: {reason}\nThis test needs python3 \
+                 with venv, node with npm, and access to their package registries.",
                 home.display()
             );
         }
@@ -112,7 +147,9 @@ async fn install(home: &Path, pinned: &str, commands: impl FnOnce(&Path) -> Vec<
 }
 
 async fn satisfied(mut client: Command, last_words: &str) {
-    let said = finished(&mut client, RUN).await.unwrap_or_else(|reason| panic!("{reason}"));
+    let said = finished(&mut client, RUN)
+        .await
+        .unwrap_or_else(|reason| panic!("{reason}"));
     assert!(said.trim_end().ends_with(last_words), "{said}");
 }
 

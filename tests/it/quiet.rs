@@ -1,4 +1,5 @@
-//! What a run does not say at its level again: its course while an outage lasts, and what the run before has said in the same words.
+//! What a run does not say at its level again: its course while an outage lasts, and what the run
+//! before has said in the same words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -26,7 +27,8 @@ use crate::{
     studio::{Studio, dn, person},
 };
 
-/// A studio with a person who is skipped, one who is to be deactivated and may not, and a user whose link cannot be read.
+/// A studio with a person who is skipped, one who is to be deactivated and may not, and a user
+/// whose link cannot be read.
 fn studio() -> Studio {
     let mut studio = Studio::of(&["ada", "bob", "cyd"]);
     studio.sync();
@@ -48,7 +50,9 @@ fn unreadable() -> Account {
 fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {
     let mut entry = person("x", "No", "Login");
     entry.dn = format!("cn={cn},ou=people,dc=studio,dc=test");
-    entry.attributes.retain(|(name, _)| name != "uid" && name != "cn");
+    entry
+        .attributes
+        .retain(|(name, _)| name != "uid" && name != "cn");
     entry.with("cn", cn)
 }
 
@@ -56,7 +60,10 @@ fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {
 fn prepared(studio: &Studio) -> (Prepared, State) {
     let config = Arc::new(config::load(&studio.config(), &Environment::default()).unwrap());
     let state = State::open(&config).unwrap().0;
-    (Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(), state)
+    (
+        Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(),
+        state,
+    )
 }
 
 /// One run, and its events with their levels, in the order in which they were said.
@@ -71,17 +78,31 @@ fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Repo
     let report = {
         let _here = tracing::subscriber::set_default(subscriber);
         let cancel = CancellationToken::new();
-        let work = async { job.run(state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ()).await };
+        let work = async {
+            job.run(state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ())
+                .await
+        };
         studio.runtime().block_on(quietly(quiet, work)).unwrap()
     };
     let text = fs::read_to_string(log.path()).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let said = lines.filter_map(|line| Some(format!("{} {}", line["event"].as_str()?, line["level"].as_str()?)));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let said = lines.filter_map(|line| {
+        Some(format!(
+            "{} {}",
+            line["event"].as_str()?,
+            line["level"].as_str()?
+        ))
+    });
     (report, said.collect())
 }
 
 fn outage(outage: Outage) -> Quiet {
-    Quiet { outage, ..Quiet::default() }
+    Quiet {
+        outage,
+        ..Quiet::default()
+    }
 }
 
 #[test]
@@ -89,23 +110,50 @@ fn the_course_of_a_run_in_an_outage_is_not_said_and_its_success_is() {
     let studio = studio();
     let job = prepared(&studio);
     let all_bad = |studio: &Studio| {
-        studio.ftrack().fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Html(502)));
+        studio
+            .ftrack()
+            .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Html(502)));
     };
-    let retried = |said: &[String], level: &str| said.iter().filter(|line| **line == format!("ftrack.retried {level}")).count();
-    for (quiet, level) in [(outage(Outage::Over), ["INFO", "WARN", "ERROR"]), (outage(Outage::Lasts), ["DEBUG"; 3])] {
+    let retried = |said: &[String], level: &str| {
+        said.iter()
+            .filter(|line| **line == format!("ftrack.retried {level}"))
+            .count()
+    };
+    for (quiet, level) in [
+        (outage(Outage::Over), ["INFO", "WARN", "ERROR"]),
+        (outage(Outage::Lasts), ["DEBUG"; 3]),
+    ] {
         all_bad(&studio);
         let (report, said) = run(&studio, &job, quiet.clone());
         assert_eq!(report.outcome, Outcome::Failed);
         let ends = (said.first().unwrap().clone(), said.last().unwrap().clone());
-        assert_eq!(ends, (format!("run.started {}", level[0]), format!("run.finished {}", level[2])), "{said:?}");
-        assert!(retried(&said, level[1]) > 0 && retried(&said, level[1]) == said.len() - 2, "{said:?}");
+        assert_eq!(
+            ends,
+            (
+                format!("run.started {}", level[0]),
+                format!("run.finished {}", level[2])
+            ),
+            "{said:?}"
+        );
+        assert!(
+            retried(&said, level[1]) > 0 && retried(&said, level[1]) == said.len() - 2,
+            "{said:?}"
+        );
         // What comes of a run that is no failure any more is to be seen.
         studio.ftrack().heal();
         studio.tree().add(person(level[0], "Given", "New")).unwrap();
         let (report, said) = run(&studio, &job, quiet);
         assert_eq!(report.outcome, Outcome::Held);
-        for event in ["run.started", "directory.read", "ftrack.read", "run.planned"] {
-            assert!(said.contains(&format!("{event} {}", level[0])), "{event}: {said:?}");
+        for event in [
+            "run.started",
+            "directory.read",
+            "ftrack.read",
+            "run.planned",
+        ] {
+            assert!(
+                said.contains(&format!("{event} {}", level[0])),
+                "{event}: {said:?}"
+            );
         }
         for line in [
             "entry.skipped WARN",
@@ -129,7 +177,11 @@ fn what_the_run_before_has_said_is_not_said_again() {
     let job = prepared(&studio);
     let of = |said: &[String]| -> Vec<String> {
         let names = ["entry.skipped", "run.warning", "change.held"];
-        let mut of: Vec<String> = said.iter().filter(|line| names.iter().any(|name| line.starts_with(name))).cloned().collect();
+        let mut of: Vec<String> = said
+            .iter()
+            .filter(|line| names.iter().any(|name| line.starts_with(name)))
+            .cloned()
+            .collect();
         of.sort_unstable();
         of
     };
@@ -143,8 +195,15 @@ fn what_the_run_before_has_said_is_not_said_again() {
         known = known.after(&report);
         (report, of(&said))
     };
-    assert_eq!(next().1, ["change.held WARN", "entry.skipped WARN", "run.warning WARN"]);
-    let again = ["change.held DEBUG", "entry.skipped DEBUG", "run.warning DEBUG"];
+    assert_eq!(
+        next().1,
+        ["change.held WARN", "entry.skipped WARN", "run.warning WARN"]
+    );
+    let again = [
+        "change.held DEBUG",
+        "entry.skipped DEBUG",
+        "run.warning DEBUG",
+    ];
     assert_eq!(next().1, again);
     // A run that fails says nothing of it, and forgets nothing.
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
@@ -155,14 +214,27 @@ fn what_the_run_before_has_said_is_not_said_again() {
     studio.tree().add(nameless("somebody")).unwrap();
     assert_eq!(
         next().1,
-        ["change.held DEBUG", "entry.skipped DEBUG", "entry.skipped WARN", "run.warning DEBUG"]
+        [
+            "change.held DEBUG",
+            "entry.skipped DEBUG",
+            "entry.skipped WARN",
+            "run.warning DEBUG"
+        ]
     );
     // What was mended and is broken again is said again.
-    studio.tree().remove("cn=nobody,ou=people,dc=studio,dc=test").unwrap();
+    studio
+        .tree()
+        .remove("cn=nobody,ou=people,dc=studio,dc=test")
+        .unwrap();
     assert_eq!(next().1, again);
     studio.tree().add(nameless("nobody")).unwrap();
     assert_eq!(
         next().1,
-        ["change.held DEBUG", "entry.skipped DEBUG", "entry.skipped WARN", "run.warning DEBUG"]
+        [
+            "change.held DEBUG",
+            "entry.skipped DEBUG",
+            "entry.skipped WARN",
+            "run.warning DEBUG"
+        ]
     );
 }

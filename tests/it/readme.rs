@@ -1,4 +1,5 @@
-//! The README: each command in it runs, each configuration in it is valid, and its picture of a plan is a real one.
+//! The README: each command in it runs, each configuration in it is valid, and its picture of a
+//! plan is a real one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -23,7 +24,11 @@ pub fn blocks(language: &str) -> Vec<String> {
         match (&mut block, line.strip_prefix("```")) {
             (Some(text), None) => text.extend([line, "\n"]),
             (open @ Some(_), Some(_)) => found.extend(open.take()),
-            (open @ None, Some(opened)) => *open = (opened == language).then(String::new).or(Some(String::from("\0"))),
+            (open @ None, Some(opened)) => {
+                *open = (opened == language)
+                    .then(String::new)
+                    .or(Some(String::from("\0")))
+            }
             (None, None) => {}
         }
     }
@@ -32,7 +37,8 @@ pub fn blocks(language: &str) -> Vec<String> {
     found
 }
 
-/// The job of the section on ftrack's own synchronisation, which stands beside the README's other configurations.
+/// The job of the section on ftrack's own synchronisation, which stands beside the README's other
+/// configurations.
 const BUILTIN: &str = "nightly-builtin";
 
 /// The studio of the README: some people are synced, then things happen.
@@ -56,12 +62,27 @@ fn studio() -> Studio {
         })
         .unwrap();
     studio.sync();
-    studio.tree().add(person("noa.levi", "Noa", "Levi")).unwrap();
-    studio.tree().add(person("pia.lund", "Pia", "Lund")).unwrap();
-    studio.tree().rename(&dn("anna.berg"), &dn("anna.holm")).unwrap();
-    studio.tree().replace(&dn("anna.holm"), "sn", &["Holm"]).unwrap();
+    studio
+        .tree()
+        .add(person("noa.levi", "Noa", "Levi"))
+        .unwrap();
+    studio
+        .tree()
+        .add(person("pia.lund", "Pia", "Lund"))
+        .unwrap();
+    studio
+        .tree()
+        .rename(&dn("anna.berg"), &dn("anna.holm"))
+        .unwrap();
+    studio
+        .tree()
+        .replace(&dn("anna.holm"), "sn", &["Holm"])
+        .unwrap();
     studio.tree().remove(&dn("sam.ortiz")).unwrap();
-    studio.tree().replace(&dn("jo.malik"), "mail", &["jo at studio"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("jo.malik"), "mail", &["jo at studio"])
+        .unwrap();
     studio
 }
 
@@ -69,7 +90,10 @@ fn studio() -> Studio {
 fn each_command_runs_and_the_plan_is_a_real_one() {
     let studio = studio();
     fs::write(studio.folder().join("plan.json"), "").unwrap();
-    for block in blocks("console").into_iter().filter(|block| !block.contains(BUILTIN)) {
+    for block in blocks("console")
+        .into_iter()
+        .filter(|block| !block.contains(BUILTIN))
+    {
         let mut shown = String::new();
         let mut expected = String::new();
         for line in block.lines() {
@@ -80,7 +104,12 @@ fn each_command_runs_and_the_plan_is_a_real_one() {
             let Some(arguments) = command.strip_prefix("ftrack-ldap-sync ") else {
                 continue;
             };
-            let words: Vec<&str> = arguments.split(" #").next().unwrap().split_whitespace().collect();
+            let words: Vec<&str> = arguments
+                .split(" #")
+                .next()
+                .unwrap()
+                .split_whitespace()
+                .collect();
             let mut command = studio.command(&words);
             let output = command.current_dir(studio.folder()).output().unwrap();
             let status = output.status.code().unwrap();
@@ -100,7 +129,10 @@ fn each_command_runs_and_the_plan_is_a_real_one() {
 #[test]
 fn the_job_of_ftracks_own_synchronisation_runs_as_it_is_written() {
     let studio = studio();
-    let written = blocks("toml").into_iter().find(|block| block.contains(BUILTIN)).unwrap();
+    let written = blocks("toml")
+        .into_iter()
+        .find(|block| block.contains(BUILTIN))
+        .unwrap();
     let job = &written[written.find("[jobs.").unwrap()..];
     add_config(&studio, job);
     studio.ftrack().change_rules(|rules| {
@@ -110,13 +142,23 @@ fn the_job_of_ftracks_own_synchronisation_runs_as_it_is_written() {
             ..Account::default()
         }];
     });
-    let commands = blocks("console").into_iter().filter(|block| block.contains(BUILTIN)).collect::<String>();
-    let commands: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("$ ftrack-ldap-sync ")).collect();
+    let commands = blocks("console")
+        .into_iter()
+        .filter(|block| block.contains(BUILTIN))
+        .collect::<String>();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ ftrack-ldap-sync "))
+        .collect();
     assert_eq!(commands.len(), 1);
     for command in commands {
         let ended = studio.run(&command.split_whitespace().collect::<Vec<_>>());
         assert_eq!(ended.status, 0, "{command}: {}", ended.stderr);
-        for said in ["deactivate liu.wei", "is_active: true -> false", "ftrack's own synchronisation"] {
+        for said in [
+            "deactivate liu.wei",
+            "is_active: true -> false",
+            "ftrack's own synchronisation",
+        ] {
             assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
         }
     }
@@ -139,5 +181,8 @@ fn each_configuration_is_valid() {
 #[test]
 fn the_two_commands_are_there() {
     let two = "cargo run --release -- demo\ntests/run\n";
-    assert!(blocks("sh").iter().any(|block| block == two), "the README is to show {two}");
+    assert!(
+        blocks("sh").iter().any(|block| block == two),
+        "the README is to show {two}"
+    );
 }

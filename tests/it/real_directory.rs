@@ -1,4 +1,5 @@
-//! The main job against a real slapd: a thousand people with everything that directories really hold.
+//! The main job against a real slapd: a thousand people with everything that directories really
+//! hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use ftrack_ldap_sync::{
@@ -16,15 +17,26 @@ const PEOPLE: usize = 1000;
 
 /// A slapd with these people, besides what every test directory has.
 fn slapd(people: &[Person]) -> Slapd {
-    let known = [SUFFIX, cast::PEOPLE, SYNC_DN, "ou=services,dc=studio,dc=test"];
+    let known = [
+        SUFFIX,
+        cast::PEOPLE,
+        SYNC_DN,
+        "ou=services,dc=studio,dc=test",
+    ];
     let entries = cast::entries(people, &Secret::new(SYNC_PASSWORD.into()));
-    let others: Vec<_> = entries.into_iter().filter(|entry| !known.contains(&entry.dn.as_str())).collect();
+    let others: Vec<_> = entries
+        .into_iter()
+        .filter(|entry| !known.contains(&entry.dn.as_str()))
+        .collect();
     Setup::new(cast::ldif(&others)).start()
 }
 
 /// Whom ftrack is to show, and how many entries are left out.
 fn expected(people: &[Person]) -> (Vec<&Person>, usize) {
-    let address = |mail: &Option<String>| mail.as_deref().is_none_or(|mail| mail.contains('@') && !mail.contains(' '));
+    let address = |mail: &Option<String>| {
+        mail.as_deref()
+            .is_none_or(|mail| mail.contains('@') && !mail.contains(' '))
+    };
     let (users, left_out): (Vec<_>, Vec<_>) = people
         .iter()
         .partition(|person| person.expected.username.is_some() && address(&person.expected.email));
@@ -42,10 +54,17 @@ fn a_thousand_odd_people_come_out_right_and_a_second_run_changes_nothing() {
     let report = studio.sync();
     assert_eq!(report.outcome, Outcome::Succeeded, "{:?}", report.error);
     assert_eq!(
-        (report.directory.as_ref().unwrap().entries, report.counts.created, report.counts.skipped),
+        (
+            report.directory.as_ref().unwrap().entries,
+            report.counts.created,
+            report.counts.skipped
+        ),
         (PEOPLE, users.len(), left_out)
     );
-    assert_eq!(report.directory.as_ref().unwrap().id_attribute.as_deref(), Some("entryUUID"));
+    assert_eq!(
+        report.directory.as_ref().unwrap().id_attribute.as_deref(),
+        Some("entryUUID")
+    );
     for person in users {
         let expected = &person.expected;
         let user = studio.user(expected.username.as_deref().unwrap());
@@ -57,7 +76,12 @@ fn a_thousand_odd_people_come_out_right_and_a_second_run_changes_nothing() {
             "{}",
             person.entry.dn
         );
-        assert_eq!(user.last_name.as_deref(), expected.last_name.as_deref().or(Some("last")), "{}", person.entry.dn);
+        assert_eq!(
+            user.last_name.as_deref(),
+            expected.last_name.as_deref().or(Some("last")),
+            "{}",
+            person.entry.dn
+        );
         assert!(user.is_active);
     }
     studio.sync_changes_nothing();
@@ -74,16 +98,25 @@ fn people_who_leave_and_move_in_a_real_directory_are_told_apart() {
     let (leaver, mover) = (&people[4].entry.dn, &people[5]);
     let user = studio.user(mover.expected.username.as_deref().unwrap());
     slapd.change(&format!(
-        "dn: {leaver}\nchangetype: delete\n\ndn: {}\nchangetype: modrdn\nnewrdn: uid=mover\ndeleteoldrdn: 1\n",
+        "dn: {leaver}\nchangetype: delete\n\ndn: {}\nchangetype: modrdn\nnewrdn: \
+         uid=mover\ndeleteoldrdn: 1\n",
         mover.entry.dn
     ));
     let report = studio.sync();
     assert_eq!(
-        (report.counts.deactivated, report.counts.updated, report.changes.len()),
+        (
+            report.counts.deactivated,
+            report.counts.updated,
+            report.changes.len()
+        ),
         (1, 1, 2),
         "{report:#?}"
     );
     assert_eq!(studio.user("mover").id, user.id);
-    assert!(!studio.user(people[4].expected.username.as_deref().unwrap()).is_active);
+    assert!(
+        !studio
+            .user(people[4].expected.username.as_deref().unwrap())
+            .is_active
+    );
     studio.sync_changes_nothing();
 }

@@ -1,4 +1,5 @@
-//! The rules of a job, one by one: whose users are touched, what is done to them, and what is left alone or held.
+//! The rules of a job, one by one: whose users are touched, what is done to them, and what is left
+//! alone or held.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doubts;
@@ -34,7 +35,10 @@ pub fn add_config(studio: &Studio, text: &str) {
 /// What a person does to a user by hand.
 pub fn by_hand(studio: &Studio, username: &str, fields: &Value) {
     let id = studio.user(username).id;
-    studio.ftrack().change("User", &json!([id]), fields).unwrap();
+    studio
+        .ftrack()
+        .change("User", &json!([id]), fields)
+        .unwrap();
 }
 
 /// Approves whatever the program would do now, as a person does: by a saved plan.
@@ -48,26 +52,39 @@ pub fn approve(studio: &Studio) -> Report {
 
 /// Takes an entry out of sight without taking its identity.
 pub fn leave(studio: &Studio, uid: &str) {
-    studio.tree().rename(&dn(uid), &format!("uid={uid},dc=studio,dc=test")).unwrap();
+    studio
+        .tree()
+        .rename(&dn(uid), &format!("uid={uid},dc=studio,dc=test"))
+        .unwrap();
 }
 
 /// Brings an entry back.
 pub fn come_back(studio: &Studio, uid: &str) {
-    studio.tree().rename(&format!("uid={uid},dc=studio,dc=test"), &dn(uid)).unwrap();
+    studio
+        .tree()
+        .rename(&format!("uid={uid},dc=studio,dc=test"), &dn(uid))
+        .unwrap();
 }
 
 /// Lets an absence have begun at another time; false when nobody is known to be missing.
 pub fn absent_since(studio: &Studio, since: chrono::DateTime<chrono::Utc>) -> bool {
     let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
     let since = since.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
-    database.execute("UPDATE absences SET since = ?1", [since]).unwrap() > 0
+    database
+        .execute("UPDATE absences SET since = ?1", [since])
+        .unwrap()
+        > 0
 }
 
 /// Since when people are known to be missing.
 pub fn absences(studio: &Studio) -> Vec<String> {
     let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
     let mut absences = database.prepare("SELECT since FROM absences").unwrap();
-    absences.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    absences
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 /// The logins of the changes of one kind.
@@ -84,12 +101,17 @@ pub fn logins(report: &Report, action: Action) -> Vec<&str> {
 
 /// The reasons for which entries were left out, in one text.
 pub fn reasons(report: &Report) -> String {
-    let lines: Vec<String> = report.skipped.iter().map(|entry| format!("{}: {}", entry.dn, entry.reason)).collect();
+    let lines: Vec<String> = report
+        .skipped
+        .iter()
+        .map(|entry| format!("{}: {}", entry.dn, entry.reason))
+        .collect();
     lines.join("\n")
 }
 
 /// What the link of a user says that the program last did.
 pub fn activity(studio: &Studio, username: &str) -> String {
-    let link: Value = serde_json::from_str(&studio.user(username).metadata["ftrack-ldap-sync"]).unwrap();
+    let link: Value =
+        serde_json::from_str(&studio.user(username).metadata["ftrack-ldap-sync"]).unwrap();
     link["activity"].as_str().unwrap().to_owned()
 }

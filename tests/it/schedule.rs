@@ -25,8 +25,11 @@ fn at(text: &str) -> DateTime<Utc> {
 /// The next so many moments after one, as the zone's clock shows them.
 fn next(schedule: &Schedule, after: &str, count: usize) -> Vec<String> {
     let next = schedule.occurrences(at(after)).take(count);
-    next.map(|due| due.with_timezone(&schedule.zone()).to_rfc3339_opts(SecondsFormat::AutoSi, true))
-        .collect()
+    next.map(|due| {
+        due.with_timezone(&schedule.zone())
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    })
+    .collect()
 }
 
 #[test]
@@ -34,8 +37,14 @@ fn a_moment_is_never_followed_by_itself_nor_found_between_seconds() {
     let each_second = schedule("* * * * * *", chrono_tz::UTC);
     let found = |after: &str| each_second.next_after(at(after)).unwrap();
     assert_eq!(found("2026-03-01T12:00:00Z"), at("2026-03-01T12:00:01Z"));
-    assert_eq!(found("2026-03-01T12:00:00.999Z"), at("2026-03-01T12:00:01Z"));
-    assert_eq!(found("2026-03-01T11:59:59.001Z"), at("2026-03-01T12:00:00Z"));
+    assert_eq!(
+        found("2026-03-01T12:00:00.999Z"),
+        at("2026-03-01T12:00:01Z")
+    );
+    assert_eq!(
+        found("2026-03-01T11:59:59.001Z"),
+        at("2026-03-01T12:00:00Z")
+    );
 }
 
 #[test]
@@ -50,9 +59,20 @@ fn the_ends_of_time_are_survived() {
         schedule("* * * * * *", chrono_tz::UTC).next_after(DateTime::<Utc>::MIN_UTC),
         Some(DateTime::UNIX_EPOCH)
     );
-    let splayed = Schedule::new("@daily", chrono_tz::UTC, Duration::from_secs(86_400), "host", "job").unwrap();
+    let splayed = Schedule::new(
+        "@daily",
+        chrono_tz::UTC,
+        Duration::from_secs(86_400),
+        "host",
+        "job",
+    )
+    .unwrap();
     assert_eq!(splayed.next_after(DateTime::<Utc>::MAX_UTC), None);
-    assert!(splayed.next_after(DateTime::<Utc>::MIN_UTC).is_none_or(|next| next >= DateTime::UNIX_EPOCH));
+    assert!(
+        splayed
+            .next_after(DateTime::<Utc>::MIN_UTC)
+            .is_none_or(|next| next >= DateTime::UNIX_EPOCH)
+    );
 }
 
 #[test]
@@ -63,25 +83,55 @@ fn what_is_due_once_in_decades_is_found_at_once() {
         next(&rare, "2026-06-01T00:00:00Z", 2),
         ["2044-02-29T00:00:00+01:00", "2044-02-29T00:01:00+01:00"]
     );
-    assert_eq!(next(&rare, "2044-02-29T22:59:00Z", 1), ["2072-02-29T00:00:00+01:00"]);
+    assert_eq!(
+        next(&rare, "2044-02-29T22:59:00Z", 1),
+        ["2072-02-29T00:00:00+01:00"]
+    );
     let named = schedule("*/15 2 29 2 MON", chrono_tz::Europe::Stockholm);
-    assert_eq!(next(&named, "2044-02-29T01:45:00Z", 1), ["2072-02-29T02:00:00+01:00"]);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(
+        next(&named, "2044-02-29T01:45:00Z", 1),
+        ["2072-02-29T02:00:00+01:00"]
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
 fn a_wrong_expression_is_told() {
-    let error = Schedule::new("61 * * * *", chrono_tz::UTC, Duration::ZERO, "host", "job").unwrap_err();
-    assert!(error.starts_with("\"61 * * * *\" is not a cron expression"), "{error}");
-    let error = Schedule::new("0 0 30 2 *", chrono_tz::UTC, Duration::ZERO, "host", "job").unwrap_err();
+    let error =
+        Schedule::new("61 * * * *", chrono_tz::UTC, Duration::ZERO, "host", "job").unwrap_err();
+    assert!(
+        error.starts_with("\"61 * * * *\" is not a cron expression"),
+        "{error}"
+    );
+    let error =
+        Schedule::new("0 0 30 2 *", chrono_tz::UTC, Duration::ZERO, "host", "job").unwrap_err();
     assert_eq!(error, "\"0 0 30 2 *\" never occurs");
 }
 
 #[test]
 fn a_splay_puts_everything_off_by_as_much_and_is_always_the_same() {
-    let splayed = |host: &str, job: &str| Schedule::new("0 3 * * *", chrono_tz::UTC, Duration::from_secs(600), host, job).unwrap();
-    // These figures are those of every release: a host that changes its time at an update would surprise people.
-    let lags = [("sync1", "artists"), ("sync2", "artists"), ("sync1", "producers")].map(|(host, job)| splayed(host, job).lag().as_secs());
+    let splayed = |host: &str, job: &str| {
+        Schedule::new(
+            "0 3 * * *",
+            chrono_tz::UTC,
+            Duration::from_secs(600),
+            host,
+            job,
+        )
+        .unwrap()
+    };
+    // These figures are those of every release: a host that changes its time at an update would
+    // surprise people.
+    let lags = [
+        ("sync1", "artists"),
+        ("sync2", "artists"),
+        ("sync1", "producers"),
+    ]
+    .map(|(host, job)| splayed(host, job).lag().as_secs());
     assert_eq!(lags, [527, 102, 63]);
     let schedule = splayed("sync1", "artists");
     let lag = chrono::TimeDelta::from_std(schedule.lag()).unwrap();
@@ -89,29 +139,57 @@ fn a_splay_puts_everything_off_by_as_much_and_is_always_the_same() {
     let second = chrono::TimeDelta::seconds(1);
     assert_eq!(schedule.next_after(at("2026-05-01T03:00:00Z")), Some(due));
     assert_eq!(schedule.next_after(due - second), Some(due));
-    assert_eq!(schedule.next_after(due), Some(due + chrono::TimeDelta::days(1)));
+    assert_eq!(
+        schedule.next_after(due),
+        Some(due + chrono::TimeDelta::days(1))
+    );
 }
 
 #[test]
 fn a_splay_spreads_hosts_over_all_of_it_and_no_more() {
     let lags = |splay: Duration| {
-        let lag = move |host: u32| Schedule::new("@hourly", chrono_tz::UTC, splay, &host.to_string(), "job").unwrap().lag();
+        let lag = move |host: u32| {
+            Schedule::new("@hourly", chrono_tz::UTC, splay, &host.to_string(), "job")
+                .unwrap()
+                .lag()
+        };
         (0..2_000).map(lag).collect::<Vec<_>>()
     };
     let minutes = lags(Duration::from_secs(600));
     assert!(minutes.iter().all(|lag| *lag < Duration::from_secs(600)));
     for minute in 0..10 {
-        let here = minutes.iter().filter(|lag| lag.as_secs() / 60 == minute).count();
-        assert!((140..260).contains(&here), "{here} of 2000 hosts in minute {minute} of ten");
+        let here = minutes
+            .iter()
+            .filter(|lag| lag.as_secs() / 60 == minute)
+            .count();
+        assert!(
+            (140..260).contains(&here),
+            "{here} of 2000 hosts in minute {minute} of ten"
+        );
     }
-    assert!(lags(Duration::from_millis(500)).iter().all(Duration::is_zero));
-    assert!(lags(Duration::from_millis(1_500)).iter().any(|lag| lag.as_secs() == 1));
+    assert!(
+        lags(Duration::from_millis(500))
+            .iter()
+            .all(Duration::is_zero)
+    );
+    assert!(
+        lags(Duration::from_millis(1_500))
+            .iter()
+            .any(|lag| lag.as_secs() == 1)
+    );
     assert!(lags(Duration::ZERO).iter().all(Duration::is_zero));
 }
 
 #[test]
 fn a_run_was_missed_when_one_was_due_since_the_last() {
-    let splayed = Schedule::new("0 3 * * *", chrono_tz::UTC, Duration::from_secs(600), "sync1", "artists").unwrap();
+    let splayed = Schedule::new(
+        "0 3 * * *",
+        chrono_tz::UTC,
+        Duration::from_secs(600),
+        "sync1",
+        "artists",
+    )
+    .unwrap();
     let due = at("2026-05-02T03:00:00Z") + chrono::TimeDelta::from_std(splayed.lag()).unwrap();
     let second = chrono::TimeDelta::seconds(1);
     let last = due - chrono::TimeDelta::days(1);

@@ -1,4 +1,5 @@
-//! No secret in any output, log at its most verbose, report or state file, in no form that is easily read back.
+//! No secret in any output, log at its most verbose, report or state file, in no form that is
+//! easily read back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -21,14 +22,22 @@ const WRONG: [&str; 2] = ["a-refused-passphrase", "a-refused-token"];
 /// A secret in every form in which a log of bytes, headers or JSON would show it.
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned(), secret.chars().rev().collect()];
-    // Within a longer text, base64 comes in three alignments, whose first and last letters depend on what is around.
+    // Within a longer text, base64 comes in three alignments, whose first and last letters depend
+    // on what is around.
     for before in 0..3 {
         let text = [vec![b'x'; before], secret.as_bytes().to_vec()].concat();
         let encoded = BASE64_STANDARD_NO_PAD.encode(text);
         let (start, end) = ([0, 2, 3][before], encoded.len() - 1);
         forms.push(encoded[start..end].to_owned());
     }
-    let each = |show: fn(&u8) -> String, between: &str| secret.as_bytes().iter().map(show).collect::<Vec<_>>().join(between);
+    let each = |show: fn(&u8) -> String, between: &str| {
+        secret
+            .as_bytes()
+            .iter()
+            .map(show)
+            .collect::<Vec<_>>()
+            .join(between)
+    };
     forms.extend([
         each(|byte| format!("{byte:02x}"), ""),
         each(|byte| format!("{byte:02X}"), ""),
@@ -48,21 +57,32 @@ fn shown(text: &str) -> Option<String> {
         .iter()
         .flat_map(|secret| forms(secret))
         .find_map(|form| found(&form))?;
-    let around: String = text.chars().skip(text[..place].chars().count().saturating_sub(200)).take(400).collect();
+    let around: String = text
+        .chars()
+        .skip(text[..place].chars().count().saturating_sub(200))
+        .take(400)
+        .collect();
     Some(format!("{form:?} in {around}"))
 }
 
 /// The program, from its quietest to its most verbose.
-fn everything_it_says(studio: &Studio, arguments: &[&str], variables: &[(&str, &str)]) -> Vec<Output> {
+fn everything_it_says(
+    studio: &Studio,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Vec<Output> {
     let loud = [
         "trace",
-        "debug,ldap3=trace,hyper=trace,hyper_util=trace,reqwest=trace,h2=trace,rustls=trace,log=trace",
+        "debug,ldap3=trace,hyper=trace,hyper_util=trace,reqwest=trace,h2=trace,rustls=trace,\
+         log=trace",
     ];
     let mut said = Vec::new();
     for form in ["text", "json"] {
         for filter in [None, Some(loud[0]), Some(loud[1])] {
             let mut command: Command = studio.command(arguments);
-            command.args(["--log-format", form, "--verbose"]).envs(variables.iter().copied());
+            command
+                .args(["--log-format", form, "--verbose"])
+                .envs(variables.iter().copied());
             if let Some(filter) = filter {
                 command.env("RUST_LOG", filter);
             }
@@ -75,7 +95,10 @@ fn everything_it_says(studio: &Studio, arguments: &[&str], variables: &[(&str, &
             let reads_servers = matches!(arguments.first(), Some(&("sync" | "plan" | "apply")));
             if reads_servers && filter.is_some() && output.status.code() != Some(2) {
                 let log = String::from_utf8_lossy(&output.stderr);
-                assert!(log.contains("TRACE") || log.contains("DEBUG"), "{arguments:?} logs nothing: {log}");
+                assert!(
+                    log.contains("TRACE") || log.contains("DEBUG"),
+                    "{arguments:?} logs nothing: {log}"
+                );
             }
             said.push(output);
         }
@@ -88,10 +111,19 @@ fn assert_files_are_clean(folder: &Path) {
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            waiting.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         } else if path.is_file() {
             let content = fs::read(&path).unwrap();
-            assert_eq!(shown(&String::from_utf8_lossy(&content)), None, "{}", path.display());
+            assert_eq!(
+                shown(&String::from_utf8_lossy(&content)),
+                None,
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -110,7 +142,10 @@ fn the_search_for_secrets_finds_them() {
             let text = format!("{before}{KEY}{after}");
             assert!(shown(&format!("log {text} log")).is_some());
             let encoded = BASE64_STANDARD.encode(&text);
-            assert!(shown(&format!("authorization: Basic {encoded}")).is_some(), "{text:?} as {encoded}");
+            assert!(
+                shown(&format!("authorization: Basic {encoded}")).is_some(),
+                "{text:?} as {encoded}"
+            );
         }
     }
     assert!(shown(&format!("{:?}", WRONG[0].as_bytes())).is_some());
@@ -121,11 +156,19 @@ fn the_search_for_secrets_finds_them() {
 fn runs_that_succeed_and_every_command_after_them() {
     let mut studio = Studio::of(&["ada", "bob"]);
     studio.job = NO_LIMIT.into();
-    for arguments in [&["sync"][..], &["sync", "--format", "json"], &["sync", "--dry-run"]] {
+    for arguments in [
+        &["sync"][..],
+        &["sync", "--format", "json"],
+        &["sync", "--dry-run"],
+    ] {
         // A change each time, so that something is written and logged.
         let uid = format!("joiner{}", studio.ftrack().users().len());
         studio.tree().add(person(&uid, "Given", "Joiner")).unwrap();
-        assert!(everything_it_says(&studio, arguments, &[]).iter().all(|output| output.status.success()));
+        assert!(
+            everything_it_says(&studio, arguments, &[])
+                .iter()
+                .all(|output| output.status.success())
+        );
     }
     studio.tree().remove(&dn("ada")).unwrap();
     let plan: PathBuf = studio.folder().join("plan.json");
@@ -149,17 +192,28 @@ fn runs_that_succeed_and_every_command_after_them() {
 #[test]
 fn secrets_from_the_environment_and_from_the_file_itself() {
     let studio = Studio::of(&["ada"]);
-    let inline = format!("[ftrack]\napi_key = {KEY:?}\n[directories.studio]\nbind_password = {PASSWORD:?}\n");
+    let inline = format!(
+        "[ftrack]\napi_key = {KEY:?}\n[directories.studio]\nbind_password = {PASSWORD:?}\n"
+    );
     let variables = [
         ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", KEY),
-        ("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", PASSWORD),
+        (
+            "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
+            PASSWORD,
+        ),
     ];
-    let refused = format!("[ftrack]\napi_key = {:?}\n[directories.studio]\nbind_password = {:?}\n", WRONG[1], WRONG[0]);
+    let refused = format!(
+        "[ftrack]\napi_key = {:?}\n[directories.studio]\nbind_password = {:?}\n",
+        WRONG[1], WRONG[0]
+    );
     for (text, variables) in [(inline, &[][..]), (refused, &variables[..])] {
         fragment(&studio, &text);
         for arguments in [&["sync"][..], &["config", "show"]] {
             let said = everything_it_says(&studio, arguments, variables);
-            assert!(said.iter().all(|output| output.status.success()), "{arguments:?}");
+            assert!(
+                said.iter().all(|output| output.status.success()),
+                "{arguments:?}"
+            );
         }
     }
 }
@@ -172,13 +226,31 @@ fn refused_secrets_and_broken_connections() {
         for arguments in [&["sync"][..], &["plan"], &["check"]] {
             let said = everything_it_says(studio, arguments, variables);
             if arguments != ["check"] {
-                assert!(said.iter().all(|output| output.status.code() == Some(1)), "{arguments:?} {word}");
+                assert!(
+                    said.iter().all(|output| output.status.code() == Some(1)),
+                    "{arguments:?} {word}"
+                );
             }
         }
     };
-    tell(&studio, &[("FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD", WRONG[0])], "bind");
-    tell(&studio, &[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", WRONG[1])], "key");
-    tell(&studio, &[("FTRACK_LDAP_SYNC_FTRACK__SERVER", "http://127.0.0.1:1")], "server");
+    tell(
+        &studio,
+        &[(
+            "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
+            WRONG[0],
+        )],
+        "bind",
+    );
+    tell(
+        &studio,
+        &[("FTRACK_LDAP_SYNC_FTRACK__API_KEY", WRONG[1])],
+        "key",
+    );
+    tell(
+        &studio,
+        &[("FTRACK_LDAP_SYNC_FTRACK__SERVER", "http://127.0.0.1:1")],
+        "server",
+    );
     let proxy = LdapProxy::start(studio.directory().address(), None);
     studio.directory_url = proxy.url();
     for fault in [
@@ -188,9 +260,18 @@ fn refused_secrets_and_broken_connections() {
     ] {
         for filter in ["trace", "info"] {
             proxy.set_fault(fault);
-            let output = studio.command(&["sync", "--verbose"]).env("RUST_LOG", filter).output().unwrap();
+            let output = studio
+                .command(&["sync", "--verbose"])
+                .env("RUST_LOG", filter)
+                .output()
+                .unwrap();
             assert!(!output.status.success() && proxy.injected());
-            assert_eq!(shown(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat())), None);
+            assert_eq!(
+                shown(&String::from_utf8_lossy(
+                    &[output.stdout, output.stderr].concat()
+                )),
+                None
+            );
         }
     }
     assert_files_are_clean(&studio.state_dir());
@@ -211,12 +292,17 @@ fn mistakes_around_secrets() {
         directory(&format!("bind_pasword = {PASSWORD:?}")),
         directory(&format!("bind_password = {{ of = {PASSWORD:?} }}")),
         directory(&format!("urls = [\"ldap://user:{PASSWORD}@127.0.0.1\"]")),
-        directory(&format!("bind_password = {PASSWORD:?}\nbind_password_file = \"nowhere\"")),
+        directory(&format!(
+            "bind_password = {PASSWORD:?}\nbind_password_file = \"nowhere\""
+        )),
     ] {
         fragment(&studio, &text);
         for arguments in [&["sync"][..], &["config", "show"]] {
             let said = everything_it_says(&studio, arguments, &[]);
-            assert!(said.iter().all(|output| output.status.code() == Some(2)), "{text} {arguments:?}");
+            assert!(
+                said.iter().all(|output| output.status.code() == Some(2)),
+                "{text} {arguments:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A private OpenLDAP server for one test: on loopback, in a folder of its own, gone when the test is.
+//! A private OpenLDAP server for one test: on loopback, in a folder of its own, gone when the test
+//! is.
 
 use std::{
     fmt::Write as _,
@@ -11,7 +12,9 @@ use std::{
 };
 
 use ftrack_ldap_sync::config::{Directory, Sasl, Secret};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 use tempfile::TempDir;
 use url::Url;
 
@@ -21,7 +24,8 @@ pub const SUFFIX: &str = "dc=studio,dc=test";
 pub const ADMIN_DN: &str = "cn=admin,dc=studio,dc=test";
 /// Its password.
 pub const ADMIN_PASSWORD: &str = "admin-secret";
-/// The account that reads; every access rule and limit holds for it. It is an entry that `base_ldif` makes.
+/// The account that reads; every access rule and limit holds for it. It is an entry that
+/// `base_ldif` makes.
 pub const SYNC_DN: &str = "cn=ldap-sync,ou=services,dc=studio,dc=test";
 /// Its password.
 pub const SYNC_PASSWORD: &str = "sync-secret";
@@ -115,8 +119,9 @@ impl Setup {
 /// A running server.
 #[derive(Debug)]
 pub struct Slapd {
-    /// The shell that watches over the server: it kills the server as soon as its standard input ends, which happens when this
-    /// value is dropped, and also when the test's process dies in any way.
+    /// The shell that watches over the server: it kills the server as soon as its standard input
+    /// ends, which happens when this value is dropped, and also when the test's process dies in any
+    /// way.
     keeper: Child,
     pid: u32,
     folder: TempDir,
@@ -135,7 +140,8 @@ impl Slapd {
             let (port, tls_port) = (free_port(), free_port());
             let (mut keeper, pid) = spawn(&program, folder.path(), port, tls_port);
             if wait_until(Duration::from_secs(20), || {
-                answers(port) && answers(tls_port) || keeper.try_wait().is_ok_and(|status| status.is_some())
+                answers(port) && answers(tls_port)
+                    || keeper.try_wait().is_ok_and(|status| status.is_some())
             }) && keeper.try_wait().is_ok_and(|status| status.is_none())
             {
                 return Self {
@@ -170,10 +176,15 @@ impl Slapd {
         self.folder.path().join("ca.pem")
     }
 
-    /// The configuration of this directory, bound as the account that reads, with short time limits and small pages.
+    /// The configuration of this directory, bound as the account that reads, with short time limits
+    /// and small pages.
     pub fn directory(&self, over: Over) -> Directory {
         Directory {
-            urls: vec![if over == Over::Tls { self.tls_url() } else { self.url() }],
+            urls: vec![if over == Over::Tls {
+                self.tls_url()
+            } else {
+                self.url()
+            }],
             bind_dn: Some(SYNC_DN.into()),
             bind_password: Some(Secret::new(SYNC_PASSWORD.into()).into()),
             start_tls: over == Over::StartTls,
@@ -206,7 +217,11 @@ impl Slapd {
 
     /// Sends a signal: `STOP`, `CONT`, `KILL`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid.to_string()).status().expect("kill");
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid.to_string())
+            .status()
+            .expect("kill");
         assert!(status.success(), "kill -{name} {}", self.pid);
     }
 
@@ -226,11 +241,25 @@ impl Slapd {
         let file = self.folder.path().join("change.ldif");
         fs::write(&file, ldif).expect("the change");
         let output = Command::new(program("ldapmodify"))
-            .args(["-a", "-x", "-D", ADMIN_DN, "-w", ADMIN_PASSWORD, "-H", self.url().as_str(), "-f"])
+            .args([
+                "-a",
+                "-x",
+                "-D",
+                ADMIN_DN,
+                "-w",
+                ADMIN_PASSWORD,
+                "-H",
+                self.url().as_str(),
+                "-f",
+            ])
             .arg(&file)
             .output()
             .expect("ldapmodify");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 
@@ -254,7 +283,10 @@ pub fn base_ldif(directory_id: &str) -> String {
         ],
     );
     for name in ["people", "services", "groups"] {
-        ldif += &ldif_entry(&format!("ou={name},{SUFFIX}"), &[("objectClass", "organizationalUnit"), ("ou", name)]);
+        ldif += &ldif_entry(
+            &format!("ou={name},{SUFFIX}"),
+            &[("objectClass", "organizationalUnit"), ("ou", name)],
+        );
     }
     ldif + &ldif_entry(
         SYNC_DN,
@@ -269,7 +301,10 @@ pub fn base_ldif(directory_id: &str) -> String {
 
 /// One entry in LDIF (RFC 2849); everything is in base64, so that any text will do.
 pub fn ldif_entry(dn: &str, attributes: &[(&str, &str)]) -> String {
-    let bytes: Vec<(&str, &[u8])> = attributes.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    let bytes: Vec<(&str, &[u8])> = attributes
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
     ldif_entry_of_bytes(dn, &bytes)
 }
 
@@ -286,15 +321,27 @@ pub fn ldif_entry_of_bytes(dn: &str, attributes: &[(&str, &[u8])]) -> String {
 /// A program of Debian's packages, also where the path lacks the folders for administrators.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into(), "/usr/lib/openldap".into()]);
-    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install slapd ldap-utils (tests/run does it)"))
+    let folders = std::env::split_paths(&path).chain([
+        "/usr/sbin".into(),
+        "/usr/local/sbin".into(),
+        "/usr/lib/openldap".into(),
+    ]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not installed: apt-get install slapd ldap-utils (tests/run does it)")
+    })
 }
 
 fn load(folder: &Path, setup: &Setup) {
     fs::create_dir(folder.join("db")).expect("the database's folder");
     fs::write(folder.join("slapd.conf"), slapd_conf(folder, setup)).expect("slapd.conf");
-    fs::write(folder.join("data.ldif"), base_ldif(&setup.directory_id) + &setup.ldif).expect("the LDIF");
+    fs::write(
+        folder.join("data.ldif"),
+        base_ldif(&setup.directory_id) + &setup.ldif,
+    )
+    .expect("the LDIF");
     let output = Command::new(program("slapadd"))
         .args(["-q", "-b", SUFFIX, "-f"])
         .arg(folder.join("slapd.conf"))
@@ -302,7 +349,11 @@ fn load(folder: &Path, setup: &Setup) {
         .arg(folder.join("data.ldif"))
         .output()
         .expect("slapadd");
-    assert!(output.status.success(), "slapadd: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "slapadd: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn slapd_conf(folder: &Path, setup: &Setup) -> String {
@@ -347,7 +398,9 @@ fn spawn(program: &Path, folder: &Path, port: u16, tls_port: u16) -> (Child, u32
         .args(["-c", KEEPER.trim()])
         .arg(program)
         .arg(folder.join("slapd.conf"))
-        .arg(format!("ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"))
+        .arg(format!(
+            "ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}"
+        ))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -360,7 +413,8 @@ fn spawn(program: &Path, folder: &Path, port: u16, tls_port: u16) -> (Child, u32
     (keeper, line.trim().parse().expect("a process id"))
 }
 
-/// Starts the server, says its process id, and kills it when the standard input ends or the server has ended.
+/// Starts the server, says its process id, and kills it when the standard input ends or the server
+/// has ended.
 const KEEPER: &str = r#"
 exec 3<&0
 "$0" -f "$1" -h "$2" -d stats 3<&- &
@@ -404,14 +458,24 @@ fn write_certificates(folder: &Path, certificate: Certificate) {
     let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "Test CA");
-    fs::write(folder.join("ca.pem"), ca.self_signed(&ca_key).expect("a certificate").pem()).expect("ca.pem");
+    fs::write(
+        folder.join("ca.pem"),
+        ca.self_signed(&ca_key).expect("a certificate").pem(),
+    )
+    .expect("ca.pem");
     let issuer = Issuer::new(ca, ca_key);
     let names: &[&str] = if certificate == Certificate::WrongHost {
         &["elsewhere.test"]
     } else {
         &["127.0.0.1", "localhost"]
     };
-    let mut server = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("parameters");
+    let mut server = CertificateParams::new(
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    )
+    .expect("parameters");
     if certificate == Certificate::Expired {
         server.not_before = rcgen::date_time_ymd(2020, 1, 1);
         server.not_after = rcgen::date_time_ymd(2020, 2, 1);
@@ -421,13 +485,22 @@ fn write_certificates(folder: &Path, certificate: Certificate) {
     write_signed(folder, "server", &server, &issuer);
     let mut client = CertificateParams::new(Vec::new()).expect("parameters");
     client.distinguished_name = rcgen::DistinguishedName::new();
-    client.distinguished_name.push(DnType::OrganizationName, "Test");
-    client.distinguished_name.push(DnType::CommonName, "ldap-sync");
+    client
+        .distinguished_name
+        .push(DnType::OrganizationName, "Test");
+    client
+        .distinguished_name
+        .push(DnType::CommonName, "ldap-sync");
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     write_signed(folder, "client", &client, &issuer);
 }
 
-fn write_signed(folder: &Path, name: &str, params: &CertificateParams, issuer: &Issuer<'_, KeyPair>) {
+fn write_signed(
+    folder: &Path,
+    name: &str,
+    params: &CertificateParams,
+    issuer: &Issuer<'_, KeyPair>,
+) {
     let key = KeyPair::generate().expect("a key");
     let signed = params.signed_by(&key, issuer).expect("a certificate");
     fs::write(folder.join(format!("{name}.pem")), signed.pem()).expect("the certificate");

@@ -1,4 +1,5 @@
-//! The state database under the real program: damaged, killed while it is written, shared, and on a full disk.
+//! The state database under the real program: damaged, killed while it is written, shared, and on a
+//! full disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod deleted;
@@ -52,8 +53,12 @@ fn open(config: &Config) -> State {
 }
 
 fn set_aside(studio: &Studio) -> Vec<PathBuf> {
-    let entries = fs::read_dir(studio.state_dir()).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.to_string_lossy().contains("state.db.damaged-")).collect()
+    let entries = fs::read_dir(studio.state_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.to_string_lossy().contains("state.db.damaged-"))
+        .collect()
 }
 
 fn rows(studio: &Studio, query: &str) -> i64 {
@@ -65,7 +70,12 @@ fn rows(studio: &Studio, query: &str) -> i64 {
 fn a_damaged_database_is_made_anew_and_said() {
     let studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve"]);
     let first = studio.sync();
-    assert_eq!(studio.synced(&["sync", "--dry-run", "--format", "json"]).changes, []);
+    assert_eq!(
+        studio
+            .synced(&["sync", "--dry-run", "--format", "json"])
+            .changes,
+        []
+    );
     let good = fs::read(database(&studio)).unwrap();
     let mut overwritten = good.clone();
     overwritten[4096..8192].fill(0x5a);
@@ -84,20 +94,51 @@ fn a_damaged_database_is_made_anew_and_said() {
         let before = set_aside(&studio);
         let ended = studio.run(&["sync", "--format", "json", "--log-format", "json"]);
         runs += 1;
-        assert_eq!((ended.status, ended.report().changes), (0, Vec::new()), "{}", ended.stderr);
-        let said: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let said: Vec<&Value> = said.iter().filter(|line| line["event"] == "state.set_aside").collect();
-        let [said] = said[..] else { panic!("it is said once:\n{}", ended.stderr) };
+        assert_eq!(
+            (ended.status, ended.report().changes),
+            (0, Vec::new()),
+            "{}",
+            ended.stderr
+        );
+        let said: Vec<Value> = ended
+            .stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let said: Vec<&Value> = said
+            .iter()
+            .filter(|line| line["event"] == "state.set_aside")
+            .collect();
+        let [said] = said[..] else {
+            panic!("it is said once:\n{}", ended.stderr)
+        };
         let path = PathBuf::from(said["path"].as_str().unwrap());
-        assert!(!before.contains(&path) && fs::read(&path).unwrap() == damaged, "{said}");
-        assert!(said["error"].as_str().unwrap().contains("a job that was paused goes on"), "{said}");
+        assert!(
+            !before.contains(&path) && fs::read(&path).unwrap() == damaged,
+            "{said}"
+        );
+        assert!(
+            said["error"]
+                .as_str()
+                .unwrap()
+                .contains("a job that was paused goes on"),
+            "{said}"
+        );
         assert_eq!(rows(&studio, "SELECT count(*) FROM runs"), runs);
         studio.sync_changes_nothing();
         runs += 1;
     }
     assert_eq!(set_aside(&studio).len(), 3, "{:?}", set_aside(&studio));
     let state = open(&config(&studio));
-    assert_eq!(state.remembered("artists", &first.ftrack.server).unwrap().linked.unwrap().owned, 5);
+    assert_eq!(
+        state
+            .remembered("artists", &first.ftrack.server)
+            .unwrap()
+            .linked
+            .unwrap()
+            .owned,
+        5
+    );
     drop(state);
 
     fs::remove_file(database(&studio)).unwrap();
@@ -105,7 +146,11 @@ fn a_damaged_database_is_made_anew_and_said() {
     for command in ["sync", "plan"] {
         let ended = studio.run(&[command]);
         assert_eq!(ended.status, 1);
-        assert!(ended.stderr.contains("state.db") && ended.stderr.contains("is a directory"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("state.db") && ended.stderr.contains("is a directory"),
+            "{}",
+            ended.stderr
+        );
     }
     assert!(database(&studio).is_dir());
 }
@@ -115,7 +160,10 @@ fn what_an_older_version_kept_goes_on_counting() {
     let mut studio = Studio::of(&["ada", "bob"]);
     studio.sync();
     leave(&studio, "ada");
-    let id = studio.tree().entry_uuid("uid=ada,dc=studio,dc=test").unwrap();
+    let id = studio
+        .tree()
+        .entry_uuid("uid=ada,dc=studio,dc=test")
+        .unwrap();
     fs::remove_file(database(&studio)).unwrap();
     let folder = studio.state_dir().join("absences");
     fs::create_dir(&folder).unwrap();
@@ -126,11 +174,24 @@ fn what_an_older_version_kept_goes_on_counting() {
     .unwrap();
     studio.job = "users = { deactivate_after = \"30d\" }".into();
     let planned = studio.run(&["plan"]);
-    assert!(planned.stdout.contains("1 to deactivate"), "{}", planned.stdout);
-    assert!(!database(&studio).exists() && folder.join("artists.json").exists(), "`plan` keeps nothing");
+    assert!(
+        planned.stdout.contains("1 to deactivate"),
+        "{}",
+        planned.stdout
+    );
+    assert!(
+        !database(&studio).exists() && folder.join("artists.json").exists(),
+        "`plan` keeps nothing"
+    );
     assert_eq!(studio.sync().counts.deactivated, 1);
     assert!(!folder.exists());
-    assert_eq!(rows(&studio, "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"), 2);
+    assert_eq!(
+        rows(
+            &studio,
+            "SELECT count(*) FROM runs WHERE outcome = 'succeeded'"
+        ),
+        2
+    );
 }
 
 #[test]
@@ -148,19 +209,31 @@ fn jobs_that_begin_at_once_make_one_database() {
         .iter()
         .map(|job| {
             format!(
-                "[jobs.{job}]\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(uid=ada)\"\n\
-                 attributes = {{ username = \"uid\" }}\nusers.adopt = \"never\"\n"
+                "[jobs.{job}]\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \
+                 \"(uid=ada)\"\nattributes = {{ username = \"uid\" }}\nusers.adopt = \"never\"\n"
             )
         })
         .collect();
     add_config(&studio, &more.concat());
     for _ in 0..3 {
-        // Each command writes the configuration anew, so all are made before the first one reads it.
-        let commands: Vec<Command> = jobs.iter().map(|job| studio.command(&["sync", job, "--dry-run"])).collect();
-        let children: Vec<Child> = commands.into_iter().map(|mut command| command.spawn().unwrap()).collect();
+        // Each command writes the configuration anew, so all are made before the first one reads
+        // it.
+        let commands: Vec<Command> = jobs
+            .iter()
+            .map(|job| studio.command(&["sync", job, "--dry-run"]))
+            .collect();
+        let children: Vec<Child> = commands
+            .into_iter()
+            .map(|mut command| command.spawn().unwrap())
+            .collect();
         for child in children {
             let output = child.wait_with_output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         assert_eq!(rows(&studio, "SELECT count(DISTINCT job) FROM runs"), 6);
         assert_eq!(set_aside(&studio), Vec::<PathBuf>::new());
@@ -174,7 +247,9 @@ const WRITER: &str = "FTRACK_LDAP_SYNC_TEST_WRITES_STATE";
 /// Everybody is missing, in so many reads.
 fn everybody(reads: u32) -> Absences {
     let since: DateTime<Utc> = "2026-01-31T10:00:00Z".parse().unwrap();
-    (0..3000).map(|number| (format!("id-{number:05}"), Absence { since, reads })).collect()
+    (0..3000)
+        .map(|number| (format!("id-{number:05}"), Absence { since, reads }))
+        .collect()
 }
 
 fn pause(reason: &str) -> Pause {
@@ -196,7 +271,10 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
     let mut cut_off = 0;
     for round in 0..30_u64 {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "state::a_writer_that_is_killed_leaves_all_of_it_or_nothing"])
+            .args([
+                "--exact",
+                "state::a_writer_that_is_killed_leaves_all_of_it_or_nothing",
+            ])
             .env(WRITER, studio.config())
             .stdout(Stdio::null())
             .spawn()
@@ -204,7 +282,9 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
         let journal = studio.state_dir().join("state.db-journal");
         // Some are killed in the middle of a write, some in between, some as soon as they begin.
         let seen = match round % 3 {
-            0 => wait_until(LIMIT, || fs::metadata(&journal).is_ok_and(|journal| journal.len() > 20_000 + 1000 * round)),
+            0 => wait_until(LIMIT, || {
+                fs::metadata(&journal).is_ok_and(|journal| journal.len() > 20_000 + 1000 * round)
+            }),
             1 => wait_until(LIMIT, || journal.exists()),
             _ => wait_until(LIMIT, || studio.state_dir().join("began").exists()),
         };
@@ -219,7 +299,14 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
         let absences = state.remembered("artists", "").unwrap().absences;
         assert_eq!(known, absences);
         let reads = absences.values().next().map_or(0, |absence| absence.reads);
-        assert_eq!(absences, if reads == 0 { Absences::new() } else { everybody(reads) });
+        assert_eq!(
+            absences,
+            if reads == 0 {
+                Absences::new()
+            } else {
+                everybody(reads)
+            }
+        );
     }
     assert!(cut_off > 5, "{cut_off} of 30 were killed while they wrote");
 }
@@ -231,7 +318,9 @@ fn write_until_killed(config: &Config) -> ! {
     for reads in (1..=9).cycle() {
         let now = everybody(reads);
         state.set_absences("artists", &before, &now).unwrap();
-        state.set_pause("artists", Some(&pause(&reads.to_string()))).unwrap();
+        state
+            .set_pause("artists", Some(&pause(&reads.to_string())))
+            .unwrap();
         before = now;
     }
     unreachable!("a cycle has no end")
@@ -244,11 +333,24 @@ fn a_command_and_whoever_has_it_open_write_side_by_side() {
     let mut child = studio.start(&["sync", "--format", "json"]);
     let mut written = 0;
     // Not at every moment: SQLite's locks are not fair.
-    while !wait_until(Duration::from_millis(20), || child.try_wait().unwrap().is_some()) {
+    while !wait_until(Duration::from_millis(20), || {
+        child.try_wait().unwrap().is_some()
+    }) {
         written += 1;
-        state.set_pause("interns", Some(&pause(&written.to_string()))).unwrap();
+        state
+            .set_pause("interns", Some(&pause(&written.to_string())))
+            .unwrap();
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(state.pause("interns").unwrap(), Some(pause(&written.to_string())));
-    assert_eq!(state.last_success("artists").unwrap().map(|run| run.outcome), Some(Outcome::Succeeded));
+    assert_eq!(
+        state.pause("interns").unwrap(),
+        Some(pause(&written.to_string()))
+    );
+    assert_eq!(
+        state
+            .last_success("artists")
+            .unwrap()
+            .map(|run| run.outcome),
+        Some(Outcome::Succeeded)
+    );
 }

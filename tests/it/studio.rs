@@ -33,7 +33,8 @@ pub struct Studio {
     folder: TempDir,
     /// What stands in the configuration above its tables.
     pub top: String,
-    /// What stands in the configuration for the job beyond the defaults, and instead of `directory_url`.
+    /// What stands in the configuration for the job beyond the defaults, and instead of
+    /// `directory_url`.
     pub job: String,
     /// What stands in the configuration for ftrack beyond the defaults.
     pub ftrack_settings: String,
@@ -69,7 +70,9 @@ impl Ended {
 
     /// The report on standard output.
     pub fn report(&self) -> Report {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no report ({error}):\n{}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("no report ({error}):\n{}\n{}", self.stdout, self.stderr)
+        })
     }
 }
 
@@ -112,15 +115,23 @@ impl Studio {
 
     /// A studio over a directory tree.
     pub fn over(tree: Tree, rules: Rules) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options {
             api_user: "ldap-sync".into(),
             api_key: KEY.into(),
             rules,
         };
-        let directory = runtime.block_on(DirectoryServer::start(anywhere, tree)).unwrap();
-        let ftrack = runtime.block_on(FtrackServer::start(anywhere, options)).unwrap();
+        let directory = runtime
+            .block_on(DirectoryServer::start(anywhere, tree))
+            .unwrap();
+        let ftrack = runtime
+            .block_on(FtrackServer::start(anywhere, options))
+            .unwrap();
         let directory_url = directory.url();
         Self {
             runtime,
@@ -132,7 +143,9 @@ impl Studio {
             ftrack_settings: String::new(),
             directory_url,
             search_base: cast::PEOPLE.into(),
-            attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\"".into(),
+            attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", \
+                         last_name = \"sn\""
+                .into(),
             password: PASSWORD.into(),
         }
     }
@@ -154,7 +167,9 @@ impl Studio {
 
     /// A user of ftrack who must be there.
     pub fn user(&self, username: &str) -> Account {
-        self.ftrack().user(username).unwrap_or_else(|| panic!("there is no user {username:?}"))
+        self.ftrack()
+            .user(username)
+            .unwrap_or_else(|| panic!("there is no user {username:?}"))
     }
 
     /// Where ftrack is.
@@ -193,19 +208,25 @@ impl Studio {
         } = self;
         let (state, server, bind_dn) = (self.state_dir(), self.ftrack.url(), cast::SERVICE);
         let text = format!(
-            "state_dir = {state:?}\n{top}\
-             [ftrack]\nserver = {server:?}\napi_user = \"ldap-sync\"\napi_key_file = \"ftrack-api-key\"\n{ftrack_settings}\n\
-             [directories.studio]\nurls = [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \"ldap-password\"\noperation_timeout = \"3s\"\n\
-             [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
-             attributes = {{ {attributes} }}\n{job}\n"
+            "state_dir = {state:?}\n{top}[ftrack]\nserver = {server:?}\napi_user = \
+             \"ldap-sync\"\napi_key_file = \
+             \"ftrack-api-key\"\n{ftrack_settings}\n[directories.studio]\nurls = \
+             [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \
+             \"ldap-password\"\noperation_timeout = \"3s\"\n[jobs.artists]\ndirectory = \
+             \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \
+             \"(objectClass=inetOrgPerson)\"\nattributes = {{ {attributes} }}\n{job}\n"
         );
         self.write("config.toml", &text);
         path
     }
 
-    /// Writes a file at one stroke: a daemon that reads it meanwhile sees the old one or the new one.
+    /// Writes a file at one stroke: a daemon that reads it meanwhile sees the old one or the new
+    /// one.
     fn write(&self, name: &str, text: &str) {
-        let (path, new) = (self.folder().join(name), self.folder().join(format!("{name}.new")));
+        let (path, new) = (
+            self.folder().join(name),
+            self.folder().join(format!("{name}.new")),
+        );
         fs::write(&new, text).unwrap();
         fs::rename(new, path).unwrap();
     }
@@ -219,7 +240,10 @@ impl Studio {
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/bin:/bin");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -233,7 +257,8 @@ impl Studio {
         self.command(arguments).spawn().unwrap()
     }
 
-    /// One `sync`, whose report must be there, and whose counts must be what ftrack saw being written.
+    /// One `sync`, whose report must be there, and whose counts must be what ftrack saw being
+    /// written.
     pub fn sync(&self) -> Report {
         self.synced(&["sync", "--format", "json"])
     }
@@ -251,7 +276,12 @@ impl Studio {
     /// A `sync` that finds nothing to do: no write call, and as many read calls as ever.
     pub fn sync_changes_nothing(&self) -> Report {
         let report = self.sync();
-        assert_ne!(report.outcome, ftrack_ldap_sync::run::report::Outcome::Failed, "{:?}", report.error);
+        assert_ne!(
+            report.outcome,
+            ftrack_ldap_sync::run::report::Outcome::Failed,
+            "{:?}",
+            report.error
+        );
         assert_eq!(report.changes, [], "a second run is to change nothing");
         assert_eq!(report.ftrack.write_calls, 0);
         assert_eq!(self.ftrack().counters().write_calls, 0);
@@ -281,10 +311,32 @@ fn assert_counts_add_up(report: &Report) {
     };
     let counts = &report.counts;
     assert_eq!(
-        [counts.created, counts.updated, counts.deactivated, counts.reactivated, counts.adopted],
-        [Action::Create, Action::Update, Action::Deactivate, Action::Reactivate, Action::Adopt].map(count)
+        [
+            counts.created,
+            counts.updated,
+            counts.deactivated,
+            counts.reactivated,
+            counts.adopted
+        ],
+        [
+            Action::Create,
+            Action::Update,
+            Action::Deactivate,
+            Action::Reactivate,
+            Action::Adopt
+        ]
+        .map(count)
     );
-    let with = |result| report.changes.iter().filter(|change| change.result == result).count();
-    assert_eq!([counts.held, counts.failed], [ChangeResult::Held, ChangeResult::Failed].map(with));
+    let with = |result| {
+        report
+            .changes
+            .iter()
+            .filter(|change| change.result == result)
+            .count()
+    };
+    assert_eq!(
+        [counts.held, counts.failed],
+        [ChangeResult::Held, ChangeResult::Failed].map(with)
+    );
     assert_eq!(counts.skipped, report.skipped.len());
 }

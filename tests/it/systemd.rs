@@ -27,13 +27,20 @@ fn unit(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("ftrack-ldap-sync.service");
     let installed = "/usr/local/bin/ftrack-ldap-sync";
     assert!(unit.contains(&format!("ExecStart={installed} ")));
-    fs::write(&path, unit.replace(installed, env!("CARGO_BIN_EXE_ftrack-ldap-sync"))).unwrap();
+    fs::write(
+        &path,
+        unit.replace(installed, env!("CARGO_BIN_EXE_ftrack-ldap-sync")),
+    )
+    .unwrap();
     path
 }
 
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit() {
-    if must_skip("systemd_finds_nothing_wrong_with_the_unit", &["systemd-analyze"]) {
+    if must_skip(
+        "systemd_finds_nothing_wrong_with_the_unit",
+        &["systemd-analyze"],
+    ) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +51,13 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&said).as_ref()), (Some(0), ""));
+    assert_eq!(
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).as_ref()
+        ),
+        (Some(0), "")
+    );
 }
 
 #[test]
@@ -59,8 +72,14 @@ fn the_sandbox_is_tight() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    let (_, level) = said.split_once("Overall exposure level for ftrack-ldap-sync.service: ").expect("the level");
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let (_, level) = said
+        .split_once("Overall exposure level for ftrack-ldap-sync.service: ")
+        .expect("the level");
     let level: f64 = level.split_whitespace().next().unwrap().parse().unwrap();
     assert!(level <= EXPOSURE, "{said}");
 }
@@ -79,7 +98,10 @@ fn install(machine: &Machine, studio: &Studio) {
     machine.ok(&install);
     for (name, secret) in [("ftrack-api-key", KEY), ("ldap-password", PASSWORD)] {
         let save = format!("sudo sh -c 'umask 077; cat > /etc/ftrack-ldap-sync/{name}'");
-        assert!(include_str!("../../README.md").contains(&save), "the README is to say {save}");
+        assert!(
+            include_str!("../../README.md").contains(&save),
+            "the README is to say {save}"
+        );
         machine.ok_with_input(&save, &format!("{secret}\n"));
     }
     configure(machine, &config(studio));
@@ -91,7 +113,10 @@ fn configure(machine: &Machine, config: &str) {
 
 fn config(studio: &Studio) -> String {
     let written = fs::read_to_string(studio.config()).unwrap();
-    let kept = written.lines().filter(|line| !line.starts_with("state_dir")).map(|line| format!("{line}\n"));
+    let kept = written
+        .lines()
+        .filter(|line| !line.starts_with("state_dir"))
+        .map(|line| format!("{line}\n"));
     kept.collect()
 }
 
@@ -107,7 +132,8 @@ fn enable(machine: &Machine) {
 fn shorten(machine: &Machine) {
     let folder = "/run/systemd/system/ftrack-ldap-sync.service.d";
     machine.ok(&format!(
-        "mkdir -p {folder}; printf '[Service]\\nWatchdogSec=2\\nRestartSec=100ms\\n' > {folder}/short.conf; systemctl daemon-reload"
+        "mkdir -p {folder}; printf '[Service]\\nWatchdogSec=2\\nRestartSec=100ms\\n' > \
+         {folder}/short.conf; systemctl daemon-reload"
     ));
 }
 
@@ -128,7 +154,13 @@ fn the_service_lives_as_the_readme_says() {
     machine.ok("sudo ftrack-ldap-sync sync");
     assert!(studio.user("anna.berg").is_active);
     enable(&machine);
-    assert_eq!([machine.property("ActiveState"), machine.property("SubState")], ["active", "running"]);
+    assert_eq!(
+        [
+            machine.property("ActiveState"),
+            machine.property("SubState")
+        ],
+        ["active", "running"]
+    );
     assert_ne!(machine.property("StatusText"), "");
     is_confined(&machine);
 
@@ -145,9 +177,19 @@ fn the_service_lives_as_the_readme_says() {
 
     let stopping = Instant::now();
     machine.ok("systemctl stop ftrack-ldap-sync");
-    assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
-    let ended = ["ActiveState", "Result", "ExecMainStatus", "NRestarts"].map(|name| machine.property(name));
-    assert_eq!(ended, ["inactive", "success", "0", "0"], "{}", machine.journal());
+    assert!(
+        stopping.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        stopping.elapsed()
+    );
+    let ended =
+        ["ActiveState", "Result", "ExecMainStatus", "NRestarts"].map(|name| machine.property(name));
+    assert_eq!(
+        ended,
+        ["inactive", "success", "0", "0"],
+        "{}",
+        machine.journal()
+    );
 
     // What root writes meanwhile is the service's all the same.
     machine.ok("sudo ftrack-ldap-sync sync");
@@ -156,39 +198,73 @@ fn the_service_lives_as_the_readme_says() {
     machine.ok("sudo ftrack-ldap-sync trigger artists");
 }
 
-/// The daemon is nobody in particular, may do nothing in particular, and can read its secrets all the same.
+/// The daemon is nobody in particular, may do nothing in particular, and can read its secrets all
+/// the same.
 fn is_confined(machine: &Machine) {
     let pid = machine.property("MainPID");
     let status = machine.ok(&format!("cat /proc/{pid}/status"));
     let line = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
-        line.unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}:")));
+        line.unwrap_or_default()
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     assert_ne!(line("Uid"), "0");
-    assert_eq!([line("CapEff"), line("CapBnd")], ["0000000000000000", "0000000000000000"]);
+    assert_eq!(
+        [line("CapEff"), line("CapBnd")],
+        ["0000000000000000", "0000000000000000"]
+    );
     assert_eq!([line("NoNewPrivs"), line("Seccomp")], ["1", "2"]);
     // What root wrote in the foreground belongs to it too.
-    let foreign = machine.ok(&format!("find /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/ ! -uid {}", line("Uid")));
+    let foreign = machine.ok(&format!(
+        "find /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/ ! -uid {}",
+        line("Uid")
+    ));
     assert_eq!(foreign, "");
-    let folders = machine.ok("stat --format=%a /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/");
+    let folders =
+        machine.ok("stat --format=%a /var/lib/private/ftrack-ldap-sync /run/ftrack-ldap-sync/");
     assert_eq!(folders, "700\n750\n");
-    let secrets = machine.ok("stat --format='%a %U %n' /etc/ftrack-ldap-sync/ldap-password /etc/ftrack-ldap-sync/ftrack-api-key");
-    assert!(secrets.lines().all(|line| line.starts_with("600 root ")), "{secrets}");
+    let secrets = machine.ok(
+        "stat --format='%a %U %n' /etc/ftrack-ldap-sync/ldap-password \
+         /etc/ftrack-ldap-sync/ftrack-api-key",
+    );
+    assert!(
+        secrets.lines().all(|line| line.starts_with("600 root ")),
+        "{secrets}"
+    );
     let environment = machine.ok(&format!("tr '\\0' '\\n' < /proc/{pid}/environ"));
-    assert!(!environment.contains(KEY) && !environment.contains(PASSWORD), "{environment}");
+    assert!(
+        !environment.contains(KEY) && !environment.contains(PASSWORD),
+        "{environment}"
+    );
 }
 
-/// A good configuration is taken, a broken one refused and said, and the daemon stays the same process.
+/// A good configuration is taken, a broken one refused and said, and the daemon stays the same
+/// process.
 fn reloads(machine: &Machine, studio: &Studio) {
     let (pid, good) = (machine.property("MainPID"), config(studio));
     machine.ok("systemctl reload ftrack-ldap-sync");
     configure(machine, &good.replace("api_user", "api_usr"));
     assert_ne!(machine.shell("systemctl reload ftrack-ldap-sync").status, 0);
-    assert!(machine.journal().contains("api_usr"), "{}", machine.journal());
-    assert_eq!([machine.property("ActiveState"), machine.property("MainPID")], ["active", &pid]);
+    assert!(
+        machine.journal().contains("api_usr"),
+        "{}",
+        machine.journal()
+    );
+    assert_eq!(
+        [machine.property("ActiveState"), machine.property("MainPID")],
+        ["active", &pid]
+    );
     configure(machine, &good);
     machine.ok("systemctl reload ftrack-ldap-sync");
-    assert_eq!([machine.property("ActiveState"), machine.property("MainPID")], ["active", &pid]);
+    assert_eq!(
+        [machine.property("ActiveState"), machine.property("MainPID")],
+        ["active", &pid]
+    );
 }
 
 #[test]
@@ -206,13 +282,22 @@ fn a_daemon_that_hangs_is_killed_and_started_anew() {
     machine.await_journal("restart counter is at 1");
     // It is on its way up: this waits until it is ready.
     machine.ok("systemctl start ftrack-ldap-sync");
-    assert_eq!([machine.property("ActiveState"), machine.property("NRestarts")], ["active", "1"]);
+    assert_eq!(
+        [
+            machine.property("ActiveState"),
+            machine.property("NRestarts")
+        ],
+        ["active", "1"]
+    );
     assert_ne!(machine.property("MainPID"), pid);
 }
 
 #[test]
 fn a_broken_configuration_is_said_and_not_tried_for_ever() {
-    if must_skip_as_root("a_broken_configuration_is_said_and_not_tried_for_ever", PROGRAMS) {
+    if must_skip_as_root(
+        "a_broken_configuration_is_said_and_not_tried_for_ever",
+        PROGRAMS,
+    ) {
         return;
     }
     let (machine, studio) = (Machine::boot(), studio());
@@ -227,8 +312,17 @@ fn a_broken_configuration_is_said_and_not_tried_for_ever() {
     assert_ne!(machine.shell(&enable).status, 0);
     machine.await_journal("Start request repeated too quickly");
     assert_eq!(machine.property("ActiveState"), "failed");
-    assert_eq!(machine.journal().matches("code=exited, status=2").count(), 5, "{}", machine.journal());
-    assert!(machine.journal().contains("api_usr"), "{}", machine.journal());
+    assert_eq!(
+        machine.journal().matches("code=exited, status=2").count(),
+        5,
+        "{}",
+        machine.journal()
+    );
+    assert!(
+        machine.journal().contains("api_usr"),
+        "{}",
+        machine.journal()
+    );
     // Without the check before it, the daemon itself refuses, and is not tried again at all.
     let folder = "/run/systemd/system/ftrack-ldap-sync.service.d";
     machine.ok(&format!(

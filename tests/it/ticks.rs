@@ -33,7 +33,9 @@ impl World {
         let now = Arc::new(Mutex::new(at(time)));
         let clock = now.clone();
         let (to, from) = mpsc::channel(room);
-        let ticks = Ticks::start(Clock::new(move || *clock.lock().unwrap()), to).await.unwrap();
+        let ticks = Ticks::start(Clock::new(move || *clock.lock().unwrap()), to)
+            .await
+            .unwrap();
         let mut world = Self { now, ticks, from };
         world.ticks.set(schedules(jobs)).await.unwrap();
         world
@@ -43,7 +45,8 @@ impl World {
         *self.now.lock().unwrap() = at(time);
     }
 
-    /// Lets seconds go by until the scheduler has been around with them, and what became due by then.
+    /// Lets seconds go by until the scheduler has been around with them, and what became due by
+    /// then.
     async fn beat(&mut self) -> Vec<Due> {
         let mut due = Vec::new();
         for _ in 0..5 {
@@ -58,7 +61,8 @@ impl World {
         panic!("there is no beat any more");
     }
 
-    /// What becomes due in two rounds: all that one round finds due is sent before the beat of the next.
+    /// What becomes due in two rounds: all that one round finds due is sent before the beat of the
+    /// next.
     async fn round(&mut self) -> Vec<Due> {
         let mut due = self.beat().await;
         due.extend(self.beat().await);
@@ -79,13 +83,28 @@ fn due(job: &str, since: &str) -> Due {
 }
 
 fn schedules(jobs: &[(&str, &str)]) -> BTreeMap<String, Schedule> {
-    let schedule = |expression: &str| Schedule::new(expression, chrono_tz::Europe::Stockholm, Duration::ZERO, "host", "job").unwrap();
-    jobs.iter().map(|(name, expression)| ((*name).to_owned(), schedule(expression))).collect()
+    let schedule = |expression: &str| {
+        Schedule::new(
+            expression,
+            chrono_tz::Europe::Stockholm,
+            Duration::ZERO,
+            "host",
+            "job",
+        )
+        .unwrap()
+    };
+    jobs.iter()
+        .map(|(name, expression)| ((*name).to_owned(), schedule(expression)))
+        .collect()
 }
 
 #[tokio::test]
 async fn a_job_is_due_once_at_its_time() {
-    let mut world = World::at("2026-03-29T00:59:57Z", &[("night", "30 2 * * *"), ("day", "30 12 * * *")]).await;
+    let mut world = World::at(
+        "2026-03-29T00:59:57Z",
+        &[("night", "30 2 * * *"), ("day", "30 12 * * *")],
+    )
+    .await;
     assert_eq!(world.next("night"), at("2026-03-29T01:00:00Z"));
     let mut all = Vec::new();
     for _ in 0..6 {
@@ -121,18 +140,37 @@ async fn a_clock_that_is_put_right_by_a_second_makes_nothing_due_twice() {
 
 #[tokio::test]
 async fn a_clock_that_leaps_two_days_ahead_makes_each_job_due_once() {
-    let mut world = World::at("2026-06-01T12:00:10Z", &[("often", "* * * * *"), ("daily", "@daily"), ("rarely", "0 0 1 1 *")]).await;
+    let mut world = World::at(
+        "2026-06-01T12:00:10Z",
+        &[
+            ("often", "* * * * *"),
+            ("daily", "@daily"),
+            ("rarely", "0 0 1 1 *"),
+        ],
+    )
+    .await;
     world.set("2026-06-03T12:00:10Z");
     let mut all = world.round().await;
     all.sort();
-    assert_eq!(all, [due("daily", "2026-06-01T22:00:00Z"), due("often", "2026-06-01T12:01:00Z")]);
+    assert_eq!(
+        all,
+        [
+            due("daily", "2026-06-01T22:00:00Z"),
+            due("often", "2026-06-01T12:01:00Z")
+        ]
+    );
     assert_eq!(world.round().await, []);
     assert_eq!(world.next("often"), at("2026-06-03T12:01:00Z"));
 }
 
 #[tokio::test]
 async fn who_takes_no_ticks_hears_of_each_job_once_when_it_does() {
-    let mut world = World::with_room("2026-06-01T12:00:30Z", &[("often", "* * * * *"), ("hourly", "@hourly")], 1).await;
+    let mut world = World::with_room(
+        "2026-06-01T12:00:30Z",
+        &[("often", "* * * * *"), ("hourly", "@hourly")],
+        1,
+    )
+    .await;
     // One tick fills the channel. The next moment tells that the scheduler has been around.
     for (now, next) in [
         ("2026-06-01T12:01:10Z", "12:02:00"),
@@ -166,12 +204,24 @@ async fn who_takes_no_ticks_hears_of_each_job_once_when_it_does() {
 
 #[tokio::test]
 async fn a_reload_leaves_alone_what_did_not_change() {
-    let mut world = World::at("2026-06-01T12:00:30Z", &[("same", "* * * * *"), ("other", "@hourly"), ("gone", "* * * * *")]).await;
+    let mut world = World::at(
+        "2026-06-01T12:00:30Z",
+        &[
+            ("same", "* * * * *"),
+            ("other", "@hourly"),
+            ("gone", "* * * * *"),
+        ],
+    )
+    .await;
     // Due, though nobody was around yet.
     world.set("2026-06-01T12:02:10Z");
     world
         .ticks
-        .set(schedules(&[("same", "* * * * *"), ("other", "@daily"), ("new", "5 * * * *")]))
+        .set(schedules(&[
+            ("same", "* * * * *"),
+            ("other", "@daily"),
+            ("new", "5 * * * *"),
+        ]))
         .await
         .unwrap();
     assert_eq!(world.next("same"), at("2026-06-01T12:01:00Z"));
@@ -182,10 +232,21 @@ async fn a_reload_leaves_alone_what_did_not_change() {
     world.set("2026-06-01T12:05:00Z");
     let mut all = world.round().await;
     all.sort();
-    assert_eq!(all, [due("new", "2026-06-01T12:05:00Z"), due("same", "2026-06-01T12:03:00Z")]);
+    assert_eq!(
+        all,
+        [
+            due("new", "2026-06-01T12:05:00Z"),
+            due("same", "2026-06-01T12:03:00Z")
+        ]
+    );
     // From then on by its new schedule.
     world.set("2026-06-01T22:00:00Z");
-    assert!(world.round().await.contains(&due("other", "2026-06-01T22:00:00Z")));
+    assert!(
+        world
+            .round()
+            .await
+            .contains(&due("other", "2026-06-01T22:00:00Z"))
+    );
     assert_eq!(world.next("other"), at("2026-06-02T22:00:00Z"));
 }
 
@@ -201,7 +262,12 @@ async fn nothing_is_sent_after_the_end() {
             world.ticks.stop().await.unwrap();
         }
         // The channel is closed, and empty.
-        assert_eq!(timeout(Duration::from_secs(5), world.from.recv()).await.unwrap(), None);
+        assert_eq!(
+            timeout(Duration::from_secs(5), world.from.recv())
+                .await
+                .unwrap(),
+            None
+        );
     }
 }
 
@@ -211,9 +277,17 @@ async fn the_systems_clock_beats_once_a_second() {
     let ticks = Ticks::start(Clock::system(), to).await.unwrap();
     let begun = Utc::now();
     for _ in 0..4 {
-        assert_eq!(timeout(Duration::from_secs(5), from.recv()).await.unwrap(), Some(Tick::Beat));
+        assert_eq!(
+            timeout(Duration::from_secs(5), from.recv()).await.unwrap(),
+            Some(Tick::Beat)
+        );
     }
-    // Four full seconds were begun, the first maybe at once; a busy machine makes it longer, never shorter.
-    assert!(Utc::now() - begun >= TimeDelta::milliseconds(2_400), "{}", Utc::now() - begun);
+    // Four full seconds were begun, the first maybe at once; a busy machine makes it longer, never
+    // shorter.
+    assert!(
+        Utc::now() - begun >= TimeDelta::milliseconds(2_400),
+        "{}",
+        Utc::now() - begun
+    );
     ticks.stop().await.unwrap();
 }

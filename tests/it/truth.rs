@@ -1,4 +1,5 @@
-//! Reports are true: whatever happens, a report says what the stand-in wrote down, and once the trouble is over both sides come together.
+//! Reports are true: whatever happens, a report says what the stand-in wrote down, and once the
+//! trouble is over both sides come together.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod costs;
@@ -15,7 +16,10 @@ use scenario::{Step, steps};
 /// How many scenarios are tried; each is a handful of runs of the program.
 fn cases() -> u32 {
     let asked = std::env::var("FTRACK_LDAP_SYNC_TEST_CASES");
-    asked.ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
+    asked
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(12)
 }
 
 #[test]
@@ -28,9 +32,12 @@ fn reports_are_true_and_both_sides_come_together_in_the_end() {
     };
     let scenario = (any::<bool>(), any::<bool>(), any::<bool>(), steps());
     TestRunner::new(config)
-        .run(&scenario, |(partial, ignores_case, unique_mail, steps): (bool, bool, bool, Vec<Step>)| {
-            scenario::play(scenario::rules(partial, ignores_case, unique_mail), &steps);
-            Ok(())
-        })
+        .run(
+            &scenario,
+            |(partial, ignores_case, unique_mail, steps): (bool, bool, bool, Vec<Step>)| {
+                scenario::play(scenario::rules(partial, ignores_case, unique_mail), &steps);
+                Ok(())
+            },
+        )
         .unwrap();
 }

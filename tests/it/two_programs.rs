@@ -16,11 +16,17 @@ use crate::{crash::LIMIT, studio::Studio};
 /// The report of a program that was started.
 fn report(child: Child) -> Report {
     let output = child.wait_with_output().unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// A sync during which this is done, when the first call comes that is so; that call is lost on its way.
-fn sync_while(studio: &Studio, mut is_so: impl FnMut(&Call) -> bool + Send + 'static, meanwhile: impl FnOnce()) -> Report {
+/// A sync during which this is done, when the first call comes that is so; that call is lost on its
+/// way.
+fn sync_while(
+    studio: &Studio,
+    mut is_so: impl FnMut(&Call) -> bool + Send + 'static,
+    meanwhile: impl FnOnce(),
+) -> Report {
     let (say, heard) = mpsc::channel();
     studio.ftrack().forget();
     studio
@@ -38,8 +44,15 @@ fn sync_while(studio: &Studio, mut is_so: impl FnMut(&Call) -> bool + Send + 'st
 
 /// A sync while this is done after its plan was made, and before its users are looked at again.
 fn sync_after_plan(studio: &Studio, meanwhile: impl FnOnce()) -> Report {
-    let planned = studio.synced(&["sync", "--dry-run", "--format", "json"]).ftrack.read_calls;
-    sync_while(studio, move |call| call.kind == CallKind::Read && call.number_of_kind > planned, meanwhile)
+    let planned = studio
+        .synced(&["sync", "--dry-run", "--format", "json"])
+        .ftrack
+        .read_calls;
+    sync_while(
+        studio,
+        move |call| call.kind == CallKind::Read && call.number_of_kind > planned,
+        meanwhile,
+    )
 }
 
 /// A sync while this is done when it is about to write.
@@ -49,8 +62,13 @@ fn sync_at_write(studio: &Studio, meanwhile: impl FnOnce()) -> Report {
 
 /// The only change of a report for a login.
 fn change<'r>(report: &'r Report, username: &str) -> &'r Reported {
-    let mut changes = report.changes.iter().filter(|change| change.username == username);
-    let change = changes.next().unwrap_or_else(|| panic!("no change of {username}: {report:#?}"));
+    let mut changes = report
+        .changes
+        .iter()
+        .filter(|change| change.username == username);
+    let change = changes
+        .next()
+        .unwrap_or_else(|| panic!("no change of {username}: {report:#?}"));
     assert!(changes.next().is_none(), "{report:#?}");
     change
 }
@@ -59,12 +77,22 @@ fn change<'r>(report: &'r Report, username: &str) -> &'r Reported {
 fn assert_so_already(report: &Report, username: &str) {
     let change = change(report, username);
     assert_eq!(change.result, ChangeResult::Planned, "{report:#?}");
-    assert!(change.error.as_deref().unwrap().contains("it was so already"), "{report:#?}");
+    assert!(
+        change
+            .error
+            .as_deref()
+            .unwrap()
+            .contains("it was so already"),
+        "{report:#?}"
+    );
 }
 
 /// A change failed with these words.
 fn assert_failed(report: &Report, username: &str, words: &str) {
     let change = change(report, username);
     assert_eq!(change.result, ChangeResult::Failed, "{report:#?}");
-    assert!(change.error.as_deref().unwrap().contains(words), "{report:#?}");
+    assert!(
+        change.error.as_deref().unwrap().contains(words),
+        "{report:#?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! What is written, in which order, and what is left when the server refuses, is out of seats, loses answers, or changes meanwhile.
+//! What is written, in which order, and what is left when the server refuses, is out of seats,
+//! loses answers, or changes meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
@@ -15,14 +16,19 @@ use crate::studio::Studio;
 
 /// The logins `user000`, `user001` and so on.
 pub fn many(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("user{number:03}")).collect()
+    (0..count)
+        .map(|number| format!("user{number:03}"))
+        .collect()
 }
 
 /// A studio of so many people, not yet synced, whose ftrack follows these rules.
 pub fn studio_of(count: usize, rules: Rules) -> Studio {
     let studio = Studio::with(rules);
     for uid in many(count) {
-        studio.tree().add(crate::studio::person(&uid, "Given", &uid)).unwrap();
+        studio
+            .tree()
+            .add(crate::studio::person(&uid, "Given", &uid))
+            .unwrap();
     }
     studio
 }
@@ -30,13 +36,19 @@ pub fn studio_of(count: usize, rules: Rules) -> Studio {
 /// No login twice, and nobody between two logins.
 pub fn assert_sound(studio: &Studio) {
     let users = studio.ftrack().users();
-    let names: BTreeSet<String> = users.iter().map(|user| user.username.to_lowercase()).collect();
+    let names: BTreeSet<String> = users
+        .iter()
+        .map(|user| user.username.to_lowercase())
+        .collect();
     assert_eq!(names.len(), users.len(), "{users:#?}");
     assert!(!names.iter().any(|name| name.contains("swap")), "{names:?}");
 }
 
 /// The errors of a report, by login.
 pub fn errors(report: &Report) -> Vec<(&str, &str)> {
-    let failed = report.changes.iter().filter_map(|change| Some((&*change.username, change.error.as_deref()?)));
+    let failed = report
+        .changes
+        .iter()
+        .filter_map(|change| Some((&*change.username, change.error.as_deref()?)));
     failed.collect()
 }

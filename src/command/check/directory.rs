@@ -18,14 +18,22 @@ use crate::{
 
 /// Looks at each server in turn, each for at most `limit`, for the jobs that use the directory.
 ///
-/// A server is bound to once. Where one has refused the password, the others are not asked: each refusal counts against the account, and some servers share the count.
-pub async fn look(directory: &Directory, pool: &DirectoryPool, jobs: &[&CompiledJob<'_>], limit: Duration) -> Vec<Finding> {
+/// A server is bound to once. Where one has refused the password, the others are not asked: each
+/// refusal counts against the account, and some servers share the count.
+pub async fn look(
+    directory: &Directory,
+    pool: &DirectoryPool,
+    jobs: &[&CompiledJob<'_>],
+    limit: Duration,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut refused_at: Option<String> = None;
     for server in pool.servers() {
         let connector = &server.connector;
         let credentials = match &refused_at {
-            Some(server) if directory.bind_password.is_some() => Credentials::Spare { refused_at: server },
+            Some(server) if directory.bind_password.is_some() => {
+                Credentials::Spare { refused_at: server }
+            }
             Some(_) | None => Credentials::Try,
         };
         let (found, is_refused) = look_at_server(pool, connector, jobs, &credentials, limit).await;
@@ -63,7 +71,9 @@ async fn look_at_server(
     let mut probe = Probe::new(connector);
     let mut is_spared = false;
     let looked = tokio::time::timeout(limit, async {
-        let Some(transport) = probe.reach().await else { return };
+        let Some(transport) = probe.reach().await else {
+            return;
+        };
         match credentials {
             Credentials::Try => probe.enter(transport, &wanted).await,
             Credentials::Spare { .. } => is_spared = true,
@@ -77,7 +87,10 @@ async fn look_at_server(
     if let (true, Credentials::Spare { refused_at }) = (is_spared, credentials) {
         about.warn(
             "bind",
-            format!("not tried, since {refused_at} has refused the same credentials, and refusals may lock the account"),
+            format!(
+                "not tried, since {refused_at} has refused the same credentials, and refusals may \
+                 lock the account"
+            ),
             "mend the credentials, and check again",
         );
     }
@@ -86,7 +99,12 @@ async fn look_at_server(
         let mut about = About::new(format!("job {} at {}", job.name, connector.server()));
         let gravity = Gravities::of(job.job, steps);
         for step in steps {
-            tell(&mut about, connector, step, gravity.of_step(&step.looked_at));
+            tell(
+                &mut about,
+                connector,
+                step,
+                gravity.of_step(&step.looked_at),
+            );
         }
         searches.extend(about.into_findings());
     }
@@ -100,7 +118,10 @@ async fn look_at_server(
             "check whether the server is overloaded and the network between",
         );
     }
-    (about.into_findings().into_iter().chain(searches).collect(), is_refused)
+    (
+        about.into_findings().into_iter().chain(searches).collect(),
+        is_refused,
+    )
 }
 
 fn wanted<'a>(pool: &'a DirectoryPool, job: &'a LdapJob, attributes: &'a [String]) -> Wanted<'a> {
@@ -115,10 +136,16 @@ fn wanted<'a>(pool: &'a DirectoryPool, job: &'a LdapJob, attributes: &'a [String
 
 /// What the server must know: the attributes that the job maps, and the configured id.
 fn attributes(pool: &DirectoryPool, job: &CompiledJob<'_>) -> Vec<String> {
-    let id = pool
-        .id_attribute()
-        .filter(|id| !job.ldap_attributes.iter().any(|name| name.eq_ignore_ascii_case(id)));
-    job.ldap_attributes.iter().cloned().chain(id.map(str::to_owned)).collect()
+    let id = pool.id_attribute().filter(|id| {
+        !job.ldap_attributes
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(id))
+    });
+    job.ldap_attributes
+        .iter()
+        .cloned()
+        .chain(id.map(str::to_owned))
+        .collect()
 }
 
 fn is_refusal(step: &Step) -> bool {
@@ -141,9 +168,12 @@ struct Gravities<'a> {
 }
 
 impl<'a> Gravities<'a> {
-    /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that expects somebody.
+    /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that
+    /// expects somebody.
     fn of(job: &'a LdapJob, steps: &[Step]) -> Self {
-        let mut looks = steps.iter().filter(|step| matches!(step.looked_at, LookedAt::People(_)));
+        let mut looks = steps
+            .iter()
+            .filter(|step| matches!(step.looked_at, LookedAt::People(_)));
         let is_nobody = looks.all(|step| matches!(step.found, Found::Doubtful { .. }));
         let nobody = if is_nobody && job.limits.min_entries > 0 {
             Gravity::Fatal
@@ -191,12 +221,19 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Gravity)
     };
     match (&step.found, gravity) {
         (Found::Well(seen), _) => about.ok(check, seen.as_str()),
-        (Found::Doubtful { seen, way_out }, Gravity::Doubtful) => about.warn(check, seen.as_str(), way_out.as_str()),
-        (Found::Doubtful { seen, way_out }, Gravity::Fatal) => about.fail(check, seen.as_str(), way_out.as_str()),
+        (Found::Doubtful { seen, way_out }, Gravity::Doubtful) => {
+            about.warn(check, seen.as_str(), way_out.as_str())
+        }
+        (Found::Doubtful { seen, way_out }, Gravity::Fatal) => {
+            about.fail(check, seen.as_str(), way_out.as_str())
+        }
         (Found::Failed(error), _) => {
             let (what, way_out) = error.apart();
             // The heading names the server already.
-            let what = what.strip_prefix(&format!("{}: ", connector.server())).map(str::to_owned).unwrap_or(what);
+            let what = what
+                .strip_prefix(&format!("{}: ", connector.server()))
+                .map(str::to_owned)
+                .unwrap_or(what);
             about.fail(check, what, way_out);
         }
     }

@@ -5,7 +5,8 @@ use serde::Serialize;
 /// One thing that was looked at, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it belongs to, such as `directory studio ldaps://ldap1.studio.test` or `job artists`; findings of one thing stand together.
+    /// What it belongs to, such as `directory studio ldaps://ldap1.studio.test` or `job artists`;
+    /// findings of one thing stand together.
     pub about: String,
     /// What was looked at; a stable word such as `bind`.
     pub check: &'static str,
@@ -40,7 +41,10 @@ impl About {
     /// Nothing found yet.
     #[must_use]
     pub fn new(about: String) -> Self {
-        Self { about, findings: Vec::new() }
+        Self {
+            about,
+            findings: Vec::new(),
+        }
     }
 
     /// All is well.
@@ -49,12 +53,22 @@ impl About {
     }
 
     /// It works, but is hardly what is wanted.
-    pub fn warn(&mut self, check: &'static str, detail: impl Into<String>, advice: impl Into<String>) {
+    pub fn warn(
+        &mut self,
+        check: &'static str,
+        detail: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
         self.push(check, Verdict::Warn, detail.into(), Some(advice.into()));
     }
 
     /// It does not work.
-    pub fn fail(&mut self, check: &'static str, detail: impl Into<String>, advice: impl Into<String>) {
+    pub fn fail(
+        &mut self,
+        check: &'static str,
+        detail: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
         self.push(check, Verdict::Fail, detail.into(), Some(advice.into()));
     }
 
@@ -64,7 +78,13 @@ impl About {
         self.findings
     }
 
-    fn push(&mut self, check: &'static str, result: Verdict, detail: String, advice: Option<String>) {
+    fn push(
+        &mut self,
+        check: &'static str,
+        result: Verdict,
+        detail: String,
+        advice: Option<String>,
+    ) {
         self.findings.push(Finding {
             about: self.about.clone(),
             check,

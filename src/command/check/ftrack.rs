@@ -1,4 +1,5 @@
-//! Looks at ftrack: whether it is reached, takes the key, lets users be written, and has what the jobs name.
+//! Looks at ftrack: whether it is reached, takes the key, lets users be written, and has what the
+//! jobs name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,8 @@ use crate::{
     },
 };
 
-/// The settings with which ftrack is looked at: each call is tried twice at most, and fits into `limit` with another one.
+/// The settings with which ftrack is looked at: each call is tried twice at most, and fits into
+/// `limit` with another one.
 #[must_use]
 pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
     config::Ftrack {
@@ -35,8 +37,13 @@ pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
     }
 }
 
-/// Looks at the server for at most `limit`, for all jobs. The only write that it may make changes nothing.
-pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
+/// Looks at the server for at most `limit`, for all jobs. The only write that it may make changes
+/// nothing.
+pub async fn look(
+    ftrack: &config::Ftrack,
+    compiled: &Compiled<'_>,
+    limit: Duration,
+) -> Vec<Finding> {
     let session = &compiled.session;
     let mut look = Look {
         ftrack,
@@ -54,11 +61,18 @@ pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled<'_>, limit: Durat
     if tokio::time::timeout(limit, look.whole()).await.is_err() {
         look.about.fail(
             "time",
-            format!("the look at ftrack took longer than {}, and was cut off", humantime::format_duration(limit)),
+            format!(
+                "the look at ftrack took longer than {}, and was cut off",
+                humantime::format_duration(limit)
+            ),
             "check whether the server is overloaded and the network between",
         );
     }
-    look.about.into_findings().into_iter().chain(look.of_jobs).collect()
+    look.about
+        .into_findings()
+        .into_iter()
+        .chain(look.of_jobs)
+        .collect()
 }
 
 struct Look<'a> {
@@ -90,8 +104,14 @@ impl Look<'_> {
     async fn connection(&mut self) -> bool {
         match server::information(self.session, &self.until).await {
             Ok(information) => {
-                self.about.ok("connection", format!("ftrack {} answers", information.version));
-                self.about.ok("key", format!("the key of {} is accepted", self.ftrack.api_user));
+                self.about.ok(
+                    "connection",
+                    format!("ftrack {} answers", information.version),
+                );
+                self.about.ok(
+                    "key",
+                    format!("the key of {} is accepted", self.ftrack.api_user),
+                );
                 true
             }
             Err(error) => {
@@ -102,7 +122,11 @@ impl Look<'_> {
     }
 
     async fn schemas(&mut self) {
-        let custom: BTreeSet<String> = self.jobs.iter().flat_map(|job| job.custom_keys.iter().cloned()).collect();
+        let custom: BTreeSet<String> = self
+            .jobs
+            .iter()
+            .flat_map(|job| job.custom_keys.iter().cloned())
+            .collect();
         let custom: Vec<String> = custom.into_iter().collect();
         match server::schemas(self.session, &self.until).await {
             Ok(schemas) => {
@@ -110,12 +134,18 @@ impl Look<'_> {
                 for attribute in &lacking {
                     self.about.fail(
                         "schema",
-                        format!("this ftrack has no attribute {attribute}, which a sync reads or writes"),
+                        format!(
+                            "this ftrack has no attribute {attribute}, which a sync reads or \
+                             writes"
+                        ),
                         "let the key's role read it, or ask the vendor for a version that has it",
                     );
                 }
                 if lacking.is_empty() {
-                    self.about.ok("schema", "it has every entity and attribute that a sync uses");
+                    self.about.ok(
+                        "schema",
+                        "it has every entity and attribute that a sync uses",
+                    );
                 }
             }
             Err(error) => self.fail("schema", &error),
@@ -126,10 +156,18 @@ impl Look<'_> {
         const WAY_OUT: &str = "give the role of ftrack.api_user the permission to manage users";
         match server::permission(self.session, &self.ftrack.api_user, &self.until).await {
             Ok(Permission::Granted) => self.about.ok("permission", "the key may write users"),
-            Ok(Permission::Refused(refusal)) => self.about.fail("permission", format!("the key may not write users: {refusal}"), WAY_OUT),
+            Ok(Permission::Refused(refusal)) => self.about.fail(
+                "permission",
+                format!("the key may not write users: {refusal}"),
+                WAY_OUT,
+            ),
             Ok(Permission::Unknown(why)) => {
                 let detail = format!("whether the key may write users cannot be seen: {why}");
-                self.about.warn("permission", detail, format!("try it with sync; if it is refused, {WAY_OUT}"));
+                self.about.warn(
+                    "permission",
+                    detail,
+                    format!("try it with sync; if it is refused, {WAY_OUT}"),
+                );
             }
             Err(error) => self.fail("permission", &error),
         }
@@ -144,7 +182,10 @@ impl Look<'_> {
         let mut existing = Vec::new();
         for (name, id) in names.iter().zip(&found) {
             if id.is_some() {
-                self.about.ok("administrator_role", format!("ftrack has the security role {name:?}"));
+                self.about.ok(
+                    "administrator_role",
+                    format!("ftrack has the security role {name:?}"),
+                );
                 existing.push(name.clone());
             } else {
                 self.about.fail(
@@ -157,8 +198,14 @@ impl Look<'_> {
         if !existing.is_empty() {
             match self.active_administrators(&existing).await {
                 Ok(0) => self.no_administrator(),
-                Ok(1) => self.about.ok("administrators", "1 active administrator is visible, and is never deactivated"),
-                Ok(count) => self.about.ok("administrators", format!("{count} active administrators are visible")),
+                Ok(1) => self.about.ok(
+                    "administrators",
+                    "1 active administrator is visible, and is never deactivated",
+                ),
+                Ok(count) => self.about.ok(
+                    "administrators",
+                    format!("{count} active administrators are visible"),
+                ),
                 Err(error) => self.fail("administrators", &error),
             }
         }
@@ -173,7 +220,8 @@ impl Look<'_> {
     /// The guard holds every deactivation then, since anybody may be the last administrator.
     fn no_administrator(&mut self) {
         let detail = "no active administrator is visible, so every deactivation would be held";
-        let way_out = "let the role of ftrack.api_user read users and security roles, or name your administrators' roles in ftrack.administrator_roles";
+        let way_out = "let the role of ftrack.api_user read users and security roles, or name \
+                       your administrators' roles in ftrack.administrator_roles";
         if self.jobs.iter().any(|job| job.job.users.deactivate) {
             self.about.fail("administrators", detail, way_out);
         } else {
@@ -188,7 +236,8 @@ impl Look<'_> {
             match builtin_sync::note(self.session, &self.until).await {
                 Ok(_) => about.ok(
                     "builtin",
-                    "the key may read the server's jobs; whether an LDAP directory is set up at ftrack only the first run shows (System settings > Resources > LDAP settings)",
+                    "the key may read the server's jobs; whether an LDAP directory is set up at \
+                     ftrack only the first run shows (System settings > Resources > LDAP settings)",
                 ),
                 Err(error) => fail(&mut about, "builtin", &error),
             }
@@ -238,7 +287,10 @@ fn user_type(about: &mut About, name: &str, types: &BTreeMap<String, EntityId>) 
 
 fn custom_attribute(about: &mut About, key: &str, id: Option<&EntityId>) {
     if id.is_some() {
-        about.ok("custom_attribute", format!("ftrack has the custom attribute {key:?} for users"));
+        about.ok(
+            "custom_attribute",
+            format!("ftrack has the custom attribute {key:?} for users"),
+        );
     } else {
         about.fail(
             "custom_attribute",

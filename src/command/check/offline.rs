@@ -1,4 +1,5 @@
-//! What can be said about a configuration without contacting anybody, beyond what loading it has shown: rules that compile, and the next runs.
+//! What can be said about a configuration without contacting anybody, beyond what loading it has
+//! shown: rules that compile, and the next runs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -43,7 +44,8 @@ pub struct CompiledJob<'a> {
     pub custom_keys: Vec<String>,
 }
 
-/// Compiles everything; the compiled form is absent when anything has failed. The next runs are those after `now`.
+/// Compiles everything; the compiled form is absent when anything has failed. The next runs are
+/// those after `now`.
 #[must_use]
 pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled<'a>>) {
     let mut servers = About::new("configuration".into());
@@ -66,7 +68,10 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
         }
     }
     if session.is_some() && pools.len() == config.directories.len() {
-        servers.ok("configuration", "it is valid, and the files that it names can be read");
+        servers.ok(
+            "configuration",
+            "it is valid, and the files that it names can be read",
+        );
     }
     let state_dir = config.state_dir.display();
     match store::can_keep(&config.state_dir) {
@@ -83,7 +88,9 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
     for (name, job) in &config.jobs {
         let mut about = About::new(format!("job {name}"));
         match &job.kind {
-            JobKind::Ldap(job) => jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user)),
+            JobKind::Ldap(job) => {
+                jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user))
+            }
             JobKind::FtrackLdap(_) => {
                 ftrack_ldap.push(name.as_str());
                 two_writers(&mut about, name, config);
@@ -92,7 +99,8 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
         schedule(&mut about, job, &Schedule::of(name, job, &host), now);
         findings.extend(about.into_findings());
     }
-    let all = jobs.len() + ftrack_ldap.len() == config.jobs.len() && pools.len() == config.directories.len();
+    let all = jobs.len() + ftrack_ldap.len() == config.jobs.len()
+        && pools.len() == config.directories.len();
     let compiled = session.filter(|_| all).map(|session| Compiled {
         session,
         pools,
@@ -104,12 +112,18 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
 
 /// A job that has ftrack synchronise, beside jobs of the program that write the same users.
 fn two_writers(about: &mut About, own: &str, config: &Config) {
-    let same = config.jobs.iter().filter(|(name, job)| *name != own && job.ldap().is_none());
+    let same = config
+        .jobs
+        .iter()
+        .filter(|(name, job)| *name != own && job.ldap().is_none());
     let same: Vec<&str> = same.map(|(name, _)| name.as_str()).collect();
     if !same.is_empty() {
         about.warn(
             "writers",
-            format!("it has ftrack do the same synchronisation as {}", same.join(", ")),
+            format!(
+                "it has ftrack do the same synchronisation as {}",
+                same.join(", ")
+            ),
             "one such job is enough",
         );
     }
@@ -120,19 +134,30 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
         }
         return;
     }
-    let (jobs, write) = if others.len() == 1 { ("job", "writes") } else { ("jobs", "write") };
+    let (jobs, write) = if others.len() == 1 {
+        ("job", "writes")
+    } else {
+        ("jobs", "write")
+    };
     about.warn(
         "writers",
         format!(
-            "ftrack's own synchronisation and the {jobs} {} both write the users of this ftrack: it disables whomever it does not find, and knows no limit",
+            "ftrack's own synchronisation and the {jobs} {} both write the users of this ftrack: \
+             it disables whomever it does not find, and knows no limit",
             others.join(", ")
         ),
         format!("use the one or the other, once you trust what the {jobs} {write}"),
     );
 }
 
-fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a LdapJob, api_user: &str) -> Option<CompiledJob<'a>> {
-    let rules = Rules::new(job, api_user).map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
+fn compile_job<'a>(
+    about: &mut About,
+    name: &'a str,
+    job: &'a LdapJob,
+    api_user: &str,
+) -> Option<CompiledJob<'a>> {
+    let rules = Rules::new(job, api_user)
+        .map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
     let mapping = match Mapping::new(&job.attributes) {
         Ok(mapping) => mapping,
         Err(error) => {
@@ -145,22 +170,32 @@ fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a LdapJob, api_user:
         about.fail(
             "template",
             format!("attributes.{target}: the template fails for everybody: {error}"),
-            "see minijinja's list of filters, tests and functions; an attribute that may be missing needs default(…)",
+            "see minijinja's list of filters, tests and functions; an attribute that may be \
+             missing needs default(…)",
         );
     }
     let ldap_attributes = mapping.ldap_attributes();
-    let impossible: Vec<&String> = ldap_attributes.iter().filter(|name| !config::is_attribute(name)).collect();
+    let impossible: Vec<&String> = ldap_attributes
+        .iter()
+        .filter(|name| !config::is_attribute(name))
+        .collect();
     for name in &impossible {
         about.fail(
             "template",
-            format!("attributes: a template reads {name}, and no LDAP attribute can have that name (RFC 4512)"),
+            format!(
+                "attributes: a template reads {name}, and no LDAP attribute can have that name \
+                 (RFC 4512)"
+            ),
             "write the LDAP attribute's name, such as givenName",
         );
     }
     if rules.is_err() || !broken.is_empty() || !impossible.is_empty() {
         return None;
     }
-    about.ok("attributes", format!("they are made of {}", ldap_attributes.join(", ")));
+    about.ok(
+        "attributes",
+        format!("they are made of {}", ldap_attributes.join(", ")),
+    );
     let custom_keys = mapping.custom_keys().to_vec();
     Some(CompiledJob {
         name,
@@ -170,12 +205,22 @@ fn compile_job<'a>(about: &mut About, name: &'a str, job: &'a LdapJob, api_user:
     })
 }
 
-fn schedule(about: &mut About, job: &Job, schedule: &Result<Option<Schedule>, String>, now: DateTime<Utc>) {
+fn schedule(
+    about: &mut About,
+    job: &Job,
+    schedule: &Result<Option<Schedule>, String>,
+    now: DateTime<Utc>,
+) {
     match schedule {
         Ok(None) => about.ok("schedule", "none; the job runs on request only"),
         Ok(Some(schedule)) => {
-            let next = schedule.occurrences(now).take(RUNS).map(|run| run.with_timezone(&schedule.zone()));
-            let next: Vec<String> = next.map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true)).collect();
+            let next = schedule
+                .occurrences(now)
+                .take(RUNS)
+                .map(|run| run.with_timezone(&schedule.zone()));
+            let next: Vec<String> = next
+                .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
+                .collect();
             let expression = job.schedule.as_deref().unwrap_or_default();
             let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
             let splay = if job.splay == Duration::ZERO {
@@ -183,7 +228,14 @@ fn schedule(about: &mut About, job: &Job, schedule: &Result<Option<Schedule>, St
             } else {
                 format!(", on this host {lag} later (splay {splay})")
             };
-            about.ok("schedule", format!("{expression} in {}{splay}: {}", job.timezone, next.join(", ")));
+            about.ok(
+                "schedule",
+                format!(
+                    "{expression} in {}{splay}: {}",
+                    job.timezone,
+                    next.join(", ")
+                ),
+            );
         }
         Err(problem) => about.fail("schedule", problem.clone(), "mend the job's schedule"),
     }
@@ -202,10 +254,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let text = format!(
-            "[ftrack]\nserver = \"https://studio.test\"\napi_user = \"sync\"\napi_key = \"key\"\n\
-             [directories.studio]\nurls = [\"ldaps://ldap.studio.test\"]\n\
-             [jobs.artists]\nsearch_bases = [\"dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\n\
-             schedule = {schedule:?}\ntimezone = \"Europe/Stockholm\"\n{keys}\n"
+            "[ftrack]\nserver = \"https://studio.test\"\napi_user = \"sync\"\napi_key = \
+             \"key\"\n[directories.studio]\nurls = \
+             [\"ldaps://ldap.studio.test\"]\n[jobs.artists]\nsearch_bases = [\"dc=test\"]\nfilter \
+             = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\nschedule = \
+             {schedule:?}\ntimezone = \"Europe/Stockholm\"\n{keys}\n"
         );
         std::fs::write(&file, text).unwrap();
         let config = config::load(&file, &Environment::default()).unwrap();
@@ -221,23 +274,40 @@ mod tests {
         let spring = |schedule| told(schedule, (3, 28), "");
         assert_eq!(
             spring("30 12 * * *"),
-            "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, 2026-03-30T12:30:00+02:00, 2026-03-31T12:30:00+02:00, \
-             2026-04-01T12:30:00+02:00, 2026-04-02T12:30:00+02:00"
+            "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, \
+             2026-03-30T12:30:00+02:00, 2026-03-31T12:30:00+02:00, 2026-04-01T12:30:00+02:00, \
+             2026-04-02T12:30:00+02:00"
         );
-        assert!(spring("15 0 */6 * * *").contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, "));
-        assert!(spring("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, "));
+        assert!(
+            spring("15 0 */6 * * *")
+                .contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, ")
+        );
+        assert!(
+            spring("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, ")
+        );
         // A time that the clock skips, one that it shows twice, and an hour that is shown twice.
-        assert!(spring("30 2 * * *").contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, "));
-        assert!(told("30 2 * * *", (10, 24), "").contains(": 2026-10-25T02:30:00+02:00, 2026-10-26T02:30:00+01:00, "));
-        assert!(told("30 * 25 * *", (10, 24), "").contains(", 2026-10-25T02:30:00+02:00, 2026-10-25T02:30:00+01:00, "));
+        assert!(
+            spring("30 2 * * *")
+                .contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, ")
+        );
+        assert!(
+            told("30 2 * * *", (10, 24), "")
+                .contains(": 2026-10-25T02:30:00+02:00, 2026-10-26T02:30:00+01:00, ")
+        );
+        assert!(
+            told("30 * 25 * *", (10, 24), "")
+                .contains(", 2026-10-25T02:30:00+02:00, 2026-10-25T02:30:00+01:00, ")
+        );
     }
 
     #[test]
     fn the_next_runs_are_told_with_the_hosts_part_of_the_splay() {
         let splayed = told("30 12 * * *", (3, 28), "splay = \"5m\"");
         assert!(
-            splayed
-                .starts_with("30 12 * * * in Europe/Stockholm, on this host 4m 32s later (splay 5m): 2026-03-29T12:34:32+02:00, 2026-03-30T12:34:32+02:00, "),
+            splayed.starts_with(
+                "30 12 * * * in Europe/Stockholm, on this host 4m 32s later (splay 5m): \
+                 2026-03-29T12:34:32+02:00, 2026-03-30T12:34:32+02:00, "
+            ),
             "{splayed}"
         );
     }

@@ -1,4 +1,5 @@
-//! The findings of `check` in words, for people: one line each, under a heading for what they are about.
+//! The findings of `check` in words, for people: one line each, under a heading for what they are
+//! about.
 
 use std::fmt::Write;
 
@@ -11,7 +12,11 @@ use crate::printable::printable;
 #[must_use]
 pub fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
-    let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let width = findings
+        .iter()
+        .map(|finding| finding.check.len())
+        .max()
+        .unwrap_or_default();
     let mut heading = "";
     for finding in findings {
         if finding.about != heading {
@@ -23,10 +28,19 @@ pub fn text(findings: &[Finding]) -> String {
             Verdict::Warn => ("warn", AnsiColor::Yellow.on_default()),
             Verdict::Fail => ("FAIL", AnsiColor::Red.on_default().bold()),
         };
-        let advice = finding.advice.as_ref().map(|advice| format!("; {}", printable(advice))).unwrap_or_default();
+        let advice = finding
+            .advice
+            .as_ref()
+            .map(|advice| format!("; {}", printable(advice)))
+            .unwrap_or_default();
         line(
             &mut text,
-            &format!("  {}  {:<width$}  {}{advice}", paint(style, word), finding.check, printable(&finding.detail)),
+            &format!(
+                "  {}  {:<width$}  {}{advice}",
+                paint(style, word),
+                finding.check,
+                printable(&finding.detail)
+            ),
         );
     }
     line(&mut text, &format!("\n{}", summary(findings)));
@@ -34,9 +48,22 @@ pub fn text(findings: &[Finding]) -> String {
 }
 
 fn summary(findings: &[Finding]) -> String {
-    let count = |verdict| findings.iter().filter(|finding| finding.result == verdict).count();
-    let (failed, warned, well) = (count(Verdict::Fail), count(Verdict::Warn), count(Verdict::Ok));
-    let warnings = if warned == 1 { "1 warning".to_owned() } else { format!("{warned} warnings") };
+    let count = |verdict| {
+        findings
+            .iter()
+            .filter(|finding| finding.result == verdict)
+            .count()
+    };
+    let (failed, warned, well) = (
+        count(Verdict::Fail),
+        count(Verdict::Warn),
+        count(Verdict::Ok),
+    );
+    let warnings = if warned == 1 {
+        "1 warning".to_owned()
+    } else {
+        format!("{warned} warnings")
+    };
     format!("{failed} failed, {warnings}, {well} ok.")
 }
 
@@ -62,7 +89,8 @@ mod tests {
         let text = anstream::adapter::strip_str(&text(&about.into_findings())).to_string();
         assert_eq!(
             text,
-            "directory studio\\u{a}ldaps://x\n  ok    bind    accepted\n  FAIL  people  a\\u{a}FAIL forged \\u{1b}[2J; look\\u{a}here\n\n1 failed, 0 warnings, 1 ok.\n"
+            "directory studio\\u{a}ldaps://x\n  ok    bind    accepted\n  FAIL  people  \
+             a\\u{a}FAIL forged \\u{1b}[2J; look\\u{a}here\n\n1 failed, 0 warnings, 1 ok.\n"
         );
     }
 }

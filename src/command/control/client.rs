@@ -25,7 +25,8 @@ use crate::{
 /// How long the daemon has to take a connection.
 const CONNECTING: Duration = Duration::from_secs(5);
 
-/// How long the daemon has to answer, apart from the lines of a run; longer than it takes itself to give an order up.
+/// How long the daemon has to answer, apart from the lines of a run; longer than it takes itself to
+/// give an order up.
 const ANSWERING: Duration = Duration::from_secs(15);
 
 /// The longest answer, and the longest line of a run's: the report of the largest studio fits in.
@@ -71,17 +72,21 @@ impl Daemon {
 
     /// Lets a job wait.
     pub(super) async fn pause(&self, job: &str, wish: &PauseWish) -> Result<JobStatus, Stop> {
-        self.json(Method::POST, &["v1", "jobs", job, "pause"], Some(wish)).await
+        self.json(Method::POST, &["v1", "jobs", job, "pause"], Some(wish))
+            .await
     }
 
     /// Lets a job go on.
     pub(super) async fn resume(&self, job: &str) -> Result<JobStatus, Stop> {
-        self.json(Method::POST, &["v1", "jobs", job, "resume"], None::<&()>).await
+        self.json(Method::POST, &["v1", "jobs", job, "resume"], None::<&()>)
+            .await
     }
 
     /// Starts a run.
     pub(super) async fn trigger(&self, job: &str, wish: TriggerWish) -> Result<Watched, Stop> {
-        let response = self.answer(Method::POST, &["v1", "jobs", job, "trigger"], Some(&wish)).await?;
+        let response = self
+            .answer(Method::POST, &["v1", "jobs", job, "trigger"], Some(&wish))
+            .await?;
         Ok(Watched {
             response,
             arrived: BytesMut::new(),
@@ -89,16 +94,32 @@ impl Daemon {
         })
     }
 
-    async fn json<T: DeserializeOwned>(&self, method: Method, path: &[&str], body: Option<&(impl Serialize + Sync)>) -> Result<T, Stop> {
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, Stop> {
         let response = self.answer(method, path, body).await?;
         let bytes = whole(response).await?;
-        serde_json::from_slice(&bytes).map_err(|error| Stop::failed(&format!("the daemon's answer is not understood; is it of another version? {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Stop::failed(&format!(
+                "the daemon's answer is not understood; is it of another version? {error}"
+            ))
+        })
     }
 
     /// The beginning of an answer that says yes.
-    async fn answer(&self, method: Method, path: &[&str], body: Option<&(impl Serialize + Sync)>) -> Result<Response, Stop> {
+    async fn answer(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Response, Stop> {
         let request = self.request(method, path, body)?;
-        let sent = timeout(ANSWERING, self.client.execute(request)).await.map_err(|_| silent())?;
+        let sent = timeout(ANSWERING, self.client.execute(request))
+            .await
+            .map_err(|_| silent())?;
         let response = sent.map_err(|error| self.unreachable(&error))?;
         if response.status() == StatusCode::OK {
             return Ok(response);
@@ -110,11 +131,19 @@ impl Daemon {
                 exit: exit(kind),
                 lines: vec![printable(&error).into_owned()],
             },
-            Err(_) => Stop::failed(&format!("{} answers with {status}; it is no daemon of this program", self.socket.display())),
+            Err(_) => Stop::failed(&format!(
+                "{} answers with {status}; it is no daemon of this program",
+                self.socket.display()
+            )),
         })
     }
 
-    fn request(&self, method: Method, path: &[&str], body: Option<&(impl Serialize + Sync)>) -> Result<Request, Stop> {
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Request, Stop> {
         let mut url = Url::parse("http://daemon/").map_err(|error| Stop::failed(&error))?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(path);
@@ -129,22 +158,32 @@ impl Daemon {
     /// Why there is no answer, and the way out.
     fn unreachable(&self, error: &reqwest::Error) -> Stop {
         let path = self.socket.display();
-        let start = "start it with `ftrack-ldap-sync daemon`, or `systemctl start ftrack-ldap-sync` where it is a service";
+        let start = "start it with `ftrack-ldap-sync daemon`, or `systemctl start \
+                     ftrack-ldap-sync` where it is a service";
         let reason = system_error(error).map(|error| (error.kind(), error.to_string()));
         let connecting = error.is_connect();
         Stop::failed(&match reason {
-            Some((ErrorKind::NotFound, _)) if connecting => format!("no daemon listens on {path}; {start}"),
+            Some((ErrorKind::NotFound, _)) if connecting => {
+                format!("no daemon listens on {path}; {start}")
+            }
             Some((ErrorKind::ConnectionRefused, _)) if connecting => {
-                format!("no daemon listens on {path}: the socket was left by one that is gone; {start}")
+                format!(
+                    "no daemon listens on {path}: the socket was left by one that is gone; {start}"
+                )
             }
             Some((ErrorKind::PermissionDenied, _)) if connecting => {
                 format!(
-                    "you may not give orders at {path}; its owner, its group and root may: use sudo, or have yourself added to the group that `ls -l` shows"
+                    "you may not give orders at {path}; its owner, its group and root may: use \
+                     sudo, or have yourself added to the group that `ls -l` shows"
                 )
             }
             Some((_, reason)) if connecting => format!("{path} cannot be used: {reason}"),
-            Some(_) | None if error.is_timeout() => "the daemon does not take connections; it may be stopped, or busy with too many".to_owned(),
-            Some(_) | None => "the daemon closed the connection without an answer; if it is stopping, start it again".to_owned(),
+            Some(_) | None if error.is_timeout() => "the daemon does not take connections; it may \
+                                                     be stopped, or busy with too many"
+                .to_owned(),
+            Some(_) | None => "the daemon closed the connection without an answer; if it is \
+                               stopping, start it again"
+                .to_owned(),
         })
     }
 }
@@ -153,9 +192,16 @@ impl Watched {
     /// What the run says next.
     pub(super) async fn next(&mut self) -> Result<Told, Stop> {
         loop {
-            if let Some(line) = self.lines.decode(&mut self.arrived).map_err(|_| went_away())? {
-                return serde_json::from_str(&line)
-                    .map_err(|error| Stop::failed(&format!("the daemon's word is not understood; is it of another version? {error}")));
+            if let Some(line) = self
+                .lines
+                .decode(&mut self.arrived)
+                .map_err(|_| went_away())?
+            {
+                return serde_json::from_str(&line).map_err(|error| {
+                    Stop::failed(&format!(
+                        "the daemon's word is not understood; is it of another version? {error}"
+                    ))
+                });
             }
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.arrived.extend_from_slice(&bytes),
@@ -184,7 +230,8 @@ pub(super) fn went_away() -> Stop {
 
 fn silent() -> Stop {
     Stop::failed(&format!(
-        "the daemon did not answer within {} s; if it was asked to do something, whether it did is not known",
+        "the daemon did not answer within {} s; if it was asked to do something, whether it did \
+         is not known",
         ANSWERING.as_secs()
     ))
 }

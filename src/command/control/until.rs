@@ -6,7 +6,10 @@ use chrono_tz::Tz;
 /// Why a text is not the end of a pause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoTime {
-    #[error("not a length of time such as 2h or 3d, nor a time such as 2030-01-31 18:00 or 2030-01-31T18:00:00Z")]
+    #[error(
+        "not a length of time such as 2h or 3d, nor a time such as 2030-01-31 18:00 or \
+         2030-01-31T18:00:00Z"
+    )]
     Unknown,
     #[error("in the past")]
     Past,
@@ -14,11 +17,15 @@ pub(super) enum NoTime {
     Far,
     #[error("that time does not exist in {0}, where clocks are set forward over it")]
     Skipped(Tz),
-    #[error("that time comes twice in {0}, where clocks are set back; write it with its offset, such as {1}")]
+    #[error(
+        "that time comes twice in {0}, where clocks are set back; write it with its offset, such \
+         as {1}"
+    )]
     Twice(Tz, String),
 }
 
-/// The time that a text means: RFC 3339, a length of time from now on, or `YYYY-MM-DD HH:MM` in the zone.
+/// The time that a text means: RFC 3339, a length of time from now on, or `YYYY-MM-DD HH:MM` in the
+/// zone.
 pub(super) fn time(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, NoTime> {
     let text = text.trim();
     let time = if let Ok(time) = DateTime::parse_from_rfc3339(text) {
@@ -26,7 +33,9 @@ pub(super) fn time(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<
     } else if let Ok(local) = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M") {
         match zone.from_local_datetime(&local) {
             MappedLocalTime::Single(time) => time.to_utc(),
-            MappedLocalTime::Ambiguous(_, later) => return Err(NoTime::Twice(zone, later.to_rfc3339())),
+            MappedLocalTime::Ambiguous(_, later) => {
+                return Err(NoTime::Twice(zone, later.to_rfc3339()));
+            }
             MappedLocalTime::None => return Err(NoTime::Skipped(zone)),
         }
     } else {
@@ -34,7 +43,11 @@ pub(super) fn time(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<
         let length = TimeDelta::from_std(length).map_err(|_| NoTime::Far)?;
         now.checked_add_signed(length).ok_or(NoTime::Far)?
     };
-    if time <= now { Err(NoTime::Past) } else { Ok(time) }
+    if time <= now {
+        Err(NoTime::Past)
+    } else {
+        Ok(time)
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +79,10 @@ mod tests {
         ] {
             assert_eq!(until(text), Ok(utc(expected)), "{text}");
         }
-        assert_eq!(time("2026-07-01 08:00", utc("2026-01-10T12:00:00Z"), Tz::UTC), Ok(utc("2026-07-01T08:00:00Z")));
+        assert_eq!(
+            time("2026-07-01 08:00", utc("2026-01-10T12:00:00Z"), Tz::UTC),
+            Ok(utc("2026-07-01T08:00:00Z"))
+        );
     }
 
     #[test]
@@ -74,11 +90,22 @@ mod tests {
         for text in ["", "tomorrow", "2", "2026-13-01 08:00", "08:00", "-2h"] {
             assert_eq!(until(text), Err(NoTime::Unknown), "{text}");
         }
-        for text in ["2026-01-10T12:00:00Z", "2026-01-10 12:59", "0s", "2020-01-01T00:00:00Z"] {
+        for text in [
+            "2026-01-10T12:00:00Z",
+            "2026-01-10 12:59",
+            "0s",
+            "2020-01-01T00:00:00Z",
+        ] {
             assert_eq!(until(text), Err(NoTime::Past), "{text}");
         }
         assert_eq!(until("500000years"), Err(NoTime::Far));
         assert_eq!(until("2026-03-29 02:30"), Err(NoTime::Skipped(Stockholm)));
-        assert_eq!(until("2026-10-25 02:30"), Err(NoTime::Twice(Stockholm, "2026-10-25T02:30:00+01:00".to_owned())));
+        assert_eq!(
+            until("2026-10-25 02:30"),
+            Err(NoTime::Twice(
+                Stockholm,
+                "2026-10-25T02:30:00+01:00".to_owned()
+            ))
+        );
     }
 }

@@ -23,7 +23,8 @@ use crate::{
     },
 };
 
-/// Runs the daemon on both servers, says how to use all three, and keeps them up until the first SIGINT or SIGTERM.
+/// Runs the daemon on both servers, says how to use all three, and keeps them up until the first
+/// SIGINT or SIGTERM.
 ///
 /// # Errors
 /// The daemon cannot start, or standard output cannot be written.
@@ -35,7 +36,9 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
         environment: Environment::default(),
         host: host(),
     };
-    let setup: Setup = source.load(Utc::now()).map_err(|findings| Stop::failed(&findings))?;
+    let setup: Setup = source
+        .load(Utc::now())
+        .map_err(|findings| Stop::failed(&findings))?;
     let (mut told, mut listening) = (Ok(Exit::Done), None);
     let greet = |reached: daemon::Listening| {
         told = print(&invitation(world, reached.http));
@@ -47,11 +50,19 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
 }
 
 fn invitation(world: &World, page: Option<SocketAddr>) -> String {
-    let Options { api_user, api_key, rules: _ } = Options::default();
+    let Options {
+        api_user,
+        api_key,
+        rules: _,
+    } = Options::default();
     let config = quoted(&world.config_file());
     let program = format!("{} --config {config}", binary());
     let page = page.map(|address| address.to_string()).unwrap_or_default();
-    let (directory, ftrack, people) = (world.directory.url(), world.ftrack.url(), world.people.len());
+    let (directory, ftrack, people) = (
+        world.directory.url(),
+        world.ftrack.url(),
+        world.people.len(),
+    );
     let (service, base, filter) = (cast::SERVICE, cast::PEOPLE, cast::FILTER);
     format!(
         r#"An LDAP directory with {people} people, an empty stand-in for ftrack, and the daemon

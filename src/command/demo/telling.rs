@@ -17,17 +17,24 @@ use crate::{
 /// What the demo is, and the configuration that it works with.
 pub fn opening(world: &World) -> String {
     let mut text = format!(
-        "{}\n\n\
-         ftrack-ldap-sync keeps the users of ftrack in step with a studio's LDAP directory.\n\
-         Here, a directory with {} people and a stand-in for ftrack run inside the program,\n\
-         on this machine only; they are gone when it ends. Everything else is real, with\n\
-         this configuration:\n\n",
+        "{}\n\nftrack-ldap-sync keeps the users of ftrack in step with a studio's LDAP \
+         directory.\nHere, a directory with {} people and a stand-in for ftrack run inside the \
+         program,\non this machine only; they are gone when it ends. Everything else is real, \
+         with\nthis configuration:\n\n",
         heading_style("ftrack-ldap-sync: the demo"),
         world.people.len(),
     );
     for line in world.config().lines() {
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "{}", if line.is_empty() { String::new() } else { format!("    {line}") });
+        let _ = writeln!(
+            text,
+            "{}",
+            if line.is_empty() {
+                String::new()
+            } else {
+                format!("    {line}")
+            }
+        );
     }
     text
 }
@@ -51,15 +58,15 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
     let all = people + 2;
     let lost = story.lost();
     let happens = match chapter {
-        Chapter::FirstSync => format!("The directory has {people} people, and ftrack has no user for any of them."),
+        Chapter::FirstSync => {
+            format!("The directory has {people} people, and ftrack has no user for any of them.")
+        }
         Chapter::Again => "Nothing has changed in the directory since then.".to_owned(),
         Chapter::OrdinaryDay => format!(
-            "Five things change in the directory, and one sync brings them to ftrack:\n\
-             \x20 {} joins.\n\
-             \x20 {} leaves: the entry is moved to ou=former, where the job does not look.\n\
-             \x20 {} is called {} now, and has a new login.\n\
-             \x20 {} has a new mail address.\n\
-             \x20 {} joins too, but somebody forgot the login (uid).",
+            "Five things change in the directory, and one sync brings them to ftrack:\n\x20 {} \
+             joins.\n\x20 {} leaves: the entry is moved to ou=former, where the job does not \
+             look.\n\x20 {} is called {} now, and has a new login.\n\x20 {} has a new mail \
+             address.\n\x20 {} joins too, but somebody forgot the login (uid).",
             story.joiner(),
             story.leaver.name,
             story.renamed.name,
@@ -67,16 +74,19 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
             story.mover.name,
             story.careless(),
         ),
-        Chapter::Return => format!("{} comes back, and is in ou=people again.", story.leaver.name),
+        Chapter::Return => format!(
+            "{} comes back, and is in ou=people again.",
+            story.leaver.name
+        ),
         Chapter::HalfGone => format!(
-            "By mistake, {lost} of the {all} people are moved to ou=former. At the same time\n\
-             {} gets the missing login, and {} a new mail address.",
+            "By mistake, {lost} of the {all} people are moved to ou=former. At the same time\n{} \
+             gets the missing login, and {} a new mail address.",
             story.careless(),
             story.late.name,
         ),
         Chapter::BadDay => format!(
-            "The mistake is mended: all {all} people are in ou=people again. But now the\n\
-             directory server is overloaded, and breaks off its answer after {lost} people."
+            "The mistake is mended: all {all} people are in ou=people again. But now \
+             the\ndirectory server is overloaded, and breaks off its answer after {lost} people."
         ),
         Chapter::Normal => "The directory server answers in full again.".to_owned(),
     };
@@ -87,7 +97,11 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
 pub fn ran(report: &str, exit: Exit) -> String {
     let status = dim(&format!("exit status {}", exit as u8));
     let mut text = String::new();
-    for line in ["$ ftrack-ldap-sync sync"].into_iter().chain(report.lines()).chain([status.as_str()]) {
+    for line in ["$ ftrack-ldap-sync sync"]
+        .into_iter()
+        .chain(report.lines())
+        .chain([status.as_str()])
+    {
         let space = if line.is_empty() { "" } else { " " };
         let _ = writeln!(text, "{}{space}{line}", dim("│"));
     }
@@ -98,54 +112,54 @@ pub fn ran(report: &str, exit: Exit) -> String {
 /// Why the answer is right.
 pub fn after(chapter: Chapter, story: &Story) -> String {
     match chapter {
-        Chapter::FirstSync => "Everybody has a user now. Each user is marked with the person's directory id:\n\
-             by it the program knows its own users again, and it never touches others.\n"
+        Chapter::FirstSync => "Everybody has a user now. Each user is marked with the person's \
+                               directory id:\nby it the program knows its own users again, and it \
+                               never touches others.\n"
             .to_owned(),
-        Chapter::Again => "Both sides agree, so there was nothing to write: 0 write calls.\n".to_owned(),
+        Chapter::Again => {
+            "Both sides agree, so there was nothing to write: 0 write calls.\n".to_owned()
+        }
         Chapter::OrdinaryDay => format!(
-            "The new name is one update of one user, because a person is known by the\n\
-             directory id and not by the login. {} is deactivated, never\n\
-             deleted. The record without a login is named, and holds up nobody else.\n",
+            "The new name is one update of one user, because a person is known by the\ndirectory \
+             id and not by the login. {} is deactivated, never\ndeleted. The record without a \
+             login is named, and holds up nobody else.\n",
             story.leaver.name
         ),
         Chapter::Return => format!(
-            "It is the same user as before. The program reactivates only whom it deactivated\n\
-             itself: whom a person has deactivated stays so. {} is named in every\n\
-             report until there is a login.\n",
+            "It is the same user as before. The program reactivates only whom it \
+             deactivated\nitself: whom a person has deactivated stays so. {} is named in \
+             every\nreport until there is a login.\n",
             story.careless()
         ),
-        Chapter::HalfGone => "The job may deactivate 10% at once; more than that looks like a mistake. So the\n\
-             deactivations are held and nobody lost access, while the harmless changes were\n\
-             made all the same. The exit status 3 tells whoever watches. Were it no mistake,\n\
-             a person would save the plan with `plan --out FILE`, read it, and have exactly\n\
-             that done with `apply FILE`.\n"
+        Chapter::HalfGone => "The job may deactivate 10% at once; more than that looks like a \
+                              mistake. So the\ndeactivations are held and nobody lost access, \
+                              while the harmless changes were\nmade all the same. The exit status \
+                              3 tells whoever watches. Were it no mistake,\na person would save \
+                              the plan with `plan --out FILE`, read it, and have exactly\nthat \
+                              done with `apply FILE`.\n"
             .to_owned(),
-        Chapter::BadDay => "Not in this answer does not mean gone: only a complete answer can show that. So\n\
-             the run failed, said why, and wrote nothing.\n"
+        Chapter::BadDay => "Not in this answer does not mean gone: only a complete answer can \
+                            show that. So\nthe run failed, said why, and wrote nothing.\n"
             .to_owned(),
-        Chapter::Normal => "Everything is as it should be, and nobody had to repair anything at ftrack.\n".to_owned(),
+        Chapter::Normal => "Everything is as it should be, and nobody had to repair anything at \
+                            ftrack.\n"
+            .to_owned(),
     }
 }
 
 /// What was shown, and how to go on.
 pub fn closing(all: &[Told], binary: &str) -> String {
     format!(
-        "\n\n{}\n\n{}\n\n\
-         STATUS  the exit status: 0 done, 1 failed, 3 changes are held for a person\n\
-         WRITES  calls that change something at ftrack\n\
-         ACTIVE  people of the directory who can sign in to ftrack\n\n\
-         Try it yourself, with the same two servers:\n\n\
-         \x20 {binary} demo --serve\n\n\
-         A studio that uses ftrack's own LDAP synchronisation can have it run on a\n\
-         schedule, followed and reported: a job with kind = \"ftrack-ldap\".\n\n\
-         With your own servers, as in README.md under \"The first real sync\":\n\n\
-         \x20 # write down your servers in the example\n\
-         \x20 {binary} config example > config.toml\n\
-         \x20 # is everything as it must be, and what would change? neither writes to ftrack\n\
-         \x20 {binary} --config config.toml check\n\
-         \x20 {binary} --config config.toml plan\n\
-         \x20 # do it\n\
-         \x20 {binary} --config config.toml sync\n",
+        "\n\n{}\n\n{}\n\nSTATUS  the exit status: 0 done, 1 failed, 3 changes are held for a \
+         person\nWRITES  calls that change something at ftrack\nACTIVE  people of the directory \
+         who can sign in to ftrack\n\nTry it yourself, with the same two servers:\n\n\x20 \
+         {binary} demo --serve\n\nA studio that uses ftrack's own LDAP synchronisation can have \
+         it run on a\nschedule, followed and reported: a job with kind = \"ftrack-ldap\".\n\nWith \
+         your own servers, as in README.md under \"The first real sync\":\n\n\x20 # write down \
+         your servers in the example\n\x20 {binary} config example > config.toml\n\x20 # is \
+         everything as it must be, and what would change? neither writes to ftrack\n\x20 {binary} \
+         --config config.toml check\n\x20 {binary} --config config.toml plan\n\x20 # do it\n\x20 \
+         {binary} --config config.toml sync\n",
         heading_style("What you have seen"),
         table(all),
     )
@@ -165,7 +179,10 @@ fn table(all: &[Told]) -> String {
             number(told.active.to_string()),
         ]);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.join("\n")
 }
 

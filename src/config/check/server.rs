@@ -40,21 +40,59 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
         }
     };
     let found_before = notes.count();
-    let api_key = secret(notes, places, &at, "api_key", api_key.as_ref(), api_key_file.as_deref());
-    if api_key.is_none() && notes.count() == found_before && !notes.is_judged(&at.key("api_key_file")) {
+    let api_key = secret(
+        notes,
+        places,
+        &at,
+        "api_key",
+        api_key.as_ref(),
+        api_key_file.as_deref(),
+    );
+    if api_key.is_none()
+        && notes.count() == found_before
+        && !notes.is_judged(&at.key("api_key_file"))
+    {
         notes.missing(
             &at.key("api_key"),
-            "write api_key_file = \"the name of a file that holds the key\", or set the variable FTRACK_API_KEY",
+            "write api_key_file = \"the name of a file that holds the key\", or set the variable \
+             FTRACK_API_KEY",
         );
     }
-    let link_key = secret(notes, places, &at, "link_key", ftrack.link_key.as_ref(), ftrack.link_key_file.as_deref());
-    if link_key.as_ref().is_some_and(|key| key.loaded().expose().chars().count() < SHORTEST_LINK_KEY) {
-        let key = at.key(if ftrack.link_key.is_some() { "link_key" } else { "link_key_file" });
-        notes.find(&key, format!("a key of fewer than {SHORTEST_LINK_KEY} characters could be guessed"));
+    let link_key = secret(
+        notes,
+        places,
+        &at,
+        "link_key",
+        ftrack.link_key.as_ref(),
+        ftrack.link_key_file.as_deref(),
+    );
+    if link_key
+        .as_ref()
+        .is_some_and(|key| key.loaded().expose().chars().count() < SHORTEST_LINK_KEY)
+    {
+        let key = at.key(if ftrack.link_key.is_some() {
+            "link_key"
+        } else {
+            "link_key_file"
+        });
+        notes.find(
+            &key,
+            format!("a key of fewer than {SHORTEST_LINK_KEY} characters could be guessed"),
+        );
     }
     let ca_file = certificates(notes, places, &at.key("ca_file"), ca_file.as_deref());
-    let connect_timeout = value::period(notes, &at.key("connect_timeout"), &ftrack.connect_timeout, SECOND / 10..=HOUR);
-    let request_timeout = value::period(notes, &at.key("request_timeout"), &ftrack.request_timeout, SECOND / 10..=HOUR);
+    let connect_timeout = value::period(
+        notes,
+        &at.key("connect_timeout"),
+        &ftrack.connect_timeout,
+        SECOND / 10..=HOUR,
+    );
+    let request_timeout = value::period(
+        notes,
+        &at.key("request_timeout"),
+        &ftrack.request_timeout,
+        SECOND / 10..=HOUR,
+    );
     let page_size = value::number(notes, &at.key("page_size"), ftrack.page_size, 1..=10_000);
     let connections = value::number(notes, &at.key("connections"), ftrack.connections, 1..=64);
     let batch_size = value::number(notes, &at.key("batch_size"), ftrack.batch_size, 1..=1_000);
@@ -63,7 +101,8 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
     if ftrack.administrator_roles.is_empty() && !notes.is_judged(&roles) {
         notes.find(
             &roles,
-            "empty; without it nobody would be known as an administrator, whom the program must not lock out",
+            "empty; without it nobody would be known as an administrator, whom the program must \
+             not lock out",
         );
     }
     for (index, role) in ftrack.administrator_roles.iter().enumerate() {
@@ -89,7 +128,8 @@ fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Optio
     let Some(server) = server else {
         notes.missing(
             at,
-            "the address of the ftrack server, such as \"https://studio.ftrackapp.com\", here or in the variable FTRACK_SERVER",
+            "the address of the ftrack server, such as \"https://studio.ftrackapp.com\", here or \
+             in the variable FTRACK_SERVER",
         );
         return None;
     };
@@ -97,8 +137,12 @@ fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Optio
     let problem = match url.scheme() {
         "https" => None,
         "http" if value::is_loopback(&url) => None,
-        "http" => Some("the API key would go over the network in plain text; write https://".to_owned()),
-        scheme => Some(format!("{scheme:?} is not a scheme of ftrack's; write https://")),
+        "http" => {
+            Some("the API key would go over the network in plain text; write https://".to_owned())
+        }
+        scheme => Some(format!(
+            "{scheme:?} is not a scheme of ftrack's; write https://"
+        )),
     };
     if let Some(problem) = problem {
         notes.find(at, problem);
@@ -107,13 +151,22 @@ fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Optio
     Some(url)
 }
 
-/// A URL of a scheme, a host and perhaps a port. A user and password in it are refused, and so that none is printed, the URL is never quoted.
+/// A URL of a scheme, a host and perhaps a port. A user and password in it are refused, and so that
+/// none is printed, the URL is never quoted.
 fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option<Url> {
     let problem = match Url::parse(text) {
         Err(error) => format!("not a URL such as {example:?}: {error}"),
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => format!("a URL without a host; write it such as {example:?}"),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => "a user or password does not belong into the URL".to_owned(),
-        Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() => {
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => {
+            format!("a URL without a host; write it such as {example:?}")
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "a user or password does not belong into the URL".to_owned()
+        }
+        Ok(url)
+            if !matches!(url.path(), "" | "/")
+                || url.query().is_some()
+                || url.fragment().is_some() =>
+        {
             format!("more than a scheme, a host and a port; write it such as {example:?}")
         }
         Ok(url) => return Some(url),
@@ -123,9 +176,17 @@ fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option
 }
 
 /// One directory.
-pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &written::Directory) -> Option<Directory> {
+pub fn directory(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    directory: &written::Directory,
+) -> Option<Directory> {
     let urls = urls(notes, at, directory);
-    let bind_dn = directory.bind_dn.as_ref().and_then(|dn| value::line(notes, &at.key("bind_dn"), dn));
+    let bind_dn = directory
+        .bind_dn
+        .as_ref()
+        .and_then(|dn| value::line(notes, &at.key("bind_dn"), dn));
     let found_before = notes.count();
     let password = secret(
         notes,
@@ -137,17 +198,52 @@ pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &w
     );
     let has_password = password.is_some() || notes.count() > found_before;
     authentication(notes, at, directory, has_password);
-    let ca_file = certificates(notes, places, &at.key("ca_file"), directory.ca_file.as_deref());
-    let client_cert_file = certificates(notes, places, &at.key("client_cert_file"), directory.client_cert_file.as_deref());
-    let client_key_file = private_key(notes, places, &at.key("client_key_file"), directory.client_key_file.as_deref());
+    let ca_file = certificates(
+        notes,
+        places,
+        &at.key("ca_file"),
+        directory.ca_file.as_deref(),
+    );
+    let client_cert_file = certificates(
+        notes,
+        places,
+        &at.key("client_cert_file"),
+        directory.client_cert_file.as_deref(),
+    );
+    let client_key_file = private_key(
+        notes,
+        places,
+        &at.key("client_key_file"),
+        directory.client_key_file.as_deref(),
+    );
     let page_size = value::number(notes, &at.key("page_size"), directory.page_size, 1..=10_000);
-    let connect_timeout = value::period(notes, &at.key("connect_timeout"), &directory.connect_timeout, SECOND / 10..=HOUR);
-    let operation_timeout = value::period(notes, &at.key("operation_timeout"), &directory.operation_timeout, SECOND / 10..=HOUR);
+    let connect_timeout = value::period(
+        notes,
+        &at.key("connect_timeout"),
+        &directory.connect_timeout,
+        SECOND / 10..=HOUR,
+    );
+    let operation_timeout = value::period(
+        notes,
+        &at.key("operation_timeout"),
+        &directory.operation_timeout,
+        SECOND / 10..=HOUR,
+    );
     let pool_size = value::number(notes, &at.key("pool_size"), directory.pool_size, 1..=64);
-    if let Some(name) = directory.id_attribute.as_ref().filter(|name| !value::is_attribute(name)) {
-        notes.find(&at.key("id_attribute"), format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"));
+    if let Some(name) = directory
+        .id_attribute
+        .as_ref()
+        .filter(|name| !value::is_attribute(name))
+    {
+        notes.find(
+            &at.key("id_attribute"),
+            format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"),
+        );
     }
-    let id = directory.id.as_ref().and_then(|id| value::line(notes, &at.key("id"), id));
+    let id = directory
+        .id
+        .as_ref()
+        .and_then(|id| value::line(notes, &at.key("id"), id));
     Some(Directory {
         urls: urls?,
         bind_dn,
@@ -171,10 +267,14 @@ pub fn directory(notes: &mut Notes, places: &Places, at: &KeyPath, directory: &w
 fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Option<Vec<Url>> {
     let key = at.key("urls");
     if directory.urls.is_empty() {
-        notes.missing(&key, "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]");
+        notes.missing(
+            &key,
+            "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]",
+        );
         return None;
     }
-    let sends_password = directory.bind_password.is_some() || directory.bind_password_file.is_some();
+    let sends_password =
+        directory.bind_password.is_some() || directory.bind_password_file.is_some();
     let mut urls = Vec::with_capacity(directory.urls.len());
     for (index, text) in directory.urls.iter().enumerate() {
         let at = key.index(index);
@@ -184,15 +284,24 @@ fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Opti
         match url.scheme() {
             "ldaps" if directory.start_tls => notes.find(
                 &at,
-                "ldaps:// is encrypted from its first byte; write ldap:// with start_tls = true, or leave start_tls out",
+                "ldaps:// is encrypted from its first byte; write ldap:// with start_tls = true, \
+                 or leave start_tls out",
             ),
             "ldaps" => {}
-            "ldap" if directory.start_tls || directory.allow_plaintext || value::is_loopback(&url) || !sends_password => {}
+            "ldap"
+                if directory.start_tls
+                    || directory.allow_plaintext
+                    || value::is_loopback(&url)
+                    || !sends_password => {}
             "ldap" => notes.find(
                 &at,
-                "the bind password would go over the network in plain text; write ldaps://, or start_tls = true, or accept it with allow_plaintext = true",
+                "the bind password would go over the network in plain text; write ldaps://, or \
+                 start_tls = true, or accept it with allow_plaintext = true",
             ),
-            scheme => notes.find(&at, format!("{scheme:?} is not a scheme of LDAP; write ldaps:// or ldap://")),
+            scheme => notes.find(
+                &at,
+                format!("{scheme:?} is not a scheme of LDAP; write ldaps:// or ldap://"),
+            ),
         }
         urls.push(url);
     }
@@ -200,47 +309,82 @@ fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Opti
 }
 
 /// Whether what is there to bind with belongs together.
-fn authentication(notes: &mut Notes, at: &KeyPath, directory: &written::Directory, has_password: bool) {
+fn authentication(
+    notes: &mut Notes,
+    at: &KeyPath,
+    directory: &written::Directory,
+    has_password: bool,
+) {
     let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
     let certificate = directory.client_cert_file.is_some();
     if directory.sasl.is_some() {
         if directory.bind_dn.is_some() || has_password {
-            notes.find(&at.key("sasl"), "binds by the client certificate; leave out bind_dn and the password");
+            notes.find(
+                &at.key("sasl"),
+                "binds by the client certificate; leave out bind_dn and the password",
+            );
         }
         if !certificate {
-            notes.missing(&at.key("client_cert_file"), "sasl = \"external\" binds by the client certificate");
+            notes.missing(
+                &at.key("client_cert_file"),
+                "sasl = \"external\" binds by the client certificate",
+            );
         }
-        let plain = |url: &String| url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ldap://"));
+        let plain = |url: &String| {
+            url.get(..7)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("ldap://"))
+        };
         if !directory.start_tls && directory.urls.iter().any(plain) {
             notes.find(
                 &at.key("sasl"),
                 "a client certificate is shown in TLS only; write ldaps://, or start_tls = true",
             );
         }
-    } else if directory.bind_dn.is_some() && !has_password && !notes.is_judged(&password) && !notes.is_judged(&at.key("bind_password_file")) {
+    } else if directory.bind_dn.is_some()
+        && !has_password
+        && !notes.is_judged(&password)
+        && !notes.is_judged(&at.key("bind_password_file"))
+    {
         notes.find(
             &dn,
-            "has no password, and would be an anonymous bind; write bind_password_file = \"the name of a file that holds it\"",
+            "has no password, and would be an anonymous bind; write bind_password_file = \"the \
+             name of a file that holds it\"",
         );
     } else if has_password && directory.bind_dn.is_none() {
         notes.missing(&dn, "whose password is it? write the DN that binds");
     }
     if certificate && directory.client_key_file.is_none() {
-        notes.missing(&at.key("client_key_file"), "client_cert_file is of no use without its key");
+        notes.missing(
+            &at.key("client_key_file"),
+            "client_cert_file is of no use without its key",
+        );
     }
     if directory.client_key_file.is_some() && !certificate {
-        notes.missing(&at.key("client_cert_file"), "client_key_file is of no use without its certificate");
+        notes.missing(
+            &at.key("client_cert_file"),
+            "client_key_file is of no use without its certificate",
+        );
     }
 }
 
 /// A secret that stands in the configuration or in a file of its own; no message holds it.
-fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: Option<&Secret>, file: Option<&Path>) -> Option<Credential> {
+fn secret(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    name: &str,
+    inline: Option<&Secret>,
+    file: Option<&Path>,
+) -> Option<Credential> {
     let key = at.key(name);
     let file_key = at.key(&format!("{name}_file"));
     match (inline, file) {
         (None, None) => None,
         (Some(_), Some(_)) => {
-            notes.find(&key, format!("given twice, here and by {name}_file; leave one out"));
+            notes.find(
+                &key,
+                format!("given twice, here and by {name}_file; leave one out"),
+            );
             None
         }
         (Some(secret), None) => Secret::checked(secret.clone())
@@ -254,10 +398,17 @@ fn secret(notes: &mut Notes, places: &Places, at: &KeyPath, name: &str, inline: 
 }
 
 /// The path of a PEM file that holds at least one certificate.
-fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>) -> Option<PathBuf> {
+fn certificates(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    path: Option<&Path>,
+) -> Option<PathBuf> {
     pem(notes, places, at, path, |content| {
         let mut certificates = CertificateDer::pem_slice_iter(content);
-        let first = certificates.next().ok_or_else(|| "holds no PEM certificate".to_owned())?;
+        let first = certificates
+            .next()
+            .ok_or_else(|| "holds no PEM certificate".to_owned())?;
         first
             .and_then(|_| certificates.try_for_each(|certificate| certificate.map(|_| ())))
             .map_err(|error| format!("is not a PEM file of certificates: {error}"))
@@ -265,7 +416,12 @@ fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&
 }
 
 /// The path of a PEM file that holds a private key.
-fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>) -> Option<PathBuf> {
+fn private_key(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    path: Option<&Path>,
+) -> Option<PathBuf> {
     // The reason is left out: it could quote what is in the file.
     pem(notes, places, at, path, |content| {
         PrivateKeyDer::from_pem_slice(content)
@@ -274,7 +430,13 @@ fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&P
     })
 }
 
-fn pem(notes: &mut Notes, places: &Places, at: &KeyPath, path: Option<&Path>, holds: impl FnOnce(&[u8]) -> Result<(), String>) -> Option<PathBuf> {
+fn pem(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    path: Option<&Path>,
+    holds: impl FnOnce(&[u8]) -> Result<(), String>,
+) -> Option<PathBuf> {
     let path = places.find(path?);
     let result = files::read(&path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content));
     match result {

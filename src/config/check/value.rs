@@ -1,4 +1,5 @@
-//! Single values: numbers, lengths of time, URLs' hosts, schedules, zones, filters, DNs and names, each with the words for what is wrong.
+//! Single values: numbers, lengths of time, URLs' hosts, schedules, zones, filters, DNs and names,
+//! each with the words for what is wrong.
 
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
@@ -28,27 +29,53 @@ pub const CENTURY: Duration = Duration::from_secs(36_525 * 24 * 3600);
 const DEEPEST_FILTER: usize = 64;
 
 /// A number within bounds.
-pub fn number<N: TryFrom<i64>>(notes: &mut Notes, key: &KeyPath, number: i64, bounds: RangeInclusive<i64>) -> Option<N> {
-    let within = bounds.contains(&number).then(|| N::try_from(number).ok()).flatten();
+pub fn number<N: TryFrom<i64>>(
+    notes: &mut Notes,
+    key: &KeyPath,
+    number: i64,
+    bounds: RangeInclusive<i64>,
+) -> Option<N> {
+    let within = bounds
+        .contains(&number)
+        .then(|| N::try_from(number).ok())
+        .flatten();
     if within.is_none() {
-        notes.find(key, format!("{number} is out of range; it may be {} to {}", bounds.start(), bounds.end()));
+        notes.find(
+            key,
+            format!(
+                "{number} is out of range; it may be {} to {}",
+                bounds.start(),
+                bounds.end()
+            ),
+        );
     }
     within
 }
 
 /// A length of time within bounds.
-pub fn period(notes: &mut Notes, key: &KeyPath, period: &Period, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+pub fn period(
+    notes: &mut Notes,
+    key: &KeyPath,
+    period: &Period,
+    bounds: RangeInclusive<Duration>,
+) -> Option<Duration> {
     match humantime::parse_duration(period.0.trim()) {
         Ok(length) if bounds.contains(&length) => Some(length),
         Ok(_) => {
             let (from, to) = (Period::of(*bounds.start()).0, Period::of(*bounds.end()).0);
-            notes.find(key, format!("{:?} is out of range; it may be {from} to {to}", period.0));
+            notes.find(
+                key,
+                format!("{:?} is out of range; it may be {from} to {to}", period.0),
+            );
             None
         }
         Err(error) => {
             notes.find(
                 key,
-                format!("{:?} is not a length of time such as \"90s\", \"15m\" or \"1h 30m\": {error}", period.0),
+                format!(
+                    "{:?} is not a length of time such as \"90s\", \"15m\" or \"1h 30m\": {error}",
+                    period.0
+                ),
             );
             None
         }
@@ -70,21 +97,29 @@ pub fn line(notes: &mut Notes, key: &KeyPath, text: &str) -> Option<String> {
     None
 }
 
-/// Whether a URL leads to this machine by its words alone: `localhost`, 127.0.0.0/8 or ::1. No name is resolved.
+/// Whether a URL leads to this machine by its words alone: `localhost`, 127.0.0.0/8 or ::1. No name
+/// is resolved.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     // The url crate knows the hosts of web schemes by kind, and those of `ldap` as text only.
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Some(Host::Domain(name)) => {
+            name.eq_ignore_ascii_case("localhost")
+                || name
+                    .parse::<IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        }
         None => false,
     }
 }
 
-/// A cron expression of five fields, of six with seconds first, or a nickname such as `@daily`, that some day occurs.
+/// A cron expression of five fields, of six with seconds first, or a nickname such as `@daily`,
+/// that some day occurs.
 ///
-/// The day of the month and the day of the week must both match where both are given, as in the scheduler.
+/// The day of the month and the day of the week must both match where both are given, as in the
+/// scheduler.
 ///
 /// # Errors
 ///
@@ -95,12 +130,19 @@ pub fn schedule(expression: &str) -> Result<Cron, String> {
         .year(Year::Disallowed)
         .dom_and_dow(true)
         .build();
-    let cron = parser
-        .parse(expression)
-        .map_err(|error| format!("{expression:?} is not a cron expression of five fields (six with seconds first): {error}"))?;
-    if let Some(step) = expression.split_whitespace().find(|field| steps_over_everything(expression, field)) {
+    let cron = parser.parse(expression).map_err(|error| {
+        format!(
+            "{expression:?} is not a cron expression of five fields (six with seconds first): \
+             {error}"
+        )
+    })?;
+    if let Some(step) = expression
+        .split_whitespace()
+        .find(|field| steps_over_everything(expression, field))
+    {
         return Err(format!(
-            "{expression:?} has the step {step:?}, which is longer than what it steps over, so that it would not do what it says"
+            "{expression:?} has the step {step:?}, which is longer than what it steps over, so \
+             that it would not do what it says"
         ));
     }
     // Without years in the expression it does not matter from when on it is asked.
@@ -113,15 +155,20 @@ pub fn schedule(expression: &str) -> Result<Cron, String> {
 
 /// Whether a field such as `*/75` has a step that leaves nothing but the first value.
 fn steps_over_everything(expression: &str, field: &str) -> bool {
-    /// The number of values from the right: days of the week, months, days, hours, minutes, seconds.
+    /// The number of values from the right: days of the week, months, days, hours, minutes,
+    /// seconds.
     const VALUES: [u32; 6] = [7, 12, 31, 24, 60, 60];
     let from_the_right = expression
         .split_whitespace()
         .rev()
         .zip(VALUES)
         .find(|(other, _)| std::ptr::eq(other.as_ptr(), field.as_ptr()));
-    let step = |part: &str| part.split_once('/').and_then(|(_, step)| step.parse::<u32>().ok());
-    from_the_right.is_some_and(|(_, values)| field.split(',').filter_map(step).any(|step| step >= values))
+    let step = |part: &str| {
+        part.split_once('/')
+            .and_then(|(_, step)| step.parse::<u32>().ok())
+    };
+    from_the_right
+        .is_some_and(|(_, values)| field.split(',').filter_map(step).any(|step| step >= values))
 }
 
 /// The zone of an IANA name.
@@ -131,8 +178,12 @@ fn steps_over_everything(expression: &str, field: &str) -> bool {
 /// What is wrong with it.
 pub fn timezone(name: &str) -> Result<chrono_tz::Tz, String> {
     let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-    name.parse()
-        .map_err(|_| format!("{name:?} is not an IANA time zone such as \"Europe/Stockholm\"{}", did_you_mean(name, names())))
+    name.parse().map_err(|_| {
+        format!(
+            "{name:?} is not an IANA time zone such as \"Europe/Stockholm\"{}",
+            did_you_mean(name, names())
+        )
+    })
 }
 
 /// A search filter (RFC 4515).
@@ -146,29 +197,40 @@ pub fn filter(filter: &str) -> Result<(), String> {
     for byte in filter.bytes() {
         match byte {
             b'(' => depth = depth.saturating_add(1),
-            b')' if depth == 0 => return Err(format!("{filter:?} is not a filter (RFC 4515): a closing parenthesis has no opening one")),
+            b')' if depth == 0 => {
+                return Err(format!(
+                    "{filter:?} is not a filter (RFC 4515): a closing parenthesis has no opening \
+                     one"
+                ));
+            }
             b')' => depth -= 1,
             _ => {}
         }
         deepest = deepest.max(depth);
     }
     if depth > 0 {
-        return Err(format!("{filter:?} is not a filter (RFC 4515): {depth} of its parentheses are not closed"));
+        return Err(format!(
+            "{filter:?} is not a filter (RFC 4515): {depth} of its parentheses are not closed"
+        ));
     }
     if deepest > DEEPEST_FILTER {
-        return Err(format!("the filter's parentheses are nested deeper than {DEEPEST_FILTER}"));
+        return Err(format!(
+            "the filter's parentheses are nested deeper than {DEEPEST_FILTER}"
+        ));
     }
     if !filter.starts_with('(') {
         return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): it stands in parentheses, such as \"(objectClass=inetOrgPerson)\""
+            "{filter:?} is not a filter (RFC 4515): it stands in parentheses, such as \
+             \"(objectClass=inetOrgPerson)\""
         ));
     }
-    ldap3::parse_filter(filter)
-        .map(|_| ())
-        .map_err(|()| format!("{filter:?} is not a filter (RFC 4515), such as \"(objectClass=inetOrgPerson)\""))
+    ldap3::parse_filter(filter).map(|_| ()).map_err(|()| {
+        format!("{filter:?} is not a filter (RFC 4515), such as \"(objectClass=inetOrgPerson)\"")
+    })
 }
 
-/// Whether text looks like a DN (RFC 4514): parts such as `ou=people`, set apart by commas. What it means is the server's to say.
+/// Whether text looks like a DN (RFC 4514): parts such as `ou=people`, set apart by commas. What it
+/// means is the server's to say.
 #[must_use]
 pub fn is_dn(text: &str) -> bool {
     let mut escaped = false;
@@ -177,31 +239,54 @@ pub fn is_dn(text: &str) -> bool {
         escaped = !escaped && character == '\\';
         separates
     };
-    // A separator is met once each, so the closure's memory of a backslash is in step with the text.
+    // A separator is met once each, so the closure's memory of a backslash is in step with the
+    // text.
     let parts: Vec<&str> = text.split(is_separator).collect();
-    parts
-        .iter()
-        .all(|part| part.split_once('=').is_some_and(|(name, _)| is_attribute(name.trim()) && !name.contains(';')))
+    parts.iter().all(|part| {
+        part.split_once('=')
+            .is_some_and(|(name, _)| is_attribute(name.trim()) && !name.contains(';'))
+    })
 }
 
-/// Whether text is the description of an LDAP attribute (RFC 4512 section 2.5): a name or an OID, with options.
+/// Whether text is the description of an LDAP attribute (RFC 4512 section 2.5): a name or an OID,
+/// with options.
 #[must_use]
 pub fn is_attribute(text: &str) -> bool {
     let mut parts = text.split(';');
-    let is_keyword = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let is_oid = |text: &str| text.contains('.') && text.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_name = |text: &str| is_keyword(text) && text.starts_with(|first: char| first.is_ascii_alphabetic());
-    parts.next().is_some_and(|name| is_name(name) || is_oid(name)) && parts.all(is_keyword)
+    let is_keyword = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_oid = |text: &str| {
+        text.contains('.')
+            && text
+                .split('.')
+                .all(|arc| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_name = |text: &str| {
+        is_keyword(text) && text.starts_with(|first: char| first.is_ascii_alphabetic())
+    };
+    parts
+        .next()
+        .is_some_and(|name| is_name(name) || is_oid(name))
+        && parts.all(is_keyword)
 }
 
-/// The name of a job or directory, which becomes part of the names of files, of labels and (in capitals) of variables.
+/// The name of a job or directory, which becomes part of the names of files, of labels and (in
+/// capitals) of variables.
 pub fn name(notes: &mut Notes, at: &KeyPath, name: &str) {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
-    let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    let allowed = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
+    };
+    let begins_well =
+        name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
     if !begins_well || name.len() > 64 || !name.bytes().all(allowed) {
         notes.find(
             at,
-            "a name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a letter or digit, and has at most 64 of them",
+            "a name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a \
+             letter or digit, and has at most 64 of them",
         );
     }
 }
@@ -215,10 +300,28 @@ mod tests {
 
     #[test]
     fn names_of_attributes() {
-        for name in ["uid", "givenName;lang-en", "0.9.2342.19200300.100.1.1", "userCertificate;binary", "x-a1"] {
+        for name in [
+            "uid",
+            "givenName;lang-en",
+            "0.9.2342.19200300.100.1.1",
+            "userCertificate;binary",
+            "x-a1",
+        ] {
             assert!(is_attribute(name), "{name}");
         }
-        for name in ["", "given name", "1uid", "uid;", ";x", "1", "1..2", "a_b", "é", "{{x}}", "uid,mail"] {
+        for name in [
+            "",
+            "given name",
+            "1uid",
+            "uid;",
+            ";x",
+            "1",
+            "1..2",
+            "a_b",
+            "é",
+            "{{x}}",
+            "uid,mail",
+        ] {
             assert!(!is_attribute(name), "{name}");
         }
     }
@@ -235,27 +338,61 @@ mod tests {
         ] {
             assert!(is_dn(dn), "{dn}");
         }
-        for dn in ["", "people", "ou=people,,dc=test", "ou=people,dc", "dc=test,", "=x", "studio.test"] {
+        for dn in [
+            "",
+            "people",
+            "ou=people,,dc=test",
+            "ou=people,dc",
+            "dc=test,",
+            "=x",
+            "studio.test",
+        ] {
             assert!(!is_dn(dn), "{dn}");
         }
     }
 
     #[test]
     fn schedules() {
-        for expression in ["*/15 * * * *", "30 0 3 * * *", "@daily", "0 3 * * MON-FRI", "0 0 29 2 *", "0 0 L * *"] {
+        for expression in [
+            "*/15 * * * *",
+            "30 0 3 * * *",
+            "@daily",
+            "0 3 * * MON-FRI",
+            "0 0 29 2 *",
+            "0 0 L * *",
+        ] {
             assert!(schedule(expression).is_ok(), "{expression}");
         }
-        for expression in ["", "* * * *", "61 * * * *", "hourly", "0 0 3 * * * 2030", "@never"] {
+        for expression in [
+            "",
+            "* * * *",
+            "61 * * * *",
+            "hourly",
+            "0 0 3 * * * 2030",
+            "@never",
+        ] {
             assert!(
-                schedule(expression).is_err_and(|problem| problem.contains("is not a cron expression")),
+                schedule(expression)
+                    .is_err_and(|problem| problem.contains("is not a cron expression")),
                 "{expression}"
             );
         }
-        for expression in ["*/75 * * * *", "*/61 * * * * *", "0 */24 * * *", "0,*/60 * * * *"] {
-            assert!(schedule(expression).is_err_and(|problem| problem.contains("has the step")), "{expression}");
+        for expression in [
+            "*/75 * * * *",
+            "*/61 * * * * *",
+            "0 */24 * * *",
+            "0,*/60 * * * *",
+        ] {
+            assert!(
+                schedule(expression).is_err_and(|problem| problem.contains("has the step")),
+                "{expression}"
+            );
         }
         assert!(schedule("*/59 */23 */30 */11 */6").is_ok());
-        assert_eq!(schedule("0 0 30 2 *").unwrap_err(), "\"0 0 30 2 *\" never occurs");
+        assert_eq!(
+            schedule("0 0 30 2 *").unwrap_err(),
+            "\"0 0 30 2 *\" never occurs"
+        );
     }
 
     #[test]
@@ -268,7 +405,16 @@ mod tests {
         ] {
             assert_eq!(filter(text), Ok(()), "{text}");
         }
-        for text in ["", "uid=*", "(uid=*", "(uid=*))", "()", "(&(uid=a)", "(uid)", r"(cn=\2)"] {
+        for text in [
+            "",
+            "uid=*",
+            "(uid=*",
+            "(uid=*))",
+            "()",
+            "(&(uid=a)",
+            "(uid)",
+            r"(cn=\2)",
+        ] {
             assert!(filter(text).is_err(), "{text}");
         }
         let deep = format!("{}(a=b){}", "(!".repeat(100_000), ")".repeat(100_000));
@@ -286,7 +432,12 @@ mod tests {
         ] {
             assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
-        for url in ["ldap://localhost.test", "ldap://10.0.0.1", "http://127.0.0.1.test", "ldap://[::2]"] {
+        for url in [
+            "ldap://localhost.test",
+            "ldap://10.0.0.1",
+            "http://127.0.0.1.test",
+            "ldap://[::2]",
+        ] {
             assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
     }

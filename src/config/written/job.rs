@@ -10,14 +10,16 @@ use serde::{
 
 use super::Period;
 
-/// One job: which people of which directory are kept in step, and by which rules. Of a job of kind `ftrack-ldap`, the keys `kind`, `schedule`, `timezone`,
-/// `catch_up`, `splay`, `time_limit`, `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
+/// One job: which people of which directory are kept in step, and by which rules. Of a job of kind
+/// `ftrack-ldap`, the keys `kind`, `schedule`, `timezone`, `catch_up`, `splay`, `time_limit`,
+/// `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Job {
     /// What a run does.
     pub kind: Kind,
-    /// When it runs: a cron expression of five fields (six with seconds first), or such as `@daily`; only on request when absent.
+    /// When it runs: a cron expression of five fields (six with seconds first), or such as
+    /// `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// The IANA name of the zone in which `schedule` is read.
@@ -28,10 +30,12 @@ pub struct Job {
     pub splay: Period,
     /// How long one run may take.
     pub time_limit: Period,
-    /// The name that marks this job's people at ftrack; the job's own name when absent. Who renames a job sets it to the old name.
+    /// The name that marks this job's people at ftrack; the job's own name when absent. Who renames
+    /// a job sets it to the old name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The name of the directory in which people are looked for; may be left out where there is one directory.
+    /// The name of the directory in which people are looked for; may be left out where there is one
+    /// directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The DNs where the searches start; required.
@@ -43,7 +47,8 @@ pub struct Job {
     /// Which entries are people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// What fills each ftrack attribute: `username` (required), `email`, `first_name` and `last_name` or instead `full_name`, and `custom_attributes.KEY`.
+    /// What fills each ftrack attribute: `username` (required), `email`, `first_name` and
+    /// `last_name` or instead `full_name`, and `custom_attributes.KEY`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeRule>,
     /// What may be done to users.
@@ -118,7 +123,8 @@ pub struct AttributeTable {
     pub from: Option<String>,
     /// What happens to the value in ftrack when the directory shows none.
     pub when_absent: WhenAbsent,
-    /// Whether an entry without a value is skipped; true for `username` when absent, which cannot be otherwise.
+    /// Whether an entry without a value is skipped; true for `username` when absent, which cannot
+    /// be otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
 }
@@ -150,7 +156,8 @@ impl<'de> Deserialize<'de> for AttributeRule {
             }
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<AttributeRule, A::Error> {
-                AttributeTable::deserialize(MapAccessDeserializer::new(map)).map(AttributeRule::Table)
+                AttributeTable::deserialize(MapAccessDeserializer::new(map))
+                    .map(AttributeRule::Table)
             }
         }
         deserializer.deserialize_any(TextOrTable)
@@ -169,11 +176,13 @@ pub struct Users {
     pub deactivate: bool,
     /// Whether users whom this program deactivated are reactivated when the person is back.
     pub reactivate: bool,
-    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by what.
+    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by
+    /// what.
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
     pub deactivate_after: Period,
-    /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login, mail and activity change only with a person's approval.
+    /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login,
+    /// mail and activity change only with a person's approval.
     pub protect: Vec<String>,
     /// The name of the user type that created users get; the server's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,7 +206,10 @@ impl Default for Users {
 
 /// By what an ftrack user that nobody owns may be recognised as a person of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", expecting = r#""username", "email" or "never""#)]
+#[serde(
+    rename_all = "lowercase",
+    expecting = r#""username", "email" or "never""#
+)]
 pub enum Adopt {
     /// The same username, whatever its case.
     Username,
@@ -211,13 +223,17 @@ pub enum Adopt {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
-    /// Within which time changes are counted, over all runs; a single run is bounded by the same figures.
+    /// Within which time changes are counted, over all runs; a single run is bounded by the same
+    /// figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per: Option<Period>,
-    /// The most deactivations within that time, of the active users that the job owns; more are held for a person to approve.
-    /// A percentage is rounded down, and allows one; `0` and `0%` allow none. Of a job of kind `ftrack-ldap`: in one run, of all active users; more are an alarm.
+    /// The most deactivations within that time, of the active users that the job owns; more are
+    /// held for a person to approve. A percentage is rounded down, and allows one; `0` and `0%`
+    /// allow none. Of a job of kind `ftrack-ldap`: in one run, of all active users; more are an
+    /// alarm.
     pub deactivate: Limit,
-    /// Of a job of kind `ftrack-ldap` alone: the most logins that change in one run, of all active users; `10%` when absent. More are an alarm.
+    /// Of a job of kind `ftrack-ldap` alone: the most logins that change in one run, of all active
+    /// users; `10%` when absent. More are an alarm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<Limit>,
     /// A directory read in which more of the entries than this cannot be used has failed.
@@ -251,7 +267,10 @@ impl Default for Limits {
 
 /// A count, or a percentage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = r#"a count such as 25, or a percentage in quotes such as "10%", is expected"#)]
+#[serde(
+    untagged,
+    expecting = r#"a count such as 25, or a percentage in quotes such as "10%", is expected"#
+)]
 pub enum Limit {
     /// So many.
     Count(#[schemars(range(min = 0))] i64),
@@ -267,7 +286,8 @@ pub struct Retry {
     pub initial: Period,
     /// The longest delay.
     pub max: Period,
-    /// After how many failures in a row the job is suspended: from then on it is tried once in `max`.
+    /// After how many failures in a row the job is suspended: from then on it is tried once in
+    /// `max`.
     #[schemars(range(min = 1, max = 1_000))]
     pub suspend_after: i64,
 }

@@ -1,4 +1,5 @@
-//! What can be written: the file's tables and keys as they stand, with their defaults, before anything is checked. The JSON schema is made of these types.
+//! What can be written: the file's tables and keys as they stand, with their defaults, before
+//! anything is checked. The JSON schema is made of these types.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,13 +10,16 @@ mod job;
 mod server;
 mod text;
 
-pub use job::{Adopt, AttributeRule, AttributeTable, Job, Kind, Limit, Limits, Retry, Scope, Users, WhenAbsent};
+pub use job::{
+    Adopt, AttributeRule, AttributeTable, Job, Kind, Limit, Limits, Retry, Scope, Users, WhenAbsent,
+};
 pub use server::{Directory, Ftrack, Sasl};
 pub use text::Period;
 
 /// The configuration of ftrack-ldap-sync.
 ///
-/// A relative path is looked up beside the configuration file; the path of a file to be read first in `$CREDENTIALS_DIRECTORY`.
+/// A relative path is looked up beside the configuration file; the path of a file to be read first
+/// in `$CREDENTIALS_DIRECTORY`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 #[schemars(title = "ftrack-ldap-sync")]
@@ -36,7 +40,8 @@ pub struct File {
     pub ftrack: Ftrack,
     /// The LDAP directories by a name of your choice, made like a job's.
     pub directories: BTreeMap<String, Directory>,
-    /// The jobs by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it becomes the name of files.
+    /// The jobs by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it
+    /// becomes the name of files.
     pub jobs: BTreeMap<String, Job>,
 }
 

@@ -12,25 +12,29 @@ use crate::config::Secret;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Ftrack {
-    /// The server's address, such as `https://studio.ftrackapp.com`; `http` only to this machine. Required, here or in the variable FTRACK_SERVER.
+    /// The server's address, such as `https://studio.ftrackapp.com`; `http` only to this machine.
+    /// Required, here or in the variable FTRACK_SERVER.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The ftrack user whom the key acts as. Required, here or in the variable FTRACK_API_USER.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_user: Option<String>,
-    /// The API key, a secret; better kept in a file of its own, see `api_key_file`. Required, here, there or in the variable FTRACK_API_KEY.
+    /// The API key, a secret; better kept in a file of its own, see `api_key_file`. Required, here,
+    /// there or in the variable FTRACK_API_KEY.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<Secret>,
     /// A file that holds nothing but the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_file: Option<PathBuf>,
-    /// The key that signs the links at ftrack, a secret of at least 16 characters, the same on all hosts; better kept in a file of its own, see `link_key_file`.
+    /// The key that signs the links at ftrack, a secret of at least 16 characters, the same on all
+    /// hosts; better kept in a file of its own, see `link_key_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_key: Option<Secret>,
     /// A file that holds nothing but the key that signs the links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_key_file: Option<PathBuf>,
-    /// A PEM file of certificates to trust instead of the system's, for a server of the studio's own.
+    /// A PEM file of certificates to trust instead of the system's, for a server of the studio's
+    /// own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// How long a connection may take.
@@ -49,7 +53,9 @@ pub struct Ftrack {
     /// How often a call that may be repeated is tried in all.
     #[schemars(range(min = 1, max = 20))]
     pub attempts: i64,
-    /// The security roles that make somebody an administrator; administrators are never adopted, their login, mail and activity change only with a person's approval, and the last active one is never deactivated.
+    /// The security roles that make somebody an administrator; administrators are never adopted,
+    /// their login, mail and activity change only with a person's approval, and the last active one
+    /// is never deactivated.
     pub administrator_roles: Vec<String>,
 }
 
@@ -83,7 +89,8 @@ pub struct Directory {
     /// Who binds, a DN; an anonymous bind when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_dn: Option<String>,
-    /// The password to `bind_dn`, a secret; better kept in a file of its own, see `bind_password_file`.
+    /// The password to `bind_dn`, a secret; better kept in a file of its own, see
+    /// `bind_password_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_password: Option<Secret>,
     /// A file that holds nothing but the password to `bind_dn`.
@@ -103,7 +110,8 @@ pub struct Directory {
     /// A SASL mechanism instead of a bind with a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sasl: Option<Sasl>,
-    /// Entries asked for per page; servers refuse more than their own limit, which is 1000 for Active Directory.
+    /// Entries asked for per page; servers refuse more than their own limit, which is 1000 for
+    /// Active Directory.
     #[schemars(range(min = 1, max = 10_000))]
     pub page_size: i64,
     /// How long name resolution, connecting and TLS may take together.
@@ -113,15 +121,19 @@ pub struct Directory {
     /// Connections at the same time.
     #[schemars(range(min = 1, max = 64))]
     pub pool_size: i64,
-    /// Whether a password may go over plain `ldap://` to another machine, where anybody on the way can read it.
+    /// Whether a password may go over plain `ldap://` to another machine, where anybody on the way
+    /// can read it.
     pub allow_plaintext: bool,
-    /// The attribute that identifies an entry for ever; entryUUID, objectGUID, nsUniqueId or ipaUniqueID is found by itself when absent.
+    /// The attribute that identifies an entry for ever; entryUUID, objectGUID, nsUniqueId or
+    /// ipaUniqueID is found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_attribute: Option<String>,
-    /// What identifies the directory itself, where the id of its naming context's own entry cannot be read; never change it afterwards.
+    /// What identifies the directory itself, where the id of its naming context's own entry cannot
+    /// be read; never change it afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Whether a reading of any server is as good as one of the first; otherwise one of another server writes nothing but creates.
+    /// Whether a reading of any server is as good as one of the first; otherwise one of another
+    /// server writes nothing but creates.
     pub trust_replicas: bool,
 }
 
@@ -137,7 +149,8 @@ impl Default for Directory {
             client_cert_file: None,
             client_key_file: None,
             sasl: None,
-            // Active Directory's MaxPageSize; OpenLDAP's default size limit lets no greater page through either.
+            // Active Directory's MaxPageSize; OpenLDAP's default size limit lets no greater page
+            // through either.
             page_size: 1000,
             connect_timeout: Period::new("5s"),
             operation_timeout: Period::new("30s"),
@@ -152,7 +165,10 @@ impl Default for Directory {
 
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", expecting = "the name of a SASL mechanism in quotes")]
+#[serde(
+    rename_all = "lowercase",
+    expecting = "the name of a SASL mechanism in quotes"
+)]
 pub enum Sasl {
     /// The identity of the client certificate.
     External,

@@ -17,7 +17,8 @@ impl Period {
         Self(text.to_owned())
     }
 
-    /// The text that says exactly this length, without the months and years whose length nobody has in mind.
+    /// The text that says exactly this length, without the months and years whose length nobody has
+    /// in mind.
     #[must_use]
     pub fn of(length: Duration) -> Self {
         let seconds = length.as_secs();
@@ -36,7 +37,11 @@ impl Period {
             .filter(|(count, _)| *count > 0)
             .map(|(count, unit)| format!("{count}{unit}"))
             .collect();
-        if words.is_empty() { Self::new("0s") } else { Self(words.join(" ")) }
+        if words.is_empty() {
+            Self::new("0s")
+        } else {
+            Self(words.join(" "))
+        }
     }
 }
 

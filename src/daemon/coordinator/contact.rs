@@ -29,7 +29,10 @@ impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn make_contacts(&mut self, now: DateTime<Utc>) {
         let setup = &self.setup;
-        let runs = self.underway.values().flat_map(|underway| underway.reads.clone());
+        let runs = self
+            .underway
+            .values()
+            .flat_map(|underway| underway.reads.clone());
         let mut asked: BTreeSet<String> = runs.chain(self.contacts.underway()).collect();
         let is_asked = |server: &str| {
             let by_another = setup.twins(server).iter().any(|twin| asked.contains(twin));
@@ -39,7 +42,11 @@ impl Coordinator {
             let marked = self.marked(&server);
             if let Some(barred) = self.accounts.barred(&marked, now) {
                 let until = barred.until;
-                self.contacts.put_off(&server, PutOff { since: now, until }, Refusal::from(barred).to_string());
+                self.contacts.put_off(
+                    &server,
+                    PutOff { since: now, until },
+                    Refusal::from(barred).to_string(),
+                );
                 continue;
             }
             let words = self.house.words.clone();
@@ -48,9 +55,14 @@ impl Coordinator {
                 outage: Outage::Lasts,
                 known: Arc::default(),
             };
-            let reaching = self.house.runs.spawn(quietly(quiet, reach(&self.setup, &server)));
+            let reaching = self
+                .house
+                .runs
+                .spawn(quietly(quiet, reach(&self.setup, &server)));
             tokio::spawn(async move {
-                let reached = reaching.await.unwrap_or_else(|error| Reached::Failed(error.to_string()));
+                let reached = reaching
+                    .await
+                    .unwrap_or_else(|error| Reached::Failed(error.to_string()));
                 // A daemon that has gone does not wait for it.
                 let _ = words.send(Word::Contacted { server, reached }).await;
             });
@@ -68,7 +80,9 @@ impl Coordinator {
                 self.refusals_said.remove(server);
                 if self.accounts.accepted(server) {
                     let server = server.to_owned();
-                    let _ = self.keep(move |state| state.set_refusal(&server, None)).await;
+                    let _ = self
+                        .keep(move |state| state.set_refusal(&server, None))
+                        .await;
                 }
             }
             Reached::Failed(error) => {
@@ -77,15 +91,30 @@ impl Coordinator {
                 }
             }
             Reached::Refused { error, mark } => {
-                let account = self.accounts.refused(server, mark.clone(), error, now, jitter());
+                let account = self
+                    .accounts
+                    .refused(server, mark.clone(), error, now, jitter());
                 // Before anybody else begins: a job that waits for its turn would try them again.
                 self.look_at_credentials().await;
                 let (name, until) = (server.to_owned(), account.next_at);
-                self.contacts.put_off(server, PutOff { since: now, until }, error.clone());
-                let _ = self.keep(move |state| state.set_refusal(&name, Some(&account))).await;
+                self.contacts
+                    .put_off(server, PutOff { since: now, until }, error.clone());
+                let _ = self
+                    .keep(move |state| state.set_refusal(&name, Some(&account)))
+                    .await;
                 // The same ones again are no news, however long it lasts.
-                if self.refusals_said.insert(server.to_owned(), mark.clone()).as_ref() != Some(mark) {
-                    DaemonEvent::CredentialsRefused { server, next: until, error }.emit();
+                if self
+                    .refusals_said
+                    .insert(server.to_owned(), mark.clone())
+                    .as_ref()
+                    != Some(mark)
+                {
+                    DaemonEvent::CredentialsRefused {
+                        server,
+                        next: until,
+                        error,
+                    }
+                    .emit();
                 }
             }
         }
@@ -129,7 +158,10 @@ fn reach(setup: &Setup, server: &str) -> impl Future<Output = Reached> + Send + 
                 Reached::Refused { error, mark }
             }
             Ok(Err((_, error))) => Reached::Failed(error),
-            Err(_) => Reached::Failed(format!("no answer within {}", humantime::format_duration(LIMIT))),
+            Err(_) => Reached::Failed(format!(
+                "no answer within {}",
+                humantime::format_duration(LIMIT)
+            )),
         }
     }
 }

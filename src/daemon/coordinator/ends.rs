@@ -1,4 +1,5 @@
-//! What follows when a run has ended: for its job, for its servers' credentials, for who waits for it, and for the log.
+//! What follows when a run has ended: for its job, for its servers' credentials, for who waits for
+//! it, and for the log.
 
 use chrono::{DateTime, Utc};
 
@@ -63,18 +64,28 @@ impl Coordinator {
         }
     }
 
-    /// What a run shows of the servers that it used: that they were reached, or that they refused the credentials.
+    /// What a run shows of the servers that it used: that they were reached, or that they refused
+    /// the credentials.
     async fn learn_of_servers(&mut self, underway: Underway, report: &Report, now: DateTime<Utc>) {
         let salt = self.setup.salt();
         for server in underway.reads {
             // A run may have ended on one server before it heard of the other's refusal.
-            let refused = last_refusal(&underway.servers, &salt, &server).filter(|(at, _)| *at >= underway.began);
+            let refused = last_refusal(&underway.servers, &salt, &server)
+                .filter(|(at, _)| *at >= underway.began);
             let reached = match (report.error_kind, refused) {
                 (Some(_), Some((_, mark))) => Reached::Refused {
                     error: report.error.clone().unwrap_or_default(),
                     mark,
                 },
-                (None, _) if report.ftrack.users > 0 && report.directory.as_ref().is_none_or(|directory| directory.complete) => Reached::Well,
+                (None, _)
+                    if report.ftrack.users > 0
+                        && report
+                            .directory
+                            .as_ref()
+                            .is_none_or(|directory| directory.complete) =>
+                {
+                    Reached::Well
+                }
                 (Some(_) | None, _) => continue,
             };
             self.learn(&server, &reached, now).await;
@@ -96,7 +107,9 @@ impl Coordinator {
         let backoff = self.roster.backoff(job).cloned();
         let job = job.to_owned();
         // What cannot be kept is said, and counts all the same as long as the daemon lives.
-        let _ = self.keep(move |state| state.set_backoff(&job, backoff.as_ref())).await;
+        let _ = self
+            .keep(move |state| state.set_backoff(&job, backoff.as_ref()))
+            .await;
     }
 }
 

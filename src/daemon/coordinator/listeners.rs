@@ -1,4 +1,5 @@
-//! Those who triggered a run, and hear of it: that it has to wait, how it ended, or that it will not begin.
+//! Those who triggered a run, and hear of it: that it has to wait, how it ended, or that it will
+//! not begin.
 
 use std::time::Duration;
 
@@ -27,18 +28,25 @@ pub(super) struct Listener {
 impl Listener {
     /// One who has heard nothing yet.
     pub(super) fn new(to: mpsc::Sender<Told>) -> Self {
-        Self { to, knows_of_waiting: false }
+        Self {
+            to,
+            knows_of_waiting: false,
+        }
     }
 }
 
 impl Coordinator {
     /// The one who hears of a run that begins: whoever triggered it, and nobody else.
     pub(super) fn listener(&self, start: &Start) -> Option<mpsc::Sender<Told>> {
-        let listener = self.listeners.get(&start.job).filter(|_| start.trigger == Trigger::Manual);
+        let listener = self
+            .listeners
+            .get(&start.job)
+            .filter(|_| start.trigger == Trigger::Manual);
         listener.map(|listener| listener.to.clone())
     }
 
-    /// Tells those whose runs have not begun that they have to wait, or, when their runs will not begin any more, why not.
+    /// Tells those whose runs have not begun that they have to wait, or, when their runs will not
+    /// begin any more, why not.
     pub(super) fn tell_who_waits(&mut self) {
         let mut in_vain = Vec::new();
         for (job, listener) in &mut self.listeners {
@@ -58,19 +66,24 @@ impl Coordinator {
             } else {
                 self.roster.standing_order(&job)
             };
-            let error = why.err().map_or_else(|| "it will not run".to_owned(), |refusal| refusal.to_string());
+            let error = why.err().map_or_else(
+                || "it will not run".to_owned(),
+                |refusal| refusal.to_string(),
+            );
             self.tell_last(&job, Told::Ended { error });
         }
     }
 
-    /// Another program runs the job, so that the run which was told to have started has to wait after all.
+    /// Another program runs the job, so that the run which was told to have started has to wait
+    /// after all.
     pub(super) fn tell_of_waiting_again(&mut self, job: &str) {
         if let Some(listener) = self.listeners.get_mut(job) {
             listener.knows_of_waiting = false;
         }
     }
 
-    /// Tells the one who triggered a run how it ended; whoever does not listen any more keeps nobody waiting.
+    /// Tells the one who triggered a run how it ended; whoever does not listen any more keeps
+    /// nobody waiting.
     pub(super) fn tell_last(&mut self, job: &str, told: Told) {
         if let Some(Listener { to, .. }) = self.listeners.remove(job) {
             tokio::spawn(async move { to.send_timeout(told, LAST_WORD).await });

@@ -1,4 +1,5 @@
-//! What is remembered of jobs over a restart, read and written on threads that may wait for the disk.
+//! What is remembered of jobs over a restart, read and written on threads that may wait for the
+//! disk.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -38,7 +39,10 @@ impl Coordinator {
     }
 
     /// Writes something down; a failure is given back in words, and the first one said.
-    pub(super) async fn keep(&mut self, write: impl FnOnce(&State) -> Result<(), StateError> + Send + 'static) -> Result<(), String> {
+    pub(super) async fn keep(
+        &mut self,
+        write: impl FnOnce(&State) -> Result<(), StateError> + Send + 'static,
+    ) -> Result<(), String> {
         let state = Arc::clone(&self.house.state);
         let written = tokio::task::spawn_blocking(move || write(&state)).await;
         let error = match written {
@@ -62,7 +66,9 @@ impl Coordinator {
 
     /// A run that was cut off, or broke down, gets its report from its journal.
     pub(super) async fn mend(&mut self, job: &str) {
-        let Some(prepared) = self.setup.prepared(job) else { return };
+        let Some(prepared) = self.setup.prepared(job) else {
+            return;
+        };
         let state = Arc::clone(&self.house.state);
         let mended = tokio::task::spawn_blocking(move || prepared.mend(&state)).await;
         // One that another program has under way needs no mending.
@@ -76,7 +82,9 @@ impl Past {
     fn of(state: &State, job: &str) -> Self {
         Self {
             run: kept(state.last_attempt(job)).flatten(),
-            success: kept(state.last_success(job)).flatten().map(|run| run.finished_at),
+            success: kept(state.last_success(job))
+                .flatten()
+                .map(|run| run.finished_at),
             said: Arc::default(),
         }
     }
@@ -86,7 +94,10 @@ impl Past {
 pub(super) fn kept<T>(answer: Result<T, StateError>) -> Option<T> {
     answer
         .map_err(|error| {
-            DaemonEvent::StateFailed { error: &error.to_string() }.emit();
+            DaemonEvent::StateFailed {
+                error: &error.to_string(),
+            }
+            .emit();
         })
         .ok()
 }

@@ -11,7 +11,9 @@ impl Coordinator {
     pub(super) async fn pause(&mut self, job: &str, pause: Pause) -> Result<JobStatus, Refusal> {
         self.job_status(job)?;
         let (name, kept) = (job.to_owned(), pause.clone());
-        self.keep(move |state| state.set_pause(&name, Some(&kept))).await.map_err(Refusal::NotKept)?;
+        self.keep(move |state| state.set_pause(&name, Some(&kept)))
+            .await
+            .map_err(Refusal::NotKept)?;
         self.roster.pause(job, pause.clone())?;
         DaemonEvent::JobPaused { job, pause: &pause }.emit();
         self.job_status(job)
@@ -29,7 +31,8 @@ impl Coordinator {
         self.job_status(job)
     }
 
-    /// Pauses that are over by themselves: a full disk does not prolong them, since they are over after a restart as well.
+    /// Pauses that are over by themselves: a full disk does not prolong them, since they are over
+    /// after a restart as well.
     pub(super) async fn end_pauses(&mut self, now: chrono::DateTime<chrono::Utc>) {
         for job in self.roster.rested(now) {
             let name = job.clone();

@@ -1,4 +1,5 @@
-//! The configuration's files taken anew: for the next run when they are right, and not at all when they are not.
+//! The configuration's files taken anew: for the next run when they are right, and not at all when
+//! they are not.
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub(super) enum Reloading {
 }
 
 impl Coordinator {
-    /// Reads the files beside the house; what comes of it is heard later. One reading at a time, so that an older one never comes after a newer one.
+    /// Reads the files beside the house; what comes of it is heard later. One reading at a time, so
+    /// that an older one never comes after a newer one.
     pub(super) fn reload(&mut self) {
         if self.stopping {
             return;
@@ -40,7 +42,10 @@ impl Coordinator {
             let loaded = match tokio::time::timeout(LIMIT, loading).await {
                 Ok(Ok(loaded)) => loaded,
                 Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err(format!("its files could not be read within {}", humantime::format_duration(LIMIT))),
+                Err(_) => Err(format!(
+                    "its files could not be read within {}",
+                    humantime::format_duration(LIMIT)
+                )),
             };
             // A daemon that has gone needs no configuration.
             let _ = words.send(Word::Loaded(loaded.map(Box::new))).await;
@@ -56,7 +61,11 @@ impl Coordinator {
                 self.restart_for = setup.needs_restart(&self.begun_with);
                 self.config_error = None;
                 self.setup = setup;
-                let new = self.setup.job_names().into_iter().filter(|job| !self.roster.has(job));
+                let new = self
+                    .setup
+                    .job_names()
+                    .into_iter()
+                    .filter(|job| !self.roster.has(job));
                 let recalled = self.recall(new.collect()).await;
                 self.take_setup(recalled);
                 self.set_ticks().await;

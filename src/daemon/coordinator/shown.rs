@@ -15,7 +15,11 @@ impl Coordinator {
     /// Publishes what is true now.
     pub(super) fn publish(&mut self) {
         let now = Utc::now();
-        let jobs: Vec<JobStatus> = self.roster.names().filter_map(|job| self.job_shown(job, now)).collect();
+        let jobs: Vec<JobStatus> = self
+            .roster
+            .names()
+            .filter_map(|job| self.job_shown(job, now))
+            .collect();
         self.system.words(words(&jobs, self.stopping));
         self.house.shown.send_replace(Arc::new(Status {
             version: crate::VERSION.to_owned(),
@@ -39,7 +43,9 @@ impl Coordinator {
     pub(super) fn job_status(&self, job: &str) -> Result<JobStatus, Refusal> {
         let known = || self.roster.names().collect::<Vec<_>>().join(", ");
         let configured = self.roster.names().any(|name| name == job);
-        let shown = configured.then(|| self.job_shown(job, Utc::now())).flatten();
+        let shown = configured
+            .then(|| self.job_shown(job, Utc::now()))
+            .flatten();
         shown.ok_or_else(|| Refusal::UnknownJob {
             job: job.to_owned(),
             known: known(),
@@ -52,17 +58,24 @@ impl Coordinator {
         let past = self.past.get(job);
         let schedule = self.setup.schedule(job);
         let next_run = match (standing.phase, standing.pause) {
-            (_, Some(pause)) => pause.until.and_then(|until| schedule?.next_after(until.max(now))),
-            (Phase::BackingOff | Phase::Suspended, None) => match standing.backoff.and_then(Backoff::retries_at) {
-                Some(retry_at) => standing.put_off.max(Some(retry_at)),
-                None => self.house.ticks.next(job),
-            },
+            (_, Some(pause)) => pause
+                .until
+                .and_then(|until| schedule?.next_after(until.max(now))),
+            (Phase::BackingOff | Phase::Suspended, None) => {
+                match standing.backoff.and_then(Backoff::retries_at) {
+                    Some(retry_at) => standing.put_off.max(Some(retry_at)),
+                    None => self.house.ticks.next(job),
+                }
+            }
             (Phase::Waiting, None) => Some(now),
             (Phase::Idle | Phase::Running | Phase::Paused, None) => self.house.ticks.next(job),
         };
         let progress = || {
             let underway = self.underway.get(job)?;
-            *underway.shown.lock().unwrap_or_else(PoisonError::into_inner)
+            *underway
+                .shown
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
         };
         Some(JobStatus {
             job: job.to_owned(),
@@ -94,14 +107,24 @@ fn words(jobs: &[JobStatus], stopping: bool) -> String {
     for job in jobs {
         match job.phase {
             Phase::Idle => {}
-            phase @ (Phase::Waiting | Phase::Running | Phase::Paused | Phase::BackingOff | Phase::Suspended) => {
+            phase @ (Phase::Waiting
+            | Phase::Running
+            | Phase::Paused
+            | Phase::BackingOff
+            | Phase::Suspended) => {
                 said.push(format!("{} {}", job.job, phase.as_str()));
             }
         }
     }
-    let next = jobs.iter().filter_map(|job| Some((job.next_run?, &job.job))).min();
+    let next = jobs
+        .iter()
+        .filter_map(|job| Some((job.next_run?, &job.job)))
+        .min();
     if let Some((time, job)) = next {
-        said.push(format!("next {job} at {}", time.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        said.push(format!(
+            "next {job} at {}",
+            time.to_rfc3339_opts(SecondsFormat::Secs, true)
+        ));
     }
     if said.is_empty() {
         return "no job has a schedule".to_owned();

@@ -90,7 +90,11 @@ impl Job {
 
     pub(super) fn want(&mut self, trigger: Trigger, since: DateTime<Utc>) {
         let dry_run = false;
-        self.wanted = Some(Wanted { trigger, dry_run, since });
+        self.wanted = Some(Wanted {
+            trigger,
+            dry_run,
+            since,
+        });
     }
 
     /// What begins next.
@@ -107,7 +111,8 @@ impl Job {
         self.underway.is_none() && self.next().is_none() && self.pause.is_none()
     }
 
-    /// Whether it is too early to look whether another program still runs it; never for long, also when the clock was set back.
+    /// Whether it is too early to look whether another program still runs it; never for long, also
+    /// when the clock was set back.
     pub(super) fn is_elsewhere(&self, now: DateTime<Utc>) -> bool {
         self.elsewhere
             .is_some_and(|Elsewhere { next_at, .. }| next_at > now && next_at - now <= WHILE_BUSY)
@@ -115,18 +120,31 @@ impl Job {
 
     /// Until when what is wanted is put off.
     pub(super) fn put_off(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let elsewhere = self.elsewhere.filter(|_| self.is_elsewhere(now)).map(|elsewhere| elsewhere.next_at);
+        let elsewhere = self
+            .elsewhere
+            .filter(|_| self.is_elsewhere(now))
+            .map(|elsewhere| elsewhere.next_at);
         let barred = self.barred.filter(|until| *until > now);
         self.next().and(elsewhere.max(barred))
     }
 
     /// A run did not begin: it is wanted again, unless it is not by now.
-    pub(super) fn runs_elsewhere(&mut self, underway: Underway, now: DateTime<Utc>) -> Option<Outage> {
+    pub(super) fn runs_elsewhere(
+        &mut self,
+        underway: Underway,
+        now: DateTime<Utc>,
+    ) -> Option<Outage> {
         if self.retired || self.pause.is_some() {
             return None;
         }
-        let Underway { trigger, dry_run, .. } = underway;
-        let again = Some(Wanted { trigger, dry_run, since: now });
+        let Underway {
+            trigger, dry_run, ..
+        } = underway;
+        let again = Some(Wanted {
+            trigger,
+            dry_run,
+            since: now,
+        });
         if trigger == Trigger::Manual {
             self.asked = again;
         } else {
@@ -148,7 +166,9 @@ impl Job {
         let is_new = self.said.insert(after.kind);
         match before {
             None => Some(Outage::Began(after)),
-            Some(before) if is_new || before.suspended != after.suspended => Some(Outage::Changed(after)),
+            Some(before) if is_new || before.suspended != after.suspended => {
+                Some(Outage::Changed(after))
+            }
             Some(_) => None,
         }
     }

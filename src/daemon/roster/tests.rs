@@ -28,7 +28,10 @@ fn rules(directory: &str) -> Rules {
 
 fn roster(parallel: usize, jobs: &[(&str, &str)]) -> Roster {
     let mut roster = Roster::default();
-    let rules = jobs.iter().map(|(job, directory)| ((*job).to_owned(), rules(directory))).collect();
+    let rules = jobs
+        .iter()
+        .map(|(job, directory)| ((*job).to_owned(), rules(directory)))
+        .collect();
     roster.set(parallel, rules, |_| Remembered::default());
     roster
 }
@@ -62,7 +65,10 @@ fn a_job_never_overlaps_itself_and_says_so_once_a_run() {
     assert_eq!(roster.tick("a", at(1)), Ticked::Skipped { first: true });
     assert_eq!(roster.tick("a", at(2)), Ticked::Skipped { first: false });
     assert!(roster.start(at(3), free).is_empty());
-    assert_eq!(roster.trigger("a", false, at(3)), Err(Refusal::AlreadyRunning("a".into())));
+    assert_eq!(
+        roster.trigger("a", false, at(3)),
+        Err(Refusal::AlreadyRunning("a".into()))
+    );
     assert_eq!(roster.standing("a", at(3)).unwrap().ticks_skipped, 2);
     assert_eq!(roster.ended("a", Ended::Well, at(4), 0.0), None);
     assert_eq!(roster.tick("a", at(5)), Ticked::Wanted);
@@ -91,12 +97,27 @@ fn a_stuck_run_keeps_its_job_and_nobody_else_waiting() {
     roster.tick("a", at(0));
     roster.start(at(0), free);
     roster.tick("b", at(1));
-    assert!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 59))).is_empty());
+    assert!(
+        roster
+            .stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 59)))
+            .is_empty()
+    );
     assert!(roster.start(at(3600 + 59), free).is_empty());
-    assert_eq!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 61))), ["a"]);
-    assert!(roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 62))).is_empty(), "it is said once");
+    assert_eq!(
+        roster.stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 61))),
+        ["a"]
+    );
+    assert!(
+        roster
+            .stuck(at(0), |_| Some(TimeDelta::seconds(3600 + 62)))
+            .is_empty(),
+        "it is said once"
+    );
     assert_eq!(names(&roster.start(at(3600 + 62), free)), ["b"]);
-    assert_eq!(roster.tick("a", at(3600 + 63)), Ticked::Skipped { first: true });
+    assert_eq!(
+        roster.tick("a", at(3600 + 63)),
+        Ticked::Skipped { first: true }
+    );
 }
 
 #[test]
@@ -113,8 +134,15 @@ fn failures_are_retried_instead_of_ticks_and_success_ends_them() {
     assert!(roster.start(at(69), free).is_empty());
     roster.retry(at(70));
     let starts = roster.start(at(70), free);
-    assert_eq!((starts[0].trigger, starts[0].in_outage), (Trigger::Retry, true));
-    assert_eq!(roster.ended("a", FAILED, at(71), 0.0), None, "the same again is not said");
+    assert_eq!(
+        (starts[0].trigger, starts[0].in_outage),
+        (Trigger::Retry, true)
+    );
+    assert_eq!(
+        roster.ended("a", FAILED, at(71), 0.0),
+        None,
+        "the same again is not said"
+    );
     assert_eq!(roster.backoff("a").unwrap().retry_at, at(71 + 120));
     roster.retry(at(200));
     roster.start(at(200), free);
@@ -122,7 +150,10 @@ fn failures_are_retried_instead_of_ticks_and_success_ends_them() {
         kind: FailureKind::Ftrack,
         error: "503",
     };
-    assert!(matches!(roster.ended("a", other, at(201), 0.0), Some(Outage::Changed(_))));
+    assert!(matches!(
+        roster.ended("a", other, at(201), 0.0),
+        Some(Outage::Changed(_))
+    ));
     roster.trigger("a", false, at(202)).unwrap();
     roster.start(at(202), free);
     let Some(Outage::Ended(ended)) = roster.ended("a", Ended::Well, at(203), 0.0) else {
@@ -149,7 +180,10 @@ fn three_days_of_outage_are_few_words_and_few_attempts() {
     }
     assert_eq!(said, 2, "its beginning, and that the job is suspended");
     assert!((70..90).contains(&attempts), "{attempts}");
-    assert_eq!(roster.standing("a", at(3 * 86_400)).unwrap().phase, Phase::Suspended);
+    assert_eq!(
+        roster.standing("a", at(3 * 86_400)).unwrap().phase,
+        Phase::Suspended
+    );
 }
 
 #[test]
@@ -163,11 +197,17 @@ fn a_pause_is_stronger_than_everything_but_a_run_under_way() {
     assert_eq!(roster.standing("a", at(1)).unwrap().phase, Phase::Running);
     roster.ended("a", FAILED, at(2), 0.0);
     assert_eq!(roster.standing("a", at(2)).unwrap().phase, Phase::Paused);
-    assert!(roster.start(at(2), free).is_empty(), "b was waiting, and is paused now");
+    assert!(
+        roster.start(at(2), free).is_empty(),
+        "b was waiting, and is paused now"
+    );
     assert_eq!(roster.tick("a", at(50)), Ticked::Ignored);
     roster.retry(at(99));
     assert!(roster.start(at(99), free).is_empty());
-    assert!(matches!(roster.trigger("a", false, at(99)), Err(Refusal::Paused { .. })));
+    assert!(matches!(
+        roster.trigger("a", false, at(99)),
+        Err(Refusal::Paused { .. })
+    ));
     assert!(!roster.make_up("b", at(99)));
     assert!(roster.rested(at(99)).is_empty());
     assert_eq!(roster.rested(at(100)), ["a"]);
@@ -183,9 +223,16 @@ fn what_is_barred_waits_for_as_long_as_it_is_barred() {
     roster.tick("a", at(0));
     assert!(roster.start(at(0), |_| Some(at(5000))).is_empty());
     let standing = roster.standing("a", at(1)).unwrap();
-    assert_eq!((standing.phase, standing.put_off), (Phase::BackingOff, Some(at(5000))));
+    assert_eq!(
+        (standing.phase, standing.put_off),
+        (Phase::BackingOff, Some(at(5000)))
+    );
     assert!(roster.start(at(49), |_| Some(at(5000))).is_empty());
-    assert_eq!(names(&roster.start(at(50), free)), ["a"], "other credentials, perhaps");
+    assert_eq!(
+        names(&roster.start(at(50), free)),
+        ["a"],
+        "other credentials, perhaps"
+    );
 }
 
 #[test]
@@ -193,7 +240,10 @@ fn what_another_program_runs_is_tried_again_and_said_once() {
     let mut roster = roster(1, &[("a", "x")]);
     roster.tick("a", at(0));
     roster.start(at(0), free);
-    assert_eq!(roster.ended("a", Ended::Busy, at(1), 0.0), Some(Outage::Elsewhere));
+    assert_eq!(
+        roster.ended("a", Ended::Busy, at(1), 0.0),
+        Some(Outage::Elsewhere)
+    );
     assert!(roster.start(at(2), free).is_empty());
     assert_eq!(names(&roster.start(at(31), free)), ["a"]);
     for second in (31..3600 + 60).step_by(30) {
@@ -201,12 +251,19 @@ fn what_another_program_runs_is_tried_again_and_said_once() {
         assert!(roster.stuck(at(second), |_| None).is_empty());
         assert_eq!(names(&roster.start(at(second + 30), free)), ["a"]);
     }
-    assert_eq!(roster.stuck(at(3600 + 62), |_| None), ["a"], "no run may take so long");
+    assert_eq!(
+        roster.stuck(at(3600 + 62), |_| None),
+        ["a"],
+        "no run may take so long"
+    );
     assert!(roster.stuck(at(3600 + 63), |_| None).is_empty());
     assert_eq!(roster.ended("a", Ended::Well, at(3700), 0.0), None);
     roster.tick("a", at(3701));
     roster.start(at(3701), free);
-    assert_eq!(roster.ended("a", Ended::Busy, at(3702), 0.0), Some(Outage::Elsewhere));
+    assert_eq!(
+        roster.ended("a", Ended::Busy, at(3702), 0.0),
+        Some(Outage::Elsewhere)
+    );
     // A clock that is set back does not put it off for longer.
     assert_eq!(names(&roster.start(at(1000), free)), ["a"]);
 }
@@ -219,7 +276,9 @@ fn a_pause_and_a_reload_are_stronger_than_what_another_program_runs() {
     }
     roster.start(at(0), free);
     roster.pause("a", pause(None)).unwrap();
-    roster.set(2, [("a".to_owned(), rules("x"))].into(), |_| Remembered::default());
+    roster.set(2, [("a".to_owned(), rules("x"))].into(), |_| {
+        Remembered::default()
+    });
     for job in ["a", "b"] {
         assert_eq!(roster.ended(job, Ended::Busy, at(1), 0.0), None);
         assert!(!roster.is_asked(job));
@@ -233,11 +292,18 @@ fn a_dry_run_takes_no_run_from_the_schedule() {
     roster.trigger("a", true, at(0)).unwrap();
     assert_eq!(roster.tick("a", at(0)), Ticked::Wanted);
     assert!(roster.start(at(0), free)[0].dry_run);
-    assert_eq!(roster.tick("a", at(1)), Ticked::Skipped { first: true }, "one waits already");
+    assert_eq!(
+        roster.tick("a", at(1)),
+        Ticked::Skipped { first: true },
+        "one waits already"
+    );
     assert!(roster.start(at(1), free).is_empty());
     roster.ended("a", Ended::Well, at(2), 0.0);
     let starts = roster.start(at(2), free);
-    assert_eq!((starts[0].trigger, starts[0].dry_run), (Trigger::Schedule, false));
+    assert_eq!(
+        (starts[0].trigger, starts[0].dry_run),
+        (Trigger::Schedule, false)
+    );
     roster.ended("a", Ended::Well, at(3), 0.0);
     roster.trigger("a", true, at(4)).unwrap();
     roster.start(at(4), free);
@@ -261,7 +327,11 @@ fn changed_credentials_end_the_waiting_for_the_old_ones() {
     for job in ["b", "c"] {
         roster.hasten(job, at(3));
     }
-    assert_eq!(names(&roster.start(at(3), free)), ["b"], "c failed for another reason");
+    assert_eq!(
+        names(&roster.start(at(3), free)),
+        ["b"],
+        "c failed for another reason"
+    );
 }
 
 #[test]
@@ -271,10 +341,21 @@ fn a_person_does_not_wait_for_what_was_put_off() {
     roster.start(at(0), |_| Some(at(500)));
     roster.trigger("a", true, at(1)).unwrap();
     let starts = roster.start(at(1), free);
-    assert_eq!((starts[0].trigger, starts[0].dry_run), (Trigger::Manual, true));
-    assert_eq!(roster.ended("a", FAILED, at(2), 0.0), None, "a dry run tells nothing of the next run");
+    assert_eq!(
+        (starts[0].trigger, starts[0].dry_run),
+        (Trigger::Manual, true)
+    );
+    assert_eq!(
+        roster.ended("a", FAILED, at(2), 0.0),
+        None,
+        "a dry run tells nothing of the next run"
+    );
     assert!(roster.backoff("a").is_none());
-    assert_eq!(names(&roster.start(at(3), free)), ["a"], "what was put off is still to come");
+    assert_eq!(
+        names(&roster.start(at(3), free)),
+        ["a"],
+        "what was put off is still to come"
+    );
 }
 
 #[test]
@@ -291,8 +372,14 @@ fn a_reload_keeps_what_goes_on_and_lets_go_of_what_is_gone() {
     assert_eq!(roster.names().collect::<Vec<_>>(), ["b", "c"]);
     assert!(roster.is_at_work(), "a's run goes on to its end");
     assert_eq!(roster.tick("a", at(1)), Ticked::Ignored);
-    assert!(matches!(roster.trigger("a", false, at(1)), Err(Refusal::UnknownJob { .. })));
-    assert_eq!(["b", "c"].map(|job| roster.standing(job, at(1)).unwrap().phase), [Phase::Paused; 2]);
+    assert!(matches!(
+        roster.trigger("a", false, at(1)),
+        Err(Refusal::UnknownJob { .. })
+    ));
+    assert_eq!(
+        ["b", "c"].map(|job| roster.standing(job, at(1)).unwrap().phase),
+        [Phase::Paused; 2]
+    );
     roster.ended("a", Ended::Well, at(2), 0.0);
     assert!(!roster.is_at_work() && roster.standing("a", at(2)).is_none());
 }
@@ -308,7 +395,8 @@ fn a_clock_that_was_set_back_silences_nobody() {
 }
 
 proptest! {
-    /// Whatever happens, never two runs of one job or on one directory, and never more than allowed.
+    /// Whatever happens, never two runs of one job or on one directory, and never more than
+    /// allowed.
     #[test]
     fn never_two_on_one_directory(steps in prop::collection::vec((0_usize..4, 0_u8..8), 1..200)) {
         let jobs = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "z")];

@@ -9,7 +9,8 @@ use crate::demo::directory::TreeEntry;
 /// Characters on a line before it is folded (RFC 2849 note 2 asks for at most 76 columns).
 const COLUMNS: usize = 76;
 
-/// The entries in their order, parents first as they were given; values that are not safe text are in base64.
+/// The entries in their order, parents first as they were given; values that are not safe text are
+/// in base64.
 ///
 /// Without the `version` line, which `slapadd` takes for an attribute.
 #[must_use]
@@ -41,7 +42,9 @@ fn line(ldif: &mut String, name: &str, value: &[u8]) {
 
 /// `SAFE-STRING` (RFC 2849), without a space at the end, which editors lose.
 fn is_safe(value: &[u8]) -> bool {
-    let safe = value.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'\0' | b'\n' | b'\r'));
+    let safe = value
+        .iter()
+        .all(|byte| byte.is_ascii() && !matches!(byte, b'\0' | b'\n' | b'\r'));
     safe && !matches!(value.first(), Some(b' ' | b':' | b'<')) && value.last() != Some(&b' ')
 }
 
@@ -58,7 +61,8 @@ mod tests {
             .with("sn", ":b")
             .with("sn", "x\ny")
             .with("sn", "a<b");
-        let expected = "dn: cn=a,dc=test\ncn: a\nsn:: QnJvd24g\nsn:: TcO8bGxlcg==\nsn:: OmI=\nsn:: eAp5\nsn: a<b\n\n";
+        let expected = "dn: cn=a,dc=test\ncn: a\nsn:: QnJvd24g\nsn:: TcO8bGxlcg==\nsn:: \
+                        OmI=\nsn:: eAp5\nsn: a<b\n\n";
         assert_eq!(ldif(&[entry]), expected);
     }
 

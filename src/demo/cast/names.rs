@@ -118,23 +118,61 @@ pub(super) const CULTURES: &[Culture] = &[
         language: "cs",
     },
     Culture {
-        given: &[("İbrahim", "ibrahim"), ("Ümit", "umit"), ("Çağla", "cagla"), ("Şebnem", "sebnem")],
-        surnames: &[("Yılmaz", "yilmaz"), ("Öztürk", "ozturk"), ("Çelik", "celik"), ("Şahin", "sahin")],
+        given: &[
+            ("İbrahim", "ibrahim"),
+            ("Ümit", "umit"),
+            ("Çağla", "cagla"),
+            ("Şebnem", "sebnem"),
+        ],
+        surnames: &[
+            ("Yılmaz", "yilmaz"),
+            ("Öztürk", "ozturk"),
+            ("Çelik", "celik"),
+            ("Şahin", "sahin"),
+        ],
         language: "tr",
     },
     Culture {
-        given: &[("Дмитрий", "dmitri"), ("Мария", "maria"), ("Ольга", "olga"), ("Иван", "ivan")],
-        surnames: &[("Иванов", "ivanov"), ("Соколов", "sokolov"), ("Кузнецов", "kuznetsov"), ("Орлов", "orlov")],
+        given: &[
+            ("Дмитрий", "dmitri"),
+            ("Мария", "maria"),
+            ("Ольга", "olga"),
+            ("Иван", "ivan"),
+        ],
+        surnames: &[
+            ("Иванов", "ivanov"),
+            ("Соколов", "sokolov"),
+            ("Кузнецов", "kuznetsov"),
+            ("Орлов", "orlov"),
+        ],
         language: "ru",
     },
     Culture {
-        given: &[("Γιώργος", "giorgos"), ("Ελένη", "eleni"), ("Νίκος", "nikos")],
-        surnames: &[("Παπαδόπουλος", "papadopoulos"), ("Γεωργίου", "georgiou"), ("Ιωάννου", "ioannou")],
+        given: &[
+            ("Γιώργος", "giorgos"),
+            ("Ελένη", "eleni"),
+            ("Νίκος", "nikos"),
+        ],
+        surnames: &[
+            ("Παπαδόπουλος", "papadopoulos"),
+            ("Γεωργίου", "georgiou"),
+            ("Ιωάννου", "ioannou"),
+        ],
         language: "el",
     },
     Culture {
-        given: &[("太郎", "taro"), ("花子", "hanako"), ("美咲", "misaki"), ("陽斗", "haruto")],
-        surnames: &[("山田", "yamada"), ("佐藤", "sato"), ("田中", "tanaka"), ("髙橋", "takahashi")],
+        given: &[
+            ("太郎", "taro"),
+            ("花子", "hanako"),
+            ("美咲", "misaki"),
+            ("陽斗", "haruto"),
+        ],
+        surnames: &[
+            ("山田", "yamada"),
+            ("佐藤", "sato"),
+            ("田中", "tanaka"),
+            ("髙橋", "takahashi"),
+        ],
         language: "ja",
     },
     Culture {
@@ -148,8 +186,16 @@ pub(super) const CULTURES: &[Culture] = &[
         language: "ko",
     },
     Culture {
-        given: &[("محمد", "mohammed"), ("فاطمة", "fatima"), ("يوسف", "yousef")],
-        surnames: &[("العربي", "alarabi"), ("حداد", "haddad"), ("منصور", "mansour")],
+        given: &[
+            ("محمد", "mohammed"),
+            ("فاطمة", "fatima"),
+            ("يوسف", "yousef"),
+        ],
+        surnames: &[
+            ("العربي", "alarabi"),
+            ("حداد", "haddad"),
+            ("منصور", "mansour"),
+        ],
         language: "ar",
     },
     Culture {
@@ -189,4 +235,13 @@ pub(super) const DEPARTMENTS: &[(&str, &str)] = &[
 ];
 
 /// What people do there.
-pub(super) const TITLES: &[&str] = &["Artist", "Senior Artist", "Lead", "Supervisor", "TD", "Coordinator", "Producer", "Intern"];
+pub(super) const TITLES: &[&str] = &[
+    "Artist",
+    "Senior Artist",
+    "Lead",
+    "Supervisor",
+    "TD",
+    "Coordinator",
+    "Producer",
+    "Intern",
+];

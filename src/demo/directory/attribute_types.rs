@@ -1,9 +1,14 @@
-//! The attribute types that the embedded directory knows, as RFC 4519, RFC 2798, RFC 4512, RFC 4524, RFC 4530 and RFC 3045 define them.
+//! The attribute types that the embedded directory knows, as RFC 4519, RFC 2798, RFC 4512, RFC
+//! 4524, RFC 4530 and RFC 3045 define them.
 
 use super::schema::{AttributeType, Matching, Usage, ValueCount};
 
 /// A user attribute of the kind `name`, `mail`, `telephoneNumber` ...: it may have several values.
-const fn user(oid: &'static str, names: &'static [&'static str], matching: Matching) -> AttributeType {
+const fn user(
+    oid: &'static str,
+    names: &'static [&'static str],
+    matching: Matching,
+) -> AttributeType {
     AttributeType {
         oid,
         names,
@@ -27,7 +32,11 @@ const fn name(oid: &'static str, names: &'static [&'static str]) -> AttributeTyp
 }
 
 /// A user attribute with at most one value.
-const fn single(oid: &'static str, names: &'static [&'static str], matching: Matching) -> AttributeType {
+const fn single(
+    oid: &'static str,
+    names: &'static [&'static str],
+    matching: Matching,
+) -> AttributeType {
     AttributeType {
         oid,
         names,
@@ -39,7 +48,11 @@ const fn single(oid: &'static str, names: &'static [&'static str], matching: Mat
 }
 
 /// An attribute that the server keeps about an entry; nobody else may change it.
-const fn operational(oid: &'static str, names: &'static [&'static str], matching: Matching) -> AttributeType {
+const fn operational(
+    oid: &'static str,
+    names: &'static [&'static str],
+    matching: Matching,
+) -> AttributeType {
     AttributeType {
         oid,
         names,
@@ -51,7 +64,12 @@ const fn operational(oid: &'static str, names: &'static [&'static str], matching
 }
 
 /// An attribute in which the server tells about itself.
-const fn server(oid: &'static str, names: &'static [&'static str], matching: Matching, count: ValueCount) -> AttributeType {
+const fn server(
+    oid: &'static str,
+    names: &'static [&'static str],
+    matching: Matching,
+    count: ValueCount,
+) -> AttributeType {
     AttributeType {
         oid,
         names,
@@ -81,7 +99,10 @@ const OBJECT_CLASS: Matching = Matching::Nothing {
     syntax: "1.3.6.1.4.1.1466.115.121.1.37",
 };
 
-use Matching::{CaseExact, CaseIgnore, CaseIgnoreIa5, DistinguishedName, GeneralizedTime, ObjectIdentifier, OctetString, Telephone, Uuid};
+use Matching::{
+    CaseExact, CaseIgnore, CaseIgnoreIa5, DistinguishedName, GeneralizedTime, ObjectIdentifier,
+    OctetString, Telephone, Uuid,
+};
 
 /// Every attribute type; the first name is the one that answers carry.
 pub(super) const ATTRIBUTE_TYPES: &[AttributeType] = &[
@@ -107,21 +128,49 @@ pub(super) const ATTRIBUTE_TYPES: &[AttributeType] = &[
     user("2.5.4.33", &["roleOccupant"], DistinguishedName),
     user("2.5.4.34", &["seeAlso"], DistinguishedName),
     user("2.5.4.35", &["userPassword"], OctetString),
-    single("0.9.2342.19200300.100.1.25", &["dc", "domainComponent"], CaseIgnoreIa5),
+    single(
+        "0.9.2342.19200300.100.1.25",
+        &["dc", "domainComponent"],
+        CaseIgnoreIa5,
+    ),
     user("0.9.2342.19200300.100.1.1", &["uid", "userid"], CaseIgnore),
-    user("0.9.2342.19200300.100.1.3", &["mail", "rfc822Mailbox"], CaseIgnoreIa5),
+    user(
+        "0.9.2342.19200300.100.1.3",
+        &["mail", "rfc822Mailbox"],
+        CaseIgnoreIa5,
+    ),
     user("0.9.2342.19200300.100.1.6", &["roomNumber"], CaseIgnore),
-    user("0.9.2342.19200300.100.1.10", &["manager"], DistinguishedName),
-    user("0.9.2342.19200300.100.1.20", &["homePhone", "homeTelephoneNumber"], Telephone),
-    user("0.9.2342.19200300.100.1.21", &["secretary"], DistinguishedName),
-    user("0.9.2342.19200300.100.1.41", &["mobile", "mobileTelephoneNumber"], Telephone),
+    user(
+        "0.9.2342.19200300.100.1.10",
+        &["manager"],
+        DistinguishedName,
+    ),
+    user(
+        "0.9.2342.19200300.100.1.20",
+        &["homePhone", "homeTelephoneNumber"],
+        Telephone,
+    ),
+    user(
+        "0.9.2342.19200300.100.1.21",
+        &["secretary"],
+        DistinguishedName,
+    ),
+    user(
+        "0.9.2342.19200300.100.1.41",
+        &["mobile", "mobileTelephoneNumber"],
+        Telephone,
+    ),
     user("0.9.2342.19200300.100.1.60", &["jpegPhoto"], JPEG),
     user("1.3.6.1.4.1.250.1.57", &["labeledURI"], CaseExact),
     user("2.16.840.1.113730.3.1.1", &["carLicense"], CaseIgnore),
     user("2.16.840.1.113730.3.1.2", &["departmentNumber"], CaseIgnore),
     single("2.16.840.1.113730.3.1.3", &["employeeNumber"], CaseIgnore),
     user("2.16.840.1.113730.3.1.4", &["employeeType"], CaseIgnore),
-    single("2.16.840.1.113730.3.1.39", &["preferredLanguage"], CaseIgnore),
+    single(
+        "2.16.840.1.113730.3.1.39",
+        &["preferredLanguage"],
+        CaseIgnore,
+    ),
     single("2.16.840.1.113730.3.1.241", &["displayName"], CaseIgnore),
     operational("1.3.6.1.1.16.4", &["entryUUID"], Uuid),
     operational("2.5.18.1", &["createTimestamp"], GeneralizedTime),
@@ -129,11 +178,46 @@ pub(super) const ATTRIBUTE_TYPES: &[AttributeType] = &[
     operational("2.5.18.10", &["subschemaSubentry"], DistinguishedName),
     operational("2.5.21.5", &["attributeTypes"], ATTRIBUTE_TYPE).many(),
     operational("2.5.21.6", &["objectClasses"], OBJECT_CLASS).many(),
-    server("1.3.6.1.4.1.1466.101.120.5", &["namingContexts"], DN, ValueCount::Many),
-    server("1.3.6.1.4.1.1466.101.120.7", &["supportedExtension"], OID, ValueCount::Many),
-    server("1.3.6.1.4.1.1466.101.120.13", &["supportedControl"], OID, ValueCount::Many),
-    server("1.3.6.1.4.1.1466.101.120.15", &["supportedLDAPVersion"], INTEGER, ValueCount::Many),
-    server("1.3.6.1.4.1.4203.1.3.5", &["supportedFeatures"], ObjectIdentifier, ValueCount::Many),
-    server("1.3.6.1.1.4", &["vendorName"], CaseExact, ValueCount::Single),
-    server("1.3.6.1.1.5", &["vendorVersion"], CaseExact, ValueCount::Single),
+    server(
+        "1.3.6.1.4.1.1466.101.120.5",
+        &["namingContexts"],
+        DN,
+        ValueCount::Many,
+    ),
+    server(
+        "1.3.6.1.4.1.1466.101.120.7",
+        &["supportedExtension"],
+        OID,
+        ValueCount::Many,
+    ),
+    server(
+        "1.3.6.1.4.1.1466.101.120.13",
+        &["supportedControl"],
+        OID,
+        ValueCount::Many,
+    ),
+    server(
+        "1.3.6.1.4.1.1466.101.120.15",
+        &["supportedLDAPVersion"],
+        INTEGER,
+        ValueCount::Many,
+    ),
+    server(
+        "1.3.6.1.4.1.4203.1.3.5",
+        &["supportedFeatures"],
+        ObjectIdentifier,
+        ValueCount::Many,
+    ),
+    server(
+        "1.3.6.1.1.4",
+        &["vendorName"],
+        CaseExact,
+        ValueCount::Single,
+    ),
+    server(
+        "1.3.6.1.1.5",
+        &["vendorVersion"],
+        CaseExact,
+        ValueCount::Single,
+    ),
 ];

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, io, pin::pin, sync::atomic::Ordering, time::Dur
 use futures_util::StreamExt as _;
 use ldap3_proto::{
     control::LdapControl,
-    proto::{LdapBindCred, LdapBindRequest, LdapMsg, LdapOp, LdapResult, LdapResultCode, LdapSearchRequest, OID_WHOAMI},
+    proto::{
+        LdapBindCred, LdapBindRequest, LdapMsg, LdapOp, LdapResult, LdapResultCode,
+        LdapSearchRequest, OID_WHOAMI,
+    },
 };
 use tokio::{net::TcpStream, select, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +62,8 @@ impl From<io::Error> for End {
 
 /// Serves a client until it leaves or the server stops.
 pub(super) async fn serve(stream: TcpStream, tree: Tree, tally: &Tally, stop: &CancellationToken) {
-    // Without it answers wait for the client's acknowledgement; where it cannot be set they are slower, no more.
+    // Without it answers wait for the client's acknowledgement; where it cannot be set they are
+    // slower, no more.
     let _ = stream.set_nodelay(true);
     let (reader, mut writer) = wire::open(stream);
     let session = Session {
@@ -82,8 +86,19 @@ pub(super) async fn serve(stream: TcpStream, tree: Tree, tally: &Tally, stop: &C
     };
     match end {
         End::Client => {}
-        End::Stopped => writer.disconnect(LdapResultCode::Unavailable, "the server stops").await,
-        End::Idle => writer.disconnect(LdapResultCode::Unavailable, "the connection was idle for too long").await,
+        End::Stopped => {
+            writer
+                .disconnect(LdapResultCode::Unavailable, "the server stops")
+                .await
+        }
+        End::Idle => {
+            writer
+                .disconnect(
+                    LdapResultCode::Unavailable,
+                    "the connection was idle for too long",
+                )
+                .await
+        }
         End::Malformed(why) => writer.disconnect(LdapResultCode::ProtocolError, why).await,
     }
 }
@@ -107,7 +122,9 @@ impl Connection<'_> {
             LdapOp::BindRequest(request) => {
                 self.tally.binds.fetch_add(1, Ordering::SeqCst);
                 let answer = unknown_critical(&ctrl).unwrap_or_else(|| self.bind(request));
-                writer.send(msgid, bind_response(answer), Vec::new()).await?;
+                writer
+                    .send(msgid, bind_response(answer), Vec::new())
+                    .await?;
             }
             LdapOp::SearchRequest(request) => {
                 self.tally.searches.fetch_add(1, Ordering::SeqCst);
@@ -117,10 +134,20 @@ impl Connection<'_> {
             LdapOp::ExtendedRequest(request) => {
                 let (answer, value) = match unknown_critical(&ctrl) {
                     Some(refusal) => (refusal, None),
-                    None if request.name == OID_WHOAMI => (result(LdapResultCode::Success, ""), Some(self.who_am_i())),
-                    None => (result(LdapResultCode::ProtocolError, "this extended operation is not supported"), None),
+                    None if request.name == OID_WHOAMI => {
+                        (result(LdapResultCode::Success, ""), Some(self.who_am_i()))
+                    }
+                    None => (
+                        result(
+                            LdapResultCode::ProtocolError,
+                            "this extended operation is not supported",
+                        ),
+                        None,
+                    ),
                 };
-                writer.send(msgid, extended_response(answer, value), Vec::new()).await?;
+                writer
+                    .send(msgid, extended_response(answer, value), Vec::new())
+                    .await?;
             }
             LdapOp::UnbindRequest => return Err(End::Client),
             // Operations are answered in turn, so what could be abandoned is answered already.
@@ -140,7 +167,9 @@ impl Connection<'_> {
             | LdapOp::ModifyDNResponse(_)
             | LdapOp::CompareResult(_)
             | LdapOp::ExtendedResponse(_)
-            | LdapOp::IntermediateResponse(_) => return Err(End::Malformed("this is an answer, not a request")),
+            | LdapOp::IntermediateResponse(_) => {
+                return Err(End::Malformed("this is an answer, not a request"));
+            }
         }
         Ok(())
     }
@@ -156,16 +185,25 @@ impl Connection<'_> {
         }
     }
 
-    /// Simple bind (RFC 4513 section 5.1); the client is anonymous until it succeeded (RFC 4511 section 4.2.1).
+    /// Simple bind (RFC 4513 section 5.1); the client is anonymous until it succeeded (RFC 4511
+    /// section 4.2.1).
     fn bind(&mut self, request: LdapBindRequest) -> LdapResult {
         let LdapBindRequest { version, dn, cred } = request;
         self.session.identity = Identity::Anonymous;
         self.session.pages = Pages::default();
         let password = match cred {
-            _ if version != 3 => return result(LdapResultCode::ProtocolError, "only version 3 is spoken here"),
+            _ if version != 3 => {
+                return result(
+                    LdapResultCode::ProtocolError,
+                    "only version 3 is spoken here",
+                );
+            }
             LdapBindCred::Simple(password) => password,
             LdapBindCred::SASL(_) | LdapBindCred::Unsupported => {
-                return result(LdapResultCode::AuthMethodNotSupported, "only simple binds are supported");
+                return result(
+                    LdapResultCode::AuthMethodNotSupported,
+                    "only simple binds are supported",
+                );
             }
         };
         match (Name::parse(&dn), password.is_empty()) {
@@ -175,9 +213,16 @@ impl Connection<'_> {
                 LdapResultCode::UnwillingToPerform,
                 "a bind with a name needs a password (RFC 4513 section 5.1.2)",
             ),
-            (Ok(name), false) => match self.session.tree.at(&name).filter(|entry| entry.has_password(&password)) {
+            (Ok(name), false) => match self
+                .session
+                .tree
+                .at(&name)
+                .filter(|entry| entry.has_password(&password))
+            {
                 Some(entry) => {
-                    self.session.identity = Identity::Bound { dn: entry.dn.clone() };
+                    self.session.identity = Identity::Bound {
+                        dn: entry.dn.clone(),
+                    };
                     result(LdapResultCode::Success, "")
                 }
                 None => result(LdapResultCode::InvalidCredentials, ""),
@@ -193,8 +238,15 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a search while listening for its abandonment (RFC 4511 section 4.11), after which it is not answered any further.
-    async fn search(&mut self, writer: &mut Writer, msgid: i32, request: LdapSearchRequest, ctrl: Vec<LdapControl>) -> Result<(), End> {
+    /// Answers a search while listening for its abandonment (RFC 4511 section 4.11), after which it
+    /// is not answered any further.
+    async fn search(
+        &mut self,
+        writer: &mut Writer,
+        msgid: i32,
+        request: LdapSearchRequest,
+        ctrl: Vec<LdapControl>,
+    ) -> Result<(), End> {
         let Self {
             session,
             reader,
@@ -237,14 +289,27 @@ fn arrived(read: Option<io::Result<LdapMsg>>) -> Result<LdapMsg, End> {
     }
 }
 
-/// The refusal when a control is critical and none of these operations knows it (RFC 4511 section 4.1.11).
+/// The refusal when a control is critical and none of these operations knows it (RFC 4511 section
+/// 4.1.11).
 fn unknown_critical(controls: &[LdapControl]) -> Option<LdapResult> {
     let critical = controls.iter().any(search::is_critical);
-    critical.then(|| result(LdapResultCode::UnavailableCriticalExtension, "a critical control is not supported here"))
+    critical.then(|| {
+        result(
+            LdapResultCode::UnavailableCriticalExtension,
+            "a critical control is not supported here",
+        )
+    })
 }
 
 /// Refuses a request to change or compare, with the answer that belongs to it.
-async fn refuse(writer: &mut Writer, msgid: i32, answer: fn(LdapResult) -> LdapOp) -> io::Result<()> {
-    let refusal = result(LdapResultCode::UnwillingToPerform, "this directory is changed from inside only");
+async fn refuse(
+    writer: &mut Writer,
+    msgid: i32,
+    answer: fn(LdapResult) -> LdapOp,
+) -> io::Result<()> {
+    let refusal = result(
+        LdapResultCode::UnwillingToPerform,
+        "this directory is changed from inside only",
+    );
     writer.send(msgid, answer(refusal), Vec::new()).await
 }

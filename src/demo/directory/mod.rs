@@ -1,7 +1,9 @@
-//! A small LDAP directory in memory that speaks the real protocol (RFC 4511) over TCP, for the demo and as the world of the tests.
+//! A small LDAP directory in memory that speaks the real protocol (RFC 4511) over TCP, for the demo
+//! and as the world of the tests.
 //!
-//! It serves one tree: simple binds, Who am I?, searches with every kind of filter, paging (RFC 2696), a root DSE and its schema.
-//! Entries are changed through [`Tree`] only; over the wire it refuses every change.
+//! It serves one tree: simple binds, Who am I?, searches with every kind of filter, paging (RFC
+//! 2696), a root DSE and its schema. Entries are changed through [`Tree`] only; over the wire it
+//! refuses every change.
 
 mod attribute_types;
 mod connection;
@@ -100,7 +102,11 @@ impl DirectoryServer {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let (tally, stop, tasks) = (Arc::clone(&server.tally), server.stop.clone(), server.tasks.clone());
+        let (tally, stop, tasks) = (
+            Arc::clone(&server.tally),
+            server.stop.clone(),
+            server.tasks.clone(),
+        );
         server.tasks.spawn(async move {
             let accepting = accept(listener, tree, tally, stop.clone(), tasks);
             stop.run_until_cancelled(accepting).await;
@@ -136,7 +142,8 @@ impl DirectoryServer {
         }
     }
 
-    /// From the next search on, every search that would return more than so many entries, over all pages, ends after them with `busy` (51).
+    /// From the next search on, every search that would return more than so many entries, over all
+    /// pages, ends after them with `busy` (51).
     pub fn break_off_after(&self, entries: usize) {
         self.tally.busy_after.store(entries, Ordering::SeqCst);
     }
@@ -146,7 +153,8 @@ impl DirectoryServer {
         self.break_off_after(usize::MAX);
     }
 
-    /// Stops listening, tells every client so, and waits at most five seconds until the connections are closed.
+    /// Stops listening, tells every client so, and waits at most five seconds until the connections
+    /// are closed.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -162,7 +170,13 @@ impl Drop for DirectoryServer {
 }
 
 /// Accepts connections until the server stops.
-async fn accept(listener: TcpListener, tree: Tree, tally: Arc<Tally>, stop: CancellationToken, tasks: TaskTracker) {
+async fn accept(
+    listener: TcpListener,
+    tree: Tree,
+    tally: Arc<Tally>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     // The semaphore is never closed, so the loop ends with the server only.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {

@@ -2,7 +2,8 @@
 
 use super::schema::{self, AttributeType};
 
-/// A DN whose spelling no longer matters: equal names are equal values, and a name sorts right before everything below it.
+/// A DN whose spelling no longer matters: equal names are equal values, and a name sorts right
+/// before everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name(Vec<String>);
 
@@ -51,7 +52,8 @@ impl Name {
         self.0.strip_prefix(base.0.as_slice()).map(<[String]>::len)
     }
 
-    /// The same place relative to `to` that this name has relative to `from`; itself when it is not below `from`.
+    /// The same place relative to `to` that this name has relative to `from`; itself when it is not
+    /// below `from`.
     pub(super) fn moved(&self, from: &Self, to: &Self) -> Self {
         match self.0.strip_prefix(from.0.as_slice()) {
             Some(below) => Self([to.0.as_slice(), below].concat()),
@@ -69,7 +71,10 @@ impl Name {
 pub(super) fn leading_rdns(text: &str, count: usize) -> &str {
     let mut commas = unescaped_commas(text);
     match count.checked_sub(1) {
-        Some(last) => commas.nth(last).and_then(|end| text.get(..end)).unwrap_or(text),
+        Some(last) => commas
+            .nth(last)
+            .and_then(|end| text.get(..end))
+            .unwrap_or(text),
         None => "",
     }
 }
@@ -90,7 +95,10 @@ fn normal_rdn(rdn: &[NamingValue]) -> Option<String> {
         parts.push(format!(
             "{}={}",
             kind.oid,
-            prepared.replace('\\', "\\\\").replace('+', "\\+").replace('\0', "\\0")
+            prepared
+                .replace('\\', "\\\\")
+                .replace('+', "\\+")
+                .replace('\0', "\\0")
         ));
     }
     parts.sort_unstable();
@@ -121,9 +129,11 @@ fn rdns(text: &str) -> Option<Vec<Vec<NamingValue>>> {
     }
 }
 
-/// A value with its escapes undone (RFC 4514 section 2.4), the separator that ended it, and what comes after.
+/// A value with its escapes undone (RFC 4514 section 2.4), the separator that ended it, and what
+/// comes after.
 ///
-/// Spaces around it do not count unless they are escaped. The `#` form, a value in BER, is not understood.
+/// Spaces around it do not count unless they are escaped. The `#` form, a value in BER, is not
+/// understood.
 fn naming_value(text: &str) -> Option<(String, Option<char>, &str)> {
     let text = text.trim_start_matches(' ');
     if text.starts_with('#') {
@@ -149,7 +159,9 @@ fn naming_value(text: &str) -> Option<(String, Option<char>, &str)> {
         }
     };
     value.truncate(significant);
-    let value = String::from_utf8(value).ok().filter(|value| !value.is_empty())?;
+    let value = String::from_utf8(value)
+        .ok()
+        .filter(|value| !value.is_empty())?;
     Some((value, end, letters.as_str()))
 }
 
@@ -160,7 +172,11 @@ fn escaped(letters: &mut std::str::Chars<'_>) -> Option<u8> {
         let low = letters.next()?.to_digit(16)?;
         return u8::try_from(high * 16 + low).ok();
     }
-    matches!(first, '"' | '+' | ',' | ';' | '<' | '>' | ' ' | '#' | '=' | '\\').then(|| u8::try_from(first).ok())?
+    matches!(
+        first,
+        '"' | '+' | ',' | ';' | '<' | '>' | ' ' | '#' | '=' | '\\'
+    )
+    .then(|| u8::try_from(first).ok())?
 }
 
 #[cfg(test)]
@@ -174,7 +190,10 @@ mod tests {
 
     #[test]
     fn spelling_does_not_matter() {
-        same("UID=Emma ,  ou=People,DC=studio,dc=test", "uid=emma,OU=people,dc=Studio,dc=test");
+        same(
+            "UID=Emma ,  ou=People,DC=studio,dc=test",
+            "uid=emma,OU=people,dc=Studio,dc=test",
+        );
         same("cn=Brown\\, Emma,dc=test", "cn=Brown\\2C Emma,dc=test");
         same("cn=a+uid=b,dc=test", "uid=B+commonName=A,dc=test");
         same("cn=Zoe\u{308},dc=test", "cn=Zo\\C3\\AB,dc=test");
@@ -183,7 +202,10 @@ mod tests {
 
     #[test]
     fn a_plus_in_a_value_is_not_a_second_value() {
-        assert_ne!(Name::parse("cn=a\\+uid=b,dc=test").unwrap(), Name::parse("cn=a+uid=b,dc=test").unwrap());
+        assert_ne!(
+            Name::parse("cn=a\\+uid=b,dc=test").unwrap(),
+            Name::parse("cn=a+uid=b,dc=test").unwrap()
+        );
     }
 
     #[test]
@@ -211,9 +233,17 @@ mod tests {
         let person = Name::parse("uid=a,ou=people,dc=test").unwrap();
         assert_eq!(person.depth_below(&base), Some(1));
         assert_eq!(base.depth_below(&person), None);
-        assert_eq!(Name::parse("uid=a,ou=otherpeople,dc=test").unwrap().depth_below(&base), None);
+        assert_eq!(
+            Name::parse("uid=a,ou=otherpeople,dc=test")
+                .unwrap()
+                .depth_below(&base),
+            None
+        );
         assert_eq!(person.parent(), Some(base.clone()));
-        assert_eq!(person.moved(&base, &Name::parse("dc=test").unwrap()), Name::parse("uid=a,dc=test").unwrap());
+        assert_eq!(
+            person.moved(&base, &Name::parse("dc=test").unwrap()),
+            Name::parse("uid=a,dc=test").unwrap()
+        );
         assert_eq!(leading_rdns("cn=a\\,b,ou=x,dc=test", 1), "cn=a\\,b");
         assert_eq!(leading_rdns("cn=a\\,b,ou=x,dc=test", 2), "cn=a\\,b,ou=x");
     }

@@ -1,4 +1,5 @@
-//! The object classes that the embedded directory knows, as RFC 4519, RFC 4512, RFC 4524 and RFC 2798 define them, of the attributes it knows.
+//! The object classes that the embedded directory knows, as RFC 4519, RFC 4512, RFC 4524 and RFC
+//! 2798 define them, of the attributes it knows.
 
 use super::schema::ObjectClass;
 
@@ -58,7 +59,14 @@ const ROLE_MAY: &[&str] = &[
     "l",
     "description",
 ];
-const GROUP_MAY: &[&str] = &["businessCategory", "seeAlso", "owner", "ou", "o", "description"];
+const GROUP_MAY: &[&str] = &[
+    "businessCategory",
+    "seeAlso",
+    "owner",
+    "ou",
+    "o",
+    "description",
+];
 
 /// Every object class.
 pub(super) const OBJECT_CLASSES: &[ObjectClass] = &[
@@ -71,14 +79,42 @@ pub(super) const OBJECT_CLASSES: &[ObjectClass] = &[
         may: &[],
     },
     structural("2.5.6.6", "person", "top", &["sn", "cn"], PERSON_MAY),
-    structural("2.5.6.7", "organizationalPerson", "person", &[], ORGANIZATIONAL_PERSON_MAY),
-    structural("2.16.840.1.113730.3.2.2", "inetOrgPerson", "organizationalPerson", &[], INET_ORG_PERSON_MAY),
+    structural(
+        "2.5.6.7",
+        "organizationalPerson",
+        "person",
+        &[],
+        ORGANIZATIONAL_PERSON_MAY,
+    ),
+    structural(
+        "2.16.840.1.113730.3.2.2",
+        "inetOrgPerson",
+        "organizationalPerson",
+        &[],
+        INET_ORG_PERSON_MAY,
+    ),
     structural("2.5.6.4", "organization", "top", &["o"], ORGANIZATION_MAY),
-    structural("2.5.6.5", "organizationalUnit", "top", &["ou"], ORGANIZATION_MAY),
+    structural(
+        "2.5.6.5",
+        "organizationalUnit",
+        "top",
+        &["ou"],
+        ORGANIZATION_MAY,
+    ),
     structural("2.5.6.8", "organizationalRole", "top", &["cn"], ROLE_MAY),
-    structural("2.5.6.9", "groupOfNames", "top", &["member", "cn"], GROUP_MAY),
+    structural(
+        "2.5.6.9",
+        "groupOfNames",
+        "top",
+        &["member", "cn"],
+        GROUP_MAY,
+    ),
     auxiliary("1.3.6.1.4.1.1466.344", "dcObject", &["dc"]),
-    auxiliary("0.9.2342.19200300.100.4.19", "simpleSecurityObject", &["userPassword"]),
+    auxiliary(
+        "0.9.2342.19200300.100.4.19",
+        "simpleSecurityObject",
+        &["userPassword"],
+    ),
     ObjectClass {
         oid: "2.5.20.1",
         name: "subschema",
@@ -89,7 +125,13 @@ pub(super) const OBJECT_CLASSES: &[ObjectClass] = &[
     },
 ];
 
-const fn structural(oid: &'static str, name: &'static str, sup: &'static str, must: &'static [&'static str], may: &'static [&'static str]) -> ObjectClass {
+const fn structural(
+    oid: &'static str,
+    name: &'static str,
+    sup: &'static str,
+    must: &'static [&'static str],
+    may: &'static [&'static str],
+) -> ObjectClass {
     ObjectClass {
         oid,
         name,
@@ -100,7 +142,11 @@ const fn structural(oid: &'static str, name: &'static str, sup: &'static str, mu
     }
 }
 
-const fn auxiliary(oid: &'static str, name: &'static str, must: &'static [&'static str]) -> ObjectClass {
+const fn auxiliary(
+    oid: &'static str,
+    name: &'static str,
+    must: &'static [&'static str],
+) -> ObjectClass {
     ObjectClass {
         oid,
         name,

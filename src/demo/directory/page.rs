@@ -30,10 +30,18 @@ struct Open {
 }
 
 impl Pages {
-    /// Takes out where a search goes on; `None` for a cookie that is not the last one of this very search.
-    pub(super) fn resume(&mut self, cookie: &[u8], request: &LdapSearchRequest) -> Option<Position> {
+    /// Takes out where a search goes on; `None` for a cookie that is not the last one of this very
+    /// search.
+    pub(super) fn resume(
+        &mut self,
+        cookie: &[u8],
+        request: &LdapSearchRequest,
+    ) -> Option<Position> {
         let cookie = u64::from_be_bytes(cookie.try_into().ok()?);
-        let at = self.open.iter().position(|open| open.cookie == cookie && open.request == *request)?;
+        let at = self
+            .open
+            .iter()
+            .position(|open| open.cookie == cookie && open.request == *request)?;
         self.open.remove(at).map(|open| open.position)
     }
 

@@ -18,14 +18,25 @@ const ABSOLUTE_FILTERS: &str = "1.3.6.1.4.1.4203.1.5.3";
 
 /// The root DSE of a server of one tree.
 pub(super) fn root_dse(tree: &Tree) -> Stored {
-    let attribute = |name: &str, values: &[&str]| (name.to_owned(), values.iter().map(|value| value.as_bytes().to_vec()).collect());
+    let attribute = |name: &str, values: &[&str]| {
+        (
+            name.to_owned(),
+            values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect(),
+        )
+    };
     let attributes = vec![
         attribute("objectClass", &["top"]),
         attribute("namingContexts", &[tree.suffix()]),
         attribute("subschemaSubentry", &[SUBSCHEMA_DN]),
         attribute("supportedControl", &[PAGED_RESULTS, MANAGE_DSA_IT]),
         attribute("supportedExtension", &[OID_WHOAMI]),
-        attribute("supportedFeatures", &[ALL_OPERATIONAL_ATTRIBUTES, ABSOLUTE_FILTERS]),
+        attribute(
+            "supportedFeatures",
+            &[ALL_OPERATIONAL_ATTRIBUTES, ABSOLUTE_FILTERS],
+        ),
         attribute("supportedLDAPVersion", &["3"]),
         attribute("vendorName", &["ftrack-ldap-sync"]),
         attribute("vendorVersion", &[env!("CARGO_PKG_VERSION")]),

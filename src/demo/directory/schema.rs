@@ -1,4 +1,5 @@
-//! What the embedded directory knows of attributes and object classes, and how it publishes that (RFC 4512 section 4.1).
+//! What the embedded directory knows of attributes and object classes, and how it publishes that
+//! (RFC 4512 section 4.1).
 
 use std::{fmt::Write as _, ptr};
 
@@ -16,7 +17,8 @@ pub(super) struct AttributeType {
     pub(super) usage: Usage,
 }
 
-/// How values of an attribute are compared (RFC 4517 section 4.2), which also says which syntax they have.
+/// How values of an attribute are compared (RFC 4517 section 4.2), which also says which syntax
+/// they have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Matching {
     CaseIgnore,
@@ -56,21 +58,31 @@ pub(super) struct ObjectClass {
     pub(super) may: &'static [&'static str],
 }
 
-/// The attribute type of a name or an OID, whatever its case; options (`;lang-de`) are not known here.
+/// The attribute type of a name or an OID, whatever its case; options (`;lang-de`) are not known
+/// here.
 pub(super) fn attribute_type(name: &str) -> Option<&'static AttributeType> {
-    ATTRIBUTE_TYPES
-        .iter()
-        .find(|kind| kind.oid == name || kind.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+    ATTRIBUTE_TYPES.iter().find(|kind| {
+        kind.oid == name
+            || kind
+                .names
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+    })
 }
 
 /// The object class of a name or an OID, whatever its case.
 pub(super) fn object_class(name: &str) -> Option<&'static ObjectClass> {
-    OBJECT_CLASSES.iter().find(|class| class.oid == name || class.name.eq_ignore_ascii_case(name))
+    OBJECT_CLASSES
+        .iter()
+        .find(|class| class.oid == name || class.name.eq_ignore_ascii_case(name))
 }
 
 /// Every attribute type in the syntax of RFC 4512 section 4.1.2.
 pub(super) fn attribute_type_descriptions() -> Vec<String> {
-    ATTRIBUTE_TYPES.iter().map(AttributeType::describe).collect()
+    ATTRIBUTE_TYPES
+        .iter()
+        .map(AttributeType::describe)
+        .collect()
 }
 
 /// Every object class in the syntax of RFC 4512 section 4.1.1.
@@ -100,14 +112,23 @@ impl AttributeType {
         ptr::eq(self, asked) || self.sup.is_some_and(|sup| sup == asked.name())
     }
 
-    /// The form in which equal values are equal bytes (after RFC 4518); `None` when the value does not fit the syntax or cannot be compared.
+    /// The form in which equal values are equal bytes (after RFC 4518); `None` when the value does
+    /// not fit the syntax or cannot be compared.
     pub(super) fn prepare(&self, value: &[u8]) -> Option<Vec<u8>> {
         match self.matching {
             Matching::CaseIgnore => text(value).map(|text| fold(text).into_bytes()),
-            Matching::CaseIgnoreIa5 => text(value).filter(|text| text.is_ascii()).map(|text| fold(text).into_bytes()),
-            Matching::CaseExact => text(value).map(|text| squeeze(text.nfkc()).trim().as_bytes().to_vec()),
-            Matching::Telephone => text(value).map(|text| fold(text).replace([' ', '-'], "").into_bytes()),
-            Matching::DistinguishedName => text(value).and_then(|text| Name::parse(text).ok()).map(|name| name.to_bytes()),
+            Matching::CaseIgnoreIa5 => text(value)
+                .filter(|text| text.is_ascii())
+                .map(|text| fold(text).into_bytes()),
+            Matching::CaseExact => {
+                text(value).map(|text| squeeze(text.nfkc()).trim().as_bytes().to_vec())
+            }
+            Matching::Telephone => {
+                text(value).map(|text| fold(text).replace([' ', '-'], "").into_bytes())
+            }
+            Matching::DistinguishedName => text(value)
+                .and_then(|text| Name::parse(text).ok())
+                .map(|name| name.to_bytes()),
             Matching::ObjectIdentifier => text(value).and_then(identifier),
             Matching::OctetString => Some(value.to_vec()),
             Matching::Uuid => text(value)
@@ -118,11 +139,14 @@ impl AttributeType {
         }
     }
 
-    /// The form in which a part of a value is found in prepared values; `None` when the type has no substring rule.
+    /// The form in which a part of a value is found in prepared values; `None` when the type has no
+    /// substring rule.
     pub(super) fn prepare_part(&self, part: &str) -> Option<Vec<u8>> {
         match self.matching {
             Matching::CaseIgnore => Some(squeeze(lower(part).nfkc()).into_bytes()),
-            Matching::CaseIgnoreIa5 => part.is_ascii().then(|| squeeze(lower(part).chars()).into_bytes()),
+            Matching::CaseIgnoreIa5 => part
+                .is_ascii()
+                .then(|| squeeze(lower(part).chars()).into_bytes()),
             Matching::Telephone => Some(lower(part).replace([' ', '-'], "").into_bytes()),
             Matching::CaseExact
             | Matching::DistinguishedName
@@ -161,7 +185,12 @@ impl AttributeType {
             let _ = write!(text, " SUP {sup}");
         } else {
             let (equality, ordering, substrings, syntax) = self.matching.rules();
-            for (word, rule) in [("EQUALITY", equality), ("ORDERING", ordering), ("SUBSTR", substrings), ("SYNTAX", Some(syntax))] {
+            for (word, rule) in [
+                ("EQUALITY", equality),
+                ("ORDERING", ordering),
+                ("SUBSTR", substrings),
+                ("SYNTAX", Some(syntax)),
+            ] {
                 if let Some(rule) = rule {
                     let _ = write!(text, " {word} {rule}");
                 }
@@ -182,7 +211,14 @@ impl AttributeType {
 
 impl Matching {
     /// The rules for equality, order and substrings, and the syntax (RFC 4517, RFC 4530).
-    fn rules(self) -> (Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str) {
+    fn rules(
+        self,
+    ) -> (
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+    ) {
         match self {
             Self::CaseIgnore => (
                 Some("caseIgnoreMatch"),
@@ -196,17 +232,42 @@ impl Matching {
                 Some("caseIgnoreIA5SubstringsMatch"),
                 "1.3.6.1.4.1.1466.115.121.1.26",
             ),
-            Self::CaseExact => (Some("caseExactMatch"), None, None, "1.3.6.1.4.1.1466.115.121.1.15"),
+            Self::CaseExact => (
+                Some("caseExactMatch"),
+                None,
+                None,
+                "1.3.6.1.4.1.1466.115.121.1.15",
+            ),
             Self::Telephone => (
                 Some("telephoneNumberMatch"),
                 None,
                 Some("telephoneNumberSubstringsMatch"),
                 "1.3.6.1.4.1.1466.115.121.1.50",
             ),
-            Self::DistinguishedName => (Some("distinguishedNameMatch"), None, None, "1.3.6.1.4.1.1466.115.121.1.12"),
-            Self::ObjectIdentifier => (Some("objectIdentifierMatch"), None, None, "1.3.6.1.4.1.1466.115.121.1.38"),
-            Self::OctetString => (Some("octetStringMatch"), None, None, "1.3.6.1.4.1.1466.115.121.1.40"),
-            Self::Uuid => (Some("UUIDMatch"), Some("UUIDOrderingMatch"), None, "1.3.6.1.1.16.1"),
+            Self::DistinguishedName => (
+                Some("distinguishedNameMatch"),
+                None,
+                None,
+                "1.3.6.1.4.1.1466.115.121.1.12",
+            ),
+            Self::ObjectIdentifier => (
+                Some("objectIdentifierMatch"),
+                None,
+                None,
+                "1.3.6.1.4.1.1466.115.121.1.38",
+            ),
+            Self::OctetString => (
+                Some("octetStringMatch"),
+                None,
+                None,
+                "1.3.6.1.4.1.1466.115.121.1.40",
+            ),
+            Self::Uuid => (
+                Some("UUIDMatch"),
+                Some("UUIDOrderingMatch"),
+                None,
+                "1.3.6.1.1.16.1",
+            ),
             Self::GeneralizedTime => (
                 Some("generalizedTimeMatch"),
                 Some("generalizedTimeOrderingMatch"),
@@ -258,7 +319,8 @@ fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok()
 }
 
-/// Case and compatibility forms folded, runs of spaces made one, none at the ends (RFC 4518 sections 2.2, 2.3 and 2.6.1).
+/// Case and compatibility forms folded, runs of spaces made one, none at the ends (RFC 4518
+/// sections 2.2, 2.3 and 2.6.1).
 fn fold(text: &str) -> String {
     let folded = if text.is_ascii() {
         squeeze(lower(text).chars())
@@ -288,12 +350,14 @@ fn squeeze(text: impl Iterator<Item = char>) -> String {
     squeezed
 }
 
-/// The one spelling of a known object class; an unknown one matches nothing (RFC 4517 section 4.2.26).
+/// The one spelling of a known object class; an unknown one matches nothing (RFC 4517 section
+/// 4.2.26).
 fn identifier(name: &str) -> Option<Vec<u8>> {
     object_class(name).map(|class| class.name.as_bytes().to_vec())
 }
 
-/// `YYYYMMDDHHMMSSZ`, the form in which this directory keeps times; a fraction of a second is dropped (RFC 4517 section 3.3.13).
+/// `YYYYMMDDHHMMSSZ`, the form in which this directory keeps times; a fraction of a second is
+/// dropped (RFC 4517 section 3.3.13).
 fn generalized_time(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_suffix('Z')?;
     let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));

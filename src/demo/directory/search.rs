@@ -1,4 +1,5 @@
-//! Answers a search (RFC 4511 section 4.5): what it may see, from where, through which filter, and how much at a time.
+//! Answers a search (RFC 4511 section 4.5): what it may see, from where, through which filter, and
+//! how much at a time.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -41,7 +42,10 @@ enum Place {
     /// One entry, which is known already.
     Entry(Arc<Stored>),
     /// The entries of the tree in these depths below a base.
-    Below { base: Name, depths: std::ops::RangeInclusive<usize> },
+    Below {
+        base: Name,
+        depths: std::ops::RangeInclusive<usize>,
+    },
 }
 
 /// What the paged results control asks for.
@@ -59,27 +63,57 @@ enum Reached {
 }
 
 /// Carries out a search and sends all of its answer.
-pub(super) async fn answer(session: &mut Session, writer: &mut Writer, msgid: i32, request: LdapSearchRequest, controls: Vec<LdapControl>) -> io::Result<()> {
+pub(super) async fn answer(
+    session: &mut Session,
+    writer: &mut Writer,
+    msgid: i32,
+    request: LdapSearchRequest,
+    controls: Vec<LdapControl>,
+) -> io::Result<()> {
     let search = match prepare(session, &request, &controls) {
         Ok(search) => search,
-        Err(refusal) => return writer.send(msgid, LdapOp::SearchResultDone(refusal), Vec::new()).await,
+        Err(refusal) => {
+            return writer
+                .send(msgid, LdapOp::SearchResultDone(refusal), Vec::new())
+                .await;
+        }
     };
     let reached = match u64::try_from(request.timelimit) {
-        Ok(seconds @ 1..) => timeout(Duration::from_secs(seconds), entries(&session.tree, writer, msgid, &search)).await.ok(),
+        Ok(seconds @ 1..) => timeout(
+            Duration::from_secs(seconds),
+            entries(&session.tree, writer, msgid, &search),
+        )
+        .await
+        .ok(),
         _ => Some(entries(&session.tree, writer, msgid, &search).await),
     };
     let (done, cookie) = match reached.transpose()? {
         None => (result(LdapResultCode::TimeLimitExceeded, ""), Vec::new()),
         Some(Reached::Limit) => (result(LdapResultCode::SizeLimitExceeded, ""), Vec::new()),
-        Some(Reached::Busy) => (result(LdapResultCode::Busy, "the server is too busy to go on"), Vec::new()),
+        Some(Reached::Busy) => (
+            result(LdapResultCode::Busy, "the server is too busy to go on"),
+            Vec::new(),
+        ),
         Some(Reached::End) => (result(LdapResultCode::Success, ""), Vec::new()),
-        Some(Reached::PageFull(position)) => (result(LdapResultCode::Success, ""), session.pages.suspend(request, position)),
+        Some(Reached::PageFull(position)) => (
+            result(LdapResultCode::Success, ""),
+            session.pages.suspend(request, position),
+        ),
     };
-    let controls = search.paging.map(|_| LdapControl::SimplePagedResults { size: 0, cookie });
-    writer.send(msgid, LdapOp::SearchResultDone(done), controls.into_iter().collect()).await
+    let controls = search
+        .paging
+        .map(|_| LdapControl::SimplePagedResults { size: 0, cookie });
+    writer
+        .send(
+            msgid,
+            LdapOp::SearchResultDone(done),
+            controls.into_iter().collect(),
+        )
+        .await
 }
 
-/// Whether a control is critical and not known here; kinds whose criticality the decoder drops count as critical.
+/// Whether a control is critical and not known here; kinds whose criticality the decoder drops
+/// count as critical.
 pub(super) fn is_critical(control: &LdapControl) -> bool {
     match control {
         LdapControl::Unknown { criticality, .. }
@@ -89,29 +123,55 @@ pub(super) fn is_critical(control: &LdapControl) -> bool {
         | LdapControl::ShowDeleted { criticality }
         | LdapControl::SdFlags { criticality, .. }
         | LdapControl::ExtendedDn { criticality, .. } => *criticality,
-        LdapControl::AdDirsync { .. } | LdapControl::ServerSort { .. } | LdapControl::SimplePagedResults { .. } => true,
-        LdapControl::ManageDsaIT { .. } | LdapControl::SyncState { .. } | LdapControl::SyncDone { .. } | LdapControl::ServerSortResult { .. } => false,
+        LdapControl::AdDirsync { .. }
+        | LdapControl::ServerSort { .. }
+        | LdapControl::SimplePagedResults { .. } => true,
+        LdapControl::ManageDsaIT { .. }
+        | LdapControl::SyncState { .. }
+        | LdapControl::SyncDone { .. }
+        | LdapControl::ServerSortResult { .. } => false,
     }
 }
 
 /// Checks a search, or says why it is refused.
-fn prepare(session: &mut Session, request: &LdapSearchRequest, controls: &[LdapControl]) -> Result<Search, LdapResult> {
+fn prepare(
+    session: &mut Session,
+    request: &LdapSearchRequest,
+    controls: &[LdapControl],
+) -> Result<Search, LdapResult> {
     let paging = paging(controls)?;
-    let (Ok(limit), Ok(_)) = (usize::try_from(request.sizelimit), u32::try_from(request.timelimit)) else {
-        return Err(result(LdapResultCode::ProtocolError, "a limit must not be negative"));
+    let (Ok(limit), Ok(_)) = (
+        usize::try_from(request.sizelimit),
+        u32::try_from(request.timelimit),
+    ) else {
+        return Err(result(
+            LdapResultCode::ProtocolError,
+            "a limit must not be negative",
+        ));
     };
     let place = place(session, request)?;
     let start = match &paging {
-        Some(Paging { cookie, .. }) if !cookie.is_empty() => session.pages.resume(cookie, request).ok_or_else(|| {
-            result(
+        Some(Paging { cookie, .. }) if !cookie.is_empty() => {
+            session.pages.resume(cookie, request).ok_or_else(|| {
+                result(
+                    LdapResultCode::UnwillingToPerform,
+                    "the cookie is not the last one of this search (RFC 2696 section 3)",
+                )
+            })?
+        }
+        Some(Paging { size: 0, .. }) => {
+            return Err(result(
                 LdapResultCode::UnwillingToPerform,
-                "the cookie is not the last one of this search (RFC 2696 section 3)",
-            )
-        })?,
-        Some(Paging { size: 0, .. }) => return Err(result(LdapResultCode::UnwillingToPerform, "a page must hold at least one entry")),
+                "a page must hold at least one entry",
+            ));
+        }
         _ => Position::default(),
     };
-    let values = if request.typesonly { Values::LeftOut } else { Values::Returned };
+    let values = if request.typesonly {
+        Values::LeftOut
+    } else {
+        Values::Returned
+    };
     Ok(Search {
         place,
         filter: Filter::new(&request.filter),
@@ -128,12 +188,29 @@ fn paging(controls: &[LdapControl]) -> Result<Option<Paging>, LdapResult> {
     let mut paging = None;
     for control in controls {
         if let LdapControl::SimplePagedResults { size, cookie } = control {
-            let size = usize::try_from(*size).map_err(|_| result(LdapResultCode::ProtocolError, "a page size must not be negative"))?;
-            if paging.replace(Paging { size, cookie: cookie.clone() }).is_some() {
-                return Err(result(LdapResultCode::ProtocolError, "a control is given twice"));
+            let size = usize::try_from(*size).map_err(|_| {
+                result(
+                    LdapResultCode::ProtocolError,
+                    "a page size must not be negative",
+                )
+            })?;
+            if paging
+                .replace(Paging {
+                    size,
+                    cookie: cookie.clone(),
+                })
+                .is_some()
+            {
+                return Err(result(
+                    LdapResultCode::ProtocolError,
+                    "a control is given twice",
+                ));
             }
         } else if is_critical(control) {
-            return Err(result(LdapResultCode::UnavailableCriticalExtension, "a critical control is not supported here"));
+            return Err(result(
+                LdapResultCode::UnavailableCriticalExtension,
+                "a critical control is not supported here",
+            ));
         }
     }
     Ok(paging)
@@ -142,7 +219,8 @@ fn paging(controls: &[LdapControl]) -> Result<Option<Paging>, LdapResult> {
 /// Where the search looks; strangers see the root DSE only.
 fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapResult> {
     let LdapSearchRequest { base, scope, .. } = request;
-    let name = Name::parse(base).map_err(|invalid| result(LdapResultCode::InvalidDNSyntax, &invalid.to_string()))?;
+    let name = Name::parse(base)
+        .map_err(|invalid| result(LdapResultCode::InvalidDNSyntax, &invalid.to_string()))?;
     if name.is_root() && *scope == LdapSearchScope::Base {
         return Ok(Place::Entry(Arc::new(root_dse(&session.tree))));
     }
@@ -152,7 +230,9 @@ fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapRe
             "bind first; strangers may read the root DSE only",
         ));
     }
-    if Name::parse(SUBSCHEMA_DN).is_ok_and(|subschema| subschema == name) && *scope == LdapSearchScope::Base {
+    if Name::parse(SUBSCHEMA_DN).is_ok_and(|subschema| subschema == name)
+        && *scope == LdapSearchScope::Base
+    {
         return Ok(Place::Entry(Arc::new(subschema())));
     }
     let Some(entry) = session.tree.at(&name) else {
@@ -164,7 +244,10 @@ fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapRe
     };
     Ok(match scope {
         LdapSearchScope::Base => Place::Entry(entry),
-        LdapSearchScope::OneLevel => Place::Below { base: name, depths: 1..=1 },
+        LdapSearchScope::OneLevel => Place::Below {
+            base: name,
+            depths: 1..=1,
+        },
         LdapSearchScope::Subtree => Place::Below {
             base: name,
             depths: 0..=usize::MAX,
@@ -177,9 +260,20 @@ fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapRe
 }
 
 /// Sends the entries of one page, or of the whole search when it is not paged.
-async fn entries(tree: &Tree, writer: &mut Writer, msgid: i32, search: &Search) -> io::Result<Reached> {
-    let Position { mut after, mut returned } = search.start;
-    let mut room = search.paging.as_ref().map_or(usize::MAX, |paging| paging.size);
+async fn entries(
+    tree: &Tree,
+    writer: &mut Writer,
+    msgid: i32,
+    search: &Search,
+) -> io::Result<Reached> {
+    let Position {
+        mut after,
+        mut returned,
+    } = search.start;
+    let mut room = search
+        .paging
+        .as_ref()
+        .map_or(usize::MAX, |paging| paging.size);
     if room == 0 {
         // A page of none with a cookie gives up the rest of the search (RFC 2696 section 3).
         return Ok(Reached::End);
@@ -201,7 +295,13 @@ async fn entries(tree: &Tree, writer: &mut Writer, msgid: i32, search: &Search) 
                 if room == 0 {
                     return Ok(Reached::PageFull(Position { after, returned }));
                 }
-                writer.feed(msgid, LdapOp::SearchResultEntry(search.selection.of(entry)), Vec::new()).await?;
+                writer
+                    .feed(
+                        msgid,
+                        LdapOp::SearchResultEntry(search.selection.of(entry)),
+                        Vec::new(),
+                    )
+                    .await?;
                 returned = returned.saturating_add(1);
                 room -= 1;
             }
@@ -218,7 +318,10 @@ impl Search {
     fn selects(&self, entry: &Stored) -> bool {
         let in_place = match &self.place {
             Place::Entry(_) => true,
-            Place::Below { base, depths } => entry.name.depth_below(base).is_some_and(|depth| depths.contains(&depth)),
+            Place::Below { base, depths } => entry
+                .name
+                .depth_below(base)
+                .is_some_and(|depth| depths.contains(&depth)),
         };
         in_place && self.filter.truth(entry) == Truth::True
     }

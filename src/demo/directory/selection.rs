@@ -40,8 +40,15 @@ impl Selection {
                 Asked::Named
             }
         };
-        let user = if attributes.is_empty() { Asked::All } else { asked("*") };
-        let named = attributes.iter().filter_map(|name| schema::attribute_type(name)).collect();
+        let user = if attributes.is_empty() {
+            Asked::All
+        } else {
+            asked("*")
+        };
+        let named = attributes
+            .iter()
+            .filter_map(|name| schema::attribute_type(name))
+            .collect();
         Self {
             user,
             operational: asked("+"),
@@ -52,7 +59,10 @@ impl Selection {
 
     /// What is returned of an entry; a password never is.
     pub(super) fn of(&self, entry: &Stored) -> LdapSearchResultEntry {
-        let selected = entry.attributes.iter().filter(|attribute| self.includes(attribute.kind));
+        let selected = entry
+            .attributes
+            .iter()
+            .filter(|attribute| self.includes(attribute.kind));
         let attributes = selected.map(|attribute| LdapPartialAttribute {
             atype: attribute.kind.name().to_owned(),
             vals: match self.values {
@@ -71,6 +81,11 @@ impl Selection {
             Usage::User => self.user,
             Usage::Operation | Usage::Server => self.operational,
         };
-        !kind.is_secret() && (all == Asked::All || self.named.iter().any(|named| ptr::eq(*named, kind) || kind.is_kind_of(named)))
+        !kind.is_secret()
+            && (all == Asked::All
+                || self
+                    .named
+                    .iter()
+                    .any(|named| ptr::eq(*named, kind) || kind.is_kind_of(named)))
     }
 }

@@ -62,7 +62,9 @@ impl Stored {
         let known = attributes
             .into_iter()
             .filter_map(|(attribute, values)| Some((schema::attribute_type(&attribute)?, values)));
-        let attributes = known.map(|(kind, values)| StoredAttribute::new(kind, values)).collect();
+        let attributes = known
+            .map(|(kind, values)| StoredAttribute::new(kind, values))
+            .collect();
         Self {
             number: 0,
             uuid: Uuid::nil(),
@@ -76,7 +78,9 @@ impl Stored {
     pub(super) fn replaced(&self, attribute: &str, values: Vec<Vec<u8>>) -> Checked<Self> {
         let mut changed = self.clone();
         let kind = changed.writable(attribute)?;
-        changed.attributes.retain(|stored| !ptr::eq(stored.kind, kind));
+        changed
+            .attributes
+            .retain(|stored| !ptr::eq(stored.kind, kind));
         if !values.is_empty() {
             changed.put(kind, values)?;
         }
@@ -106,19 +110,33 @@ impl Stored {
 
     /// The entry at another place, because one above it was renamed.
     pub(super) fn moved(&self, name: Name, dn: String) -> Self {
-        Self { name, dn, ..self.clone() }
+        Self {
+            name,
+            dn,
+            ..self.clone()
+        }
     }
 
     /// Whether a password is one of the entry's; they are kept as they are, without a hash.
     pub(super) fn has_password(&self, password: &str) -> bool {
-        let secrets = self.attributes.iter().filter(|attribute| attribute.kind.is_secret());
-        secrets.flat_map(|attribute| &attribute.values).any(|value| value == password.as_bytes())
+        let secrets = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.kind.is_secret());
+        secrets
+            .flat_map(|attribute| &attribute.values)
+            .any(|value| value == password.as_bytes())
     }
 
     /// The entry with its user attributes.
     pub(super) fn to_entry(&self) -> TreeEntry {
-        let user = self.attributes.iter().filter(|attribute| attribute.kind.usage == Usage::User);
-        let attributes = user.map(|attribute| (attribute.kind.name().to_owned(), attribute.values.clone())).collect();
+        let user = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.kind.usage == Usage::User);
+        let attributes = user
+            .map(|attribute| (attribute.kind.name().to_owned(), attribute.values.clone()))
+            .collect();
         TreeEntry {
             dn: self.dn.clone(),
             attributes,
@@ -126,16 +144,24 @@ impl Stored {
     }
 
     fn writable(&self, attribute: &str) -> Checked<&'static AttributeType> {
-        let kind = schema::attribute_type(attribute).ok_or_else(|| self.refused(format!("attribute {attribute} is not defined")))?;
+        let kind = schema::attribute_type(attribute)
+            .ok_or_else(|| self.refused(format!("attribute {attribute} is not defined")))?;
         match kind.usage {
             Usage::User => Ok(kind),
-            Usage::Operation | Usage::Server => Err(self.refused(format!("{attribute} is kept by the server"))),
+            Usage::Operation | Usage::Server => {
+                Err(self.refused(format!("{attribute} is kept by the server")))
+            }
         }
     }
 
     fn put(&mut self, kind: &'static AttributeType, values: Vec<Vec<u8>>) -> Checked<()> {
         let name = kind.name();
-        if values.is_empty() || self.attributes.iter().any(|stored| ptr::eq(stored.kind, kind)) {
+        if values.is_empty()
+            || self
+                .attributes
+                .iter()
+                .any(|stored| ptr::eq(stored.kind, kind))
+        {
             return Err(self.refused(format!("{name} is given without values, or twice")));
         }
         if kind.count == ValueCount::Single && values.len() > 1 {
@@ -147,7 +173,10 @@ impl Stored {
         let attribute = StoredAttribute::new(kind, values);
         let mut prepared: Vec<&Vec<u8>> = attribute.prepared.iter().flatten().collect();
         prepared.sort_unstable();
-        if prepared.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+        if prepared
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if one == other))
+        {
             return Err(self.refused(format!("{name} has the same value twice")));
         }
         self.attributes.push(attribute);
@@ -160,8 +189,13 @@ impl Stored {
                 continue;
             }
             let kind = self.writable(naming.kind.name())?;
-            let at = self.attributes.iter().position(|stored| ptr::eq(stored.kind, kind));
-            let mut values = at.map(|at| self.attributes.remove(at).values).unwrap_or_default();
+            let at = self
+                .attributes
+                .iter()
+                .position(|stored| ptr::eq(stored.kind, kind));
+            let mut values = at
+                .map(|at| self.attributes.remove(at).values)
+                .unwrap_or_default();
             values.push(naming.value.into_bytes());
             self.put(kind, values)?;
         }
@@ -177,7 +211,11 @@ impl Stored {
 
     fn drop_value(&mut self, kind: &AttributeType, value: &[u8]) {
         let dropped = kind.prepare(value);
-        for stored in self.attributes.iter_mut().filter(|stored| ptr::eq(stored.kind, kind)) {
+        for stored in self
+            .attributes
+            .iter_mut()
+            .filter(|stored| ptr::eq(stored.kind, kind))
+        {
             let kept = stored
                 .values
                 .drain(..)
@@ -188,7 +226,8 @@ impl Stored {
         self.attributes.retain(|stored| !stored.values.is_empty());
     }
 
-    /// Checks that every object class is known, that what they demand is there, and that nothing else is (RFC 4512 section 2.4).
+    /// Checks that every object class is known, that what they demand is there, and that nothing
+    /// else is (RFC 4512 section 2.4).
     fn check_classes(&self) -> Checked<()> {
         let named = self
             .attributes
@@ -197,20 +236,44 @@ impl Stored {
             .flat_map(|attribute| &attribute.values);
         let mut classes: Vec<&'static ObjectClass> = Vec::new();
         for value in named {
-            let class = std::str::from_utf8(value).ok().and_then(schema::object_class);
-            classes.extend(class.ok_or_else(|| self.refused("an object class is not defined".to_owned()))?.lineage());
+            let class = std::str::from_utf8(value)
+                .ok()
+                .and_then(schema::object_class);
+            classes.extend(
+                class
+                    .ok_or_else(|| self.refused("an object class is not defined".to_owned()))?
+                    .lineage(),
+            );
         }
         if classes.is_empty() {
             return Err(self.refused("it has no object class".to_owned()));
         }
-        let has = |name: &str| self.attributes.iter().any(|attribute| attribute.kind.name() == name);
-        if let Some(missing) = classes.iter().flat_map(|class| class.must).find(|must| !has(must)) {
+        let has = |name: &str| {
+            self.attributes
+                .iter()
+                .any(|attribute| attribute.kind.name() == name)
+        };
+        if let Some(missing) = classes
+            .iter()
+            .flat_map(|class| class.must)
+            .find(|must| !has(must))
+        {
             return Err(self.refused(format!("its object classes demand {missing}")));
         }
-        let allowed = |name: &str| classes.iter().any(|class| class.must.contains(&name) || class.may.contains(&name));
-        let mut user = self.attributes.iter().filter(|attribute| attribute.kind.usage == Usage::User);
+        let allowed = |name: &str| {
+            classes
+                .iter()
+                .any(|class| class.must.contains(&name) || class.may.contains(&name))
+        };
+        let mut user = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.kind.usage == Usage::User);
         match user.find(|attribute| !allowed(attribute.kind.name())) {
-            Some(other) => Err(self.refused(format!("its object classes do not allow {}", other.kind.name()))),
+            Some(other) => Err(self.refused(format!(
+                "its object classes do not allow {}",
+                other.kind.name()
+            ))),
             None => Ok(()),
         }
     }
@@ -218,19 +281,27 @@ impl Stored {
     fn keep(&mut self, attribute: &str, value: &str) {
         if let Some(kind) = schema::attribute_type(attribute) {
             self.attributes.retain(|stored| !ptr::eq(stored.kind, kind));
-            self.attributes.push(StoredAttribute::new(kind, vec![value.as_bytes().to_vec()]));
+            self.attributes
+                .push(StoredAttribute::new(kind, vec![value.as_bytes().to_vec()]));
         }
     }
 
     fn refused(&self, why: String) -> TreeError {
-        TreeError::Schema { dn: self.dn.clone(), why }
+        TreeError::Schema {
+            dn: self.dn.clone(),
+            why,
+        }
     }
 }
 
 impl StoredAttribute {
     fn new(kind: &'static AttributeType, values: Vec<Vec<u8>>) -> Self {
         let prepared = values.iter().map(|value| kind.prepare(value)).collect();
-        Self { kind, values, prepared }
+        Self {
+            kind,
+            values,
+            prepared,
+        }
     }
 }
 

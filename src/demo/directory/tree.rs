@@ -90,7 +90,11 @@ impl TreeEntry {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref().to_vec();
-        match self.attributes.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        match self
+            .attributes
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
             Some((_, values)) => values.push(value),
             None => self.attributes.push((name.to_owned(), vec![value])),
         }
@@ -100,7 +104,10 @@ impl TreeEntry {
     /// The values of an attribute, whose name is compared without case; empty when there are none.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Vec<u8>] {
-        let found = self.attributes.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .attributes
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or(&[], |(_, values)| values.as_slice())
     }
 }
@@ -108,19 +115,30 @@ impl TreeEntry {
 impl fmt::Debug for TreeEntry {
     /// Values stay out, since a password may be among them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.attributes.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("TreeEntry").field("dn", &self.dn).field("attributes", &names).finish()
+        let names: Vec<&str> = self
+            .attributes
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        f.debug_struct("TreeEntry")
+            .field("dn", &self.dn)
+            .field("attributes", &names)
+            .finish()
     }
 }
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree").field("suffix", &self.suffix_dn).field("entries", &self.len()).finish()
+        f.debug_struct("Tree")
+            .field("suffix", &self.suffix_dn)
+            .field("entries", &self.len())
+            .finish()
     }
 }
 
 impl Tree {
-    /// A tree without entries whose naming context is `suffix`; its first entry must be `suffix` itself.
+    /// A tree without entries whose naming context is `suffix`; its first entry must be `suffix`
+    /// itself.
     ///
     /// # Errors
     /// When `suffix` is no DN, or the root.
@@ -139,7 +157,8 @@ impl Tree {
         })
     }
 
-    /// A tree of its own with the same entries and ids, as a replica has them; it knows nothing of later changes.
+    /// A tree of its own with the same entries and ids, as a replica has them; it knows nothing of
+    /// later changes.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self {
@@ -175,20 +194,32 @@ impl Tree {
     pub fn replace(&self, dn: &str, attribute: &str, values: &[&str]) -> Result<(), TreeError> {
         let name = self.inside(dn)?;
         let mut entries = self.write();
-        let old = entries.find(&name).ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
-        let changed = old.replaced(attribute, values.iter().map(|value| value.as_bytes().to_vec()).collect())?;
+        let old = entries
+            .find(&name)
+            .ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
+        let changed = old.replaced(
+            attribute,
+            values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect(),
+        )?;
         entries.by_number.insert(old.number, Arc::new(changed));
         Ok(())
     }
 
-    /// Renames or moves an entry with everything below it; its old RDN values go, the new ones come (RFC 4511 section 4.9).
+    /// Renames or moves an entry with everything below it; its old RDN values go, the new ones come
+    /// (RFC 4511 section 4.9).
     ///
     /// # Errors
-    /// When there is no such entry, the new name is taken or has nothing above it, or the entry would no longer fit the schema.
+    /// When there is no such entry, the new name is taken or has nothing above it, or the entry
+    /// would no longer fit the schema.
     pub fn rename(&self, dn: &str, new_dn: &str) -> Result<(), TreeError> {
         let (from, to) = (self.inside(dn)?, self.inside(new_dn)?);
         let mut entries = self.write();
-        let old = entries.find(&from).ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
+        let old = entries
+            .find(&from)
+            .ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
         if from == self.suffix || to.depth_below(&from).is_some_and(|depth| depth > 0) {
             return Err(TreeError::NotALeaf(dn.to_owned()));
         }
@@ -196,16 +227,24 @@ impl Tree {
             entries.vacant(&to, new_dn, &self.suffix)?;
         }
         let renamed = old.renamed(to.clone(), new_dn)?;
-        let below: Vec<(Name, u64)> = entries.below(&from).map(|(name, number)| (name.clone(), *number)).collect();
+        let below: Vec<(Name, u64)> = entries
+            .below(&from)
+            .map(|(name, number)| (name.clone(), *number))
+            .collect();
         for (name, number) in below {
             entries.by_name.remove(&name);
             let moved = name.moved(&from, &to);
             entries.by_name.insert(moved.clone(), number);
-            let Some(stored) = entries.by_number.get(&number).cloned() else { continue };
+            let Some(stored) = entries.by_number.get(&number).cloned() else {
+                continue;
+            };
             let depth = name.depth_below(&from).unwrap_or_default();
             let stored = match depth {
                 0 => renamed.clone(),
-                depth => stored.moved(moved, format!("{},{new_dn}", leading_rdns(&stored.dn, depth))),
+                depth => stored.moved(
+                    moved,
+                    format!("{},{new_dn}", leading_rdns(&stored.dn, depth)),
+                ),
             };
             entries.by_number.insert(number, Arc::new(stored));
         }
@@ -222,21 +261,29 @@ impl Tree {
         if entries.below(&name).nth(1).is_some() {
             return Err(TreeError::NotALeaf(dn.to_owned()));
         }
-        let number = entries.by_name.remove(&name).ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
+        let number = entries
+            .by_name
+            .remove(&name)
+            .ok_or_else(|| TreeError::NoSuchEntry(dn.to_owned()))?;
         entries.by_number.remove(&number);
         Ok(())
     }
 
-    /// The entry of a DN with its user attributes, its password included; `None` when there is none.
+    /// The entry of a DN with its user attributes, its password included; `None` when there is
+    /// none.
     #[must_use]
     pub fn find(&self, dn: &str) -> Option<TreeEntry> {
-        self.read().find(&Name::parse(dn).ok()?).map(|stored| stored.to_entry())
+        self.read()
+            .find(&Name::parse(dn).ok()?)
+            .map(|stored| stored.to_entry())
     }
 
     /// The entryUUID of an entry; `None` when there is none.
     #[must_use]
     pub fn entry_uuid(&self, dn: &str) -> Option<Uuid> {
-        self.read().find(&Name::parse(dn).ok()?).map(|stored| stored.uuid)
+        self.read()
+            .find(&Name::parse(dn).ok()?)
+            .map(|stored| stored.uuid)
     }
 
     /// How many entries there are, of any kind.
@@ -262,14 +309,17 @@ impl Tree {
         self.read().find(name)
     }
 
-    /// The DN of the nearest entry above a name that is missing; empty when there is none (RFC 4511 section 4.1.9, `matchedDN`).
+    /// The DN of the nearest entry above a name that is missing; empty when there is none (RFC 4511
+    /// section 4.1.9, `matchedDN`).
     pub(super) fn nearest_above(&self, name: &Name) -> String {
         let entries = self.read();
-        let above = std::iter::successors(name.parent(), Name::parent).find_map(|name| entries.find(&name));
+        let above =
+            std::iter::successors(name.parent(), Name::parent).find_map(|name| entries.find(&name));
         above.map(|stored| stored.dn.clone()).unwrap_or_default()
     }
 
-    /// At most `count` entries that were added after number `after`, in that order, so that changes between two calls lose nobody.
+    /// At most `count` entries that were added after number `after`, in that order, so that changes
+    /// between two calls lose nobody.
     pub(super) fn after(&self, after: u64, count: usize) -> Vec<Arc<Stored>> {
         let entries = self.read();
         entries
@@ -303,12 +353,17 @@ impl Tree {
 
 impl Entries {
     fn find(&self, name: &Name) -> Option<Arc<Stored>> {
-        self.by_name.get(name).and_then(|number| self.by_number.get(number)).cloned()
+        self.by_name
+            .get(name)
+            .and_then(|number| self.by_number.get(number))
+            .cloned()
     }
 
     /// A name and all names below it.
     fn below<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = (&'a Name, &'a u64)> {
-        self.by_name.range(name..).take_while(move |(other, _)| other.depth_below(name).is_some())
+        self.by_name
+            .range(name..)
+            .take_while(move |(other, _)| other.depth_below(name).is_some())
     }
 
     /// Checks that an entry may be put at a name.
@@ -316,8 +371,15 @@ impl Entries {
         if self.by_name.contains_key(name) {
             return Err(TreeError::AlreadyExists(dn.to_owned()));
         }
-        let has_parent = name == suffix || name.parent().is_some_and(|parent| self.by_name.contains_key(&parent));
-        if has_parent { Ok(()) } else { Err(TreeError::NoParent(dn.to_owned())) }
+        let has_parent = name == suffix
+            || name
+                .parent()
+                .is_some_and(|parent| self.by_name.contains_key(&parent));
+        if has_parent {
+            Ok(())
+        } else {
+            Err(TreeError::NoParent(dn.to_owned()))
+        }
     }
 }
 
@@ -327,9 +389,17 @@ pub(super) const SUBSCHEMA_DN: &str = "cn=Subschema";
 /// The published schema as an entry.
 pub(super) fn subschema() -> Stored {
     let one = |name: &str, value: &str| (name.to_owned(), vec![value.as_bytes().to_vec()]);
-    let many = |name: &str, values: Vec<String>| (name.to_owned(), values.into_iter().map(String::into_bytes).collect());
+    let many = |name: &str, values: Vec<String>| {
+        (
+            name.to_owned(),
+            values.into_iter().map(String::into_bytes).collect(),
+        )
+    };
     let attributes = vec![
-        ("objectClass".to_owned(), vec![b"top".to_vec(), b"subschema".to_vec()]),
+        (
+            "objectClass".to_owned(),
+            vec![b"top".to_vec(), b"subschema".to_vec()],
+        ),
         one("cn", "Subschema"),
         many("attributeTypes", schema::attribute_type_descriptions()),
         many("objectClasses", schema::object_class_descriptions()),

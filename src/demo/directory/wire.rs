@@ -27,7 +27,8 @@ const REQUEST_BYTES: usize = 256 * 1024;
 const WRITE_BYTES: usize = 64 * 1024;
 /// How long a client may leave an answer unread.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// The name of the message by which a server says that it closes the connection (RFC 4511 section 4.4.1).
+/// The name of the message by which a server says that it closes the connection (RFC 4511 section
+/// 4.4.1).
 const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
 pub(super) type Reader = FramedRead<OwnedReadHalf, Requests>;
@@ -43,7 +44,10 @@ pub(super) fn open(stream: TcpStream) -> (Reader, Writer) {
     let (read, write) = stream.into_split();
     let mut writer = FramedWrite::new(write, LdapCodec::default());
     writer.set_backpressure_boundary(WRITE_BYTES);
-    (FramedRead::new(read, Requests(LdapCodec::new(Some(REQUEST_BYTES), None))), Writer(writer))
+    (
+        FramedRead::new(read, Requests(LdapCodec::new(Some(REQUEST_BYTES), None))),
+        Writer(writer),
+    )
 }
 
 impl Decoder for Requests {
@@ -60,7 +64,8 @@ impl Decoder for Requests {
 
 /// Whether bytes may start an LDAP message (RFC 4511 section 4.1.1) of a bearable length.
 ///
-/// The decoder would wait for all of a message before it looks at it, and would write unknown operations to standard output.
+/// The decoder would wait for all of a message before it looks at it, and would write unknown
+/// operations to standard output.
 fn may_be_message(bytes: &[u8]) -> bool {
     let (Some(0x30), Some(&first)) = (bytes.first(), bytes.get(1)) else {
         return matches!(bytes, [] | [0x30]);
@@ -69,12 +74,21 @@ fn may_be_message(bytes: &[u8]) -> bool {
         short @ ..=0x7f => (2, usize::from(short)),
         long @ 0x81..=0x84 => {
             let start = 2 + usize::from(long - 0x80);
-            let Some(length) = bytes.get(2..start) else { return true };
-            (start, length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+            let Some(length) = bytes.get(2..start) else {
+                return true;
+            };
+            (
+                start,
+                length
+                    .iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+            )
         }
         _ => return false,
     };
-    let id_length = bytes.get(start + 1).map_or(0, |length| usize::from(*length));
+    let id_length = bytes
+        .get(start + 1)
+        .map_or(0, |length| usize::from(*length));
     let tag = bytes.get(start..).and_then(|id| id.get(2 + id_length));
     length <= REQUEST_BYTES && id_length <= 4 && tag.is_none_or(|tag| is_operation(*tag))
 }
@@ -86,17 +100,31 @@ fn is_operation(tag: u8) -> bool {
 
 impl Writer {
     /// Queues a message; written when enough has gathered.
-    pub(super) async fn feed(&mut self, msgid: i32, op: LdapOp, ctrl: Vec<LdapControl>) -> io::Result<()> {
-        timeout(WRITE_LIMIT, self.0.feed(LdapMsg { msgid, op, ctrl })).await.map_err(io::Error::from)?
+    pub(super) async fn feed(
+        &mut self,
+        msgid: i32,
+        op: LdapOp,
+        ctrl: Vec<LdapControl>,
+    ) -> io::Result<()> {
+        timeout(WRITE_LIMIT, self.0.feed(LdapMsg { msgid, op, ctrl }))
+            .await
+            .map_err(io::Error::from)?
     }
 
     /// Writes what has gathered.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
-        timeout(WRITE_LIMIT, self.0.flush()).await.map_err(io::Error::from)?
+        timeout(WRITE_LIMIT, self.0.flush())
+            .await
+            .map_err(io::Error::from)?
     }
 
     /// Queues a message and writes all that has gathered.
-    pub(super) async fn send(&mut self, msgid: i32, op: LdapOp, ctrl: Vec<LdapControl>) -> io::Result<()> {
+    pub(super) async fn send(
+        &mut self,
+        msgid: i32,
+        op: LdapOp,
+        ctrl: Vec<LdapControl>,
+    ) -> io::Result<()> {
         self.feed(msgid, op, ctrl).await?;
         self.flush().await
     }
@@ -110,7 +138,11 @@ impl Writer {
         };
         let limit = Duration::from_secs(1);
         // The client may be gone already; then there is nobody to tell.
-        let _ = timeout(limit, self.send(0, LdapOp::ExtendedResponse(notice), Vec::new())).await;
+        let _ = timeout(
+            limit,
+            self.send(0, LdapOp::ExtendedResponse(notice), Vec::new()),
+        )
+        .await;
         let _ = timeout(limit, self.0.get_mut().shutdown()).await;
     }
 }
@@ -127,10 +159,17 @@ pub(super) fn result(code: LdapResultCode, message: &str) -> LdapResult {
 
 /// The answer to a bind.
 pub(super) fn bind_response(res: LdapResult) -> LdapOp {
-    LdapOp::BindResponse(LdapBindResponse { res, saslcreds: None })
+    LdapOp::BindResponse(LdapBindResponse {
+        res,
+        saslcreds: None,
+    })
 }
 
 /// The answer to an extended operation.
 pub(super) fn extended_response(res: LdapResult, value: Option<Vec<u8>>) -> LdapOp {
-    LdapOp::ExtendedResponse(LdapExtendedResponse { res, name: None, value })
+    LdapOp::ExtendedResponse(LdapExtendedResponse {
+        res,
+        name: None,
+        value,
+    })
 }

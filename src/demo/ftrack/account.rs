@@ -1,4 +1,5 @@
-//! A user with everything that belongs to it, as tests and the demo put users in and look at them; groups, roles and types go by name.
+//! A user with everything that belongs to it, as tests and the demo put users in and look at them;
+//! groups, roles and types go by name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -68,8 +69,14 @@ impl Default for Account {
 /// Puts in what every workspace has, the API user and a human administrator.
 pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
     let id = |place: usize| format!("{place:08x}-4361-11e0-b7cc-0019bb4983d8");
-    studio.insert("UserType", &json!({"id": users::DEFAULT_USER_TYPE, "name": "ftrack"}))?;
-    for (place, name) in ["ldap", "google", "service", "demo"].into_iter().enumerate() {
+    studio.insert(
+        "UserType",
+        &json!({"id": users::DEFAULT_USER_TYPE, "name": "ftrack"}),
+    )?;
+    for (place, name) in ["ldap", "google", "service", "demo"]
+        .into_iter()
+        .enumerate()
+    {
         studio.insert("UserType", &json!({"id": id(place + 1), "name": name}))?;
     }
     for (place, (name, kind)) in [
@@ -82,13 +89,28 @@ pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
     .into_iter()
     .enumerate()
     {
-        studio.insert("SecurityRole", &json!({"id": id(place + 16), "name": name, "type": kind}))?;
+        studio.insert(
+            "SecurityRole",
+            &json!({"id": id(place + 16), "name": name, "type": kind}),
+        )?;
     }
-    for (place, name) in ["text", "number", "boolean", "date", "enumerator"].into_iter().enumerate() {
-        studio.insert("CustomAttributeType", &json!({"id": id(place + 32), "name": name, "core": true}))?;
+    for (place, name) in ["text", "number", "boolean", "date", "enumerator"]
+        .into_iter()
+        .enumerate()
+    {
+        studio.insert(
+            "CustomAttributeType",
+            &json!({"id": id(place + 32), "name": name, "core": true}),
+        )?;
     }
-    studio.insert("Project", &json!({"id": id(48), "name": "demo", "full_name": "Demo"}))?;
-    studio.insert("Location", &json!({"id": id(49), "name": "ftrack.server", "label": "ftrack server"}))?;
+    studio.insert(
+        "Project",
+        &json!({"id": id(48), "name": "demo", "full_name": "Demo"}),
+    )?;
+    studio.insert(
+        "Location",
+        &json!({"id": id(49), "name": "ftrack.server", "label": "ftrack server"}),
+    )?;
     let administrator = |place: usize, username: &str, first_name: &str, last_name: &str| Account {
         id: id(place),
         username: username.to_owned(),
@@ -123,7 +145,11 @@ pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, 
         roles,
     } = account;
     let model = Arc::clone(&writer.store.model);
-    let id = if id.is_empty() { writer.ids.next() } else { id.clone() };
+    let id = if id.is_empty() {
+        writer.ids.next()
+    } else {
+        id.clone()
+    };
     let user_type = by_name(writer.store, "UserType", user_type)?;
     insert(
         writer,
@@ -138,7 +164,10 @@ pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, 
         )?;
     }
     for (key, value) in custom_attributes {
-        let (values, configuration) = (model.find("UserCustomAttributeValue")?, configuration(writer.store, key)?);
+        let (values, configuration) = (
+            model.find("UserCustomAttributeValue")?,
+            configuration(writer.store, key)?,
+        );
         insert(
             writer,
             values,
@@ -153,17 +182,30 @@ pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, 
                 .unwrap_or_default()
                 .to_owned(),
         };
-        insert(writer, model.find("Membership")?, &json!({"user_id": id, "group_id": group}))?;
+        insert(
+            writer,
+            model.find("Membership")?,
+            &json!({"user_id": id, "group_id": group}),
+        )?;
     }
     for name in roles {
         let role = by_name(writer.store, "SecurityRole", name)?;
-        roles::add(writer, Cell::text(&id), Cell::text(&role), NewRoles::AllOpenProjects)?;
+        roles::add(
+            writer,
+            Cell::text(&id),
+            Cell::text(&role),
+            NewRoles::AllOpenProjects,
+        )?;
     }
     Ok(id)
 }
 
 /// Makes a custom attribute of users; answers its configuration's id.
-pub(super) fn add_custom_attribute(writer: &mut Writer<'_>, key: &str, kind: &str) -> Result<String, ApiError> {
+pub(super) fn add_custom_attribute(
+    writer: &mut Writer<'_>,
+    key: &str,
+    kind: &str,
+) -> Result<String, ApiError> {
     let entity = writer.store.model.find("CustomAttributeConfiguration")?;
     let type_id = by_name(writer.store, "CustomAttributeType", kind)?;
     let row = insert(
@@ -171,18 +213,25 @@ pub(super) fn add_custom_attribute(writer: &mut Writer<'_>, key: &str, kind: &st
         entity,
         &json!({"key": key, "label": key, "entity_type": "user", "type_id": type_id, "default": null}),
     )?;
-    Ok(row.text(writer.store.model.entity(entity), "id").unwrap_or_default().to_owned())
+    Ok(row
+        .text(writer.store.model.entity(entity), "id")
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// Puts a row in with the server's defaults, unasked.
-pub(super) fn insert(writer: &mut Writer<'_>, entity: EntityRef, fields: &Value) -> Result<Row, ApiError> {
+pub(super) fn insert(
+    writer: &mut Writer<'_>,
+    entity: EntityRef,
+    fields: &Value,
+) -> Result<Row, ApiError> {
     let model = Arc::clone(&writer.store.model);
     let shape = model.entity(entity);
     let mut given = Vec::new();
     for (name, value) in fields.as_object().unwrap_or(&Map::new()) {
-        let column = shape
-            .column(name)
-            .ok_or_else(|| ApiError::validation(format!("{} has no attribute {name:?}.", shape.name)))?;
+        let column = shape.column(name).ok_or_else(|| {
+            ApiError::validation(format!("{} has no attribute {name:?}.", shape.name))
+        })?;
         given.push((column, Cell::from_json(value)));
     }
     let row = Row::new(writer.with_defaults(shape, &given));
@@ -194,7 +243,10 @@ pub(super) fn insert(writer: &mut Writer<'_>, entity: EntityRef, fields: &Value)
 /// Every user, ordered by id.
 pub(super) fn all(store: &Store) -> Result<Vec<Account>, ApiError> {
     let users = store.model.find("User")?;
-    store.rows(users).map(|(_, row)| account(store, users, row)).collect()
+    store
+        .rows(users)
+        .map(|(_, row)| account(store, users, row))
+        .collect()
 }
 
 /// The user of that name.
@@ -234,12 +286,23 @@ fn account(store: &Store, users: EntityRef, row: &Row) -> Result<Account, ApiErr
                 "metadata" => drop(account.metadata.insert(text("key"), text("value"))),
                 "custom_attributes" => match found.named(there, "value") {
                     Cell::Null => {}
-                    value @ (Cell::Boolean(_) | Cell::Number(_) | Cell::Text(_) | Cell::Json(_)) => {
-                        drop(account.custom_attributes.insert(text("key"), value.to_json()))
-                    }
+                    value
+                    @ (Cell::Boolean(_) | Cell::Number(_) | Cell::Text(_) | Cell::Json(_)) => drop(
+                        account
+                            .custom_attributes
+                            .insert(text("key"), value.to_json()),
+                    ),
                 },
-                "memberships" => drop(account.groups.insert(name_of(store, "Group", Some(&text("group_id")))?)),
-                "user_security_roles" => drop(account.roles.insert(name_of(store, "SecurityRole", Some(&text("security_role_id")))?)),
+                "memberships" => drop(account.groups.insert(name_of(
+                    store,
+                    "Group",
+                    Some(&text("group_id")),
+                )?)),
+                "user_security_roles" => drop(account.roles.insert(name_of(
+                    store,
+                    "SecurityRole",
+                    Some(&text("security_role_id")),
+                )?)),
                 _ => {}
             }
         }
@@ -250,7 +313,10 @@ fn account(store: &Store, users: EntityRef, row: &Row) -> Result<Account, ApiErr
 fn name_of(store: &Store, entity_type: &str, id: Option<&str>) -> Result<String, ApiError> {
     let entity = store.model.find(entity_type)?;
     let row = id.and_then(|id| store.get(entity, &Key::from(id)));
-    Ok(row.and_then(|row| row.text(store.model.entity(entity), "name")).unwrap_or_default().to_owned())
+    Ok(row
+        .and_then(|row| row.text(store.model.entity(entity), "name"))
+        .unwrap_or_default()
+        .to_owned())
 }
 
 fn by_name(store: &Store, entity_type: &str, name: &str) -> Result<String, ApiError> {
@@ -261,10 +327,17 @@ fn configuration(store: &Store, key: &str) -> Result<String, ApiError> {
     id_where(store, "CustomAttributeConfiguration", "key", key)
 }
 
-fn id_where(store: &Store, entity_type: &str, column: &str, value: &str) -> Result<String, ApiError> {
+fn id_where(
+    store: &Store,
+    entity_type: &str,
+    column: &str,
+    value: &str,
+) -> Result<String, ApiError> {
     let entity = store.model.find(entity_type)?;
     let shape = store.model.entity(entity);
-    let row = store.rows(entity).find(|(_, row)| row.text(shape, column) == Some(value));
+    let row = store
+        .rows(entity)
+        .find(|(_, row)| row.text(shape, column) == Some(value));
     row.and_then(|(_, row)| row.text(shape, "id"))
         .map(str::to_owned)
         .ok_or_else(|| ApiError::not_found(entity_type, value))

@@ -1,4 +1,5 @@
-//! How rows are answered: what was selected, what ftrack adds on its own, and every entity in full only once.
+//! How rows are answered: what was selected, what ftrack adds on its own, and every entity in full
+//! only once.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,7 +16,8 @@ use super::{
 pub(super) enum Repetition {
     /// They carry only the key and what was not said before; ftrack's own way.
     Deduplicated,
-    /// They repeat it, and nothing is added that was not asked for: `ftrack-api-options: strict:1;denormalize:1`.
+    /// They repeat it, and nothing is added that was not asked for: `ftrack-api-options:
+    /// strict:1;denormalize:1`.
     Denormalized,
 }
 
@@ -31,7 +33,9 @@ impl Projection {
     pub(super) fn of(model: &Model, entity: EntityRef, selected: Option<&[Path]>) -> Self {
         let mut projection = Self::default();
         match selected {
-            None => projection.columns.clone_from(&model.entity(entity).default_projections),
+            None => projection
+                .columns
+                .clone_from(&model.entity(entity).default_projections),
             Some(paths) => paths.iter().for_each(|path| projection.add(model, path)),
         }
         projection
@@ -40,19 +44,28 @@ impl Projection {
     fn add(&mut self, model: &Model, path: &Path) {
         let mut at = self;
         for relation in &path.relations {
-            let place = match at.relations.iter().position(|(known, _)| known.name == relation.name) {
+            let place = match at
+                .relations
+                .iter()
+                .position(|(known, _)| known.name == relation.name)
+            {
                 Some(place) => place,
                 None => {
-                    at.relations.push((std::sync::Arc::clone(relation), Self::default()));
+                    at.relations
+                        .push((std::sync::Arc::clone(relation), Self::default()));
                     at.relations.len() - 1
                 }
             };
-            let Some((_, next)) = at.relations.get_mut(place) else { return };
+            let Some((_, next)) = at.relations.get_mut(place) else {
+                return;
+            };
             at = next;
         }
         match (path.column, path.relations.last()) {
             (Some((column, _)), _) => at.columns.push(column),
-            (None, Some(relation)) => at.columns.extend(&model.entity(relation.target).default_projections),
+            (None, Some(relation)) => at
+                .columns
+                .extend(&model.entity(relation.target).default_projections),
             (None, None) => {}
         }
     }
@@ -78,7 +91,12 @@ enum Attribute {
 
 impl<'a> Rendering<'a> {
     /// A rendering that continues an answer in which that was said.
-    pub(super) fn new(store: &'a Store, unreadable: &'a BTreeSet<String>, repetition: Repetition, said: &'a mut Said) -> Self {
+    pub(super) fn new(
+        store: &'a Store,
+        unreadable: &'a BTreeSet<String>,
+        repetition: Repetition,
+        said: &'a mut Said,
+    ) -> Self {
         Self {
             store,
             unreadable,
@@ -88,7 +106,13 @@ impl<'a> Rendering<'a> {
     }
 
     /// One entity as far as the projection goes.
-    pub(super) fn entity(&mut self, entity: EntityRef, key: &Key, row: &Row, projection: &Projection) -> Value {
+    pub(super) fn entity(
+        &mut self,
+        entity: EntityRef,
+        key: &Key,
+        row: &Row,
+        projection: &Projection,
+    ) -> Value {
         let store = self.store;
         let shape = store.model.entity(entity);
         let system: &[usize] = match self.repetition {
@@ -96,7 +120,10 @@ impl<'a> Rendering<'a> {
             Repetition::Denormalized => &[],
         };
         let mut shown = Map::new();
-        shown.insert("__entity_type__".to_owned(), Value::String(shape.name.to_string()));
+        shown.insert(
+            "__entity_type__".to_owned(),
+            Value::String(shape.name.to_string()),
+        );
         for column in &shape.key {
             self.column(entity, row, *column, &mut shown);
         }
@@ -106,7 +133,11 @@ impl<'a> Rendering<'a> {
             }
         }
         for (relation, further) in &projection.relations {
-            if self.is_new(entity, key, Attribute::Relation(std::sync::Arc::clone(&relation.name))) {
+            if self.is_new(
+                entity,
+                key,
+                Attribute::Relation(std::sync::Arc::clone(&relation.name)),
+            ) {
                 let value = self.related(relation, row, further);
                 shown.insert(relation.name.to_string(), value);
             }
@@ -121,9 +152,17 @@ impl<'a> Rendering<'a> {
     }
 
     fn related(&mut self, relation: &Relation, row: &Row, projection: &Projection) -> Value {
-        let readable = !self.unreadable.contains(&*self.store.model.entity(relation.target).name);
-        let found = if readable { self.store.related(relation, row) } else { Vec::new() };
-        let mut shown = found.iter().map(|(key, row)| self.entity(relation.target, key, row, projection));
+        let readable = !self
+            .unreadable
+            .contains(&*self.store.model.entity(relation.target).name);
+        let found = if readable {
+            self.store.related(relation, row)
+        } else {
+            Vec::new()
+        };
+        let mut shown = found
+            .iter()
+            .map(|(key, row)| self.entity(relation.target, key, row, projection));
         match relation.plurality {
             Plurality::One => shown.next().unwrap_or(Value::Null),
             Plurality::Many => Value::Array(shown.collect()),

@@ -1,4 +1,5 @@
-//! ftrack's own LDAP synchronisation, as a job of the server's: it moves when somebody looks, and ends as the rules say.
+//! ftrack's own LDAP synchronisation, as a job of the server's: it moves when somebody looks, and
+//! ends as the rules say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,20 +17,30 @@ use super::{
     users,
 };
 
-/// The `Job.type` of ftrack's own LDAP synchronisation at this server; the vendor's name for it is not documented.
+/// The `Job.type` of ftrack's own LDAP synchronisation at this server; the vendor's name for it is
+/// not documented.
 const JOB_TYPE: &str = "sync_users_ldap";
 
 /// What the server says of each of them, until it fails.
 const DESCRIPTION: &str = "Synchronising users with LDAP";
 
 /// Starts one, and answers with the job that it is.
-pub(super) fn start(world: &mut World, call: u64, operation: &Value, (repetition, applied): (Repetition, &mut Vec<Applied>)) -> Result<Value, ApiError> {
+pub(super) fn start(
+    world: &mut World,
+    call: u64,
+    operation: &Value,
+    (repetition, applied): (Repetition, &mut Vec<Applied>),
+) -> Result<Value, ApiError> {
     let job_type = text(operation, "job_type")?;
     if job_type != "SYNC_USERS_LDAP" {
-        return Err(ApiError::validation(format!("Invalid job type {job_type:?}.")));
+        return Err(ApiError::validation(format!(
+            "Invalid job type {job_type:?}."
+        )));
     }
     if world.rules.rights == Rights::NoUserWrites {
-        return Err(ApiError::permission("The API key is not permitted to synchronise users."));
+        return Err(ApiError::permission(
+            "The API key is not permitted to synchronise users.",
+        ));
     }
     if let BuiltinSync::NotSetUp(reason) = &world.rules.builtin_sync {
         return Err(ApiError::validation(reason.clone()));
@@ -52,8 +63,14 @@ pub(super) fn start(world: &mut World, call: u64, operation: &Value, (repetition
         BTreeMap::from([("status".to_owned(), change)]),
     );
     let shown = |name: &str| row.named(model.entity(jobs), name).to_json();
-    let id = if is_nameless { Value::Null } else { shown("id") };
-    Ok(json!({"action": "delayed_job", "data": {"__entity_type__": "Job", "id": id, "status": shown("status")}}))
+    let id = if is_nameless {
+        Value::Null
+    } else {
+        shown("id")
+    };
+    Ok(
+        json!({"action": "delayed_job", "data": {"__entity_type__": "Job", "id": id, "status": shown("status")}}),
+    )
 }
 
 fn described(text: &str) -> String {
@@ -65,9 +82,18 @@ pub(super) fn advance(world: &mut World) -> Result<(), ApiError> {
     let model = Arc::clone(&world.store.model);
     let jobs = model.find("Job")?;
     let shape = model.entity(jobs);
-    let rows: Vec<(Key, Row)> = world.store.rows(jobs).map(|(key, row)| (key.clone(), row.clone())).collect();
-    for (key, row) in rows.into_iter().filter(|(_, row)| row.text(shape, "type") == Some(JOB_TYPE)) {
-        let Some(status) = row.text(shape, "status") else { continue };
+    let rows: Vec<(Key, Row)> = world
+        .store
+        .rows(jobs)
+        .map(|(key, row)| (key.clone(), row.clone()))
+        .collect();
+    for (key, row) in rows
+        .into_iter()
+        .filter(|(_, row)| row.text(shape, "type") == Some(JOB_TYPE))
+    {
+        let Some(status) = row.text(shape, "status") else {
+            continue;
+        };
         match step(status, &mut world.rules.builtin_sync) {
             Step::None => {}
             Step::Goes => world.store.put(jobs, &key, None),
@@ -118,7 +144,8 @@ fn step(status: &str, rule: &mut BuiltinSync) -> Step {
     }
 }
 
-/// Does what the rules say that it finds in the studio's directory: users of these ids, or else logins, get these values, others are made.
+/// Does what the rules say that it finds in the studio's directory: users of these ids, or else
+/// logins, get these values, others are made.
 fn synchronise(world: &mut World) -> Result<(), ApiError> {
     let model = Arc::clone(&world.store.model);
     let users = model.find("User")?;
@@ -126,10 +153,16 @@ fn synchronise(world: &mut World) -> Result<(), ApiError> {
         let found = if account.id.is_empty() {
             account::row(&world.store, &account.username).cloned()
         } else {
-            world.store.get(users, &Key::from(account.id.as_str())).cloned()
+            world
+                .store
+                .get(users, &Key::from(account.id.as_str()))
+                .cloned()
         };
         let Some(row) = found else {
-            account::add(&mut world.writer(0, &mut Vec::new(), Repetition::Denormalized), &account)?;
+            account::add(
+                &mut world.writer(0, &mut Vec::new(), Repetition::Denormalized),
+                &account,
+            )?;
             continue;
         };
         let shape = model.entity(users);
@@ -149,7 +182,13 @@ fn text_or_null(text: Option<&str>) -> Cell {
     text.map_or(Cell::Null, Cell::text)
 }
 
-fn set(world: &mut World, (jobs, shape): (EntityRef, &Entity), key: &Key, row: &Row, values: &[(&str, Cell)]) {
+fn set(
+    world: &mut World,
+    (jobs, shape): (EntityRef, &Entity),
+    key: &Key,
+    row: &Row,
+    values: &[(&str, Cell)],
+) {
     let mut cells = row.cells();
     for (name, value) in values {
         if let Some(cell) = shape.column(name).and_then(|column| cells.get_mut(column)) {

@@ -1,4 +1,5 @@
-//! A listening socket whose connections can be reset from within: what a client sees when a server or a balancer dies.
+//! A listening socket whose connections can be reset from within: what a client sees when a server
+//! or a balancer dies.
 
 use std::{
     io,
@@ -23,7 +24,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// How long to wait before the next try when a connection cannot be accepted, as when no file descriptor is left.
+/// How long to wait before the next try when a connection cannot be accepted, as when no file
+/// descriptor is left.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The listening socket.
@@ -60,7 +62,8 @@ impl Listener for Port {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    // Without it small answers wait for an acknowledgement; with an error they only are slower.
+                    // Without it small answers wait for an acknowledgement; with an error they only
+                    // are slower.
                     let _ = stream.set_nodelay(true);
                     let end = Box::pin(self.end.clone().cancelled_owned());
                     return (
@@ -100,19 +103,31 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }

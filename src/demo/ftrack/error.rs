@@ -1,4 +1,5 @@
-//! Why the server refuses an operation, in the shape that ftrack's clients read: exception, text, and the status of the strict mode.
+//! Why the server refuses an operation, in the shape that ftrack's clients read: exception, text,
+//! and the status of the strict mode.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,8 @@ pub struct ApiError {
     pub exception: &'static str,
     /// The text for people.
     pub content: String,
-    /// The HTTP status in strict mode; which status goes with which exception is not documented by the vendor, so clients must not build on it.
+    /// The HTTP status in strict mode; which status goes with which exception is not documented by
+    /// the vendor, so clients must not build on it.
     pub status: u16,
 }
 

@@ -100,7 +100,10 @@ impl Faults {
 
     /// The fault of this call: from the queue first, else of the first rule that has one.
     pub(super) fn take(&mut self, call: &Call) -> Option<Fault> {
-        let queued = self.next.iter().position(|(kind, _)| kind.is_none_or(|kind| kind == call.kind));
+        let queued = self
+            .next
+            .iter()
+            .position(|(kind, _)| kind.is_none_or(|kind| kind == call.kind));
         match queued.and_then(|place| self.next.remove(place)) {
             Some((_, fault)) => Some(fault),
             None => self.choices.iter_mut().find_map(|choice| choice(call)),

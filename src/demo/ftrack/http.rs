@@ -1,4 +1,5 @@
-//! The one URL of the API over HTTP: headers, bodies, compression, and everything that can go wrong on the way.
+//! The one URL of the API over HTTP: headers, bodies, compression, and everything that can go wrong
+//! on the way.
 
 use std::{io::Write as _, time::Duration};
 
@@ -30,8 +31,8 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 const COMPRESSED: usize = 1024;
 
 /// The page that balancers send when the server behind them is in trouble.
-const HTML: &str =
-    "<html>\r\n<head><title>Trouble</title></head>\r\n<body><center><h1>The server is in trouble</h1></center><hr><center>nginx</center></body>\r\n</html>\r\n";
+const HTML: &str = "<html>\r\n<head><title>Trouble</title></head>\r\n<body><center><h1>The server \
+                    is in trouble</h1></center><hr><center>nginx</center></body>\r\n</html>\r\n";
 
 #[derive(Clone)]
 struct Site {
@@ -41,14 +42,22 @@ struct Site {
 
 /// Everything that the server answers; calls that never end do so when `stop` is cancelled.
 pub(super) fn router(studio: Studio, stop: CancellationToken) -> Router {
-    // A fallback instead of a route, since clients that were given a server with a slash at its end ask for `//api`.
+    // A fallback instead of a route, since clients that were given a server with a slash at its end
+    // ask for `//api`.
     Router::new()
         .fallback(answer)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Site { studio, stop })
 }
 
-async fn answer(State(site): State<Site>, ConnectInfo(cut): ConnectInfo<Cut>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(site): State<Site>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match (uri.path().trim_start_matches('/'), method) {
         ("", Method::GET) => ([("FTRACK_VERSION", VERSION)], "ftrack\n").into_response(),
         ("api", Method::POST) => api(&site, &cut, &headers, &body).await,
@@ -63,21 +72,34 @@ async fn api(site: &Site, cut: &Cut, headers: &HeaderMap, body: &Bytes) -> Respo
         Ok(other) => {
             return unprocessable(&format!(
                 "a list of operations is needed, not {}",
-                if other.is_object() { "an object" } else { "that" }
+                if other.is_object() {
+                    "an object"
+                } else {
+                    "that"
+                }
             ));
         }
         Err(error) => return unprocessable(&error.to_string()),
     };
     let asked = Asked::of(headers);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match site.studio.admit(header("ftrack-user"), header("ftrack-api-key"), &operations) {
+    match site
+        .studio
+        .admit(header("ftrack-user"), header("ftrack-api-key"), &operations)
+    {
         Err(error) => asked.answer(Err(error)),
         Ok((call, None)) => asked.answer(perform(site, call, operations, asked.repetition).await),
         Ok((call, Some(fault))) => faulty(site, cut, asked, (call, operations), fault).await,
     }
 }
 
-async fn faulty(site: &Site, cut: &Cut, asked: Asked, (call, operations): (Call, Vec<Value>), fault: Fault) -> Response {
+async fn faulty(
+    site: &Site,
+    cut: &Cut,
+    asked: Asked,
+    (call, operations): (Call, Vec<Value>),
+    fault: Fault,
+) -> Response {
     // Half an answer is to be half of the JSON, not half of what it was compressed to.
     let encoding = if matches!(fault, Fault::TruncatedJson | Fault::CutBody) {
         Encoding::Plain
@@ -88,14 +110,22 @@ async fn faulty(site: &Site, cut: &Cut, asked: Asked, (call, operations): (Call,
     let done = || async { asked.answer(perform(site, call, operations, asked.repetition).await) };
     match fault {
         Fault::TooManyRequests(wait) => {
-            let mut response = (StatusCode::TOO_MANY_REQUESTS, axum::Json(json!({"message": "Too many requests"}))).into_response();
+            let mut response = (
+                StatusCode::TOO_MANY_REQUESTS,
+                axum::Json(json!({"message": "Too many requests"})),
+            )
+                .into_response();
             if let Some(Ok(wait)) = wait.map(|wait| wait.header().parse()) {
                 response.headers_mut().insert(header::RETRY_AFTER, wait);
             }
             response
         }
         Fault::Html(status) => html(status),
-        Fault::Redirect(location) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response(),
+        Fault::Redirect(location) => (
+            StatusCode::TEMPORARY_REDIRECT,
+            [(header::LOCATION, location)],
+        )
+            .into_response(),
         Fault::ResetBefore => reset(cut),
         Fault::ResetAfter => {
             let _lost = done().await;
@@ -122,10 +152,20 @@ async fn faulty(site: &Site, cut: &Cut, asked: Asked, (call, operations): (Call,
 }
 
 /// Works on a thread that may block: a full read of a large table takes a while.
-async fn perform(site: &Site, call: Call, operations: Vec<Value>, repetition: Repetition) -> Result<Value, ApiError> {
+async fn perform(
+    site: &Site,
+    call: Call,
+    operations: Vec<Value>,
+    repetition: Repetition,
+) -> Result<Value, ApiError> {
     let studio = site.studio.clone();
-    let work = tokio::task::spawn_blocking(move || studio.call(&call, &operations, repetition).map(Value::Array));
-    work.await.unwrap_or_else(|error| Err(ApiError::internal(error.to_string())))
+    let work = tokio::task::spawn_blocking(move || {
+        studio
+            .call(&call, &operations, repetition)
+            .map(Value::Array)
+    });
+    work.await
+        .unwrap_or_else(|error| Err(ApiError::internal(error.to_string())))
 }
 
 /// How the client wants its answers.
@@ -150,7 +190,13 @@ enum Encoding {
 
 impl Asked {
     fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_lowercase();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_lowercase()
+        };
         let options = text("ftrack-api-options").replace('=', ":");
         let on = |option: &str| options.split(';').any(|part| part.trim() == option);
         Self {
@@ -177,7 +223,8 @@ impl Asked {
             Ok(body) => (StatusCode::OK, body),
             Err(error) => {
                 let status = match self.errors {
-                    Errors::Status => StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                    Errors::Status => StatusCode::from_u16(error.status)
+                        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                     Errors::Always200 => StatusCode::OK,
                 };
                 (status, error.body())
@@ -187,7 +234,9 @@ impl Asked {
         let kind = (header::CONTENT_TYPE, "application/json");
         match self.encoding {
             Encoding::Gzip if body.len() >= COMPRESSED => match gzip(&body) {
-                Ok(body) => (status, [kind, (header::CONTENT_ENCODING, "gzip")], body).into_response(),
+                Ok(body) => {
+                    (status, [kind, (header::CONTENT_ENCODING, "gzip")], body).into_response()
+                }
                 Err(_) => (status, [kind], body).into_response(),
             },
             Encoding::Gzip | Encoding::Plain => (status, [kind], body).into_response(),
@@ -206,7 +255,8 @@ fn html(status: u16) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html")], HTML).into_response()
 }
 
-/// What the server answers to a body that is no list of operations, in the shape that the vendor documents for a malformed call.
+/// What the server answers to a body that is no list of operations, in the shape that the vendor
+/// documents for a malformed call.
 fn unprocessable(problem: &str) -> Response {
     let body = json!({"detail": [{"loc": ["body"], "msg": problem, "type": "value_error"}]});
     (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
@@ -235,7 +285,8 @@ enum Half {
     BrokenMessage,
 }
 
-/// The first half of an answer: as a message that is whole for HTTP, or cut off where more was announced.
+/// The first half of an answer: as a message that is whole for HTTP, or cut off where more was
+/// announced.
 async fn halved(response: Response, half: Half) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
@@ -248,8 +299,13 @@ async fn halved(response: Response, half: Half) -> Response {
             Body::from(first)
         }
         Half::BrokenMessage => {
-            parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
-            Body::from_stream(stream::iter([Ok(first), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]))
+            parts
+                .headers
+                .insert(header::CONTENT_LENGTH, body.len().into());
+            Body::from_stream(stream::iter([
+                Ok(first),
+                Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+            ]))
         }
     };
     Response::from_parts(parts, body)

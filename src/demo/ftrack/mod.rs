@@ -1,7 +1,9 @@
 //! A small ftrack server in memory that speaks the real protocol over HTTP.
 //!
-//! [`FtrackServer::start`] serves a workspace; [`FtrackServer::studio`] is the handle to look at it, to change it past the API, to turn the
-//! switches ([`Rules`]) where ftrack servers differ or the vendor does not say, and to order faults. The vendor's own clients are run against it in the tests.
+//! [`FtrackServer::start`] serves a workspace; [`FtrackServer::studio`] is the handle to look at
+//! it, to change it past the API, to turn the switches ([`Rules`]) where ftrack servers differ or
+//! the vendor does not say, and to order faults. The vendor's own clients are run against it in the
+//! tests.
 
 mod account;
 mod answer;
@@ -31,7 +33,10 @@ pub use self::{
     account::Account,
     error::ApiError,
     fault::{Call, CallKind, Fault, RetryAfter},
-    options::{Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, NewRoles, Options, Rights, Rules},
+    options::{
+        Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, NewRoles, Options, Rights,
+        Rules,
+    },
     studio::{Applied, Change, Counters, Studio},
 };
 
@@ -49,7 +54,8 @@ pub struct FtrackServer {
 }
 
 impl FtrackServer {
-    /// Listens on that address (port 0 for any free one) and serves a workspace with the fixed rows, the API user and a human `admin`, both administrators.
+    /// Listens on that address (port 0 for any free one) and serves a workspace with the fixed
+    /// rows, the API user and a human `admin`, both administrators.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -58,8 +64,16 @@ impl FtrackServer {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
-        let service = http::router(studio.clone(), stop.clone()).into_make_service_with_connect_info::<connection::Cut>();
-        let serve = axum::serve(connection::Port { listener, end: end.clone() }, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let service = http::router(studio.clone(), stop.clone())
+            .into_make_service_with_connect_info::<connection::Cut>();
+        let serve = axum::serve(
+            connection::Port {
+                listener,
+                end: end.clone(),
+            },
+            service,
+        )
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
         let task = tokio::spawn(async move { serve.await });
         Ok(Self {
             address,
@@ -88,7 +102,8 @@ impl FtrackServer {
         self.studio.clone()
     }
 
-    /// Stops listening, lets calls in flight end for up to two seconds, and ends those that would never.
+    /// Stops listening, lets calls in flight end for up to two seconds, and ends those that would
+    /// never.
     ///
     /// # Errors
     /// What ended the server before it was asked to stop.

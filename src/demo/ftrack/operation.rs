@@ -23,8 +23,17 @@ pub(super) const VERSION: &str = "4.13.8.8";
 
 /// Whether a call with these operations only reads.
 pub(super) fn kind(operations: &[Value]) -> CallKind {
-    let reads = |operation: &Value| matches!(action(operation), Some("query_server_information" | "query_schemas" | "query" | "search"));
-    if operations.iter().all(reads) { CallKind::Read } else { CallKind::Write }
+    let reads = |operation: &Value| {
+        matches!(
+            action(operation),
+            Some("query_server_information" | "query_schemas" | "query" | "search")
+        )
+    };
+    if operations.iter().all(reads) {
+        CallKind::Read
+    } else {
+        CallKind::Write
+    }
 }
 
 /// Does one operation and answers for it.
@@ -35,7 +44,8 @@ pub(super) fn perform(
     (repetition, said): (Repetition, &mut Said),
     applied: &mut Vec<Applied>,
 ) -> Result<Value, ApiError> {
-    let action = action(operation).ok_or_else(|| ApiError::validation("An operation has no action."))?;
+    let action =
+        action(operation).ok_or_else(|| ApiError::validation("An operation has no action."))?;
     match action {
         "query_server_information" => return Ok(server_information(world, operation)),
         "query_schemas" => return Ok(world.store.model.schemas.clone()),
@@ -47,15 +57,23 @@ pub(super) fn perform(
     match action {
         "create" => {
             let (entity, fields) = (entity()?, object(operation, "entity_data")?);
-            world.writer(call, applied, repetition).create(entity, key, fields)
+            world
+                .writer(call, applied, repetition)
+                .create(entity, key, fields)
         }
         "update" => {
             let (entity, fields) = (entity()?, object(operation, "entity_data")?);
-            world.writer(call, applied, repetition).update(entity, key.unwrap_or(&Value::Null), fields)
+            world.writer(call, applied, repetition).update(
+                entity,
+                key.unwrap_or(&Value::Null),
+                fields,
+            )
         }
         "delete" => {
             let entity = entity()?;
-            world.writer(call, applied, repetition).delete(entity, key.unwrap_or(&Value::Null))
+            world
+                .writer(call, applied, repetition)
+                .delete(entity, key.unwrap_or(&Value::Null))
         }
         "delayed_job" => builtin_sync::start(world, call, operation, (repetition, applied)),
         "send_user_invite" => {
@@ -63,14 +81,24 @@ pub(super) fn perform(
             Ok(json!({"sent": true}))
         }
         "reset_remote" => {
-            if (operation.get("reset_type"), operation.get("entity_type")) != (Some(&json!("api_key")), Some(&json!("User"))) {
-                return Err(ApiError::validation("Only the api_key of a User can be reset."));
+            if (operation.get("reset_type"), operation.get("entity_type"))
+                != (Some(&json!("api_key")), Some(&json!("User")))
+            {
+                return Err(ApiError::validation(
+                    "Only the api_key of a User can be reset.",
+                ));
             }
             note_on_user(world, call, action, text(operation, "entity_key")?, applied)?;
-            Ok(json!({"action": "reset_remote", "data": {"api_key": uuid::Uuid::new_v4().to_string()}}))
+            Ok(
+                json!({"action": "reset_remote", "data": {"api_key": uuid::Uuid::new_v4().to_string()}}),
+            )
         }
-        _ => roles::operation(&mut world.writer(call, applied, repetition), action, operation)
-            .unwrap_or_else(|| Err(ApiError::validation(format!("Invalid action {action:?}.")))),
+        _ => roles::operation(
+            &mut world.writer(call, applied, repetition),
+            action,
+            operation,
+        )
+        .unwrap_or_else(|| Err(ApiError::validation(format!("Invalid action {action:?}.")))),
     }
 }
 
@@ -90,7 +118,10 @@ fn server_information(world: &World, operation: &Value) -> Value {
     told.insert("version".to_owned(), VERSION.into());
     told.insert("schema_hash".to_owned(), SCHEMA_HASH.into());
     told.insert("is_timezone_support_enabled".to_owned(), true.into());
-    told.insert("storage_scenario".to_owned(), json!({"scenario": "ftrack.automatic", "data": {}}));
+    told.insert(
+        "storage_scenario".to_owned(),
+        json!({"scenario": "ftrack.automatic", "data": {}}),
+    );
     if world.rules.user_information == Disclosure::Told
         && let Some(user) = account::named(&world.store, &world.api_user)
     {
@@ -109,22 +140,36 @@ fn server_information(world: &World, operation: &Value) -> Value {
     Value::Object(told)
 }
 
-fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): (Repetition, &mut Said)) -> Result<Value, ApiError> {
+fn find(
+    world: &mut World,
+    operation: &Value,
+    action: &str,
+    (repetition, said): (Repetition, &mut Said),
+) -> Result<Value, ApiError> {
     let model = Arc::clone(&world.store.model);
     let query = query::parse(&model, text(operation, "expression")?)?;
     if &*model.entity(query.entity).name == "Job" {
         builtin_sync::advance(world)?;
     }
-    let mut keys = world.found.keys(&world.store, world.rules.collation, &query);
+    let mut keys = world
+        .found
+        .keys(&world.store, world.rules.collation, &query);
     if action == "search" {
         keys = matching(world, &query, &keys, operation)?.into();
     }
-    if world.rules.unreadable.contains(&*model.entity(query.entity).name) {
+    if world
+        .rules
+        .unreadable
+        .contains(&*model.entity(query.entity).name)
+    {
         keys = Arc::from([]);
     }
     keys = listed(world, &query, keys);
     let limit = query.limit.into_iter().chain(world.rules.page_cap).min();
-    let page = keys.iter().skip(query.offset).take(limit.unwrap_or(usize::MAX));
+    let page = keys
+        .iter()
+        .skip(query.offset)
+        .take(limit.unwrap_or(usize::MAX));
     let projection = Projection::of(&model, query.entity, query.projections.as_deref());
     let mut rendering = Rendering::new(&world.store, &world.rules.unreadable, repetition, said);
     let rows: Vec<Value> = page
@@ -135,7 +180,11 @@ fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): 
                 .map(|row| rendering.entity(query.entity, key, row, &projection))
         })
         .collect();
-    let is_cut = world.rules.cut_lists.contains_key(&*model.entity(query.entity).name) && query.offset + rows.len() == keys.len();
+    let is_cut = world
+        .rules
+        .cut_lists
+        .contains_key(&*model.entity(query.entity).name)
+        && query.offset + rows.len() == keys.len();
     // A full page has a next one, even when nothing follows: so the vendor's recorded answers do.
     let next = limit.filter(|limit| *limit > 0 && rows.len() == *limit && !is_cut);
     let next = next.map(|_| query.offset + rows.len());
@@ -145,37 +194,79 @@ fn find(world: &mut World, operation: &Value, action: &str, (repetition, said): 
 /// Those rows that a list shows by the rules; what is asked for by its values is always shown.
 fn listed(world: &World, query: &Query, keys: Arc<[Key]>) -> Arc<[Key]> {
     let name = &*world.store.model.entity(query.entity).name;
-    let (unlisted, cut) = (world.rules.unlisted.get(name), world.rules.cut_lists.get(name));
-    if (unlisted.is_none() && cut.is_none()) || query.filter.as_ref().is_some_and(Filter::names_values) {
+    let (unlisted, cut) = (
+        world.rules.unlisted.get(name),
+        world.rules.cut_lists.get(name),
+    );
+    if (unlisted.is_none() && cut.is_none())
+        || query.filter.as_ref().is_some_and(Filter::names_values)
+    {
         return keys;
     }
-    let shown = |key: &&Key| unlisted.is_none_or(|hidden| !key.parts().next().is_some_and(|part| hidden.contains(part)));
-    keys.iter().filter(shown).take(cut.copied().unwrap_or(usize::MAX)).cloned().collect()
+    let shown = |key: &&Key| {
+        unlisted.is_none_or(|hidden| !key.parts().next().is_some_and(|part| hidden.contains(part)))
+    };
+    keys.iter()
+        .filter(shown)
+        .take(cut.copied().unwrap_or(usize::MAX))
+        .cloned()
+        .collect()
 }
 
 /// Those rows that have every term in one of their texts.
-fn matching(world: &World, query: &Query, keys: &[Key], operation: &Value) -> Result<Vec<Key>, ApiError> {
+fn matching(
+    world: &World,
+    query: &Query,
+    keys: &[Key],
+    operation: &Value,
+) -> Result<Vec<Key>, ApiError> {
     let terms = operation
         .get("terms")
         .and_then(Value::as_array)
         .ok_or_else(|| ApiError::validation("terms is missing or is no list."))?;
-    let terms: Vec<String> = terms.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
+    let terms: Vec<String> = terms
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_lowercase)
+        .collect();
     let columns = &world.store.model.entity(query.entity).columns;
     let fits = |key: &Key| {
-        let Some(row) = world.store.get(query.entity, key) else { return false };
-        let texts = columns.iter().enumerate().filter(|(_, column)| column.kind == ColumnKind::Text);
-        let texts: Vec<String> = texts.filter_map(|(place, _)| row.cell(place).as_text()).map(str::to_lowercase).collect();
-        terms.iter().all(|term| texts.iter().any(|text| text.contains(term.as_str())))
+        let Some(row) = world.store.get(query.entity, key) else {
+            return false;
+        };
+        let texts = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.kind == ColumnKind::Text);
+        let texts: Vec<String> = texts
+            .filter_map(|(place, _)| row.cell(place).as_text())
+            .map(str::to_lowercase)
+            .collect();
+        terms
+            .iter()
+            .all(|term| texts.iter().any(|text| text.contains(term.as_str())))
     };
     Ok(keys.iter().filter(|key| fits(key)).cloned().collect())
 }
 
-fn note_on_user(world: &mut World, call: u64, action: &str, user: &str, applied: &mut Vec<Applied>) -> Result<(), ApiError> {
+fn note_on_user(
+    world: &mut World,
+    call: u64,
+    action: &str,
+    user: &str,
+    applied: &mut Vec<Applied>,
+) -> Result<(), ApiError> {
     if world.rules.rights == Rights::NoUserWrites {
-        return Err(ApiError::permission(format!("The API key is not permitted to do {action}.")));
+        return Err(ApiError::permission(format!(
+            "The API key is not permitted to do {action}."
+        )));
     }
     let key = Key::from(user);
-    if world.store.get(world.store.model.find("User")?, &key).is_none() {
+    if world
+        .store
+        .get(world.store.model.find("User")?, &key)
+        .is_none()
+    {
         return Err(ApiError::not_found("User", user));
     }
     world
@@ -298,7 +389,11 @@ mod tests {
             json!({"action": "add_user_security_role", "user_id": "a"}),
             json!({"action": "unheard_of"}),
         ] {
-            assert_eq!(ask(&studio, operation.clone()).unwrap_err().exception, "ValidationError", "{operation}");
+            assert_eq!(
+                ask(&studio, operation.clone()).unwrap_err().exception,
+                "ValidationError",
+                "{operation}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! How the server behaves where ftrack servers differ, or where the vendor does not say: every open question is a switch.
+//! How the server behaves where ftrack servers differ, or where the vendor does not say: every open
+//! question is a switch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,8 @@ use super::account::Account;
 /// Who may call, and by which rules.
 #[derive(Clone)]
 pub struct Options {
-    /// The user name that the key is used with; an active Administrator of that name exists from the start.
+    /// The user name that the key is used with; an active Administrator of that name exists from
+    /// the start.
     pub api_user: String,
     /// The API key.
     pub api_key: String,
@@ -21,7 +23,11 @@ pub struct Options {
 impl fmt::Debug for Options {
     /// Without the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api_user, api_key: _, rules } = self;
+        let Self {
+            api_user,
+            api_key: _,
+            rules,
+        } = self;
         f.debug_struct("Options")
             .field("api_user", api_user)
             .field("rules", rules)
@@ -64,7 +70,8 @@ pub struct Rules {
     pub page_cap: Option<usize>,
     /// Entity types that the key may not read: queries find nothing of them, without an error.
     pub unreadable: BTreeSet<String>,
-    /// Lists that end too early: so many rows of an entity type are all that a query without `in (…)` finds, and the last page says that there are no more.
+    /// Lists that end too early: so many rows of an entity type are all that a query without `in
+    /// (…)` finds, and the last page says that there are no more.
     pub cut_lists: BTreeMap<String, usize>,
     /// Rows that no query without `in (…)` finds, by entity type and the first part of their key.
     pub unlisted: BTreeMap<String, BTreeSet<String>>,
@@ -72,8 +79,8 @@ pub struct Rules {
     pub refused_users: BTreeSet<String>,
     /// How ftrack's own LDAP synchronisation ends.
     pub builtin_sync: BuiltinSync,
-    /// What the next one of those that come to their end does to users, also one that fails: users of these ids, or else of these logins, get these values; others
-    /// are made.
+    /// What the next one of those that come to their end does to users, also one that fails: users
+    /// of these ids, or else of these logins, get these values; others are made.
     pub builtin_users: Vec<Account>,
 }
 
@@ -147,7 +154,8 @@ pub enum NewRoles {
     AllOpenProjects,
 }
 
-/// How ftrack's own LDAP synchronisation ends; the job is queued at first, running at the first look, and over at the second.
+/// How ftrack's own LDAP synchronisation ends; the job is queued at first, running at the first
+/// look, and over at the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum BuiltinSync {
     /// Done.

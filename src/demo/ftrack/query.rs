@@ -1,6 +1,8 @@
-//! The query language: a recursive descent from words to a query whose every name is resolved against the schemas.
+//! The query language: a recursive descent from words to a query whose every name is resolved
+//! against the schemas.
 //!
-//! `[select a, b.c from] Entity [where ...] [order by a asc, b desc] [offset N] [limit N]`. Grouping is refused: the entities of this server have none.
+//! `[select a, b.c from] Entity [where ...] [order by a asc, b desc] [offset N] [limit N]`.
+//! Grouping is refused: the entities of this server have none.
 
 use std::{iter::Peekable, sync::Arc, vec::IntoIter};
 
@@ -11,7 +13,8 @@ use super::{
     token::{Token, tokens},
 };
 
-/// How deep brackets, `not`, `has`, `any` and sub-queries may nest, so that no expression overflows the stack.
+/// How deep brackets, `not`, `has`, `any` and sub-queries may nest, so that no expression overflows
+/// the stack.
 const DEPTH: usize = 48;
 
 /// How many steps a dotted path may have.
@@ -43,7 +46,8 @@ pub(super) enum Direction {
     Descending,
 }
 
-/// A dotted name: relations to follow, and the column at the end; without one the related entities themselves are meant.
+/// A dotted name: relations to follow, and the column at the end; without one the related entities
+/// themselves are meant.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     /// From the entity asked for outward.
@@ -95,7 +99,8 @@ pub(super) enum Operator {
 /// Parses an expression.
 ///
 /// # Errors
-/// `ParseError` for what is not the language, `ValidationError` for names that the schemas do not have.
+/// `ParseError` for what is not the language, `ValidationError` for names that the schemas do not
+/// have.
 pub(super) fn parse(model: &Model, expression: &str) -> Result<Query, ApiError> {
     let mut parser = Parser {
         model,
@@ -118,18 +123,29 @@ struct Parser<'a> {
 fn unexpected(token: Option<Token>, wanted: &str) -> ApiError {
     match token {
         Some(token) => ApiError::parse(format!("Expected {wanted}, found {token:?}.")),
-        None => ApiError::parse(format!("Expected {wanted}, found the end of the expression.")),
+        None => ApiError::parse(format!(
+            "Expected {wanted}, found the end of the expression."
+        )),
     }
 }
 
 impl Parser<'_> {
     fn query(&mut self) -> Result<Query, ApiError> {
-        let selected = if self.keyword("select") { Some(self.names()?) } else { None };
+        let selected = if self.keyword("select") {
+            Some(self.names()?)
+        } else {
+            None
+        };
         if selected.is_some() && !self.keyword("from") {
             return Err(unexpected(self.rest.next(), "\"from\""));
         }
         let entity = self.model.find(&self.word("an entity type")?)?;
-        let paths = |names: Vec<String>| names.iter().map(|name| self.path(entity, name)).collect::<Result<Vec<_>, _>>();
+        let paths = |names: Vec<String>| {
+            names
+                .iter()
+                .map(|name| self.path(entity, name))
+                .collect::<Result<Vec<_>, _>>()
+        };
         let projections = selected.map(paths).transpose()?;
         let mut query = Query {
             entity,
@@ -164,7 +180,9 @@ impl Parser<'_> {
             let name = self.word("an attribute")?;
             let path = self.path(entity, &name)?;
             if path.column.is_none() {
-                return Err(ApiError::validation(format!("Cannot order by {name:?}, which is no plain attribute.")));
+                return Err(ApiError::validation(format!(
+                    "Cannot order by {name:?}, which is no plain attribute."
+                )));
             }
             let direction = if self.keyword("desc") || self.keyword("descending") {
                 Direction::Descending
@@ -206,7 +224,9 @@ impl Parser<'_> {
     fn condition(&mut self, entity: EntityRef) -> Result<Filter, ApiError> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err(ApiError::parse(format!("The expression nests deeper than {DEPTH} levels.")));
+            return Err(ApiError::parse(format!(
+                "The expression nests deeper than {DEPTH} levels."
+            )));
         }
         let filter = if self.keyword("not") {
             Filter::Not(Box::new(self.condition(entity)?))
@@ -241,10 +261,16 @@ impl Parser<'_> {
             "in" => return self.among(name, path),
             "not_in" => return Ok(Filter::Not(Box::new(self.among(name, path)?))),
             "has" | "any" => return self.related(name, path),
-            other => return Err(ApiError::parse(format!("Unknown operator {other:?} after {name:?}."))),
+            other => {
+                return Err(ApiError::parse(format!(
+                    "Unknown operator {other:?} after {name:?}."
+                )));
+            }
         };
         let value = self.value(name, &path)?;
-        if path.column.is_none() && !(value == Cell::Null && matches!(operator, Operator::Is | Operator::IsNot)) {
+        if path.column.is_none()
+            && !(value == Cell::Null && matches!(operator, Operator::Is | Operator::IsNot))
+        {
             return Err(ApiError::validation(format!(
                 "{name:?} is no plain attribute: it can only be compared with none."
             )));
@@ -254,7 +280,9 @@ impl Parser<'_> {
 
     fn among(&mut self, name: &str, path: Path) -> Result<Filter, ApiError> {
         if path.column.is_none() {
-            return Err(ApiError::validation(format!("{name:?} is no plain attribute.")));
+            return Err(ApiError::validation(format!(
+                "{name:?} is no plain attribute."
+            )));
         }
         self.open()?;
         let sub_query = matches!(self.rest.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("select"));
@@ -277,7 +305,11 @@ impl Parser<'_> {
     fn related(&mut self, name: &str, path: Path) -> Result<Filter, ApiError> {
         let target = match (&path.column, path.relations.last()) {
             (None, Some(relation)) => relation.target,
-            _ => return Err(ApiError::validation(format!("{name:?} leads to no other entity."))),
+            _ => {
+                return Err(ApiError::validation(format!(
+                    "{name:?} leads to no other entity."
+                )));
+            }
         };
         self.open()?;
         if self.rest.next_if_eq(&Token::Close).is_some() {
@@ -297,7 +329,9 @@ impl Parser<'_> {
         if bare && matches!(text.as_str(), "none" | "None" | "null") {
             return Ok(Cell::Null);
         }
-        let wrong = |wanted: &str| ApiError::validation(format!("Expected {wanted} for {name:?}, got {text:?}."));
+        let wrong = |wanted: &str| {
+            ApiError::validation(format!("Expected {wanted} for {name:?}, got {text:?}."))
+        };
         match path.column.map(|(_, kind)| kind) {
             Some(ColumnKind::Boolean) => match text.to_lowercase().as_str() {
                 "true" | "1" => Ok(Cell::Boolean(true)),
@@ -309,7 +343,9 @@ impl Parser<'_> {
                 Err(_) => Err(wrong("a number")),
             },
             Some(ColumnKind::Moment) => Ok(Cell::text(&text.replacen(' ', "T", 1))),
-            Some(ColumnKind::Id | ColumnKind::Text | ColumnKind::Any) | None => Ok(Cell::text(&text)),
+            Some(ColumnKind::Id | ColumnKind::Text | ColumnKind::Any) | None => {
+                Ok(Cell::text(&text))
+            }
         }
     }
 
@@ -322,10 +358,14 @@ impl Parser<'_> {
         for step in name.split('.') {
             let here: &Entity = self.model.entity(at);
             if path.column.is_some() || path.relations.len() >= PATH {
-                return Err(ApiError::validation(format!("{name:?} goes on where nothing follows.")));
+                return Err(ApiError::validation(format!(
+                    "{name:?} goes on where nothing follows."
+                )));
             }
             match here.property(step)? {
-                Property::Column(column) => path.column = here.columns.get(*column).map(|found| (*column, found.kind)),
+                Property::Column(column) => {
+                    path.column = here.columns.get(*column).map(|found| (*column, found.kind))
+                }
                 Property::Relation(relation) => {
                     at = relation.target;
                     path.relations.push(Arc::clone(relation));
@@ -337,7 +377,9 @@ impl Parser<'_> {
 
     fn keyword(&mut self, keyword: &str) -> bool {
         self.rest
-            .next_if(|token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(keyword)))
+            .next_if(
+                |token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(keyword)),
+            )
             .is_some()
     }
 
@@ -350,11 +392,15 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<usize, ApiError> {
         let word = self.word("a number")?;
-        word.parse().map_err(|_| ApiError::parse(format!("Expected a number, found {word:?}.")))
+        word.parse()
+            .map_err(|_| ApiError::parse(format!("Expected a number, found {word:?}.")))
     }
 
     fn open(&mut self) -> Result<(), ApiError> {
-        self.rest.next_if_eq(&Token::Open).map(drop).ok_or_else(|| ApiError::parse("Expected \"(\"."))
+        self.rest
+            .next_if_eq(&Token::Open)
+            .map(drop)
+            .ok_or_else(|| ApiError::parse("Expected \"(\"."))
     }
 
     fn close(&mut self) -> Result<(), ApiError> {
@@ -390,7 +436,9 @@ impl Path {
 
     /// Whether it leads to at most one value.
     pub(super) fn is_single(&self) -> bool {
-        self.relations.iter().all(|relation| relation.plurality == Plurality::One)
+        self.relations
+            .iter()
+            .all(|relation| relation.plurality == Plurality::One)
     }
 }
 
@@ -400,13 +448,18 @@ mod tests {
     use super::*;
 
     fn refused(expression: &str) -> &'static str {
-        parse(&Model::new().unwrap(), expression).unwrap_err().exception
+        parse(&Model::new().unwrap(), expression)
+            .unwrap_err()
+            .exception
     }
 
     #[test]
     fn paging_may_come_in_both_orders() {
         let model = Model::new().unwrap();
-        for expression in ["select id from User offset 10 limit 5", "User order by username desc limit 5 offset 10"] {
+        for expression in [
+            "select id from User offset 10 limit 5",
+            "User order by username desc limit 5 offset 10",
+        ] {
             let query = parse(&model, expression).unwrap();
             assert_eq!((query.offset, query.limit), (10, Some(5)));
         }
@@ -440,8 +493,17 @@ mod tests {
 
     #[test]
     fn hostile_nesting_ends_in_an_error() {
-        for opening in ["(", "not ", "memberships any (user has (", "id in (select id from User where "] {
-            assert_eq!(refused(&format!("User where {}", opening.repeat(100_000))), "ParseError", "{opening}");
+        for opening in [
+            "(",
+            "not ",
+            "memberships any (user has (",
+            "id in (select id from User where ",
+        ] {
+            assert_eq!(
+                refused(&format!("User where {}", opening.repeat(100_000))),
+                "ParseError",
+                "{opening}"
+            );
         }
     }
 }

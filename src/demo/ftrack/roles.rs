@@ -14,7 +14,11 @@ use super::{
 };
 
 /// Does one of the operations; `None` when the action is none of them.
-pub(super) fn operation(writer: &mut Writer<'_>, action: &str, operation: &Value) -> Option<Result<Value, ApiError>> {
+pub(super) fn operation(
+    writer: &mut Writer<'_>,
+    action: &str,
+    operation: &Value,
+) -> Option<Result<Value, ApiError>> {
     let done = match action {
         "add_user_security_role" => add_operation(writer, operation),
         "remove_user_security_role" => remove(writer, operation),
@@ -39,13 +43,23 @@ pub(super) fn operation(writer: &mut Writer<'_>, action: &str, operation: &Value
                 )
             })
             .collect::<BTreeMap<_, _>>();
-        writer.note_changes(action, "UserSecurityRole", &Key::from(text("user_id").unwrap_or_default()), changes);
+        writer.note_changes(
+            action,
+            "UserSecurityRole",
+            &Key::from(text("user_id").unwrap_or_default()),
+            changes,
+        );
         json!({"action": action, "data": true})
     }))
 }
 
 /// Gives a user a role, without asking whether that is allowed.
-pub(super) fn add(writer: &mut Writer<'_>, user: Cell, role: Cell, scope: NewRoles) -> Result<(), ApiError> {
+pub(super) fn add(
+    writer: &mut Writer<'_>,
+    user: Cell,
+    role: Cell,
+    scope: NewRoles,
+) -> Result<(), ApiError> {
     let model = Arc::clone(&writer.store.model);
     let entity = model.find("UserSecurityRole")?;
     let all = Cell::Boolean(scope == NewRoles::AllOpenProjects);
@@ -57,17 +71,33 @@ pub(super) fn add(writer: &mut Writer<'_>, user: Cell, role: Cell, scope: NewRol
         "is_all_projects" | "is_all_open_projects" => all.clone(),
         _ => Cell::Null,
     };
-    let row = Row::new(model.entity(entity).columns.iter().map(|column| cell(&column.name)).collect());
-    writer.store.put(entity, &row.key(model.entity(entity)), Some(row));
+    let row = Row::new(
+        model
+            .entity(entity)
+            .columns
+            .iter()
+            .map(|column| cell(&column.name))
+            .collect(),
+    );
+    writer
+        .store
+        .put(entity, &row.key(model.entity(entity)), Some(row));
     Ok(())
 }
 
 fn add_operation(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
     let (user, role) = named(writer, operation, "role_id")?;
     if held(writer, &user, &role)?.is_some() {
-        return Err(ApiError::validation("The user has this security role already."));
+        return Err(ApiError::validation(
+            "The user has this security role already.",
+        ));
     }
-    add(writer, Cell::text(&user), Cell::text(&role), writer.rules.new_roles)
+    add(
+        writer,
+        Cell::text(&user),
+        Cell::text(&role),
+        writer.rules.new_roles,
+    )
 }
 
 fn remove(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
@@ -90,9 +120,17 @@ fn exchange(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> 
     let (entity, key, row) = wanted(writer, operation)?;
     let (user, new) = named(writer, operation, "new_role_id")?;
     if held(writer, &user, &new)?.is_some() {
-        return Err(ApiError::validation("The user has the new security role already."));
+        return Err(ApiError::validation(
+            "The user has the new security role already.",
+        ));
     }
-    set(writer, entity, &key, &row, &[("security_role_id", Cell::text(&new))]);
+    set(
+        writer,
+        entity,
+        &key,
+        &row,
+        &[("security_role_id", Cell::text(&new))],
+    );
     Ok(())
 }
 
@@ -100,7 +138,9 @@ fn grant(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
     let (entity, key, row) = wanted(writer, operation)?;
     let model = Arc::clone(&writer.store.model);
     if row.is_true(model.entity(entity), "is_all_open_projects") {
-        return Err(ApiError::validation("The security role is granted on all open projects already."));
+        return Err(ApiError::validation(
+            "The security role is granted on all open projects already.",
+        ));
     }
     let Some(project) = project(writer, operation)? else {
         set(
@@ -108,12 +148,17 @@ fn grant(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
             entity,
             &key,
             &row,
-            &[("is_all_open_projects", Cell::Boolean(true)), ("is_all_projects", Cell::Boolean(true))],
+            &[
+                ("is_all_open_projects", Cell::Boolean(true)),
+                ("is_all_projects", Cell::Boolean(true)),
+            ],
         );
         return Ok(());
     };
     if granted(writer, &key, &project)?.is_some() {
-        return Err(ApiError::validation("The security role is granted on this project already."));
+        return Err(ApiError::validation(
+            "The security role is granted on this project already.",
+        ));
     }
     let grants = model.find("UserSecurityRoleProject")?;
     let id = writer.ids.next();
@@ -123,8 +168,17 @@ fn grant(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
         "project_id" => Cell::text(&project),
         _ => Cell::Null,
     };
-    let grant = Row::new(model.entity(grants).columns.iter().map(|column| cell(&column.name)).collect());
-    writer.store.put(grants, &grant.key(model.entity(grants)), Some(grant));
+    let grant = Row::new(
+        model
+            .entity(grants)
+            .columns
+            .iter()
+            .map(|column| cell(&column.name))
+            .collect(),
+    );
+    writer
+        .store
+        .put(grants, &grant.key(model.entity(grants)), Some(grant));
     Ok(())
 }
 
@@ -132,19 +186,26 @@ fn revoke(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
     let (entity, key, row) = wanted(writer, operation)?;
     let Some(project) = project(writer, operation)? else {
         if !row.is_true(writer.store.model.entity(entity), "is_all_open_projects") {
-            return Err(ApiError::validation("The security role is not granted on all open projects."));
+            return Err(ApiError::validation(
+                "The security role is not granted on all open projects.",
+            ));
         }
         set(
             writer,
             entity,
             &key,
             &row,
-            &[("is_all_open_projects", Cell::Boolean(false)), ("is_all_projects", Cell::Boolean(false))],
+            &[
+                ("is_all_open_projects", Cell::Boolean(false)),
+                ("is_all_projects", Cell::Boolean(false)),
+            ],
         );
         return Ok(());
     };
     let Some((grants, grant)) = granted(writer, &key, &project)? else {
-        return Err(ApiError::validation("The security role is not granted on this project."));
+        return Err(ApiError::validation(
+            "The security role is not granted on this project.",
+        ));
     };
     writer.store.put(grants, &grant, None);
     Ok(())
@@ -153,7 +214,9 @@ fn revoke(writer: &mut Writer<'_>, operation: &Value) -> Result<(), ApiError> {
 /// The user and the role that the operation names: both exist, and the role is one for users.
 fn named(writer: &Writer<'_>, operation: &Value, role: &str) -> Result<(String, String), ApiError> {
     if writer.rules.rights == Rights::NoUserWrites {
-        return Err(ApiError::permission("The API key is not permitted to change security roles."));
+        return Err(ApiError::permission(
+            "The API key is not permitted to change security roles.",
+        ));
     }
     let text = |name: &str| {
         operation
@@ -171,29 +234,41 @@ fn named(writer: &Writer<'_>, operation: &Value, role: &str) -> Result<(String, 
         return Err(ApiError::not_found("SecurityRole", role_id));
     };
     if role.text(model.entity(roles), "type") == Some("API") {
-        return Err(ApiError::validation("Security roles of type API can only be added to global API keys."));
+        return Err(ApiError::validation(
+            "Security roles of type API can only be added to global API keys.",
+        ));
     }
     Ok((user_id.to_owned(), role_id.to_owned()))
 }
 
-fn held(writer: &Writer<'_>, user: &str, role: &str) -> Result<Option<(EntityRef, Key, Row)>, ApiError> {
+fn held(
+    writer: &Writer<'_>,
+    user: &str,
+    role: &str,
+) -> Result<Option<(EntityRef, Key, Row)>, ApiError> {
     let entity = writer.store.model.find("UserSecurityRole")?;
     let shape = writer.store.model.entity(entity);
     let keys = shape
         .column("user_id")
         .and_then(|column| writer.store.lookup(entity, column, user))
         .unwrap_or_default();
-    let rows = keys
-        .into_iter()
-        .filter_map(|key| writer.store.get(entity, &key).cloned().map(|row| (entity, key, row)));
-    Ok(rows
-        .into_iter()
-        .find(|(_, _, row)| row.text(shape, "user_id") == Some(user) && row.text(shape, "security_role_id") == Some(role)))
+    let rows = keys.into_iter().filter_map(|key| {
+        writer
+            .store
+            .get(entity, &key)
+            .cloned()
+            .map(|row| (entity, key, row))
+    });
+    Ok(rows.into_iter().find(|(_, _, row)| {
+        row.text(shape, "user_id") == Some(user)
+            && row.text(shape, "security_role_id") == Some(role)
+    }))
 }
 
 fn wanted(writer: &Writer<'_>, operation: &Value) -> Result<(EntityRef, Key, Row), ApiError> {
     let (user, role) = named(writer, operation, "role_id")?;
-    held(writer, &user, &role)?.ok_or_else(|| ApiError::validation("The user does not have this security role."))
+    held(writer, &user, &role)?
+        .ok_or_else(|| ApiError::validation("The user does not have this security role."))
 }
 
 /// The project that the operation names; `None` for all open ones.
@@ -202,29 +277,49 @@ fn project(writer: &Writer<'_>, operation: &Value) -> Result<Option<String>, Api
         return Ok(None);
     }
     let Some(id) = operation.get("project_id").and_then(Value::as_str) else {
-        return Err(ApiError::validation("Either project_id or all_open_projects is needed."));
+        return Err(ApiError::validation(
+            "Either project_id or all_open_projects is needed.",
+        ));
     };
-    match writer.store.get(writer.store.model.find("Project")?, &Key::from(id)) {
+    match writer
+        .store
+        .get(writer.store.model.find("Project")?, &Key::from(id))
+    {
         Some(_) => Ok(Some(id.to_owned())),
         None => Err(ApiError::not_found("Project", id)),
     }
 }
 
-fn granted(writer: &Writer<'_>, role: &Key, project: &str) -> Result<Option<(EntityRef, Key)>, ApiError> {
+fn granted(
+    writer: &Writer<'_>,
+    role: &Key,
+    project: &str,
+) -> Result<Option<(EntityRef, Key)>, ApiError> {
     let grants = writer.store.model.find("UserSecurityRoleProject")?;
     let shape = writer.store.model.entity(grants);
     let keys = shape
         .column("user_security_role_id")
         .and_then(|column| writer.store.lookup(grants, column, &role.to_string()))
         .unwrap_or_default();
-    let on = |key: &Key| writer.store.get(grants, key).is_some_and(|row| row.text(shape, "project_id") == Some(project));
+    let on = |key: &Key| {
+        writer
+            .store
+            .get(grants, key)
+            .is_some_and(|row| row.text(shape, "project_id") == Some(project))
+    };
     Ok(keys.into_iter().find(on).map(|key| (grants, key)))
 }
 
 fn set(writer: &mut Writer<'_>, entity: EntityRef, key: &Key, row: &Row, values: &[(&str, Cell)]) {
     let mut cells = row.cells();
     for (name, value) in values {
-        if let Some(cell) = writer.store.model.entity(entity).column(name).and_then(|column| cells.get_mut(column)) {
+        if let Some(cell) = writer
+            .store
+            .model
+            .entity(entity)
+            .column(name)
+            .and_then(|column| cells.get_mut(column))
+        {
             cell.clone_from(value);
         }
     }

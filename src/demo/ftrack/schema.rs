@@ -1,4 +1,5 @@
-//! What entities there are, from the very `query_schemas` answer that is served: columns, keys, and how entities refer to each other.
+//! What entities there are, from the very `query_schemas` answer that is served: columns, keys, and
+//! how entities refer to each other.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,10 +8,12 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
-/// The answer to `query_schemas`: a real one of 2023-11 (from ftrackhq/ftrack-ts-schema-generator, Apache-2.0), cut down to the entities that identity is made of.
+/// The answer to `query_schemas`: a real one of 2023-11 (from ftrackhq/ftrack-ts-schema-generator,
+/// Apache-2.0), cut down to the entities that identity is made of.
 pub(super) const SCHEMAS: &str = include_str!("schemas.json");
 
-/// MD5 of `json.dumps(schemas, sort_keys=True)`, as the vendor's clients compute it; the test with the Python client recomputes it.
+/// MD5 of `json.dumps(schemas, sort_keys=True)`, as the vendor's clients compute it; the test with
+/// the Python client recomputes it.
 pub(super) const SCHEMA_HASH: &str = "6c43198f8abcc598a71703a38aba534a";
 
 /// Which entity; made by a [`Model`] only, and so always in its bounds.
@@ -112,9 +115,9 @@ pub(super) struct Entity {
 impl Entity {
     /// What `name` means here.
     pub(super) fn property(&self, name: &str) -> Result<&Property, ApiError> {
-        self.properties
-            .get(name)
-            .ok_or_else(|| ApiError::validation(format!("{} has no attribute {name:?}.", self.name)))
+        self.properties.get(name).ok_or_else(|| {
+            ApiError::validation(format!("{} has no attribute {name:?}.", self.name))
+        })
     }
 
     /// The place of a column.
@@ -127,10 +130,12 @@ impl Entity {
 
     /// Everything that it leads to.
     pub(super) fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
-        self.properties.values().filter_map(|property| match property {
-            Property::Relation(relation) => Some(relation),
-            Property::Column(_) => None,
-        })
+        self.properties
+            .values()
+            .filter_map(|property| match property {
+                Property::Relation(relation) => Some(relation),
+                Property::Column(_) => None,
+            })
     }
 }
 
@@ -167,23 +172,32 @@ impl Model {
             .enumerate()
             .map(|(place, schema)| (schema.id.as_str().into(), EntityRef(place)))
             .collect();
-        let mut entities: Vec<Entity> = read.iter().map(|schema| entity(schema, &by_name)).collect();
+        let mut entities: Vec<Entity> =
+            read.iter().map(|schema| entity(schema, &by_name)).collect();
         let relations: Vec<Vec<Relation>> = read
             .iter()
             .zip(&entities)
             .map(|(schema, own)| relations(schema, own, &entities, &by_name))
             .collect();
-        for relation in relations.iter().flatten().filter(|relation| relation.plurality == Plurality::Many) {
-            if let Some(column) = entities.get_mut(relation.target.0).and_then(|target| target.columns.get_mut(relation.theirs)) {
+        for relation in relations
+            .iter()
+            .flatten()
+            .filter(|relation| relation.plurality == Plurality::Many)
+        {
+            if let Some(column) = entities
+                .get_mut(relation.target.0)
+                .and_then(|target| target.columns.get_mut(relation.theirs))
+            {
                 column.indexed = true;
             }
         }
         for (own, relations) in entities.iter_mut().zip(relations) {
-            own.properties.extend(
-                relations
-                    .into_iter()
-                    .map(|relation| (Arc::clone(&relation.name), Property::Relation(Arc::new(relation)))),
-            );
+            own.properties.extend(relations.into_iter().map(|relation| {
+                (
+                    Arc::clone(&relation.name),
+                    Property::Relation(Arc::new(relation)),
+                )
+            }));
         }
         Ok(Self {
             entities,
@@ -207,7 +221,10 @@ impl Model {
 
     /// Every entity, in order.
     pub(super) fn entities(&self) -> impl Iterator<Item = (EntityRef, &Entity)> {
-        self.entities.iter().enumerate().map(|(place, entity)| (EntityRef(place), entity))
+        self.entities
+            .iter()
+            .enumerate()
+            .map(|(place, entity)| (EntityRef(place), entity))
     }
 }
 
@@ -216,7 +233,9 @@ fn entity(schema: &Schema, by_name: &HashMap<Arc<str>, EntityRef>) -> Entity {
         .properties
         .iter()
         .filter(|(_, property)| property.get("$ref").is_none() && property.get("items").is_none());
-    let columns: Vec<Column> = stored.map(|(name, property)| column(schema, name, property, by_name)).collect();
+    let columns: Vec<Column> = stored
+        .map(|(name, property)| column(schema, name, property, by_name))
+        .collect();
     let properties: HashMap<Arc<str>, Property> = columns
         .iter()
         .enumerate()
@@ -238,7 +257,12 @@ fn entity(schema: &Schema, by_name: &HashMap<Arc<str>, EntityRef>) -> Entity {
     }
 }
 
-fn column(schema: &Schema, name: &str, property: &Value, by_name: &HashMap<Arc<str>, EntityRef>) -> Column {
+fn column(
+    schema: &Schema,
+    name: &str,
+    property: &Value,
+    by_name: &HashMap<Arc<str>, EntityRef>,
+) -> Column {
     let text = |field: &str| property.get(field).and_then(Value::as_str);
     let reference = text("description")
         .and_then(|words| words.strip_prefix("Foreign key(s): "))
@@ -260,16 +284,31 @@ fn column(schema: &Schema, name: &str, property: &Value, by_name: &HashMap<Arc<s
         required: in_key || schema.required.iter().any(|required| required == name),
         default: property.get("default").cloned(),
         refers_to: reference.and_then(|target| by_name.get(target)).copied(),
-        indexed: (in_key && schema.primary_key.len() > 1) || (schema.id == "User" && matches!(name, "username" | "email")),
+        indexed: (in_key && schema.primary_key.len() > 1)
+            || (schema.id == "User" && matches!(name, "username" | "email")),
     }
 }
 
-/// A reference goes by the column of its name with `_id`; a collection by the column over there that refers here, or else by `parent_id`.
-fn relations(schema: &Schema, own: &Entity, entities: &[Entity], by_name: &HashMap<Arc<str>, EntityRef>) -> Vec<Relation> {
-    let position = |entity: &Entity, name: &str| entity.columns.iter().position(|column| &*column.name == name);
+/// A reference goes by the column of its name with `_id`; a collection by the column over there
+/// that refers here, or else by `parent_id`.
+fn relations(
+    schema: &Schema,
+    own: &Entity,
+    entities: &[Entity],
+    by_name: &HashMap<Arc<str>, EntityRef>,
+) -> Vec<Relation> {
+    let position = |entity: &Entity, name: &str| {
+        entity
+            .columns
+            .iter()
+            .position(|column| &*column.name == name)
+    };
     let key = own.key.first().copied();
     let read = |(name, property): (&String, &Value)| {
-        let (plurality, target) = match (property.get("$ref"), property.get("items").and_then(|items| items.get("$ref"))) {
+        let (plurality, target) = match (
+            property.get("$ref"),
+            property.get("items").and_then(|items| items.get("$ref")),
+        ) {
             (Some(target), _) => (Plurality::One, target),
             (None, Some(target)) => (Plurality::Many, target),
             (None, None) => return None,
@@ -279,10 +318,11 @@ fn relations(schema: &Schema, own: &Entity, entities: &[Entity], by_name: &HashM
         let (own, theirs) = match plurality {
             Plurality::One => (position(own, &format!("{name}_id"))?, *there.key.first()?),
             Plurality::Many => {
-                let back = there
-                    .columns
-                    .iter()
-                    .position(|column| column.refers_to.is_some_and(|entity| by_name.get(schema.id.as_str()) == Some(&entity)));
+                let back = there.columns.iter().position(|column| {
+                    column
+                        .refers_to
+                        .is_some_and(|entity| by_name.get(schema.id.as_str()) == Some(&entity))
+                });
                 (key?, back.or_else(|| position(there, "parent_id"))?)
             }
         };

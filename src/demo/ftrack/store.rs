@@ -1,4 +1,5 @@
-//! The rows in memory: one ordered table an entity, found by key or by an indexed column, with a journal that a failed call is undone from.
+//! The rows in memory: one ordered table an entity, found by key or by an indexed column, with a
+//! journal that a failed call is undone from.
 
 use std::{
     cmp::Ordering,
@@ -68,7 +69,9 @@ impl Cell {
     /// The value as it is sent, with ftrack's own wrapping of moments.
     pub(super) fn to_wire(&self, column: &Column) -> Value {
         match (self, column.kind) {
-            (Self::Text(moment), ColumnKind::Moment) => json!({"__type__": "datetime", "value": moment.as_ref()}),
+            (Self::Text(moment), ColumnKind::Moment) => {
+                json!({"__type__": "datetime", "value": moment.as_ref()})
+            }
             _ => self.to_json(),
         }
     }
@@ -77,7 +80,10 @@ impl Cell {
     pub(super) fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Boolean(left), Self::Boolean(right)) => left.cmp(right),
-            (Self::Number(left), Self::Number(right)) => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
+            (Self::Number(left), Self::Number(right)) => left
+                .as_f64()
+                .partial_cmp(&right.as_f64())
+                .unwrap_or(Ordering::Equal),
             (Self::Text(left), Self::Text(right)) => left.cmp(right),
             _ => self.rank().cmp(&other.rank()),
         }
@@ -113,7 +119,9 @@ impl Row {
 
     /// The cell of the column of that name, nothing when there is none.
     pub(super) fn named(&self, entity: &Entity, name: &str) -> &Cell {
-        entity.column(name).map_or(&NULL, |column| self.cell(column))
+        entity
+            .column(name)
+            .map_or(&NULL, |column| self.cell(column))
     }
 
     /// The text in the column of that name.
@@ -145,7 +153,10 @@ impl Row {
 
     /// The key under which the row is kept.
     pub(super) fn key(&self, entity: &Entity) -> Key {
-        let parts = entity.key.iter().map(|column| self.cell(*column).as_text().unwrap_or_default());
+        let parts = entity
+            .key
+            .iter()
+            .map(|column| self.cell(*column).as_text().unwrap_or_default());
         Key::of(parts)
     }
 }
@@ -212,7 +223,8 @@ impl Table {
     }
 }
 
-/// Indexes go by the folded text, so that they serve both collations; what they find is compared again.
+/// Indexes go by the folded text, so that they serve both collations; what they find is compared
+/// again.
 fn folded(text: &str) -> Arc<str> {
     text.to_lowercase().into()
 }
@@ -236,12 +248,17 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Empty tables for every entity of the model; `None` when the model has no users, which a broken schemas file may lead to.
+    /// Empty tables for every entity of the model; `None` when the model has no users, which a
+    /// broken schemas file may lead to.
     pub(super) fn new(model: Arc<Model>) -> Option<Self> {
         let users = model.find("User").ok()?;
         let is_active = model.entity(users).column("is_active")?;
         let table = |entity: &Entity| {
-            let indexed = entity.columns.iter().enumerate().filter(|(_, column)| column.indexed);
+            let indexed = entity
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, column)| column.indexed);
             Table {
                 rows: BTreeMap::new(),
                 indexes: indexed.map(|(column, _)| (column, Index::new())).collect(),
@@ -284,34 +301,51 @@ impl Store {
         self.generation
     }
 
-    /// The keys of the rows whose column may equal the text, apart from case; `None` when the column is not indexed.
+    /// The keys of the rows whose column may equal the text, apart from case; `None` when the
+    /// column is not indexed.
     pub(super) fn lookup(&self, entity: EntityRef, column: usize, text: &str) -> Option<Vec<Key>> {
-        let (_, index) = self.table(entity).indexes.iter().find(|(indexed, _)| *indexed == column)?;
+        let (_, index) = self
+            .table(entity)
+            .indexes
+            .iter()
+            .find(|(indexed, _)| *indexed == column)?;
         let text = folded(text);
         let from = (Arc::clone(&text), Key("".into()));
-        let found = index.range((Bound::Included(from), Bound::Unbounded)).take_while(|(value, _)| *value == text);
+        let found = index
+            .range((Bound::Included(from), Bound::Unbounded))
+            .take_while(|(value, _)| *value == text);
         Some(found.map(|(_, key)| key.clone()).collect())
     }
 
     /// The rows that a relation leads to from this row.
     pub(super) fn related(&self, relation: &Relation, row: &Row) -> Vec<(Key, Row)> {
-        let Some(value) = row.cell(relation.own).as_text() else { return Vec::new() };
+        let Some(value) = row.cell(relation.own).as_text() else {
+            return Vec::new();
+        };
         let target = self.model.entity(relation.target);
         let keys = if target.key == [relation.theirs] {
             vec![Key::from(value)]
         } else {
-            self.lookup(relation.target, relation.theirs, value).unwrap_or_default()
+            self.lookup(relation.target, relation.theirs, value)
+                .unwrap_or_default()
         };
-        let rows = keys
-            .into_iter()
-            .filter_map(|key| self.get(relation.target, &key).cloned().map(|row| (key, row)));
-        rows.filter(|(_, row)| row.cell(relation.theirs).as_text() == Some(value)).collect()
+        let rows = keys.into_iter().filter_map(|key| {
+            self.get(relation.target, &key)
+                .cloned()
+                .map(|row| (key, row))
+        });
+        rows.filter(|(_, row)| row.cell(relation.theirs).as_text() == Some(value))
+            .collect()
     }
 
     /// Puts a row in, or takes it out (`None`), and notes in the journal what was there.
     pub(super) fn put(&mut self, entity: EntityRef, key: &Key, row: Option<Row>) {
         let old = self.exchange(entity, key, row);
-        self.journal.push(Undo { entity, key: key.clone(), old });
+        self.journal.push(Undo {
+            entity,
+            key: key.clone(),
+            old,
+        });
     }
 
     /// How far the journal goes, for [`Store::roll_back`].
@@ -322,7 +356,9 @@ impl Store {
     /// Undoes every change since the mark.
     pub(super) fn roll_back(&mut self, mark: usize) {
         while self.journal.len() > mark {
-            let Some(Undo { entity, key, old }) = self.journal.pop() else { return };
+            let Some(Undo { entity, key, old }) = self.journal.pop() else {
+                return;
+            };
             self.exchange(entity, &key, old);
         }
     }
@@ -334,7 +370,9 @@ impl Store {
 
     fn exchange(&mut self, entity: EntityRef, key: &Key, row: Option<Row>) -> Option<Row> {
         let is_active = self.is_active;
-        let seat = |row: Option<&Row>| usize::from(row.is_some_and(|row| *row.cell(is_active) == Cell::Boolean(true)));
+        let seat = |row: Option<&Row>| {
+            usize::from(row.is_some_and(|row| *row.cell(is_active) == Cell::Boolean(true)))
+        };
         let taken = seat(row.as_ref());
         self.generation += 1;
         let old = self.tables[entity.index()].put(key, row);

@@ -1,4 +1,5 @@
-//! Everything behind the server: rows, rules, faults, counters and the log, and the handle through which the same process looks at and changes them.
+//! Everything behind the server: rows, rules, faults, counters and the log, and the handle through
+//! which the same process looks at and changes them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,7 +31,8 @@ pub struct Applied {
     pub call: u64,
     /// `create`, `update`, `delete`, or the name of the operation.
     pub action: String,
-    /// The type of the entity; `UserSecurityRole` for the operations on roles, whose key is the user's id.
+    /// The type of the entity; `UserSecurityRole` for the operations on roles, whose key is the
+    /// user's id.
     pub entity_type: String,
     /// The entity's primary key.
     pub key: Vec<String>,
@@ -86,19 +88,27 @@ pub struct Studio(Arc<Mutex<World>>);
 impl std::fmt::Debug for Studio {
     /// Without the rows, and without the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Studio").field("counters", &self.counters()).finish_non_exhaustive()
+        f.debug_struct("Studio")
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
     }
 }
 
 impl Studio {
-    /// A studio with the workspace's fixed rows (user types, security roles, types of custom attributes, one project), the API user and a human `admin`.
+    /// A studio with the workspace's fixed rows (user types, security roles, types of custom
+    /// attributes, one project), the API user and a human `admin`.
     ///
     /// # Errors
     /// Only when the crate's own schemas are broken.
     pub(super) fn new(options: Options) -> Result<Self, ApiError> {
         let model = Model::new().map_err(|error| ApiError::internal(error.to_string()))?;
-        let store = Store::new(Arc::new(model)).ok_or_else(|| ApiError::internal("The schemas have no User."))?;
-        let Options { api_user, api_key, rules } = options;
+        let store = Store::new(Arc::new(model))
+            .ok_or_else(|| ApiError::internal("The schemas have no User."))?;
+        let Options {
+            api_user,
+            api_key,
+            rules,
+        } = options;
         let world = World {
             store,
             rules,
@@ -115,7 +125,8 @@ impl Studio {
         Ok(studio)
     }
 
-    /// Changes the rules, from the next call on. The closure runs with the state locked: it must not use a [`Studio`].
+    /// Changes the rules, from the next call on. The closure runs with the state locked: it must
+    /// not use a [`Studio`].
     pub fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.world().rules);
     }
@@ -125,7 +136,8 @@ impl Studio {
         self.world().faults.queue(kind, fault);
     }
 
-    /// Asks at every call that no queued fault takes which fault it meets. The closure runs with the state locked: it must not use a [`Studio`].
+    /// Asks at every call that no queued fault takes which fault it meets. The closure runs with
+    /// the state locked: it must not use a [`Studio`].
     pub fn fail_when(&self, choice: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         self.world().faults.choose(Box::new(choice));
     }
@@ -166,7 +178,8 @@ impl Studio {
         account::named(&self.world().store, username)
     }
 
-    /// Puts a user in, with metadata, groups, roles and custom attributes, past the API and its rules; answers the id.
+    /// Puts a user in, with metadata, groups, roles and custom attributes, past the API and its
+    /// rules; answers the id.
     ///
     /// Groups that do not exist are created. An existing id is replaced.
     ///
@@ -181,10 +194,15 @@ impl Studio {
     /// # Errors
     /// As [`Studio::add_user`]; then none of them is in.
     pub fn add_users(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), ApiError> {
-        self.direct(|writer| accounts.into_iter().try_for_each(|account| account::add(writer, &account).map(drop)))
+        self.direct(|writer| {
+            accounts
+                .into_iter()
+                .try_for_each(|account| account::add(writer, &account).map(drop))
+        })
     }
 
-    /// Makes a custom attribute of users; `kind` is `text`, `number`, `boolean`, `date` or `enumerator`. Answers the id of its configuration.
+    /// Makes a custom attribute of users; `kind` is `text`, `number`, `boolean`, `date` or
+    /// `enumerator`. Answers the id of its configuration.
     ///
     /// # Errors
     /// An unknown kind.
@@ -192,7 +210,8 @@ impl Studio {
         self.direct(|writer| account::add_custom_attribute(writer, key, kind))
     }
 
-    /// Puts one entity of any type in, past the API's rules but with its defaults; answers the whole row.
+    /// Puts one entity of any type in, past the API's rules but with its defaults; answers the
+    /// whole row.
     ///
     /// # Errors
     /// An unknown entity type or attribute.
@@ -215,7 +234,9 @@ impl Studio {
             for (name, value) in fields.as_object().into_iter().flatten() {
                 let column = writer.store.model.entity(entity).column(name);
                 let cell = column.and_then(|column| cells.get_mut(column));
-                *cell.ok_or_else(|| ApiError::validation(format!("{entity_type} has no attribute {name:?}.")))? = Cell::from_json(value);
+                *cell.ok_or_else(|| {
+                    ApiError::validation(format!("{entity_type} has no attribute {name:?}."))
+                })? = Cell::from_json(value);
             }
             writer.store.put(entity, &key, Some(Row::new(cells)));
             Ok(())
@@ -242,11 +263,18 @@ impl Studio {
         let world = self.world();
         let entity = world.store.model.find(entity_type)?;
         let shape = world.store.model.entity(entity);
-        Ok(world.store.rows(entity).map(|(_, row)| row.to_json(shape)).collect())
+        Ok(world
+            .store
+            .rows(entity)
+            .map(|(_, row)| row.to_json(shape))
+            .collect())
     }
 
     /// Writes past the API, all or nothing.
-    pub(super) fn direct<T>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    pub(super) fn direct<T>(
+        &self,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         let mut world = self.world();
         let World { store, ids, .. } = &mut *world;
         let rules = Rules::default();
@@ -266,7 +294,12 @@ impl Studio {
     }
 
     /// Counts a request, checks its credentials, and says which fault it meets.
-    pub(super) fn admit(&self, user: Option<&str>, key: Option<&str>, operations: &[Value]) -> Result<(Call, Option<Fault>), ApiError> {
+    pub(super) fn admit(
+        &self,
+        user: Option<&str>,
+        key: Option<&str>,
+        operations: &[Value],
+    ) -> Result<(Call, Option<Fault>), ApiError> {
         let mut world = self.world();
         world.counters.requests += 1;
         if let Err(error) = world.authenticate(user, key) {
@@ -291,14 +324,29 @@ impl Studio {
     }
 
     /// Does all operations of a call, or as the rules say when one fails.
-    pub(super) fn call(&self, call: &Call, operations: &[Value], repetition: Repetition) -> Result<Vec<Value>, ApiError> {
+    pub(super) fn call(
+        &self,
+        call: &Call,
+        operations: &[Value],
+        repetition: Repetition,
+    ) -> Result<Vec<Value>, ApiError> {
         let mut world = self.world();
-        let (mut answers, mut said, mut applied) = (Vec::with_capacity(operations.len()), Said::default(), Vec::new());
+        let (mut answers, mut said, mut applied) = (
+            Vec::with_capacity(operations.len()),
+            Said::default(),
+            Vec::new(),
+        );
         let mut done = Ok(());
         for operation in operations {
             world.counters.operations += 1;
             let (mark, logged) = (world.store.mark(), applied.len());
-            match operation::perform(&mut world, call.number, operation, (repetition, &mut said), &mut applied) {
+            match operation::perform(
+                &mut world,
+                call.number,
+                operation,
+                (repetition, &mut said),
+                &mut applied,
+            ) {
                 Ok(answer) => answers.push(answer),
                 Err(error) => {
                     let (mark, logged) = match world.rules.atomicity {
@@ -320,14 +368,20 @@ impl Studio {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        // A panic elsewhere with the lock held is a test's failed assertion; the state is still the state.
+        // A panic elsewhere with the lock held is a test's failed assertion; the state is still the
+        // state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl World {
     /// What writes need, for one operation.
-    pub(super) fn writer<'a>(&'a mut self, call: u64, applied: &'a mut Vec<Applied>, repetition: Repetition) -> Writer<'a> {
+    pub(super) fn writer<'a>(
+        &'a mut self,
+        call: u64,
+        applied: &'a mut Vec<Applied>,
+        repetition: Repetition,
+    ) -> Writer<'a> {
         Writer {
             store: &mut self.store,
             rules: &self.rules,
@@ -341,19 +395,27 @@ impl World {
     fn authenticate(&self, user: Option<&str>, key: Option<&str>) -> Result<(), ApiError> {
         if key != Some(self.api_key.as_str()) {
             return Err(ApiError::credentials(
-                "The supplied API key is not valid. API keys are created from Settings under the page API keys. The api key should be passed in the request header \"ftrack-api-key\".",
+                "The supplied API key is not valid. API keys are created from Settings under the \
+                 page API keys. The api key should be passed in the request header \
+                 \"ftrack-api-key\".",
             ));
         }
         let known = user.and_then(|user| account::row(&self.store, user));
         let users = self.store.model.find("User")?;
         match known {
             Some(row) if row.is_true(self.store.model.entity(users), "is_active") => Ok(()),
-            Some(_) | None => Err(ApiError::credentials("The supplied username is not valid or inactive.")),
+            Some(_) | None => Err(ApiError::credentials(
+                "The supplied username is not valid or inactive.",
+            )),
         }
     }
 }
 
-fn entity_at(writer: &Writer<'_>, entity_type: &str, key: &Value) -> Result<(EntityRef, Key, Row), ApiError> {
+fn entity_at(
+    writer: &Writer<'_>,
+    entity_type: &str,
+    key: &Value,
+) -> Result<(EntityRef, Key, Row), ApiError> {
     let entity = writer.store.model.find(entity_type)?;
     let key = key_of(writer.store.model.entity(entity), key)?;
     let row = writer
@@ -365,7 +427,10 @@ fn entity_at(writer: &Writer<'_>, entity_type: &str, key: &Value) -> Result<(Ent
 }
 
 /// The object in a field of an operation.
-pub(super) fn object<'o>(operation: &'o Value, name: &str) -> Result<&'o Map<String, Value>, ApiError> {
+pub(super) fn object<'o>(
+    operation: &'o Value,
+    name: &str,
+) -> Result<&'o Map<String, Value>, ApiError> {
     operation
         .get(name)
         .and_then(Value::as_object)

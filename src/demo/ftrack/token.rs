@@ -21,7 +21,8 @@ pub(super) enum Token {
 
 /// Cuts an expression into words.
 ///
-/// A backslash escapes a quote inside quotes, which is all that the vendor's clients escape; before anything else it stands for itself.
+/// A backslash escapes a quote inside quotes, which is all that the vendor's clients escape; before
+/// anything else it stands for itself.
 ///
 /// # Errors
 /// A quote that is not closed, and a lone `!`.
@@ -39,12 +40,22 @@ pub(super) fn tokens(expression: &str) -> Result<Vec<Token>, ApiError> {
                 Some(_) => Token::Operator("!="),
                 None => return Err(ApiError::parse("Expected \"=\" after \"!\".")),
             },
-            '<' => Token::Operator(if rest.next_if_eq(&'=').is_some() { "<=" } else { "<" }),
-            '>' => Token::Operator(if rest.next_if_eq(&'=').is_some() { ">=" } else { ">" }),
+            '<' => Token::Operator(if rest.next_if_eq(&'=').is_some() {
+                "<="
+            } else {
+                "<"
+            }),
+            '>' => Token::Operator(if rest.next_if_eq(&'=').is_some() {
+                ">="
+            } else {
+                ">"
+            }),
             '"' | '\'' => Token::Quoted(quoted(first, &mut rest)?),
             _ => {
                 let mut word = String::from(first);
-                while let Some(next) = rest.next_if(|next| !next.is_whitespace() && !"(),=!<>\"'".contains(*next)) {
+                while let Some(next) =
+                    rest.next_if(|next| !next.is_whitespace() && !"(),=!<>\"'".contains(*next))
+                {
                     word.push(next);
                 }
                 Token::Word(word)
@@ -55,12 +66,18 @@ pub(super) fn tokens(expression: &str) -> Result<Vec<Token>, ApiError> {
     Ok(tokens)
 }
 
-fn quoted(quote: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, ApiError> {
+fn quoted(
+    quote: char,
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+) -> Result<String, ApiError> {
     let mut text = String::new();
     while let Some(next) = rest.next() {
         match next {
             _ if next == quote => return Ok(text),
-            '\\' => text.push(rest.next_if(|escaped| matches!(escaped, '"' | '\'')).unwrap_or('\\')),
+            '\\' => text.push(
+                rest.next_if(|escaped| matches!(escaped, '"' | '\''))
+                    .unwrap_or('\\'),
+            ),
             _ => text.push(next),
         }
     }

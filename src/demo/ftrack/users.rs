@@ -1,4 +1,5 @@
-//! What the server minds about users: names that are taken, seats, defaults, and the rows that every user has.
+//! What the server minds about users: names that are taken, seats, defaults, and the rows that
+//! every user has.
 
 use std::sync::Arc;
 
@@ -19,7 +20,12 @@ pub(super) const TEXT_LIMIT: usize = 255;
 pub(super) const DEFAULT_USER_TYPE: &str = "ac9fa5aa-4361-11e0-b7cc-0019bb4983d8";
 
 /// Fills in what the server sets on new users, beyond the defaults in the schemas.
-pub(super) fn defaults(writer: &mut Writer<'_>, shape: &Entity, given: &[(usize, Cell)], cells: &mut [Cell]) {
+pub(super) fn defaults(
+    writer: &mut Writer<'_>,
+    shape: &Entity,
+    given: &[(usize, Cell)],
+    cells: &mut [Cell],
+) {
     let moment = || Cell::text(&now());
     let fixed: Vec<(&str, Cell)> = match &*shape.name {
         "User" => vec![
@@ -35,11 +41,16 @@ pub(super) fn defaults(writer: &mut Writer<'_>, shape: &Entity, given: &[(usize,
         "Group" => vec![("local", Cell::Boolean(false))],
         "Job" => vec![("created_at", moment())],
         "CustomAttributeConfiguration" => vec![("config", Cell::text("{}"))],
-        "Project" => vec![("status", Cell::text("active")), ("context_type", Cell::text("show"))],
+        "Project" => vec![
+            ("status", Cell::text("active")),
+            ("context_type", Cell::text("show")),
+        ],
         _ => Vec::new(),
     };
     for (name, value) in fixed {
-        if let Some(column) = shape.column(name).filter(|column| !given.iter().any(|(known, _)| known == column))
+        if let Some(column) = shape
+            .column(name)
+            .filter(|column| !given.iter().any(|(known, _)| known == column))
             && let Some(cell) = cells.get_mut(column)
         {
             *cell = value;
@@ -53,7 +64,12 @@ pub(super) fn now() -> String {
 }
 
 /// Refuses what the server does not store; may store an activation as inactive.
-pub(super) fn check(writer: &mut Writer<'_>, entity: EntityRef, old: Option<&Row>, cells: &mut [Cell]) -> Result<(), ApiError> {
+pub(super) fn check(
+    writer: &mut Writer<'_>,
+    entity: EntityRef,
+    old: Option<&Row>,
+    cells: &mut [Cell],
+) -> Result<(), ApiError> {
     let model = Arc::clone(&writer.store.model);
     let shape = model.entity(entity);
     match &*shape.name {
@@ -62,24 +78,38 @@ pub(super) fn check(writer: &mut Writer<'_>, entity: EntityRef, old: Option<&Row
         "UserCustomAttributeValue" => check_custom_value(writer, shape, cells),
         "Job" => match text(shape, cells, "status") {
             Some("queued" | "running" | "done" | "failed") => Ok(()),
-            other => Err(ApiError::validation(format!("Job.status cannot be {other:?}."))),
+            other => Err(ApiError::validation(format!(
+                "Job.status cannot be {other:?}."
+            ))),
         },
         _ => Ok(()),
     }
 }
 
 /// Refuses a deletion that the server does not do.
-pub(super) fn check_delete(writer: &Writer<'_>, entity: EntityRef, row: &Row) -> Result<(), ApiError> {
+pub(super) fn check_delete(
+    writer: &Writer<'_>,
+    entity: EntityRef,
+    row: &Row,
+) -> Result<(), ApiError> {
     let shape = writer.store.model.entity(entity);
     match &*shape.name {
         "User" => refused(writer, [row.text(shape, "id"), row.text(shape, "username")]),
-        "UserType" | "CustomAttributeType" => Err(ApiError::permission(format!("{} cannot be deleted.", shape.name))),
+        "UserType" | "CustomAttributeType" => Err(ApiError::permission(format!(
+            "{} cannot be deleted.",
+            shape.name
+        ))),
         _ => Ok(()),
     }
 }
 
-/// Makes the rows that come with a new one: a value of every custom attribute for a user, and the default role.
-pub(super) fn after_create(writer: &mut Writer<'_>, entity: EntityRef, row: &Row) -> Result<(), ApiError> {
+/// Makes the rows that come with a new one: a value of every custom attribute for a user, and the
+/// default role.
+pub(super) fn after_create(
+    writer: &mut Writer<'_>,
+    entity: EntityRef,
+    row: &Row,
+) -> Result<(), ApiError> {
     let model = Arc::clone(&writer.store.model);
     match &*model.entity(entity).name {
         "User" => {
@@ -88,12 +118,20 @@ pub(super) fn after_create(writer: &mut Writer<'_>, entity: EntityRef, row: &Row
                 .rows(model.find("CustomAttributeConfiguration")?)
                 .map(|(_, row)| row.clone())
                 .collect();
-            configurations.iter().try_for_each(|configuration| custom_value(writer, configuration, row))?;
+            configurations
+                .iter()
+                .try_for_each(|configuration| custom_value(writer, configuration, row))?;
             default_role(writer, row)
         }
         "CustomAttributeConfiguration" => {
-            let users: Vec<Row> = writer.store.rows(model.find("User")?).map(|(_, row)| row.clone()).collect();
-            users.iter().try_for_each(|user| custom_value(writer, row, user))
+            let users: Vec<Row> = writer
+                .store
+                .rows(model.find("User")?)
+                .map(|(_, row)| row.clone())
+                .collect();
+            users
+                .iter()
+                .try_for_each(|user| custom_value(writer, row, user))
         }
         _ => Ok(()),
     }
@@ -103,11 +141,21 @@ fn text<'c>(shape: &Entity, cells: &'c [Cell], name: &str) -> Option<&'c str> {
     cells.get(shape.column(name)?)?.as_text()
 }
 
-fn check_user(writer: &Writer<'_>, shape: &Entity, entity: EntityRef, old: Option<&Row>, cells: &mut [Cell]) -> Result<(), ApiError> {
+fn check_user(
+    writer: &Writer<'_>,
+    shape: &Entity,
+    entity: EntityRef,
+    old: Option<&Row>,
+    cells: &mut [Cell],
+) -> Result<(), ApiError> {
     let username = text(shape, cells, "username").unwrap_or_default();
     refused(
         writer,
-        [text(shape, cells, "id"), Some(username), old.and_then(|old| old.text(shape, "username"))],
+        [
+            text(shape, cells, "id"),
+            Some(username),
+            old.and_then(|old| old.text(shape, "username")),
+        ],
     )?;
     if username.is_empty() {
         return Err(ApiError::validation("User.username must not be empty."));
@@ -119,11 +167,23 @@ fn check_user(writer: &Writer<'_>, shape: &Entity, entity: EntityRef, old: Optio
     {
         unique(writer, shape, entity, id, ("email", email))?;
     }
-    let Some(is_active) = shape.column("is_active") else { return Ok(()) };
-    let activates = cells.get(is_active) == Some(&Cell::Boolean(true)) && !old.is_some_and(|old| old.is_true(shape, "is_active"));
-    if activates && writer.rules.seats.is_some_and(|seats| writer.store.active_users() >= seats) {
+    let Some(is_active) = shape.column("is_active") else {
+        return Ok(());
+    };
+    let activates = cells.get(is_active) == Some(&Cell::Boolean(true))
+        && !old.is_some_and(|old| old.is_true(shape, "is_active"));
+    if activates
+        && writer
+            .rules
+            .seats
+            .is_some_and(|seats| writer.store.active_users() >= seats)
+    {
         match writer.rules.full {
-            Full::Refuse => return Err(ApiError::validation("The licence has no seat left for another active user.")),
+            Full::Refuse => {
+                return Err(ApiError::validation(
+                    "The licence has no seat left for another active user.",
+                ));
+            }
             Full::StoreInactive => {
                 if let Some(cell) = cells.get_mut(is_active) {
                     *cell = Cell::Boolean(false);
@@ -135,20 +195,47 @@ fn check_user(writer: &Writer<'_>, shape: &Entity, entity: EntityRef, old: Optio
 }
 
 fn refused<const N: usize>(writer: &Writer<'_>, names: [Option<&str>; N]) -> Result<(), ApiError> {
-    match names.into_iter().flatten().find(|name| writer.rules.refused_users.contains(*name)) {
-        Some(name) => Err(ApiError::validation(format!("The user {name:?} is not valid."))),
+    match names
+        .into_iter()
+        .flatten()
+        .find(|name| writer.rules.refused_users.contains(*name))
+    {
+        Some(name) => Err(ApiError::validation(format!(
+            "The user {name:?} is not valid."
+        ))),
         None => Ok(()),
     }
 }
 
-fn unique(writer: &Writer<'_>, shape: &Entity, entity: EntityRef, id: &str, (name, value): (&str, &str)) -> Result<(), ApiError> {
-    let Some(column) = shape.column(name) else { return Ok(()) };
-    let taken = writer.store.lookup(entity, column, value).unwrap_or_default().into_iter().any(|key| {
-        let exact = || writer.store.get(entity, &key).and_then(|row| row.cell(column).as_text()) == Some(value);
-        key != Key::from(id) && (writer.rules.collation == Collation::IgnoreCase || exact())
-    });
+fn unique(
+    writer: &Writer<'_>,
+    shape: &Entity,
+    entity: EntityRef,
+    id: &str,
+    (name, value): (&str, &str),
+) -> Result<(), ApiError> {
+    let Some(column) = shape.column(name) else {
+        return Ok(());
+    };
+    let taken = writer
+        .store
+        .lookup(entity, column, value)
+        .unwrap_or_default()
+        .into_iter()
+        .any(|key| {
+            let exact = || {
+                writer
+                    .store
+                    .get(entity, &key)
+                    .and_then(|row| row.cell(column).as_text())
+                    == Some(value)
+            };
+            key != Key::from(id) && (writer.rules.collation == Collation::IgnoreCase || exact())
+        });
     if taken {
-        Err(ApiError::duplicate(format!("Duplicate entry {value:?} for User.{name}.")))
+        Err(ApiError::duplicate(format!(
+            "Duplicate entry {value:?} for User.{name}."
+        )))
     } else {
         Ok(())
     }
@@ -161,7 +248,9 @@ fn check_parent(writer: &Writer<'_>, shape: &Entity, cells: &[Cell]) -> Result<(
     );
     let entity = writer.store.model.find(parent_type)?;
     if writer.store.get(entity, &Key::from(parent)).is_none() {
-        return Err(ApiError::validation(format!("Metadata: {parent_type} {parent:?} does not exist.")));
+        return Err(ApiError::validation(format!(
+            "Metadata: {parent_type} {parent:?} does not exist."
+        )));
     }
     Ok(())
 }
@@ -176,9 +265,16 @@ fn check_custom_value(writer: &Writer<'_>, shape: &Entity, cells: &[Cell]) -> Re
         return Err(ApiError::not_found(&of.name, id));
     };
     let types = model.find("CustomAttributeType")?;
-    let type_row = configuration.text(of, "type_id").and_then(|id| writer.store.get(types, &Key::from(id)));
-    let type_name = type_row.and_then(|row| row.text(model.entity(types), "name")).unwrap_or("text");
-    let value = shape.column("value").and_then(|column| cells.get(column)).map_or(Value::Null, Cell::to_json);
+    let type_row = configuration
+        .text(of, "type_id")
+        .and_then(|id| writer.store.get(types, &Key::from(id)));
+    let type_name = type_row
+        .and_then(|row| row.text(model.entity(types), "name"))
+        .unwrap_or("text");
+    let value = shape
+        .column("value")
+        .and_then(|column| cells.get(column))
+        .map_or(Value::Null, Cell::to_json);
     let fits = match type_name {
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
@@ -197,7 +293,10 @@ fn check_custom_value(writer: &Writer<'_>, shape: &Entity, cells: &[Cell]) -> Re
 
 fn custom_value(writer: &mut Writer<'_>, configuration: &Row, user: &Row) -> Result<(), ApiError> {
     let model = Arc::clone(&writer.store.model);
-    let (of, users) = (model.entity(model.find("CustomAttributeConfiguration")?), model.entity(model.find("User")?));
+    let (of, users) = (
+        model.entity(model.find("CustomAttributeConfiguration")?),
+        model.entity(model.find("User")?),
+    );
     if configuration.text(of, "entity_type") != Some("user") {
         return Ok(());
     }
@@ -210,13 +309,21 @@ fn custom_value(writer: &mut Writer<'_>, configuration: &Row, user: &Row) -> Res
         "value" => configuration.named(of, "default").clone(),
         _ => Cell::Null,
     };
-    let row = Row::new(shape.columns.iter().map(|column| cell(&column.name)).collect());
+    let row = Row::new(
+        shape
+            .columns
+            .iter()
+            .map(|column| cell(&column.name))
+            .collect(),
+    );
     writer.store.put(values, &row.key(shape), Some(row));
     Ok(())
 }
 
 fn default_role(writer: &mut Writer<'_>, user: &Row) -> Result<(), ApiError> {
-    let Some(wanted) = writer.rules.default_role.clone() else { return Ok(()) };
+    let Some(wanted) = writer.rules.default_role.clone() else {
+        return Ok(());
+    };
     let model = Arc::clone(&writer.store.model);
     let roles = model.find("SecurityRole")?;
     let of = model.entity(roles);
@@ -226,7 +333,9 @@ fn default_role(writer: &mut Writer<'_>, user: &Row) -> Result<(), ApiError> {
         .find(|(_, row)| row.text(of, "name") == Some(wanted.as_str()))
         .map(|(_, row)| row.named(of, "id").clone());
     let Some(role) = role else {
-        return Err(ApiError::internal(format!("The default role {wanted:?} does not exist.")));
+        return Err(ApiError::internal(format!(
+            "The default role {wanted:?} does not exist."
+        )));
     };
     let user = user.named(model.entity(model.find("User")?), "id").clone();
     super::roles::add(writer, user, role, NewRoles::AllOpenProjects)

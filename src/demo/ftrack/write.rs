@@ -14,7 +14,8 @@ use super::{
     users,
 };
 
-/// Ids of the server's making: valid UUIDs that count up, so that a test sees the same ones each time.
+/// Ids of the server's making: valid UUIDs that count up, so that a test sees the same ones each
+/// time.
 #[derive(Debug, Default)]
 pub(super) struct Ids(u64);
 
@@ -44,7 +45,12 @@ pub(super) struct Writer<'a> {
 
 impl Writer<'_> {
     /// Creates one entity and answers what it became.
-    pub(super) fn create(&mut self, entity: EntityRef, key: Option<&Value>, fields: &Map<String, Value>) -> Result<Value, ApiError> {
+    pub(super) fn create(
+        &mut self,
+        entity: EntityRef,
+        key: Option<&Value>,
+        fields: &Map<String, Value>,
+    ) -> Result<Value, ApiError> {
         self.allowed("create", entity)?;
         let mut given = self.decode(entity, fields)?;
         let model = std::sync::Arc::clone(&self.store.model);
@@ -54,7 +60,9 @@ impl Writer<'_> {
             for (column, part) in shape.key.iter().zip(key.parts()) {
                 match given.iter().find(|(known, _)| known == column) {
                     Some((_, cell)) if cell.as_text() != Some(part) => {
-                        return Err(ApiError::validation("The entity key and the entity's attributes disagree."));
+                        return Err(ApiError::validation(
+                            "The entity key and the entity's attributes disagree.",
+                        ));
                     }
                     Some(_) => {}
                     None => given.push((*column, Cell::text(part))),
@@ -66,19 +74,33 @@ impl Writer<'_> {
         let row = Row::new(cells);
         let key = row.key(shape);
         if self.store.get(entity, &key).is_some() {
-            return Err(ApiError::duplicate(format!("{} {key} exists already.", shape.name)));
+            return Err(ApiError::duplicate(format!(
+                "{} {key} exists already.",
+                shape.name
+            )));
         }
         self.store.put(entity, &key, Some(row.clone()));
         self.note("create", shape, &key, None, Some(&row));
         users::after_create(self, entity, &row)?;
         let mut shown = self.echo(shape, &row, fields);
-        let told = shape.columns.iter().enumerate().filter(|(column, _)| *row.cell(*column) != Cell::Null);
-        shown.extend(told.map(|(place, column)| (column.name.to_string(), row.cell(place).to_wire(column))));
+        let told = shape
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(column, _)| *row.cell(*column) != Cell::Null);
+        shown.extend(
+            told.map(|(place, column)| (column.name.to_string(), row.cell(place).to_wire(column))),
+        );
         Ok(json!({"action": "create", "data": shown}))
     }
 
     /// Changes one entity and answers what was changed, as it is now.
-    pub(super) fn update(&mut self, entity: EntityRef, key: &Value, fields: &Map<String, Value>) -> Result<Value, ApiError> {
+    pub(super) fn update(
+        &mut self,
+        entity: EntityRef,
+        key: &Value,
+        fields: &Map<String, Value>,
+    ) -> Result<Value, ApiError> {
         self.allowed("update", entity)?;
         let model = std::sync::Arc::clone(&self.store.model);
         let shape = model.entity(entity);
@@ -89,11 +111,15 @@ impl Writer<'_> {
         let given = self.decode(entity, fields)?;
         let mut cells = old.cells();
         for (place, cell) in &given {
-            let (Some(column), Some(target)) = (shape.columns.get(*place), cells.get_mut(*place)) else {
+            let (Some(column), Some(target)) = (shape.columns.get(*place), cells.get_mut(*place))
+            else {
                 continue;
             };
             if column.immutable && target != cell {
-                return Err(ApiError::validation(format!("{}.{} cannot be changed.", shape.name, column.name)));
+                return Err(ApiError::validation(format!(
+                    "{}.{} cannot be changed.",
+                    shape.name, column.name
+                )));
             }
             target.clone_from(cell);
         }
@@ -107,7 +133,12 @@ impl Writer<'_> {
         } else {
             &[]
         };
-        for place in shape.key.iter().chain(given.iter().map(|(place, _)| place)).chain(system) {
+        for place in shape
+            .key
+            .iter()
+            .chain(given.iter().map(|(place, _)| place))
+            .chain(system)
+        {
             if let Some(column) = shape.columns.get(*place) {
                 shown.insert(column.name.to_string(), row.cell(*place).to_wire(column));
             }
@@ -131,8 +162,17 @@ impl Writer<'_> {
     }
 
     /// Notes in the log what an operation did.
-    pub(super) fn note(&mut self, action: &str, shape: &Entity, key: &Key, old: Option<&Row>, new: Option<&Row>) {
-        let json = |row: Option<&Row>, column: usize| row.map_or(Value::Null, |row| row.cell(column).to_json());
+    pub(super) fn note(
+        &mut self,
+        action: &str,
+        shape: &Entity,
+        key: &Key,
+        old: Option<&Row>,
+        new: Option<&Row>,
+    ) {
+        let json = |row: Option<&Row>, column: usize| {
+            row.map_or(Value::Null, |row| row.cell(column).to_json())
+        };
         let changes = shape.columns.iter().enumerate().map(|(place, column)| {
             (
                 column,
@@ -150,7 +190,13 @@ impl Writer<'_> {
     }
 
     /// Notes in the log an operation that is no plain change of a row.
-    pub(super) fn note_changes(&mut self, action: &str, entity_type: &str, key: &Key, changes: BTreeMap<String, Change>) {
+    pub(super) fn note_changes(
+        &mut self,
+        action: &str,
+        entity_type: &str,
+        key: &Key,
+        changes: BTreeMap<String, Change>,
+    ) {
         let key = key.parts().map(str::to_owned).collect();
         self.applied.push(Applied {
             call: self.call,
@@ -167,43 +213,71 @@ impl Writer<'_> {
         if self.rules.rights == Rights::NoUserWrites
             && matches!(
                 name,
-                "User" | "Metadata" | "Membership" | "UserCustomAttributeValue" | "UserSecurityRole" | "UserSecurityRoleProject"
+                "User"
+                    | "Metadata"
+                    | "Membership"
+                    | "UserCustomAttributeValue"
+                    | "UserSecurityRole"
+                    | "UserSecurityRoleProject"
             )
         {
-            return Err(ApiError::permission(format!("The API key is not permitted to {action} {name}.")));
+            return Err(ApiError::permission(format!(
+                "The API key is not permitted to {action} {name}."
+            )));
         }
         match (name, action) {
-            ("UserSecurityRole" | "UserSecurityRoleProject", _) => Err(ApiError::validation(format!(
-                "It is not supported to {action} {name}. Use the security role operations instead."
-            ))),
-            ("UserCustomAttributeValue", "create" | "delete") => Err(ApiError::validation(format!("{action} operations for this entity type is not allowed."))),
+            ("UserSecurityRole" | "UserSecurityRoleProject", _) => {
+                Err(ApiError::validation(format!(
+                    "It is not supported to {action} {name}. Use the security role operations \
+                     instead."
+                )))
+            }
+            ("UserCustomAttributeValue", "create" | "delete") => Err(ApiError::validation(
+                format!("{action} operations for this entity type is not allowed."),
+            )),
             _ => Ok(()),
         }
     }
 
-    /// What the client sent, as cells by column; references become ids, lists of references are looked at and otherwise leave everything as it is.
-    fn decode(&self, entity: EntityRef, fields: &Map<String, Value>) -> Result<Vec<(usize, Cell)>, ApiError> {
+    /// What the client sent, as cells by column; references become ids, lists of references are
+    /// looked at and otherwise leave everything as it is.
+    fn decode(
+        &self,
+        entity: EntityRef,
+        fields: &Map<String, Value>,
+    ) -> Result<Vec<(usize, Cell)>, ApiError> {
         let shape = self.store.model.entity(entity);
         let mut cells = Vec::new();
         for (name, value) in fields {
             if name == "__entity_type__" {
                 if value.as_str() != Some(&shape.name) {
-                    return Err(ApiError::validation(format!("The entity's type {value} is not {}.", shape.name)));
+                    return Err(ApiError::validation(format!(
+                        "The entity's type {value} is not {}.",
+                        shape.name
+                    )));
                 }
                 continue;
             }
             match shape.property(name)? {
                 Property::Column(place) => {
-                    let Some(column) = shape.columns.get(*place) else { continue };
+                    let Some(column) = shape.columns.get(*place) else {
+                        continue;
+                    };
                     cells.push((*place, decode_value(shape, column, value)?));
                 }
                 Property::Relation(relation) => match relation.plurality {
-                    Plurality::One => cells.push((relation.own, self.reference(relation, value)?.map_or(Cell::Null, |id| Cell::text(&id)))),
+                    Plurality::One => cells.push((
+                        relation.own,
+                        self.reference(relation, value)?
+                            .map_or(Cell::Null, |id| Cell::text(&id)),
+                    )),
                     Plurality::Many => {
-                        let listed = value
-                            .as_array()
-                            .ok_or_else(|| ApiError::validation(format!("{name:?} must be a list of references.")))?;
-                        listed.iter().try_for_each(|reference| self.reference(relation, reference).map(drop))?;
+                        let listed = value.as_array().ok_or_else(|| {
+                            ApiError::validation(format!("{name:?} must be a list of references."))
+                        })?;
+                        listed.iter().try_for_each(|reference| {
+                            self.reference(relation, reference).map(drop)
+                        })?;
                     }
                 },
             }
@@ -217,27 +291,41 @@ impl Writer<'_> {
             return Ok(None);
         }
         let target = self.store.model.entity(relation.target);
-        let parts = target
-            .key
-            .iter()
-            .map(|column| target.columns.get(*column).and_then(|column| value.get(&*column.name)).and_then(Value::as_str));
-        let wrong = || ApiError::validation(format!("{:?} must be a reference to {}, got {value}.", relation.name, target.name));
+        let parts = target.key.iter().map(|column| {
+            target
+                .columns
+                .get(*column)
+                .and_then(|column| value.get(&*column.name))
+                .and_then(Value::as_str)
+        });
+        let wrong = || {
+            ApiError::validation(format!(
+                "{:?} must be a reference to {}, got {value}.",
+                relation.name, target.name
+            ))
+        };
         let parts: Vec<&str> = parts.collect::<Option<_>>().ok_or_else(wrong)?;
         let key = Key::of(parts.iter().copied());
         if self.store.get(relation.target, &key).is_none() {
-            return Err(ApiError::validation(format!("{} {key} does not exist.", target.name)));
+            return Err(ApiError::validation(format!(
+                "{} {key} does not exist.",
+                target.name
+            )));
         }
         Ok(parts.first().map(|part| (*part).to_owned()))
     }
 
-    /// The start of an answer: the type, and the collections that were sent, as keys. The vendor's Python client takes a collection that is not answered for empty.
+    /// The start of an answer: the type, and the collections that were sent, as keys. The vendor's
+    /// Python client takes a collection that is not answered for empty.
     fn echo(&self, shape: &Entity, row: &Row, fields: &Map<String, Value>) -> Map<String, Value> {
         let mut shown = Map::new();
-        shown.insert("__entity_type__".to_owned(), Value::String(shape.name.to_string()));
-        for relation in shape
-            .relations()
-            .filter(|relation| relation.plurality == Plurality::Many && fields.contains_key(&*relation.name))
-        {
+        shown.insert(
+            "__entity_type__".to_owned(),
+            Value::String(shape.name.to_string()),
+        );
+        for relation in shape.relations().filter(|relation| {
+            relation.plurality == Plurality::Many && fields.contains_key(&*relation.name)
+        }) {
             let target = self.store.model.entity(relation.target);
             let reference = |row: &Row| {
                 let key = target.key.iter().filter_map(|place| {
@@ -246,12 +334,20 @@ impl Writer<'_> {
                         .get(*place)
                         .map(|column| (column.name.to_string(), row.cell(*place).to_wire(column)))
                 });
-                std::iter::once(("__entity_type__".to_owned(), Value::String(target.name.to_string())))
-                    .chain(key)
-                    .collect::<Map<_, _>>()
+                std::iter::once((
+                    "__entity_type__".to_owned(),
+                    Value::String(target.name.to_string()),
+                ))
+                .chain(key)
+                .collect::<Map<_, _>>()
             };
             let rows = self.store.related(relation, row);
-            shown.insert(relation.name.to_string(), rows.iter().map(|(_, row)| Value::Object(reference(row))).collect());
+            shown.insert(
+                relation.name.to_string(),
+                rows.iter()
+                    .map(|(_, row)| Value::Object(reference(row)))
+                    .collect(),
+            );
         }
         shown
     }
@@ -260,9 +356,14 @@ impl Writer<'_> {
     pub(super) fn with_defaults(&mut self, shape: &Entity, given: &[(usize, Cell)]) -> Vec<Cell> {
         let mut cells: Vec<Cell> = Vec::with_capacity(shape.columns.len());
         for (place, column) in shape.columns.iter().enumerate() {
-            let cell = match (given.iter().rev().find(|(known, _)| *known == place), &column.default) {
+            let cell = match (
+                given.iter().rev().find(|(known, _)| *known == place),
+                &column.default,
+            ) {
                 (Some((_, cell)), _) => cell.clone(),
-                (None, Some(Value::String(made))) if made == "{uid}" => Cell::text(&self.ids.next()),
+                (None, Some(Value::String(made))) if made == "{uid}" => {
+                    Cell::text(&self.ids.next())
+                }
                 (None, Some(default)) => Cell::from_json(default),
                 (None, None) => Cell::Null,
             };
@@ -272,12 +373,20 @@ impl Writer<'_> {
         cells
     }
 
-    fn check(&mut self, entity: EntityRef, old: Option<&Row>, cells: &mut [Cell]) -> Result<(), ApiError> {
+    fn check(
+        &mut self,
+        entity: EntityRef,
+        old: Option<&Row>,
+        cells: &mut [Cell],
+    ) -> Result<(), ApiError> {
         let model = std::sync::Arc::clone(&self.store.model);
         let shape = model.entity(entity);
         for (column, cell) in shape.columns.iter().zip(cells.iter()) {
             if column.required && *cell == Cell::Null {
-                return Err(ApiError::validation(format!("{}.{} must not be null.", shape.name, column.name)));
+                return Err(ApiError::validation(format!(
+                    "{}.{} must not be null.",
+                    shape.name, column.name
+                )));
             }
             if let (Some(target), Some(id)) = (column.refers_to, cell.as_text())
                 && self.store.get(target, &Key::from(id)).is_none()
@@ -295,7 +404,11 @@ impl Writer<'_> {
 
     fn remove(&mut self, entity: EntityRef, key: &Key, row: &Row) {
         let model = std::sync::Arc::clone(&self.store.model);
-        for relation in model.entity(entity).relations().filter(|relation| relation.plurality == Plurality::Many) {
+        for relation in model
+            .entity(entity)
+            .relations()
+            .filter(|relation| relation.plurality == Plurality::Many)
+        {
             for (child, row) in self.store.related(relation, row) {
                 if relation.target == entity {
                     let mut cells = row.cells();
@@ -320,8 +433,16 @@ pub(super) fn key_of(shape: &Entity, value: &Value) -> Result<Key, ApiError> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     };
     match parts {
-        Some(parts) if parts.len() == shape.key.len() && !parts.iter().any(|part| part.contains(SEPARATOR)) => Ok(Key::of(parts.into_iter())),
-        _ => Err(ApiError::validation(format!("{value} is no key of {}.", shape.name))),
+        Some(parts)
+            if parts.len() == shape.key.len()
+                && !parts.iter().any(|part| part.contains(SEPARATOR)) =>
+        {
+            Ok(Key::of(parts.into_iter()))
+        }
+        _ => Err(ApiError::validation(format!(
+            "{value} is no key of {}.",
+            shape.name
+        ))),
     }
 }
 
@@ -345,7 +466,10 @@ fn decode_value(shape: &Entity, column: &Column, value: &Value) -> Result<Cell, 
                 )));
             }
             if column.immutable && text.contains(SEPARATOR) {
-                return Err(ApiError::validation(format!("{}.{} has a control character.", shape.name, column.name)));
+                return Err(ApiError::validation(format!(
+                    "{}.{} has a control character.",
+                    shape.name, column.name
+                )));
             }
             Ok(Cell::text(text))
         }

@@ -42,29 +42,43 @@ fn a_link_is_read_as_it_was_written() {
             since: "2026-01-01T00:00:00Z".into(),
         },
     ];
-    for (activity, signer) in activities
-        .into_iter()
-        .flat_map(|activity| [(activity.clone(), Signer::default()), (activity, signer(KEY))])
-    {
+    for (activity, signer) in activities.into_iter().flat_map(|activity| {
+        [
+            (activity.clone(), Signer::default()),
+            (activity, signer(KEY)),
+        ]
+    }) {
         let written = Link {
             signature: signer.signature(),
             ..link(activity)
         };
         let text = signer.write(&user(), &written, Some("a1")).unwrap();
-        assert_eq!(read(&signer, &user(), &text), LinkFound::Link(Box::new(written)), "{text}");
+        assert_eq!(
+            read(&signer, &user(), &text),
+            LinkFound::Link(Box::new(written)),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn the_form_that_is_stored() {
-    let text = Signer::default().write(&user(), &link(Activity::Settled), Some("a1")).unwrap();
+    let text = Signer::default()
+        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .unwrap();
     insta::assert_snapshot!(text, @r#"{"version":2,"user":"11111111-2222-5333-8444-555555555555","source":"artists","directory":"d-1","id":"p-1","attribute":"entryUUID","activity":"settled","by":"a1"}"#);
 }
 
 #[test]
 fn a_link_on_another_user_counts_as_none() {
-    let text = Signer::default().write(&user(), &link(Activity::Settled), Some("a1")).unwrap();
-    let found = read(&Signer::default(), &EntityId::new("somebody-else").unwrap(), &text);
+    let text = Signer::default()
+        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .unwrap();
+    let found = read(
+        &Signer::default(),
+        &EntityId::new("somebody-else").unwrap(),
+        &text,
+    );
     assert_eq!(found, LinkFound::OfAnotherUser);
     assert!(found.is_none() && found.is_row());
 }
@@ -73,7 +87,10 @@ fn a_link_on_another_user_counts_as_none() {
 fn an_earlier_link_names_no_user_and_a_newer_one_is_not_understood() {
     let earlier = r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#;
     let found = read(&Signer::default(), &user(), earlier);
-    assert_eq!((found.link().unwrap().form, &found.link().unwrap().directory), (Form::Earlier, &None));
+    assert_eq!(
+        (found.link().unwrap().form, &found.link().unwrap().directory),
+        (Form::Earlier, &None)
+    );
     for newer in [
         r#"{"version":3,"user":"x","source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
         r#"{"version":2,"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#,
@@ -81,14 +98,20 @@ fn an_earlier_link_names_no_user_and_a_newer_one_is_not_understood() {
         "not a link",
         "[]",
     ] {
-        assert_eq!(read(&Signer::default(), &user(), newer), LinkFound::Unreadable, "{newer}");
+        assert_eq!(
+            read(&Signer::default(), &user(), newer),
+            LinkFound::Unreadable,
+            "{newer}"
+        );
     }
 }
 
 #[test]
 fn what_the_key_did_not_sign_is_told_apart() {
     let signer = signer(KEY);
-    let text = signer.write(&user(), &link(Activity::Settled), Some("a1")).unwrap();
+    let text = signer
+        .write(&user(), &link(Activity::Settled), Some("a1"))
+        .unwrap();
     assert_eq!(signature(&read(&signer, &user(), &text)), Signature::Valid);
     for forged in [
         text.replace("p-1", "p-2"),
@@ -96,12 +119,19 @@ fn what_the_key_did_not_sign_is_told_apart() {
         text.replace("artists", "painters"),
         text.replace("settled", "released"),
         text.replace("a1", "a2"),
-        Signer::default().write(&user(), &link(Activity::Settled), Some("a1")).unwrap(),
+        Signer::default()
+            .write(&user(), &link(Activity::Settled), Some("a1"))
+            .unwrap(),
         self::signer("another key of sixteen")
             .write(&user(), &link(Activity::Settled), Some("a1"))
             .unwrap(),
-        r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#.to_owned(),
+        r#"{"source":"artists","id":"p-1","attribute":"entryUUID","activity":"settled"}"#
+            .to_owned(),
     ] {
-        assert_eq!(signature(&read(&signer, &user(), &forged)), Signature::Invalid, "{forged}");
+        assert_eq!(
+            signature(&read(&signer, &user(), &forged)),
+            Signature::Invalid,
+            "{forged}"
+        );
     }
 }

@@ -38,7 +38,13 @@ fn change(action: Action, field: Field, old: Value, new: Value, activity: Activi
 }
 
 fn create() -> Change {
-    change(Action::Create, Field::IsActive, Value::Null, json!(true), Activity::Settled)
+    change(
+        Action::Create,
+        Field::IsActive,
+        Value::Null,
+        json!(true),
+        Activity::Settled,
+    )
 }
 
 /// A user with a link that some run made, or without one.
@@ -51,14 +57,20 @@ fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState
         email: None,
         is_active,
         user_type: None,
-        link: activity.map_or(LinkFound::Absent, |activity| LinkFound::Link(Box::new(link(activity)))),
+        link: activity.map_or(LinkFound::Absent, |activity| {
+            LinkFound::Link(Box::new(link(activity)))
+        }),
         link_made_by: made_by.flatten().map(Into::into),
         custom_values: Box::default(),
     }
 }
 
 /// What is left, as the operations show it.
-fn left_of(change: &Change, seen: &UserState, so_far: SoFar) -> Result<(Vec<String>, bool), Obstructed> {
+fn left_of(
+    change: &Change,
+    seen: &UserState,
+    so_far: SoFar,
+) -> Result<(Vec<String>, bool), Obstructed> {
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = Means {
         custom_attributes: &[],
@@ -68,7 +80,9 @@ fn left_of(change: &Change, seen: &UserState, so_far: SoFar) -> Result<(Vec<Stri
     let left = left(change, Some(seen), so_far, means)?;
     let only_settles = left.only_settles;
     let operations = left.operations(&change.ftrack_id, &signer)?;
-    let shown = operations.iter().map(|operation| serde_json::to_string(operation).unwrap());
+    let shown = operations
+        .iter()
+        .map(|operation| serde_json::to_string(operation).unwrap());
     Ok((shown.collect(), only_settles))
 }
 
@@ -83,7 +97,11 @@ fn a_created_user_is_whose_mark_its_link_bears() {
         user(true, Some((Activity::Settled, Some("another-run")))),
     ] {
         for so_far in [SoFar::Nothing, SoFar::Sent] {
-            assert_eq!(left_of(&create(), &seen, so_far), Err(Obstructed::CreatedMeanwhile), "{seen:?}");
+            assert_eq!(
+                left_of(&create(), &seen, so_far),
+                Err(Obstructed::CreatedMeanwhile),
+                "{seen:?}"
+            );
         }
     }
     // Another run may have settled it since: the mark stays.
@@ -94,7 +112,10 @@ fn a_created_user_is_whose_mark_its_link_bears() {
             only_settles && operations.len() == usize::from(activity == Activity::Activating),
             "{operations:?}"
         );
-        assert!(operations.iter().all(|operation| operation.contains(RUN)), "{operations:?}");
+        assert!(
+            operations.iter().all(|operation| operation.contains(RUN)),
+            "{operations:?}"
+        );
     }
 }
 
@@ -102,11 +123,20 @@ fn a_created_user_is_whose_mark_its_link_bears() {
 fn a_created_user_without_a_link_is_taken_by_a_link_before_anything_else() {
     for is_active in [true, false] {
         let seen = user(is_active, None);
-        assert_eq!(left_of(&create(), &seen, SoFar::Nothing), Err(Obstructed::CreatedMeanwhile));
+        assert_eq!(
+            left_of(&create(), &seen, SoFar::Nothing),
+            Err(Obstructed::CreatedMeanwhile)
+        );
         let (operations, only_settles) = left_of(&create(), &seen, SoFar::Sent).unwrap();
-        assert!(!only_settles && operations.len() == 1 + usize::from(!is_active), "{operations:?}");
+        assert!(
+            !only_settles && operations.len() == 1 + usize::from(!is_active),
+            "{operations:?}"
+        );
         let first = &operations[0];
-        assert!(first.contains("\"create\"") && first.contains("activating") && first.contains(RUN), "{first}");
+        assert!(
+            first.contains("\"create\"") && first.contains("activating") && first.contains(RUN),
+            "{first}"
+        );
     }
 }
 
@@ -117,33 +147,90 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
     let deactivated = Activity::Deactivated {
         since: "2026-02-02T00:00:00Z".into(),
     };
-    let deactivate = change(Action::Deactivate, Field::IsActive, json!(true), json!(false), deactivated);
+    let deactivate = change(
+        Action::Deactivate,
+        Field::IsActive,
+        json!(true),
+        json!(false),
+        deactivated,
+    );
     for (activity, wanted) in [
         (Activity::Settled, Err(Obstructed::DeactivatedByHand)),
         (Activity::Activating, Err(Obstructed::DeactivatedByHand)),
         (Activity::Released, Err(Obstructed::DeactivatedByHand)),
-        (Activity::Deactivating { since: since() }, Ok((Vec::new(), false))),
-        (Activity::Deactivated { since: since() }, Ok((Vec::new(), false))),
+        (
+            Activity::Deactivating { since: since() },
+            Ok((Vec::new(), false)),
+        ),
+        (
+            Activity::Deactivated { since: since() },
+            Ok((Vec::new(), false)),
+        ),
     ] {
         let seen = user(false, Some((activity, None)));
-        assert_eq!(left_of(&deactivate, &seen, SoFar::Nothing), wanted, "{seen:?}");
+        assert_eq!(
+            left_of(&deactivate, &seen, SoFar::Nothing),
+            wanted,
+            "{seen:?}"
+        );
     }
-    let seen = user(false, Some((Activity::Deactivating { since: since() }, None)));
-    assert_eq!(left_of(&deactivate, &seen, SoFar::Sent).unwrap().0.len(), 1, "its own is finished");
+    let seen = user(
+        false,
+        Some((Activity::Deactivating { since: since() }, None)),
+    );
+    assert_eq!(
+        left_of(&deactivate, &seen, SoFar::Sent).unwrap().0.len(),
+        1,
+        "its own is finished"
+    );
 
-    let reactivate = change(Action::Reactivate, Field::IsActive, json!(false), json!(true), Activity::Settled);
+    let reactivate = change(
+        Action::Reactivate,
+        Field::IsActive,
+        json!(false),
+        json!(true),
+        Activity::Settled,
+    );
     let unsettled = user(true, Some((Activity::Activating, None)));
-    assert_eq!(left_of(&reactivate, &unsettled, SoFar::Nothing), Err(Obstructed::ActivatedMeanwhile));
-    assert_eq!(left_of(&reactivate, &unsettled, SoFar::Sent).unwrap().0.len(), 1);
-    assert_eq!(left_of(&reactivate, &user(true, Some((Activity::Settled, None))), SoFar::Nothing), done);
+    assert_eq!(
+        left_of(&reactivate, &unsettled, SoFar::Nothing),
+        Err(Obstructed::ActivatedMeanwhile)
+    );
+    assert_eq!(
+        left_of(&reactivate, &unsettled, SoFar::Sent)
+            .unwrap()
+            .0
+            .len(),
+        1
+    );
+    assert_eq!(
+        left_of(
+            &reactivate,
+            &user(true, Some((Activity::Settled, None))),
+            SoFar::Nothing
+        ),
+        done
+    );
 
-    let adopt = change(Action::Adopt, Field::LastName, json!("Byron"), json!("Lovelace"), Activity::Settled);
+    let adopt = change(
+        Action::Adopt,
+        Field::LastName,
+        json!("Byron"),
+        json!("Lovelace"),
+        Activity::Settled,
+    );
     let taken = user(true, Some((Activity::Settled, Some("another-run"))));
     assert_eq!(left_of(&adopt, &taken, SoFar::Nothing), done);
     let unfinished = UserState {
         last_name: Some("Byron".into()),
         ..taken
     };
-    assert_eq!(left_of(&adopt, &unfinished, SoFar::Nothing), Err(Obstructed::TakenMeanwhile));
-    assert_eq!(left_of(&adopt, &unfinished, SoFar::Linked).unwrap().0.len(), 1);
+    assert_eq!(
+        left_of(&adopt, &unfinished, SoFar::Nothing),
+        Err(Obstructed::TakenMeanwhile)
+    );
+    assert_eq!(
+        left_of(&adopt, &unfinished, SoFar::Linked).unwrap().0.len(),
+        1
+    );
 }

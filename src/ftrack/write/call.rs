@@ -1,4 +1,5 @@
-//! What one call is to write: what is left of the changes of a batch, and the operations that it takes.
+//! What one call is to write: what is left of the changes of a batch, and the operations that it
+//! takes.
 
 use super::Writer;
 use crate::ftrack::{
@@ -41,12 +42,21 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             let mut of_unit = Vec::new();
             let (mut finished, mut out) = (Vec::new(), Vec::new());
             for place in unit.iter() {
-                let Some(change) = self.changes.get(*place) else { continue };
+                let Some(change) = self.changes.get(*place) else {
+                    continue;
+                };
                 let no_seat = self.patience.no_seat_for(change.action);
-                match target::left(change, batch.seen.get(&change.ftrack_id), self.doings.of(*place), self.means) {
+                match target::left(
+                    change,
+                    batch.seen.get(&change.ftrack_id),
+                    self.doings.of(*place),
+                    self.means,
+                ) {
                     Ok(left) if left.is_done() => finished.push(*place),
                     Ok(left) => match no_seat {
-                        Some(no_seat) if left.differs_in_activity() => out.push((*place, Became::Failed(no_seat))),
+                        Some(no_seat) if left.differs_in_activity() => {
+                            out.push((*place, Became::Failed(no_seat)))
+                        }
                         Some(_) | None => {
                             call.settles &= left.only_settles;
                             call.places.push(*place);
@@ -56,19 +66,32 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                     Err(obstructed) => out.push((*place, Became::Failed(obstructed.to_string()))),
                 }
             }
-            // Who is done waits for the others of a rotation: as long as they are not, it may have to be put back.
+            // Who is done waits for the others of a rotation: as long as they are not, it may have
+            // to be put back.
             if of_unit.is_empty() {
-                out.extend(finished.into_iter().map(|place| (place, self.doings.holds(place))));
+                out.extend(
+                    finished
+                        .into_iter()
+                        .map(|place| (place, self.doings.holds(place))),
+                );
             }
             unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
-            done.extend(out.into_iter().map(|(place, became)| Done { place, became }));
+            done.extend(
+                out.into_iter()
+                    .map(|(place, became)| Done { place, became }),
+            );
             if !unit.is_empty() {
                 call.left.push(of_unit);
             }
         }
         batch.units.retain(|unit| !unit.is_empty());
         self.tell(&done);
-        call.first_for = call.places.iter().copied().filter(|place| self.doings.of(*place) == SoFar::Nothing).collect();
+        call.first_for = call
+            .places
+            .iter()
+            .copied()
+            .filter(|place| self.doings.of(*place) == SoFar::Nothing)
+            .collect();
         call
     }
 
@@ -80,9 +103,14 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 .iter()
                 .filter_map(|place| self.changes.get(*place))
                 .filter(|_| unit.len() > 1 && !call.settles);
-            operations.extend(changes.filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))));
+            operations.extend(
+                changes
+                    .filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))),
+            );
             for (place, left) in left {
-                let Some(change) = self.changes.get(place) else { continue };
+                let Some(change) = self.changes.get(place) else {
+                    continue;
+                };
                 match left.operations(&change.ftrack_id, self.session.signer()) {
                     Ok(of_change) => operations.extend(of_change),
                     Err(obstructed) => done.push(Done {
@@ -93,7 +121,10 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             }
         }
         for Done { place, .. } in &done {
-            batch.units.iter_mut().for_each(|unit| unit.retain(|of_unit| of_unit != place));
+            batch
+                .units
+                .iter_mut()
+                .for_each(|unit| unit.retain(|of_unit| of_unit != place));
             call.places.retain(|of_call| of_call != place);
             call.first_for.retain(|of_call| of_call != place);
         }

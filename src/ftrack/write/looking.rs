@@ -1,4 +1,5 @@
-//! The looks at the users of a batch: before they are written, where the plan is old, and after each call.
+//! The looks at the users of a batch: before they are written, where the plan is old, and after
+//! each call.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,32 +21,47 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(8);
 
 impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
-    /// Looks at users who are to be changed right before that, so that what somebody did since the plan was made is neither overwritten nor misreported.
+    /// Looks at users who are to be changed right before that, so that what somebody did since the
+    /// plan was made is neither overwritten nor misreported.
     ///
     /// Users to be created need no look: their ids are this program's own.
     pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
-        let creates = |place: &usize| self.changes.get(*place).is_some_and(|change| change.action == Action::Create);
+        let creates = |place: &usize| {
+            self.changes
+                .get(*place)
+                .is_some_and(|change| change.action == Action::Create)
+        };
         if batch.age != Age::OfThePlan || batch.units.iter().flatten().all(creates) {
             return true;
         }
         match self.look(batch).await {
             Ok(()) => true,
             Err(stopped) => {
-                self.fail_all(batch, &format!("not tried, since the users could not be read again: {}", stopped.why));
+                self.fail_all(
+                    batch,
+                    &format!(
+                        "not tried, since the users could not be read again: {}",
+                        stopped.why
+                    ),
+                );
                 self.stopped = Some(stopped);
                 false
             }
         }
     }
 
-    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more can be known.
+    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more
+    /// can be known.
     pub(super) async fn look_again(&mut self, batch: &mut Batch) -> bool {
         match self.look(batch).await {
             Ok(()) => true,
             Err(stopped) => {
                 self.fail_all(
                     batch,
-                    &format!("the result is not known, since the users could not be read again: {}", stopped.why),
+                    &format!(
+                        "the result is not known, since the users could not be read again: {}",
+                        stopped.why
+                    ),
                 );
                 self.stopped = Some(stopped);
                 false
@@ -59,7 +75,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             let change = self.changes.get(*place).filter(|_| self.makes_link(*place));
             let seen = change.and_then(|change| batch.seen.get(&change.ftrack_id));
             match seen.filter(|seen| seen.link.link().is_some()) {
-                Some(seen) if target::is_made_by(seen, self.means.run_mark) => self.doings.linked(*place),
+                Some(seen) if target::is_made_by(seen, self.means.run_mark) => {
+                    self.doings.linked(*place)
+                }
                 // Whatever was sent, the link is not that of this run.
                 Some(_) => self.doings.sent_in_vain(*place),
                 None => {}

@@ -1,4 +1,5 @@
-//! Every line is written or counted, once, whatever the reader does, and never a part of one stands before another.
+//! Every line is written or counted, once, whatever the reader does, and never a part of one stands
+//! before another.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -34,7 +35,11 @@ impl Log {
     fn to(place: impl AsFd + Send + 'static) -> Self {
         let queue = Arc::new(Queue::new(SMALL));
         let lines = Arc::clone(&queue);
-        let writer = thread::spawn(move || write(&lines, &mut Sink::new(place), |lines| format!("dropped {lines}\n").into_bytes()));
+        let writer = thread::spawn(move || {
+            write(&lines, &mut Sink::new(place), |lines| {
+                format!("dropped {lines}\n").into_bytes()
+            })
+        });
         Self { queue, writer }
     }
 
@@ -51,7 +56,8 @@ fn line(number: usize, length: usize) -> Vec<u8> {
     format!("line {number} {}\n", "x".repeat(length)).into_bytes()
 }
 
-/// The numbers of the lines that came, each of which must be whole, and how many are said to be missing.
+/// The numbers of the lines that came, each of which must be whole, and how many are said to be
+/// missing.
 fn received(text: &str, lengths: &[usize]) -> (Vec<usize>, u64) {
     let (mut numbers, mut missing) = (Vec::new(), 0);
     for received in text.split_inclusive('\n') {
@@ -60,7 +66,11 @@ fn received(text: &str, lengths: &[usize]) -> (Vec<usize>, u64) {
             continue;
         }
         let number: usize = received.split(' ').nth(1).unwrap().parse().unwrap();
-        assert_eq!(received.as_bytes(), line(number, lengths[number]), "a line is whole");
+        assert_eq!(
+            received.as_bytes(),
+            line(number, lengths[number]),
+            "a line is whole"
+        );
         numbers.push(number);
     }
     (numbers, missing)
@@ -71,7 +81,10 @@ fn read_when_told(mut pipe: PipeReader, told: mpsc::Receiver<usize>) -> JoinHand
     thread::spawn(move || {
         let mut text = Vec::new();
         for bytes in told {
-            (&mut pipe).take(bytes as u64).read_to_end(&mut text).unwrap();
+            (&mut pipe)
+                .take(bytes as u64)
+                .read_to_end(&mut text)
+                .unwrap();
         }
         pipe.read_to_end(&mut text).unwrap();
         String::from_utf8(text).unwrap()
@@ -155,9 +168,16 @@ fn the_end_waits_for_a_reader_that_stalls_no_longer_than_it_is_told_to() {
     assert!(began.elapsed() >= Duration::from_millis(100));
     let again = Instant::now();
     log.queue.flush(LIMIT);
-    assert!(again.elapsed() < Duration::from_secs(5), "it was waited for in vain before");
+    assert!(
+        again.elapsed() < Duration::from_secs(5),
+        "it was waited for in vain before"
+    );
     let dropped = log.end(Duration::from_millis(100));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     let mut text = String::new();
     { reader }.read_to_string(&mut text).unwrap();
     // The last one may be torn: nothing comes behind it, and it counts as dropped.
@@ -197,7 +217,11 @@ fn of_frames_that_nobody_saw_the_last_one_counts_and_none_is_a_line() {
         text: line(0, 1),
         dropped_before: 0,
     };
-    for next in [Entry::Frame("c".into()), line_of_it, Entry::Frame(vec![b'e'; 500])] {
+    for next in [
+        Entry::Frame("c".into()),
+        line_of_it,
+        Entry::Frame(vec![b'e'; 500]),
+    ] {
         assert_eq!(queue.next(None), Next::Write(next));
     }
     assert_eq!(queue.next(Some(Duration::from_millis(1))), Next::Nothing);

@@ -21,17 +21,23 @@ pub(super) enum Ended {
     Unseen(Failure),
 }
 
-/// The server's own words for a synchronisation that is not set up are not known, so that each refusal gets the same way out.
+/// The server's own words for a synchronisation that is not set up are not known, so that each
+/// refusal gets the same way out.
 pub(super) fn refused(error: &FtrackError) -> Failure {
     let why = match (error.trouble(), error.refusal()) {
         (Trouble::Refused(_), Some(refusal)) => {
-            format!("ftrack did not start its own LDAP synchronisation, and says: {refusal}; is it set up? Look at {SETTINGS} at ftrack")
+            format!(
+                "ftrack did not start its own LDAP synchronisation, and says: {refusal}; is it \
+                 set up? Look at {SETTINGS} at ftrack"
+            )
         }
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
     };
     let kind = match (FailureKind::from(error), error.trouble()) {
         // The key was good for reading the users right before.
-        (FailureKind::FtrackRefused, trouble) if !matches!(trouble, Trouble::Credentials(_)) => FailureKind::Ftrack,
+        (FailureKind::FtrackRefused, trouble) if !matches!(trouble, Trouble::Credentials(_)) => {
+            FailureKind::Ftrack
+        }
         (kind, _) => kind,
     };
     Failure { kind, why }
@@ -45,14 +51,16 @@ pub(super) fn over(job: &ServerJob) -> Ended {
         Status::Failed => Ended::Seen(Err(Failure {
             kind: FailureKind::Ftrack,
             why: format!(
-                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; is it set up? Look at {SETTINGS} at ftrack",
+                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; \
+                 is it set up? Look at {SETTINGS} at ftrack",
                 job.id
             ),
         })),
         Status::Unknown(word) => Ended::Unseen(Failure {
             kind: FailureKind::FtrackUnclear,
             why: format!(
-                "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, which this version does not know, so that its end is not known either; look at \
+                "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, \
+                 which this version does not know, so that its end is not known either; look at \
                  the job at ftrack",
                 job.id
             ),
@@ -66,36 +74,41 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
         NotFollowed::Late if job.status == Status::Queued => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
-                "ftrack never began its own LDAP synchronisation: its job {id} was still queued when the time limit of {limit} was nearly over; see to ftrack's job worker. \
-                 The job may begin later"
+                "ftrack never began its own LDAP synchronisation: its job {id} was still queued \
+                 when the time limit of {limit} was nearly over; see to ftrack's job worker. The \
+                 job may begin later"
             ),
         },
         NotFollowed::Late => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
-                "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time limit of {limit} was nearly over; it goes on at ftrack, and the \
-                 next run follows it. If it needs that long, raise time_limit",
+                "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time \
+                 limit of {limit} was nearly over; it goes on at ftrack, and the next run follows \
+                 it. If it needs that long, raise time_limit",
                 job.status
             ),
         },
         NotFollowed::Vanished => Failure {
             kind: FailureKind::FtrackUnclear,
             why: format!(
-                "ftrack does not show the job {id} of its own LDAP synchronisation, whose last known status was {}, so that its end is not known; may the key's role read jobs?",
+                "ftrack does not show the job {id} of its own LDAP synchronisation, whose last \
+                 known status was {}, so that its end is not known; may the key's role read jobs?",
                 job.status
             ),
         },
         NotFollowed::Unread(error) if matches!(error.trouble(), Trouble::Cancelled) => Failure {
             kind: FailureKind::Stopped,
             why: format!(
-                "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) was {}; it goes on at ftrack, and the next run follows it",
+                "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) \
+                 was {}; it goes on at ftrack, and the next run follows it",
                 job.status
             ),
         },
         NotFollowed::Unread(error) => Failure {
             kind: FailureKind::from(&error),
             why: format!(
-                "ftrack's own LDAP synchronisation (its job {id}) could not be followed: {error}; its last known status was {}, and the next run looks for it",
+                "ftrack's own LDAP synchronisation (its job {id}) could not be followed: {error}; \
+                 its last known status was {}, and the next run looks for it",
                 job.status
             ),
         },
@@ -105,11 +118,19 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
 /// The users could not be read again.
 pub(super) fn unread_after(ended: Ended, error: &FtrackError) -> Failure {
     let (kind, how) = match ended {
-        Ended::Seen(Ok(())) => (FailureKind::from(error), "ftrack's own LDAP synchronisation is done".to_owned()),
-        Ended::Seen(Err(Failure { kind, why })) | Ended::Unseen(Failure { kind, why }) => (kind, why),
+        Ended::Seen(Ok(())) => (
+            FailureKind::from(error),
+            "ftrack's own LDAP synchronisation is done".to_owned(),
+        ),
+        Ended::Seen(Err(Failure { kind, why })) | Ended::Unseen(Failure { kind, why }) => {
+            (kind, why)
+        }
     };
     Failure {
         kind,
-        why: format!("{how}; the users could not be read again, so that the next run reports what it changed: {error}"),
+        why: format!(
+            "{how}; the users could not be read again, so that the next run reports what it \
+             changed: {error}"
+        ),
     }
 }

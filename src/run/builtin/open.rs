@@ -1,5 +1,6 @@
-//! A synchronisation that ftrack was asked to start, and whose end no run has reported yet: on disk from before the start until it is reported, so that the next run
-//! follows it instead of starting another, and reports what it changed.
+//! A synchronisation that ftrack was asked to start, and whose end no run has reported yet: on disk
+//! from before the start until it is reported, so that the next run follows it instead of starting
+//! another, and reports what it changed.
 
 use std::{
     fs, io,
@@ -110,7 +111,10 @@ impl OpenSync {
         }
         let content = fs::read(&path).map_err(wrong)?;
         let open: Self = serde_json::from_slice(&content).map_err(|error| {
-            let damaged = format!("it is damaged ({error}); when no synchronisation is under way at ftrack any more, delete it");
+            let damaged = format!(
+                "it is damaged ({error}); when no synchronisation is under way at ftrack any \
+                 more, delete it"
+            );
             wrong(io::Error::new(io::ErrorKind::InvalidData, damaged))
         })?;
         Ok(Some(open).filter(|open| open.ftrack == ftrack))
@@ -123,11 +127,13 @@ impl OpenSync {
     pub fn keep(&self, state_dir: &Path) -> Result<(), StateError> {
         store::make_folder(state_dir)?;
         let path = path(state_dir);
-        let content = serde_json::to_vec(self).map_err(|error| StateError::new("write", &path, error.into()))?;
+        let content = serde_json::to_vec(self)
+            .map_err(|error| StateError::new("write", &path, error.into()))?;
         store::replace(&path, &content)
     }
 
-    /// Forgets the one that was reported; one that stays behind is reported again, which is better than never.
+    /// Forgets the one that was reported; one that stays behind is reported again, which is better
+    /// than never.
     pub fn forget(state_dir: &Path) {
         let _ = fs::remove_file(path(state_dir));
     }

@@ -1,4 +1,5 @@
-//! Who has been missing since when: what `deactivate_after` counts from. Lost, it makes the program more patient, never less.
+//! Who has been missing since when: what `deactivate_after` counts from. Lost, it makes the program
+//! more patient, never less.
 
 use std::{
     fs::{self, File},
@@ -19,20 +20,29 @@ use crate::sync::change::{Absence, Absences};
 const LARGEST: u64 = 256 << 20;
 
 impl State {
-    /// Keeps who is missing after a complete read. Only what has changed is written, and nothing when nothing has.
+    /// Keeps who is missing after a complete read. Only what has changed is written, and nothing
+    /// when nothing has.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_absences(&self, job: &str, before: &Absences, now: &Absences) -> Result<(), StateError> {
+    pub fn set_absences(
+        &self,
+        job: &str,
+        before: &Absences,
+        now: &Absences,
+    ) -> Result<(), StateError> {
         if before == now {
             return Ok(());
         }
         self.write(|transaction| {
-            let mut remove = transaction.prepare("DELETE FROM absences WHERE job = ?1 AND directory_id = ?2")?;
+            let mut remove =
+                transaction.prepare("DELETE FROM absences WHERE job = ?1 AND directory_id = ?2")?;
             for id in before.keys().filter(|id| !now.contains_key(*id)) {
                 remove.execute(params![job, id])?;
             }
-            let changed = now.iter().filter(|(id, absence)| before.get(*id) != Some(absence));
+            let changed = now
+                .iter()
+                .filter(|(id, absence)| before.get(*id) != Some(absence));
             put(transaction, job, changed)
         })
     }
@@ -40,11 +50,19 @@ impl State {
 
 pub(super) fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
     let mut statement = connection.prepare("SELECT * FROM absences WHERE job = ?1")?;
-    statement.query_map(params![job], columns::absence)?.collect()
+    statement
+        .query_map(params![job], columns::absence)?
+        .collect()
 }
 
-fn put<'a>(transaction: &Transaction<'_>, job: &str, absences: impl Iterator<Item = (&'a String, &'a Absence)>) -> rusqlite::Result<()> {
-    let mut add = transaction.prepare("INSERT OR REPLACE INTO absences (job, directory_id, since, reads) VALUES (?1, ?2, ?3, ?4)")?;
+fn put<'a>(
+    transaction: &Transaction<'_>,
+    job: &str,
+    absences: impl Iterator<Item = (&'a String, &'a Absence)>,
+) -> rusqlite::Result<()> {
+    let mut add = transaction.prepare(
+        "INSERT OR REPLACE INTO absences (job, directory_id, since, reads) VALUES (?1, ?2, ?3, ?4)",
+    )?;
     for (id, Absence { since, reads }) in absences {
         add.execute(params![job, id, Time(*since), reads])?;
     }
@@ -52,7 +70,11 @@ fn put<'a>(transaction: &Transaction<'_>, job: &str, absences: impl Iterator<Ite
 }
 
 /// Takes over what an older version kept in `absences/JOB.json`.
-pub(super) fn from_files(connection: &mut Connection, path: &Path, state_dir: &Path) -> Result<(), StateError> {
+pub(super) fn from_files(
+    connection: &mut Connection,
+    path: &Path,
+    state_dir: &Path,
+) -> Result<(), StateError> {
     let mut absences = Vec::new();
     for (job, file) in files(state_dir)? {
         absences.push((job, from_file(&file)?));
@@ -64,12 +86,17 @@ fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusq
     let transaction = connection.transaction()?;
     for (job, absences) in absences {
         // Nobody was ever missing from no read: such a file is damaged.
-        put(&transaction, job, absences.iter().filter(|(_, absence)| absence.reads > 0))?;
+        put(
+            &transaction,
+            job,
+            absences.iter().filter(|(_, absence)| absence.reads > 0),
+        )?;
     }
     transaction.commit()
 }
 
-/// Removes the files of an older version: what is in them is in the database, or older than what is.
+/// Removes the files of an older version: what is in them is in the database, or older than what
+/// is.
 pub(super) fn forget_files(state_dir: &Path) -> Result<(), StateError> {
     for (_, path) in files(state_dir)? {
         fs::remove_file(&path).map_err(|source| StateError::new("remove", &path, source))?;
@@ -89,7 +116,11 @@ fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let jobs = paths.filter_map(|path| {
-        let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+        let name = path
+            .file_name()?
+            .to_str()?
+            .strip_suffix(".json")?
+            .to_owned();
         Some((name, path))
     });
     Ok(jobs.collect())
@@ -109,6 +140,8 @@ fn from_file(path: &Path) -> Result<Absences, StateError> {
         Err(error) => return Err(wrong(error)),
     };
     let mut content = Vec::new();
-    file.take(LARGEST).read_to_end(&mut content).map_err(wrong)?;
+    file.take(LARGEST)
+        .read_to_end(&mut content)
+        .map_err(wrong)?;
     Ok(serde_json::from_slice(&content).unwrap_or_default())
 }

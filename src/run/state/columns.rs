@@ -17,7 +17,8 @@ use crate::{
     sync::change::Absence,
 };
 
-/// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would be longer become the last that is not.
+/// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would
+/// be longer become the last that is not.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
@@ -35,14 +36,17 @@ pub(super) struct Ids(pub(super) BTreeSet<EntityId>);
 
 impl ToSql for Ids {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let list = serde_json::to_string(&self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let list = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(list.into())
     }
 }
 
 impl FromSql for Ids {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        serde_json::from_str(value.as_str()?).map(Self).map_err(FromSqlError::other)
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
     }
 }
 
@@ -66,7 +70,8 @@ impl FromSql for Time {
 
 impl<T: Serialize> ToSql for Word<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let word = serde_json::to_value(&self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let word = serde_json::to_value(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(word.as_str().unwrap_or_default().to_owned().into())
     }
 }
@@ -88,7 +93,9 @@ impl ToSql for Count {
 impl FromSql for Count {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let count = value.as_i64()?;
-        usize::try_from(count).map(Self).map_err(|_| FromSqlError::OutOfRange(count))
+        usize::try_from(count)
+            .map(Self)
+            .map_err(|_| FromSqlError::OutOfRange(count))
     }
 }
 
@@ -100,16 +107,26 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM refusals", refusal)?;
     each(connection, "SELECT * FROM absences", absence)?;
     each(connection, "SELECT * FROM written", written)?;
-    each(connection, "SELECT directory_id FROM held", |row| row.get::<_, String>("directory_id"))?;
-    each(connection, "SELECT directory FROM directories", |row| row.get::<_, String>("directory"))?;
-    each(connection, "SELECT ftrack_ids FROM inactive", |row| row.get::<_, Ids>("ftrack_ids"))?;
+    each(connection, "SELECT directory_id FROM held", |row| {
+        row.get::<_, String>("directory_id")
+    })?;
+    each(connection, "SELECT directory FROM directories", |row| {
+        row.get::<_, String>("directory")
+    })?;
+    each(connection, "SELECT ftrack_ids FROM inactive", |row| {
+        row.get::<_, Ids>("ftrack_ids")
+    })?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())
     })
 }
 
-fn each<T>(connection: &Connection, query: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<()> {
+fn each<T>(
+    connection: &Connection,
+    query: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(query)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -129,13 +146,17 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         started_at: time("started_at")?,
         finished_at: time("finished_at")?,
         outcome: row.get("outcome").map(|Word(word)| word)?,
-        error_kind: row.get::<_, Option<Word<_>>>("error_kind")?.map(|Word(word)| word),
+        error_kind: row
+            .get::<_, Option<Word<_>>>("error_kind")?
+            .map(|Word(word)| word),
         error: row.get("error")?,
         ftrack: row.get("ftrack")?,
         entries: count("entries")?,
         owned: count("owned")?,
         owned_active: count("owned_active")?,
-        linked: row.get::<_, Option<Count>>("linked")?.map(|Count(linked)| linked),
+        linked: row
+            .get::<_, Option<Count>>("linked")?
+            .map(|Count(linked)| linked),
         held: count("held")?,
         failed: count("failed")?,
     })

@@ -26,8 +26,10 @@ pub struct SetAside {
 }
 
 /// What no report tells.
-const LOST: &str = "the history, and how long to wait after failures, were made anew from the reports; lost are pauses, so that a job that was paused goes on \
-                    (`pause` it again), and since when people have been missing, so that `deactivate_after` starts to count anew";
+const LOST: &str = "the history, and how long to wait after failures, were made anew from the \
+                    reports; lost are pauses, so that a job that was paused goes on (`pause` it \
+                    again), and since when people have been missing, so that `deactivate_after` \
+                    starts to count anew";
 
 impl fmt::Display for SetAside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +52,10 @@ impl Unusable {
         use rusqlite::Error;
         let damaged = match error.sqlite_error_code() {
             // An `Unknown` one is a wrong statement: a table or a column is missing.
-            Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown),
+            Some(code) => matches!(
+                code,
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown
+            ),
             None => matches!(
                 error,
                 Error::FromSqlConversionFailure(..)
@@ -60,7 +65,8 @@ impl Unusable {
                     | Error::Utf8Error(..)
             ),
         };
-        let missing = matches!(error, Error::SqlInputError { error, .. } if error.code == ErrorCode::Unknown);
+        let missing =
+            matches!(error, Error::SqlInputError { error, .. } if error.code == ErrorCode::Unknown);
         if damaged || missing {
             Self::Damaged(one_line(&error.to_string()))
         } else {
@@ -73,9 +79,16 @@ impl Unusable {
 pub(super) fn failed(what: &'static str, path: &Path, error: &rusqlite::Error) -> StateError {
     let said = |kind, words: &str| io::Error::new(kind, words.to_owned());
     let source = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => said(io::ErrorKind::StorageFull, "no space is left on the disk"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => said(io::ErrorKind::ResourceBusy, "another process has used it for too long"),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => said(io::ErrorKind::PermissionDenied, "no permission to write it"),
+        Some(ErrorCode::DiskFull) => {
+            said(io::ErrorKind::StorageFull, "no space is left on the disk")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => said(
+            io::ErrorKind::ResourceBusy,
+            "another process has used it for too long",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            said(io::ErrorKind::PermissionDenied, "no permission to write it")
+        }
         Some(_) | None => io::Error::other(one_line(&error.to_string())),
     };
     StateError::new(what, path, source)
@@ -86,7 +99,8 @@ pub(super) fn one_line(said: &str) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Renames a damaged database and its journal, and removes all but the newest of those that were set aside before.
+/// Renames a damaged database and its journal, and removes all but the newest of those that were
+/// set aside before.
 pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, StateError> {
     let mut time = Utc::now();
     let mut aside = with(path, &format!(".damaged-{}", time.format("%Y%m%d-%H%M%S")));
@@ -102,7 +116,11 @@ pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, StateError
     }
     fs::rename(path, &aside).map_err(wrong)?;
     remove_old(path, &aside);
-    Ok(SetAside { path: aside, why, lost: LOST })
+    Ok(SetAside {
+        path: aside,
+        why,
+        lost: LOST,
+    })
 }
 
 /// The journal that SQLite keeps beside a database while it writes.
@@ -117,7 +135,8 @@ pub(super) fn with(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(longer)
 }
 
-/// Removes all but the newest ones and this one, which need not be the newest where the clock was set back. What cannot be removed is tried again the next time.
+/// Removes all but the newest ones and this one, which need not be the newest where the clock was
+/// set back. What cannot be removed is tried again the next time.
 fn remove_old(path: &Path, this: &Path) {
     let start = with(path, ".damaged-");
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());

@@ -1,6 +1,8 @@
-//! Who may use the database file: many at once to read, or one alone while it is written, made, examined or set aside.
+//! Who may use the database file: many at once to read, or one alone while it is written, made,
+//! examined or set aside.
 //!
-//! SQLite's own locks belong to a file and not to its name, so they cannot keep a process from writing to a file that another one has just set aside.
+//! SQLite's own locks belong to a file and not to its name, so they cannot keep a process from
+//! writing to a file that another one has just set aside.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -23,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The device and the number of a file, which tell whether another one has taken its place.
 pub(super) type Identity = (u64, u64);
 
-/// The lock file beside the database, `state.lock`; the system lets go of the lock when a program ends, however it ends.
+/// The lock file beside the database, `state.lock`; the system lets go of the lock when a program
+/// ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Gate {
     file: Arc<File>,
@@ -35,7 +38,8 @@ pub(super) struct Gate {
 pub(super) struct Passed(Arc<File>);
 
 impl Gate {
-    /// Opens the lock file of a state folder, and makes what is missing of both; waits until nobody else uses the database.
+    /// Opens the lock file of a state folder, and makes what is missing of both; waits until nobody
+    /// else uses the database.
     pub(super) fn open_alone(folder: &Path) -> Result<(Self, Passed), StateError> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -46,7 +50,11 @@ impl Gate {
                 return Ok((gate, alone));
             }
             if Instant::now() > until {
-                return Err(StateError::new("lock", &gate.path, io::Error::other("it is deleted again and again")));
+                return Err(StateError::new(
+                    "lock",
+                    &gate.path,
+                    io::Error::other("it is deleted again and again"),
+                ));
             }
         }
     }
@@ -54,14 +62,20 @@ impl Gate {
     fn open(folder: &Path) -> Result<Self, StateError> {
         store::make_folder(folder)?;
         let path = folder.join("state.lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
         store::hand_over(&file, &path);
         let file = Arc::new(file);
         Ok(Self { file, path })
     }
 
-    /// Opens the lock file to read beside the others, and makes nothing; none where nobody has made it.
+    /// Opens the lock file to read beside the others, and makes nothing; none where nobody has made
+    /// it.
     pub(super) fn look(folder: &Path) -> Result<Option<Self>, StateError> {
         let path = folder.join("state.lock");
         match File::open(&path) {
@@ -74,9 +88,13 @@ impl Gate {
         }
     }
 
-    /// Whether the lock file is still the one that others find: one that was deleted keeps nobody out.
+    /// Whether the lock file is still the one that others find: one that was deleted keeps nobody
+    /// out.
     pub(super) fn is_in_place(&self) -> Result<bool, StateError> {
-        let own = self.file.metadata().map_err(|source| StateError::new("open", &self.path, source))?;
+        let own = self
+            .file
+            .metadata()
+            .map_err(|source| StateError::new("open", &self.path, source))?;
         Ok(identity(&self.path)? == Some((own.dev(), own.ino())))
     }
 
@@ -90,17 +108,27 @@ impl Gate {
         self.pass(File::try_lock_shared)
     }
 
-    fn pass(&self, try_lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Passed, StateError> {
+    fn pass(
+        &self,
+        try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Passed, StateError> {
         let until = Instant::now() + PATIENCE;
         loop {
             match try_lock(&self.file) {
                 Ok(()) => return Ok(Passed(Arc::clone(&self.file))),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::park_timeout(PAUSE),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    thread::park_timeout(PAUSE)
+                }
                 Err(TryLockError::WouldBlock) => {
-                    let busy = io::Error::new(io::ErrorKind::ResourceBusy, "another process has used the state database for ten seconds");
+                    let busy = io::Error::new(
+                        io::ErrorKind::ResourceBusy,
+                        "another process has used the state database for ten seconds",
+                    );
                     return Err(StateError::new("lock", &self.path, busy));
                 }
-                Err(TryLockError::Error(source)) => return Err(StateError::new("lock", &self.path, source)),
+                Err(TryLockError::Error(source)) => {
+                    return Err(StateError::new("lock", &self.path, source));
+                }
             }
         }
     }

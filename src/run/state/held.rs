@@ -1,5 +1,6 @@
-//! What this process has read and written of what holds jobs up. Only a daemon does that, and nobody else writes it, so that it can be put into a database
-//! that was made anew under the daemon.
+//! What this process has read and written of what holds jobs up. Only a daemon does that, and
+//! nobody else writes it, so that it can be put into a database that was made anew under the
+//! daemon.
 
 use std::collections::BTreeMap;
 

@@ -15,7 +15,8 @@ use crate::daemon::{backoff::Backoff, pause::Pause};
 /// A server that refused the credentials, and when they may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAccount {
-    /// What tells these credentials from others, without telling them. Absent where it is not known, as after a loss: whatever is configured has to wait then.
+    /// What tells these credentials from others, without telling them. Absent where it is not
+    /// known, as after a loss: whatever is configured has to wait then.
     pub mark: Option<String>,
     /// Refusals in a row; at least one.
     pub failures: u32,
@@ -35,7 +36,9 @@ impl State {
     pub fn backoff(&self, job: &str) -> Result<Option<Backoff>, StateError> {
         self.read_held(|connection, held| {
             let query = "SELECT * FROM backoffs WHERE job = ?1";
-            let backoff = connection.query_row(query, params![job], columns::backoff).optional()?;
+            let backoff = connection
+                .query_row(query, params![job], columns::backoff)
+                .optional()?;
             held.backoffs.insert(job.to_owned(), backoff.clone());
             Ok(backoff)
         })
@@ -57,7 +60,9 @@ impl State {
     pub fn pause(&self, job: &str) -> Result<Option<Pause>, StateError> {
         self.read_held(|connection, held| {
             let query = "SELECT * FROM pauses WHERE job = ?1";
-            let pause = connection.query_row(query, params![job], columns::pause).optional()?;
+            let pause = connection
+                .query_row(query, params![job], columns::pause)
+                .optional()?;
             held.pauses.insert(job.to_owned(), pause.clone());
             Ok(pause)
         })
@@ -79,8 +84,13 @@ impl State {
     pub fn refusals(&self) -> Result<BTreeMap<String, RefusedAccount>, StateError> {
         self.read_held(|connection, held| {
             let mut statement = connection.prepare("SELECT * FROM refusals")?;
-            let refusals: BTreeMap<String, RefusedAccount> = statement.query_map([], columns::refusal)?.collect::<rusqlite::Result<_>>()?;
-            held.refusals = refusals.iter().map(|(server, refused)| (server.clone(), Some(refused.clone()))).collect();
+            let refusals: BTreeMap<String, RefusedAccount> = statement
+                .query_map([], columns::refusal)?
+                .collect::<rusqlite::Result<_>>()?;
+            held.refusals = refusals
+                .iter()
+                .map(|(server, refused)| (server.clone(), Some(refused.clone())))
+                .collect();
             Ok(refusals)
         })
     }
@@ -89,16 +99,30 @@ impl State {
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_refusal(&self, server: &str, refused: Option<&RefusedAccount>) -> Result<(), StateError> {
-        let note = |held: &mut Held| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
-        self.write_held(|transaction| put_refusal(transaction, server, refused), note)
+    pub fn set_refusal(
+        &self,
+        server: &str,
+        refused: Option<&RefusedAccount>,
+    ) -> Result<(), StateError> {
+        let note =
+            |held: &mut Held| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
+        self.write_held(
+            |transaction| put_refusal(transaction, server, refused),
+            note,
+        )
     }
 }
 
 /// Puts a job's back-off in the place of any, or removes it.
-pub(super) fn put_backoff(connection: &Connection, job: &str, backoff: Option<&Backoff>) -> rusqlite::Result<()> {
+pub(super) fn put_backoff(
+    connection: &Connection,
+    job: &str,
+    backoff: Option<&Backoff>,
+) -> rusqlite::Result<()> {
     let Some(backoff) = backoff else {
-        return connection.execute("DELETE FROM backoffs WHERE job = ?1", params![job]).map(drop);
+        return connection
+            .execute("DELETE FROM backoffs WHERE job = ?1", params![job])
+            .map(drop);
     };
     let Backoff {
         failures,
@@ -109,16 +133,36 @@ pub(super) fn put_backoff(connection: &Connection, job: &str, backoff: Option<&B
         error,
     } = backoff;
     connection.execute(
-        "INSERT OR REPLACE INTO backoffs (job, failures, since, retry_at, suspended, kind, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![job, failures, Time(*since), Time(*retry_at), suspended, Word(kind), error],
+        "INSERT OR REPLACE INTO backoffs (job, failures, since, retry_at, suspended, kind, error) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            job,
+            failures,
+            Time(*since),
+            Time(*retry_at),
+            suspended,
+            Word(kind),
+            error
+        ],
     )?;
     Ok(())
 }
 
 /// Puts a job's pause in the place of any, or removes it.
-pub(super) fn put_pause(connection: &Connection, job: &str, pause: Option<&Pause>) -> rusqlite::Result<()> {
-    let Some(Pause { since, until, reason }) = pause else {
-        return connection.execute("DELETE FROM pauses WHERE job = ?1", params![job]).map(drop);
+pub(super) fn put_pause(
+    connection: &Connection,
+    job: &str,
+    pause: Option<&Pause>,
+) -> rusqlite::Result<()> {
+    let Some(Pause {
+        since,
+        until,
+        reason,
+    }) = pause
+    else {
+        return connection
+            .execute("DELETE FROM pauses WHERE job = ?1", params![job])
+            .map(drop);
     };
     connection.execute(
         "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
@@ -128,9 +172,15 @@ pub(super) fn put_pause(connection: &Connection, job: &str, pause: Option<&Pause
 }
 
 /// Puts a server's refusal in the place of any, or removes it.
-pub(super) fn put_refusal(connection: &Connection, server: &str, refused: Option<&RefusedAccount>) -> rusqlite::Result<()> {
+pub(super) fn put_refusal(
+    connection: &Connection,
+    server: &str,
+    refused: Option<&RefusedAccount>,
+) -> rusqlite::Result<()> {
     let Some(refused) = refused else {
-        return connection.execute("DELETE FROM refusals WHERE server = ?1", params![server]).map(drop);
+        return connection
+            .execute("DELETE FROM refusals WHERE server = ?1", params![server])
+            .map(drop);
     };
     let RefusedAccount {
         mark,
@@ -140,8 +190,16 @@ pub(super) fn put_refusal(connection: &Connection, server: &str, refused: Option
         error,
     } = refused;
     connection.execute(
-        "INSERT OR REPLACE INTO refusals (server, mark, failures, refused_at, next_at, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![server, mark, failures, Time(*refused_at), Time(*next_at), error],
+        "INSERT OR REPLACE INTO refusals (server, mark, failures, refused_at, next_at, error) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            server,
+            mark,
+            failures,
+            Time(*refused_at),
+            Time(*next_at),
+            error
+        ],
     )?;
     Ok(())
 }

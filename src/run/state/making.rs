@@ -1,4 +1,5 @@
-//! A new database: made under another name, and renamed when it is whole and on disk, so that nobody ever finds a part of one.
+//! A new database: made under another name, and renamed when it is whole and on disk, so that
+//! nobody ever finds a part of one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -29,7 +30,11 @@ pub(super) struct New {
 /// Makes a database of what reports and files tell. The caller has the state folder alone.
 pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, StateError> {
     let made = damage::with(path, ".new");
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&made);
     let file = file.map_err(|source| StateError::new("make", path, source))?;
     store::hand_over(&file, &made);
     let new = New {
@@ -37,14 +42,16 @@ pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, 
         path: path.to_owned(),
     };
     fill(config, path, &made, before)?;
-    file.sync_all().map_err(|source| StateError::new("make", path, source))?;
+    file.sync_all()
+        .map_err(|source| StateError::new("make", path, source))?;
     Ok(new)
 }
 
 fn fill(config: &Config, path: &Path, made: &Path, before: Before) -> Result<(), StateError> {
     let wrong = |error: rusqlite::Error| damage::failed("make", path, &error);
     let mut connection = schema::connect(made, schema::Access::Write).map_err(wrong)?;
-    // Whatever goes wrong, the file is removed: nothing needs to be undone in it, and it is made safe when it is whole.
+    // Whatever goes wrong, the file is removed: nothing needs to be undone in it, and it is made
+    // safe when it is whole.
     connection
         .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
         .map_err(wrong)?;
@@ -65,7 +72,9 @@ impl New {
         remove(&damage::journal(path)).map_err(wrong)?;
         fs::rename(made, path).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new("/"));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(wrong)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The state database, `state.db` in the state folder: what outlives a run beyond its report. Every table can be read with `sqlite3`.
+//! The state database, `state.db` in the state folder: what outlives a run beyond its report. Every
+//! table can be read with `sqlite3`.
 //!
 //! | table | holds |
 //! |---|---|
@@ -54,7 +55,8 @@ const FILE: &str = "state.db";
 /// So often one looks again for a database that is deleted while it is looked for.
 const ATTEMPTS: u32 = 3;
 
-/// The open database. The daemon and commands in the foreground may use it at the same time; each call waits for the others for ten seconds at most.
+/// The open database. The daemon and commands in the foreground may use it at the same time; each
+/// call waits for the others for ten seconds at most.
 #[derive(Debug)]
 pub struct State {
     config: Config,
@@ -62,7 +64,8 @@ pub struct State {
     open: Mutex<Open>,
 }
 
-/// One connection, the lock that everybody takes who uses the file, which file it is, and what is known that nobody else could tell.
+/// One connection, the lock that everybody takes who uses the file, which file it is, and what is
+/// known that nobody else could tell.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
@@ -72,15 +75,18 @@ struct Open {
 }
 
 impl State {
-    /// Opens the database of a configuration's state folder; makes it where there is none, out of the reports and of what an older version kept in files.
-    /// Reports that it does not know of yet are added. Where it is deleted or replaced later on, the next use does the same.
+    /// Opens the database of a configuration's state folder; makes it where there is none, out of
+    /// the reports and of what an older version kept in files. Reports that it does not know of yet
+    /// are added. Where it is deleted or replaced later on, the next use does the same.
     ///
     /// A database that is damaged is set aside and made anew; whoever opened it has to say so.
     ///
     /// # Errors
-    /// The folder or the database cannot be used, though it is not damaged: no permission, no space, written by a newer version, in use for too long.
+    /// The folder or the database cannot be used, though it is not damaged: no permission, no
+    /// space, written by a newer version, in use for too long.
     pub fn open(config: &Config) -> Result<(Self, Option<SetAside>), StateError> {
-        let folder = std::path::absolute(&config.state_dir).map_err(|source| StateError::new("find", &config.state_dir, source))?;
+        let folder = std::path::absolute(&config.state_dir)
+            .map_err(|source| StateError::new("find", &config.state_dir, source))?;
         let path = folder.join(FILE);
         let (gate, alone) = Gate::open_alone(&folder)?;
         let config = Config {
@@ -105,25 +111,42 @@ impl State {
     }
 
     /// Reads, while nobody writes to the file or sets it aside.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         self.read_held(|connection, _| work(connection))
     }
 
     /// Reads something that is to be known when the database is lost.
-    fn read_held<T>(&self, work: impl FnOnce(&Connection, &mut Held) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        self.with("read", Gate::among_others, |connection, held| work(connection, held))
+    fn read_held<T>(
+        &self,
+        work: impl FnOnce(&Connection, &mut Held) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        self.with("read", Gate::among_others, |connection, held| {
+            work(connection, held)
+        })
     }
 
-    /// Writes all of it or nothing; on disk when this returns. Alone: of two who write much on a slow disk, SQLite's own locks, which are looked at ten
-    /// times a second, could keep one out for as long as the other goes on.
-    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
+    /// Writes all of it or nothing; on disk when this returns. Alone: of two who write much on a
+    /// slow disk, SQLite's own locks, which are looked at ten times a second, could keep one out
+    /// for as long as the other goes on.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         self.write_held(work, |_| ())
     }
 
     /// Writes something that is to be known when the database is lost; `note` keeps it.
-    fn write_held<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>, note: impl FnOnce(&mut Held)) -> Result<T, StateError> {
+    fn write_held<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        note: impl FnOnce(&mut Held),
+    ) -> Result<T, StateError> {
         self.with("write", Gate::alone, |connection, held| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;
             note(held);
@@ -139,12 +162,19 @@ impl State {
     ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let _passed = self.pass(&mut open, pass)?;
-        let Open { connection, held, .. } = &mut *open;
+        let Open {
+            connection, held, ..
+        } = &mut *open;
         work(connection, held).map_err(|error| damage::failed(what, &self.path, &error))
     }
 
-    /// Passes the gate of the database that stands in its place: what is written to one that was deleted or set aside is lost.
-    fn pass(&self, open: &mut Open, pass: impl Fn(&Gate) -> Result<Passed, StateError>) -> Result<Passed, StateError> {
+    /// Passes the gate of the database that stands in its place: what is written to one that was
+    /// deleted or set aside is lost.
+    fn pass(
+        &self,
+        open: &mut Open,
+        pass: impl Fn(&Gate) -> Result<Passed, StateError>,
+    ) -> Result<Passed, StateError> {
         for _ in 0..ATTEMPTS {
             let passed = pass(&open.gate)?;
             if open.gate.is_in_place()? && gate::identity(&self.path)? == Some(open.identity) {
@@ -153,17 +183,23 @@ impl State {
             drop(passed);
             self.reopen(open)?;
         }
-        Err(StateError::new("open", &self.path, io::Error::other("it is deleted again and again")))
+        Err(StateError::new(
+            "open",
+            &self.path,
+            io::Error::other("it is deleted again and again"),
+        ))
     }
 
-    /// Opens what stands in the database's place now, and makes it where nothing does; a new one is told what this process knows, and said.
+    /// Opens what stands in the database's place now, and makes it where nothing does; a new one is
+    /// told what this process knows, and said.
     fn reopen(&self, open: &mut Open) -> Result<(), StateError> {
         let (gate, _alone) = Gate::open_alone(&self.config.state_dir)?;
         let (mut connection, set_aside) = set_right(&self.config, &self.path)?;
         let identity = in_place(&self.path)?;
         let is_another = identity != open.identity;
         if is_another {
-            put(&mut connection, &open.held).map_err(|error| damage::failed("write", &self.path, &error))?;
+            put(&mut connection, &open.held)
+                .map_err(|error| damage::failed("write", &self.path, &error))?;
         }
         open.connection = connection;
         open.gate = gate;
@@ -183,7 +219,8 @@ fn put(connection: &mut Connection, held: &Held) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Connects to the database, after whatever it needs: to be made, made anew, or told of newer reports. The caller has the state folder alone.
+/// Connects to the database, after whatever it needs: to be made, made anew, or told of newer
+/// reports. The caller has the state folder alone.
 fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAside>), StateError> {
     making::clear_away(path)?;
     let found = match made(path)? {
@@ -218,8 +255,16 @@ fn made(path: &Path) -> Result<Made, StateError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Made::No),
         Err(error) => Err(StateError::new("open", path, error)),
-        Ok(there) if there.is_dir() => Err(StateError::new("open", path, io::ErrorKind::IsADirectory.into())),
-        Ok(there) if !there.is_file() => Err(StateError::new("open", path, io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"))),
+        Ok(there) if there.is_dir() => Err(StateError::new(
+            "open",
+            path,
+            io::ErrorKind::IsADirectory.into(),
+        )),
+        Ok(there) if !there.is_file() => Err(StateError::new(
+            "open",
+            path,
+            io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"),
+        )),
         Ok(there) if there.len() == 0 => Ok(Made::Damaged("it is empty".to_owned())),
         Ok(_) => match schema::examine(path) {
             Ok(connection) => Ok(Made::Well(connection)),
@@ -230,12 +275,14 @@ fn made(path: &Path) -> Result<Made, StateError> {
 }
 
 fn connect(path: &Path) -> Result<Connection, StateError> {
-    schema::connect(path, schema::Access::Write).map_err(|error| damage::failed("open", path, &error))
+    schema::connect(path, schema::Access::Write)
+        .map_err(|error| damage::failed("open", path, &error))
 }
 
 /// Which file stands in the database's place, where one must.
 fn in_place(path: &Path) -> Result<Identity, StateError> {
-    gate::identity(path)?.ok_or_else(|| StateError::new("open", path, io::ErrorKind::NotFound.into()))
+    gate::identity(path)?
+        .ok_or_else(|| StateError::new("open", path, io::ErrorKind::NotFound.into()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What the reports tell a database that does not know it: the runs, and how long to wait after those that failed.
+//! What the reports tell a database that does not know it: the runs, and how long to wait after
+//! those that failed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,27 +19,42 @@ use crate::{
 const MOST: usize = 500;
 
 /// Everything that the reports tell.
-pub(super) fn from_reports(connection: &mut Connection, path: &Path, config: &Config) -> Result<(), StateError> {
+pub(super) fn from_reports(
+    connection: &mut Connection,
+    path: &Path,
+    config: &Config,
+) -> Result<(), StateError> {
     let reported = unknown(&BTreeMap::new(), config)?;
-    add(connection, &reported, config.reports.keep).map_err(|error| damage::failed("write", path, &error))?;
+    add(connection, &reported, config.reports.keep)
+        .map_err(|error| damage::failed("write", path, &error))?;
     hold_up(connection, config).map_err(|error| damage::failed("write", path, &error))
 }
 
-/// Adds the runs of reports that are newer than the newest run that is known of their job: a program that was killed, or found no room, left them out.
+/// Adds the runs of reports that are newer than the newest run that is known of their job: a
+/// program that was killed, or found no room, left them out.
 ///
-/// Only names are compared, and at most the newest 500 reports of a job are read; one that is damaged is passed over. A folder that cannot be read is no
-/// error here: what is known is known, and a run that cannot keep its report says so.
-pub(super) fn catch_up(connection: &mut Connection, path: &Path, config: &Config) -> Result<(), StateError> {
+/// Only names are compared, and at most the newest 500 reports of a job are read; one that is
+/// damaged is passed over. A folder that cannot be read is no error here: what is known is known,
+/// and a run that cannot keep its report says so.
+pub(super) fn catch_up(
+    connection: &mut Connection,
+    path: &Path,
+    config: &Config,
+) -> Result<(), StateError> {
     let newest = runs::newest(connection).map_err(|error| damage::failed("read", path, &error))?;
     let unknown = unknown(&newest, config).unwrap_or_default();
     if unknown.is_empty() {
         return Ok(());
     }
-    add(connection, &unknown, config.reports.keep).map_err(|error| damage::failed("write", path, &error))
+    add(connection, &unknown, config.reports.keep)
+        .map_err(|error| damage::failed("write", path, &error))
 }
 
 /// The runs that are newer than the newest one of their job.
-fn unknown(newest: &BTreeMap<String, String>, config: &Config) -> Result<Vec<RunSummary>, StateError> {
+fn unknown(
+    newest: &BTreeMap<String, String>,
+    config: &Config,
+) -> Result<Vec<RunSummary>, StateError> {
     let history = History::new(&config.state_dir);
     let mut by_job: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (run, job) in history.runs(None)? {
@@ -46,10 +62,18 @@ fn unknown(newest: &BTreeMap<String, String>, config: &Config) -> Result<Vec<Run
     }
     let mut unknown = Vec::new();
     for (job, names) in by_job {
-        let newer = names.iter().take_while(|run| newest.get(&job).is_none_or(|newest| *run > newest));
-        let reports = newer.take(MOST.min(config.reports.keep)).filter_map(|run| history.load(&job, run).ok());
+        let newer = names
+            .iter()
+            .take_while(|run| newest.get(&job).is_none_or(|newest| *run > newest));
+        let reports = newer
+            .take(MOST.min(config.reports.keep))
+            .filter_map(|run| history.load(&job, run).ok());
         // A report in another place than its own says nothing about either job.
-        unknown.extend(reports.filter(|report| report.job == job).map(|report| RunSummary::of(&report)));
+        unknown.extend(
+            reports
+                .filter(|report| report.job == job)
+                .map(|report| RunSummary::of(&report)),
+        );
     }
     Ok(unknown)
 }
@@ -66,7 +90,8 @@ fn add(connection: &mut Connection, unknown: &[RunSummary], keep: usize) -> rusq
     transaction.commit()
 }
 
-/// Lets jobs wait that failed to the last, as the daemon would have let them, and servers that refused the credentials.
+/// Lets jobs wait that failed to the last, as the daemon would have let them, and servers that
+/// refused the credentials.
 fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let mut refusals: BTreeMap<String, RefusedAccount> = BTreeMap::new();
@@ -106,12 +131,19 @@ fn backoff(failures: &[RunSummary], retry: &Retry) -> Option<Backoff> {
 fn refusal(failures: &[RunSummary], job: &Job) -> Option<(String, RefusedAccount)> {
     let last = failures.last()?;
     let server = refused_by(last.error_kind?, job)?;
-    let in_a_row = failures.iter().rev().take_while(|run| run.error_kind == last.error_kind).count();
+    let in_a_row = failures
+        .iter()
+        .rev()
+        .take_while(|run| run.error_kind == last.error_kind)
+        .count();
     let refused = RefusedAccount {
         mark: None,
         failures: u32::try_from(in_a_row).unwrap_or(u32::MAX),
         refused_at: last.finished_at,
-        next_at: last.finished_at.checked_add_signed(AFTER_REFUSAL).unwrap_or(last.finished_at),
+        next_at: last
+            .finished_at
+            .checked_add_signed(AFTER_REFUSAL)
+            .unwrap_or(last.finished_at),
         error: last.error.clone().unwrap_or_default(),
     };
     Some((server, refused))
@@ -120,7 +152,9 @@ fn refusal(failures: &[RunSummary], job: &Job) -> Option<(String, RefusedAccount
 /// The server that refuses with this kind of failure, as `refusals` names it.
 fn refused_by(kind: FailureKind, job: &Job) -> Option<String> {
     match kind {
-        FailureKind::DirectoryRefused => job.ldap().map(|job| format!("directory {}", job.directory)),
+        FailureKind::DirectoryRefused => {
+            job.ldap().map(|job| format!("directory {}", job.directory))
+        }
         FailureKind::FtrackRefused => Some("ftrack".to_owned()),
         FailureKind::Directory
         | FailureKind::Ftrack

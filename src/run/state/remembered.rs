@@ -1,5 +1,5 @@
-//! What a job remembers from its runs before: what its limits count, which directory it read, and how much of it there was. Lost, it makes the program more
-//! careful, never less.
+//! What a job remembers from its runs before: what its limits count, which directory it read, and
+//! how much of it there was. Lost, it makes the program more careful, never less.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -27,13 +27,15 @@ pub struct Remembered {
     pub absences: Absences,
     /// What identified the directory in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written, and how many of them without a person's approval; of those that are not among them the links tell.
+    /// Deactivations that were written, and how many of them without a person's approval; of those
+    /// that are not among them the links tell.
     pub deactivations: Vec<Written>,
     /// The directory ids of people whose deactivation a limit holds.
     pub held: BTreeSet<String>,
     /// How many entries each search base showed when the reading was last not doubted.
     pub bases: BTreeMap<String, usize>,
-    /// The users of the job that were inactive in the last run though the program had not deactivated them; not known before the first.
+    /// The users of the job that were inactive in the last run though the program had not
+    /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
@@ -60,7 +62,11 @@ impl Written {
         if self.is_settled {
             return self.number;
         }
-        links.iter().filter(|since| **since == self.since).count().min(self.number)
+        links
+            .iter()
+            .filter(|since| **since == self.since)
+            .count()
+            .min(self.number)
     }
 }
 
@@ -82,8 +88,8 @@ impl State {
         self.read(|connection| of_job(connection, job, ftrack))
     }
 
-    /// Keeps how many deactivations a run writes without approval: before it writes them, so that a run that is killed counts as well, and once more when it
-    /// is known how many there were.
+    /// Keeps how many deactivations a run writes without approval: before it writes them, so that a
+    /// run that is killed counts as well, and once more when it is known how many there were.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
@@ -96,45 +102,85 @@ impl State {
             is_settled,
         } = written;
         self.write(|transaction| {
-            let oldest = at.checked_sub_signed(TimeDelta::days(KEPT_DAYS)).unwrap_or(*at);
-            transaction.execute("DELETE FROM written WHERE job = ?1 AND at < ?2", params![job, Time(oldest)])?;
+            let oldest = at
+                .checked_sub_signed(TimeDelta::days(KEPT_DAYS))
+                .unwrap_or(*at);
             transaction.execute(
-                "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) VALUES (?1, ?2, 'deactivate', ?3, ?4, ?5, ?6)",
-                params![job, run, Time(*at), Count(*number), Time(*since), is_settled],
+                "DELETE FROM written WHERE job = ?1 AND at < ?2",
+                params![job, Time(oldest)],
+            )?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) \
+                 VALUES (?1, ?2, 'deactivate', ?3, ?4, ?5, ?6)",
+                params![
+                    job,
+                    run,
+                    Time(*at),
+                    Count(*number),
+                    Time(*since),
+                    is_settled
+                ],
             )?;
             Ok(())
         })
     }
 
-    /// Keeps whose deactivation a limit holds, in the place of those before; nothing is written where they are the same.
+    /// Keeps whose deactivation a limit holds, in the place of those before; nothing is written
+    /// where they are the same.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_held(&self, job: &str, before: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<(), StateError> {
+    pub fn set_held(
+        &self,
+        job: &str,
+        before: &BTreeSet<String>,
+        now: &BTreeSet<String>,
+    ) -> Result<(), StateError> {
         if before == now {
             return Ok(());
         }
         self.write(|transaction| {
-            transaction.execute("DELETE FROM held WHERE job = ?1 AND kind = 'deactivate'", params![job])?;
-            let mut add = transaction.prepare("INSERT INTO held (job, kind, directory_id) VALUES (?1, 'deactivate', ?2)")?;
-            now.iter().try_for_each(|id| add.execute(params![job, id]).map(drop))
+            transaction.execute(
+                "DELETE FROM held WHERE job = ?1 AND kind = 'deactivate'",
+                params![job],
+            )?;
+            let mut add = transaction.prepare(
+                "INSERT INTO held (job, kind, directory_id) VALUES (?1, 'deactivate', ?2)",
+            )?;
+            now.iter()
+                .try_for_each(|id| add.execute(params![job, id]).map(drop))
         })
     }
 
-    /// Keeps which directory was read, and how many entries each search base showed; nothing is written where that is known.
+    /// Keeps which directory was read, and how many entries each search base showed; nothing is
+    /// written where that is known.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_directory(&self, job: &str, before: &Remembered, directory: Option<&str>, bases: &BTreeMap<String, usize>) -> Result<(), StateError> {
+    pub fn set_directory(
+        &self,
+        job: &str,
+        before: &Remembered,
+        directory: Option<&str>,
+        bases: &BTreeMap<String, usize>,
+    ) -> Result<(), StateError> {
         let is_known = directory.is_none_or(|now| before.directory.as_deref() == Some(now));
         // Whether there was anybody matters, not how many.
-        let as_before = |(base, entries): (&String, &usize)| before.bases.get(base).is_some_and(|known| (*known > 0) == (*entries > 0));
+        let as_before = |(base, entries): (&String, &usize)| {
+            before
+                .bases
+                .get(base)
+                .is_some_and(|known| (*known > 0) == (*entries > 0))
+        };
         if is_known && bases.iter().all(as_before) {
             return Ok(());
         }
         self.write(|transaction| {
             if let Some(directory) = directory {
-                transaction.execute("INSERT OR REPLACE INTO directories (job, directory) VALUES (?1, ?2)", params![job, directory])?;
+                transaction.execute(
+                    "INSERT OR REPLACE INTO directories (job, directory) VALUES (?1, ?2)",
+                    params![job, directory],
+                )?;
             }
             put_bases(transaction, job, bases)
         })
@@ -142,11 +188,18 @@ impl State {
 }
 
 impl State {
-    /// Keeps which users of a job at an ftrack server are inactive though the program did not deactivate them; nothing is written where that is known.
+    /// Keeps which users of a job at an ftrack server are inactive though the program did not
+    /// deactivate them; nothing is written where that is known.
     ///
     /// # Errors
     /// It cannot be written; then what was there before stands.
-    pub fn set_inactive(&self, job: &str, ftrack: &str, before: &Remembered, now: BTreeSet<EntityId>) -> Result<(), StateError> {
+    pub fn set_inactive(
+        &self,
+        job: &str,
+        ftrack: &str,
+        before: &Remembered,
+        now: BTreeSet<EntityId>,
+    ) -> Result<(), StateError> {
         if before.inactive.as_ref() == Some(&now) {
             return Ok(());
         }
@@ -161,24 +214,36 @@ impl State {
     }
 }
 
-fn put_bases(transaction: &Transaction<'_>, job: &str, bases: &BTreeMap<String, usize>) -> rusqlite::Result<()> {
-    let mut add = transaction.prepare("INSERT OR REPLACE INTO bases (job, base, entries) VALUES (?1, ?2, ?3)")?;
+fn put_bases(
+    transaction: &Transaction<'_>,
+    job: &str,
+    bases: &BTreeMap<String, usize>,
+) -> rusqlite::Result<()> {
+    let mut add = transaction
+        .prepare("INSERT OR REPLACE INTO bases (job, base, entries) VALUES (?1, ?2, ?3)")?;
     bases
         .iter()
         .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
 }
 
-/// What a job remembers, as far as it can be known without making or changing anything: nothing where there is no database yet, or where the next run has to
-/// set it right first.
+/// What a job remembers, as far as it can be known without making or changing anything: nothing
+/// where there is no database yet, or where the next run has to set it right first.
 ///
 /// # Errors
 /// What is there cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
-    let folder = std::path::absolute(state_dir).map_err(|source| StateError::new("find", state_dir, source))?;
+    let folder = std::path::absolute(state_dir)
+        .map_err(|source| StateError::new("find", state_dir, source))?;
     let path = folder.join(FILE);
     match fs::metadata(&path) {
         Ok(there) if there.is_file() && there.len() > 0 => {}
-        Ok(there) if there.is_dir() => return Err(StateError::new("read", &path, io::ErrorKind::IsADirectory.into())),
+        Ok(there) if there.is_dir() => {
+            return Err(StateError::new(
+                "read",
+                &path,
+                io::ErrorKind::IsADirectory.into(),
+            ));
+        }
         Ok(_) => return Ok(Remembered::default()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Remembered {
@@ -191,15 +256,19 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
     let gate = Gate::look(&folder)?;
     let _among_others = gate.as_ref().map(Gate::among_others).transpose()?;
     match schema::look(&path)? {
-        Some(connection) => of_job(&connection, job, ftrack).map_err(|error| damage::failed("read", &path, &error)),
+        Some(connection) => {
+            of_job(&connection, job, ftrack).map_err(|error| damage::failed("read", &path, &error))
+        }
         None => Ok(Remembered::default()),
     }
 }
 
 fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
-    let mut written = connection.prepare("SELECT * FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
+    let mut written =
+        connection.prepare("SELECT * FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
     let deactivations = written.query_map(params![job], columns::written)?;
-    let mut held = connection.prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
+    let mut held = connection
+        .prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
     let mut bases = connection.prepare("SELECT base, entries FROM bases WHERE job = ?1")?;
     let bases = bases.query_map(params![job], |row| {
         let Count(entries) = row.get("entries")?;
@@ -208,15 +277,23 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
     Ok(Remembered {
         absences: absences::of_job(connection, job)?,
         directory: connection
-            .query_row("SELECT directory FROM directories WHERE job = ?1", params![job], |row| row.get("directory"))
+            .query_row(
+                "SELECT directory FROM directories WHERE job = ?1",
+                params![job],
+                |row| row.get("directory"),
+            )
             .optional()?,
         deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
-        held: held.query_map(params![job], |row| row.get("directory_id"))?.collect::<rusqlite::Result<_>>()?,
+        held: held
+            .query_map(params![job], |row| row.get("directory_id"))?
+            .collect::<rusqlite::Result<_>>()?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
         inactive: connection
-            .query_row("SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2", params![job, ftrack], |row| {
-                row.get("ftrack_ids")
-            })
+            .query_row(
+                "SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2",
+                params![job, ftrack],
+                |row| row.get("ftrack_ids"),
+            )
             .optional()?
             .map(|Ids(ids)| ids),
         linked: runs::linked_before(connection, job, ftrack)?,
@@ -224,28 +301,46 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
 }
 
 impl Remembered {
-    /// The deactivations that count for a limit now: those that were written within that time before it, by this state and, where it knows nothing of them, by the
-    /// links of the users: it was lost, the job had another name, or another host ran it. Times that are in the future count as now.
+    /// The deactivations that count for a limit now: those that were written within that time
+    /// before it, by this state and, where it knows nothing of them, by the links of the users: it
+    /// was lost, the job had another name, or another host ran it. Times that are in the future
+    /// count as now.
     #[must_use]
-    pub fn deactivated_within(&self, per: TimeDelta, now: DateTime<Utc>, links: &[DateTime<Utc>]) -> usize {
+    pub fn deactivated_within(
+        &self,
+        per: TimeDelta,
+        now: DateTime<Utc>,
+        links: &[DateTime<Utc>],
+    ) -> usize {
         let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
-        let known: HashSet<DateTime<Utc>> = self.deactivations.iter().map(|written| written.since).collect();
+        let known: HashSet<DateTime<Utc>> = self
+            .deactivations
+            .iter()
+            .map(|written| written.since)
+            .collect();
         let counted: usize = self
             .deactivations
             .iter()
             .filter(|written| is_within(written.at))
             .map(|written| written.number(links))
             .sum();
-        counted + links.iter().filter(|since| is_within(**since) && !known.contains(*since)).count()
+        counted
+            + links
+                .iter()
+                .filter(|since| is_within(**since) && !known.contains(*since))
+                .count()
     }
 
     /// What runs that did not come to their end wrote, now that the links tell.
     pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
-        self.deactivations.iter().filter(|written| !written.is_settled).map(|written| Written {
-            number: written.number(links),
-            is_settled: true,
-            ..written.clone()
-        })
+        self.deactivations
+            .iter()
+            .filter(|written| !written.is_settled)
+            .map(|written| Written {
+                number: written.number(links),
+                is_settled: true,
+                ..written.clone()
+            })
     }
 }
 
@@ -280,14 +375,25 @@ mod tests {
             ..Remembered::default()
         };
         let day = TimeDelta::hours(24);
-        assert_eq!(remembered.deactivated_within(day, now, &[]), 6, "one in the future counts as now");
+        assert_eq!(
+            remembered.deactivated_within(day, now, &[]),
+            6,
+            "one in the future counts as now"
+        );
         // Of the links, those that are not known.
         assert_eq!(
-            remembered.deactivated_within(day, now, &[hours(1), hours(5), hours(11), hours(30), hours(-1)]),
+            remembered.deactivated_within(
+                day,
+                now,
+                &[hours(1), hours(5), hours(11), hours(30), hours(-1)]
+            ),
             8
         );
         let lost = Remembered::default();
-        assert_eq!(lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]), 3);
+        assert_eq!(
+            lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]),
+            3
+        );
         // Of a run that was killed, the links tell how many there were.
         let killed = Remembered {
             deactivations: vec![Written {
@@ -296,7 +402,10 @@ mod tests {
             }],
             ..Remembered::default()
         };
-        assert_eq!(killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]), 3);
+        assert_eq!(
+            killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]),
+            3
+        );
         assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
     }
 }

@@ -15,7 +15,8 @@ use crate::run::{
 };
 
 impl State {
-    /// Keeps a run's figures in the place of any that the run has; of its job, the newest `keep` runs stay, and the last good one against each ftrack.
+    /// Keeps a run's figures in the place of any that the run has; of its job, the newest `keep`
+    /// runs stay, and the last good one against each ftrack.
     ///
     /// # Errors
     /// They cannot be written; then everything is as before.
@@ -51,14 +52,25 @@ impl State {
     }
 
     fn newest(&self, job: &str, which: &'static str) -> Result<Option<RunSummary>, StateError> {
-        let query = format!("SELECT * FROM runs WHERE job = ?1 AND {which} ORDER BY run DESC LIMIT 1");
-        self.read(|connection| connection.query_row(&query, params![job], columns::run).optional())
+        let query =
+            format!("SELECT * FROM runs WHERE job = ?1 AND {which} ORDER BY run DESC LIMIT 1");
+        self.read(|connection| {
+            connection
+                .query_row(&query, params![job], columns::run)
+                .optional()
+        })
     }
 }
 
-/// How many users had links after the job's last run against that ftrack server that did not fail; none when no such run is known.
-pub(super) fn linked_before(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Option<LinkedUsers>> {
-    let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
+/// How many users had links after the job's last run against that ftrack server that did not fail;
+/// none when no such run is known.
+pub(super) fn linked_before(
+    connection: &Connection,
+    job: &str,
+    ftrack: &str,
+) -> rusqlite::Result<Option<LinkedUsers>> {
+    let query = "SELECT owned, linked FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
+                 AND outcome <> 'failed' ORDER BY run DESC LIMIT 1";
     let users = |row: &rusqlite::Row<'_>| {
         let (Count(owned), of_all): (_, Option<Count>) = (row.get("owned")?, row.get("linked")?);
         Ok(LinkedUsers {
@@ -66,7 +78,9 @@ pub(super) fn linked_before(connection: &Connection, job: &str, ftrack: &str) ->
             of_all: of_all.map(|Count(of_all)| of_all),
         })
     };
-    connection.query_row(query, params![job, ftrack], users).optional()
+    connection
+        .query_row(query, params![job, ftrack], users)
+        .optional()
 }
 
 /// Adds one run, or gives it other figures.
@@ -90,9 +104,10 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         failed,
     } = run;
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, outcome, error_kind, error, ftrack, entries, owned, \
-         owned_active, linked, held, failed) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, :error_kind, :error, :ftrack, \
-         :entries, :owned, :owned_active, :linked, :held, :failed)",
+        "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, \
+         outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed) \
+         VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, \
+         :error_kind, :error, :ftrack, :entries, :owned, :owned_active, :linked, :held, :failed)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -115,20 +130,27 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
     Ok(())
 }
 
-/// Removes the old runs of a job. Without its last good one, nobody would know any more how many users it owned, nor when it last went well.
+/// Removes the old runs of a job. Without its last good one, nobody would know any more how many
+/// users it owned, nor when it last went well.
 pub(super) fn prune(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<()> {
     connection.execute(
         "DELETE FROM runs WHERE job = ?1
             AND run NOT IN (SELECT run FROM runs WHERE job = ?1 ORDER BY run DESC LIMIT ?2)
-            AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome <> 'failed' GROUP BY ftrack)",
+            AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome \
+         <> 'failed' GROUP BY ftrack)",
         params![job, Count(keep.max(1))],
     )?;
     Ok(())
 }
 
-/// The runs of a job at the end of its history that failed, oldest first; those that were told to stop, or cut off, say nothing about the servers.
-pub(super) fn failures_at_the_end(connection: &Connection, job: &str) -> rusqlite::Result<Vec<RunSummary>> {
-    let mut statement = connection.prepare("SELECT * FROM runs WHERE job = ?1 ORDER BY run DESC")?;
+/// The runs of a job at the end of its history that failed, oldest first; those that were told to
+/// stop, or cut off, say nothing about the servers.
+pub(super) fn failures_at_the_end(
+    connection: &Connection,
+    job: &str,
+) -> rusqlite::Result<Vec<RunSummary>> {
+    let mut statement =
+        connection.prepare("SELECT * FROM runs WHERE job = ?1 ORDER BY run DESC")?;
     let mut failures = Vec::new();
     for run in statement.query_map(params![job], columns::run)? {
         let run = run?;
@@ -145,5 +167,7 @@ pub(super) fn failures_at_the_end(connection: &Connection, job: &str) -> rusqlit
 /// The newest run of each job, by its id.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut statement = connection.prepare("SELECT job, max(run) FROM runs GROUP BY job")?;
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }

@@ -17,7 +17,8 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// Each step from one form of the database to the next; a step that was released is never changed.
 ///
-/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and its kin are the words of the reports.
+/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and its kin
+/// are the words of the reports.
 pub(super) const STEPS: &[&str] = &[
     "
     CREATE TABLE runs (
@@ -125,7 +126,9 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
     };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY)?;
-    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+    connection.execute_batch(
+        "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+    )?;
     match access {
         // This one reads the file already, which is the caller's to do.
         Access::Read => {}
@@ -134,13 +137,15 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
     Ok(connection)
 }
 
-/// Connects to a database that is there, brings it to the newest form, and makes sure that each row of it can be read.
+/// Connects to a database that is there, brings it to the newest form, and makes sure that each row
+/// of it can be read.
 ///
 /// # Errors
 /// It is damaged, or it cannot be used for another reason.
 pub(super) fn examine(path: &Path) -> Result<Connection, Unusable> {
     let failed = |error: rusqlite::Error| Unusable::of(path, &error);
-    // SQLite would go on without the right to write. Nobody in this process holds a lock on the file that closing it could take away.
+    // SQLite would go on without the right to write. Nobody in this process holds a lock on the
+    // file that closing it could take away.
     let writable = OpenOptions::new().read(true).write(true).open(path);
     writable.map_err(|source| Unusable::Failed(StateError::new("open", path, source)))?;
     let mut connection = connect(path, Access::Write).map_err(failed)?;
@@ -148,21 +153,32 @@ pub(super) fn examine(path: &Path) -> Result<Connection, Unusable> {
     if connection.is_readonly(MAIN_DB).map_err(failed)? {
         return Err(Unusable::Damaged("its header is damaged".to_owned()));
     }
-    whole(&connection).map_err(failed)?.map_or(Ok(()), |why| Err(Unusable::Damaged(why)))?;
-    // One file and, while something is written, a journal beside it, which a reader without the right to write can do with.
-    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(failed)?;
+    whole(&connection)
+        .map_err(failed)?
+        .map_or(Ok(()), |why| Err(Unusable::Damaged(why)))?;
+    // One file and, while something is written, a journal beside it, which a reader without the
+    // right to write can do with.
+    connection
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+        .map_err(failed)?;
     migrate(&mut connection, form, STEPS).map_err(failed)?;
     columns::read_all(&connection).map_err(failed)?;
     Ok(connection)
 }
 
-/// Connects to read alone, where everything is whole and in the newest form; none where the next one to write has something to do first.
+/// Connects to read alone, where everything is whole and in the newest form; none where the next
+/// one to write has something to do first.
 pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
-    let looked = to_read(path).map_err(|error| Unusable::of(path, &error)).and_then(|connection| {
-        let newest = form(&connection, path)? == STEPS.len();
-        let whole = newest && whole(&connection).map_err(|error| Unusable::of(path, &error))?.is_none();
-        Ok(whole.then_some(connection))
-    });
+    let looked = to_read(path)
+        .map_err(|error| Unusable::of(path, &error))
+        .and_then(|connection| {
+            let newest = form(&connection, path)? == STEPS.len();
+            let whole = newest
+                && whole(&connection)
+                    .map_err(|error| Unusable::of(path, &error))?
+                    .is_none();
+            Ok(whole.then_some(connection))
+        });
     match looked {
         Ok(connection) => Ok(connection),
         Err(Unusable::Damaged(_)) => Ok(None),
@@ -170,11 +186,14 @@ pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
     }
 }
 
-/// Connects to read alone, unless a program that was killed left half of something: then SQLite has to put back what was there before.
+/// Connects to read alone, unless a program that was killed left half of something: then SQLite has
+/// to put back what was there before.
 fn to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, Access::Read)?;
     match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => connect(path, Access::Write),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            connect(path, Access::Write)
+        }
         Err(error) => Err(error),
         Ok(()) => Ok(connection),
     }
@@ -186,12 +205,21 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     migrate(connection, 0, STEPS)
 }
 
-/// Brings a database of a form to that after the last step; after each step it is whole, whatever happens.
-pub(super) fn migrate(connection: &mut Connection, form: usize, steps: &[&str]) -> rusqlite::Result<()> {
+/// Brings a database of a form to that after the last step; after each step it is whole, whatever
+/// happens.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    form: usize,
+    steps: &[&str],
+) -> rusqlite::Result<()> {
     for (before, step) in steps.iter().enumerate().skip(form) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(before + 1).unwrap_or(i64::MAX))?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(before + 1).unwrap_or(i64::MAX),
+        )?;
         transaction.commit()?;
     }
     Ok(())
@@ -206,8 +234,9 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
     match usize::try_from(form) {
         Ok(form) if application == APPLICATION_ID && form > known => {
             let newer = format!(
-                "a newer version of this program wrote it (its form is {form}, and this version knows {known}); use that version, or move the file away \
-                 to start anew from the reports"
+                "a newer version of this program wrote it (its form is {form}, and this version \
+                 knows {known}); use that version, or move the file away to start anew from the \
+                 reports"
             );
             Err(Unusable::Failed(StateError::new(
                 "use",
@@ -216,7 +245,9 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
             )))
         }
         Ok(form) if application == APPLICATION_ID && form > 0 => Ok(form),
-        Ok(_) | Err(_) => Err(Unusable::Damaged("it is not a state database of this program".to_owned())),
+        Ok(_) | Err(_) => Err(Unusable::Damaged(
+            "it is not a state database of this program".to_owned(),
+        )),
     }
 }
 

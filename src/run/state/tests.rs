@@ -32,14 +32,17 @@ use crate::{
 fn config(folder: &Path) -> Config {
     let file = folder.join("config.toml");
     let text = format!(
-        "state_dir = {:?}\nreports.keep = 5\n[ftrack]\nserver = \"http://127.0.0.1:9\"\napi_user = \"sync\"\napi_key = \"key\"\n\
-         [directories.studio]\nurls = [\"ldap://127.0.0.1:9\"]\nbind_dn = \"cn=sync\"\nbind_password = \"password\"\n\
-         [jobs.artists]\ndirectory = \"studio\"\nsearch_bases = [\"dc=test\"]\nfilter = \"(uid=*)\"\n\
-         attributes = {{ username = \"uid\" }}\nretry = {{ initial = \"1m\", max = \"1h\", suspend_after = 3 }}\n",
+        "state_dir = {:?}\nreports.keep = 5\n[ftrack]\nserver = \"http://127.0.0.1:9\"\napi_user \
+         = \"sync\"\napi_key = \"key\"\n[directories.studio]\nurls = \
+         [\"ldap://127.0.0.1:9\"]\nbind_dn = \"cn=sync\"\nbind_password = \
+         \"password\"\n[jobs.artists]\ndirectory = \"studio\"\nsearch_bases = \
+         [\"dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\nretry = {{ \
+         initial = \"1m\", max = \"1h\", suspend_after = 3 }}\n",
         folder.join("state")
     );
     fs::write(&file, text).unwrap();
-    crate::config::load(&file, &Environment::default()).unwrap_or_else(|findings| panic!("{findings}"))
+    crate::config::load(&file, &Environment::default())
+        .unwrap_or_else(|findings| panic!("{findings}"))
 }
 
 fn studio() -> (TempDir, Config) {
@@ -63,7 +66,11 @@ fn absences_of(state: &State, job: &str) -> Absences {
 
 /// How many users the job artists owned after its last run against a server that did not fail.
 fn owned_before(state: &State, ftrack: &str) -> usize {
-    state.remembered("artists", ftrack).unwrap().linked.map_or(0, |linked| linked.owned)
+    state
+        .remembered("artists", ftrack)
+        .unwrap()
+        .linked
+        .map_or(0, |linked| linked.owned)
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -82,7 +89,8 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         finished_at: started_at + TimeDelta::seconds(9),
         outcome,
         error_kind: (outcome == Outcome::Failed).then_some(FailureKind::Directory),
-        error: (outcome == Outcome::Failed).then(|| "no\nanswer \u{1b}[31m'; DROP TABLE runs".to_owned()),
+        error: (outcome == Outcome::Failed)
+            .then(|| "no\nanswer \u{1b}[31m'; DROP TABLE runs".to_owned()),
         ftrack: "https://studio.test".into(),
         entries: 40,
         owned: 38,
@@ -111,7 +119,17 @@ fn keep_report(config: &Config, run: &RunSummary) {
 
 fn absences(ids: &[(&str, u32)]) -> Absences {
     let since = at("2026-01-31T10:00:00Z");
-    ids.iter().map(|(id, reads)| ((*id).to_owned(), Absence { since, reads: *reads })).collect()
+    ids.iter()
+        .map(|(id, reads)| {
+            (
+                (*id).to_owned(),
+                Absence {
+                    since,
+                    reads: *reads,
+                },
+            )
+        })
+        .collect()
 }
 
 fn backoff() -> Backoff {
@@ -149,7 +167,10 @@ fn what_is_kept_comes_back_after_a_restart() {
         next_at: at("2026-01-31T10:20:00Z"),
         error: "code 49".into(),
     };
-    let (good, bad) = (run("artists", 1, Outcome::Held), run("artists", 2, Outcome::Failed));
+    let (good, bad) = (
+        run("artists", 1, Outcome::Held),
+        run("artists", 2, Outcome::Failed),
+    );
     {
         let state = open(&config);
         assert_eq!(state.last_run("artists").unwrap(), None);
@@ -168,8 +189,16 @@ fn what_is_kept_comes_back_after_a_restart() {
                 }),
             )
             .unwrap();
-        state.set_refusal("directory studio", Some(&refused)).unwrap();
-        state.set_absences("artists", &Absences::new(), &absences(&[("a", 1), ("b", 2)])).unwrap();
+        state
+            .set_refusal("directory studio", Some(&refused))
+            .unwrap();
+        state
+            .set_absences(
+                "artists",
+                &Absences::new(),
+                &absences(&[("a", 1), ("b", 2)]),
+            )
+            .unwrap();
     }
     let state = open(&config);
     assert_eq!(state.last_run("artists").unwrap(), Some(bad.clone()));
@@ -185,22 +214,47 @@ fn what_is_kept_comes_back_after_a_restart() {
         Some(at("9999-12-31T23:59:59.999999999Z")),
         "a year beyond what sorts is the last that does"
     );
-    assert_eq!(state.pause("interns").unwrap().map(|pause| (pause.until, pause.reason)), Some((None, None)));
-    assert_eq!(state.refusals().unwrap(), [("directory studio".to_owned(), refused)].into());
-    assert_eq!(absences_of(&state, "artists"), absences(&[("a", 1), ("b", 2)]));
+    assert_eq!(
+        state
+            .pause("interns")
+            .unwrap()
+            .map(|pause| (pause.until, pause.reason)),
+        Some((None, None))
+    );
+    assert_eq!(
+        state.refusals().unwrap(),
+        [("directory studio".to_owned(), refused)].into()
+    );
+    assert_eq!(
+        absences_of(&state, "artists"),
+        absences(&[("a", 1), ("b", 2)])
+    );
 
     state.set_backoff("artists", None).unwrap();
     state.set_pause("artists", None).unwrap();
     state.set_refusal("directory studio", None).unwrap();
     state
-        .set_absences("artists", &absences(&[("a", 1), ("b", 2)]), &absences(&[("b", 3), ("c", 1)]))
+        .set_absences(
+            "artists",
+            &absences(&[("a", 1), ("b", 2)]),
+            &absences(&[("b", 3), ("c", 1)]),
+        )
         .unwrap();
-    assert_eq!((state.backoff("artists").unwrap(), state.pause("artists").unwrap()), (None, None));
+    assert_eq!(
+        (
+            state.backoff("artists").unwrap(),
+            state.pause("artists").unwrap()
+        ),
+        (None, None)
+    );
     assert!(state.refusals().unwrap().is_empty());
     let known = |job| known(&config.state_dir, job, FTRACK).unwrap().absences;
     assert_eq!(known("artists"), absences(&[("b", 3), ("c", 1)]));
     assert_eq!(known("interns"), Absences::new());
-    let mode = fs::metadata(config.state_dir.join(FILE)).unwrap().permissions().mode();
+    let mode = fs::metadata(config.state_dir.join(FILE))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);
 }
@@ -209,8 +263,13 @@ fn what_is_kept_comes_back_after_a_restart() {
 fn absences_that_have_not_changed_are_not_written() {
     let (_folder, config) = studio();
     let state = open(&config);
-    let (before, mut now) = (absences(&[("a", 1), ("b", 1)]), absences(&[("a", 1), ("b", 1)]));
-    state.set_absences("artists", &Absences::new(), &before).unwrap();
+    let (before, mut now) = (
+        absences(&[("a", 1), ("b", 1)]),
+        absences(&[("a", 1), ("b", 1)]),
+    );
+    state
+        .set_absences("artists", &Absences::new(), &before)
+        .unwrap();
     let changes = || state.open.lock().unwrap().connection.total_changes();
     let so_far = changes();
     state.set_absences("artists", &before, &now).unwrap();
@@ -225,27 +284,50 @@ fn the_newest_runs_stay_and_the_last_good_one() {
     let (_folder, config) = studio();
     let state = open(&config);
     for minute in 0..3 {
-        state.add_run(&run("artists", minute, Outcome::Succeeded), 5).unwrap();
+        state
+            .add_run(&run("artists", minute, Outcome::Succeeded), 5)
+            .unwrap();
     }
     let elsewhere = RunSummary {
         ftrack: "https://other.test".into(),
         ..run("artists", 3, Outcome::Partial)
     };
     state.add_run(&elsewhere, 5).unwrap();
-    state.add_run(&run("interns", 0, Outcome::Succeeded), 5).unwrap();
+    state
+        .add_run(&run("interns", 0, Outcome::Succeeded), 5)
+        .unwrap();
     for minute in 4..40 {
         let dry_run = minute % 2 == 0;
-        let run = run("artists", minute, if dry_run { Outcome::Succeeded } else { Outcome::Failed });
+        let run = run(
+            "artists",
+            minute,
+            if dry_run {
+                Outcome::Succeeded
+            } else {
+                Outcome::Failed
+            },
+        );
         state.add_run(&RunSummary { dry_run, ..run }, 5).unwrap();
     }
-    state.add_run(&run("artists", 39, Outcome::Failed), 5).unwrap();
+    state
+        .add_run(&run("artists", 39, Outcome::Failed), 5)
+        .unwrap();
     let count: usize = state
-        .read(|connection| connection.query_row("SELECT count(*) FROM runs WHERE job = 'artists'", [], |row| row.get::<_, i64>(0)))
+        .read(|connection| {
+            connection.query_row(
+                "SELECT count(*) FROM runs WHERE job = 'artists'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+        })
         .unwrap() as usize;
     assert_eq!(count, 5 + 2);
     assert_eq!(state.last_success("artists").unwrap(), Some(elsewhere));
     assert_eq!(owned_before(&state, "https://studio.test"), 38);
-    assert_eq!(state.last_success("interns").unwrap(), Some(run("interns", 0, Outcome::Succeeded)));
+    assert_eq!(
+        state.last_success("interns").unwrap(),
+        Some(run("interns", 0, Outcome::Succeeded))
+    );
     state
         .add_run(
             &RunSummary {
@@ -255,7 +337,10 @@ fn the_newest_runs_stay_and_the_last_good_one() {
             5,
         )
         .unwrap();
-    assert_eq!(state.last_attempt("artists").unwrap(), Some(run("artists", 39, Outcome::Failed)));
+    assert_eq!(
+        state.last_attempt("artists").unwrap(),
+        Some(run("artists", 39, Outcome::Failed))
+    );
     assert!(state.last_run("artists").unwrap().unwrap().dry_run);
 }
 
@@ -272,10 +357,16 @@ fn files_of_an_older_version_are_taken_over_once() {
     let files = config.state_dir.join("absences");
     fs::create_dir(&files).unwrap();
     let kept = absences(&[("a", 2)]);
-    fs::write(files.join("artists.json"), serde_json::to_vec(&kept).unwrap()).unwrap();
+    fs::write(
+        files.join("artists.json"),
+        serde_json::to_vec(&kept).unwrap(),
+    )
+    .unwrap();
     fs::write(files.join("damaged.json"), "{\"a\":").unwrap();
     assert_eq!(
-        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
+        known(&config.state_dir, "artists", FTRACK)
+            .map(|known| known.absences)
+            .unwrap(),
         kept,
         "`plan` knows them before the first run"
     );
@@ -285,12 +376,23 @@ fn files_of_an_older_version_are_taken_over_once() {
     assert_eq!(absences_of(&state, "artists"), kept);
     assert_eq!(absences_of(&state, "damaged"), Absences::new());
     assert!(!files.exists());
-    assert_eq!(state.last_run("artists").unwrap(), Some(run("artists", 2, Outcome::Succeeded)));
-    assert_eq!(state.last_run("gone").unwrap(), Some(run("gone", 1, Outcome::Partial)));
+    assert_eq!(
+        state.last_run("artists").unwrap(),
+        Some(run("artists", 2, Outcome::Succeeded))
+    );
+    assert_eq!(
+        state.last_run("gone").unwrap(),
+        Some(run("gone", 1, Outcome::Partial))
+    );
 
-    // Files that come later, of an older version that ran in between, are older than what is known, or become so.
+    // Files that come later, of an older version that ran in between, are older than what is known,
+    // or become so.
     fs::create_dir(&files).unwrap();
-    fs::write(files.join("artists.json"), serde_json::to_vec(&absences(&[("b", 9)])).unwrap()).unwrap();
+    fs::write(
+        files.join("artists.json"),
+        serde_json::to_vec(&absences(&[("b", 9)])).unwrap(),
+    )
+    .unwrap();
     assert_eq!(absences_of(&open(&config), "artists"), kept);
     assert!(!files.exists());
 }
@@ -310,12 +412,28 @@ fn reports_that_are_newer_than_what_is_known_are_added() {
     }
     let state = open(&config);
     assert_eq!(state.last_run("artists").unwrap(), Some(new));
-    assert_eq!(state.last_run("interns").unwrap(), Some(run("interns", 7, Outcome::Succeeded)));
+    assert_eq!(
+        state.last_run("interns").unwrap(),
+        Some(run("interns", 7, Outcome::Succeeded))
+    );
     let runs: i64 = state
-        .read(|connection| connection.query_row("SELECT count(*) FROM runs WHERE job = 'artists'", [], |row| row.get(0)))
+        .read(|connection| {
+            connection.query_row(
+                "SELECT count(*) FROM runs WHERE job = 'artists'",
+                [],
+                |row| row.get(0),
+            )
+        })
         .unwrap();
-    assert_eq!(runs, 2, "an old one that is not known was removed on purpose");
-    assert_eq!(state.backoff("artists").unwrap(), None, "what the daemon keeps is not made anew");
+    assert_eq!(
+        runs, 2,
+        "an old one that is not known was removed on purpose"
+    );
+    assert_eq!(
+        state.backoff("artists").unwrap(),
+        None,
+        "what the daemon keeps is not made anew"
+    );
 }
 
 #[test]
@@ -331,13 +449,26 @@ fn a_step_that_fails_leaves_the_form_before_it() {
         "CREATE TABLE more (a); CREATE TABLE more (a)",
     ];
     schema::migrate(connection, 1, &steps).unwrap_err();
-    let form = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap();
+    let form = |connection: &Connection| {
+        connection
+            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
     assert_eq!(form(connection), 2);
     let note: String = connection
-        .query_row("SELECT note FROM backoffs WHERE job = ?1", params!["artists"], |row| row.get(0))
+        .query_row(
+            "SELECT note FROM backoffs WHERE job = ?1",
+            params!["artists"],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(note, "old");
-    schema::migrate(connection, 2, &[steps[0], steps[1], "CREATE TABLE more (a)"]).unwrap();
+    schema::migrate(
+        connection,
+        2,
+        &[steps[0], steps[1], "CREATE TABLE more (a)"],
+    )
+    .unwrap();
     assert_eq!(form(connection), 3);
 }
 
@@ -353,14 +484,18 @@ fn many_who_open_at_once_make_one_database() {
                     ready.wait();
                     let state = open(config);
                     for minute in 0..2 {
-                        state.add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5).unwrap();
+                        state
+                            .add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5)
+                            .unwrap();
                     }
                 });
             }
         });
         let state = open(&config);
         let runs: i64 = state
-            .read(|connection| connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)))
+            .read(|connection| {
+                connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0))
+            })
             .unwrap();
         assert_eq!(runs, 8 * 2);
     }
@@ -396,7 +531,9 @@ fn one_who_writes_all_the_time_on_a_slow_disk_keeps_nobody_out() {
             // While the other one writes.
             while going_on.try_recv().is_ok() {}
             going_on.recv().unwrap();
-            other.add_run(&run("artists", minute, Outcome::Succeeded), 9).unwrap();
+            other
+                .add_run(&run("artists", minute, Outcome::Succeeded), 9)
+                .unwrap();
         }
     });
 }
@@ -406,10 +543,16 @@ fn a_second_daemon_is_told_of_the_first() {
     let (_folder, config) = studio();
     let first = DaemonLock::take(&config.state_dir).unwrap();
     let error = DaemonLock::take(&config.state_dir).unwrap_err().to_string();
-    assert!(error.contains(&format!("another daemon, process {},", std::process::id())), "{error}");
+    assert!(
+        error.contains(&format!("another daemon, process {},", std::process::id())),
+        "{error}"
+    );
     fs::write(config.state_dir.join("daemon.lock"), "no number").unwrap();
     let error = DaemonLock::take(&config.state_dir).unwrap_err().to_string();
-    assert!(error.contains("another daemon runs on this state folder"), "{error}");
+    assert!(
+        error.contains("another daemon runs on this state folder"),
+        "{error}"
+    );
     drop(first);
     DaemonLock::take(&config.state_dir).unwrap();
 }
@@ -430,29 +573,63 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     let state = open(&config);
     let before = state.remembered("artists", FTRACK).unwrap();
     let bases = [("dc=a".to_owned(), 7), ("dc=b".to_owned(), 0)].into();
-    state.set_directory("artists", &before, Some("d-1"), &bases).unwrap();
-    state.set_held("artists", &before.held, &["p-1".to_owned(), "p-2".to_owned()].into()).unwrap();
-    state.count_deactivations("artists", &written("run-1", 9)).unwrap();
-    state.count_deactivations("artists", &written("run-1", 3)).unwrap();
-    state.count_deactivations("interns", &written("run-1", 5)).unwrap();
+    state
+        .set_directory("artists", &before, Some("d-1"), &bases)
+        .unwrap();
+    state
+        .set_held(
+            "artists",
+            &before.held,
+            &["p-1".to_owned(), "p-2".to_owned()].into(),
+        )
+        .unwrap();
+    state
+        .count_deactivations("artists", &written("run-1", 9))
+        .unwrap();
+    state
+        .count_deactivations("artists", &written("run-1", 3))
+        .unwrap();
+    state
+        .count_deactivations("interns", &written("run-1", 5))
+        .unwrap();
     let known = state.remembered("artists", FTRACK).unwrap();
-    assert_eq!((known.directory.as_deref(), &known.bases), (Some("d-1"), &bases));
+    assert_eq!(
+        (known.directory.as_deref(), &known.bases),
+        (Some("d-1"), &bases)
+    );
     assert_eq!(known.held, ["p-1".to_owned(), "p-2".to_owned()].into());
     assert_eq!(known.deactivations, [written("run-1", 3)]);
     let changes = || {
         state
-            .read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)))
+            .read(|connection| {
+                connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0))
+            })
             .unwrap()
     };
     let version = changes();
-    state.set_directory("artists", &known, Some("d-1"), &[("dc=a".to_owned(), 99)].into()).unwrap();
-    state.set_held("artists", &known.held, &known.held.clone()).unwrap();
-    assert_eq!((changes(), &state.remembered("artists", FTRACK).unwrap()), (version, &known));
+    state
+        .set_directory(
+            "artists",
+            &known,
+            Some("d-1"),
+            &[("dc=a".to_owned(), 99)].into(),
+        )
+        .unwrap();
+    state
+        .set_held("artists", &known.held, &known.held.clone())
+        .unwrap();
+    assert_eq!(
+        (changes(), &state.remembered("artists", FTRACK).unwrap()),
+        (version, &known)
+    );
     // What nobody can count any more goes.
     let later = Written {
         at: at("2027-06-01T10:00:00Z"),
         ..written("run-2", 1)
     };
     state.count_deactivations("artists", &later).unwrap();
-    assert_eq!(state.remembered("artists", FTRACK).unwrap().deactivations, [later]);
+    assert_eq!(
+        state.remembered("artists", FTRACK).unwrap().deactivations,
+        [later]
+    );
 }

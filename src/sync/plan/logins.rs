@@ -1,4 +1,5 @@
-//! Logins that are taken: changes that cannot have theirs are left out, and those that counted on them.
+//! Logins that are taken: changes that cannot have theirs are left out, and those that counted on
+//! them.
 
 use std::collections::HashMap;
 
@@ -19,10 +20,16 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// A username that somebody else holds and does not give up cannot be taken: such changes are left out, and those that counted on them.
+    /// A username that somebody else holds and does not give up cannot be taken: such changes are
+    /// left out, and those that counted on them.
     pub(super) fn leave_out_taken_usernames(&mut self) {
-        let wanted = self.plan.changes.iter().filter_map(|change| order::taken(change, &Field::Username));
-        let mut holders: HashMap<String, Vec<&User>> = wanted.map(|username| (username, Vec::new())).collect();
+        let wanted = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|change| order::taken(change, &Field::Username));
+        let mut holders: HashMap<String, Vec<&User>> =
+            wanted.map(|username| (username, Vec::new())).collect();
         if holders.is_empty() {
             return;
         }
@@ -35,7 +42,12 @@ impl Planner<'_> {
             .plan
             .changes
             .iter()
-            .filter_map(|change| Some((change.ftrack_id.clone(), order::released(change, &Field::Username)?)))
+            .filter_map(|change| {
+                Some((
+                    change.ftrack_id.clone(),
+                    order::released(change, &Field::Username)?,
+                ))
+            })
             .collect();
         loop {
             let (blocked, free) = std::mem::take(&mut self.plan.changes)
@@ -47,14 +59,22 @@ impl Planner<'_> {
             }
             for change in &blocked {
                 if let Some(holder) = blocker(change, &holders, &giving_up) {
-                    let reason = format!("the username {:?} belongs to another ftrack user, {}", change.username, self.whose(holder));
+                    let reason = format!(
+                        "the username {:?} belongs to another ftrack user, {}",
+                        change.username,
+                        self.whose(holder)
+                    );
                     self.skip(change.dn.as_deref().unwrap_or_default(), reason);
                 }
             }
             for mut change in blocked {
                 giving_up.remove(&change.ftrack_id);
-                // Of a user who is the person's already only the login is left out: who is back gets access all the same.
-                let old = change.fields.remove(&Field::Username).map(|values| values.old);
+                // Of a user who is the person's already only the login is left out: who is back
+                // gets access all the same.
+                let old = change
+                    .fields
+                    .remove(&Field::Username)
+                    .map(|values| values.old);
                 let goes_on = match change.action {
                     Action::Update | Action::Reactivate => !change.fields.is_empty(),
                     Action::Create | Action::Deactivate | Action::Adopt => false,
@@ -80,16 +100,29 @@ impl Planner<'_> {
         };
         match self.owners.of(link, None) {
             Owner::Ours | Owner::OursBefore => {}
-            Owner::Sibling { job } | Owner::Left { job } => return format!("which belongs to the job {job:?}"),
-            Owner::NoJob { source } => return format!("which belongs to the source {:?}", &*source),
-            Owner::OtherDirectory { directory } => return format!("which belongs to this source in another directory, {:?}", &*directory),
+            Owner::Sibling { job } | Owner::Left { job } => {
+                return format!("which belongs to the job {job:?}");
+            }
+            Owner::NoJob { source } => {
+                return format!("which belongs to the source {:?}", &*source);
+            }
+            Owner::OtherDirectory { directory } => {
+                return format!(
+                    "which belongs to this source in another directory, {:?}",
+                    &*directory
+                );
+            }
         }
         if !self.desired.is_told_by(&link.attribute) {
-            return format!("which is known by {} and not by the id attribute of this read", link.attribute);
+            return format!(
+                "which is known by {} and not by the id attribute of this read",
+                link.attribute
+            );
         }
         if self.desired.lacks(&link.id) {
             return format!(
-                "of somebody who left (directory id {}); a successor never inherits it: rename that user to free the login",
+                "of somebody who left (directory id {}); a successor never inherits it: rename \
+                 that user to free the login",
                 link.id
             );
         }
@@ -98,7 +131,11 @@ impl Planner<'_> {
 }
 
 /// Who holds the username that a change takes, and does not give it up.
-fn blocker<'a>(change: &Change, holders: &HashMap<String, Vec<&'a User>>, giving_up: &HashMap<EntityId, String>) -> Option<&'a User> {
+fn blocker<'a>(
+    change: &Change,
+    holders: &HashMap<String, Vec<&'a User>>,
+    giving_up: &HashMap<EntityId, String>,
+) -> Option<&'a User> {
     let taken = order::taken(change, &Field::Username)?;
     let holders = holders.get(&taken)?;
     holders

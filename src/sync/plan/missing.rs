@@ -30,12 +30,16 @@ impl Planner<'_> {
             let link = match &user.link {
                 LinkFound::Link(link) => link,
                 LinkFound::Unreadable => {
-                    self.warn(format!("the link of the user {:?} cannot be read; the user is left alone", user.username));
+                    self.warn(format!(
+                        "the link of the user {:?} cannot be read; the user is left alone",
+                        user.username
+                    ));
                     continue;
                 }
                 LinkFound::OfAnotherUser => {
                     self.warn(format!(
-                        "the link of the user {:?} names another user, so somebody moved or copied it; it counts as none",
+                        "the link of the user {:?} names another user, so somebody moved or \
+                         copied it; it counts as none",
                         user.username
                     ));
                     continue;
@@ -57,9 +61,13 @@ impl Planner<'_> {
             }
             self.plan.owned += 1;
             self.plan.owned_active += usize::from(user.is_active);
-            self.plan.deactivated_at.extend(link.activity.deactivated_at());
+            self.plan
+                .deactivated_at
+                .extend(link.activity.deactivated_at());
             if !user.is_active && matches!(link.activity, Activity::Settled | Activity::Released) {
-                self.plan.inactive.insert(user.id.clone(), user.username.to_string());
+                self.plan
+                    .inactive
+                    .insert(user.id.clone(), user.username.to_string());
             }
             if !self.desired.is_told_by(&link.attribute) {
                 otherwise_known += 1;
@@ -67,8 +75,9 @@ impl Planner<'_> {
                 match carriers.get(&link.id) {
                     Some(1) => self.gone(user, link, &owner, absences),
                     _ => self.warn(format!(
-                        "the user {:?} and others carry one link, and its person is gone; nothing is done to any of them: take the link away from those who are not \
-                         that person",
+                        "the user {:?} and others carry one link, and its person is gone; nothing \
+                         is done to any of them: take the link away from those who are not that \
+                         person",
                         user.username
                     )),
                 }
@@ -77,12 +86,20 @@ impl Planner<'_> {
         self.warn_of_unknown(otherwise_known, elsewhere);
     }
 
-    /// How many users carry the link of each person who is not there; of the others it is not asked.
+    /// How many users carry the link of each person who is not there; of the others it is not
+    /// asked.
     fn carriers(&self, present: &[bool]) -> HashMap<DirectoryId, usize> {
         let mut carriers: HashMap<DirectoryId, usize> = HashMap::new();
-        let absent = self.current.users.iter().zip(present).filter(|(_, is_present)| !**is_present);
+        let absent = self
+            .current
+            .users
+            .iter()
+            .zip(present)
+            .filter(|(_, is_present)| !**is_present);
         let links = absent.filter_map(|(user, _)| user.link.link());
-        for link in links.filter(|link| self.owners.is_comparable(link) && self.desired.lacks(&link.id)) {
+        for link in
+            links.filter(|link| self.owners.is_comparable(link) && self.desired.lacks(&link.id))
+        {
             *carriers.entry(link.id.clone()).or_default() += 1;
         }
         carriers
@@ -91,14 +108,15 @@ impl Planner<'_> {
     fn warn_of_unknown(&mut self, otherwise_known: usize, elsewhere: usize) {
         if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
             self.warn(format!(
-                "{otherwise_known} users are known by another id attribute than {read}, by which this read tells people apart, so nothing is concluded about them; \
-                 set id_attribute to the one that they are known by"
+                "{otherwise_known} users are known by another id attribute than {read}, by which \
+                 this read tells people apart, so nothing is concluded about them; set \
+                 id_attribute to the one that they are known by"
             ));
         }
         if elsewhere > 0 {
             self.warn(format!(
-                "{elsewhere} users carry links of this job's source from another directory, as of another installation, and are left alone; give one of the two jobs \
-                 another source"
+                "{elsewhere} users carry links of this job's source from another directory, as of \
+                 another installation, and are left alone; give one of the two jobs another source"
             ));
         }
     }
@@ -107,29 +125,46 @@ impl Planner<'_> {
         // To the millisecond, so that it tells the deactivations of one run from those of another.
         let since = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
         let absence = match absences.get(link.id.as_str()) {
-            // Two are as good as many; a number that stands still need not be kept anew after each run.
-            // From a clock that ran ahead: counted anew, since nobody would outlive it.
-            Some(before) if before.since > self.now => Absence { since: self.now, reads: 1 },
+            // Two are as good as many; a number that stands still need not be kept anew after each
+            // run. From a clock that ran ahead: counted anew, since nobody would outlive it.
+            Some(before) if before.since > self.now => Absence {
+                since: self.now,
+                reads: 1,
+            },
             Some(before) => Absence {
                 since: before.since,
                 reads: before.reads.saturating_add(1).min(ENOUGH_READS),
             },
-            None => Absence { since: self.now, reads: 1 },
+            None => Absence {
+                since: self.now,
+                reads: 1,
+            },
         };
         match (&link.activity, user.is_active) {
             (Activity::Deactivating { since }, false) => {
-                let done = Activity::Deactivated { since: since.clone() };
-                self.remember(user, link, owner, done, "a run was cut off after it had deactivated the user");
+                let done = Activity::Deactivated {
+                    since: since.clone(),
+                };
+                self.remember(
+                    user,
+                    link,
+                    owner,
+                    done,
+                    "a run was cut off after it had deactivated the user",
+                );
             }
             (_, false) => {}
             (Activity::Deactivated { .. }, true) => {
                 self.warn_of_reactivated(user);
-                let reason = "somebody reactivated the user, though the person is gone; from now on it is theirs";
+                let reason = "somebody reactivated the user, though the person is gone; from now \
+                              on it is theirs";
                 self.remember(user, link, owner, Activity::Released, reason);
             }
             (Activity::Released, true) => self.warn_of_reactivated(user),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
-                self.plan.absences.insert(link.id.as_str().to_owned(), absence.clone());
+                self.plan
+                    .absences
+                    .insert(link.id.as_str().to_owned(), absence.clone());
                 self.deactivate(user, link, owner, &absence, since);
             }
         }
@@ -137,14 +172,25 @@ impl Planner<'_> {
 
     fn warn_of_reactivated(&mut self, user: &User) {
         self.warn(format!(
-            "the user {:?} is active, though the person is gone: this program deactivated it, and somebody reactivated it",
+            "the user {:?} is active, though the person is gone: this program deactivated it, and \
+             somebody reactivated it",
             user.username
         ));
     }
 
     /// Writes another activity into the link of a user whose person is gone, and nothing else.
-    fn remember(&mut self, user: &User, link: &Link, owner: &Owner, activity: Activity, reason: &str) {
-        let new = Link { activity, ..link.clone() };
+    fn remember(
+        &mut self,
+        user: &User,
+        link: &Link,
+        owner: &Owner,
+        activity: Activity,
+        reason: &str,
+    ) {
+        let new = Link {
+            activity,
+            ..link.clone()
+        };
         let fields = BTreeMap::from([(
             Field::Link,
             Values {
@@ -156,9 +202,19 @@ impl Planner<'_> {
         self.change(Action::Update, &subject, fields, reason.to_owned(), new);
     }
 
-    fn deactivate(&mut self, user: &User, link: &Link, owner: &Owner, absence: &Absence, since: String) {
+    fn deactivate(
+        &mut self,
+        user: &User,
+        link: &Link,
+        owner: &Owner,
+        absence: &Absence,
+        since: String,
+    ) {
         if !self.rules.users.deactivate {
-            return self.warn(format!("the person of the user {:?} is gone, and users.deactivate is false", user.username));
+            return self.warn(format!(
+                "the person of the user {:?} is gone, and users.deactivate is false",
+                user.username
+            ));
         }
         if let Some(reason) = self.rules.untouchable(user) {
             return self.warn(format!(
@@ -171,7 +227,8 @@ impl Planner<'_> {
         if !patience.is_zero() && (absence.reads < ENOUGH_READS || missing_for < patience) {
             let seen = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
             return self.warn(format!(
-                "the person of the user {:?} has been missing since {seen}; the user stays active until users.deactivate_after is over",
+                "the person of the user {:?} has been missing since {seen}; the user stays active \
+                 until users.deactivate_after is over",
                 user.username
             ));
         }
@@ -196,10 +253,13 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
-    /// What holds every change to a user whose link names a directory, where that of this reading is not known and the id may be another person's elsewhere.
+    /// What holds every change to a user whose link names a directory, where that of this reading
+    /// is not known and the id may be another person's elsewhere.
     pub(super) fn unknown_person(&self, subject: &Subject<'_>) -> Option<Hold> {
         let link = subject.link?;
-        let is_known = link.attribute.is_universal() || link.directory.is_none() || self.desired.directory().is_some();
+        let is_known = link.attribute.is_universal()
+            || link.directory.is_none()
+            || self.desired.directory().is_some();
         (!is_known).then(|| unknown_directory(link))
     }
 }
@@ -208,12 +268,14 @@ impl Planner<'_> {
 fn unknown_directory(link: &Link) -> Hold {
     let why = match &link.directory {
         None => {
-            "the user's link does not say of which directory the person is, since an earlier version wrote it or the directory's id could not be read, and the directory \
-             has not shown the person since; if the person left, approve it"
+            "the user's link does not say of which directory the person is, since an earlier \
+             version wrote it or the directory's id could not be read, and the directory has not \
+             shown the person since; if the person left, approve it"
         }
         Some(_) => {
-            "the id of the naming context's own entry cannot be read, so nobody can say that this is the directory of the user's link; let the bind account read it, or \
-             set id for the directory"
+            "the id of the naming context's own entry cannot be read, so nobody can say that this \
+             is the directory of the user's link; let the bind account read it, or set id for the \
+             directory"
         }
     };
     Hold::new(HeldBy::Doubt, why)

@@ -1,4 +1,5 @@
-//! Whether a reading is that of the job's own people: where most of them have users that are not the job's, something else is wrong.
+//! Whether a reading is that of the job's own people: where most of them have users that are not
+//! the job's, something else is wrong.
 
 use std::{
     borrow::Cow,
@@ -27,10 +28,17 @@ enum Stranger {
     OtherDirectory(String),
 }
 
-/// Fails where more than half of the people have users that are not the job's for one and the same reason.
+/// Fails where more than half of the people have users that are not the job's for one and the same
+/// reason.
 ///
-/// A person has a user by the link, or else by the login: ids of one attribute are not found among those of another.
-pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owners<'_>, matches: &[Match]) -> Result<(), Unplannable> {
+/// A person has a user by the link, or else by the login: ids of one attribute are not found among
+/// those of another.
+pub(super) fn most_are_ours(
+    desired: &Desired,
+    current: &Current,
+    owners: &Owners<'_>,
+    matches: &[Match],
+) -> Result<(), Unplannable> {
     let people = desired.people().len();
     let by_login = links_by_login(desired, current, matches);
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
@@ -48,16 +56,28 @@ pub(super) fn most_are_ours(desired: &Desired, current: &Current, owners: &Owner
         }
     }
     match counts.into_iter().max_by_key(|(_, count)| *count) {
-        Some((stranger, count)) if count * 2 > people => Err(unplannable(&stranger, count, people, desired)),
+        Some((stranger, count)) if count * 2 > people => {
+            Err(unplannable(&stranger, count, people, desired))
+        }
         Some(_) | None => Ok(()),
     }
 }
 
 /// The links of the users who have the logins of people without a user of their own.
-fn links_by_login<'a>(desired: &'a Desired, current: &'a Current, matches: &[Match]) -> HashMap<Cow<'a, str>, Option<&'a Link>> {
+fn links_by_login<'a>(
+    desired: &'a Desired,
+    current: &'a Current,
+    matches: &[Match],
+) -> HashMap<Cow<'a, str>, Option<&'a Link>> {
     let is_without = |found: &Match| matches!(found, Match::New | Match::LeftOut(_));
-    let without = desired.people().iter().zip(matches).filter(|(_, found)| is_without(found));
-    let mut links: HashMap<_, _> = without.map(|((_, person), _)| (fold(&person.username), None)).collect();
+    let without = desired
+        .people()
+        .iter()
+        .zip(matches)
+        .filter(|(_, found)| is_without(found));
+    let mut links: HashMap<_, _> = without
+        .map(|((_, person), _)| (fold(&person.username), None))
+        .collect();
     if !links.is_empty() {
         for user in &current.users {
             if let Some(link) = links.get_mut(&*fold(&user.username)) {
@@ -71,16 +91,23 @@ fn links_by_login<'a>(desired: &'a Desired, current: &'a Current, matches: &[Mat
 fn of_owner(owner: Owner) -> Option<Stranger> {
     match owner {
         Owner::NoJob { source } => Some(Stranger::NoJob(source.to_string())),
-        Owner::OtherDirectory { directory } => Some(Stranger::OtherDirectory(directory.to_string())),
+        Owner::OtherDirectory { directory } => {
+            Some(Stranger::OtherDirectory(directory.to_string()))
+        }
         Owner::Ours | Owner::OursBefore | Owner::Left { .. } | Owner::Sibling { .. } => None,
     }
 }
 
-/// Why the user of a person's login is not the job's, where it is not that of somebody else of this reading.
+/// Why the user of a person's login is not the job's, where it is not that of somebody else of this
+/// reading.
 fn of_link(link: &Link, desired: &Desired, owners: &Owners<'_>) -> Option<Stranger> {
     match owners.of(link, None) {
-        Owner::Ours | Owner::OursBefore => (!desired.is_told_by(&link.attribute)).then(|| Stranger::OtherAttribute(link.attribute.to_string())),
-        owner @ (Owner::NoJob { .. } | Owner::OtherDirectory { .. } | Owner::Left { .. } | Owner::Sibling { .. }) => of_owner(owner),
+        Owner::Ours | Owner::OursBefore => (!desired.is_told_by(&link.attribute))
+            .then(|| Stranger::OtherAttribute(link.attribute.to_string())),
+        owner @ (Owner::NoJob { .. }
+        | Owner::OtherDirectory { .. }
+        | Owner::Left { .. }
+        | Owner::Sibling { .. }) => of_owner(owner),
     }
 }
 
@@ -89,20 +116,33 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
         Stranger::NoJob(source) => (
             format!("belong to the source {source:?}, which no job has"),
             format!(
-                "if this job had that name before, or is to take over that job's people, set source = {source:?}; if that job was removed by mistake, put it back"
+                "if this job had that name before, or is to take over that job's people, set \
+                 source = {source:?}; if that job was removed by mistake, put it back"
             ),
         ),
         Stranger::OtherAttribute(attribute) => {
-            let read = desired.id_attribute().map_or_else(|| "none".to_owned(), ToString::to_string);
+            let read = desired
+                .id_attribute()
+                .map_or_else(|| "none".to_owned(), ToString::to_string);
             (
-                format!("are known by the id attribute {attribute}, and this reading tells people apart by {read}"),
+                format!(
+                    "are known by the id attribute {attribute}, and this reading tells people \
+                     apart by {read}"
+                ),
                 format!("set id_attribute = {attribute:?}"),
             )
         }
         Stranger::OtherDirectory(directory) => (
             format!("carry links of this job's source from another directory, {directory:?}"),
-            "is it the right server? If it was replaced, set id for the directory to that, or give the job another source".to_owned(),
+            "is it the right server? If it was replaced, set id for the directory to that, or \
+             give the job another source"
+                .to_owned(),
         ),
     };
-    Unplannable::NotOurs { count, people, whose, way_out }
+    Unplannable::NotOurs {
+        count,
+        people,
+        whose,
+        way_out,
+    }
 }

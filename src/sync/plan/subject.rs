@@ -40,28 +40,37 @@ impl<'a> Subject<'a> {
 impl Subject<'_> {
     /// What holds every change to the user, whatever it is.
     pub fn hold(&self) -> Option<Hold> {
-        if self.link.is_some_and(|link| link.signature == Signature::Invalid) {
+        if self
+            .link
+            .is_some_and(|link| link.signature == Signature::Invalid)
+        {
             return Some(Hold::new(
                 HeldBy::Doubt,
-                "the user's link is not signed with the present link key: it was written before the key was set, with another one, or by somebody else; if the key was just set or \
-                 changed, approve it: `plan --out FILE`, then `apply FILE`",
+                "the user's link is not signed with the present link key: it was written before \
+                 the key was set, with another one, or by somebody else; if the key was just set \
+                 or changed, approve it: `plan --out FILE`, then `apply FILE`",
             ));
         }
         match self.owner? {
             Owner::NoJob { source } => Some(Hold::new(
                 HeldBy::Configuration,
                 format!(
-                    "the user belongs to the source {:?}, which no job has any more; an approval hands it over to this job",
+                    "the user belongs to the source {:?}, which no job has any more; an approval \
+                     hands it over to this job",
                     &**source
                 ),
             )),
             Owner::OtherDirectory { directory } => Some(Hold::new(
                 HeldBy::Configuration,
-                format!("the user's link names another directory, {:?}; an approval rewrites it", &**directory),
+                format!(
+                    "the user's link names another directory, {:?}; an approval rewrites it",
+                    &**directory
+                ),
             )),
             Owner::OursBefore => Some(Hold::new(
                 HeldBy::Configuration,
-                "the directory is called otherwise than in the user's link; an approval rewrites it",
+                "the directory is called otherwise than in the user's link; an approval rewrites \
+                 it",
             )),
             Owner::Ours | Owner::Left { .. } | Owner::Sibling { .. } => None,
         }
@@ -71,25 +80,43 @@ impl Subject<'_> {
 /// Why a user becomes active again.
 pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     match (&link.activity, owner) {
-        (_, Owner::Left { job }) => format!("the person left the search bases of the job {job:?}, which deactivated the user, and is one of these"),
-        (Activity::Activating, _) => "the person is in the directory, and the user was refused a seat before".to_owned(),
+        (_, Owner::Left { job }) => format!(
+            "the person left the search bases of the job {job:?}, which deactivated the user, and \
+             is one of these"
+        ),
+        (Activity::Activating, _) => {
+            "the person is in the directory, and the user was refused a seat before".to_owned()
+        }
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
-            let since = activity
-                .deactivated_at()
-                .map_or_else(|| since.clone(), |since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
-            format!("the person is back in the directory; this program deactivated the user on {since}")
+            let since = activity.deactivated_at().map_or_else(
+                || since.clone(),
+                |since| since.to_rfc3339_opts(SecondsFormat::Secs, true),
+            );
+            format!(
+                "the person is back in the directory; this program deactivated the user on {since}"
+            )
         }
         (Activity::Settled | Activity::Released, _) => String::new(),
     }
 }
 
 /// Why a link is written anew, where that says more than the values do.
-pub(super) fn reason_to_rewrite(old: &Link, new: &Link, owner: &Owner, is_alone: bool) -> Option<String> {
+pub(super) fn reason_to_rewrite(
+    old: &Link,
+    new: &Link,
+    owner: &Owner,
+    is_alone: bool,
+) -> Option<String> {
     if let Owner::Left { job } = owner {
-        return Some(format!("the person left the search bases of the job {job:?}, and is one of these"));
+        return Some(format!(
+            "the person left the search bases of the job {job:?}, and is one of these"
+        ));
     }
     if let Owner::NoJob { source } = owner {
-        return Some(format!("the user goes from the source {:?}, which no job has, to this job", &**source));
+        return Some(format!(
+            "the user goes from the source {:?}, which no job has, to this job",
+            &**source
+        ));
     }
     if !is_alone {
         return None;

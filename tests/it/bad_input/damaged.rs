@@ -54,7 +54,10 @@ fn run(studio: &Studio, arguments: &[&str]) -> Output {
     let output = studio.command(arguments).output().unwrap();
     assert_no_panic(&output);
     assert!(
-        output.status.code().is_some_and(|code| (0..=4).contains(&code)),
+        output
+            .status
+            .code()
+            .is_some_and(|code| (0..=4).contains(&code)),
         "{arguments:?}: {:?}",
         output.status
     );
@@ -94,7 +97,8 @@ proptest! {
         let database = studio.state_dir().join("state.db");
         let good = fs::read(&database).unwrap();
         let mut bad = damage.of(&good);
-        // The number of its form: a higher one is that of a newer version, which is refused and not set aside.
+        // The number of its form: a higher one is that of a newer version, which is refused and not
+        // set aside.
         if bad.len() >= 64 {
             bad[60..64].copy_from_slice(&good[60..64]);
         }

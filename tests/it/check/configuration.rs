@@ -10,7 +10,8 @@ fn listening() -> (World, impl Fn() -> bool) {
     for listener in &listeners {
         listener.set_nonblocking(true).unwrap();
     }
-    let [ldap, http] = [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().unwrap());
+    let [ldap, http] =
+        [&listeners[0], &listeners[1]].map(|listener| listener.local_addr().unwrap());
     let mut world = World::at(format!("ldap://{ldap}"));
     world.server = format!("http://{http}");
     let is_contacted = move || {
@@ -24,8 +25,9 @@ fn listening() -> (World, impl Fn() -> bool) {
 #[test]
 fn offline_contacts_nobody_and_tells_the_next_runs() {
     let (mut world, is_contacted) = listening();
-    world.job = "schedule = \"0 3 * * *\"\ntimezone = \"Asia/Tokyo\"\n\
-                 [jobs.on-request]\nsearch_bases = [\"dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { username = \"uid\" }"
+    world.job = "schedule = \"0 3 * * *\"\ntimezone = \
+                 \"Asia/Tokyo\"\n[jobs.on-request]\nsearch_bases = [\"dc=test\"]\nfilter = \
+                 \"(uid=*)\"\nattributes = { username = \"uid\" }"
         .into();
     let checked = world.check(&["--offline"]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
@@ -35,11 +37,20 @@ fn offline_contacts_nobody_and_tells_the_next_runs() {
         .filter(|finding| finding.check == "schedule")
         .map(|finding| finding.detail.as_str())
         .collect();
-    let [daily, none] = schedules.as_slice() else { panic!("{schedules:?}") };
+    let [daily, none] = schedules.as_slice() else {
+        panic!("{schedules:?}")
+    };
     assert_eq!(*none, "none; the job runs on request only");
-    let runs: Vec<&str> = daily.strip_prefix("0 3 * * * in Asia/Tokyo: ").unwrap().split(", ").collect();
+    let runs: Vec<&str> = daily
+        .strip_prefix("0 3 * * * in Asia/Tokyo: ")
+        .unwrap()
+        .split(", ")
+        .collect();
     assert_eq!(runs.len(), 5);
-    assert!(runs.is_sorted() && runs.iter().all(|run| run.ends_with("T03:00:00+09:00")), "{runs:?}");
+    assert!(
+        runs.is_sorted() && runs.iter().all(|run| run.ends_with("T03:00:00+09:00")),
+        "{runs:?}"
+    );
     assert!(!is_contacted());
 }
 
@@ -52,7 +63,10 @@ fn an_unknown_zone_is_refused() {
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""));
         let error: serde_json::Value = serde_json::from_str(ended.stderr.trim()).unwrap();
         let message = r#": jobs.artists.timezone: "Europe/Stokholm" is not an IANA time zone such as "Europe/Stockholm"; did you mean "Europe/Stockholm"?"#;
-        assert!(error["error"].as_str().unwrap().ends_with(message), "{error}");
+        assert!(
+            error["error"].as_str().unwrap().ends_with(message),
+            "{error}"
+        );
     }
     assert!(!is_contacted());
 }
@@ -61,12 +75,24 @@ fn an_unknown_zone_is_refused() {
 fn zones_are_known_on_a_system_that_has_none() {
     let (mut world, _) = listening();
     let folder = tempfile::tempdir().unwrap();
-    world.environment = vec![("TZDIR", folder.path().into()), ("TZ", folder.path().join("missing"))];
+    world.environment = vec![
+        ("TZDIR", folder.path().into()),
+        ("TZ", folder.path().join("missing")),
+    ];
     world.job = "schedule = \"0 3 * * *\"\ntimezone = \"Asia/Tokyo\"".into();
     let checked = world.check(&["--offline"]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
-    let schedule = checked.findings.iter().find(|finding| finding.check == "schedule").unwrap();
-    assert_eq!(schedule.detail.matches("T03:00:00+09:00").count(), 5, "{}", schedule.detail);
+    let schedule = checked
+        .findings
+        .iter()
+        .find(|finding| finding.check == "schedule")
+        .unwrap();
+    assert_eq!(
+        schedule.detail.matches("T03:00:00+09:00").count(),
+        5,
+        "{}",
+        schedule.detail
+    );
 }
 
 #[test]
@@ -77,7 +103,8 @@ fn a_malformed_filter_is_named_before_anybody_is_contacted() {
         let ended = world.run(arguments);
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""));
         assert!(
-            ended.stderr.contains("jobs.artists.filter") && ended.stderr.contains("1 of its parentheses are not closed"),
+            ended.stderr.contains("jobs.artists.filter")
+                && ended.stderr.contains("1 of its parentheses are not closed"),
             "{}",
             ended.stderr
         );
@@ -95,10 +122,13 @@ fn a_template_that_can_fit_nobody_is_found_and_nobody_is_contacted() {
         assert_eq!(
             checked.trouble(),
             [
-                "fail template about job artists: attributes.username: the template fails for everybody: unknown filter: filter lowre is unknown (in username:1); \
-                 see minijinja's list of filters, tests and functions; an attribute that may be missing needs default(…)",
-                "fail template about job artists: attributes: a template reads given_name, and no LDAP attribute can have that name (RFC 4512); \
-                 write the LDAP attribute's name, such as givenName",
+                "fail template about job artists: attributes.username: the template fails for \
+                 everybody: unknown filter: filter lowre is unknown (in username:1); see \
+                 minijinja's list of filters, tests and functions; an attribute that may be \
+                 missing needs default(…)",
+                "fail template about job artists: attributes: a template reads given_name, and no \
+                 LDAP attribute can have that name (RFC 4512); write the LDAP attribute's name, \
+                 such as givenName",
             ]
         );
     }
@@ -110,21 +140,33 @@ fn a_ca_file_whose_certificate_is_none_is_named() {
     let (mut world, is_contacted) = listening();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    std::fs::write(&file, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(
+        &file,
+        "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
     world.directory_settings = format!("ca_file = {file:?}");
     let (trouble, status) = world.check(&[]).only_trouble();
     assert_eq!(status, 2);
     assert!(
-        trouble.starts_with(&format!("fail directory about configuration: the CA file {} cannot be used: ", file.display()))
-            && trouble.ends_with("; name another file, or mend this one"),
+        trouble.starts_with(&format!(
+            "fail directory about configuration: the CA file {} cannot be used: ",
+            file.display()
+        )) && trouble.ends_with("; name another file, or mend this one"),
         "{trouble}"
     );
     world.directory_settings = String::new();
     world.ftrack_settings = format!("ca_file = {file:?}");
     let (trouble, status) = world.check(&["--offline"]).only_trouble();
-    let way_out = format!("; check that ftrack.ca_file {} holds whole certificates", file.display());
+    let way_out = format!(
+        "; check that ftrack.ca_file {} holds whole certificates",
+        file.display()
+    );
     assert!(
-        status == 2 && trouble.starts_with("fail ftrack about configuration: preparing the connection failed: ") && trouble.ends_with(&way_out),
+        status == 2
+            && trouble
+                .starts_with("fail ftrack about configuration: preparing the connection failed: ")
+            && trouble.ends_with(&way_out),
         "{trouble}"
     );
     assert!(!is_contacted());

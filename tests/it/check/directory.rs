@@ -18,8 +18,10 @@ fn a_name_that_does_not_resolve() {
     let (trouble, status) = world.check(&[]).only_trouble();
     assert_eq!(status, 1);
     assert!(
-        trouble.starts_with("fail name about directory studio ldaps://no-such-name.invalid: the name no-such-name.invalid cannot be resolved (")
-            && trouble.ends_with("); check the name and this machine's DNS"),
+        trouble.starts_with(
+            "fail name about directory studio ldaps://no-such-name.invalid: the name \
+             no-such-name.invalid cannot be resolved ("
+        ) && trouble.ends_with("); check the name and this machine's DNS"),
         "{trouble}"
     );
 }
@@ -36,14 +38,19 @@ fn a_closed_port_of_one_of_the_servers() {
         checked.only_trouble(),
         (
             format!(
-                "fail port about directory studio ldap://127.0.0.1:{port}: cannot connect to 127.0.0.1:{port} (Connection refused (os error 111)); \
-                 check that the server runs, its port and any firewall between"
+                "fail port about directory studio ldap://127.0.0.1:{port}: cannot connect to \
+                 127.0.0.1:{port} (Connection refused (os error 111)); check that the server \
+                 runs, its port and any firewall between"
             ),
             1
         )
     );
     let other = format!("directory studio {}", bare(&slapd.tls_url()));
-    assert_eq!(checked.well(&other), ["name", "port", "tls", "bind", "server"], "the other server is looked at");
+    assert_eq!(
+        checked.well(&other),
+        ["name", "port", "tls", "bind", "server"],
+        "the other server is looked at"
+    );
 }
 
 #[test]
@@ -56,23 +63,30 @@ fn a_certificate_that_nobody_vouches_for() {
     let (trouble, status) = world.check(&[]).only_trouble();
     assert_eq!(status, 1);
     assert!(
-        trouble.starts_with(&format!("fail tls about directory studio {url}: the server's certificate is not trusted ("))
-            && trouble.ends_with("; name the certificate of its issuer in ca_file"),
+        trouble.starts_with(&format!(
+            "fail tls about directory studio {url}: the server's certificate is not trusted ("
+        )) && trouble.ends_with("; name the certificate of its issuer in ca_file"),
         "{trouble}"
     );
 }
 
 #[test]
 fn a_certificate_for_another_host() {
-    let slapd = Setup::new(crate::directory::people(3)).certificate(Certificate::WrongHost).start();
+    let slapd = Setup::new(crate::directory::people(3))
+        .certificate(Certificate::WrongHost)
+        .start();
     let url = bare(&slapd.tls_url());
     let (trouble, status) = World::over(&slapd).check(&[]).only_trouble();
     assert_eq!(status, 1);
     assert!(
         trouble.starts_with(&format!(
-            "fail tls about directory studio {url}: the server's certificate is not for 127.0.0.1 but for "
+            "fail tls about directory studio {url}: the server's certificate is not for 127.0.0.1 \
+             but for "
         )) && trouble.contains("elsewhere.test")
-            && trouble.ends_with("; use a name from the certificate in the URL, or have the certificate renewed with this name"),
+            && trouble.ends_with(
+                "; use a name from the certificate in the URL, or have the certificate renewed \
+                 with this name"
+            ),
         "{trouble}"
     );
 }
@@ -82,21 +96,27 @@ fn a_refused_bind_is_tried_at_one_server_only() {
     let slapd = slapd();
     let mut world = World::over(&slapd);
     let (plain, tls) = (bare(&slapd.url()), bare(&slapd.tls_url()));
-    world.urls = vec![tls.clone(), plain.clone(), tls.replace("127.0.0.1", "localhost")];
+    world.urls = vec![
+        tls.clone(),
+        plain.clone(),
+        tls.replace("127.0.0.1", "localhost"),
+    ];
     world.password = "wrong-secret".into();
     let checked = world.check(&[]);
     let spared = |url: &str| {
         format!(
-            "warn bind about directory studio {url}: not tried, since {tls} has refused the same credentials, and refusals may lock the account; \
-             mend the credentials, and check again"
+            "warn bind about directory studio {url}: not tried, since {tls} has refused the same \
+             credentials, and refusals may lock the account; mend the credentials, and check again"
         )
     };
     assert_eq!(
         checked.trouble(),
         [
             format!(
-                "fail bind about directory studio {tls}: the bind as cn=ldap-sync,ou=services,dc=studio,dc=test was refused with invalidCredentials (49): \
-                 the server gave no reason; check bind_dn, the password and whether the account is locked"
+                "fail bind about directory studio {tls}: the bind as \
+                 cn=ldap-sync,ou=services,dc=studio,dc=test was refused with invalidCredentials \
+                 (49): the server gave no reason; check bind_dn, the password and whether the \
+                 account is locked"
             ),
             spared(&plain),
             spared(&tls.replace("127.0.0.1", "localhost")),
@@ -121,8 +141,9 @@ fn a_base_that_is_missing() {
         world.check(&[]).only_trouble(),
         (
             format!(
-                "fail base about job artists at {url}: there is no \"ou=gone,dc=studio,dc=test\", or the account may not see it \
-                 (what exists is \"dc=studio,dc=test\"); check the search base and the account's rights"
+                "fail base about job artists at {url}: there is no \"ou=gone,dc=studio,dc=test\", \
+                 or the account may not see it (what exists is \"dc=studio,dc=test\"); check the \
+                 search base and the account's rights"
             ),
             1
         )
@@ -136,15 +157,21 @@ fn a_filter_that_matches_nobody() {
     let url = bare(&slapd.tls_url());
     let nobody = |result: &str, base: &str| {
         format!(
-            "{result} people about job artists at {url}: (uid=person*) matches nobody below {base:?}; \
-             check the filter, the base, the scope and what the account may see"
+            "{result} people about job artists at {url}: (uid=person*) matches nobody below \
+             {base:?}; check the filter, the base, the scope and what the account may see"
         )
     };
     world.filter = "(uid=person*)".into();
     world.bases = vec!["ou=groups,dc=studio,dc=test".into()];
-    assert_eq!(world.check(&[]).only_trouble(), (nobody("fail", "ou=groups,dc=studio,dc=test"), 1));
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (nobody("fail", "ou=groups,dc=studio,dc=test"), 1)
+    );
     world.job = "[jobs.artists.limits]\nmin_entries = 0".into();
-    assert_eq!(world.check(&[]).only_trouble(), (nobody("warn", "ou=groups,dc=studio,dc=test"), 0));
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (nobody("warn", "ou=groups,dc=studio,dc=test"), 0)
+    );
     world.job = String::new();
     world.bases.push(PEOPLE.into());
     assert_eq!(
@@ -160,10 +187,16 @@ fn a_mapped_attribute_that_the_schema_lacks() {
     let mut world = World::over(&slapd);
     let url = bare(&slapd.tls_url());
     let unknown = |result: &str, name: &str, way_out: &str| {
-        format!("{result} attribute about job artists at {url}: the directory's schema has no attribute {name}; {way_out}")
+        format!(
+            "{result} attribute about job artists at {url}: the directory's schema has no \
+             attribute {name}; {way_out}"
+        )
     };
     world.attributes = r#"{ username = "uid", first_name = "{{ givenNam }}" }"#.into();
-    assert_eq!(world.check(&[]).only_trouble(), (unknown("warn", "givenNam", "is givenname meant?"), 0));
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (unknown("warn", "givenNam", "is givenname meant?"), 0)
+    );
     world.attributes = r#"{ username = "sAMAccountName" }"#.into();
     assert_eq!(
         world.check(&[]).only_trouble(),
@@ -173,19 +206,31 @@ fn a_mapped_attribute_that_the_schema_lacks() {
     world.attributes = r#"{ username = "uid" }"#.into();
     world.directory_settings += "\nid_attribute = \"entryUID\"";
     let (trouble, status) = world.check(&[]).only_trouble();
-    assert!(status == 0 && trouble.contains("has no attribute entryUID; is entryuuid meant?"), "{trouble}");
+    assert!(
+        status == 0 && trouble.contains("has no attribute entryUID; is entryuuid meant?"),
+        "{trouble}"
+    );
 }
 
 #[test]
 fn several_jobs_share_one_bind() {
     let slapd = slapd();
     let mut world = World::over(&slapd);
-    world.job = "[jobs.gone]\nsearch_bases = [\"ou=gone,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { username = \"uid\" }".into();
+    world.job = "[jobs.gone]\nsearch_bases = [\"ou=gone,dc=studio,dc=test\"]\nfilter = \
+                 \"(uid=*)\"\nattributes = { username = \"uid\" }"
+        .into();
     let checked = world.check(&[]);
     let (trouble, status) = checked.only_trouble();
     let url = bare(&slapd.tls_url());
-    assert!(status == 1 && trouble.starts_with(&format!("fail base about job gone at {url}: ")), "{trouble}");
-    assert!(checked.well(&format!("job artists at {url}")).contains(&"people"));
+    assert!(
+        status == 1 && trouble.starts_with(&format!("fail base about job gone at {url}: ")),
+        "{trouble}"
+    );
+    assert!(
+        checked
+            .well(&format!("job artists at {url}"))
+            .contains(&"people")
+    );
     assert_eq!(slapd.logged("method=128"), 1);
 }
 
@@ -202,10 +247,16 @@ fn a_server_that_falls_silent_on_the_way_is_asked_no_more() {
     assert!(proxy.injected());
     assert_eq!(status, 1);
     assert!(
-        trouble.starts_with(&format!("fail people about {about}: the search of \"{PEOPLE}\" for one entry")) && trouble.contains(" took longer than 1s; "),
+        trouble.starts_with(&format!(
+            "fail people about {about}: the search of \"{PEOPLE}\" for one entry"
+        )) && trouble.contains(" took longer than 1s; "),
         "{trouble}"
     );
-    assert_eq!(checked.well(&about), ["directory_id", "filter", "base"], "the second base is left");
+    assert_eq!(
+        checked.well(&about),
+        ["directory_id", "filter", "base"],
+        "the second base is left"
+    );
 }
 
 #[test]
@@ -218,7 +269,10 @@ fn a_busy_server_keeps_nobody_from_binding_to_the_next() {
     let (trouble, status) = checked.only_trouble();
     assert_eq!(status, 1);
     assert!(
-        trouble.starts_with(&format!("fail bind about directory studio {}: ", proxy.url())) && trouble.contains("busy (51)"),
+        trouble.starts_with(&format!(
+            "fail bind about directory studio {}: ",
+            proxy.url()
+        )) && trouble.contains("busy (51)"),
         "{trouble}"
     );
     let next = format!("directory studio {}", bare(&slapd.url()));

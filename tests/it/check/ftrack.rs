@@ -46,7 +46,8 @@ fn a_name_that_does_not_resolve() {
     assert_eq!(status, 1);
     assert!(
         trouble.starts_with("fail name about ftrack https://no-such-name.invalid: ")
-            && trouble.ends_with("; check the host in ftrack.server and this machine's name resolution"),
+            && trouble
+                .ends_with("; check the host in ftrack.server and this machine's name resolution"),
         "{trouble}"
     );
 }
@@ -59,14 +60,19 @@ fn a_certificate_that_nobody_vouches_for() {
     assert_eq!(status, 1);
     assert!(
         trouble.starts_with(&format!("fail tls about ftrack {}: ", world.server))
-            && trouble.ends_with("; check the server's certificate; for a server with an authority of its own set ftrack.ca_file"),
+            && trouble.ends_with(
+                "; check the server's certificate; for a server with an authority of its own set \
+                 ftrack.ca_file"
+            ),
         "{trouble}"
     );
 }
 
 #[test]
 fn a_certificate_for_another_host() {
-    let slapd = Setup::new(people(3)).certificate(Certificate::WrongHost).start();
+    let slapd = Setup::new(people(3))
+        .certificate(Certificate::WrongHost)
+        .start();
     let ldap = super::slapd();
     let mut world = World::over(&ldap);
     world.server = bare(&slapd.tls_url()).replace("ldaps:", "https:");
@@ -104,7 +110,10 @@ fn a_refused_key() {
     assert!(
         trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
             && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
-            && trouble.ends_with("; make a new key at Settings > API keys, and check that the user exists and is active"),
+            && trouble.ends_with(
+                "; make a new key at Settings > API keys, and check that the user exists and is \
+                 active"
+            ),
         "{trouble}"
     );
 }
@@ -112,12 +121,17 @@ fn a_refused_key() {
 #[test]
 fn no_permission_to_write_users() {
     let (_slapd, world) = world();
-    world.studio().change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    world
+        .studio()
+        .change_rules(|rules| rules.rights = Rights::NoUserWrites);
     let (trouble, status) = world.check(&[]).only_trouble();
     assert_eq!(status, 1);
     assert!(
-        trouble.starts_with(&format!("fail permission about ftrack {}: the key may not write users: ", world.server))
-            && trouble.ends_with("; give the role of ftrack.api_user the permission to manage users"),
+        trouble.starts_with(&format!(
+            "fail permission about ftrack {}: the key may not write users: ",
+            world.server
+        )) && trouble
+            .ends_with("; give the role of ftrack.api_user the permission to manage users"),
         "{trouble}"
     );
 }
@@ -147,8 +161,9 @@ fn a_schema_without_a_mapped_attribute() {
         world.check(&[]).only_trouble(),
         (
             format!(
-                "fail schema about ftrack {}: this ftrack has no attribute User.email, which a sync reads or writes; \
-                 let the key's role read it, or ask the vendor for a version that has it",
+                "fail schema about ftrack {}: this ftrack has no attribute User.email, which a \
+                 sync reads or writes; let the key's role read it, or ask the vendor for a \
+                 version that has it",
                 world.server
             ),
             1
@@ -156,7 +171,8 @@ fn a_schema_without_a_mapped_attribute() {
     );
 }
 
-/// The address of a server that answers as the one at `real`, but whose schema of users has no `email`.
+/// The address of a server that answers as the one at `real`, but whose schema of users has no
+/// `email`.
 async fn without_email(real: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -164,16 +180,30 @@ async fn without_email(real: String) -> String {
         for name in ["host", "content-length", "accept-encoding"] {
             headers.remove(name);
         }
-        let request = reqwest::Client::new().post(format!("{real}/api")).headers(headers).body(body);
+        let request = reqwest::Client::new()
+            .post(format!("{real}/api"))
+            .headers(headers)
+            .body(body);
         let mut answers: Value = request.send().await.unwrap().json().await.unwrap();
-        for schema in answers.as_array_mut().into_iter().flatten().filter_map(Value::as_array_mut).flatten() {
+        for schema in answers
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_array_mut)
+            .flatten()
+        {
             if schema["id"] == "User" {
-                schema["properties"].as_object_mut().unwrap().remove("email");
+                schema["properties"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("email");
             }
         }
         Json(answers)
     };
-    let router = Router::new().fallback(any(forward)).with_state(Arc::new(real));
+    let router = Router::new()
+        .fallback(any(forward))
+        .with_state(Arc::new(real));
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
 }
@@ -181,14 +211,18 @@ async fn without_email(real: String) -> String {
 #[test]
 fn a_custom_attribute_that_does_not_exist() {
     let (_slapd, mut world) = world();
-    world.studio().add_custom_attribute("badge", "text").unwrap();
+    world
+        .studio()
+        .add_custom_attribute("badge", "text")
+        .unwrap();
     world.attributes = r#"{ username = "uid", "custom_attributes.badge" = "cn", "custom_attributes.bagde" = "cn" }"#.into();
     let checked = world.check(&[]);
     assert_eq!(
         checked.only_trouble(),
         (
-            "fail custom_attribute about job artists at ftrack: ftrack has no custom attribute \"bagde\" for users that this key may read; \
-             make it at Settings > Custom attributes, and let the key's role read and write it"
+            "fail custom_attribute about job artists at ftrack: ftrack has no custom attribute \
+             \"bagde\" for users that this key may read; make it at Settings > Custom attributes, \
+             and let the key's role read and write it"
                 .into(),
             1
         )
@@ -205,8 +239,9 @@ fn an_administrator_role_that_does_not_exist() {
         checked.only_trouble(),
         (
             format!(
-                "fail administrator_role about ftrack {}: ftrack has no security role \"Admins\" that this key may see; \
-                 name in ftrack.administrator_roles one of: API, Administrator, Project Manager, Restricted User, User",
+                "fail administrator_role about ftrack {}: ftrack has no security role \"Admins\" \
+                 that this key may see; name in ftrack.administrator_roles one of: API, \
+                 Administrator, Project Manager, Restricted User, User",
                 world.server
             ),
             1
@@ -221,8 +256,8 @@ fn a_user_type_that_does_not_exist() {
     assert_eq!(
         world.check(&[]).only_trouble(),
         (
-            "fail user_type about job artists at ftrack: ftrack has no user type \"artist\"; \
-             name in users.user_type one of: demo, ftrack, google, ldap, service"
+            "fail user_type about job artists at ftrack: ftrack has no user type \"artist\"; name \
+             in users.user_type one of: demo, ftrack, google, ldap, service"
                 .into(),
             1
         )
@@ -235,8 +270,9 @@ fn no_active_administrator_in_sight() {
     world.ftrack_settings = "administrator_roles = [\"Project Manager\"]".into();
     let none = |result: &str| {
         format!(
-            "{result} administrators about ftrack {}: no active administrator is visible, so every deactivation would be held; \
-             let the role of ftrack.api_user read users and security roles, or name your administrators' roles in ftrack.administrator_roles",
+            "{result} administrators about ftrack {}: no active administrator is visible, so \
+             every deactivation would be held; let the role of ftrack.api_user read users and \
+             security roles, or name your administrators' roles in ftrack.administrator_roles",
             world.server
         )
     };

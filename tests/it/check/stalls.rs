@@ -29,20 +29,32 @@ fn servers_that_stall_end_the_check_by_its_time_limits() {
     slapd.signal("STOP");
     let start = Instant::now();
     let checked = world.check(&[]);
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
-    let trouble = checked.trouble();
-    let [bind, tls, ftrack] = trouble.as_slice() else { panic!("{trouble:#?}") };
-    let way_out = "check whether the server is overloaded and the network between; a slow server needs a longer connect_timeout or operation_timeout";
     assert!(
-        bind.starts_with("fail bind about ") && bind.ends_with(&format!(": the bind took longer than 1s; {way_out}")),
+        start.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+    let trouble = checked.trouble();
+    let [bind, tls, ftrack] = trouble.as_slice() else {
+        panic!("{trouble:#?}")
+    };
+    let way_out = "check whether the server is overloaded and the network between; a slow server \
+                   needs a longer connect_timeout or operation_timeout";
+    assert!(
+        bind.starts_with("fail bind about ")
+            && bind.ends_with(&format!(": the bind took longer than 1s; {way_out}")),
         "{bind}"
     );
     assert!(
-        tls.starts_with("fail tls about ") && tls.ends_with(&format!(": the TLS handshake took longer than 1s; {way_out}")),
+        tls.starts_with("fail tls about ")
+            && tls.ends_with(&format!(
+                ": the TLS handshake took longer than 1s; {way_out}"
+            )),
         "{tls}"
     );
     assert!(
-        ftrack.starts_with("fail connection about ") && ftrack.contains("failed 2 times: no whole answer within 1s"),
+        ftrack.starts_with("fail connection about ")
+            && ftrack.contains("failed 2 times: no whole answer within 1s"),
         "{ftrack}"
     );
     assert_eq!(checked.status, 1);
@@ -56,12 +68,25 @@ fn a_check_stops_when_it_is_told_to() {
     let start = Instant::now();
     let program = world.start(&[]);
     let _connection = silent.accept().unwrap();
-    let status = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args(["-TERM", &program.id().to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
     let ended = Ended::of(program);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
-    assert!(ended.stderr.contains("stopped on request; the check is not complete"), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("stopped on request; the check is not complete"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// The configuration of a world, which is patient without end.
@@ -88,10 +113,28 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
         let (_, compiled) = offline::compile(&config, Utc::now());
         let compiled = compiled.unwrap();
         let jobs: Vec<_> = compiled.jobs.iter().collect();
-        let studio = directory::look(&config.directories["studio"], &compiled.pools["studio"], &jobs, LIMIT).await;
-        assert_eq!(last(&studio), ("time", "the look at this server took longer than 300ms, and was cut off"));
+        let studio = directory::look(
+            &config.directories["studio"],
+            &compiled.pools["studio"],
+            &jobs,
+            LIMIT,
+        )
+        .await;
+        assert_eq!(
+            last(&studio),
+            (
+                "time",
+                "the look at this server took longer than 300ms, and was cut off"
+            )
+        );
         assert_eq!(studio[0].check, "name", "what was seen before is told");
         let ftrack = ftrack::look(&config.ftrack, &compiled, LIMIT).await;
-        assert_eq!(last(&ftrack), ("time", "the look at ftrack took longer than 300ms, and was cut off"));
+        assert_eq!(
+            last(&ftrack),
+            (
+                "time",
+                "the look at ftrack took longer than 300ms, and was cut off"
+            )
+        );
     });
 }

@@ -1,4 +1,5 @@
-//! A configuration over a directory of the test's choice and the ftrack stand-in, and what `check` says of it.
+//! A configuration over a directory of the test's choice and the ftrack stand-in, and what `check`
+//! says of it.
 
 use std::{
     fs,
@@ -50,14 +51,21 @@ pub struct World {
 impl World {
     /// A world in which nothing is wrong, with a directory at this address.
     pub fn at(url: impl Into<String>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let options = Options {
             api_user: "ldap-sync".into(),
             api_key: KEY.into(),
             rules: Rules::default(),
         };
         let ftrack = runtime
-            .block_on(FtrackServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), options))
+            .block_on(FtrackServer::start(
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                options,
+            ))
             .unwrap();
         Self {
             server: ftrack.url(),
@@ -112,10 +120,12 @@ impl World {
         } = self;
         let state = self.folder.path().join("state");
         let text = format!(
-            "state_dir = {state:?}\n\
-             [ftrack]\nserver = {server:?}\napi_user = \"ldap-sync\"\napi_key_file = \"ftrack-api-key\"\n{ftrack_settings}\n\
-             [directories.studio]\nurls = {urls:?}\nbind_dn = {SYNC_DN:?}\nbind_password_file = \"ldap-password\"\n{directory_settings}\n\
-             [jobs.artists]\nsearch_bases = {bases:?}\nfilter = {filter:?}\nattributes = {attributes}\n{job}\n"
+            "state_dir = {state:?}\n[ftrack]\nserver = {server:?}\napi_user = \
+             \"ldap-sync\"\napi_key_file = \
+             \"ftrack-api-key\"\n{ftrack_settings}\n[directories.studio]\nurls = \
+             {urls:?}\nbind_dn = {SYNC_DN:?}\nbind_password_file = \
+             \"ldap-password\"\n{directory_settings}\n[jobs.artists]\nsearch_bases = \
+             {bases:?}\nfilter = {filter:?}\nattributes = {attributes}\n{job}\n"
         );
         fs::write(&path, text).unwrap();
         path
@@ -147,10 +157,15 @@ impl World {
     pub fn check(&self, arguments: &[&str]) -> Checked {
         let ended = self.run(&[&["--format", "json"], arguments].concat());
         for secret in [SYNC_PASSWORD, KEY, &self.password, &self.key] {
-            assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "{secret} is shown");
+            assert!(
+                !ended.stdout.contains(secret) && !ended.stderr.contains(secret),
+                "{secret} is shown"
+            );
         }
-        let printed: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}:\n{}\n{}", ended.stdout, ended.stderr));
-        let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        let printed: Value = serde_json::from_str(&ended.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\n{}", ended.stdout, ended.stderr));
+        let text =
+            |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
         let findings: Vec<Finding> = printed["findings"]
             .as_array()
             .unwrap()
@@ -164,10 +179,18 @@ impl World {
             })
             .collect();
         for finding in &findings {
-            assert_eq!(finding.advice.is_empty(), finding.result == "ok", "only trouble says what to do: {finding:?}");
+            assert_eq!(
+                finding.advice.is_empty(),
+                finding.result == "ok",
+                "only trouble says what to do: {finding:?}"
+            );
         }
         let is_well = findings.iter().all(|finding| finding.result != "fail");
-        assert_eq!((printed["ok"].as_bool(), ended.status == 0), (Some(is_well), is_well), "{findings:#?}");
+        assert_eq!(
+            (printed["ok"].as_bool(), ended.status == 0),
+            (Some(is_well), is_well),
+            "{findings:#?}"
+        );
         Checked {
             status: ended.status,
             findings,
@@ -214,7 +237,10 @@ pub struct Finding {
 impl Checked {
     /// The findings that are not `ok`, as `RESULT CHECK about ABOUT: DETAIL; ADVICE`.
     pub fn trouble(&self) -> Vec<String> {
-        let trouble = self.findings.iter().filter(|finding| finding.result != "ok");
+        let trouble = self
+            .findings
+            .iter()
+            .filter(|finding| finding.result != "ok");
         trouble
             .map(|finding| {
                 let Finding {
@@ -239,7 +265,10 @@ impl Checked {
 
     /// What was looked at and found well about something.
     pub fn well(&self, about: &str) -> Vec<&str> {
-        let well = self.findings.iter().filter(|finding| finding.result == "ok" && finding.about == about);
+        let well = self
+            .findings
+            .iter()
+            .filter(|finding| finding.result == "ok" && finding.about == about);
         well.map(|finding| finding.check.as_str()).collect()
     }
 }
@@ -255,7 +284,9 @@ pub struct ClosedPort(Socket);
 impl ClosedPort {
     pub fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket
+            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+            .unwrap();
         Self(socket)
     }
 

@@ -29,7 +29,10 @@ fn the_example_has_every_key_and_no_other() {
         .filter(|key| !key.ends_with('*') && key != "directories" && key != "jobs")
         .collect();
     assert!(known.len() > 60, "{known:?}");
-    let absent: Vec<_> = known.iter().filter(|key| !written.contains_key(*key)).collect();
+    let absent: Vec<_> = known
+        .iter()
+        .filter(|key| !written.contains_key(*key))
+        .collect();
     assert!(absent.is_empty(), "the example lacks {absent:?}");
     let attributes = "jobs.*.attributes.";
     let unknown: Vec<_> = written
@@ -55,27 +58,43 @@ fn the_example_shows_the_defaults() {
 #[test]
 fn the_schema_describes_every_key() {
     let schema = schema();
-    let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
-    for (key, inner) in tables.filter_map(|table| table["properties"].as_object()).flatten() {
+    let tables = schema["$defs"]
+        .as_object()
+        .unwrap()
+        .values()
+        .chain([&schema]);
+    for (key, inner) in tables
+        .filter_map(|table| table["properties"].as_object())
+        .flatten()
+    {
         assert!(inner["description"].is_string(), "{key} is not described");
     }
     assert_eq!(schema["additionalProperties"], false);
 }
 
-/// The path of every key in the example, a star for each name; with its value where the line is commented out.
+/// The path of every key in the example, a star for each name; with its value where the line is
+/// commented out.
 fn written() -> BTreeMap<String, Option<Value>> {
     let mut written = BTreeMap::new();
     let mut table = String::new();
     for whole in command::config::example().lines() {
         let line = whole.trim_start_matches("# ");
         if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            table = name.replace("artists", "*").replace("studio", "*").replace("nightly-builtin", "*");
+            table = name
+                .replace("artists", "*")
+                .replace("studio", "*")
+                .replace("nightly-builtin", "*");
             written.insert(table.clone(), None);
-        } else if let Some((key, value)) = line.split_once(" = ").filter(|(key, _)| !key.contains(' ')) {
+        } else if let Some((key, value)) =
+            line.split_once(" = ").filter(|(key, _)| !key.contains(' '))
+        {
             let path = format!("{table}.{key}").trim_start_matches('.').to_owned();
-            let value = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {value}")).unwrap_or_else(|error| panic!("{whole}: {error}"));
+            let value = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {value}"))
+                .unwrap_or_else(|error| panic!("{whole}: {error}"));
             // Of what stands twice, as for jobs of two kinds, the first is the default.
-            written.entry(path).or_insert(value.get("value").filter(|_| line != whole).cloned());
+            written
+                .entry(path)
+                .or_insert(value.get("value").filter(|_| line != whole).cloned());
         }
     }
     written
@@ -95,14 +114,31 @@ fn schema_keys() -> BTreeMap<String, Value> {
 
 fn collect_keys(root: &Value, schema: &Value, at: &str, keys: &mut BTreeMap<String, Value>) {
     if let Some(reference) = schema["$ref"].as_str() {
-        collect_keys(root, root.pointer(reference.trim_start_matches('#')).unwrap(), at, keys);
+        collect_keys(
+            root,
+            root.pointer(reference.trim_start_matches('#')).unwrap(),
+            at,
+            keys,
+        );
     }
     // Optional tables; the table that may stand for an attribute is not one of its own.
-    for schema in schema["anyOf"].as_array().into_iter().flatten().filter(|_| !at.contains("attributes")) {
+    for schema in schema["anyOf"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|_| !at.contains("attributes"))
+    {
         collect_keys(root, schema, at, keys);
     }
-    let properties = schema["properties"].as_object().into_iter().flatten().map(|(key, inner)| (key.as_str(), inner));
-    let any = schema.get("additionalProperties").filter(|inner| inner.is_object()).map(|inner| ("*", inner));
+    let properties = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, inner)| (key.as_str(), inner));
+    let any = schema
+        .get("additionalProperties")
+        .filter(|inner| inner.is_object())
+        .map(|inner| ("*", inner));
     for (key, inner) in properties.chain(any) {
         let path = format!("{at}.{key}").trim_start_matches('.').to_owned();
         collect_keys(root, inner, &path, keys);

@@ -4,16 +4,20 @@ use super::{FILTER, Folder, GOOD, with};
 
 #[test]
 fn a_job_of_an_unknown_kind_is_one_finding() {
-    let found = Folder::new(&format!("{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack_ldap\"\nschedule = \"0 3 * * *\"\n"))
-        .load(&[])
-        .unwrap_err();
-    let said = "config.toml:21: jobs.nightly-builtin.kind: \"ftrack_ldap\" is not one of \"ldap\", \"ftrack-ldap\"; did you mean \"ftrack-ldap\"?";
+    let found = Folder::new(&format!(
+        "{GOOD}\n[jobs.nightly-builtin]\nkind = \"ftrack_ldap\"\nschedule = \"0 3 * * *\"\n"
+    ))
+    .load(&[])
+    .unwrap_err();
+    let said = "config.toml:21: jobs.nightly-builtin.kind: \"ftrack_ldap\" is not one of \
+                \"ldap\", \"ftrack-ldap\"; did you mean \"ftrack-ldap\"?";
     assert_eq!(found, said);
 }
 
 #[test]
 fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
-    let none = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its directory by its own settings; leave it out";
+    let none = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its \
+                directory by its own settings; leave it out";
     for (key, named) in [
         ("source = \"a\"", "source"),
         ("directory = \"studio\"", "directory"),
@@ -26,33 +30,59 @@ fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
     ] {
         let text = format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n");
         let found = Folder::new(&text).load(&[]).unwrap_err();
-        assert_eq!(found, format!("config.toml:22: jobs.nightly.{named}: {none}"));
+        assert_eq!(
+            found,
+            format!("config.toml:22: jobs.nightly.{named}: {none}")
+        );
     }
-    let none = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are those of one run; leave it out";
+    let none = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are those of one \
+                run; leave it out";
     for limit in ["per = \"24h\"", "unusable = \"50%\"", "min_entries = 1"] {
-        let found = Folder::new(&format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.{limit}\n"))
-            .load(&[])
-            .unwrap_err();
+        let found = Folder::new(&format!(
+            "{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.{limit}\n"
+        ))
+        .load(&[])
+        .unwrap_err();
         let (key, _) = limit.split_once(' ').unwrap();
-        assert_eq!(found, format!("config.toml:22: jobs.nightly.limits.{key}: {none}"));
+        assert_eq!(
+            found,
+            format!("config.toml:22: jobs.nightly.limits.{key}: {none}")
+        );
     }
     // What is only misspelt is told the nearest name.
     for (key, said) in [
-        ("scheduel = \"@daily\"", "scheduel: unknown key; did you mean \"schedule\"?"),
-        ("limits.deactivat = 1", "limits.deactivat: unknown key; did you mean \"deactivate\"?"),
-        ("limits.renames = 1", "limits.renames: unknown key; did you mean \"rename\"?"),
+        (
+            "scheduel = \"@daily\"",
+            "scheduel: unknown key; did you mean \"schedule\"?",
+        ),
+        (
+            "limits.deactivat = 1",
+            "limits.deactivat: unknown key; did you mean \"deactivate\"?",
+        ),
+        (
+            "limits.renames = 1",
+            "limits.renames: unknown key; did you mean \"rename\"?",
+        ),
     ] {
-        let found = Folder::new(&format!("{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n"))
-            .load(&[])
-            .unwrap_err();
+        let found = Folder::new(&format!(
+            "{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\n{key}\n"
+        ))
+        .load(&[])
+        .unwrap_err();
         assert_eq!(found, format!("config.toml:22: jobs.nightly.{said}"));
     }
-    let found = Folder::new(&with(&[(FILTER, &format!("{FILTER}\nlimits.rename = 1"))])).load(&[]).unwrap_err();
-    let said = "config.toml:15: jobs.artists.limits.rename: only a job of kind \"ftrack-ldap\" has this limit in this version";
+    let found = Folder::new(&with(&[(FILTER, &format!("{FILTER}\nlimits.rename = 1"))]))
+        .load(&[])
+        .unwrap_err();
+    let said = "config.toml:15: jobs.artists.limits.rename: only a job of kind \"ftrack-ldap\" \
+                has this limit in this version";
     assert_eq!(found, said);
     // What has a meaning is taken.
-    let text = "kind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\ntimezone = \"Europe/Stockholm\"\ncatch_up = false\nsplay = \"1m\"\ntime_limit = \"30m\"\n\
-                limits = { deactivate = 3, rename = \"0%\" }\nretry.initial = \"2m\"";
-    let config = Folder::new(&format!("{GOOD}\n[jobs.nightly]\n{text}\n")).load(&[]).unwrap();
+    let text = "kind = \"ftrack-ldap\"\nschedule = \"0 3 * * *\"\ntimezone = \
+                \"Europe/Stockholm\"\ncatch_up = false\nsplay = \"1m\"\ntime_limit = \
+                \"30m\"\nlimits = { deactivate = 3, rename = \"0%\" }\nretry.initial = \"2m\"";
+    let config = Folder::new(&format!("{GOOD}\n[jobs.nightly]\n{text}\n"))
+        .load(&[])
+        .unwrap();
     assert!(config.jobs["nightly"].ldap().is_none() && !config.jobs["nightly"].catch_up);
 }

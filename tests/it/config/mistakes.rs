@@ -1,4 +1,5 @@
-//! Every mistake in a configuration that has a message of its own: what is written in the place of what, and all that is said about it.
+//! Every mistake in a configuration that has a message of its own: what is written in the place of
+//! what, and all that is said about it.
 
 use super::{FILTER, Folder, with};
 
@@ -12,14 +13,17 @@ const BASES: &str = r#"search_bases = ["ou=people,dc=studio,dc=test"]"#;
 const USERNAME: &str = r#"username = "uid""#;
 const EMAIL: &str = r#"email = "mail""#;
 
-/// What is replaced, by what (or with a plus: what is added after it), and the lines that are said about it.
+/// What is replaced, by what (or with a plus: what is added after it), and the lines that are said
+/// about it.
 type Mistake = (&'static str, &'static str, &'static [&'static str]);
 
 fn check(mistakes: &[Mistake]) {
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let mut differences = Vec::new();
     for (old, new, said) in mistakes {
-        let new = new.strip_prefix("+ ").map_or_else(|| (*new).to_owned(), |added| format!("{old}\n{added}"));
+        let new = new
+            .strip_prefix("+ ")
+            .map_or_else(|| (*new).to_owned(), |added| format!("{old}\n{added}"));
         let folder = Folder::new(&with(&[(old, &new)]));
         folder.file("cert.pem", certificate.cert.pem());
         folder.file("key.pem", certificate.signing_key.serialize_pem());

@@ -14,7 +14,11 @@ fn the_status_is_whole_and_tells_the_age_of_the_beat() {
     let daemon = Daemon::of(&["artists", "nightly"]);
     let answer = daemon.order("GET", "/v1/status", "");
     assert_eq!(answer.status, 200);
-    assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
+    assert!(
+        answer.head.contains("content-type: application/json"),
+        "{}",
+        answer.head
+    );
     let now: Now = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(now.status, **daemon.status.borrow());
     assert!(now.beat_age_seconds < 15.0);
@@ -33,7 +37,8 @@ fn a_run_is_told_line_by_line_as_it_happens() {
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
     assert!(
-        head[0].ends_with("200 OK") && head.contains(&"content-type: application/x-ndjson".to_owned()),
+        head[0].ends_with("200 OK")
+            && head.contains(&"content-type: application/x-ndjson".to_owned()),
         "{head:?}"
     );
     let report = Box::new(report("artists", Outcome::Held));
@@ -58,7 +63,9 @@ fn a_run_is_told_line_by_line_as_it_happens() {
 fn a_run_that_ends_without_a_word_is_ended_by_one() {
     let mut daemon = Daemon::of(&["artists"]);
     let mut stream = daemon.connect();
-    stream.write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes()).unwrap();
+    stream
+        .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
+        .unwrap();
     let run = daemon.next_run();
     assert!(!run.dry_run);
     drop(run);
@@ -71,7 +78,9 @@ fn a_run_that_ends_without_a_word_is_ended_by_one() {
 fn one_who_leaves_does_not_hold_the_run_up() {
     let mut daemon = Daemon::of(&["artists"]);
     let mut stream = daemon.connect();
-    stream.write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes()).unwrap();
+    stream
+        .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
+        .unwrap();
     let run = daemon.next_run();
     run.say(Told::Started);
     drop(stream);
@@ -97,9 +106,19 @@ fn a_pause_is_kept_with_its_end_and_its_reason() {
     assert_eq!((refused.status, refused.kind().as_str()), (409, "paused"));
 
     let answer = daemon.order("POST", "/v1/jobs/artists/resume", "");
-    assert_eq!((answer.status, &answer.json()["pause"]), (200, &serde_json::Value::Null));
-    let answer = daemon.order("POST", "/v1/jobs/artists/pause", "{\"until\": null, \"reason\": \"  \"}");
-    assert_eq!((answer.status, &answer.json()["pause"]["reason"]), (200, &serde_json::Value::Null));
+    assert_eq!(
+        (answer.status, &answer.json()["pause"]),
+        (200, &serde_json::Value::Null)
+    );
+    let answer = daemon.order(
+        "POST",
+        "/v1/jobs/artists/pause",
+        "{\"until\": null, \"reason\": \"  \"}",
+    );
+    assert_eq!(
+        (answer.status, &answer.json()["pause"]["reason"]),
+        (200, &serde_json::Value::Null)
+    );
 }
 
 #[test]
@@ -118,25 +137,88 @@ fn what_cannot_be_done_is_said_with_a_kind() {
         ("POST", "/v1/jobs/nobody/resume", "", 404, "unknown_job"),
         ("POST", "/v1/jobs/busy/trigger", "", 409, "already_running"),
         ("POST", "/v1/jobs/artists/trigger", "{", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/trigger", "[true]", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/trigger", "{\"dry_run\": 1}", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/trigger", "{\"dryrun\": true}", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/pause", "{\"until\": \"2020-01-01T00:00:00Z\"}", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/pause", "{\"until\": \"tomorrow\"}", 400, "malformed"),
-        ("POST", "/v1/jobs/artists/pause", "{\"why\": \"\"}", 400, "malformed"),
+        (
+            "POST",
+            "/v1/jobs/artists/trigger",
+            "[true]",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/v1/jobs/artists/trigger",
+            "{\"dry_run\": 1}",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/v1/jobs/artists/trigger",
+            "{\"dryrun\": true}",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/v1/jobs/artists/pause",
+            "{\"until\": \"2020-01-01T00:00:00Z\"}",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/v1/jobs/artists/pause",
+            "{\"until\": \"tomorrow\"}",
+            400,
+            "malformed",
+        ),
+        (
+            "POST",
+            "/v1/jobs/artists/pause",
+            "{\"why\": \"\"}",
+            400,
+            "malformed",
+        ),
         ("POST", "/v1/jobs/artists/pause", &long, 400, "malformed"),
-        ("POST", "/v1/jobs/artists/resume", "{\"now\": true}", 400, "malformed"),
+        (
+            "POST",
+            "/v1/jobs/artists/resume",
+            "{\"now\": true}",
+            400,
+            "malformed",
+        ),
         ("POST", "/v1/jobs/%ff/resume", "", 400, "malformed"),
-        ("GET", "/v1/jobs/artists/trigger", "", 405, "method_not_allowed"),
-        ("BREW", "/v1/jobs/artists/trigger", "", 405, "method_not_allowed"),
+        (
+            "GET",
+            "/v1/jobs/artists/trigger",
+            "",
+            405,
+            "method_not_allowed",
+        ),
+        (
+            "BREW",
+            "/v1/jobs/artists/trigger",
+            "",
+            405,
+            "method_not_allowed",
+        ),
         ("POST", "/v1/status", "", 405, "method_not_allowed"),
         ("GET", "/", "", 404, "not_found"),
         ("GET", "/v2/status", "", 404, "not_found"),
         ("POST", "/v1/jobs/artists/delete", "", 404, "not_found"),
     ] {
         let answer = daemon.order(method, path, body);
-        assert_eq!((answer.status, answer.kind().as_str()), (status, kind), "{method} {path} {body}");
+        assert_eq!(
+            (answer.status, answer.kind().as_str()),
+            (status, kind),
+            "{method} {path} {body}"
+        );
     }
     let longest = format!("{{\"reason\": \"{}\"}}", "ö".repeat(500));
-    assert_eq!(daemon.order("POST", "/v1/jobs/artists/pause", &longest).status, 200);
+    assert_eq!(
+        daemon
+            .order("POST", "/v1/jobs/artists/pause", &longest)
+            .status,
+        200
+    );
 }

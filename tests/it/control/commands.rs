@@ -1,4 +1,5 @@
-//! `status`, `trigger`, `pause` and `resume` against a daemon's real listeners: what they print, and their exit status.
+//! `status`, `trigger`, `pause` and `resume` against a daemon's real listeners: what they print,
+//! and their exit status.
 
 use std::{
     fs,
@@ -39,7 +40,14 @@ fn status_shows_each_job_and_is_a_health_check() {
     let mut daemon = Daemon::of(&["artists", "nightly"]);
     let (exit, out, err) = daemon.run("status", &[]);
     assert_eq!((exit, err.as_str()), (0, ""));
-    for shown in ["process 42", "artists", "nightly", "idle", "never", "2030-01-01 01:00:00 CET"] {
+    for shown in [
+        "process 42",
+        "artists",
+        "nightly",
+        "idle",
+        "never",
+        "2030-01-01 01:00:00 CET",
+    ] {
         assert!(out.contains(shown), "{shown}:\n{out}");
     }
     let (exit, out, _) = daemon.run("status", &["--format", "json"]);
@@ -49,7 +57,10 @@ fn status_shows_each_job_and_is_a_health_check() {
     daemon.stop();
     let (exit, out, err) = daemon.run("status", &[]);
     assert_eq!((exit, out.as_str()), (1, ""));
-    assert!(err.contains("no daemon listens on") && err.contains("ftrack-ldap-sync daemon"), "{err}");
+    assert!(
+        err.contains("no daemon listens on") && err.contains("ftrack-ldap-sync daemon"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -58,14 +69,21 @@ fn status_of_a_scheduler_that_stands_still_is_a_failure() {
     let daemon = Daemon::with(status(vec![job("artists")]), Pulse::starting_at(long_ago));
     let (exit, out, err) = daemon.run("status", &[]);
     assert_eq!(exit, 1);
-    assert!(out.contains("artists") && err.contains("no progress for 60 s"), "{out}{err}");
+    assert!(
+        out.contains("artists") && err.contains("no progress for 60 s"),
+        "{out}{err}"
+    );
 }
 
 #[test]
 fn a_socket_that_does_not_answer_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let ask = |path: &std::path::Path| {
-        let (exit, _, err) = ended(program(&["status", "--socket", path.to_str().unwrap()]).output().unwrap());
+        let (exit, _, err) = ended(
+            program(&["status", "--socket", path.to_str().unwrap()])
+                .output()
+                .unwrap(),
+        );
         assert_eq!(exit, 1, "{err}");
         err
     };
@@ -77,7 +95,10 @@ fn a_socket_that_does_not_answer_is_told_apart() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let said = ask(&file);
-    assert!(said.contains("left by one") || said.contains("cannot be used"), "{said}");
+    assert!(
+        said.contains("left by one") || said.contains("cannot be used"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -105,7 +126,10 @@ fn one_who_may_not_give_orders_is_told_who_may() {
         .unwrap();
     let (exit, _, err) = ended(output);
     assert_eq!(exit, 1);
-    assert!(err.contains("you may not give orders") && err.contains("group"), "{err}");
+    assert!(
+        err.contains("you may not give orders") && err.contains("group"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -114,27 +138,43 @@ fn the_socket_is_known_from_a_configuration_whose_secrets_cannot_be_read() {
     let config = daemon.folder.path().join("config.toml");
     let text = "control_socket = \"run/control.sock\"\n[ftrack]\nserver = \"https://studio.test\"\napi_user = \"x\"\napi_key_file = \"missing\"\n";
     fs::write(&config, text).unwrap();
-    let ask = || ended(program(&["--config", config.to_str().unwrap(), "status"]).output().unwrap());
+    let ask = || {
+        ended(
+            program(&["--config", config.to_str().unwrap(), "status"])
+                .output()
+                .unwrap(),
+        )
+    };
     let (exit, out, err) = ask();
     assert_eq!(exit, 0, "{err}");
     assert!(out.contains("artists"));
     fs::write(&config, "control_sokcet = \"x\"\n").unwrap();
     let (exit, _, err) = ask();
     assert_eq!(exit, 2);
-    assert!(err.contains("control_sokcet") && err.contains("--socket PATH"), "{err}");
+    assert!(
+        err.contains("control_sokcet") && err.contains("--socket PATH"),
+        "{err}"
+    );
 }
 
 #[test]
 fn trigger_prints_the_report_and_has_the_status_of_a_sync() {
     let mut daemon = Daemon::of(&["artists"]);
-    for (outcome, expected) in [(Outcome::Succeeded, 0), (Outcome::Failed, 1), (Outcome::Held, 3), (Outcome::Partial, 4)] {
+    for (outcome, expected) in [
+        (Outcome::Succeeded, 0),
+        (Outcome::Failed, 1),
+        (Outcome::Held, 3),
+        (Outcome::Partial, 4),
+    ] {
         let program = daemon.start("trigger", &["--dry-run", "--format", "json"]);
         let run = daemon.next_run();
         assert!(run.dry_run);
         run.say(Told::Started);
         run.say(Told::Progress(Progress::Changes(1, 2)));
         let told = Box::new(report("artists", outcome));
-        run.say(Told::Finished { report: told.clone() });
+        run.say(Told::Finished {
+            report: told.clone(),
+        });
         let (exit, out, err) = ended(program.wait_with_output().unwrap());
         assert_eq!(exit, expected, "{err}");
         assert_eq!(serde_json::from_str::<Report>(&out).unwrap(), *told);
@@ -147,7 +187,10 @@ fn trigger_prints_the_report_and_has_the_status_of_a_sync() {
     });
     let (exit, out, _) = ended(program.wait_with_output().unwrap());
     assert_eq!(exit, 0);
-    assert!(out.starts_with("Run 20260101-000000-0000 of artists: succeeded"), "{out}");
+    assert!(
+        out.starts_with("Run 20260101-000000-0000 of artists: succeeded"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -177,7 +220,10 @@ fn trigger_says_why_there_is_no_report() {
 
     let (exit, _, err) = daemon.run("trigger", &["nobody"]);
     assert_eq!(exit, 2);
-    assert!(err.contains("there is no job") && err.contains("artists"), "{err}");
+    assert!(
+        err.contains("there is no job") && err.contains("artists"),
+        "{err}"
+    );
 
     daemon.status.send_modify(|status| {
         let mut now = (**status).clone();
@@ -208,7 +254,10 @@ fn one_who_presses_ctrl_c_leaves_the_run_going_on() {
     let program = daemon.start("trigger", &[]);
     let run = daemon.next_run();
     run.say(Told::Started);
-    let stopped = Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+    let stopped = Command::new("kill")
+        .args(["-INT", &program.id().to_string()])
+        .status()
+        .unwrap();
     assert!(stopped.success());
     let (exit, _, err) = ended(program.wait_with_output().unwrap());
     assert_eq!(exit, 1);
@@ -218,19 +267,37 @@ fn one_who_presses_ctrl_c_leaves_the_run_going_on() {
 #[test]
 fn pause_and_resume_say_what_follows() {
     let daemon = Daemon::of(&["artists"]);
-    let (exit, out, err) = daemon.run("pause", &["--until", "2040-07-01 08:00", "--reason", "moving house"]);
+    let (exit, out, err) = daemon.run(
+        "pause",
+        &["--until", "2040-07-01 08:00", "--reason", "moving house"],
+    );
     assert_eq!(exit, 0, "{err}");
     assert_eq!(out, "artists is paused until 2040-07-01 08:00:00 CEST.\n");
     let (_, out, _) = daemon.run("status", &[]);
-    assert!(out.contains("artists: paused until 2040-07-01 08:00:00 CEST: moving house"), "{out}");
+    assert!(
+        out.contains("artists: paused until 2040-07-01 08:00:00 CEST: moving house"),
+        "{out}"
+    );
     assert_eq!(daemon.run("trigger", &[]).0, 1);
 
     let (exit, out, _) = daemon.run("resume", &["artists"]);
-    assert_eq!((exit, out.as_str()), (0, "artists goes on; next run: 2030-01-01 01:00:00 CET.\n"));
+    assert_eq!(
+        (exit, out.as_str()),
+        (0, "artists goes on; next run: 2030-01-01 01:00:00 CET.\n")
+    );
     let (exit, out, _) = daemon.run("resume", &[]);
-    assert_eq!((exit, out.as_str()), (0, "artists was not paused; next run: 2030-01-01 01:00:00 CET.\n"));
+    assert_eq!(
+        (exit, out.as_str()),
+        (
+            0,
+            "artists was not paused; next run: 2030-01-01 01:00:00 CET.\n"
+        )
+    );
     let (exit, out, _) = daemon.run("pause", &[]);
-    assert_eq!((exit, out.as_str()), (0, "artists is paused until `resume artists`.\n"));
+    assert_eq!(
+        (exit, out.as_str()),
+        (0, "artists is paused until `resume artists`.\n")
+    );
 }
 
 #[test]
@@ -239,8 +306,16 @@ fn what_is_asked_for_wrongly_is_bad_usage() {
     let long = "x".repeat(501);
     for (command, arguments, said) in [
         ("pause", vec!["artists", "--until", "soon"], "--until soon"),
-        ("pause", vec!["artists", "--until", "2020-01-01 00:00"], "in the past"),
-        ("pause", vec!["artists", "--reason", &long], "500 characters"),
+        (
+            "pause",
+            vec!["artists", "--until", "2020-01-01 00:00"],
+            "in the past",
+        ),
+        (
+            "pause",
+            vec!["artists", "--reason", &long],
+            "500 characters",
+        ),
         ("pause", vec![], "several jobs"),
         ("resume", vec!["nobody"], "there is no job"),
         ("trigger", vec![], "several jobs"),

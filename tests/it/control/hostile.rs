@@ -1,4 +1,5 @@
-//! Clients that a listener on a network meets: slow ones, greedy ones, many at once, and ones that never read.
+//! Clients that a listener on a network meets: slow ones, greedy ones, many at once, and ones that
+//! never read.
 
 use std::{
     io::{Read, Write},
@@ -44,7 +45,8 @@ fn a_body_that_does_not_come_or_is_too_long_is_refused() {
     let answer = Answer::rest(stream);
     assert_eq!((answer.status, answer.kind().as_str()), (400, "malformed"));
 
-    let head = "POST /v1/jobs/artists/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n";
+    let head =
+        "POST /v1/jobs/artists/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n";
     let mut stream = daemon.connect();
     stream.write_all(head.as_bytes()).unwrap();
     let chunk = [b' '; 8192];
@@ -60,16 +62,31 @@ fn a_body_that_does_not_come_or_is_too_long_is_refused() {
 #[test]
 fn a_head_that_is_too_long_is_refused() {
     let daemon = Daemon::of(&["artists"]);
-    let with = |headers: String| Answer::to(tcp(daemon.address), &format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
-    assert_eq!(with(format!("X-Long: {}\r\n", "x".repeat(10_000))).status, 200);
-    assert_eq!(with(format!("X-Long: {}\r\n", "x".repeat(20_000))).status, 431);
+    let with = |headers: String| {
+        Answer::to(
+            tcp(daemon.address),
+            &format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n"),
+        )
+    };
+    assert_eq!(
+        with(format!("X-Long: {}\r\n", "x".repeat(10_000))).status,
+        200
+    );
+    assert_eq!(
+        with(format!("X-Long: {}\r\n", "x".repeat(20_000))).status,
+        431
+    );
     assert_eq!(with("X: y\r\n".repeat(150)).status, 431);
 }
 
 #[test]
 fn what_is_no_request_is_refused() {
     let daemon = Daemon::of(&["artists"]);
-    for request in ["\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\r\n\r\n", "GET\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for request in [
+        "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let mut stream = tcp(daemon.address);
         stream.write_all(request.as_bytes()).unwrap();
         let said = all(stream);
@@ -92,7 +109,11 @@ fn of_many_at_once_each_has_its_turn() {
     let begun = Instant::now();
     let last = tcp(daemon.address);
     assert_eq!(Answer::to(last, &request("GET", "/readyz", "")).status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(19), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(19),
+        "{:?}",
+        begun.elapsed()
+    );
     // The other listener has places of its own.
     assert_eq!(daemon.order("GET", "/v1/status", "").status, 200);
     drop(idle);
@@ -103,19 +124,35 @@ fn the_end_lets_an_answer_in_flight_finish_and_waits_for_nobody() {
     let mut daemon = Daemon::of(&["artists"]);
     let idle = tcp(daemon.address);
     let mut watching = daemon.connect();
-    watching.write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes()).unwrap();
+    watching
+        .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
+        .unwrap();
     let mut other = daemon.connect();
-    other.write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes()).unwrap();
+    other
+        .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
+        .unwrap();
     let (first, second) = (daemon.next_run(), daemon.next_run());
     first.say(Told::Started);
     second.say(Told::Started);
     daemon.end.cancel();
-    first.say(Told::Ended { error: "stopped".into() });
+    first.say(Told::Ended {
+        error: "stopped".into(),
+    });
     let begun = Instant::now();
     daemon.stop();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
     let said = [all(watching), all(other)];
-    assert_eq!(said.iter().filter(|said| said.contains("\"stopped\"")).count(), 1, "{said:?}");
+    assert_eq!(
+        said.iter()
+            .filter(|said| said.contains("\"stopped\""))
+            .count(),
+        1,
+        "{said:?}"
+    );
     assert!(all(idle).is_empty());
     drop(second);
 }

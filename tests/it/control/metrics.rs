@@ -1,4 +1,5 @@
-//! What Prometheus is told: the names of the contract, nothing before the first run, nothing of jobs that are gone.
+//! What Prometheus is told: the names of the contract, nothing before the first run, nothing of
+//! jobs that are gone.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,9 @@ use std::{
 use ftrack_ldap_sync::{
     daemon::{
         backoff::Backoff,
-        metrics::{DirectoryFigures, FAMILIES, Figures, FtrackFigures, Kind, Metrics, ServerFigures},
+        metrics::{
+            DirectoryFigures, FAMILIES, Figures, FtrackFigures, Kind, Metrics, ServerFigures,
+        },
         status::Status,
     },
     run::{
@@ -58,24 +61,43 @@ impl Scraped {
             } else if let Some(of) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = of.split_once(' ').unwrap();
                 assert_eq!(name, helped, "each family is helped, then typed");
-                assert!(scraped.types.insert(name.into(), kind.into()).is_none(), "{name} twice");
+                assert!(
+                    scraped.types.insert(name.into(), kind.into()).is_none(),
+                    "{name} twice"
+                );
             } else {
                 let (series, value) = line.rsplit_once(' ').unwrap();
                 let name = series.split('{').next().unwrap();
-                let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-                assert!(family == helped || name == helped, "{line} stands in {helped}");
-                assert!(scraped.series.insert(series.into(), value.parse().unwrap()).is_none(), "{series} twice");
+                let family = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end))
+                    .unwrap_or(name);
+                assert!(
+                    family == helped || name == helped,
+                    "{line} stands in {helped}"
+                );
+                assert!(
+                    scraped
+                        .series
+                        .insert(series.into(), value.parse().unwrap())
+                        .is_none(),
+                    "{series} twice"
+                );
             }
         }
         scraped
     }
 
     fn value(&self, series: &str) -> Option<f64> {
-        self.series.get(&format!("ftrack_ldap_sync_{series}")).copied()
+        self.series
+            .get(&format!("ftrack_ldap_sync_{series}"))
+            .copied()
     }
 
     fn mentions(&self, start: &str) -> bool {
-        self.series.keys().any(|series| series.starts_with(&format!("ftrack_ldap_sync_{start}")))
+        self.series
+            .keys()
+            .any(|series| series.starts_with(&format!("ftrack_ldap_sync_{start}")))
     }
 }
 
@@ -150,11 +172,26 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ("runs_total{job=\"artists\",outcome=\"held\"}", 1.0),
         ("runs_total{job=\"artists\",outcome=\"failed\"}", 1.0),
         ("runs_total{job=\"artists\",outcome=\"succeeded\"}", 0.0),
-        ("changes_total{action=\"create\",job=\"artists\",result=\"applied\"}", 2.0),
-        ("changes_total{action=\"deactivate\",job=\"artists\",result=\"held\"}", 0.0),
-        ("run_duration_seconds_count{job=\"artists\",phase=\"whole\"}", 2.0),
-        ("run_duration_seconds_sum{job=\"artists\",phase=\"directory\"}", 3.0),
-        ("run_duration_seconds_bucket{job=\"artists\",phase=\"writing\",le=\"0.25\"}", 2.0),
+        (
+            "changes_total{action=\"create\",job=\"artists\",result=\"applied\"}",
+            2.0,
+        ),
+        (
+            "changes_total{action=\"deactivate\",job=\"artists\",result=\"held\"}",
+            0.0,
+        ),
+        (
+            "run_duration_seconds_count{job=\"artists\",phase=\"whole\"}",
+            2.0,
+        ),
+        (
+            "run_duration_seconds_sum{job=\"artists\",phase=\"directory\"}",
+            3.0,
+        ),
+        (
+            "run_duration_seconds_bucket{job=\"artists\",phase=\"writing\",le=\"0.25\"}",
+            2.0,
+        ),
         ("directory_entries{job=\"artists\"}", 412.0),
         ("owned_users{active=\"true\",job=\"artists\"}", 401.0),
         ("owned_users{active=\"false\",job=\"artists\"}", 5.0),
@@ -164,9 +201,18 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ("suspended{job=\"artists\"}", 1.0),
         ("paused{job=\"artists\"}", 0.0),
         ("running{job=\"artists\"}", 1.0),
-        ("last_attempt_timestamp_seconds{job=\"artists\"}", 1_767_229_200.0),
-        ("last_success_timestamp_seconds{job=\"artists\"}", 1_767_225_610.0),
-        ("backoff_until_timestamp_seconds{job=\"artists\"}", 1_767_312_000.0),
+        (
+            "last_attempt_timestamp_seconds{job=\"artists\"}",
+            1_767_229_200.0,
+        ),
+        (
+            "last_success_timestamp_seconds{job=\"artists\"}",
+            1_767_225_610.0,
+        ),
+        (
+            "backoff_until_timestamp_seconds{job=\"artists\"}",
+            1_767_312_000.0,
+        ),
         ("ticks_skipped_total{job=\"artists\"}", 1.0),
         ("config_reload_failures_total", 1.0),
         ("config_last_reload_successful", 1.0),
@@ -174,21 +220,41 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ("ldap_connections{directory=\"studio\",state=\"idle\"}", 2.0),
         ("ldap_connections{directory=\"studio\",state=\"used\"}", 1.0),
         ("ldap_waiting{directory=\"studio\"}", 1.0),
-        ("ldap_binds_total{directory=\"studio\",server=\"ldaps://a\\\"b\\\\c\"}", 7.0),
-        ("ldap_binds_refused_total{directory=\"studio\",server=\"ldaps://a\\\"b\\\\c\"}", 2.0),
+        (
+            "ldap_binds_total{directory=\"studio\",server=\"ldaps://a\\\"b\\\\c\"}",
+            7.0,
+        ),
+        (
+            "ldap_binds_refused_total{directory=\"studio\",server=\"ldaps://a\\\"b\\\\c\"}",
+            2.0,
+        ),
         ("ftrack_calls_total{kind=\"read\"}", 10.0),
         ("ftrack_retries_total", 3.0),
     ] {
-        assert_eq!(scraped.value(series), Some(expected), "{series}: {scraped:#?}");
+        assert_eq!(
+            scraped.value(series),
+            Some(expected),
+            "{series}: {scraped:#?}"
+        );
     }
 }
 
 #[test]
 fn before_the_first_run_counters_are_zero_and_nothing_claims_a_success() {
     let metrics = Metrics::new().unwrap();
-    let scraped = Scraped::of(&metrics.render(&status(vec![job("artists")]), &Figures::default()).unwrap());
-    assert_eq!(scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"), Some(0.0));
-    assert_eq!(scraped.value("ticks_skipped_total{job=\"artists\"}"), Some(0.0));
+    let scraped = Scraped::of(
+        &metrics
+            .render(&status(vec![job("artists")]), &Figures::default())
+            .unwrap(),
+    );
+    assert_eq!(
+        scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"),
+        Some(0.0)
+    );
+    assert_eq!(
+        scraped.value("ticks_skipped_total{job=\"artists\"}"),
+        Some(0.0)
+    );
     assert_eq!(scraped.value("config_reload_failures_total"), Some(0.0));
     for absent in [
         "last_success",
@@ -209,16 +275,30 @@ fn after_a_restart_the_last_run_tells_its_figures_and_a_dry_run_none() {
     let metrics = Metrics::new().unwrap();
     let mut artists = job("artists");
     artists.last_run = Some(RunSummary::of(&report("artists", Outcome::Held)));
-    let scraped = Scraped::of(&metrics.render(&status(vec![artists.clone()]), &Figures::default()).unwrap());
-    assert_eq!(scraped.value("directory_entries{job=\"artists\"}"), Some(412.0));
+    let scraped = Scraped::of(
+        &metrics
+            .render(&status(vec![artists.clone()]), &Figures::default())
+            .unwrap(),
+    );
+    assert_eq!(
+        scraped.value("directory_entries{job=\"artists\"}"),
+        Some(412.0)
+    );
 
     let mut dry = report("artists", Outcome::Succeeded);
     dry.dry_run = true;
     metrics.ended(&dry);
     artists.last_run = Some(RunSummary::of(&dry));
-    let scraped = Scraped::of(&metrics.render(&status(vec![artists]), &Figures::default()).unwrap());
+    let scraped = Scraped::of(
+        &metrics
+            .render(&status(vec![artists]), &Figures::default())
+            .unwrap(),
+    );
     assert!(!scraped.mentions("directory_entries"));
-    assert_eq!(scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"), Some(0.0));
+    assert_eq!(
+        scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"),
+        Some(0.0)
+    );
 }
 
 #[test]
@@ -227,10 +307,14 @@ fn a_job_that_is_configured_no_more_has_no_gauges() {
     metrics.render(&now, &figures()).unwrap();
     now.jobs = vec![job("nightly")];
     let scraped = Scraped::of(&metrics.render(&now, &Figures::default()).unwrap());
-    let left: Vec<_> = scraped.series.keys().filter(|series| series.contains("artists")).collect();
+    let left: Vec<_> = scraped
+        .series
+        .keys()
+        .filter(|series| series.contains("artists"))
+        .collect();
     assert!(
-        left.iter()
-            .all(|series| series.contains("_total") || series.starts_with("ftrack_ldap_sync_run_duration_seconds")),
+        left.iter().all(|series| series.contains("_total")
+            || series.starts_with("ftrack_ldap_sync_run_duration_seconds")),
         "{left:?}"
     );
     assert!(!scraped.mentions("ldap_connections"));
@@ -250,9 +334,18 @@ fn promtool_finds_nothing_to_say() {
         return;
     };
     let text = metrics.render(&status, &figures()).unwrap();
-    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
     let output = promtool.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
@@ -261,9 +354,18 @@ fn the_listener_answers_in_prometheus_own_type() {
     let daemon = Daemon::of(&["artists"]);
     daemon.metrics.ended(&report("artists", Outcome::Succeeded));
     let answer = daemon.get("/metrics");
-    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    assert!(
+        answer
+            .head
+            .contains("content-type: text/plain; version=0.0.4"),
+        "{}",
+        answer.head
+    );
     let scraped = Scraped::of(&answer.body);
-    assert_eq!(scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"), Some(1.0));
+    assert_eq!(
+        scraped.value("runs_total{job=\"artists\",outcome=\"succeeded\"}"),
+        Some(1.0)
+    );
     assert!(scraped.series["process_resident_memory_bytes"] > 1e6);
     assert!(scraped.series["process_open_fds"] > 3.0);
 }
@@ -278,6 +380,9 @@ fn the_readme_lists_each_metric_with_its_labels() {
             format!("{{{}}}", family.labels.join(","))
         };
         let start = format!("| `{}{labels}` |", family.full_name());
-        assert!(readme.lines().any(|line| line.starts_with(&start)), "the README is to have a line {start}");
+        assert!(
+            readme.lines().any(|line| line.starts_with(&start)),
+            "the README is to have a line {start}"
+        );
     }
 }

@@ -20,11 +20,17 @@ fn healthy_is_a_scheduler_that_makes_progress() {
     let daemon = Daemon::of(&["artists"]);
     assert_eq!(daemon.get("/healthz").status, 200);
 
-    let long_ago = Instant::now().checked_sub(Duration::from_secs(100)).unwrap();
+    let long_ago = Instant::now()
+        .checked_sub(Duration::from_secs(100))
+        .unwrap();
     let daemon = Daemon::with(status(vec![job("artists")]), Pulse::starting_at(long_ago));
     let answer = daemon.get("/healthz");
     assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("no progress for 100 s"), "{}", answer.body);
+    assert!(
+        answer.body.contains("no progress for 100 s"),
+        "{}",
+        answer.body
+    );
     daemon.pulse.beat();
     assert_eq!(daemon.get("/healthz").status, 200);
 }
@@ -40,10 +46,19 @@ fn ready_is_a_daemon_that_reached_every_server() {
     let daemon = Daemon::with(now, Pulse::new());
     let answer = daemon.get("/readyz");
     assert_eq!(answer.status, 503);
-    assert_eq!(answer.body, "directory studio was not reached: the password is refused\\u{a}\\u{1b}\n");
-    assert!(answer.head.contains("content-type: text/plain"), "{}", answer.head);
+    assert_eq!(
+        answer.body,
+        "directory studio was not reached: the password is refused\\u{a}\\u{1b}\n"
+    );
+    assert!(
+        answer.head.contains("content-type: text/plain"),
+        "{}",
+        answer.head
+    );
 
-    daemon.status.send_replace(status(vec![job("artists")]).into());
+    daemon
+        .status
+        .send_replace(status(vec![job("artists")]).into());
     assert_eq!(daemon.get("/readyz").status, 200);
 }
 
@@ -54,7 +69,11 @@ fn heads_are_answered_and_other_methods_refused() {
         let answer = Answer::to(tcp(daemon.address), &request("HEAD", path, ""));
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
         for method in ["POST", "DELETE", "BREW", "OPTIONS"] {
-            assert_eq!(Answer::to(tcp(daemon.address), &request(method, path, "")).status, 405, "{method} {path}");
+            assert_eq!(
+                Answer::to(tcp(daemon.address), &request(method, path, "")).status,
+                405,
+                "{method} {path}"
+            );
         }
     }
     for path in ["/v1/status", "/metrics/", "/%00", "//"] {

@@ -28,16 +28,26 @@ fn the_file_is_removed_at_the_end_unless_it_is_another_ones() {
 #[test]
 fn a_daemon_that_answers_is_left_alone_and_one_that_died_is_replaced() {
     let daemon = Daemon::of(&["artists"]);
-    let refused = daemon.runtime.block_on(ControlSocket::bind(&daemon.socket())).unwrap_err().to_string();
+    let refused = daemon
+        .runtime
+        .block_on(ControlSocket::bind(&daemon.socket()))
+        .unwrap_err()
+        .to_string();
     assert!(
-        refused.starts_with(&format!("another daemon listens on {}", daemon.socket().display())),
+        refused.starts_with(&format!(
+            "another daemon listens on {}",
+            daemon.socket().display()
+        )),
         "{refused}"
     );
     assert_eq!(daemon.order("GET", "/v1/status", "").status, 200);
 
     let stale = daemon.folder.path().join("stale.sock");
     drop(UnixListener::bind(&stale).unwrap());
-    let socket = daemon.runtime.block_on(ControlSocket::bind(&stale)).unwrap();
+    let socket = daemon
+        .runtime
+        .block_on(ControlSocket::bind(&stale))
+        .unwrap();
     assert_eq!(mode(&stale), 0o660);
     drop(socket);
     assert!(!stale.exists());
@@ -51,25 +61,46 @@ fn what_is_no_socket_is_not_removed() {
     let link = daemon.folder.path().join("link.sock");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     for path in [&file, &link, &daemon.folder.path().to_owned()] {
-        let refused = daemon.runtime.block_on(ControlSocket::bind(path)).unwrap_err().to_string();
+        let refused = daemon
+            .runtime
+            .block_on(ControlSocket::bind(path))
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("is no socket"), "{refused}");
         assert!(fs::symlink_metadata(path).is_ok());
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     let long = daemon.folder.path().join("x".repeat(200));
-    let refused = daemon.runtime.block_on(ControlSocket::bind(&long)).unwrap_err().to_string();
-    assert!(refused.contains("cannot be made") && refused.contains("xxx"), "{refused}");
+    let refused = daemon
+        .runtime
+        .block_on(ControlSocket::bind(&long))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("cannot be made") && refused.contains("xxx"),
+        "{refused}"
+    );
     let below_a_file = file.join("control.sock");
-    let refused = daemon.runtime.block_on(ControlSocket::bind(&below_a_file)).unwrap_err().to_string();
+    let refused = daemon
+        .runtime
+        .block_on(ControlSocket::bind(&below_a_file))
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("cannot be made"), "{refused}");
 }
 
 #[test]
 fn an_address_that_is_taken_is_named() {
     let daemon = Daemon::of(&["artists"]);
-    let refused = daemon.runtime.block_on(http::bind(daemon.address)).unwrap_err().to_string();
+    let refused = daemon
+        .runtime
+        .block_on(http::bind(daemon.address))
+        .unwrap_err()
+        .to_string();
     assert!(
-        refused.contains(&daemon.address.to_string()) && refused.contains("http.listen") && refused.contains("in use"),
+        refused.contains(&daemon.address.to_string())
+            && refused.contains("http.listen")
+            && refused.contains("in use"),
         "{refused}"
     );
 }

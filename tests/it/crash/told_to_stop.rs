@@ -1,4 +1,5 @@
-//! SIGTERM while a run is under way: the batch in flight is finished and the report written; a second one ends the program at once.
+//! SIGTERM while a run is under way: the batch in flight is finished and the report written; a
+//! second one ends the program at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -23,7 +24,11 @@ fn studio() -> Studio {
 }
 
 fn terminate(child: &Child) {
-    let status = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    let status = Command::new("kill")
+        .arg("-TERM")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -51,15 +56,40 @@ fn the_batch_in_flight_is_finished_and_told() {
     assert_eq!(ended.status.code(), Some(1));
     let report: Report = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert!(report.error.as_ref().is_some_and(|error| error.contains("told to stop")), "{report:#?}");
+    assert!(
+        report
+            .error
+            .as_ref()
+            .is_some_and(|error| error.contains("told to stop")),
+        "{report:#?}"
+    );
     let created = studio.ftrack().users().len() - 2;
-    assert!(created > 0 && created < 9 && created.is_multiple_of(3), "{created}: {report:#?}");
-    assert_eq!((report.counts.created, report.counts.failed), (created, 9 - created), "{report:#?}");
-    for change in report.changes.iter().filter(|change| change.result == ChangeResult::Failed) {
+    assert!(
+        created > 0 && created < 9 && created.is_multiple_of(3),
+        "{created}: {report:#?}"
+    );
+    assert_eq!(
+        (report.counts.created, report.counts.failed),
+        (created, 9 - created),
+        "{report:#?}"
+    );
+    for change in report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Failed)
+    {
         let error = change.error.as_deref().unwrap_or_default();
-        assert!(error.contains("not tried") && error.contains("told to stop"), "{change:?}");
+        assert!(
+            error.contains("not tried") && error.contains("told to stop"),
+            "{change:?}"
+        );
     }
-    assert_eq!(studio.run(&["runs", "show", "last", "--format", "json"]).report(), report);
+    assert_eq!(
+        studio
+            .run(&["runs", "show", "last", "--format", "json"])
+            .report(),
+        report
+    );
     assert_eq!(studio.sync().counts.created, 9 - created);
     studio.sync_changes_nothing();
 }
@@ -75,11 +105,18 @@ fn a_run_that_only_reads_ends_soon_and_writes_nothing() {
     studio.ftrack().heal();
     let report: Report = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(
-        (ended.status.code(), report.outcome, studio.ftrack().counters().write_calls),
+        (
+            ended.status.code(),
+            report.outcome,
+            studio.ftrack().counters().write_calls
+        ),
         (Some(1), Outcome::Failed, 0)
     );
     let error = report.error.unwrap_or_default();
-    assert!(error.contains("nothing was written") && error.contains("told to stop"), "{error}");
+    assert!(
+        error.contains("nothing was written") && error.contains("told to stop"),
+        "{error}"
+    );
     assert_eq!(studio.sync().counts.created, 9);
 }
 
@@ -92,11 +129,21 @@ fn a_second_signal_ends_the_program_at_once() {
     terminate(&child);
     // Two signals that are not yet delivered would be one.
     let pending = format!("/proc/{}/status", child.id());
-    let delivered = || fs::read_to_string(&pending).unwrap().lines().any(|line| line == "ShdPnd:\t0000000000000000");
+    let delivered = || {
+        fs::read_to_string(&pending)
+            .unwrap()
+            .lines()
+            .any(|line| line == "ShdPnd:\t0000000000000000")
+    };
     assert!(wait_until(LIMIT, delivered));
-    assert!(child.try_wait().unwrap().is_none(), "the first signal ended it");
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "the first signal ended it"
+    );
     terminate(&child);
-    let ended = wait_until(Duration::from_secs(5), || child.try_wait().unwrap().is_some());
+    let ended = wait_until(Duration::from_secs(5), || {
+        child.try_wait().unwrap().is_some()
+    });
     if !ended {
         child.kill().unwrap();
     }

@@ -1,4 +1,5 @@
-//! Days that pass in seconds: the real daemon under libfaketime, with clocks that run fast, jump and go back. Its timers stay those of the machine.
+//! Days that pass in seconds: the real daemon under libfaketime, with clocks that run fast, jump
+//! and go back. Its timers stay those of the machine.
 
 mod changes;
 mod jumps;
@@ -59,7 +60,9 @@ impl SetClock {
     /// Has a program look at this clock.
     fn prepare(&self, command: &mut Command) {
         fake(command, &self.library);
-        command.env("FAKETIME_TIMESTAMP_FILE", &self.file).env("FAKETIME_NO_CACHE", "1");
+        command
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_NO_CACHE", "1");
     }
 
     /// Starts a daemon that looks at this clock.
@@ -96,19 +99,33 @@ impl FastClock {
     fn daemon(&self, studio: &Studio) -> Daemon {
         Daemon::start_with(studio, |command| {
             fake(command, &self.library);
-            command.env("FAKETIME", format!("{} x{}", offset(self.now()), self.speed));
+            command.env(
+                "FAKETIME",
+                format!("{} x{}", offset(self.now()), self.speed),
+            );
         })
     }
 
     /// Waits until it shows this.
     fn wait(&self, time: DateTime<Utc>) {
-        assert!(wait_until(LIMIT, || self.now() >= time), "the clock shows {}", self.now());
+        assert!(
+            wait_until(LIMIT, || self.now() >= time),
+            "the clock shows {}",
+            self.now()
+        );
     }
 }
 
-/// Waits until everything has been done that was due at this time: two beats, since jobs and a beat that are due together come in any order.
+/// Waits until everything has been done that was due at this time: two beats, since jobs and a beat
+/// that are due together come in any order.
 fn let_pass(studio: &Studio, time: DateTime<Utc>) {
-    let beat = || status(studio)["beat_at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let beat = || {
+        status(studio)["beat_at"]
+            .as_str()
+            .unwrap()
+            .parse::<DateTime<Utc>>()
+            .unwrap()
+    };
     let mut first = None;
     let passed = wait_until(LIMIT, || {
         let now = beat();
@@ -119,8 +136,15 @@ fn let_pass(studio: &Studio, time: DateTime<Utc>) {
 
 /// The reports of one job, the oldest first; no run may have failed.
 fn runs(studio: &Studio, job: &str) -> Vec<Report> {
-    let runs: Vec<Report> = studio.reports().into_iter().filter(|report| report.job == job).collect();
-    assert!(runs.iter().all(|run| run.outcome == Outcome::Succeeded), "{runs:#?}");
+    let runs: Vec<Report> = studio
+        .reports()
+        .into_iter()
+        .filter(|report| report.job == job)
+        .collect();
+    assert!(
+        runs.iter().all(|run| run.outcome == Outcome::Succeeded),
+        "{runs:#?}"
+    );
     runs
 }
 
@@ -132,7 +156,9 @@ fn starts(studio: &Studio, job: &str) -> Vec<DateTime<Utc>> {
 /// Asserts that a job's runs began at these times and no others, each at most so much later.
 fn assert_starts(studio: &Studio, job: &str, expected: &[DateTime<Utc>], late: TimeDelta) {
     let starts = starts(studio, job);
-    let fits = |(start, expected): (&DateTime<Utc>, &DateTime<Utc>)| start >= expected && *start - expected < late;
+    let fits = |(start, expected): (&DateTime<Utc>, &DateTime<Utc>)| {
+        start >= expected && *start - expected < late
+    };
     assert!(
         starts.len() == expected.len() && starts.iter().zip(expected).all(fits),
         "{job}: {starts:#?}, and not {expected:#?}"
@@ -142,8 +168,9 @@ fn assert_starts(studio: &Studio, job: &str, expected: &[DateTime<Utc>], late: T
 /// Another job over the same people, which finds that they belong to the first one.
 fn another(name: &str, lines: &str) -> String {
     format!(
-        "\n[jobs.{name}]\ndirectory = \"studio\"\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\n\
-         attributes = {{ username = \"uid\" }}\n{lines}\n"
+        "\n[jobs.{name}]\ndirectory = \"studio\"\nsearch_bases = \
+         [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
+         \"uid\" }}\n{lines}\n"
     )
 }
 

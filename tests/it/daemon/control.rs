@@ -19,8 +19,16 @@ pub fn page(studio: &Studio, daemon: &Daemon, path: &str) -> (u16, String) {
     let port = fs::read_to_string(studio.folder().join("port")).unwrap();
     let _ = daemon;
     studio.runtime().block_on(async {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
-        let answer = client.get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .build()
+            .unwrap();
+        let answer = client
+            .get(format!("http://127.0.0.1:{port}{path}"))
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     })
 }
@@ -32,7 +40,11 @@ fn watched_studio(job: &str) -> Studio {
 
 /// A studio whose daemon listens on a free port.
 pub fn watched(mut studio: Studio) -> Studio {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     fs::write(studio.folder().join("port"), port.to_string()).unwrap();
     studio.top += &format!("[http]\nlisten = \"127.0.0.1:{port}\"\n");
     studio
@@ -43,9 +55,19 @@ fn trigger_tells_the_run_and_ends_as_it_ends() {
     let mut studio = Studio::of(&["ada", "bob", "cyd"]).for_a_daemon("limits.deactivate = 0");
     let daemon = Daemon::start(&studio);
     let dry: Report = must(&studio, 0, &["trigger", "--dry-run", "--format", "json"]).report();
-    assert_eq!((dry.dry_run, dry.changes.len(), studio.ftrack().users().len()), (true, 3, 2));
+    assert_eq!(
+        (
+            dry.dry_run,
+            dry.changes.len(),
+            studio.ftrack().users().len()
+        ),
+        (true, 3, 2)
+    );
     let report = must(&studio, 0, &["trigger", "artists", "--format", "json"]).report();
-    assert_eq!((report.trigger, report.counts.created), (Trigger::Manual, 3));
+    assert_eq!(
+        (report.trigger, report.counts.created),
+        (Trigger::Manual, 3)
+    );
     studio.tree().remove(&dn("bob")).unwrap();
     must(&studio, 3, &["trigger"]);
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
@@ -65,15 +87,32 @@ fn a_pause_survives_a_restart_and_ends_by_itself() {
     let daemon = Daemon::start(&studio);
     studio.reports_when(1);
     let until = (Utc::now() + TimeDelta::seconds(6)).to_rfc3339();
-    must(&studio, 0, &["pause", "artists", "--until", &until, "--reason", "the move to the new server"]);
-    assert_eq!(daemon.event("job.paused")["reason"], "the move to the new server");
+    must(
+        &studio,
+        0,
+        &[
+            "pause",
+            "artists",
+            "--until",
+            &until,
+            "--reason",
+            "the move to the new server",
+        ],
+    );
+    assert_eq!(
+        daemon.event("job.paused")["reason"],
+        "the move to the new server"
+    );
     daemon.stop();
     let before = studio.reports().len();
     let daemon = Daemon::start(&studio);
     let shown = wait_for_phase(&studio, "paused");
     assert_eq!(shown["pause"]["reason"], "the move to the new server");
     let told = must(&studio, 1, &["trigger"]).stderr;
-    assert!(told.contains("the move to the new server") && told.contains("resume"), "{told}");
+    assert!(
+        told.contains("the move to the new server") && told.contains("resume"),
+        "{told}"
+    );
     assert_eq!(studio.reports().len(), before);
     daemon.event("job.resumed");
     assert!(Utc::now().to_rfc3339() >= until);
@@ -94,9 +133,9 @@ fn a_run_under_way_delays_no_answer() {
         !metrics.contains("last_success_timestamp_seconds{"),
         "nothing claims a success before the first run"
     );
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_secs(3))));
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_secs(3)))
+    });
     daemon.signal("USR1");
     wait_for_phase(&studio, "running");
     for path in ["/healthz", "/readyz", "/metrics", "/"] {
@@ -125,7 +164,10 @@ fn it_is_not_ready_before_both_servers_were_reached() {
     let daemon = Daemon::start(&studio);
     assert_eq!(daemon.event("contact.failed")["server"], "directory studio");
     let (status, told) = page(&studio, &daemon, "/readyz");
-    assert!(status == 503 && told.contains("directory studio"), "{status} {told}");
+    assert!(
+        status == 503 && told.contains("directory studio"),
+        "{status} {told}"
+    );
     assert_eq!(page(&studio, &daemon, "/healthz").0, 200);
     studio.directory_url = right;
     studio.config();

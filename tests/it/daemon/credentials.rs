@@ -1,4 +1,5 @@
-//! Credentials that are refused are left alone, by everybody and over restarts; those that change in their file are used without a word.
+//! Credentials that are refused are left alone, by everybody and over restarts; those that change
+//! in their file are used without a word.
 
 use std::{fs, time::Duration};
 
@@ -53,7 +54,10 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
     wait_for_phase(&studio, "backing_off");
     for _ in 0..3 {
         let told = must(&studio, 1, &["trigger", "artists"]).stderr;
-        assert!(told.contains("refused these credentials") && told.contains("tried again at"), "{told}");
+        assert!(
+            told.contains("refused these credentials") && told.contains("tried again at"),
+            "{told}"
+        );
     }
     daemon.signal("USR1");
     daemon.event("trigger.refused");
@@ -61,7 +65,11 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
     for _ in 0..3 {
         let daemon = Daemon::start(&studio);
         let contacts = || status(&studio)["contacts"].clone();
-        let decided = || contacts()[1]["error"].as_str().is_some_and(|error| error.contains("refused"));
+        let decided = || {
+            contacts()[1]["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("refused"))
+        };
         assert!(wait_until(LIMIT, decided), "{:#}", contacts());
         daemon.stop();
     }
@@ -72,7 +80,11 @@ fn a_refused_bind_is_one_bind_whoever_asks_and_however_often_it_restarts() {
     let daemon = Daemon::start(&studio);
     studio.password = slapd::SYNC_PASSWORD.into();
     studio.config();
-    assert!(wait_until(LIMIT, || studio.ftrack().user("ada").is_some()), "{:#?}", daemon.logged());
+    assert!(
+        wait_until(LIMIT, || studio.ftrack().user("ada").is_some()),
+        "{:#?}",
+        daemon.logged()
+    );
     assert!(wait_until(LIMIT, || job(&studio)["phase"] != "backing_off"));
 }
 
@@ -82,8 +94,10 @@ fn an_account_that_two_directories_name_is_tried_once() {
     let mut studio = studio(&slapd);
     studio.password = "wrong".into();
     studio.job = format!(
-        "{EACH_SECOND}\n[directories.twin]\nurls = [{:?}]\nbind_dn = {:?}\nbind_password_file = \"ldap-password\"\n\
-         [jobs.others]\ndirectory = \"twin\"\nschedule = \"* * * * * *\"\nsearch_bases = [{PEOPLE:?}]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}",
+        "{EACH_SECOND}\n[directories.twin]\nurls = [{:?}]\nbind_dn = {:?}\nbind_password_file = \
+         \"ldap-password\"\n[jobs.others]\ndirectory = \"twin\"\nschedule = \"* * * * * \
+         *\"\nsearch_bases = [{PEOPLE:?}]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
+         \"uid\" }}",
         slapd.url().as_str(),
         slapd::SYNC_DN
     );
@@ -132,7 +146,13 @@ fn a_password_that_changes_is_used_at_the_next_bind() {
     studio.config();
     let before = studio.reports().len();
     let reports = studio.reports_when(before + 3);
-    assert!(reports.iter().skip(before + 1).all(|report| report.error.is_none()), "{reports:#?}");
+    assert!(
+        reports
+            .iter()
+            .skip(before + 1)
+            .all(|report| report.error.is_none()),
+        "{reports:#?}"
+    );
     assert_eq!(daemon.events("credentials.refused").len(), 0);
 }
 
@@ -145,7 +165,10 @@ fn an_empty_password_file_is_no_anonymous_bind() {
     studio.reports_when(1);
     fs::write(studio.folder().join("ldap-password"), "").unwrap();
     let outage = daemon.event("outage.began");
-    assert!(outage["error"].as_str().unwrap().contains("ldap-password"), "{outage:#?}");
+    assert!(
+        outage["error"].as_str().unwrap().contains("ldap-password"),
+        "{outage:#?}"
+    );
     assert_eq!(slapd.logged("BIND dn=\"\" method=128"), 0);
 }
 
@@ -167,7 +190,12 @@ fn a_refused_key_is_left_alone_too() {
         seen.len() > 4
     }));
     assert_eq!(studio.ftrack().counters(), calls);
-    assert!(studio.reports().iter().all(|report| report.error_kind == Some(FailureKind::FtrackRefused)));
+    assert!(
+        studio
+            .reports()
+            .iter()
+            .all(|report| report.error_kind == Some(FailureKind::FtrackRefused))
+    );
     let (_, took) = daemon.stop();
     assert!(took < Duration::from_secs(10));
 }

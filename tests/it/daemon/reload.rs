@@ -25,7 +25,10 @@ fn a_changed_configuration_is_used_for_the_next_run() {
     studio.top += "parallel_runs = 3\n[http]\nlisten = \"127.0.0.1:1\"\n";
     studio.config();
     daemon.signal("HUP");
-    assert_eq!(daemon.nth_event(1, "config.reloaded")["restart_for"], "http.listen");
+    assert_eq!(
+        daemon.nth_event(1, "config.reloaded")["restart_for"],
+        "http.listen"
+    );
     assert_eq!(status(&studio)["config"]["restart_for"][0], "http.listen");
 }
 
@@ -39,12 +42,20 @@ fn a_broken_configuration_leaves_everything_as_it_was() {
     fs::write(&path, good.replace("[ftrack]", "[ftrack]\ncolour = 1")).unwrap();
     daemon.signal("HUP");
     let refused = daemon.event("config.refused");
-    assert!(refused["error"].as_str().unwrap().contains("colour"), "{refused:#?}");
+    assert!(
+        refused["error"].as_str().unwrap().contains("colour"),
+        "{refused:#?}"
+    );
     // `status` itself needs a configuration that it can read.
     fs::write(&path, good).unwrap();
     let shown = status(&studio);
     assert_eq!(shown["config"]["reload_failures"], 1);
-    assert!(shown["config"]["error"].as_str().unwrap().contains("colour"));
+    assert!(
+        shown["config"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("colour")
+    );
     let before = studio.reports().len();
     studio.reports_when(before + 1);
     daemon.signal("HUP");
@@ -73,17 +84,26 @@ fn a_reload_during_a_run_lets_it_go_on_with_what_it_began_with() {
     studio.tree().add(person("bob", "Given", "bob")).unwrap();
     let before = studio.reports().len();
     studio.reports_when(before + 2);
-    assert!(studio.ftrack().user("bob").is_none(), "the new configuration creates nobody");
+    assert!(
+        studio.ftrack().user("bob").is_none(),
+        "the new configuration creates nobody"
+    );
 }
 
 #[test]
 fn a_job_that_is_gone_runs_no_more_and_a_new_one_does() {
     let mut studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"");
     let daemon = Daemon::start(&studio);
-    studio.job = "schedule = \"@yearly\"\n[jobs.others]\nschedule = \"* * * * * *\"\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { username = \"uid\" }".into();
+    studio.job = "schedule = \"@yearly\"\n[jobs.others]\nschedule = \"* * * * * *\"\nsearch_bases \
+                  = [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { \
+                  username = \"uid\" }"
+        .into();
     studio.config();
     daemon.signal("HUP");
-    assert!(wait_until(LIMIT, || studio.reports().iter().any(|report| report.job == "others")));
+    assert!(wait_until(LIMIT, || studio
+        .reports()
+        .iter()
+        .any(|report| report.job == "others")));
     studio.job = "schedule = \"@yearly\"".into();
     studio.config();
     daemon.signal("HUP");

@@ -20,10 +20,18 @@ fn age(studio: &Studio, report: &Report, by: TimeDelta) {
     let older = Report {
         started_at: report.started_at - by,
         finished_at: report.finished_at - by,
-        run: format!("{}{}", (report.started_at - by).format("%Y%m%d-%H%M%S"), &report.run[15..]),
+        run: format!(
+            "{}{}",
+            (report.started_at - by).format("%Y%m%d-%H%M%S"),
+            &report.run[15..]
+        ),
         ..report.clone()
     };
-    fs::write(folder.join(format!("{}.json", older.run)), serde_json::to_vec(&older).unwrap()).unwrap();
+    fs::write(
+        folder.join(format!("{}.json", older.run)),
+        serde_json::to_vec(&older).unwrap(),
+    )
+    .unwrap();
     fs::remove_file(folder.join(format!("{}.json", report.run))).unwrap();
     // Made anew of the reports.
     fs::remove_file(studio.state_dir().join("state.db")).unwrap();
@@ -34,25 +42,43 @@ fn people_are_synced_on_a_schedule() {
     let studio = Studio::of(&["ada", "bob"]).for_a_daemon("schedule = \"* * * * * *\"");
     let daemon = Daemon::start(&studio);
     let reports = studio.reports_when(2);
-    assert_eq!((reports[0].trigger, reports[0].counts.created), (Trigger::Schedule, 2));
+    assert_eq!(
+        (reports[0].trigger, reports[0].counts.created),
+        (Trigger::Schedule, 2)
+    );
     studio.tree().add(person("cyd", "Given", "cyd")).unwrap();
     studio.tree().remove(&dn("bob")).unwrap();
-    assert!(wait_until(super::LIMIT, || studio.ftrack().user("cyd").is_some_and(|user| user.is_active)));
+    assert!(wait_until(super::LIMIT, || studio
+        .ftrack()
+        .user("cyd")
+        .is_some_and(|user| user.is_active)));
     assert!(wait_until(super::LIMIT, || !studio.user("bob").is_active));
     let shown = job(&studio);
     assert_eq!(shown["last_run"]["outcome"], "succeeded");
-    assert!(shown["last_success"].is_string() && shown["next_run"].is_string(), "{shown:#}");
+    assert!(
+        shown["last_success"].is_string() && shown["next_run"].is_string(),
+        "{shown:#}"
+    );
     let (status, took) = daemon.stop();
-    assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
-    assert!(studio.reports().iter().all(|report| report.outcome == Outcome::Succeeded));
+    assert!(
+        status.success() && took < Duration::from_secs(10),
+        "{status} after {took:?}"
+    );
+    assert!(
+        studio
+            .reports()
+            .iter()
+            .all(|report| report.outcome == Outcome::Succeeded)
+    );
 }
 
 #[test]
 fn a_job_never_overlaps_itself() {
     let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * * *\"");
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Read && call.number == 2).then_some(Fault::Delay(Duration::from_secs(4))));
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Read && call.number == 2)
+            .then_some(Fault::Delay(Duration::from_secs(4)))
+    });
     let daemon = Daemon::start(&studio);
     assert_eq!(daemon.event("tick.skipped")["job"], "artists");
     let reports = studio.reports_when(3);
@@ -60,7 +86,11 @@ fn a_job_never_overlaps_itself() {
         assert!(two[0].finished_at <= two[1].started_at, "{two:#?}");
     }
     assert!(job(&studio)["ticks_skipped"].as_u64().unwrap() >= 2);
-    assert_eq!(daemon.events("tick.skipped").len(), 1, "it is said once a run");
+    assert_eq!(
+        daemon.events("tick.skipped").len(),
+        1,
+        "it is said once a run"
+    );
 }
 
 #[test]
@@ -76,15 +106,27 @@ fn a_run_that_was_missed_is_made_up_for_once() {
     let daemon = Daemon::start(&studio);
     daemon.event("contact.made");
     wait_for_phase(&studio, "idle");
-    assert_eq!((studio.reports().len(), daemon.events("run.missed").len()), (2, 0), "nothing was missed now");
+    assert_eq!(
+        (studio.reports().len(), daemon.events("run.missed").len()),
+        (2, 0),
+        "nothing was missed now"
+    );
     daemon.stop();
 
     studio.job += "\ncatch_up = false";
     age(&studio, &reports[1], TimeDelta::days(2));
-    fs::remove_file(studio.state_dir().join(format!("reports/artists/{}.json", reports[0].run))).unwrap();
+    fs::remove_file(
+        studio
+            .state_dir()
+            .join(format!("reports/artists/{}.json", reports[0].run)),
+    )
+    .unwrap();
     let daemon = Daemon::start(&studio);
     wait_for_phase(&studio, "idle");
-    assert_eq!((studio.reports().len(), daemon.events("run.missed").len()), (1, 0));
+    assert_eq!(
+        (studio.reports().len(), daemon.events("run.missed").len()),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -110,7 +152,10 @@ fn a_splay_puts_starts_off_by_the_same_each_time() {
     let splayed = next(&studio);
     assert_eq!(next(&studio), splayed);
     let told = must(&studio, 0, &["check", "--offline"]).stdout;
-    assert!(told.contains(&splayed.format("%H:%M:%S").to_string()), "{splayed}: {told}");
+    assert!(
+        told.contains(&splayed.format("%H:%M:%S").to_string()),
+        "{splayed}: {told}"
+    );
     studio.job = "schedule = \"0 3 * * *\"".into();
     let plain = next(&studio);
     // Within that hour, the one is on the day after the other.
@@ -123,7 +168,9 @@ fn jobs_on_two_directories_run_side_by_side_and_on_one_in_turn() {
     let mut studio = Studio::of(&["ada"]).for_a_daemon("");
     let other = |name: &str, directory: &str| {
         format!(
-            "[jobs.{name}]\ndirectory = \"{directory}\"\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \"uid\" }}\n"
+            "[jobs.{name}]\ndirectory = \"{directory}\"\nsearch_bases = \
+             [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
+             \"uid\" }}\n"
         )
     };
     studio.job = format!(
@@ -132,15 +179,17 @@ fn jobs_on_two_directories_run_side_by_side_and_on_one_in_turn() {
         other("second", "second"),
         studio.directory_url
     );
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_millis(400))));
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_millis(400)))
+    });
     let daemon = Daemon::start(&studio);
     daemon.nth_event(2, "contact.made");
     daemon.signal("USR1");
     let reports = studio.reports_when(3);
     let of = |job: &str| reports.iter().find(|report| report.job == job).unwrap();
-    let apart = |one: &Report, other: &Report| one.finished_at <= other.started_at || other.finished_at <= one.started_at;
+    let apart = |one: &Report, other: &Report| {
+        one.finished_at <= other.started_at || other.finished_at <= one.started_at
+    };
     assert!(apart(of("artists"), of("same")), "{reports:#?}");
     assert!(!apart(of("artists"), of("second")), "{reports:#?}");
 }

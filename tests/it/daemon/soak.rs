@@ -1,4 +1,5 @@
-//! Many runs in one process, some of them failed, with reloads in between: nothing is left behind. `tests/bench/run daemon` measures the same with memory, and more of it.
+//! Many runs in one process, some of them failed, with reloads in between: nothing is left behind.
+//! `tests/bench/run daemon` measures the same with memory, and more of it.
 
 use std::fs;
 
@@ -30,7 +31,11 @@ struct Held {
 
 impl Held {
     fn by(daemon: &Daemon, studio: &Studio) -> Self {
-        let count = |what: &str| fs::read_dir(format!("/proc/{}/{what}", daemon.id())).unwrap().count();
+        let count = |what: &str| {
+            fs::read_dir(format!("/proc/{}/{what}", daemon.id()))
+                .unwrap()
+                .count()
+        };
         Self {
             threads: count("task"),
             files: count("fd"),
@@ -39,14 +44,17 @@ impl Held {
     }
 
     fn is_within(&self, other: &Self) -> bool {
-        self.threads <= other.threads && self.files <= other.files && self.connections == other.connections
+        self.threads <= other.threads
+            && self.files <= other.files
+            && self.connections == other.connections
     }
 }
 
 fn studio() -> Studio {
     let people = cast::people(40, 1, Oddities::None);
     let tree = cast::tree(&people, &Secret::new(PASSWORD.into())).unwrap();
-    let mut studio = Studio::over(tree, Rules::default()).for_a_daemon("schedule = \"@yearly\"\nlimits.deactivate = \"100%\"");
+    let mut studio = Studio::over(tree, Rules::default())
+        .for_a_daemon("schedule = \"@yearly\"\nlimits.deactivate = \"100%\"");
     studio.top += &format!("[reports]\nkeep = {KEPT}\n");
     studio.ftrack_settings = "attempts = 1".into();
     studio
@@ -88,9 +96,15 @@ fn many_runs_leave_no_thread_no_file_and_no_connection_behind() {
         } else {
             let login = format!("new{number}");
             if number.is_multiple_of(3) {
-                studio.tree().add(crate::studio::person(&login, "Given", &login)).unwrap();
+                studio
+                    .tree()
+                    .add(crate::studio::person(&login, "Given", &login))
+                    .unwrap();
             } else if number > 3 && number % 3 == 1 {
-                studio.tree().remove(&dn(&format!("new{}", number - 1))).unwrap_or_default();
+                studio
+                    .tree()
+                    .remove(&dn(&format!("new{}", number - 1)))
+                    .unwrap_or_default();
             }
             must(&studio, 0, &["trigger"]);
         }
@@ -114,6 +128,15 @@ fn many_runs_leave_no_thread_no_file_and_no_connection_behind() {
     assert!(as_before, "at first {first:?}, at the end {last:?}");
     assert_eq!(first.connections, 1);
     assert_eq!(studio.reports().len(), KEPT, "older reports are removed");
-    let outcome = |wanted| daemon.events("run.finished").iter().filter(|line| line["outcome"] == wanted).count();
-    assert_eq!((outcome("succeeded"), outcome("failed")), (RUNS - RUNS / 10 + 1, RUNS / 10));
+    let outcome = |wanted| {
+        daemon
+            .events("run.finished")
+            .iter()
+            .filter(|line| line["outcome"] == wanted)
+            .count()
+    };
+    assert_eq!(
+        (outcome("succeeded"), outcome("failed")),
+        (RUNS - RUNS / 10 + 1, RUNS / 10)
+    );
 }

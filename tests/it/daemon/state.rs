@@ -18,9 +18,17 @@ fn a_damaged_database_is_set_aside_and_made_anew() {
     fs::write(&database, &content[..content.len() / 3]).unwrap();
     let daemon = Daemon::start(&studio);
     let told = daemon.event("state.set_aside");
-    assert!(told["path"].as_str().unwrap().contains("damaged"), "{told:#?}");
+    assert!(
+        told["path"].as_str().unwrap().contains("damaged"),
+        "{told:#?}"
+    );
     studio.reports_when(reports.len() + 1);
-    assert!(studio.reports().iter().all(|report| report.outcome == Outcome::Succeeded));
+    assert!(
+        studio
+            .reports()
+            .iter()
+            .all(|report| report.outcome == Outcome::Succeeded)
+    );
     must(&studio, 0, &["status"]);
 }
 
@@ -28,8 +36,8 @@ fn a_damaged_database_is_set_aside_and_made_anew() {
 fn add_interns(studio: &Studio) {
     add_config(
         studio,
-        "[jobs.interns]\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(uid=nobody)\"\nattributes = { username = \"uid\" }\n\
-         limits.min_entries = 0\n",
+        "[jobs.interns]\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \
+         \"(uid=nobody)\"\nattributes = { username = \"uid\" }\nlimits.min_entries = 0\n",
     );
 }
 
@@ -37,7 +45,10 @@ fn add_interns(studio: &Studio) {
 fn interns_wait_for(studio: &Studio) -> String {
     let jobs = status(studio)["jobs"].as_array().unwrap().clone();
     let interns = jobs.iter().find(|job| job["job"] == "interns").unwrap();
-    interns["pause"]["reason"].as_str().unwrap_or_default().to_owned()
+    interns["pause"]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
@@ -50,34 +61,55 @@ fn a_database_that_is_deleted_under_the_daemon_is_made_anew_at_once() {
     let folder = studio.state_dir();
     let runs = |expected: usize| {
         let connection = rusqlite::Connection::open(folder.join("state.db")).unwrap();
-        let runs: i64 = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+        let runs: i64 = connection
+            .query_row("SELECT count(*) FROM runs", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(runs as usize, expected);
     };
     fs::remove_file(folder.join("state.db")).unwrap();
     must(&studio, 0, &["trigger", "artists"]);
-    assert!(daemon.event("state.remade")["path"].as_str().unwrap().ends_with("state.db"));
+    assert!(
+        daemon.event("state.remade")["path"]
+            .as_str()
+            .unwrap()
+            .ends_with("state.db")
+    );
     runs(2);
     fs::remove_file(folder.join("state.lock")).unwrap();
     must(&studio, 0, &["trigger", "artists"]);
     runs(3);
-    assert_eq!(daemon.events("state.remade").len(), 1, "only the lock file was new");
+    assert_eq!(
+        daemon.events("state.remade").len(),
+        1,
+        "only the lock file was new"
+    );
     fs::remove_dir_all(&folder).unwrap();
     must(&studio, 0, &["trigger", "artists"]);
     runs(1);
     assert_eq!(daemon.events("state.remade").len(), 2);
-    for failed in ["state.failed", "daemon.state_failed", "run.broken", "outage.began"] {
+    for failed in [
+        "state.failed",
+        "daemon.state_failed",
+        "run.broken",
+        "outage.began",
+    ] {
         assert!(daemon.events(failed).is_empty(), "{failed}");
     }
     assert_eq!(interns_wait_for(&studio), "they move");
     daemon.stop();
     let daemon = Daemon::start(&studio);
-    assert_eq!(interns_wait_for(&studio), "they move", "it is kept over a restart as well");
+    assert_eq!(
+        interns_wait_for(&studio),
+        "they move",
+        "it is kept over a restart as well"
+    );
     drop(daemon);
 }
 
 #[test]
 fn what_holds_a_job_up_is_kept_when_the_database_is_deleted() {
-    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"\nretry = { initial = \"1h\", max = \"1h\" }");
+    let studio = Studio::of(&["ada"])
+        .for_a_daemon("schedule = \"@yearly\"\nretry = { initial = \"1h\", max = \"1h\" }");
     let daemon = Daemon::start(&studio);
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
     must(&studio, 1, &["trigger"]);
@@ -99,7 +131,10 @@ impl<'a> Small<'a> {
     /// Nothing where the system does not allow it.
     fn mount(at: &'a Path) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(at).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"])
+            .arg(at)
+            .status();
         if !mounted.is_ok_and(|status| status.success()) {
             eprintln!("skipped: a tmpfs cannot be mounted here");
             return None;
@@ -116,9 +151,12 @@ impl Drop for Small<'_> {
 
 #[test]
 fn a_full_disk_stops_writing_and_not_the_daemon() {
-    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * * *\"\nretry = { initial = \"1s\", max = \"1s\" }");
+    let studio = Studio::of(&["ada"])
+        .for_a_daemon("schedule = \"* * * * * *\"\nretry = { initial = \"1s\", max = \"1s\" }");
     let folder = studio.state_dir();
-    let Some(_small) = Small::mount(&folder) else { return };
+    let Some(_small) = Small::mount(&folder) else {
+        return;
+    };
     let daemon = Daemon::start(&studio);
     studio.reports_when(1);
     let filler = folder.join("filler");
@@ -127,17 +165,26 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
     let outage = daemon.event("outage.began");
     assert_eq!(outage["kind"], "state", "{outage:#?}");
     wait_for_phase(&studio, "backing_off");
-    assert!(wait_until(super::LIMIT, || job(&studio)["backoff"]["failures"].as_u64() >= Some(4)));
+    assert!(wait_until(
+        super::LIMIT,
+        || job(&studio)["backoff"]["failures"].as_u64() >= Some(4)
+    ));
     for event in ["daemon.state_failed", "run.broken", "outage.began"] {
         let said = daemon.events(event);
-        assert!(said.len() <= 1, "{event} is said once, however long it lasts: {said:#?}");
+        assert!(
+            said.len() <= 1,
+            "{event} is said once, however long it lasts: {said:#?}"
+        );
     }
     assert_eq!(
         must(&studio, 1, &["pause", "--reason", "x"]).status,
         1,
         "a pause that cannot be kept is not done"
     );
-    let empty: Vec<_> = files_below(&folder).into_iter().filter(|path| path != &filler && is_empty(path)).collect();
+    let empty: Vec<_> = files_below(&folder)
+        .into_iter()
+        .filter(|path| path != &filler && is_empty(path))
+        .collect();
     assert!(empty.is_empty(), "{empty:?}");
     fs::remove_file(&filler).unwrap();
     daemon.event("outage.ended");
@@ -149,11 +196,15 @@ fn a_full_disk_stops_writing_and_not_the_daemon() {
 
 fn is_empty(path: &Path) -> bool {
     // Locks have nothing to say.
-    path.extension().is_none_or(|extension| extension != "lock") && fs::metadata(path).is_ok_and(|file| file.len() == 0)
+    path.extension().is_none_or(|extension| extension != "lock")
+        && fs::metadata(path).is_ok_and(|file| file.len() == 0)
 }
 
 fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let (folders, mut files): (Vec<_>, Vec<_>) = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).partition(|path| path.is_dir());
+    let (folders, mut files): (Vec<_>, Vec<_>) = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .partition(|path| path.is_dir());
     files.extend(folders.iter().flat_map(|folder| files_below(folder)));
     files
 }

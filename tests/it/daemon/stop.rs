@@ -1,4 +1,5 @@
-//! SIGTERM wherever a run may be: the report is written, and the daemon has ended within ten seconds. Killed, it leaves nothing in its way.
+//! SIGTERM wherever a run may be: the report is written, and the daemon has ended within ten
+//! seconds. Killed, it leaves nothing in its way.
 
 use std::{process::Command, time::Duration};
 
@@ -16,7 +17,8 @@ use crate::{
 };
 
 fn studio() -> Studio {
-    let mut studio = Studio::of(&["a1", "a2", "a3", "b1", "b2", "b3"]).for_a_daemon("schedule = \"* * * * * *\"");
+    let mut studio = Studio::of(&["a1", "a2", "a3", "b1", "b2", "b3"])
+        .for_a_daemon("schedule = \"* * * * * *\"");
     studio.ftrack_settings = "batch_size = 3".into();
     studio
 }
@@ -37,13 +39,19 @@ fn while_it_reads() {
     stop_in_time(daemon);
     studio.ftrack().heal();
     let reports = studio.reports();
-    assert_eq!((reports.len(), reports[0].error_kind), (1, Some(FailureKind::Stopped)));
+    assert_eq!(
+        (reports.len(), reports[0].error_kind),
+        (1, Some(FailureKind::Stopped))
+    );
     assert_eq!(studio.ftrack().counters().write_calls, 0);
 
     // What was stopped is made up for.
     let daemon = Daemon::start(&studio);
     let reports = studio.reports_when(2);
-    assert_eq!((reports[1].trigger, reports[1].counts.created), (Trigger::Startup, 6));
+    assert_eq!(
+        (reports[1].trigger, reports[1].counts.created),
+        (Trigger::Startup, 6)
+    );
     stop_in_time(daemon);
 }
 
@@ -55,13 +63,20 @@ fn while_it_plans() {
     let users = studio.ftrack().users();
     studio.tree().remove(&dn("a1")).unwrap();
     // What is planned is looked at once more in the directory, which never answers.
-    let proxy = LdapProxy::start(studio.directory().address(), LdapFault::in_search(2, 0, Trouble::Stall));
+    let proxy = LdapProxy::start(
+        studio.directory().address(),
+        LdapFault::in_search(2, 0, Trouble::Stall),
+    );
     studio.directory_url = proxy.url();
     let daemon = Daemon::start(&studio);
     assert!(wait_until(LIMIT, || proxy.injected()));
     stop_in_time(daemon);
     let last = studio.reports().pop().unwrap();
-    assert_eq!((last.outcome, last.error_kind), (Outcome::Failed, Some(FailureKind::Stopped)), "{last:#?}");
+    assert_eq!(
+        (last.outcome, last.error_kind),
+        (Outcome::Failed, Some(FailureKind::Stopped)),
+        "{last:#?}"
+    );
     assert_eq!(studio.ftrack().users(), users, "nothing was written");
 }
 
@@ -81,25 +96,45 @@ fn while_it_writes() {
     stop_in_time(daemon);
     studio.ftrack().heal();
     let report = studio.reports().remove(0);
-    assert_eq!((report.outcome, report.error_kind), (Outcome::Failed, Some(FailureKind::Stopped)));
-    assert!((1..6).contains(&report.counts.created), "{:#?}", report.counts);
+    assert_eq!(
+        (report.outcome, report.error_kind),
+        (Outcome::Failed, Some(FailureKind::Stopped))
+    );
+    assert!(
+        (1..6).contains(&report.counts.created),
+        "{:#?}",
+        report.counts
+    );
     assert_eq!(studio.sync().counts.created, 6 - report.counts.created);
 }
 
 #[test]
 fn while_a_write_is_never_answered() {
     let studio = studio();
-    let moment = moment(&studio, Effect::Done, |call: &Call| call.kind == CallKind::Write);
+    let moment = moment(&studio, Effect::Done, |call: &Call| {
+        call.kind == CallKind::Write
+    });
     let daemon = Daemon::start(&studio);
     moment.recv_timeout(LIMIT).unwrap();
     stop_in_time(daemon);
     studio.ftrack().heal();
     let reports = studio.reports();
-    assert_eq!(reports.len(), 1, "it is written although the run was cut off");
-    assert_eq!((reports[0].outcome, reports[0].error_kind), (Outcome::Failed, Some(FailureKind::Stopped)));
+    assert_eq!(
+        reports.len(),
+        1,
+        "it is written although the run was cut off"
+    );
+    assert_eq!(
+        (reports[0].outcome, reports[0].error_kind),
+        (Outcome::Failed, Some(FailureKind::Stopped))
+    );
     studio.sync();
     studio.sync_changes_nothing();
-    assert_eq!(studio.ftrack().users().len(), 6 + 2, "nobody was created twice");
+    assert_eq!(
+        studio.ftrack().users().len(),
+        6 + 2,
+        "nobody was created twice"
+    );
 }
 
 #[test]
@@ -114,7 +149,9 @@ fn while_it_backs_off() {
 #[test]
 fn killed_it_leaves_no_lock_and_its_run_gets_a_report() {
     let studio = studio();
-    let moment = moment(&studio, Effect::Done, |call: &Call| call.kind == CallKind::Write && call.number_of_kind == 2);
+    let moment = moment(&studio, Effect::Done, |call: &Call| {
+        call.kind == CallKind::Write && call.number_of_kind == 2
+    });
     let daemon = Daemon::start(&studio);
     moment.recv_timeout(LIMIT).unwrap();
     daemon.kill();
@@ -126,7 +163,10 @@ fn killed_it_leaves_no_lock_and_its_run_gets_a_report() {
         (Outcome::Failed, Some(FailureKind::Stopped)),
         "{reports:#?}"
     );
-    assert_eq!((reports[1].outcome, reports[1].trigger), (Outcome::Succeeded, Trigger::Startup));
+    assert_eq!(
+        (reports[1].outcome, reports[1].trigger),
+        (Outcome::Succeeded, Trigger::Startup)
+    );
     assert_eq!(studio.ftrack().users().len(), 6 + 2);
     stop_in_time(daemon);
 }
@@ -138,7 +178,8 @@ fn a_second_daemon_on_the_same_state_does_not_start() {
     let second = studio.run(&["daemon"]);
     assert_eq!(second.status, 1);
     assert!(
-        second.stderr.contains("another daemon") && second.stderr.contains(&daemon.id().to_string()),
+        second.stderr.contains("another daemon")
+            && second.stderr.contains(&daemon.id().to_string()),
         "{}",
         second.stderr
     );
@@ -148,7 +189,9 @@ fn a_second_daemon_on_the_same_state_does_not_start() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let studio = studio();
-    let moment = moment(&studio, Effect::Done, |call: &Call| call.kind == CallKind::Write);
+    let moment = moment(&studio, Effect::Done, |call: &Call| {
+        call.kind == CallKind::Write
+    });
     let mut daemon = Daemon::start(&studio);
     moment.recv_timeout(LIMIT).unwrap();
     daemon.signal("TERM");
@@ -165,18 +208,33 @@ fn a_daemon_that_was_stopped_by_the_system_gives_no_sign_of_life() {
         command.env("WATCHDOG_USEC", "900000");
     });
     assert!(daemon.notified(|line| line == "WATCHDOG=1").is_some());
-    let signs = |daemon: &Daemon| daemon.notified.all().iter().filter(|line| *line == "WATCHDOG=1").count();
+    let signs = |daemon: &Daemon| {
+        daemon
+            .notified
+            .all()
+            .iter()
+            .filter(|line| *line == "WATCHDOG=1")
+            .count()
+    };
     let before = signs(&daemon);
     assert!(wait_until(LIMIT, || signs(&daemon) > before + 1));
     daemon.signal("STOP");
     let stopped = || {
         let state = std::fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
-        state.rsplit(')').next().unwrap().trim_start().starts_with('T')
+        state
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .trim_start()
+            .starts_with('T')
     };
     assert!(wait_until(LIMIT, stopped));
     let before = signs(&daemon);
     assert!(!wait_until(Duration::from_secs(2), || signs(&daemon) > before + 1));
-    let status = Command::new("kill").args(["-CONT", &daemon.id().to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args(["-CONT", &daemon.id().to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
     assert!(wait_until(LIMIT, || signs(&daemon) > before + 1));
     daemon.signal("TERM");

@@ -1,4 +1,5 @@
-//! Those who triggered a run that does not begin at once: told that it waits, and always told how it ended.
+//! Those who triggered a run that does not begin at once: told that it waits, and always told how
+//! it ended.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,7 +13,8 @@ use serde_json::Value;
 use super::{Daemon, LIMIT, must, wait_for_phase};
 use crate::studio::Studio;
 
-const OTHER: &str = "[jobs.others]\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = { username = \"uid\" }";
+const OTHER: &str = "[jobs.others]\nsearch_bases = [\"ou=none,dc=studio,dc=test\"]\nfilter = \
+                     \"(uid=*)\"\nattributes = { username = \"uid\" }";
 
 /// What a trigger of a job is told, line by line.
 fn triggered(studio: &Studio, job: &str) -> impl Iterator<Item = Value> + use<> {
@@ -20,21 +22,27 @@ fn triggered(studio: &Studio, job: &str) -> impl Iterator<Item = Value> + use<> 
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
         socket,
-        "POST /v1/jobs/{job}/trigger HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "POST /v1/jobs/{job}/trigger HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: \
+         close\r\n\r\n"
     )
     .unwrap();
     let lines = BufReader::new(socket).lines().map(Result::unwrap);
-    lines.filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(&line).unwrap())
+    lines
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(&line).unwrap())
 }
 
 /// A daemon whose job `artists` takes its time, and is under way.
 fn at_work(studio: &Studio) -> Daemon {
     let daemon = Daemon::start(studio);
     daemon.nth_event(1, "contact.made");
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_secs(3))));
-    assert_eq!(triggered(studio, "artists").next().unwrap()["type"], "started");
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_secs(3)))
+    });
+    assert_eq!(
+        triggered(studio, "artists").next().unwrap()["type"],
+        "started"
+    );
     daemon
 }
 
@@ -65,7 +73,10 @@ fn whoever_waits_for_a_job_that_goes_hears_so() {
     studio.config();
     daemon.signal("HUP");
     let end = told.next().unwrap();
-    assert!(end["type"] == "ended" && end["error"].as_str().unwrap().contains("no job"), "{end:#}");
+    assert!(
+        end["type"] == "ended" && end["error"].as_str().unwrap().contains("no job"),
+        "{end:#}"
+    );
     studio.ftrack().heal();
 }
 
@@ -77,7 +88,10 @@ fn whoever_waits_when_the_daemon_stops_hears_so() {
     assert_eq!(told.next().unwrap()["type"], "waiting");
     daemon.signal("TERM");
     let end = told.next().unwrap();
-    assert!(end["type"] == "ended" && end["error"].as_str().unwrap().contains("stopping"), "{end:#}");
+    assert!(
+        end["type"] == "ended" && end["error"].as_str().unwrap().contains("stopping"),
+        "{end:#}"
+    );
     let late = triggered(&studio, "others").next();
     assert!(late.is_none_or(|late| late["kind"] == "stopping"));
     studio.ftrack().heal();
@@ -92,12 +106,16 @@ fn a_pause_outlives_a_job_that_goes_and_comes_back() {
     let path = studio.folder().join("config.toml");
     let start = artists.find("[jobs.artists]").unwrap();
     let others = artists.find("[jobs.others]").unwrap();
-    let without = format!("{}{}", &artists[..start], &artists[others..]).replace("[jobs.others]", "[jobs.others]\ndirectory = \"studio\"");
+    let without = format!("{}{}", &artists[..start], &artists[others..])
+        .replace("[jobs.others]", "[jobs.others]\ndirectory = \"studio\"");
     std::fs::write(&path, without).unwrap();
     daemon.signal("HUP");
     daemon.event("config.reloaded");
     std::fs::write(&path, artists).unwrap();
     daemon.signal("HUP");
     daemon.nth_event(1, "config.reloaded");
-    assert_eq!(wait_for_phase(&studio, "paused")["pause"]["reason"], "the move");
+    assert_eq!(
+        wait_for_phase(&studio, "paused")["pause"]["reason"],
+        "the move"
+    );
 }

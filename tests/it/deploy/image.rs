@@ -1,7 +1,10 @@
-//! The image of `deploy/Dockerfile` in a store of its own, and containers of it, as locked up as compose.yaml has them.
+//! The image of `deploy/Dockerfile` in a store of its own, and containers of it, as locked up as
+//! compose.yaml has them.
 //!
-//! The Dockerfile's own lines make the image. What stands in for the two images that it starts from, which are a matter of a registry and of minutes: the base is this machine's C library and CA certificates and, like
-//! the real one, nothing else; and the stage that compiles is replaced by what cargo has compiled for the tests. `tests/image-build` has that stage compile.
+//! The Dockerfile's own lines make the image. What stands in for the two images that it starts
+//! from, which are a matter of a registry and of minutes: the base is this machine's C library and
+//! CA certificates and, like the real one, nothing else; and the stage that compiles is replaced by
+//! what cargo has compiled for the tests. `tests/image-build` has that stage compile.
 
 use std::{
     fs,
@@ -37,16 +40,21 @@ impl Image {
                 image.path("run")
             ),
         );
-        // Without limits of its own, which a container that the tests run in may not be allowed to raise.
+        // Without limits of its own, which a container that the tests run in may not be allowed to
+        // raise.
         image.write(
             "containers.conf",
             &format!(
-                "[containers]\nnetns = \"host\"\nlog_driver = \"k8s-file\"\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=10000:10000\"]\n\
-                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\ntmp_dir = {:?}\n",
+                "[containers]\nnetns = \"host\"\nlog_driver = \"k8s-file\"\ndefault_ulimits = \
+                 [\"nofile=1024:1024\", \"nproc=10000:10000\"]\n[engine]\ncgroup_manager = \
+                 \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\ntmp_dir = {:?}\n",
                 image.path("tmp")
             ),
         );
-        image.write("policy.json", "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}");
+        image.write(
+            "policy.json",
+            "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}",
+        );
         image.base();
         image.compiled();
         let stand_in = format!("build={}", image.path("compiled").display());
@@ -77,9 +85,14 @@ impl Image {
     /// What the program is linked with, the CA certificates, and two users.
     fn base(&self) {
         let base = self.path("base");
-        let linked = Command::new("ldd").arg(env!("CARGO_BIN_EXE_ftrack-ldap-sync")).output().unwrap();
+        let linked = Command::new("ldd")
+            .arg(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
+            .output()
+            .unwrap();
         let linked = String::from_utf8(linked.stdout).unwrap();
-        let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+        let libraries = linked
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'));
         for folder in ["run", "tmp", "var/lib"] {
             fs::create_dir_all(base.join(folder)).unwrap();
         }
@@ -95,7 +108,12 @@ impl Image {
         )
         .unwrap();
         self.write("Base", "FROM scratch\nCOPY . /\n");
-        self.bud(&["--tag=localhost/base", "--file", self.path("Base").to_str().unwrap(), base.to_str().unwrap()]);
+        self.bud(&[
+            "--tag=localhost/base",
+            "--file",
+            self.path("Base").to_str().unwrap(),
+            base.to_str().unwrap(),
+        ]);
     }
 
     /// What the stage that compiles leaves behind.
@@ -106,13 +124,24 @@ impl Image {
             fs::create_dir_all(&folder).unwrap();
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
         }
-        fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), out.join("ftrack-ldap-sync")).unwrap();
+        fs::copy(
+            env!("CARGO_BIN_EXE_ftrack-ldap-sync"),
+            out.join("ftrack-ldap-sync"),
+        )
+        .unwrap();
     }
 
     fn bud(&self, arguments: &[&str]) {
         let mut command = self.tool("buildah");
-        command.arg("bud").arg("--signature-policy").arg(self.path("policy.json"));
-        done(command.args(["--isolation=chroot", "--network=host", "--quiet"]).args(arguments));
+        command
+            .arg("bud")
+            .arg("--signature-policy")
+            .arg(self.path("policy.json"));
+        done(
+            command
+                .args(["--isolation=chroot", "--network=host", "--quiet"])
+                .args(arguments),
+        );
     }
 
     fn tool(&self, name: &str) -> Command {
@@ -130,12 +159,17 @@ impl Image {
 
     /// What the image says of itself, in Docker's form.
     pub fn configuration(&self) -> serde_json::Value {
-        let output = done(self.tool("buildah").args(["inspect", "--type=image", "localhost/ftrack-ldap-sync"]));
+        let output = done(self.tool("buildah").args([
+            "inspect",
+            "--type=image",
+            "localhost/ftrack-ldap-sync",
+        ]));
         let inspected: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         inspected["Docker"]["config"].clone()
     }
 
-    /// A container with what compose.yaml gives one: a read-only root, no capabilities, a tmpfs, and as mounts what is told.
+    /// A container with what compose.yaml gives one: a read-only root, no capabilities, a tmpfs,
+    /// and as mounts what is told.
     pub fn command(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.tool("podman");
         command.args([
@@ -147,15 +181,23 @@ impl Image {
             "--cap-drop=all",
             "--no-healthcheck",
         ]);
-        command.args(["--security-opt=no-new-privileges", "--tmpfs=/run/ftrack-ldap-sync:mode=1777,size=1m"]);
-        command.args(options).arg("localhost/ftrack-ldap-sync").args(arguments);
+        command.args([
+            "--security-opt=no-new-privileges",
+            "--tmpfs=/run/ftrack-ldap-sync:mode=1777,size=1m",
+        ]);
+        command
+            .args(options)
+            .arg("localhost/ftrack-ldap-sync")
+            .args(arguments);
         command
     }
 
     /// Starts a container by a name, and lets it go on.
     pub fn start(&self, name: &str, options: &[&str], arguments: &[&str]) -> Child {
         let named = format!("--name={name}");
-        self.command(&[&[named.as_str()], options].concat(), arguments).spawn().unwrap()
+        self.command(&[&[named.as_str()], options].concat(), arguments)
+            .spawn()
+            .unwrap()
     }
 
     /// Runs the program once more in a container that is up.
@@ -167,20 +209,30 @@ impl Image {
             .unwrap()
     }
 
-    /// Stops a container as an orchestrator does: the signal of the image to process 1, and after so many seconds the end by force.
+    /// Stops a container as an orchestrator does: the signal of the image to process 1, and after
+    /// so many seconds the end by force.
     pub fn stop(&self, name: &str, seconds: u32) {
-        done(self.tool("podman").args(["stop", "--time", &seconds.to_string(), name]));
+        done(
+            self.tool("podman")
+                .args(["stop", "--time", &seconds.to_string(), name]),
+        );
     }
 
     /// Ends a container by force, if it is still there.
     pub fn remove(&self, name: &str) {
-        done(self.tool("podman").args(["rm", "--force", "--ignore", "--time=0", name]));
+        done(
+            self.tool("podman")
+                .args(["rm", "--force", "--ignore", "--time=0", name]),
+        );
     }
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
-        let _ = self.tool("podman").args(["rm", "--all", "--force", "--time=0"]).output();
+        let _ = self
+            .tool("podman")
+            .args(["rm", "--all", "--force", "--time=0"])
+            .output();
     }
 }
 
@@ -190,6 +242,10 @@ fn repository() -> &'static Path {
 
 fn done(command: &mut Command) -> Output {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output
 }

@@ -1,5 +1,6 @@
-//! Random days of a studio with two servers, one of which may lag behind or be away, and two jobs beside each other: whatever happens, nobody is deactivated whom a
-//! server that can be reached shows, limits hold over the days, and one person has one user.
+//! Random days of a studio with two servers, one of which may lag behind or be away, and two jobs
+//! beside each other: whatever happens, nobody is deactivated whom a server that can be reached
+//! shows, limits hold over the days, and one person has one user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,9 @@ use crate::{
 };
 
 /// The people, in the order in which they join.
-const PEOPLE: [&str; 9] = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ivy"];
+const PEOPLE: [&str; 9] = [
+    "ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ivy",
+];
 /// The most deactivations of one job in a day.
 const LIMIT: usize = 2;
 /// The parts of the directory that the two jobs search.
@@ -72,7 +75,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// How the two jobs stand to each other: beside, one within the other, and by a table of their own or the same.
+/// How the two jobs stand to each other: beside, one within the other, and by a table of their own
+/// or the same.
 #[derive(Debug, Clone, Copy)]
 struct Jobs {
     overlap: bool,
@@ -91,14 +95,20 @@ proptest! {
     }
 }
 
-/// Found by the property: the replica shows somebody where the person was before another job, by a table of its own, took the user over.
+/// Found by the property: the replica shows somebody where the person was before another job, by a
+/// table of its own, took the user over.
 #[test]
 fn a_replica_that_shows_somebody_at_the_former_place_holds_whichever_table_names_it() {
     let beside = Jobs {
         overlap: false,
         own_table: true,
     };
-    let days = [(vec![Event::Moves(0)], 0), (vec![], 1), (vec![Event::Leaves(0)], 0), (vec![], 1)];
+    let days = [
+        (vec![Event::Moves(0)], 0),
+        (vec![], 1),
+        (vec![Event::Leaves(0)], 0),
+        (vec![], 1),
+    ];
     live_through(beside, 3, &days);
 }
 
@@ -156,10 +166,16 @@ fn live_through(jobs: Jobs, start: usize, days: &[(Vec<Event>, usize)]) {
 impl World {
     fn new(jobs: Jobs) -> Self {
         let mut studio = Studio::empty();
-        studio.job = format!("limits.deactivate = {LIMIT}\nlimits.min_entries = 0\nlimits.unusable = \"100%\"");
+        studio.job = format!(
+            "limits.deactivate = {LIMIT}\nlimits.min_entries = 0\nlimits.unusable = \"100%\""
+        );
         studio
             .tree()
-            .add(TreeEntry::new(unit(1)).with("objectClass", "organizationalUnit").with("ou", UNITS[1]))
+            .add(
+                TreeEntry::new(unit(1))
+                    .with("objectClass", "organizationalUnit")
+                    .with("ou", UNITS[1]),
+            )
             .unwrap();
         // Somebody stays in each unit: a base that is suddenly empty is another story.
         for place in 0..UNITS.len() {
@@ -187,13 +203,18 @@ impl World {
     fn configure(&self) {
         let table = |name: &str| {
             format!(
-                "[directories.{name}]\nurls = [{:?}, {:?}]\nbind_dn = \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\n\
-                 bind_password_file = \"ldap-password\"\noperation_timeout = \"3s\"\n",
+                "[directories.{name}]\nurls = [{:?}, {:?}]\nbind_dn = \
+                 \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\nbind_password_file = \
+                 \"ldap-password\"\noperation_timeout = \"3s\"\n",
                 self.preferred.url(),
                 self.replica.url()
             )
         };
-        let base = if self.jobs.overlap { "dc=studio,dc=test".to_owned() } else { unit(1) };
+        let base = if self.jobs.overlap {
+            "dc=studio,dc=test".to_owned()
+        } else {
+            unit(1)
+        };
         let (own, name) = if self.jobs.own_table {
             (table("again"), "again")
         } else {
@@ -202,8 +223,9 @@ impl World {
         add_config(
             &self.studio,
             &format!(
-                "{}{own}[jobs.others]\ndirectory = \"{name}\"\nsearch_bases = [{base:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
-                 attributes = {{ {} }}\nlimits = {{ deactivate = {LIMIT}, min_entries = 0, unusable = \"100%\" }}\n",
+                "{}{own}[jobs.others]\ndirectory = \"{name}\"\nsearch_bases = [{base:?}]\nfilter \
+                 = \"(objectClass=inetOrgPerson)\"\nattributes = {{ {} }}\nlimits = {{ deactivate \
+                 = {LIMIT}, min_entries = 0, unusable = \"100%\" }}\n",
                 table("studio"),
                 self.studio.attributes
             ),
@@ -214,7 +236,9 @@ impl World {
     fn take(&mut self, event: &Event) {
         let tree = self.studio.tree().clone();
         match event {
-            Event::Joins(who, place) if self.place_of(*who).is_none() && !self.ids.contains_key(who) => {
+            Event::Joins(who, place)
+                if self.place_of(*who).is_none() && !self.ids.contains_key(who) =>
+            {
                 let mut entry = person(PEOPLE[*who], "Given", PEOPLE[*who]);
                 entry.dn = dn(PEOPLE[*who], *place);
                 let id = tree.add(entry).unwrap();
@@ -245,7 +269,8 @@ impl World {
             }
             Event::GetsMail(who, nth) => {
                 if let Some(place) = self.place_of(*who) {
-                    tree.replace(&place, "mail", &[&format!("mail{nth}@studio.test")]).unwrap();
+                    tree.replace(&place, "mail", &[&format!("mail{nth}@studio.test")])
+                        .unwrap();
                 }
             }
             Event::ByHand(who, on) => self.switch(*who, *on),
@@ -260,9 +285,13 @@ impl World {
             }
             Event::ListsAreCut(users, links) => {
                 let cut = [("User", users), ("Metadata", links)];
-                let cut = cut.into_iter().filter_map(|(of, rows)| Some((of.to_owned(), (*rows)?)));
+                let cut = cut
+                    .into_iter()
+                    .filter_map(|(of, rows)| Some((of.to_owned(), (*rows)?)));
                 let cut = cut.collect();
-                self.studio.ftrack().change_rules(|rules| rules.cut_lists = cut);
+                self.studio
+                    .ftrack()
+                    .change_rules(|rules| rules.cut_lists = cut);
             }
             Event::TimePasses(hours) => self.let_pass(Duration::hours(*hours)),
             Event::StateIsLost => {
@@ -273,7 +302,10 @@ impl World {
     }
 
     fn set_servers(&self) {
-        for (proxy, is_up) in [(&self.preferred, self.reachable.0), (&self.replica, self.reachable.1)] {
+        for (proxy, is_up) in [
+            (&self.preferred, self.reachable.0),
+            (&self.replica, self.reachable.1),
+        ] {
             proxy.set_fault((!is_up).then(|| Fault::at_every_bind(Trouble::Close)));
         }
     }
@@ -281,20 +313,29 @@ impl World {
     /// Where a person's entry is at the preferred server.
     fn place_of(&self, who: usize) -> Option<String> {
         let id = self.ids.get(&who)?;
-        places(who).find(|place| self.studio.tree().entry_uuid(place).is_some_and(|uuid| uuid.to_string() == *id))
+        places(who).find(|place| {
+            self.studio
+                .tree()
+                .entry_uuid(place)
+                .is_some_and(|uuid| uuid.to_string() == *id)
+        })
     }
 
     /// Whether a tree shows a person within what the jobs search.
     fn shows(tree: &Tree, id: &str) -> bool {
-        (0..PEOPLE.len())
-            .flat_map(places)
-            .any(|place| tree.entry_uuid(&place).is_some_and(|uuid| uuid.to_string() == id))
+        (0..PEOPLE.len()).flat_map(places).any(|place| {
+            tree.entry_uuid(&place)
+                .is_some_and(|uuid| uuid.to_string() == id)
+        })
     }
 
     fn switch(&mut self, who: usize, on: bool) {
         let Some(id) = self.ids.get(&who) else { return };
         let users = self.studio.ftrack().users();
-        let Some(user) = users.iter().find(|user| directory_id(user).as_ref() == Some(id)) else {
+        let Some(user) = users
+            .iter()
+            .find(|user| directory_id(user).as_ref() == Some(id))
+        else {
             return;
         };
         by_hand(&self.studio, &user.username, &json!({"is_active": on}));
@@ -310,7 +351,8 @@ impl World {
         let_pass(&self.studio, time);
     }
 
-    /// One run of one job, whose report is compared with what the stand-in saw, and with what may never be.
+    /// One run of one job, whose report is compared with what the stand-in saw, and with what may
+    /// never be.
     fn run(&mut self, job: usize) -> Report {
         self.configure();
         let name = ["artists", "others"][job];
@@ -318,7 +360,11 @@ impl World {
         if report.outcome == Outcome::Failed {
             assert_eq!(report.ftrack.write_calls, 0, "{report:#?}");
         }
-        for change in report.changes.iter().filter(|change| change.result == ChangeResult::Applied) {
+        for change in report
+            .changes
+            .iter()
+            .filter(|change| change.result == ChangeResult::Applied)
+        {
             if change.action == Action::Deactivate {
                 self.deactivated.push((name.to_owned(), self.now));
                 let (preferred, replica) = (self.studio.tree(), self.behind.tree());
@@ -331,8 +377,13 @@ impl World {
                 assert!(self.reachable.0, "by a replica: {report:#?}");
             }
         }
-        let within = |(of, at): &&(String, DateTime<Utc>)| of == name && self.now - *at < Duration::hours(24);
-        assert!(self.deactivated.iter().filter(within).count() <= LIMIT, "more than the limit: {report:#?}");
+        let within = |(of, at): &&(String, DateTime<Utc>)| {
+            of == name && self.now - *at < Duration::hours(24)
+        };
+        assert!(
+            self.deactivated.iter().filter(within).count() <= LIMIT,
+            "more than the limit: {report:#?}"
+        );
         self.assert_one_user_each(&report);
         for user in self.studio.ftrack().users() {
             assert!(
@@ -347,7 +398,10 @@ impl World {
         let mut seen = BTreeSet::new();
         for user in self.studio.ftrack().users() {
             if let Some(id) = directory_id(&user) {
-                assert!(seen.insert(id), "two users of one person: {user:?} {report:#?}");
+                assert!(
+                    seen.insert(id),
+                    "two users of one person: {user:?} {report:#?}"
+                );
             }
         }
     }
@@ -355,7 +409,9 @@ impl World {
     fn assert_everybody_who_is_there_has_a_user(&self) {
         let users = self.studio.ftrack().users();
         for (who, id) in &self.ids {
-            let user = users.iter().find(|user| directory_id(user).as_ref() == Some(id));
+            let user = users
+                .iter()
+                .find(|user| directory_id(user).as_ref() == Some(id));
             if self.place_of(*who).is_some() {
                 let user = user.unwrap_or_else(|| panic!("{} has no user", PEOPLE[*who]));
                 assert!(
@@ -384,5 +440,7 @@ fn dn(uid: &str, place: usize) -> String {
 /// Where a person's entry may be.
 fn places(who: usize) -> impl Iterator<Item = String> {
     let logins = [PEOPLE[who].to_owned(), format!("{}-x", PEOPLE[who])];
-    logins.into_iter().flat_map(|login| [dn(&login, 0), dn(&login, 1)])
+    logins
+        .into_iter()
+        .flat_map(|login| [dn(&login, 0), dn(&login, 1)])
 }

@@ -1,4 +1,5 @@
-//! Each fault once, by name: every result code, a real server that dies, and answers that are whole but too short.
+//! Each fault once, by name: every result code, a real server that dies, and answers that are whole
+//! but too short.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, time::Duration};
@@ -50,7 +51,10 @@ fn every_result_code_in_every_place_fails_the_run() {
 /// People with ids that are the same on every server.
 fn ldif(people: std::ops::Range<usize>) -> String {
     let entry = |nth: usize| {
-        let (login, uuid) = (format!("p{nth}"), format!("00000000-0000-4000-8000-{nth:012}"));
+        let (login, uuid) = (
+            format!("p{nth}"),
+            format!("00000000-0000-4000-8000-{nth:012}"),
+        );
         ldif_entry(
             &dn(&login),
             &[
@@ -84,13 +88,19 @@ fn a_server_that_is_killed_in_the_middle_of_a_read() {
     let searches = slapd.logged("SRCH base=\"ou=people");
     let child = studio.start(&["sync", "--format", "json"]);
     let reading = || slapd.logged("SRCH base=\"ou=people") > searches + 20;
-    assert!(wait_until(Duration::from_secs(20), reading), "the read does not begin");
+    assert!(
+        wait_until(Duration::from_secs(20), reading),
+        "the read does not begin"
+    );
     slapd.signal("KILL");
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     let report: Report = serde_json::from_slice(&ended.stdout).unwrap();
     assert_failed_and_wrote_nothing(&studio, &report);
-    assert!(report.directory.as_ref().unwrap().searches[0].entries < PEOPLE as u64, "{report:#?}");
+    assert!(
+        report.directory.as_ref().unwrap().searches[0].entries < PEOPLE as u64,
+        "{report:#?}"
+    );
     assert_eq!(studio.ftrack().users(), before);
 
     let slapd = Setup::new(ldif(1..PEOPLE)).start();
@@ -105,7 +115,8 @@ fn a_server_that_is_killed_in_the_middle_of_a_read() {
     studio.sync_changes_nothing();
 }
 
-/// Access rules that hide half of the people look like success with fewer entries: no server says so.
+/// Access rules that hide half of the people look like success with fewer entries: no server says
+/// so.
 #[test]
 fn half_of_the_people_hidden_is_held_by_the_limit() {
     let uids = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
@@ -114,23 +125,42 @@ fn half_of_the_people_hidden_is_held_by_the_limit() {
     for uid in &uids[..4] {
         studio.tree().rename(&dn(uid), &hidden(uid)).unwrap();
     }
-    studio.tree().replace(&dn("hal"), "mail", &["hal@new.test"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("hal"), "mail", &["hal@new.test"])
+        .unwrap();
     let report = studio.sync();
     assert_eq!(
         (report.outcome, report.counts.held, report.counts.updated),
         (Outcome::Held, 4, 1),
         "{report:#?}"
     );
-    assert!(report.changes.iter().filter(|change| change.result == ChangeResult::Held).all(|change| {
-        let why = change.error.as_deref().unwrap_or_default();
-        why.contains("limits.deactivate")
-    }));
+    assert!(
+        report
+            .changes
+            .iter()
+            .filter(|change| change.result == ChangeResult::Held)
+            .all(|change| {
+                let why = change.error.as_deref().unwrap_or_default();
+                why.contains("limits.deactivate")
+            })
+    );
     assert!(uids.iter().all(|uid| studio.user(uid).is_active));
 
     studio.job = "limits = { deactivate = \"100%\", min_entries = 6 }".into();
     let report = studio.sync();
-    assert_eq!((report.outcome, &report.changes[..]), (Outcome::Failed, &[][..]), "{report:#?}");
-    assert!(report.error.as_ref().is_some_and(|error| error.contains("min_entries")), "{report:#?}");
+    assert_eq!(
+        (report.outcome, &report.changes[..]),
+        (Outcome::Failed, &[][..]),
+        "{report:#?}"
+    );
+    assert!(
+        report
+            .error
+            .as_ref()
+            .is_some_and(|error| error.contains("min_entries")),
+        "{report:#?}"
+    );
     assert_eq!(studio.ftrack().counters().write_calls, 0);
 
     for uid in &uids[..4] {
@@ -152,6 +182,10 @@ fn an_empty_answer_is_nobodys_departure() {
         studio.tree().rename(&dn(uid), &hidden(uid)).unwrap();
     }
     let report = studio.sync();
-    assert_eq!((report.outcome, &report.changes[..]), (Outcome::Failed, &[][..]), "{report:#?}");
+    assert_eq!(
+        (report.outcome, &report.changes[..]),
+        (Outcome::Failed, &[][..]),
+        "{report:#?}"
+    );
     assert_eq!(studio.ftrack().counters().write_calls, 0);
 }

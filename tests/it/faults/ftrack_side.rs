@@ -12,14 +12,20 @@ use proptest::{prelude::*, sample::select};
 use super::{Expected, NO_LIMIT, assert_done, cases};
 use crate::studio::{Studio, dn, person};
 
-/// Ten people of whom one has left, one has a new mail and one is new; small pages, little patience.
+/// Ten people of whom one has left, one has a new mail and one is new; small pages, little
+/// patience.
 fn studio() -> Studio {
-    let mut studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jim"]);
+    let mut studio = Studio::of(&[
+        "ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jim",
+    ]);
     studio.job = NO_LIMIT.into();
     studio.ftrack_settings = "page_size = 3\nattempts = 2\nconnections = 2".into();
     studio.sync();
     studio.tree().remove(&dn("ada")).unwrap();
-    studio.tree().replace(&dn("bob"), "mail", &["bob@new.test"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("bob"), "mail", &["bob@new.test"])
+        .unwrap();
     studio.tree().add(person("kim", "Given", "Kim")).unwrap();
     studio
 }
@@ -53,15 +59,29 @@ fn a_fault_that_stays_fails_the_run_and_touches_nobody() {
     for fault in troubles() {
         // From the second reading call on, so that some of ftrack was read.
         let (wanted, given) = (fault.clone(), 2);
-        studio
-            .ftrack()
-            .fail_when(move |call| (call.kind == CallKind::Read && call.number_of_kind >= given).then(|| wanted.clone()));
+        studio.ftrack().fail_when(move |call| {
+            (call.kind == CallKind::Read && call.number_of_kind >= given).then(|| wanted.clone())
+        });
         let report = studio.sync();
         studio.ftrack().heal();
-        assert_eq!((report.outcome, &report.changes[..]), (Outcome::Failed, &[][..]), "{fault:?}: {report:#?}");
+        assert_eq!(
+            (report.outcome, &report.changes[..]),
+            (Outcome::Failed, &[][..]),
+            "{fault:?}: {report:#?}"
+        );
         let error = report.error.as_deref().unwrap_or_default();
-        assert!(error.contains("ftrack could not be read, and nothing was written"), "{fault:?}: {error}");
-        assert_eq!((studio.ftrack().counters().write_calls, report.ftrack.write_calls), (0, 0), "{fault:?}");
+        assert!(
+            error.contains("ftrack could not be read, and nothing was written"),
+            "{fault:?}: {error}"
+        );
+        assert_eq!(
+            (
+                studio.ftrack().counters().write_calls,
+                report.ftrack.write_calls
+            ),
+            (0, 0),
+            "{fault:?}"
+        );
         assert_eq!(studio.ftrack().users(), before, "{fault:?}");
     }
     studio.ftrack_settings = String::new();
@@ -101,7 +121,9 @@ fn a_server_that_gives_shorter_pages_than_asked_for() {
     for cap in [2, 3, 7] {
         let mut studio = studio();
         studio.ftrack_settings = String::new();
-        studio.ftrack().change_rules(|rules| rules.page_cap = Some(cap));
+        studio
+            .ftrack()
+            .change_rules(|rules| rules.page_cap = Some(cap));
         assert_done(&studio.sync(), DUE);
         studio.sync_changes_nothing();
     }
@@ -132,7 +154,10 @@ fn users_who_come_and_go_between_two_pages() {
         let child = studio.start(&["sync", "--format", "json"]);
         heard.recv_timeout(Duration::from_secs(20)).unwrap();
         // One comes before all others, one goes and so moves all others.
-        let (came, gone) = ("00000000-0000-4000-8000-000000000000", serde_json::json!([early]));
+        let (came, gone) = (
+            "00000000-0000-4000-8000-000000000000",
+            serde_json::json!([early]),
+        );
         if nth % 2 == 0 {
             studio.ftrack().add_user(&stranger(came, "late")).unwrap();
         } else {
@@ -141,7 +166,13 @@ fn users_who_come_and_go_between_two_pages() {
         let ended = child.wait_with_output().unwrap();
         studio.ftrack().heal();
         assert_done(&serde_json::from_slice(&ended.stdout).unwrap(), DUE);
-        assert_eq!(studio.ftrack().user("late").is_some_and(|late| late.is_active), nth % 2 == 0);
+        assert_eq!(
+            studio
+                .ftrack()
+                .user("late")
+                .is_some_and(|late| late.is_active),
+            nth % 2 == 0
+        );
         studio.sync_changes_nothing();
     }
 }

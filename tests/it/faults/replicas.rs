@@ -1,4 +1,5 @@
-//! Two servers of one directory: the second one is asked only while the first has not said anything, and then for the whole of a run.
+//! Two servers of one directory: the second one is asked only while the first has not said
+//! anything, and then for the whole of a run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,16 +25,32 @@ impl Pair {
         studio.job = NO_LIMIT.into();
         let first = LdapProxy::start(studio.directory().address(), None);
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let second = studio.runtime().block_on(DirectoryServer::start(anywhere, studio.tree().clone())).unwrap();
-        settings(&studio, 2, &format!("urls = [{:?}, {:?}]", first.url(), second.url()));
-        Self { studio, first, second }
+        let second = studio
+            .runtime()
+            .block_on(DirectoryServer::start(anywhere, studio.tree().clone()))
+            .unwrap();
+        settings(
+            &studio,
+            2,
+            &format!("urls = [{:?}, {:?}]", first.url(), second.url()),
+        );
+        Self {
+            studio,
+            first,
+            second,
+        }
     }
 }
 
 #[test]
 fn a_server_that_says_nothing_is_replaced() {
     let pair = Pair::new();
-    let troubles = [Trouble::Reset, Trouble::Close, Trouble::Result(51), Trouble::Result(52)];
+    let troubles = [
+        Trouble::Reset,
+        Trouble::Close,
+        Trouble::Result(51),
+        Trouble::Result(52),
+    ];
     for (nth, trouble) in troubles.into_iter().enumerate() {
         for fault in [Fault::at_bind(1, trouble), Fault::in_search(1, 0, trouble)] {
             pair.first.set_fault(fault);
@@ -46,7 +63,8 @@ fn a_server_that_says_nothing_is_replaced() {
                 "{report:#?}"
             );
             assert!(
-                report.directory.as_ref().unwrap().complete && report.directory.as_ref().unwrap().entries == 5,
+                report.directory.as_ref().unwrap().complete
+                    && report.directory.as_ref().unwrap().entries == 5,
                 "{report:#?}"
             );
             // The root DSE, the naming context and three pages: all of it from the second.
@@ -61,13 +79,21 @@ fn a_server_that_began_to_answer_is_not() {
     let pair = Pair::new();
     pair.studio.sync();
     pair.studio.tree().remove(&dn("ada")).unwrap();
-    for trouble in [Trouble::Reset, Trouble::Close, Trouble::Result(51), Trouble::Result(52)] {
+    for trouble in [
+        Trouble::Reset,
+        Trouble::Close,
+        Trouble::Result(51),
+        Trouble::Result(52),
+    ] {
         for after in [1, 2, 3, 4] {
             pair.first.set_fault(Fault::in_search(1, after, trouble));
             let report = pair.studio.sync();
             assert!(pair.first.injected(), "{trouble:?}");
             assert_failed_and_wrote_nothing(&pair.studio, &report);
-            assert_eq!(pair.second.counts().connections + pair.second.counts().searches, 0);
+            assert_eq!(
+                pair.second.counts().connections + pair.second.counts().searches,
+                0
+            );
         }
     }
     pair.first.set_fault(None);
@@ -90,7 +116,10 @@ fn the_second_look_needs_the_server_that_was_read() {
     pair.first.set_fault(None);
     let report = pair.studio.sync();
     assert_done(&report, gone(1));
-    assert_eq!(report.directory.as_ref().unwrap().asked, [pair.first.url(), pair.second.url()]);
+    assert_eq!(
+        report.directory.as_ref().unwrap().asked,
+        [pair.first.url(), pair.second.url()]
+    );
 }
 
 fn gone(deactivated: usize) -> Expected {

@@ -14,26 +14,53 @@ fn json(value: &Value) -> Reply {
 
 #[tokio::test]
 async fn the_version_is_told_by_an_ftrack_server_alone() {
-    let server = Scripted::start(|_, _| json(&json!([{"version": "4.13.8.12345", "schema_hash": "x"}]))).await;
-    assert_eq!(information(&server.session(), &until()).await.unwrap().version, "4.13.8.12345");
+    let server =
+        Scripted::start(|_, _| json(&json!([{"version": "4.13.8.12345", "schema_hash": "x"}])))
+            .await;
+    assert_eq!(
+        information(&server.session(), &until())
+            .await
+            .unwrap()
+            .version,
+        "4.13.8.12345"
+    );
     let server = Scripted::start(|_, _| json(&json!([{"message": "hello"}]))).await;
     let error = information(&server.session(), &until()).await.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Malformed(_)), "{error:?}");
+    assert!(
+        matches!(error.trouble(), Trouble::Malformed(_)),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn what_the_schemas_lack_is_named() {
     let schema = |id: &str, properties: &[&str]| {
-        let properties: Value = properties.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+        let properties: Value = properties
+            .iter()
+            .map(|name| ((*name).to_owned(), json!({"type": "string"})))
+            .collect();
         json!({"id": id, "type": "object", "properties": properties})
     };
     let list = json!([[
-        schema("User", &["id", "username", "first_name", "last_name", "is_active", "user_type_id"]),
+        schema(
+            "User",
+            &[
+                "id",
+                "username",
+                "first_name",
+                "last_name",
+                "is_active",
+                "user_type_id"
+            ]
+        ),
         schema("Metadata", &["parent_id", "parent_type", "key", "value"]),
         schema("UserType", &["id", "name"]),
         schema("SecurityRole", &["id", "name"]),
         schema("UserSecurityRole", &["id", "user_id", "security_role_id"]),
-        schema("CustomAttributeConfiguration", &["id", "key", "entity_type"]),
+        schema(
+            "CustomAttributeConfiguration",
+            &["id", "key", "entity_type"]
+        ),
     ]]);
     let server = Scripted::start(move |_, _| json(&list)).await;
     let schemas_found = schemas(&server.session(), &until()).await.unwrap();
@@ -50,7 +77,10 @@ async fn what_the_schemas_lack_is_named() {
     );
     let server = Scripted::start(|_, _| json(&json!([{"schemas": []}]))).await;
     assert!(matches!(
-        schemas(&server.session(), &until()).await.unwrap_err().trouble(),
+        schemas(&server.session(), &until())
+            .await
+            .unwrap_err()
+            .trouble(),
         Trouble::Malformed(_)
     ));
 }
@@ -58,9 +88,21 @@ async fn what_the_schemas_lack_is_named() {
 /// What `permission` finds, and the update that it tried.
 async fn permission_of(users: Value, reply: Value) -> (Permission, Option<Value>) {
     let page = json!([{"action": "query", "data": users, "metadata": {"next": {"offset": null}}}]);
-    let server = Scripted::start(move |number, _| if number == 0 { json(&page) } else { json(&reply) }).await;
-    let found = permission(&server.session(), "ldap-sync", &until()).await.unwrap();
-    (found, server.calls().get(1).map(|call| call.operations[0].clone()))
+    let server = Scripted::start(move |number, _| {
+        if number == 0 {
+            json(&page)
+        } else {
+            json(&reply)
+        }
+    })
+    .await;
+    let found = permission(&server.session(), "ldap-sync", &until())
+        .await
+        .unwrap();
+    (
+        found,
+        server.calls().get(1).map(|call| call.operations[0].clone()),
+    )
 }
 
 #[tokio::test]
@@ -72,11 +114,23 @@ async fn the_permission_is_tried_with_an_update_that_changes_nothing() {
     let update = json!({"action": "update", "entity_type": "User", "entity_key": ["u-2"], "entity_data": {"__entity_type__": "User"}});
     assert_eq!(tried, Some(update));
 
-    let (found, _) = permission_of(users.clone(), json!({"exception": "PermissionError", "content": "no"})).await;
+    let (found, _) = permission_of(
+        users.clone(),
+        json!({"exception": "PermissionError", "content": "no"}),
+    )
+    .await;
     assert!(matches!(found, Permission::Refused(refusal) if &*refusal.content == "no"));
-    let (found, _) = permission_of(users, json!({"exception": "ValidationError", "content": "nothing to do"})).await;
+    let (found, _) = permission_of(
+        users,
+        json!({"exception": "ValidationError", "content": "nothing to do"}),
+    )
+    .await;
     assert!(matches!(found, Permission::Unknown(reason) if reason.contains("nothing to do")));
-    let (found, tried) = permission_of(json!([{"id": "u-1", "username": "ldap-sync", "is_active": true}]), taken).await;
+    let (found, tried) = permission_of(
+        json!([{"id": "u-1", "username": "ldap-sync", "is_active": true}]),
+        taken,
+    )
+    .await;
     assert!(matches!(found, Permission::Unknown(_)));
     assert_eq!(tried, None);
 }

@@ -1,4 +1,5 @@
-//! Reading all of ftrack's users, and some of them again, from tables that page in each way that a server may.
+//! Reading all of ftrack's users, and some of them again, from tables that page in each way that a
+//! server may.
 
 use std::sync::{
     Arc, Mutex,
@@ -30,7 +31,10 @@ struct Paging {
     always_next: bool,
 }
 
-const PLAIN: Paging = Paging { cap: 1000, always_next: false };
+const PLAIN: Paging = Paging {
+    cap: 1000,
+    always_next: false,
+};
 
 fn number_after(expression: &str, word: &str) -> usize {
     let mut words = expression.split(' ').skip_while(|found| *found != word);
@@ -38,20 +42,34 @@ fn number_after(expression: &str, word: &str) -> usize {
 }
 
 fn entity(expression: &str) -> &str {
-    expression.split(' ').skip_while(|word| *word != "from").nth(1).unwrap()
+    expression
+        .split(' ')
+        .skip_while(|word| *word != "from")
+        .nth(1)
+        .unwrap()
 }
 
 /// The page of a table that an expression asks for.
 fn page(expression: &str, rows: &[Value], paging: Paging) -> Value {
-    let (offset, limit) = (number_after(expression, "offset"), number_after(expression, "limit"));
+    let (offset, limit) = (
+        number_after(expression, "offset"),
+        number_after(expression, "limit"),
+    );
     let of_chosen = |row: &&Value| match expression.split_once(" in (") {
         Some((_, list)) if !expression.contains("UserSecurityRole") => {
-            let id = ["entity_id", "parent_id", "id"].iter().find_map(|column| row[*column].as_str()).unwrap();
+            let id = ["entity_id", "parent_id", "id"]
+                .iter()
+                .find_map(|column| row[*column].as_str())
+                .unwrap();
             list.contains(&format!("\"{id}\""))
         }
         _ => true,
     };
-    let of_attribute = |row: &&Value| row["configuration_id"].as_str().is_none_or(|id| expression.contains(&format!("\"{id}\"")));
+    let of_attribute = |row: &&Value| {
+        row["configuration_id"]
+            .as_str()
+            .is_none_or(|id| expression.contains(&format!("\"{id}\"")))
+    };
     let rows: Vec<Value> = rows
         .iter()
         .filter(of_chosen)
@@ -60,7 +78,8 @@ fn page(expression: &str, rows: &[Value], paging: Paging) -> Value {
         .take(limit.min(paging.cap))
         .cloned()
         .collect();
-    let next = (paging.always_next || rows.len() == limit.min(paging.cap)).then_some(offset + rows.len());
+    let next =
+        (paging.always_next || rows.len() == limit.min(paging.cap)).then_some(offset + rows.len());
     json!({"action": "query", "data": rows, "metadata": {"next": {"offset": next}}})
 }
 
@@ -82,7 +101,8 @@ fn id(text: &str) -> EntityId {
     EntityId::new(text).unwrap()
 }
 
-/// A small studio: users 1 to `users`; the second is a service, the third an administrator, the fourth linked, the fifth linked in a way nobody understands.
+/// A small studio: users 1 to `users`; the second is a service, the third an administrator, the
+/// fourth linked, the fifth linked in a way nobody understands.
 fn studio(table: &str, users: usize) -> Vec<Value> {
     match table {
         "User" => {
@@ -117,7 +137,10 @@ fn studio(table: &str, users: usize) -> Vec<Value> {
 }
 
 async fn read_all(session: &Session, custom_attributes: &[&str]) -> Result<Current, FtrackError> {
-    let custom_attributes: Vec<String> = custom_attributes.iter().map(|key| (*key).to_owned()).collect();
+    let custom_attributes: Vec<String> = custom_attributes
+        .iter()
+        .map(|key| (*key).to_owned())
+        .collect();
     let roles = ["administrator".to_owned()];
     let request = ReadCurrent {
         custom_attributes: &custom_attributes,
@@ -126,26 +149,47 @@ async fn read_all(session: &Session, custom_attributes: &[&str]) -> Result<Curre
     read(session, request, &until()).await
 }
 
-/// Reads a studio of so many users that pages so, in pages of three rows, and how many calls that took.
+/// Reads a studio of so many users that pages so, in pages of three rows, and how many calls that
+/// took.
 async fn read_studio(users: usize, paging: Paging) -> (Current, usize) {
-    let server = Scripted::start(move |_, operations| answer(operations, paging, |table| studio(table, users))).await;
-    let current = read_all(&server.session(), &["employee_number"]).await.unwrap();
+    let server = Scripted::start(move |_, operations| {
+        answer(operations, paging, |table| studio(table, users))
+    })
+    .await;
+    let current = read_all(&server.session(), &["employee_number"])
+        .await
+        .unwrap();
     (current, server.calls().len())
 }
 
 #[tokio::test]
 async fn everything_a_plan_needs_is_read() {
     let (current, calls) = read_studio(7, PLAIN).await;
-    assert!(current.read_calls >= calls as u64, "{calls} of {}", current.read_calls);
-    assert_eq!(current.custom_attributes, [("employee_number".to_owned(), id("c-2"))]);
+    assert!(
+        current.read_calls >= calls as u64,
+        "{calls} of {}",
+        current.read_calls
+    );
+    assert_eq!(
+        current.custom_attributes,
+        [("employee_number".to_owned(), id("c-2"))]
+    );
     assert_eq!(current.user_types["Service"], id("t-service"));
     let names: Vec<&str> = current.users.iter().map(|user| &*user.username).collect();
-    assert_eq!(names, ["user1", "user2", "user3", "user4", "user5", "user6", "user7"]);
+    assert_eq!(
+        names,
+        [
+            "user1", "user2", "user3", "user4", "user5", "user6", "user7"
+        ]
+    );
 
     let [first, service, admin, linked, unreadable, ..] = &current.users[..] else {
         panic!("seven")
     };
-    assert_eq!((first.kind, &first.email, &first.first_name), (UserKind::Person, &None, &None));
+    assert_eq!(
+        (first.kind, &first.email, &first.first_name),
+        (UserKind::Person, &None, &None)
+    );
     assert_eq!(first.last_name.as_deref(), Some("Last"));
     assert_eq!(service.kind, UserKind::Untouchable);
     assert!(admin.administrator && !first.administrator && admin.is_active);
@@ -161,7 +205,10 @@ async fn everything_a_plan_needs_is_read() {
         signature: Signature::NotChecked,
     };
     assert_eq!(linked.link, LinkFound::Link(Box::new(link)));
-    assert_eq!((&unreadable.link, unreadable.is_active), (&LinkFound::Unreadable, false));
+    assert_eq!(
+        (&unreadable.link, unreadable.is_active),
+        (&LinkFound::Unreadable, false)
+    );
     assert_eq!(first.link, LinkFound::Absent);
     assert_eq!(&*linked.custom_values, [json!(4)]);
 }
@@ -174,7 +221,10 @@ async fn every_way_of_paging_gives_the_same_users() {
         for cap in [2, 3, 1000] {
             for always_next in [false, true] {
                 let (current, _) = read_studio(users, Paging { cap, always_next }).await;
-                assert_eq!(current.users, plain.users, "{users} users, cap {cap}, always next: {always_next}");
+                assert_eq!(
+                    current.users, plain.users,
+                    "{users} users, cap {cap}, always next: {always_next}"
+                );
             }
         }
     }
@@ -182,37 +232,96 @@ async fn every_way_of_paging_gives_the_same_users() {
 
 #[tokio::test]
 async fn a_studio_of_one_user_is_read_and_a_server_that_cannot_be_paged_is_told() {
-    let one = |table: &str| if table == "User" { vec![user(1)] } else { studio(table, 1) };
-    let server = Scripted::start(move |_, operations| answer(operations, Paging { cap: 3, always_next: true }, one)).await;
-    assert_eq!(read_all(&server.session(), &["employee_number"]).await.unwrap().users.len(), 1);
+    let one = |table: &str| {
+        if table == "User" {
+            vec![user(1)]
+        } else {
+            studio(table, 1)
+        }
+    };
+    let server = Scripted::start(move |_, operations| {
+        answer(
+            operations,
+            Paging {
+                cap: 3,
+                always_next: true,
+            },
+            one,
+        )
+    })
+    .await;
+    assert_eq!(
+        read_all(&server.session(), &["employee_number"])
+            .await
+            .unwrap()
+            .users
+            .len(),
+        1
+    );
 
-    let server = Scripted::start(|_, operations| answer(operations, Paging { cap: 1, always_next: false }, |table| studio(table, 5))).await;
+    let server = Scripted::start(|_, operations| {
+        answer(
+            operations,
+            Paging {
+                cap: 1,
+                always_next: false,
+            },
+            |table| studio(table, 5),
+        )
+    })
+    .await;
     let error = read_all(&server.session(), &[]).await.unwrap_err();
     assert!(error.to_string().contains("one row at a time"), "{error}");
 }
 
 #[tokio::test]
 async fn the_calls_are_as_many_as_the_pages_and_the_small_lists() {
-    let (_, small) = read_studio(5, Paging { cap: 1000, always_next: false }).await;
-    let server = Scripted::start(|_, operations| answer(operations, PLAIN, |table| studio(table, 40))).await;
+    let (_, small) = read_studio(
+        5,
+        Paging {
+            cap: 1000,
+            always_next: false,
+        },
+    )
+    .await;
+    let server =
+        Scripted::start(|_, operations| answer(operations, PLAIN, |table| studio(table, 40))).await;
     let mut config = config(&server.url);
     config.page_size = 1000;
-    let current = read_all(&Session::new(&config).unwrap(), &["employee_number"]).await.unwrap();
-    // Users, links, types, roles, their holders, custom attributes, and the values of one; then the ends of users and links, and whom the link of nobody is of.
-    assert_eq!((current.users.len(), current.read_calls, server.calls().len()), (40, 10, 10));
-    // In pages of three that overlap: three pages of users and of values, two of links and of holders, one of each other list; and one of users and one of values in vain.
+    let current = read_all(&Session::new(&config).unwrap(), &["employee_number"])
+        .await
+        .unwrap();
+    // Users, links, types, roles, their holders, custom attributes, and the values of one; then the
+    // ends of users and links, and whom the link of nobody is of.
+    assert_eq!(
+        (
+            current.users.len(),
+            current.read_calls,
+            server.calls().len()
+        ),
+        (40, 10, 10)
+    );
+    // In pages of three that overlap: three pages of users and of values, two of links and of
+    // holders, one of each other list; and one of users and one of values in vain.
     assert!((16..=18).contains(&small), "{small}");
     for call in server.calls() {
-        assert!(call.operations.iter().all(|operation| operation["action"] == "query"));
+        assert!(
+            call.operations
+                .iter()
+                .all(|operation| operation["action"] == "query")
+        );
         assert!(
             call.expressions()
-                .all(|expression| expression.contains(" order by ") && (expression.ends_with("limit 1000") || expression.contains(" descending ")))
+                .all(|expression| expression.contains(" order by ")
+                    && (expression.ends_with("limit 1000") || expression.contains(" descending ")))
         );
     }
 }
 
 /// Serves users that differ from one read of a page of them to the next.
-async fn changing(users: impl Fn(usize) -> Vec<Value> + Send + Sync + 'static) -> (Result<Current, FtrackError>, usize) {
+async fn changing(
+    users: impl Fn(usize) -> Vec<Value> + Send + Sync + 'static,
+) -> (Result<Current, FtrackError>, usize) {
     let pages = Arc::new(AtomicUsize::new(0));
     let read = Arc::clone(&pages);
     let server = Scripted::start(move |_, operations| {
@@ -230,13 +339,18 @@ async fn changing(users: impl Fn(usize) -> Vec<Value> + Send + Sync + 'static) -
 
 #[tokio::test]
 async fn users_who_come_or_go_between_two_pages_lose_nobody() {
-    let without = |gone: usize| -> Vec<Value> { (1..=9).filter(|number| *number != gone).map(user).collect() };
-    // Nine users in pages of three, which overlap by one, are four pages: before each of the later ones somebody of the first page goes, or comes.
+    let without = |gone: usize| -> Vec<Value> {
+        (1..=9).filter(|number| *number != gone).map(user).collect()
+    };
+    // Nine users in pages of three, which overlap by one, are four pages: before each of the later
+    // ones somebody of the first page goes, or comes.
     for page in 1..4 {
-        let (current, pages) = changing(move |read| if read < page { without(0) } else { without(2) }).await;
+        let (current, pages) =
+            changing(move |read| if read < page { without(0) } else { without(2) }).await;
         assert_eq!(current.unwrap().users.len(), 8, "gone before page {page}");
         assert!(pages > 4, "read again: {pages}");
-        let (current, pages) = changing(move |read| if read < page { without(2) } else { without(0) }).await;
+        let (current, pages) =
+            changing(move |read| if read < page { without(2) } else { without(0) }).await;
         assert_eq!(current.unwrap().users.len(), 9, "come before page {page}");
         assert!(pages > 4, "read again: {pages}");
     }
@@ -246,28 +360,55 @@ async fn users_who_come_or_go_between_two_pages_lose_nobody() {
 async fn a_list_that_never_rests_is_an_error() {
     let (current, pages) = changing(|read| (1 + read % 2..=9).map(user).collect()).await;
     let error = current.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Changing { what, tries: 5 } if what == "users"), "{error:?}");
-    assert!(error.may_be_retried() && error.to_string().contains("users"), "{error}");
+    assert!(
+        matches!(error.trouble(), Trouble::Changing { what, tries: 5 } if what == "users"),
+        "{error:?}"
+    );
+    assert!(
+        error.may_be_retried() && error.to_string().contains("users"),
+        "{error}"
+    );
     assert_eq!(pages, 10);
 
     let (current, _) = changing(|_| [1, 2, 2, 3].map(user).to_vec()).await;
-    assert!(matches!(current.unwrap_err().trouble(), Trouble::Changing { .. }));
+    assert!(matches!(
+        current.unwrap_err().trouble(),
+        Trouble::Changing { .. }
+    ));
 }
 
 #[tokio::test]
 async fn what_is_missing_at_the_server_is_named() {
     let refusing = |missing: &'static str| {
-        Scripted::start(move |_, operations| answer(operations, PLAIN, |table| if table == missing { Vec::new() } else { studio(table, 5) }))
+        Scripted::start(move |_, operations| {
+            answer(operations, PLAIN, |table| {
+                if table == missing {
+                    Vec::new()
+                } else {
+                    studio(table, 5)
+                }
+            })
+        })
     };
-    let server = Scripted::start(|_, operations| answer(operations, PLAIN, |table| studio(table, 5))).await;
-    let error = read_all(&server.session(), &["employee_number", "shoe_size"]).await.unwrap_err();
-    assert_eq!(error.trouble(), &Trouble::UnknownCustomAttribute("shoe_size".to_owned()));
-    let error = read_all(&refusing("SecurityRole").await.session(), &[]).await.unwrap_err();
+    let server =
+        Scripted::start(|_, operations| answer(operations, PLAIN, |table| studio(table, 5))).await;
+    let error = read_all(&server.session(), &["employee_number", "shoe_size"])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.trouble(),
+        &Trouble::UnknownCustomAttribute("shoe_size".to_owned())
+    );
+    let error = read_all(&refusing("SecurityRole").await.session(), &[])
+        .await
+        .unwrap_err();
     assert!(
         matches!(error.trouble(), Trouble::UnknownRole { role, .. } if role == "administrator"),
         "{error:?}"
     );
-    let error = read_all(&refusing("UserType").await.session(), &[]).await.unwrap_err();
+    let error = read_all(&refusing("UserType").await.session(), &[])
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("user types"), "{error}");
 }
 
@@ -278,7 +419,11 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
         ("id", json!("u\" or 1=1"), "entity id"),
         ("username", Value::Null, "u-003 has no username"),
         ("username", json!(7), "expected"),
-        ("is_active", Value::Null, "u-003 does not tell whether it is active"),
+        (
+            "is_active",
+            Value::Null,
+            "u-003 does not tell whether it is active",
+        ),
     ] {
         let spoilt = move |table: &str| {
             let mut rows = studio(table, 5);
@@ -290,8 +435,13 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
         let server = Scripted::start(move |_, operations| answer(operations, PLAIN, &spoilt)).await;
         let mut config = config(&server.url);
         config.page_size = 100;
-        let error = read_all(&Session::new(&config).unwrap(), &[]).await.unwrap_err();
-        assert!(matches!(error.trouble(), Trouble::Malformed(_)), "{column}: {error:?}");
+        let error = read_all(&Session::new(&config).unwrap(), &[])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error.trouble(), Trouble::Malformed(_)),
+            "{column}: {error:?}"
+        );
         assert!(error.to_string().contains(named), "{column}: {error}");
     }
 }
@@ -299,13 +449,24 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
 #[tokio::test]
 async fn some_users_are_read_again_by_id() {
     for (cap, always_next) in [(1000, false), (1000, true), (3, false)] {
-        let server = Scripted::start(move |_, operations| answer(operations, Paging { cap, always_next }, |table| studio(table, 450))).await;
+        let server = Scripted::start(move |_, operations| {
+            answer(operations, Paging { cap, always_next }, |table| {
+                studio(table, 450)
+            })
+        })
+        .await;
         let mut config = config(&server.url);
         config.page_size = 100;
         let session = Session::new(&config).unwrap();
-        let mut ids: Vec<EntityId> = (1..=450).step_by(2).map(|number| id(&format!("u-{number:03}"))).collect();
+        let mut ids: Vec<EntityId> = (1..=450)
+            .step_by(2)
+            .map(|number| id(&format!("u-{number:03}")))
+            .collect();
         ids.extend([id("u-004"), id("never-created")]);
-        let custom = [("badge".to_owned(), id("c-1")), ("employee_number".to_owned(), id("c-2"))];
+        let custom = [
+            ("badge".to_owned(), id("c-1")),
+            ("employee_number".to_owned(), id("c-2")),
+        ];
         let found = states(&session, &ids, &custom, &until()).await.unwrap();
         assert_eq!(found.len(), 226);
         assert!(!found.contains_key(&id("never-created")));
@@ -316,9 +477,18 @@ async fn some_users_are_read_again_by_id() {
         assert_eq!(found[&id("u-005")].link, LinkFound::Unreadable);
         assert_eq!(found[&id("u-009")].user_type, Some(id("t-ftrack")));
         if (cap, always_next) == (1000, false) {
-            assert_eq!(session.calls().reads, 3 * 4, "users, links, and two attributes, of 99 users a call");
+            assert_eq!(
+                session.calls().reads,
+                3 * 4,
+                "users, links, and two attributes, of 99 users a call"
+            );
         }
-        assert!(states(&session, &[], &custom, &until()).await.unwrap().is_empty());
+        assert!(
+            states(&session, &[], &custom, &until())
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -342,7 +512,8 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Even numbers are there at first and may go, odd ones may come: whoever is there all the time is read, once.
+    /// Even numbers are there at first and may go, odd ones may come: whoever is there all the time
+    /// is read, once.
     #[test]
     fn nobody_who_is_there_all_the_time_is_ever_missed(
         users in 1_usize..60, page_size in 2_u32..12, connections in 1_usize..5, cap in 2_usize..12, always_next: bool, happenings in happenings(),

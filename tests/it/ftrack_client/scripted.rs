@@ -37,7 +37,9 @@ pub struct Call {
 impl Call {
     /// The expressions of its queries.
     pub fn expressions(&self) -> impl Iterator<Item = &str> {
-        self.operations.iter().filter_map(|operation| operation["expression"].as_str())
+        self.operations
+            .iter()
+            .filter_map(|operation| operation["expression"].as_str())
     }
 }
 
@@ -63,7 +65,9 @@ impl Scripted {
     /// Starts a server; `script` is given the call's number, from 0, and its operations.
     pub async fn start(script: impl Fn(usize, &[Value]) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
         let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
         let (kept, script) = (Arc::clone(&calls), Arc::new(script));
         let router = Router::new().fallback(move |request: Request| {
@@ -87,7 +91,8 @@ impl Scripted {
                 }
             }
         });
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+            .abort_handle();
         Self { url, calls, task }
     }
 
@@ -134,17 +139,24 @@ pub fn until() -> Until {
 
 /// A body that begins and then breaks off.
 pub fn broken() -> Body {
-    Body::from_stream(stream::iter([Ok(Bytes::from_static(b"[{\"action\"")), Err(io::Error::other("cut"))]))
+    Body::from_stream(stream::iter([
+        Ok(Bytes::from_static(b"[{\"action\"")),
+        Err(io::Error::other("cut")),
+    ]))
 }
 
 /// A body that begins and never goes on.
 pub fn stalled() -> Body {
     use futures_util::StreamExt;
-    Body::from_stream(stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"["))]).chain(stream::pending()))
+    Body::from_stream(
+        stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"["))]).chain(stream::pending()),
+    )
 }
 
 /// A body of so many MiB of blanks, of unannounced length.
 pub fn blanks(mebibytes: usize) -> Body {
     let blank = Bytes::from(vec![b' '; 1024 * 1024]);
-    Body::from_stream(stream::iter((0..mebibytes).map(move |_| Ok::<_, io::Error>(blank.clone()))))
+    Body::from_stream(stream::iter(
+        (0..mebibytes).map(move |_| Ok::<_, io::Error>(blank.clone())),
+    ))
 }

@@ -1,4 +1,5 @@
-//! The client against the ftrack stand-in: what it writes is what it reads back, and what `check` finds.
+//! The client against the ftrack stand-in: what it writes is what it reads back, and what `check`
+//! finds.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,9 @@ async fn studio() -> (FtrackServer, Session) {
         api_key: KEY.to_owned(),
         ..Options::default()
     };
-    let server = FtrackServer::start("127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+    let server = FtrackServer::start("127.0.0.1:0".parse().unwrap(), options)
+        .await
+        .unwrap();
     let studio = server.studio();
     studio.add_custom_attribute("badge", "text").unwrap();
     let person = |number: usize| Account {
@@ -42,7 +45,8 @@ async fn studio() -> (FtrackServer, Session) {
     let metadata = BTreeMap::from([
         (
             LINK_KEY.to_owned(),
-            r#"{"source":"artists","id":"d-7","attribute":"entryUUID","activity":"settled"}"#.to_owned(),
+            r#"{"source":"artists","id":"d-7","attribute":"entryUUID","activity":"settled"}"#
+                .to_owned(),
         ),
         ("else".to_owned(), "x".to_owned()),
     ]);
@@ -92,15 +96,36 @@ fn values(values: Value) -> Map<String, Value> {
 async fn the_whole_studio_is_read_whatever_the_servers_page_is() {
     let (server, session) = studio().await;
     let whole = current(&session).await;
-    let user = |name: &str| whole.users.iter().find(|user| &*user.username == name).unwrap();
+    let user = |name: &str| {
+        whole
+            .users
+            .iter()
+            .find(|user| &*user.username == name)
+            .unwrap()
+    };
     assert_eq!(whole.users.len(), 10);
-    assert!(user("admin").administrator && user("ldap-sync").administrator && !user("user1").administrator);
-    assert_eq!((user("user8").kind, user("user1").kind), (UserKind::Untouchable, UserKind::Person));
-    assert_eq!((user("user3").is_active, user("user1").first_name.as_deref()), (false, Some("Zoë \"Q\"")));
+    assert!(
+        user("admin").administrator
+            && user("ldap-sync").administrator
+            && !user("user1").administrator
+    );
+    assert_eq!(
+        (user("user8").kind, user("user1").kind),
+        (UserKind::Untouchable, UserKind::Person)
+    );
+    assert_eq!(
+        (user("user3").is_active, user("user1").first_name.as_deref()),
+        (false, Some("Zoë \"Q\""))
+    );
     assert_eq!(user("user7").link, LinkFound::Link(Box::new(link("d-7"))));
-    assert_eq!((&user("user7").custom_values[0], &user("user1").link), (&json!("B7"), &LinkFound::Absent));
+    assert_eq!(
+        (&user("user7").custom_values[0], &user("user1").link),
+        (&json!("B7"), &LinkFound::Absent)
+    );
     for cap in [2, 4, 10] {
-        server.studio().change_rules(|rules| rules.page_cap = Some(cap));
+        server
+            .studio()
+            .change_rules(|rules| rules.page_cap = Some(cap));
         assert_eq!(current(&session).await.users, whole.users, "cap {cap}");
     }
     assert_eq!(server.studio().counters().write_calls, 0);
@@ -109,7 +134,8 @@ async fn the_whole_studio_is_read_whatever_the_servers_page_is() {
 #[tokio::test]
 async fn what_is_written_is_read_back() {
     let (server, _) = studio().await;
-    // Every list fits into a page, so that no page is asked for in vain and dropped, and the counts can be compared.
+    // Every list fits into a page, so that no page is asked for in vain and dropped, and the counts
+    // can be compared.
     let mut config = config(&server.url().parse().unwrap());
     config.page_size = 100;
     let session = Session::new(&config).unwrap();
@@ -124,17 +150,34 @@ async fn what_is_written_is_read_back() {
     ];
     session.write_call(&creation, &until()).await.unwrap();
     let ids = [id.clone()];
-    let read_back = async || states(&session, &ids, &before.custom_attributes, &until()).await.unwrap().remove(&id).unwrap();
+    let read_back = async || {
+        states(&session, &ids, &before.custom_attributes, &until())
+            .await
+            .unwrap()
+            .remove(&id)
+            .unwrap()
+    };
     let state = read_back().await;
     assert_eq!(
-        (&*state.username, state.last_name.as_deref(), state.email, state.is_active),
+        (
+            &*state.username,
+            state.last_name.as_deref(),
+            state.email,
+            state.is_active
+        ),
         ("anna", Some("Ek"), None, true)
     );
-    assert_eq!((state.link, &state.custom_values[0]), (LinkFound::Link(Box::new(link("d-1"))), &json!("B1")));
+    assert_eq!(
+        (state.link, &state.custom_values[0]),
+        (LinkFound::Link(Box::new(link("d-1"))), &json!("B1"))
+    );
     assert_eq!(state.user_type.as_ref(), Some(&before.user_types["ftrack"]));
 
     let change = [
-        Operation::update_user(&id, values(json!({"username": "anna.ek", "is_active": false}))),
+        Operation::update_user(
+            &id,
+            values(json!({"username": "anna.ek", "is_active": false})),
+        ),
         Operation::update_link(&id, &link("d-2"), None, &Signer::default()).unwrap(),
     ];
     session.write_call(&change, &until()).await.unwrap();
@@ -143,12 +186,24 @@ async fn what_is_written_is_read_back() {
         (&*state.username, state.is_active, state.link),
         ("anna.ek", false, LinkFound::Link(Box::new(link("d-2"))))
     );
-    session.write_call(&[Operation::delete_link(&id)], &until()).await.unwrap();
+    session
+        .write_call(&[Operation::delete_link(&id)], &until())
+        .await
+        .unwrap();
     assert_eq!(read_back().await.link, LinkFound::Absent);
 
-    let failure = session.write_call(&creation[..1], &until()).await.unwrap_err();
-    assert!(matches!(failure, WriteFailure::Refused(_)), "the id is taken: {failure:?}");
-    assert_eq!(server.studio().counters().write_calls, session.calls().writes);
+    let failure = session
+        .write_call(&creation[..1], &until())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failure, WriteFailure::Refused(_)),
+        "the id is taken: {failure:?}"
+    );
+    assert_eq!(
+        server.studio().counters().write_calls,
+        session.calls().writes
+    );
     assert_eq!(server.studio().counters().read_calls, session.calls().reads);
 }
 
@@ -161,12 +216,22 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
         (Fault::TruncatedJson, true),
         (Fault::CutBody, true),
     ] {
-        server.studio().fail_next(Some(CallKind::Write), fault.clone());
+        server
+            .studio()
+            .fail_next(Some(CallKind::Write), fault.clone());
         let id = EntityId::new(&Uuid::new_v4().to_string()).unwrap();
-        let creation = [Operation::create_user(&id, values(json!({"username": id.as_str()})))];
+        let creation = [Operation::create_user(
+            &id,
+            values(json!({"username": id.as_str()})),
+        )];
         let failure = session.write_call(&creation, &until()).await.unwrap_err();
-        assert!(matches!(failure, WriteFailure::Unclear(_)), "{fault:?}: {failure:?}");
-        let found = states(&session, std::slice::from_ref(&id), &[], &until()).await.unwrap();
+        assert!(
+            matches!(failure, WriteFailure::Unclear(_)),
+            "{fault:?}: {failure:?}"
+        );
+        let found = states(&session, std::slice::from_ref(&id), &[], &until())
+            .await
+            .unwrap();
         assert_eq!(found.contains_key(&id), written, "{fault:?}");
     }
 }
@@ -174,22 +239,58 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
 #[tokio::test]
 async fn what_check_asks_is_answered() {
     let (server, session) = studio().await;
-    assert!(!information(&session, &until()).await.unwrap().version.is_empty());
-    assert_eq!(schemas(&session, &until()).await.unwrap().lacking(&["badge".to_owned()]), [""; 0]);
+    assert!(
+        !information(&session, &until())
+            .await
+            .unwrap()
+            .version
+            .is_empty()
+    );
+    assert_eq!(
+        schemas(&session, &until())
+            .await
+            .unwrap()
+            .lacking(&["badge".to_owned()]),
+        [""; 0]
+    );
     for disclosure in [Disclosure::Told, Disclosure::Withheld] {
-        server.studio().change_rules(|rules| rules.user_information = disclosure);
-        assert_eq!(permission(&session, "ldap-sync", &until()).await.unwrap(), Permission::Granted);
+        server
+            .studio()
+            .change_rules(|rules| rules.user_information = disclosure);
+        assert_eq!(
+            permission(&session, "ldap-sync", &until()).await.unwrap(),
+            Permission::Granted
+        );
     }
-    let changes: Vec<_> = server.studio().applied().into_iter().flat_map(|applied| applied.changes).collect();
+    let changes: Vec<_> = server
+        .studio()
+        .applied()
+        .into_iter()
+        .flat_map(|applied| applied.changes)
+        .collect();
     assert_eq!(changes, [], "trying the permission changes nothing");
-    server.studio().change_rules(|rules| rules.rights = Rights::NoUserWrites);
-    assert!(matches!(permission(&session, "ldap-sync", &until()).await.unwrap(), Permission::Refused(_)));
+    server
+        .studio()
+        .change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    assert!(matches!(
+        permission(&session, "ldap-sync", &until()).await.unwrap(),
+        Permission::Refused(_)
+    ));
 
     let mut other = config(&server.url().parse().unwrap());
     other.api_key = Secret::new("wrong".to_owned()).into();
-    let error = information(&Session::new(&other).unwrap(), &until()).await.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Credentials(_)), "{error:?}");
-    server.studio().change_rules(|rules| rules.unreadable = ["UserType".to_owned()].into());
-    let nothing = read(&session, ReadCurrent::default(), &until()).await.unwrap_err();
+    let error = information(&Session::new(&other).unwrap(), &until())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.trouble(), Trouble::Credentials(_)),
+        "{error:?}"
+    );
+    server
+        .studio()
+        .change_rules(|rules| rules.unreadable = ["UserType".to_owned()].into());
+    let nothing = read(&session, ReadCurrent::default(), &until())
+        .await
+        .unwrap_err();
     assert!(nothing.to_string().contains("user types"), "{nothing}");
 }

@@ -24,7 +24,8 @@ use super::scripted::{config, until};
 
 const ANSWER: &str = "[{\"action\":\"query\",\"data\":[],\"metadata\":{}}]";
 
-/// An authority with its certificate in a file, and a server on loopback whose certificate is for `name`.
+/// An authority with its certificate in a file, and a server on loopback whose certificate is for
+/// `name`.
 struct Studio {
     ca_file: PathBuf,
     port: u16,
@@ -38,7 +39,10 @@ fn studio(name: &str) -> Studio {
     let authority = params.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(params, authority_key);
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
 
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let private_key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -76,12 +80,16 @@ fn answer(tcp: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<()> {
         request.extend_from_slice(&some[..read]);
     }
     let length = ANSWER.len();
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{ANSWER}")?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{ANSWER}"
+    )?;
     stream.conn.send_close_notify();
     stream.flush()
 }
 
-/// What becomes of a read from this address, of a client that trusts the studio's authority or the system's alone.
+/// What becomes of a read from this address, of a client that trusts the studio's authority or the
+/// system's alone.
 async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), Trouble> {
     let mut config = config(&address.parse().unwrap());
     config.ca_file = ca_file;
@@ -90,7 +98,10 @@ async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), Trouble> {
     let answers = session.read_call(&question, &until()).await;
     if answers.is_err() {
         let failure = session.write_call(&question, &until()).await.unwrap_err();
-        assert!(matches!(failure, WriteFailure::Fatal(_)), "a certificate does not mend itself: {failure:?}");
+        assert!(
+            matches!(failure, WriteFailure::Fatal(_)),
+            "a certificate does not mend itself: {failure:?}"
+        );
         assert_eq!(session.calls(), CallCounts::default());
     }
     answers.map(|_| ()).map_err(|error| error.trouble().clone())
@@ -113,11 +124,16 @@ async fn a_server_is_trusted_by_the_configured_authority_and_for_its_own_name_al
         ),
         "{untrusted:?}"
     );
-    assert!(untrusted.to_string().contains("ftrack.ca_file"), "{untrusted}");
+    assert!(
+        untrusted.to_string().contains("ftrack.ca_file"),
+        "{untrusted}"
+    );
 
     let studio_elsewhere = studio("ftrack.studio.test");
     let elsewhere = format!("https://127.0.0.1:{}", studio_elsewhere.port);
-    let other_name = read(&elsewhere, Some(studio_elsewhere.ca_file.clone())).await.unwrap_err();
+    let other_name = read(&elsewhere, Some(studio_elsewhere.ca_file.clone()))
+        .await
+        .unwrap_err();
     assert!(
         matches!(
             &other_name,
@@ -128,7 +144,9 @@ async fn a_server_is_trusted_by_the_configured_authority_and_for_its_own_name_al
         ),
         "{other_name:?}"
     );
-    let other_authority = read(&elsewhere, Some(studio_here.ca_file)).await.unwrap_err();
+    let other_authority = read(&elsewhere, Some(studio_here.ca_file))
+        .await
+        .unwrap_err();
     assert!(
         matches!(
             other_authority,

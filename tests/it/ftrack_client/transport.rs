@@ -22,12 +22,15 @@ use tokio::net::TcpListener;
 
 use super::scripted::{KEY, Reply, Scripted, blanks, broken, config, stalled, until};
 
-const GOOD: &str = r#"[{"action":"query","data":[{"id":"a"}],"metadata":{"next":{"offset":null}}}]"#;
+const GOOD: &str =
+    r#"[{"action":"query","data":[{"id":"a"}],"metadata":{"next":{"offset":null}}}]"#;
 /// [`GOOD`] with the id `zipped`, packed by gzip.
 const GZIPPED: &[u8] = &[
-    31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 139, 174, 86, 74, 76, 46, 201, 204, 207, 83, 178, 82, 42, 44, 77, 45, 170, 84, 210, 81, 74, 73, 44, 73, 84, 178, 138, 174,
-    86, 202, 76, 1, 138, 86, 101, 22, 20, 164, 166, 40, 213, 198, 234, 40, 229, 166, 150, 36, 66, 36, 171, 149, 242, 82, 43, 74, 64, 116, 126, 90, 90, 113, 42,
-    144, 149, 87, 154, 147, 83, 91, 91, 27, 11, 0, 235, 202, 42, 213, 81, 0, 0, 0,
+    31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 139, 174, 86, 74, 76, 46, 201, 204, 207, 83, 178, 82, 42, 44,
+    77, 45, 170, 84, 210, 81, 74, 73, 44, 73, 84, 178, 138, 174, 86, 202, 76, 1, 138, 86, 101, 22,
+    20, 164, 166, 40, 213, 198, 234, 40, 229, 166, 150, 36, 66, 36, 171, 149, 242, 82, 43, 74, 64,
+    116, 126, 90, 90, 113, 42, 144, 149, 87, 154, 147, 83, 91, 91, 27, 11, 0, 235, 202, 42, 213,
+    81, 0, 0, 0,
 ];
 
 /// How a server misbehaves.
@@ -41,14 +44,19 @@ fn question() -> [Operation; 1] {
 
 fn change() -> [Operation; 1] {
     let values = Map::from_iter([("is_active".to_owned(), json!(false))]);
-    [Operation::update_user(&EntityId::new("u-1").unwrap(), values)]
+    [Operation::update_user(
+        &EntityId::new("u-1").unwrap(),
+        values,
+    )]
 }
 
 fn html(status: u16) -> Response {
     Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "text/html")
-        .body(Body::from(format!("<html><h1>Gateway\r\nsays {KEY}</h1></html>")))
+        .body(Body::from(format!(
+            "<html><h1>Gateway\r\nsays {KEY}</h1></html>"
+        )))
         .unwrap()
 }
 
@@ -61,8 +69,11 @@ fn wait(retry_after: &str) -> Response {
 }
 
 /// Reads from a server that misbehaves at its first call only.
-async fn read_after(first: impl Fn() -> Reply + Send + Sync + 'static) -> (Result<Vec<Value>, FtrackError>, usize) {
-    let server = Scripted::start(move |number, _| if number == 0 { first() } else { GOOD.into() }).await;
+async fn read_after(
+    first: impl Fn() -> Reply + Send + Sync + 'static,
+) -> (Result<Vec<Value>, FtrackError>, usize) {
+    let server =
+        Scripted::start(move |number, _| if number == 0 { first() } else { GOOD.into() }).await;
     let session = server.session();
     let outcome = session.read_call(&question(), &until()).await;
     assert_eq!(session.calls().reads, server.calls().len() as u64);
@@ -82,7 +93,10 @@ async fn write_to(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (WriteFa
 
 fn says_all(error: &FtrackError) {
     let text = error.to_string();
-    assert!(!text.contains(KEY) && !format!("{error:?}").contains(KEY), "{text}");
+    assert!(
+        !text.contains(KEY) && !format!("{error:?}").contains(KEY),
+        "{text}"
+    );
     assert!(text.contains("http://127.0.0.1:"), "on what: {text}");
     assert!(text.contains("again"), "whether to try again: {text}");
     assert!(text.len() < 1000 && !text.contains(['\n', '\r']), "{text}");
@@ -96,10 +110,17 @@ async fn a_call_carries_what_the_server_wants_and_nothing_else() {
     let session = Session::new(&config).unwrap();
     session.read_call(&question(), &until()).await.unwrap();
     session.write_call(&change(), &until()).await.unwrap();
-    assert_eq!(session.calls(), CallCounts { reads: 1, writes: 1 });
+    assert_eq!(
+        session.calls(),
+        CallCounts {
+            reads: 1,
+            writes: 1
+        }
+    );
     for call in server.calls() {
         assert_eq!(call.path, "/studio/api");
-        let header = |name: &str| String::from_utf8_lossy(call.headers[name].as_bytes()).into_owned();
+        let header =
+            |name: &str| String::from_utf8_lossy(call.headers[name].as_bytes()).into_owned();
         assert_eq!(header("ftrack-user"), "bjørn");
         assert_eq!(header("ftrack-api-key"), KEY);
         assert_eq!(header("ftrack-strict-api"), "true");
@@ -108,16 +129,26 @@ async fn a_call_carries_what_the_server_wants_and_nothing_else() {
         assert_eq!(header("accept"), "application/json");
         assert!(header("user-agent").starts_with("ftrack-ldap-sync/"));
         assert!(header("accept-encoding").contains("gzip"));
-        assert!(!call.headers.contains_key("cookie") && !call.headers.contains_key("authorization"));
+        assert!(
+            !call.headers.contains_key("cookie") && !call.headers.contains_key("authorization")
+        );
     }
     assert!(!format!("{session:?}").contains(KEY));
 }
 
 #[tokio::test]
 async fn a_packed_answer_is_unpacked() {
-    let packed = || Response::builder().header(header::CONTENT_ENCODING, "gzip").body(Body::from(GZIPPED)).unwrap();
+    let packed = || {
+        Response::builder()
+            .header(header::CONTENT_ENCODING, "gzip")
+            .body(Body::from(GZIPPED))
+            .unwrap()
+    };
     let (answers, calls) = read_after(move || packed().into()).await;
-    assert_eq!((answers.unwrap()[0]["data"][0]["id"].as_str(), calls), (Some("zipped"), 1));
+    assert_eq!(
+        (answers.unwrap()[0]["data"][0]["id"].as_str(), calls),
+        (Some("zipped"), 1)
+    );
 }
 
 #[tokio::test]
@@ -126,10 +157,16 @@ async fn a_read_is_tried_again_after_what_passes() {
         ("502 with HTML", || html(502).into()),
         ("503 with HTML", || html(503).into()),
         ("500 with an error object", || {
-            (StatusCode::INTERNAL_SERVER_ERROR, r#"{"exception":"OperationalError","content":"gone away"}"#).into()
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"exception":"OperationalError","content":"gone away"}"#,
+            )
+                .into()
         }),
         ("200 with HTML", || html(200).into()),
-        ("429 without a body", || StatusCode::TOO_MANY_REQUESTS.into()),
+        ("429 without a body", || {
+            StatusCode::TOO_MANY_REQUESTS.into()
+        }),
         ("truncated JSON", || GOOD[..40].into()),
         ("a body that breaks off", || broken().into()),
         ("packed noise", || {
@@ -251,8 +288,15 @@ async fn what_the_server_refuses_for_good_is_not_tried_again() {
 #[tokio::test]
 async fn the_last_trouble_is_told_after_all_attempts() {
     let server = Scripted::start(|_, _| html(502).into()).await;
-    let error = server.session().read_call(&question(), &until()).await.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Status { status: 502, .. }), "{error:?}");
+    let error = server
+        .session()
+        .read_call(&question(), &until())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.trouble(), Trouble::Status { status: 502, .. }),
+        "{error:?}"
+    );
     assert_eq!(server.calls().len(), 3);
     says_all(&error);
     assert!(error.to_string().contains("failed 3 times"), "{error}");
@@ -263,70 +307,125 @@ async fn retry_after_is_heeded_in_both_forms() {
     let begin = Instant::now();
     let (answers, calls) = read_after(|| wait("1").into()).await;
     assert_eq!((answers.is_ok(), calls), (true, 2));
-    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
 
     let begin = Instant::now();
-    let (answers, calls) = read_after(|| wait(&httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(2))).into()).await;
+    let (answers, calls) = read_after(|| {
+        wait(&httpdate::fmt_http_date(
+            SystemTime::now() + Duration::from_secs(2),
+        ))
+        .into()
+    })
+    .await;
     assert_eq!((answers.is_ok(), calls), (true, 2));
-    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn nobody_waits_past_the_deadline() {
     let server = Scripted::start(|_, _| wait("3600").into()).await;
     let begin = Instant::now();
-    let error = server.session().read_call(&question(), &until()).await.unwrap_err();
+    let error = server
+        .session()
+        .read_call(&question(), &until())
+        .await
+        .unwrap_err();
     assert!(matches!(error.trouble(), Trouble::Busy(_)), "{error:?}");
 
     let silent = Scripted::start(|_, _| Reply::Never).await;
     let mut soon = until();
     soon.deadline = Instant::now() + Duration::from_millis(200);
-    let error = silent.session().read_call(&question(), &soon).await.unwrap_err();
+    let error = silent
+        .session()
+        .read_call(&question(), &soon)
+        .await
+        .unwrap_err();
     assert_eq!(error.trouble(), &Trouble::DeadlinePassed);
-    let failure = silent.session().write_call(&change(), &soon).await.unwrap_err();
+    let failure = silent
+        .session()
+        .write_call(&change(), &soon)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&failure, WriteFailure::NotSent(error) if error.trouble() == &Trouble::DeadlinePassed),
         "{failure:?}"
     );
     assert_eq!(silent.calls().len(), 1, "the write was not sent");
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn asking_to_stop_ends_a_read_but_not_a_write_under_way() {
-    let server = Scripted::start(|_, operations| if operations[0]["action"] == "query" { Reply::Never } else { stalled().into() }).await;
+    let server = Scripted::start(|_, operations| {
+        if operations[0]["action"] == "query" {
+            Reply::Never
+        } else {
+            stalled().into()
+        }
+    })
+    .await;
     let mut config = config(&server.url);
     config.request_timeout = Duration::from_secs(1);
     let session = Session::new(&config).unwrap();
     let until = until();
     let (question, change) = (question(), change());
-    let (read, write, ()) = tokio::join!(session.read_call(&question, &until), session.write_call(&change, &until), async {
-        let both_are_there = async {
-            while server.calls().len() < 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), both_are_there).await.unwrap();
-        until.cancel.cancel();
-    });
+    let (read, write, ()) = tokio::join!(
+        session.read_call(&question, &until),
+        session.write_call(&change, &until),
+        async {
+            let both_are_there = async {
+                while server.calls().len() < 2 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), both_are_there)
+                .await
+                .unwrap();
+            until.cancel.cancel();
+        }
+    );
     assert_eq!(read.unwrap_err().trouble(), &Trouble::Cancelled);
     assert!(
         matches!(write.unwrap_err(), WriteFailure::Unclear(error) if matches!(error.trouble(), Trouble::TimedOut(_))),
         "a write that is under way is waited for"
     );
     let failure = session.write_call(&change, &until).await.unwrap_err();
-    assert!(matches!(failure, WriteFailure::NotSent(error) if error.trouble() == &Trouble::Cancelled));
+    assert!(
+        matches!(failure, WriteFailure::NotSent(error) if error.trouble() == &Trouble::Cancelled)
+    );
     assert_eq!(server.calls().len(), 2);
 }
 
 #[tokio::test]
 async fn a_server_that_stalls_is_given_up() {
-    let server = Scripted::start(|number, _| if number == 0 { Reply::Never } else { stalled().into() }).await;
+    let server = Scripted::start(|number, _| {
+        if number == 0 {
+            Reply::Never
+        } else {
+            stalled().into()
+        }
+    })
+    .await;
     let mut config = config(&server.url);
     (config.request_timeout, config.attempts) = (Duration::from_millis(200), 2);
     let session = Session::new(&config).unwrap();
     let error = session.read_call(&question(), &until()).await.unwrap_err();
-    assert_eq!(error.trouble(), &Trouble::TimedOut(Duration::from_millis(200)));
+    assert_eq!(
+        error.trouble(),
+        &Trouble::TimedOut(Duration::from_millis(200))
+    );
     assert_eq!(session.calls().reads, 2);
     says_all(&error);
 }
@@ -345,12 +444,26 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
                 .unwrap()
         };
         let server = Scripted::start(move |_, _| redirect().into()).await;
-        let error = server.session().read_call(&question(), &until()).await.unwrap_err();
+        let error = server
+            .session()
+            .read_call(&question(), &until())
+            .await
+            .unwrap_err();
         let host = format!("127.0.0.1:{}", target.port().unwrap());
-        assert_eq!(error.trouble(), &Trouble::Redirected { status, host: host.clone() });
+        assert_eq!(
+            error.trouble(),
+            &Trouble::Redirected {
+                status,
+                host: host.clone()
+            }
+        );
         says_all(&error);
         assert!(error.to_string().contains(&host), "{error}");
-        let failure = server.session().write_call(&change(), &until()).await.unwrap_err();
+        let failure = server
+            .session()
+            .write_call(&change(), &until())
+            .await
+            .unwrap_err();
         assert!(matches!(failure, WriteFailure::Fatal(_)), "{failure:?}");
         assert_eq!(server.calls().len(), 2);
     }
@@ -360,17 +473,25 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
 #[tokio::test]
 async fn an_answer_without_end_is_cut_off() {
     let (answers, calls) = read_after(|| blanks(65).into()).await;
-    assert!(matches!(answers.unwrap_err().trouble(), Trouble::TooLarge(_)));
+    assert!(matches!(
+        answers.unwrap_err().trouble(),
+        Trouble::TooLarge(_)
+    ));
     assert_eq!(calls, 1);
     let (answers, _) = read_after(|| {
         let announced = Response::builder().header(header::CONTENT_LENGTH, 1_u64 << 40);
         announced
-            .body(Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>()))
+            .body(Body::from_stream(futures_util::stream::pending::<
+                Result<String, std::io::Error>,
+            >()))
             .unwrap()
             .into()
     })
     .await;
-    assert!(matches!(answers.unwrap_err().trouble(), Trouble::TooLarge(_)));
+    assert!(matches!(
+        answers.unwrap_err().trouble(),
+        Trouble::TooLarge(_)
+    ));
 }
 
 #[tokio::test]
@@ -378,7 +499,11 @@ async fn a_write_is_sent_once_and_its_failure_says_what_is_known() {
     let unclear: [(&str, Misbehaviour); 8] = [
         ("502 with HTML", || html(502).into()),
         ("504 with an object", || {
-            (StatusCode::GATEWAY_TIMEOUT, r#"{"exception":"Timeout","content":"x"}"#).into()
+            (
+                StatusCode::GATEWAY_TIMEOUT,
+                r#"{"exception":"Timeout","content":"x"}"#,
+            )
+                .into()
         }),
         ("500 without an object", || html(500).into()),
         ("200 with HTML", || html(200).into()),
@@ -389,7 +514,10 @@ async fn a_write_is_sent_once_and_its_failure_says_what_is_known() {
     ];
     for (name, reply) in unclear {
         let (failure, calls) = write_to(reply).await;
-        assert!(matches!(failure, WriteFailure::Unclear(_)), "{name}: {failure:?}");
+        assert!(
+            matches!(failure, WriteFailure::Unclear(_)),
+            "{name}: {failure:?}"
+        );
         assert_eq!(calls, 1, "{name}");
         says_all(failure.error());
     }
@@ -398,37 +526,56 @@ async fn a_write_is_sent_once_and_its_failure_says_what_is_known() {
 #[tokio::test]
 async fn a_write_that_the_server_refuses_is_told_from_one_that_nobody_will_take() {
     let refused: [(&str, Misbehaviour); 4] = [
-        ("an object at 200", || r#"{"exception":"ValidationError","content":"bad"}"#.into()),
-        ("an object at 500", || {
-            (StatusCode::INTERNAL_SERVER_ERROR, r#"{"exception":"ValidationError","content":"bad"}"#).into()
+        ("an object at 200", || {
+            r#"{"exception":"ValidationError","content":"bad"}"#.into()
         }),
-        ("no right", || r#"{"exception":"PermissionError","content":"no"}"#.into()),
+        ("an object at 500", || {
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"exception":"ValidationError","content":"bad"}"#,
+            )
+                .into()
+        }),
+        ("no right", || {
+            r#"{"exception":"PermissionError","content":"no"}"#.into()
+        }),
         ("too large", || html(413).into()),
     ];
     for (name, reply) in refused {
         let (failure, calls) = write_to(reply).await;
-        assert!(matches!(failure, WriteFailure::Refused(_)), "{name}: {failure:?}");
+        assert!(
+            matches!(failure, WriteFailure::Refused(_)),
+            "{name}: {failure:?}"
+        );
         assert_eq!(calls, 1, "{name}");
     }
-    let (failure, calls) = write_to(|| r#"{"exception":"InvalidCredentialsError","content":"no"}"#.into()).await;
+    let (failure, calls) =
+        write_to(|| r#"{"exception":"InvalidCredentialsError","content":"no"}"#.into()).await;
     assert!(matches!(failure, WriteFailure::Fatal(_)), "{failure:?}");
     assert_eq!(calls, 1);
     let (failure, calls) = write_to(|| wait("0").into()).await;
     assert!(matches!(failure, WriteFailure::NotSent(_)), "{failure:?}");
-    assert_eq!(calls, 3, "a call that was turned away at the door is sent again");
+    assert_eq!(
+        calls, 3,
+        "a call that was turned away at the door is sent again"
+    );
 }
 
 #[tokio::test]
 async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     let resetting = tokio::spawn(async move {
         let mut resets = 0;
         // Two for the read, one for the write.
         while resets < 3 {
             let (stream, _) = listener.accept().await.unwrap();
             stream.readable().await.unwrap();
-            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
             resets += 1;
         }
     });
@@ -436,16 +583,27 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     config.attempts = 2;
     let session = Session::new(&config).unwrap();
     let error = session.read_call(&question(), &until()).await.unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Interrupted(_)), "{error:?}");
+    assert!(
+        matches!(error.trouble(), Trouble::Interrupted(_)),
+        "{error:?}"
+    );
     says_all(&error);
     let failure = session.write_call(&change(), &until()).await.unwrap_err();
     assert!(matches!(failure, WriteFailure::Unclear(_)), "{failure:?}");
-    assert_eq!(session.calls(), CallCounts { reads: 2, writes: 1 });
+    assert_eq!(
+        session.calls(),
+        CallCounts {
+            reads: 2,
+            writes: 1
+        }
+    );
     resetting.await.unwrap();
 
     // The listener is closed now.
     let failure = session.write_call(&change(), &until()).await.unwrap_err();
-    let WriteFailure::NotSent(error) = failure else { panic!("{failure:?}") };
+    let WriteFailure::NotSent(error) = failure else {
+        panic!("{failure:?}")
+    };
     assert!(
         matches!(
             error.trouble(),
@@ -465,12 +623,19 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
 async fn a_name_that_does_not_exist_is_told() {
     let mut config = config(&"https://no-such-host.invalid".parse().unwrap());
     config.attempts = 1;
-    let error = Session::new(&config).unwrap().read_call(&question(), &until()).await.unwrap_err();
+    let error = Session::new(&config)
+        .unwrap()
+        .read_call(&question(), &until())
+        .await
+        .unwrap_err();
     let Trouble::Unreachable { obstacle, .. } = error.trouble() else {
         panic!("{error:?}")
     };
     // Where no name server answers, the time limit comes first.
-    assert!(matches!(obstacle, Obstacle::Name | Obstacle::Slow), "{error:?}");
+    assert!(
+        matches!(obstacle, Obstacle::Name | Obstacle::Slow),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -478,10 +643,18 @@ async fn a_configuration_that_cannot_work_is_told_before_any_call() {
     let url = "http://127.0.0.1:9".parse().unwrap();
     type Spoil = fn(&mut config::Ftrack);
     let cases: [(&str, Spoil); 4] = [
-        ("ftrack.api_key", |config| config.api_key = Secret::new(format!("{KEY}\n")).into()),
-        ("ftrack.api_user", |config| config.api_user = "a\nb".to_owned()),
-        ("/no/such/ca.pem", |config| config.ca_file = Some("/no/such/ca.pem".into())),
-        ("holds no certificate", |config| config.ca_file = Some("/dev/null".into())),
+        ("ftrack.api_key", |config| {
+            config.api_key = Secret::new(format!("{KEY}\n")).into()
+        }),
+        ("ftrack.api_user", |config| {
+            config.api_user = "a\nb".to_owned()
+        }),
+        ("/no/such/ca.pem", |config| {
+            config.ca_file = Some("/no/such/ca.pem".into())
+        }),
+        ("holds no certificate", |config| {
+            config.ca_file = Some("/dev/null".into())
+        }),
     ];
     for (named, spoil) in cases {
         let mut config = config(&url);

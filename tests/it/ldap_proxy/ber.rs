@@ -1,4 +1,5 @@
-//! The little of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers of its own.
+//! The little of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers
+//! of its own.
 
 use std::io;
 
@@ -29,7 +30,9 @@ impl Decoder for Messages {
 
     fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
         match header(buffer) {
-            Some((start, length)) if buffer.len() >= start + length => Ok(Some(buffer.split_to(start + length).freeze())),
+            Some((start, length)) if buffer.len() >= start + length => {
+                Ok(Some(buffer.split_to(start + length).freeze()))
+            }
             _ => Ok(None),
         }
     }
@@ -51,8 +54,17 @@ impl<'a> Message<'a> {
         let (_, message, _) = element(bytes);
         let (_, id, rest) = element(message);
         let (tag, content, rest) = element(rest);
-        let controls = if rest.first() == Some(&CONTROLS) { element(rest).1 } else { &[] };
-        Self { id, tag, content, controls }
+        let controls = if rest.first() == Some(&CONTROLS) {
+            element(rest).1
+        } else {
+            &[]
+        };
+        Self {
+            id,
+            tag,
+            content,
+            controls,
+        }
     }
 
     /// Whether a search request asks for a single entry.
@@ -118,7 +130,11 @@ pub fn reference(id: &[u8]) -> Vec<u8> {
 const ELSEWHERE: &[u8] = b"ldap://127.0.0.1:1/ou=elsewhere,dc=studio,dc=test??sub";
 
 fn message(id: &[u8], operation: &[u8], controls: &[u8]) -> Vec<u8> {
-    let controls = if controls.is_empty() { Vec::new() } else { tlv(CONTROLS, controls) };
+    let controls = if controls.is_empty() {
+        Vec::new()
+    } else {
+        tlv(CONTROLS, controls)
+    };
     tlv(0x30, &[&tlv(0x02, id), operation, &controls].concat())
 }
 
@@ -133,17 +149,25 @@ fn page(control: &[u8]) -> &[u8] {
 /// The first element: its tag, its content, and what follows.
 fn element(bytes: &[u8]) -> (u8, &[u8], &[u8]) {
     let (start, length) = header(bytes).expect("an element");
-    (bytes[0], &bytes[start..start + length], &bytes[start + length..])
+    (
+        bytes[0],
+        &bytes[start..start + length],
+        &bytes[start + length..],
+    )
 }
 
-/// Where the content of the first element starts, and how long it is; `None` when too little is there to tell.
+/// Where the content of the first element starts, and how long it is; `None` when too little is
+/// there to tell.
 fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     let first = usize::from(*bytes.get(1)?);
     if first < 0x80 {
         return Some((2, first));
     }
     let count = first - 0x80;
-    let length = bytes.get(2..2 + count)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    let length = bytes
+        .get(2..2 + count)?
+        .iter()
+        .fold(0, |length, byte| length << 8 | usize::from(*byte));
     Some((2 + count, length))
 }
 

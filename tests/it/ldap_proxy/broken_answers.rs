@@ -21,7 +21,9 @@ const PAGE: i32 = 30;
 async fn directory() -> DirectoryServer {
     let people = cast::people(PEOPLE, 3, Oddities::Some);
     let tree = cast::tree(&people, &Secret::new(PASSWORD.to_owned())).unwrap();
-    DirectoryServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), tree).await.unwrap()
+    DirectoryServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), tree)
+        .await
+        .unwrap()
 }
 
 /// Reads all people in pages of 30 through a fault that happens.
@@ -51,7 +53,10 @@ async fn a_result_code_instead_of_the_rest() {
     for code in [1, 2, 3, 4, 10, 11, 32, 50, 51, 52, 53, 80] {
         for after in [0, 1, 29, 30, 31, 60, 100] {
             let (seen, end) = read_through(Fault::in_search(1, after, Trouble::Result(code))).await;
-            assert!(matches!(end, End::Code(seen) if seen == u32::from(code)), "{code} after {after}: {end:?}");
+            assert!(
+                matches!(end, End::Code(seen) if seen == u32::from(code)),
+                "{code} after {after}: {end:?}"
+            );
             assert_eq!(seen.entries.len(), after, "{code} after {after}");
         }
     }
@@ -63,10 +68,17 @@ async fn a_connection_that_ends() {
         for after in [0, 45, 100] {
             let (seen, end) = read_through(Fault::in_search(1, after, trouble)).await;
             assert!(
-                matches!(end, End::Broken(LdapError::EndOfStream | LdapError::ResultRecv { .. })),
+                matches!(
+                    end,
+                    End::Broken(LdapError::EndOfStream | LdapError::ResultRecv { .. })
+                ),
                 "{trouble:?} after {after}: {end:?}"
             );
-            assert!(seen.entries.len() <= after, "{trouble:?} after {after}: {}", seen.entries.len());
+            assert!(
+                seen.entries.len() <= after,
+                "{trouble:?} after {after}: {}",
+                seen.entries.len()
+            );
         }
     }
 }
@@ -74,7 +86,10 @@ async fn a_connection_that_ends() {
 #[tokio::test]
 async fn a_stall_is_seen_by_the_time_limit_only() {
     let (seen, end) = read_through(Fault::in_search(1, 45, Trouble::Stall)).await;
-    assert!(matches!(end, End::Broken(LdapError::Timeout { .. })), "{end:?}");
+    assert!(
+        matches!(end, End::Broken(LdapError::Timeout { .. })),
+        "{end:?}"
+    );
     assert_eq!(seen.entries.len(), 45);
 }
 
@@ -83,8 +98,16 @@ async fn a_reference_on_the_way() {
     for after in [0, 30, 45, 100] {
         let (seen, end) = read_through(Fault::in_search(1, after, Trouble::Reference)).await;
         assert!(matches!(end, End::Complete), "{end:?}");
-        assert_eq!((seen.entries.len(), seen.references.len()), (PEOPLE, 1), "after {after}");
-        assert!(seen.references[0].starts_with("ldap://127.0.0.1:1/"), "{:?}", seen.references);
+        assert_eq!(
+            (seen.entries.len(), seen.references.len()),
+            (PEOPLE, 1),
+            "after {after}"
+        );
+        assert!(
+            seen.references[0].starts_with("ldap://127.0.0.1:1/"),
+            "{:?}",
+            seen.references
+        );
     }
 }
 
@@ -108,7 +131,10 @@ async fn a_page_that_does_not_say_that_more_follow() {
 #[tokio::test]
 async fn a_fault_happens_once_and_to_its_own_search() {
     let directory = directory().await;
-    let proxy = LdapProxy::start(directory.address(), Fault::in_search(2, 10, Trouble::Result(51)));
+    let proxy = LdapProxy::start(
+        directory.address(),
+        Fault::in_search(2, 10, Trouble::Result(51)),
+    );
     let mut ldap = bound(&proxy.url()).await;
     for expected in ["Complete", "Code(51)", "Complete"] {
         let (_, end) = read_people(&mut ldap, PAGE, LIMIT).await;
@@ -116,7 +142,10 @@ async fn a_fault_happens_once_and_to_its_own_search() {
     }
     proxy.set_fault(Fault::in_search(1, PEOPLE + 1, Trouble::Reset));
     assert_eq!(dns(&mut ldap, cast::FILTER).await.len(), PEOPLE);
-    assert!(!proxy.injected(), "a search with fewer entries is not disturbed");
+    assert!(
+        !proxy.injected(),
+        "a search with fewer entries is not disturbed"
+    );
 }
 
 #[tokio::test]
@@ -126,9 +155,18 @@ async fn binds_that_fail() {
     for code in [49, 51, 52] {
         proxy.set_fault(Fault::at_bind(1, Trouble::Result(code)));
         let mut ldap = connect(&proxy.url()).await;
-        let refused = ldap.with_timeout(LIMIT).simple_bind(cast::SERVICE, PASSWORD).await.unwrap();
+        let refused = ldap
+            .with_timeout(LIMIT)
+            .simple_bind(cast::SERVICE, PASSWORD)
+            .await
+            .unwrap();
         assert_eq!(refused.rc, u32::from(code));
-        ldap.with_timeout(LIMIT).simple_bind(cast::SERVICE, PASSWORD).await.unwrap().success().unwrap();
+        ldap.with_timeout(LIMIT)
+            .simple_bind(cast::SERVICE, PASSWORD)
+            .await
+            .unwrap()
+            .success()
+            .unwrap();
     }
     for trouble in [Trouble::Reset, Trouble::Close, Trouble::Stall] {
         proxy.set_fault(Fault::at_bind(1, trouble));
@@ -139,7 +177,11 @@ async fn binds_that_fail() {
             .await
             .unwrap_err();
         let timed_out = matches!(failed, LdapError::Timeout { .. });
-        assert_eq!(timed_out, trouble == Trouble::Stall, "{trouble:?}: {failed}");
+        assert_eq!(
+            timed_out,
+            trouble == Trouble::Stall,
+            "{trouble:?}: {failed}"
+        );
         assert!(proxy.injected());
     }
 }

@@ -56,10 +56,13 @@ enum Cut {
 /// Forwards one connection until an end of it is closed, or the fault ends it.
 pub async fn forward(client: TcpStream, upstream: SocketAddr, program: Arc<Mutex<Program>>) {
     // A server that is down looks like one that hangs up.
-    let Ok(server) = TcpStream::connect(upstream).await else { return };
+    let Ok(server) = TcpStream::connect(upstream).await else {
+        return;
+    };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
     let mut requests = FramedRead::new(from_client, Messages);
     let mut answers = FramedRead::new(from_server, Messages);
     let mut connection = Connection {
@@ -142,7 +145,9 @@ impl Connection {
         self.sent += usize::from(message.tag == ber::SEARCH_ENTRY);
         let cut = match due {
             Some(trouble) => self.trouble(trouble, bytes, &message).await,
-            None if at_end && self.endless == Some(search) => self.pass(&message.with_cookie(ENDLESS)).await,
+            None if at_end && self.endless == Some(search) => {
+                self.pass(&message.with_cookie(ENDLESS)).await
+            }
             None => self.pass(bytes).await,
         };
         if at_end {
@@ -152,7 +157,12 @@ impl Connection {
     }
 
     /// Lets the fault happen at a message.
-    async fn trouble(&mut self, trouble: Trouble, bytes: &[u8], message: &Message<'_>) -> std::io::Result<Option<Cut>> {
+    async fn trouble(
+        &mut self,
+        trouble: Trouble,
+        bytes: &[u8],
+        message: &Message<'_>,
+    ) -> std::io::Result<Option<Cut>> {
         match trouble {
             Trouble::Reset => Ok(Some(Cut::Reset)),
             Trouble::Close => Ok(Some(Cut::Close)),
@@ -188,11 +198,16 @@ impl Connection {
     /// Ends the connection as the fault asks for.
     async fn cut(mut self, cut: Cut, mut requests: Reader) {
         match cut {
-            Cut::Reset => SockRef::from(self.client.as_ref()).set_linger(Some(Duration::ZERO)).unwrap(),
+            Cut::Reset => SockRef::from(self.client.as_ref())
+                .set_linger(Some(Duration::ZERO))
+                .unwrap(),
             // What the client still says is read, since closing with unread bytes would be a reset.
             Cut::Close => {
                 let _ = self.client.shutdown().await;
-                let _ = timeout(Duration::from_secs(10), async { while let Some(Ok(_)) = requests.next().await {} }).await;
+                let _ = timeout(Duration::from_secs(10), async {
+                    while let Some(Ok(_)) = requests.next().await {}
+                })
+                .await;
             }
             Cut::Stall => while let Some(Ok(_)) = requests.next().await {},
         }

@@ -1,4 +1,5 @@
-//! Random days of a studio whose lists are cut at random places: a run fails and writes nothing, or it is right.
+//! Random days of a studio whose lists are cut at random places: a run fails and writes nothing, or
+//! it is right.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +72,11 @@ fn day() -> impl Strategy<Value = Day> {
         2 => any::<(Index, Index)>().prop_map(|(users, links)| Lack::Each(users, links)),
         3 => (vec(any::<Index>(), 0..3), vec(any::<Index>(), 0..3)).prop_map(|(users, links)| Lack::Some(users, links)),
     ];
-    (vec((0..PEOPLE, turn), 0..8), lack, 3_usize..24).prop_map(|(turns, lack, page_size)| Day { turns, lack, page_size })
+    (vec((0..PEOPLE, turn), 0..8), lack, 3_usize..24).prop_map(|(turns, lack, page_size)| Day {
+        turns,
+        lack,
+        page_size,
+    })
 }
 
 proptest! {
@@ -90,9 +95,15 @@ fn live_through(days: &[Day]) {
     let mut studio = Studio::empty();
     studio.job = NO_LIMIT.into();
     // With nobody there, it is min_entries that ends a run.
-    studio.tree().add(person("anchor", "Given", "Anchor")).unwrap();
+    studio
+        .tree()
+        .add(person("anchor", "Given", "Anchor"))
+        .unwrap();
     for number in 0..PEOPLE {
-        studio.tree().add(person(&uid(number), "Given", &uid(number))).unwrap();
+        studio
+            .tree()
+            .add(person(&uid(number), "Given", &uid(number)))
+            .unwrap();
         if number >= PEOPLE - 3 {
             leave(&studio, &uid(number));
         }
@@ -101,7 +112,11 @@ fn live_through(days: &[Day]) {
         }
     }
     let report = witness::sync(&studio);
-    assert_eq!((report.counts.created, report.counts.adopted), (PEOPLE + 1 - 3 - KNOWN, KNOWN), "{report:#?}");
+    assert_eq!(
+        (report.counts.created, report.counts.adopted),
+        (PEOPLE + 1 - 3 - KNOWN, KNOWN),
+        "{report:#?}"
+    );
     // Whom a person deactivated, and the program never did, by the user's id.
     let mut by_hand_only = BTreeSet::new();
     for day in days {
@@ -132,7 +147,11 @@ fn take(studio: &Studio, uid: &str, turn: Turn, by_hand_only: &mut BTreeSet<Stri
     match (turn, user) {
         (Turn::Leaves, _) if is_there => leave(studio, uid),
         (Turn::ComesBack, _) if !is_there => come_back(studio, uid),
-        (Turn::GetsName(number), _) if is_there => drop(studio.tree().replace(&dn(uid), "sn", &[&format!("Name {number}")])),
+        (Turn::GetsName(number), _) if is_there => drop(studio.tree().replace(
+            &dn(uid),
+            "sn",
+            &[&format!("Name {number}")],
+        )),
         (Turn::IsDeactivatedByHand, Some(user)) if user.is_active => {
             by_hand(studio, uid, &json!({"is_active": false}));
             by_hand_only.insert(user.id);
@@ -142,16 +161,32 @@ fn take(studio: &Studio, uid: &str, turn: Turn, by_hand_only: &mut BTreeSet<Stri
             // Whoever gets a user again gets an active one.
             by_hand_only.remove(&user.id);
         }
-        (Turn::LosesLink, Some(user)) if user.is_active && user.metadata.contains_key("ftrack-ldap-sync") => {
-            studio.ftrack().remove(LINKS, &json!([user.id, "ftrack-ldap-sync"])).unwrap();
+        (Turn::LosesLink, Some(user))
+            if user.is_active && user.metadata.contains_key("ftrack-ldap-sync") =>
+        {
+            studio
+                .ftrack()
+                .remove(LINKS, &json!([user.id, "ftrack-ldap-sync"]))
+                .unwrap();
         }
-        (Turn::Leaves | Turn::ComesBack | Turn::GetsName(_) | Turn::IsDeactivatedByHand | Turn::IsDeletedAtFtrack | Turn::LosesLink, _) => {}
+        (
+            Turn::Leaves
+            | Turn::ComesBack
+            | Turn::GetsName(_)
+            | Turn::IsDeactivatedByHand
+            | Turn::IsDeletedAtFtrack
+            | Turn::LosesLink,
+            _,
+        ) => {}
     }
 }
 
 fn lack(studio: &Studio, lack: &Lack) {
     let users = studio.ftrack().users();
-    let links = users.iter().filter(|user| user.metadata.contains_key("ftrack-ldap-sync")).count();
+    let links = users
+        .iter()
+        .filter(|user| user.metadata.contains_key("ftrack-ldap-sync"))
+        .count();
     // The administrators come first; without the API user there is no call.
     let place = |index: &Index| 2 + index.index(users.len() - 1);
     match lack {
@@ -159,7 +194,10 @@ fn lack(studio: &Studio, lack: &Lack) {
         Lack::Users(at) => cut(studio, "User", place(at)),
         Lack::Links(at) => cut(studio, LINKS, at.index(links + 1)),
         Lack::Both(at) => {
-            let linked = users.iter().take(place(at)).filter(|user| user.metadata.contains_key("ftrack-ldap-sync"));
+            let linked = users
+                .iter()
+                .take(place(at))
+                .filter(|user| user.metadata.contains_key("ftrack-ldap-sync"));
             cut(studio, LINKS, linked.count());
             cut(studio, "User", place(at));
         }
@@ -168,9 +206,13 @@ fn lack(studio: &Studio, lack: &Lack) {
             cut(studio, LINKS, of_links.index(links + 1));
         }
         Lack::Some(hidden_users, hidden_links) => {
-            let hidden: Vec<&Account> = hidden_users.iter().map(|index| index.get(&users)).collect();
-            hidden.iter().for_each(|user| hide(studio, "User", &user.id));
-            // Where both are hidden, only the id of a user that the program made tells that there is one.
+            let hidden: Vec<&Account> =
+                hidden_users.iter().map(|index| index.get(&users)).collect();
+            hidden
+                .iter()
+                .for_each(|user| hide(studio, "User", &user.id));
+            // Where both are hidden, only the id of a user that the program made tells that there
+            // is one.
             let of_links = hidden_links.iter().map(|index| index.get(&users));
             let told = of_links.filter(|user| !hidden.contains(user) || is_made_here(user));
             told.for_each(|user| hide(studio, LINKS, &user.id));
@@ -179,13 +221,19 @@ fn lack(studio: &Studio, lack: &Lack) {
 }
 
 fn is_made_here(user: &Account) -> bool {
-    ftrack_ldap_sync::ftrack::user::EntityId::new(&user.id).unwrap().is_of_version_5()
+    ftrack_ldap_sync::ftrack::user::EntityId::new(&user.id)
+        .unwrap()
+        .is_of_version_5()
 }
 
 fn assert_failed(report: &Report, before: &[Account], after: &[Account]) {
     let error = report.error.as_deref().unwrap();
     assert!(error.contains("was cut short"), "{error}");
-    assert_eq!((&report.changes[..], report.ftrack.write_calls), (&[][..], 0), "{report:#?}");
+    assert_eq!(
+        (&report.changes[..], report.ftrack.write_calls),
+        (&[][..], 0),
+        "{report:#?}"
+    );
     assert_eq!(before, after);
 }
 

@@ -1,4 +1,5 @@
-//! Links that are really gone: more of them than may be deactivated stop a `sync`; a person may approve it.
+//! Links that are really gone: more of them than may be deactivated stop a `sync`; a person may
+//! approve it.
 
 use ftrack_ldap_sync::{
     run::report::{FailureKind, Outcome},
@@ -16,7 +17,10 @@ use crate::{
 fn take_links(studio: &Studio, count: usize) {
     for number in 0..count {
         let id = studio.user(&format!("user{number:02}")).id;
-        studio.ftrack().remove(LINKS, &json!([id, "ftrack-ldap-sync"])).unwrap();
+        studio
+            .ftrack()
+            .remove(LINKS, &json!([id, "ftrack-ldap-sync"]))
+            .unwrap();
     }
 }
 
@@ -33,7 +37,10 @@ fn links_that_went_away_stop_a_sync_and_a_person_may_approve_it() {
         let studio = twenty();
         take_links(&studio, gone);
         let before = studio.ftrack().users();
-        for arguments in [&["sync", "--format", "json"][..], &["sync", "--dry-run", "--format", "json"]] {
+        for arguments in [
+            &["sync", "--format", "json"][..],
+            &["sync", "--dry-run", "--format", "json"],
+        ] {
             let report = studio.synced(arguments);
             assert_eq!(
                 (report.outcome, report.error_kind),
@@ -41,7 +48,10 @@ fn links_that_went_away_stop_a_sync_and_a_person_may_approve_it() {
                 "{report:#?}"
             );
             let error = report.error.unwrap();
-            assert!(error.contains(&format!("{} users at ftrack show a link", 20 - gone)), "{error}");
+            assert!(
+                error.contains(&format!("{} users at ftrack show a link", 20 - gone)),
+                "{error}"
+            );
         }
         assert_eq!(studio.ftrack().users(), before);
         let shown = studio.run(&["plan"]);
@@ -51,7 +61,12 @@ fn links_that_went_away_stop_a_sync_and_a_person_may_approve_it() {
             shown.stdout,
             shown.stderr
         );
-        let report = studio.synced(&["apply", "--format", "json", saved(&studio).to_str().unwrap()]);
+        let report = studio.synced(&[
+            "apply",
+            "--format",
+            "json",
+            saved(&studio).to_str().unwrap(),
+        ]);
         assert_eq!(
             (report.outcome, report.counts.adopted, report.counts.created),
             (Outcome::Succeeded, gone, 0),
@@ -75,8 +90,9 @@ fn people_who_go_over_to_another_job_are_no_fall() {
     let folder = "ou=services,dc=studio,dc=test";
     let mapped = &studio.attributes;
     let other = format!(
-        "[jobs.others]\ndirectory = \"studio\"\nsearch_bases = [{folder:?}]\nfilter = \"(objectClass=inetOrgPerson)\"\nattributes = {{ {mapped} }}\n\
-         limits = {{ min_entries = 0 }}\n"
+        "[jobs.others]\ndirectory = \"studio\"\nsearch_bases = [{folder:?}]\nfilter = \
+         \"(objectClass=inetOrgPerson)\"\nattributes = {{ {mapped} }}\nlimits = {{ min_entries = \
+         0 }}\n"
     );
     add_config(&studio, &other);
     studio.job = "limits.deactivate = \"10%\"".into();
@@ -84,7 +100,10 @@ fn people_who_go_over_to_another_job_are_no_fall() {
     assert_eq!(sync("artists").changes, []);
     for number in 0..9 {
         let uid = format!("user{number:02}");
-        studio.tree().rename(&dn(&uid), &format!("uid={uid},{folder}")).unwrap();
+        studio
+            .tree()
+            .rename(&dn(&uid), &format!("uid={uid},{folder}"))
+            .unwrap();
     }
     let report = sync("others");
     assert_eq!(logins(&report, Action::Update).len(), 9, "{report:#?}");

@@ -15,7 +15,9 @@ use crate::{
 /// What a report says about links of nobody.
 fn named(report: &Report) -> Vec<&str> {
     let warnings = report.warnings.iter().map(String::as_str);
-    warnings.filter(|warning| warning.contains("of nobody who is a user there")).collect()
+    warnings
+        .filter(|warning| warning.contains("of nobody who is a user there"))
+        .collect()
 }
 
 /// Deletes a user, and leaves its link.
@@ -30,14 +32,22 @@ fn somebody_whose_user_was_deleted_gets_one_again() {
     let studio = people(5);
     let id = delete(&studio, "user02");
     let report = studio.sync();
-    let [warning] = named(&report)[..] else { panic!("{report:#?}") };
-    assert!(warning.contains("1 links at ftrack") && warning.contains(&id), "{warning}");
+    let [warning] = named(&report)[..] else {
+        panic!("{report:#?}")
+    };
+    assert!(
+        warning.contains("1 links at ftrack") && warning.contains(&id),
+        "{warning}"
+    );
     assert_eq!(
         (report.outcome, logins(&report, Action::Create)),
         (Outcome::Succeeded, vec!["user02"]),
         "{report:#?}"
     );
-    assert_eq!((studio.user("user02").id, activity(&studio, "user02")), (id, "settled".to_owned()));
+    assert_eq!(
+        (studio.user("user02").id, activity(&studio, "user02")),
+        (id, "settled".to_owned())
+    );
     assert_eq!(named(&studio.sync_changes_nothing()), [""; 0]);
 }
 
@@ -53,13 +63,19 @@ fn links_of_people_who_left_and_of_what_is_no_user_are_named_in_one_warning() {
     studio.ftrack().insert(LINKS, &link).unwrap();
     for _ in 0..2 {
         let report = studio.sync_changes_nothing();
-        let [warning] = named(&report)[..] else { panic!("{report:#?}") };
+        let [warning] = named(&report)[..] else {
+            panic!("{report:#?}")
+        };
         assert!(
             warning.contains("4 links at ftrack") && warning.contains(project.as_str().unwrap()),
             "{warning}"
         );
         assert!(warning.ends_with(", …"), "{warning}");
-        assert_eq!(warning.split(": ").last().unwrap().split(", ").count(), 4, "{warning}");
+        assert_eq!(
+            warning.split(": ").last().unwrap().split(", ").count(),
+            4,
+            "{warning}"
+        );
     }
     studio.tree().add(person("joiner", "New", "Face")).unwrap();
     assert_eq!(logins(&studio.sync(), Action::Create), ["joiner"]);
@@ -80,10 +96,22 @@ fn a_link_of_nobody_does_not_hide_that_the_list_is_cut() {
 fn a_begun_create_is_finished_and_is_no_create() {
     let studio = people(4);
     let id = studio.user("user02").id;
-    studio.ftrack().remove(LINKS, &json!([id, "ftrack-ldap-sync"])).unwrap();
+    studio
+        .ftrack()
+        .remove(LINKS, &json!([id, "ftrack-ldap-sync"]))
+        .unwrap();
     let report = studio.sync();
-    assert_eq!((report.counts.created, report.counts.adopted), (0, 1), "{report:#?}");
-    assert!(report.changes[0].reason.contains("began to create the user"), "{report:#?}");
+    assert_eq!(
+        (report.counts.created, report.counts.adopted),
+        (0, 1),
+        "{report:#?}"
+    );
+    assert!(
+        report.changes[0]
+            .reason
+            .contains("began to create the user"),
+        "{report:#?}"
+    );
     assert_eq!(activity(&studio, "user02"), "settled");
     studio.sync_changes_nothing();
 }

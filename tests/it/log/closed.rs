@@ -33,7 +33,9 @@ fn a_sync_whose_log_reader_leaves_in_the_middle_writes_everything() {
     let report: Report = serde_json::from_str(&stdout.join().unwrap()).unwrap();
     assert_eq!((report.counts.created, report.changes.len()), (300, 300));
     assert_eq!(studio.ftrack().users().len(), 302);
-    let kept: Report = studio.run(&["runs", "show", "last", "--format", "json"]).report();
+    let kept: Report = studio
+        .run(&["runs", "show", "last", "--format", "json"])
+        .report();
     assert_eq!(kept, report);
     studio.sync_changes_nothing();
 }
@@ -62,10 +64,28 @@ fn in_a_shell(studio: &Studio, redirection: &str, arguments: &[&str]) -> Ended {
 fn without_any_standard_error_everything_is_done_and_the_status_tells() {
     let studio = studio_of(20);
     let ended = in_a_shell(&studio, "2>&-", &["sync", "--format", "json"]);
-    assert_eq!((ended.status, ended.report().counts.created, ended.stderr.as_str()), (0, 20, ""));
+    assert_eq!(
+        (
+            ended.status,
+            ended.report().counts.created,
+            ended.stderr.as_str()
+        ),
+        (0, 20, "")
+    );
     for form in ["json", "text"] {
-        assert_eq!(in_a_shell(&studio, "2>&-", &["sync", "nobody", "--log-format", form]).status, 2);
-        assert_eq!(in_a_shell(&studio, "2>&-", &["sync", "--no-such-option", "--log-format", form]).status, 2);
+        assert_eq!(
+            in_a_shell(&studio, "2>&-", &["sync", "nobody", "--log-format", form]).status,
+            2
+        );
+        assert_eq!(
+            in_a_shell(
+                &studio,
+                "2>&-",
+                &["sync", "--no-such-option", "--log-format", form]
+            )
+            .status,
+            2
+        );
     }
 }
 
@@ -74,15 +94,27 @@ fn a_log_on_a_full_disk_stops_nothing() {
     let studio = studio_of(20);
     let ended = in_a_shell(&studio, "2>/dev/full", &["sync", "--format", "json"]);
     assert_eq!((ended.status, ended.report().counts.created), (0, 20));
-    assert_eq!(in_a_shell(&studio, "2>/dev/full", &["sync", "nobody", "--log-format", "text"]).status, 2);
+    assert_eq!(
+        in_a_shell(
+            &studio,
+            "2>/dev/full",
+            &["sync", "nobody", "--log-format", "text"]
+        )
+        .status,
+        2
+    );
 }
 
 #[test]
 fn results_come_after_the_log_lines_before_them() {
     let studio = studio_of(50);
     let ended = in_a_shell(&studio, "2>&1", &["sync"]);
-    let (log, result): (Vec<&str>, Vec<&str>) = ended.stdout.lines().partition(|line| line.starts_with('{'));
-    assert_eq!(log.last().map(|line| event(line).0), Some("run.finished".to_owned()));
+    let (log, result): (Vec<&str>, Vec<&str>) =
+        ended.stdout.lines().partition(|line| line.starts_with('{'));
+    assert_eq!(
+        log.last().map(|line| event(line).0),
+        Some("run.finished".to_owned())
+    );
     let in_order: Vec<&str> = log.into_iter().chain(result).collect();
     assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), in_order);
 }
@@ -90,7 +122,11 @@ fn results_come_after_the_log_lines_before_them() {
 /// Opens a named pipe to read, without waiting for somebody who writes.
 fn reader_of(pipe: &Path) -> File {
     // O_NONBLOCK as Linux has it; what is read later waits for lines all the same, by poll.
-    OpenOptions::new().read(true).custom_flags(0o4000).open(pipe).unwrap()
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(0o4000)
+        .open(pipe)
+        .unwrap()
 }
 
 /// The lines that are there, without waiting for more.
@@ -106,21 +142,38 @@ fn lines_so_far(pipe: &File, text: &mut String) {
 fn a_reader_that_comes_back_is_told_how_much_it_missed() {
     let studio = studio_of(30).watched();
     let pipe = studio.folder().join("log");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let first = reader_of(&pipe);
-    let daemon = Daemon(studio.command(&["daemon"]).stderr(File::create(&pipe).unwrap()).spawn().unwrap());
+    let daemon = Daemon(
+        studio
+            .command(&["daemon"])
+            .stderr(File::create(&pipe).unwrap())
+            .spawn()
+            .unwrap(),
+    );
     studio.wait_until_ready();
     let mut before = String::new();
     let started = || {
         lines_so_far(&first, &mut before);
-        ["daemon.started", "contact.made"].map(|name| before.matches(name).count()) == [1, 2] && before.ends_with('\n')
+        ["daemon.started", "contact.made"].map(|name| before.matches(name).count()) == [1, 2]
+            && before.ends_with('\n')
     };
     assert!(wait_until(LIMIT, started));
     drop(first);
     assert_eq!(studio.dropped(), 0);
     must(&studio, 0, &["trigger"]);
     // The run's course, and each user.
-    assert!(wait_until(LIMIT, || studio.dropped() >= 35), "{}", studio.dropped());
+    assert!(
+        wait_until(LIMIT, || studio.dropped() >= 35),
+        "{}",
+        studio.dropped()
+    );
     let dropped = studio.dropped();
 
     let second = reader_of(&pipe);

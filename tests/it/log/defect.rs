@@ -40,7 +40,10 @@ fn a_panic_is_one_line() {
 
     let said = said_for("people");
     let defect = "error: a defect of this program; please report it: ";
-    assert_eq!(said, format!("{defect}a thread\\u{{a}}forged\n{defect}number 7\n"));
+    assert_eq!(
+        said,
+        format!("{defect}a thread\\u{{a}}forged\n{defect}number 7\n")
+    );
 }
 
 /// Panics on another thread, then on this one.

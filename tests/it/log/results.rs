@@ -1,4 +1,5 @@
-//! Standard output whose reader has left, or that was never there: what was done stays done, and is no failure.
+//! Standard output whose reader has left, or that was never there: what was done stays done, and is
+//! no failure.
 
 use std::{
     io::Read,
@@ -14,7 +15,10 @@ fn leave_after_one_byte(mut program: Child) -> (i32, String) {
     let mut stdout = program.stdout.take().unwrap();
     stdout.read_exact(&mut [0]).unwrap();
     drop(stdout);
-    (end_of(&mut program).code().unwrap_or(-1), log.join().unwrap())
+    (
+        end_of(&mut program).code().unwrap_or(-1),
+        log.join().unwrap(),
+    )
 }
 
 #[test]
@@ -62,7 +66,10 @@ fn without_stdout(studio: &Studio, arguments: &[&str]) -> (Option<i32>, String) 
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 #[test]
@@ -72,7 +79,15 @@ fn without_any_standard_output_everything_is_done() {
     assert_eq!(status, Some(0), "{log}");
     assert!(!log.contains("program."), "{log}");
     assert_eq!(studio.ftrack().users().len(), 32);
-    for arguments in [&["runs", "show", "last", "--format", "json"] as &[_], &["runs"], &["--version"]] {
-        assert_eq!(without_stdout(&studio, arguments), (Some(0), String::new()), "{arguments:?}");
+    for arguments in [
+        &["runs", "show", "last", "--format", "json"] as &[_],
+        &["runs"],
+        &["--version"],
+    ] {
+        assert_eq!(
+            without_stdout(&studio, arguments),
+            (Some(0), String::new()),
+            "{arguments:?}"
+        );
     }
 }

@@ -28,7 +28,9 @@ fn errors_that_nobody_reads_hold_up_nobody() {
     let studio = studio_of(1);
     // Each mistake is a line of its own, and together they are more than a pipe holds.
     let name = "x".repeat(1500);
-    let mistakes: String = (0..100).map(|number| format!("[jobs.{name}{number}]\nno_key = {number}\n")).collect();
+    let mistakes: String = (0..100)
+        .map(|number| format!("[jobs.{name}{number}]\nno_key = {number}\n"))
+        .collect();
     crate::rules::add_config(&studio, &mistakes);
     for form in ["text", "json"] {
         let mut sync = studio.start(&["sync", "--log-format", form]);
@@ -48,18 +50,32 @@ fn a_daemon_whose_log_is_never_read_answers_runs_and_ends() {
     let unread = daemon.0.stderr.take().unwrap();
     studio.wait_until_ready();
     let triggered = must(&studio, 0, &["trigger", "--format", "json"]).report();
-    assert_eq!((triggered.counts.created, triggered.skipped.len()), (3, NAMELESS));
+    assert_eq!(
+        (triggered.counts.created, triggered.skipped.len()),
+        (3, NAMELESS)
+    );
     assert!(studio.dropped() > 0, "no line was dropped");
     let began = Instant::now();
     assert_eq!(studio.page("/healthz").unwrap().0, 200);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     studio.tree().add(person("dan", "Given", "Dan")).unwrap();
-    assert_eq!(must(&studio, 0, &["trigger", "--format", "json"]).report().counts.created, 1);
+    assert_eq!(
+        must(&studio, 0, &["trigger", "--format", "json"])
+            .report()
+            .counts
+            .created,
+        1
+    );
     daemon.stop();
     drop(unread);
 }
 
-/// So many entries are left out, whose DNs are so long that the log lines about them are more than the program keeps.
+/// So many entries are left out, whose DNs are so long that the log lines about them are more than
+/// the program keeps.
 const NAMELESS: usize = 2300;
 
 /// A studio of entries without a login.
@@ -69,7 +85,9 @@ fn nameless() -> Studio {
         let cn = format!("{number:05}{}", "x".repeat(4000));
         let mut entry = person("x", "No", "Login");
         entry.dn = format!("cn={cn},ou=people,dc=studio,dc=test");
-        entry.attributes.retain(|(name, _)| name != "uid" && name != "cn");
+        entry
+            .attributes
+            .retain(|(name, _)| name != "uid" && name != "cn");
         studio.tree().add(entry.with("cn", cn)).unwrap();
     }
     studio
@@ -112,9 +130,14 @@ fn a_reader_that_stalls_is_told_how_much_it_missed_and_gets_whole_lines() {
     for (name, sent) in sent {
         assert!(count(name) <= sent, "{name} came {} times", count(name));
     }
-    let (received, sent) = (lines.len() - count("log.dropped"), sent.iter().map(|(_, sent)| sent).sum::<usize>());
+    let (received, sent) = (
+        lines.len() - count("log.dropped"),
+        sent.iter().map(|(_, sent)| sent).sum::<usize>(),
+    );
     assert_eq!(received as u64 + dropped, sent as u64);
     // It stands where the lines are missing.
     let place = |name: &str| lines.iter().position(|(event, _)| event == name).unwrap();
-    assert!(place("log.dropped") > place("entry.skipped") && place("log.dropped") < place("job.paused"));
+    assert!(
+        place("log.dropped") > place("entry.skipped") && place("log.dropped") < place("job.paused")
+    );
 }

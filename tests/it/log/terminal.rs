@@ -1,4 +1,5 @@
-//! Standard error is a terminal: the line that shows how far a run is, and a terminal that does not go on.
+//! Standard error is a terminal: the line that shows how far a run is, and a terminal that does not
+//! go on.
 
 use std::{
     fs::{File, OpenOptions},
@@ -29,7 +30,12 @@ impl Terminal {
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
         let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
-        let program = OpenOptions::new().read(true).write(true).open(name).unwrap().into();
+        let program = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(name)
+            .unwrap()
+            .into();
         Self {
             person: person.into(),
             program,
@@ -38,7 +44,11 @@ impl Terminal {
 
     /// Starts a program whose standard error is this terminal; gives the side of the person.
     fn start(self, mut command: Command) -> (Child, File) {
-        let child = command.env("TERM", "xterm").stderr(Stdio::from(self.program)).spawn().unwrap();
+        let child = command
+            .env("TERM", "xterm")
+            .stderr(Stdio::from(self.program))
+            .spawn()
+            .unwrap();
         (child, self.person)
     }
 }
@@ -58,18 +68,25 @@ fn shown(mut person: File) -> thread::JoinHandle<String> {
 #[test]
 fn a_terminal_shows_how_far_a_run_is_and_nothing_of_it_at_the_end() {
     let studio = studio_of(30);
-    studio
-        .ftrack()
-        .fail_when(|call| (call.number_of_kind == 1).then_some(Fault::Delay(Duration::from_millis(600))));
+    studio.ftrack().fail_when(|call| {
+        (call.number_of_kind == 1).then_some(Fault::Delay(Duration::from_millis(600)))
+    });
     let (mut sync, person) = Terminal::open().start(studio.command(&["sync", "--format", "json"]));
     let (shown, stdout) = (shown(person), all_of(sync.stdout.take().unwrap()));
     assert_eq!(end_of(&mut sync).code(), Some(0));
     let shown = shown.join().unwrap();
-    for words in ["reading both servers", "writing: 30 of 30 changes", "\r\u{1b}[2K"] {
+    for words in [
+        "reading both servers",
+        "writing: 30 of 30 changes",
+        "\r\u{1b}[2K",
+    ] {
         assert!(shown.contains(words), "{words:?} is not in {shown:?}");
     }
     assert!(shown.ends_with("\r\u{1b}[2K"), "{shown:?}");
-    assert!(!shown.contains('\n') && !shown.contains("\u{1b}[3"), "one line, and no colours: {shown:?}");
+    assert!(
+        !shown.contains('\n') && !shown.contains("\u{1b}[3"),
+        "one line, and no colours: {shown:?}"
+    );
     let report: Report = serde_json::from_str(&stdout.join().unwrap()).unwrap();
     assert_eq!(report.counts.created, 30);
 }
@@ -85,12 +102,19 @@ fn a_terminal_that_can_do_nothing_shows_no_line() {
     let shown_of_it = shown(person);
     assert_eq!(end_of(&mut sync).code(), Some(2));
     let shown_of_it = shown_of_it.join().unwrap();
-    assert!(shown_of_it.starts_with("error: ") && shown_of_it.ends_with("\r\n"), "{shown_of_it:?}");
+    assert!(
+        shown_of_it.starts_with("error: ") && shown_of_it.ends_with("\r\n"),
+        "{shown_of_it:?}"
+    );
     assert!(!shown_of_it.contains('\u{1b}'), "{shown_of_it:?}");
 
     let terminal = Terminal::open();
     let mut command = studio.command(&["sync"]);
-    let mut sync = command.env("TERM", "dumb").stderr(Stdio::from(terminal.program)).spawn().unwrap();
+    let mut sync = command
+        .env("TERM", "dumb")
+        .stderr(Stdio::from(terminal.program))
+        .spawn()
+        .unwrap();
     drop(command);
     let shown_of_it = shown(terminal.person);
     drop(sync.stdout.take());
@@ -108,7 +132,10 @@ fn a_mistake_in_the_command_line_is_shown_with_usage_and_in_colour_where_it_may_
         let shown = shown(person);
         assert_eq!(end_of(&mut sync).code(), Some(2));
         let shown = shown.join().unwrap();
-        assert!(shown.contains("Usage:") && shown.contains("--no-such-option"), "{shown:?}");
+        assert!(
+            shown.contains("Usage:") && shown.contains("--no-such-option"),
+            "{shown:?}"
+        );
         assert_eq!(shown.contains("\u{1b}["), coloured, "{shown:?}");
     }
 }
@@ -120,7 +147,8 @@ fn a_terminal_that_was_told_to_stop_holds_up_no_run() {
         let mut terminal = Terminal::open();
         // Ctrl-S.
         terminal.person.write_all(b"\x13").unwrap();
-        let (mut sync, person) = terminal.start(studio.command(&[&["sync", "--format", "json"], verbose].concat()));
+        let (mut sync, person) =
+            terminal.start(studio.command(&[&["sync", "--format", "json"], verbose].concat()));
         let stdout = all_of(sync.stdout.take().unwrap());
         assert_eq!(end_of(&mut sync).code(), Some(0));
         let report: Report = serde_json::from_str(&stdout.join().unwrap()).unwrap();
@@ -149,6 +177,9 @@ fn a_terminal_that_goes_on_shows_the_last_step_and_no_old_ones() {
     let shown = shown(person);
     assert_eq!(end_of(&mut sync).code(), Some(0));
     let shown = shown.join().unwrap();
-    assert!(shown.contains("writing: 30 of 30 changes") && shown.ends_with("\r\u{1b}[2K"), "{shown:?}");
+    assert!(
+        shown.contains("writing: 30 of 30 changes") && shown.ends_with("\r\u{1b}[2K"),
+        "{shown:?}"
+    );
     drop(stdout);
 }

@@ -1,4 +1,5 @@
-//! Limits that remember: a directory that hides a few more people in each run locks out no more than a single run may.
+//! Limits that remember: a directory that hides a few more people in each run locks out no more
+//! than a single run may.
 
 use chrono::Duration;
 use ftrack_ldap_sync::{
@@ -37,8 +38,16 @@ fn a_slow_drain_locks_out_no_more_than_the_limit_in_its_time() {
     }
     assert_eq!(inactive(&studio), 6);
     let report = studio.sync();
-    assert_eq!((report.outcome, report.counts.held), (Outcome::Held, hidden - 6), "{report:#?}");
-    assert!(holds(&report, Action::Deactivate).iter().all(|(_, by)| *by == HeldBy::Limit));
+    assert_eq!(
+        (report.outcome, report.counts.held),
+        (Outcome::Held, hidden - 6),
+        "{report:#?}"
+    );
+    assert!(
+        holds(&report, Action::Deactivate)
+            .iter()
+            .all(|(_, by)| *by == HeldBy::Limit)
+    );
     // Time alone frees nobody.
     let_pass(&studio, Duration::days(2));
     assert_eq!(studio.sync().counts.deactivated, 0);
@@ -63,17 +72,25 @@ fn what_a_limit_held_is_freed_by_its_cause_ending_or_by_a_person() {
     );
     let why = report.changes[0].error.as_deref().unwrap();
     assert!(
-        why.contains("with 2 written within 1day before") && why.contains("limits.deactivate allows (1)"),
+        why.contains("with 2 written within 1day before")
+            && why.contains("limits.deactivate allows (1)"),
         "{why}"
     );
     let_pass(&studio, Duration::hours(25));
     let report = studio.sync();
     let why = report.changes[0].error.as_deref().unwrap();
-    assert!(report.counts.deactivated == 0 && why.contains("limits.deactivate allows"), "{report:#?}");
+    assert!(
+        report.counts.deactivated == 0 && why.contains("limits.deactivate allows"),
+        "{report:#?}"
+    );
     // One of them is back: the other is held as before, though one would be allowed.
     come_back(&studio, &uids[2]);
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("user03", HeldBy::Limit)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("user03", HeldBy::Limit)],
+        "{report:#?}"
+    );
     let why = report.changes[0].error.as_deref().unwrap();
     assert!(why.contains("time alone does not free it"), "{why}");
     assert_eq!(logins(&approve(&studio), Action::Deactivate), ["user03"]);
@@ -93,11 +110,19 @@ fn a_lost_state_counts_from_the_links() {
     std::fs::remove_dir_all(studio.state_dir()).unwrap();
     leave(&studio, &uids[3]);
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("user03", HeldBy::Limit)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("user03", HeldBy::Limit)],
+        "{report:#?}"
+    );
     // A dry run and a plan, which may not make a state, see the same.
     std::fs::remove_dir_all(studio.state_dir()).unwrap();
     let plan = studio.run(&["plan", "--format", "json"]);
-    assert!(plan.stdout.contains("\"held_by\": \"limit\""), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("\"held_by\": \"limit\""),
+        "{}",
+        plan.stdout
+    );
     assert!(studio.user("user03").is_active);
 }
 
@@ -109,14 +134,15 @@ fn a_run_that_was_killed_counts_as_well() {
         leave(&studio, uid);
     }
     // Killed when everything was written, and before it heard of it.
-    studio.ftrack().fail_next(Some(CallKind::Write), Fault::StallAfter);
+    studio
+        .ftrack()
+        .fail_next(Some(CallKind::Write), Fault::StallAfter);
     studio.ftrack().forget();
     let mut program = studio.start(&["sync"]);
-    assert!(crate::slapd::wait_until(std::time::Duration::from_secs(20), || studio
-        .ftrack()
-        .counters()
-        .write_calls
-        > 0));
+    assert!(crate::slapd::wait_until(
+        std::time::Duration::from_secs(20),
+        || studio.ftrack().counters().write_calls > 0
+    ));
     program.kill().unwrap();
     program.wait().unwrap();
     studio.ftrack().heal();
@@ -127,7 +153,11 @@ fn a_run_that_was_killed_counts_as_well() {
     studio.sync();
     leave(&studio, &uids[5]);
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("user05", HeldBy::Limit)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("user05", HeldBy::Limit)],
+        "{report:#?}"
+    );
 }
 
 #[test]
@@ -137,7 +167,11 @@ fn nothing_is_allowed_where_the_limit_is_nothing() {
         studio.job = format!("limits.deactivate = {limit}");
         leave(&studio, &uids[0]);
         let report = studio.sync();
-        assert_eq!((report.counts.held, inactive(&studio)), (1, 0), "{limit}: {report:#?}");
+        assert_eq!(
+            (report.counts.held, inactive(&studio)),
+            (1, 0),
+            "{limit}: {report:#?}"
+        );
     }
 }
 

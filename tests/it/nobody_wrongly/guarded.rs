@@ -1,4 +1,5 @@
-//! Administrators and protected users: no update takes them over, and no link that somebody forged, moved or copied is acted upon.
+//! Administrators and protected users: no update takes them over, and no link that somebody forged,
+//! moved or copied is acted upon.
 
 use std::{process::Stdio, time::Duration};
 
@@ -30,12 +31,30 @@ fn login_and_mail_of_an_administrator_wait_for_a_person_and_the_rest_goes_on() {
         }
         // A hostile replica, or a mistake: another login and mail for the id of the boss.
         studio.tree().rename(&dn("boss"), &dn("mallory")).unwrap();
-        studio.tree().replace(&dn("mallory"), "mail", &["mallory@evil.test"]).unwrap();
-        studio.tree().replace(&dn("mallory"), "sn", &["Changed"]).unwrap();
+        studio
+            .tree()
+            .replace(&dn("mallory"), "mail", &["mallory@evil.test"])
+            .unwrap();
+        studio
+            .tree()
+            .replace(&dn("mallory"), "sn", &["Changed"])
+            .unwrap();
         let report = studio.sync();
-        assert_eq!(holds(&report, Action::Update), [("mallory", HeldBy::Protected)], "{report:#?}");
-        let held = report.changes.iter().find(|change| change.held_by.is_some()).unwrap();
-        assert_eq!(held.fields.keys().collect::<Vec<_>>(), [&Field::Username, &Field::Email], "{held:#?}");
+        assert_eq!(
+            holds(&report, Action::Update),
+            [("mallory", HeldBy::Protected)],
+            "{report:#?}"
+        );
+        let held = report
+            .changes
+            .iter()
+            .find(|change| change.held_by.is_some())
+            .unwrap();
+        assert_eq!(
+            held.fields.keys().collect::<Vec<_>>(),
+            [&Field::Username, &Field::Email],
+            "{held:#?}"
+        );
         let boss = studio.user("boss");
         assert_eq!(
             (boss.email.as_deref(), boss.last_name.as_deref()),
@@ -43,9 +62,21 @@ fn login_and_mail_of_an_administrator_wait_for_a_person_and_the_rest_goes_on() {
             "{report:#?}"
         );
         let again = studio.sync();
-        assert_eq!((again.counts.held, again.counts.updated, again.ftrack.write_calls), (1, 0, 0), "{again:#?}");
+        assert_eq!(
+            (
+                again.counts.held,
+                again.counts.updated,
+                again.ftrack.write_calls
+            ),
+            (1, 0, 0),
+            "{again:#?}"
+        );
         assert_eq!(logins(&approve(&studio), Action::Update), ["mallory"]);
-        assert_eq!(studio.user("mallory").email.as_deref(), Some("mallory@evil.test"), "a person approved it");
+        assert_eq!(
+            studio.user("mallory").email.as_deref(),
+            Some("mallory@evil.test"),
+            "a person approved it"
+        );
     }
 }
 
@@ -75,13 +106,22 @@ fn a_link_that_was_moved_to_an_administrator_counts_as_none() {
     make_administrator(&studio, "boss");
     let link = stored_link(&studio, "ada");
     forge_link(&studio, "boss", &link);
-    studio.ftrack().remove("Metadata", &json!([studio.user("ada").id, "ftrack-ldap-sync"])).unwrap();
+    studio
+        .ftrack()
+        .remove(
+            "Metadata",
+            &json!([studio.user("ada").id, "ftrack-ldap-sync"]),
+        )
+        .unwrap();
     studio.tree().rename(&dn("ada"), &dn("mallory")).unwrap();
     let before = studio.user("boss");
     let report = studio.sync();
     assert_eq!(studio.user("boss"), before, "{report:#?}");
     assert!(
-        report.warnings.iter().any(|warning| warning.contains("\"boss\" names another user")),
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("\"boss\" names another user")),
         "{report:#?}"
     );
     // Somebody who vanishes does not take the administrator along either.
@@ -102,7 +142,11 @@ fn a_forged_link_deactivates_no_administrator() {
     link["id"] = json!("00000000-0000-4000-8000-00000000dead");
     forge_link(&studio, "boss", &link);
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("boss", HeldBy::Protected)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("boss", HeldBy::Protected)],
+        "{report:#?}"
+    );
     assert!(studio.user("boss").is_active);
 }
 
@@ -121,10 +165,17 @@ fn a_copied_link_deactivates_nobody_of_those_who_carry_it() {
         leave(&studio, "ada");
         let report = studio.sync();
         assert!(studio.user("twin").is_active, "{report:#?}");
-        // The link of this version names its user, so that the copy is none; of two earlier ones nobody can say which is right.
+        // The link of this version names its user, so that the copy is none; of two earlier ones
+        // nobody can say which is right.
         assert_eq!(studio.user("ada").is_active, earlier, "{report:#?}");
         if earlier {
-            assert!(report.warnings.iter().any(|warning| warning.contains("carry one link")), "{report:#?}");
+            assert!(
+                report
+                    .warnings
+                    .iter()
+                    .any(|warning| warning.contains("carry one link")),
+                "{report:#?}"
+            );
         }
     }
 }
@@ -143,16 +194,28 @@ fn signed_links_are_believed_and_others_wait_for_a_person() {
     link["id"] = json!("00000000-0000-4000-8000-00000000dead");
     forge_link(&studio, "ada", &link);
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("ada", HeldBy::Doubt)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("ada", HeldBy::Doubt)],
+        "{report:#?}"
+    );
     assert_eq!(report.counts.created, 0, "{report:#?}");
     assert!(studio.user("ada").is_active);
-    // The same id by somebody else's hand: ada stays the person, with no second user, and every change waits.
+    // The same id by somebody else's hand: ada stays the person, with no second user, and every
+    // change waits.
     let mut link = true_link;
     link["activity"] = json!("released");
     forge_link(&studio, "ada", &link);
-    studio.tree().replace(&dn("ada"), "sn", &["Changed"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("ada"), "sn", &["Changed"])
+        .unwrap();
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Update), [("ada", HeldBy::Doubt)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Update),
+        [("ada", HeldBy::Doubt)],
+        "{report:#?}"
+    );
     assert_ne!(studio.user("ada").last_name.as_deref(), Some("Changed"));
     assert_eq!(approve(&studio).counts.updated, 1);
     assert_eq!(stored_link(&studio, "ada")["activity"], "settled");
@@ -166,7 +229,11 @@ fn a_key_that_is_new_asks_a_person_once() {
     studio.ftrack_settings = KEY.into();
     for _ in 0..2 {
         let report = studio.sync();
-        assert_eq!((report.counts.held, report.ftrack.write_calls), (2, 0), "{report:#?}");
+        assert_eq!(
+            (report.counts.held, report.ftrack.write_calls),
+            (2, 0),
+            "{report:#?}"
+        );
     }
     approve(&studio);
     studio.sync_changes_nothing();
@@ -183,13 +250,20 @@ fn the_api_user_is_no_administrator_who_stays() {
     // The only administrator beside the API user.
     for role in studio.ftrack().rows("UserSecurityRole").unwrap() {
         if role["user_id"] != json!(studio.user("ldap-sync").id) {
-            studio.ftrack().remove("UserSecurityRole", &json!([role["id"]])).unwrap();
+            studio
+                .ftrack()
+                .remove("UserSecurityRole", &json!([role["id"]]))
+                .unwrap();
         }
     }
     make_administrator(&studio, "boss");
     leave(&studio, "boss");
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("boss", HeldBy::Administrator)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("boss", HeldBy::Administrator)],
+        "{report:#?}"
+    );
     approve(&studio);
     assert!(studio.user("boss").is_active, "nobody can approve that");
 }
@@ -203,8 +277,9 @@ fn jobs_that_run_at_once_do_not_take_the_last_administrators_together() {
         studio.tree().add(super::person_in("london", uid)).unwrap();
     }
     studio.job = format!(
-        "limits.deactivate = \"100%\"\n[jobs.others]\ndirectory = \"studio\"\nsearch_bases = [\"ou=london,dc=studio,dc=test\"]\n\
-         filter = \"(objectClass=inetOrgPerson)\"\nattributes = {{ {} }}\nlimits.deactivate = \"100%\"\n",
+        "limits.deactivate = \"100%\"\n[jobs.others]\ndirectory = \"studio\"\nsearch_bases = \
+         [\"ou=london,dc=studio,dc=test\"]\nfilter = \"(objectClass=inetOrgPerson)\"\nattributes \
+         = {{ {} }}\nlimits.deactivate = \"100%\"\n",
         studio.attributes
     );
     let sync = |job: &str| studio.synced(&["sync", job, "--format", "json"]);
@@ -212,13 +287,19 @@ fn jobs_that_run_at_once_do_not_take_the_last_administrators_together() {
     sync("others");
     for role in studio.ftrack().rows("UserSecurityRole").unwrap() {
         if role["user_id"] != json!(studio.user("ldap-sync").id) {
-            studio.ftrack().remove("UserSecurityRole", &json!([role["id"]])).unwrap();
+            studio
+                .ftrack()
+                .remove("UserSecurityRole", &json!([role["id"]]))
+                .unwrap();
         }
     }
     make_administrator(&studio, "boss");
     make_administrator(&studio, "chief");
     studio.tree().remove(&dn("boss")).unwrap();
-    studio.tree().remove("uid=chief,ou=london,dc=studio,dc=test").unwrap();
+    studio
+        .tree()
+        .remove("uid=chief,ou=london,dc=studio,dc=test")
+        .unwrap();
     let plan = |job: &str| {
         let file = studio.folder().join(format!("{job}.plan"));
         let ended = studio.run(&["plan", job, "--out", file.to_str().unwrap()]);
@@ -226,10 +307,11 @@ fn jobs_that_run_at_once_do_not_take_the_last_administrators_together() {
         file
     };
     let plans = [plan("artists"), plan("others")];
-    // Both read at the same time, before either writes; the first write waits until the other program has had its chance.
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(700))));
+    // Both read at the same time, before either writes; the first write waits until the other
+    // program has had its chance.
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(700)))
+    });
     let started = plans.map(|plan| {
         let mut command = studio.command(&["apply", plan.to_str().unwrap(), "--format", "json"]);
         command.stderr(Stdio::null()).spawn().unwrap()
@@ -240,7 +322,15 @@ fn jobs_that_run_at_once_do_not_take_the_last_administrators_together() {
         .collect();
     assert!(wait_until(Duration::from_secs(1), || true));
     let deactivated: usize = reports.iter().map(|report| report.counts.deactivated).sum();
-    let held: Vec<_> = reports.iter().flat_map(|report| holds(report, Action::Deactivate)).map(|(_, by)| by).collect();
-    assert_eq!((deactivated, held), (1, vec![HeldBy::Administrator]), "{reports:#?}");
+    let held: Vec<_> = reports
+        .iter()
+        .flat_map(|report| holds(report, Action::Deactivate))
+        .map(|(_, by)| by)
+        .collect();
+    assert_eq!(
+        (deactivated, held),
+        (1, vec![HeldBy::Administrator]),
+        "{reports:#?}"
+    );
     assert!(studio.user("boss").is_active != studio.user("chief").is_active);
 }

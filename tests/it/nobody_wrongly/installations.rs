@@ -1,4 +1,5 @@
-//! Several directories with one job name at one ftrack, and a directory that is called otherwise than before.
+//! Several directories with one job name at one ftrack, and a directory that is called otherwise
+//! than before.
 
 use ftrack_ldap_sync::{
     run::report::{Outcome, Report},
@@ -19,7 +20,10 @@ fn office<'a>(first: &Studio, uids: impl IntoIterator<Item = &'a str>) -> Studio
     for uid in uids {
         office.tree().add(person(uid, "Given", uid)).unwrap();
     }
-    add_config(&office, &format!("[ftrack]\nserver = {:?}\n", first.ftrack_url()));
+    add_config(
+        &office,
+        &format!("[ftrack]\nserver = {:?}\n", first.ftrack_url()),
+    );
     office
 }
 
@@ -36,7 +40,11 @@ fn two_offices_with_one_job_name_leave_each_other_alone() {
     assert_eq!(sync(&second).counts.created, 5);
     for _ in 0..2 {
         let report = first.sync_changes_nothing();
-        assert_eq!((report.ftrack.owned, report.counts.held), (30, 0), "{report:#?}");
+        assert_eq!(
+            (report.ftrack.owned, report.counts.held),
+            (30, 0),
+            "{report:#?}"
+        );
         assert!(
             report
                 .warnings
@@ -73,47 +81,81 @@ fn links_of_before_are_carried_over_by_whoever_shows_the_person() {
     make_links_earlier(&first);
     // Both think that all five are theirs, by links that say nothing of a directory.
     let report = first.sync();
-    assert_eq!((report.counts.updated, report.counts.deactivated), (3, 0), "{report:#?}");
+    assert_eq!(
+        (report.counts.updated, report.counts.deactivated),
+        (3, 0),
+        "{report:#?}"
+    );
     assert_eq!(
         holds(&report, Action::Deactivate),
         [("ada", HeldBy::Doubt), ("bob", HeldBy::Doubt)],
         "{report:#?}"
     );
     let report = sync(&second);
-    assert_eq!((report.outcome, report.counts.updated), (Outcome::Succeeded, 2), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.counts.updated),
+        (Outcome::Succeeded, 2),
+        "{report:#?}"
+    );
     first.sync_changes_nothing();
     assert!(first.ftrack().users().iter().all(|user| user.is_active));
 }
 
 #[test]
 fn a_directory_that_is_called_otherwise_is_held_for_a_person_while_its_people_are_the_same() {
-    let before = slapd("d1d1d1d1-0000-4000-8000-000000000001", &["ada", "bob", "cyd", "dan"]);
+    let before = slapd(
+        "d1d1d1d1-0000-4000-8000-000000000001",
+        &["ada", "bob", "cyd", "dan"],
+    );
     let mut studio = Studio::empty();
     studio.job = "limits.deactivate = \"100%\"".into();
     studio.directory_url = before.url().to_string();
     studio.sync();
     // Loaded anew from an export: the people keep their ids, and the root does not.
-    let after = slapd("d2d2d2d2-0000-4000-8000-000000000002", &["ada", "bob", "cyd"]);
+    let after = slapd(
+        "d2d2d2d2-0000-4000-8000-000000000002",
+        &["ada", "bob", "cyd"],
+    );
     studio.directory_url = after.url().to_string();
     for _ in 0..2 {
         let report = studio.sync();
         assert_eq!(
-            (report.outcome, report.ftrack.write_calls, report.counts.held),
+            (
+                report.outcome,
+                report.ftrack.write_calls,
+                report.counts.held
+            ),
             (Outcome::Held, 0, 4),
             "{report:#?}"
         );
-        assert!(report.changes.iter().all(|change| change.held_by == Some(HeldBy::Configuration)), "{report:#?}");
+        assert!(
+            report
+                .changes
+                .iter()
+                .all(|change| change.held_by == Some(HeldBy::Configuration)),
+            "{report:#?}"
+        );
     }
     let report = approve(&studio);
-    assert_eq!((report.counts.updated, report.counts.deactivated), (3, 1), "{report:#?}");
-    assert_eq!(stored_link(&studio, "ada")["directory"], "d2d2d2d2-0000-4000-8000-000000000002");
+    assert_eq!(
+        (report.counts.updated, report.counts.deactivated),
+        (3, 1),
+        "{report:#?}"
+    );
+    assert_eq!(
+        stored_link(&studio, "ada")["directory"],
+        "d2d2d2d2-0000-4000-8000-000000000002"
+    );
     studio.sync();
     studio.sync_changes_nothing();
 }
 
 #[test]
 fn another_directory_with_other_people_fails_the_run() {
-    let before = slapd("d1d1d1d1-0000-4000-8000-000000000001", &["ada", "bob", "cyd"]);
+    let before = slapd(
+        "d1d1d1d1-0000-4000-8000-000000000001",
+        &["ada", "bob", "cyd"],
+    );
     let mut studio = Studio::empty();
     studio.job = "limits.deactivate = \"100%\"".into();
     studio.directory_url = before.url().to_string();
@@ -121,9 +163,17 @@ fn another_directory_with_other_people_fails_the_run() {
     let other = Studio::of(&["xen", "yan"]);
     studio.directory_url = other.directory_url.clone();
     let report = studio.sync();
-    assert_eq!((report.outcome, report.ftrack.write_calls), (Outcome::Failed, 0), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls),
+        (Outcome::Failed, 0),
+        "{report:#?}"
+    );
     assert!(
-        report.error.as_ref().unwrap().contains("the directory is another one than before"),
+        report
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("the directory is another one than before"),
         "{report:#?}"
     );
     // Also for a plan, and also where the state was lost and the logins are the same.
@@ -132,15 +182,36 @@ fn another_directory_with_other_people_fails_the_run() {
     let same_logins = Studio::of(&["ada", "bob", "cyd"]);
     studio.directory_url = same_logins.directory_url.clone();
     let report = studio.sync();
-    assert_eq!((report.outcome, report.ftrack.write_calls), (Outcome::Failed, 0), "{report:#?}");
-    assert!(report.error.as_ref().unwrap().contains("from another directory"), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls),
+        (Outcome::Failed, 0),
+        "{report:#?}"
+    );
+    assert!(
+        report
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("from another directory"),
+        "{report:#?}"
+    );
 }
 
 #[test]
 fn where_the_directory_cannot_be_told_nobody_is_deactivated() {
     let people = |uids: &[&str]| -> String {
         uids.iter()
-            .map(|uid| ldif_entry(&dn(uid), &[("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid)]))
+            .map(|uid| {
+                ldif_entry(
+                    &dn(uid),
+                    &[
+                        ("objectClass", "inetOrgPerson"),
+                        ("uid", uid),
+                        ("cn", uid),
+                        ("sn", uid),
+                    ],
+                )
+            })
             .collect()
     };
     let hidden = Setup::new(people(&["ada", "bob", "cyd"]))
@@ -149,7 +220,11 @@ fn where_the_directory_cannot_be_told_nobody_is_deactivated() {
     let mut studio = Studio::empty();
     studio.directory_url = hidden.url().to_string();
     let report = studio.sync();
-    assert_eq!((report.outcome, report.counts.created), (Outcome::Succeeded, 3), "{report:#?}");
+    assert_eq!(
+        (report.outcome, report.counts.created),
+        (Outcome::Succeeded, 3),
+        "{report:#?}"
+    );
     assert!(
         report
             .warnings
@@ -161,12 +236,21 @@ fn where_the_directory_cannot_be_told_nobody_is_deactivated() {
     studio.sync_changes_nothing();
     hidden.change(&format!("dn: {}\nchangetype: delete\n", dn("ada")));
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("ada", HeldBy::Doubt)], "{report:#?}");
-    // Named by the operator, the directory is known: links are completed, and whoever left before that waits for a person.
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("ada", HeldBy::Doubt)],
+        "{report:#?}"
+    );
+    // Named by the operator, the directory is known: links are completed, and whoever left before
+    // that waits for a person.
     add_config(&studio, "[directories.studio]\nid = \"headquarters\"\n");
     let report = studio.sync();
     assert_eq!(report.counts.updated, 2, "{report:#?}");
-    assert_eq!(holds(&report, Action::Deactivate), [("ada", HeldBy::Doubt)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("ada", HeldBy::Doubt)],
+        "{report:#?}"
+    );
     assert_eq!(stored_link(&studio, "bob")["directory"], "headquarters");
     assert_eq!(approve(&studio).counts.deactivated, 1);
     hidden.change(&format!("dn: {}\nchangetype: delete\n", dn("bob")));
@@ -184,6 +268,12 @@ fn a_link_of_a_newer_version_is_left_alone_and_named() {
     forge_link(&studio, "ada", &link);
     leave(&studio, "ada");
     let report = studio.sync_changes_nothing();
-    assert!(report.warnings.iter().any(|warning| warning.contains("\"ada\" cannot be read")), "{report:#?}");
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("\"ada\" cannot be read")),
+        "{report:#?}"
+    );
     assert!(studio.user("ada").is_active);
 }

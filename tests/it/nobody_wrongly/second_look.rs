@@ -12,7 +12,12 @@ use crate::{
 /// People known by telephone numbers, which a server compares without blanks and hyphens.
 fn people(numbers: &[(&str, &[&str])]) -> String {
     let entry = |(uid, numbers): &(&str, &[&str])| {
-        let mut attributes = vec![("objectClass", "inetOrgPerson"), ("uid", uid), ("cn", uid), ("sn", uid)];
+        let mut attributes = vec![
+            ("objectClass", "inetOrgPerson"),
+            ("uid", uid),
+            ("cn", uid),
+            ("sn", uid),
+        ];
         attributes.extend(numbers.iter().map(|number| ("telephoneNumber", *number)));
         ldif_entry(&dn(uid), &attributes)
     };
@@ -23,25 +28,43 @@ fn studio(slapd: &crate::slapd::Slapd) -> Studio {
     let mut studio = Studio::empty();
     studio.directory_url = slapd.url().to_string();
     studio.job = "limits.deactivate = \"100%\"".into();
-    add_config(&studio, "[directories.studio]\nid_attribute = \"telephoneNumber\"\n");
+    add_config(
+        &studio,
+        "[directories.studio]\nid_attribute = \"telephoneNumber\"\n",
+    );
     studio
 }
 
 fn number(uid: &str, new: &[&str]) -> String {
-    let values: String = new.iter().map(|value| format!("telephoneNumber: {value}\n")).collect();
-    format!("dn: {}\nchangetype: modify\nreplace: telephoneNumber\n{values}\n", dn(uid))
+    let values: String = new
+        .iter()
+        .map(|value| format!("telephoneNumber: {value}\n"))
+        .collect();
+    format!(
+        "dn: {}\nchangetype: modify\nreplace: telephoneNumber\n{values}\n",
+        dn(uid)
+    )
 }
 
 #[test]
 fn an_id_that_the_server_writes_otherwise_is_no_absence() {
-    let all: &[(&str, &[&str])] = &[("ada", &["55-03"]), ("bob", &["55-04"]), ("cyd", &["55-05"]), ("dan", &["55-06"])];
+    let all: &[(&str, &[&str])] = &[
+        ("ada", &["55-03"]),
+        ("bob", &["55-04"]),
+        ("cyd", &["55-05"]),
+        ("dan", &["55-06"]),
+    ];
     let slapd = Setup::new(people(all)).start();
     let studio = studio(&slapd);
     assert_eq!(studio.sync().counts.created, 4);
     for spelling in ["5503", "55 03", "5-5-0-3"] {
         slapd.change(&number("ada", &[spelling]));
         let report = studio.sync();
-        assert_eq!(logins(&report, Action::Deactivate), [] as [&str; 0], "{spelling}: {report:#?}");
+        assert_eq!(
+            logins(&report, Action::Deactivate),
+            [] as [&str; 0],
+            "{spelling}: {report:#?}"
+        );
         assert!(studio.user("ada").is_active);
     }
     // With somebody who really left beside: the one is there, the other is gone.
@@ -53,7 +76,12 @@ fn an_id_that_the_server_writes_otherwise_is_no_absence() {
 
 #[test]
 fn an_id_beside_another_value_is_no_absence() {
-    let slapd = Setup::new(people(&[("ada", &["55-03"]), ("bob", &["55-04"]), ("cyd", &["55-05"])])).start();
+    let slapd = Setup::new(people(&[
+        ("ada", &["55-03"]),
+        ("bob", &["55-04"]),
+        ("cyd", &["55-05"]),
+    ]))
+    .start();
     let studio = studio(&slapd);
     studio.sync();
     // Two values identify nobody, so that the entry shows no id; it is found for the old one.
@@ -66,13 +94,20 @@ fn an_id_beside_another_value_is_no_absence() {
 /// An attribute that may be searched and not be read: the entry comes back without it.
 #[test]
 fn an_entry_that_comes_back_without_its_id_holds_all_who_were_asked_for_with_it() {
-    let all: &[(&str, &[&str])] = &[("ada", &["1"]), ("bob", &["2"]), ("cyd", &["3"]), ("dan", &["4"])];
+    let all: &[(&str, &[&str])] = &[
+        ("ada", &["1"]),
+        ("bob", &["2"]),
+        ("cyd", &["3"]),
+        ("dan", &["4"]),
+    ];
     let before = Setup::new(people(all)).start();
     let mut studio = studio(&before);
     studio.sync();
     let ada = dn("ada");
     let after = Setup::new(people(&[all[0], all[2], all[3]]))
-        .access(&format!("access to dn.exact=\"{ada}\" attrs=telephoneNumber by * search"))
+        .access(&format!(
+            "access to dn.exact=\"{ada}\" attrs=telephoneNumber by * search"
+        ))
         .start();
     studio.directory_url = after.url().to_string();
     let report = studio.sync();

@@ -12,22 +12,30 @@ fn other_directory(studio: &Studio, url: &str, more: &str) {
     add_config(
         studio,
         &format!(
-            "[directories.other]\nurls = [{url:?}]\nbind_dn = \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\nbind_password_file = \"ldap-password\"\n{more}\n\
-             [jobs.others]\ndirectory = \"other\"\nsearch_bases = [\"ou=people,dc=studio,dc=test\"]\nfilter = \"(objectClass=inetOrgPerson)\"\n\
-             attributes = {{ username = \"uid\", email = \"mail\", first_name = \"givenName\", last_name = \"sn\" }}\n"
+            "[directories.other]\nurls = [{url:?}]\nbind_dn = \
+             \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\nbind_password_file = \
+             \"ldap-password\"\n{more}\n[jobs.others]\ndirectory = \"other\"\nsearch_bases = \
+             [\"ou=people,dc=studio,dc=test\"]\nfilter = \
+             \"(objectClass=inetOrgPerson)\"\nattributes = {{ username = \"uid\", email = \
+             \"mail\", first_name = \"givenName\", last_name = \"sn\" }}\n"
         ),
     );
 }
 
-/// Numbers that identify within one directory alone: one whose own id cannot be read takes nobody of another directory over.
+/// Numbers that identify within one directory alone: one whose own id cannot be read takes nobody
+/// of another directory over.
 #[test]
 fn a_directory_without_an_id_takes_nobody_of_another_over() {
     let mut first = Studio::empty();
-    let numbered = |uid: &str, number: &str| person(uid, "Given", uid).with("employeeNumber", number);
+    let numbered =
+        |uid: &str, number: &str| person(uid, "Given", uid).with("employeeNumber", number);
     for (uid, number) in [("ada", "7"), ("bob", "8")] {
         first.tree().add(numbered(uid, number)).unwrap();
     }
-    add_config(&first, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    add_config(
+        &first,
+        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
+    );
     first.job = "limits.deactivate = \"100%\"".into();
     assert_eq!(first.sync().counts.created, 2);
     assert!(stored_link(&first, "ada")["directory"].is_string());
@@ -58,15 +66,23 @@ fn a_directory_without_an_id_takes_nobody_of_another_over() {
     );
     let report = second.run(&["sync", "--format", "json"]).report();
     let ada = first.ftrack().user("ada");
-    assert_eq!(ada.and_then(|user| user.email).as_deref(), Some("ada@studio.test"), "{report:#?}");
+    assert_eq!(
+        ada.and_then(|user| user.email).as_deref(),
+        Some("ada@studio.test"),
+        "{report:#?}"
+    );
 }
 
-/// Two directories that hold the same people, as during a migration, of which one does not tell its own id.
+/// Two directories that hold the same people, as during a migration, of which one does not tell its
+/// own id.
 #[test]
 fn two_directories_with_the_same_people_do_not_take_users_from_each_other() {
     let people = |unit: &str| -> String {
         let entry = |nth: usize| {
-            let (uid, uuid) = (format!("user{nth}"), format!("00000000-0000-4000-8000-{:012}", nth + 1));
+            let (uid, uuid) = (
+                format!("user{nth}"),
+                format!("00000000-0000-4000-8000-{:012}", nth + 1),
+            );
             let attributes = [
                 ("objectClass", "inetOrgPerson"),
                 ("uid", &*uid),
@@ -74,12 +90,18 @@ fn two_directories_with_the_same_people_do_not_take_users_from_each_other() {
                 ("sn", &*uid),
                 ("entryUUID", &*uuid),
             ];
-            ldif_entry(&format!("uid={uid},ou={unit},dc=studio,dc=test"), &attributes)
+            ldif_entry(
+                &format!("uid={uid},ou={unit},dc=studio,dc=test"),
+                &attributes,
+            )
         };
         (0..4).map(entry).collect()
     };
     let first = Setup::new(people("people")).start();
-    let staff = ldif_entry("ou=staff,dc=studio,dc=test", &[("objectClass", "organizationalUnit"), ("ou", "staff")]);
+    let staff = ldif_entry(
+        "ou=staff,dc=studio,dc=test",
+        &[("objectClass", "organizationalUnit"), ("ou", "staff")],
+    );
     let second = Setup::new(staff + &people("staff"))
         .access("access to dn.exact=\"dc=studio,dc=test\" by * none")
         .directory_id("d2d2d2d2-0000-4000-8000-000000000000")

@@ -1,4 +1,5 @@
-//! A reading in which most entries cannot be used is no success: it fails, writes nothing, and says what they lack.
+//! A reading in which most entries cannot be used is no success: it fails, writes nothing, and says
+//! what they lack.
 
 use ftrack_ldap_sync::run::report::{Outcome, Report};
 
@@ -9,7 +10,11 @@ use crate::{
 
 fn assert_failed(studio: &Studio, report: &Report, said: &[&str]) {
     assert_eq!(
-        (report.outcome, report.changes.len(), report.ftrack.write_calls),
+        (
+            report.outcome,
+            report.changes.len(),
+            report.ftrack.write_calls
+        ),
         (Outcome::Failed, 0, 0),
         "{report:#?}"
     );
@@ -29,9 +34,16 @@ fn a_login_attribute_that_nobody_shows_fails_the_run_and_is_named() {
     let succeeded = studio.run(&["runs", "--format", "json"]).stdout;
     leave(&studio, "cyd");
     studio.attributes = "username = \"uidd\", email = \"mail\"".into();
-    assert_failed(&studio, &studio.sync(), &["2 of 2 entries cannot be used", "limits.unusable", "uidd"]);
+    assert_failed(
+        &studio,
+        &studio.sync(),
+        &["2 of 2 entries cannot be used", "limits.unusable", "uidd"],
+    );
     let runs = studio.run(&["runs", "--format", "json"]).stdout;
-    assert_eq!(runs.matches("succeeded").count(), succeeded.matches("succeeded").count());
+    assert_eq!(
+        runs.matches("succeeded").count(),
+        succeeded.matches("succeeded").count()
+    );
 }
 
 #[test]
@@ -39,11 +51,18 @@ fn an_id_attribute_that_nobody_shows_fails_the_run() {
     let studio = Studio::of(&["ada", "bob", "cyd"]);
     studio.sync();
     leave(&studio, "cyd");
-    add_config(&studio, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    add_config(
+        &studio,
+        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
+    );
     assert_failed(
         &studio,
         &studio.sync(),
-        &["2 of 2 entries cannot be used", "it shows no id attribute", "(2 of them)"],
+        &[
+            "2 of 2 entries cannot be used",
+            "it shows no id attribute",
+            "(2 of them)",
+        ],
     );
 }
 
@@ -53,13 +72,23 @@ fn another_id_attribute_fails_the_run_and_names_the_one_by_which_people_are_know
     studio.sync();
     leave(&studio, "cyd");
     for (uid, number) in [("ada", "1"), ("bob", "2")] {
-        studio.tree().replace(&dn(uid), "employeeNumber", &[number]).unwrap();
+        studio
+            .tree()
+            .replace(&dn(uid), "employeeNumber", &[number])
+            .unwrap();
     }
-    add_config(&studio, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    add_config(
+        &studio,
+        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
+    );
     assert_failed(
         &studio,
         &studio.sync(),
-        &["2 of 2 people", "known by the id attribute entryUUID", "set id_attribute"],
+        &[
+            "2 of 2 people",
+            "known by the id attribute entryUUID",
+            "set id_attribute",
+        ],
     );
 }
 
@@ -77,10 +106,21 @@ fn the_limit_is_what_it_says() {
         let mut studio = Studio::of(&["ada", "bob", "cyd", "dan"]);
         studio.job = format!("limits.unusable = {limit}");
         for uid in ["ada", "bob", "cyd", "dan"].into_iter().take(left_out) {
-            studio.tree().replace(&dn(uid), "mail", &["no address"]).unwrap();
+            studio
+                .tree()
+                .replace(&dn(uid), "mail", &["no address"])
+                .unwrap();
         }
         let report = studio.sync();
-        assert_eq!(report.outcome == Outcome::Failed, failed, "{limit}, {left_out}: {report:#?}");
-        assert_eq!(report.counts.created, if failed { 0 } else { 4 - left_out }, "{limit}, {left_out}: {report:#?}");
+        assert_eq!(
+            report.outcome == Outcome::Failed,
+            failed,
+            "{limit}, {left_out}: {report:#?}"
+        );
+        assert_eq!(
+            report.counts.created,
+            if failed { 0 } else { 4 - left_out },
+            "{limit}, {left_out}: {report:#?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! State and links as the version before left them: the next run completes the links, and writes and holds nothing else.
+//! State and links as the version before left them: the next run completes the links, and writes
+//! and holds nothing else.
 
 use std::fs;
 
@@ -24,10 +25,13 @@ fn make_earlier(studio: &Studio) {
         let database = rusqlite::Connection::open(&path).unwrap();
         let mut statement = database.prepare(query).unwrap();
         let columns = statement.column_count();
-        let rows = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect());
+        let rows = statement.query_map([], |row| {
+            (0..columns).map(|column| row.get(column)).collect()
+        });
         rows.unwrap().map(Result::unwrap).collect()
     };
-    let columns = "job, run, \"trigger\", dry_run, started_at, finished_at, outcome, error_kind, error, ftrack, entries, owned, owned_active, held, failed";
+    let columns = "job, run, \"trigger\", dry_run, started_at, finished_at, outcome, error_kind, \
+                   error, ftrack, entries, owned, owned_active, held, failed";
     let (runs, absences) = (
         rows(&format!("SELECT {columns} FROM runs")),
         rows("SELECT job, directory_id, since, reads FROM absences"),
@@ -35,17 +39,23 @@ fn make_earlier(studio: &Studio) {
     fs::remove_file(&path).unwrap();
     let database = rusqlite::Connection::open(&path).unwrap();
     database.execute_batch(FIRST_FORM).unwrap();
-    for (table, names, rows) in [("runs", columns, runs), ("absences", "job, directory_id, since, reads", absences)] {
+    for (table, names, rows) in [
+        ("runs", columns, runs),
+        ("absences", "job, directory_id, since, reads", absences),
+    ] {
         for row in rows {
             let places = vec!["?"; row.len()].join(", ");
             let insert = format!("INSERT INTO {table} ({names}) VALUES ({places})");
-            database.execute(&insert, rusqlite::params_from_iter(row)).unwrap();
+            database
+                .execute(&insert, rusqlite::params_from_iter(row))
+                .unwrap();
         }
     }
     // Reports of that version know nothing of the later fields.
     for entry in fs::read_dir(studio.state_dir().join("reports/artists")).unwrap() {
         let path = entry.unwrap().path();
-        let mut report: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let mut report: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         report["directory"].as_object_mut().unwrap().remove("asked");
         report["ftrack"].as_object_mut().unwrap().remove("linked");
         for change in report["changes"].as_array_mut().unwrap() {
@@ -86,11 +96,16 @@ fn the_first_run_of_this_version_completes_links_and_nothing_else() {
             })
             .collect()
     };
-    assert_eq!(without_links(studio.ftrack().users()), without_links(before));
+    assert_eq!(
+        without_links(studio.ftrack().users()),
+        without_links(before)
+    );
     for uid in ["bob", "cyd", "dan", "eve"] {
         let link = stored_link(&studio, uid);
         assert!(
-            link["version"] == 2 && link["user"] == studio.user(uid).id.as_str() && link["directory"].is_string(),
+            link["version"] == 2
+                && link["user"] == studio.user(uid).id.as_str()
+                && link["directory"].is_string(),
             "{link}"
         );
     }
@@ -109,7 +124,11 @@ fn who_left_before_the_directory_showed_them_to_this_version_waits_for_a_person(
     make_earlier(&studio);
     leave(&studio, "ada");
     let report = studio.sync();
-    assert_eq!(holds(&report, Action::Deactivate), [("ada", HeldBy::Doubt)], "{report:#?}");
+    assert_eq!(
+        holds(&report, Action::Deactivate),
+        [("ada", HeldBy::Doubt)],
+        "{report:#?}"
+    );
     assert_eq!(report.counts.updated, 2);
     assert_eq!(logins(&approve(&studio), Action::Deactivate), ["ada"]);
     studio.sync_changes_nothing();

@@ -1,4 +1,5 @@
-//! What is held: too many deactivations at once, the last administrator, and absences that are doubtful.
+//! What is held: too many deactivations at once, the last administrator, and absences that are
+//! doubtful.
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
@@ -10,9 +11,12 @@ use serde_json::json;
 use super::{account, add_config, approve, leave, logins, people::make_administrator};
 use crate::studio::{Studio, person};
 
-/// A studio of so many people, synced, of whom so many then leave under this limit, while one comes and 100 strangers are there too.
+/// A studio of so many people, synced, of whom so many then leave under this limit, while one comes
+/// and 100 strangers are there too.
 fn after_leaving(people: usize, leavers: usize, limit: &str) -> (Studio, Report) {
-    let uids: Vec<String> = (0..people).map(|number| format!("user{number:03}")).collect();
+    let uids: Vec<String> = (0..people)
+        .map(|number| format!("user{number:03}"))
+        .collect();
     let mut studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
     let strangers = (0..100).map(|number| account(&format!("stranger{number}")));
     studio.ftrack().add_users(strangers).unwrap();
@@ -23,7 +27,11 @@ fn after_leaving(people: usize, leavers: usize, limit: &str) -> (Studio, Report)
     studio.tree().add(person("joiner", "New", "Face")).unwrap();
     studio.job = format!("limits = {{ deactivate = {limit} }}");
     let report = studio.sync();
-    assert_eq!(logins(&report, Action::Create), ["joiner"], "limits hold the dangerous part only: {report:#?}");
+    assert_eq!(
+        logins(&report, Action::Create),
+        ["joiner"],
+        "limits hold the dangerous part only: {report:#?}"
+    );
     assert!(studio.user("joiner").is_active);
     (studio, report)
 }
@@ -50,12 +58,32 @@ fn a_limit_holds_from_one_past_its_edge() {
             (held, leavers - held.min(leavers)),
             "{what}: {report:#?}"
         );
-        let expected = if held > 0 { Outcome::Held } else { Outcome::Succeeded };
+        let expected = if held > 0 {
+            Outcome::Held
+        } else {
+            Outcome::Succeeded
+        };
         assert_eq!(report.outcome, expected, "{what}");
-        let inactive = studio.ftrack().users().iter().filter(|user| !user.is_active).count();
+        let inactive = studio
+            .ftrack()
+            .users()
+            .iter()
+            .filter(|user| !user.is_active)
+            .count();
         assert_eq!(inactive, leavers - held, "{what}");
-        if let Some(change) = report.changes.iter().find(|change| change.result == ChangeResult::Held) {
-            assert!(change.error.as_deref().unwrap().contains("limits.deactivate allows"), "{change:#?}");
+        if let Some(change) = report
+            .changes
+            .iter()
+            .find(|change| change.result == ChangeResult::Held)
+        {
+            assert!(
+                change
+                    .error
+                    .as_deref()
+                    .unwrap()
+                    .contains("limits.deactivate allows"),
+                "{change:#?}"
+            );
         }
     }
 }
@@ -63,7 +91,10 @@ fn a_limit_holds_from_one_past_its_edge() {
 /// Takes every role from everybody.
 fn nobody_is_an_administrator(studio: &Studio) {
     for role in studio.ftrack().rows("UserSecurityRole").unwrap() {
-        studio.ftrack().remove("UserSecurityRole", &json!([role["id"]])).unwrap();
+        studio
+            .ftrack()
+            .remove("UserSecurityRole", &json!([role["id"]]))
+            .unwrap();
     }
 }
 
@@ -79,11 +110,29 @@ fn the_last_active_administrator_stays() {
         leave(&studio, uid);
     }
     let report = studio.sync();
-    assert_eq!((report.counts.held, report.counts.deactivated), (2, 1), "{report:#?}");
-    assert!(!studio.user("ada").is_active && studio.user("boss").is_active && studio.user("chief").is_active);
-    let holds = |report: &Report| -> Vec<_> { report.changes.iter().filter_map(|change| change.held_by).collect() };
+    assert_eq!(
+        (report.counts.held, report.counts.deactivated),
+        (2, 1),
+        "{report:#?}"
+    );
+    assert!(
+        !studio.user("ada").is_active
+            && studio.user("boss").is_active
+            && studio.user("chief").is_active
+    );
+    let holds = |report: &Report| -> Vec<_> {
+        report
+            .changes
+            .iter()
+            .filter_map(|change| change.held_by)
+            .collect()
+    };
     assert_eq!(holds(&report), [HeldBy::Administrator; 2]);
-    assert_eq!(holds(&approve(&studio)), [HeldBy::Administrator; 2], "nobody can approve that");
+    assert_eq!(
+        holds(&approve(&studio)),
+        [HeldBy::Administrator; 2],
+        "nobody can approve that"
+    );
     assert!(studio.user("boss").is_active && studio.user("chief").is_active);
     // With another administrator about, both may go.
     studio
@@ -95,7 +144,10 @@ fn the_last_active_administrator_stays() {
         .unwrap();
     let report = studio.sync();
     assert_eq!(holds(&report), [HeldBy::Protected; 2], "{report:#?}");
-    assert_eq!(logins(&approve(&studio), Action::Deactivate), ["boss", "chief"]);
+    assert_eq!(
+        logins(&approve(&studio), Action::Deactivate),
+        ["boss", "chief"]
+    );
     assert!(!studio.user("boss").is_active && studio.user("keeper").is_active);
 }
 
@@ -122,10 +174,16 @@ fn an_inactive_administrator_is_no_administrator() {
 fn nobody_is_deactivated_where_no_administrator_is_visible() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.sync();
-    studio.ftrack().change_rules(|rules| rules.unreadable = ["UserSecurityRole".to_owned()].into());
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.unreadable = ["UserSecurityRole".to_owned()].into());
     leave(&studio, "ada");
     let report = studio.sync();
-    assert_eq!((report.counts.held, report.outcome), (1, Outcome::Held), "{report:#?}");
+    assert_eq!(
+        (report.counts.held, report.outcome),
+        (1, Outcome::Held),
+        "{report:#?}"
+    );
     let why = report.changes[0].error.as_deref().unwrap();
     assert!(why.contains("no active administrator is visible"), "{why}");
     assert!(studio.user("ada").is_active);
@@ -135,25 +193,56 @@ fn nobody_is_deactivated_where_no_administrator_is_visible() {
 fn nobody_is_called_otherwise_where_no_administrator_is_visible() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.sync();
-    studio.ftrack().change_rules(|rules| rules.unreadable = ["UserSecurityRole".to_owned()].into());
-    studio.tree().rename(&crate::studio::dn("ada"), &crate::studio::dn("eve")).unwrap();
-    studio.tree().replace(&crate::studio::dn("eve"), "sn", &["Changed"]).unwrap();
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.unreadable = ["UserSecurityRole".to_owned()].into());
+    studio
+        .tree()
+        .rename(&crate::studio::dn("ada"), &crate::studio::dn("eve"))
+        .unwrap();
+    studio
+        .tree()
+        .replace(&crate::studio::dn("eve"), "sn", &["Changed"])
+        .unwrap();
     let report = studio.sync();
-    assert_eq!((report.counts.held, report.counts.updated), (1, 1), "{report:#?}");
-    assert!(report.changes.iter().any(|change| change.held_by == Some(HeldBy::Protected)), "{report:#?}");
+    assert_eq!(
+        (report.counts.held, report.counts.updated),
+        (1, 1),
+        "{report:#?}"
+    );
+    assert!(
+        report
+            .changes
+            .iter()
+            .any(|change| change.held_by == Some(HeldBy::Protected)),
+        "{report:#?}"
+    );
     assert_eq!(studio.user("ada").last_name.as_deref(), Some("Changed"));
 }
 
 #[test]
 fn nobody_is_gone_while_an_entry_shows_no_id() {
     let studio = Studio::of(&[]);
-    add_config(&studio, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    add_config(
+        &studio,
+        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
+    );
     for (uid, number) in [("ada", "1"), ("bob", "2"), ("cyd", "3")] {
-        studio.tree().add(person(uid, "G", uid).with("employeeNumber", number)).unwrap();
+        studio
+            .tree()
+            .add(person(uid, "G", uid).with("employeeNumber", number))
+            .unwrap();
     }
     studio.sync();
-    studio.tree().replace(&crate::studio::dn("ada"), "employeeNumber", &[]).unwrap();
+    studio
+        .tree()
+        .replace(&crate::studio::dn("ada"), "employeeNumber", &[])
+        .unwrap();
     let report = studio.sync();
-    assert_eq!((report.counts.held, report.counts.skipped), (1, 1), "{report:#?}");
+    assert_eq!(
+        (report.counts.held, report.counts.skipped),
+        (1, 1),
+        "{report:#?}"
+    );
     assert!(studio.user("ada").is_active);
 }

@@ -9,7 +9,10 @@ use ftrack_ldap_sync::{
 };
 use serde_json::json;
 
-use super::{absences, absent_since, account, activity, add_config, approve, by_hand, come_back, leave, logins, reasons};
+use super::{
+    absences, absent_since, account, activity, add_config, approve, by_hand, come_back, leave,
+    logins, reasons,
+};
 use crate::studio::{Studio, dn, person};
 
 #[test]
@@ -22,7 +25,12 @@ fn users_that_nobody_linked_are_not_touched() {
     studio.sync();
     leave(&studio, "ada");
     studio.sync();
-    let after: Vec<Account> = studio.ftrack().users().into_iter().filter(|user| user.username != "ada").collect();
+    let after: Vec<Account> = studio
+        .ftrack()
+        .users()
+        .into_iter()
+        .filter(|user| user.username != "ada")
+        .collect();
     assert_eq!(after, before);
 }
 
@@ -31,8 +39,15 @@ fn a_user_is_adopted_by_its_login_whatever_its_case() {
     let studio = Studio::of(&["ada"]);
     let id = studio.ftrack().add_user(&account("ADA")).unwrap();
     let report = studio.sync();
-    assert_eq!((report.counts.adopted, report.counts.created), (1, 0), "{report:#?}");
-    assert_eq!((studio.user("ada").id, activity(&studio, "ada").as_str()), (id, "settled"));
+    assert_eq!(
+        (report.counts.adopted, report.counts.created),
+        (1, 0),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (studio.user("ada").id, activity(&studio, "ada").as_str()),
+        (id, "settled")
+    );
     studio.sync_changes_nothing();
 }
 
@@ -47,7 +62,13 @@ fn a_user_is_adopted_by_its_mail_where_that_is_the_rule() {
             ..account("a.lovelace")
         })
         .unwrap();
-    studio.ftrack().add_user(&Account { email: None, ..account("bob") }).unwrap();
+    studio
+        .ftrack()
+        .add_user(&Account {
+            email: None,
+            ..account("bob")
+        })
+        .unwrap();
     let report = studio.sync();
     assert_eq!(report.counts.adopted, 1, "{report:#?}");
     assert_eq!(studio.user("ada").id, id);
@@ -64,8 +85,15 @@ fn nobody_is_adopted_where_that_is_the_rule() {
     studio.job = "users = { adopt = \"never\" }".into();
     studio.ftrack().add_user(&account("ada")).unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.outcome), (0, Outcome::Succeeded));
-    assert!(reasons(&report).contains("users.adopt is \"never\""), "{}", reasons(&report));
+    assert_eq!(
+        (report.changes.len(), report.outcome),
+        (0, Outcome::Succeeded)
+    );
+    assert!(
+        reasons(&report).contains("users.adopt is \"never\""),
+        "{}",
+        reasons(&report)
+    );
     assert!(studio.user("ada").metadata.is_empty());
 }
 
@@ -86,7 +114,11 @@ fn who_is_never_adopted_is_named() {
     }
     let before = studio.ftrack().users();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.skipped.len()), (0, 5), "{report:#?}");
+    assert_eq!(
+        (report.changes.len(), report.skipped.len()),
+        (0, 5),
+        "{report:#?}"
+    );
     let said = reasons(&report);
     for why in [
         "is an administrator",
@@ -107,13 +139,23 @@ fn a_user_that_a_cut_off_run_began_is_adopted_but_neither_as_administrator_nor_a
     // As after a run that was cut off between the user and its link.
     for uid in ["ada", "bob", "cyd"] {
         let id = studio.user(uid).id;
-        studio.ftrack().remove("Metadata", &json!([id, "ftrack-ldap-sync"])).unwrap();
+        studio
+            .ftrack()
+            .remove("Metadata", &json!([id, "ftrack-ldap-sync"]))
+            .unwrap();
     }
     by_hand(&studio, "bob", &json!({"is_active": false}));
     make_administrator(&studio, "cyd");
     let report = studio.sync();
-    assert_eq!(logins(&report, Action::Adopt), ["ada", "bob"], "{report:#?}");
-    assert!(!studio.user("bob").is_active, "nobody knows who deactivated bob");
+    assert_eq!(
+        logins(&report, Action::Adopt),
+        ["ada", "bob"],
+        "{report:#?}"
+    );
+    assert!(
+        !studio.user("bob").is_active,
+        "nobody knows who deactivated bob"
+    );
     assert!(
         report
             .warnings
@@ -131,12 +173,21 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
     let mut twin = person("ADA", "Other", "Ada");
     twin.dn = "cn=twin,ou=people,dc=studio,dc=test".into();
     studio.tree().add(twin).unwrap();
-    studio.tree().replace(&dn("ada"), "sn", &["Changed"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("ada"), "sn", &["Changed"])
+        .unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.skipped.len()), (0, 2), "{report:#?}");
+    assert_eq!(
+        (report.changes.len(), report.skipped.len()),
+        (0, 2),
+        "{report:#?}"
+    );
     let said = reasons(&report);
     assert!(
-        said.contains("cn=twin") && said.contains(&dn("ada")) && said.contains("none of them gets it"),
+        said.contains("cn=twin")
+            && said.contains(&dn("ada"))
+            && said.contains("none of them gets it"),
         "{said}"
     );
     assert!(studio.user("ada").is_active, "who is left out is not gone");
@@ -146,7 +197,10 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
 fn entries_that_want_one_user_are_both_left_out_and_both_named() {
     let mut studio = Studio::of(&["ada", "bob"]);
     studio.job = "users = { adopt = \"email\" }".into();
-    studio.tree().replace(&dn("bob"), "mail", &["ada@studio.test"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("bob"), "mail", &["ada@studio.test"])
+        .unwrap();
     studio
         .ftrack()
         .add_user(&Account {
@@ -155,8 +209,16 @@ fn entries_that_want_one_user_are_both_left_out_and_both_named() {
         })
         .unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.skipped.len()), (0, 2), "{report:#?}");
-    assert!(reasons(&report).contains("the ftrack user \"x\" is also wanted by"), "{}", reasons(&report));
+    assert_eq!(
+        (report.changes.len(), report.skipped.len()),
+        (0, 2),
+        "{report:#?}"
+    );
+    assert!(
+        reasons(&report).contains("the ftrack user \"x\" is also wanted by"),
+        "{}",
+        reasons(&report)
+    );
 }
 
 #[test]
@@ -167,19 +229,33 @@ fn users_that_differ_by_case_alone_are_not_chosen_among() {
     }
     let report = studio.sync();
     assert_eq!(report.changes, []);
-    assert!(reasons(&report).contains("2 ftrack users could be adopted for it"), "{}", reasons(&report));
+    assert!(
+        reasons(&report).contains("2 ftrack users could be adopted for it"),
+        "{}",
+        reasons(&report)
+    );
 }
 
 #[test]
 fn entries_that_show_one_id_are_nobody() {
     let studio = Studio::of(&[]);
-    add_config(&studio, "[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    add_config(
+        &studio,
+        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
+    );
     for (uid, number) in [("ada", "7"), ("bob", "7"), ("cyd", "8")] {
-        studio.tree().add(person(uid, "G", uid).with("employeeNumber", number)).unwrap();
+        studio
+            .tree()
+            .add(person(uid, "G", uid).with("employeeNumber", number))
+            .unwrap();
     }
     let report = studio.sync();
     assert_eq!(logins(&report, Action::Create), ["cyd"], "{report:#?}");
-    assert!(reasons(&report).contains("the directory id 7 is also wanted by"), "{}", reasons(&report));
+    assert!(
+        reasons(&report).contains("the directory id 7 is also wanted by"),
+        "{}",
+        reasons(&report)
+    );
 }
 
 #[test]
@@ -190,12 +266,26 @@ fn a_successor_never_gets_the_leavers_account() {
         studio.sync();
         let leaver = studio.user("ada");
         studio.tree().remove(&dn("ada")).unwrap();
-        studio.tree().add(person("ada", "Another", "Person")).unwrap();
+        studio
+            .tree()
+            .add(person("ada", "Another", "Person"))
+            .unwrap();
         let report = studio.sync();
-        assert_eq!((report.counts.deactivated, report.changes.len()), (1, 1), "{report:#?}");
-        assert!(reasons(&report).contains("a successor never inherits it"), "{}", reasons(&report));
+        assert_eq!(
+            (report.counts.deactivated, report.changes.len()),
+            (1, 1),
+            "{report:#?}"
+        );
+        assert!(
+            reasons(&report).contains("a successor never inherits it"),
+            "{}",
+            reasons(&report)
+        );
         let now = studio.user("ada");
-        assert_eq!((&now.id, &now.first_name, now.is_active), (&leaver.id, &leaver.first_name, false));
+        assert_eq!(
+            (&now.id, &now.first_name, now.is_active),
+            (&leaver.id, &leaver.first_name, false)
+        );
         // With a login of their own, but the leaver's mail.
         studio.tree().rename(&dn("ada"), &dn("ada2")).unwrap();
         let report = studio.sync();
@@ -256,7 +346,10 @@ fn whom_somebody_reactivated_is_reported_and_left() {
     assert!(warned(&studio.sync_changes_nothing()));
     come_back(&studio, "ada");
     let report = studio.sync();
-    assert_eq!((report.counts.reactivated, report.counts.deactivated), (0, 0));
+    assert_eq!(
+        (report.counts.reactivated, report.counts.deactivated),
+        (0, 0)
+    );
     assert!(studio.user("ada").is_active);
     assert_eq!(activity(&studio, "ada"), "settled");
     studio.sync_changes_nothing();
@@ -275,7 +368,10 @@ fn what_somebody_does_after_reactivating_a_leaver_is_theirs() {
     come_back(&studio, "ada");
     let report = studio.sync();
     assert_eq!(report.counts.reactivated, 0, "{report:#?}");
-    assert!(!studio.user("ada").is_active, "deactivated by hand, it stays so");
+    assert!(
+        !studio.user("ada").is_active,
+        "deactivated by hand, it stays so"
+    );
     studio.sync_changes_nothing();
 }
 
@@ -285,9 +381,13 @@ fn what_may_not_be_done_is_not_done() {
     studio.sync();
     leave(&studio, "cyd");
     studio.sync();
-    studio.job = "users = { create = false, update = false, deactivate = false, reactivate = false }".into();
+    studio.job =
+        "users = { create = false, update = false, deactivate = false, reactivate = false }".into();
     studio.tree().add(person("new", "New", "Face")).unwrap();
-    studio.tree().replace(&dn("ada"), "sn", &["Changed"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("ada"), "sn", &["Changed"])
+        .unwrap();
     leave(&studio, "bob");
     come_back(&studio, "cyd");
     let before = studio.ftrack().users();
@@ -295,14 +395,22 @@ fn what_may_not_be_done_is_not_done() {
     assert_eq!(studio.ftrack().users(), before);
     assert!(reasons(&report).contains("users.create is false"));
     assert!(
-        report.warnings.iter().any(|warning| warning.contains("users.deactivate is false")),
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("users.deactivate is false")),
         "{report:#?}"
     );
     studio.job = "limits.deactivate = 2".into();
     let report = studio.sync();
     let counts = &report.counts;
     assert_eq!(
-        (counts.created, counts.updated, counts.deactivated, counts.reactivated),
+        (
+            counts.created,
+            counts.updated,
+            counts.deactivated,
+            counts.reactivated
+        ),
         (1, 1, 1, 1),
         "{report:#?}"
     );
@@ -316,13 +424,26 @@ fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
     leave(&studio, "ada");
     let report = studio.sync();
     assert_eq!(
-        (report.counts.held, report.ftrack.write_calls, report.outcome),
+        (
+            report.counts.held,
+            report.ftrack.write_calls,
+            report.outcome
+        ),
         (1, 0, Outcome::Held),
         "{report:#?}"
     );
-    let [change] = &report.changes[..] else { panic!("{report:#?}") };
+    let [change] = &report.changes[..] else {
+        panic!("{report:#?}")
+    };
     assert_eq!(change.held_by, Some(HeldBy::Protected));
-    assert!(change.error.as_deref().unwrap().contains("protected by users.protect"), "{change:#?}");
+    assert!(
+        change
+            .error
+            .as_deref()
+            .unwrap()
+            .contains("protected by users.protect"),
+        "{change:#?}"
+    );
     assert!(studio.user("ada").is_active);
     approve(&studio);
     assert!(!studio.user("ada").is_active, "a person approved it");
@@ -339,7 +460,11 @@ fn somebody_must_be_missing_as_long_as_the_rule_says() {
     studio.sync_changes_nothing();
     come_back(&studio, "ada");
     studio.sync_changes_nothing();
-    assert_eq!(absences(&studio), Vec::<String>::new(), "who is back was never away");
+    assert_eq!(
+        absences(&studio),
+        Vec::<String>::new(),
+        "who is back was never away"
+    );
     leave(&studio, "ada");
     studio.sync_changes_nothing();
     studio.job = "users = { deactivate_after = \"1s\" }".into();
@@ -369,7 +494,10 @@ fn one_complete_read_is_not_enough_where_patience_is_asked_for() {
 
 /// Lets an hour go by.
 fn backdate_absences(studio: &Studio) {
-    assert!(absent_since(studio, chrono::Utc::now() - chrono::Duration::hours(2)), "nobody is missing");
+    assert!(
+        absent_since(studio, chrono::Utc::now() - chrono::Duration::hours(2)),
+        "nobody is missing"
+    );
 }
 
 #[test]
@@ -393,10 +521,28 @@ fn users_of_another_source_and_links_that_nobody_understands_are_left_alone() {
         .unwrap();
     let before: Vec<Account> = ["ada", "bob"].map(|username| studio.user(username)).into();
     let report = studio.sync();
-    assert_eq!((logins(&report, Action::Create), report.skipped.len()), (vec!["cyd"], 2), "{report:#?}");
-    assert!(reasons(&report).contains("belongs to the source \"painters\""), "{}", reasons(&report));
-    assert!(reasons(&report).contains("link cannot be read"), "{}", reasons(&report));
-    assert!(report.warnings.iter().any(|warning| warning.contains("\"bob\"")), "{report:#?}");
+    assert_eq!(
+        (logins(&report, Action::Create), report.skipped.len()),
+        (vec!["cyd"], 2),
+        "{report:#?}"
+    );
+    assert!(
+        reasons(&report).contains("belongs to the source \"painters\""),
+        "{}",
+        reasons(&report)
+    );
+    assert!(
+        reasons(&report).contains("link cannot be read"),
+        "{}",
+        reasons(&report)
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("\"bob\"")),
+        "{report:#?}"
+    );
     let after: Vec<Account> = ["ada", "bob"].map(|username| studio.user(username)).into();
     assert_eq!(after, before);
 }
@@ -418,7 +564,11 @@ fn a_job_is_renamed_by_keeping_its_source() {
     studio.job = "source = \"artists\"".into();
     let config = fs::read_to_string(studio.config()).unwrap();
     let renamed = studio.folder().join("renamed.toml");
-    fs::write(&renamed, config.replace("[jobs.artists]", "[jobs.painters]")).unwrap();
+    fs::write(
+        &renamed,
+        config.replace("[jobs.artists]", "[jobs.painters]"),
+    )
+    .unwrap();
     leave(&studio, "bob");
     let output = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"))
         .arg("--config")
@@ -428,7 +578,11 @@ fn a_job_is_renamed_by_keeping_its_source() {
         .unwrap();
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&*report.job, logins(&report, Action::Deactivate), report.changes.len()),
+        (
+            &*report.job,
+            logins(&report, Action::Deactivate),
+            report.changes.len()
+        ),
         ("painters", vec!["bob"], 1)
     );
 }
@@ -436,9 +590,15 @@ fn a_job_is_renamed_by_keeping_its_source() {
 /// Gives a user the Administrator role.
 pub fn make_administrator(studio: &Studio, username: &str) {
     let roles = studio.ftrack().rows("SecurityRole").unwrap();
-    let role = roles.iter().find(|role| role["name"] == "Administrator").unwrap();
+    let role = roles
+        .iter()
+        .find(|role| role["name"] == "Administrator")
+        .unwrap();
     let user = studio.user(username).id;
     let fields = json!({"id": format!("role-of-{username}"), "user_id": user, "security_role_id": role["id"]});
     studio.ftrack().insert("UserSecurityRole", &fields).unwrap();
-    assert_eq!(studio.user(username).roles, BTreeSet::from(["Administrator".to_owned()]));
+    assert_eq!(
+        studio.user(username).roles,
+        BTreeSet::from(["Administrator".to_owned()])
+    );
 }

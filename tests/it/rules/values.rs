@@ -1,4 +1,5 @@
-//! Which values reach ftrack: absent ones, names, custom attributes of each type, and the user type.
+//! Which values reach ftrack: absent ones, names, custom attributes of each type, and the user
+//! type.
 
 use ftrack_ldap_sync::{run::report::Outcome, sync::change::Action};
 use serde_json::json;
@@ -16,7 +17,8 @@ fn an_absent_value_is_kept_unless_it_is_to_be_cleared() {
     assert_eq!(studio.user("ada").email.as_deref(), Some("ada@studio.test"));
     add_config(
         &studio,
-        "[jobs.artists.attributes]\nemail = { from = \"mail\", when_absent = \"clear\" }\nfirst_name = { from = \"givenName\", when_absent = \"clear\" }\n",
+        "[jobs.artists.attributes]\nemail = { from = \"mail\", when_absent = \"clear\" \
+         }\nfirst_name = { from = \"givenName\", when_absent = \"clear\" }\n",
     );
     let report = studio.sync();
     assert_eq!(logins(&report, Action::Update), ["ada"]);
@@ -29,7 +31,10 @@ fn an_absent_value_is_kept_unless_it_is_to_be_cleared() {
 fn who_has_no_first_name_is_not_called_first() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.tree().replace(&dn("ada"), "givenName", &[]).unwrap();
-    add_config(&studio, "[jobs.artists.attributes]\nemail = { from = \"mail\", when_absent = \"clear\" }\n");
+    add_config(
+        &studio,
+        "[jobs.artists.attributes]\nemail = { from = \"mail\", when_absent = \"clear\" }\n",
+    );
     studio.tree().replace(&dn("ada"), "mail", &[]).unwrap();
     studio.sync();
     assert_eq!(studio.user("ada").first_name.unwrap_or_default(), "");
@@ -40,11 +45,20 @@ fn who_has_no_first_name_is_not_called_first() {
 fn an_entry_without_a_required_value_is_left_out_and_not_gone() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.sync();
-    add_config(&studio, "[jobs.artists.attributes]\nemail = { from = \"mail\", required = true }\n");
+    add_config(
+        &studio,
+        "[jobs.artists.attributes]\nemail = { from = \"mail\", required = true }\n",
+    );
     studio.tree().replace(&dn("ada"), "mail", &[]).unwrap();
     let report = studio.sync();
-    assert_eq!((report.changes.len(), report.outcome), (0, Outcome::Succeeded));
-    assert_eq!(reasons(&report), format!("{}: it has no mail, which is required", dn("ada")));
+    assert_eq!(
+        (report.changes.len(), report.outcome),
+        (0, Outcome::Succeeded)
+    );
+    assert_eq!(
+        reasons(&report),
+        format!("{}: it has no mail, which is required", dn("ada"))
+    );
     assert!(studio.user("ada").is_active);
 }
 
@@ -60,7 +74,9 @@ fn with_custom_attributes() -> Studio {
         ("since", "date", "departmentNumber"),
     ] {
         studio.ftrack().add_custom_attribute(key, kind).unwrap();
-        mapping.push_str(&format!("\"custom_attributes.{key}\" = {{ from = \"{from}\", when_absent = \"clear\" }}\n"));
+        mapping.push_str(&format!(
+            "\"custom_attributes.{key}\" = {{ from = \"{from}\", when_absent = \"clear\" }}\n"
+        ));
     }
     add_config(&studio, &mapping);
     let entry = person("ada", "Ada", "L")
@@ -77,7 +93,11 @@ fn with_custom_attributes() -> Studio {
 fn custom_attributes_get_values_of_their_type_also_of_a_new_user() {
     let studio = with_custom_attributes();
     let report = studio.sync();
-    assert_eq!((report.counts.created, report.outcome), (1, Outcome::Succeeded), "{report:#?}");
+    assert_eq!(
+        (report.counts.created, report.outcome),
+        (1, Outcome::Succeeded),
+        "{report:#?}"
+    );
     let values = studio.user("ada").custom_attributes;
     let day = json!({"__type__": "datetime", "value": "2020-02-29T00:00:00"});
     for (key, value) in [
@@ -90,24 +110,44 @@ fn custom_attributes_get_values_of_their_type_also_of_a_new_user() {
         assert_eq!(values.get(key), Some(&value), "{key}");
     }
     studio.sync_changes_nothing();
-    for (attribute, values) in [("roomNumber", ["4"]), ("employeeType", ["FALSE"]), ("l", ["Rome"])] {
-        studio.tree().replace(&dn("ada"), attribute, &values).unwrap();
+    for (attribute, values) in [
+        ("roomNumber", ["4"]),
+        ("employeeType", ["FALSE"]),
+        ("l", ["Rome"]),
+    ] {
+        studio
+            .tree()
+            .replace(&dn("ada"), attribute, &values)
+            .unwrap();
     }
-    studio.tree().replace(&dn("ada"), "departmentNumber", &[]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("ada"), "departmentNumber", &[])
+        .unwrap();
     let report = studio.sync();
     assert_eq!(report.changes[0].fields.len(), 4, "{report:#?}");
     let values = studio.user("ada").custom_attributes;
-    assert_eq!((&values["floor"], &values["staff"], values.get("since")), (&json!(4), &json!(false), None));
+    assert_eq!(
+        (&values["floor"], &values["staff"], values.get("since")),
+        (&json!(4), &json!(false), None)
+    );
     studio.sync_changes_nothing();
 }
 
 #[test]
 fn a_value_that_its_attribute_cannot_take_leaves_the_entry_out() {
     let studio = with_custom_attributes();
-    studio.tree().replace(&dn("ada"), "roomNumber", &["third"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("ada"), "roomNumber", &["third"])
+        .unwrap();
     studio.tree().add(person("bob", "Bob", "B")).unwrap();
     let report = studio.sync();
-    assert_eq!((logins(&report, Action::Create), report.counts.skipped), (vec!["bob"], 1), "{report:#?}");
+    assert_eq!(
+        (logins(&report, Action::Create), report.counts.skipped),
+        (vec!["bob"], 1),
+        "{report:#?}"
+    );
     assert!(
         reasons(&report).contains("custom_attributes.floor is not a number: \"third\""),
         "{}",
@@ -127,13 +167,23 @@ fn created_users_get_the_configured_type() {
 
 #[test]
 fn a_user_type_that_is_not_there_or_never_touched_is_found_before_anything_is_written() {
-    for (name, said) in [("ldpa", "it has: demo, ftrack, google, ldap, service"), ("Service", "never touched")] {
+    for (name, said) in [
+        ("ldpa", "it has: demo, ftrack, google, ldap, service"),
+        ("Service", "never touched"),
+    ] {
         let mut studio = Studio::of(&["ada"]);
         studio.job = format!("users = {{ user_type = \"{name}\" }}");
         let report = studio.sync();
-        assert_eq!((report.outcome, report.ftrack.write_calls), (Outcome::Failed, 0), "{report:#?}");
+        assert_eq!(
+            (report.outcome, report.ftrack.write_calls),
+            (Outcome::Failed, 0),
+            "{report:#?}"
+        );
         let error = report.error.unwrap();
-        assert!(error.contains("users.user_type") && error.contains(said), "{error}");
+        assert!(
+            error.contains("users.user_type") && error.contains(said),
+            "{error}"
+        );
         assert!(studio.ftrack().user("ada").is_none());
     }
 }
@@ -149,18 +199,29 @@ fn a_full_name_becomes_first_and_last() {
     studio.job = String::new();
     let path = studio.config();
     let config = std::fs::read_to_string(&path).unwrap();
-    let full = config.replace("first_name = \"givenName\", last_name = \"sn\"", "full_name = \"cn\"");
+    let full = config.replace(
+        "first_name = \"givenName\", last_name = \"sn\"",
+        "full_name = \"cn\"",
+    );
     let path = path.with_file_name("full.toml");
     std::fs::write(&path, full).unwrap();
     let run = || {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
-        let output = command.arg("--config").arg(&path).args(["sync", "--format", "json"]).output().unwrap();
+        let output = command
+            .arg("--config")
+            .arg(&path)
+            .args(["sync", "--format", "json"])
+            .output()
+            .unwrap();
         serde_json::from_slice::<ftrack_ldap_sync::run::report::Report>(&output.stdout).unwrap()
     };
     assert_eq!(run().counts.created, 2);
     let names = |uid: &str| {
         let user = studio.user(uid);
-        (user.first_name.unwrap_or_default(), user.last_name.unwrap_or_default())
+        (
+            user.first_name.unwrap_or_default(),
+            user.last_name.unwrap_or_default(),
+        )
     };
     assert_eq!(names("juan"), ("Juan Carlos".into(), "Ruiz".into()));
     assert_eq!(names("madonna"), ("Madonna".into(), String::new()));

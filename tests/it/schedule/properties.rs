@@ -28,7 +28,10 @@ const EXPRESSIONS: [&str; 16] = [
 
 /// A schedule and a moment of 1970 to 2099, often close to a change of the clock.
 fn any() -> impl Strategy<Value = (Schedule, DateTime<Utc>)> {
-    let lags = prop_oneof![Just(Duration::ZERO), (1..86_400_u64).prop_map(Duration::from_secs)];
+    let lags = prop_oneof![
+        Just(Duration::ZERO),
+        (1..86_400_u64).prop_map(Duration::from_secs)
+    ];
     let parts = (
         sample::select(&EXPRESSIONS[..]),
         sample::select(&TZ_VARIANTS[..]),
@@ -39,14 +42,24 @@ fn any() -> impl Strategy<Value = (Schedule, DateTime<Utc>)> {
     parts.prop_map(|(expression, zone, splay, second, near)| {
         let schedule = Schedule::new(expression, zone, splay, "host", "job").unwrap();
         let after = DateTime::from_timestamp(second, 0).unwrap();
-        (schedule, change(zone, after).map_or(after, |change| change + TimeDelta::seconds(near)))
+        (
+            schedule,
+            change(zone, after).map_or(after, |change| change + TimeDelta::seconds(near)),
+        )
     })
 }
 
 /// The hour in which the zone's clock changes next within half a year, if it does.
 fn change(zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let offset = |at: &DateTime<Utc>| at.with_timezone(&zone).fixed_offset().offset().local_minus_utc();
-    (0..4_400).map(|hour| after + TimeDelta::hours(hour)).find(|at| offset(at) != offset(&after))
+    let offset = |at: &DateTime<Utc>| {
+        at.with_timezone(&zone)
+            .fixed_offset()
+            .offset()
+            .local_minus_utc()
+    };
+    (0..4_400)
+        .map(|hour| after + TimeDelta::hours(hour))
+        .find(|at| offset(at) != offset(&after))
 }
 
 proptest! {

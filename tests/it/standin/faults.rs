@@ -27,15 +27,30 @@ async fn until(is_so: impl Fn() -> bool) {
 #[tokio::test]
 async fn a_lost_answer_was_done_and_a_refused_connection_was_not() {
     let world = world().await;
-    world.studio.fail_next(Some(CallKind::Write), Fault::ResetBefore);
-    world.studio.fail_next(Some(CallKind::Write), Fault::ResetAfter);
-    assert_eq!(world.usernames("where username is admin").await, ["admin"], "reads meet no fault for writes");
+    world
+        .studio
+        .fail_next(Some(CallKind::Write), Fault::ResetBefore);
+    world
+        .studio
+        .fail_next(Some(CallKind::Write), Fault::ResetAfter);
+    assert_eq!(
+        world.usernames("where username is admin").await,
+        ["admin"],
+        "reads meet no fault for writes"
+    );
     assert!(world.send(json!([create("one")]), &[]).await.is_err());
     assert!(world.studio.user("one").is_none());
     assert!(world.send(json!([create("two")]), &[]).await.is_err());
     assert!(world.studio.user("two").is_some());
     let counters = world.studio.counters();
-    assert_eq!((counters.read_calls, counters.write_calls, counters.operations), (1, 2, 2));
+    assert_eq!(
+        (
+            counters.read_calls,
+            counters.write_calls,
+            counters.operations
+        ),
+        (1, 2, 2)
+    );
 }
 
 #[tokio::test]
@@ -43,7 +58,9 @@ async fn busy_servers_say_when_to_come_back_and_broken_ones_answer_html() {
     let world = world().await;
     for fault in [
         Fault::TooManyRequests(Some(RetryAfter::Seconds(7))),
-        Fault::TooManyRequests(Some(RetryAfter::At(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)))),
+        Fault::TooManyRequests(Some(RetryAfter::At(
+            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+        ))),
         Fault::TooManyRequests(None),
         Fault::Html(502),
         Fault::Redirect("http://elsewhere.test/api".to_owned()),
@@ -54,15 +71,30 @@ async fn busy_servers_say_when_to_come_back_and_broken_ones_answer_html() {
     for _ in 0..3 {
         let response = world.send(json!([create("one")]), &[]).await.unwrap();
         assert_eq!(response.status(), 429);
-        seen.push(response.headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().to_owned()));
+        seen.push(
+            response
+                .headers()
+                .get(RETRY_AFTER)
+                .map(|wait| wait.to_str().unwrap().to_owned()),
+        );
     }
-    assert_eq!(seen, [Some("7".to_owned()), Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()), None]);
+    assert_eq!(
+        seen,
+        [
+            Some("7".to_owned()),
+            Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
+            None
+        ]
+    );
     let html = world.send(json!([]), &[]).await.unwrap();
     assert_eq!(html.status(), 502);
     assert!(html.text().await.unwrap().starts_with("<html>"));
     let redirect = world.send(json!([]), &[]).await.unwrap();
     assert_eq!(
-        (redirect.status().as_u16(), redirect.headers()["location"].to_str().unwrap()),
+        (
+            redirect.status().as_u16(),
+            redirect.headers()["location"].to_str().unwrap()
+        ),
         (307, "http://elsewhere.test/api")
     );
     assert!(world.studio.user("one").is_none());
@@ -80,8 +112,18 @@ async fn answers_can_be_cut_delayed_or_withheld() {
         _ => None,
     });
     let query = json!([{"action": "query", "expression": "select id, username from User"}]);
-    let truncated = world.send(query.clone(), &[]).await.unwrap().text().await.unwrap();
-    assert!(serde_json::from_str::<Value>(&truncated).unwrap_err().is_eof());
+    let truncated = world
+        .send(query.clone(), &[])
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        serde_json::from_str::<Value>(&truncated)
+            .unwrap_err()
+            .is_eof()
+    );
     let cut = match world.send(query.clone(), &[]).await {
         Ok(response) => response.bytes().await.map(drop),
         Err(error) => Err(error),
@@ -105,7 +147,11 @@ async fn answers_can_be_cut_delayed_or_withheld() {
 
 #[tokio::test]
 async fn stopping_ends_calls_that_would_never_end() {
-    let World { server, studio, client } = world().await;
+    let World {
+        server,
+        studio,
+        client,
+    } = world().await;
     studio.fail_next(None, Fault::StallBefore);
     let call = client
         .post(format!("{}/api", server.url()))
@@ -136,7 +182,10 @@ async fn a_page_is_capped_below_the_limit_and_says_where_to_go_on() {
             .await;
         let rows = answer[0]["data"].as_array().unwrap();
         assert!(rows.len() <= 5);
-        ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+        ids.extend(
+            rows.iter()
+                .map(|row| row["id"].as_str().unwrap().to_owned()),
+        );
         offset = answer[0]["metadata"]["next"]["offset"].as_u64();
     }
     assert_eq!(ids.len(), 12);
@@ -147,22 +196,41 @@ async fn a_page_is_capped_below_the_limit_and_says_where_to_go_on() {
 async fn a_list_that_is_cut_says_that_it_is_whole_and_shows_all_when_asked_by_id() {
     let world = world().await;
     world.studio.add_users(artists(10)).unwrap();
-    let ids = |rows: Vec<Value>| rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let ids = |rows: Vec<Value>| {
+        rows.iter()
+            .map(|row| row["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
     let all = ids(world.rows("select id from User order by id").await);
     let hidden = all[4].clone();
     world.studio.change_rules(|rules| {
         rules.cut_lists = [("User".to_owned(), 6)].into();
         rules.unlisted = [("User".to_owned(), [hidden].into())].into();
     });
-    let listed: Vec<&String> = all.iter().enumerate().filter(|(place, _)| *place != 4).map(|(_, id)| id).collect();
+    let listed: Vec<&String> = all
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| *place != 4)
+        .map(|(_, id)| id)
+        .collect();
     let answer = world
         .call(json!([{"action": "query", "expression": "select id from User order by id offset 3 limit 3"}]))
         .await;
     assert_eq!(answer[0]["metadata"]["next"]["offset"], Value::Null);
-    assert_eq!(ids(answer[0]["data"].as_array().unwrap().clone()).iter().collect::<Vec<_>>(), listed[3..6]);
-    let last = world.rows("select id from User order by id descending limit 1").await;
+    assert_eq!(
+        ids(answer[0]["data"].as_array().unwrap().clone())
+            .iter()
+            .collect::<Vec<_>>(),
+        listed[3..6]
+    );
+    let last = world
+        .rows("select id from User order by id descending limit 1")
+        .await;
     assert_eq!(ids(last), [all[11].clone()]);
-    let by_id = format!("select id from User where id in (\"{}\") order by id", all.join("\", \""));
+    let by_id = format!(
+        "select id from User where id in (\"{}\") order by id",
+        all.join("\", \"")
+    );
     assert_eq!(ids(world.rows(&by_id).await), all);
 }
 
@@ -174,17 +242,26 @@ async fn large_answers_are_compressed_for_those_who_take_it() {
     };
     world.studio.add_users(artists(100)).unwrap();
     let query = json!([{"action": "query", "expression": "select id, username from User"}]);
-    let plain = world.send(query.clone(), &[("accept-encoding", "identity")]).await.unwrap();
+    let plain = world
+        .send(query.clone(), &[("accept-encoding", "identity")])
+        .await
+        .unwrap();
     assert!(!plain.headers().contains_key(CONTENT_ENCODING));
     let plain = plain.bytes().await.unwrap();
-    let raw = world.send(query.clone(), &[("accept-encoding", "gzip")]).await.unwrap();
+    let raw = world
+        .send(query.clone(), &[("accept-encoding", "gzip")])
+        .await
+        .unwrap();
     assert_eq!(raw.headers()[CONTENT_ENCODING], "gzip");
     assert!(raw.bytes().await.unwrap().len() < plain.len() / 2);
     let world = World {
         client: Client::new(),
         ..world
     };
-    assert_eq!(world.call(query).await, serde_json::from_slice::<Value>(&plain).unwrap());
+    assert_eq!(
+        world.call(query).await,
+        serde_json::from_slice::<Value>(&plain).unwrap()
+    );
 }
 
 #[tokio::test]
@@ -196,7 +273,8 @@ async fn a_hundred_thousand_users_are_read_in_pages_without_sorting_them_each_ti
     for page in 0..=200 {
         read += world
             .rows(&format!(
-                "select id, username, email, is_active from User where is_active is True order by username offset {} limit 500",
+                "select id, username, email, is_active from User where is_active is True order by \
+                 username offset {} limit 500",
                 page * 500
             ))
             .await
@@ -204,13 +282,21 @@ async fn a_hundred_thousand_users_are_read_in_pages_without_sorting_them_each_ti
     }
     assert_eq!(read, 100_002);
     // Filtering and sorting once a page instead of once takes minutes in a debug build.
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_call_in_flight_is_answered_before_the_server_stops_and_cut_off_when_it_is_dropped() {
     for stopped in [true, false] {
-        let World { server, studio, client } = world().await;
+        let World {
+            server,
+            studio,
+            client,
+        } = world().await;
         studio.fail_next(None, Fault::Delay(Duration::from_millis(300)));
         let url = format!("{}/api", server.url());
         let call = client

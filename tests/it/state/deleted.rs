@@ -1,4 +1,5 @@
-//! The database, its lock file or the whole state folder deleted while it is in use: it is made anew at the next use.
+//! The database, its lock file or the whole state folder deleted while it is in use: it is made
+//! anew at the next use.
 
 use std::fs;
 
@@ -8,16 +9,29 @@ use super::{Studio, config, database, everybody, open, pause, rows};
 
 /// The lines of a command's log that say this.
 fn said(stderr: &str, event: &str) -> usize {
-    stderr.lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))).count()
+    stderr
+        .lines()
+        .filter(|line| line.contains(&format!("\"event\":\"{event}\"")))
+        .count()
 }
 
 #[test]
 fn a_run_under_way_goes_on_and_is_kept() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.sync();
-    for (number, what) in [Deleted::Database, Deleted::LockFile, Deleted::Folder].into_iter().enumerate() {
+    for (number, what) in [Deleted::Database, Deleted::LockFile, Deleted::Folder]
+        .into_iter()
+        .enumerate()
+    {
         let folder = studio.state_dir();
-        studio.tree().add(crate::studio::person(&format!("new{number}"), "New", "Comer")).unwrap();
+        studio
+            .tree()
+            .add(crate::studio::person(
+                &format!("new{number}"),
+                "New",
+                "Comer",
+            ))
+            .unwrap();
         studio.ftrack().fail_when(move |call| {
             if call.kind == CallKind::Write && call.number_of_kind == 1 {
                 what.delete(&folder);
@@ -27,11 +41,30 @@ fn a_run_under_way_goes_on_and_is_kept() {
         studio.ftrack().forget();
         let ended = studio.run(&["sync", "--format", "json"]);
         studio.ftrack().heal();
-        assert_eq!((ended.status, ended.report().counts.created), (0, 1), "{what:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, ended.report().counts.created),
+            (0, 1),
+            "{what:?}: {}",
+            ended.stderr
+        );
         let told = usize::from(what != Deleted::LockFile);
-        assert_eq!(said(&ended.stderr, "state.remade"), told, "{what:?}: {}", ended.stderr);
-        assert_eq!(said(&ended.stderr, "state.failed"), 0, "{what:?}: {}", ended.stderr);
-        let runs = if what == Deleted::Folder { 1 } else { number as i64 + 2 };
+        assert_eq!(
+            said(&ended.stderr, "state.remade"),
+            told,
+            "{what:?}: {}",
+            ended.stderr
+        );
+        assert_eq!(
+            said(&ended.stderr, "state.failed"),
+            0,
+            "{what:?}: {}",
+            ended.stderr
+        );
+        let runs = if what == Deleted::Folder {
+            1
+        } else {
+            number as i64 + 2
+        };
         assert_eq!(rows(&studio, "SELECT count(*) FROM runs"), runs, "{what:?}");
     }
     studio.sync_changes_nothing();
@@ -59,15 +92,25 @@ impl Deleted {
 fn a_command_and_whoever_has_it_open_find_the_same_new_one() {
     let studio = Studio::of(&["ada"]);
     let daemon = open(&config(&studio));
-    daemon.set_pause("interns", Some(&pause("moving house"))).unwrap();
-    daemon.set_absences("artists", &Default::default(), &everybody(1)).unwrap();
+    daemon
+        .set_pause("interns", Some(&pause("moving house")))
+        .unwrap();
+    daemon
+        .set_absences("artists", &Default::default(), &everybody(1))
+        .unwrap();
     fs::remove_file(database(&studio)).unwrap();
     // The command knows nothing of what was there before.
     assert_eq!(studio.sync().counts.created, 1);
     assert!(rows(&studio, "SELECT count(*) FROM pauses") == 0);
     assert_eq!(daemon.last_run("artists").unwrap().unwrap().entries, 1);
-    assert_eq!(daemon.pause("interns").unwrap(), Some(pause("moving house")));
+    assert_eq!(
+        daemon.pause("interns").unwrap(),
+        Some(pause("moving house"))
+    );
     assert_eq!(rows(&studio, "SELECT count(*) FROM pauses"), 1);
     // Who was missing may have come back meanwhile: nobody is taken for missing on old grounds.
-    assert_eq!(daemon.remembered("artists", "").unwrap().absences, Default::default());
+    assert_eq!(
+        daemon.remembered("artists", "").unwrap().absences,
+        Default::default()
+    );
 }

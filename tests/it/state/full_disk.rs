@@ -1,4 +1,5 @@
-//! A full disk: what was there stands, nothing is left empty, and when there is room again everything goes on. Needs the right to mount a small tmpfs.
+//! A full disk: what was there stands, nothing is left empty, and when there is room again
+//! everything goes on. Needs the right to mount a small tmpfs.
 
 use std::{
     fs::{self, File},
@@ -20,11 +21,17 @@ impl Disk {
     fn mount(folder: &Path) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
         let options = format!("size={SIZE}k,mode=0750");
-        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output();
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(folder)
+            .output();
         match output {
             Ok(output) if output.status.success() => Some(Self(folder.to_owned())),
             Ok(output) => {
-                eprintln!("skipped: a tmpfs cannot be mounted here: {}", String::from_utf8_lossy(&output.stderr));
+                eprintln!(
+                    "skipped: a tmpfs cannot be mounted here: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
                 None
             }
             Err(error) => {
@@ -60,10 +67,19 @@ impl Disk {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     waiting.push(path);
-                } else if path.extension().is_none_or(|extension| extension != "lock") && path != self.filling() {
-                    assert!(path.metadata().unwrap().len() > 0, "{when}: {} is empty", path.display());
+                } else if path.extension().is_none_or(|extension| extension != "lock")
+                    && path != self.filling()
+                {
+                    assert!(
+                        path.metadata().unwrap().len() > 0,
+                        "{when}: {} is empty",
+                        path.display()
+                    );
                     let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                    assert!(!name.ends_with(".new") && !name.ends_with("-journal"), "{when}: {name} stays behind");
+                    assert!(
+                        !name.ends_with(".new") && !name.ends_with("-journal"),
+                        "{when}: {name} stays behind"
+                    );
                 }
             }
         }
@@ -72,7 +88,14 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        assert!(Command::new("umount").arg("--lazy").arg(&self.0).status().unwrap().success());
+        assert!(
+            Command::new("umount")
+                .arg("--lazy")
+                .arg(&self.0)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -80,7 +103,9 @@ impl Drop for Disk {
 fn a_database_is_made_whole_or_not_at_all() {
     let studio = Studio::empty();
     let config = config(&studio);
-    let Some(disk) = Disk::mount(&studio.state_dir()) else { return };
+    let Some(disk) = Disk::mount(&studio.state_dir()) else {
+        return;
+    };
     let mut refused = 0;
     for room in (0..=64).step_by(4) {
         disk.leave(room);
@@ -113,7 +138,9 @@ fn a_database_is_made_whole_or_not_at_all() {
 fn what_cannot_be_written_leaves_what_was_there() {
     let studio = Studio::of(&["ada"]);
     let config = config(&studio);
-    let Some(disk) = Disk::mount(&studio.state_dir()) else { return };
+    let Some(disk) = Disk::mount(&studio.state_dir()) else {
+        return;
+    };
     studio.sync();
     let state = open(&config);
     let run = state.last_run("artists").unwrap().unwrap();
@@ -130,7 +157,11 @@ fn what_cannot_be_written_leaves_what_was_there() {
                 pause("before")
             }
         };
-        assert_eq!(state.pause("artists").unwrap(), Some(expected.clone()), "{room} KiB");
+        assert_eq!(
+            state.pause("artists").unwrap(),
+            Some(expected.clone()),
+            "{room} KiB"
+        );
         disk.leave(room);
         let mut newer = run.clone();
         newer.run = format!("29990101-000000-{room:04x}");
@@ -143,13 +174,24 @@ fn what_cannot_be_written_leaves_what_was_there() {
                 last
             }
         };
-        assert_eq!(state.last_run("artists").unwrap(), expected_run, "{room} KiB");
+        assert_eq!(
+            state.last_run("artists").unwrap(),
+            expected_run,
+            "{room} KiB"
+        );
         disk.assert_nothing_is_empty(&format!("{room} KiB"));
         let again = open(&config);
-        assert_eq!(again.pause("artists").unwrap(), Some(expected), "{room} KiB");
+        assert_eq!(
+            again.pause("artists").unwrap(),
+            Some(expected),
+            "{room} KiB"
+        );
         disk.empty();
     }
-    assert!((1..9).contains(&refused.0) && (1..9).contains(&refused.1), "{refused:?} of 9 found no room");
+    assert!(
+        (1..9).contains(&refused.0) && (1..9).contains(&refused.1),
+        "{refused:?} of 9 found no room"
+    );
 }
 
 #[test]
@@ -157,15 +199,28 @@ fn a_sync_without_room_fails_and_the_next_one_with_room_works() {
     let uids: Vec<String> = (0..40).map(|number| format!("user{number:02}")).collect();
     let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
     let studio = Studio::of(&uids);
-    let Some(disk) = Disk::mount(&studio.state_dir()) else { return };
-    let created = || studio.ftrack().users().iter().filter(|user| user.username.starts_with("user")).count();
+    let Some(disk) = Disk::mount(&studio.state_dir()) else {
+        return;
+    };
+    let created = || {
+        studio
+            .ftrack()
+            .users()
+            .iter()
+            .filter(|user| user.username.starts_with("user"))
+            .count()
+    };
     let mut failed = 0;
     for room in [0, 4, 16, 24, 32, 40, 56, 72, 96] {
         let before = created();
         disk.leave(room);
         let ended = studio.run(&["sync", "--log-format", "json"]);
         failed += u32::from(ended.status == 1);
-        assert!([0, 1].contains(&ended.status), "{room} KiB: {}", ended.stderr);
+        assert!(
+            [0, 1].contains(&ended.status),
+            "{room} KiB: {}",
+            ended.stderr
+        );
         if ended.status == 1 {
             let said = ended.stderr.contains("no space") || ended.stderr.contains("No space");
             assert!(said, "{room} KiB: {}", ended.stderr);
@@ -176,7 +231,11 @@ fn a_sync_without_room_fails_and_the_next_one_with_room_works() {
     assert!(failed >= 3, "{failed} of 9 found no room");
     disk.empty();
     let next = studio.sync();
-    assert_eq!((next.outcome, created()), (Outcome::Succeeded, 40), "{next:#?}");
+    assert_eq!(
+        (next.outcome, created()),
+        (Outcome::Succeeded, 40),
+        "{next:#?}"
+    );
     studio.sync_changes_nothing();
     drop(open(&config(&studio)));
 }

@@ -7,7 +7,8 @@ use ftrack_ldap_sync::{
 
 use crate::studio::Studio;
 
-/// The read calls of a sync that finds nothing to do among so many people, in pages of so many rows.
+/// The read calls of a sync that finds nothing to do among so many people, in pages of so many
+/// rows.
 fn read_calls(people: usize, page_size: usize) -> u64 {
     let cast = cast::people(people, 7, cast::Oddities::None);
     let tree = cast::tree(&cast, &Secret::new(crate::studio::PASSWORD.into())).unwrap();
@@ -23,5 +24,8 @@ fn nothing_to_do_makes_no_write_call_and_no_more_reads_than_pages() {
     assert_eq!(read_calls(100, 500), few);
     let many = read_calls(1000, 500);
     // Two lists are as long as the studio: users and links.
-    assert!(many <= few + 2 * 3, "{many} read calls for 1,000 users, {few} for 10");
+    assert!(
+        many <= few + 2 * 3,
+        "{many} read calls for 1,000 users, {few} for 10"
+    );
 }

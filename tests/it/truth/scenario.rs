@@ -1,4 +1,5 @@
-//! Random days of a studio: people come, go and change, and ftrack refuses, is full, or loses answers.
+//! Random days of a studio: people come, go and change, and ftrack refuses, is full, or loses
+//! answers.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Atomicity, CallKind, Collation, Emails, Fault, Full, Rules},
@@ -69,28 +70,49 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         proptest::option::of((0_usize..9, any::<bool>())),
         proptest::option::of((1_u64..5, 0_u8..4)),
     );
-    let day = day.prop_map(|(refused, seats, fault)| Day { refused, seats, fault });
-    let step = (proptest::collection::vec(turn, 1..10), day).prop_map(|(turns, day)| Step { turns, day });
+    let day = day.prop_map(|(refused, seats, fault)| Day {
+        refused,
+        seats,
+        fault,
+    });
+    let step =
+        (proptest::collection::vec(turn, 1..10), day).prop_map(|(turns, day)| Step { turns, day });
     proptest::collection::vec(step, 2..5)
 }
 
 /// What this server does where servers differ.
 pub fn rules(partial: bool, ignores_case: bool, unique_mail: bool) -> Rules {
     Rules {
-        atomicity: if partial { Atomicity::PartialUntilError } else { Atomicity::Transaction },
-        collation: if ignores_case { Collation::IgnoreCase } else { Collation::Exact },
-        emails: if unique_mail { Emails::Unique } else { Emails::Shared },
+        atomicity: if partial {
+            Atomicity::PartialUntilError
+        } else {
+            Atomicity::Transaction
+        },
+        collation: if ignores_case {
+            Collation::IgnoreCase
+        } else {
+            Collation::Exact
+        },
+        emails: if unique_mail {
+            Emails::Unique
+        } else {
+            Emails::Shared
+        },
         ..Rules::default()
     }
 }
 
-/// Plays a scenario: after each run the report is compared with what was written, and in the end everything heals.
+/// Plays a scenario: after each run the report is compared with what was written, and in the end
+/// everything heals.
 pub fn play(rules: Rules, steps: &[Step]) {
     let mut studio = Studio::with(rules);
     studio.job = "limits = { deactivate = \"100%\", min_entries = 0 }".into();
     studio.ftrack_settings = "request_timeout = \"2s\"".into();
     // Somebody always stays: a base that suddenly shows nobody is doubted.
-    studio.tree().add(person("anchor", "Given", "Anchor")).unwrap();
+    studio
+        .tree()
+        .add(person("anchor", "Given", "Anchor"))
+        .unwrap();
     for Step { turns, day } in steps {
         for turn in turns {
             take(&studio, turn);
@@ -130,17 +152,28 @@ fn take(studio: &Studio, turn: &Turn) {
             let _ = tree.rename(&dn(from), &dn(to));
             let _ = tree.rename(&dn("between"), &dn(from));
         }
-        Turn::Mail(uid, of) => drop(tree.replace(&dn(uid), "mail", &[&format!("{of}@studio.test")])),
-        Turn::LastName(uid, number) => drop(tree.replace(&dn(uid), "sn", &[&format!("Name {number}")])),
+        Turn::Mail(uid, of) => {
+            drop(tree.replace(&dn(uid), "mail", &[&format!("{of}@studio.test")]))
+        }
+        Turn::LastName(uid, number) => {
+            drop(tree.replace(&dn(uid), "sn", &[&format!("Name {number}")]))
+        }
         Turn::ByHand(uid, active) => {
             if studio.ftrack().user(uid).is_some() {
                 by_hand(studio, uid, &serde_json::json!({"is_active": active}));
             }
         }
         Turn::Stranger(uid) => {
-            let taken = studio.ftrack().users().iter().any(|user| user.username.eq_ignore_ascii_case(uid));
+            let taken = studio
+                .ftrack()
+                .users()
+                .iter()
+                .any(|user| user.username.eq_ignore_ascii_case(uid));
             if !taken {
-                let stranger = Account { email: None, ..account(uid) };
+                let stranger = Account {
+                    email: None,
+                    ..account(uid)
+                };
                 studio.ftrack().add_user(&stranger).unwrap();
             }
         }
@@ -148,7 +181,12 @@ fn take(studio: &Studio, turn: &Turn) {
 }
 
 fn set(studio: &Studio, day: &Day) {
-    let active = studio.ftrack().users().iter().filter(|user| user.is_active).count();
+    let active = studio
+        .ftrack()
+        .users()
+        .iter()
+        .filter(|user| user.is_active)
+        .count();
     studio.ftrack().change_rules(|rules| {
         rules.refused_users = day.refused.iter().map(|uid| (*uid).to_owned()).collect();
         rules.seats = day.seats.map(|(seats, _)| active.max(2) + seats / 2);
@@ -157,7 +195,9 @@ fn set(studio: &Studio, day: &Day) {
             Some((_, false)) | None => Full::Refuse,
         };
     });
-    let Some((number, kind)) = day.fault else { return };
+    let Some((number, kind)) = day.fault else {
+        return;
+    };
     let fault = match kind {
         0 => Fault::ResetAfter,
         1 => Fault::TruncatedJson,

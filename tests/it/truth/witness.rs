@@ -23,11 +23,21 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
     let before = users(studio);
     let report = studio.synced(arguments);
     let after = users(studio);
-    assert_eq!(report.ftrack.write_calls, studio.ftrack().counters().write_calls);
+    assert_eq!(
+        report.ftrack.write_calls,
+        studio.ftrack().counters().write_calls
+    );
     for change in &report.changes {
-        let (was, is) = (before.get(change.ftrack_id.as_str()), after.get(change.ftrack_id.as_str()));
+        let (was, is) = (
+            before.get(change.ftrack_id.as_str()),
+            after.get(change.ftrack_id.as_str()),
+        );
         match change.result {
-            ChangeResult::Applied => applied(change, was, is.unwrap_or_else(|| panic!("nobody there: {change:#?}"))),
+            ChangeResult::Applied => applied(
+                change,
+                was,
+                is.unwrap_or_else(|| panic!("nobody there: {change:#?}")),
+            ),
             ChangeResult::Failed => failed(change, was, is),
             ChangeResult::Held => assert_eq!(was, is, "held: {change:#?}"),
             ChangeResult::Planned => panic!("no result: {change:#?}"),
@@ -39,23 +49,35 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
 }
 
 fn users(studio: &Studio) -> Users {
-    studio.ftrack().users().into_iter().map(|user| (user.id.clone(), user)).collect()
+    studio
+        .ftrack()
+        .users()
+        .into_iter()
+        .map(|user| (user.id.clone(), user))
+        .collect()
 }
 
 fn shown(user: &Account, field: &Field) -> Value {
-    let text = |text: &Option<String>| text.as_ref().filter(|text| !text.is_empty()).map_or(Value::Null, |text| text.as_str().into());
+    let text = |text: &Option<String>| {
+        text.as_ref()
+            .filter(|text| !text.is_empty())
+            .map_or(Value::Null, |text| text.as_str().into())
+    };
     match field {
         Field::Username => user.username.as_str().into(),
         Field::FirstName => text(&user.first_name),
         Field::LastName => text(&user.last_name),
         Field::Email => text(&user.email),
         Field::IsActive => user.is_active.into(),
-        Field::Link => user.metadata.get("ftrack-ldap-sync").map_or(Value::Null, |link| {
-            let mut link: Value = serde_json::from_str(link).unwrap();
-            // Which run made a link is in no report.
-            link.as_object_mut().unwrap().remove("by");
-            link
-        }),
+        Field::Link => user
+            .metadata
+            .get("ftrack-ldap-sync")
+            .map_or(Value::Null, |link| {
+                let mut link: Value = serde_json::from_str(link).unwrap();
+                // Which run made a link is in no report.
+                link.as_object_mut().unwrap().remove("by");
+                link
+            }),
         Field::UserType | Field::Custom(_) => panic!("not part of these scenarios"),
     }
 }
@@ -66,11 +88,23 @@ fn same(reported: &Value, shown: &Value) -> bool {
 
 /// An applied change says truly from what to what.
 fn applied(change: &Reported, was: Option<&Account>, is: &Account) {
-    assert_eq!(change.action == Action::Create, was.is_none(), "{change:#?}");
+    assert_eq!(
+        change.action == Action::Create,
+        was.is_none(),
+        "{change:#?}"
+    );
     for (field, values) in &change.fields {
-        assert!(same(&values.new, &shown(is, field)), "{field:?} is {}: {change:#?}", shown(is, field));
+        assert!(
+            same(&values.new, &shown(is, field)),
+            "{field:?} is {}: {change:#?}",
+            shown(is, field)
+        );
         if let Some(was) = was {
-            assert!(same(&values.old, &shown(was, field)), "{field:?} was {}: {change:#?}", shown(was, field));
+            assert!(
+                same(&values.old, &shown(was, field)),
+                "{field:?} was {}: {change:#?}",
+                shown(was, field)
+            );
         }
     }
     assert_eq!(change.error, None);
@@ -79,7 +113,12 @@ fn applied(change: &Reported, was: Option<&Account>, is: &Account) {
 /// A failed change does not hold, and what of it was written all the same is named.
 fn failed(change: &Reported, was: Option<&Account>, is: Option<&Account>) {
     let error = change.error.as_deref().unwrap();
-    let holds = is.is_some_and(|is| change.fields.iter().all(|(field, values)| same(&values.new, &shown(is, field))));
+    let holds = is.is_some_and(|is| {
+        change
+            .fields
+            .iter()
+            .all(|(field, values)| same(&values.new, &shown(is, field)))
+    });
     let linked = is.is_some_and(|is| is.metadata.contains_key("ftrack-ldap-sync"));
     assert!(!holds || !linked, "it holds: {change:#?}");
     if was != is {
@@ -104,14 +143,22 @@ fn failed(change: &Reported, was: Option<&Account>, is: Option<&Account>) {
 /// Whoever is in no change is as before.
 fn nothing_but_what_is_reported(before: &Users, after: &Users, report: &Report) {
     for (id, is) in after {
-        if !report.changes.iter().any(|change| change.ftrack_id.as_str() == id) {
+        if !report
+            .changes
+            .iter()
+            .any(|change| change.ftrack_id.as_str() == id)
+        {
             assert_eq!(before.get(id), Some(is), "{report:#?}");
         }
     }
-    assert!(before.keys().all(|id| after.contains_key(id)), "nobody is ever deleted");
+    assert!(
+        before.keys().all(|id| after.contains_key(id)),
+        "nobody is ever deleted"
+    );
 }
 
-/// The counts equal what became of ftrack's users; those created without a seat are failed changes that say so.
+/// The counts equal what became of ftrack's users; those created without a seat are failed changes
+/// that say so.
 fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Report) {
     let failed = |action| {
         let of_action = report
@@ -119,15 +166,21 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
             .iter()
             .filter(move |change| change.action == action && change.result == ChangeResult::Failed);
         of_action
-            .filter(|change| before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str()))
+            .filter(|change| {
+                before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str())
+            })
             .count()
     };
     let appeared = after.keys().filter(|id| !before.contains_key(*id)).count();
-    assert_eq!(appeared, report.counts.created + failed(Action::Create), "{report:#?}");
+    assert_eq!(
+        appeared,
+        report.counts.created + failed(Action::Create),
+        "{report:#?}"
+    );
     let flips = |to: bool| {
-        let flipped = before
-            .iter()
-            .filter(|(id, was)| was.is_active != to && after.get(*id).is_some_and(|is| is.is_active == to));
+        let flipped = before.iter().filter(|(id, was)| {
+            was.is_active != to && after.get(*id).is_some_and(|is| is.is_active == to)
+        });
         flipped.count()
     };
     assert_eq!(flips(false), report.counts.deactivated, "{report:#?}");
@@ -136,12 +189,16 @@ fn counts_are_those_of_the_stand_in(before: &Users, after: &Users, report: &Repo
         .iter()
         .filter(|(id, was)| was.metadata.is_empty() && !after[*id].metadata.is_empty())
         .count();
-    assert_eq!(adopted, report.counts.adopted + failed(Action::Adopt), "{report:#?}");
-    let updated = |change: &&Reported| change.action == Action::Update && change.result == ChangeResult::Applied;
-    let updated = report
-        .changes
-        .iter()
-        .filter(updated)
-        .filter(|change| before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str()));
+    assert_eq!(
+        adopted,
+        report.counts.adopted + failed(Action::Adopt),
+        "{report:#?}"
+    );
+    let updated = |change: &&Reported| {
+        change.action == Action::Update && change.result == ChangeResult::Applied
+    };
+    let updated = report.changes.iter().filter(updated).filter(|change| {
+        before.get(change.ftrack_id.as_str()) != after.get(change.ftrack_id.as_str())
+    });
     assert_eq!(updated.count(), report.counts.updated, "{report:#?}");
 }

@@ -20,7 +20,10 @@ use crate::{
 fn start(studio: &Studio, which: &str) -> Child {
     let state = studio.folder().join(format!("state-{which}"));
     let mut command = studio.command(&["sync", "--format", "json"]);
-    command.env("FTRACK_LDAP_SYNC_STATE_DIR", state).spawn().unwrap()
+    command
+        .env("FTRACK_LDAP_SYNC_STATE_DIR", state)
+        .spawn()
+        .unwrap()
 }
 
 /// The reports of two programs that ran at once.
@@ -32,26 +35,38 @@ fn both(studio: &Studio) -> [Report; 2] {
 fn claimed(reports: &[Report]) -> BTreeMap<&str, usize> {
     let mut claims = BTreeMap::new();
     for change in reports.iter().flat_map(|report| &report.changes) {
-        if matches!(change.action, Action::Create | Action::Adopt) && change.result == ChangeResult::Applied {
+        if matches!(change.action, Action::Create | Action::Adopt)
+            && change.result == ChangeResult::Applied
+        {
             *claims.entry(change.ftrack_id.as_str()).or_default() += 1;
         }
     }
     claims
 }
 
-/// Each of the users that were written is reported by one program, and in the end everything is settled.
+/// Each of the users that were written is reported by one program, and in the end everything is
+/// settled.
 fn comes_out_right(studio: &Studio, fault: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
     let before: Vec<Account> = studio.ftrack().users();
     studio.ftrack().fail_when(fault);
     let reports = both(studio);
     studio.ftrack().heal();
-    let counts = reports.each_ref().map(|report| report.counts.created + report.counts.adopted);
+    let counts = reports
+        .each_ref()
+        .map(|report| report.counts.created + report.counts.adopted);
     let claims = claimed(&reports);
     let after = studio.ftrack().users();
     let is_new = |user: &&Account| !before.contains(user);
     let written: Vec<&str> = after.iter().filter(is_new).map(|user| &*user.id).collect();
-    assert_eq!(claims.keys().copied().collect::<Vec<_>>(), written, "{reports:#?}");
-    assert!(claims.values().all(|claims| *claims == 1), "{claims:#?} {reports:#?}");
+    assert_eq!(
+        claims.keys().copied().collect::<Vec<_>>(),
+        written,
+        "{reports:#?}"
+    );
+    assert!(
+        claims.values().all(|claims| *claims == 1),
+        "{claims:#?} {reports:#?}"
+    );
     assert_eq!(counts.iter().sum::<usize>(), written.len(), "{reports:#?}");
     assert_eq!(owned(studio).len(), written.len());
     // Whatever was left is finished, and nobody is created twice.
@@ -60,7 +75,10 @@ fn comes_out_right(studio: &Studio, fault: impl FnMut(&Call) -> Option<Fault> + 
         assert!(again.error.is_none(), "{again:#?}");
     }
     for uid in many(30) {
-        assert_eq!((activity(studio, &uid).as_str(), studio.user(&uid).is_active), ("settled", true));
+        assert_eq!(
+            (activity(studio, &uid).as_str(), studio.user(&uid).is_active),
+            ("settled", true)
+        );
     }
     assert_eq!(owned(studio).len(), 30);
     assert_eq!(report(start(studio, "a")).changes, []);
@@ -69,7 +87,13 @@ fn comes_out_right(studio: &Studio, fault: impl FnMut(&Call) -> Option<Fault> + 
 
 /// Thirty people, of whom ten have users that nobody owns.
 fn studio(atomicity: Atomicity, batch_size: usize, adopted: usize) -> Studio {
-    let mut studio = studio_of(30, Rules { atomicity, ..Rules::default() });
+    let mut studio = studio_of(
+        30,
+        Rules {
+            atomicity,
+            ..Rules::default()
+        },
+    );
     studio.job = NO_LIMIT.into();
     studio.ftrack_settings = format!("batch_size = {batch_size}\nrequest_timeout = \"2s\"");
     for uid in many(adopted) {
@@ -88,17 +112,23 @@ fn every_way(adopted: usize, fault: impl Fn() -> Box<dyn FnMut(&Call) -> Option<
 
 #[test]
 fn each_user_is_created_once_and_reported_by_who_created_it() {
-    // The first call to write is lost on its way, so that the other program has read the same by then.
+    // The first call to write is lost on its way, so that the other program has read the same by
+    // then.
     every_way(0, || {
         let mut first = true;
-        Box::new(move |call| (call.kind == CallKind::Write && std::mem::take(&mut first)).then_some(Fault::ResetBefore))
+        Box::new(move |call| {
+            (call.kind == CallKind::Write && std::mem::take(&mut first))
+                .then_some(Fault::ResetBefore)
+        })
     });
 }
 
 #[test]
 fn writes_that_are_late() {
     every_way(0, || {
-        Box::new(|call| (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(120))))
+        Box::new(|call| {
+            (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(120)))
+        })
     });
 }
 
@@ -119,6 +149,9 @@ fn writes_whose_answers_are_lost() {
 fn users_who_are_adopted_by_two_at_once() {
     every_way(30, || {
         let mut first = true;
-        Box::new(move |call| (call.kind == CallKind::Write && std::mem::take(&mut first)).then_some(Fault::ResetBefore))
+        Box::new(move |call| {
+            (call.kind == CallKind::Write && std::mem::take(&mut first))
+                .then_some(Fault::ResetBefore)
+        })
     });
 }

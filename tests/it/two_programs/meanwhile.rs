@@ -18,14 +18,22 @@ const LINK: &str = "ftrack-ldap-sync";
 /// What was done to a user through the API.
 fn applied(studio: &Studio, id: &str) -> Vec<Applied> {
     let applied = studio.ftrack().applied();
-    applied.into_iter().filter(|applied| applied.key.iter().any(|part| part == id)).collect()
+    applied
+        .into_iter()
+        .filter(|applied| applied.key.iter().any(|part| part == id))
+        .collect()
 }
 
 /// A link like that of another user, for a user and a person.
 fn link(studio: &Studio, like: &str, id: &str, uid: &str, activity: &Value) -> String {
     let mut link: Value = serde_json::from_str(&studio.user(like).metadata[LINK]).unwrap();
     link["user"] = id.into();
-    link["id"] = studio.tree().entry_uuid(&dn(uid)).unwrap().to_string().into();
+    link["id"] = studio
+        .tree()
+        .entry_uuid(&dn(uid))
+        .unwrap()
+        .to_string()
+        .into();
     let link = link.as_object_mut().unwrap();
     for key in ["activity", "by", "since"] {
         link.remove(key);
@@ -49,26 +57,41 @@ fn planned_id(studio: &Studio, uid: &str) -> String {
 }
 
 /// The user as another program leaves it, which created it.
-fn created_elsewhere(studio: &Studio, uid: &str, is_active: bool, activity: Option<Value>) -> Account {
+fn created_elsewhere(
+    studio: &Studio,
+    uid: &str,
+    is_active: bool,
+    activity: Option<Value>,
+) -> Account {
     let id = planned_id(studio, uid);
     let link = activity.map(|activity| link(studio, "ada", &id, uid, &activity));
     Account {
         id,
         is_active,
         first_name: Some("Other".into()),
-        metadata: link.into_iter().map(|link| (LINK.to_owned(), link)).collect(),
+        metadata: link
+            .into_iter()
+            .map(|link| (LINK.to_owned(), link))
+            .collect(),
         ..account(uid)
     }
 }
 
-/// Ada is synced, and somebody joins; with `mixed`, Ada changes as well, so that users are looked at before they are written.
+/// Ada is synced, and somebody joins; with `mixed`, Ada changes as well, so that users are looked
+/// at before they are written.
 fn joining(mixed: bool, atomicity: Atomicity) -> Studio {
-    let studio = Studio::with(Rules { atomicity, ..Rules::default() });
+    let studio = Studio::with(Rules {
+        atomicity,
+        ..Rules::default()
+    });
     studio.tree().add(person("ada", "Given", "ada")).unwrap();
     studio.sync();
     studio.tree().add(person("bob", "Given", "bob")).unwrap();
     if mixed {
-        studio.tree().replace(&dn("ada"), "sn", &["Changed"]).unwrap();
+        studio
+            .tree()
+            .replace(&dn("ada"), "sn", &["Changed"])
+            .unwrap();
     }
     studio
 }
@@ -80,7 +103,10 @@ fn a_user_whom_another_program_created_is_not_touched() {
         Some(json!({"activity": "settled"})),
         Some(json!({"activity": "deactivated", "since": "2026-01-01T00:00:00Z"})),
     ];
-    for (activity, mixed) in links.into_iter().flat_map(|link| [(link.clone(), false), (link, true)]) {
+    for (activity, mixed) in links
+        .into_iter()
+        .flat_map(|link| [(link.clone(), false), (link, true)])
+    {
         for (is_active, atomicity) in [
             (true, Atomicity::Transaction),
             (false, Atomicity::Transaction),
@@ -94,10 +120,22 @@ fn a_user_whom_another_program_created_is_not_touched() {
             } else {
                 sync_at_write(&studio, put_in)
             };
-            assert_failed(&report, "bob", "another program created the user at the same time");
-            assert_eq!((report.outcome, report.counts.created), (Outcome::Partial, 0), "{report:#?}");
+            assert_failed(
+                &report,
+                "bob",
+                "another program created the user at the same time",
+            );
+            assert_eq!(
+                (report.outcome, report.counts.created),
+                (Outcome::Partial, 0),
+                "{report:#?}"
+            );
             assert_eq!(report.counts.updated, usize::from(mixed), "{report:#?}");
-            assert_eq!((applied(&studio, &user.id), studio.user("bob")), (vec![], user), "{report:#?}");
+            assert_eq!(
+                (applied(&studio, &user.id), studio.user("bob")),
+                (vec![], user),
+                "{report:#?}"
+            );
         }
     }
 }
@@ -107,31 +145,62 @@ fn a_user_without_a_link_that_was_there_before_anything_was_sent_is_not_touched(
     let studio = joining(true, Atomicity::Transaction);
     let user = created_elsewhere(&studio, "bob", false, None);
     let report = sync_after_plan(&studio, || drop(studio.ftrack().add_user(&user).unwrap()));
-    assert_failed(&report, "bob", "another program created the user at the same time");
+    assert_failed(
+        &report,
+        "bob",
+        "another program created the user at the same time",
+    );
     assert_eq!(studio.user("bob"), user);
     // The next run finishes it, and leaves its activity as it is.
     let report = studio.sync();
-    assert_eq!((report.counts.created, report.counts.adopted), (0, 1), "{report:#?}");
-    assert_eq!((activity(&studio, "bob").as_str(), studio.user("bob").is_active), ("settled", false));
+    assert_eq!(
+        (report.counts.created, report.counts.adopted),
+        (0, 1),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (
+            activity(&studio, "bob").as_str(),
+            studio.user("bob").is_active
+        ),
+        ("settled", false)
+    );
 }
 
 fn nothing_was_written(report: &Report, unchanged: usize) {
     let counts = &report.counts;
-    let written = counts.created + counts.updated + counts.adopted + counts.deactivated + counts.reactivated;
-    assert_eq!((report.outcome, written, counts.failed), (Outcome::Succeeded, 0, 0), "{report:#?}");
-    assert_eq!((report.ftrack.write_calls, counts.unchanged), (0, unchanged), "{report:#?}");
+    let written =
+        counts.created + counts.updated + counts.adopted + counts.deactivated + counts.reactivated;
+    assert_eq!(
+        (report.outcome, written, counts.failed),
+        (Outcome::Succeeded, 0, 0),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (report.ftrack.write_calls, counts.unchanged),
+        (0, unchanged),
+        "{report:#?}"
+    );
 }
 
 #[test]
 fn an_update_that_somebody_made_first_is_no_update() {
     let studio = Studio::of(&["ada", "bob"]);
     studio.sync();
-    studio.tree().replace(&dn("ada"), "sn", &["Changed"]).unwrap();
-    let report = sync_after_plan(&studio, || by_hand(&studio, "ada", &json!({"last_name": "Changed"})));
+    studio
+        .tree()
+        .replace(&dn("ada"), "sn", &["Changed"])
+        .unwrap();
+    let report = sync_after_plan(&studio, || {
+        by_hand(&studio, "ada", &json!({"last_name": "Changed"}))
+    });
     assert_so_already(&report, "ada");
     nothing_was_written(&report, 2);
     let text = studio.run(&["runs", "show", "last"]).stdout;
-    assert!(text.contains("it was so already") && text.contains("2 unchanged."), "{text}");
+    assert!(
+        text.contains("it was so already") && text.contains("2 unchanged."),
+        "{text}"
+    );
     studio.sync_changes_nothing();
 }
 
@@ -161,7 +230,11 @@ fn an_adoption_that_another_program_is_at_is_left_to_it() {
     let id = studio.ftrack().add_user(&account("cyd")).unwrap();
     let link = link(&studio, "ada", &id, "cyd", &json!({"activity": "settled"}));
     let report = sync_after_plan(&studio, || set_link(&studio, &id, &link));
-    assert_failed(&report, "cyd", "another program took the user over at the same time");
+    assert_failed(
+        &report,
+        "cyd",
+        "another program took the user over at the same time",
+    );
     assert_eq!(report.ftrack.write_calls, 0);
     assert_eq!(studio.sync().counts.updated, 1);
 }
@@ -185,7 +258,10 @@ fn a_deactivation_that_another_program_made_first_is_no_deactivation() {
         nothing_was_written(&report, 2);
         assert_eq!(activity(&studio, "ada"), done["activity"].as_str().unwrap());
         let next = studio.sync();
-        assert!(next.counts.deactivated == 0 && activity(&studio, "ada") == "deactivated", "{next:#?}");
+        assert!(
+            next.counts.deactivated == 0 && activity(&studio, "ada") == "deactivated",
+            "{next:#?}"
+        );
         studio.sync_changes_nothing();
         come_back(&studio, "ada");
         assert_eq!(studio.sync().counts.reactivated, 1);
@@ -212,7 +288,11 @@ fn a_reactivation_that_somebody_made_first_is_no_reactivation() {
             assert_so_already(&report, "ada");
             nothing_was_written(&report, 2);
         } else {
-            assert_failed(&report, "ada", "somebody else activated the user since it was read");
+            assert_failed(
+                &report,
+                "ada",
+                "somebody else activated the user since it was read",
+            );
             assert_eq!(studio.sync().counts.updated, 1);
         }
         assert_eq!(activity(&studio, "ada"), "settled");
@@ -244,15 +324,48 @@ fn the_report_of_a_run_that_was_cut_off_keeps_what_had_not_to_be_written() {
     let mut journal = serde_json::to_string(&begun).unwrap();
     for place in [0, 1] {
         let error = report.changes[place].error.as_deref().unwrap();
-        journal += &format!("\n{}", json!({"change": place, "result": "planned", "error": error}));
+        journal += &format!(
+            "\n{}",
+            json!({"change": place, "result": "planned", "error": error})
+        );
     }
     std::fs::create_dir_all(folder.join("journals/artists")).unwrap();
-    std::fs::write(folder.join(format!("journals/artists/{run}.jsonl")), journal + "\n").unwrap();
+    std::fs::write(
+        folder.join(format!("journals/artists/{run}.jsonl")),
+        journal + "\n",
+    )
+    .unwrap();
     studio.sync_changes_nothing();
-    let kept = studio.run(&["runs", "show", run, "--format", "json"]).report();
+    let kept = studio
+        .run(&["runs", "show", run, "--format", "json"])
+        .report();
     let results: Vec<ChangeResult> = kept.changes.iter().map(|change| change.result).collect();
-    assert_eq!(results, [ChangeResult::Planned, ChangeResult::Planned, ChangeResult::Failed], "{kept:#?}");
-    assert_eq!((kept.counts.unchanged, kept.counts.failed, kept.counts.updated), (2, 1, 0), "{kept:#?}");
-    assert!(kept.error.unwrap().contains("the result of 1 changes is not known"));
-    assert!(kept.changes.iter().all(|change| change.action == Action::Update));
+    assert_eq!(
+        results,
+        [
+            ChangeResult::Planned,
+            ChangeResult::Planned,
+            ChangeResult::Failed
+        ],
+        "{kept:#?}"
+    );
+    assert_eq!(
+        (
+            kept.counts.unchanged,
+            kept.counts.failed,
+            kept.counts.updated
+        ),
+        (2, 1, 0),
+        "{kept:#?}"
+    );
+    assert!(
+        kept.error
+            .unwrap()
+            .contains("the result of 1 changes is not known")
+    );
+    assert!(
+        kept.changes
+            .iter()
+            .all(|change| change.action == Action::Update)
+    );
 }

@@ -17,9 +17,9 @@ use crate::{
 /// A sync whose first write is lost on its way, while this is done at ftrack.
 fn sync_while(studio: &Studio, meanwhile: impl FnOnce()) -> Report {
     let (began, waits) = mpsc::channel();
-    studio
-        .ftrack()
-        .fail_when(move |call| (call.kind == CallKind::Write && began.send(()).is_ok()).then_some(Fault::ResetBefore));
+    studio.ftrack().fail_when(move |call| {
+        (call.kind == CallKind::Write && began.send(()).is_ok()).then_some(Fault::ResetBefore)
+    });
     let program = studio.start(&["sync", "--format", "json"]);
     waits.recv_timeout(Duration::from_secs(30)).unwrap();
     meanwhile();
@@ -27,7 +27,8 @@ fn sync_while(studio: &Studio, meanwhile: impl FnOnce()) -> Report {
     drop(waits);
     let output = program.wait_with_output().unwrap();
     studio.ftrack().heal();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn studio(uids: &[&str]) -> Studio {
@@ -53,9 +54,18 @@ fn a_user_whom_somebody_deleted_is_named_and_the_others_are_written() {
     studio.sync();
     changed(&studio, &["ada", "bob", "cyd"]);
     let bob = studio.user("bob").id;
-    let report = sync_while(&studio, || studio.ftrack().remove("User", &json!([bob])).unwrap());
-    assert_eq!((report.counts.updated, report.outcome), (2, Outcome::Partial), "{report:#?}");
-    assert_eq!(errors(&report), [("bob", "the user is not at ftrack any more")]);
+    let report = sync_while(&studio, || {
+        studio.ftrack().remove("User", &json!([bob])).unwrap()
+    });
+    assert_eq!(
+        (report.counts.updated, report.outcome),
+        (2, Outcome::Partial),
+        "{report:#?}"
+    );
+    assert_eq!(
+        errors(&report),
+        [("bob", "the user is not at ftrack any more")]
+    );
 }
 
 #[test]
@@ -67,11 +77,25 @@ fn a_user_whom_somebody_else_took_is_not_adopted_and_keeps_its_values() {
     let before = studio.user("ada");
     let link = r#"{"source":"painters","id":"7","attribute":"entryUUID","activity":"settled"}"#;
     let fields = json!({"parent_id": before.id, "parent_type": "User", "key": "ftrack-ldap-sync", "value": link});
-    let report = sync_while(&studio, || drop(studio.ftrack().insert("Metadata", &fields).unwrap()));
-    assert_eq!((report.counts.adopted, report.counts.failed), (1, 1), "{report:#?}");
-    assert!(errors(&report)[0].1.contains("belongs to the source \"painters\" now"), "{report:#?}");
+    let report = sync_while(&studio, || {
+        drop(studio.ftrack().insert("Metadata", &fields).unwrap())
+    });
+    assert_eq!(
+        (report.counts.adopted, report.counts.failed),
+        (1, 1),
+        "{report:#?}"
+    );
+    assert!(
+        errors(&report)[0]
+            .1
+            .contains("belongs to the source \"painters\" now"),
+        "{report:#?}"
+    );
     let after = studio.user("ada");
-    assert_eq!((after.first_name, &*after.metadata["ftrack-ldap-sync"]), (before.first_name, link));
+    assert_eq!(
+        (after.first_name, &*after.metadata["ftrack-ldap-sync"]),
+        (before.first_name, link)
+    );
 }
 
 #[test]
@@ -80,9 +104,21 @@ fn a_user_whose_link_somebody_took_away_is_left_alone() {
     studio.sync();
     changed(&studio, &["ada", "bob"]);
     let id = studio.user("ada").id;
-    let report = sync_while(&studio, || studio.ftrack().remove("Metadata", &json!([id, "ftrack-ldap-sync"])).unwrap());
-    assert_eq!((report.counts.updated, report.counts.failed), (1, 1), "{report:#?}");
-    assert!(errors(&report)[0].1.contains("its link was taken away"), "{report:#?}");
+    let report = sync_while(&studio, || {
+        studio
+            .ftrack()
+            .remove("Metadata", &json!([id, "ftrack-ldap-sync"]))
+            .unwrap()
+    });
+    assert_eq!(
+        (report.counts.updated, report.counts.failed),
+        (1, 1),
+        "{report:#?}"
+    );
+    assert!(
+        errors(&report)[0].1.contains("its link was taken away"),
+        "{report:#?}"
+    );
     assert!(studio.user("ada").metadata.is_empty());
 }
 
@@ -91,16 +127,27 @@ fn a_value_that_somebody_changed_is_neither_overwritten_nor_misreported() {
     let studio = studio(&["ada", "bob"]);
     studio.sync();
     changed(&studio, &["ada", "bob"]);
-    let report = sync_while(&studio, || by_hand(&studio, "ada", &json!({"last_name": "Byron"})));
-    assert_eq!((report.counts.updated, report.counts.failed), (1, 1), "{report:#?}");
+    let report = sync_while(&studio, || {
+        by_hand(&studio, "ada", &json!({"last_name": "Byron"}))
+    });
+    assert_eq!(
+        (report.counts.updated, report.counts.failed),
+        (1, 1),
+        "{report:#?}"
+    );
     assert!(
-        errors(&report)[0].1.contains("last_name was changed to \"Byron\" since it was read"),
+        errors(&report)[0]
+            .1
+            .contains("last_name was changed to \"Byron\" since it was read"),
         "{report:#?}"
     );
     assert_eq!(studio.user("ada").last_name.as_deref(), Some("Byron"));
     let report = studio.sync();
     assert_eq!(
-        (report.counts.updated, &report.changes[0].fields.values().next().unwrap().old),
+        (
+            report.counts.updated,
+            &report.changes[0].fields.values().next().unwrap().old
+        ),
         (1, &json!("Byron"))
     );
 }
@@ -110,8 +157,14 @@ fn whom_somebody_deactivated_first_stays_theirs_to_reactivate() {
     let studio = studio(&["ada", "bob"]);
     studio.sync();
     leave(&studio, "ada");
-    let report = sync_while(&studio, || by_hand(&studio, "ada", &json!({"is_active": false})));
-    assert_eq!((report.counts.deactivated, report.counts.failed), (0, 1), "{report:#?}");
+    let report = sync_while(&studio, || {
+        by_hand(&studio, "ada", &json!({"is_active": false}))
+    });
+    assert_eq!(
+        (report.counts.deactivated, report.counts.failed),
+        (0, 1),
+        "{report:#?}"
+    );
     assert_eq!(activity(&studio, "ada"), "settled");
     crate::rules::come_back(&studio, "ada");
     studio.sync_changes_nothing();
@@ -121,9 +174,18 @@ fn whom_somebody_deactivated_first_stays_theirs_to_reactivate() {
 #[test]
 fn a_login_that_somebody_took_is_named() {
     let studio = studio(&["ada", "bob"]);
-    let report = sync_while(&studio, || drop(studio.ftrack().add_user(&account("ada")).unwrap()));
-    assert_eq!((report.counts.created, report.counts.failed), (1, 1), "{report:#?}");
-    assert!(errors(&report)[0].1.contains("Duplicate entry \"ada\""), "{report:#?}");
+    let report = sync_while(&studio, || {
+        drop(studio.ftrack().add_user(&account("ada")).unwrap())
+    });
+    assert_eq!(
+        (report.counts.created, report.counts.failed),
+        (1, 1),
+        "{report:#?}"
+    );
+    assert!(
+        errors(&report)[0].1.contains("Duplicate entry \"ada\""),
+        "{report:#?}"
+    );
     // It is nobody's, and so the next run may adopt it.
     assert_eq!(studio.sync().counts.adopted, 1);
     studio.sync_changes_nothing();
@@ -132,17 +194,25 @@ fn a_login_that_somebody_took_is_named() {
 #[test]
 fn a_key_that_is_refused_in_the_middle_ends_the_run_and_says_so() {
     let studio = studio(&["ada", "bob"]);
-    let report = sync_while(&studio, || by_hand(&studio, "ldap-sync", &json!({"is_active": false})));
+    let report = sync_while(&studio, || {
+        by_hand(&studio, "ldap-sync", &json!({"is_active": false}))
+    });
     assert_eq!(
         (report.outcome, report.counts.created, report.counts.failed),
         (Outcome::Failed, 0, 2),
         "{report:#?}"
     );
-    assert!(report.error.as_deref().unwrap().contains("ftrack.api_key"), "{report:#?}");
+    assert!(
+        report.error.as_deref().unwrap().contains("ftrack.api_key"),
+        "{report:#?}"
+    );
     let api_user = Account {
         is_active: true,
         ..studio.user("ldap-sync")
     };
-    studio.ftrack().change("User", &json!([api_user.id]), &json!({"is_active": true})).unwrap();
+    studio
+        .ftrack()
+        .change("User", &json!([api_user.id]), &json!({"is_active": true}))
+        .unwrap();
     assert_eq!(studio.sync().counts.created, 2);
 }

@@ -24,13 +24,28 @@ fn one_bad_record_in_a_hundred_costs_a_few_calls() {
         for bad in ["user000", "user050", "user099"] {
             let studio = studio_of(100, refusing(atomicity, &[bad.to_owned()]));
             let report = studio.sync();
-            assert_eq!((report.counts.created, report.counts.failed), (99, 1), "{atomicity:?} {bad}");
+            assert_eq!(
+                (report.counts.created, report.counts.failed),
+                (99, 1),
+                "{atomicity:?} {bad}"
+            );
             assert_eq!(report.outcome, Outcome::Partial);
-            assert!(report.ftrack.write_calls <= 16, "{atomicity:?} {bad}: {} calls", report.ftrack.write_calls);
-            let [(login, error)] = errors(&report)[..] else { panic!("{report:#?}") };
-            assert!(login == bad && error.contains(&format!("The user \"{bad}\" is not valid.")), "{error}");
+            assert!(
+                report.ftrack.write_calls <= 16,
+                "{atomicity:?} {bad}: {} calls",
+                report.ftrack.write_calls
+            );
+            let [(login, error)] = errors(&report)[..] else {
+                panic!("{report:#?}")
+            };
+            assert!(
+                login == bad && error.contains(&format!("The user \"{bad}\" is not valid.")),
+                "{error}"
+            );
             assert_eq!(studio.ftrack().users().len(), 99 + 2);
-            studio.ftrack().change_rules(|rules| rules.refused_users.clear());
+            studio
+                .ftrack()
+                .change_rules(|rules| rules.refused_users.clear());
             assert_eq!(studio.sync().counts.created, 1);
             studio.sync_changes_nothing();
         }
@@ -43,12 +58,21 @@ fn bad_records_among_updates_and_creates_are_each_named() {
         let studio = studio_of(60, Rules::default());
         studio.sync();
         for uid in many(60) {
-            studio.tree().replace(&dn(&uid), "sn", &["Changed"]).unwrap();
+            studio
+                .tree()
+                .replace(&dn(&uid), "sn", &["Changed"])
+                .unwrap();
         }
         let bad: Vec<String> = many(60).into_iter().step_by(9).collect();
-        studio.ftrack().change_rules(|rules| *rules = refusing(atomicity, &bad));
+        studio
+            .ftrack()
+            .change_rules(|rules| *rules = refusing(atomicity, &bad));
         let report = studio.sync();
-        assert_eq!((report.counts.updated, report.counts.failed), (60 - bad.len(), bad.len()), "{atomicity:?}");
+        assert_eq!(
+            (report.counts.updated, report.counts.failed),
+            (60 - bad.len(), bad.len()),
+            "{atomicity:?}"
+        );
         for uid in many(60) {
             let changed = studio.user(&uid).last_name.as_deref() == Some("Changed");
             assert_eq!(changed, !bad.contains(&uid), "{uid}");
@@ -66,7 +90,11 @@ fn forty_bad_neighbours_do_not_stop_the_good_ones() {
     for atomicity in BOTH {
         let studio = studio_of(60, refusing(atomicity, &many(60)[..40]));
         let report = studio.sync();
-        assert_eq!((report.counts.created, report.counts.failed), (20, 40), "{atomicity:?}");
+        assert_eq!(
+            (report.counts.created, report.counts.failed),
+            (20, 40),
+            "{atomicity:?}"
+        );
     }
 }
 
@@ -75,8 +103,15 @@ fn where_all_are_bad_all_are_named() {
     for atomicity in BOTH {
         let studio = studio_of(30, refusing(atomicity, &many(30)));
         let report = studio.sync();
-        assert_eq!((report.counts.created, report.counts.failed, report.outcome), (0, 30, Outcome::Partial));
-        assert!(report.ftrack.write_calls < 60, "{}", report.ftrack.write_calls);
+        assert_eq!(
+            (report.counts.created, report.counts.failed, report.outcome),
+            (0, 30, Outcome::Partial)
+        );
+        assert!(
+            report.ftrack.write_calls < 60,
+            "{}",
+            report.ftrack.write_calls
+        );
         assert_eq!(studio.ftrack().applied(), []);
     }
 }
@@ -90,13 +125,29 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
             ..Rules::default()
         },
     );
-    studio.ftrack().add_custom_attribute("site", "text").unwrap();
-    crate::rules::add_config(&studio, "[jobs.artists.attributes]\n\"custom_attributes.site\" = \"l\"\n");
+    studio
+        .ftrack()
+        .add_custom_attribute("site", "text")
+        .unwrap();
+    crate::rules::add_config(
+        &studio,
+        "[jobs.artists.attributes]\n\"custom_attributes.site\" = \"l\"\n",
+    );
     studio.sync();
-    studio.tree().replace(&dn("user000"), "sn", &["Changed"]).unwrap();
-    studio.tree().replace(&dn("user000"), "l", &["Oslo"]).unwrap();
+    studio
+        .tree()
+        .replace(&dn("user000"), "sn", &["Changed"])
+        .unwrap();
+    studio
+        .tree()
+        .replace(&dn("user000"), "l", &["Oslo"])
+        .unwrap();
     // The attribute of the user goes through, the custom one does not.
-    let configuration = studio.ftrack().rows("CustomAttributeConfiguration").unwrap()[0]["id"].clone();
+    let configuration = studio
+        .ftrack()
+        .rows("CustomAttributeConfiguration")
+        .unwrap()[0]["id"]
+        .clone();
     let types = studio.ftrack().rows("CustomAttributeType").unwrap();
     let number = types.iter().find(|kind| kind["name"] == "number").unwrap()["id"].clone();
     let text = types.iter().find(|kind| kind["name"] == "text").unwrap()["id"].clone();
@@ -104,7 +155,11 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
         let fields = serde_json::json!({"type_id": kind});
         studio
             .ftrack()
-            .change("CustomAttributeConfiguration", &serde_json::json!([configuration]), &fields)
+            .change(
+                "CustomAttributeConfiguration",
+                &serde_json::json!([configuration]),
+                &fields,
+            )
             .unwrap();
     };
     // As where the server does not tell the type, and minds it all the same.
@@ -113,10 +168,15 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
         .change_rules(|rules| rules.unreadable = ["CustomAttributeType".to_owned()].into());
     set_type(&number);
     let report = studio.sync();
-    assert_eq!((report.counts.updated, report.counts.failed), (0, 1), "{report:#?}");
+    assert_eq!(
+        (report.counts.updated, report.counts.failed),
+        (0, 1),
+        "{report:#?}"
+    );
     let error = report.changes[0].error.as_deref().unwrap();
     assert!(
-        error.contains("must be of type number") && error.contains("written all the same: last_name"),
+        error.contains("must be of type number")
+            && error.contains("written all the same: last_name"),
         "{error}"
     );
     assert_eq!(studio.user("user000").last_name.as_deref(), Some("Changed"));
@@ -136,8 +196,15 @@ fn without_the_right_to_write_the_run_ends_early_and_says_why() {
         },
     );
     let report = studio.sync();
-    assert_eq!((report.outcome, report.counts.created, report.counts.failed), (Outcome::Failed, 0, 300));
-    assert!(report.ftrack.write_calls <= 16, "{}", report.ftrack.write_calls);
+    assert_eq!(
+        (report.outcome, report.counts.created, report.counts.failed),
+        (Outcome::Failed, 0, 300)
+    );
+    assert!(
+        report.ftrack.write_calls <= 16,
+        "{}",
+        report.ftrack.write_calls
+    );
     let error = report.error.unwrap();
     assert!(error.contains("permission to manage users"), "{error}");
     assert!(

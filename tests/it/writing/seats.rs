@@ -26,7 +26,13 @@ fn with_seats(seats: usize, full: Full, atomicity: Atomicity) -> Studio {
 }
 
 fn active(studio: &Studio) -> usize {
-    studio.ftrack().users().iter().filter(|user| user.is_active).count() - 2
+    studio
+        .ftrack()
+        .users()
+        .iter()
+        .filter(|user| user.is_active)
+        .count()
+        - 2
 }
 
 #[test]
@@ -37,19 +43,41 @@ fn without_seats_the_rest_is_named_and_nothing_loops() {
             for free in [5, 0] {
                 let report = studio.sync();
                 let what = format!("{full:?}, {atomicity:?}");
-                assert_eq!(report.outcome, Outcome::Partial, "{what}: {:?}", report.error);
+                assert_eq!(
+                    report.outcome,
+                    Outcome::Partial,
+                    "{what}: {:?}",
+                    report.error
+                );
                 let counts = &report.counts;
                 assert_eq!(counts.created + counts.reactivated, free, "{what}");
                 assert_eq!((counts.failed, active(&studio)), (245, 5), "{what}");
-                assert!(report.ftrack.write_calls <= 40, "{what}: {} write calls", report.ftrack.write_calls);
-                assert!(report.ftrack.read_calls <= 120, "{what}: {} read calls", report.ftrack.read_calls);
-                let named = errors(&report).iter().all(|(_, error)| error.contains("seat") || error.contains("is_active"));
-                assert!(named && errors(&report).len() == 245, "{what}: {:#?}", errors(&report));
+                assert!(
+                    report.ftrack.write_calls <= 40,
+                    "{what}: {} write calls",
+                    report.ftrack.write_calls
+                );
+                assert!(
+                    report.ftrack.read_calls <= 120,
+                    "{what}: {} read calls",
+                    report.ftrack.read_calls
+                );
+                let named = errors(&report)
+                    .iter()
+                    .all(|(_, error)| error.contains("seat") || error.contains("is_active"));
+                assert!(
+                    named && errors(&report).len() == 245,
+                    "{what}: {:#?}",
+                    errors(&report)
+                );
             }
             studio.ftrack().change_rules(|rules| rules.seats = None);
             let report = studio.sync();
             assert_eq!(
-                (report.outcome, report.counts.created + report.counts.reactivated),
+                (
+                    report.outcome,
+                    report.counts.created + report.counts.reactivated
+                ),
                 (Outcome::Succeeded, 245),
                 "{report:#?}"
             );
@@ -65,17 +93,30 @@ fn those_without_a_seat_do_not_hold_up_updates_and_deactivations() {
         let studio = with_seats(250, full, Atomicity::Transaction);
         studio.sync();
         for number in 0..10 {
-            studio.tree().add(person(&format!("joiner{number}"), "New", "Face")).unwrap();
+            studio
+                .tree()
+                .add(person(&format!("joiner{number}"), "New", "Face"))
+                .unwrap();
         }
         leave(&studio, "user000");
-        studio.tree().replace(&crate::studio::dn("user001"), "sn", &["Changed"]).unwrap();
+        studio
+            .tree()
+            .replace(&crate::studio::dn("user001"), "sn", &["Changed"])
+            .unwrap();
         let report = studio.sync();
         assert_eq!(
-            (report.counts.deactivated, report.counts.updated, report.counts.failed),
+            (
+                report.counts.deactivated,
+                report.counts.updated,
+                report.counts.failed
+            ),
             (1, 1, 9),
             "{full:?}: {report:#?}"
         );
-        assert_eq!(report.counts.created, 1, "the leaver's seat is the joiner's");
+        assert_eq!(
+            report.counts.created, 1,
+            "the leaver's seat is the joiner's"
+        );
         assert_eq!(active(&studio), 250);
     }
 }
@@ -87,11 +128,24 @@ fn an_activation_is_read_back() {
     leave(&studio, "user000");
     studio.sync();
     crate::rules::come_back(&studio, "user000");
-    studio.ftrack().change_rules(|rules| rules.seats = Some(251));
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.seats = Some(251));
     let report = studio.sync();
-    assert_eq!((report.counts.reactivated, report.counts.failed), (0, 1), "{report:#?}");
-    assert!(errors(&report)[0].1.contains("stored is_active as false instead of true"), "{report:#?}");
-    studio.ftrack().change_rules(|rules| rules.seats = Some(252));
+    assert_eq!(
+        (report.counts.reactivated, report.counts.failed),
+        (0, 1),
+        "{report:#?}"
+    );
+    assert!(
+        errors(&report)[0]
+            .1
+            .contains("stored is_active as false instead of true"),
+        "{report:#?}"
+    );
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.seats = Some(252));
     assert_eq!(logins(&studio.sync(), Action::Reactivate), ["user000"]);
     studio.sync_changes_nothing();
 }

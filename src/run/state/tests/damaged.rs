@@ -1,4 +1,5 @@
-//! A database that is damaged or in the way of another: what is set aside, what is made anew, and what is an error.
+//! A database that is damaged or in the way of another: what is set aside, what is made anew, and
+//! what is an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -31,7 +32,9 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
     .unwrap();
     fs::write(config.state_dir.join(FILE), "no database").unwrap();
     assert_eq!(
-        known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).unwrap(),
+        known(&config.state_dir, "artists", FTRACK)
+            .map(|known| known.absences)
+            .unwrap(),
         Absences::new()
     );
     let (state, set_aside) = State::open(&config).unwrap();
@@ -39,10 +42,16 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
     assert_eq!(fs::read(&set_aside.path).unwrap(), b"no database");
     assert!(set_aside.to_string().contains("paused"), "{set_aside}");
     let backoff = state.backoff("artists").unwrap().unwrap();
-    assert_eq!((backoff.failures, backoff.kind), (2, FailureKind::DirectoryRefused));
+    assert_eq!(
+        (backoff.failures, backoff.kind),
+        (2, FailureKind::DirectoryRefused)
+    );
     assert_eq!(
         (backoff.since, backoff.retry_at),
-        (refused(2).finished_at, refused(3).finished_at + TimeDelta::minutes(40))
+        (
+            refused(2).finished_at,
+            refused(3).finished_at + TimeDelta::minutes(40)
+        )
     );
     let refusals = state.refusals().unwrap();
     let gate = &refusals["directory studio"];
@@ -50,7 +59,11 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
         (gate.mark.as_ref(), gate.failures, gate.next_at),
         (None, 2, refused(3).finished_at + TimeDelta::minutes(20))
     );
-    assert_eq!(absences_of(&state, "artists"), Absences::new(), "what is in files is older than what was lost");
+    assert_eq!(
+        absences_of(&state, "artists"),
+        Absences::new(),
+        "what is in files is older than what was lost"
+    );
 }
 
 #[test]
@@ -59,9 +72,16 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
     let path = config.state_dir.join(FILE);
     {
         let state = open(&config);
-        let many: Vec<(String, u32)> = (0..2000).map(|number| (format!("id-{number:05}"), 1)).collect();
-        let many: Vec<(&str, u32)> = many.iter().map(|(id, reads)| (id.as_str(), *reads)).collect();
-        state.set_absences("artists", &Absences::new(), &absences(&many)).unwrap();
+        let many: Vec<(String, u32)> = (0..2000)
+            .map(|number| (format!("id-{number:05}"), 1))
+            .collect();
+        let many: Vec<(&str, u32)> = many
+            .iter()
+            .map(|(id, reads)| (id.as_str(), *reads))
+            .collect();
+        state
+            .set_absences("artists", &Absences::new(), &absences(&many))
+            .unwrap();
         state.set_backoff("artists", Some(&backoff())).unwrap();
     }
     let good = fs::read(&path).unwrap();
@@ -72,7 +92,18 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
         ("garbage".into(), vec![0x5a; 9000]),
         ("zeros".into(), vec![0; 4096]),
     ];
-    for length in [1, 15, 99, 100, 4095, 4096, 4097, good.len() / 2, good.len() - 4096, good.len() - 1] {
+    for length in [
+        1,
+        15,
+        99,
+        100,
+        4095,
+        4096,
+        4097,
+        good.len() / 2,
+        good.len() - 4096,
+        good.len() - 1,
+    ] {
         damaged.push((format!("cut to {length}"), good[..length].to_vec()));
     }
     for page in 0..pages {
@@ -82,11 +113,17 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
             damaged.push((format!("page {page} full of {byte}"), content));
         }
     }
-    let word = good.windows(17).position(|bytes| bytes == b"directory_refused").unwrap();
+    let word = good
+        .windows(17)
+        .position(|bytes| bytes == b"directory_refused")
+        .unwrap();
     let mut content = good.clone();
     content[word] = b'?';
     damaged.push(("another word".into(), content));
-    let time = good.windows(9).position(|bytes| bytes == b"10:20:00.").unwrap();
+    let time = good
+        .windows(9)
+        .position(|bytes| bytes == b"10:20:00.")
+        .unwrap();
     let mut content = good.clone();
     content[time] = b'x';
     damaged.push(("no time".into(), content));
@@ -97,11 +134,14 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
             .map(|known| known.absences)
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(known, Absences::new());
-        let (state, set_aside) = State::open(&config).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let (state, set_aside) =
+            State::open(&config).unwrap_or_else(|error| panic!("{what}: {error}"));
         let set_aside = set_aside.unwrap_or_else(|| panic!("{what} was not seen"));
         assert_eq!(fs::read(&set_aside.path).unwrap(), content, "{what}");
         assert!(!damage::journal(&path).exists(), "{what}");
-        state.add_run(&run("artists", 1, Outcome::Succeeded), 5).unwrap();
+        state
+            .add_run(&run("artists", 1, Outcome::Succeeded), 5)
+            .unwrap();
         drop(state);
         open(&config);
     }
@@ -118,8 +158,15 @@ fn what_is_no_damage_is_an_error_and_stays_in_its_place() {
     let path = config.state_dir.join(FILE);
     fs::create_dir_all(&path).unwrap();
     let error = State::open(&config).unwrap_err().to_string();
-    assert!(error.contains("state.db") && error.contains("directory"), "{error}");
-    assert!(known(&config.state_dir, "artists", FTRACK).map(|known| known.absences).is_err());
+    assert!(
+        error.contains("state.db") && error.contains("directory"),
+        "{error}"
+    );
+    assert!(
+        known(&config.state_dir, "artists", FTRACK)
+            .map(|known| known.absences)
+            .is_err()
+    );
     fs::remove_dir(&path).unwrap();
 
     drop(open(&config));
@@ -128,7 +175,10 @@ fn what_is_no_damage_is_an_error_and_stays_in_its_place() {
     drop(connection);
     let newer = fs::read(&path).unwrap();
     let error = State::open(&config).unwrap_err().to_string();
-    assert!(error.contains("a newer version of this program") && error.contains("99"), "{error}");
+    assert!(
+        error.contains("a newer version of this program") && error.contains("99"),
+        "{error}"
+    );
     assert!(
         known(&config.state_dir, "artists", FTRACK)
             .map(|known| known.absences)
@@ -145,7 +195,14 @@ fn what_is_no_damage_is_an_error_and_stays_in_its_place() {
         .unwrap()
         .execute_batch("CREATE TABLE runs (a); PRAGMA user_version = 1;")
         .unwrap();
-    assert!(State::open(&config).unwrap().1.unwrap().why.contains("not a state database"));
+    assert!(
+        State::open(&config)
+            .unwrap()
+            .1
+            .unwrap()
+            .why
+            .contains("not a state database")
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A database that is deleted while it is open: the next use makes it anew, once, whoever comes first.
+//! A database that is deleted while it is open: the next use makes it anew, once, whoever comes
+//! first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -34,23 +35,35 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
     daemon.set_backoff("interns", Some(&backoff())).unwrap();
     assert_eq!(daemon.pause("nightly").unwrap(), Some(pause.clone()));
     daemon.set_refusal("ftrack", Some(&refused)).unwrap();
-    daemon.set_absences("artists", &Absences::new(), &absences(&[("a", 2)])).unwrap();
+    daemon
+        .set_absences("artists", &Absences::new(), &absences(&[("a", 2)]))
+        .unwrap();
     for what in 0..2 {
         delete(&config, what);
-        daemon.add_run(&run("artists", 2, Outcome::Succeeded), 5).unwrap();
+        daemon
+            .add_run(&run("artists", 2, Outcome::Succeeded), 5)
+            .unwrap();
         let after = open(&config);
         assert_eq!(after.backoff("artists").unwrap(), None);
         assert_eq!(after.backoff("interns").unwrap(), Some(backoff()));
         assert_eq!(after.pause("nightly").unwrap(), Some(pause.clone()));
-        assert_eq!(after.refusals().unwrap(), [("ftrack".to_owned(), refused.clone())].into());
+        assert_eq!(
+            after.refusals().unwrap(),
+            [("ftrack".to_owned(), refused.clone())].into()
+        );
         assert_eq!(absences_of(&after, "artists"), Absences::new());
-        assert_eq!(after.last_success("artists").unwrap(), Some(run("artists", 2, Outcome::Succeeded)));
+        assert_eq!(
+            after.last_success("artists").unwrap(),
+            Some(run("artists", 2, Outcome::Succeeded))
+        );
     }
     // A command knows nothing of it, and takes nothing from the daemon.
     let command = open(&config);
     daemon.set_pause("nightly", None).unwrap();
     delete(&config, 0);
-    command.add_run(&run("artists", 3, Outcome::Succeeded), 5).unwrap();
+    command
+        .add_run(&run("artists", 3, Outcome::Succeeded), 5)
+        .unwrap();
     assert_eq!(daemon.pause("nightly").unwrap(), None);
     assert_eq!(open(&config).backoff("interns").unwrap(), Some(backoff()));
 }
@@ -68,14 +81,18 @@ fn many_who_find_it_gone_at_once_end_up_with_one() {
                     state.set_pause(&format!("job{opener}"), None).unwrap();
                     ready.wait();
                     for minute in 0..3 {
-                        state.add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5).unwrap();
+                        state
+                            .add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5)
+                            .unwrap();
                     }
                 });
             }
             let (config, ready) = (&config, &ready);
             scope.spawn(move || {
                 ready.wait();
-                open(config).add_run(&run("new", 1, Outcome::Succeeded), 5).unwrap();
+                open(config)
+                    .add_run(&run("new", 1, Outcome::Succeeded), 5)
+                    .unwrap();
             });
             scope.spawn(move || {
                 delete(config, round);
@@ -84,7 +101,9 @@ fn many_who_find_it_gone_at_once_end_up_with_one() {
         });
         let state = open(&config);
         let runs: i64 = state
-            .read(|connection| connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)))
+            .read(|connection| {
+                connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0))
+            })
             .unwrap();
         assert_eq!(runs, 6 * 3 + 1, "round {round}");
         assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);
@@ -98,7 +117,13 @@ fn what_stands_in_its_place_and_is_no_database_is_an_error_for_as_long_as_it_sta
     delete(&config, 0);
     fs::create_dir(config.state_dir.join(FILE)).unwrap();
     for _ in 0..2 {
-        assert!(state.set_backoff("artists", None).unwrap_err().to_string().contains("directory"));
+        assert!(
+            state
+                .set_backoff("artists", None)
+                .unwrap_err()
+                .to_string()
+                .contains("directory")
+        );
     }
     fs::remove_dir(config.state_dir.join(FILE)).unwrap();
     state.set_backoff("artists", None).unwrap();

@@ -19,7 +19,11 @@ const MINUTELY: &str = "schedule = \"* * * * *\"";
 fn a_clock_that_goes_back_an_hour_silences_nobody() {
     let job = MINUTELY.to_owned() + &another("daily", "schedule = \"30 0 10 * * *\"");
     let studio = Studio::of(&["ada"]).for_a_daemon(&job);
-    let Some(clock) = SetClock::showing("a_clock_that_goes_back_an_hour_silences_nobody", &studio, at("2027-05-05T10:00:28Z")) else {
+    let Some(clock) = SetClock::showing(
+        "a_clock_that_goes_back_an_hour_silences_nobody",
+        &studio,
+        at("2027-05-05T10:00:28Z"),
+    ) else {
         return;
     };
     let _daemon = clock.daemon(&studio);
@@ -38,7 +42,12 @@ fn a_clock_that_goes_back_an_hour_silences_nobody() {
     assert_starts(
         &studio,
         "artists",
-        &["2027-05-05T09:01:00Z", "2027-05-05T10:00:29Z", "2027-05-05T10:01:00Z"].map(at),
+        &[
+            "2027-05-05T09:01:00Z",
+            "2027-05-05T10:00:29Z",
+            "2027-05-05T10:01:00Z",
+        ]
+        .map(at),
         SOON,
     );
     assert_starts(&studio, "daily", &["2027-05-05T10:00:30Z"; 2].map(at), SOON);
@@ -46,7 +55,9 @@ fn a_clock_that_goes_back_an_hour_silences_nobody() {
 
 #[test]
 fn a_clock_that_leaps_two_days_ahead_brings_one_run_of_each_job() {
-    let job = MINUTELY.to_owned() + &another("hourly", "schedule = \"@hourly\"") + &another("daily", "schedule = \"0 3 * * *\"\ncatch_up = false");
+    let job = MINUTELY.to_owned()
+        + &another("hourly", "schedule = \"@hourly\"")
+        + &another("daily", "schedule = \"0 3 * * *\"\ncatch_up = false");
     let studio = Studio::of(&["ada"]).for_a_daemon(&job);
     let test = "a_clock_that_leaps_two_days_ahead_brings_one_run_of_each_job";
     let Some(clock) = SetClock::showing(test, &studio, at("2027-05-05T12:00:20Z")) else {
@@ -61,7 +72,12 @@ fn a_clock_that_leaps_two_days_ahead_brings_one_run_of_each_job() {
     let later = at("2027-05-07T12:01:20Z");
     clock.set(later);
     let_pass(&studio, later);
-    assert_starts(&studio, "artists", &[leapt, at("2027-05-07T12:01:00Z")], SOON);
+    assert_starts(
+        &studio,
+        "artists",
+        &[leapt, at("2027-05-07T12:01:00Z")],
+        SOON,
+    );
     assert_starts(&studio, "hourly", &[leapt], SOON);
     assert_starts(&studio, "daily", &[leapt], SOON);
     assert_eq!(daemon.events("tick.skipped").len(), 0);
@@ -83,13 +99,24 @@ fn a_failed_job_is_tried_again_in_time_though_the_clock_went_back() {
     let_pass(&studio, at("2027-05-05T09:00:00Z"));
     clock.set(at("2027-05-05T09:01:05Z"));
     daemon.event("outage.ended");
-    assert_eq!(studio.reports().iter().filter(|report| report.trigger == Trigger::Retry).count(), 1);
+    assert_eq!(
+        studio
+            .reports()
+            .iter()
+            .filter(|report| report.trigger == Trigger::Retry)
+            .count(),
+        1
+    );
 }
 
 #[test]
 fn a_server_is_reached_in_time_though_the_clock_went_back() {
     let studio = Studio::of(&["ada"]).for_a_daemon("");
-    let Some(clock) = SetClock::showing("a_server_is_reached_in_time_though_the_clock_went_back", &studio, at("2027-05-05T10:00:00Z")) else {
+    let Some(clock) = SetClock::showing(
+        "a_server_is_reached_in_time_though_the_clock_went_back",
+        &studio,
+        at("2027-05-05T10:00:00Z"),
+    ) else {
         return;
     };
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
@@ -105,14 +132,18 @@ fn a_server_is_reached_in_time_though_the_clock_went_back() {
 #[test]
 fn a_run_is_not_stuck_because_the_clock_leapt() {
     let studio = Studio::of(&["ada"]).for_a_daemon("");
-    let Some(clock) = SetClock::showing("a_run_is_not_stuck_because_the_clock_leapt", &studio, at("2027-05-05T10:00:00Z")) else {
+    let Some(clock) = SetClock::showing(
+        "a_run_is_not_stuck_because_the_clock_leapt",
+        &studio,
+        at("2027-05-05T10:00:00Z"),
+    ) else {
         return;
     };
     let daemon = clock.daemon(&studio);
     daemon.nth_event(1, "contact.made");
-    studio
-        .ftrack()
-        .fail_when(|call| (call.kind == CallKind::Read).then_some(Fault::Delay(std::time::Duration::from_secs(1))));
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Read).then_some(Fault::Delay(std::time::Duration::from_secs(1)))
+    });
     daemon.signal("USR1");
     wait_for_phase(&studio, "running");
     let later = at("2027-05-07T10:00:00Z");
@@ -141,13 +172,22 @@ fn a_refusal_of_the_past_is_none_of_today_though_the_clock_went_back() {
     clock.set(at("2027-05-05T09:00:00Z"));
     studio.ftrack().fail_when(|_| Some(Fault::Html(404)));
     must(&studio, 1, &["trigger"]);
-    assert_eq!(daemon.events("credentials.refused").len(), 1, "{:#?}", daemon.logged());
+    assert_eq!(
+        daemon.events("credentials.refused").len(),
+        1,
+        "{:#?}",
+        daemon.logged()
+    );
 }
 
 #[test]
 fn a_pause_ends_when_the_clock_shows_its_time() {
     let studio = Studio::of(&["ada"]).for_a_daemon(MINUTELY);
-    let Some(clock) = SetClock::showing("a_pause_ends_when_the_clock_shows_its_time", &studio, at("2027-05-05T12:00:01Z")) else {
+    let Some(clock) = SetClock::showing(
+        "a_pause_ends_when_the_clock_shows_its_time",
+        &studio,
+        at("2027-05-05T12:00:01Z"),
+    ) else {
         return;
     };
     let daemon = clock.daemon(&studio);
@@ -180,10 +220,15 @@ fn a_pause_ends_when_the_clock_shows_its_time() {
     clock.set(at("2027-05-07T14:00:59Z"));
     daemon.nth_event(1, "job.resumed");
     studio.reports_when(before + 1);
-    assert!(runs(&studio, "artists").len() <= before + 2, "{:#?}", starts(&studio, "artists"));
+    assert!(
+        runs(&studio, "artists").len() <= before + 2,
+        "{:#?}",
+        starts(&studio, "artists")
+    );
 }
 
-/// A daemon at each of these times in turn, for so long that it would have made up for a run: how often it has.
+/// A daemon at each of these times in turn, for so long that it would have made up for a run: how
+/// often it has.
 fn made_up<const N: usize>(studio: &Studio, clock: &SetClock, times: [&str; N]) -> [usize; N] {
     times.map(at).map(|time| {
         clock.set(time);
@@ -191,7 +236,10 @@ fn made_up<const N: usize>(studio: &Studio, clock: &SetClock, times: [&str; N]) 
         let_pass(studio, time + TimeDelta::seconds(1));
         wait_for_phase(studio, "idle");
         assert!(daemon.stop().0.success());
-        runs(studio, "artists").iter().filter(|run| run.trigger == Trigger::Startup).count()
+        runs(studio, "artists")
+            .iter()
+            .filter(|run| run.trigger == Trigger::Startup)
+            .count()
     })
 }
 
@@ -203,18 +251,30 @@ fn what_was_missed_over_a_change_of_clocks_is_made_up_for_once() {
         // 02:30 does not come, and 03:00 stands for it: not yet, and then once.
         (
             "2027-03-27T12:00:00Z",
-            ["2027-03-28T00:59:00Z", "2027-03-28T01:00:10Z", "2027-03-28T01:40:00Z", "2027-03-29T00:31:00Z"],
+            [
+                "2027-03-28T00:59:00Z",
+                "2027-03-28T01:00:10Z",
+                "2027-03-28T01:40:00Z",
+                "2027-03-29T00:31:00Z",
+            ],
             [0, 1, 1, 2],
         ),
         // 02:30 comes twice: the first counts, and the second is not missed.
         (
             "2027-10-30T12:00:00Z",
-            ["2027-10-31T00:29:00Z", "2027-10-31T00:45:00Z", "2027-10-31T01:45:00Z", "2027-11-01T01:29:00Z"],
+            [
+                "2027-10-31T00:29:00Z",
+                "2027-10-31T00:45:00Z",
+                "2027-10-31T01:45:00Z",
+                "2027-11-01T01:29:00Z",
+            ],
             [0, 1, 1, 1],
         ),
     ] {
         let studio = Studio::of(&["ada"]).for_a_daemon(nightly);
-        let Some(clock) = SetClock::showing(test, &studio, at(noon)) else { return };
+        let Some(clock) = SetClock::showing(test, &studio, at(noon)) else {
+            return;
+        };
         let mut command = studio.command(&["sync"]);
         clock.prepare(&mut command);
         assert!(command.output().unwrap().status.success());

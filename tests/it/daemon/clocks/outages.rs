@@ -58,19 +58,41 @@ fn three_days(studio: &Studio, clock: &FastClock, heal: impl FnOnce()) -> Daemon
 /// That the outage was told once, in few words, and that attempts went on.
 fn assert_told_once(studio: &Studio, daemon: &Daemon) {
     let mut said = daemon.logged();
-    let end = said.iter().position(|line| line["event"] == "outage.ended").unwrap();
+    let end = said
+        .iter()
+        .position(|line| line["event"] == "outage.ended")
+        .unwrap();
     // Whatever comes then is a day like others.
     said.truncate(end + 1);
     assert!(said.len() <= LINES, "{} lines: {said:#?}", said.len());
     let count = |name: &str| daemon.events(name).len();
-    assert_eq!(["outage.began", "outage.changed", "outage.ended"].map(count), [1, 1, 1], "{said:#?}");
+    assert_eq!(
+        ["outage.began", "outage.changed", "outage.ended"].map(count),
+        [1, 1, 1],
+        "{said:#?}"
+    );
     let changed = daemon.event("outage.changed");
-    assert_eq!((&changed["failures"], &changed["suspended"]), (&10.into(), &true.into()));
+    assert_eq!(
+        (&changed["failures"], &changed["suspended"]),
+        (&10.into(), &true.into())
+    );
     let reports = studio.reports();
-    let failed: Vec<_> = reports.iter().filter(|report| report.outcome == Outcome::Failed).collect();
+    let failed: Vec<_> = reports
+        .iter()
+        .filter(|report| report.outcome == Outcome::Failed)
+        .collect();
     // One an hour is the most, and the clock is looked at each three hours.
-    assert!((10..=80).contains(&failed.len()), "{} attempts", failed.len());
-    assert!(failed.iter().skip(1).all(|report| report.trigger == Trigger::Retry));
+    assert!(
+        (10..=80).contains(&failed.len()),
+        "{} attempts",
+        failed.len()
+    );
+    assert!(
+        failed
+            .iter()
+            .skip(1)
+            .all(|report| report.trigger == Trigger::Retry)
+    );
     assert_eq!(daemon.event("outage.ended")["failures"], failed.len());
 }
 
@@ -79,10 +101,16 @@ fn three_days_without_the_directory_are_told_in_few_lines() {
     let mut studio = Studio::of(&["ada"]).for_a_daemon(OFTEN);
     let (door, address) = closed_door(&studio);
     studio.directory_url = format!("ldap://{address}");
-    let Some(clock) = FastClock::from("three_days_without_the_directory_are_told_in_few_lines", at("2027-05-05T00:00:00Z"), SPEED) else {
+    let Some(clock) = FastClock::from(
+        "three_days_without_the_directory_are_told_in_few_lines",
+        at("2027-05-05T00:00:00Z"),
+        SPEED,
+    ) else {
         return;
     };
-    let daemon = three_days(&studio, &clock, || open_door(&studio, door, studio.directory().address()));
+    let daemon = three_days(&studio, &clock, || {
+        open_door(&studio, door, studio.directory().address())
+    });
     assert_told_once(&studio, &daemon);
 }
 
@@ -92,23 +120,37 @@ fn three_days_without_ftrack_are_told_in_few_lines() {
     // Each attempt is two calls, a second apart.
     studio.ftrack_settings = "attempts = 2".into();
     studio.ftrack().fail_when(|_| Some(Fault::Html(503)));
-    let Some(clock) = FastClock::from("three_days_without_ftrack_are_told_in_few_lines", at("2027-05-05T00:00:00Z"), SPEED) else {
+    let Some(clock) = FastClock::from(
+        "three_days_without_ftrack_are_told_in_few_lines",
+        at("2027-05-05T00:00:00Z"),
+        SPEED,
+    ) else {
         return;
     };
     let daemon = three_days(&studio, &clock, || studio.ftrack().heal());
     assert_told_once(&studio, &daemon);
-    assert!(daemon.events("ftrack.retried").len() <= 4, "{:#?}", daemon.events("ftrack.retried"));
+    assert!(
+        daemon.events("ftrack.retried").len() <= 4,
+        "{:#?}",
+        daemon.events("ftrack.retried")
+    );
 }
 
 #[test]
 fn three_days_in_which_ftrack_takes_no_writes_are_told_in_few_lines() {
     let studio = Studio::of(&["ada", "bob", "cyd"]).for_a_daemon(OFTEN);
-    studio.ftrack().change_rules(|rules| rules.rights = Rights::NoUserWrites);
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.rights = Rights::NoUserWrites);
     let test = "three_days_in_which_ftrack_takes_no_writes_are_told_in_few_lines";
     let Some(clock) = FastClock::from(test, at("2027-05-05T00:00:00Z"), SPEED) else {
         return;
     };
-    let daemon = three_days(&studio, &clock, || studio.ftrack().change_rules(|rules| rules.rights = Rights::All));
+    let daemon = three_days(&studio, &clock, || {
+        studio
+            .ftrack()
+            .change_rules(|rules| rules.rights = Rights::All)
+    });
     assert_told_once(&studio, &daemon);
     assert_eq!(daemon.events("change.failed").len(), 3, "each person once");
 }
@@ -127,10 +169,17 @@ fn a_person_whom_ftrack_refuses_for_three_days_is_named_once() {
     clock.wait(clock.from + TimeDelta::days(3));
     let reports = studio.reports();
     assert!(
-        reports.len() > 10 && reports.iter().all(|report| report.outcome == Outcome::Partial),
+        reports.len() > 10
+            && reports
+                .iter()
+                .all(|report| report.outcome == Outcome::Partial),
         "{reports:#?}"
     );
     assert_eq!(daemon.events("change.failed").len(), 1);
     // Such runs go on as scheduled, and each says in five lines what it did.
-    assert!(daemon.logged().len() <= 5 * (reports.len() + 1) + 4, "{:#?}", daemon.logged());
+    assert!(
+        daemon.logged().len() <= 5 * (reports.len() + 1) + 4,
+        "{:#?}",
+        daemon.logged()
+    );
 }
