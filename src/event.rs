@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::{
-    printable::printable,
+    escape::escape_control,
     run::{
         report::{ChangeResult, Outcome, Report, Reported},
         state::SetAside,
@@ -28,10 +28,10 @@ macro_rules! say {
 mod builtin;
 pub mod daemon;
 pub mod program;
-mod quiet;
+mod repeats;
 
 pub use builtin::{Builtin, BuiltinAlarm};
-pub use quiet::{Known, Outage, Quiet, quietly};
+pub use repeats::{AlreadyLogged, LoggedBefore, OutageLogged, without_repeats};
 
 /// Something that happened, as logs tell it.
 #[derive(Debug, Clone, Copy)]
@@ -267,7 +267,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
 impl Event<'_> {
     /// The level that it goes out at: see [`quietly`].
     fn level(&self) -> Level {
-        if quiet::is_hushed(self) {
+        if repeats::is_repeat(self) {
             return Level::DEBUG;
         }
         match self {
@@ -300,7 +300,7 @@ impl Event<'_> {
         let level = self.level();
         match self {
             Self::ProgramFailed { error } => {
-                say!(level, event = "program.failed", error = %printable(error), "stopped")
+                say!(level, event = "program.failed", error = %escape_control(error), "stopped")
             }
             Self::RunStarted(RunName { job, run }) => {
                 say!(level, event = "run.started", job, run, "run started")
@@ -338,7 +338,7 @@ impl Event<'_> {
                 );
             }
             Self::FtrackRetried { trouble, delay } => {
-                let trouble = printable(trouble);
+                let trouble = escape_control(trouble);
                 say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
             }
             Self::RunPlanned {
@@ -365,14 +365,14 @@ impl Event<'_> {
                 dn,
                 reason,
             } => {
-                let (dn, reason) = (printable(dn), printable(reason));
+                let (dn, reason) = (escape_control(dn), escape_control(reason));
                 say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry left out");
             }
             Self::RunWarning {
                 of: RunName { job, run },
                 warning,
             } => {
-                let warning = printable(warning);
+                let warning = escape_control(warning);
                 say!(level, event = "run.warning", job, run, %warning, "worth knowing");
             }
             Self::RunFinished(report) => emit_finished(level, report),
@@ -380,7 +380,7 @@ impl Event<'_> {
                 of: RunName { job, run },
                 error,
             } => {
-                let error = printable(error);
+                let error = escape_control(error);
                 say!(level, event = "state.failed", job, run, %error, "state not kept");
             }
             Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
@@ -398,14 +398,14 @@ impl Event<'_> {
 fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reported) {
     let action = change.action.as_str();
     let (username, dn) = (
-        printable(&change.username),
-        printable(change.dn.as_deref().unwrap_or_default()),
+        escape_control(&change.username),
+        escape_control(change.dn.as_deref().unwrap_or_default()),
     );
     let (directory_id, ftrack_id) = (
         change.directory_id.as_deref().unwrap_or_default(),
         change.ftrack_id.as_str(),
     );
-    let error = printable(change.error.as_deref().unwrap_or_default());
+    let error = escape_control(change.error.as_deref().unwrap_or_default());
     match change.result {
         ChangeResult::Applied => {
             say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed")
@@ -422,7 +422,7 @@ fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reporte
 
 fn emit_set_aside(level: Level, set_aside: &SetAside) {
     let (path, error) = (set_aside.path.display().to_string(), set_aside.to_string());
-    let (path, error) = (printable(&path), printable(&error));
+    let (path, error) = (escape_control(&path), escape_control(&error));
     say!(level, event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
 }
 
@@ -440,7 +440,7 @@ fn emit_finished(level: Level, report: &Report) {
         .signed_duration_since(report.started_at)
         .as_seconds_f64()
         .max(0.0);
-    let error = printable(report.error.as_deref().unwrap_or_default());
+    let error = escape_control(report.error.as_deref().unwrap_or_default());
     say!(
         level,
         event = "run.finished",

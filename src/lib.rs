@@ -6,10 +6,10 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod directory;
+pub mod escape;
 pub mod event;
 pub mod ftrack;
 pub mod log;
-pub mod printable;
 pub mod run;
 pub mod sync;
 

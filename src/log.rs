@@ -21,7 +21,7 @@ mod sink;
 pub mod terminal;
 mod writer;
 
-use crate::{event::program::ProgramEvent, printable::printable};
+use crate::{escape::escape_control, event::program::ProgramEvent};
 use line::Line;
 use queue::{Bounds, Queue};
 use sink::Sink;
@@ -41,7 +41,7 @@ const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=error,hyper_util=
 
 /// How much is logged where `RUST_LOG` does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loudness {
+pub enum Verbosity {
     /// Every event.
     Full,
     /// Nothing of the program's own, because the same is shown to a person as a result.
@@ -82,7 +82,7 @@ static LOG: OnceLock<Log> = OnceLock::new();
 pub fn start(
     format: Option<LogFormat>,
     filter: Option<&str>,
-    loudness: Loudness,
+    loudness: Verbosity,
 ) -> anyhow::Result<()> {
     let format = format.unwrap_or(if is_on_terminal() {
         LogFormat::Text
@@ -93,8 +93,8 @@ pub fn start(
         (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| {
             anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}")
         })?,
-        (None, Loudness::Full) => EnvFilter::new(DEFAULT_FILTER),
-        (None, Loudness::Quiet) => EnvFilter::new(QUIET_FILTER),
+        (None, Verbosity::Full) => EnvFilter::new(DEFAULT_FILTER),
+        (None, Verbosity::Quiet) => EnvFilter::new(QUIET_FILTER),
     };
     // What goes wrong with a line is not printed past the queue.
     let lines = tracing_subscriber::fmt()
@@ -135,7 +135,7 @@ pub fn say_panics(to_people: bool) {
         if to_people {
             say(&format!(
                 "error: a defect of this program; please report it: {}",
-                printable(error)
+                escape_control(error)
             ));
         } else {
             ProgramEvent::Panicked { error }.emit();

@@ -6,9 +6,9 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use ftrack_ldap_sync::{
     cli::{Cli, Command, Exit, Stop},
     command,
+    escape::escape_control,
     event::Event,
-    log::{self, LogFormat, Loudness},
-    printable::printable,
+    log::{self, LogFormat, Verbosity},
 };
 
 /// The exit status after a panic, which is a defect.
@@ -33,9 +33,9 @@ fn answer() -> ExitCode {
     log::say_panics(people);
     // A daemon shows nothing else, and the others show their result.
     let loudness = if people && !cli.verbose && !matches!(cli.command, Command::Daemon) {
-        Loudness::Quiet
+        Verbosity::Quiet
     } else {
-        Loudness::Full
+        Verbosity::Full
     };
     let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
         // A filter that is none must not keep the message about itself away.
@@ -52,7 +52,7 @@ fn answer() -> ExitCode {
 fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     for error in lines {
         if people {
-            log::say(&format!("error: {}", printable(error)));
+            log::say(&format!("error: {}", escape_control(error)));
         } else {
             Event::ProgramFailed { error }.emit();
         }
@@ -81,7 +81,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         log::say(&error.render().ansi().to_string());
         return Exit::Usage.into();
     }
-    let _ = log::start(form, None, Loudness::Full);
+    let _ = log::start(form, None, Verbosity::Full);
     told(&Stop::usage(&in_one_line(error)), false)
 }
 

@@ -11,13 +11,13 @@ use crate::{
     cli::{Exit, Format, PauseArgs, ResumeArgs, StatusArgs, Stop, TriggerArgs},
     config::Findings,
     daemon::{
-        control::{Now, PauseWish, TriggerWish},
-        orders::{Refusal, Told},
-        pulse::HEALTHY,
-        shown::{Shown, in_words},
+        commands::{CommandError, RunUpdate},
+        control::{PauseRequest, StatusReply, TriggerRequest},
+        heartbeat::HEALTHY,
         status::{JobStatus, Status},
+        status_text::{StatusRow, in_words},
     },
-    printable::printable,
+    escape::escape_control,
 };
 
 mod client;
@@ -46,7 +46,7 @@ pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
         Format::Text => print(&table(&now.status))?,
         Format::Json => print_json(&now)?,
     };
-    let Now {
+    let StatusReply {
         beat_age_seconds, ..
     } = now;
     if Duration::try_from_secs_f64(beat_age_seconds).is_ok_and(|age| age < HEALTHY) {
@@ -79,13 +79,15 @@ pub async fn trigger(
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(left(&job)),
-        ended = watched(&daemon, &job, TriggerWish { dry_run: args.dry_run }, &line) => ended,
+        ended = watched(&daemon, &job, TriggerRequest { dry_run: args.dry_run }, &line) => ended,
     };
     drop(line);
     match ended? {
-        Told::Finished { report } => show(&report, args.format).map(|_| Exit::of(&report)),
-        Told::Ended { error } => Err(Stop::failed(&error)),
-        Told::Waiting | Told::Started | Told::Progress(_) => Err(client::went_away()),
+        RunUpdate::Finished { report } => show(&report, args.format).map(|_| Exit::of(&report)),
+        RunUpdate::Ended { error } => Err(Stop::failed(&error)),
+        RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
+            Err(client::daemon_gone())
+        }
     }
 }
 
@@ -106,15 +108,15 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let until = until.map_err(|error| {
         Stop::usage(&format!(
             "--until {}: {error}",
-            printable(args.until.as_deref().unwrap_or_default())
+            escape_control(args.until.as_deref().unwrap_or_default())
         ))
     })?;
-    let wish = PauseWish {
+    let wish = PauseRequest {
         until,
         reason: args.reason.clone(),
     };
     let job = daemon.pause(&job.job, &wish).await?;
-    let name = printable(&job.job);
+    let name = escape_control(&job.job);
     let running = if job.running.is_some() {
         "; the run that is under way goes on"
     } else {
@@ -140,11 +142,11 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
     let status = daemon.status().await?.status;
     let before = chosen(&status, args.job.as_deref())?;
     let job = daemon.resume(&before.job).await?;
-    let Shown {
+    let StatusRow {
         job: name,
         next_run,
         ..
-    } = Shown::of(&job);
+    } = StatusRow::of(&job);
     let was = if before.pause.is_some() {
         "goes on"
     } else {
@@ -157,18 +159,18 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
 async fn watched(
     daemon: &Daemon,
     job: &str,
-    wish: TriggerWish,
+    wish: TriggerRequest,
     line: &ProgressLine,
-) -> Result<Told, Stop> {
+) -> Result<RunUpdate, Stop> {
     let mut run = daemon.trigger(job, wish).await?;
     loop {
         match run.next().await? {
-            Told::Waiting => {
+            RunUpdate::Waiting => {
                 line.say("waiting for another run on the directory, or for a free place")
             }
-            Told::Started => line.say("reading both servers"),
-            Told::Progress(progress) => line.show(progress),
-            end @ (Told::Finished { .. } | Told::Ended { .. }) => return Ok(end),
+            RunUpdate::Started => line.say("reading both servers"),
+            RunUpdate::Progress(progress) => line.show(progress),
+            end @ (RunUpdate::Finished { .. } | RunUpdate::Ended { .. }) => return Ok(end),
         }
     }
 }
@@ -177,7 +179,7 @@ fn left(job: &str) -> Stop {
     Stop::failed(&format!(
         "watches no longer; a run of {} goes on in the daemon, `status` shows how far it is and \
          `runs` what became of it",
-        printable(job)
+        escape_control(job)
     ))
 }
 
@@ -194,7 +196,7 @@ fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, S
     match (name, status.jobs.as_slice()) {
         (Some(name), _) => status.job(name).ok_or_else(|| {
             let job = name.to_owned();
-            Stop::usage(&Refusal::UnknownJob {
+            Stop::usage(&CommandError::UnknownJob {
                 job,
                 known: known(),
             })
@@ -213,8 +215,8 @@ fn table(status: &Status) -> String {
     let mut table = Table::new();
     *table.style_mut() = NOTHING;
     table.set_header(["JOB", "PHASE", "LAST RUN", "OUTCOME", "NEXT RUN"]);
-    let jobs: Vec<Shown> = status.jobs.iter().map(Shown::of).collect();
-    for Shown {
+    let jobs: Vec<StatusRow> = status.jobs.iter().map(StatusRow::of).collect();
+    for StatusRow {
         job,
         phase,
         last_run,
@@ -227,7 +229,7 @@ fn table(status: &Status) -> String {
     }
     let mut lines = vec![format!(
         "ftrack-ldap-sync {}, process {}, up since {}{}",
-        printable(&status.version),
+        escape_control(&status.version),
         status.pid,
         in_words(status.started_at, Utc),
         if status.stopping { ", stopping" } else { "" }
@@ -240,20 +242,20 @@ fn table(status: &Status) -> String {
         let why = contact.error.as_deref().unwrap_or("it was not tried yet");
         lines.push(format!(
             "{} was not reached: {}",
-            printable(&contact.server),
-            printable(why)
+            escape_control(&contact.server),
+            escape_control(why)
         ));
     }
     if let Some(error) = &status.config.error {
         lines.push(format!(
             "the configuration that was last to be loaded is refused: {}",
-            printable(error)
+            escape_control(error)
         ));
     }
     if !status.config.restart_for.is_empty() {
         lines.push(format!(
             "used after a restart only: {}",
-            printable(&status.config.restart_for.join(", "))
+            escape_control(&status.config.restart_for.join(", "))
         ));
     }
     lines.push(String::new());

@@ -12,8 +12,8 @@ use crate::{
     config::Environment,
     daemon::{
         self, StartError,
+        scheduler::host,
         setup::{Setup, Source},
-        ticks::host,
     },
 };
 
@@ -39,7 +39,7 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
         let stop = CancellationToken::new();
         let _stopping = signals::cancel_on_signal(stop.clone())?;
         // Before anything takes time: a SIGHUP that nobody hears ends a process.
-        let wishes = signals::wishes()?;
+        let wishes = signals::control_signals()?;
         let source = Source {
             file,
             environment: Environment::of_process(),
@@ -50,7 +50,7 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
             .map_err(|findings| Stop::usage(&findings))?;
         let mut listening = None;
         daemon::run(setup, source, runs.handle().clone(), stop, |reached| {
-            listening = Some(wishes.pass_on(reached.orders))
+            listening = Some(wishes.pass_on(reached.commands))
         })
         .await?;
         Ok(Exit::Done)

@@ -14,7 +14,7 @@ use crate::{
         world::{JOB, Wanted, World, WorldError},
     },
     run::{
-        Prepared, Purpose,
+        CompiledJob, Purpose,
         report::{Report, Trigger},
         servers::Servers,
         text,
@@ -144,7 +144,7 @@ async fn play(
     story.play(chapter, world)?;
     // As `sync` does it: anew, so that no connection outlives a run.
     let servers = Servers::new(config).map_err(|error| Stop::failed(&error))?;
-    let prepared = Prepared::new(config, JOB, &servers).map_err(|error| Stop::failed(&error))?;
+    let prepared = CompiledJob::new(config, JOB, &servers).map_err(|error| Stop::failed(&error))?;
     let state = super::open_state(config)?;
     let line = ProgressLine::start();
     let report = prepared

@@ -7,7 +7,7 @@ use super::{print, print_json, sync::show};
 use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::Config,
-    printable::printable,
+    escape::escape_control,
     run::{
         history::{History, HistoryError},
         report::{Counts, Outcome, Report, Trigger},
@@ -186,7 +186,7 @@ fn first_words(reason: &str) -> String {
     } else {
         ""
     };
-    format!("{}{cut}", printable(&beginning))
+    format!("{}{cut}", escape_control(&beginning))
 }
 
 fn number(text: String) -> Cell {

@@ -12,16 +12,16 @@ use signal_hook_tokio::Signals;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::orders::Orders;
+use crate::daemon::commands::Commands;
 
 /// The exit status of a program that a second signal ended at once: 128 and SIGINT's number.
 const STOPPED_AT_ONCE: i32 = 130;
 
 /// Stops listening when it is dropped.
 #[derive(Debug)]
-pub struct Listening(JoinHandle<()>);
+pub struct SignalTask(JoinHandle<()>);
 
-impl Drop for Listening {
+impl Drop for SignalTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -32,7 +32,7 @@ impl Drop for Listening {
 ///
 /// # Errors
 /// The system refuses the listening.
-pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
+pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<SignalTask> {
     let told = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first signal finds the flag down, raises it, and so arms the second.
@@ -44,7 +44,7 @@ pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
         signal_hook::flag::register(signal, Arc::clone(&told))?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    Ok(Listening(tokio::spawn(async move {
+    Ok(SignalTask(tokio::spawn(async move {
         if signals.next().await.is_some() {
             cancel.cancel();
         }
@@ -52,22 +52,22 @@ pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<Listening> {
 }
 
 /// SIGHUP and SIGUSR1, heard from now on and not yet passed on to anybody.
-pub struct Wishes(Signals);
+pub struct ControlSignals(Signals);
 
 /// Hears SIGHUP and SIGUSR1, which would end the program otherwise.
 ///
 /// # Errors
 /// The system refuses the listening.
-pub fn wishes() -> io::Result<Wishes> {
-    Ok(Wishes(Signals::new([SIGHUP, SIGUSR1])?))
+pub fn control_signals() -> io::Result<ControlSignals> {
+    Ok(ControlSignals(Signals::new([SIGHUP, SIGUSR1])?))
 }
 
-impl Wishes {
+impl ControlSignals {
     /// Passes them on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is not
     /// paused.
     #[must_use]
-    pub fn pass_on(mut self, orders: Orders) -> Listening {
-        Listening(tokio::spawn(async move {
+    pub fn pass_on(mut self, orders: Commands) -> SignalTask {
+        SignalTask(tokio::spawn(async move {
             while let Some(signal) = self.0.next().await {
                 match signal {
                     SIGHUP => orders.reload().await,

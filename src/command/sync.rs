@@ -9,7 +9,7 @@ use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
     config::Config,
     run::{
-        Prepared, Purpose,
+        CompiledJob, Purpose,
         report::{Report, Trigger},
         saved::SavedPlan,
         servers::Servers,
@@ -74,7 +74,7 @@ pub async fn plan(
     let (name, _) = job(config, args.job.as_deref())?;
     let prepared = prepare(config, name)?;
     prepared
-        .tells_beforehand()
+        .can_be_planned()
         .map_err(|error| Stop::usage(&error))?;
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
@@ -122,7 +122,7 @@ async fn run(
     let prepared = prepare(config, name)?;
     if !matches!(purpose, Purpose::Sync) {
         prepared
-            .tells_beforehand()
+            .can_be_planned()
             .map_err(|error| Stop::usage(&error))?;
     }
     let state = super::open_state(config)?;
@@ -139,9 +139,9 @@ async fn run(
 }
 
 /// One job with connections of its own.
-fn prepare(config: &Arc<Config>, name: &str) -> Result<Prepared, Stop> {
+fn prepare(config: &Arc<Config>, name: &str) -> Result<CompiledJob, Stop> {
     Servers::new(config)
-        .and_then(|servers| Prepared::new(config, name, &servers))
+        .and_then(|servers| CompiledJob::new(config, name, &servers))
         .map_err(|error| Stop::usage(&error))
 }
 

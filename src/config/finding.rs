@@ -123,10 +123,10 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => {
-                f.write_str(&printable(&path.to_string_lossy()))?;
+                f.write_str(&escape_control(&path.to_string_lossy()))?;
                 line.map_or(Ok(()), |line| write!(f, ":{line}"))
             }
-            Self::Variable(name) => write!(f, "environment variable {}", printable(name)),
+            Self::Variable(name) => write!(f, "environment variable {}", escape_control(name)),
         }
     }
 }
@@ -148,7 +148,7 @@ impl fmt::Display for Finding {
         if !self.key.is_top() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&printable(&self.problem))
+        f.write_str(&escape_control(&self.problem))
     }
 }
 
@@ -202,7 +202,7 @@ pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c 
 }
 
 /// Escapes what could break or forge a line.
-fn printable(text: &str) -> String {
+fn escape_control(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -19,24 +19,24 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    orders::{Orders, Refusal, Told},
+    commands::{CommandError, Commands, RunUpdate},
+    heartbeat::Heartbeat,
     pause::Pause,
-    pulse::Pulse,
     serve::{self, serve},
     socket::ControlSocket,
     status::{JobStatus, Status},
 };
-use crate::printable::printable;
+use crate::escape::escape_control;
 
 /// The most characters of a pause's reason.
 pub const REASON_LIMIT: usize = 500;
 
 /// How long the daemon has to take an order.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// `GET /v1/status`: the daemon at this moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Now {
+pub struct StatusReply {
     /// Seconds since the scheduler last made progress, by a clock that nobody can set.
     pub beat_age_seconds: f64,
     /// The rest.
@@ -47,7 +47,7 @@ pub struct Now {
 /// The body of `POST /v1/jobs/{job}/trigger`; may be empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TriggerWish {
+pub struct TriggerRequest {
     /// Whether the run is to write nothing.
     pub dry_run: bool,
 }
@@ -55,7 +55,7 @@ pub struct TriggerWish {
 /// The body of `POST /v1/jobs/{job}/pause`; may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PauseWish {
+pub struct PauseRequest {
     /// When the job goes on by itself.
     pub until: Option<DateTime<Utc>>,
     /// Why; at most [`REASON_LIMIT`] characters.
@@ -64,17 +64,17 @@ pub struct PauseWish {
 
 /// Every answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct No {
+pub struct ApiError {
     /// Why, in words.
     pub error: String,
     /// What programs tell it by.
-    pub kind: NoKind,
+    pub kind: ApiErrorCode,
 }
 
 /// Why something was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NoKind {
+pub enum ApiErrorCode {
     /// There is no such job.
     UnknownJob,
     /// A run of the job is under way.
@@ -103,9 +103,9 @@ pub enum NoKind {
 }
 
 #[derive(Clone)]
-struct Site {
-    orders: Orders,
-    pulse: Arc<Pulse>,
+struct ControlState {
+    commands: Commands,
+    heartbeat: Arc<Heartbeat>,
 }
 
 /// Answers on the control socket until `end` is cancelled; its file is removed then, and answers in
@@ -115,14 +115,22 @@ struct Site {
 /// answer.
 pub async fn listen(
     socket: ControlSocket,
-    orders: Orders,
-    pulse: Arc<Pulse>,
+    orders: Commands,
+    pulse: Arc<Heartbeat>,
     end: &CancellationToken,
 ) {
-    serve(socket, router(Site { orders, pulse }), end).await;
+    serve(
+        socket,
+        router(ControlState {
+            commands: orders,
+            heartbeat: pulse,
+        }),
+        end,
+    )
+    .await;
 }
 
-fn router(site: Site) -> Router {
+fn router(site: ControlState) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/jobs/{job}/trigger", post(trigger))
@@ -133,21 +141,21 @@ fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-async fn status(State(site): State<Site>) -> Json<Now> {
-    Json(Now {
-        beat_age_seconds: site.pulse.age().as_secs_f64(),
-        status: Status::clone(&site.orders.status()),
+async fn status(State(site): State<ControlState>) -> Json<StatusReply> {
+    Json(StatusReply {
+        beat_age_seconds: site.heartbeat.age().as_secs_f64(),
+        status: Status::clone(&site.commands.status()),
     })
 }
 
 async fn trigger(
-    State(site): State<Site>,
+    State(site): State<ControlState>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Result<Response, No> {
+) -> Result<Response, ApiError> {
     let job = job_name(job)?;
-    let TriggerWish { dry_run } = wish(body).await?;
-    let told = in_time(site.orders.trigger(&job, dry_run)).await?;
+    let TriggerRequest { dry_run } = parse_request(body).await?;
+    let told = within_limit(site.commands.trigger(&job, dry_run)).await?;
     Ok((
         [(header::CONTENT_TYPE, "application/x-ndjson")],
         Body::from_stream(lines(told)),
@@ -156,39 +164,41 @@ async fn trigger(
 }
 
 async fn pause(
-    State(site): State<Site>,
+    State(site): State<ControlState>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Result<Json<JobStatus>, No> {
+) -> Result<Json<JobStatus>, ApiError> {
     let job = job_name(job)?;
-    let pause = pause_of(wish(body).await?, Utc::now())?;
-    in_time(site.orders.pause(&job, pause)).await.map(Json)
+    let pause = pause_of(parse_request(body).await?, Utc::now())?;
+    within_limit(site.commands.pause(&job, pause))
+        .await
+        .map(Json)
 }
 
 async fn resume(
-    State(site): State<Site>,
+    State(site): State<ControlState>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
-) -> Result<Json<JobStatus>, No> {
+) -> Result<Json<JobStatus>, ApiError> {
     let job = job_name(job)?;
-    let Nothing {} = wish(body).await?;
-    in_time(site.orders.resume(&job)).await.map(Json)
+    let EmptyRequest {} = parse_request(body).await?;
+    within_limit(site.commands.resume(&job)).await.map(Json)
 }
 
-async fn nothing_here(uri: Uri) -> No {
-    No::new(
-        NoKind::NotFound,
-        format!("there is nothing at {}", printable(uri.path())),
+async fn nothing_here(uri: Uri) -> ApiError {
+    ApiError::new(
+        ApiErrorCode::NotFound,
+        format!("there is nothing at {}", escape_control(uri.path())),
     )
 }
 
-async fn other_methods(method: Method, uri: Uri) -> No {
-    No::new(
-        NoKind::MethodNotAllowed,
+async fn other_methods(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        ApiErrorCode::MethodNotAllowed,
         format!(
             "{} does not take {}",
-            printable(uri.path()),
-            printable(method.as_str())
+            escape_control(uri.path()),
+            escape_control(method.as_str())
         ),
     )
 }
@@ -196,18 +206,18 @@ async fn other_methods(method: Method, uri: Uri) -> No {
 /// The body of a request that says nothing beyond its path.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyRequest {}
 
-fn job_name(job: Result<Path<String>, PathRejection>) -> Result<String, No> {
+fn job_name(job: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
     job.map(|Path(job)| job)
-        .map_err(|error| No::new(NoKind::Malformed, error.body_text()))
+        .map_err(|error| ApiError::new(ApiErrorCode::Malformed, error.body_text()))
 }
 
 /// What a body says; the default when it is empty.
-async fn wish<W: Default + DeserializeOwned>(body: Body) -> Result<W, No> {
+async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, ApiError> {
     let bytes = serve::body(body)
         .await
-        .map_err(|error| No::new(NoKind::Malformed, error.to_string()))?;
+        .map_err(|error| ApiError::new(ApiErrorCode::Malformed, error.to_string()))?;
     if bytes.is_empty() {
         return Ok(W::default());
     }
@@ -216,21 +226,24 @@ async fn wish<W: Default + DeserializeOwned>(body: Body) -> Result<W, No> {
     object
         .and_then(|object| serde_json::from_value(Value::Object(object)))
         .map_err(|error| {
-            No::new(
-                NoKind::Malformed,
+            ApiError::new(
+                ApiErrorCode::Malformed,
                 format!(
                     "the body is not what it should be: {}",
-                    printable(&error.to_string())
+                    escape_control(&error.to_string())
                 ),
             )
         })
 }
 
 /// The pause that somebody wishes for.
-fn pause_of(PauseWish { until, reason }: PauseWish, now: DateTime<Utc>) -> Result<Pause, No> {
+fn pause_of(
+    PauseRequest { until, reason }: PauseRequest,
+    now: DateTime<Utc>,
+) -> Result<Pause, ApiError> {
     if until.is_some_and(|until| until <= now) {
-        return Err(No::new(
-            NoKind::Malformed,
+        return Err(ApiError::new(
+            ApiErrorCode::Malformed,
             "until is in the past".to_owned(),
         ));
     }
@@ -241,45 +254,47 @@ fn pause_of(PauseWish { until, reason }: PauseWish, now: DateTime<Utc>) -> Resul
         .as_ref()
         .is_some_and(|reason| reason.chars().count() > REASON_LIMIT)
     {
-        return Err(No::new(
-            NoKind::Malformed,
+        return Err(ApiError::new(
+            ApiErrorCode::Malformed,
             format!("the reason is longer than {REASON_LIMIT} characters"),
         ));
     }
     Ok(Pause {
         since: now,
         until,
-        reason: reason.map(|reason| printable(&reason).into_owned()),
+        reason: reason.map(|reason| escape_control(&reason).into_owned()),
     })
 }
 
-async fn in_time<T>(order: impl Future<Output = Result<T, Refusal>>) -> Result<T, No> {
-    match timeout(ANSWER, order).await {
-        Ok(answer) => answer.map_err(No::from),
+async fn within_limit<T>(
+    order: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, ApiError> {
+    match timeout(ANSWER_LIMIT, order).await {
+        Ok(answer) => answer.map_err(ApiError::from),
         Err(_) => {
             let error = format!(
                 "the daemon did not answer within {} s; whether it will do it is not known",
-                ANSWER.as_secs()
+                ANSWER_LIMIT.as_secs()
             );
-            Err(No::new(NoKind::NoAnswer, error))
+            Err(ApiError::new(ApiErrorCode::NoAnswer, error))
         }
     }
 }
 
 /// What a run says, a line each; always ended by how it ended.
 fn lines(
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<RunUpdate>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Some(told), |told| async {
         let mut told = told?;
-        let next = told.recv().await.unwrap_or_else(|| Told::Ended {
+        let next = told.recv().await.unwrap_or_else(|| RunUpdate::Ended {
             error: "the run ended without a word; `runs` shows what became of it".to_owned(),
         });
         match next {
-            Told::Waiting | Told::Started | Told::Progress(_) => {
+            RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
                 Some((Ok(line(&next)), Some(told)))
             }
-            Told::Finished { .. } | Told::Ended { .. } => {
+            RunUpdate::Finished { .. } | RunUpdate::Ended { .. } => {
                 // The report of a large studio takes a while, in which the daemon is to do other
                 // things.
                 let last = tokio::task::spawn_blocking(move || line(&next))
@@ -291,46 +306,46 @@ fn lines(
     })
 }
 
-fn line(told: &Told) -> Bytes {
+fn line(told: &RunUpdate) -> Bytes {
     let mut line = serde_json::to_vec(told).unwrap_or_default();
     line.push(b'\n');
     line.into()
 }
 
-impl No {
-    fn new(kind: NoKind, error: String) -> Self {
+impl ApiError {
+    fn new(kind: ApiErrorCode, error: String) -> Self {
         Self { error, kind }
     }
 }
 
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> Self {
+impl From<CommandError> for ApiError {
+    fn from(refusal: CommandError) -> Self {
         let kind = match &refusal {
-            Refusal::UnknownJob { .. } => NoKind::UnknownJob,
-            Refusal::AlreadyRunning(_) => NoKind::AlreadyRunning,
-            Refusal::CannotTell(_) => NoKind::CannotTell,
-            Refusal::Paused { .. } => NoKind::Paused,
-            Refusal::Refused { .. } => NoKind::Refused,
-            Refusal::NotKept(_) => NoKind::NotKept,
-            Refusal::Stopping => NoKind::Stopping,
+            CommandError::UnknownJob { .. } => ApiErrorCode::UnknownJob,
+            CommandError::AlreadyRunning(_) => ApiErrorCode::AlreadyRunning,
+            CommandError::CannotTell(_) => ApiErrorCode::CannotTell,
+            CommandError::Paused { .. } => ApiErrorCode::Paused,
+            CommandError::Refused { .. } => ApiErrorCode::Refused,
+            CommandError::NotKept(_) => ApiErrorCode::NotKept,
+            CommandError::Stopping => ApiErrorCode::Stopping,
         };
-        Self::new(kind, printable(&refusal.to_string()).into_owned())
+        Self::new(kind, escape_control(&refusal.to_string()).into_owned())
     }
 }
 
-impl IntoResponse for No {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = match self.kind {
-            NoKind::UnknownJob | NoKind::NotFound => StatusCode::NOT_FOUND,
-            NoKind::AlreadyRunning
-            | NoKind::CannotTell
-            | NoKind::Paused
-            | NoKind::Refused
-            | NoKind::NotKept
-            | NoKind::Stopping => StatusCode::CONFLICT,
-            NoKind::Malformed | NoKind::Other => StatusCode::BAD_REQUEST,
-            NoKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            NoKind::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            ApiErrorCode::UnknownJob | ApiErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ApiErrorCode::AlreadyRunning
+            | ApiErrorCode::CannotTell
+            | ApiErrorCode::Paused
+            | ApiErrorCode::Refused
+            | ApiErrorCode::NotKept
+            | ApiErrorCode::Stopping => StatusCode::CONFLICT,
+            ApiErrorCode::Malformed | ApiErrorCode::Other => StatusCode::BAD_REQUEST,
+            ApiErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ApiErrorCode::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, Json(self)).into_response()
     }

@@ -1,5 +1,5 @@
 //! The one who knows what every job is doing: hears ticks, orders, ends of runs and of contacts,
-//! and lets follow from them what the roster says.
+//! and lets follow from them what the job_table says.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,36 +16,36 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::Accounts,
-    contacts::{Contacts, Reached},
+    commands::{CommandError, DaemonCommand},
+    heartbeat::Heartbeat,
+    job_table::{JobTable, StartRun, TickEffect},
+    lockouts::Lockouts,
     metrics::Metrics,
-    orders::{Order, Refusal},
-    pulse::Pulse,
-    roster::{Roster, Start, Ticked},
-    runner::{self, Run, Shown},
+    readiness::{ProbeResult, Readiness},
+    runner::{self, Run, SharedProgress},
+    scheduler::{Scheduler, Tick},
     setup::{Setup, Source},
     status::Status,
-    system::System,
-    ticks::{Tick, Ticks},
+    systemd::Systemd,
 };
 use crate::{
     config::Config,
-    event::{Known, Outage, Quiet, daemon::DaemonEvent},
+    event::{AlreadyLogged, LoggedBefore, OutageLogged, daemon::DaemonEvent},
     run::{report::FailureKind, servers::Servers, state::State, summary::RunSummary},
 };
 
-mod bars;
-mod contact;
-mod ends;
-mod listeners;
-mod memory;
+mod lockouts;
 mod pauses;
+mod persistence;
+mod probes;
+mod publish;
 mod reload;
-mod shown;
+mod run_ended;
+mod watchers;
 
-use listeners::Listener;
-use memory::Recalled;
+use persistence::Persisted;
 use reload::Reloading;
+use watchers::Watcher;
 
 /// How long a run may take to finish its batch and its report after the daemon was told to stop.
 pub const TO_FINISH: Duration = Duration::from_secs(8);
@@ -56,20 +56,20 @@ const IN_TURN: TimeDelta = TimeDelta::milliseconds(100);
 
 /// What comes back from what was started.
 #[derive(Debug)]
-pub enum Word {
+pub enum Completion {
     /// A run ended.
     Ran {
         /// The job.
         job: String,
         /// How it ended.
-        result: runner::Result,
+        result: runner::RunOutcome,
     },
     /// A contact ended.
     Contacted {
         /// The server.
         server: String,
         /// How it ended.
-        reached: Reached,
+        reached: ProbeResult,
     },
     /// The configuration was read anew.
     Loaded(Result<Box<Setup>, String>),
@@ -77,22 +77,22 @@ pub enum Word {
 
 /// The daemon at work.
 pub struct Coordinator {
-    house: House,
+    context: Context,
     source: Source,
     setup: Setup,
-    system: System,
-    roster: Roster,
-    accounts: Accounts,
-    contacts: Contacts,
-    underway: BTreeMap<String, Underway>,
-    listeners: BTreeMap<String, Listener>,
+    systemd: Systemd,
+    job_table: JobTable,
+    lockouts: Lockouts,
+    readiness: Readiness,
+    active_runs: BTreeMap<String, ActiveRun>,
+    watchers: BTreeMap<String, Watcher>,
     /// The marks of the refused credentials that were said, by server.
-    refusals_said: BTreeMap<String, Option<String>>,
+    logged_refusals: BTreeMap<String, Option<String>>,
     /// The marks of the credentials that would be used at each server that refused some.
-    marks: BTreeMap<String, Option<String>>,
-    past: BTreeMap<String, Past>,
+    fingerprints: BTreeMap<String, Option<String>>,
+    last_runs: BTreeMap<String, LastRuns>,
     cut: CancellationToken,
-    begun_with: Arc<Config>,
+    started_with: Arc<Config>,
     started_at: DateTime<Utc>,
     beat_at: DateTime<Utc>,
     stopping: bool,
@@ -105,37 +105,37 @@ pub struct Coordinator {
 }
 
 /// What the coordinator works with: made once, and lent to everybody who asks or watches.
-pub struct House {
+pub struct Context {
     /// What is remembered over a restart.
     pub state: Arc<State>,
     /// Carries the runs.
     pub runs: Handle,
     /// Ticks.
-    pub ticks: Ticks,
+    pub scheduler: Scheduler,
     /// Brings back what was started.
-    pub words: mpsc::Sender<Word>,
+    pub completions: mpsc::Sender<Completion>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Shows that the coordinator works.
-    pub pulse: Arc<Pulse>,
+    pub heartbeat: Arc<Heartbeat>,
     /// Shows what is true.
-    pub shown: watch::Sender<Arc<Status>>,
+    pub status: watch::Sender<Arc<Status>>,
     /// The connections in use, for their figures.
     pub servers: watch::Sender<Servers>,
 }
 
 /// What is known of a job's runs that ended.
 #[derive(Debug, Default)]
-struct Past {
+struct LastRuns {
     run: Option<RunSummary>,
     success: Option<DateTime<Utc>>,
     /// What they said and need not say again.
-    said: Arc<Known>,
+    said: Arc<LoggedBefore>,
 }
 
 /// A run that is under way, as far as it must be reached.
-struct Underway {
-    shown: Shown,
+struct ActiveRun {
+    shown: SharedProgress,
     cancel: CancellationToken,
     /// By a clock that nobody can set.
     began: std::time::Instant,
@@ -146,34 +146,36 @@ struct Underway {
 }
 
 /// What the coordinator hears.
-pub struct Ears {
+pub struct Inbox {
     /// From the scheduler.
     pub ticks: mpsc::Receiver<Tick>,
     /// From people.
-    pub orders: mpsc::Receiver<Order>,
+    pub commands: mpsc::Receiver<DaemonCommand>,
     /// From what was started.
-    pub words: mpsc::Receiver<Word>,
+    pub completions: mpsc::Receiver<Completion>,
 }
 
 impl Coordinator {
     /// A coordinator that has done nothing yet.
     #[must_use]
-    pub fn new(setup: Setup, source: Source, house: House) -> Self {
+    pub fn new(setup: Setup, source: Source, context: Context) -> Self {
         let now = Utc::now();
         Self {
-            accounts: Accounts::new(memory::kept(house.state.refusals()).unwrap_or_default()),
-            begun_with: Arc::clone(&setup.config),
-            house,
+            lockouts: Lockouts::new(
+                persistence::or_log(context.state.refusals()).unwrap_or_default(),
+            ),
+            started_with: Arc::clone(&setup.config),
+            context,
             source,
             setup,
-            system: System::new(),
-            roster: Roster::default(),
-            contacts: Contacts::default(),
-            underway: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            refusals_said: BTreeMap::new(),
-            marks: BTreeMap::new(),
-            past: BTreeMap::new(),
+            systemd: Systemd::new(),
+            job_table: JobTable::default(),
+            readiness: Readiness::default(),
+            active_runs: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            logged_refusals: BTreeMap::new(),
+            fingerprints: BTreeMap::new(),
+            last_runs: BTreeMap::new(),
             cut: CancellationToken::new(),
             started_at: now,
             beat_at: now,
@@ -187,18 +189,18 @@ impl Coordinator {
     }
 
     /// Works until told to stop, and until the runs under way have ended.
-    pub async fn work(mut self, mut ears: Ears, stop: CancellationToken) {
-        self.begin().await;
+    pub async fn run(mut self, mut inbox: Inbox, stop: CancellationToken) {
+        self.start().await;
         let mut cut_at: Option<Instant> = None;
         loop {
             self.publish();
-            if cut_at.is_some() && !self.roster.is_at_work() {
+            if cut_at.is_some() && !self.job_table.is_at_work() {
                 break;
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if cut_at.is_none() => {
-                    self.stop();
+                    self.on_stop();
                     cut_at = Some(Instant::now() + TO_FINISH);
                 }
                 // Before the orders: however many there are, the end is not put off.
@@ -211,45 +213,45 @@ impl Coordinator {
                     self.cut.cancel();
                     cut_at = Some(Instant::now() + Duration::from_secs(1));
                 }
-                Some(word) = ears.words.recv() => self.hear(word).await,
-                Some(tick) = ears.ticks.recv() => self.tick(tick).await,
-                Some(order) = ears.orders.recv() => self.obey(order).await,
+                Some(word) = inbox.completions.recv() => self.on_completion(word).await,
+                Some(tick) = inbox.ticks.recv() => self.on_tick(tick).await,
+                Some(order) = inbox.commands.recv() => self.on_command(order).await,
             }
             self.start_runs();
-            self.tell_who_waits();
+            self.send_updates();
         }
         // No tick is sent any more, whatever the scheduler says.
-        let _ = self.house.ticks.stop().await;
+        let _ = self.context.scheduler.stop().await;
         DaemonEvent::Stopped.emit();
     }
 
     /// What is done once, at the start.
-    async fn begin(&mut self) {
+    async fn start(&mut self) {
         let now = Utc::now();
         let jobs = self.setup.job_names();
         for job in &jobs {
             // Killed with an earlier daemon, perhaps.
-            self.mend(job).await;
+            self.recover_interrupted(job).await;
         }
-        let recalled = self.recall(jobs).await;
-        self.take_setup(recalled);
+        let recalled = self.load(jobs).await;
+        self.apply_setup(recalled);
         let made_up: Vec<String> = self
-            .roster
+            .job_table
             .names()
             .filter(|job| self.was_missed(job, now))
             .map(str::to_owned)
             .collect();
         for job in made_up {
-            if self.roster.make_up(&job, now) {
+            if self.job_table.make_up(&job, now) {
                 DaemonEvent::RunMissed { job: &job }.emit();
             }
         }
-        self.set_ticks().await;
-        self.bar_anew(now).await;
-        self.look_at_credentials().await;
-        self.say_what_is_barred(now);
-        self.make_contacts(now);
-        self.system.ready();
+        self.set_schedules().await;
+        self.correct_lockouts_after_clock_change(now).await;
+        self.check_for_new_credentials().await;
+        self.log_lockouts(now);
+        self.start_probes(now);
+        self.systemd.ready();
         DaemonEvent::Started {
             version: crate::VERSION,
             jobs: self.setup.config.jobs.len(),
@@ -258,23 +260,23 @@ impl Coordinator {
     }
 
     /// Takes over what the configuration in use says, with what is remembered of its jobs.
-    fn take_setup(&mut self, recalled: Recalled) {
-        let Recalled {
+    fn apply_setup(&mut self, recalled: Persisted) {
+        let Persisted {
             mut remembered,
             past,
         } = recalled;
         let rules = self.setup.rules();
-        self.roster
+        self.job_table
             .set(self.setup.config.parallel_runs, rules, |job| {
                 remembered.remove(job).unwrap_or_default()
             });
-        self.contacts.set(self.setup.server_names());
-        self.past.extend(past);
+        self.readiness.set(self.setup.server_names());
+        self.last_runs.extend(past);
     }
 
     /// Takes over the schedules.
-    async fn set_ticks(&mut self) {
-        if let Err(error) = self.house.ticks.set(self.setup.schedules()).await {
+    async fn set_schedules(&mut self) {
+        if let Err(error) = self.context.scheduler.set(self.setup.schedules()).await {
             DaemonEvent::SchedulerFailed {
                 error: &error.to_string(),
             }
@@ -293,7 +295,7 @@ impl Coordinator {
         let (true, Some(schedule)) = (catches_up, self.setup.schedule(job)) else {
             return false;
         };
-        match self.past.get(job).and_then(|past| past.run.as_ref()) {
+        match self.last_runs.get(job).and_then(|past| past.run.as_ref()) {
             // A run that was told to stop, or cut off, did not do what it was there for.
             Some(last) if last.error_kind == Some(FailureKind::Stopped) => true,
             Some(last) => schedule.missed_since(last.started_at, now),
@@ -301,52 +303,54 @@ impl Coordinator {
         }
     }
 
-    async fn tick(&mut self, tick: Tick) {
+    async fn on_tick(&mut self, tick: Tick) {
         let now = Utc::now();
         match tick {
-            Tick::Beat => self.beat(now).await,
-            Tick::Job { name, .. } => match self.roster.tick(&name, now) {
-                Ticked::Skipped { first } => {
-                    self.house.metrics.tick_skipped(&name);
+            Tick::Beat => self.on_second(now).await,
+            Tick::Job { name, .. } => match self.job_table.tick(&name, now) {
+                TickEffect::Skipped { first } => {
+                    self.context.metrics.tick_skipped(&name);
                     if first {
                         DaemonEvent::TickSkipped { job: &name }.emit();
                     }
                 }
-                Ticked::Wanted | Ticked::Ignored => {}
+                TickEffect::Wanted | TickEffect::Ignored => {}
             },
         }
     }
 
     /// Once a second: a sign of life, and whatever has become due.
-    async fn beat(&mut self, now: DateTime<Utc>) {
-        self.house.pulse.beat();
+    async fn on_second(&mut self, now: DateTime<Utc>) {
+        self.context.heartbeat.beat();
         self.beat_at = now;
-        self.system.beat();
+        self.systemd.feed_watchdog();
         if self.stopping {
             return;
         }
-        self.end_pauses(now).await;
-        let ages = |job: &str| TimeDelta::from_std(self.underway.get(job)?.began.elapsed()).ok();
-        for job in self.roster.stuck(now, ages) {
+        self.end_expired_pauses(now).await;
+        let ages = |job: &str| TimeDelta::from_std(self.active_runs.get(job)?.began.elapsed()).ok();
+        for job in self.job_table.stuck(now, ages) {
             DaemonEvent::RunStuck { job: &job }.emit();
         }
-        self.bar_anew(now).await;
-        self.roster.retry(now);
-        self.look_at_credentials().await;
-        self.make_contacts(now);
+        self.correct_lockouts_after_clock_change(now).await;
+        self.job_table.retry(now);
+        self.check_for_new_credentials().await;
+        self.start_probes(now);
     }
 
-    async fn hear(&mut self, word: Word) {
+    async fn on_completion(&mut self, word: Completion) {
         match word {
-            Word::Ran { job, result } => self.ran(&job, result).await,
-            Word::Contacted { server, reached } => self.learn(&server, &reached, Utc::now()).await,
-            Word::Loaded(loaded) => self.loaded(loaded.map(|setup| *setup)).await,
+            Completion::Ran { job, result } => self.on_run_ended(&job, result).await,
+            Completion::Contacted { server, reached } => {
+                self.on_probe_ended(&server, &reached, Utc::now()).await
+            }
+            Completion::Loaded(loaded) => self.on_config_loaded(loaded.map(|setup| *setup)).await,
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    async fn on_command(&mut self, order: DaemonCommand) {
         match order {
-            Order::Trigger {
+            DaemonCommand::Trigger {
                 job,
                 dry_run,
                 told,
@@ -354,13 +358,13 @@ impl Coordinator {
             } => {
                 let accepted = self.trigger(&job, dry_run).await;
                 if accepted.is_ok() {
-                    self.listeners.insert(job, Listener::new(told));
+                    self.watchers.insert(job, Watcher::new(told));
                 }
                 // Whoever left before the answer is no error, here and below.
                 let _ = answer.send(accepted);
             }
-            Order::TriggerAll => {
-                let jobs: Vec<String> = self.roster.names().map(str::to_owned).collect();
+            DaemonCommand::TriggerAll => {
+                let jobs: Vec<String> = self.job_table.names().map(str::to_owned).collect();
                 for job in jobs {
                     if let Err(refusal) = self.trigger(&job, false).await {
                         DaemonEvent::TriggerRefused {
@@ -371,26 +375,26 @@ impl Coordinator {
                     }
                 }
             }
-            Order::Pause { job, pause, answer } => {
+            DaemonCommand::Pause { job, pause, answer } => {
                 let _ = answer.send(self.pause(&job, pause).await);
             }
-            Order::Resume { job, answer } => {
+            DaemonCommand::Resume { job, answer } => {
                 let _ = answer.send(self.resume(&job).await);
             }
-            Order::Reload => self.reload(),
+            DaemonCommand::Reload => self.reload(),
         }
     }
 
-    async fn trigger(&mut self, job: &str, dry_run: bool) -> Result<(), Refusal> {
+    async fn trigger(&mut self, job: &str, dry_run: bool) -> Result<(), CommandError> {
         if self.stopping {
-            return Err(Refusal::Stopping);
+            return Err(CommandError::Stopping);
         }
         let now = Utc::now();
-        self.look_at_credentials().await;
-        if let Some(barred) = self.accounts.barred(&self.servers_of(job), now) {
+        self.check_for_new_credentials().await;
+        if let Some(barred) = self.lockouts.locked_out(&self.servers_of(job), now) {
             return Err(barred.into());
         }
-        self.roster.trigger(job, dry_run, now)
+        self.job_table.trigger(job, dry_run, now)
     }
 
     /// Lets everything follow that may follow from what was heard.
@@ -400,13 +404,13 @@ impl Coordinator {
         }
         let now = Utc::now();
         let barred: BTreeMap<String, DateTime<Utc>> = self
-            .roster
+            .job_table
             .names()
-            .filter_map(|job| Some((job.to_owned(), self.barred(job, now)?)))
+            .filter_map(|job| Some((job.to_owned(), self.locked_until(job, now)?)))
             .collect();
         // Credentials that were refused are tried again by one alone, who finds out for all.
-        let (accounts, setup) = (&self.accounts, &self.setup);
-        let and_twins = |server: String| setup.twins(&server).into_iter().chain([server]);
+        let (accounts, setup) = (&self.lockouts, &self.setup);
+        let and_twins = |server: String| setup.same_account(&server).into_iter().chain([server]);
         let tries = |job: &str| {
             setup
                 .servers_of(job)
@@ -414,9 +418,10 @@ impl Coordinator {
                 .filter(|server| accounts.has_refused(server))
                 .collect::<Vec<_>>()
         };
-        let mut tried: BTreeSet<String> = self.underway.keys().flat_map(|job| tries(job)).collect();
-        tried.extend(self.contacts.underway().into_iter().flat_map(and_twins));
-        let starts = self.roster.start(now, |job| {
+        let mut tried: BTreeSet<String> =
+            self.active_runs.keys().flat_map(|job| tries(job)).collect();
+        tried.extend(self.readiness.under_way().into_iter().flat_map(and_twins));
+        let starts = self.job_table.start(now, |job| {
             barred.get(job).copied().or_else(|| {
                 let tries = tries(job);
                 if tries.iter().any(|server| tried.contains(server)) {
@@ -431,55 +436,55 @@ impl Coordinator {
         }
     }
 
-    fn start_run(&mut self, start: Start) {
-        let Some(prepared) = self.setup.prepared(&start.job) else {
+    fn start_run(&mut self, start: StartRun) {
+        let Some(prepared) = self.setup.compiled(&start.job) else {
             return;
         };
         let (job, began) = (start.job.clone(), std::time::Instant::now());
-        let (shown, cancel) = (Shown::default(), CancellationToken::new());
-        let quiet = Quiet {
+        let (shown, cancel) = (SharedProgress::default(), CancellationToken::new());
+        let quiet = AlreadyLogged {
             outage: if start.in_outage {
-                Outage::Lasts
+                OutageLogged::Lasts
             } else {
-                Outage::Over
+                OutageLogged::Over
             },
             known: self
-                .past
+                .last_runs
                 .get(&job)
                 .map(|past| Arc::clone(&past.said))
                 .unwrap_or_default(),
         };
         let run = Run {
             prepared,
-            state: Arc::clone(&self.house.state),
-            told: self.listener(&start),
+            state: Arc::clone(&self.context.state),
+            told: self.watch(&start),
             shown: Arc::clone(&shown),
             cancel: cancel.clone(),
             quiet,
             cut: self.cut.clone(),
             start,
         };
-        let words = self.house.words.clone();
-        let underway = Underway {
+        let words = self.context.completions.clone();
+        let underway = ActiveRun {
             shown,
             cancel,
             began,
             servers: self.setup.servers.clone(),
             reads: self.setup.servers_of(&job).collect(),
         };
-        self.underway.insert(job.clone(), underway);
-        runner::start(&self.house.runs, run, |result| async move {
+        self.active_runs.insert(job.clone(), underway);
+        runner::start(&self.context.runs, run, |result| async move {
             // A daemon that has gone does not wait for an end.
-            let _ = words.send(Word::Ran { job, result }).await;
+            let _ = words.send(Completion::Ran { job, result }).await;
         });
     }
 
     /// Nothing new begins; what is under way is told to finish.
-    fn stop(&mut self) {
+    fn on_stop(&mut self) {
         self.stopping = true;
         DaemonEvent::Stopping.emit();
-        self.system.stopping(TO_FINISH + Duration::from_secs(2));
-        for underway in self.underway.values() {
+        self.systemd.stopping(TO_FINISH + Duration::from_secs(2));
+        for underway in self.active_runs.values() {
             underway.cancel.cancel();
         }
     }

@@ -16,14 +16,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    metrics::{Figures, Metrics},
-    orders::Orders,
-    pulse::Pulse,
+    commands::Commands,
+    heartbeat::Heartbeat,
+    metrics::{ConnectionFigures, Metrics},
     serve::serve,
-    shown::{Shown, in_words},
     status::Status,
+    status_text::{StatusRow, in_words},
 };
-use crate::printable::printable;
+use crate::escape::escape_control;
 
 /// The template of the page.
 const PAGE: &str = include_str!("page.html");
@@ -33,22 +33,22 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the listener tells of.
 #[derive(Clone)]
-pub struct Site {
+pub struct HttpState {
     /// The daemon's status.
-    pub orders: Orders,
+    pub commands: Commands,
     /// Whether the scheduler makes progress.
-    pub pulse: Arc<Pulse>,
+    pub heartbeat: Arc<Heartbeat>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The figures of the connections at this moment; never waits.
-    pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
+    pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for HttpState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("orders", &self.orders)
-            .field("pulse", &self.pulse)
+            .field("orders", &self.commands)
+            .field("pulse", &self.heartbeat)
             .finish_non_exhaustive()
     }
 }
@@ -72,11 +72,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 /// Answers until `end` is cancelled.
-pub async fn listen(listener: TcpListener, site: Site, end: &CancellationToken) {
+pub async fn listen(listener: TcpListener, site: HttpState, end: &CancellationToken) {
     serve(listener, router(site), end).await;
 }
 
-fn router(site: Site) -> Router {
+fn router(site: HttpState) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/healthz", get(healthz))
@@ -101,19 +101,19 @@ async fn other_methods() -> Response {
     )
 }
 
-async fn healthz(State(site): State<Site>) -> Response {
-    if site.pulse.is_healthy() {
+async fn healthz(State(site): State<HttpState>) -> Response {
+    if site.heartbeat.is_healthy() {
         return text(StatusCode::OK, "the scheduler makes progress\n".to_owned());
     }
-    let seconds = site.pulse.age().as_secs();
+    let seconds = site.heartbeat.age().as_secs();
     text(
         StatusCode::SERVICE_UNAVAILABLE,
         format!("the scheduler has made no progress for {seconds} s\n"),
     )
 }
 
-async fn readyz(State(site): State<Site>) -> Response {
-    let status = site.orders.status();
+async fn readyz(State(site): State<HttpState>) -> Response {
+    let status = site.commands.status();
     if status.is_ready() {
         return text(StatusCode::OK, "every server was reached\n".to_owned());
     }
@@ -124,17 +124,17 @@ async fn readyz(State(site): State<Site>) -> Response {
     text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
 }
 
-async fn metrics(State(site): State<Site>) -> Response {
+async fn metrics(State(site): State<HttpState>) -> Response {
     match site
         .metrics
-        .render(&site.orders.status(), &(site.figures)())
+        .render(&site.commands.status(), &(site.figures)())
     {
         Ok(metrics) => ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics).into_response(),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 
-async fn page(State(site): State<Site>) -> Response {
+async fn page(State(site): State<HttpState>) -> Response {
     let headers = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -143,14 +143,14 @@ async fn page(State(site): State<Site>) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    match rendered(&site.orders.status(), &site.pulse) {
+    match rendered(&site.commands.status(), &site.heartbeat) {
         Ok(page) => (headers, Html(page)).into_response(),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
     }
 }
 
 /// The page for people; every value is escaped by the template.
-fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> {
+fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let mut troubles = missing(status);
@@ -163,13 +163,13 @@ fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> 
     if let Some(error) = &status.config.error {
         troubles.push(format!(
             "the configuration that was last to be loaded is refused: {}",
-            printable(error)
+            escape_control(error)
         ));
     }
     if !status.config.restart_for.is_empty() {
         troubles.push(format!(
             "used after a restart only: {}",
-            printable(&status.config.restart_for.join(", "))
+            escape_control(&status.config.restart_for.join(", "))
         ));
     }
     environment.render_named_str(
@@ -182,7 +182,7 @@ fn rendered(status: &Status, pulse: &Pulse) -> Result<String, minijinja::Error> 
             started => in_words(status.started_at, Utc),
             now => in_words(Utc::now(), Utc),
             troubles,
-            jobs => Value::from(Serde(status.jobs.iter().map(Shown::of).collect::<Vec<_>>())),
+            jobs => Value::from(Serde(status.jobs.iter().map(StatusRow::of).collect::<Vec<_>>())),
         },
     )
 }
@@ -198,8 +198,8 @@ fn missing(status: &Status) -> Vec<String> {
             let why = contact.error.as_deref().unwrap_or("it was not tried yet");
             format!(
                 "{} was not reached: {}",
-                printable(&contact.server),
-                printable(why)
+                escape_control(&contact.server),
+                escape_control(why)
             )
         })
         .collect()

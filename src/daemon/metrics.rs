@@ -29,8 +29,8 @@ use crate::{
 mod families;
 mod process;
 
-pub use crate::ftrack::session::Figures as FtrackFigures;
-pub use families::{FAMILIES, Family, Kind, PREFIX};
+pub use crate::ftrack::session::FtrackFigures;
+pub use families::{FAMILIES, Family, MetricKind, PREFIX};
 
 /// The buckets of a run's phases, in seconds.
 const BUCKETS: [f64; 13] = [
@@ -79,7 +79,7 @@ pub struct Metrics {
 
 /// The figures of the connections to the servers at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct ConnectionFigures {
     /// The pools of the directories.
     pub directories: Vec<DirectoryFigures>,
     /// The calls to ftrack.
@@ -112,7 +112,7 @@ pub struct ServerFigures {
     pub binds_refused: u64,
 }
 
-impl Figures {
+impl ConnectionFigures {
     /// What the connections of a configuration are doing at this moment.
     #[must_use]
     pub fn of(servers: &Servers) -> Self {
@@ -224,7 +224,7 @@ impl Metrics {
     ///
     /// # Errors
     /// A metric is not as its family says: a defect of the program.
-    pub fn render(&self, status: &Status, figures: &Figures) -> Result<String, Error> {
+    pub fn render(&self, status: &Status, figures: &ConnectionFigures) -> Result<String, Error> {
         let mut scrape = Scrape::default();
         add(&self.reload_failures, &[], 0);
         for job in &status.jobs {
@@ -376,7 +376,7 @@ impl Scrape {
         Ok(())
     }
 
-    fn figures(&mut self, figures: &Figures) -> Result<(), Error> {
+    fn figures(&mut self, figures: &ConnectionFigures) -> Result<(), Error> {
         for of in &figures.directories {
             let directory = of.directory.as_str();
             self.set("ldap_connections", &[directory, "idle"], of.idle as f64)?;
@@ -410,7 +410,7 @@ impl Scrape {
     fn set(&mut self, name: &'static str, labels: &[&str], value: f64) -> Result<(), Error> {
         let family = Family::named(name)?;
         match family.kind {
-            Kind::Gauge => {
+            MetricKind::Gauge => {
                 let gauges = match self.gauges.remove(name) {
                     Some(gauges) => gauges,
                     None => register(&self.registry, GaugeVec::new(opts(family), family.labels)?)?,
@@ -418,7 +418,7 @@ impl Scrape {
                 gauges.get_metric_with_label_values(labels)?.set(value);
                 self.gauges.insert(name, gauges);
             }
-            Kind::Counter => {
+            MetricKind::Counter => {
                 let counters = match self.counters.remove(name) {
                     Some(counters) => counters,
                     None => register(
@@ -431,7 +431,7 @@ impl Scrape {
                     .inc_by(value.max(0.0));
                 self.counters.insert(name, counters);
             }
-            Kind::Histogram => return Err(Error::Msg(format!("{name} is fed, not set"))),
+            MetricKind::Histogram => return Err(Error::Msg(format!("{name} is fed, not set"))),
         }
         Ok(())
     }

@@ -15,36 +15,36 @@ use crate::{
     run::{lock::DaemonLock, state::State, store::StateError},
 };
 
-pub mod accounts;
 pub mod backoff;
-pub mod contacts;
+pub mod commands;
 pub mod control;
 mod coordinator;
+pub mod heartbeat;
 pub mod http;
+pub mod job_table;
+pub mod lockouts;
 pub mod metrics;
-pub mod orders;
 pub mod pause;
-pub mod pulse;
-pub mod roster;
+pub mod readiness;
 mod runner;
 pub mod schedule;
+pub mod scheduler;
 pub mod serve;
 pub mod setup;
-pub mod shown;
 pub mod socket;
 pub mod status;
-pub mod system;
-pub mod ticks;
+pub mod status_text;
+pub mod systemd;
 
-use coordinator::{Coordinator, Ears, House};
-use http::Site;
-use metrics::{Figures, Metrics};
-use orders::Orders;
-use pulse::Pulse;
+use commands::Commands;
+use coordinator::{Context, Coordinator, Inbox};
+use heartbeat::Heartbeat;
+use http::HttpState;
+use metrics::{ConnectionFigures, Metrics};
+use scheduler::{Clock, Scheduler};
 use setup::{Setup, Source};
 use socket::ControlSocket;
 use status::Status;
-use ticks::{Clock, Ticks};
 
 /// How long answers that are under way may take at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -53,9 +53,9 @@ const WAITING: usize = 256;
 
 /// Where a daemon that has started can be reached.
 #[derive(Debug)]
-pub struct Listening {
+pub struct Listeners {
     /// The way to give it orders.
-    pub orders: Orders,
+    pub commands: Commands,
     /// Where it answers over HTTP, if it does.
     pub http: Option<SocketAddr>,
 }
@@ -74,7 +74,7 @@ pub enum StartError {
     Http(#[from] http::BindError),
     /// Nothing ticks.
     #[error("the scheduler cannot start: {0}")]
-    Ticks(#[from] ticks::TicksError),
+    Ticks(#[from] scheduler::SchedulerError),
     /// Nothing counts.
     #[error("the metrics cannot be made: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -91,7 +91,7 @@ pub async fn run(
     source: Source,
     runs: Handle,
     stop: CancellationToken,
-    listening: impl FnOnce(Listening),
+    listening: impl FnOnce(Listeners),
 ) -> Result<(), StartError> {
     let config = Arc::clone(&setup.config);
     let _lock = DaemonLock::take(&config.state_dir)?;
@@ -107,54 +107,55 @@ pub async fn run(
     let address = listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let (to_ticks, ticks) = mpsc::channel(WAITING);
-    let (to_orders, ordered) = mpsc::channel(WAITING);
-    let (to_words, words) = mpsc::channel(WAITING);
-    let (metrics, pulse) = (Arc::new(Metrics::new()?), Arc::new(Pulse::new()));
-    let (shown, status) = watch::channel(Arc::new(Status::starting(&source.file, setup.loaded_at)));
+    let (tick_sender, ticks) = mpsc::channel(WAITING);
+    let (command_sender, command_receiver) = mpsc::channel(WAITING);
+    let (completion_sender, completions) = mpsc::channel(WAITING);
+    let (metrics, heartbeat) = (Arc::new(Metrics::new()?), Arc::new(Heartbeat::new()));
+    let (status_sender, status) =
+        watch::channel(Arc::new(Status::starting(&source.file, setup.loaded_at)));
     let (servers, connected) = watch::channel(setup.servers.clone());
-    let way_in = Orders::new(to_orders, status);
+    let commands = Commands::new(command_sender, status);
     let end = CancellationToken::new();
-    let doors = TaskTracker::new();
+    let listeners = TaskTracker::new();
     {
-        let (way_in, pulse, end) = (way_in.clone(), Arc::clone(&pulse), end.clone());
-        doors.spawn(async move { control::listen(control, way_in, pulse, &end).await });
+        let (commands, heartbeat, end) = (commands.clone(), Arc::clone(&heartbeat), end.clone());
+        listeners.spawn(async move { control::listen(control, commands, heartbeat, &end).await });
     }
     if let Some(listener) = listener {
-        let site = Site {
-            orders: way_in.clone(),
-            pulse: Arc::clone(&pulse),
+        let state = HttpState {
+            commands: commands.clone(),
+            heartbeat: Arc::clone(&heartbeat),
             metrics: Arc::clone(&metrics),
-            figures: Arc::new(move || Figures::of(&connected.borrow())),
+            figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
         };
         let end = end.clone();
-        doors.spawn(async move { http::listen(listener, site, &end).await });
+        listeners.spawn(async move { http::listen(listener, state, &end).await });
     }
-    listening(Listening {
-        orders: way_in,
+    listening(Listeners {
+        commands,
         http: address,
     });
-    let house = House {
+    let context = Context {
         state: Arc::new(state),
         runs,
-        ticks: Ticks::start(Clock::system(), to_ticks).await?,
-        words: to_words,
+        scheduler: Scheduler::start(Clock::system(), tick_sender).await?,
+        completions: completion_sender,
         metrics,
-        pulse,
-        shown,
+        heartbeat,
+        status: status_sender,
         servers,
     };
-    let ears = Ears {
+    let inbox = Inbox {
         ticks,
-        orders: ordered,
-        words,
+        commands: command_receiver,
+        completions,
     };
-    Coordinator::new(setup, source, house)
-        .work(ears, stop)
+    Coordinator::new(setup, source, context)
+        .run(inbox, stop)
         .await;
     end.cancel();
-    doors.close();
+    listeners.close();
     // Answers that are under way get a moment; whoever reads more slowly is not waited for.
-    let _ = tokio::time::timeout(LAST_ANSWERS, doors.wait()).await;
+    let _ = tokio::time::timeout(LAST_ANSWERS, listeners.wait()).await;
     Ok(())
 }

@@ -6,42 +6,42 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{orders::Told, roster::Start};
-use crate::event::{self, Quiet};
+use super::{commands::RunUpdate, job_table::StartRun};
+use crate::event::{self, AlreadyLogged};
 use crate::run::{
-    Prepared, Progress, Purpose,
-    failure::NotBegun,
+    CompiledJob, Progress, Purpose,
+    failure::RunStartError,
     report::{FailureKind, Report},
     state::State,
 };
 
 /// How far a run is, for whoever looks.
-pub type Shown = Arc<Mutex<Option<Progress>>>;
+pub type SharedProgress = Arc<Mutex<Option<Progress>>>;
 
 /// Everything that a run needs.
 #[derive(Debug)]
 pub struct Run {
     /// What is to be run, and why.
-    pub start: Start,
+    pub start: StartRun,
     /// The job, compiled.
-    pub prepared: Arc<Prepared>,
+    pub prepared: Arc<CompiledJob>,
     /// What is remembered between runs.
     pub state: Arc<State>,
     /// Hears how far it is.
-    pub told: Option<mpsc::Sender<Told>>,
+    pub told: Option<mpsc::Sender<RunUpdate>>,
     /// Shows how far it is.
-    pub shown: Shown,
+    pub shown: SharedProgress,
     /// Asks it to stop.
     pub cancel: CancellationToken,
     /// What of it need not be said again.
-    pub quiet: Quiet,
+    pub quiet: AlreadyLogged,
     /// Ends it where it stands, when asking did not help; its journal tells what it did.
     pub cut: CancellationToken,
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum Result {
+pub enum RunOutcome {
     /// With a report.
     Reported(Box<Report>),
     /// It did not begin: another program runs the job.
@@ -57,14 +57,14 @@ pub enum Result {
 
 /// Carries out a run on a thread of its own; `ended` is called on this runtime when it is over,
 /// however it ends.
-pub fn start<F>(runs: &Handle, run: Run, ended: impl FnOnce(Result) -> F + Send + 'static)
+pub fn start<F>(runs: &Handle, run: Run, ended: impl FnOnce(RunOutcome) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let handle = runs.clone();
-    let underway = runs.spawn_blocking(move || handle.block_on(carry_out(run)));
+    let underway = runs.spawn_blocking(move || handle.block_on(execute(run)));
     tokio::spawn(async move {
-        let result = underway.await.unwrap_or_else(|error| Result::Broken {
+        let result = underway.await.unwrap_or_else(|error| RunOutcome::Broken {
             kind: FailureKind::Internal,
             error: format!("the run broke down, which is a defect of this program: {error}"),
         });
@@ -72,7 +72,7 @@ where
     });
 }
 
-async fn carry_out(run: Run) -> Result {
+async fn execute(run: Run) -> RunOutcome {
     let Run {
         start,
         prepared,
@@ -87,30 +87,30 @@ async fn carry_out(run: Run) -> Result {
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         if let Some(told) = &told {
             // Whoever listens too slowly misses steps, and never the end.
-            let _ = told.try_send(Told::Progress(progress));
+            let _ = told.try_send(RunUpdate::Progress(progress));
         }
     };
     if let Some(told) = &told {
-        let _ = told.try_send(Told::Started);
+        let _ = told.try_send(RunUpdate::Started);
     }
     let purpose = if start.dry_run {
         Purpose::DryRun
     } else {
         Purpose::Sync
     };
-    let work = event::quietly(
+    let work = event::without_repeats(
         quiet,
         prepared.run(&state, start.trigger, purpose, &cancel, &progress),
     );
     tokio::select! {
         biased;
         ended = work => match ended {
-            Ok(report) => Result::Reported(Box::new(report)),
-            Err(NotBegun::Busy(_)) => Result::Busy,
-            Err(error @ NotBegun::State(_)) => Result::Broken { kind: FailureKind::State, error: error.to_string() },
+            Ok(report) => RunOutcome::Reported(Box::new(report)),
+            Err(RunStartError::Busy(_)) => RunOutcome::Busy,
+            Err(error @ RunStartError::State(_)) => RunOutcome::Broken { kind: FailureKind::State, error: error.to_string() },
             // Whoever asks is told so before it comes to this.
-            Err(error @ NotBegun::CannotTell(_)) => Result::Broken { kind: FailureKind::Internal, error: error.to_string() },
+            Err(error @ RunStartError::NotPlannable(_)) => RunOutcome::Broken { kind: FailureKind::Internal, error: error.to_string() },
         },
-        () = cut.cancelled() => Result::Broken { kind: FailureKind::Stopped, error: "it did not end when it was told to, and was cut off".to_owned() },
+        () = cut.cancelled() => RunOutcome::Broken { kind: FailureKind::Stopped, error: "it did not end when it was told to, and was cut off".to_owned() },
     }
 }

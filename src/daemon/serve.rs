@@ -31,7 +31,7 @@ pub const CONNECTIONS: usize = 64;
 
 /// How long the head of a request may take from the start of its connection, and its body after
 /// that.
-const ARRIVAL: Duration = Duration::from_secs(5);
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// The largest head of a request, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
@@ -40,7 +40,7 @@ const HEAD_LIMIT: usize = 16 * 1024;
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// How long a client may leave an answer lying before its connection is closed.
-const TAKING: Duration = Duration::from_secs(30);
+const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long answers in flight may go on after the end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -83,11 +83,11 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     end: &CancellationToken,
 ) {
-    let stream = Impatient::new(stream, TAKING);
+    let stream = StallLimit::new(stream, WRITE_STALL_LIMIT);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(ARRIVAL)
+        .header_read_timeout(REQUEST_LIMIT)
         .max_buf_size(HEAD_LIMIT)
         .keep_alive(false);
     let mut connection =
@@ -107,7 +107,7 @@ pub enum BodyError {
     #[error("the body is longer than {BODY_LIMIT} bytes, or broke off")]
     Unreadable,
     /// It took too long.
-    #[error("the body did not arrive within {} s", ARRIVAL.as_secs())]
+    #[error("the body did not arrive within {} s", REQUEST_LIMIT.as_secs())]
     Slow,
 }
 
@@ -116,7 +116,7 @@ pub enum BodyError {
 /// # Errors
 /// It is too long, broke off, or did not arrive in time.
 pub async fn body(body: Body) -> Result<Bytes, BodyError> {
-    match timeout(ARRIVAL, to_bytes(body, BODY_LIMIT)).await {
+    match timeout(REQUEST_LIMIT, to_bytes(body, BODY_LIMIT)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(BodyError::Unreadable),
         Err(_) => Err(BodyError::Slow),
@@ -124,13 +124,13 @@ pub async fn body(body: Body) -> Result<Bytes, BodyError> {
 }
 
 /// A stream that fails when its other side takes nothing for too long.
-struct Impatient<S> {
+struct StallLimit<S> {
     stream: S,
     taking: Duration,
     waits: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Impatient<S> {
+impl<S> StallLimit<S> {
     fn new(stream: S, taking: Duration) -> Self {
         let waits = None;
         Self {
@@ -157,7 +157,7 @@ impl<S> Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallLimit<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -167,7 +167,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallLimit<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -209,12 +209,12 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::Impatient;
+    use super::StallLimit;
 
     #[tokio::test]
     async fn a_stream_of_which_nothing_is_taken_fails() {
         let (near, mut far) = duplex(16);
-        let mut near = Impatient::new(near, Duration::from_millis(50));
+        let mut near = StallLimit::new(near, Duration::from_millis(50));
         near.write_all(&[0; 16]).await.unwrap();
         let failed = near.write_all(&[0]).await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::TimedOut);

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    roster::{Reads, Rules},
+    job_table::{JobRules, Reads},
     schedule::Schedule,
 };
 use crate::{
     config::{Config, Directory, Environment, Job},
     directory::DirectoryPool,
-    run::{Prepared, servers::Servers},
+    run::{CompiledJob, servers::Servers},
 };
 
 /// Where a configuration comes from.
@@ -35,12 +35,12 @@ pub struct Setup {
     pub servers: Servers,
     /// When it was loaded.
     pub loaded_at: DateTime<Utc>,
-    jobs: BTreeMap<String, ReadyJob>,
+    jobs: BTreeMap<String, ScheduledJob>,
 }
 
 #[derive(Debug)]
-struct ReadyJob {
-    prepared: Arc<Prepared>,
+struct ScheduledJob {
+    prepared: Arc<CompiledJob>,
     schedule: Option<Schedule>,
 }
 
@@ -62,8 +62,8 @@ impl Setup {
         let servers = Servers::new(&config)?;
         let mut jobs = BTreeMap::new();
         for (name, job) in &config.jobs {
-            let ready = ReadyJob {
-                prepared: Arc::new(Prepared::new(&config, name, &servers)?),
+            let ready = ScheduledJob {
+                prepared: Arc::new(CompiledJob::new(&config, name, &servers)?),
                 schedule: Schedule::of(name, job, host).map_err(anyhow::Error::msg)?,
             };
             jobs.insert(name.clone(), ready);
@@ -78,7 +78,7 @@ impl Setup {
 
     /// A job, ready to be run.
     #[must_use]
-    pub fn prepared(&self, job: &str) -> Option<Arc<Prepared>> {
+    pub fn compiled(&self, job: &str) -> Option<Arc<CompiledJob>> {
         self.jobs.get(job).map(|job| Arc::clone(&job.prepared))
     }
 
@@ -98,14 +98,14 @@ impl Setup {
     #[must_use]
     pub fn schedules(&self) -> BTreeMap<String, Schedule> {
         let scheduled =
-            |(name, job): (&String, &ReadyJob)| Some((name.clone(), job.schedule.clone()?));
+            |(name, job): (&String, &ScheduledJob)| Some((name.clone(), job.schedule.clone()?));
         self.jobs.iter().filter_map(scheduled).collect()
     }
 
-    /// What the roster needs of each job.
+    /// What the job_table needs of each job.
     #[must_use]
-    pub fn rules(&self) -> BTreeMap<String, Rules> {
-        let rules = |job: &Job| Rules {
+    pub fn rules(&self) -> BTreeMap<String, JobRules> {
+        let rules = |job: &Job| JobRules {
             reads: job
                 .ldap()
                 .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
@@ -131,7 +131,7 @@ impl Setup {
 
     /// The mark of the credentials that would be used at a server now; none where there are none,
     /// or they cannot be read.
-    pub async fn mark(&self, server: &str) -> Option<String> {
+    pub async fn fingerprint(&self, server: &str) -> Option<String> {
         let salt = self.salt();
         match self.pool(server) {
             Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
@@ -167,7 +167,7 @@ impl Setup {
     /// The other directories that bind as the same one at a server that both name: a refusal by one
     /// counts against the account of both.
     #[must_use]
-    pub fn twins(&self, server: &str) -> Vec<String> {
+    pub fn same_account(&self, server: &str) -> Vec<String> {
         let directories = &self.config.directories;
         let Some(own) = server
             .strip_prefix(DIRECTORY)

@@ -66,7 +66,7 @@ pub struct JobStatus {
     /// The job's name.
     pub job: String,
     /// What it is doing.
-    pub phase: Phase,
+    pub phase: JobPhase,
     /// Its schedule; it runs only when told to, if absent.
     pub schedule: Option<String>,
     /// The zone of its schedule.
@@ -90,7 +90,7 @@ pub struct JobStatus {
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum JobPhase {
     /// It waits for its schedule.
     Idle,
     /// It is to run, and waits for another run on its directory, or for a free place.
@@ -105,7 +105,7 @@ pub enum Phase {
     Suspended,
 }
 
-impl Phase {
+impl JobPhase {
     /// The word for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {

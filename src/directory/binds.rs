@@ -20,13 +20,13 @@ pub(super) struct Binds {
 }
 
 /// A bind that is about to be sent.
-pub(super) struct Trial<'a>(&'a Binds);
+pub(super) struct BindAttempt<'a>(&'a Binds);
 
 impl Binds {
     /// Counts a bind that is about to be sent.
-    pub fn begin(&self) -> Trial<'_> {
+    pub fn begin(&self) -> BindAttempt<'_> {
         self.tried.fetch_add(1, Ordering::Relaxed);
-        Trial(self)
+        BindAttempt(self)
     }
 
     /// Binds that were sent.
@@ -48,7 +48,7 @@ impl Binds {
     }
 }
 
-impl Trial<'_> {
+impl BindAttempt<'_> {
     /// The server answered with this result code.
     pub fn answered(self, code: u32, password: Option<&Secret>) {
         if is_refusal(code) {

@@ -48,8 +48,8 @@ impl Connection {
         let (near, far) = UnixStream::pair().map_err(local)?;
         let far = far.into_std().map_err(local)?;
         let (guard, end) = match transport {
-            Transport::Plain(stream) => guard::stand(stream, near),
-            Transport::Tls(stream) => guard::stand(stream, near),
+            Transport::Plain(stream) => guard::spawn(stream, near),
+            Transport::Tls(stream) => guard::spawn(stream, near),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")

@@ -18,7 +18,7 @@ pub async fn contact(
         let lent = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(DirectoryError::Cancelled),
-            lent = server.lend() => lent,
+            lent = server.get() => lent,
         };
         match lent {
             Ok(lent) => {

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use crate::printable::what_and_way_out;
+use crate::escape::what_and_way_out;
 
 /// Why a directory could not be used, or a read of it is not complete.
 #[derive(Debug, thiserror::Error)]

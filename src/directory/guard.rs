@@ -42,7 +42,7 @@ const CHUNK: usize = 64 << 10;
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum ConnectionEnd {
     /// The server closed it.
     Closed,
     /// The network failed.
@@ -62,7 +62,7 @@ pub(super) enum Ended {
     },
 }
 
-impl Ended {
+impl ConnectionEnd {
     /// The error for an operation that was under way.
     pub(super) fn error(&self, server: &str, tried: &str) -> DirectoryError {
         let (server, tried) = (server.to_owned(), tried.to_owned());
@@ -100,11 +100,11 @@ impl Ended {
 }
 
 /// How a connection ended, once it has.
-pub(super) type End = Arc<OnceLock<Ended>>;
+pub(super) type End = Arc<OnceLock<ConnectionEnd>>;
 
 /// Carries bytes between a server and the library's end of a socket pair until one side ends;
 /// dropping the task ends both.
-pub(super) fn stand<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
+pub(super) fn spawn<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -115,8 +115,8 @@ where
         let (mut from_local, mut to_local) = local.into_split();
         let unanswered = AtomicU64::new(0);
         tokio::select! {
-            ended = inward(&mut from_network, &mut to_local, &unanswered) => { let _ = reason.set(ended); }
-            ended = outward(&mut from_local, &mut to_network, &unanswered) => {
+            ended = inbound(&mut from_network, &mut to_local, &unanswered) => { let _ = reason.set(ended); }
+            ended = outbound(&mut from_local, &mut to_network, &unanswered) => {
                 if let Some(ended) = ended { let _ = reason.set(ended); }
             }
         }
@@ -126,22 +126,22 @@ where
     (AbortOnDropHandle::new(task), end)
 }
 
-async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+async fn inbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     to: &mut W,
     unanswered: &AtomicU64,
-) -> Ended {
-    let mut measure = Measure::default();
+) -> ConnectionEnd {
+    let mut measure = Framing::default();
     let mut chunk = vec![0; CHUNK];
     loop {
         let count = match from.read(&mut chunk).await {
-            Ok(0) => return Ended::Closed,
+            Ok(0) => return ConnectionEnd::Closed,
             Ok(count) => count,
             Err(error) => return network(&error),
         };
         let bytes = chunk.get(..count).unwrap_or_default();
         if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
-            return Ended::TooMuch(format!(
+            return ConnectionEnd::TooMuch(format!(
                 "it sent more than {} MiB in answer to one request; lower page_size",
                 MAX_ANSWER >> 20
             ));
@@ -150,16 +150,16 @@ async fn inward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             return ended;
         }
         if to.write_all(bytes).await.is_err() {
-            return Ended::Closed;
+            return ConnectionEnd::Closed;
         }
     }
 }
 
-async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+async fn outbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     to: &mut W,
     unanswered: &AtomicU64,
-) -> Option<Ended> {
+) -> Option<ConnectionEnd> {
     let mut chunk = vec![0; CHUNK];
     loop {
         let count = from.read(&mut chunk).await.unwrap_or(0);
@@ -178,23 +178,23 @@ async fn outward<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
 }
 
-fn network(error: &io::Error) -> Ended {
+fn network(error: &io::Error) -> ConnectionEnd {
     if error
         .get_ref()
         .is_some_and(|inner| inner.is::<rustls::Error>())
     {
-        return Ended::Tls(tls::fault(error));
+        return ConnectionEnd::Tls(tls::fault(error));
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return Ended::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end
+        return ConnectionEnd::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end
     }
-    Ended::Network(error.to_string())
+    ConnectionEnd::Network(error.to_string())
 }
 
 /// Walks through BER as it comes (X.690, in the form of RFC 4511 section 5.1): lengths, depth and
 /// number of elements.
 #[derive(Debug, Default)]
-struct Measure {
+struct Framing {
     /// Bytes seen so far.
     position: u64,
     /// Where each open element ends, the message first.
@@ -211,8 +211,8 @@ struct Measure {
     is_entry: bool,
 }
 
-impl Measure {
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Ended> {
+impl Framing {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionEnd> {
         while let Some(&first) = bytes.first() {
             let count = if self.skip > 0 {
                 usize::try_from(self.skip)
@@ -226,7 +226,7 @@ impl Measure {
                 self.plain.extend_from_slice(now);
             }
             if self.plain.len() > MAX_PLAIN {
-                return Err(Ended::TooMuch(format!(
+                return Err(ConnectionEnd::TooMuch(format!(
                     "it sent a message other than an entry of more than {MAX_PLAIN} bytes"
                 )));
             }
@@ -246,22 +246,26 @@ impl Measure {
     }
 
     /// The length of the element whose header is being read; none until the header is whole.
-    fn length(&self) -> Result<Option<u64>, Ended> {
+    fn length(&self) -> Result<Option<u64>, ConnectionEnd> {
         match self.header.as_slice() {
             [] => Ok(None),
-            [tag, ..] if self.open.is_empty() && *tag != 0x30 => Err(Ended::Garbled(format!(
-                "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and \
+            [tag, ..] if self.open.is_empty() && *tag != 0x30 => {
+                Err(ConnectionEnd::Garbled(format!(
+                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and \
                  does it want TLS?"
-            ))),
+                )))
+            }
             [tag, ..] if tag & 0x1f == 0x1f => {
-                Err(Ended::Garbled("a tag of more than one byte".into()))
+                Err(ConnectionEnd::Garbled("a tag of more than one byte".into()))
             }
             [_] => Ok(None),
             [_, short] if *short < 0x80 => Ok(Some(u64::from(*short))),
             [_, form, digits @ ..] => {
                 let wanted = usize::from(form & 0x7f);
                 if wanted == 0 || wanted > 8 {
-                    return Err(Ended::Garbled(format!("a length of the form 0x{form:02x}")));
+                    return Err(ConnectionEnd::Garbled(format!(
+                        "a length of the form 0x{form:02x}"
+                    )));
                 }
                 let value = digits
                     .iter()
@@ -271,7 +275,7 @@ impl Measure {
         }
     }
 
-    fn element(&mut self, length: u64) -> Result<(), Ended> {
+    fn element(&mut self, length: u64) -> Result<(), ConnectionEnd> {
         let tag = self.header.first().copied().unwrap_or_default();
         self.header.clear();
         if self.open.len() == 1 {
@@ -280,26 +284,26 @@ impl Measure {
         }
         self.elements += 1;
         if length > MAX_MESSAGE {
-            return Err(Ended::TooMuch(format!(
+            return Err(ConnectionEnd::TooMuch(format!(
                 "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are \
                  taken"
             )));
         }
         if self.elements > MAX_ELEMENTS {
-            return Err(Ended::TooMuch(format!(
+            return Err(ConnectionEnd::TooMuch(format!(
                 "it sent a message of more than {MAX_ELEMENTS} elements"
             )));
         }
         let end = self.position + length;
         if self.open.last().is_some_and(|outer| end > *outer) {
-            return Err(Ended::Garbled(
+            return Err(ConnectionEnd::Garbled(
                 "an element is longer than what contains it".into(),
             ));
         }
         if tag & 0x20 == 0 {
             self.skip = length;
         } else if self.open.len() >= MAX_DEPTH {
-            return Err(Ended::Garbled(format!(
+            return Err(ConnectionEnd::Garbled(format!(
                 "elements are nested more than {MAX_DEPTH} deep"
             )));
         } else {
@@ -309,12 +313,12 @@ impl Measure {
     }
 
     /// Closes what ends here.
-    fn close(&mut self) -> Result<(), Ended> {
+    fn close(&mut self) -> Result<(), ConnectionEnd> {
         if self.skip > 0 || !self.header.is_empty() {
             // An element's header may not run over the end of what contains it.
             return match self.open.last() {
                 Some(end) if self.position >= *end && !self.header.is_empty() => Err(
-                    Ended::Garbled("an element ends within its own header".into()),
+                    ConnectionEnd::Garbled("an element ends within its own header".into()),
                 ),
                 _ => Ok(()),
             };
@@ -331,8 +335,8 @@ impl Measure {
             (self.elements, self.parts, self.is_entry) = (0, 0, false);
             self.plain.clear();
             return checked.map_err(|fault| match fault {
-                Fault::Notice { code, text } => Ended::Notice { code, text },
-                Fault::Misbuilt(what) => Ended::Garbled(what.into()),
+                Fault::Notice { code, text } => ConnectionEnd::Notice { code, text },
+                Fault::Misbuilt(what) => ConnectionEnd::Garbled(what.into()),
             });
         }
         Ok(())
@@ -353,7 +357,7 @@ mod tests {
     fn messages_pass_in_any_pieces() {
         let two = [BOUND, BOUND].concat();
         for size in 1..=two.len() {
-            let mut measure = Measure::default();
+            let mut measure = Framing::default();
             for piece in two.chunks(size) {
                 measure.take(piece).unwrap();
             }
@@ -369,8 +373,8 @@ mod tests {
                 .flat_map(|inner| [0x30, inner * 2])
                 .collect()
         };
-        let told = |depth| match Measure::default().take(&nested(depth)) {
-            Err(Ended::Garbled(reason)) => reason,
+        let told = |depth| match Framing::default().take(&nested(depth)) {
+            Err(ConnectionEnd::Garbled(reason)) => reason,
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -385,35 +389,36 @@ mod tests {
     #[test]
     fn length_is_bounded() {
         assert!(
-            Measure::default()
+            Framing::default()
                 .take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00])
                 .is_ok()
         );
         assert!(matches!(
-            Measure::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]),
-            Err(Ended::TooMuch(_))
+            Framing::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]),
+            Err(ConnectionEnd::TooMuch(_))
         ));
         assert!(matches!(
-            Measure::default().take(&[0x30, 0x80]),
-            Err(Ended::Garbled(_))
+            Framing::default().take(&[0x30, 0x80]),
+            Err(ConnectionEnd::Garbled(_))
         ));
     }
 
     #[test]
     fn what_is_not_ldap_is_told() {
-        let Err(Ended::Garbled(reason)) = Measure::default().take(b"HTTP/1.1 400 Bad Request")
+        let Err(ConnectionEnd::Garbled(reason)) =
+            Framing::default().take(b"HTTP/1.1 400 Bad Request")
         else {
             panic!("passed")
         };
         assert!(reason.contains("0x48"), "{reason}");
         assert!(
-            Measure::default()
+            Framing::default()
                 .take(&[0x30, 0x03, 0x02, 0x05, 0x00])
                 .is_err(),
             "an element beyond its container"
         );
         assert!(
-            Measure::default().take(&[0x30, 0x01, 0x02]).is_err(),
+            Framing::default().take(&[0x30, 0x01, 0x02]).is_err(),
             "a header beyond its container"
         );
     }
@@ -424,7 +429,7 @@ mod tests {
             0x30, 0x10, 0x02, 0x01, 0x00, 0x78, 0x0b, 0x0a, 0x01, 52, 0x04, 0x00, 0x04, 0x04,
         ];
         message.extend(b"down");
-        let Err(Ended::Notice { code, text }) = Measure::default().take(&message) else {
+        let Err(ConnectionEnd::Notice { code, text }) = Framing::default().take(&message) else {
             panic!("passed")
         };
         assert_eq!((code, text.as_str()), (52, "down"));

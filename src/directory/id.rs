@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     entry::{DirectoryId, Entry},
     filter,
-    server::Kind,
+    server::ServerKind,
 };
 
 /// An attribute whose value stays with an entry through renames and moves.
@@ -72,12 +72,12 @@ impl IdAttribute {
     /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
     /// upgraded) would tear people apart.
     #[must_use]
-    pub fn candidates(kind: Kind) -> Vec<Self> {
+    pub fn candidates(kind: ServerKind) -> Vec<Self> {
         match kind {
-            Kind::ActiveDirectory => vec![Self::ObjectGuid],
-            Kind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
-            Kind::OpenLdap => vec![Self::EntryUuid],
-            Kind::Other => vec![
+            ServerKind::ActiveDirectory => vec![Self::ObjectGuid],
+            ServerKind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
+            ServerKind::OpenLdap => vec![Self::EntryUuid],
+            ServerKind::Other => vec![
                 Self::EntryUuid,
                 Self::ObjectGuid,
                 Self::NsUniqueId,

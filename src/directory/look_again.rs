@@ -12,7 +12,7 @@ use super::{
     id::IdAttribute,
     pool::DirectoryPool,
     read::{ReadFailure, ReadRequest},
-    searches::{About, Course, Servers, Sink, bounded, of_request, run},
+    searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
 };
 
 /// Ids asked for by one search.
@@ -62,7 +62,7 @@ pub async fn ask(
                 directory: pool.name().into(),
                 reason,
             };
-            return Err(Course::default().failure(error));
+            return Err(SearchRun::default().failure(error));
         }
         let searches = of_request(
             pool,
@@ -81,7 +81,7 @@ pub async fn ask(
         asked,
         answer: Answer::default(),
     };
-    let mut course = Course::default();
+    let mut course = SearchRun::default();
     let servers = server.map_or(Servers::InOrder, Servers::Only);
     match bounded(
         run(pool, servers, &wanted, &mut sink, &mut course),
@@ -138,8 +138,8 @@ impl Found<'_> {
     }
 }
 
-impl Sink for Found<'_> {
-    fn begin(&mut self, _: &About) {
+impl EntrySink for Found<'_> {
+    fn begin(&mut self, _: &ServerIdentity) {
         self.answer = Answer::default();
     }
 

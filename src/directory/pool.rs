@@ -45,7 +45,7 @@ pub struct DirectoryPool {
 pub struct Server {
     /// How connections to it are made.
     pub connector: Connector,
-    pool: managed::Pool<Maker>,
+    pool: managed::Pool<Manager>,
     wait: Duration,
 }
 
@@ -121,10 +121,10 @@ impl DirectoryPool {
     /// The last time that a server refused the credentials, also in a run that ended before it
     /// heard of it; none while none did.
     #[must_use]
-    pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
+    pub fn last_refusal(&self, salt: &str) -> Option<CredentialRefusal> {
         let refusals = self.servers.iter().filter_map(|Server { connector, .. }| {
             let (at, password) = connector.binds().last_refusal()?;
-            Some(Refusal {
+            Some(CredentialRefusal {
                 server: connector.server().to_owned(),
                 at,
                 mark: password.map(|password| password.mark(salt, connector.who())),
@@ -146,12 +146,12 @@ impl DirectoryPool {
 
     /// What each server's connections are doing at this moment, and how often was bound so far.
     #[must_use]
-    pub fn figures(&self) -> Vec<Figures> {
+    pub fn figures(&self) -> Vec<PoolFigures> {
         let of = |Server {
                       connector, pool, ..
                   }: &Server| {
             let status = pool.status();
-            Figures {
+            PoolFigures {
                 server: connector.server().to_owned(),
                 open: status.size,
                 idle: status.available,
@@ -170,7 +170,7 @@ impl DirectoryPool {
 
 /// The refusal of credentials by a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CredentialRefusal {
     /// Which server.
     pub server: String,
     /// When, by a clock that nobody can set.
@@ -182,7 +182,7 @@ pub struct Refusal {
 
 /// The figures of one server since the program started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
+pub struct PoolFigures {
     /// The server's URL, as it is shown.
     pub server: String,
     /// Connections that are open or being made.
@@ -207,7 +207,7 @@ impl Server {
         // them.
         let behind = connector.limit().saturating_add(Duration::from_secs(5));
         let wait = connector.limit();
-        let pool = managed::Pool::builder(Maker {
+        let pool = managed::Pool::builder(Manager {
             connector: connector.clone(),
         })
         .max_size(directory.pool_size.max(1))
@@ -233,10 +233,10 @@ impl Server {
     ///
     /// # Errors
     /// The step of connecting that failed, or `PoolExhausted`.
-    pub async fn lend(&self) -> Result<Lent, DirectoryError> {
+    pub async fn get(&self) -> Result<PooledConnection, DirectoryError> {
         let server = self.connector.server().to_owned();
         match self.pool.get().await {
-            Ok(object) => Ok(Lent {
+            Ok(object) => Ok(PooledConnection {
                 is_fresh: Object::metrics(&object).recycle_count == 0,
                 is_sound: false,
                 object,
@@ -269,13 +269,13 @@ impl Server {
 /// A connection on loan; it is ended when dropped, unless it was given back after everything on it
 /// ended well.
 #[derive(Debug)]
-pub struct Lent {
-    object: Object<Maker>,
+pub struct PooledConnection {
+    object: Object<Manager>,
     is_fresh: bool,
     is_sound: bool,
 }
 
-impl Lent {
+impl PooledConnection {
     /// Whether nobody used the connection before.
     pub(super) fn is_fresh(&self) -> bool {
         self.is_fresh
@@ -287,7 +287,7 @@ impl Lent {
     }
 }
 
-impl Deref for Lent {
+impl Deref for PooledConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -295,13 +295,13 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Connection {
         &mut self.object
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if !self.is_sound {
             // It ends here and now, even while the server still sends; the pool finds it ended and
@@ -313,11 +313,11 @@ impl Drop for Lent {
 
 /// Makes and proves connections for the pool.
 #[derive(Debug)]
-pub struct Maker {
+pub struct Manager {
     connector: Connector,
 }
 
-impl managed::Manager for Maker {
+impl managed::Manager for Manager {
     type Type = Connection;
     type Error = DirectoryError;
 

@@ -20,7 +20,7 @@ const SIZE_LIMIT_EXCEEDED: u32 = 4;
 
 /// What a server is looked at for.
 #[derive(Debug, Clone)]
-pub struct Wanted<'a> {
+pub struct ProbedSearch<'a> {
     /// The search bases.
     pub bases: &'a [String],
     /// How deep searches go.
@@ -37,14 +37,14 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Step {
     /// What it was.
-    pub looked_at: LookedAt,
+    pub looked_at: Probed,
     /// What was found.
-    pub found: Found,
+    pub found: Observation,
 }
 
 /// What can be looked at, in this order; after a step of the connection failed, no other follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LookedAt {
+pub enum Probed {
     /// The host's name.
     Name,
     /// The TCP port.
@@ -69,7 +69,7 @@ pub enum LookedAt {
 
 /// What was found.
 #[derive(Debug)]
-pub enum Found {
+pub enum Observation {
     /// All is well; what was seen.
     Well(String),
     /// Not an error of the server's, but hardly what is wanted.
@@ -115,7 +115,7 @@ impl<'a> Probe<'a> {
         let until = connector.until();
         let addresses: Vec<SocketAddr> = note(
             steps,
-            LookedAt::Name,
+            Probed::Name,
             connector.resolve(until).await,
             |addresses| {
                 addresses
@@ -127,13 +127,13 @@ impl<'a> Probe<'a> {
         )?;
         let tcp = note(
             steps,
-            LookedAt::Port,
+            Probed::Port,
             connector.tcp(&addresses, until).await,
             |_| "it is open".into(),
         )?;
         let secured = connector.secure(tcp, until).await;
         if connector.is_encrypted() {
-            note(steps, LookedAt::Tls, secured, |_| {
+            note(steps, Probed::Tls, secured, |_| {
                 "the certificate is trusted".into()
             })
         } else {
@@ -142,9 +142,9 @@ impl<'a> Probe<'a> {
     }
 
     /// Binds, once, and looks at what the server knows and at each search.
-    pub async fn enter(&mut self, transport: Transport, wanted: &[Wanted<'_>]) {
+    pub async fn enter(&mut self, transport: Transport, wanted: &[ProbedSearch<'_>]) {
         let bound = self.connector.bind(transport).await;
-        let Some(mut connection) = note(&mut self.server, LookedAt::Bind, bound, |_| {
+        let Some(mut connection) = note(&mut self.server, Probed::Bind, bound, |_| {
             "the credentials are accepted".into()
         }) else {
             return;
@@ -173,7 +173,7 @@ async fn describe(
     steps: &mut Vec<Step>,
 ) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
-    let root = note(steps, LookedAt::RootDse, read, |root| {
+    let root = note(steps, Probed::RootDse, read, |root| {
         root.vendor
             .clone()
             .unwrap_or_else(|| "a server that does not say what it is".into())
@@ -182,13 +182,13 @@ async fn describe(
     match Schema::read(connection, &root).await {
         Ok(Some(schema)) => return Ok((root, Some(schema))),
         Ok(None) => steps.push(step(
-            LookedAt::RootDse,
-            Found::Doubtful {
+            Probed::RootDse,
+            Observation::Doubtful {
                 seen: "the server shows no schema, so attribute names cannot be checked".into(),
                 way_out: "let the account read the schema, or check the names by hand".into(),
             },
         )),
-        Err(error) => push_failure(steps, LookedAt::RootDse, error)?,
+        Err(error) => push_failure(steps, Probed::RootDse, error)?,
     }
     Ok((root, None))
 }
@@ -196,7 +196,7 @@ async fn describe(
 /// What identifies the directory itself, without which nobody can be called absent.
 async fn identify(
     connection: &mut Connection,
-    wanted: &Wanted<'_>,
+    wanted: &ProbedSearch<'_>,
     root: &RootDse,
     steps: &mut Vec<Step>,
 ) -> Result<(), Ended> {
@@ -205,23 +205,25 @@ async fn identify(
         wanted.directory_id,
         directory_id(connection, root, &bases).await,
     ) {
-        (Some(named), _) => Found::Well(format!("it is called {named:?} in the configuration")),
-        (None, Ok(Some(id))) => Found::Well(format!("its naming context has the id {id}")),
-        (None, Ok(None)) => Found::Doubtful {
+        (Some(named), _) => {
+            Observation::Well(format!("it is called {named:?} in the configuration"))
+        }
+        (None, Ok(Some(id))) => Observation::Well(format!("its naming context has the id {id}")),
+        (None, Ok(None)) => Observation::Doubtful {
             seen: "the id of the naming context's own entry cannot be read, so every deactivation \
                    will be held"
                 .into(),
             way_out: "let the account read it, or set id for the directory".into(),
         },
-        (None, Err(error)) => return push_failure(steps, LookedAt::DirectoryId, error),
+        (None, Err(error)) => return push_failure(steps, Probed::DirectoryId, error),
     };
-    steps.push(step(LookedAt::DirectoryId, found));
+    steps.push(step(Probed::DirectoryId, found));
     Ok(())
 }
 
 async fn look_at_search(
     connection: &mut Connection,
-    wanted: &Wanted<'_>,
+    wanted: &ProbedSearch<'_>,
     root: &RootDse,
     schema: Option<&Schema>,
     steps: &mut Vec<Step>,
@@ -230,27 +232,30 @@ async fn look_at_search(
     let malformed = filter::check(wanted.filter).err();
     let is_filter = malformed.is_none();
     steps.push(step(
-        LookedAt::Filter,
-        malformed.map_or_else(|| Found::Well(wanted.filter.into()), Found::Failed),
+        Probed::Filter,
+        malformed.map_or_else(
+            || Observation::Well(wanted.filter.into()),
+            Observation::Failed,
+        ),
     ));
     for base in wanted.bases {
         match look(connection, base, "(objectClass=*)", &["1.1"]).await {
             Ok(_) => steps.push(step(
-                LookedAt::Base(base.clone()),
-                Found::Well(format!("{base} exists")),
+                Probed::Base(base.clone()),
+                Observation::Well(format!("{base} exists")),
             )),
             Err(error) => {
-                push_failure(steps, LookedAt::Base(base.clone()), error)?;
+                push_failure(steps, Probed::Base(base.clone()), error)?;
                 continue;
             }
         }
         if is_filter {
             match somebody(connection, base, wanted).await {
                 Ok(somebody) => steps.push(step(
-                    LookedAt::People(base.clone()),
+                    Probed::People(base.clone()),
                     people(base, wanted, somebody),
                 )),
-                Err(error) => push_failure(steps, LookedAt::People(base.clone()), error)?,
+                Err(error) => push_failure(steps, Probed::People(base.clone()), error)?,
             }
         }
     }
@@ -265,10 +270,10 @@ async fn look_at_search(
     Ok(())
 }
 
-fn people(base: &str, wanted: &Wanted<'_>, somebody: Option<String>) -> Found {
+fn people(base: &str, wanted: &ProbedSearch<'_>, somebody: Option<String>) -> Observation {
     match somebody {
-        Some(dn) => Found::Well(format!("the filter matches {dn}")),
-        None => Found::Doubtful {
+        Some(dn) => Observation::Well(format!("the filter matches {dn}")),
+        None => Observation::Doubtful {
             seen: format!("{} matches nobody below {base:?}", wanted.filter),
             way_out: "check the filter, the base, the scope and what the account may see".into(),
         },
@@ -277,9 +282,9 @@ fn people(base: &str, wanted: &Wanted<'_>, somebody: Option<String>) -> Found {
 
 fn known(schema: &Schema, attribute: &str) -> Step {
     let found = if schema.knows(attribute) {
-        Found::Well(format!("the schema has {attribute}"))
+        Observation::Well(format!("the schema has {attribute}"))
     } else {
-        Found::Doubtful {
+        Observation::Doubtful {
             seen: format!("the directory's schema has no attribute {attribute}"),
             way_out: nearest(schema, attribute).map_or_else(
                 || "check its name".into(),
@@ -287,17 +292,17 @@ fn known(schema: &Schema, attribute: &str) -> Step {
             ),
         }
     };
-    step(LookedAt::Attribute(attribute.to_owned()), found)
+    step(Probed::Attribute(attribute.to_owned()), found)
 }
 
 /// Notes a failure; it ends the look when the connection is of no use after it.
 fn push_failure(
     steps: &mut Vec<Step>,
-    looked_at: LookedAt,
+    looked_at: Probed,
     error: DirectoryError,
 ) -> Result<(), Ended> {
     let ends = error.concerns_one_server();
-    steps.push(step(looked_at, Found::Failed(error)));
+    steps.push(step(looked_at, Observation::Failed(error)));
     if ends { Err(Ended) } else { Ok(()) }
 }
 
@@ -306,7 +311,7 @@ fn push_failure(
 async fn somebody(
     connection: &mut Connection,
     base: &str,
-    wanted: &Wanted<'_>,
+    wanted: &ProbedSearch<'_>,
 ) -> Result<Option<String>, DirectoryError> {
     let tried = format!(
         "the search of {base:?} for one entry that matches {}",
@@ -355,23 +360,23 @@ async fn somebody(
 
 fn note<V>(
     steps: &mut Vec<Step>,
-    looked_at: LookedAt,
+    looked_at: Probed,
     outcome: Result<V, DirectoryError>,
     seen: impl FnOnce(&V) -> String,
 ) -> Option<V> {
     match outcome {
         Ok(value) => {
-            steps.push(step(looked_at, Found::Well(seen(&value))));
+            steps.push(step(looked_at, Observation::Well(seen(&value))));
             Some(value)
         }
         Err(error) => {
-            steps.push(step(looked_at, Found::Failed(error)));
+            steps.push(step(looked_at, Observation::Failed(error)));
             None
         }
     }
 }
 
-fn step(looked_at: LookedAt, found: Found) -> Step {
+fn step(looked_at: Probed, found: Observation) -> Step {
     Step { looked_at, found }
 }
 

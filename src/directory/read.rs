@@ -15,8 +15,8 @@ use super::{
     id::IdAttribute,
     pool::DirectoryPool,
     search::SearchEvidence,
-    searches::{About, Course, Servers, Sink, bounded, of_request, run},
-    server::Kind,
+    searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
+    server::ServerKind,
 };
 use crate::config::Scope;
 
@@ -143,9 +143,10 @@ pub async fn read<T>(
         .or(pool.id_attribute())
         .map(IdAttribute::named);
     let mut attributes = request.attributes.clone();
-    let ids = configured
-        .clone()
-        .map_or_else(|| IdAttribute::candidates(Kind::Other), |named| vec![named]);
+    let ids = configured.clone().map_or_else(
+        || IdAttribute::candidates(ServerKind::Other),
+        |named| vec![named],
+    );
     attributes.extend(ids.iter().map(|id| id.name().to_owned()));
     let searches = of_request(pool, request, &request.filter, &dedup(attributes));
     let mut collect = Collect {
@@ -157,7 +158,7 @@ pub async fn read<T>(
         map,
         progress,
     };
-    let mut course = Course::default();
+    let mut course = SearchRun::default();
     let outcome = bounded(
         run(pool, Servers::InOrder, &searches, &mut collect, &mut course),
         request.deadline,
@@ -191,8 +192,8 @@ struct Collect<T, M, P> {
     progress: P,
 }
 
-impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> Sink for Collect<T, M, P> {
-    fn begin(&mut self, about: &About) {
+impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
+    fn begin(&mut self, about: &ServerIdentity) {
         self.candidates.clone_from(&about.candidates);
         self.chosen.clone_from(&self.configured);
         self.entries.clear();

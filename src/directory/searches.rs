@@ -30,16 +30,16 @@ pub(super) enum Servers<'a> {
 /// How far a read has come; kept outside of the work, so that it is still known when the work is
 /// stopped.
 #[derive(Debug, Default)]
-pub(super) struct Course {
+pub(super) struct SearchRun {
     pub server: Option<String>,
     pub searches: Vec<SearchEvidence>,
     /// What the server is.
-    pub about: About,
+    pub about: ServerIdentity,
 }
 
 /// What a server tells of itself before it is searched.
 #[derive(Debug, Clone, Default)]
-pub(super) struct About {
+pub(super) struct ServerIdentity {
     /// The attributes that may identify its entries, the best first.
     pub candidates: Vec<IdAttribute>,
     /// The id of the entry of the naming context in which the first base lies; none where it cannot
@@ -47,7 +47,7 @@ pub(super) struct About {
     pub directory_id: Option<String>,
 }
 
-impl Course {
+impl SearchRun {
     fn is_untouched(&self) -> bool {
         self.searches
             .iter()
@@ -67,9 +67,9 @@ impl Course {
 }
 
 /// What becomes of the entries of a read.
-pub(super) trait Sink {
+pub(super) trait EntrySink {
     /// A server is about to be asked; whatever another one said is void.
-    fn begin(&mut self, about: &About);
+    fn begin(&mut self, about: &ServerIdentity);
     /// An entry came, in the search of that place.
     fn entry(&mut self, search: usize, entry: &Entry);
     /// A page is done, `entries` came in all.
@@ -95,8 +95,8 @@ pub(super) async fn run(
     pool: &DirectoryPool,
     servers: Servers<'_>,
     searches: &[Search],
-    sink: &mut impl Sink,
-    course: &mut Course,
+    sink: &mut impl EntrySink,
+    course: &mut SearchRun,
 ) -> Result<String, DirectoryError> {
     if searches.is_empty() {
         // Nothing asked is not nobody there.
@@ -129,12 +129,12 @@ pub(super) async fn run(
 async fn run_on(
     server: &Server,
     searches: &[Search],
-    sink: &mut impl Sink,
-    course: &mut Course,
+    sink: &mut impl EntrySink,
+    course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
     loop {
         course.searches.clear();
-        let mut lent = server.lend().await?;
+        let mut lent = server.get().await?;
         match run_over(&mut lent, searches, sink, course).await {
             Ok(()) => {
                 lent.give_back();
@@ -151,8 +151,8 @@ async fn run_on(
 async fn run_over(
     connection: &mut Connection,
     searches: &[Search],
-    sink: &mut impl Sink,
-    course: &mut Course,
+    sink: &mut impl EntrySink,
+    course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
     let bases: Vec<&str> = searches.iter().map(|search| search.base.as_str()).collect();
     course.about = about(connection, &bases).await?;
@@ -179,11 +179,14 @@ async fn run_over(
 }
 
 /// Asks a server what it is, and which directory it holds.
-async fn about(connection: &mut Connection, bases: &[&str]) -> Result<About, DirectoryError> {
+async fn about(
+    connection: &mut Connection,
+    bases: &[&str],
+) -> Result<ServerIdentity, DirectoryError> {
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
-    Ok(About {
+    Ok(ServerIdentity {
         candidates,
         directory_id,
     })

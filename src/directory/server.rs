@@ -10,7 +10,7 @@ const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
 /// The kinds of servers that are told apart, since each identifies entries in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServerKind {
     /// Active Directory, also Samba's.
     ActiveDirectory,
     /// 389 Directory Server and its relatives, also FreeIPA.
@@ -25,7 +25,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootDse {
     /// The kind of server.
-    pub kind: Kind,
+    pub kind: ServerKind,
     /// The vendor and version, as far as it tells (RFC 3045).
     pub vendor: Option<String>,
     /// The trees that it holds.
@@ -94,19 +94,19 @@ impl RootDse {
             .iter()
             .any(|oid| oid == ACTIVE_DIRECTORY)
         {
-            Kind::ActiveDirectory
+            ServerKind::ActiveDirectory
         } else if is_openldap {
-            Kind::OpenLdap
+            ServerKind::OpenLdap
         } else if has_389_vendor {
-            Kind::Ds389
+            ServerKind::Ds389
         } else {
-            Kind::Other
+            ServerKind::Other
         };
         let vendor = match (vendor.is_empty(), kind) {
             (false, _) => Some(vendor),
-            (true, Kind::OpenLdap) => Some("OpenLDAP".into()),
-            (true, Kind::ActiveDirectory) => Some("Active Directory".into()),
-            (true, Kind::Ds389 | Kind::Other) => None,
+            (true, ServerKind::OpenLdap) => Some("OpenLDAP".into()),
+            (true, ServerKind::ActiveDirectory) => Some("Active Directory".into()),
+            (true, ServerKind::Ds389 | ServerKind::Other) => None,
         };
         Self {
             kind,

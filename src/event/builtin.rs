@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::RunName;
-use crate::{ftrack::builtin_sync::ServerJob, printable::printable};
+use crate::{escape::escape_control, ftrack::builtin_sync::ServerJob};
 
 /// What happened to ftrack's own synchronisation.
 #[derive(Debug, Clone, Copy)]
@@ -54,14 +54,14 @@ impl Builtin<'_> {
         match self {
             Self::Started(ServerJob { id, status, .. }) => {
                 let (id, status) = (id.as_str(), status.to_string());
-                let status = printable(&status);
+                let status = escape_control(&status);
                 say!(level, event = "builtin.started", job, run, server_job = id, %status, "ftrack's own synchronisation started");
             }
             Self::Finished(ServerJob { id, status, text }, took) => {
                 let (id, status, seconds) = (id.as_str(), status.to_string(), took.as_secs_f64());
                 let (status, text) = (
-                    printable(&status),
-                    printable(text.as_deref().unwrap_or_default()),
+                    escape_control(&status),
+                    escape_control(text.as_deref().unwrap_or_default()),
                 );
                 say!(level, event = "builtin.finished", job, run, server_job = id, %status, %text, seconds, "ftrack's own synchronisation followed");
             }

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
     daemon::{backoff::Backoff, pause::Pause},
-    printable::printable,
+    escape::escape_control,
 };
 
 /// Something that happened to the daemon, as logs tell it.
@@ -203,7 +203,7 @@ macro_rules! emit_outage {
             since = time(*since),
             retry_at = time(*retry_at),
             suspended,
-            error = %printable(error),
+            error = %escape_control(error),
             $words
         )
     }};
@@ -222,14 +222,14 @@ impl DaemonEvent<'_> {
                 tracing::info!(event = "contact.made", server, "reached")
             }
             Self::ContactFailed { server, error } => {
-                tracing::warn!(event = "contact.failed", server, error = %printable(error), "not reached");
+                tracing::warn!(event = "contact.failed", server, error = %escape_control(error), "not reached");
             }
             Self::CredentialsRefused {
                 server,
                 next,
                 error,
             } => {
-                tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %printable(error), "credentials refused");
+                tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %escape_control(error), "credentials refused");
             }
             Self::RunMissed { job } => tracing::info!(
                 event = "run.missed",
@@ -246,10 +246,10 @@ impl DaemonEvent<'_> {
                 tracing::error!(event = "run.stuck", job, "far beyond its time limit")
             }
             Self::RunBroken { job, error } => {
-                tracing::error!(event = "run.broken", job, error = %printable(error), "no report of its own")
+                tracing::error!(event = "run.broken", job, error = %escape_control(error), "no report of its own")
             }
             Self::TriggerRefused { job, error } => {
-                tracing::warn!(event = "trigger.refused", job, error = %printable(error), "not triggered")
+                tracing::warn!(event = "trigger.refused", job, error = %escape_control(error), "not triggered")
             }
             Self::OutageBegan { job, backoff } => {
                 emit_outage!("outage.began", job, backoff, "failed")
@@ -277,7 +277,7 @@ impl DaemonEvent<'_> {
             Self::JobPaused { job, pause } => {
                 let until = pause.until.map(time).unwrap_or_default();
                 let reason = pause.reason.as_deref().unwrap_or_default();
-                tracing::warn!(event = "job.paused", job, until, reason = %printable(reason), "paused");
+                tracing::warn!(event = "job.paused", job, until, reason = %escape_control(reason), "paused");
             }
             Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "goes on"),
             Self::ConfigReloaded { restart_for } => tracing::info!(
@@ -286,13 +286,13 @@ impl DaemonEvent<'_> {
                 "configuration reloaded"
             ),
             Self::ConfigRefused { error } => {
-                tracing::error!(event = "config.refused", error = %printable(error), "the new configuration is broken; the old one stays");
+                tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is broken; the old one stays");
             }
             Self::SchedulerFailed { error } => {
-                tracing::error!(event = "scheduler.failed", error = %printable(error), "the schedules cannot be taken")
+                tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be taken")
             }
             Self::StateFailed { error } => {
-                tracing::error!(event = "daemon.state_failed", error = %printable(error), "state not kept")
+                tracing::error!(event = "daemon.state_failed", error = %escape_control(error), "state not kept")
             }
         }
     }

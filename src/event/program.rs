@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::printable::printable;
+use crate::escape::escape_control;
 
 /// Something that happened to the program itself, as logs tell it.
 #[derive(Debug, Clone, Copy)]
@@ -37,14 +37,14 @@ impl ProgramEvent<'_> {
     pub fn emit(self) {
         match self {
             Self::Panicked { error } => {
-                tracing::error!(event = "program.panicked", error = %printable(error), "a defect of this program")
+                tracing::error!(event = "program.panicked", error = %escape_control(error), "a defect of this program")
             }
             Self::LogDropped { lines } => {
                 tracing::warn!(event = "log.dropped", lines, "log lines were dropped")
             }
             Self::StateRemade { path } => {
                 let path = path.display().to_string();
-                tracing::warn!(event = "state.remade", path = %printable(&path), "the state database was deleted or replaced, and is another now");
+                tracing::warn!(event = "state.remade", path = %escape_control(&path), "the state database was deleted or replaced, and is another now");
             }
         }
     }

@@ -5,17 +5,17 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, error::Category};
 
 use super::{
-    error::{Refusal, Trouble, excerpt},
+    error::{FtrackErrorKind, ServerRefusal, excerpt},
     key::Keys,
 };
 
 /// What one operation was answered with; may turn out to be an error in the place of an answer.
-pub(super) trait Answer: DeserializeOwned {
+pub(super) trait ResponseItem: DeserializeOwned {
     /// The error's class and text, if it is one.
     fn exception(&self) -> Option<(String, String)>;
 }
 
-impl Answer for Value {
+impl ResponseItem for Value {
     fn exception(&self) -> Option<(String, String)> {
         self.get("exception")
             .filter(|exception| !exception.is_null())
@@ -38,7 +38,7 @@ pub(super) struct Acknowledged {
     content: Option<Value>,
 }
 
-impl Answer for Acknowledged {
+impl ResponseItem for Acknowledged {
     fn exception(&self) -> Option<(String, String)> {
         self.exception.as_ref().map(|exception| {
             (
@@ -75,7 +75,7 @@ struct Next {
     offset: Option<u64>,
 }
 
-impl<R: DeserializeOwned> Answer for Page<R> {
+impl<R: DeserializeOwned> ResponseItem for Page<R> {
     fn exception(&self) -> Option<(String, String)> {
         self.exception.as_ref().map(|exception| {
             (
@@ -98,9 +98,9 @@ pub(super) enum After {
 
 impl<R> Page<R> {
     /// The rows, and whether there are more.
-    pub(super) fn rows(self) -> Result<(Vec<R>, After), Trouble> {
+    pub(super) fn rows(self) -> Result<(Vec<R>, After), FtrackErrorKind> {
         let rows = self.data.ok_or_else(|| {
-            Trouble::Malformed("a query was answered without \"data\"".to_owned())
+            FtrackErrorKind::Malformed("a query was answered without \"data\"".to_owned())
         })?;
         let next = self
             .metadata
@@ -124,12 +124,12 @@ impl<R> Page<R> {
 /// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an
 /// error in the place of an element, what is not JSON, what is cut off, a wrong number of elements,
 /// elements of another form.
-pub(super) fn read<A: Answer>(
+pub(super) fn read<A: ResponseItem>(
     status: u16,
     body: &[u8],
     expected: usize,
     keys: &Keys,
-) -> Result<Vec<A>, Trouble> {
+) -> Result<Vec<A>, FtrackErrorKind> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => Err(refused(status, body, keys)),
         Some(b'[') if (200..300).contains(&status) => list(status, body, expected, keys),
@@ -137,16 +137,16 @@ pub(super) fn read<A: Answer>(
     }
 }
 
-fn list<A: Answer>(
+fn list<A: ResponseItem>(
     status: u16,
     body: &[u8],
     expected: usize,
     keys: &Keys,
-) -> Result<Vec<A>, Trouble> {
+) -> Result<Vec<A>, FtrackErrorKind> {
     let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, keys))?;
     for (operation, answer) in answers.iter().enumerate() {
         if let Some((exception, content)) = answer.exception() {
-            return Err(sorted(Refusal {
+            return Err(sorted(ServerRefusal {
                 exception: excerpt(&exception, keys).into(),
                 content: excerpt(&content, keys).into(),
                 error_code: None,
@@ -158,7 +158,7 @@ fn list<A: Answer>(
     if answers.len() == expected {
         Ok(answers)
     } else {
-        Err(Trouble::Malformed(format!(
+        Err(FtrackErrorKind::Malformed(format!(
             "{} answers came to {expected} operations",
             answers.len()
         )))
@@ -175,7 +175,7 @@ struct ErrorObject {
     detail: Option<Value>,
 }
 
-fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
+fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     let object: ErrorObject = match serde_json::from_slice(body) {
         Ok(object) => object,
         Err(_) if status >= 400 => return foreign(status, body, keys),
@@ -189,12 +189,12 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
         (None, None, None) if status >= 400 => return foreign(status, body, keys),
         (None, None, None) => {
             let text = excerpt(&String::from_utf8_lossy(body), keys);
-            return Trouble::Malformed(format!(
+            return FtrackErrorKind::Malformed(format!(
                 "an object that is neither a list of answers nor an error: {text}"
             ));
         }
     };
-    sorted(Refusal {
+    sorted(ServerRefusal {
         exception: excerpt(&exception, keys).into(),
         content: excerpt(&content.as_ref().map(words).unwrap_or_default(), keys).into(),
         error_code: object
@@ -207,41 +207,43 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> Trouble {
 }
 
 /// Tells a refused key and a missing right from every other refusal.
-fn sorted(refusal: Refusal) -> Trouble {
+fn sorted(refusal: ServerRefusal) -> FtrackErrorKind {
     let credentials = refusal.status == 401
         || refusal
             .error_code
             .as_deref()
             .is_some_and(|code| code.starts_with("api_credentials"));
     match &*refusal.exception {
-        "InvalidCredentialsError" | "FTAuthenticationError" => Trouble::Credentials(refusal),
-        _ if credentials => Trouble::Credentials(refusal),
-        "PermissionError" => Trouble::Permission(refusal),
-        _ => Trouble::Refused(refusal),
+        "InvalidCredentialsError" | "FTAuthenticationError" => {
+            FtrackErrorKind::Credentials(refusal)
+        }
+        _ if credentials => FtrackErrorKind::Credentials(refusal),
+        "PermissionError" => FtrackErrorKind::Permission(refusal),
+        _ => FtrackErrorKind::Refused(refusal),
     }
 }
 
 /// An answer that is not of ftrack's making.
-fn foreign(status: u16, body: &[u8], keys: &Keys) -> Trouble {
+fn foreign(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     let text = excerpt(
         &String::from_utf8_lossy(body.get(..8192).unwrap_or(body)),
         keys,
     );
     if (200..300).contains(&status) {
-        Trouble::NotJson(text)
+        FtrackErrorKind::NotJson(text)
     } else {
-        Trouble::Status {
+        FtrackErrorKind::Status {
             status,
             excerpt: text,
         }
     }
 }
 
-fn unreadable(error: &serde_json::Error, keys: &Keys) -> Trouble {
+fn unreadable(error: &serde_json::Error, keys: &Keys) -> FtrackErrorKind {
     let text = excerpt(&error.to_string(), keys);
     match error.classify() {
-        Category::Eof | Category::Syntax | Category::Io => Trouble::Damaged(text),
-        Category::Data => Trouble::Malformed(text),
+        Category::Eof | Category::Syntax | Category::Io => FtrackErrorKind::Damaged(text),
+        Category::Data => FtrackErrorKind::Malformed(text),
     }
 }
 
@@ -266,7 +268,7 @@ mod tests {
     use crate::{
         config::Secret,
         ftrack::{
-            error::Trouble,
+            error::FtrackErrorKind,
             key::Keys,
             row::{LinkRow, UserRow},
         },
@@ -276,7 +278,7 @@ mod tests {
         Keys::new(Secret::new("the-key".to_owned())).unwrap()
     }
 
-    fn trouble(status: u16, body: &str, expected: usize) -> Trouble {
+    fn trouble(status: u16, body: &str, expected: usize) -> FtrackErrorKind {
         read::<Value>(status, body.as_bytes(), expected, &key()).unwrap_err()
     }
 
@@ -300,18 +302,21 @@ mod tests {
     fn every_form_of_error_is_told_apart() {
         let credentials = r#"{"content":"The supplied API key the-key is not valid.","exception":"InvalidCredentialsError","error_code":null}"#;
         for status in [200, 401, 500] {
-            let Trouble::Credentials(refusal) = trouble(status, credentials, 1) else {
+            let FtrackErrorKind::Credentials(refusal) = trouble(status, credentials, 1) else {
                 panic!("status {status}")
             };
             assert_eq!(&*refusal.content, "The supplied API key *** is not valid.");
         }
         let newer = r#"{"content":"x","exception":"Some","error_code":"api_credentials_invalid"}"#;
-        assert!(matches!(trouble(403, newer, 1), Trouble::Credentials(_)));
+        assert!(matches!(
+            trouble(403, newer, 1),
+            FtrackErrorKind::Credentials(_)
+        ));
         assert!(matches!(
             trouble(200, r#"{"exception":"PermissionError","content":"no"}"#, 1),
-            Trouble::Permission(_)
+            FtrackErrorKind::Permission(_)
         ));
-        let Trouble::Refused(refusal) = trouble(
+        let FtrackErrorKind::Refused(refusal) = trouble(
             422,
             r#"{"detail":[{"loc":["string",0],"msg":"string","type":"string"}]}"#,
             1,
@@ -319,7 +324,7 @@ mod tests {
             panic!("422")
         };
         assert_eq!(&*refusal.exception, "invalid request");
-        let Trouble::Refused(refusal) = trouble(
+        let FtrackErrorKind::Refused(refusal) = trouble(
             200,
             r#"[{"action":"update"},{"exception":"ValidationError","content":"bad"}]"#,
             2,
@@ -329,32 +334,41 @@ mod tests {
         assert_eq!(refusal.operation, Some(1));
         assert!(matches!(
             trouble(502, "<html>Bad Gateway</html>", 1),
-            Trouble::Status { status: 502, .. }
+            FtrackErrorKind::Status { status: 502, .. }
         ));
         assert!(matches!(
             trouble(429, r#"{"message":"slow"}"#, 1),
-            Trouble::Status { status: 429, .. }
+            FtrackErrorKind::Status { status: 429, .. }
         ));
         assert!(matches!(
             trouble(200, "<html>Sign in</html>", 1),
-            Trouble::NotJson(_)
+            FtrackErrorKind::NotJson(_)
         ));
-        assert!(matches!(trouble(200, "", 1), Trouble::NotJson(_)));
+        assert!(matches!(trouble(200, "", 1), FtrackErrorKind::NotJson(_)));
         assert!(matches!(
             trouble(200, r#"[{"action":"qu"#, 1),
-            Trouble::Damaged(_)
+            FtrackErrorKind::Damaged(_)
         ));
         assert!(matches!(
             trouble(200, r#"{"exception":"Val"#, 1),
-            Trouble::Damaged(_)
+            FtrackErrorKind::Damaged(_)
         ));
-        assert!(matches!(trouble(200, "[] []", 0), Trouble::Damaged(_)));
-        assert!(matches!(trouble(200, "{}", 1), Trouble::Malformed(_)));
-        assert!(matches!(trouble(200, "[{}]", 2), Trouble::Malformed(_)));
+        assert!(matches!(
+            trouble(200, "[] []", 0),
+            FtrackErrorKind::Damaged(_)
+        ));
+        assert!(matches!(
+            trouble(200, "{}", 1),
+            FtrackErrorKind::Malformed(_)
+        ));
+        assert!(matches!(
+            trouble(200, "[{}]", 2),
+            FtrackErrorKind::Malformed(_)
+        ));
         let rows = r#"[{"action":"query","data":[{"username":"no id"}]}]"#;
         assert!(matches!(
             read::<Page<UserRow>>(200, rows.as_bytes(), 1, &key()),
-            Err(Trouble::Malformed(_))
+            Err(FtrackErrorKind::Malformed(_))
         ));
     }
 

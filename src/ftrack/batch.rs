@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{state::UserState, user::EntityId};
+use super::{user::EntityId, user_state::UserState};
 use crate::sync::change::Change;
 
 /// Changes that are written in one call, by their places: single ones, and rotations that stay

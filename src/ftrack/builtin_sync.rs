@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    error::{FtrackError, Trouble, WriteFailure},
+    error::{FtrackError, FtrackErrorKind, WriteFailure},
     operation::Operation,
     page, query,
     row::Row,
@@ -354,7 +354,7 @@ pub async fn follow(
         seen(job);
         let left = until.deadline.saturating_duration_since(Instant::now());
         tokio::select! {
-            () = until.cancel.cancelled() => return Err(NotFollowed::Unread(session.trouble("following the server's job", Trouble::Cancelled))),
+            () = until.cancel.cancelled() => return Err(NotFollowed::Unread(session.error_of("following the server's job", FtrackErrorKind::Cancelled))),
             () = tokio::time::sleep(wait.min(left)) => {}
         }
         if Instant::now() >= until.deadline {
@@ -367,11 +367,12 @@ pub async fn follow(
             }
             Ok(None) if missing + 1 >= MISSING_LOOKS => return Err(NotFollowed::Vanished),
             Ok(None) => missing += 1,
-            Err(error) if matches!(error.trouble(), Trouble::DeadlinePassed) => {
+            Err(error) if matches!(error.kind(), FtrackErrorKind::DeadlinePassed) => {
                 return late(unread);
             }
             Err(error)
-                if error.may_be_retried() && !matches!(error.trouble(), Trouble::Cancelled) =>
+                if error.may_be_retried()
+                    && !matches!(error.kind(), FtrackErrorKind::Cancelled) =>
             {
                 unread = Some(error)
             }

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    error::{FtrackError, Trouble},
+    error::{FtrackError, FtrackErrorKind},
     page::{beginning, list},
     query::{self, Listing},
     row::{IdRow, LinkRow, ParentRow, Row, UserRow},
     session::{Session, Until},
-    state::users_a_call,
     user::{Current, EntityId},
+    user_state::users_a_call,
 };
 
 /// How many rows of the other end of a list are looked at.
@@ -26,13 +26,13 @@ const NAMED: usize = 3;
 
 /// A list lacks a row that the server shows otherwise.
 #[derive(Debug)]
-pub(super) struct Gap {
+pub(super) struct MissingRows {
     what: &'static str,
     rows: usize,
     lacks: EntityId,
 }
 
-impl Gap {
+impl MissingRows {
     /// The error of a list that was read so often.
     pub(super) fn error(self, session: &Session, tries: u32) -> FtrackError {
         let Self { what, rows, lacks } = self;
@@ -40,7 +40,7 @@ impl Gap {
             &format!("reading {what}"),
             session.server(),
             tries,
-            Trouble::CutShort { what, rows, lacks },
+            FtrackErrorKind::CutShort { what, rows, lacks },
         )
     }
 }
@@ -53,7 +53,7 @@ pub(super) enum Lists {
         orphans: BTreeSet<EntityId>,
     },
     /// One of them is not.
-    Short(Gap),
+    Short(MissingRows),
 }
 
 /// Looks for rows that the lists lack: users of links, links of users whose ids this program made,
@@ -83,7 +83,7 @@ pub(super) async fn examine(
         first_of::<IdRow>(session, &orphans, query::ids_of_users, until),
         first_of::<ParentRow>(session, &unlinked, query::links_of, until),
     )?;
-    let gap = |what, rows, lacks| Gap { what, rows, lacks };
+    let gap = |what, rows, lacks| MissingRows { what, rows, lacks };
     let of_users = last_user
         .or(user)
         .map(|lacks| gap("users", users.len(), lacks));
@@ -161,7 +161,7 @@ pub async fn confirm(
         .filter(|user| user.link.is_row())
         .count()
         + current.orphans.len();
-    let gap = |what, rows, lacks| Gap { what, rows, lacks };
+    let gap = |what, rows, lacks| MissingRows { what, rows, lacks };
     let of_users = user.map(|lacks| gap("users", current.users.len(), lacks));
     let of_links = link.map(|lacks| gap("links of users", links, lacks));
     match of_users.or(of_links) {

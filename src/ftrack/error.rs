@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use thiserror::Error;
 
 use super::{key::Keys, user::EntityId};
-use crate::printable::what_and_way_out;
+use crate::escape::what_and_way_out;
 
 /// Texts of the server are cut to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -21,11 +21,11 @@ pub struct FtrackError {
     /// How often it was tried.
     tries: u32,
     /// What happened.
-    trouble: Box<Trouble>,
+    trouble: Box<FtrackErrorKind>,
 }
 
 impl FtrackError {
-    pub(super) fn new(doing: &str, server: &str, tries: u32, trouble: Trouble) -> Self {
+    pub(super) fn new(doing: &str, server: &str, tries: u32, trouble: FtrackErrorKind) -> Self {
         Self {
             doing: doing.into(),
             server: server.into(),
@@ -36,7 +36,7 @@ impl FtrackError {
 
     /// What happened.
     #[must_use]
-    pub fn trouble(&self) -> &Trouble {
+    pub fn kind(&self) -> &FtrackErrorKind {
         &self.trouble
     }
 
@@ -60,7 +60,7 @@ impl FtrackError {
 
     /// What the server itself said, if it answered with an error of its own.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ServerRefusal> {
         self.trouble.refusal()
     }
 }
@@ -89,7 +89,7 @@ impl fmt::Display for FtrackError {
 /// An error that ftrack itself reported: an object with `exception`, `content` and `error_code` in
 /// place of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ServerRefusal {
     /// The class of the error, such as `ValidationError`.
     pub exception: Box<str>,
     /// The server's text, cut to a bounded length.
@@ -103,7 +103,7 @@ pub struct Refusal {
     pub operation: Option<usize>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ServerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.exception, self.content)?;
         match &self.error_code {
@@ -115,7 +115,7 @@ impl fmt::Display for Refusal {
 
 /// Why no connection came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum ConnectErrorKind {
     /// The host's name could not be resolved.
     Name,
     /// Nothing listens at the port.
@@ -130,7 +130,7 @@ pub enum Obstacle {
     Other,
 }
 
-impl Obstacle {
+impl ConnectErrorKind {
     fn way_out(self) -> &'static str {
         match self {
             Self::Name => "check the host in ftrack.server and this machine's name resolution",
@@ -151,7 +151,7 @@ impl Obstacle {
 
 /// What happened, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Trouble {
+pub enum FtrackErrorKind {
     /// The client could not be made from its configuration.
     #[error("{0}")]
     Setup(String),
@@ -159,7 +159,7 @@ pub enum Trouble {
     #[error("no connection: {reason}; {}", .obstacle.way_out())]
     Unreachable {
         /// Which kind of obstacle.
-        obstacle: Obstacle,
+        obstacle: ConnectErrorKind,
         /// The words of the network.
         reason: String,
     },
@@ -228,15 +228,15 @@ pub enum Trouble {
         "the server refused ftrack.api_user with ftrack.api_key: {0}; make a new key at Settings \
          > API keys, and check that the user exists and is active"
     )]
-    Credentials(Refusal),
+    Credentials(ServerRefusal),
     /// The key is good but may not do this.
     #[error(
         "the key has not the right to do this: {0}; give its role the permission to manage users"
     )]
-    Permission(Refusal),
+    Permission(ServerRefusal),
     /// The server refused the request, with its reason.
     #[error("the server refused it: {0}")]
-    Refused(Refusal),
+    Refused(ServerRefusal),
     /// A list changed each time while its pages were read.
     #[error(
         "the list of {what} changed during each of {tries} reads; something else adds or removes \
@@ -296,10 +296,10 @@ fn status_way_out(status: u16) -> &'static str {
     }
 }
 
-impl Trouble {
+impl FtrackErrorKind {
     /// What the server itself said.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ServerRefusal> {
         if let Self::Credentials(refusal) | Self::Permission(refusal) | Self::Refused(refusal) =
             self
         {
@@ -348,9 +348,10 @@ impl Trouble {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { obstacle, .. } => {
-                !matches!(obstacle, Obstacle::Untrusted | Obstacle::WrongHost)
-            }
+            Self::Unreachable { obstacle, .. } => !matches!(
+                obstacle,
+                ConnectErrorKind::Untrusted | ConnectErrorKind::WrongHost
+            ),
             Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
             Self::Refused(refusal) => refusal.status >= 500,
             Self::Interrupted(_)
@@ -408,36 +409,36 @@ impl WriteFailure {
 
     /// Sorts an error by what it says about the operations of the call.
     pub(super) fn of(error: FtrackError) -> Self {
-        match error.trouble() {
-            Trouble::Unreachable { .. } if !error.may_be_retried() => Self::Fatal(error),
-            Trouble::Unreachable { .. }
-            | Trouble::Busy(_)
-            | Trouble::DeadlinePassed
-            | Trouble::Cancelled => Self::NotSent(error),
-            Trouble::Setup(_) | Trouble::Redirected { .. } | Trouble::Credentials(_) => {
-                Self::Fatal(error)
-            }
+        match error.kind() {
+            FtrackErrorKind::Unreachable { .. } if !error.may_be_retried() => Self::Fatal(error),
+            FtrackErrorKind::Unreachable { .. }
+            | FtrackErrorKind::Busy(_)
+            | FtrackErrorKind::DeadlinePassed
+            | FtrackErrorKind::Cancelled => Self::NotSent(error),
+            FtrackErrorKind::Setup(_)
+            | FtrackErrorKind::Redirected { .. }
+            | FtrackErrorKind::Credentials(_) => Self::Fatal(error),
             // A gateway may put its own words for a lost answer into the same form.
-            Trouble::Refused(refusal) if matches!(refusal.status, 408 | 502..=504) => {
+            FtrackErrorKind::Refused(refusal) if matches!(refusal.status, 408 | 502..=504) => {
                 Self::Unclear(error)
             }
-            Trouble::Refused(_)
-            | Trouble::Permission(_)
-            | Trouble::UnknownCustomAttribute(_)
-            | Trouble::UnknownRole { .. } => Self::Refused(error),
-            Trouble::Status { status, .. } => match status {
+            FtrackErrorKind::Refused(_)
+            | FtrackErrorKind::Permission(_)
+            | FtrackErrorKind::UnknownCustomAttribute(_)
+            | FtrackErrorKind::UnknownRole { .. } => Self::Refused(error),
+            FtrackErrorKind::Status { status, .. } => match status {
                 401 | 403 | 404 | 405 | 407 | 410 => Self::Fatal(error),
                 400 | 409 | 411..=424 | 431 => Self::Refused(error),
                 _ => Self::Unclear(error),
             },
-            Trouble::Interrupted(_)
-            | Trouble::TimedOut(_)
-            | Trouble::NotJson(_)
-            | Trouble::Damaged(_)
-            | Trouble::TooLarge(_)
-            | Trouble::Malformed(_)
-            | Trouble::Changing { .. }
-            | Trouble::CutShort { .. } => Self::Unclear(error),
+            FtrackErrorKind::Interrupted(_)
+            | FtrackErrorKind::TimedOut(_)
+            | FtrackErrorKind::NotJson(_)
+            | FtrackErrorKind::Damaged(_)
+            | FtrackErrorKind::TooLarge(_)
+            | FtrackErrorKind::Malformed(_)
+            | FtrackErrorKind::Changing { .. }
+            | FtrackErrorKind::CutShort { .. } => Self::Unclear(error),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{error::Error, io, time::Duration};
 use rustls::CertificateError;
 
 use super::{
-    error::{Obstacle, Trouble, excerpt},
+    error::{ConnectErrorKind, FtrackErrorKind, excerpt},
     key::Keys,
 };
 
@@ -17,30 +17,30 @@ pub(super) fn lost(
     connecting: Duration,
     whole: Duration,
     keys: &Keys,
-) -> Trouble {
+) -> FtrackErrorKind {
     if error.is_connect() {
         let obstacle = if error.is_timeout() {
-            Obstacle::Slow
+            ConnectErrorKind::Slow
         } else {
             obstacle(error)
         };
-        let reason = if obstacle == Obstacle::Slow {
+        let reason = if obstacle == ConnectErrorKind::Slow {
             format!("none within {}", humantime::format_duration(connecting))
         } else {
             excerpt(&reasons(error), keys)
         };
-        return Trouble::Unreachable { obstacle, reason };
+        return FtrackErrorKind::Unreachable { obstacle, reason };
     }
     if error.is_timeout() {
-        return Trouble::TimedOut(whole);
+        return FtrackErrorKind::TimedOut(whole);
     }
     let reason = excerpt(&reasons(error), keys);
     if error.is_decode() {
-        Trouble::Damaged(reason)
+        FtrackErrorKind::Damaged(reason)
     } else if error.is_builder() {
-        Trouble::Setup(reason)
+        FtrackErrorKind::Setup(reason)
     } else {
-        Trouble::Interrupted(reason)
+        FtrackErrorKind::Interrupted(reason)
     }
 }
 
@@ -78,7 +78,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     .take(16)
 }
 
-fn obstacle(error: &(dyn Error + 'static)) -> Obstacle {
+fn obstacle(error: &(dyn Error + 'static)) -> ConnectErrorKind {
     for reason in chain(error) {
         if let Some(rustls::Error::InvalidCertificate(certificate)) = reason.downcast_ref() {
             let wrong_host = matches!(
@@ -86,22 +86,22 @@ fn obstacle(error: &(dyn Error + 'static)) -> Obstacle {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
             );
             return if wrong_host {
-                Obstacle::WrongHost
+                ConnectErrorKind::WrongHost
             } else {
-                Obstacle::Untrusted
+                ConnectErrorKind::Untrusted
             };
         }
         if reason.to_string().starts_with("dns error") {
-            return Obstacle::Name;
+            return ConnectErrorKind::Name;
         }
         if let Some(error) = reason.downcast_ref::<io::Error>() {
             if error.kind() == io::ErrorKind::ConnectionRefused {
-                return Obstacle::Closed;
+                return ConnectErrorKind::Closed;
             }
             if error.kind() == io::ErrorKind::TimedOut {
-                return Obstacle::Slow;
+                return ConnectErrorKind::Slow;
             }
         }
     }
-    Obstacle::Other
+    ConnectErrorKind::Other
 }

@@ -1,21 +1,21 @@
 //! What became of changes, and which part of it was this run's doing: two programs may be at work
 //! at once. No I/O.
 
-use super::{error::FtrackError, target::Left};
+use super::{error::FtrackError, rotation::Remaining};
 use crate::sync::change::{Change, Field};
 
 /// What became of one change, by its place among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct ChangeOutcome {
     /// The change's place in [`crate::sync::guard::Vetted::allowed`].
     pub place: usize,
     /// What became of it.
-    pub became: Became,
+    pub became: OutcomeKind,
 }
 
 /// What became of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Became {
+pub enum OutcomeKind {
     /// It was written by this run, and holds.
     Applied,
     /// It held already, and this run wrote nothing.
@@ -26,7 +26,7 @@ pub enum Became {
 
 /// What a run did so far about one change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SoFar {
+pub enum Progress {
     /// Nothing: whatever is there is somebody else's doing.
     #[default]
     Nothing,
@@ -38,47 +38,47 @@ pub enum SoFar {
 
 /// What a run did so far about each change, by their places.
 #[derive(Debug)]
-pub(super) struct Doings(Vec<SoFar>);
+pub(super) struct ProgressOfChanges(Vec<Progress>);
 
-impl Doings {
+impl ProgressOfChanges {
     /// Nothing about so many changes.
     pub fn none(changes: usize) -> Self {
-        Self(vec![SoFar::Nothing; changes])
+        Self(vec![Progress::Nothing; changes])
     }
 
     /// What was done about one.
-    pub fn of(&self, place: usize) -> SoFar {
+    pub fn of(&self, place: usize) -> Progress {
         self.0.get(place).copied().unwrap_or_default()
     }
 
     /// Something was sent for one.
     pub fn sent(&mut self, place: usize) {
-        if self.of(place) == SoFar::Nothing {
-            self.set(place, SoFar::Sent);
+        if self.of(place) == Progress::Nothing {
+            self.set(place, Progress::Sent);
         }
     }
 
     /// The link of one is of this run's making.
     pub fn linked(&mut self, place: usize) {
-        self.set(place, SoFar::Linked);
+        self.set(place, Progress::Linked);
     }
 
     /// What was sent for one turned out to have had no effect.
     pub fn sent_in_vain(&mut self, place: usize) {
-        if self.of(place) == SoFar::Sent {
-            self.set(place, SoFar::Nothing);
+        if self.of(place) == Progress::Sent {
+            self.set(place, Progress::Nothing);
         }
     }
 
     /// What becomes of one that holds.
-    pub fn holds(&self, place: usize) -> Became {
+    pub fn holds(&self, place: usize) -> OutcomeKind {
         match self.of(place) {
-            SoFar::Nothing => Became::SoAlready,
-            SoFar::Sent | SoFar::Linked => Became::Applied,
+            Progress::Nothing => OutcomeKind::SoAlready,
+            Progress::Sent | Progress::Linked => OutcomeKind::Applied,
         }
     }
 
-    fn set(&mut self, place: usize, so_far: SoFar) {
+    fn set(&mut self, place: usize, so_far: Progress) {
         if let Some(slot) = self.0.get_mut(place) {
             *slot = so_far;
         }
@@ -91,7 +91,7 @@ pub(super) fn reason(error: &FtrackError) -> String {
 }
 
 /// Why a change that was taken failed all the same.
-pub(super) fn not_kept(change: &Change, left: &Left) -> String {
+pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
     let fields = left.differing.iter().filter_map(|(field, there)| {
         let wanted = &change.fields.get(field)?.new;
         let hint = if *field == Field::IsActive && *wanted == true {

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     answer::{After, Page},
-    error::{FtrackError, Trouble},
+    error::{FtrackError, FtrackErrorKind},
     operation::Operation,
     query::Listing,
     row::Row,
@@ -35,24 +35,24 @@ pub(super) async fn list<R: Row>(
     let mut one_row_each_time = true;
     for _ in 0..TRIES {
         match once::<R>(session, listing, until).await? {
-            Once::Whole(mut rows) => {
+            ListAttempt::Whole(mut rows) => {
                 rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
                 if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
                     return Ok(rows);
                 }
                 one_row_each_time = false;
             }
-            Once::Changed => one_row_each_time = false,
-            Once::OneRow => {}
+            ListAttempt::Changed => one_row_each_time = false,
+            ListAttempt::OneRow => {}
         }
     }
     let what = listing.what.to_owned();
     let trouble = if one_row_each_time {
-        Trouble::Malformed("the server gives one row at a time".to_owned())
+        FtrackErrorKind::Malformed("the server gives one row at a time".to_owned())
     } else {
-        Trouble::Changing { what, tries: TRIES }
+        FtrackErrorKind::Changing { what, tries: TRIES }
     };
-    Err(session.trouble(&format!("reading {}", listing.what), trouble))
+    Err(session.error_of(&format!("reading {}", listing.what), trouble))
 }
 
 /// The first rows of a list, so many at most.
@@ -71,7 +71,7 @@ pub(super) async fn beginning<R: Row>(
 }
 
 /// What came of reading a list once.
-enum Once<R> {
+enum ListAttempt<R> {
     /// All of it, in the order in which it came.
     Whole(Vec<R>),
     /// It changed meanwhile.
@@ -98,19 +98,19 @@ async fn once<R: Row>(
     session: &Session,
     listing: &Listing,
     until: &Until,
-) -> Result<Once<R>, FtrackError> {
+) -> Result<ListAttempt<R>, FtrackError> {
     let mut limit = session.page_size();
     let (mut rows, after) = page::<R>(session, listing, 0, limit, until).await?;
     if after == After::End || rows.is_empty() {
-        return Ok(Once::Whole(rows));
+        return Ok(ListAttempt::Whole(rows));
     }
     if rows.len() == 1 {
         // The server says that there is more, whether or not there is.
         let (next, _) = page::<R>(session, listing, 1, limit, until).await?;
         return Ok(if next.is_empty() {
-            Once::Whole(rows)
+            ListAttempt::Whole(rows)
         } else {
-            Once::OneRow
+            ListAttempt::OneRow
         });
     }
     limit = limit.min(length(rows.len()));
@@ -134,8 +134,8 @@ async fn once<R: Row>(
             let (page, after) = page?;
             let length_found = length(page.len());
             match join(&mut rows, page, after, limit) {
-                Step::Last => return Ok(Once::Whole(rows)),
-                Step::Broken => return Ok(Once::Changed),
+                Step::Last => return Ok(ListAttempt::Whole(rows)),
+                Step::Broken => return Ok(ListAttempt::Changed),
                 Step::Full => {}
                 Step::OtherLength => {
                     limit = limit.min(length_found);
@@ -143,9 +143,9 @@ async fn once<R: Row>(
                 }
             }
             if rows.len() > MOST_ROWS {
-                return Err(session.trouble(
+                return Err(session.error_of(
                     &format!("reading {}", listing.what),
-                    Trouble::Malformed(format!("the list has more than {MOST_ROWS} rows")),
+                    FtrackErrorKind::Malformed(format!("the list has more than {MOST_ROWS} rows")),
                 ));
             }
         }
@@ -186,9 +186,9 @@ async fn page<R: Row>(
         .await?;
     let page = match answers.into_iter().next() {
         Some(page) => page.rows(),
-        None => Err(Trouble::Malformed("no answer".to_owned())),
+        None => Err(FtrackErrorKind::Malformed("no answer".to_owned())),
     };
-    page.map_err(|trouble| session.trouble(&operation.to_string(), trouble))
+    page.map_err(|trouble| session.error_of(&operation.to_string(), trouble))
 }
 
 fn length(rows: usize) -> u32 {

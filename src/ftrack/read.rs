@@ -9,8 +9,8 @@ use serde_json::Value;
 pub use super::complete::confirm;
 
 use super::{
-    complete::{self, Gap, Lists},
-    error::{FtrackError, Trouble},
+    complete::{self, Lists, MissingRows},
+    error::{FtrackError, FtrackErrorKind},
     link::{LinkFound, Signer},
     page::list,
     query,
@@ -68,7 +68,7 @@ async fn once(
     session: &Session,
     request: ReadCurrent<'_>,
     until: &Until,
-) -> Result<Result<Current, Gap>, FtrackError> {
+) -> Result<Result<Current, MissingRows>, FtrackError> {
     let (users, links) = (query::users(), query::links());
     let (users, links, user_types, administrators, custom) = tokio::try_join!(
         list::<UserRow>(session, &users, until),
@@ -80,7 +80,7 @@ async fn once(
     if users.is_empty() {
         // The API user at least is one. Of whom nothing is seen, a second user would be made.
         let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
-        return Err(session.trouble("reading users", Trouble::Malformed(reason)));
+        return Err(session.error_of("reading users", FtrackErrorKind::Malformed(reason)));
     }
     let orphans = match complete::examine(session, &users, &links, until).await? {
         Lists::Whole { orphans } => orphans,
@@ -106,7 +106,7 @@ async fn once(
         .into_iter()
         .map(|row| parts.user(row))
         .collect::<Result<_, _>>()
-        .map_err(|trouble| session.trouble("reading users", trouble))?;
+        .map_err(|trouble| session.error_of("reading users", trouble))?;
     let claims = parts.claims;
     Ok(Ok(Current {
         users,
@@ -213,7 +213,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn user(&mut self, mut row: UserRow) -> Result<User, Trouble> {
+    fn user(&mut self, mut row: UserRow) -> Result<User, FtrackErrorKind> {
         let (username, is_active) = row.required()?;
         let link = match next_of(&mut self.links, &row.id) {
             Some(found) => {
@@ -283,7 +283,7 @@ pub async fn user_types(
     if types.is_empty() {
         // Without them nobody could be told from the users who are never touched.
         let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
-        return Err(session.trouble("reading user types", Trouble::Malformed(reason)));
+        return Err(session.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)
 }
@@ -304,12 +304,12 @@ pub async fn administrators(
     let (found, known) = security_roles(session, names, until).await?;
     let mut roles = Vec::with_capacity(names.len());
     for (name, id) in names.iter().zip(found) {
-        let unknown = || Trouble::UnknownRole {
+        let unknown = || FtrackErrorKind::UnknownRole {
             role: name.clone(),
             known: known.join(", "),
         };
         roles.push(
-            id.ok_or_else(|| session.trouble("looking for the administrator roles", unknown()))?,
+            id.ok_or_else(|| session.error_of("looking for the administrator roles", unknown()))?,
         );
     }
     let rows = list::<MemberRow>(session, &query::members_of(&roles), until).await?;
@@ -339,9 +339,9 @@ async fn custom_values(
         .zip(attributes_of_users(session, keys, until).await?)
     {
         let unknown = || {
-            session.trouble(
+            session.error_of(
                 "looking for the mapped custom attributes",
-                Trouble::UnknownCustomAttribute(key.clone()),
+                FtrackErrorKind::UnknownCustomAttribute(key.clone()),
             )
         };
         let (id, kind) = found.ok_or_else(unknown)?;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{error::Trouble, link::Unverified, user::EntityId};
+use super::{error::FtrackErrorKind, link::Unverified, user::EntityId};
 
 /// A row that is read page by page, and known by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send {
@@ -31,15 +31,15 @@ pub(super) struct UserRow {
 
 impl UserRow {
     /// The columns that every user has.
-    pub(super) fn required(&mut self) -> Result<(Box<str>, bool), Trouble> {
+    pub(super) fn required(&mut self) -> Result<(Box<str>, bool), FtrackErrorKind> {
         let Some(username) = self.username.take() else {
-            return Err(Trouble::Malformed(format!(
+            return Err(FtrackErrorKind::Malformed(format!(
                 "the user {} has no username",
                 self.id
             )));
         };
         let Some(is_active) = self.is_active else {
-            return Err(Trouble::Malformed(format!(
+            return Err(FtrackErrorKind::Malformed(format!(
                 "the user {} does not tell whether it is active",
                 self.id
             )));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     answer::Page,
-    error::{FtrackError, Refusal, Trouble, WriteFailure},
+    error::{FtrackError, FtrackErrorKind, ServerRefusal, WriteFailure},
     operation::Operation,
     query,
     row::UserRow,
@@ -31,7 +31,7 @@ pub enum Permission {
     /// The server took a change of a user.
     Granted,
     /// The server refused it for want of a right.
-    Refused(Refusal),
+    Refused(ServerRefusal),
     /// The server refused it for another reason, or there is nobody to try it with.
     Unknown(String),
 }
@@ -86,9 +86,9 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
         Some(version) => Ok(Information {
             version: session.excerpt(version),
         }),
-        None => Err(session.trouble(
+        None => Err(session.error_of(
             &operation.to_string(),
-            Trouble::Malformed("it does not tell its version".to_owned()),
+            FtrackErrorKind::Malformed("it does not tell its version".to_owned()),
         )),
     }
 }
@@ -117,9 +117,9 @@ pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, Ftrack
     }
     if entities.is_empty() {
         let reason = "it is not a list of schemas".to_owned();
-        return Err(session.trouble(
+        return Err(session.error_of(
             &Operation::QuerySchemas.to_string(),
-            Trouble::Malformed(reason),
+            FtrackErrorKind::Malformed(reason),
         ));
     }
     Ok(Schemas(entities))
@@ -175,7 +175,7 @@ pub async fn permission(
         .await?;
     let page = answers.into_iter().next().map(Page::rows).transpose();
     let (users, _) = page
-        .map_err(|trouble| session.trouble(&operation.to_string(), trouble))?
+        .map_err(|trouble| session.error_of(&operation.to_string(), trouble))?
         .unzip();
     let somebody = users
         .unwrap_or_default()
@@ -196,10 +196,10 @@ pub async fn permission(
     {
         Ok(_) => Ok(Permission::Granted),
         Err(WriteFailure::Refused(error)) => {
-            if let Trouble::Permission(refusal) = error.trouble() {
+            if let FtrackErrorKind::Permission(refusal) = error.kind() {
                 return Ok(Permission::Refused(refusal.clone()));
             }
-            Ok(Permission::Unknown(error.trouble().to_string()))
+            Ok(Permission::Unknown(error.kind().to_string()))
         }
         Err(
             WriteFailure::Unclear(error)

@@ -20,14 +20,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    answer::{self, Acknowledged, Answer},
+    answer::{self, Acknowledged, ResponseItem},
     client::{client, endpoint, retry_after},
-    error::{FtrackError, Trouble, WriteFailure, excerpt},
+    error::{FtrackError, FtrackErrorKind, WriteFailure, excerpt},
     key::Keys,
     link::Signer,
     network,
     operation::Operation,
-    stopped::Cause,
+    stopped::StopCause,
 };
 use crate::{
     config::{self, Credential},
@@ -64,7 +64,7 @@ pub struct CallCounts {
 
 /// What was asked of ftrack since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct FtrackFigures {
     /// Calls that only read.
     pub read_calls: u64,
     /// Calls that write.
@@ -75,7 +75,7 @@ pub struct Figures {
 
 /// The refusal of the user or the key by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CredentialRefusal {
     /// When, by a clock that nobody can set.
     pub at: Instant,
     /// The mark of the key that was refused, as [`Session::credential_mark`] makes it.
@@ -102,10 +102,10 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(&self, kind: Kind) -> &AtomicU64 {
+    fn of(&self, kind: CallKind) -> &AtomicU64 {
         match kind {
-            Kind::Read => &self.reads,
-            Kind::Write => &self.writes,
+            CallKind::Read => &self.reads,
+            CallKind::Write => &self.writes,
         }
     }
 }
@@ -132,7 +132,7 @@ struct Shared {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum CallKind {
     Read,
     Write,
 }
@@ -143,12 +143,12 @@ fn run_mark() -> Arc<str> {
 
 /// An attempt that failed, and how long the server asked to wait.
 struct Failed {
-    trouble: Trouble,
+    trouble: FtrackErrorKind,
     retry_after: Option<Duration>,
 }
 
-impl From<Trouble> for Failed {
-    fn from(trouble: Trouble) -> Self {
+impl From<FtrackErrorKind> for Failed {
+    fn from(trouble: FtrackErrorKind) -> Self {
         Self {
             trouble,
             retry_after: None,
@@ -170,7 +170,7 @@ impl Session {
                 "preparing the connection",
                 &server,
                 1,
-                Trouble::Setup(reason),
+                FtrackErrorKind::Setup(reason),
             )
         };
         let endpoint = endpoint(&config.server)
@@ -236,8 +236,9 @@ impl Session {
     ///
     /// [`Trouble::Setup`] when the file does not hold a key any more.
     pub async fn take_key(&mut self) -> Result<(), FtrackError> {
-        let fail =
-            |reason: String| self.trouble("preparing the connection", Trouble::Setup(reason));
+        let fail = |reason: String| {
+            self.error_of("preparing the connection", FtrackErrorKind::Setup(reason))
+        };
         let current = self
             .shared
             .key
@@ -271,14 +272,14 @@ impl Session {
     /// The last time that the server refused the user or the key, of any run; none while it did
     /// not.
     #[must_use]
-    pub fn last_refusal(&self, salt: &str) -> Option<Refusal> {
+    pub fn last_refusal(&self, salt: &str) -> Option<CredentialRefusal> {
         let last = self
             .shared
             .last_refusal
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        last.map(|(at, keys)| Refusal {
+        last.map(|(at, keys)| CredentialRefusal {
             at,
             mark: keys.mark(salt, &self.shared.api_user),
         })
@@ -286,8 +287,8 @@ impl Session {
 
     /// What was asked of ftrack so far, by all runs.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> FtrackFigures {
+        FtrackFigures {
             read_calls: self.shared.total.reads.load(Ordering::Relaxed),
             write_calls: self.shared.total.writes.load(Ordering::Relaxed),
             retries: self.shared.retries.load(Ordering::Relaxed),
@@ -328,7 +329,7 @@ impl Session {
     }
 
     /// As [`Session::write_call`], with the answers read into types of the caller's.
-    pub(super) async fn write_as<A: Answer>(
+    pub(super) async fn write_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
         until: &Until,
@@ -338,10 +339,10 @@ impl Session {
             failed.trouble.passes()
                 && matches!(
                     failed.trouble,
-                    Trouble::Unreachable { .. } | Trouble::Busy(_)
+                    FtrackErrorKind::Unreachable { .. } | FtrackErrorKind::Busy(_)
                 )
         };
-        self.attempts(&body, operations, until, Kind::Write, again)
+        self.attempts(&body, operations, until, CallKind::Write, again)
             .await
             .map_err(WriteFailure::of)
     }
@@ -362,20 +363,20 @@ impl Session {
     }
 
     /// As [`Session::read_call`], with the answers read into types of the caller's.
-    pub(super) async fn read_as<A: Answer>(
+    pub(super) async fn read_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
         until: &Until,
     ) -> Result<Vec<A>, FtrackError> {
         let body = self.body(operations)?;
-        let reading = self.attempts(&body, operations, until, Kind::Read, |failed| {
+        let reading = self.attempts(&body, operations, until, CallKind::Read, |failed| {
             failed.trouble.passes()
         });
         tokio::select! {
             biased;
-            () = until.cancel.cancelled() => Err(self.error(operations, 1, Trouble::Cancelled)),
+            () = until.cancel.cancelled() => Err(self.error(operations, 1, FtrackErrorKind::Cancelled)),
             outcome = tokio::time::timeout_at(until.deadline.into(), reading) => {
-                outcome.unwrap_or_else(|_| Err(self.error(operations, 1, Trouble::DeadlinePassed)))
+                outcome.unwrap_or_else(|_| Err(self.error(operations, 1, FtrackErrorKind::DeadlinePassed)))
             }
         }
     }
@@ -391,7 +392,7 @@ impl Session {
     }
 
     /// An error about something that was read from this server.
-    pub(super) fn trouble(&self, doing: &str, trouble: Trouble) -> FtrackError {
+    pub(super) fn error_of(&self, doing: &str, trouble: FtrackErrorKind) -> FtrackError {
         FtrackError::new(doing, &self.shared.server, 1, trouble)
     }
 
@@ -400,7 +401,7 @@ impl Session {
         excerpt(text, &self.keys)
     }
 
-    fn error(&self, operations: &[Operation], tries: u32, trouble: Trouble) -> FtrackError {
+    fn error(&self, operations: &[Operation], tries: u32, trouble: FtrackErrorKind) -> FtrackError {
         let doing = match operations {
             [] => "an empty call".to_owned(),
             [only] => only.to_string(),
@@ -411,15 +412,15 @@ impl Session {
 
     fn body(&self, operations: &[Operation]) -> Result<Vec<u8>, FtrackError> {
         serde_json::to_vec(operations)
-            .map_err(|error| self.error(operations, 1, Trouble::Setup(error.to_string())))
+            .map_err(|error| self.error(operations, 1, FtrackErrorKind::Setup(error.to_string())))
     }
 
-    async fn attempts<A: Answer>(
+    async fn attempts<A: ResponseItem>(
         &self,
         body: &[u8],
         operations: &[Operation],
         until: &Until,
-        kind: Kind,
+        kind: CallKind,
         again: impl Fn(&Failed) -> bool,
     ) -> Result<Vec<A>, FtrackError> {
         let tries = AtomicU64::new(0);
@@ -477,8 +478,8 @@ impl Session {
     fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
         // The key was good for reading the users right before.
         let is_start = matches!(operations, [Operation::DelayedJob { .. }])
-            && !matches!(error.trouble(), Trouble::Credentials(_));
-        if error.cause() == Cause::Credentials && !is_start {
+            && !matches!(error.kind(), FtrackErrorKind::Credentials(_));
+        if error.cause() == StopCause::Credentials && !is_start {
             let mut last = self
                 .shared
                 .last_refusal
@@ -488,18 +489,18 @@ impl Session {
         }
     }
 
-    async fn attempt<A: Answer>(
+    async fn attempt<A: ResponseItem>(
         &self,
         body: Vec<u8>,
         expected: usize,
         until: &Until,
-        kind: Kind,
+        kind: CallKind,
     ) -> Result<Vec<A>, Failed> {
         let permit = tokio::select! {
             biased;
-            () = until.cancel.cancelled() => return Err(Trouble::Cancelled.into()),
-            () = tokio::time::sleep_until(until.deadline.into()) => return Err(Trouble::DeadlinePassed.into()),
-            permit = self.shared.in_flight.acquire() => permit.map_err(|_| Trouble::Cancelled)?,
+            () = until.cancel.cancelled() => return Err(FtrackErrorKind::Cancelled.into()),
+            () = tokio::time::sleep_until(until.deadline.into()) => return Err(FtrackErrorKind::DeadlinePassed.into()),
+            permit = self.shared.in_flight.acquire() => permit.map_err(|_| FtrackErrorKind::Cancelled)?,
         };
         let counts = [self.calls.of(kind), self.shared.total.of(kind)];
         // Counted before it is sent, since a page that turns out not to be needed is dropped while
@@ -524,14 +525,14 @@ impl Session {
         outcome
     }
 
-    async fn received<A: Answer>(
+    async fn received<A: ResponseItem>(
         &self,
         mut response: Response,
         expected: usize,
     ) -> Result<Vec<A>, Failed> {
         let status = response.status();
         if status.is_redirection() {
-            return Err(Trouble::Redirected {
+            return Err(FtrackErrorKind::Redirected {
                 status: status.as_u16(),
                 host: self.redirect_host(response.headers()),
             }
@@ -543,17 +544,17 @@ impl Session {
             .and_then(|length| usize::try_from(length).ok())
             .unwrap_or_default();
         if announced > LARGEST_BODY {
-            return Err(Trouble::TooLarge(LARGEST_BODY).into());
+            return Err(FtrackErrorKind::TooLarge(LARGEST_BODY).into());
         }
         let mut body = Vec::with_capacity(announced);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
             if body.len() + chunk.len() > LARGEST_BODY {
-                return Err(Trouble::TooLarge(LARGEST_BODY).into());
+                return Err(FtrackErrorKind::TooLarge(LARGEST_BODY).into());
             }
             body.extend_from_slice(&chunk);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = Trouble::Busy(excerpt(
+            let trouble = FtrackErrorKind::Busy(excerpt(
                 &String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)),
                 &self.keys,
             ));

@@ -1,10 +1,10 @@
 //! What ends all further work at ftrack, sorted by what it asks of whoever would try again. No I/O.
 
-use super::error::{FtrackError, Trouble};
+use super::error::{FtrackError, FtrackErrorKind};
 
 /// What a failure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum StopCause {
     /// Somebody asked to stop.
     Told,
     /// The time of the run was used up.
@@ -17,25 +17,25 @@ pub enum Cause {
 
 /// Why writing was ended before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stopped {
+pub struct WriteStopped {
     /// In words.
     pub why: String,
     /// What it is about.
-    pub cause: Cause,
+    pub cause: StopCause,
 }
 
-impl Stopped {
+impl WriteStopped {
     pub(super) fn told() -> Self {
         Self {
             why: "the run was told to stop".into(),
-            cause: Cause::Told,
+            cause: StopCause::Told,
         }
     }
 
     pub(super) fn late() -> Self {
         Self {
             why: "the run's time limit is over".into(),
-            cause: Cause::TimeLimit,
+            cause: StopCause::TimeLimit,
         }
     }
 }
@@ -43,34 +43,34 @@ impl Stopped {
 impl FtrackError {
     /// What it is about.
     #[must_use]
-    pub fn cause(&self) -> Cause {
-        match self.trouble() {
-            Trouble::Cancelled => Cause::Told,
-            Trouble::DeadlinePassed => Cause::TimeLimit,
-            Trouble::Credentials(_)
-            | Trouble::Status {
+    pub fn cause(&self) -> StopCause {
+        match self.kind() {
+            FtrackErrorKind::Cancelled => StopCause::Told,
+            FtrackErrorKind::DeadlinePassed => StopCause::TimeLimit,
+            FtrackErrorKind::Credentials(_)
+            | FtrackErrorKind::Status {
                 status: 401 | 403, ..
-            } => Cause::Credentials,
+            } => StopCause::Credentials,
             // Older servers have no class of their own for it; a right that is missing is told
             // apart before.
-            Trouble::Refused(refusal) if refusal.status == 403 => Cause::Credentials,
-            Trouble::Refused(_)
-            | Trouble::Status { .. }
-            | Trouble::Setup(_)
-            | Trouble::Unreachable { .. }
-            | Trouble::Interrupted(_)
-            | Trouble::TimedOut(_)
-            | Trouble::Redirected { .. }
-            | Trouble::Busy(_)
-            | Trouble::NotJson(_)
-            | Trouble::Damaged(_)
-            | Trouble::TooLarge(_)
-            | Trouble::Malformed(_)
-            | Trouble::Permission(_)
-            | Trouble::Changing { .. }
-            | Trouble::CutShort { .. }
-            | Trouble::UnknownCustomAttribute(_)
-            | Trouble::UnknownRole { .. } => Cause::Other,
+            FtrackErrorKind::Refused(refusal) if refusal.status == 403 => StopCause::Credentials,
+            FtrackErrorKind::Refused(_)
+            | FtrackErrorKind::Status { .. }
+            | FtrackErrorKind::Setup(_)
+            | FtrackErrorKind::Unreachable { .. }
+            | FtrackErrorKind::Interrupted(_)
+            | FtrackErrorKind::TimedOut(_)
+            | FtrackErrorKind::Redirected { .. }
+            | FtrackErrorKind::Busy(_)
+            | FtrackErrorKind::NotJson(_)
+            | FtrackErrorKind::Damaged(_)
+            | FtrackErrorKind::TooLarge(_)
+            | FtrackErrorKind::Malformed(_)
+            | FtrackErrorKind::Permission(_)
+            | FtrackErrorKind::Changing { .. }
+            | FtrackErrorKind::CutShort { .. }
+            | FtrackErrorKind::UnknownCustomAttribute(_)
+            | FtrackErrorKind::UnknownRole { .. } => StopCause::Other,
         }
     }
 }

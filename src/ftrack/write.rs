@@ -16,14 +16,14 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::{
     batch::{Age, Batch, batches},
-    error::{FtrackError, Trouble, WriteFailure},
-    outcome::{Became, Doings, Done, SoFar, not_kept, reason},
-    patience::{GoOn, Patience},
+    error::{FtrackError, FtrackErrorKind, WriteFailure},
+    outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, not_kept, reason},
+    rotation::{self, CannotWrite, WriteContext},
     session::{Session, Until},
-    state::UserState,
-    stopped::{Cause, Stopped},
-    target::{self, Means, Obstructed},
+    stop_rule::StopRule,
+    stopped::{StopCause, WriteStopped},
     user::{Current, EntityId},
+    user_state::UserState,
 };
 use crate::sync::{
     change::{Action, Change, Field},
@@ -44,20 +44,20 @@ pub async fn write(
     session: &Session,
     vetted: &Vetted,
     current: &Current,
-    limits: Limits<'_>,
-    each: impl FnMut(&[Done]) + Send,
-) -> Option<Stopped> {
+    limits: WriteLimits<'_>,
+    each: impl FnMut(&[ChangeOutcome]) + Send,
+) -> Option<WriteStopped> {
     let mut writer = Writer {
         session,
         changes: vetted.allowed(),
-        doings: Doings::none(vetted.allowed().len()),
-        means: Means {
+        doings: ProgressOfChanges::none(vetted.allowed().len()),
+        means: WriteContext {
             custom_attributes: &current.custom_attributes,
             run_mark: session.run_mark(),
             orphans: &current.orphans,
         },
         limits,
-        patience: Patience::default(),
+        stop_rule: StopRule::default(),
         stopped: None,
         unsettled: Batch::settling(),
         each,
@@ -68,7 +68,7 @@ pub async fn write(
 
 /// How the writing is bounded.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits<'a> {
+pub struct WriteLimits<'a> {
     /// The most changes in one call.
     pub batch_size: usize,
     /// How often a call whose answer is unclear is followed by another.
@@ -90,18 +90,18 @@ enum Round {
 struct Writer<'a, F> {
     session: &'a Session,
     changes: &'a [Change],
-    doings: Doings,
-    means: Means<'a>,
-    limits: Limits<'a>,
-    patience: Patience,
-    stopped: Option<Stopped>,
+    doings: ProgressOfChanges,
+    means: WriteContext<'a>,
+    limits: WriteLimits<'a>,
+    stop_rule: StopRule,
+    stopped: Option<WriteStopped>,
     /// Changes that hold, and of which only the link is still to say so: the parts of a batch are
     /// settled in one call.
     unsettled: Batch,
     each: F,
 }
 
-impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     async fn all(&mut self, current: &Current) {
         let known: HashMap<&EntityId, _> =
             current.users.iter().map(|user| (&user.id, user)).collect();
@@ -128,7 +128,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         let mut waiting = VecDeque::from([batch]);
         while let Some(mut batch) = waiting.pop_front().or_else(|| self.take_unsettled()) {
             self.stop_when_told();
-            if let Some(Stopped { why, .. }) = self.stopped.clone() {
+            if let Some(WriteStopped { why, .. }) = self.stopped.clone() {
                 self.fail_all(&batch, &format!("not tried: {why}"));
                 continue;
             }
@@ -172,9 +172,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             return;
         }
         if until.cancel.is_cancelled() {
-            self.stopped = Some(Stopped::told());
+            self.stopped = Some(WriteStopped::told());
         } else if std::time::Instant::now() >= until.deadline {
-            self.stopped = Some(Stopped::late());
+            self.stopped = Some(WriteStopped::late());
         }
     }
 
@@ -258,7 +258,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 let Some(change) = self.changes.get(*place) else {
                     return false;
                 };
-                let Ok(left) = target::left(
+                let Ok(left) = rotation::remaining(
                     change,
                     batch.seen.get(&change.ftrack_id),
                     self.doings.of(*place),
@@ -271,22 +271,22 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                     .iter()
                     .any(|(field, there)| *field == Field::IsActive && *there == false);
                 if left.differing.is_empty() {
-                    self.patience.succeeded(change.action);
+                    self.stop_rule.succeeded(change.action);
                     return true;
                 }
                 let failure = not_kept(change, &left);
                 if inactive && change.action.takes_a_seat() {
-                    self.patience.stored_inactive();
+                    self.stop_rule.stored_inactive();
                 }
-                done.push(Done {
+                done.push(ChangeOutcome {
                     place: *place,
-                    became: Became::Failed(failure),
+                    became: OutcomeKind::Failed(failure),
                 });
                 false
             });
         }
         batch.units.retain(|unit| !unit.is_empty());
-        self.tell(&done);
+        self.report(&done);
         Round::Again
     }
 
@@ -332,18 +332,18 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             return;
         };
         let so_far = match (change.action, self.doings.of(place)) {
-            (_, SoFar::Linked) => return,
+            (_, Progress::Linked) => return,
             (Action::Create, so_far) => so_far,
-            (_, SoFar::Nothing | SoFar::Sent) => SoFar::Nothing,
+            (_, Progress::Nothing | Progress::Sent) => Progress::Nothing,
         };
-        let is_anothers = match target::left(
+        let is_anothers = match rotation::remaining(
             change,
             batch.seen.get(&change.ftrack_id),
             so_far,
             self.means,
         ) {
             Ok(left) => left.is_done(),
-            Err(obstructed) => obstructed == Obstructed::CreatedMeanwhile,
+            Err(obstructed) => obstructed == CannotWrite::CreatedMeanwhile,
         };
         if is_anothers {
             call.first_for
@@ -361,7 +361,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 .iter()
                 .filter_map(|place| self.changes.get(*place))
                 .collect();
-            operations.extend(target::back(&changes, &batch.seen));
+            operations.extend(rotation::back(&changes, &batch.seen));
         }
         if operations.is_empty() {
             return true;
@@ -380,39 +380,40 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         };
         let seen = batch.seen.get(&change.ftrack_id);
         if let Some(became) = self.holds(place, batch) {
-            return self.tell(&[Done { place, became }]);
+            return self.report(&[ChangeOutcome { place, became }]);
         }
         let mut failure = reason(error);
         // Without the server's address, which may hold any word.
-        self.patience
-            .refused(change.action, &error.trouble().to_string());
-        if matches!(error.trouble(), Trouble::Permission(_))
-            && self.patience.forbidden() == GoOn::No
+        self.stop_rule
+            .refused(change.action, &error.kind().to_string());
+        if matches!(error.kind(), FtrackErrorKind::Permission(_))
+            && self.stop_rule.forbidden().is_break()
         {
-            self.stopped = Some(Stopped {
+            self.stopped = Some(WriteStopped {
                 why: format!("the API key may not write this: {failure}"),
-                cause: Cause::Other,
+                cause: StopCause::Other,
             });
         }
-        let written = target::written_all_the_same(change, seen, self.means.custom_attributes);
+        let written = rotation::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
             failure = format!("{failure}; written all the same: {}", written.join(", "));
         }
         if let Some(worse) = self.unpark(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
-        self.tell(&[Done {
+        self.report(&[ChangeOutcome {
             place,
-            became: Became::Failed(failure),
+            became: OutcomeKind::Failed(failure),
         }]);
     }
 
     /// What becomes of a change that holds, though its link may still say that it is under way; the
     /// next run settles it.
-    fn holds(&self, place: usize, batch: &Batch) -> Option<Became> {
+    fn holds(&self, place: usize, batch: &Batch) -> Option<OutcomeKind> {
         let change = self.changes.get(place)?;
-        let is_others = change.action == Action::Create && self.doings.of(place) != SoFar::Linked;
-        let holds = target::holds(
+        let is_others =
+            change.action == Action::Create && self.doings.of(place) != Progress::Linked;
+        let holds = rotation::holds(
             change,
             batch.seen.get(&change.ftrack_id),
             self.means.custom_attributes,
@@ -423,11 +424,11 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
     /// Takes a user out of the login that it had between two others; says what is to be known about
     /// that.
     async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
-        let back = target::unpark(change, seen)?;
+        let back = rotation::unpark(change, seen)?;
         let Err(first) = self.session.write_call(&[back], &self.finishing()).await else {
             return None;
         };
-        let on = target::park_at_target(change, seen)?;
+        let on = rotation::park_at_target(change, seen)?;
         match self.session.write_call(&[on], &self.finishing()).await {
             Ok(_) => Some(
                 "its old login was taken by then, so that it has the new one all the same".into(),
@@ -475,34 +476,34 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
 
     fn succeed_all(&mut self, batch: &Batch) {
         let places = batch.units.iter().flatten().copied();
-        let became = |place| Done {
+        let became = |place| ChangeOutcome {
             place,
             became: self.doings.holds(place),
         };
-        let done: Vec<Done> = places.map(became).collect();
-        self.tell(&done);
+        let done: Vec<ChangeOutcome> = places.map(became).collect();
+        self.report(&done);
     }
 
     fn fail_all(&mut self, batch: &Batch, why: &str) {
-        let failed = |place: &usize| Done {
+        let failed = |place: &usize| ChangeOutcome {
             place: *place,
             became: self
                 .holds(*place, batch)
-                .unwrap_or_else(|| Became::Failed(why.to_owned())),
+                .unwrap_or_else(|| OutcomeKind::Failed(why.to_owned())),
         };
-        let done: Vec<Done> = batch.units.iter().flatten().map(failed).collect();
-        self.tell(&done);
+        let done: Vec<ChangeOutcome> = batch.units.iter().flatten().map(failed).collect();
+        self.report(&done);
     }
 
-    fn tell(&mut self, done: &[Done]) {
+    fn report(&mut self, done: &[ChangeOutcome]) {
         if !done.is_empty() {
             (self.each)(done);
         }
     }
 }
 
-fn stopped(error: &FtrackError) -> Stopped {
-    Stopped {
+fn stopped(error: &FtrackError) -> WriteStopped {
+    WriteStopped {
         why: reason(error),
         cause: error.cause(),
     }

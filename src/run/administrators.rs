@@ -10,10 +10,10 @@ use std::{
 };
 
 use super::{
-    Course,
+    RunContext,
     failure::Failure,
     ldap::LdapWork,
-    reading::Unread,
+    read_and_plan::ReadError,
     store::{self, StateError},
 };
 use crate::{
@@ -65,7 +65,7 @@ impl AdministratorLock {
     }
 }
 
-impl Course<'_, LdapWork> {
+impl RunContext<'_, LdapWork> {
     /// Looks at the administrators once more where somebody would be deactivated, and holds what
     /// would take the last one away. What it gives back is kept until everything is written.
     pub(super) async fn look_at_administrators(
@@ -89,7 +89,7 @@ impl Course<'_, LdapWork> {
             ));
         };
         let active = self.active_administrators().await;
-        let active = active.map_err(|error| self.tell_unread(Unread::Ftrack(error)))?;
+        let active = active.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
         vetted.look_again(&active, approval);
         let is_going = vetted
             .allowed()
@@ -104,7 +104,7 @@ impl Course<'_, LdapWork> {
         let administrators =
             ftrack::read::administrators(&self.session, roles, &self.until).await?;
         let states =
-            ftrack::state::states(&self.session, &administrators, &[], &self.until).await?;
+            ftrack::user_state::states(&self.session, &administrators, &[], &self.until).await?;
         let stays =
             |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
         let active = states

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    Course, Progress,
+    Progress, RunContext,
     failure::Failure,
     journal::Journal,
-    report::{self, BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Phase, Trigger},
+    report::{self, BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, RunPhase, Trigger},
 };
 use crate::{
     config::FtrackLdapJob,
@@ -31,7 +31,7 @@ use crate::{
 mod ended;
 mod open;
 
-use ended::{Ended, not_followed, over, refused, unread_after};
+use ended::{SyncEnd, not_followed, over, refused, unread_after};
 pub(super) use open::OpenSync;
 use open::{Reported, Start};
 
@@ -48,7 +48,7 @@ const NAMED: usize = 50;
 /// Why each of the changes was made.
 const REASON: &str = "ftrack's own synchronisation";
 
-impl Course<'_, FtrackLdapJob> {
+impl RunContext<'_, FtrackLdapJob> {
     /// The whole story: reads the users, has ftrack synchronise, and reads them again. One that an
     /// earlier run had started, and whose end no run has reported, is followed first, and reported,
     /// and none is started beside it.
@@ -57,7 +57,7 @@ impl Course<'_, FtrackLdapJob> {
     /// once the report is kept.
     pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
         match self.begin_sync().await {
-            Ok((open, job)) => self.see_it_through(open, job).await,
+            Ok((open, job)) => self.follow_and_report(open, job).await,
             Err(failure) => (Err(failure), Reported::Open),
         }
     }
@@ -83,7 +83,7 @@ impl Course<'_, FtrackLdapJob> {
             .await
             .map_err(|error| self.ftrack_unread(&error))?;
         if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
-            self.see(&job);
+            self.record_server_job(&job);
             self.warn(format!(
                 "the run {} had ftrack start this synchronisation, and did not see its end; this \
                  run follows it, and reports what it changed",
@@ -117,9 +117,9 @@ impl Course<'_, FtrackLdapJob> {
     async fn read_users(&mut self) -> Result<AllValues, FtrackError> {
         let began = Instant::now();
         let current = ftrack::read::read(&self.session, ReadCurrent::default(), &self.until).await;
-        self.took(Phase::Ftrack, began.elapsed());
+        self.record_phase(RunPhase::Ftrack, began.elapsed());
         let current = current?;
-        self.tell_current(&current, began.elapsed());
+        self.record_current(&current, began.elapsed());
         Ok(AllValues::of(&current))
     }
 
@@ -162,15 +162,15 @@ impl Course<'_, FtrackLdapJob> {
         match builtin_sync::start(&self.session, &open.start.noted, api_user, &self.until).await {
             Ok(job) => {
                 open.start.job = Some(job.id.clone());
-                self.see(&job);
+                self.record_server_job(&job);
                 // Without the id, the next run finds the job among those that came about since.
                 let kept = open
                     .keep(state_dir)
                     .and_then(|()| Journal::open(state_dir, &self.report).map(drop));
                 if let Err(error) = kept {
-                    self.tell_failed(&error);
+                    self.log_state_failure(&error);
                 }
-                self.tell(Builtin::Started(&job));
+                self.log(Builtin::Started(&job));
                 Ok((open, job))
             }
             Err(NotStarted::Refused(error)) => {
@@ -188,14 +188,14 @@ impl Course<'_, FtrackLdapJob> {
     }
 
     /// Follows the server's job, reads the users again, and reports what is otherwise.
-    async fn see_it_through(
+    async fn follow_and_report(
         &mut self,
         mut open: OpenSync,
         job: ServerJob,
     ) -> (Result<(), Failure>, Reported) {
         let began = Instant::now();
         let ended = self.follow(job, began).await;
-        self.took(Phase::Writing, began.elapsed());
+        self.record_phase(RunPhase::Writing, began.elapsed());
         if self.until.cancel.is_cancelled() {
             // What it did so far is reported all the same.
             self.until = Until {
@@ -207,14 +207,14 @@ impl Course<'_, FtrackLdapJob> {
             Ok(after) => after,
             Err(error) => return (Err(unread_after(ended, &error)), Reported::Open),
         };
-        self.tell_changes(&mut open, after);
+        self.record_changes(&mut open, after);
         match ended {
-            Ended::Seen(result) => (result, Reported::ToItsEnd),
-            Ended::Unseen(failure) => (Err(failure), Reported::SoFar(Box::new(open))),
+            SyncEnd::Seen(result) => (result, Reported::ToItsEnd),
+            SyncEnd::Unseen(failure) => (Err(failure), Reported::SoFar(Box::new(open))),
         }
     }
 
-    async fn follow(&mut self, mut job: ServerJob, began: Instant) -> Ended {
+    async fn follow(&mut self, mut job: ServerJob, began: Instant) -> SyncEnd {
         let limit = self.prepared.job.time_limit;
         let until = Until {
             deadline: self
@@ -234,16 +234,16 @@ impl Course<'_, FtrackLdapJob> {
             });
         })
         .await;
-        self.see(&job);
-        self.tell(Builtin::Finished(&job, began.elapsed()));
+        self.record_server_job(&job);
+        self.log(Builtin::Finished(&job, began.elapsed()));
         match followed {
             Ok(()) => over(&job),
-            Err(why) => Ended::Unseen(not_followed(&job, why, limit)),
+            Err(why) => SyncEnd::Unseen(not_followed(&job, why, limit)),
         }
     }
 
     /// Puts what was seen of the server's job into the report.
-    fn see(&mut self, job: &ServerJob) {
+    fn record_server_job(&mut self, job: &ServerJob) {
         self.report.builtin = Some(BuiltinPart {
             job_id: Some(job.id.clone()),
             status: Some(job.status.to_string()),
@@ -253,7 +253,7 @@ impl Course<'_, FtrackLdapJob> {
 
     /// Reports what is otherwise than when it was last reported, and raises an alarm where the
     /// whole synchronisation did more than it should.
-    fn tell_changes(&mut self, open: &mut OpenSync, after: AllValues) {
+    fn record_changes(&mut self, open: &mut OpenSync, after: AllValues) {
         let difference = observed::difference(&open.users, &after);
         self.report.changes = difference.changes.iter().map(reported).collect();
         for change in &difference.changes {
@@ -316,7 +316,7 @@ impl Course<'_, FtrackLdapJob> {
         if !alarm.is_raised() {
             return;
         }
-        self.tell(Builtin::Alarm(alarm));
+        self.log(Builtin::Alarm(alarm));
         self.report.outcome = Outcome::Partial;
         self.report.alarm = true;
         self.warn(format!(
@@ -329,7 +329,7 @@ impl Course<'_, FtrackLdapJob> {
         ));
     }
 
-    fn tell(&self, what: Builtin<'_>) {
+    fn log(&self, what: Builtin<'_>) {
         Event::Builtin {
             of: self.name(),
             what,

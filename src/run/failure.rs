@@ -3,7 +3,7 @@
 use super::{report::FailureKind, store::StateError};
 use crate::{
     directory::DirectoryError,
-    ftrack::{error::FtrackError, stopped::Cause},
+    ftrack::{error::FtrackError, stopped::StopCause},
 };
 
 /// Why a run ended early; the report tells the rest.
@@ -17,7 +17,7 @@ pub(super) struct Failure {
 
 /// A run did not begin, and there is no report of it.
 #[derive(Debug, thiserror::Error)]
-pub enum NotBegun {
+pub enum RunStartError {
     /// Another run of the job is under way, of this program or of another one on the same state.
     #[error(transparent)]
     Busy(StateError),
@@ -26,7 +26,7 @@ pub enum NotBegun {
     State(#[from] StateError),
     /// Nothing was to be written, and what a run would write cannot be told.
     #[error(transparent)]
-    CannotTell(#[from] CannotTell),
+    NotPlannable(#[from] NotPlannable),
 }
 
 /// It cannot be told beforehand what a run of a job would change.
@@ -35,14 +35,14 @@ pub enum NotBegun {
     "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change \
      cannot be told beforehand; `sync {job}` has it run, and its report says what it changed"
 )]
-pub struct CannotTell {
+pub struct NotPlannable {
     /// The job.
     pub job: String,
 }
 
 /// A plan could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum NotPlanned {
+pub enum PlanError {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -51,7 +51,7 @@ pub enum NotPlanned {
     Read(String),
     /// What a run would change cannot be told.
     #[error(transparent)]
-    CannotTell(#[from] CannotTell),
+    CannotTell(#[from] NotPlannable),
 }
 
 impl Failure {
@@ -73,13 +73,13 @@ impl From<StateError> for Failure {
     }
 }
 
-impl From<Cause> for FailureKind {
-    fn from(cause: Cause) -> Self {
+impl From<StopCause> for FailureKind {
+    fn from(cause: StopCause) -> Self {
         match cause {
-            Cause::Told => Self::Stopped,
-            Cause::TimeLimit => Self::TimeLimit,
-            Cause::Credentials => Self::FtrackRefused,
-            Cause::Other => Self::Ftrack,
+            StopCause::Told => Self::Stopped,
+            StopCause::TimeLimit => Self::TimeLimit,
+            StopCause::Credentials => Self::FtrackRefused,
+            StopCause::Other => Self::Ftrack,
         }
     }
 }

@@ -3,23 +3,22 @@
 use std::time::Instant;
 
 use super::{
-    Course, Progress, Purpose,
+    Progress, Purpose, RunContext,
     failure::Failure,
     journal::Journal,
-    outcome,
-    reading::Worked,
-    remembering,
-    report::{Counts, DirectoryPart, FailureKind, Phase},
+    memory, outcome,
+    read_and_plan::PlannedRun,
+    record,
+    report::{Counts, DirectoryPart, FailureKind, RunPhase},
     saved::SavedPlan,
     servers::Servers,
     state::{Remembered, State},
-    telling,
 };
 use crate::{
     config::{Config, LdapJob},
     directory::DirectoryPool,
     event::{Event, RunName},
-    ftrack::{self, session::Until, stopped::Stopped, user::Current, write::Limits},
+    ftrack::{self, session::Until, stopped::WriteStopped, user::Current, write::WriteLimits},
     sync::{
         change::Plan,
         guard::{self, Approval, Vetted},
@@ -69,11 +68,11 @@ impl LdapWork {
     }
 }
 
-impl Course<'_, LdapWork> {
+impl RunContext<'_, LdapWork> {
     /// The whole story.
-    pub(super) async fn whole(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
+    pub(super) async fn execute(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
         let remembered = state.remembered(&self.prepared.name, self.session.server())?;
-        let worked = self.work_out(&remembered).await?;
+        let worked = self.read_and_plan(&remembered).await?;
         let (plan, mut vetted, approval) = match &purpose {
             Purpose::Sync | Purpose::DryRun => {
                 if let Some(fall) = self.fall_of_links(&worked.plan, &remembered) {
@@ -95,7 +94,7 @@ impl Course<'_, LdapWork> {
             true => None,
             false => self.look_at_administrators(&mut vetted, approval).await?,
         };
-        self.tell_plan(&plan, &vetted);
+        self.record_plan(&plan, &vetted);
         if self.report.dry_run {
             self.report.outcome = outcome(&self.report.counts);
             return Ok(());
@@ -108,7 +107,7 @@ impl Course<'_, LdapWork> {
             &vetted,
             approval,
         )?;
-        let mut counted = remembering::deactivations(&self.report.run, &vetted, approval);
+        let mut counted = memory::deactivations(&self.report.run, &vetted, approval);
         if let Some(written) = &counted {
             // Before they are written: a run that is killed counts as well.
             state.count_deactivations(&self.prepared.name, written)?;
@@ -125,11 +124,11 @@ impl Course<'_, LdapWork> {
     }
 
     /// Plans, without keeping anything.
-    pub(super) async fn plan_alone(
+    pub(super) async fn plan_only(
         &mut self,
         remembered: &Remembered,
     ) -> Result<SavedPlan, Failure> {
-        let Worked { mut plan, .. } = self.work_out(remembered).await?;
+        let PlannedRun { mut plan, .. } = self.read_and_plan(remembered).await?;
         plan.warnings.extend(self.fall_of_links(&plan, remembered));
         let vetted = guard::vet(&plan, self.bounds(&plan, remembered));
         Ok(SavedPlan::new(
@@ -162,7 +161,7 @@ impl Course<'_, LdapWork> {
                 deadline: self.until.deadline,
                 cancel: self.until.cancel.child_token(),
             };
-            let limits = Limits {
+            let limits = WriteLimits {
                 batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
                 until: &until,
@@ -177,7 +176,7 @@ impl Course<'_, LdapWork> {
             stopped = ftrack::write::write(&self.session, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
-                let lines = telling::tell_results(reported, done, of);
+                let lines = record::record_results(reported, done, of);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed {
                         of,
@@ -192,7 +191,7 @@ impl Course<'_, LdapWork> {
             })
             .await;
         }
-        self.took(Phase::Writing, began.elapsed());
+        self.record_phase(RunPhase::Writing, began.elapsed());
         self.report.counts = Counts::of(plan, &self.report.changes);
         self.report.outcome = outcome(&self.report.counts);
         match (stopped, journal_failed) {
@@ -200,7 +199,7 @@ impl Course<'_, LdapWork> {
                 kind: FailureKind::State,
                 why: format!("not everything was written, since results cannot be kept: {error}"),
             }),
-            (Some(Stopped { why, cause }), None) => Err(Failure {
+            (Some(WriteStopped { why, cause }), None) => Err(Failure {
                 kind: cause.into(),
                 why: format!("not everything was written: {why}"),
             }),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    failure::NotBegun,
+    failure::RunStartError,
     store::{self, StateError},
 };
 
@@ -30,7 +30,7 @@ impl JobLock {
     ///
     /// # Errors
     /// Another run of the job is under way, or the state folder cannot be used.
-    pub fn take(state_dir: &Path, job: &str) -> Result<Self, NotBegun> {
+    pub fn take(state_dir: &Path, job: &str) -> Result<Self, RunStartError> {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
@@ -46,7 +46,7 @@ impl JobLock {
 ///
 /// # Errors
 /// Another run has it, or the state folder cannot be used.
-pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, NotBegun> {
+pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, RunStartError> {
     store::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
     let file = lock(&path, |_| {
@@ -74,7 +74,7 @@ impl DaemonLock {
             )
         });
         let mut file =
-            locked.map_err(|(NotLocked::Taken(error) | NotLocked::State(error))| error)?;
+            locked.map_err(|(LockError::Taken(error) | LockError::State(error))| error)?;
         // Without the number the lock holds all the same.
         let _ = file
             .set_len(0)
@@ -84,32 +84,32 @@ impl DaemonLock {
 }
 
 /// Why a file is not locked.
-enum NotLocked {
+enum LockError {
     /// Another process has it.
     Taken(StateError),
     /// It cannot be opened or locked.
     State(StateError),
 }
 
-impl From<NotLocked> for NotBegun {
-    fn from(error: NotLocked) -> Self {
+impl From<LockError> for RunStartError {
+    fn from(error: LockError) -> Self {
         match error {
-            NotLocked::Taken(error) => Self::Busy(error),
-            NotLocked::State(error) => Self::State(error),
+            LockError::Taken(error) => Self::Busy(error),
+            LockError::State(error) => Self::State(error),
         }
     }
 }
 
 /// Opens and locks a file; where another process has it, says so with the number that this one
 /// wrote into it.
-fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, NotLocked> {
+fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, LockError> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .open(path);
-    let file = file.map_err(|source| NotLocked::State(StateError::new("open", path, source)))?;
+    let file = file.map_err(|source| LockError::State(StateError::new("open", path, source)))?;
     store::hand_over(&file, path);
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -118,10 +118,10 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
             let read = file.take(20).read_to_string(&mut holder);
             let holder = read.ok().and_then(|_| holder.trim().parse().ok());
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, taken(holder));
-            Err(NotLocked::Taken(StateError::new("lock", path, busy)))
+            Err(LockError::Taken(StateError::new("lock", path, busy)))
         }
         Err(TryLockError::Error(source)) => {
-            Err(NotLocked::State(StateError::new("lock", path, source)))
+            Err(LockError::State(StateError::new("lock", path, source)))
         }
     }
 }

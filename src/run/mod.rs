@@ -18,31 +18,31 @@ use crate::{
 
 mod administrators;
 mod builtin;
-mod confirming;
+mod confirm;
 pub mod failure;
 pub mod history;
 pub mod journal;
 mod ldap;
 pub mod lock;
-mod looking_again;
-mod reading;
-mod remembering;
+mod memory;
+mod read_and_plan;
+mod record;
 pub mod report;
 pub mod saved;
+mod second_look;
 pub mod servers;
 pub mod state;
 pub mod store;
 pub mod summary;
-mod telling;
 pub mod text;
 
 use builtin::OpenSync;
-use failure::{CannotTell, Failure, NotBegun, NotPlanned};
+use failure::{Failure, NotPlannable, PlanError, RunStartError};
 use history::History;
 use journal::Journal;
 use ldap::LdapWork;
 use lock::JobLock;
-use report::{Counts, FailureKind, FtrackPart, Outcome, Phase, Report, Trigger};
+use report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
 use state::State;
@@ -52,7 +52,7 @@ use summary::RunSummary;
 /// One job with the connections that it uses, and everything about it that can be wrong before a
 /// run.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct CompiledJob {
     name: String,
     job: Job,
     work: Work,
@@ -95,8 +95,8 @@ pub enum Progress {
 }
 
 /// A run in its course: what it needs, and the report as it stands.
-struct Course<'a, W> {
-    prepared: &'a Prepared,
+struct RunContext<'a, W> {
+    prepared: &'a CompiledJob,
     work: &'a W,
     until: Until,
     progress: &'a (dyn Fn(Progress) + Sync),
@@ -105,7 +105,7 @@ struct Course<'a, W> {
     session: Session,
 }
 
-impl Prepared {
+impl CompiledJob {
     /// Compiles the rules of a job; the connections are those of its configuration, and none is
     /// made yet.
     ///
@@ -137,15 +137,15 @@ impl Prepared {
     ///
     /// # Errors
     /// What a run does is ftrack's to decide.
-    pub fn tells_beforehand(&self) -> Result<(), CannotTell> {
+    pub fn can_be_planned(&self) -> Result<(), NotPlannable> {
         match self.work {
             Work::Ldap(_) => Ok(()),
-            Work::FtrackLdap(_) => Err(self.cannot_tell()),
+            Work::FtrackLdap(_) => Err(self.not_plannable()),
         }
     }
 
-    fn cannot_tell(&self) -> CannotTell {
-        CannotTell {
+    fn not_plannable(&self) -> NotPlannable {
+        NotPlannable {
             job: self.name.clone(),
         }
     }
@@ -162,29 +162,29 @@ impl Prepared {
         purpose: Purpose,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<Report, NotBegun> {
+    ) -> Result<Report, RunStartError> {
         let history = History::new(&self.config.state_dir);
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         self.recover(&history, state)?;
         match &self.work {
             Work::Ldap(work) => {
                 let mut course =
-                    Course::start(self, &**work, trigger, &purpose, history, cancel, progress);
+                    RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed says that none was reached.
                 course.directory_part();
                 course.begin()?;
                 // On the heap: both kinds of runs in one value are more than a thread's stack holds
                 // in a debug build.
-                let ended = Box::pin(course.whole(purpose, state)).await;
+                let ended = Box::pin(course.execute(purpose, state)).await;
                 Ok(course.finish(ended, state))
             }
             Work::FtrackLdap(work) => {
                 if !matches!(purpose, Purpose::Sync) {
-                    return Err(self.cannot_tell().into());
+                    return Err(self.not_plannable().into());
                 }
                 let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
                 let mut course =
-                    Course::start(self, work, trigger, &purpose, history, cancel, progress);
+                    RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
                 course.begin()?;
                 let (ended, reported) = Box::pin(course.have_ftrack_synchronise()).await;
                 let report = course.finish(ended, state);
@@ -215,13 +215,13 @@ impl Prepared {
         &self,
         cancel: &CancellationToken,
         progress: &(dyn Fn(Progress) + Sync),
-    ) -> Result<SavedPlan, NotPlanned> {
+    ) -> Result<SavedPlan, PlanError> {
         let Work::Ldap(work) = &self.work else {
-            return Err(self.cannot_tell().into());
+            return Err(self.not_plannable().into());
         };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let history = History::new(&self.config.state_dir);
-        let mut course = Course::start(
+        let mut course = RunContext::start(
             self,
             &**work,
             Trigger::Manual,
@@ -231,16 +231,16 @@ impl Prepared {
             progress,
         );
         course
-            .plan_alone(&remembered)
+            .plan_only(&remembered)
             .await
-            .map_err(|Failure { why, .. }| NotPlanned::Read(why))
+            .map_err(|Failure { why, .. }| PlanError::Read(why))
     }
 
     /// Gives runs of this job that were cut off their reports, when none is under way.
     ///
     /// # Errors
     /// A run of this job is under way, or the state folder cannot be used.
-    pub fn mend(&self, state: &State) -> Result<(), NotBegun> {
+    pub fn recover_interrupted(&self, state: &State) -> Result<(), RunStartError> {
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         Ok(self.recover(&History::new(&self.config.state_dir), state)?)
     }
@@ -265,9 +265,9 @@ impl Prepared {
     }
 }
 
-impl<'a, W> Course<'a, W> {
+impl<'a, W> RunContext<'a, W> {
     fn start(
-        prepared: &'a Prepared,
+        prepared: &'a CompiledJob,
         work: &'a W,
         trigger: Trigger,
         purpose: &Purpose,
@@ -331,7 +331,7 @@ impl<'a, W> Course<'a, W> {
     }
 
     /// Adds to the time that a phase took.
-    fn took(&mut self, phase: Phase, time: Duration) {
+    fn record_phase(&mut self, phase: RunPhase, time: Duration) {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
     }
 
@@ -358,7 +358,7 @@ impl<'a, W> Course<'a, W> {
                 &self.report.run,
             )),
             Err(error) => {
-                let error = self.tell_failed(&error);
+                let error = self.log_state_failure(&error);
                 self.report.outcome = Outcome::Failed;
                 self.report.error_kind.get_or_insert(FailureKind::State);
                 let before = self
@@ -372,14 +372,14 @@ impl<'a, W> Course<'a, W> {
         }
         // The report stands without it, and the next one to open the database takes it from there.
         if let Err(error) = state.add_run(&RunSummary::of(&self.report), config.reports.keep) {
-            self.tell_failed(&error);
+            self.log_state_failure(&error);
         }
         Event::RunFinished(&self.report).emit();
         self.report
     }
 
     /// Says that something about this run cannot be kept, and gives back why.
-    fn tell_failed(&self, error: &StateError) -> String {
+    fn log_state_failure(&self, error: &StateError) -> String {
         let error = error.to_string();
         Event::StateFailed {
             of: self.name(),

@@ -36,7 +36,7 @@ pub struct Report {
     pub error_kind: Option<FailureKind>,
     /// How long each phase took that was reached, in seconds.
     #[serde(default)]
-    pub seconds: BTreeMap<Phase, f64>,
+    pub seconds: BTreeMap<RunPhase, f64>,
     /// What was read from the directory; null where ftrack did its own synchronisation.
     pub directory: Option<DirectoryPart>,
     /// What ftrack said of its own synchronisation; absent where the program did it.
@@ -163,7 +163,7 @@ impl FailureKind {
 /// A part of a run whose time is measured; the two reads go side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum RunPhase {
     /// Reading the directory.
     Directory,
     /// Reading ftrack.
@@ -174,7 +174,7 @@ pub enum Phase {
     Writing,
 }
 
-impl Phase {
+impl RunPhase {
     /// The word for reports and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -9,7 +9,7 @@ use super::{
     saved::SavedPlan,
 };
 use crate::{
-    printable::printable,
+    escape::escape_control,
     sync::change::{Action, Field, Skipped},
 };
 
@@ -42,7 +42,10 @@ pub fn shortened(report: &Report, most: usize) -> String {
         ),
     );
     if let Some(error) = &report.error {
-        line(&mut text, &format!("  {}", paint(red(), &printable(error))));
+        line(
+            &mut text,
+            &format!("  {}", paint(red(), &escape_control(error))),
+        );
     }
     if let Some(directory) = &report.directory {
         read(&mut text, directory);
@@ -82,11 +85,11 @@ pub fn shortened(report: &Report, most: usize) -> String {
             .map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
         let status = status
             .as_deref()
-            .map(|status| format!(": {}", printable(status)))
+            .map(|status| format!(": {}", escape_control(status)))
             .unwrap_or_default();
         let said = said
             .as_deref()
-            .map(|said| format!(", {}", printable(said)))
+            .map(|said| format!(", {}", escape_control(said)))
             .unwrap_or_default();
         line(
             &mut text,
@@ -128,9 +131,9 @@ fn read(text: &mut String, directory: &DirectoryPart) {
             text,
             &format!(
                 "             {} {}: {} after {} entries",
-                printable(&search.base),
-                printable(&search.filter),
-                printable(&search.result),
+                escape_control(&search.base),
+                escape_control(&search.filter),
+                escape_control(&search.result),
                 search.entries
             ),
         );
@@ -181,7 +184,7 @@ fn held(text: &mut String, changes: &[Reported]) {
             magenta(),
             &format!("{} held", several(count, "change is", "changes are")),
         );
-        line(text, &format!("\n  {what}: {}", printable(reason)));
+        line(text, &format!("\n  {what}: {}", escape_control(reason)));
     }
 }
 
@@ -267,7 +270,7 @@ fn summary(report: &Report) -> String {
         (Some(error), false) => format!(
             "{}. It failed: {}.",
             capital(&said.join(", ")),
-            printable(error)
+            escape_control(error)
         ),
     }
 }
@@ -314,7 +317,7 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
         ChangeResult::Failed => paint(red(), " FAILED"),
     };
     let dn = match (&change.dn, read) {
-        (Some(dn), _) => format!("  {}", printable(dn)),
+        (Some(dn), _) => format!("  {}", escape_control(dn)),
         (None, Read::Directory) => "  not in the directory".to_owned(),
         (None, Read::FtrackAlone) => String::new(),
     };
@@ -323,7 +326,7 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
         &format!(
             "  {} {}{result}{dn}",
             paint(style, &format!("{sign} {:<10}", change.action.as_str())),
-            paint(Style::new().bold(), &printable(&change.username))
+            paint(Style::new().bold(), &escape_control(&change.username))
         ),
     );
     for (field, values) in &change.fields {
@@ -341,7 +344,7 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
     }
     line(
         text,
-        &format!("      {}", paint(dim(), &printable(&change.reason))),
+        &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
     // Why changes are held is the same for many, and is said once for all.
     if let Some(error) = change
@@ -349,7 +352,10 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
         .as_ref()
         .filter(|_| change.result != ChangeResult::Held)
     {
-        line(text, &format!("      {}", paint(red(), &printable(error))));
+        line(
+            text,
+            &format!("      {}", paint(red(), &escape_control(error))),
+        );
     }
 }
 
@@ -357,11 +363,11 @@ fn value(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Null => "(none)".into(),
         serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
-        serde_json::Value::String(text) => printable(text).into_owned(),
+        serde_json::Value::String(text) => escape_control(text).into_owned(),
         serde_json::Value::Bool(_)
         | serde_json::Value::Number(_)
         | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => printable(&value.to_string()).into_owned(),
+        | serde_json::Value::Object(_) => escape_control(&value.to_string()).into_owned(),
     }
 }
 
@@ -381,8 +387,8 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
             text,
             &format!(
                 "    {}\n      {}",
-                printable(&entry.dn),
-                paint(yellow(), &printable(&entry.reason))
+                escape_control(&entry.dn),
+                paint(yellow(), &escape_control(&entry.reason))
             ),
         );
     }
@@ -396,7 +402,7 @@ fn warnings(text: &mut String, warnings: &[String]) {
     for warning in warnings {
         line(
             text,
-            &format!("    {}", paint(yellow(), &printable(warning))),
+            &format!("    {}", paint(yellow(), &escape_control(warning))),
         );
     }
 }

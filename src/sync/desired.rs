@@ -20,13 +20,13 @@ pub struct Person {
     /// The login; never empty.
     pub username: Box<str>,
     /// The mail address.
-    pub email: Wanted,
+    pub email: DesiredValue,
     /// The first name.
-    pub first_name: Wanted,
+    pub first_name: DesiredValue,
     /// The last name.
-    pub last_name: Wanted,
+    pub last_name: DesiredValue,
     /// The custom attributes, in the order of the mapping's keys.
-    pub custom: Box<[Wanted]>,
+    pub custom: Box<[DesiredValue]>,
     /// LDAP attributes of which the first of several values was taken.
     pub several: Vec<Box<str>>,
 }
@@ -38,10 +38,10 @@ impl Person {
         Self {
             dn: dn.into(),
             username: "".into(),
-            email: Wanted::Keep,
-            first_name: Wanted::Keep,
-            last_name: Wanted::Keep,
-            custom: vec![Wanted::Keep; custom].into(),
+            email: DesiredValue::Keep,
+            first_name: DesiredValue::Keep,
+            last_name: DesiredValue::Keep,
+            custom: vec![DesiredValue::Keep; custom].into(),
             several: Vec::new(),
         }
     }
@@ -49,7 +49,7 @@ impl Person {
 
 /// What an attribute of a user should become.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum DesiredValue {
     /// It stays as it is: absent is not empty.
     Keep,
     /// It is emptied.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     change::{Field, Values},
     custom,
-    desired::{Person, Wanted},
+    desired::{DesiredValue, Person},
 };
 use crate::ftrack::{
     link::as_value,
@@ -35,16 +35,16 @@ pub fn differences(
     }
     for (field, wanted) in wanted_fields(person, current) {
         // Almost everybody is as they should be, which is seen without making values.
-        if let (Wanted::Text(wanted), Some(shown)) = (wanted, shown_text(user, &field))
+        if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &field))
             && **wanted == *shown
         {
             continue;
         }
         let old = value_of(user, &field, current);
         let new = match wanted {
-            Wanted::Keep => continue,
-            Wanted::Clear => Value::Null,
-            Wanted::Text(value) => formed(&field, current, &old, value)?,
+            DesiredValue::Keep => continue,
+            DesiredValue::Clear => Value::Null,
+            DesiredValue::Text(value) => formed(&field, current, &old, value)?,
         };
         if !custom::equal(&new, &old) {
             fields.insert(field, Values { old, new });
@@ -72,16 +72,16 @@ pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field
     set(Field::IsActive, Value::Bool(true));
     for (field, wanted) in wanted_fields(person, current) {
         match (wanted, &field) {
-            (Wanted::Text(value), _) => {
+            (DesiredValue::Text(value), _) => {
                 let new = formed(&field, current, &Value::Null, value)?;
                 set(field, new);
             }
             // Left out, they would become "first" and "last", which nobody is called.
-            (Wanted::Keep | Wanted::Clear, Field::FirstName | Field::LastName) => {
+            (DesiredValue::Keep | DesiredValue::Clear, Field::FirstName | Field::LastName) => {
                 drop(set(field, text("")))
             }
-            (Wanted::Clear, Field::Custom(_)) => drop(set(field, Value::Null)),
-            (Wanted::Keep | Wanted::Clear, _) => {}
+            (DesiredValue::Clear, Field::Custom(_)) => drop(set(field, Value::Null)),
+            (DesiredValue::Keep | DesiredValue::Clear, _) => {}
         }
     }
     Ok(fields)
@@ -115,7 +115,7 @@ fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Va
 }
 
 /// The optional attributes of a person with the field that each fills.
-fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a Wanted)> {
+fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a DesiredValue)> {
     let mut fields = vec![
         (Field::Email, &person.email),
         (Field::FirstName, &person.first_name),

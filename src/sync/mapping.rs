@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use unicode_normalization::UnicodeNormalization;
 
-use super::desired::{Mapped, Person, Wanted};
+use super::desired::{DesiredValue, Mapped, Person};
 use crate::{
     config::{AttributeRule, WhenAbsent},
     directory::entry::Entry,
@@ -326,11 +326,11 @@ fn place(
         acceptable(target, text)?;
     }
     let absent = match when_absent {
-        WhenAbsent::Keep => Wanted::Keep,
-        WhenAbsent::Clear => Wanted::Clear,
+        WhenAbsent::Keep => DesiredValue::Keep,
+        WhenAbsent::Clear => DesiredValue::Clear,
     };
     let wanted = |text: Option<String>| {
-        text.map_or_else(|| absent.clone(), |text| Wanted::Text(text.into()))
+        text.map_or_else(|| absent.clone(), |text| DesiredValue::Text(text.into()))
     };
     match target {
         Target::Username => person.username = value.unwrap_or_default().into(),
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(&*person.username, "ada");
         assert_eq!(
             person.first_name,
-            Wanted::Text("Jos\u{e9} Mar\u{ed}a".into())
+            DesiredValue::Text("Jos\u{e9} Mar\u{ed}a".into())
         );
     }
 
@@ -470,14 +470,14 @@ mod tests {
         assert_eq!(
             (two.first_name, two.last_name),
             (
-                Wanted::Text("Juan Carlos".into()),
-                Wanted::Text("Ruiz".into())
+                DesiredValue::Text("Juan Carlos".into()),
+                DesiredValue::Text("Ruiz".into())
             )
         );
         let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
         assert_eq!(
             (one.first_name, one.last_name),
-            (Wanted::Text("Madonna".into()), Wanted::Keep)
+            (DesiredValue::Text("Madonna".into()), DesiredValue::Keep)
         );
     }
 
@@ -487,7 +487,7 @@ mod tests {
             &[("username", "uid"), ("email", "mail")],
             &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])],
         );
-        assert_eq!(person.email, Wanted::Text("a@x.test".into()));
+        assert_eq!(person.email, DesiredValue::Text("a@x.test".into()));
         assert_eq!(person.several, vec!["mail".into()]);
     }
 
@@ -500,8 +500,8 @@ mod tests {
         ];
         let person = person(&rules, &[("uid", &[b"ADA"]), ("sn", &[b"L"])]);
         assert_eq!(&*person.username, "ada");
-        assert_eq!(person.email, Wanted::Text("ADA@x.test".into()));
-        assert_eq!(person.first_name, Wanted::Keep);
+        assert_eq!(person.email, DesiredValue::Text("ADA@x.test".into()));
+        assert_eq!(person.first_name, DesiredValue::Keep);
         let rules = rules
             .iter()
             .map(|(target, from)| ((*target).to_owned(), rule(from)))

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    desired::{Desired, Person, Wanted},
+    desired::{Desired, DesiredValue, Person},
     owner::{Owner, Owners},
     rules::{Rules, fold},
 };
@@ -167,8 +167,10 @@ impl<'a> Index<'a> {
         }
         let key = match (rules.users.adopt, &person.email) {
             (Adopt::Username, _) => fold(&person.username),
-            (Adopt::Email, Wanted::Text(email)) => fold(email),
-            (Adopt::Email, Wanted::Keep | Wanted::Clear) | (Adopt::Never, _) => return Match::New,
+            (Adopt::Email, DesiredValue::Text(email)) => fold(email),
+            (Adopt::Email, DesiredValue::Keep | DesiredValue::Clear) | (Adopt::Never, _) => {
+                return Match::New;
+            }
         };
         match self.by_key.at(&*key) {
             [] => Match::New,

@@ -32,7 +32,7 @@ use subject::{Subject, reason_to_reactivate, reason_to_rewrite};
 
 /// What a job knows from its runs before.
 #[derive(Debug, Clone, Copy)]
-pub struct Before<'a> {
+pub struct Known<'a> {
     /// Who was missing after the last complete read.
     pub absences: &'a Absences,
     /// What identified the directory in the last run.
@@ -41,7 +41,7 @@ pub struct Before<'a> {
 
 /// Both servers were read completely, and together they forbid to go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unplannable {
+pub enum PlanRefused {
     /// The directory is another one.
     #[error(transparent)]
     OtherDirectory(#[from] OtherDirectory),
@@ -70,9 +70,9 @@ pub fn plan(
     desired: &Desired,
     current: &Current,
     rules: &Rules,
-    before: Before<'_>,
+    before: Known<'_>,
     now: DateTime<Utc>,
-) -> Result<Plan, Unplannable> {
+) -> Result<Plan, PlanRefused> {
     let owners = Owners::new(desired, current, rules, before.directory)?;
     let mut planner = Planner::new(desired, current, rules, &owners, now);
     let matches = match_people(desired, current, rules, &owners);

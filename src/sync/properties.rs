@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::{
     change::{Absences, Action, Field, HeldBy, Plan},
-    desired::{Desired, Mapped, Person, Wanted},
+    desired::{Desired, DesiredValue, Mapped, Person},
     guard::{self, Bounds, Vetted},
-    plan::{Before, Unplannable, plan},
+    plan::{Known, PlanRefused, plan},
     rules::Rules,
 };
 use crate::{
@@ -52,12 +52,12 @@ fn reading(entries: &Entries) -> Desired {
             },
             Some((login, mail, floor)) => Mapped::Person(Person {
                 username: LOGINS[*login].into(),
-                email: mail.map_or(Wanted::Keep, |mail| {
-                    Wanted::Text(format!("{}@studio.test", LOGINS[mail]).into())
+                email: mail.map_or(DesiredValue::Keep, |mail| {
+                    DesiredValue::Text(format!("{}@studio.test", LOGINS[mail]).into())
                 }),
-                first_name: Wanted::Clear,
-                custom: [floor.map_or(Wanted::Clear, |floor| {
-                    Wanted::Text(floor.to_string().into())
+                first_name: DesiredValue::Clear,
+                custom: [floor.map_or(DesiredValue::Clear, |floor| {
+                    DesiredValue::Text(floor.to_string().into())
                 })]
                 .into(),
                 ..Person::unmapped(&format!("uid={login},id={id:?}"), 1)
@@ -200,8 +200,8 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Result<Plan, Unplannable> {
-    let before = Before {
+fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Result<Plan, PlanRefused> {
+    let before = Known {
         absences: &Absences::new(),
         directory: None,
     };

@@ -16,13 +16,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use ftrack_ldap_sync::{
     daemon::{
+        commands::{CommandError, Commands, DaemonCommand, RunUpdate},
         control,
-        http::{self, Site},
-        metrics::{Figures, Metrics},
-        orders::{Order, Orders, Refusal, Told},
-        pulse::Pulse,
+        heartbeat::Heartbeat,
+        http::{self, HttpState},
+        metrics::{ConnectionFigures, Metrics},
         socket::ControlSocket,
-        status::{ConfigStatus, Contact, JobStatus, Phase, Status},
+        status::{ConfigStatus, Contact, JobPhase, JobStatus, Status},
     },
     run::report::{Outcome, Report, Trigger},
 };
@@ -48,7 +48,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Triggered {
     job: String,
     dry_run: bool,
-    told: mpsc::Sender<Told>,
+    told: mpsc::Sender<RunUpdate>,
 }
 
 /// The listeners of a daemon, and what stands behind them.
@@ -56,7 +56,7 @@ struct Daemon {
     runtime: Runtime,
     folder: TempDir,
     address: SocketAddr,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Heartbeat>,
     metrics: Arc<Metrics>,
     status: watch::Sender<Arc<Status>>,
     triggered: mpsc::Receiver<Triggered>,
@@ -72,7 +72,7 @@ fn at(text: &str) -> DateTime<Utc> {
 fn job(name: &str) -> JobStatus {
     JobStatus {
         job: name.into(),
-        phase: Phase::Idle,
+        phase: JobPhase::Idle,
         schedule: Some("*/15 * * * *".into()),
         timezone: "Europe/Stockholm".into(),
         next_run: Some(at("2030-01-01T00:00:00Z")),
@@ -131,7 +131,7 @@ fn report(job: &str, outcome: Outcome) -> Report {
 /// Answers orders as a daemon would: a job that is paused or at work is not run; whatever is
 /// triggered is handed to the test.
 async fn coordinate(
-    mut orders: mpsc::Receiver<Order>,
+    mut orders: mpsc::Receiver<DaemonCommand>,
     status: watch::Sender<Arc<Status>>,
     triggered: mpsc::Sender<Triggered>,
 ) {
@@ -143,7 +143,7 @@ async fn coordinate(
             .map(|job| job.job.clone())
             .collect::<Vec<_>>()
             .join(", ");
-        let unknown = || Refusal::UnknownJob {
+        let unknown = || CommandError::UnknownJob {
             job: name.into(),
             known,
         };
@@ -159,15 +159,15 @@ async fn coordinate(
     };
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Trigger {
+            DaemonCommand::Trigger {
                 job,
                 dry_run,
                 told,
                 answer,
             } => {
                 let may = change(&job, &|_| ()).and_then(|now| match (now.phase, now.pause) {
-                    (Phase::Running, _) => Err(Refusal::AlreadyRunning(job.clone())),
-                    (_, Some(pause)) => Err(Refusal::Paused {
+                    (JobPhase::Running, _) => Err(CommandError::AlreadyRunning(job.clone())),
+                    (_, Some(pause)) => Err(CommandError::Paused {
                         job: job.clone(),
                         pause,
                     }),
@@ -182,16 +182,16 @@ async fn coordinate(
                         .unwrap();
                 }
             }
-            Order::Pause { job, pause, answer } => {
+            DaemonCommand::Pause { job, pause, answer } => {
                 let pause = &pause;
                 answer
                     .send(change(&job, &|job| job.pause = Some(pause.clone())))
                     .unwrap();
             }
-            Order::Resume { job, answer } => {
+            DaemonCommand::Resume { job, answer } => {
                 answer.send(change(&job, &|job| job.pause = None)).unwrap()
             }
-            Order::TriggerAll | Order::Reload => {}
+            DaemonCommand::TriggerAll | DaemonCommand::Reload => {}
         }
     }
 }
@@ -200,11 +200,11 @@ impl Daemon {
     fn of(jobs: &[&str]) -> Self {
         Self::with(
             status(jobs.iter().map(|name| job(name)).collect()),
-            Pulse::new(),
+            Heartbeat::new(),
         )
     }
 
-    fn with(status: Status, pulse: Pulse) -> Self {
+    fn with(status: Status, pulse: Heartbeat) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -215,7 +215,7 @@ impl Daemon {
         let (orders, hears_orders) = mpsc::channel(16);
         let (triggers, triggered) = mpsc::channel(16);
         runtime.spawn(coordinate(hears_orders, status.clone(), triggers));
-        let orders = Orders::new(orders, hears);
+        let orders = Commands::new(orders, hears);
         let (pulse, metrics, end) = (
             Arc::new(pulse),
             Arc::new(Metrics::new().unwrap()),
@@ -228,11 +228,11 @@ impl Daemon {
             .block_on(http::bind("127.0.0.1:0".parse().unwrap()))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Site {
-            orders: orders.clone(),
-            pulse: Arc::clone(&pulse),
+        let site = HttpState {
+            commands: orders.clone(),
+            heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),
-            figures: Arc::new(Figures::default),
+            figures: Arc::new(ConnectionFigures::default),
         };
         let listening = {
             let (pulse, end, other_end) = (Arc::clone(&pulse), end.clone(), end.clone());
@@ -295,7 +295,7 @@ impl Daemon {
 }
 
 impl Triggered {
-    fn say(&self, told: Told) {
+    fn say(&self, told: RunUpdate) {
         self.told.blocking_send(told).unwrap();
     }
 }

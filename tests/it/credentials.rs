@@ -12,9 +12,9 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use ftrack_ldap_sync::{
     config::{Credential, Directory},
-    directory::{DirectoryError, DirectoryPool, entry::Entry, pool::Figures, read},
+    directory::{DirectoryError, DirectoryPool, entry::Entry, pool::PoolFigures, read},
     ftrack::{
-        error::{FtrackError, Trouble},
+        error::{FtrackError, FtrackErrorKind},
         operation::Operation,
         query,
         session::Session,
@@ -77,7 +77,7 @@ impl World {
             .map_err(|failure| failure.error)
     }
 
-    fn figures(&self) -> Figures {
+    fn figures(&self) -> PoolFigures {
         self.pool.figures().remove(0)
     }
 
@@ -259,7 +259,7 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
 async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
     let world = World::start();
     let figures = || {
-        let Figures {
+        let PoolFigures {
             open,
             idle,
             waiting,
@@ -273,11 +273,11 @@ async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
         (world.slapd.url().as_str(), (0, 0, 0, 0))
     );
     let server = &world.pool.servers()[0];
-    let one = server.lend().await.unwrap();
-    let other = server.lend().await.unwrap();
+    let one = server.get().await.unwrap();
+    let other = server.get().await.unwrap();
     assert_eq!(figures(), (2, 0, 0, 2));
     let pool = world.pool.clone();
-    let third = tokio::spawn(async move { pool.servers()[0].lend().await.map(drop) });
+    let third = tokio::spawn(async move { pool.servers()[0].get().await.map(drop) });
     while figures().2 == 0 {
         tokio::task::yield_now().await;
     }
@@ -317,7 +317,7 @@ async fn ftrack(file: &Path) -> (Scripted, Session) {
 async fn refused(session: &Session) -> FtrackError {
     let error = session.read_call(&question(), &until()).await.unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Credentials(_)),
+        matches!(error.kind(), FtrackErrorKind::Credentials(_)),
         "{error}"
     );
     error
@@ -380,7 +380,7 @@ async fn a_file_without_a_key_is_an_error_that_names_it_and_nothing_is_sent() {
             None => fs::remove_file(&file).unwrap(),
         }
         let error = session.for_run().take_key().await.unwrap_err();
-        assert!(matches!(error.trouble(), Trouble::Setup(_)), "{error}");
+        assert!(matches!(error.kind(), FtrackErrorKind::Setup(_)), "{error}");
         assert!(
             error.to_string().contains(&file.display().to_string())
                 && !error.to_string().contains("hidden"),

@@ -5,7 +5,7 @@ use ftrack_ldap_sync::{
     config::Scope,
     directory::{
         DirectoryPool,
-        probe::{Found, LookedAt, Probe, Wanted},
+        probe::{Observation, Probe, Probed, ProbedSearch},
     },
 };
 
@@ -14,11 +14,11 @@ use crate::{
     slapd::{Over, PEOPLE, Setup, Slapd},
 };
 
-async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, String)> {
+async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(Probed, String)> {
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Tls)).unwrap();
     let bases: Vec<String> = bases.iter().map(|base| (*base).into()).collect();
     let attributes = ["UID", "mail;lang-sv", "givenNam"].map(String::from);
-    let wanted = Wanted {
+    let wanted = ProbedSearch {
         bases: &bases,
         scope: Scope::Subtree,
         filter,
@@ -33,9 +33,9 @@ async fn probed(slapd: &Slapd, bases: &[&str], filter: &str) -> Vec<(LookedAt, S
         .into_iter()
         .chain(probe.searches.into_iter().flatten());
     let told = |found| match found {
-        Found::Well(_) => "well".into(),
-        Found::Doubtful { seen, way_out } => format!("{seen}; {way_out}"),
-        Found::Failed(error) => format!("failed: {error}"),
+        Observation::Well(_) => "well".into(),
+        Observation::Doubtful { seen, way_out } => format!("{seen}; {way_out}"),
+        Observation::Failed(error) => format!("failed: {error}"),
     };
     steps
         .map(|step| (step.looked_at, told(step.found)))
@@ -51,11 +51,11 @@ async fn a_server_is_looked_at_step_by_step() {
         "(uid=person*)",
     )
     .await;
-    let trouble: Vec<&(LookedAt, String)> =
+    let trouble: Vec<&(Probed, String)> =
         steps.iter().filter(|(_, found)| found != "well").collect();
     let [
-        (LookedAt::Base(gone), failed),
-        (LookedAt::Attribute(unknown), meant),
+        (Probed::Base(gone), failed),
+        (Probed::Attribute(unknown), meant),
     ] = trouble.as_slice()
     else {
         panic!("{steps:?}")
@@ -71,22 +71,24 @@ async fn a_server_is_looked_at_step_by_step() {
     assert!(
         steps
             .iter()
-            .any(|(looked_at, _)| *looked_at == LookedAt::People(PEOPLE.into()))
+            .any(|(looked_at, _)| *looked_at == Probed::People(PEOPLE.into()))
     );
     let nobody = probed(&slapd, &[PEOPLE], "(uid=nobody)").await;
-    assert!(nobody.iter().any(
-        |(looked_at, found)| matches!(looked_at, LookedAt::People(_))
-            && found.contains("matches nobody")
-    ));
+    assert!(
+        nobody
+            .iter()
+            .any(|(looked_at, found)| matches!(looked_at, Probed::People(_))
+                && found.contains("matches nobody"))
+    );
     let malformed = probed(&slapd, &[PEOPLE], "(uid=nobody").await;
     assert!(
         malformed
             .iter()
-            .any(|(looked_at, found)| *looked_at == LookedAt::Filter && found.contains("malformed"))
+            .any(|(looked_at, found)| *looked_at == Probed::Filter && found.contains("malformed"))
     );
     assert!(
-        malformed.iter().any(
-            |(looked_at, found)| *looked_at == LookedAt::Base(PEOPLE.into()) && found == "well"
-        )
+        malformed
+            .iter()
+            .any(|(looked_at, found)| *looked_at == Probed::Base(PEOPLE.into()) && found == "well")
     );
 }

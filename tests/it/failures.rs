@@ -12,7 +12,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault, Rules},
-    run::report::{FailureKind, Outcome, Phase, Report},
+    run::report::{FailureKind, Outcome, Report, RunPhase},
 };
 
 use crate::{
@@ -195,7 +195,7 @@ fn a_key_that_is_refused_while_writing_is_told() {
     let report = failed(&studio.run(&["sync", "--format", "json"]));
     assert_eq!(spelled(&report), "ftrack_refused");
     assert_eq!(report.counts.failed, 2, "{report:#?}");
-    assert!(report.seconds.contains_key(&Phase::Writing));
+    assert!(report.seconds.contains_key(&RunPhase::Writing));
 }
 
 #[test]
@@ -209,14 +209,14 @@ fn a_run_that_does_well_has_no_kind_and_says_how_long_it_took() {
     let report = studio.sync();
     let longest = began.elapsed().as_secs_f64();
     assert_eq!((report.error_kind, &report.error), (None, &None));
-    let phases: Vec<Phase> = report.seconds.keys().copied().collect();
+    let phases: Vec<RunPhase> = report.seconds.keys().copied().collect();
     assert_eq!(
         phases,
         [
-            Phase::Directory,
-            Phase::Ftrack,
-            Phase::Planning,
-            Phase::Writing
+            RunPhase::Directory,
+            RunPhase::Ftrack,
+            RunPhase::Planning,
+            RunPhase::Writing
         ]
     );
     assert!(
@@ -226,14 +226,14 @@ fn a_run_that_does_well_has_no_kind_and_says_how_long_it_took() {
             .all(|seconds| (0.0..longest).contains(seconds)),
         "{report:#?}"
     );
-    assert!(report.seconds[&Phase::Ftrack] >= 0.3, "{report:#?}");
+    assert!(report.seconds[&RunPhase::Ftrack] >= 0.3, "{report:#?}");
     // What was not reached is not told.
     let report = with(&studio, (KEY, "wrong"));
-    let reached: BTreeMap<Phase, bool> =
+    let reached: BTreeMap<RunPhase, bool> =
         report.seconds.keys().map(|phase| (*phase, true)).collect();
     assert_eq!(
         reached.into_keys().collect::<Vec<_>>(),
-        [Phase::Directory, Phase::Ftrack]
+        [RunPhase::Directory, RunPhase::Ftrack]
     );
 }
 

@@ -10,9 +10,9 @@ use std::{
 use ftrack_ldap_sync::{
     config::{self, Environment},
     demo::ftrack::{Account, CallKind, Fault},
-    event::{Known, Outage, Quiet, quietly},
+    event::{AlreadyLogged, LoggedBefore, OutageLogged, without_repeats},
     run::{
-        Prepared, Purpose,
+        CompiledJob, Purpose,
         report::{Outcome, Report, Trigger},
         servers::Servers,
         state::State,
@@ -57,17 +57,21 @@ fn nameless(cn: &str) -> ftrack_ldap_sync::demo::directory::TreeEntry {
 }
 
 /// The job of a studio, and what is remembered of it.
-fn prepared(studio: &Studio) -> (Prepared, State) {
+fn prepared(studio: &Studio) -> (CompiledJob, State) {
     let config = Arc::new(config::load(&studio.config(), &Environment::default()).unwrap());
     let state = State::open(&config).unwrap().0;
     (
-        Prepared::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(),
+        CompiledJob::new(&config, "artists", &Servers::new(&config).unwrap()).unwrap(),
         state,
     )
 }
 
 /// One run, and its events with their levels, in the order in which they were said.
-fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Report, Vec<String>) {
+fn run(
+    studio: &Studio,
+    (job, state): &(CompiledJob, State),
+    quiet: AlreadyLogged,
+) -> (Report, Vec<String>) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -82,7 +86,10 @@ fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Repo
             job.run(state, Trigger::Schedule, Purpose::Sync, &cancel, &|_| ())
                 .await
         };
-        studio.runtime().block_on(quietly(quiet, work)).unwrap()
+        studio
+            .runtime()
+            .block_on(without_repeats(quiet, work))
+            .unwrap()
     };
     let text = fs::read_to_string(log.path()).unwrap();
     let lines = text
@@ -98,10 +105,10 @@ fn run(studio: &Studio, (job, state): &(Prepared, State), quiet: Quiet) -> (Repo
     (report, said.collect())
 }
 
-fn outage(outage: Outage) -> Quiet {
-    Quiet {
+fn outage(outage: OutageLogged) -> AlreadyLogged {
+    AlreadyLogged {
         outage,
-        ..Quiet::default()
+        ..AlreadyLogged::default()
     }
 }
 
@@ -120,8 +127,8 @@ fn the_course_of_a_run_in_an_outage_is_not_said_and_its_success_is() {
             .count()
     };
     for (quiet, level) in [
-        (outage(Outage::Over), ["INFO", "WARN", "ERROR"]),
-        (outage(Outage::Lasts), ["DEBUG"; 3]),
+        (outage(OutageLogged::Over), ["INFO", "WARN", "ERROR"]),
+        (outage(OutageLogged::Lasts), ["DEBUG"; 3]),
     ] {
         all_bad(&studio);
         let (report, said) = run(&studio, &job, quiet.clone());
@@ -167,7 +174,7 @@ fn the_course_of_a_run_in_an_outage_is_not_said_and_its_success_is() {
     }
     fs::remove_dir_all(studio.state_dir().join("reports")).unwrap();
     fs::write(studio.state_dir().join("reports"), "in the way").unwrap();
-    let (_, said) = run(&studio, &job, outage(Outage::Lasts));
+    let (_, said) = run(&studio, &job, outage(OutageLogged::Lasts));
     assert!(said.contains(&"state.failed ERROR".to_owned()), "{said:?}");
 }
 
@@ -185,11 +192,11 @@ fn what_the_run_before_has_said_is_not_said_again() {
         of.sort_unstable();
         of
     };
-    let mut known: Arc<Known> = Arc::default();
+    let mut known: Arc<LoggedBefore> = Arc::default();
     let mut next = || {
-        let quiet = Quiet {
+        let quiet = AlreadyLogged {
             known: Arc::clone(&known),
-            ..Quiet::default()
+            ..AlreadyLogged::default()
         };
         let (report, said) = run(&studio, &job, quiet);
         known = known.after(&report);

@@ -10,8 +10,8 @@ use ftrack_ldap_sync::{
         ftrack::{CallKind, Fault},
     },
     run::{
-        Prepared, Purpose,
-        failure::NotBegun,
+        CompiledJob, Purpose,
+        failure::RunStartError,
         report::{FailureKind, Outcome, Report, Trigger},
         servers::Servers,
         state::State,
@@ -25,8 +25,8 @@ use crate::studio::{KEY, PASSWORD, Studio};
 struct Jobs {
     state: State,
     servers: Servers,
-    artists: Prepared,
-    guests: Prepared,
+    artists: CompiledJob,
+    guests: CompiledJob,
 }
 
 fn studio() -> Studio {
@@ -51,7 +51,7 @@ fn studio() -> Studio {
 fn jobs(studio: &Studio) -> Jobs {
     let config = Arc::new(config::load(&studio.config(), &Environment::default()).unwrap());
     let servers = Servers::new(&config).unwrap();
-    let prepared = |name: &str| Prepared::new(&config, name, &servers).unwrap();
+    let prepared = |name: &str| CompiledJob::new(&config, name, &servers).unwrap();
     Jobs {
         artists: prepared("artists"),
         guests: prepared("guests"),
@@ -60,7 +60,7 @@ fn jobs(studio: &Studio) -> Jobs {
     }
 }
 
-async fn run(state: &State, job: &Prepared) -> Result<Report, NotBegun> {
+async fn run(state: &State, job: &CompiledJob) -> Result<Report, RunStartError> {
     job.run(
         state,
         Trigger::Schedule,
@@ -150,11 +150,14 @@ fn a_run_of_a_job_that_runs_already_is_told_from_a_broken_state() {
         )
     });
     assert_eq!(first.unwrap().outcome, Outcome::Succeeded);
-    assert!(matches!(second, Err(NotBegun::Busy(_))), "{second:?}");
+    assert!(matches!(second, Err(RunStartError::Busy(_))), "{second:?}");
     fs::remove_dir_all(studio.state_dir().join("locks")).unwrap();
     fs::write(studio.state_dir().join("locks"), "in the way").unwrap();
     let outcome = studio.runtime().block_on(run(&jobs.state, &jobs.artists));
-    assert!(matches!(outcome, Err(NotBegun::State(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(RunStartError::State(_))),
+        "{outcome:?}"
+    );
 }
 
 #[test]

@@ -10,14 +10,14 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use ftrack_ldap_sync::daemon::{
     schedule::Schedule,
-    ticks::{Clock, Tick, Ticks},
+    scheduler::{Clock, Scheduler, Tick},
 };
 use tokio::{sync::mpsc, time::timeout};
 
 /// A scheduler at work, its clock, and what it sends.
 struct World {
     now: Arc<Mutex<DateTime<Utc>>>,
-    ticks: Ticks,
+    ticks: Scheduler,
     from: mpsc::Receiver<Tick>,
 }
 
@@ -33,7 +33,7 @@ impl World {
         let now = Arc::new(Mutex::new(at(time)));
         let clock = now.clone();
         let (to, from) = mpsc::channel(room);
-        let ticks = Ticks::start(Clock::new(move || *clock.lock().unwrap()), to)
+        let ticks = Scheduler::start(Clock::new(move || *clock.lock().unwrap()), to)
             .await
             .unwrap();
         let mut world = Self { now, ticks, from };
@@ -274,7 +274,7 @@ async fn nothing_is_sent_after_the_end() {
 #[tokio::test]
 async fn the_systems_clock_beats_once_a_second() {
     let (to, mut from) = mpsc::channel(8);
-    let ticks = Ticks::start(Clock::system(), to).await.unwrap();
+    let ticks = Scheduler::start(Clock::system(), to).await.unwrap();
     let begun = Utc::now();
     for _ in 0..4 {
         assert_eq!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     finding::{About, Finding},
-    offline::CompiledJob,
+    offline::CheckedJob,
 };
 use crate::{
     config::{Directory, LdapJob},
@@ -12,7 +12,7 @@ use crate::{
         DirectoryPool,
         connector::Connector,
         error::DirectoryError,
-        probe::{Found, LookedAt, Probe, Step, Wanted},
+        probe::{Observation, Probe, Probed, ProbedSearch, Step},
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub async fn look(
     directory: &Directory,
     pool: &DirectoryPool,
-    jobs: &[&CompiledJob<'_>],
+    jobs: &[&CheckedJob<'_>],
     limit: Duration,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -57,13 +57,13 @@ enum Credentials<'a> {
 async fn look_at_server(
     pool: &DirectoryPool,
     connector: &Connector,
-    jobs: &[&CompiledJob<'_>],
+    jobs: &[&CheckedJob<'_>],
     credentials: &Credentials<'_>,
     limit: Duration,
 ) -> (Vec<Finding>, bool) {
     let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
     let attributes: Vec<Vec<String>> = jobs.iter().map(|job| attributes(pool, job)).collect();
-    let wanted: Vec<Wanted<'_>> = jobs
+    let wanted: Vec<ProbedSearch<'_>> = jobs
         .iter()
         .zip(&attributes)
         .map(|(job, attributes)| wanted(pool, job.job, attributes))
@@ -82,7 +82,7 @@ async fn look_at_server(
     .await;
     let is_refused = probe.server.iter().any(is_refusal);
     for step in &probe.server {
-        tell(&mut about, connector, step, Gravity::Doubtful);
+        tell(&mut about, connector, step, Severity::Doubtful);
     }
     if let (true, Credentials::Spare { refused_at }) = (is_spared, credentials) {
         about.warn(
@@ -97,7 +97,7 @@ async fn look_at_server(
     let mut searches = Vec::new();
     for (job, steps) in jobs.iter().zip(&probe.searches) {
         let mut about = About::new(format!("job {} at {}", job.name, connector.server()));
-        let gravity = Gravities::of(job.job, steps);
+        let gravity = Severities::of(job.job, steps);
         for step in steps {
             tell(
                 &mut about,
@@ -124,8 +124,12 @@ async fn look_at_server(
     )
 }
 
-fn wanted<'a>(pool: &'a DirectoryPool, job: &'a LdapJob, attributes: &'a [String]) -> Wanted<'a> {
-    Wanted {
+fn wanted<'a>(
+    pool: &'a DirectoryPool,
+    job: &'a LdapJob,
+    attributes: &'a [String],
+) -> ProbedSearch<'a> {
+    ProbedSearch {
         bases: &job.search_bases,
         scope: job.scope,
         filter: &job.filter,
@@ -135,7 +139,7 @@ fn wanted<'a>(pool: &'a DirectoryPool, job: &'a LdapJob, attributes: &'a [String
 }
 
 /// What the server must know: the attributes that the job maps, and the configured id.
-fn attributes(pool: &DirectoryPool, job: &CompiledJob<'_>) -> Vec<String> {
+fn attributes(pool: &DirectoryPool, job: &CheckedJob<'_>) -> Vec<String> {
     let id = pool.id_attribute().filter(|id| {
         !job.ldap_attributes
             .iter()
@@ -149,12 +153,12 @@ fn attributes(pool: &DirectoryPool, job: &CompiledJob<'_>) -> Vec<String> {
 }
 
 fn is_refusal(step: &Step) -> bool {
-    matches!(&step.found, Found::Failed(error @ DirectoryError::BindRefused { .. }) if !error.concerns_one_server())
+    matches!(&step.found, Observation::Failed(error @ DirectoryError::BindRefused { .. }) if !error.concerns_one_server())
 }
 
 /// How grave something doubtful is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Gravity {
+enum Severity {
     /// A sync goes on in spite of it.
     Doubtful,
     /// No sync can come out well.
@@ -162,41 +166,41 @@ enum Gravity {
 }
 
 /// How grave it is for one job that something is not found.
-struct Gravities<'a> {
+struct Severities<'a> {
     job: &'a LdapJob,
-    nobody: Gravity,
+    nobody: Severity,
 }
 
-impl<'a> Gravities<'a> {
+impl<'a> Severities<'a> {
     /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that
     /// expects somebody.
     fn of(job: &'a LdapJob, steps: &[Step]) -> Self {
         let mut looks = steps
             .iter()
-            .filter(|step| matches!(step.looked_at, LookedAt::People(_)));
-        let is_nobody = looks.all(|step| matches!(step.found, Found::Doubtful { .. }));
+            .filter(|step| matches!(step.looked_at, Probed::People(_)));
+        let is_nobody = looks.all(|step| matches!(step.found, Observation::Doubtful { .. }));
         let nobody = if is_nobody && job.limits.min_entries > 0 {
-            Gravity::Fatal
+            Severity::Fatal
         } else {
-            Gravity::Doubtful
+            Severity::Doubtful
         };
         Self { job, nobody }
     }
 
-    fn of_step(&self, looked_at: &LookedAt) -> Gravity {
+    fn of_step(&self, looked_at: &Probed) -> Severity {
         match looked_at {
-            LookedAt::People(_) => self.nobody,
+            Probed::People(_) => self.nobody,
             // An entry without a required value is left out, and here all of them are without it.
-            LookedAt::Attribute(name) if self.is_required(name) => Gravity::Fatal,
-            LookedAt::Attribute(_)
-            | LookedAt::Name
-            | LookedAt::Port
-            | LookedAt::Tls
-            | LookedAt::Bind
-            | LookedAt::RootDse
-            | LookedAt::DirectoryId
-            | LookedAt::Filter
-            | LookedAt::Base(_) => Gravity::Doubtful,
+            Probed::Attribute(name) if self.is_required(name) => Severity::Fatal,
+            Probed::Attribute(_)
+            | Probed::Name
+            | Probed::Port
+            | Probed::Tls
+            | Probed::Bind
+            | Probed::RootDse
+            | Probed::DirectoryId
+            | Probed::Filter
+            | Probed::Base(_) => Severity::Doubtful,
         }
     }
 
@@ -206,28 +210,28 @@ impl<'a> Gravities<'a> {
     }
 }
 
-fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Gravity) {
+fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity) {
     let check = match step.looked_at {
-        LookedAt::Name => "name",
-        LookedAt::Port => "port",
-        LookedAt::Tls => "tls",
-        LookedAt::Bind => "bind",
-        LookedAt::RootDse => "server",
-        LookedAt::DirectoryId => "directory_id",
-        LookedAt::Filter => "filter",
-        LookedAt::Base(_) => "base",
-        LookedAt::People(_) => "people",
-        LookedAt::Attribute(_) => "attribute",
+        Probed::Name => "name",
+        Probed::Port => "port",
+        Probed::Tls => "tls",
+        Probed::Bind => "bind",
+        Probed::RootDse => "server",
+        Probed::DirectoryId => "directory_id",
+        Probed::Filter => "filter",
+        Probed::Base(_) => "base",
+        Probed::People(_) => "people",
+        Probed::Attribute(_) => "attribute",
     };
     match (&step.found, gravity) {
-        (Found::Well(seen), _) => about.ok(check, seen.as_str()),
-        (Found::Doubtful { seen, way_out }, Gravity::Doubtful) => {
+        (Observation::Well(seen), _) => about.ok(check, seen.as_str()),
+        (Observation::Doubtful { seen, way_out }, Severity::Doubtful) => {
             about.warn(check, seen.as_str(), way_out.as_str())
         }
-        (Found::Doubtful { seen, way_out }, Gravity::Fatal) => {
+        (Observation::Doubtful { seen, way_out }, Severity::Fatal) => {
             about.fail(check, seen.as_str(), way_out.as_str())
         }
-        (Found::Failed(error), _) => {
+        (Observation::Failed(error), _) => {
             let (what, way_out) = error.apart();
             // The heading names the server already.
             let what = what

@@ -10,18 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     finding::{About, Finding},
-    offline::{Compiled, CompiledJob},
+    offline::{CheckedJob, Compiled},
 };
 use crate::{
     config,
     ftrack::{
         builtin_sync,
-        error::{FtrackError, Obstacle, Trouble},
+        error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
         read,
         server::{self, Permission},
         session::{Session, Until},
-        state,
         user::EntityId,
+        user_state,
     },
 };
 
@@ -78,7 +78,7 @@ pub async fn look(
 struct Look<'a> {
     ftrack: &'a config::Ftrack,
     session: &'a Session,
-    jobs: &'a [CompiledJob<'a>],
+    jobs: &'a [CheckedJob<'a>],
     /// The names of the jobs that have ftrack synchronise.
     ftrack_ldap: &'a [&'a str],
     until: Until,
@@ -213,7 +213,7 @@ impl Look<'_> {
 
     async fn active_administrators(&self, roles: &[String]) -> Result<usize, FtrackError> {
         let users = read::administrators(self.session, roles, &self.until).await?;
-        let states = state::states(self.session, &users, &[], &self.until).await?;
+        let states = user_state::states(self.session, &users, &[], &self.until).await?;
         Ok(states.values().filter(|user| user.is_active).count())
     }
 
@@ -318,31 +318,31 @@ fn fail(about: &mut About, check: &'static str, error: &FtrackError) {
 
 /// At which step of the way to an answer it failed.
 fn step_of(error: &FtrackError) -> &'static str {
-    match error.trouble() {
-        Trouble::Unreachable { obstacle, .. } => match obstacle {
-            Obstacle::Name => "name",
-            Obstacle::Closed => "port",
-            Obstacle::Untrusted | Obstacle::WrongHost => "tls",
-            Obstacle::Slow | Obstacle::Other => "connection",
+    match error.kind() {
+        FtrackErrorKind::Unreachable { obstacle, .. } => match obstacle {
+            ConnectErrorKind::Name => "name",
+            ConnectErrorKind::Closed => "port",
+            ConnectErrorKind::Untrusted | ConnectErrorKind::WrongHost => "tls",
+            ConnectErrorKind::Slow | ConnectErrorKind::Other => "connection",
         },
-        Trouble::Credentials(_) => "key",
-        Trouble::Permission(_) => "permission",
-        Trouble::Setup(_)
-        | Trouble::Interrupted(_)
-        | Trouble::TimedOut(_)
-        | Trouble::DeadlinePassed
-        | Trouble::Cancelled
-        | Trouble::Redirected { .. }
-        | Trouble::Busy(_)
-        | Trouble::Status { .. }
-        | Trouble::NotJson(_)
-        | Trouble::Damaged(_)
-        | Trouble::TooLarge(_)
-        | Trouble::Malformed(_)
-        | Trouble::Refused(_)
-        | Trouble::Changing { .. }
-        | Trouble::CutShort { .. }
-        | Trouble::UnknownCustomAttribute(_)
-        | Trouble::UnknownRole { .. } => "connection",
+        FtrackErrorKind::Credentials(_) => "key",
+        FtrackErrorKind::Permission(_) => "permission",
+        FtrackErrorKind::Setup(_)
+        | FtrackErrorKind::Interrupted(_)
+        | FtrackErrorKind::TimedOut(_)
+        | FtrackErrorKind::DeadlinePassed
+        | FtrackErrorKind::Cancelled
+        | FtrackErrorKind::Redirected { .. }
+        | FtrackErrorKind::Busy(_)
+        | FtrackErrorKind::Status { .. }
+        | FtrackErrorKind::NotJson(_)
+        | FtrackErrorKind::Damaged(_)
+        | FtrackErrorKind::TooLarge(_)
+        | FtrackErrorKind::Malformed(_)
+        | FtrackErrorKind::Refused(_)
+        | FtrackErrorKind::Changing { .. }
+        | FtrackErrorKind::CutShort { .. }
+        | FtrackErrorKind::UnknownCustomAttribute(_)
+        | FtrackErrorKind::UnknownRole { .. } => "connection",
     }
 }

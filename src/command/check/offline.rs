@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::finding::{About, Finding};
 use crate::{
     config::{self, Config, Job, JobKind, LdapJob},
-    daemon::{schedule::Schedule, ticks},
+    daemon::{schedule::Schedule, scheduler},
     directory::DirectoryPool,
     ftrack::session::Session,
     run::store,
@@ -26,14 +26,14 @@ pub struct Compiled<'a> {
     /// The directories by name.
     pub pools: BTreeMap<&'a str, DirectoryPool>,
     /// The jobs that read a directory.
-    pub jobs: Vec<CompiledJob<'a>>,
+    pub jobs: Vec<CheckedJob<'a>>,
     /// The names of the jobs that have ftrack do its own synchronisation.
     pub ftrack_ldap: Vec<&'a str>,
 }
 
 /// One job, ready to be tried at its servers.
 #[derive(Debug)]
-pub struct CompiledJob<'a> {
+pub struct CheckedJob<'a> {
     /// Its name.
     pub name: &'a str,
     /// What is configured.
@@ -84,7 +84,7 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
     }
     let mut findings = servers.into_findings();
     let (mut jobs, mut ftrack_ldap) = (Vec::new(), Vec::new());
-    let host = ticks::host();
+    let host = scheduler::host();
     for (name, job) in &config.jobs {
         let mut about = About::new(format!("job {name}"));
         match &job.kind {
@@ -155,7 +155,7 @@ fn compile_job<'a>(
     name: &'a str,
     job: &'a LdapJob,
     api_user: &str,
-) -> Option<CompiledJob<'a>> {
+) -> Option<CheckedJob<'a>> {
     let rules = Rules::new(job, api_user)
         .map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
     let mapping = match Mapping::new(&job.attributes) {
@@ -197,7 +197,7 @@ fn compile_job<'a>(
         format!("they are made of {}", ldap_attributes.join(", ")),
     );
     let custom_keys = mapping.custom_keys().to_vec();
-    Some(CompiledJob {
+    Some(CheckedJob {
         name,
         job,
         ldap_attributes,

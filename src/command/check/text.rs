@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::finding::{Finding, Verdict};
-use crate::printable::printable;
+use crate::escape::escape_control;
 
 /// The findings as a person reads them; colours are for whoever prints it to take out.
 #[must_use]
@@ -21,7 +21,10 @@ pub fn text(findings: &[Finding]) -> String {
     for finding in findings {
         if finding.about != heading {
             heading = &finding.about;
-            line(&mut text, &paint(Style::new().bold(), &printable(heading)));
+            line(
+                &mut text,
+                &paint(Style::new().bold(), &escape_control(heading)),
+            );
         }
         let (word, style) = match finding.result {
             Verdict::Ok => ("ok  ", AnsiColor::Green.on_default()),
@@ -31,7 +34,7 @@ pub fn text(findings: &[Finding]) -> String {
         let advice = finding
             .advice
             .as_ref()
-            .map(|advice| format!("; {}", printable(advice)))
+            .map(|advice| format!("; {}", escape_control(advice)))
             .unwrap_or_default();
         line(
             &mut text,
@@ -39,7 +42,7 @@ pub fn text(findings: &[Finding]) -> String {
                 "  {}  {:<width$}  {}{advice}",
                 paint(style, word),
                 finding.check,
-                printable(&finding.detail)
+                escape_control(&finding.detail)
             ),
         );
     }

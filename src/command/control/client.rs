@@ -15,11 +15,11 @@ use tokio_util::{bytes::BytesMut, codec::Decoder, codec::LinesCodec};
 use crate::{
     cli::{Exit, Stop},
     daemon::{
-        control::{No, NoKind, Now, PauseWish, TriggerWish},
-        orders::Told,
+        commands::RunUpdate,
+        control::{ApiError, ApiErrorCode, PauseRequest, StatusReply, TriggerRequest},
         status::JobStatus,
     },
-    printable::printable,
+    escape::escape_control,
 };
 
 /// How long the daemon has to take a connection.
@@ -41,7 +41,7 @@ pub(super) struct Daemon {
 
 /// A run that the daemon tells of.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct RunWatch {
     response: Response,
     arrived: BytesMut,
     lines: LinesCodec,
@@ -66,12 +66,12 @@ impl Daemon {
     }
 
     /// The daemon at this moment.
-    pub(super) async fn status(&self) -> Result<Now, Stop> {
+    pub(super) async fn status(&self) -> Result<StatusReply, Stop> {
         self.json(Method::GET, &["v1", "status"], None::<&()>).await
     }
 
     /// Lets a job wait.
-    pub(super) async fn pause(&self, job: &str, wish: &PauseWish) -> Result<JobStatus, Stop> {
+    pub(super) async fn pause(&self, job: &str, wish: &PauseRequest) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "pause"], Some(wish))
             .await
     }
@@ -83,11 +83,11 @@ impl Daemon {
     }
 
     /// Starts a run.
-    pub(super) async fn trigger(&self, job: &str, wish: TriggerWish) -> Result<Watched, Stop> {
+    pub(super) async fn trigger(&self, job: &str, wish: TriggerRequest) -> Result<RunWatch, Stop> {
         let response = self
             .answer(Method::POST, &["v1", "jobs", job, "trigger"], Some(&wish))
             .await?;
-        Ok(Watched {
+        Ok(RunWatch {
             response,
             arrived: BytesMut::new(),
             lines: LinesCodec::new_with_max_length(LONGEST),
@@ -127,9 +127,9 @@ impl Daemon {
         let status = response.status();
         let bytes = whole(response).await?;
         Err(match serde_json::from_slice(&bytes) {
-            Ok(No { error, kind }) => Stop {
+            Ok(ApiError { error, kind }) => Stop {
                 exit: exit(kind),
-                lines: vec![printable(&error).into_owned()],
+                lines: vec![escape_control(&error).into_owned()],
             },
             Err(_) => Stop::failed(&format!(
                 "{} answers with {status}; it is no daemon of this program",
@@ -188,14 +188,14 @@ impl Daemon {
     }
 }
 
-impl Watched {
+impl RunWatch {
     /// What the run says next.
-    pub(super) async fn next(&mut self) -> Result<Told, Stop> {
+    pub(super) async fn next(&mut self) -> Result<RunUpdate, Stop> {
         loop {
             if let Some(line) = self
                 .lines
                 .decode(&mut self.arrived)
-                .map_err(|_| went_away())?
+                .map_err(|_| daemon_gone())?
             {
                 return serde_json::from_str(&line).map_err(|error| {
                     Stop::failed(&format!(
@@ -205,7 +205,7 @@ impl Watched {
             }
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.arrived.extend_from_slice(&bytes),
-                Ok(None) | Err(_) => return Err(went_away()),
+                Ok(None) | Err(_) => return Err(daemon_gone()),
             }
         }
     }
@@ -224,7 +224,7 @@ fn system_error(error: &reqwest::Error) -> Option<&io::Error> {
 }
 
 /// The daemon ended before the run did.
-pub(super) fn went_away() -> Stop {
+pub(super) fn daemon_gone() -> Stop {
     Stop::failed("the daemon went away; `runs` shows what became of the run")
 }
 
@@ -253,17 +253,19 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
 }
 
 /// What was asked for wrongly is bad usage; everything else could not be done.
-fn exit(kind: NoKind) -> Exit {
+fn exit(kind: ApiErrorCode) -> Exit {
     match kind {
-        NoKind::UnknownJob | NoKind::CannotTell | NoKind::Malformed => Exit::Usage,
-        NoKind::AlreadyRunning
-        | NoKind::Paused
-        | NoKind::Refused
-        | NoKind::NotKept
-        | NoKind::Stopping
-        | NoKind::NotFound
-        | NoKind::MethodNotAllowed
-        | NoKind::NoAnswer
-        | NoKind::Other => Exit::Failed,
+        ApiErrorCode::UnknownJob | ApiErrorCode::CannotTell | ApiErrorCode::Malformed => {
+            Exit::Usage
+        }
+        ApiErrorCode::AlreadyRunning
+        | ApiErrorCode::Paused
+        | ApiErrorCode::Refused
+        | ApiErrorCode::NotKept
+        | ApiErrorCode::Stopping
+        | ApiErrorCode::NotFound
+        | ApiErrorCode::MethodNotAllowed
+        | ApiErrorCode::NoAnswer
+        | ApiErrorCode::Other => Exit::Failed,
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     config::Environment,
     daemon::{
         self,
+        scheduler::host,
         setup::{Setup, Source},
-        ticks::host,
     },
     demo::{
         cast,
@@ -29,7 +29,7 @@ use crate::{
 /// # Errors
 /// The daemon cannot start, or standard output cannot be written.
 pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
-    let wishes = signals::wishes()?;
+    let wishes = signals::control_signals()?;
     let source = Source {
         file: world.config_file(),
         // Of this process's environment nothing counts: it may name somebody's real servers.
@@ -40,9 +40,9 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
         .load(Utc::now())
         .map_err(|findings| Stop::failed(&findings))?;
     let (mut told, mut listening) = (Ok(Exit::Done), None);
-    let greet = |reached: daemon::Listening| {
+    let greet = |reached: daemon::Listeners| {
         told = print(&invitation(world, reached.http));
-        listening = Some(wishes.pass_on(reached.orders));
+        listening = Some(wishes.pass_on(reached.commands));
     };
     daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;
     told?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use super::{Coordinator, Word};
+use super::{Completion, Coordinator};
 use crate::{daemon::setup::Setup, event::daemon::DaemonEvent};
 
 /// How long the files may take to be read; those on a network may never answer.
@@ -24,7 +24,7 @@ pub(super) enum Reloading {
 }
 
 impl Coordinator {
-    /// Reads the files beside the house; what comes of it is heard later. One reading at a time, so
+    /// Reads the files beside the context; what comes of it is heard later. One reading at a time, so
     /// that an older one never comes after a newer one.
     pub(super) fn reload(&mut self) {
         if self.stopping {
@@ -35,8 +35,8 @@ impl Coordinator {
             return;
         }
         self.reloading = Reloading::Once;
-        self.system.reloading();
-        let (source, words) = (self.source.clone(), self.house.words.clone());
+        self.systemd.reloading();
+        let (source, words) = (self.source.clone(), self.context.completions.clone());
         tokio::spawn(async move {
             let loading = tokio::task::spawn_blocking(move || source.load(Utc::now()));
             let loaded = match tokio::time::timeout(LIMIT, loading).await {
@@ -48,42 +48,44 @@ impl Coordinator {
                 )),
             };
             // A daemon that has gone needs no configuration.
-            let _ = words.send(Word::Loaded(loaded.map(Box::new))).await;
+            let _ = words.send(Completion::Loaded(loaded.map(Box::new))).await;
         });
     }
 
-    pub(super) async fn loaded(&mut self, loaded: Result<Setup, String>) {
+    pub(super) async fn on_config_loaded(&mut self, loaded: Result<Setup, String>) {
         if self.stopping {
             return;
         }
         match loaded {
             Ok(setup) => {
-                self.restart_for = setup.needs_restart(&self.begun_with);
+                self.restart_for = setup.needs_restart(&self.started_with);
                 self.config_error = None;
                 self.setup = setup;
                 let new = self
                     .setup
                     .job_names()
                     .into_iter()
-                    .filter(|job| !self.roster.has(job));
-                let recalled = self.recall(new.collect()).await;
-                self.take_setup(recalled);
-                self.set_ticks().await;
-                self.house.servers.send_replace(self.setup.servers.clone());
+                    .filter(|job| !self.job_table.has(job));
+                let recalled = self.load(new.collect()).await;
+                self.apply_setup(recalled);
+                self.set_schedules().await;
+                self.context
+                    .servers
+                    .send_replace(self.setup.servers.clone());
                 DaemonEvent::ConfigReloaded {
                     restart_for: &self.restart_for.join(", "),
                 }
                 .emit();
             }
             Err(error) => {
-                self.house.metrics.reload_failed();
+                self.context.metrics.reload_failed();
                 self.reload_failures += 1;
                 let error = error.lines().collect::<Vec<_>>().join("; ");
                 DaemonEvent::ConfigRefused { error: &error }.emit();
                 self.config_error = Some(error);
             }
         }
-        self.system.ready();
+        self.systemd.ready();
         if std::mem::take(&mut self.reloading) == Reloading::Again {
             self.reload();
         }

@@ -11,7 +11,7 @@ pub struct Family {
     /// Its name without [`PREFIX`].
     pub name: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Its labels.
     pub labels: &'static [&'static str],
     /// What it means.
@@ -20,7 +20,7 @@ pub struct Family {
 
 /// How a metric's values go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Up and down.
     Gauge,
     /// Up only.
@@ -54,7 +54,7 @@ impl Family {
 const JOB: &[&str] = &["job"];
 
 const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
-    let kind = Kind::Gauge;
+    let kind = MetricKind::Gauge;
     Family {
         name,
         kind,
@@ -68,7 +68,7 @@ const fn counter(
     labels: &'static [&'static str],
     help: &'static str,
 ) -> Family {
-    let kind = Kind::Counter;
+    let kind = MetricKind::Counter;
     Family {
         name,
         kind,
@@ -102,7 +102,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     Family {
         name: "run_duration_seconds",
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         labels: &["job", "phase"],
         help: "How long runs took, by phase; the phase whole is all of them.",
     },

@@ -5,14 +5,14 @@ use super::Writer;
 use crate::ftrack::{
     batch::Batch,
     operation::Operation,
-    outcome::{Became, Done, SoFar},
-    target::{self, Left},
+    outcome::{ChangeOutcome, OutcomeKind, Progress},
+    rotation::{self, Remaining},
 };
 
 /// What is left to be written of a batch.
 pub(super) struct Call {
     /// What is left of the changes of each unit, by their places.
-    left: Vec<Vec<(usize, Left)>>,
+    left: Vec<Vec<(usize, Remaining)>>,
     /// The places of the changes that it is for, in their order.
     pub(super) places: Vec<usize>,
     /// Those of them for which nothing was sent before.
@@ -28,7 +28,7 @@ impl Call {
     }
 }
 
-impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     /// What is left to be written of a batch; changes that are done or cannot be done leave it.
     pub(super) fn call(&mut self, batch: &mut Batch) -> Call {
         let mut call = Call {
@@ -45,8 +45,8 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 let Some(change) = self.changes.get(*place) else {
                     continue;
                 };
-                let no_seat = self.patience.no_seat_for(change.action);
-                match target::left(
+                let no_seat = self.stop_rule.no_seat_for(change.action);
+                match rotation::remaining(
                     change,
                     batch.seen.get(&change.ftrack_id),
                     self.doings.of(*place),
@@ -55,7 +55,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                     Ok(left) if left.is_done() => finished.push(*place),
                     Ok(left) => match no_seat {
                         Some(no_seat) if left.differs_in_activity() => {
-                            out.push((*place, Became::Failed(no_seat)))
+                            out.push((*place, OutcomeKind::Failed(no_seat)))
                         }
                         Some(_) | None => {
                             call.settles &= left.only_settles;
@@ -63,7 +63,9 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                             of_unit.push((*place, left));
                         }
                     },
-                    Err(obstructed) => out.push((*place, Became::Failed(obstructed.to_string()))),
+                    Err(obstructed) => {
+                        out.push((*place, OutcomeKind::Failed(obstructed.to_string())))
+                    }
                 }
             }
             // Who is done waits for the others of a rotation: as long as they are not, it may have
@@ -78,19 +80,19 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             unit.retain(|place| !out.iter().any(|(gone, _)| gone == place));
             done.extend(
                 out.into_iter()
-                    .map(|(place, became)| Done { place, became }),
+                    .map(|(place, became)| ChangeOutcome { place, became }),
             );
             if !unit.is_empty() {
                 call.left.push(of_unit);
             }
         }
         batch.units.retain(|unit| !unit.is_empty());
-        self.tell(&done);
+        self.report(&done);
         call.first_for = call
             .places
             .iter()
             .copied()
-            .filter(|place| self.doings.of(*place) == SoFar::Nothing)
+            .filter(|place| self.doings.of(*place) == Progress::Nothing)
             .collect();
         call
     }
@@ -103,24 +105,24 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
                 .iter()
                 .filter_map(|place| self.changes.get(*place))
                 .filter(|_| unit.len() > 1 && !call.settles);
-            operations.extend(
-                changes
-                    .filter_map(|change| target::park(change, batch.seen.get(&change.ftrack_id))),
-            );
+            operations
+                .extend(changes.filter_map(|change| {
+                    rotation::park(change, batch.seen.get(&change.ftrack_id))
+                }));
             for (place, left) in left {
                 let Some(change) = self.changes.get(place) else {
                     continue;
                 };
                 match left.operations(&change.ftrack_id, self.session.signer()) {
                     Ok(of_change) => operations.extend(of_change),
-                    Err(obstructed) => done.push(Done {
+                    Err(obstructed) => done.push(ChangeOutcome {
                         place,
-                        became: Became::Failed(obstructed.to_string()),
+                        became: OutcomeKind::Failed(obstructed.to_string()),
                     }),
                 }
             }
         }
-        for Done { place, .. } in &done {
+        for ChangeOutcome { place, .. } in &done {
             batch
                 .units
                 .iter_mut()
@@ -129,7 +131,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
             call.first_for.retain(|of_call| of_call != place);
         }
         batch.units.retain(|unit| !unit.is_empty());
-        self.tell(&done);
+        self.report(&done);
         operations
     }
 }

@@ -7,12 +7,12 @@ use super::{Writer, stopped};
 use crate::{
     ftrack::{
         batch::{Age, Batch},
-        outcome::Done,
+        outcome::ChangeOutcome,
+        rotation,
         session::Until,
-        state::{UserState, states},
-        stopped::Stopped,
-        target,
+        stopped::WriteStopped,
         user::EntityId,
+        user_state::{UserState, states},
     },
     sync::change::Action,
 };
@@ -20,7 +20,7 @@ use crate::{
 /// How long a batch that is in flight may still take when somebody asks to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
-impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     /// Looks at users who are to be changed right before that, so that what somebody did since the
     /// plan was made is neither overwritten nor misreported.
     ///
@@ -69,13 +69,13 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         }
     }
 
-    async fn look(&mut self, batch: &mut Batch) -> Result<(), Stopped> {
+    async fn look(&mut self, batch: &mut Batch) -> Result<(), WriteStopped> {
         batch.seen = self.states(batch).await?;
         for place in batch.units.iter().flatten() {
             let change = self.changes.get(*place).filter(|_| self.makes_link(*place));
             let seen = change.and_then(|change| batch.seen.get(&change.ftrack_id));
             match seen.filter(|seen| seen.link.link().is_some()) {
-                Some(seen) if target::is_made_by(seen, self.means.run_mark) => {
+                Some(seen) if rotation::is_made_by(seen, self.means.run_mark) => {
                     self.doings.linked(*place)
                 }
                 // Whatever was sent, the link is not that of this run.
@@ -86,7 +86,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         Ok(())
     }
 
-    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, Stopped> {
+    async fn states(&self, batch: &Batch) -> Result<BTreeMap<EntityId, UserState>, WriteStopped> {
         let ids: Vec<EntityId> = batch
             .units
             .iter()
@@ -101,7 +101,7 @@ impl<F: FnMut(&[Done]) + Send> Writer<'_, F> {
         };
         tokio::select! {
             looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
-            () = told => Err(Stopped::told()),
+            () = told => Err(WriteStopped::told()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     ftrack::{
         builtin_sync::{NotFollowed, ServerJob, Status},
-        error::{FtrackError, Trouble},
+        error::{FtrackError, FtrackErrorKind},
     },
     run::{failure::Failure, report::FailureKind},
 };
@@ -14,7 +14,7 @@ use crate::{
 const SETTINGS: &str = "System settings > Resources > LDAP settings";
 
 /// How far it is known what became of the server's job.
-pub(super) enum Ended {
+pub(super) enum SyncEnd {
     /// It is over, and the run says how it turned out.
     Seen(Result<(), Failure>),
     /// It may still be at work, or nobody knows.
@@ -24,8 +24,8 @@ pub(super) enum Ended {
 /// The server's own words for a synchronisation that is not set up are not known, so that each
 /// refusal gets the same way out.
 pub(super) fn refused(error: &FtrackError) -> Failure {
-    let why = match (error.trouble(), error.refusal()) {
-        (Trouble::Refused(_), Some(refusal)) => {
+    let why = match (error.kind(), error.refusal()) {
+        (FtrackErrorKind::Refused(_), Some(refusal)) => {
             format!(
                 "ftrack did not start its own LDAP synchronisation, and says: {refusal}; is it \
                  set up? Look at {SETTINGS} at ftrack"
@@ -33,9 +33,11 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
         }
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
     };
-    let kind = match (FailureKind::from(error), error.trouble()) {
+    let kind = match (FailureKind::from(error), error.kind()) {
         // The key was good for reading the users right before.
-        (FailureKind::FtrackRefused, trouble) if !matches!(trouble, Trouble::Credentials(_)) => {
+        (FailureKind::FtrackRefused, trouble)
+            if !matches!(trouble, FtrackErrorKind::Credentials(_)) =>
+        {
             FailureKind::Ftrack
         }
         (kind, _) => kind,
@@ -44,11 +46,11 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
 }
 
 /// How a job that is no longer under way turned out.
-pub(super) fn over(job: &ServerJob) -> Ended {
+pub(super) fn over(job: &ServerJob) -> SyncEnd {
     let text = job.text.as_deref().unwrap_or("nothing about why");
     match &job.status {
-        Status::Done | Status::Queued | Status::Running => Ended::Seen(Ok(())),
-        Status::Failed => Ended::Seen(Err(Failure {
+        Status::Done | Status::Queued | Status::Running => SyncEnd::Seen(Ok(())),
+        Status::Failed => SyncEnd::Seen(Err(Failure {
             kind: FailureKind::Ftrack,
             why: format!(
                 "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; \
@@ -56,7 +58,7 @@ pub(super) fn over(job: &ServerJob) -> Ended {
                 job.id
             ),
         })),
-        Status::Unknown(word) => Ended::Unseen(Failure {
+        Status::Unknown(word) => SyncEnd::Unseen(Failure {
             kind: FailureKind::FtrackUnclear,
             why: format!(
                 "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, \
@@ -96,14 +98,16 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
                 job.status
             ),
         },
-        NotFollowed::Unread(error) if matches!(error.trouble(), Trouble::Cancelled) => Failure {
-            kind: FailureKind::Stopped,
-            why: format!(
-                "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) \
+        NotFollowed::Unread(error) if matches!(error.kind(), FtrackErrorKind::Cancelled) => {
+            Failure {
+                kind: FailureKind::Stopped,
+                why: format!(
+                    "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) \
                  was {}; it goes on at ftrack, and the next run follows it",
-                job.status
-            ),
-        },
+                    job.status
+                ),
+            }
+        }
         NotFollowed::Unread(error) => Failure {
             kind: FailureKind::from(&error),
             why: format!(
@@ -116,13 +120,13 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
 }
 
 /// The users could not be read again.
-pub(super) fn unread_after(ended: Ended, error: &FtrackError) -> Failure {
+pub(super) fn unread_after(ended: SyncEnd, error: &FtrackError) -> Failure {
     let (kind, how) = match ended {
-        Ended::Seen(Ok(())) => (
+        SyncEnd::Seen(Ok(())) => (
             FailureKind::from(error),
             "ftrack's own LDAP synchronisation is done".to_owned(),
         ),
-        Ended::Seen(Err(Failure { kind, why })) | Ended::Unseen(Failure { kind, why }) => {
+        SyncEnd::Seen(Err(Failure { kind, why })) | SyncEnd::Unseen(Failure { kind, why }) => {
             (kind, why)
         }
     };

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::{
     State, StateError,
     columns::{self, Time},
-    damage,
+    corruption,
 };
 use crate::sync::change::{Absence, Absences};
 
@@ -79,7 +79,7 @@ pub(super) fn from_files(
     for (job, file) in files(state_dir)? {
         absences.push((job, from_file(&file)?));
     }
-    put_all(connection, &absences).map_err(|error| damage::failed("write", path, &error))
+    put_all(connection, &absences).map_err(|error| corruption::failed("write", path, &error))
 }
 
 fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusqlite::Result<()> {

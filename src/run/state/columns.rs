@@ -24,7 +24,7 @@ pub(super) struct Time(pub(super) DateTime<Utc>);
 
 /// A word, as the reports write it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Word<T>(pub(super) T);
+pub(super) struct EnumText<T>(pub(super) T);
 
 /// How many.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ impl FromSql for Time {
     }
 }
 
-impl<T: Serialize> ToSql for Word<T> {
+impl<T: Serialize> ToSql for EnumText<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let word = serde_json::to_value(&self.0)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -76,7 +76,7 @@ impl<T: Serialize> ToSql for Word<T> {
     }
 }
 
-impl<T: for<'a> Deserialize<'a>> FromSql for Word<T> {
+impl<T: for<'a> Deserialize<'a>> FromSql for EnumText<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let word = value.as_str()?.into_deserializer();
         let read: Result<T, serde::de::value::Error> = T::deserialize(word);
@@ -141,14 +141,14 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
     Ok(RunSummary {
         run: row.get("run")?,
         job: row.get("job")?,
-        trigger: row.get("trigger").map(|Word(word)| word)?,
+        trigger: row.get("trigger").map(|EnumText(word)| word)?,
         dry_run: row.get("dry_run")?,
         started_at: time("started_at")?,
         finished_at: time("finished_at")?,
-        outcome: row.get("outcome").map(|Word(word)| word)?,
+        outcome: row.get("outcome").map(|EnumText(word)| word)?,
         error_kind: row
-            .get::<_, Option<Word<_>>>("error_kind")?
-            .map(|Word(word)| word),
+            .get::<_, Option<EnumText<_>>>("error_kind")?
+            .map(|EnumText(word)| word),
         error: row.get("error")?,
         ftrack: row.get("ftrack")?,
         entries: count("entries")?,
@@ -168,7 +168,7 @@ pub(super) fn backoff(row: &Row<'_>) -> rusqlite::Result<Backoff> {
         since: row.get("since").map(|Time(time)| time)?,
         retry_at: row.get("retry_at").map(|Time(time)| time)?,
         suspended: row.get("suspended")?,
-        kind: row.get("kind").map(|Word(word)| word)?,
+        kind: row.get("kind").map(|EnumText(word)| word)?,
         error: row.get("error")?,
     })
 }

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     State, StateError,
-    columns::{self, Time, Word},
-    held::Held,
+    cached::CachedJobs,
+    columns::{self, EnumText, Time},
 };
 use crate::daemon::{backoff::Backoff, pause::Pause};
 
@@ -49,7 +49,8 @@ impl State {
     /// # Errors
     /// It cannot be written; then what was there before stands.
     pub fn set_backoff(&self, job: &str, backoff: Option<&Backoff>) -> Result<(), StateError> {
-        let note = |held: &mut Held| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
+        let note =
+            |held: &mut CachedJobs| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
         self.write_held(|transaction| put_backoff(transaction, job, backoff), note)
     }
 
@@ -73,7 +74,7 @@ impl State {
     /// # Errors
     /// It cannot be written; then what was there before stands.
     pub fn set_pause(&self, job: &str, pause: Option<&Pause>) -> Result<(), StateError> {
-        let note = |held: &mut Held| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
+        let note = |held: &mut CachedJobs| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
         self.write_held(|transaction| put_pause(transaction, job, pause), note)
     }
 
@@ -105,7 +106,7 @@ impl State {
         refused: Option<&RefusedAccount>,
     ) -> Result<(), StateError> {
         let note =
-            |held: &mut Held| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
+            |held: &mut CachedJobs| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
         self.write_held(
             |transaction| put_refusal(transaction, server, refused),
             note,
@@ -141,7 +142,7 @@ pub(super) fn put_backoff(
             Time(*since),
             Time(*retry_at),
             suspended,
-            Word(kind),
+            EnumText(kind),
             error
         ],
     )?;

@@ -25,18 +25,18 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 mod absences;
+mod cached;
 mod columns;
-mod damage;
-mod gate;
-mod held;
+mod corruption;
+mod create;
 mod jobs;
-mod making;
-mod rebuilding;
+mod lock;
+mod rebuild;
 mod remembered;
 mod runs;
 mod schema;
 
-pub use damage::SetAside;
+pub use corruption::SetAside;
 pub use jobs::RefusedAccount;
 pub use remembered::{LinkedUsers, Remembered, Written, known};
 
@@ -45,9 +45,9 @@ use crate::{
     config::Config,
     event::{Event, program::ProgramEvent},
 };
-use damage::Unusable;
-use gate::{Gate, Identity, Passed};
-use held::Held;
+use cached::CachedJobs;
+use corruption::UnusableDatabase;
+use lock::{DatabaseLock, Identity, LockGuard};
 
 /// The name of the database in the state folder.
 const FILE: &str = "state.db";
@@ -69,9 +69,9 @@ pub struct State {
 #[derive(Debug)]
 struct Open {
     connection: Connection,
-    gate: Gate,
+    gate: DatabaseLock,
     identity: Identity,
-    held: Held,
+    held: CachedJobs,
 }
 
 impl State {
@@ -88,7 +88,7 @@ impl State {
         let folder = std::path::absolute(&config.state_dir)
             .map_err(|source| StateError::new("find", &config.state_dir, source))?;
         let path = folder.join(FILE);
-        let (gate, alone) = Gate::open_alone(&folder)?;
+        let (gate, alone) = DatabaseLock::open_exclusive(&folder)?;
         let config = Config {
             state_dir: folder,
             ..config.clone()
@@ -100,7 +100,7 @@ impl State {
             connection,
             gate,
             identity,
-            held: Held::default(),
+            held: CachedJobs::default(),
         };
         let state = Self {
             config,
@@ -121,9 +121,9 @@ impl State {
     /// Reads something that is to be known when the database is lost.
     fn read_held<T>(
         &self,
-        work: impl FnOnce(&Connection, &mut Held) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection, &mut CachedJobs) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
-        self.with("read", Gate::among_others, |connection, held| {
+        self.with("read", DatabaseLock::shared, |connection, held| {
             work(connection, held)
         })
     }
@@ -142,9 +142,9 @@ impl State {
     fn write_held<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-        note: impl FnOnce(&mut Held),
+        note: impl FnOnce(&mut CachedJobs),
     ) -> Result<T, StateError> {
-        self.with("write", Gate::alone, |connection, held| {
+        self.with("write", DatabaseLock::exclusive, |connection, held| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
@@ -157,15 +157,15 @@ impl State {
     fn with<T>(
         &self,
         what: &'static str,
-        pass: impl Fn(&Gate) -> Result<Passed, StateError>,
-        work: impl FnOnce(&mut Connection, &mut Held) -> rusqlite::Result<T>,
+        pass: impl Fn(&DatabaseLock) -> Result<LockGuard, StateError>,
+        work: impl FnOnce(&mut Connection, &mut CachedJobs) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let _passed = self.pass(&mut open, pass)?;
         let Open {
             connection, held, ..
         } = &mut *open;
-        work(connection, held).map_err(|error| damage::failed(what, &self.path, &error))
+        work(connection, held).map_err(|error| corruption::failed(what, &self.path, &error))
     }
 
     /// Passes the gate of the database that stands in its place: what is written to one that was
@@ -173,11 +173,11 @@ impl State {
     fn pass(
         &self,
         open: &mut Open,
-        pass: impl Fn(&Gate) -> Result<Passed, StateError>,
-    ) -> Result<Passed, StateError> {
+        pass: impl Fn(&DatabaseLock) -> Result<LockGuard, StateError>,
+    ) -> Result<LockGuard, StateError> {
         for _ in 0..ATTEMPTS {
             let passed = pass(&open.gate)?;
-            if open.gate.is_in_place()? && gate::identity(&self.path)? == Some(open.identity) {
+            if open.gate.is_in_place()? && lock::identity(&self.path)? == Some(open.identity) {
                 return Ok(passed);
             }
             drop(passed);
@@ -193,13 +193,13 @@ impl State {
     /// Opens what stands in the database's place now, and makes it where nothing does; a new one is
     /// told what this process knows, and said.
     fn reopen(&self, open: &mut Open) -> Result<(), StateError> {
-        let (gate, _alone) = Gate::open_alone(&self.config.state_dir)?;
+        let (gate, _alone) = DatabaseLock::open_exclusive(&self.config.state_dir)?;
         let (mut connection, set_aside) = set_right(&self.config, &self.path)?;
         let identity = in_place(&self.path)?;
         let is_another = identity != open.identity;
         if is_another {
             put(&mut connection, &open.held)
-                .map_err(|error| damage::failed("write", &self.path, &error))?;
+                .map_err(|error| corruption::failed("write", &self.path, &error))?;
         }
         open.connection = connection;
         open.gate = gate;
@@ -213,7 +213,7 @@ impl State {
     }
 }
 
-fn put(connection: &mut Connection, held: &Held) -> rusqlite::Result<()> {
+fn put(connection: &mut Connection, held: &CachedJobs) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     held.put(&transaction)?;
     transaction.commit()
@@ -222,20 +222,20 @@ fn put(connection: &mut Connection, held: &Held) -> rusqlite::Result<()> {
 /// Connects to the database, after whatever it needs: to be made, made anew, or told of newer
 /// reports. The caller has the state folder alone.
 fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAside>), StateError> {
-    making::clear_away(path)?;
+    create::clear_away(path)?;
     let found = match made(path)? {
         Made::No => {
-            making::make(config, path, making::Before::Files)?.put_in_place()?;
+            create::make(config, path, create::Before::Files)?.put_in_place()?;
             (connect(path)?, None)
         }
         Made::Well(mut connection) => {
-            rebuilding::catch_up(&mut connection, path, config)?;
+            rebuild::catch_up(&mut connection, path, config)?;
             (connection, None)
         }
         Made::Damaged(why) => {
             // Made before the old one goes, so that on a full disk everything stays as it is.
-            let new = making::make(config, path, making::Before::Database)?;
-            let set_aside = damage::set_aside(path, why)?;
+            let new = create::make(config, path, create::Before::Database)?;
+            let set_aside = corruption::set_aside(path, why)?;
             new.put_in_place()?;
             (connect(path)?, Some(set_aside))
         }
@@ -268,20 +268,20 @@ fn made(path: &Path) -> Result<Made, StateError> {
         Ok(there) if there.len() == 0 => Ok(Made::Damaged("it is empty".to_owned())),
         Ok(_) => match schema::examine(path) {
             Ok(connection) => Ok(Made::Well(connection)),
-            Err(Unusable::Damaged(why)) => Ok(Made::Damaged(why)),
-            Err(Unusable::Failed(error)) => Err(error),
+            Err(UnusableDatabase::Damaged(why)) => Ok(Made::Damaged(why)),
+            Err(UnusableDatabase::Failed(error)) => Err(error),
         },
     }
 }
 
 fn connect(path: &Path) -> Result<Connection, StateError> {
     schema::connect(path, schema::Access::Write)
-        .map_err(|error| damage::failed("open", path, &error))
+        .map_err(|error| corruption::failed("open", path, &error))
 }
 
 /// Which file stands in the database's place, where one must.
 fn in_place(path: &Path) -> Result<Identity, StateError> {
-    gate::identity(path)?
+    lock::identity(path)?
         .ok_or_else(|| StateError::new("open", path, io::ErrorKind::NotFound.into()))
 }
 

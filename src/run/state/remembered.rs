@@ -11,9 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
-    FILE, Gate, State, StateError, absences,
+    DatabaseLock, FILE, State, StateError, absences,
     columns::{self, Count, Ids, Time},
-    damage, runs, schema,
+    corruption, runs, schema,
 };
 use crate::{ftrack::user::EntityId, sync::change::Absences};
 
@@ -253,12 +253,11 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
         }
         Err(error) => return Err(StateError::new("read", &path, error)),
     }
-    let gate = Gate::look(&folder)?;
-    let _among_others = gate.as_ref().map(Gate::among_others).transpose()?;
+    let gate = DatabaseLock::look(&folder)?;
+    let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
     match schema::look(&path)? {
-        Some(connection) => {
-            of_job(&connection, job, ftrack).map_err(|error| damage::failed("read", &path, &error))
-        }
+        Some(connection) => of_job(&connection, job, ftrack)
+            .map_err(|error| corruption::failed("read", &path, &error)),
         None => Ok(Remembered::default()),
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::{
     State, StateError,
-    columns::{self, Count, Time, Word},
+    columns::{self, Count, EnumText, Time},
     remembered::LinkedUsers,
 };
 use crate::run::{
@@ -112,12 +112,12 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
     statement.execute(named_params! {
         ":job": job,
         ":run": run,
-        ":trigger": Word(trigger),
+        ":trigger": EnumText(trigger),
         ":dry_run": dry_run,
         ":started_at": Time(*started_at),
         ":finished_at": Time(*finished_at),
-        ":outcome": Word(outcome),
-        ":error_kind": error_kind.map(Word),
+        ":outcome": EnumText(outcome),
+        ":error_kind": error_kind.map(EnumText),
         ":error": error,
         ":ftrack": ftrack,
         ":entries": Count(*entries),

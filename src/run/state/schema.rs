@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::{
     StateError, columns,
-    damage::{self, Unusable},
+    corruption::{self, UnusableDatabase},
 };
 
 /// What SQLite's header says that the file is for: `flds`.
@@ -142,20 +142,22 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
 ///
 /// # Errors
 /// It is damaged, or it cannot be used for another reason.
-pub(super) fn examine(path: &Path) -> Result<Connection, Unusable> {
-    let failed = |error: rusqlite::Error| Unusable::of(path, &error);
+pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
+    let failed = |error: rusqlite::Error| UnusableDatabase::of(path, &error);
     // SQLite would go on without the right to write. Nobody in this process holds a lock on the
     // file that closing it could take away.
     let writable = OpenOptions::new().read(true).write(true).open(path);
-    writable.map_err(|source| Unusable::Failed(StateError::new("open", path, source)))?;
+    writable.map_err(|source| UnusableDatabase::Failed(StateError::new("open", path, source)))?;
     let mut connection = connect(path, Access::Write).map_err(failed)?;
     let form = form(&connection, path)?;
     if connection.is_readonly(MAIN_DB).map_err(failed)? {
-        return Err(Unusable::Damaged("its header is damaged".to_owned()));
+        return Err(UnusableDatabase::Damaged(
+            "its header is damaged".to_owned(),
+        ));
     }
     whole(&connection)
         .map_err(failed)?
-        .map_or(Ok(()), |why| Err(Unusable::Damaged(why)))?;
+        .map_or(Ok(()), |why| Err(UnusableDatabase::Damaged(why)))?;
     // One file and, while something is written, a journal beside it, which a reader without the
     // right to write can do with.
     connection
@@ -170,19 +172,19 @@ pub(super) fn examine(path: &Path) -> Result<Connection, Unusable> {
 /// one to write has something to do first.
 pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
     let looked = to_read(path)
-        .map_err(|error| Unusable::of(path, &error))
+        .map_err(|error| UnusableDatabase::of(path, &error))
         .and_then(|connection| {
             let newest = form(&connection, path)? == STEPS.len();
             let whole = newest
                 && whole(&connection)
-                    .map_err(|error| Unusable::of(path, &error))?
+                    .map_err(|error| UnusableDatabase::of(path, &error))?
                     .is_none();
             Ok(whole.then_some(connection))
         });
     match looked {
         Ok(connection) => Ok(connection),
-        Err(Unusable::Damaged(_)) => Ok(None),
-        Err(Unusable::Failed(error)) => Err(error),
+        Err(UnusableDatabase::Damaged(_)) => Ok(None),
+        Err(UnusableDatabase::Failed(error)) => Err(error),
     }
 }
 
@@ -226,10 +228,11 @@ pub(super) fn migrate(
 }
 
 /// How many of the steps a database has taken.
-fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
+fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-    let application: i32 = pragma("application_id").map_err(|error| Unusable::of(path, &error))?;
-    let form: i32 = pragma("user_version").map_err(|error| Unusable::of(path, &error))?;
+    let application: i32 =
+        pragma("application_id").map_err(|error| UnusableDatabase::of(path, &error))?;
+    let form: i32 = pragma("user_version").map_err(|error| UnusableDatabase::of(path, &error))?;
     let known = STEPS.len();
     match usize::try_from(form) {
         Ok(form) if application == APPLICATION_ID && form > known => {
@@ -238,14 +241,14 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
                  knows {known}); use that version, or move the file away to start anew from the \
                  reports"
             );
-            Err(Unusable::Failed(StateError::new(
+            Err(UnusableDatabase::Failed(StateError::new(
                 "use",
                 path,
                 io::Error::new(io::ErrorKind::InvalidData, newer),
             )))
         }
         Ok(form) if application == APPLICATION_ID && form > 0 => Ok(form),
-        Ok(_) | Err(_) => Err(Unusable::Damaged(
+        Ok(_) | Err(_) => Err(UnusableDatabase::Damaged(
             "it is not a state database of this program".to_owned(),
         )),
     }
@@ -254,5 +257,5 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, Unusable> {
 /// Looks at every page of the file; says what is wrong with the first bad one.
 fn whole(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((said != "ok").then(|| damage::one_line(&said)))
+    Ok((said != "ok").then(|| corruption::one_line(&said)))
 }

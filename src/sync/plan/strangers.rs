@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use super::Unplannable;
+use super::PlanRefused;
 use crate::{
     ftrack::{link::Link, user::Current},
     sync::{
@@ -38,7 +38,7 @@ pub(super) fn most_are_ours(
     current: &Current,
     owners: &Owners<'_>,
     matches: &[Match],
-) -> Result<(), Unplannable> {
+) -> Result<(), PlanRefused> {
     let people = desired.people().len();
     let by_login = links_by_login(desired, current, matches);
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
@@ -111,7 +111,7 @@ fn of_link(link: &Link, desired: &Desired, owners: &Owners<'_>) -> Option<Strang
     }
 }
 
-fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desired) -> Unplannable {
+fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desired) -> PlanRefused {
     let (whose, way_out) = match stranger {
         Stranger::NoJob(source) => (
             format!("belong to the source {source:?}, which no job has"),
@@ -139,7 +139,7 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
                 .to_owned(),
         ),
     };
-    Unplannable::NotOurs {
+    PlanRefused::NotOurs {
         count,
         people,
         whose,

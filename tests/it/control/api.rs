@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 
 use ftrack_ldap_sync::{
-    daemon::{control::Now, orders::Told},
+    daemon::{commands::RunUpdate, control::StatusReply},
     run::{Progress, report::Outcome},
 };
 
@@ -19,7 +19,7 @@ fn the_status_is_whole_and_tells_the_age_of_the_beat() {
         "{}",
         answer.head
     );
-    let now: Now = serde_json::from_str(&answer.body).unwrap();
+    let now: StatusReply = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(now.status, **daemon.status.borrow());
     assert!(now.beat_age_seconds < 15.0);
     assert_eq!(answer.json()["jobs"][0]["phase"], "idle");
@@ -43,18 +43,22 @@ fn a_run_is_told_line_by_line_as_it_happens() {
     );
     let report = Box::new(report("artists", Outcome::Held));
     let said = [
-        Told::Waiting,
-        Told::Started,
-        Told::Progress(Progress::Entries(412)),
-        Told::Progress(Progress::Changes(1, 3)),
-        Told::Finished { report },
+        RunUpdate::Waiting,
+        RunUpdate::Started,
+        RunUpdate::Progress(Progress::Entries(412)),
+        RunUpdate::Progress(Progress::Changes(1, 3)),
+        RunUpdate::Finished { report },
     ];
     let mut lines = lines.filter(|line| line.starts_with('{'));
     for told in said {
         // The next word is spoken only when the one before has arrived.
         run.say(told.clone());
         let line = lines.next().unwrap();
-        assert_eq!(serde_json::from_str::<Told>(&line).unwrap(), told, "{line}");
+        assert_eq!(
+            serde_json::from_str::<RunUpdate>(&line).unwrap(),
+            told,
+            "{line}"
+        );
     }
     assert_eq!(lines.next(), None);
 }
@@ -82,7 +86,7 @@ fn one_who_leaves_does_not_hold_the_run_up() {
         .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
         .unwrap();
     let run = daemon.next_run();
-    run.say(Told::Started);
+    run.say(RunUpdate::Started);
     drop(stream);
     daemon
         .runtime
@@ -127,7 +131,7 @@ fn what_cannot_be_done_is_said_with_a_kind() {
     daemon.status.send_modify(|status| {
         let mut now = (**status).clone();
         now.jobs[1] = job("busy");
-        now.jobs[1].phase = ftrack_ldap_sync::daemon::status::Phase::Running;
+        now.jobs[1].phase = ftrack_ldap_sync::daemon::status::JobPhase::Running;
         *status = now.into();
     });
     let long = format!("{{\"reason\": \"{}\"}}", "x".repeat(501));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ftrack_ldap_sync::{
-    daemon::{orders::Told, pulse::Pulse, status::Phase},
+    daemon::{commands::RunUpdate, heartbeat::Heartbeat, status::JobPhase},
     run::{
         Progress,
         report::{Outcome, Report},
@@ -66,7 +66,10 @@ fn status_shows_each_job_and_is_a_health_check() {
 #[test]
 fn status_of_a_scheduler_that_stands_still_is_a_failure() {
     let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-    let daemon = Daemon::with(status(vec![job("artists")]), Pulse::starting_at(long_ago));
+    let daemon = Daemon::with(
+        status(vec![job("artists")]),
+        Heartbeat::starting_at(long_ago),
+    );
     let (exit, out, err) = daemon.run("status", &[]);
     assert_eq!(exit, 1);
     assert!(
@@ -169,10 +172,10 @@ fn trigger_prints_the_report_and_has_the_status_of_a_sync() {
         let program = daemon.start("trigger", &["--dry-run", "--format", "json"]);
         let run = daemon.next_run();
         assert!(run.dry_run);
-        run.say(Told::Started);
-        run.say(Told::Progress(Progress::Changes(1, 2)));
+        run.say(RunUpdate::Started);
+        run.say(RunUpdate::Progress(Progress::Changes(1, 2)));
         let told = Box::new(report("artists", outcome));
-        run.say(Told::Finished {
+        run.say(RunUpdate::Finished {
             report: told.clone(),
         });
         let (exit, out, err) = ended(program.wait_with_output().unwrap());
@@ -182,7 +185,7 @@ fn trigger_prints_the_report_and_has_the_status_of_a_sync() {
     let program = daemon.start("trigger", &["artists"]);
     let run = daemon.next_run();
     assert!(!run.dry_run);
-    run.say(Told::Finished {
+    run.say(RunUpdate::Finished {
         report: Box::new(report("artists", Outcome::Succeeded)),
     });
     let (exit, out, _) = ended(program.wait_with_output().unwrap());
@@ -199,7 +202,7 @@ fn the_report_of_a_large_studio_arrives_whole() {
     let mut large = report("artists", Outcome::Succeeded);
     large.changes = vec![large.changes[0].clone(); 50_000];
     let program = daemon.start("trigger", &["--format", "json"]);
-    daemon.next_run().say(Told::Finished {
+    daemon.next_run().say(RunUpdate::Finished {
         report: Box::new(large.clone()),
     });
     let (exit, out, err) = ended(program.wait_with_output().unwrap());
@@ -211,7 +214,7 @@ fn the_report_of_a_large_studio_arrives_whole() {
 fn trigger_says_why_there_is_no_report() {
     let mut daemon = Daemon::of(&["artists"]);
     let program = daemon.start("trigger", &[]);
-    daemon.next_run().say(Told::Ended {
+    daemon.next_run().say(RunUpdate::Ended {
         error: "the state folder is full".into(),
     });
     let (exit, out, err) = ended(program.wait_with_output().unwrap());
@@ -227,7 +230,7 @@ fn trigger_says_why_there_is_no_report() {
 
     daemon.status.send_modify(|status| {
         let mut now = (**status).clone();
-        now.jobs[0].phase = Phase::Running;
+        now.jobs[0].phase = JobPhase::Running;
         *status = now.into();
     });
     let (exit, _, err) = daemon.run("trigger", &["artists"]);
@@ -240,7 +243,7 @@ fn trigger_tells_when_the_daemon_goes_away() {
     let mut daemon = Daemon::of(&["artists"]);
     let program = daemon.start("trigger", &[]);
     let run = daemon.next_run();
-    run.say(Told::Started);
+    run.say(RunUpdate::Started);
     daemon.stop();
     let (exit, out, err) = ended(program.wait_with_output().unwrap());
     assert_eq!((exit, out.as_str()), (1, ""));
@@ -253,7 +256,7 @@ fn one_who_presses_ctrl_c_leaves_the_run_going_on() {
     let mut daemon = Daemon::of(&["artists"]);
     let program = daemon.start("trigger", &[]);
     let run = daemon.next_run();
-    run.say(Told::Started);
+    run.say(RunUpdate::Started);
     let stopped = Command::new("kill")
         .args(["-INT", &program.id().to_string()])
         .status()

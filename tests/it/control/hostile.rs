@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ftrack_ldap_sync::daemon::orders::Told;
+use ftrack_ldap_sync::daemon::commands::RunUpdate;
 
 use super::{Answer, Daemon, request, tcp};
 
@@ -132,10 +132,10 @@ fn the_end_lets_an_answer_in_flight_finish_and_waits_for_nobody() {
         .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
         .unwrap();
     let (first, second) = (daemon.next_run(), daemon.next_run());
-    first.say(Told::Started);
-    second.say(Told::Started);
+    first.say(RunUpdate::Started);
+    second.say(RunUpdate::Started);
     daemon.end.cancel();
-    first.say(Told::Ended {
+    first.say(RunUpdate::Ended {
         error: "stopped".into(),
     });
     let begun = Instant::now();

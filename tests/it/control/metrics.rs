@@ -11,7 +11,8 @@ use ftrack_ldap_sync::{
     daemon::{
         backoff::Backoff,
         metrics::{
-            DirectoryFigures, FAMILIES, Figures, FtrackFigures, Kind, Metrics, ServerFigures,
+            ConnectionFigures, DirectoryFigures, FAMILIES, FtrackFigures, MetricKind, Metrics,
+            ServerFigures,
         },
         status::Status,
     },
@@ -101,8 +102,8 @@ impl Scraped {
     }
 }
 
-fn figures() -> Figures {
-    Figures {
+fn figures() -> ConnectionFigures {
+    ConnectionFigures {
         directories: vec![DirectoryFigures {
             directory: "studio".into(),
             open: 3,
@@ -160,9 +161,9 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         .iter()
         .map(|family| {
             let kind = match family.kind {
-                Kind::Gauge => "gauge",
-                Kind::Counter => "counter",
-                Kind::Histogram => "histogram",
+                MetricKind::Gauge => "gauge",
+                MetricKind::Counter => "counter",
+                MetricKind::Histogram => "histogram",
             };
             (family.full_name(), kind.to_owned())
         })
@@ -244,7 +245,7 @@ fn before_the_first_run_counters_are_zero_and_nothing_claims_a_success() {
     let metrics = Metrics::new().unwrap();
     let scraped = Scraped::of(
         &metrics
-            .render(&status(vec![job("artists")]), &Figures::default())
+            .render(&status(vec![job("artists")]), &ConnectionFigures::default())
             .unwrap(),
     );
     assert_eq!(
@@ -277,7 +278,10 @@ fn after_a_restart_the_last_run_tells_its_figures_and_a_dry_run_none() {
     artists.last_run = Some(RunSummary::of(&report("artists", Outcome::Held)));
     let scraped = Scraped::of(
         &metrics
-            .render(&status(vec![artists.clone()]), &Figures::default())
+            .render(
+                &status(vec![artists.clone()]),
+                &ConnectionFigures::default(),
+            )
             .unwrap(),
     );
     assert_eq!(
@@ -291,7 +295,7 @@ fn after_a_restart_the_last_run_tells_its_figures_and_a_dry_run_none() {
     artists.last_run = Some(RunSummary::of(&dry));
     let scraped = Scraped::of(
         &metrics
-            .render(&status(vec![artists]), &Figures::default())
+            .render(&status(vec![artists]), &ConnectionFigures::default())
             .unwrap(),
     );
     assert!(!scraped.mentions("directory_entries"));
@@ -306,7 +310,7 @@ fn a_job_that_is_configured_no_more_has_no_gauges() {
     let (metrics, mut now) = full();
     metrics.render(&now, &figures()).unwrap();
     now.jobs = vec![job("nightly")];
-    let scraped = Scraped::of(&metrics.render(&now, &Figures::default()).unwrap());
+    let scraped = Scraped::of(&metrics.render(&now, &ConnectionFigures::default()).unwrap());
     let left: Vec<_> = scraped
         .series
         .keys()

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use ftrack_ldap_sync::{
     daemon::{
         backoff::Backoff,
+        heartbeat::Heartbeat,
         pause::Pause,
-        pulse::Pulse,
-        status::{Contact, Phase},
+        status::{Contact, JobPhase},
     },
     run::report::{FailureKind, Outcome},
     run::summary::RunSummary,
@@ -23,7 +23,10 @@ fn healthy_is_a_scheduler_that_makes_progress() {
     let long_ago = Instant::now()
         .checked_sub(Duration::from_secs(100))
         .unwrap();
-    let daemon = Daemon::with(status(vec![job("artists")]), Pulse::starting_at(long_ago));
+    let daemon = Daemon::with(
+        status(vec![job("artists")]),
+        Heartbeat::starting_at(long_ago),
+    );
     let answer = daemon.get("/healthz");
     assert_eq!(answer.status, 503);
     assert!(
@@ -43,7 +46,7 @@ fn ready_is_a_daemon_that_reached_every_server() {
         since: None,
         error: Some("the password is refused\n\u{1b}".into()),
     });
-    let daemon = Daemon::with(now, Pulse::new());
+    let daemon = Daemon::with(now, Heartbeat::new());
     let answer = daemon.get("/readyz");
     assert_eq!(answer.status, 503);
     assert_eq!(
@@ -84,7 +87,7 @@ fn heads_are_answered_and_other_methods_refused() {
 #[test]
 fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
     let mut bad = job("artists");
-    bad.phase = Phase::Suspended;
+    bad.phase = JobPhase::Suspended;
     bad.last_run = Some(RunSummary::of(&report("artists", Outcome::Failed)));
     bad.backoff = Some(Backoff {
         failures: 12,
@@ -101,7 +104,7 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
     });
     let mut now = status(vec![bad, job("nightly")]);
     now.config.error = Some("<b>line 3</b>".into());
-    let daemon = Daemon::with(now, Pulse::new());
+    let daemon = Daemon::with(now, Heartbeat::new());
     let answer = daemon.get("/");
     assert_eq!(answer.status, 200);
     for header in [

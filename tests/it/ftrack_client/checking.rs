@@ -1,7 +1,7 @@
 //! What `check` asks of the server.
 
 use ftrack_ldap_sync::ftrack::{
-    error::Trouble,
+    error::FtrackErrorKind,
     server::{Permission, information, permission, schemas},
 };
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn the_version_is_told_by_an_ftrack_server_alone() {
     let server = Scripted::start(|_, _| json(&json!([{"message": "hello"}]))).await;
     let error = information(&server.session(), &until()).await.unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Malformed(_)),
+        matches!(error.kind(), FtrackErrorKind::Malformed(_)),
         "{error:?}"
     );
 }
@@ -80,8 +80,8 @@ async fn what_the_schemas_lack_is_named() {
         schemas(&server.session(), &until())
             .await
             .unwrap_err()
-            .trouble(),
-        Trouble::Malformed(_)
+            .kind(),
+        FtrackErrorKind::Malformed(_)
     ));
 }
 

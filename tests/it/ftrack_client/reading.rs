@@ -9,12 +9,12 @@ use std::sync::{
 use ftrack_ldap_sync::{
     directory::entry::DirectoryId,
     ftrack::{
-        error::{FtrackError, Trouble},
+        error::{FtrackError, FtrackErrorKind},
         link::{Activity, Form, Link, LinkFound, Signature},
         read::{ReadCurrent, read},
         session::Session,
-        state::states,
         user::{Current, EntityId, UserKind},
+        user_state::states,
     },
 };
 use proptest::prelude::*;
@@ -361,7 +361,7 @@ async fn a_list_that_never_rests_is_an_error() {
     let (current, pages) = changing(|read| (1 + read % 2..=9).map(user).collect()).await;
     let error = current.unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Changing { what, tries: 5 } if what == "users"),
+        matches!(error.kind(), FtrackErrorKind::Changing { what, tries: 5 } if what == "users"),
         "{error:?}"
     );
     assert!(
@@ -372,8 +372,8 @@ async fn a_list_that_never_rests_is_an_error() {
 
     let (current, _) = changing(|_| [1, 2, 2, 3].map(user).to_vec()).await;
     assert!(matches!(
-        current.unwrap_err().trouble(),
-        Trouble::Changing { .. }
+        current.unwrap_err().kind(),
+        FtrackErrorKind::Changing { .. }
     ));
 }
 
@@ -396,14 +396,14 @@ async fn what_is_missing_at_the_server_is_named() {
         .await
         .unwrap_err();
     assert_eq!(
-        error.trouble(),
-        &Trouble::UnknownCustomAttribute("shoe_size".to_owned())
+        error.kind(),
+        &FtrackErrorKind::UnknownCustomAttribute("shoe_size".to_owned())
     );
     let error = read_all(&refusing("SecurityRole").await.session(), &[])
         .await
         .unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::UnknownRole { role, .. } if role == "administrator"),
+        matches!(error.kind(), FtrackErrorKind::UnknownRole { role, .. } if role == "administrator"),
         "{error:?}"
     );
     let error = read_all(&refusing("UserType").await.session(), &[])
@@ -439,7 +439,7 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
             .await
             .unwrap_err();
         assert!(
-            matches!(error.trouble(), Trouble::Malformed(_)),
+            matches!(error.kind(), FtrackErrorKind::Malformed(_)),
             "{column}: {error:?}"
         );
         assert!(error.to_string().contains(named), "{column}: {error}");
@@ -548,7 +548,7 @@ proptest! {
                     prop_assert!(read.contains(&username.as_str()), "{} is missing in {:?}", username, read);
                 }
             }
-            Err(error) => prop_assert!(matches!(error.trouble(), Trouble::Changing { .. } | Trouble::CutShort { .. }), "{}", error),
+            Err(error) => prop_assert!(matches!(error.kind(), FtrackErrorKind::Changing { .. } | FtrackErrorKind::CutShort { .. }), "{}", error),
         }
     }
 }

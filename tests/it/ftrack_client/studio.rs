@@ -8,14 +8,14 @@ use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Disclosure, Fault, FtrackServer, Options, Rights},
     directory::entry::DirectoryId,
     ftrack::{
-        error::{Trouble, WriteFailure},
+        error::{FtrackErrorKind, WriteFailure},
         link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature, Signer},
         operation::Operation,
         read::{ReadCurrent, read},
         server::{Permission, information, permission, schemas},
         session::Session,
-        state::states,
         user::{Current, EntityId, UserKind},
+        user_state::states,
     },
 };
 use serde_json::{Map, Value, json};
@@ -283,7 +283,7 @@ async fn what_check_asks_is_answered() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Credentials(_)),
+        matches!(error.kind(), FtrackErrorKind::Credentials(_)),
         "{error:?}"
     );
     server

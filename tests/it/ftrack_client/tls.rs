@@ -9,7 +9,7 @@ use std::{
 };
 
 use ftrack_ldap_sync::ftrack::{
-    error::{Obstacle, Trouble, WriteFailure},
+    error::{ConnectErrorKind, FtrackErrorKind, WriteFailure},
     operation::Operation,
     query,
     session::{CallCounts, Session},
@@ -90,7 +90,7 @@ fn answer(tcp: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<()> {
 
 /// What becomes of a read from this address, of a client that trusts the studio's authority or the
 /// system's alone.
-async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), Trouble> {
+async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), FtrackErrorKind> {
     let mut config = config(&address.parse().unwrap());
     config.ca_file = ca_file;
     let session = Session::new(&config).unwrap();
@@ -104,7 +104,7 @@ async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), Trouble> {
         );
         assert_eq!(session.calls(), CallCounts::default());
     }
-    answers.map(|_| ()).map_err(|error| error.trouble().clone())
+    answers.map(|_| ()).map_err(|error| error.kind().clone())
 }
 
 #[tokio::test]
@@ -117,8 +117,8 @@ async fn a_server_is_trusted_by_the_configured_authority_and_for_its_own_name_al
     assert!(
         matches!(
             &untrusted,
-            Trouble::Unreachable {
-                obstacle: Obstacle::Untrusted,
+            FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::Untrusted,
                 ..
             }
         ),
@@ -137,8 +137,8 @@ async fn a_server_is_trusted_by_the_configured_authority_and_for_its_own_name_al
     assert!(
         matches!(
             &other_name,
-            Trouble::Unreachable {
-                obstacle: Obstacle::WrongHost,
+            FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::WrongHost,
                 ..
             }
         ),
@@ -150,8 +150,8 @@ async fn a_server_is_trusted_by_the_configured_authority_and_for_its_own_name_al
     assert!(
         matches!(
             other_authority,
-            Trouble::Unreachable {
-                obstacle: Obstacle::Untrusted,
+            FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::Untrusted,
                 ..
             }
         ),

@@ -10,7 +10,7 @@ use axum::{
 use ftrack_ldap_sync::{
     config::{self, Secret},
     ftrack::{
-        error::{FtrackError, Obstacle, Trouble, WriteFailure},
+        error::{ConnectErrorKind, FtrackError, FtrackErrorKind, WriteFailure},
         operation::Operation,
         query,
         session::{CallCounts, Session},
@@ -36,7 +36,7 @@ const GZIPPED: &[u8] = &[
 /// How a server misbehaves.
 type Misbehaviour = fn() -> Reply;
 /// Whether a trouble is the right one.
-type Expected = fn(&Trouble) -> bool;
+type Expected = fn(&FtrackErrorKind) -> bool;
 
 fn question() -> [Operation; 1] {
     [Operation::query(query::user_types().page(0, 10))]
@@ -190,7 +190,7 @@ async fn ends_at_once(cases: &[(&str, Misbehaviour, Expected)]) {
     for (name, first, expected) in cases {
         let (answers, calls) = read_after(*first).await;
         let error = answers.unwrap_err();
-        assert!(expected(error.trouble()), "{name}: {error:?}");
+        assert!(expected(error.kind()), "{name}: {error:?}");
         assert!(!error.may_be_retried(), "{name}");
         assert_eq!(calls, 1, "{name}");
         says_all(&error);
@@ -203,7 +203,7 @@ async fn a_key_or_a_right_that_is_refused_is_not_tried_again() {
         (
             "a refused key",
             || r#"{"content":"The supplied API key is not valid.","exception":"InvalidCredentialsError","error_code":null}"#.into(),
-            |trouble| matches!(trouble, Trouble::Credentials(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Credentials(_)),
         ),
         (
             "a refused key, newer",
@@ -214,7 +214,7 @@ async fn a_key_or_a_right_that_is_refused_is_not_tried_again() {
                 )
                     .into()
             },
-            |trouble| matches!(trouble, Trouble::Credentials(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Credentials(_)),
         ),
         (
             "a refused user",
@@ -225,12 +225,12 @@ async fn a_key_or_a_right_that_is_refused_is_not_tried_again() {
                 )
                     .into()
             },
-            |trouble| matches!(trouble, Trouble::Credentials(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Credentials(_)),
         ),
         (
             "no right",
             || (StatusCode::FORBIDDEN, r#"{"content":"Not allowed","exception":"PermissionError"}"#).into(),
-            |trouble| matches!(trouble, Trouble::Permission(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Permission(_)),
         ),
     ])
     .await;
@@ -242,17 +242,17 @@ async fn what_the_server_refuses_for_good_is_not_tried_again() {
         (
             "a custom attribute of another type",
             || r#"{"content":"Custom attribute value for \"fstart\" must be of type number.","exception":"ValidationError"}"#.into(),
-            |trouble| matches!(trouble, Trouble::Refused(refusal) if refusal.content.contains("fstart")),
+            |trouble| matches!(trouble, FtrackErrorKind::Refused(refusal) if refusal.content.contains("fstart")),
         ),
         (
             "a duplicate",
             || (StatusCode::CONFLICT, r#"{"content":"Duplicate","exception":"DuplicateEntryError"}"#).into(),
-            |trouble| matches!(trouble, Trouble::Refused(refusal) if &*refusal.exception == "DuplicateEntryError"),
+            |trouble| matches!(trouble, FtrackErrorKind::Refused(refusal) if &*refusal.exception == "DuplicateEntryError"),
         ),
         (
             "an unknown action",
             || r#"{"content":"Invalid action u'send_user_invite'","exception":"ValueError"}"#.into(),
-            |trouble| matches!(trouble, Trouble::Refused(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Refused(_)),
         ),
         (
             "422 of the request's form",
@@ -263,24 +263,24 @@ async fn what_the_server_refuses_for_good_is_not_tried_again() {
                 )
                     .into()
             },
-            |trouble| matches!(trouble, Trouble::Refused(refusal) if refusal.status == 422 && refusal.content.contains("loc")),
+            |trouble| matches!(trouble, FtrackErrorKind::Refused(refusal) if refusal.status == 422 && refusal.content.contains("loc")),
         ),
         (
             "an error in the place of an element",
             || r#"[{"exception":"ValidationError","content":"bad"}]"#.into(),
-            |trouble| matches!(trouble, Trouble::Refused(refusal) if refusal.operation == Some(0)),
+            |trouble| matches!(trouble, FtrackErrorKind::Refused(refusal) if refusal.operation == Some(0)),
         ),
         (
             "a wrong number of elements",
             || format!("[{0},{0}]", &GOOD[1..GOOD.len() - 1]).into(),
-            |trouble| matches!(trouble, Trouble::Malformed(_)),
+            |trouble| matches!(trouble, FtrackErrorKind::Malformed(_)),
         ),
         (
             "a page that is not there",
             || html(404).into(),
-            |trouble| matches!(trouble, Trouble::Status { status: 404, .. }),
+            |trouble| matches!(trouble, FtrackErrorKind::Status { status: 404, .. }),
         ),
-        ("another object", || "{}".into(), |trouble| matches!(trouble, Trouble::Malformed(_))),
+        ("another object", || "{}".into(), |trouble| matches!(trouble, FtrackErrorKind::Malformed(_))),
     ])
     .await;
 }
@@ -294,7 +294,7 @@ async fn the_last_trouble_is_told_after_all_attempts() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Status { status: 502, .. }),
+        matches!(error.kind(), FtrackErrorKind::Status { status: 502, .. }),
         "{error:?}"
     );
     assert_eq!(server.calls().len(), 3);
@@ -338,7 +338,10 @@ async fn nobody_waits_past_the_deadline() {
         .read_call(&question(), &until())
         .await
         .unwrap_err();
-    assert!(matches!(error.trouble(), Trouble::Busy(_)), "{error:?}");
+    assert!(
+        matches!(error.kind(), FtrackErrorKind::Busy(_)),
+        "{error:?}"
+    );
 
     let silent = Scripted::start(|_, _| Reply::Never).await;
     let mut soon = until();
@@ -348,14 +351,14 @@ async fn nobody_waits_past_the_deadline() {
         .read_call(&question(), &soon)
         .await
         .unwrap_err();
-    assert_eq!(error.trouble(), &Trouble::DeadlinePassed);
+    assert_eq!(error.kind(), &FtrackErrorKind::DeadlinePassed);
     let failure = silent
         .session()
         .write_call(&change(), &soon)
         .await
         .unwrap_err();
     assert!(
-        matches!(&failure, WriteFailure::NotSent(error) if error.trouble() == &Trouble::DeadlinePassed),
+        matches!(&failure, WriteFailure::NotSent(error) if error.kind() == &FtrackErrorKind::DeadlinePassed),
         "{failure:?}"
     );
     assert_eq!(silent.calls().len(), 1, "the write was not sent");
@@ -396,14 +399,14 @@ async fn asking_to_stop_ends_a_read_but_not_a_write_under_way() {
             until.cancel.cancel();
         }
     );
-    assert_eq!(read.unwrap_err().trouble(), &Trouble::Cancelled);
+    assert_eq!(read.unwrap_err().kind(), &FtrackErrorKind::Cancelled);
     assert!(
-        matches!(write.unwrap_err(), WriteFailure::Unclear(error) if matches!(error.trouble(), Trouble::TimedOut(_))),
+        matches!(write.unwrap_err(), WriteFailure::Unclear(error) if matches!(error.kind(), FtrackErrorKind::TimedOut(_))),
         "a write that is under way is waited for"
     );
     let failure = session.write_call(&change, &until).await.unwrap_err();
     assert!(
-        matches!(failure, WriteFailure::NotSent(error) if error.trouble() == &Trouble::Cancelled)
+        matches!(failure, WriteFailure::NotSent(error) if error.kind() == &FtrackErrorKind::Cancelled)
     );
     assert_eq!(server.calls().len(), 2);
 }
@@ -423,8 +426,8 @@ async fn a_server_that_stalls_is_given_up() {
     let session = Session::new(&config).unwrap();
     let error = session.read_call(&question(), &until()).await.unwrap_err();
     assert_eq!(
-        error.trouble(),
-        &Trouble::TimedOut(Duration::from_millis(200))
+        error.kind(),
+        &FtrackErrorKind::TimedOut(Duration::from_millis(200))
     );
     assert_eq!(session.calls().reads, 2);
     says_all(&error);
@@ -451,8 +454,8 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
             .unwrap_err();
         let host = format!("127.0.0.1:{}", target.port().unwrap());
         assert_eq!(
-            error.trouble(),
-            &Trouble::Redirected {
+            error.kind(),
+            &FtrackErrorKind::Redirected {
                 status,
                 host: host.clone()
             }
@@ -474,8 +477,8 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
 async fn an_answer_without_end_is_cut_off() {
     let (answers, calls) = read_after(|| blanks(65).into()).await;
     assert!(matches!(
-        answers.unwrap_err().trouble(),
-        Trouble::TooLarge(_)
+        answers.unwrap_err().kind(),
+        FtrackErrorKind::TooLarge(_)
     ));
     assert_eq!(calls, 1);
     let (answers, _) = read_after(|| {
@@ -489,8 +492,8 @@ async fn an_answer_without_end_is_cut_off() {
     })
     .await;
     assert!(matches!(
-        answers.unwrap_err().trouble(),
-        Trouble::TooLarge(_)
+        answers.unwrap_err().kind(),
+        FtrackErrorKind::TooLarge(_)
     ));
 }
 
@@ -584,7 +587,7 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     let session = Session::new(&config).unwrap();
     let error = session.read_call(&question(), &until()).await.unwrap_err();
     assert!(
-        matches!(error.trouble(), Trouble::Interrupted(_)),
+        matches!(error.kind(), FtrackErrorKind::Interrupted(_)),
         "{error:?}"
     );
     says_all(&error);
@@ -606,9 +609,9 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     };
     assert!(
         matches!(
-            error.trouble(),
-            Trouble::Unreachable {
-                obstacle: Obstacle::Closed,
+            error.kind(),
+            FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::Closed,
                 ..
             }
         ),
@@ -628,12 +631,12 @@ async fn a_name_that_does_not_exist_is_told() {
         .read_call(&question(), &until())
         .await
         .unwrap_err();
-    let Trouble::Unreachable { obstacle, .. } = error.trouble() else {
+    let FtrackErrorKind::Unreachable { obstacle, .. } = error.kind() else {
         panic!("{error:?}")
     };
     // Where no name server answers, the time limit comes first.
     assert!(
-        matches!(obstacle, Obstacle::Name | Obstacle::Slow),
+        matches!(obstacle, ConnectErrorKind::Name | ConnectErrorKind::Slow),
         "{error:?}"
     );
 }
@@ -660,7 +663,10 @@ async fn a_configuration_that_cannot_work_is_told_before_any_call() {
         let mut config = config(&url);
         spoil(&mut config);
         let error = Session::new(&config).unwrap_err();
-        assert!(matches!(error.trouble(), Trouble::Setup(_)), "{error:?}");
+        assert!(
+            matches!(error.kind(), FtrackErrorKind::Setup(_)),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(named), "{error}");
         says_all(&error);
     }

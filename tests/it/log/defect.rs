@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ftrack_ldap_sync::log::{self, LogFormat, Loudness};
+use ftrack_ldap_sync::log::{self, LogFormat, Verbosity};
 
 use super::event;
 
@@ -50,9 +50,9 @@ fn a_panic_is_one_line() {
 fn panic_for(whom: &str) -> ! {
     let people = whom == "people";
     let (form, loudness) = if people {
-        (LogFormat::Text, Loudness::Quiet)
+        (LogFormat::Text, Verbosity::Quiet)
     } else {
-        (LogFormat::Json, Loudness::Full)
+        (LogFormat::Json, Verbosity::Full)
     };
     log::start(Some(form), None, loudness).unwrap();
     log::say_panics(people);

@@ -129,7 +129,7 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
     damaged.push(("no time".into(), content));
     for (what, content) in damaged {
         fs::write(&path, &content).unwrap();
-        fs::write(damage::journal(&path), "no journal").unwrap();
+        fs::write(corruption::journal(&path), "no journal").unwrap();
         let known = known(&config.state_dir, "interns", FTRACK)
             .map(|known| known.absences)
             .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -138,7 +138,7 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
             State::open(&config).unwrap_or_else(|error| panic!("{what}: {error}"));
         let set_aside = set_aside.unwrap_or_else(|| panic!("{what} was not seen"));
         assert_eq!(fs::read(&set_aside.path).unwrap(), content, "{what}");
-        assert!(!damage::journal(&path).exists(), "{what}");
+        assert!(!corruption::journal(&path).exists(), "{what}");
         state
             .add_run(&run("artists", 1, Outcome::Succeeded), 5)
             .unwrap();

@@ -1,0 +1,321 @@
+//! Credentials that a server refused, and until when they are left alone: by every job, over
+//! restarts, whoever asks. Pure.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{backoff::after_refusal, commands::CommandError};
+use crate::run::state::RefusedAccount;
+
+/// The longest that refused credentials are left alone.
+const LONGEST: TimeDelta = TimeDelta::hours(1);
+/// So many refusals within an hour are enough, also of credentials that change each time: a
+/// directory counts them all against the account.
+const ENOUGH: usize = 3;
+
+/// The servers that refused credentials, by name: `ftrack`, or `directory` and its name.
+#[derive(Debug, Default)]
+pub struct Lockouts(BTreeMap<String, Lockout>);
+
+/// A server with the mark of the credentials that would be used there; without one, there are none.
+pub type ServerCredentials = (String, Option<String>);
+
+#[derive(Debug)]
+struct Lockout {
+    refused: RefusedAccount,
+    /// When credentials were refused, whichever they were; the newest last, and no more than are
+    /// enough.
+    times: Vec<DateTime<Utc>>,
+    /// The mark of other credentials that were noticed since.
+    noticed: Option<String>,
+}
+
+impl Lockouts {
+    /// Those that are remembered.
+    #[must_use]
+    pub fn new(refused: BTreeMap<String, RefusedAccount>) -> Self {
+        let remembered = |(server, refused): (String, RefusedAccount)| {
+            let failures = usize::try_from(refused.failures)
+                .unwrap_or(ENOUGH)
+                .min(ENOUGH);
+            let account = Lockout {
+                // When the earlier ones were is not known: at the latest when the last one was.
+                times: vec![refused.refused_at; failures],
+                refused,
+                noticed: None,
+            };
+            (server, account)
+        };
+        Self(refused.into_iter().map(remembered).collect())
+    }
+
+    /// The first of these servers that must not be tried yet, why, and until when.
+    #[must_use]
+    pub fn locked_out<'a>(
+        &'a self,
+        servers: &'a [ServerCredentials],
+        now: DateTime<Utc>,
+    ) -> Option<LockedOut<'a>> {
+        servers.iter().find_map(|(server, mark)| {
+            let account = self.0.get(server)?;
+            let until = account.locked_until(mark.as_ref(), now)?;
+            let at = account.refused.refused_at;
+            Some(LockedOut { server, at, until })
+        })
+    }
+
+    /// Bars what was refused in the future for as long as it was meant to be barred, from now on:
+    /// the clock was set back. That lets nobody try earlier, and nobody wait until the clock shows
+    /// that future again. Gives back what has to be kept.
+    pub fn clock_went_back(&mut self, now: DateTime<Utc>) -> Vec<(String, RefusedAccount)> {
+        let ahead = self
+            .0
+            .iter_mut()
+            .filter(|(_, account)| account.refused.refused_at > now);
+        let moved = ahead.map(|(server, account)| {
+            account.shift_to(now);
+            (server.clone(), account.refused.clone())
+        });
+        moved.collect()
+    }
+
+    /// Notes which credentials would be used at a server now, and says whether they are news:
+    /// neither those that were refused nor those noticed before.
+    pub fn observe_fingerprint(&mut self, server: &str, mark: Option<&String>) -> bool {
+        let Some(account) = self.0.get_mut(server) else {
+            return false;
+        };
+        let is_news = !account.is_same(mark) && account.noticed.as_ref() != mark;
+        if is_news {
+            account.noticed = mark.cloned();
+        }
+        is_news
+    }
+
+    /// A server refused credentials: they are left alone from now on, the longer the oftener.
+    pub fn refused(
+        &mut self,
+        server: &str,
+        mark: Option<String>,
+        error: &str,
+        now: DateTime<Utc>,
+        jitter: f64,
+    ) -> RefusedAccount {
+        let before = self.0.remove(server);
+        let failures = before
+            .as_ref()
+            .map_or(0, |before| before.refused.failures)
+            .saturating_add(1);
+        let mut times = before.map(|before| before.times).unwrap_or_default();
+        times.push(now);
+        let refused = RefusedAccount {
+            mark,
+            failures,
+            refused_at: now,
+            error: error.to_owned(),
+            next_at: now
+                .checked_add_signed(after_refusal(failures, LONGEST, jitter))
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        };
+        let account = Lockout {
+            refused: refused.clone(),
+            times: times.split_off(times.len().saturating_sub(ENOUGH)),
+            noticed: None,
+        };
+        self.0.insert(server.to_owned(), account);
+        refused
+    }
+
+    /// The mark of the credentials that a server refused last.
+    #[must_use]
+    pub fn fingerprint(&self, server: &str) -> Option<String> {
+        self.0
+            .get(server)
+            .and_then(|account| account.refused.mark.clone())
+    }
+
+    /// The servers that refused credentials.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether a server refused credentials and has taken none since.
+    #[must_use]
+    pub fn has_refused(&self, server: &str) -> bool {
+        self.0.contains_key(server)
+    }
+
+    /// A server took the credentials; says whether it had refused some.
+    pub fn accepted(&mut self, server: &str) -> bool {
+        self.0.remove(server).is_some()
+    }
+}
+
+impl Lockout {
+    /// Whether the credentials that would be used are those that were refused; taken for so where
+    /// it is not known.
+    fn is_same(&self, mark: Option<&String>) -> bool {
+        self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
+    }
+
+    /// As if the last refusal were now, and those before as long before it as they were.
+    fn shift_to(&mut self, now: DateTime<Utc>) {
+        let by = self.refused.refused_at - now;
+        let meant = (self.refused.next_at - self.refused.refused_at)
+            .clamp(TimeDelta::zero(), LONGEST + LONGEST / 10);
+        for time in &mut self.times {
+            *time = time.checked_sub_signed(by).unwrap_or(now).min(now);
+        }
+        self.refused.refused_at = now;
+        self.refused.next_at = now
+            .checked_add_signed(meant)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    }
+
+    fn locked_until(&self, mark: Option<&String>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let enough = (self.times.len() >= ENOUGH).then(|| {
+            self.times
+                .first()
+                .and_then(|first| first.checked_add_signed(LONGEST))
+        });
+        let until = if self.is_same(mark) {
+            Some(self.refused.next_at)
+        } else {
+            None
+        }
+        .max(enough.flatten());
+        until.filter(|until| *until > now)
+    }
+}
+
+/// A server that must not be tried yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedOut<'a> {
+    /// Its name.
+    pub server: &'a str,
+    /// When it refused credentials last.
+    pub at: DateTime<Utc>,
+    /// Until when it is left alone.
+    pub until: DateTime<Utc>,
+}
+
+impl From<LockedOut<'_>> for CommandError {
+    fn from(LockedOut { server, at, until }: LockedOut<'_>) -> Self {
+        Self::Refused {
+            server: server.to_owned(),
+            at,
+            next: until,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    fn servers(mark: &str) -> Vec<ServerCredentials> {
+        vec![("directory studio".to_owned(), Some(mark.to_owned()))]
+    }
+
+    fn refuse(accounts: &mut Lockouts, mark: &str, now: DateTime<Utc>) -> RefusedAccount {
+        accounts.refused("directory studio", Some(mark.into()), "", now, 0.0)
+    }
+
+    #[test]
+    fn the_same_credentials_are_barred_and_others_are_not() {
+        let mut accounts = Lockouts::default();
+        assert!(accounts.locked_out(&servers("a"), at(0)).is_none());
+        refuse(&mut accounts, "a", at(0));
+        assert!(accounts.locked_out(&servers("a"), at(19)).is_some());
+        assert!(accounts.locked_out(&servers("b"), at(19)).is_none());
+        assert!(accounts.locked_out(&servers("a"), at(20)).is_none());
+        let again = refuse(&mut accounts, "a", at(20));
+        assert_eq!((again.failures, again.next_at), (2, at(60)));
+        assert!(accounts.accepted("directory studio") && !accounts.accepted("directory studio"));
+        assert!(accounts.locked_out(&servers("a"), at(22)).is_none());
+    }
+
+    #[test]
+    fn other_credentials_are_news_once() {
+        let mut accounts = Lockouts::default();
+        let notice = |accounts: &mut Lockouts, mark: &str| {
+            accounts.observe_fingerprint("directory studio", Some(&mark.to_owned()))
+        };
+        assert!(!notice(&mut accounts, "a"));
+        refuse(&mut accounts, "a", at(0));
+        assert!(!notice(&mut accounts, "a"));
+        assert!(notice(&mut accounts, "b") && !notice(&mut accounts, "b"));
+        refuse(&mut accounts, "b", at(1));
+        assert!(!notice(&mut accounts, "b") && notice(&mut accounts, "c"));
+    }
+
+    #[test]
+    fn what_is_remembered_bars_as_before() {
+        let mut accounts = Lockouts::default();
+        let remembered = |account: RefusedAccount| {
+            Lockouts::new(BTreeMap::from([("directory studio".to_owned(), account)]))
+        };
+        let one = remembered(refuse(&mut accounts, "a", at(0)));
+        assert!(
+            one.locked_out(&servers("a"), at(19)).is_some()
+                && one.locked_out(&servers("b"), at(1)).is_none()
+        );
+        refuse(&mut accounts, "b", at(1));
+        let three = remembered(refuse(&mut accounts, "c", at(2)));
+        assert!(
+            three.locked_out(&servers("d"), at(61)).is_some()
+                && three.locked_out(&servers("d"), at(62)).is_none()
+        );
+        let unknown = remembered(RefusedAccount {
+            mark: None,
+            ..refuse(&mut Lockouts::default(), "a", at(0))
+        });
+        assert!(
+            unknown.locked_out(&servers("b"), at(1)).is_some(),
+            "it may be the same one"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_bars_for_as_long_as_was_meant() {
+        let mut accounts = Lockouts::default();
+        accounts.refused("directory studio", Some("a".into()), "", at(100_000), 1.0);
+        assert!(accounts.clock_went_back(at(100_001)).is_empty());
+        let [(_, moved)] = accounts.clock_went_back(at(0)).try_into().unwrap();
+        assert_eq!((moved.refused_at, moved.next_at), (at(0), at(22)));
+        assert!(
+            accounts.locked_out(&servers("a"), at(21)).is_some()
+                && accounts.locked_out(&servers("a"), at(22)).is_none()
+        );
+        assert!(accounts.clock_went_back(at(1)).is_empty());
+    }
+
+    proptest! {
+        /// However often somebody asks, and however often the credentials change: never more than
+        /// three refusals within an hour.
+        #[test]
+        fn three_an_hour_whatever_is_tried(tries in prop::collection::vec((0_i64..30, 0_u8..4, 0.0_f64..1.0), 1..200)) {
+            let mut accounts = Lockouts::default();
+            let (mut now, mut refused) = (at(0), Vec::new());
+            for (minutes, mark, jitter) in tries {
+                now += TimeDelta::minutes(minutes);
+                let mark = mark.to_string();
+                if accounts.locked_out(&servers(&mark), now).is_none() {
+                    accounts.refused("directory studio", Some(mark), "", now, jitter);
+                    refused.push(now);
+                }
+            }
+            for four in refused.windows(4) {
+                prop_assert!(four[3] - four[0] >= TimeDelta::hours(1), "{refused:?}");
+            }
+        }
+    }
+}

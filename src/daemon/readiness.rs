@@ -1,0 +1,210 @@
+//! The first contact with each server: a connection, and credentials that were accepted. A run that
+//! has read both servers counts as well.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{backoff::PutOff, status::Contact};
+
+/// The first delay after a contact that failed; doubles.
+const FIRST: TimeDelta = TimeDelta::seconds(5);
+/// The longest delay.
+const LONGEST: TimeDelta = TimeDelta::minutes(2);
+
+/// The servers, and whether they were reached; the times are given.
+#[derive(Debug, Default)]
+pub struct Readiness(Vec<Server>);
+
+#[derive(Debug)]
+struct Server {
+    name: String,
+    since: Option<DateTime<Utc>>,
+    error: Option<String>,
+    failures: u32,
+    put_off: Option<PutOff>,
+    underway: bool,
+}
+
+/// How a contact ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The server took the credentials.
+    Well,
+    /// It could not be reached, or did not work.
+    Failed(String),
+    /// It refused the credentials.
+    Refused {
+        /// What it said.
+        error: String,
+        /// What tells the credentials from others, if it is known.
+        mark: Option<String>,
+    },
+}
+
+impl Readiness {
+    /// Takes the servers of a configuration; those that were reached before are not asked again.
+    pub fn set(&mut self, names: impl Iterator<Item = String>) {
+        let mut before: BTreeMap<String, Server> = self
+            .0
+            .drain(..)
+            .map(|server| (server.name.clone(), server))
+            .collect();
+        self.0 = names
+            .map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name)))
+            .collect();
+    }
+
+    /// The servers that are being asked.
+    pub fn under_way(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|server| server.underway)
+            .map(|server| server.name.clone())
+            .collect()
+    }
+
+    /// The servers that are to be asked now; none that somebody is asking.
+    pub fn due(
+        &mut self,
+        now: DateTime<Utc>,
+        mut is_asked: impl FnMut(&str) -> bool,
+    ) -> Vec<String> {
+        let due = |server: &&mut Server| {
+            !server.underway
+                && server.since.is_none()
+                && server.put_off.is_none_or(|put_off| !put_off.lasts(now))
+        };
+        let due = self
+            .0
+            .iter_mut()
+            .filter(due)
+            .filter(|server| !is_asked(&server.name));
+        due.map(|server| {
+            server.underway = true;
+            server.name.clone()
+        })
+        .collect()
+    }
+
+    /// A server's credentials have changed: it is asked at once.
+    pub fn retry_now(&mut self, name: &str) {
+        if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
+            server.put_off = None;
+        }
+    }
+
+    /// A contact ended; says whether that is news.
+    pub fn ended(&mut self, name: &str, reached: &ProbeResult, now: DateTime<Utc>) -> bool {
+        let Some(server) = self.0.iter_mut().find(|server| server.name == name) else {
+            return false;
+        };
+        server.underway = false;
+        let error = match reached {
+            ProbeResult::Well => {
+                let is_news = server.since.is_none();
+                server.since.get_or_insert(now);
+                server.error = None;
+                return is_news;
+            }
+            ProbeResult::Failed(error) | ProbeResult::Refused { error, .. } => error,
+        };
+        server.failures = server.failures.saturating_add(1);
+        let delay = FIRST
+            .checked_mul(1 << (server.failures - 1).min(8))
+            .map_or(LONGEST, |delay| delay.min(LONGEST));
+        server.put_off = now
+            .checked_add_signed(delay)
+            .map(|until| PutOff { since: now, until });
+        server.error.replace(error.clone()).is_none()
+    }
+
+    /// Puts a contact off, since the credentials may not be tried yet.
+    pub fn put_off(&mut self, name: &str, put_off: PutOff, why: String) {
+        if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
+            server.underway = false;
+            server.failures = server.failures.max(1);
+            server.put_off = Some(put_off);
+            server.error = Some(why);
+        }
+    }
+
+    /// Whether a server's first contact is still open: neither well nor failed yet, or under way
+    /// again. Two who try the same credentials at once could be two refusals.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        let open = |server: &Server| {
+            server.name == name
+                && server.since.is_none()
+                && (server.underway || server.error.is_none())
+        };
+        self.0.iter().any(open)
+    }
+
+    /// What `status` and the probes show.
+    #[must_use]
+    pub fn status(&self) -> Vec<Contact> {
+        let shown = |server: &Server| Contact {
+            server: server.name.clone(),
+            since: server.since,
+            error: server.error.clone(),
+        };
+        self.0.iter().map(shown).collect()
+    }
+}
+
+impl Server {
+    fn new(name: String) -> Self {
+        Self {
+            name,
+            since: None,
+            error: None,
+            failures: 0,
+            put_off: None,
+            underway: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_server_is_tried_by_one_at_a_time() {
+        let mut contacts = Readiness::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        assert!(contacts.is_open("ftrack"));
+        assert!(
+            contacts.due(at(0), |_| true).is_empty(),
+            "a run is asking it"
+        );
+        assert_eq!(contacts.due(at(0), |_| false), ["ftrack"]);
+        contacts.ended("ftrack", &ProbeResult::Failed("no route".into()), at(1));
+        assert!(!contacts.is_open("ftrack"));
+        assert_eq!(contacts.due(at(60), |_| false), ["ftrack"]);
+        assert!(contacts.is_open("ftrack"), "no run begins beside it");
+    }
+
+    #[test]
+    fn changed_credentials_are_tried_once_at_once() {
+        let mut contacts = Readiness::default();
+        contacts.set(["ftrack".to_owned()].into_iter());
+        contacts.due(at(0), |_| false);
+        let (error, mark) = ("code 49".to_owned(), None);
+        contacts.ended("ftrack", &ProbeResult::Refused { error, mark }, at(0));
+        let put_off = PutOff {
+            since: at(0),
+            until: at(1200),
+        };
+        contacts.put_off("ftrack", put_off, "code 49".into());
+        assert!(contacts.due(at(100), |_| false).is_empty());
+        contacts.retry_now("ftrack");
+        assert_eq!(contacts.due(at(100), |_| false), ["ftrack"]);
+    }
+}

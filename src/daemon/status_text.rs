@@ -1,0 +1,144 @@
+//! A job's status in words, for the table of `status` and for the page.
+
+use chrono::{DateTime, TimeZone, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use super::status::{JobPhase, JobStatus, Running};
+use crate::{escape::escape_control, run::Progress};
+
+/// The most characters of an error that is shown; `runs show` has all of it.
+const ERROR: usize = 200;
+
+/// A job in words; everything is safe to print on a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusRow {
+    /// Its name.
+    pub job: String,
+    /// What it is doing.
+    pub phase: &'static str,
+    /// When its last run ended, or `never`.
+    pub last_run: String,
+    /// How it ended; empty before the first run.
+    pub outcome: String,
+    /// When it runs next by itself, or `on request`.
+    pub next_run: String,
+    /// What else there is to say: how far it is, its pause, its failures.
+    pub notes: Vec<String>,
+}
+
+impl StatusRow {
+    /// A job in words, with times in the zone of its schedule.
+    #[must_use]
+    pub fn of(job: &JobStatus) -> Self {
+        let zone: Tz = job.timezone.parse().unwrap_or(Tz::UTC);
+        let at = |time: DateTime<Utc>| in_words(time, zone);
+        let mut notes = Vec::new();
+        notes.extend(job.running.as_ref().map(|running| progress(running, zone)));
+        if let Some(pause) = &job.pause {
+            let until = pause
+                .until
+                .map(|until| format!(" until {}", at(until)))
+                .unwrap_or_default();
+            let reason = pause
+                .reason
+                .as_deref()
+                .map(|reason| format!(": {}", escape_control(reason)))
+                .unwrap_or_default();
+            notes.push(format!("paused{until}{reason}"));
+        }
+        if let Some(backoff) = &job.backoff {
+            let failures = if backoff.failures == 1 {
+                "failed once".to_owned()
+            } else {
+                format!(
+                    "failed {} times in a row since {}",
+                    backoff.failures,
+                    at(backoff.since)
+                )
+            };
+            let again = backoff.retries_at().map_or_else(
+                || "not tried again before its next run".to_owned(),
+                |time| format!("tried again at {}", at(time)),
+            );
+            notes.push(format!(
+                "{failures}, {again}: {}",
+                beginning(&backoff.error)
+            ));
+        }
+        let last = job.last_run.as_ref();
+        if let Some(last) = last.filter(|last| last.held + last.failed > 0) {
+            notes.push(format!(
+                "{} held, {} failed changes",
+                last.held, last.failed
+            ));
+        }
+        Self {
+            job: escape_control(&job.job).into_owned(),
+            phase: job.phase.as_str(),
+            last_run: last.map_or_else(|| "never".to_owned(), |last| at(last.finished_at)),
+            outcome: last
+                .map(|last| {
+                    format!(
+                        "{}{}",
+                        last.outcome.as_str(),
+                        if last.dry_run { " (dry run)" } else { "" }
+                    )
+                })
+                .unwrap_or_default(),
+            next_run: job.next_run.map_or_else(|| nothing_next(job), at),
+            notes,
+        }
+    }
+}
+
+/// A time in a zone, to the second.
+#[must_use]
+pub fn in_words<Z: TimeZone>(time: DateTime<Utc>, zone: Z) -> String
+where
+    Z::Offset: std::fmt::Display,
+{
+    time.with_timezone(&zone)
+        .format("%Y-%m-%d %H:%M:%S %Z")
+        .to_string()
+}
+
+fn nothing_next(job: &JobStatus) -> String {
+    let words = match (job.phase, &job.schedule) {
+        (JobPhase::Running | JobPhase::Waiting, _) => "after this run",
+        (JobPhase::Paused, _) => "when it is resumed",
+        (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, None) => "on request",
+        (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, Some(_)) => "unknown",
+    };
+    words.to_owned()
+}
+
+fn progress(running: &Running, zone: Tz) -> String {
+    let since = in_words(running.started_at, zone);
+    match running.progress {
+        None => format!("running since {since}"),
+        Some(Progress::Entries(entries)) => {
+            format!("running since {since}: {entries} entries read")
+        }
+        Some(Progress::Changes(done, of)) => {
+            format!("running since {since}: {done} of {of} changes written")
+        }
+        Some(Progress::ServerJobQueued) => {
+            format!("running since {since}: ftrack's own synchronisation is queued")
+        }
+        Some(Progress::ServerJobRunning) => {
+            format!("running since {since}: ftrack's own synchronisation is running")
+        }
+    }
+}
+
+fn beginning(error: &str) -> String {
+    let mut characters = error.chars();
+    let text: String = characters.by_ref().take(ERROR).collect();
+    let cut = if characters.next().is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("{}{cut}", escape_control(&text))
+}

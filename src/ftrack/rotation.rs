@@ -1,0 +1,622 @@
+//! What is still to be written so that a user is as a change wants it: the difference between what
+//! is there and the target. No I/O.
+//!
+//! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is
+//! taken up where it stands, and the order of the operations keeps the link true at every point at
+//! which a server may stop.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    link::{Activity, Link, LinkFound, Signer},
+    operation::Operation,
+    outcome::Progress,
+    user::EntityId,
+    user_state::UserState,
+};
+use crate::sync::{
+    change::{Action, Change, Field, Values},
+    custom::equal,
+};
+
+/// What keeps a change from being written at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotWrite {
+    /// Somebody deleted the user.
+    #[error("the user is not at ftrack any more")]
+    Gone,
+    /// Somebody else owns the user now.
+    #[error("the user belongs to the source {0:?} now")]
+    OwnedBy(String),
+    /// Somebody took the link away.
+    #[error("nobody owns the user any more: its link was taken away since it was read")]
+    Disowned,
+    /// Somebody deactivated the user, who is theirs to reactivate.
+    #[error("somebody else deactivated the user since it was read")]
+    DeactivatedByHand,
+    /// Another program created the user, who is that program's to finish.
+    #[error(
+        "another program created the user at the same time; it is left alone, and the next run \
+         looks again"
+    )]
+    CreatedMeanwhile,
+    /// Another program adopted the user, and is not done.
+    #[error(
+        "another program took the user over at the same time; it is left alone, and the next run \
+         looks again"
+    )]
+    TakenMeanwhile,
+    /// Somebody activated the user.
+    #[error(
+        "somebody else activated the user since it was read; it is left alone, and the next run \
+         looks again"
+    )]
+    ActivatedMeanwhile,
+    /// Somebody changed what was to be changed.
+    #[error(
+        "{field} was changed to {there} since it was read, which is neither the old value nor the \
+         new one; the next run looks again"
+    )]
+    Drifted {
+        /// The attribute.
+        field: String,
+        /// What it is now.
+        there: Value,
+    },
+    /// What stands in the user's metadata is not a link.
+    #[error("the user's link cannot be read")]
+    UnreadableLink,
+    /// The operation cannot be written down.
+    #[error("the link cannot be written: {0}")]
+    Unwritable(String),
+}
+
+/// What is left of a change.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Remaining {
+    /// What is to be written, in its order.
+    steps: Vec<Step>,
+    /// The attributes of the user that still differ, with the value that is there.
+    pub differing: Vec<(Field, Value)>,
+    /// Whether the change holds, and only the link is still to say so.
+    pub only_settles: bool,
+}
+
+/// One thing that is to be written to a user.
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    /// The user, who is not there, with these values.
+    Create(Map<String, Value>),
+    /// These values.
+    Update(Map<String, Value>),
+    /// The value of a custom attribute.
+    Custom(EntityId, Value),
+    /// The link, and the mark of the run that made it.
+    Link {
+        link: Link,
+        row: Row,
+        made_by: Option<Box<str>>,
+    },
+}
+
+impl Remaining {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The operations, in their order.
+    ///
+    /// # Errors
+    /// A link cannot be written down.
+    pub fn operations(
+        self,
+        user: &EntityId,
+        signer: &Signer,
+    ) -> Result<Vec<Operation>, CannotWrite> {
+        let operation = |step| match step {
+            Step::Create(values) => Ok(Operation::create_user(user, values)),
+            Step::Update(values) => Ok(Operation::update_user(user, values)),
+            Step::Custom(configuration, value) => {
+                Ok(Operation::set_custom_value(&configuration, user, value))
+            }
+            Step::Link { link, row, made_by } => match row {
+                Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
+                Row::None => Operation::create_link(user, &link, made_by.as_deref(), signer),
+            },
+        };
+        let operations: Result<_, serde_json::Error> =
+            self.steps.into_iter().map(operation).collect();
+        operations.map_err(|error| CannotWrite::Unwritable(error.to_string()))
+    }
+
+    /// Whether the activity of the user is still to be changed.
+    #[must_use]
+    pub fn differs_in_activity(&self) -> bool {
+        self.differing
+            .iter()
+            .any(|(field, _)| *field == Field::IsActive)
+    }
+}
+
+/// What operations are made with, beside the change and what was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteContext<'a> {
+    /// The mapped custom attributes: the key, and the id of its configuration.
+    pub custom_attributes: &'a [(String, EntityId)],
+    /// The mark of the run, for the links that it makes.
+    pub run_mark: &'a str,
+    /// Users who do not exist, though a link of theirs does.
+    pub orphans: &'a BTreeSet<EntityId>,
+}
+
+/// Whether a link is the person's whom the change is about: by the job's source, or by the one that
+/// the change was planned to take the place of.
+fn is_of(link: &Link, change: &Change) -> bool {
+    let planned = |part: &str| {
+        change
+            .fields
+            .get(&Field::Link)
+            .and_then(|values| values.old.get(part))
+            .and_then(Value::as_str)
+    };
+    let source = link.source == change.link.source || planned("source") == Some(&link.source);
+    let directory = link.directory == change.link.directory
+        || planned("directory") == link.directory.as_deref();
+    source && directory && link.id == change.link.id && link.attribute == change.link.attribute
+}
+
+/// What brings a user from what was seen to what a change wants; nothing when it is done.
+///
+/// # Errors
+/// The user cannot be brought there at all.
+pub fn remaining(
+    change: &Change,
+    seen: Option<&UserState>,
+    so_far: Progress,
+    means: WriteContext<'_>,
+) -> Result<Remaining, CannotWrite> {
+    let Some(seen) = seen else {
+        return if change.action == Action::Create {
+            Ok(create(change, means))
+        } else {
+            Err(CannotWrite::Gone)
+        };
+    };
+    let found = found(change, seen, so_far, means)?;
+    if change.action == Action::Deactivate && !seen.is_active {
+        match found.map(|link| &link.activity) {
+            Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
+            // Of another program's making; its own link tells when.
+            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
+                if so_far == Progress::Nothing =>
+            {
+                return Ok(Remaining::default());
+            }
+            Some(Activity::Activating | Activity::Released) if so_far == Progress::Nothing => {
+                return Err(CannotWrite::DeactivatedByHand);
+            }
+            Some(_) | None => {}
+        }
+    }
+    let differing = differing(change, seen, means.custom_attributes);
+    let row = if seen.link.is_row() {
+        Row::Stands
+    } else {
+        Row::None
+    };
+    let made_by = if found.is_some() {
+        seen.link_made_by.as_deref()
+    } else {
+        Some(means.run_mark)
+    };
+    if let Some((field, there)) = differing
+        .iter()
+        .find(|(field, there)| drifted(change, field, there))
+    {
+        return Err(CannotWrite::Drifted {
+            field: field.name(),
+            there: there.clone(),
+        });
+    }
+    let link = |link, row| Step::Link {
+        link,
+        row,
+        made_by: made_by.map(Into::into),
+    };
+    let (before, after) = links(change, seen, found, &differing);
+    let row_after = if before.is_some() { Row::Stands } else { row };
+    let mut steps: Vec<Step> = before.map(|before| link(before, row)).into_iter().collect();
+    let mut values = Map::new();
+    for (field, _) in &differing {
+        if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_)))
+        {
+            values.insert(field.name(), wanted.new.clone());
+        }
+    }
+    if !values.is_empty() {
+        steps.push(Step::Update(values));
+    }
+    steps.extend(set_custom(change, means.custom_attributes, |field| {
+        differing.iter().any(|(differs, _)| differs == field)
+    }));
+    steps.extend(after.map(|after| link(after, row_after)));
+    if let (Progress::Nothing, false, Some(obstructed)) = (
+        so_far,
+        steps.is_empty(),
+        begun_by_others(change, seen, found),
+    ) {
+        return Err(obstructed);
+    }
+    let only_settles =
+        differing.is_empty() && !(change.action == Action::Create && found.is_none());
+    Ok(Remaining {
+        steps,
+        differing,
+        only_settles,
+    })
+}
+
+/// The link with which a change goes on; none where the user still is to get one.
+fn found<'s>(
+    change: &Change,
+    seen: &'s UserState,
+    so_far: Progress,
+    means: WriteContext<'_>,
+) -> Result<Option<&'s Link>, CannotWrite> {
+    match &seen.link {
+        LinkFound::Absent | LinkFound::OfAnotherUser => match (change.action, so_far) {
+            (Action::Create, Progress::Nothing) => Err(CannotWrite::CreatedMeanwhile),
+            // Of two programs, the one whose link stands has created the user: only one of them can
+            // write it.
+            (Action::Create, Progress::Sent | Progress::Linked) | (Action::Adopt, _) => Ok(None),
+            (Action::Update | Action::Deactivate | Action::Reactivate, _) => {
+                Err(CannotWrite::Disowned)
+            }
+        },
+        LinkFound::Link(link) if !is_of(link, change) => {
+            Err(CannotWrite::OwnedBy(link.source.to_string()))
+        }
+        LinkFound::Link(_)
+            if change.action == Action::Create
+                && so_far != Progress::Linked
+                && !is_made_by(seen, means.run_mark) =>
+        {
+            Err(CannotWrite::CreatedMeanwhile)
+        }
+        LinkFound::Link(link) => Ok(Some(link)),
+        LinkFound::Unreadable => Err(CannotWrite::UnreadableLink),
+    }
+}
+
+/// Whether the run of this mark made a user's link: created the user, or adopted it.
+#[must_use]
+pub fn is_made_by(seen: &UserState, run_mark: &str) -> bool {
+    seen.link.link().is_some() && seen.link_made_by.as_deref() == Some(run_mark)
+}
+
+/// Whether others are about to do what a change, for which nothing was sent yet, is to do.
+fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> Option<CannotWrite> {
+    match change.action {
+        Action::Reactivate if seen.is_active => Some(CannotWrite::ActivatedMeanwhile),
+        Action::Adopt if found.is_some() => Some(CannotWrite::TakenMeanwhile),
+        Action::Create
+        | Action::Update
+        | Action::Deactivate
+        | Action::Reactivate
+        | Action::Adopt => None,
+    }
+}
+
+/// Whether a change holds at ftrack, although its link may still say that it is under way: what the
+/// next run would take it for.
+#[must_use]
+pub fn holds(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> bool {
+    let Some(seen) = seen else { return false };
+    let LinkFound::Link(found) = &seen.link else {
+        return false;
+    };
+    let ours = found.source == change.link.source && found.id == change.link.id;
+    let link_holds = !change.fields.contains_key(&Field::Link) || **found == change.link;
+    ours && link_holds && differing(change, seen, custom_attributes).is_empty()
+}
+
+/// The attributes of a change that is not done which are written all the same, by name.
+#[must_use]
+pub fn written_all_the_same(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<String> {
+    let Some(seen) = seen else { return Vec::new() };
+    let still = differing(change, seen, custom_attributes);
+    let written = change.fields.iter().filter(|(field, values)| {
+        let changes = change.action == Action::Create || !equal(&values.old, &values.new);
+        **field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == *field)
+    });
+    written.map(|(field, _)| field.name()).collect()
+}
+
+/// Whether an attribute that differs from what is wanted does not show what was read either, and
+/// not what this program makes of it in between.
+fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
+    let Some(values) = change.fields.get(field) else {
+        return false;
+    };
+    let between = change.rotation.is_some()
+        && match field {
+            Field::Username => *there == parked(&change.ftrack_id),
+            Field::Email => there.is_null(),
+            Field::FirstName
+            | Field::LastName
+            | Field::IsActive
+            | Field::UserType
+            | Field::Custom(_)
+            | Field::Link => false,
+        };
+    change.action != Action::Create && !between && !equal(&values.old, there)
+}
+
+/// A user is created active and marked as not yet seen to be so; what the server made of it is read
+/// back before the mark is taken off.
+fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
+    let values = change
+        .fields
+        .iter()
+        .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
+        .map(|(field, values)| (field.name(), values.new.clone()));
+    let link = Step::Link {
+        link: Link {
+            activity: Activity::Activating,
+            ..change.link.clone()
+        },
+        row: if means.orphans.contains(&change.ftrack_id) {
+            Row::Stands
+        } else {
+            Row::None
+        },
+        made_by: Some(means.run_mark.into()),
+    };
+    let mut steps = vec![Step::Create(values.collect()), link];
+    steps.extend(set_custom(change, means.custom_attributes, |_| true));
+    let differing = change
+        .fields
+        .keys()
+        .map(|field| (field.clone(), Value::Null))
+        .collect();
+    Remaining {
+        steps,
+        differing,
+        only_settles: false,
+    }
+}
+
+/// The links to write before and after the user's attributes.
+///
+/// A user who is to become active, or inactive, keeps a link that says so until it was seen to be:
+/// whoever finds the user otherwise in between finds an intention, not somebody's doing. A user
+/// without a link gets it first, so that nothing is written to a user whom somebody else took in
+/// the meantime.
+fn links(
+    change: &Change,
+    seen: &UserState,
+    found: Option<&Link>,
+    differing: &[(Field, Value)],
+) -> (Option<Link>, Option<Link>) {
+    let with = |activity: Activity| Link {
+        activity,
+        ..change.link.clone()
+    };
+    let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
+    let wants_active = change
+        .fields
+        .get(&Field::IsActive)
+        .and_then(|values| values.new.as_bool());
+    match wants_active {
+        Some(true) if activity_differs => {
+            let marked = found.is_some_and(|link| {
+                !matches!(link.activity, Activity::Settled | Activity::Released)
+            });
+            ((!marked).then(|| with(Activity::Activating)), None)
+        }
+        Some(false) if activity_differs => {
+            let since = match &change.link.activity {
+                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
+                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
+            };
+            let marked =
+                found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
+            (
+                (!marked).then(|| with(Activity::Deactivating { since })),
+                None,
+            )
+        }
+        _ if found.is_none() && change.action == Action::Create => {
+            (Some(with(Activity::Activating)), None)
+        }
+        _ if found.is_none() => (Some(change.link.clone()), None),
+        _ => {
+            let done =
+                found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
+            (None, (!done).then(|| change.link.clone()))
+        }
+    }
+}
+
+/// Whether a row stands where a link is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    None,
+    Stands,
+}
+
+fn set_custom(
+    change: &Change,
+    custom_attributes: &[(String, EntityId)],
+    still: impl Fn(&Field) -> bool,
+) -> Vec<Step> {
+    let configuration = |key: &str| {
+        custom_attributes
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, id)| id)
+    };
+    let custom = change
+        .fields
+        .iter()
+        .filter(|(field, _)| still(field))
+        .filter_map(|(field, values)| match field {
+            Field::Custom(key) => Some((configuration(key)?, values)),
+            Field::Username
+            | Field::FirstName
+            | Field::LastName
+            | Field::Email
+            | Field::IsActive
+            | Field::UserType
+            | Field::Link => None,
+        });
+    custom
+        .map(|(configuration, values)| Step::Custom(configuration.clone(), values.new.clone()))
+        .collect()
+}
+
+/// The attributes of a change that a user does not show as wanted.
+fn differing(
+    change: &Change,
+    seen: &UserState,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<(Field, Value)> {
+    let wanted = change
+        .fields
+        .iter()
+        .filter(|(field, _)| **field != Field::Link);
+    wanted
+        .map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes)))
+        .filter(|(_, new, there)| !equal(new, there))
+        .map(|(field, _, there)| (field.clone(), there))
+        .collect()
+}
+
+fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId)]) -> Value {
+    let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
+    match field {
+        Field::Username => text(Some(&seen.username)),
+        Field::FirstName => text(seen.first_name.as_deref()),
+        Field::LastName => text(seen.last_name.as_deref()),
+        Field::Email => text(seen.email.as_deref()),
+        Field::IsActive => Value::Bool(seen.is_active),
+        Field::UserType => text(seen.user_type.as_ref().map(EntityId::as_str)),
+        Field::Custom(key) => {
+            let place = custom_attributes.iter().position(|(known, _)| known == key);
+            place
+                .and_then(|place| seen.custom_values.get(place))
+                .cloned()
+                .unwrap_or(Value::Null)
+        }
+        Field::Link => Value::Null,
+    }
+}
+
+/// Frees the unique values that the users of one rotation hold, so that they can be given out anew:
+/// the login goes to a value of the user's own, the mail address is emptied.
+#[must_use]
+pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    let seen = seen?;
+    let mut values = Map::new();
+    let moves = |field: &Field, there: Option<&str>| {
+        change
+            .fields
+            .get(field)
+            .is_some_and(|values| values.new.as_str() != there)
+    };
+    if moves(&Field::Username, Some(&seen.username)) && *seen.username != parked(&change.ftrack_id)
+    {
+        values.insert(Field::Username.name(), parked(&change.ftrack_id).into());
+    }
+    if seen.email.is_some() && moves(&Field::Email, seen.email.as_deref()) {
+        values.insert(Field::Email.name(), Value::Null);
+    }
+    (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
+}
+
+/// What gives the users of a rotation that stands half-way their old values back; nothing when none
+/// moved, or all arrived.
+#[must_use]
+pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<Operation> {
+    let shows = |change: &Change, value: fn(&Values) -> &Value| {
+        let Some(seen) = seen.get(&change.ftrack_id) else {
+            return true;
+        };
+        let mut unique = change
+            .fields
+            .iter()
+            .filter(|(field, _)| matches!(field, Field::Username | Field::Email));
+        unique.all(|(field, values)| equal(value(values), &shown(seen, field, &[])))
+    };
+    let moved: Vec<&Change> = rotation
+        .iter()
+        .copied()
+        .filter(|change| !shows(change, |values| &values.old))
+        .collect();
+    if rotation
+        .iter()
+        .all(|change| shows(change, |values| &values.new))
+    {
+        return Vec::new();
+    }
+    let away = moved.iter().map(|change| {
+        let between = [
+            (Field::Username, Value::from(parked(&change.ftrack_id))),
+            (Field::Email, Value::Null),
+        ];
+        let values = between
+            .into_iter()
+            .filter(|(field, _)| change.fields.contains_key(field));
+        Operation::update_user(
+            &change.ftrack_id,
+            values.map(|(field, value)| (field.name(), value)).collect(),
+        )
+    });
+    let home = moved
+        .iter()
+        .filter_map(|change| give(change, |values| values.old.clone()));
+    away.chain(home).collect()
+}
+
+/// Gives a user that was left parked its old values back.
+#[must_use]
+pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
+    give(change, |values| values.old.clone())
+}
+
+/// Gives a user that was left parked, and whose old login another has by now, the login that it was
+/// to have: the other gave it up.
+#[must_use]
+pub fn park_at_target(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+    seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
+    give(change, |values| values.new.clone())
+}
+
+fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> {
+    let given = [Field::Username, Field::Email]
+        .into_iter()
+        .filter_map(|field| Some((field.name(), value(change.fields.get(&field)?))));
+    let values: Map<String, Value> = given.collect();
+    (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
+}
+
+/// The login that a user has between two others, within one call.
+fn parked(user: &EntityId) -> String {
+    format!("ftrack-ldap-sync-swap-{user}")
+}

@@ -1,0 +1,239 @@
+//! Whose doing it is that a user is as it is, by what was sent and by what the link says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    directory::{IdAttribute, entry::DirectoryId},
+    ftrack::link::{Form, Signature},
+};
+
+const RUN: &str = "this-run";
+
+fn link(activity: Activity) -> Link {
+    Link {
+        source: "artists".into(),
+        directory: Some("d-1".into()),
+        id: DirectoryId::new("p-1").unwrap(),
+        attribute: IdAttribute::EntryUuid,
+        activity,
+        form: Form::Current,
+        signature: Signature::NotChecked,
+    }
+}
+
+fn change(action: Action, field: Field, old: Value, new: Value, activity: Activity) -> Change {
+    Change {
+        action,
+        username: "ada".into(),
+        dn: None,
+        directory_id: DirectoryId::new("p-1").unwrap(),
+        ftrack_id: EntityId::new("u-1").unwrap(),
+        fields: [(field, Values { old, new })].into(),
+        reason: String::new(),
+        link: link(activity),
+        rotation: None,
+    }
+}
+
+fn create() -> Change {
+    change(
+        Action::Create,
+        Field::IsActive,
+        Value::Null,
+        json!(true),
+        Activity::Settled,
+    )
+}
+
+/// A user with a link that some run made, or without one.
+fn user(is_active: bool, link_of: Option<(Activity, Option<&str>)>) -> UserState {
+    let (activity, made_by) = link_of.unzip();
+    UserState {
+        username: "ada".into(),
+        first_name: None,
+        last_name: Some("Lovelace".into()),
+        email: None,
+        is_active,
+        user_type: None,
+        link: activity.map_or(LinkFound::Absent, |activity| {
+            LinkFound::Link(Box::new(link(activity)))
+        }),
+        link_made_by: made_by.flatten().map(Into::into),
+        custom_values: Box::default(),
+    }
+}
+
+/// What is left, as the operations show it.
+fn left_of(
+    change: &Change,
+    seen: &UserState,
+    so_far: Progress,
+) -> Result<(Vec<String>, bool), CannotWrite> {
+    let (signer, orphans) = (Signer::default(), BTreeSet::new());
+    let means = WriteContext {
+        custom_attributes: &[],
+        run_mark: RUN,
+        orphans: &orphans,
+    };
+    let left = remaining(change, Some(seen), so_far, means)?;
+    let only_settles = left.only_settles;
+    let operations = left.operations(&change.ftrack_id, &signer)?;
+    let shown = operations
+        .iter()
+        .map(|operation| serde_json::to_string(operation).unwrap());
+    Ok((shown.collect(), only_settles))
+}
+
+#[test]
+fn a_created_user_is_whose_mark_its_link_bears() {
+    let settled = || Some((Activity::Settled, None));
+    for seen in [
+        user(true, Some((Activity::Activating, Some("another-run")))),
+        user(false, Some((Activity::Activating, Some("another-run")))),
+        user(true, settled()),
+        user(false, settled()),
+        user(true, Some((Activity::Settled, Some("another-run")))),
+    ] {
+        for so_far in [Progress::Nothing, Progress::Sent] {
+            assert_eq!(
+                left_of(&create(), &seen, so_far),
+                Err(CannotWrite::CreatedMeanwhile),
+                "{seen:?}"
+            );
+        }
+    }
+    // Another run may have settled it since: the mark stays.
+    for activity in [Activity::Activating, Activity::Settled] {
+        let seen = user(true, Some((activity.clone(), Some(RUN))));
+        let (operations, only_settles) = left_of(&create(), &seen, Progress::Sent).unwrap();
+        assert!(
+            only_settles && operations.len() == usize::from(activity == Activity::Activating),
+            "{operations:?}"
+        );
+        assert!(
+            operations.iter().all(|operation| operation.contains(RUN)),
+            "{operations:?}"
+        );
+    }
+}
+
+#[test]
+fn a_created_user_without_a_link_is_taken_by_a_link_before_anything_else() {
+    for is_active in [true, false] {
+        let seen = user(is_active, None);
+        assert_eq!(
+            left_of(&create(), &seen, Progress::Nothing),
+            Err(CannotWrite::CreatedMeanwhile)
+        );
+        let (operations, only_settles) = left_of(&create(), &seen, Progress::Sent).unwrap();
+        assert!(
+            !only_settles && operations.len() == 1 + usize::from(!is_active),
+            "{operations:?}"
+        );
+        let first = &operations[0];
+        assert!(
+            first.contains("\"create\"") && first.contains("activating") && first.contains(RUN),
+            "{first}"
+        );
+    }
+}
+
+#[test]
+fn what_another_program_did_before_anything_was_sent_is_its_own() {
+    let since = || "2026-01-01T00:00:00Z".to_owned();
+    let done = Ok((Vec::new(), true));
+    let deactivated = Activity::Deactivated {
+        since: "2026-02-02T00:00:00Z".into(),
+    };
+    let deactivate = change(
+        Action::Deactivate,
+        Field::IsActive,
+        json!(true),
+        json!(false),
+        deactivated,
+    );
+    for (activity, wanted) in [
+        (Activity::Settled, Err(CannotWrite::DeactivatedByHand)),
+        (Activity::Activating, Err(CannotWrite::DeactivatedByHand)),
+        (Activity::Released, Err(CannotWrite::DeactivatedByHand)),
+        (
+            Activity::Deactivating { since: since() },
+            Ok((Vec::new(), false)),
+        ),
+        (
+            Activity::Deactivated { since: since() },
+            Ok((Vec::new(), false)),
+        ),
+    ] {
+        let seen = user(false, Some((activity, None)));
+        assert_eq!(
+            left_of(&deactivate, &seen, Progress::Nothing),
+            wanted,
+            "{seen:?}"
+        );
+    }
+    let seen = user(
+        false,
+        Some((Activity::Deactivating { since: since() }, None)),
+    );
+    assert_eq!(
+        left_of(&deactivate, &seen, Progress::Sent).unwrap().0.len(),
+        1,
+        "its own is finished"
+    );
+
+    let reactivate = change(
+        Action::Reactivate,
+        Field::IsActive,
+        json!(false),
+        json!(true),
+        Activity::Settled,
+    );
+    let unsettled = user(true, Some((Activity::Activating, None)));
+    assert_eq!(
+        left_of(&reactivate, &unsettled, Progress::Nothing),
+        Err(CannotWrite::ActivatedMeanwhile)
+    );
+    assert_eq!(
+        left_of(&reactivate, &unsettled, Progress::Sent)
+            .unwrap()
+            .0
+            .len(),
+        1
+    );
+    assert_eq!(
+        left_of(
+            &reactivate,
+            &user(true, Some((Activity::Settled, None))),
+            Progress::Nothing
+        ),
+        done
+    );
+
+    let adopt = change(
+        Action::Adopt,
+        Field::LastName,
+        json!("Byron"),
+        json!("Lovelace"),
+        Activity::Settled,
+    );
+    let taken = user(true, Some((Activity::Settled, Some("another-run"))));
+    assert_eq!(left_of(&adopt, &taken, Progress::Nothing), done);
+    let unfinished = UserState {
+        last_name: Some("Byron".into()),
+        ..taken
+    };
+    assert_eq!(
+        left_of(&adopt, &unfinished, Progress::Nothing),
+        Err(CannotWrite::TakenMeanwhile)
+    );
+    assert_eq!(
+        left_of(&adopt, &unfinished, Progress::Linked)
+            .unwrap()
+            .0
+            .len(),
+        1
+    );
+}

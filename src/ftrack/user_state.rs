@@ -1,0 +1,157 @@
+//! Reads some users again by id: after a write, after an unclear answer, after a refused batch. Who
+//! is not in the answer does not exist.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use super::{
+    error::{FtrackError, FtrackErrorKind},
+    link::{LinkFound, Signer},
+    page::list,
+    query,
+    row::{LinkRow, UserRow, ValueRow},
+    session::{Session, Until},
+    user::{EntityId, User},
+};
+
+/// The most users asked for in one call; bounds the length of the expressions.
+const USERS_A_CALL: usize = 400;
+
+/// What ftrack holds of one user now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserState {
+    /// The login.
+    pub username: Box<str>,
+    /// The first name; absent when null.
+    pub first_name: Option<Box<str>>,
+    /// The last name; absent when null.
+    pub last_name: Option<Box<str>>,
+    /// The mail address; absent when null.
+    pub email: Option<Box<str>>,
+    /// Whether the user may sign in, and takes a seat.
+    pub is_active: bool,
+    /// The id of the user type.
+    pub user_type: Option<EntityId>,
+    /// Whose the user is.
+    pub link: LinkFound,
+    /// Which run made the link, by its mark.
+    pub link_made_by: Option<Arc<str>>,
+    /// The values of the custom attributes that were asked for, in their order; `Value::Null` when
+    /// there is none.
+    pub custom_values: Box<[Value]>,
+}
+
+impl From<&User> for UserState {
+    fn from(user: &User) -> Self {
+        Self {
+            username: user.username.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            email: user.email.clone(),
+            is_active: user.is_active,
+            user_type: None,
+            link: user.link.clone(),
+            link_made_by: None,
+            custom_values: user.custom_values.clone(),
+        }
+    }
+}
+
+/// The present state of these users, and of these custom attributes (as in
+/// [`super::user::Current::custom_attributes`]); a user who is missing does not exist.
+///
+/// # Errors
+///
+/// Those of [`Session::read_call`], and those of a list that changes while it is read.
+pub async fn states(
+    session: &Session,
+    users: &[EntityId],
+    custom_attributes: &[(String, EntityId)],
+    until: &Until,
+) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
+    stream::iter(users.chunks(users_a_call(session)))
+        .map(|users| some(session, users, custom_attributes, until))
+        .buffer_unordered(session.connections())
+        .try_fold(BTreeMap::new(), |mut all, some| async move {
+            all.extend(some);
+            Ok(all)
+        })
+        .await
+}
+
+/// How many users are asked for in one call; a list that is as long as a page would be followed by
+/// another, empty one.
+pub(super) fn users_a_call(session: &Session) -> usize {
+    usize::try_from(session.page_size() - 1)
+        .unwrap_or(USERS_A_CALL)
+        .min(USERS_A_CALL)
+}
+
+type States = BTreeMap<EntityId, UserState>;
+
+async fn some(
+    session: &Session,
+    users: &[EntityId],
+    custom_attributes: &[(String, EntityId)],
+    until: &Until,
+) -> Result<States, FtrackError> {
+    let (own, links) = (query::users_by_id(users), query::links_of(users));
+    let values = async {
+        let mut values = Vec::with_capacity(custom_attributes.len());
+        for (_, id) in custom_attributes {
+            values
+                .push(list::<ValueRow>(session, &query::custom_values_of(id, users), until).await?);
+        }
+        Ok(values)
+    };
+    let (rows, links, values) = tokio::try_join!(
+        list::<UserRow>(session, &own, until),
+        list::<LinkRow>(session, &links, until),
+        values
+    )?;
+    joined(rows, links, values, session.signer())
+        .map_err(|trouble| session.error_of("reading users again", trouble))
+}
+
+fn joined(
+    rows: Vec<UserRow>,
+    links: Vec<LinkRow>,
+    values: Vec<Vec<ValueRow>>,
+    signer: &Signer,
+) -> Result<States, FtrackErrorKind> {
+    let mut states = States::new();
+    for mut row in rows {
+        let (username, is_active) = row.required()?;
+        let state = UserState {
+            username,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            email: row.email,
+            is_active,
+            user_type: row.user_type_id,
+            link: LinkFound::Absent,
+            link_made_by: None,
+            custom_values: values.iter().map(|_| Value::Null).collect(),
+        };
+        states.insert(row.id, state);
+    }
+    for row in links {
+        if let Some(state) = states.get_mut(&row.parent_id) {
+            state.link_made_by = row.link.made_by().cloned();
+            state.link = signer.verified(&row.parent_id, row.link);
+        }
+    }
+    for (place, rows) in values.into_iter().enumerate() {
+        for row in rows {
+            if let Some(value) = states
+                .get_mut(&row.entity_id)
+                .and_then(|state| state.custom_values.get_mut(place))
+            {
+                *value = row.value;
+            }
+        }
+    }
+    Ok(states)
+}

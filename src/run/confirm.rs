@@ -1,0 +1,28 @@
+//! Before anybody gets a user: ftrack is asked once more whether the user, or the link, is there
+//! already and its lists did not show it.
+
+use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
+use crate::{
+    ftrack::{read, user::Current},
+    sync::change::{Action, Plan},
+};
+
+impl RunContext<'_, LdapWork> {
+    /// Asks for the users that would be created, and for the links of those who seem to have none;
+    /// a list that lacked one fails the run.
+    pub(super) async fn confirm(&mut self, plan: &Plan, current: &Current) -> Result<(), Failure> {
+        let of_action = |action: Action| {
+            plan.changes
+                .iter()
+                .filter(move |change| change.action == action)
+        };
+        let created: Vec<_> = of_action(Action::Create)
+            .map(|change| change.ftrack_id.clone())
+            .collect();
+        if created.is_empty() && of_action(Action::Adopt).next().is_none() {
+            return Ok(());
+        }
+        let confirmed = read::confirm(&self.session, current, &created, &self.until).await;
+        confirmed.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))
+    }
+}

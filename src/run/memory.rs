@@ -1,0 +1,225 @@
+//! What a run learns from the runs before it, and what it keeps for those after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{TimeDelta, Utc};
+
+use super::{
+    RunContext,
+    failure::Failure,
+    ldap::LdapWork,
+    state::{LinkedUsers, Remembered, State, Written},
+};
+use crate::{
+    ftrack::user::{Current, EntityId},
+    sync::{
+        change::{Action, Field, HeldBy, Plan},
+        guard::{self, Approval, Bounds, Vetted},
+    },
+};
+
+impl RunContext<'_, LdapWork> {
+    /// How much the limits of the job leave to this run.
+    pub(super) fn bounds<'r>(&self, plan: &Plan, remembered: &'r Remembered) -> Bounds<'r>
+    where
+        Self: 'r,
+    {
+        let limits = &self.work.job.limits;
+        let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
+        Bounds {
+            limits: &self.work.job.limits,
+            deactivated: remembered.deactivated_within(per, Utc::now(), &plan.deactivated_at),
+            held_before: &remembered.held,
+        }
+    }
+
+    /// Says that users lost their links since the run before, where they are more than may be
+    /// deactivated: a key that may not read metadata any more, or a list that was cut short, would
+    /// make everybody nobody's. A person's approval goes past this.
+    pub(super) fn fall_of_links(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
+        let LinkedUsers { owned, of_all } = remembered.linked?;
+        let lost = owned.saturating_sub(plan.owned);
+        // Those whom another job took over have not lost theirs.
+        let lost = of_all.map_or(lost, |of_all| lost.min(of_all.saturating_sub(plan.linked)));
+        let most = guard::most(self.work.job.limits.deactivate, owned);
+        (lost > most).then(|| {
+            format!(
+                "{} users at ftrack show a link of this job, which owned {owned} users after the \
+                 run before, and limits.deactivate allows {most} fewer, so nothing was written: \
+                 may the key's role still read users and metadata? If users or links were taken \
+                 away on purpose, review `plan --out FILE` and approve it with `apply FILE`",
+                plan.owned
+            )
+        })
+    }
+
+    /// Names the users whom somebody else deactivated since the run before, each in one run: a
+    /// second writer is seen, and not fought.
+    pub(super) fn deactivated_by_others(
+        &self,
+        plan: &Plan,
+        remembered: &Remembered,
+    ) -> Option<String> {
+        let before = remembered.inactive.as_ref()?;
+        let new: Vec<&str> = plan
+            .inactive
+            .iter()
+            .filter(|(id, _)| !before.contains(*id))
+            .map(|(_, login)| login.as_str())
+            .collect();
+        let has_another_writer = self
+            .prepared
+            .config
+            .jobs
+            .values()
+            .any(|job| job.ldap().is_none());
+        let who = if has_another_writer {
+            "; ftrack's own LDAP synchronisation, which another job has it do, may be what did it"
+        } else {
+            ""
+        };
+        (!new.is_empty()).then(|| {
+            format!(
+                "users were deactivated by somebody else since the run before, and stay so: \
+                 {}{who}",
+                new.join(", ")
+            )
+        })
+    }
+
+    /// Keeps what the runs after this one have to know, before anything is written at ftrack.
+    pub(super) fn remember(
+        &self,
+        state: &State,
+        remembered: &Remembered,
+        plan: &Plan,
+        current: &Current,
+        vetted: &Vetted,
+        approval: Approval,
+    ) -> Result<(), Failure> {
+        let job = &self.prepared.name;
+        state.set_absences(job, &remembered.absences, &plan.absences)?;
+        for written in remembered.settled(&plan.deactivated_at) {
+            state.count_deactivations(job, &written)?;
+        }
+        // A replica that stands in frees nobody: it may lag behind.
+        if approval == Approval::None && plan.replica.is_none() {
+            state.set_held(
+                job,
+                &remembered.held,
+                &held_by_limit(remembered, plan, vetted),
+            )?;
+        }
+        state.set_inactive(
+            job,
+            self.session.server(),
+            remembered,
+            inactive(plan, current),
+        )?;
+        state.set_directory(
+            job,
+            remembered,
+            plan.directory.as_deref(),
+            &self.bases(plan, approval),
+        )?;
+        Ok(())
+    }
+
+    /// How many entries each search base showed. One that shows nobody is no reason for doubt any
+    /// more once nobody is gone, or a person approved whoever is; what a replica that stands in
+    /// shows proves nothing.
+    fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
+        let gone = plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate);
+        let approved: BTreeSet<&str> = gone.map(|change| change.directory_id.as_str()).collect();
+        let is_approved = || {
+            approval == Approval::Given
+                && plan
+                    .absences
+                    .keys()
+                    .all(|id| approved.contains(id.as_str()))
+        };
+        let is_settled = plan.replica.is_none()
+            && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
+        let read = self
+            .report
+            .directory
+            .iter()
+            .flat_map(|directory| &directory.searches);
+        let searches = read.filter(|search| search.entries > 0 || is_settled);
+        searches
+            .map(|search| {
+                (
+                    search.base.clone(),
+                    usize::try_from(search.entries).unwrap_or(usize::MAX),
+                )
+            })
+            .collect()
+    }
+}
+
+/// The users that are inactive though the program did not deactivate them; of those whom a job
+/// adopts or takes over nobody can say later that they were deactivated since.
+fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
+    let linked = plan
+        .changes
+        .iter()
+        .filter(|change| change.fields.contains_key(&Field::Link))
+        .map(|change| &change.ftrack_id);
+    let is_inactive = |id: &&EntityId| {
+        let user = current
+            .users
+            .binary_search_by(|user| user.id.cmp(id))
+            .ok()
+            .and_then(|place| current.users.get(place));
+        user.is_some_and(|user| !user.is_active)
+    };
+    plan.inactive
+        .keys()
+        .chain(linked.filter(is_inactive))
+        .cloned()
+        .collect()
+}
+
+/// What a run deactivates, for what is counted: the links say the time at which the plan was made.
+/// What a person approved does not count.
+pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> Option<Written> {
+    let deactivations = vetted
+        .allowed()
+        .iter()
+        .filter(|change| change.action == Action::Deactivate);
+    let number = match approval {
+        Approval::None => deactivations.clone().count(),
+        Approval::Given => 0,
+    };
+    let since = deactivations
+        .filter_map(|change| change.link.activity.deactivated_at())
+        .next()?;
+    Some(Written {
+        run: run.to_owned(),
+        at: Utc::now(),
+        number,
+        since,
+        is_settled: false,
+    })
+}
+
+/// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing
+/// asks for it any more, or a person approves it.
+fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
+    let id = |id: &crate::directory::entry::DirectoryId| id.as_str().to_owned();
+    let now = vetted
+        .held()
+        .iter()
+        .filter(|held| held.hold.by == HeldBy::Limit)
+        .map(|held| id(&held.change.directory_id));
+    let wanted = plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate)
+        .map(|change| id(&change.directory_id));
+    now.chain(wanted.filter(|id| remembered.held.contains(id)))
+        .collect()
+}

@@ -1,0 +1,193 @@
+//! What a run learns, put into its report and said in events.
+
+use std::time::Duration;
+
+use super::{
+    RunContext,
+    failure::Failure,
+    journal::Line,
+    ldap::LdapWork,
+    read_and_plan::ReadError,
+    report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
+};
+use crate::{
+    directory::{ReadFailure, Reading, SearchEvidence},
+    event::{Event, RunName},
+    ftrack::{
+        error::FtrackError,
+        outcome::{ChangeOutcome, OutcomeKind},
+        user::Current,
+    },
+    sync::{change::Plan, desired::Mapped, guard::Vetted},
+};
+
+impl RunContext<'_, LdapWork> {
+    /// Puts the plan into the report.
+    pub(super) fn record_plan(&mut self, plan: &Plan, vetted: &Vetted) {
+        self.report.ftrack.owned = plan.owned;
+        self.report.ftrack.owned_active = plan.owned_active;
+        self.report.ftrack.linked = Some(plan.linked);
+        let allowed = vetted
+            .allowed()
+            .iter()
+            .map(|change| Reported::new(change, ChangeResult::Planned));
+        let held = vetted
+            .held()
+            .iter()
+            .map(|held| Reported::held(&held.change, &held.hold));
+        self.report.changes = allowed.chain(held).collect();
+        for change in &plan.changes {
+            *self.report.planned.entry(change.action).or_default() += 1;
+        }
+        self.report.skipped.clone_from(&plan.skipped);
+        self.report.warnings.clone_from(&plan.warnings);
+        self.report.counts = Counts::of(plan, &self.report.changes);
+        let of = self.name();
+        Event::RunPlanned {
+            of,
+            changes: vetted.allowed().len(),
+            held: vetted.held().len(),
+            skipped: plan.skipped.len(),
+        }
+        .emit();
+        for entry in &plan.skipped {
+            Event::EntrySkipped {
+                of,
+                dn: &entry.dn,
+                reason: &entry.reason,
+            }
+            .emit();
+        }
+        for warning in &plan.warnings {
+            Event::RunWarning { of, warning }.emit();
+        }
+        for change in self
+            .report
+            .changes
+            .iter()
+            .filter(|change| change.result == ChangeResult::Held)
+        {
+            Event::Change { of, change }.emit();
+        }
+    }
+
+    pub(super) fn record_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
+        self.report.directory = Some(DirectoryPart {
+            server: Some(reading.server().to_owned()),
+            complete: true,
+            entries: reading.entries().len(),
+            id_attribute: reading.id_attribute().map(ToString::to_string),
+            searches: reading.searches().iter().map(search).collect(),
+            asked: Vec::new(),
+        });
+        Event::DirectoryRead {
+            of: self.name(),
+            server: reading.server(),
+            entries: reading.entries().len(),
+            took,
+        }
+        .emit();
+    }
+
+    pub(super) fn record_read_error(&mut self, unread: ReadError) -> Failure {
+        match unread {
+            ReadError::Ftrack(error) => self.ftrack_unread(&error),
+            ReadError::Directory(ReadFailure {
+                error,
+                server,
+                searches,
+            }) => {
+                let part = self.directory_part();
+                part.complete = false;
+                part.server = server;
+                part.searches = searches.iter().map(search).collect();
+                self.unless_stopped(Failure {
+                    kind: FailureKind::from(&error),
+                    why: format!(
+                        "the directory could not be read completely, and nothing was written: \
+                         {error}"
+                    ),
+                })
+            }
+        }
+    }
+}
+
+impl<W> RunContext<'_, W> {
+    pub(super) fn record_current(&mut self, current: &Current, took: Duration) {
+        self.report.ftrack.users = current.users.len();
+        Event::FtrackRead {
+            of: self.name(),
+            users: current.users.len(),
+            took,
+        }
+        .emit();
+    }
+
+    /// ftrack could not be read before anything was written.
+    pub(super) fn ftrack_unread(&self, error: &FtrackError) -> Failure {
+        self.unless_stopped(Failure {
+            kind: FailureKind::from(error),
+            why: format!("ftrack could not be read, and nothing was written: {error}"),
+        })
+    }
+
+    /// Which of two reads heard of it first that the run is to stop means nothing; that an account
+    /// may be locked is to be known all the same.
+    fn unless_stopped(&self, failure: Failure) -> Failure {
+        if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
+            return Failure {
+                kind: FailureKind::Stopped,
+                why: "the run was told to stop while it was reading, and nothing was written"
+                    .into(),
+            };
+        }
+        failure
+    }
+}
+
+fn search(evidence: &SearchEvidence) -> Search {
+    let SearchEvidence {
+        base,
+        filter,
+        pages,
+        entries,
+        result,
+    } = evidence;
+    Search {
+        base: base.clone(),
+        filter: filter.clone(),
+        pages: u64::from(*pages),
+        entries: *entries,
+        result: result.clone(),
+    }
+}
+
+/// Why nothing had to be written.
+const SO_ALREADY: &str = "it was so already when it was to be written, and nothing was written";
+
+/// Puts results into the report and into lines for the journal.
+pub(super) fn record_results(
+    reported: &mut [Reported],
+    done: &[ChangeOutcome],
+    of: RunName<'_>,
+) -> Vec<Line> {
+    let mut lines = Vec::with_capacity(done.len());
+    for ChangeOutcome { place, became } in done {
+        let Some(change) = reported.get_mut(*place) else {
+            continue;
+        };
+        (change.result, change.error) = match became {
+            OutcomeKind::Applied => (ChangeResult::Applied, None),
+            OutcomeKind::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
+            OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
+        };
+        Event::Change { of, change }.emit();
+        lines.push(Line {
+            change: *place,
+            result: change.result,
+            error: change.error.clone(),
+        });
+    }
+    lines
+}

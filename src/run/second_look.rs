@@ -1,0 +1,551 @@
+//! The second look of a run: whoever would be deactivated is asked for by id, at every server of
+//! the directory, and among the people of the other jobs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError, report::FailureKind,
+};
+use crate::{
+    config::LdapJob,
+    directory::{
+        self, Answer, DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn,
+        entry::DirectoryId,
+    },
+    sync::{
+        change::{Action, Change, HeldBy, Hold, Plan},
+        rules::Reach,
+    },
+};
+
+/// How long a server of the directory that refused the credentials is not asked for people who are
+/// gone: each refusal counts against the account.
+const REST: Duration = Duration::from_secs(3600);
+/// The same of another table's directory, whose own job tries the credentials as well.
+const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
+
+/// What was read.
+pub(super) struct ReadFrom {
+    /// The server.
+    pub server: String,
+    /// What identifies the directory, as far as it is known.
+    pub directory: Option<Arc<str>>,
+}
+
+/// The people who would be deactivated, by the attribute by which they are known.
+type MissingByTable = BTreeMap<String, (IdAttribute, Vec<DirectoryId>)>;
+
+/// What was found out about them.
+#[derive(Default)]
+struct StillThere {
+    /// On the server that was read: an entry that was moved meanwhile was in no page, and is there
+    /// all the same.
+    there: BTreeSet<DirectoryId>,
+    /// On other servers alone, and on which.
+    elsewhere: BTreeMap<DirectoryId, String>,
+    /// Among the people of another job, and of which.
+    of_sibling: BTreeMap<DirectoryId, String>,
+    /// Of whom nobody can say it, and why.
+    doubtful: BTreeMap<DirectoryId, String>,
+}
+
+impl RunContext<'_, LdapWork> {
+    /// Asks once more for each person who would be deactivated.
+    pub(super) async fn look_again(
+        &mut self,
+        plan: &mut Plan,
+        read: &ReadFrom,
+        request: &ReadRequest,
+    ) -> Result<(), Failure> {
+        let mut gone = MissingByTable::new();
+        for Change {
+            directory_id, link, ..
+        } in plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Deactivate)
+        {
+            let of_attribute = gone
+                .entry(link.attribute.name().to_owned())
+                .or_insert_with(|| (link.attribute.clone(), Vec::new()));
+            of_attribute.1.push(directory_id.clone());
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut found = StillThere::default();
+        self.ask_the_server_that_was_read(&gone, read, request, &mut found)
+            .await?;
+        let siblings = self.siblings(plan, request);
+        let of_this_directory = self
+            .ask_the_siblings(&gone, read, &siblings, plan, &mut found)
+            .await?;
+        self.ask_the_other_servers(&gone, read, request, &of_this_directory, plan, &mut found)
+            .await?;
+        conclude(plan, found);
+        Ok(())
+    }
+
+    async fn ask_the_server_that_was_read(
+        &mut self,
+        gone: &MissingByTable,
+        read: &ReadFrom,
+        request: &ReadRequest,
+        found: &mut StillThere,
+    ) -> Result<(), Failure> {
+        let pool = self.work.pool.clone();
+        for (attribute, ids) in gone.values() {
+            let answer = directory::ask(
+                &pool,
+                Some(&read.server),
+                request,
+                attribute,
+                ids,
+                &self.until.cancel,
+            )
+            .await;
+            let Answer {
+                there, doubtful, ..
+            } = answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
+            found.there.extend(there.into_keys());
+            let why = format!(
+                "{} found an entry when the person was asked for by {attribute}, and its \
+                 {attribute} is none of those that were asked for; may the bind account read it?",
+                read.server
+            );
+            found
+                .doubtful
+                .extend(doubtful.into_iter().map(|id| (id, why.clone())));
+        }
+        self.directory_part().asked.push(read.server.clone());
+        Ok(())
+    }
+
+    /// The other jobs that may have this job's people among theirs: all but those whose users are
+    /// of other directories.
+    fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
+        let own = &self.work.job;
+        let is_sibling = |job: &LdapJob| {
+            job.source != own.source && !plan.of_other_directories.contains(job.source.as_str())
+        };
+        let siblings = self
+            .prepared
+            .config
+            .ldap_jobs()
+            .filter(|(_, job)| is_sibling(job));
+        siblings
+            .map(|(name, job)| SiblingSearch {
+                job: name.to_owned(),
+                table: job.directory.clone(),
+                shares_table: job.directory == own.directory,
+                owns_users: plan.sources.contains(job.source.as_str()),
+                request: of_job(job, request),
+            })
+            .collect()
+    }
+
+    /// A replica that shows somebody is reason enough to hold; one that cannot be reached says
+    /// nothing.
+    async fn ask_the_other_servers(
+        &mut self,
+        gone: &MissingByTable,
+        read: &ReadFrom,
+        request: &ReadRequest,
+        siblings: &[FoundBySibling<'_>],
+        plan: &mut Plan,
+        found: &mut StillThere,
+    ) -> Result<(), Failure> {
+        for OtherServer {
+            pool,
+            server,
+            rest,
+            searches,
+        } in self.other_servers(read, request, siblings)
+        {
+            if pool.was_refused_within(Some(&server), rest) {
+                found.doubt(
+                    gone,
+                    &format!("{server} refused the credentials not long ago, and was not asked"),
+                );
+                continue;
+            }
+            match self.ask_one(&pool, &server, gone, &searches, found).await {
+                Ok(()) => {
+                    let asked = &mut self.directory_part().asked;
+                    if !asked.contains(&server) {
+                        asked.push(server);
+                    }
+                }
+                Err(failure) if is_unreachable(&failure) => {
+                    plan.warnings.push(format!(
+                        "{server} could not be asked about the people who are gone: {}",
+                        failure.error
+                    ));
+                }
+                Err(failure) => {
+                    let why = self.unanswered(&server, failure)?;
+                    found.doubt(gone, &why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The servers of the directory beside the one that was read, as each table names them: asked
+    /// by the table's own account in the searches of its own jobs, since another account may not
+    /// see what they see. A server that this job's table does not name is asked in this job's
+    /// search as well.
+    fn other_servers<'r>(
+        &self,
+        read: &ReadFrom,
+        request: &'r ReadRequest,
+        siblings: &'r [FoundBySibling<'_>],
+    ) -> Vec<OtherServer<'r>> {
+        let of_table = |table: &str| {
+            let of_table = siblings
+                .iter()
+                .filter(move |found| found.sibling.table == table);
+            let search = |found: &'r FoundBySibling<'_>| Search {
+                request: &found.sibling.request,
+                shown_before: Some(&found.shown),
+                account: Account::Own,
+            };
+            of_table.map(search).collect::<Vec<_>>()
+        };
+        let of_this_job = |account| Search {
+            request,
+            shown_before: None,
+            account,
+        };
+        let own_table = self.work.job.directory.as_str();
+        let own = std::iter::once(of_this_job(Account::Own))
+            .chain(of_table(own_table))
+            .collect();
+        let mut tables = vec![(self.work.pool.clone(), REST, own)];
+        let others: BTreeSet<&str> = siblings
+            .iter()
+            .map(|found| found.sibling.table.as_str())
+            .filter(|table| *table != own_table)
+            .collect();
+        tables.extend(others.into_iter().filter_map(|table| {
+            let pool = self.prepared.servers.directory(table)?.clone();
+            Some((pool, REST_OF_OTHERS, of_table(table)))
+        }));
+        let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.clone()]));
+        for (pool, rest, searches) in tables {
+            let of_pool = pool
+                .servers()
+                .iter()
+                .map(|server| server.connector.server().to_owned());
+            for server in of_pool.filter(|server| *server != read.server) {
+                let mut searches = searches.clone();
+                if seen.insert(server.clone()) && rest == REST_OF_OTHERS {
+                    searches.push(of_this_job(Account::OfAnotherTable));
+                }
+                servers.push(OtherServer {
+                    pool: pool.clone(),
+                    server,
+                    rest,
+                    searches,
+                });
+            }
+        }
+        servers
+    }
+
+    /// Asks one server beside the one that was read, in all these searches. Whom the same search
+    /// showed before is no news, wherever it lies.
+    async fn ask_one(
+        &self,
+        pool: &DirectoryPool,
+        server: &str,
+        gone: &MissingByTable,
+        searches: &[Search<'_>],
+        found: &mut StillThere,
+    ) -> Result<(), ReadFailure> {
+        for Search {
+            request,
+            shown_before,
+            account,
+        } in searches
+        {
+            for (attribute, ids) in gone.values() {
+                let answer = directory::ask(
+                    pool,
+                    Some(server),
+                    request,
+                    attribute,
+                    ids,
+                    &self.until.cancel,
+                )
+                .await;
+                let Answer {
+                    there, doubtful, ..
+                } = match answer {
+                    Err(ReadFailure {
+                        error: DirectoryError::NoSuchBase { .. },
+                        ..
+                    }) if *account == Account::OfAnotherTable => continue,
+                    answer => answer?,
+                };
+                let shown = there.into_keys().chain(doubtful);
+                let news =
+                    shown.filter(|id| !shown_before.is_some_and(|before| before.contains(id)));
+                found
+                    .elsewhere
+                    .extend(news.map(|id| (id, server.to_owned())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody who left the bases of this job and is among the people of another one of the same
+    /// directory is taken over by that job; until then this one leaves the user as it is. Gives
+    /// back what those found that are of the same directory, as far as that could be seen.
+    async fn ask_the_siblings<'s>(
+        &mut self,
+        gone: &MissingByTable,
+        read: &ReadFrom,
+        siblings: &'s [SiblingSearch],
+        plan: &mut Plan,
+        found: &mut StillThere,
+    ) -> Result<Vec<FoundBySibling<'s>>, Failure> {
+        let prepared = self.prepared;
+        let mut of_this_directory = Vec::new();
+        for sibling in siblings {
+            let (mut is_of_this_directory, mut shown) = (sibling.shares_table, BTreeSet::new());
+            let Some(pool) = prepared.servers.directory(&sibling.table) else {
+                continue;
+            };
+            let whom = format!("the directory of the job {:?}", sibling.job);
+            if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
+                found.doubt(
+                    gone,
+                    &format!("{whom} refused the credentials not long ago, and was not asked"),
+                );
+                continue;
+            }
+            let names_it = pool
+                .servers()
+                .iter()
+                .any(|server| server.connector.server() == read.server);
+            let server = (sibling.shares_table || names_it).then_some(read.server.as_str());
+            for (attribute, ids) in gone.values() {
+                match directory::ask(
+                    pool,
+                    server,
+                    &sibling.request,
+                    attribute,
+                    ids,
+                    &self.until.cancel,
+                )
+                .await
+                {
+                    Ok(answer) if sibling.shares_table || is_the_same(read, &answer, attribute) => {
+                        is_of_this_directory = true;
+                        if server.is_some() {
+                            shown.extend(answer.there.keys().cloned());
+                        }
+                        found.among(sibling, answer, &self.work.rules.reach);
+                    }
+                    Ok(_) => {}
+                    // A directory that has no user yet, and is not there, is most likely another
+                    // one.
+                    Err(failure) if !sibling.shares_table && !sibling.owns_users => {
+                        let why = self.unanswered(&whom, failure)?;
+                        plan.warnings.push(why);
+                    }
+                    Err(failure) => {
+                        let why = self.unanswered(&whom, failure)?;
+                        found
+                            .doubtful
+                            .extend(ids.iter().map(|id| (id.clone(), why.clone())));
+                    }
+                }
+            }
+            of_this_directory
+                .extend(is_of_this_directory.then_some(FoundBySibling { sibling, shown }));
+        }
+        Ok(of_this_directory)
+    }
+
+    /// Why nobody can say what a server did not answer; a stop and the end of the time fail the
+    /// run.
+    fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
+        match FailureKind::from(&failure.error) {
+            FailureKind::Stopped | FailureKind::TimeLimit => {
+                Err(self.record_read_error(ReadError::Directory(failure)))
+            }
+            FailureKind::DirectoryRefused
+            | FailureKind::Directory
+            | FailureKind::FtrackRefused
+            | FailureKind::Ftrack
+            | FailureKind::FtrackUnclear
+            | FailureKind::State
+            | FailureKind::Refused
+            | FailureKind::Internal => Ok(format!(
+                "{whom} did not answer when the people who are gone were asked for: {}",
+                failure.error
+            )),
+        }
+    }
+}
+
+impl StillThere {
+    /// Nobody can say whether any of these people is gone.
+    fn doubt(&mut self, gone: &MissingByTable, why: &str) {
+        for (_, ids) in gone.values() {
+            self.doubtful
+                .extend(ids.iter().map(|id| (id.clone(), why.to_owned())));
+        }
+    }
+
+    /// Notes who is among the people of another job. Whoever is still in the bases of this one
+    /// stays its own, whatever its filter says, and no sibling lets the person in; of an entry
+    /// whose name cannot be understood nobody can say where it is.
+    fn among(
+        &mut self,
+        sibling: &SiblingSearch,
+        Answer {
+            there, doubtful, ..
+        }: Answer,
+        reach: &Reach,
+    ) {
+        for (id, dn) in there {
+            if Dn::parse(&dn).is_none() {
+                self.doubtful
+                    .insert(id, format!("nobody can say where {dn:?} lies"));
+            } else if !reach.holds(&dn) {
+                self.of_sibling.insert(id, sibling.job.clone());
+            }
+        }
+        let why = format!(
+            "the directory found an entry among the people of the job {:?} that shows none of the \
+             ids that were asked for",
+            sibling.job
+        );
+        self.doubtful
+            .extend(doubtful.into_iter().map(|id| (id, why.clone())));
+    }
+}
+
+/// What another job searches.
+struct SiblingSearch {
+    job: String,
+    table: String,
+    shares_table: bool,
+    owns_users: bool,
+    request: ReadRequest,
+}
+
+/// What the search of another job of the same directory showed of the people who are gone.
+struct FoundBySibling<'s> {
+    sibling: &'s SiblingSearch,
+    shown: BTreeSet<DirectoryId>,
+}
+
+/// A search at a server beside the one that was read.
+#[derive(Clone, Copy)]
+struct Search<'r> {
+    request: &'r ReadRequest,
+    /// Whom it showed at the server that was read.
+    shown_before: Option<&'r BTreeSet<DirectoryId>>,
+    account: Account,
+}
+
+/// Whose account a server is asked by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    /// That of the table whose job searches so.
+    Own,
+    /// That of another table, from which the search's base may be hidden: that there is none says
+    /// nothing then.
+    OfAnotherTable,
+}
+
+/// A server of the directory beside the one that was read.
+struct OtherServer<'r> {
+    pool: DirectoryPool,
+    server: String,
+    /// For how long it is left alone after it refused the credentials.
+    rest: Duration,
+    searches: Vec<Search<'r>>,
+}
+
+/// The searches of another job, with the time limit of this run.
+fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
+    ReadRequest {
+        bases: job.search_bases.clone(),
+        scope: job.scope,
+        filter: job.filter.clone(),
+        ..request.clone()
+    }
+}
+
+/// Whether a server could not even be asked: no connection came about.
+fn is_unreachable(failure: &ReadFailure) -> bool {
+    failure.searches.is_empty()
+        && failure.error.concerns_one_server()
+        && !failure.error.is_refusal()
+}
+
+/// Whether another table of the configuration names the directory that was read; where that cannot
+/// be told, it may.
+fn is_the_same(read: &ReadFrom, answer: &Answer, attribute: &IdAttribute) -> bool {
+    match (&read.directory, &answer.directory_id) {
+        (Some(read), Some(other)) => **read == **other,
+        (None, _) | (_, None) => attribute.is_universal(),
+    }
+}
+
+/// Takes back or holds the deactivations of those who were found.
+fn conclude(plan: &mut Plan, found: StillThere) {
+    let StillThere {
+        there,
+        elsewhere,
+        of_sibling,
+        doubtful,
+    } = found;
+    for id in &there {
+        plan.warnings.push(format!(
+            "the person with the directory id {id} was missing from the read, and was found when \
+             asked for by id; nothing is concluded"
+        ));
+    }
+    for (id, job) in of_sibling.iter().filter(|(id, _)| !there.contains(*id)) {
+        plan.warnings.push(format!(
+            "the person with the directory id {id} left the search bases of this job, and is one \
+             of the job {job:?}, which takes the user over"
+        ));
+    }
+    let is_found = |id: &DirectoryId| there.contains(id) || of_sibling.contains_key(id);
+    for id in there.iter().chain(of_sibling.keys()) {
+        plan.absences.remove(id.as_str());
+    }
+    plan.changes
+        .retain(|change| change.action != Action::Deactivate || !is_found(&change.directory_id));
+    for change in plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate)
+    {
+        let hold = if let Some(server) = elsewhere.get(&change.directory_id) {
+            let why = format!(
+                "{server} still shows the person {:?} (directory id {}), whom the server that was \
+                 read does not",
+                change.username, change.directory_id
+            );
+            plan.warnings.push(why.clone());
+            Hold::new(HeldBy::Replica, why)
+        } else if let Some(why) = doubtful.get(&change.directory_id) {
+            Hold::new(HeldBy::Doubt, why.as_str())
+        } else {
+            continue;
+        };
+        plan.holds.entry(change.ftrack_id.clone()).or_insert(hold);
+    }
+}
