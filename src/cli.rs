@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::{
     log::LogFormat,
-    run::report::{Outcome, Report},
+    model::report::{Outcome, Report},
 };
 
 /// Keeps the user accounts of ftrack in step with a studio's LDAP directory.

@@ -7,9 +7,9 @@ use tracing::Level;
 
 use crate::{
     escape::escape_control,
-    run::{
+    model::{
         report::{ChangeResult, Outcome, Report, Reported},
-        state::SetAside,
+        set_aside::SetAside,
     },
 };
 

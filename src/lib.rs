@@ -10,7 +10,9 @@ pub mod escape;
 pub mod event;
 pub mod ftrack;
 pub mod log;
+pub mod model;
 pub mod run;
+pub mod state;
 pub mod sync;
 
 /// The version of the program.

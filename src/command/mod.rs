@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Environment, Job},
     event::Event,
     log,
-    run::state::State,
+    state::State,
 };
 
 pub mod check;

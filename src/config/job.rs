@@ -1,6 +1,7 @@
 //! One job: what it does, and when; of a job that reads a directory, which people, mapped how,
 //! under which rules and limits.
 
+use crate::model::backoff::Retry;
 use std::{collections::BTreeMap, time::Duration};
 
 /// One job: when it runs, and what a run does.
@@ -158,15 +159,4 @@ pub enum Limit {
     Count(usize),
     /// So many of a hundred; at most 100.
     Percent(u8),
-}
-
-/// How failed runs are repeated.
-#[derive(Debug, Clone)]
-pub struct Retry {
-    /// The first delay.
-    pub initial: Duration,
-    /// The longest delay.
-    pub max: Duration,
-    /// After how many failures in a row the job is suspended.
-    pub suspend_after: u32,
 }

@@ -6,7 +6,7 @@ use super::{
     directory::{Tree, TreeEntry, TreeError},
     world::World,
 };
-use crate::run::report::{Counts, Outcome};
+use crate::model::report::{Counts, Outcome};
 
 /// Where people are moved who leave; the job does not look there.
 pub const FORMER: &str = "ou=former,dc=studio,dc=test";

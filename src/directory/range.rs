@@ -1,7 +1,8 @@
 //! Attributes of which a server returns the values a part at a time (MS-ADTS section
 //! 3.1.1.3.1.3.3): all parts are fetched.
 
-use super::{connection::Connection, entry::Entry, error::DirectoryError, search};
+use super::{connection::Connection, error::DirectoryError, search};
+use crate::model::entry::Entry;
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;

@@ -10,15 +10,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{DirectoryId, Entry},
     error::DirectoryError,
-    id::IdAttribute,
     pool::DirectoryPool,
     search::SearchEvidence,
     searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
     server::ServerKind,
 };
-use crate::config::Scope;
+use crate::{
+    config::Scope,
+    model::{
+        entry::{DirectoryId, Entry},
+        id::IdAttribute,
+    },
+};
 
 /// What is to be read.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use ldap3::{
 use super::{
     ber,
     connection::Connection,
-    entry::Entry,
     error::{DirectoryError, words},
     range,
 };
+use crate::model::entry::Entry;
 
 /// Paged results (RFC 2696).
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";

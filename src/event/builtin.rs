@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::RunName;
-use crate::{escape::escape_control, ftrack::builtin_sync::ServerJob};
+use crate::{escape::escape_control, model::server_job::ServerJob};
 
 /// What happened to ftrack's own synchronisation.
 #[derive(Debug, Clone, Copy)]

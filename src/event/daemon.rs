@@ -4,8 +4,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    daemon::{backoff::Backoff, pause::Pause},
     escape::escape_control,
+    model::{backoff::Backoff, pause::Pause},
 };
 
 /// Something that happened to the daemon, as logs tell it.

@@ -4,6 +4,7 @@
 //! that API call); what `Job.data` holds is not documented, nor which `Job.type` it has, so a job
 //! is known by its id alone.
 
+use crate::model::server_job::{ServerJob, Status};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -19,8 +20,8 @@ use super::{
     page, query,
     row::Row,
     session::{Session, Until},
-    user::EntityId,
 };
+use crate::model::user::EntityId;
 
 /// How many of the newest jobs are noted before one is started: far more than come about while one
 /// call is answered.
@@ -32,53 +33,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// In so many looks in a row a job must be missing before it counts as gone: one of several servers
 /// may not know it yet.
 const MISSING_LOOKS: u32 = 3;
-
-/// The status of a job (`Job.status` in the server's schemas).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// It waits for one of the server's workers.
-    Queued,
-    /// It is under way.
-    Running,
-    /// It came to its end.
-    Done,
-    /// It failed.
-    Failed,
-    /// A word that the schemas do not know.
-    Unknown(String),
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Unknown(word) => word,
-        })
-    }
-}
-
-/// A job of the server, as it was seen last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerJob {
-    /// Its id.
-    pub id: EntityId,
-    /// Its status.
-    pub status: Status,
-    /// What the server says of it (`Job.data`), cut to a bounded length; absent when it says
-    /// nothing.
-    pub text: Option<String>,
-}
-
-impl ServerJob {
-    /// Whether it still waits or works.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.status, Status::Queued | Status::Running)
-    }
-}
 
 /// The newest jobs at one time, by which those that come later are known.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use super::{key::Keys, user::EntityId};
-use crate::escape::what_and_way_out;
+use super::key::Keys;
+use crate::{escape::what_and_way_out, model::user::EntityId};
 
 /// Texts of the server are cut to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;

@@ -2,7 +2,7 @@
 //! at once. No I/O.
 
 use super::{error::FtrackError, rotation::Remaining};
-use crate::sync::change::{Change, Field};
+use crate::model::change::{Change, Field};
 
 /// What became of one change, by its place among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,16 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{
-    link::{Activity, Link, LinkFound, Signer},
-    operation::Operation,
-    outcome::Progress,
-    user::EntityId,
-    user_state::UserState,
-};
-use crate::sync::{
-    change::{Action, Change, Field, Values},
-    custom::equal,
+use super::{operation::Operation, outcome::Progress, user_state::UserState};
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        change::{Action, Change, Field, Values},
+        link::{Activity, Link, LinkFound},
+        user::EntityId,
+    },
+    sync::custom::equal,
 };
 
 /// What keeps a change from being written at all.

@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    answer::{self, Acknowledged, ResponseItem},
+    answer,
+    answer::{Acknowledged, ResponseItem},
     client::{client, endpoint, retry_after},
     error::{FtrackError, FtrackErrorKind, WriteFailure, excerpt},
     key::Keys,
-    link::Signer,
     network,
     operation::Operation,
     stopped::StopCause,
@@ -32,6 +32,7 @@ use super::{
 use crate::{
     config::{self, Credential},
     event::Event,
+    ftrack::signer::Signer,
 };
 
 /// The most bytes of one answer, unpacked.

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::sync::change::Action;
+use crate::model::change::Action;
 
 /// How many users in a row may be stored as inactive, or refused with words about seats, before
 /// nobody else is activated; and how many changes may be refused for want of a right, with nothing

@@ -18,16 +18,19 @@ use super::{
     batch::{Age, Batch, batches},
     error::{FtrackError, FtrackErrorKind, WriteFailure},
     outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, not_kept, reason},
-    rotation::{self, CannotWrite, WriteContext},
+    rotation,
+    rotation::{CannotWrite, WriteContext},
     session::{Session, Until},
     stop_rule::StopRule,
     stopped::{StopCause, WriteStopped},
-    user::{Current, EntityId},
     user_state::UserState,
 };
-use crate::sync::{
-    change::{Action, Change, Field},
-    guard::Vetted,
+use crate::{
+    model::{
+        change::{Action, Change, Field},
+        user::{Current, EntityId},
+    },
+    sync::guard::Vetted,
 };
 
 use call::Call;

@@ -9,19 +9,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    RunContext,
-    failure::Failure,
-    ldap::LdapWork,
-    read_and_plan::ReadError,
-    store::{self, StateError},
-};
+use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
 use crate::{
-    ftrack::{self, error::FtrackError, session::Until, user::EntityId},
-    sync::{
-        change::Action,
-        guard::{Approval, Vetted},
-    },
+    ftrack,
+    ftrack::{error::FtrackError, session::Until},
+    model::{change::Action, user::EntityId},
+    state::{files, files::StateError},
+    sync::guard::{Approval, Vetted},
 };
 
 /// How long between two looks at the lock.
@@ -36,7 +30,7 @@ pub(super) struct AdministratorLock {
 
 impl AdministratorLock {
     async fn take(state_dir: &Path, until: &Until) -> Result<Option<Self>, StateError> {
-        store::make_folder(state_dir)?;
+        files::make_folder(state_dir)?;
         let path = state_dir.join("administrators.lock");
         let file = OpenOptions::new()
             .create(true)
@@ -45,7 +39,7 @@ impl AdministratorLock {
             .mode(0o600)
             .open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
-        store::hand_over(&file, &path);
+        files::hand_over(&file, &path);
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),

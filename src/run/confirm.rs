@@ -3,8 +3,11 @@
 
 use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
 use crate::{
-    ftrack::{read, user::Current},
-    sync::change::{Action, Plan},
+    ftrack::read,
+    model::{
+        change::{Action, Plan},
+        user::Current,
+    },
 };
 
 impl RunContext<'_, LdapWork> {

@@ -1,9 +1,10 @@
 //! Why a run did not come to its end, or never began.
 
-use super::{report::FailureKind, store::StateError};
 use crate::{
     directory::DirectoryError,
     ftrack::{error::FtrackError, stopped::StopCause},
+    model::report::FailureKind,
+    state::{files::StateError, lock::LockError},
 };
 
 /// Why a run ended early; the report tells the rest.
@@ -69,6 +70,15 @@ impl From<StateError> for Failure {
         Self {
             kind: FailureKind::State,
             why: error.to_string(),
+        }
+    }
+}
+
+impl From<LockError> for RunStartError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Taken(error) => Self::Busy(error),
+            LockError::State(error) => Self::State(error),
         }
     }
 }

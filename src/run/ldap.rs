@@ -3,25 +3,24 @@
 use std::time::Instant;
 
 use super::{
-    Progress, Purpose, RunContext,
-    failure::Failure,
-    journal::Journal,
-    memory, outcome,
-    read_and_plan::PlannedRun,
-    record,
-    report::{Counts, DirectoryPart, FailureKind, RunPhase},
-    saved::SavedPlan,
-    servers::Servers,
-    state::{Remembered, State},
+    Progress, Purpose, RunContext, failure::Failure, memory, outcome, read_and_plan::PlannedRun,
+    record, saved::SavedPlan, servers::Servers,
 };
 use crate::{
     config::{Config, LdapJob},
     directory::DirectoryPool,
     event::{Event, RunName},
-    ftrack::{self, session::Until, stopped::WriteStopped, user::Current, write::WriteLimits},
-    sync::{
+    ftrack,
+    ftrack::{session::Until, stopped::WriteStopped, write::WriteLimits},
+    model::{
         change::Plan,
-        guard::{self, Approval, Vetted},
+        report::{Counts, DirectoryPart, FailureKind, RunPhase},
+        user::Current,
+    },
+    state::{Remembered, State, journal::Journal},
+    sync::{
+        guard,
+        guard::{Approval, Vetted},
         mapping::Mapping,
         rules::Rules,
     },

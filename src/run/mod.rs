@@ -20,34 +20,34 @@ mod administrators;
 mod builtin;
 mod confirm;
 pub mod failure;
-pub mod history;
-pub mod journal;
 mod ldap;
-pub mod lock;
 mod memory;
 mod read_and_plan;
 mod record;
-pub mod report;
 pub mod saved;
 mod second_look;
 pub mod servers;
-pub mod state;
-pub mod store;
-pub mod summary;
 pub mod text;
 
+use crate::{
+    model::{
+        report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
+        summary::RunSummary,
+    },
+    state::{
+        self, State,
+        files::StateError,
+        history::History,
+        journal,
+        journal::Journal,
+        lock::{self, JobLock},
+    },
+};
 use builtin::OpenSync;
 use failure::{Failure, NotPlannable, PlanError, RunStartError};
-use history::History;
-use journal::Journal;
 use ldap::LdapWork;
-use lock::JobLock;
-use report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger};
 use saved::SavedPlan;
 use servers::Servers;
-use state::State;
-use store::StateError;
-use summary::RunSummary;
 
 /// One job with the connections that it uses, and everything about it that can be wrong before a
 /// run.

@@ -10,20 +10,19 @@ use std::{
 
 use chrono::Utc;
 
-use super::{
-    Progress, RunContext,
-    failure::Failure,
-    history::History,
-    ldap::LdapWork,
-    report::{Outcome, RunPhase},
-    second_look::ReadFrom,
-    state::Remembered,
-};
+use super::{Progress, RunContext, failure::Failure, ldap::LdapWork, second_look::ReadFrom};
 use crate::{
-    directory::{self, ReadFailure, ReadRequest, Reading},
-    ftrack::{self, error::FtrackError, read::ReadCurrent, user::Current},
-    sync::{
+    directory,
+    directory::{ReadFailure, ReadRequest, Reading},
+    ftrack,
+    ftrack::{error::FtrackError, read::ReadCurrent},
+    model::{
         change::Plan,
+        report::{Outcome, RunPhase},
+        user::Current,
+    },
+    state::{Remembered, history::History},
+    sync::{
         desired::{Desired, Mapped},
         plan::{Known, plan},
     },

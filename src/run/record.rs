@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use super::{
-    RunContext,
-    failure::Failure,
-    journal::Line,
-    ldap::LdapWork,
-    read_and_plan::ReadError,
-    report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
-};
+use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
 use crate::{
     directory::{ReadFailure, Reading, SearchEvidence},
     event::{Event, RunName},
     ftrack::{
         error::FtrackError,
         outcome::{ChangeOutcome, OutcomeKind},
+    },
+    model::{
+        change::Plan,
+        report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
         user::Current,
     },
-    sync::{change::Plan, desired::Mapped, guard::Vetted},
+    state::journal::Line,
+    sync::{desired::Mapped, guard::Vetted},
 };
 
 impl RunContext<'_, LdapWork> {

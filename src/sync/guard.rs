@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{config::Limits, ftrack::user::EntityId};
+use crate::{config::Limits, model::user::EntityId};
 
-use super::{
-    change::{Action, Change, Field, HeldBy, Hold, Plan, Values},
-    order,
-};
+use super::order;
+use crate::model::change::{Action, Change, Field, HeldBy, Hold, Plan, Values};
 
 /// Changes that may be written, and those that may not; made by the guard alone, and nothing else
 /// can be applied.

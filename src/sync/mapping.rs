@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::desired::{DesiredValue, Mapped, Person};
 use crate::{
     config::{AttributeRule, WhenAbsent},
-    directory::entry::Entry,
+    model::entry::Entry,
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.

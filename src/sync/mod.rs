@@ -1,7 +1,6 @@
 //! Decides: what should be, what is, and what is to change. Values in, values out: no I/O, clock,
 //! log or async.
 
-pub mod change;
 pub mod custom;
 pub mod desired;
 pub mod difference;

@@ -7,9 +7,10 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    config::{self, Adopt, Scope},
+    config,
+    config::{Adopt, Scope},
     directory::dn::Dn,
-    ftrack::{
+    model::{
         link::Signature,
         user::{Current, UNTOUCHABLE, User},
     },
@@ -144,8 +145,8 @@ impl Rules {
             return Some("it is the program's own API user");
         }
         match user.kind {
-            crate::ftrack::user::UserKind::Person => None,
-            crate::ftrack::user::UserKind::Untouchable => Some("its user type is service or demo"),
+            crate::model::user::UserKind::Person => None,
+            crate::model::user::UserKind::Untouchable => Some("its user type is service or demo"),
         }
     }
 

@@ -12,13 +12,14 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use ftrack_ldap_sync::{
     config::{Credential, Directory},
-    directory::{DirectoryError, DirectoryPool, entry::Entry, pool::PoolFigures, read},
+    directory::{DirectoryError, DirectoryPool, pool::PoolFigures, read},
     ftrack::{
         error::{FtrackError, FtrackErrorKind},
         operation::Operation,
         query,
         session::Session,
     },
+    model::entry::Entry,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

@@ -12,7 +12,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault, Rules},
-    run::report::{FailureKind, Outcome, Report, RunPhase},
+    model::report::{FailureKind, Outcome, Report, RunPhase},
 };
 
 use crate::{

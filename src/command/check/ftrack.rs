@@ -17,12 +17,12 @@ use crate::{
     ftrack::{
         builtin_sync,
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
-        read,
-        server::{self, Permission},
+        read, server,
+        server::Permission,
         session::{Session, Until},
-        user::EntityId,
         user_state,
     },
+    model::user::EntityId,
 };
 
 /// The settings with which ftrack is looked at: each call is tried twice at most, and fits into

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{JobRules, OutageChange, PersistedJob};
-use crate::{
-    daemon::{
-        backoff::{Backoff, Failed},
-        pause::Pause,
-    },
-    run::report::{FailureKind, Trigger},
+use crate::model::{
+    backoff::{Backoff, Failed},
+    pause::Pause,
+    report::{FailureKind, Trigger},
 };
 
 /// After how long a job is tried again whose lock another program holds: somebody runs it by hand.

@@ -11,10 +11,9 @@ use crate::{
         rotation,
         session::Until,
         stopped::WriteStopped,
-        user::EntityId,
         user_state::{UserState, states},
     },
-    sync::change::Action,
+    model::{change::Action, user::EntityId},
 };
 
 /// How long a batch that is in flight may still take when somebody asks to stop.

@@ -10,11 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ftrack::{builtin_sync::Noted, user::EntityId},
-    run::{
-        report::Report,
-        store::{self, StateError},
-    },
+    ftrack::builtin_sync::Noted,
+    model::{report::Report, user::EntityId},
+    state::{files, files::StateError},
     sync::observed::AllValues,
 };
 
@@ -125,11 +123,11 @@ impl OpenSync {
     /// # Errors
     /// It cannot be made safe; then nothing may be started.
     pub fn keep(&self, state_dir: &Path) -> Result<(), StateError> {
-        store::make_folder(state_dir)?;
+        files::make_folder(state_dir)?;
         let path = path(state_dir);
         let content = serde_json::to_vec(self)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
-        store::replace(&path, &content)
+        files::replace(&path, &content)
     }
 
     /// Forgets the one that was reported; one that stays behind is reported again, which is better

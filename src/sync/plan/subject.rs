@@ -3,16 +3,13 @@
 use chrono::SecondsFormat;
 
 use crate::{
-    directory::entry::DirectoryId,
-    ftrack::{
+    model::{
+        change::{HeldBy, Hold},
+        entry::DirectoryId,
         link::{Activity, Link, Signature},
         user::User,
     },
-    sync::{
-        change::{HeldBy, Hold},
-        desired::Person,
-        owner::Owner,
-    },
+    sync::{desired::Person, owner::Owner},
 };
 
 /// Whom a change is about.

@@ -11,7 +11,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Call, CallKind, Fault},
-    run::report::{ChangeResult, Outcome, Report},
+    model::report::{ChangeResult, Outcome, Report},
 };
 
 use super::{Effect, LIMIT, assert_the_killed_run_is_told, moment};

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use ftrack_ldap_sync::{demo::ftrack::Fault, run::report::FailureKind};
+use ftrack_ldap_sync::{demo::ftrack::Fault, model::report::FailureKind};
 
 use super::{Daemon, LIMIT, job, must, status, wait_for_phase};
 use crate::{

@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Call, CallKind, Fault},
-    run::report::{FailureKind, Outcome, Trigger},
+    model::report::{FailureKind, Outcome, Trigger},
 };
 
 use super::{Daemon, LIMIT, wait_for_phase};

@@ -1,8 +1,8 @@
 //! Links of nobody: they are ignored and named, and whoever lacks a user gets one.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::Action,
+use ftrack_ldap_sync::model::{
+    change::Action,
+    report::{Outcome, Report},
 };
 use serde_json::json;
 

@@ -1,9 +1,9 @@
 //! Several directories with one job name at one ftrack, and a directory that is called otherwise
 //! than before.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+use ftrack_ldap_sync::model::{
+    change::{Action, HeldBy},
+    report::{Outcome, Report},
 };
 use serde_json::json;
 

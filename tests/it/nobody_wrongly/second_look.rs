@@ -1,6 +1,6 @@
 //! The second look: any entry that comes back for an id means that its person is there.
 
-use ftrack_ldap_sync::sync::change::{Action, HeldBy};
+use ftrack_ldap_sync::model::change::{Action, HeldBy};
 
 use super::holds;
 use crate::{

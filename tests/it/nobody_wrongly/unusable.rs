@@ -1,7 +1,7 @@
 //! A reading in which most entries cannot be used is no success: it fails, writes nothing, and says
 //! what they lack.
 
-use ftrack_ldap_sync::run::report::{Outcome, Report};
+use ftrack_ldap_sync::model::report::{Outcome, Report};
 
 use crate::{
     rules::{add_config, leave},

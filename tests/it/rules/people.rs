@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::{Outcome, Report},
+    },
 };
 use serde_json::json;
 

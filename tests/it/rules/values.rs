@@ -1,7 +1,7 @@
 //! Which values reach ftrack: absent ones, names, custom attributes of each type, and the user
 //! type.
 
-use ftrack_ldap_sync::{run::report::Outcome, sync::change::Action};
+use ftrack_ldap_sync::model::{change::Action, report::Outcome};
 use serde_json::json;
 
 use super::{add_config, logins, reasons};
@@ -213,7 +213,7 @@ fn a_full_name_becomes_first_and_last() {
             .args(["sync", "--format", "json"])
             .output()
             .unwrap();
-        serde_json::from_slice::<ftrack_ldap_sync::run::report::Report>(&output.stdout).unwrap()
+        serde_json::from_slice::<ftrack_ldap_sync::model::report::Report>(&output.stdout).unwrap()
     };
     assert_eq!(run().counts.created, 2);
     let names = |uid: &str| {

@@ -36,14 +36,14 @@ mod remembered;
 mod runs;
 mod schema;
 
-pub use corruption::SetAside;
 pub use jobs::RefusedAccount;
 pub use remembered::{LinkedUsers, Remembered, Written, known};
 
-use super::store::StateError;
 use crate::{
     config::Config,
     event::{Event, program::ProgramEvent},
+    model::set_aside::SetAside,
+    state::files::StateError,
 };
 use cached::CachedJobs;
 use corruption::UnusableDatabase;

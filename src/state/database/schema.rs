@@ -4,9 +4,9 @@ use std::{fs::OpenOptions, io, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
-use super::{
-    StateError, columns,
-    corruption::{self, UnusableDatabase},
+use crate::state::{
+    database::{columns, corruption, corruption::UnusableDatabase},
+    files::StateError,
 };
 
 /// What SQLite's header says that the file is for: `flds`.

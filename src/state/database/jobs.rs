@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    State, StateError,
-    cached::CachedJobs,
-    columns::{self, EnumText, Time},
+use crate::{
+    model::{backoff::Backoff, pause::Pause},
+    state::{
+        database::{
+            State,
+            cached::CachedJobs,
+            columns,
+            columns::{EnumText, Time},
+        },
+        files::StateError,
+    },
 };
-use crate::daemon::{backoff::Backoff, pause::Pause};
 
 /// A server that refused the credentials, and when they may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]

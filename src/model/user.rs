@@ -9,8 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::link::LinkFound;
-use crate::directory::entry::DirectoryId;
+use crate::model::{entry::DirectoryId, link::LinkFound};
 
 /// The id of an ftrack entity: a UUID in text, whose characters are safe inside a query expression.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -165,7 +164,7 @@ pub struct Current {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::EntityId;
+    use crate::model::user::EntityId;
 
     #[test]
     fn ids_of_this_programs_making_are_told_from_those_of_others() {

@@ -1,13 +1,26 @@
 //! When a job that failed is tried again. Pure: the time and the jitter are given.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Retry, run::report::FailureKind};
+use crate::model::report::FailureKind;
 
 /// The shortest delay after a server refused credentials: three attempts an hour at most, since the
 /// fourth or fifth locks the account in many directories.
 pub const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(20);
+
+/// How failed runs are repeated.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// The first delay.
+    pub initial: Duration,
+    /// The longest delay.
+    pub max: Duration,
+    /// After how many failures in a row the job is suspended.
+    pub suspend_after: u32,
+}
 
 /// A job's failures in a row, and when it is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,41 +1,25 @@
 //! A database that cannot be used: whether it is damaged, and where it goes then.
 
+use crate::model::set_aside::SetAside;
 use std::{
     ffi::OsString,
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use chrono::{TimeDelta, Utc};
 use rusqlite::ErrorCode;
 
-use super::StateError;
+use crate::state::files::StateError;
 
 /// So many databases that were set aside are kept.
 const KEPT: usize = 3;
-
-/// A damaged database was set aside, and a new one made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetAside {
-    /// Where the damaged one is now.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub why: String,
-    /// What the new one lacks.
-    pub lost: &'static str,
-}
 
 /// What no report tells.
 const LOST: &str = "the history, and how long to wait after failures, were made anew from the \
                     reports; lost are pauses, so that a job that was paused goes on (`pause` it \
                     again), and since when people have been missing, so that `deactivate_after` \
                     starts to count anew";
-
-impl fmt::Display for SetAside {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.why, self.lost)
-    }
-}
 
 /// Why a database cannot be used.
 #[derive(Debug)]

@@ -8,8 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StateError, absences, corruption, rebuild, schema};
-use crate::{config::Config, run::store};
+use crate::{
+    config::Config,
+    state::{
+        database::{absences, corruption, rebuild, schema},
+        files,
+        files::StateError,
+    },
+};
 
 /// What there was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, 
         .mode(0o600)
         .open(&made);
     let file = file.map_err(|source| StateError::new("make", path, source))?;
-    store::hand_over(&file, &made);
+    files::hand_over(&file, &made);
     let new = New {
         made: made.clone(),
         path: path.to_owned(),

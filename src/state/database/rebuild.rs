@@ -8,11 +8,18 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{RefusedAccount, StateError, corruption, jobs, runs};
 use crate::{
-    config::{Config, Job, Retry},
-    daemon::backoff::{AFTER_REFUSAL, Backoff, Failed},
-    run::{history::History, report::FailureKind, summary::RunSummary},
+    config::{Config, Job},
+    model::{
+        backoff::{AFTER_REFUSAL, Backoff, Failed, Retry},
+        report::FailureKind,
+        summary::RunSummary,
+    },
+    state::{
+        database::{RefusedAccount, corruption, jobs, runs},
+        files::StateError,
+        history::History,
+    },
 };
 
 /// The most reports of one job that are read.

@@ -5,11 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    entry::{DirectoryId, Entry},
-    filter,
-    server::ServerKind,
-};
+use crate::model::entry::{DirectoryId, Entry};
 
 /// An attribute whose value stays with an entry through renames and moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,24 +64,6 @@ impl IdAttribute {
         }
     }
 
-    /// What may identify the entries of a kind of server, the best first. What every entry there
-    /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
-    /// upgraded) would tear people apart.
-    #[must_use]
-    pub fn candidates(kind: ServerKind) -> Vec<Self> {
-        match kind {
-            ServerKind::ActiveDirectory => vec![Self::ObjectGuid],
-            ServerKind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
-            ServerKind::OpenLdap => vec![Self::EntryUuid],
-            ServerKind::Other => vec![
-                Self::EntryUuid,
-                Self::ObjectGuid,
-                Self::NsUniqueId,
-                Self::IpaUniqueId,
-            ],
-        }
-    }
-
     /// The id of an entry in its canonical form; none when the entry has no value, several, or one
     /// that is none.
     #[must_use]
@@ -140,30 +118,6 @@ impl IdAttribute {
             Self::Other(_) => false,
         }
     }
-
-    /// A filter that finds the entry of an id; none when the id cannot be one of this attribute.
-    #[must_use]
-    pub fn filter(&self, id: &DirectoryId) -> Option<String> {
-        match self {
-            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => {
-                Some(filter::equals(self.name(), id.as_str().as_bytes()))
-            }
-            Self::ObjectGuid => {
-                let bytes = Uuid::try_parse(id.as_str()).ok()?.to_bytes_le();
-                // Every byte is escaped: some would form characters that mean something else there.
-                let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
-                Some(format!("({}={escaped})", self.name()))
-            }
-            Self::Other(name) => {
-                // Text that looks like hexadecimal digits may be either.
-                let text = filter::equals(name, id.as_str().as_bytes());
-                Some(unhex(id.as_str()).map_or_else(
-                    || text.clone(),
-                    |bytes| filter::any(&[text.clone(), filter::equals(name, &bytes)]),
-                ))
-            }
-        }
-    }
 }
 
 impl fmt::Display for IdAttribute {
@@ -172,11 +126,11 @@ impl fmt::Display for IdAttribute {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
         .map(|digit| {

@@ -8,11 +8,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    report::Report,
-    store::{self, StateError},
+use crate::{
+    config,
+    model::report::Report,
+    state::{files, files::StateError},
 };
-use crate::config;
 
 /// The largest report that is read back, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -77,12 +77,12 @@ impl History {
         now: DateTime<Utc>,
     ) -> Result<PathBuf, StateError> {
         let folder = self.folder.join(&report.job);
-        store::make_folder(&folder)?;
+        files::make_folder(&folder)?;
         let path = folder.join(format!("{}.json", report.run));
         let mut content = serde_json::to_vec(report)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
-        store::replace(&path, &content)?;
+        files::replace(&path, &content)?;
         remove_old(&folder, retention, now);
         Ok(path)
     }

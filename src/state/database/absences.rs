@@ -9,12 +9,13 @@ use std::{
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::{
-    State, StateError,
-    columns::{self, Time},
-    corruption,
+use crate::{
+    model::change::{Absence, Absences},
+    state::{
+        database::{State, columns, columns::Time, corruption},
+        files::StateError,
+    },
 };
-use crate::sync::change::{Absence, Absences};
 
 /// The largest file of an older version that is read, in bytes.
 const LARGEST: u64 = 256 << 20;

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{
-    State, StateError,
-    columns::{self, Count, EnumText, Time},
-    remembered::LinkedUsers,
-};
-use crate::run::{
-    report::{FailureKind, Outcome},
-    summary::RunSummary,
+use crate::{
+    model::{
+        report::{FailureKind, Outcome},
+        summary::RunSummary,
+    },
+    state::{
+        database::{
+            State, columns,
+            columns::{Count, EnumText, Time},
+            remembered::LinkedUsers,
+        },
+        files::StateError,
+    },
 };
 
 impl State {

@@ -6,10 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{
-    failure::RunStartError,
-    store::{self, StateError},
-};
+use crate::state::{files, files::StateError};
 
 /// Held while a run of a job is under way; the system lets go of it when the program ends, however
 /// it ends.
@@ -30,9 +27,9 @@ impl JobLock {
     ///
     /// # Errors
     /// Another run of the job is under way, or the state folder cannot be used.
-    pub fn take(state_dir: &Path, job: &str) -> Result<Self, RunStartError> {
+    pub fn take(state_dir: &Path, job: &str) -> Result<Self, LockError> {
         let folder = state_dir.join("locks");
-        store::make_folder(&folder)?;
+        files::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
         let file = lock(&path, |_| {
             "another run of this job is under way; wait for its end".to_owned()
@@ -46,8 +43,8 @@ impl JobLock {
 ///
 /// # Errors
 /// Another run has it, or the state folder cannot be used.
-pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, RunStartError> {
-    store::make_folder(state_dir)?;
+pub fn take_sync(state_dir: &Path) -> Result<JobLock, LockError> {
+    files::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
     let file = lock(&path, |_| {
         "another run has ftrack synchronise; wait for its end".to_owned()
@@ -62,7 +59,7 @@ impl DaemonLock {
     /// # Errors
     /// Another daemon has it, or the state folder cannot be used.
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
-        store::make_folder(state_dir)?;
+        files::make_folder(state_dir)?;
         let path = state_dir.join("daemon.lock");
         let locked = lock(&path, |holder| {
             let which = holder
@@ -84,19 +81,17 @@ impl DaemonLock {
 }
 
 /// Why a file is not locked.
-enum LockError {
+#[derive(Debug)]
+pub enum LockError {
     /// Another process has it.
     Taken(StateError),
     /// It cannot be opened or locked.
     State(StateError),
 }
 
-impl From<LockError> for RunStartError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Taken(error) => Self::Busy(error),
-            LockError::State(error) => Self::State(error),
-        }
+impl From<StateError> for LockError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
     }
 }
 
@@ -110,7 +105,7 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
         .write(true)
         .open(path);
     let file = file.map_err(|source| LockError::State(StateError::new("open", path, source)))?;
-    store::hand_over(&file, path);
+    files::hand_over(&file, path);
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

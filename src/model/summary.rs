@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::report::{FailureKind, Outcome, Report, Trigger};
+use crate::model::report::{FailureKind, Outcome, Report, Trigger};
 
 /// The figures of a report that outlive it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,8 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::StateError;
-use crate::run::store;
+use crate::state::{files, files::StateError};
 
 /// How long one waits for the others.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +59,7 @@ impl DatabaseLock {
     }
 
     fn open(folder: &Path) -> Result<Self, StateError> {
-        store::make_folder(folder)?;
+        files::make_folder(folder)?;
         let path = folder.join("state.lock");
         let file = OpenOptions::new()
             .create(true)
@@ -69,7 +68,7 @@ impl DatabaseLock {
             .mode(0o600)
             .open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
-        store::hand_over(&file, &path);
+        files::hand_over(&file, &path);
         let file = Arc::new(file);
         Ok(Self { file, path })
     }

@@ -20,13 +20,14 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     config::Environment,
-    daemon::{backoff::Backoff, pause::Pause},
-    run::{
-        lock::DaemonLock,
+    model::{
+        backoff::Backoff,
+        change::{Absence, Absences},
+        pause::Pause,
         report::{FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,
     },
-    sync::change::{Absence, Absences},
+    state::lock::DaemonLock,
 };
 
 fn config(folder: &Path) -> Config {
@@ -112,7 +113,7 @@ fn keep_report(config: &Config, run: &RunSummary) {
         "planned": {}, "changes": [], "skipped": [], "warnings": []
     }))
     .unwrap();
-    super::super::history::History::new(&config.state_dir)
+    crate::state::history::History::new(&config.state_dir)
         .keep(&report, &config.reports, run.finished_at)
         .unwrap();
 }

@@ -11,10 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    directory::entry::DirectoryId,
-    ftrack::{link::Link, user::EntityId},
-};
+use crate::model::{entry::DirectoryId, link::Link, user::EntityId};
 
 /// What happens to one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

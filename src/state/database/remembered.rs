@@ -10,12 +10,19 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{
-    DatabaseLock, FILE, State, StateError, absences,
-    columns::{self, Count, Ids, Time},
-    corruption, runs, schema,
+use crate::{
+    model::{change::Absences, user::EntityId},
+    state::{
+        database::{
+            FILE, State, absences, columns,
+            columns::{Count, Ids, Time},
+            corruption,
+            lock::DatabaseLock,
+            runs, schema,
+        },
+        files::StateError,
+    },
 };
-use crate::{ftrack::user::EntityId, sync::change::Absences};
 
 /// How long written changes are kept, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;

@@ -9,12 +9,9 @@ use rusqlite::{
 };
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
-use super::{RefusedAccount, remembered::Written};
 use crate::{
-    daemon::{backoff::Backoff, pause::Pause},
-    ftrack::user::EntityId,
-    run::summary::RunSummary,
-    sync::change::Absence,
+    model::{backoff::Backoff, change::Absence, pause::Pause, summary::RunSummary, user::EntityId},
+    state::database::{RefusedAccount, remembered::Written},
 };
 
 /// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would

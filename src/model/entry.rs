@@ -19,7 +19,7 @@ impl Entry {
     }
 
     /// The attributes with their values, for what the server returned in parts.
-    pub(super) fn attributes_mut(&mut self) -> &mut Vec<(String, Vec<Vec<u8>>)> {
+    pub(crate) fn attributes_mut(&mut self) -> &mut Vec<(String, Vec<Vec<u8>>)> {
         &mut self.attributes
     }
 

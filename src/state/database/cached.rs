@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{RefusedAccount, jobs};
-use crate::daemon::{backoff::Backoff, pause::Pause};
+use crate::{
+    model::{backoff::Backoff, pause::Pause},
+    state::database::{RefusedAccount, jobs},
+};
 
 /// What is known, by job or by server; none where it is known not to be there.
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ftrack::user::EntityId,
-    sync::change::{Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
+use crate::model::{
+    change::{Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
+    user::EntityId,
 };
 
 /// One run, from its first read to its last write.

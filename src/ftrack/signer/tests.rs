@@ -1,6 +1,7 @@
 //! Links as they are stored, read back, moved, forged, and of other versions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
+use crate::model::{entry::DirectoryId, id::IdAttribute, link::Activity};
 
 const USER: &str = "11111111-2222-5333-8444-555555555555";
 const KEY: &str = "a key of sixteen or more";

@@ -9,9 +9,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
-    store::{self, StateError},
+use crate::{
+    model::report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
+    state::{files, files::StateError},
 };
 
 /// The longest line of a journal that is read back, in bytes.
@@ -43,12 +43,12 @@ impl Journal {
     /// # Errors
     /// It cannot be made safe; then nothing may be written to ftrack.
     pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
-        store::make_folder(&folder(state_dir, &report.job))?;
+        files::make_folder(&folder(state_dir, &report.job))?;
         let path = path(state_dir, &report.job, &report.run);
         let wrong = |source| StateError::new("write", &path, source);
         let mut content = serde_json::to_vec(report).map_err(|error| wrong(error.into()))?;
         content.push(b'\n');
-        store::replace(&path, &content)?;
+        files::replace(&path, &content)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
         Ok(Self { file, path })
     }

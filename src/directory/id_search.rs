@@ -1,0 +1,53 @@
+//! Which attributes may identify entries, and how an entry is searched for by its id.
+
+use uuid::Uuid;
+
+use super::{filter, server::ServerKind};
+use crate::model::{
+    entry::DirectoryId,
+    id::{IdAttribute, unhex},
+};
+
+impl IdAttribute {
+    /// What may identify the entries of a kind of server, the best first. What every entry there
+    /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
+    /// upgraded) would tear people apart.
+    #[must_use]
+    pub fn candidates(kind: ServerKind) -> Vec<Self> {
+        match kind {
+            ServerKind::ActiveDirectory => vec![Self::ObjectGuid],
+            ServerKind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
+            ServerKind::OpenLdap => vec![Self::EntryUuid],
+            ServerKind::Other => vec![
+                Self::EntryUuid,
+                Self::ObjectGuid,
+                Self::NsUniqueId,
+                Self::IpaUniqueId,
+            ],
+        }
+    }
+
+    /// A filter that finds the entry of an id; none when the id cannot be one of this attribute.
+    #[must_use]
+    pub fn filter(&self, id: &DirectoryId) -> Option<String> {
+        match self {
+            Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => {
+                Some(filter::equals(self.name(), id.as_str().as_bytes()))
+            }
+            Self::ObjectGuid => {
+                let bytes = Uuid::try_parse(id.as_str()).ok()?.to_bytes_le();
+                // Every byte is escaped: some would form characters that mean something else there.
+                let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+                Some(format!("({}={escaped})", self.name()))
+            }
+            Self::Other(name) => {
+                // Text that looks like hexadecimal digits may be either.
+                let text = filter::equals(name, id.as_str().as_bytes());
+                Some(unhex(id.as_str()).map_or_else(
+                    || text.clone(),
+                    |bytes| filter::any(&[text.clone(), filter::equals(name, &bytes)]),
+                ))
+            }
+        }
+    }
+}
