@@ -9,7 +9,7 @@ use super::{
     error::DirectoryError,
     filter,
     pool::DirectoryPool,
-    read::{ReadFailure, ReadRequest},
+    request::{ReadFailure, ReadRequest},
     searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
 };
 use crate::model::{

@@ -1,7 +1,7 @@
 //! Attributes of which a server returns the values a part at a time (MS-ADTS section
 //! 3.1.1.3.1.3.3): all parts are fetched.
 
-use super::{connection::Connection, error::DirectoryError, search};
+use super::{connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::Entry;
 
 /// The most values of one attribute.
@@ -56,7 +56,7 @@ pub(super) async fn complete(
     for Gap { name, mut next } in gaps {
         loop {
             let wanted = format!("{name};range={next}-*");
-            let answer = search::look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
+            let answer = look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
             let not_proven = |reason: String| DirectoryError::NotProven {
                 server: connection.server().into(),
                 base: entry.dn.clone(),

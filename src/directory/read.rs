@@ -6,40 +6,19 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::DirectoryError,
     pool::DirectoryPool,
+    request::{ReadFailure, ReadRequest},
     search::SearchEvidence,
     searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
     server::ServerKind,
 };
-use crate::{
-    config::Scope,
-    model::{
-        entry::{DirectoryId, Entry},
-        id::IdAttribute,
-    },
+use crate::model::{
+    entry::{DirectoryId, Entry},
+    id::IdAttribute,
 };
-
-/// What is to be read.
-#[derive(Debug, Clone)]
-pub struct ReadRequest {
-    /// Where the searches start; they may overlap.
-    pub bases: Vec<String>,
-    /// How deep they go.
-    pub scope: Scope,
-    /// Which entries match (RFC 4515).
-    pub filter: String,
-    /// The attributes to return; the id is asked for besides.
-    pub attributes: Vec<String>,
-    /// The attribute that identifies an entry for ever; found by itself when absent.
-    pub id_attribute: Option<String>,
-    /// When the whole read must be done.
-    pub deadline: Instant,
-}
 
 /// A complete read: it exists only when every search of it ended with success on one and the same
 /// server, every page and value range was fetched, and nothing was referred elsewhere.
@@ -111,19 +90,6 @@ impl<T> Reading<T> {
             searches: Vec::new(),
         }
     }
-}
-
-/// A read that is not complete, and how far it came.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct ReadFailure {
-    /// Why.
-    #[source]
-    pub error: DirectoryError,
-    /// The URL of the server that was asked last.
-    pub server: Option<String>,
-    /// The searches so far; the last one says how it ended.
-    pub searches: Vec<SearchEvidence>,
 }
 
 /// Reads everything, or fails. `map` makes the caller's compact form of each entry as it comes, so

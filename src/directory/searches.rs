@@ -9,9 +9,10 @@ use super::{
     dn::Dn,
     error::DirectoryError,
     filter,
+    lookup::look,
     pool::{DirectoryPool, Server},
-    read::{ReadFailure, ReadRequest},
-    search::{Search, SearchEvidence, look, search},
+    request::{ReadFailure, ReadRequest},
+    search::{Search, SearchEvidence, search},
     server::RootDse,
 };
 use crate::{

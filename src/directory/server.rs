@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{connection::Connection, error::DirectoryError, search::look};
+use super::{connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::Entry;
 
 /// What says that a server is an Active Directory (MS-ADTS section 3.1.1.3.4.3).

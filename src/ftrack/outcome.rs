@@ -1,8 +1,7 @@
 //! What became of changes, and which part of it was this run's doing: two programs may be at work
 //! at once. No I/O.
 
-use super::{error::FtrackError, rotation::Remaining};
-use crate::model::change::{Change, Field};
+use super::error::FtrackError;
 
 /// What became of one change, by its place among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,24 +87,4 @@ impl ProgressOfChanges {
 /// What the server said, or what went wrong on the way.
 pub(super) fn reason(error: &FtrackError) -> String {
     error.to_string()
-}
-
-/// Why a change that was taken failed all the same.
-pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
-    let fields = left.differing.iter().filter_map(|(field, there)| {
-        let wanted = &change.fields.get(field)?.new;
-        let hint = if *field == Field::IsActive && *wanted == true {
-            " (is no seat left?)"
-        } else {
-            ""
-        };
-        Some(format!(
-            "{} as {there} instead of {wanted}{hint}",
-            field.name()
-        ))
-    });
-    format!(
-        "ftrack took the change, but stored {}",
-        fields.collect::<Vec<_>>().join(", ")
-    )
 }

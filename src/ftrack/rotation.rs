@@ -619,3 +619,23 @@ fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> 
 fn parked(user: &EntityId) -> String {
     format!("ftrack-ldap-sync-swap-{user}")
 }
+
+/// Why a change that was taken failed all the same.
+pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
+    let fields = left.differing.iter().filter_map(|(field, there)| {
+        let wanted = &change.fields.get(field)?.new;
+        let hint = if *field == Field::IsActive && *wanted == true {
+            " (is no seat left?)"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{} as {there} instead of {wanted}{hint}",
+            field.name()
+        ))
+    });
+    format!(
+        "ftrack took the change, but stored {}",
+        fields.collect::<Vec<_>>().join(", ")
+    )
+}

@@ -17,7 +17,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::{
     batch::{Age, Batch, batches},
     error::{FtrackError, FtrackErrorKind, WriteFailure},
-    outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, not_kept, reason},
+    outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, reason},
     rotation,
     rotation::{CannotWrite, WriteContext},
     session::{Session, Until},
@@ -277,7 +277,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                     self.stop_rule.succeeded(change.action);
                     return true;
                 }
-                let failure = not_kept(change, &left);
+                let failure = rotation::not_kept(change, &left);
                 if inactive && change.action.takes_a_seat() {
                     self.stop_rule.stored_inactive();
                 }

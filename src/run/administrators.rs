@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
+use super::{
+    RunContext,
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
+};
 use crate::{
     ftrack,
     ftrack::{error::FtrackError, session::Until},

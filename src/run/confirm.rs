@@ -1,7 +1,11 @@
 //! Before anybody gets a user: ftrack is asked once more whether the user, or the link, is there
 //! already and its lists did not show it.
 
-use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
+use super::{
+    RunContext,
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
+};
 use crate::{
     ftrack::read,
     model::{

@@ -1,7 +1,7 @@
 //! Why a run did not come to its end, or never began.
 
 use crate::{
-    directory::DirectoryError,
+    directory::{DirectoryError, ReadFailure},
     ftrack::{error::FtrackError, stopped::StopCause},
     model::report::FailureKind,
     state::{files::StateError, lock::LockError},
@@ -39,6 +39,12 @@ pub enum RunStartError {
 pub struct NotPlannable {
     /// The job.
     pub job: String,
+}
+
+/// Which server could not be read.
+pub(super) enum ReadError {
+    Directory(ReadFailure),
+    Ftrack(FtrackError),
 }
 
 /// A plan could not be made.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, Utc};
 
-use super::{RunContext, failure::Failure, ldap::LdapWork};
+use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     model::{
         change::{Action, Field, HeldBy, Plan},

@@ -21,6 +21,7 @@ mod builtin;
 mod confirm;
 pub mod failure;
 mod ldap;
+mod ldap_work;
 mod memory;
 mod read_and_plan;
 mod record;
@@ -45,7 +46,7 @@ use crate::{
 };
 use builtin::OpenSync;
 use failure::{Failure, NotPlannable, PlanError, RunStartError};
-use ldap::LdapWork;
+use ldap_work::LdapWork;
 use saved::SavedPlan;
 use servers::Servers;
 

@@ -10,12 +10,17 @@ use std::{
 
 use chrono::Utc;
 
-use super::{Progress, RunContext, failure::Failure, ldap::LdapWork, second_look::ReadFrom};
+use super::{
+    Progress, RunContext,
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
+    second_look::ReadFrom,
+};
 use crate::{
     directory,
-    directory::{ReadFailure, ReadRequest, Reading},
+    directory::{ReadRequest, Reading},
     ftrack,
-    ftrack::{error::FtrackError, read::ReadCurrent},
+    ftrack::read::ReadCurrent,
     model::{
         change::Plan,
         report::{Outcome, RunPhase},
@@ -37,12 +42,6 @@ pub(super) struct PlannedRun {
     pub plan: Plan,
     /// What was read at ftrack.
     pub current: Current,
-}
-
-/// Which server could not be read.
-pub(super) enum ReadError {
-    Directory(ReadFailure),
-    Ftrack(FtrackError),
 }
 
 impl RunContext<'_, LdapWork> {

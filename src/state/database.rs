@@ -31,13 +31,15 @@ mod corruption;
 mod create;
 mod jobs;
 mod lock;
+mod put;
 mod rebuild;
 mod remembered;
 mod runs;
 mod schema;
+mod values;
 
-pub use jobs::RefusedAccount;
-pub use remembered::{LinkedUsers, Remembered, Written, known};
+pub use remembered::known;
+pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 
 use crate::{
     config::Config,

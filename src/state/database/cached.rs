@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::{
     model::{backoff::Backoff, pause::Pause},
-    state::database::{RefusedAccount, jobs},
+    state::database::{put, values::RefusedAccount},
 };
 
 /// What is known, by job or by server; none where it is known not to be there.
@@ -26,13 +26,13 @@ impl CachedJobs {
     /// Puts it in the place of what a database says.
     pub(super) fn put(&self, connection: &Connection) -> rusqlite::Result<()> {
         for (job, backoff) in &self.backoffs {
-            jobs::put_backoff(connection, job, backoff.as_ref())?;
+            put::put_backoff(connection, job, backoff.as_ref())?;
         }
         for (job, pause) in &self.pauses {
-            jobs::put_pause(connection, job, pause.as_ref())?;
+            put::put_pause(connection, job, pause.as_ref())?;
         }
         for (server, refused) in &self.refusals {
-            jobs::put_refusal(connection, server, refused.as_ref())?;
+            put::put_refusal(connection, server, refused.as_ref())?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
 use crate::{
     model::{backoff::Backoff, change::Absence, pause::Pause, summary::RunSummary, user::EntityId},
-    state::database::{RefusedAccount, remembered::Written},
+    state::database::{RefusedAccount, values::Written},
 };
 
 /// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would

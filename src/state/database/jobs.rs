@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::{
     model::{backoff::Backoff, pause::Pause},
@@ -12,27 +11,12 @@ use crate::{
             State,
             cached::CachedJobs,
             columns,
-            columns::{EnumText, Time},
+            put::{put_backoff, put_pause, put_refusal},
+            values::RefusedAccount,
         },
         files::StateError,
     },
 };
-
-/// A server that refused the credentials, and when they may be tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedAccount {
-    /// What tells these credentials from others, without telling them. Absent where it is not
-    /// known, as after a loss: whatever is configured has to wait then.
-    pub mark: Option<String>,
-    /// Refusals in a row; at least one.
-    pub failures: u32,
-    /// When the last one was.
-    pub refused_at: DateTime<Utc>,
-    /// Before this, they are not tried again.
-    pub next_at: DateTime<Utc>,
-    /// What the server said.
-    pub error: String,
-}
 
 impl State {
     /// When a job that failed is tried again; none when its last run did not fail.
@@ -118,95 +102,4 @@ impl State {
             note,
         )
     }
-}
-
-/// Puts a job's back-off in the place of any, or removes it.
-pub(super) fn put_backoff(
-    connection: &Connection,
-    job: &str,
-    backoff: Option<&Backoff>,
-) -> rusqlite::Result<()> {
-    let Some(backoff) = backoff else {
-        return connection
-            .execute("DELETE FROM backoffs WHERE job = ?1", params![job])
-            .map(drop);
-    };
-    let Backoff {
-        failures,
-        since,
-        retry_at,
-        suspended,
-        kind,
-        error,
-    } = backoff;
-    connection.execute(
-        "INSERT OR REPLACE INTO backoffs (job, failures, since, retry_at, suspended, kind, error) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
-            job,
-            failures,
-            Time(*since),
-            Time(*retry_at),
-            suspended,
-            EnumText(kind),
-            error
-        ],
-    )?;
-    Ok(())
-}
-
-/// Puts a job's pause in the place of any, or removes it.
-pub(super) fn put_pause(
-    connection: &Connection,
-    job: &str,
-    pause: Option<&Pause>,
-) -> rusqlite::Result<()> {
-    let Some(Pause {
-        since,
-        until,
-        reason,
-    }) = pause
-    else {
-        return connection
-            .execute("DELETE FROM pauses WHERE job = ?1", params![job])
-            .map(drop);
-    };
-    connection.execute(
-        "INSERT OR REPLACE INTO pauses (job, since, until, reason) VALUES (?1, ?2, ?3, ?4)",
-        params![job, Time(*since), until.map(Time), reason],
-    )?;
-    Ok(())
-}
-
-/// Puts a server's refusal in the place of any, or removes it.
-pub(super) fn put_refusal(
-    connection: &Connection,
-    server: &str,
-    refused: Option<&RefusedAccount>,
-) -> rusqlite::Result<()> {
-    let Some(refused) = refused else {
-        return connection
-            .execute("DELETE FROM refusals WHERE server = ?1", params![server])
-            .map(drop);
-    };
-    let RefusedAccount {
-        mark,
-        failures,
-        refused_at,
-        next_at,
-        error,
-    } = refused;
-    connection.execute(
-        "INSERT OR REPLACE INTO refusals (server, mark, failures, refused_at, next_at, error) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            server,
-            mark,
-            failures,
-            Time(*refused_at),
-            Time(*next_at),
-            error
-        ],
-    )?;
-    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{
         summary::RunSummary,
     },
     state::{
-        database::{RefusedAccount, corruption, jobs, runs},
+        database::{corruption, put, runs, values::RefusedAccount},
         files::StateError,
         history::History,
     },
@@ -106,7 +106,7 @@ fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()>
     for (name, job) in &config.jobs {
         let failures = runs::failures_at_the_end(&transaction, name)?;
         if let Some(backoff) = backoff(&failures, &job.retry) {
-            jobs::put_backoff(&transaction, name, Some(&backoff))?;
+            put::put_backoff(&transaction, name, Some(&backoff))?;
         }
         if let Some((server, refused)) = refusal(&failures, job) {
             match refusals.get(&server) {
@@ -118,7 +118,7 @@ fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()>
         }
     }
     for (server, refused) in &refusals {
-        jobs::put_refusal(&transaction, server, Some(refused))?;
+        put::put_refusal(&transaction, server, Some(refused))?;
     }
     transaction.commit()
 }

@@ -2,16 +2,16 @@
 //! how much of it there was. Lost, it makes the program more careful, never less.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::Path,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
-    model::{change::Absences, user::EntityId},
+    model::user::EntityId,
     state::{
         database::{
             FILE, State, absences, columns,
@@ -19,6 +19,7 @@ use crate::{
             corruption,
             lock::DatabaseLock,
             runs, schema,
+            values::{Remembered, Written},
         },
         files::StateError,
     },
@@ -26,65 +27,6 @@ use crate::{
 
 /// How long written changes are kept, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;
-
-/// What a job remembers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remembered {
-    /// Who was missing after the last complete reading of a preferred server.
-    pub absences: Absences,
-    /// What identified the directory in the last run.
-    pub directory: Option<String>,
-    /// Deactivations that were written, and how many of them without a person's approval; of those
-    /// that are not among them the links tell.
-    pub deactivations: Vec<Written>,
-    /// The directory ids of people whose deactivation a limit holds.
-    pub held: BTreeSet<String>,
-    /// How many entries each search base showed when the reading was last not doubted.
-    pub bases: BTreeMap<String, usize>,
-    /// The users of the job that were inactive in the last run though the program had not
-    /// deactivated them; not known before the first.
-    pub inactive: Option<BTreeSet<EntityId>>,
-    /// How many users had links after the last run that did not fail.
-    pub linked: Option<LinkedUsers>,
-}
-
-/// What a run deactivated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The run.
-    pub run: String,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// How many users without a person's approval, or how many at most while that is not settled.
-    pub number: usize,
-    /// The time that their links say: the same for all of one run, and for no other.
-    pub since: DateTime<Utc>,
-    /// Whether the run came to its end; of one that did not, the links tell how many there were.
-    pub is_settled: bool,
-}
-
-impl Written {
-    /// How many users it was, as far as the links tell.
-    fn number(&self, links: &[DateTime<Utc>]) -> usize {
-        if self.is_settled {
-            return self.number;
-        }
-        links
-            .iter()
-            .filter(|since| **since == self.since)
-            .count()
-            .min(self.number)
-    }
-}
-
-/// How many users had links after a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkedUsers {
-    /// Those of the job.
-    pub owned: usize,
-    /// Those of any job; not known of runs of earlier versions.
-    pub of_all: Option<usize>,
-}
 
 impl State {
     /// What a job remembers; the users with links are those at that ftrack server.
@@ -304,114 +246,4 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .map(|Ids(ids)| ids),
         linked: runs::linked_before(connection, job, ftrack)?,
     })
-}
-
-impl Remembered {
-    /// The deactivations that count for a limit now: those that were written within that time
-    /// before it, by this state and, where it knows nothing of them, by the links of the users: it
-    /// was lost, the job had another name, or another host ran it. Times that are in the future
-    /// count as now.
-    #[must_use]
-    pub fn deactivated_within(
-        &self,
-        per: TimeDelta,
-        now: DateTime<Utc>,
-        links: &[DateTime<Utc>],
-    ) -> usize {
-        let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
-        let known: HashSet<DateTime<Utc>> = self
-            .deactivations
-            .iter()
-            .map(|written| written.since)
-            .collect();
-        let counted: usize = self
-            .deactivations
-            .iter()
-            .filter(|written| is_within(written.at))
-            .map(|written| written.number(links))
-            .sum();
-        counted
-            + links
-                .iter()
-                .filter(|since| is_within(**since) && !known.contains(*since))
-                .count()
-    }
-
-    /// What runs that did not come to their end wrote, now that the links tell.
-    pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
-        self.deactivations
-            .iter()
-            .filter(|written| !written.is_settled)
-            .map(|written| Written {
-                number: written.number(links),
-                is_settled: true,
-                ..written.clone()
-            })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    fn written(at: DateTime<Utc>, number: usize) -> Written {
-        Written {
-            run: "run".into(),
-            at,
-            number,
-            since: at,
-            is_settled: true,
-        }
-    }
-
-    #[test]
-    fn what_counts_for_a_limit() {
-        let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
-        let hours = |hours| now - TimeDelta::hours(hours);
-        let remembered = Remembered {
-            deactivations: vec![
-                written(hours(1), 2),
-                written(hours(23), 3),
-                written(hours(25), 100),
-                written(hours(-9), 1),
-                // A person approved it.
-                written(hours(5), 0),
-            ],
-            ..Remembered::default()
-        };
-        let day = TimeDelta::hours(24);
-        assert_eq!(
-            remembered.deactivated_within(day, now, &[]),
-            6,
-            "one in the future counts as now"
-        );
-        // Of the links, those that are not known.
-        assert_eq!(
-            remembered.deactivated_within(
-                day,
-                now,
-                &[hours(1), hours(5), hours(11), hours(30), hours(-1)]
-            ),
-            8
-        );
-        let lost = Remembered::default();
-        assert_eq!(
-            lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]),
-            3
-        );
-        // Of a run that was killed, the links tell how many there were.
-        let killed = Remembered {
-            deactivations: vec![Written {
-                is_settled: false,
-                ..written(hours(1), 5)
-            }],
-            ..Remembered::default()
-        };
-        assert_eq!(
-            killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]),
-            3
-        );
-        assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
-    }
 }

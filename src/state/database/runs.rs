@@ -13,7 +13,7 @@ use crate::{
         database::{
             State, columns,
             columns::{Count, EnumText, Time},
-            remembered::LinkedUsers,
+            values::LinkedUsers,
         },
         files::StateError,
     },

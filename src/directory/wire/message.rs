@@ -1,17 +1,17 @@
 //! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics
 //! otherwise, sees it. No I/O.
 
-use super::{
-    ber::{Element, element},
+use crate::directory::{
     error::words,
+    wire::ber::{Element, element},
 };
 
 /// A search result entry, which is not looked into here (RFC 4511 section 4.5.2).
-pub(super) const ENTRY: u8 = 0x64;
+pub(in crate::directory) const ENTRY: u8 = 0x64;
 
 /// Why a message is not passed on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::directory) enum Fault {
     /// It is the server's farewell (RFC 4511 section 4.4.1).
     Notice {
         /// The result code.
@@ -24,7 +24,7 @@ pub(super) enum Fault {
 }
 
 /// Looks at one whole message.
-pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
+pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
     let mut parts = Parts(
         element(message)
             .ok_or(Fault::Misbuilt("no message"))?

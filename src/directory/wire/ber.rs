@@ -3,7 +3,7 @@
 
 /// One element: its tag, its content as far as it is there, and what follows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Element<'a> {
+pub(in crate::directory) struct Element<'a> {
     /// The tag byte.
     pub tag: u8,
     /// The content; shorter than announced when the bytes end before.
@@ -16,7 +16,7 @@ pub(super) struct Element<'a> {
 
 /// The element at the start of some bytes; none when its header is not all there or of an unusual
 /// form.
-pub(super) fn element(bytes: &[u8]) -> Option<Element<'_>> {
+pub(in crate::directory) fn element(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, bytes) = bytes.split_first()?;
     let (&form, mut bytes) = bytes.split_first()?;
     let mut length = usize::from(form);

@@ -19,10 +19,10 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
+use crate::directory::{
     error::{DirectoryError, TlsFault},
-    message::{self, Fault},
     tls,
+    wire::{message, message::Fault},
 };
 
 /// The longest message, in bytes: a group of 100,000 members fits in it.
@@ -42,7 +42,7 @@ const CHUNK: usize = 64 << 10;
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(super) enum ConnectionEnd {
+pub(in crate::directory) enum ConnectionEnd {
     /// The server closed it.
     Closed,
     /// The network failed.
@@ -64,7 +64,7 @@ pub(super) enum ConnectionEnd {
 
 impl ConnectionEnd {
     /// The error for an operation that was under way.
-    pub(super) fn error(&self, server: &str, tried: &str) -> DirectoryError {
+    pub(in crate::directory) fn error(&self, server: &str, tried: &str) -> DirectoryError {
         let (server, tried) = (server.to_owned(), tried.to_owned());
         match self {
             Self::Closed => DirectoryError::Lost {
@@ -100,11 +100,11 @@ impl ConnectionEnd {
 }
 
 /// How a connection ended, once it has.
-pub(super) type End = Arc<OnceLock<ConnectionEnd>>;
+pub(in crate::directory) type End = Arc<OnceLock<ConnectionEnd>>;
 
 /// Carries bytes between a server and the library's end of a socket pair until one side ends;
 /// dropping the task ends both.
-pub(super) fn spawn<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
+pub(in crate::directory) fn spawn<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
