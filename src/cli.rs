@@ -74,6 +74,7 @@ pub enum Command {
     /// Have the running daemon let a paused job go on
     Resume(ResumeArgs),
     /// Show the main job with nothing installed: a directory and an ftrack stand-in on loopback
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Show the effective configuration, its schema, or an example
     #[command(subcommand)]
@@ -84,6 +85,30 @@ pub enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+impl Command {
+    /// The form of the log lines where none is chosen; decided by what standard error is, if
+    /// absent. The demo's readers are people, also behind a pipe.
+    #[must_use]
+    pub fn log_format(&self) -> Option<LogFormat> {
+        match self {
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => Some(LogFormat::Text),
+            Self::Sync(_)
+            | Self::Plan(_)
+            | Self::Apply(_)
+            | Self::Check(_)
+            | Self::Runs(_)
+            | Self::Daemon
+            | Self::Status(_)
+            | Self::Trigger(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Config(_)
+            | Self::Completions { .. } => None,
+        }
+    }
 }
 
 /// `sync [JOB]`
@@ -227,6 +252,7 @@ pub struct ResumeArgs {
 }
 
 /// `demo`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// How many people the studio has

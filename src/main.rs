@@ -26,9 +26,7 @@ fn answer() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    // The demo is told to people, also through a pipe.
-    let demo = matches!(cli.command, Command::Demo(_)).then_some(LogFormat::Text);
-    let form = cli.log_format.or(demo);
+    let form = cli.log_format.or(cli.command.log_format());
     let people = is_for_people(form);
     log::say_panics(people);
     // A daemon shows nothing else, and the others show their result.

@@ -69,9 +69,12 @@ pub fn uses(module: &Module, text: &str) -> Uses {
 
 /// The modules that a file declares: paths in it may begin with them.
 fn names(file: &syn::File) -> BTreeSet<String> {
-    let declared = file.items.iter().filter_map(|item| match item {
-        syn::Item::Mod(item) => Some(item.ident.to_string()),
-        _ => None,
+    let declared = file.items.iter().filter_map(|item| {
+        if let syn::Item::Mod(item) = item {
+            Some(item.ident.to_string())
+        } else {
+            None
+        }
     });
     declared.collect()
 }
