@@ -13,5 +13,5 @@ pub mod log;
 pub mod run;
 pub mod sync;
 
-/// The version of the program.
+/// From `Cargo.toml`, with the commit where it is known.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
