@@ -178,7 +178,7 @@ fn configuration_files_that_cannot_be_read() {
     Bad::new(
         &["sync"],
         USAGE,
-        &["missing.toml", "there is no configuration"],
+        &["missing.toml", "no configuration found"],
     )
     .check(&missing);
     Bad::new(

@@ -163,7 +163,7 @@ async fn a_file_without_a_password_is_an_error_that_names_it_and_nothing_is_sent
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 4] = [
         ("is empty", |file| fs::write(file, "\n").unwrap()),
-        ("holds a line break", |file| {
+        ("contains a line break", |file| {
             fs::write(file, "hidden\nsecret").unwrap()
         }),
         ("is not a regular file", |file| {
