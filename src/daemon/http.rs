@@ -162,13 +162,13 @@ fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Err
     }
     if let Some(error) = &status.config.error {
         troubles.push(format!(
-            "the configuration that was last to be loaded is refused: {}",
+            "the last configuration reload was refused: {}",
             escape_control(error)
         ));
     }
     if !status.config.restart_for.is_empty() {
         troubles.push(format!(
-            "used after a restart only: {}",
+            "takes effect after a restart: {}",
             escape_control(&status.config.restart_for.join(", "))
         ));
     }
@@ -195,9 +195,9 @@ fn missing(status: &Status) -> Vec<String> {
         .filter(|contact| contact.since.is_none());
     missing
         .map(|contact| {
-            let why = contact.error.as_deref().unwrap_or("it was not tried yet");
+            let why = contact.error.as_deref().unwrap_or("not tried yet");
             format!(
-                "{} was not reached: {}",
+                "{} has not been reached: {}",
                 escape_control(&contact.server),
                 escape_control(why)
             )

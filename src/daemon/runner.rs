@@ -111,6 +111,7 @@ async fn execute(run: Run) -> RunOutcome {
             // Whoever asks is told so before it comes to this.
             Err(error @ RunStartError::NotPlannable(_)) => RunOutcome::Broken { kind: FailureKind::Internal, error: error.to_string() },
         },
-        () = cut.cancelled() => RunOutcome::Broken { kind: FailureKind::Stopped, error: "it did not end when it was told to, and was cut off".to_owned() },
+        () = cut.cancelled() => RunOutcome::Broken { kind: FailureKind::Stopped, error: "it did \
+            not end when it was told to, and was stopped".to_owned() },
     }
 }

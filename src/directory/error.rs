@@ -267,7 +267,7 @@ impl DirectoryError {
     pub fn apart(&self) -> (String, String) {
         let way_out = match self {
             Self::TimedOut { .. } => {
-                "check whether the server is overloaded and the network between; a slow server \
+                "check the load of the server and the network to it; a slow server \
                  needs a longer connect_timeout or operation_timeout"
             }
             Self::Refused { code, .. } if code_advice(*code).is_empty() => {

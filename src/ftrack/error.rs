@@ -264,8 +264,7 @@ pub enum FtrackErrorKind {
     },
     /// A mapped custom attribute is not there.
     #[error(
-        "ftrack has no custom attribute {0:?} for users that this key may read; make it at \
-         Settings > Custom attributes, and let the key's role read and write it"
+        "ftrack has no custom attribute {0:?} for users readable with this key; create it under Settings > Custom attributes, and give the key's role read and write access to it"
     )]
     UnknownCustomAttribute(String),
     /// A role that makes somebody an administrator is not there.

@@ -248,10 +248,7 @@ fn more_than_the_limits_say_is_an_alarm_and_the_run_is_partial() {
     .map(|name| alarm[name].as_u64().unwrap());
     assert_eq!(figures, [10, 2, 1, 3, 1]);
     let listed = studio.run(&["runs"]).stdout;
-    assert!(
-        listed.contains("ALARM: more than its limits say"),
-        "{listed}"
-    );
+    assert!(listed.contains("ALARM: above the job's limits"), "{listed}");
     // Who, and what they were before, also for people.
     let shown = studio.run(&["runs", "show", "last"]).stdout;
     for line in [
@@ -416,7 +413,7 @@ fn a_check_warns_where_both_kinds_write_at_one_ftrack() {
         "{found}"
     );
     let detail = "ftrack's own synchronisation and the job artists both write the users of this \
-                  ftrack: it disables whomever it does not find, and knows no limit";
+                  ftrack: ftrack's disables every user that it does not find, without a limit";
     assert_eq!(found["detail"], detail);
     assert_eq!(started(&studio), 0);
 }

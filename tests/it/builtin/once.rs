@@ -247,7 +247,7 @@ fn another_job_of_the_kind_follows_the_same_synchronisation() {
     );
     let checked = studio.run(&["check", "--offline"]).stdout;
     assert!(
-        checked.contains("it has ftrack do the same synchronisation as second"),
+        checked.contains("it starts the same ftrack synchronisation as second"),
         "{checked}"
     );
 }

@@ -105,8 +105,9 @@ fn a_refused_bind_is_tried_at_one_server_only() {
     let checked = world.check(&[]);
     let spared = |url: &str| {
         format!(
-            "warn bind about directory studio {url}: not tried, since {tls} has refused the same \
-             credentials, and refusals may lock the account; mend the credentials, and check again"
+            "warn bind about directory studio {url}: not tried, since {tls} refused the same \
+             credentials, and further refusals may lock the account; fix the credentials, and \
+             check again"
         )
     };
     assert_eq!(

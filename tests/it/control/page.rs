@@ -51,7 +51,7 @@ fn ready_is_a_daemon_that_reached_every_server() {
     assert_eq!(answer.status, 503);
     assert_eq!(
         answer.body,
-        "directory studio was not reached: the password is refused\\u{a}\\u{1b}\n"
+        "directory studio has not been reached: the password is refused\\u{a}\\u{1b}\n"
     );
     assert!(
         answer.head.contains("content-type: text/plain"),
