@@ -1,10 +1,10 @@
-//! What can go wrong with a directory: what was tried, on which server, and the way out.
+//! Errors of the directory: what was tried, on which server, and what to do.
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::escape::what_and_way_out;
 
-/// Why a directory could not be used, or a read of it is not complete.
+/// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// A certificate or key file of the configuration cannot be used.
@@ -25,7 +25,7 @@ pub enum DirectoryError {
         /// What is wrong, and how it would be right.
         reason: String,
     },
-    /// The host's name has no address.
+    /// The host name has no address.
     #[error(
         "{server}: the name {host} cannot be resolved ({reason}); check the name and this \
          machine's DNS"
@@ -38,7 +38,7 @@ pub enum DirectoryError {
         /// What the resolver said.
         reason: String,
     },
-    /// No TCP connection came about.
+    /// No TCP connection was established.
     #[error(
         "{server}: cannot connect to {address} ({reason}); check that the server runs, its port \
          and any firewall between"
@@ -61,7 +61,7 @@ pub enum DirectoryError {
         /// The limit.
         limit: Duration,
     },
-    /// The server would not start TLS on a plain connection (RFC 4511 section 4.14).
+    /// The server refused StartTLS on a plain connection (RFC 4511 section 4.14).
     #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or have the server offer StartTLS", code_name(*code))]
     StartTlsRefused {
         /// The server's URL.
@@ -71,7 +71,7 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// No trusted TLS connection came about.
+    /// No trusted TLS connection was established.
     #[error("{server}: {fault}")]
     Tls {
         /// The server's URL.
@@ -79,8 +79,8 @@ pub enum DirectoryError {
         /// In which way it failed.
         fault: TlsFault,
     },
-    /// The server did not accept the credentials; never tried at another server, since it counts
-    /// against the account.
+    /// The server refused the credentials; they are not tried at another server, since each refusal
+    /// counts against the account.
     #[error("{server}: the bind as {who} was refused with {} ({code}): {text}{}", code_name(*code), bind_advice(text))]
     BindRefused {
         /// The server's URL.
@@ -92,7 +92,7 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// A search filter is not one (RFC 4515).
+    /// A search filter is invalid (RFC 4515).
     #[error(
         "the filter {filter:?} is malformed; RFC 4515 wants something like \
          (&(objectClass=person)(mail=*))"
@@ -101,7 +101,7 @@ pub enum DirectoryError {
         /// The filter.
         filter: String,
     },
-    /// A search base does not exist, or the account may not see it.
+    /// A search base does not exist, or is not visible to the account.
     #[error(
         "{server}: there is no {base:?}, or the account may not see it{}; check the search base \
          and the account's rights",
@@ -115,7 +115,7 @@ pub enum DirectoryError {
         /// The part of it that exists; empty when unknown.
         matched: String,
     },
-    /// The server ended an operation with something other than success.
+    /// The server ended an operation with a result other than success.
     #[error("{server}: {tried} ended with {} ({code}): {text}{}", code_name(*code), code_advice(*code))]
     Refused {
         /// The server's URL.
@@ -127,7 +127,7 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// A part of the tree lives elsewhere, so the answer is not complete.
+    /// A part of the tree is on another server, so the answer is incomplete.
     #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases that this server holds itself", to.join(" "))]
     Referred {
         /// The server's URL.
@@ -137,7 +137,7 @@ pub enum DirectoryError {
         /// Where the server points to.
         to: Vec<String>,
     },
-    /// The server said success, but it cannot be shown that its answer is complete.
+    /// The server reported success, but its answer cannot be proven complete.
     #[error("{server}: the answer for {base:?} cannot be proven complete: {reason}")]
     NotProven {
         /// The server's URL.
@@ -147,7 +147,7 @@ pub enum DirectoryError {
         /// What is missing.
         reason: String,
     },
-    /// The server sent more than the program is willing to hold.
+    /// The server sent more than the program accepts.
     #[error("{server}: {reason}")]
     TooMuch {
         /// The server's URL.
@@ -155,7 +155,7 @@ pub enum DirectoryError {
         /// What was too much, and the bound.
         reason: String,
     },
-    /// The server sent something that is not LDAP as it should be.
+    /// The server sent invalid LDAP.
     #[error("{server}: the answer makes no sense as LDAP: {reason}")]
     Garbled {
         /// The server's URL.
@@ -173,13 +173,13 @@ pub enum DirectoryError {
         /// How it ended.
         reason: String,
     },
-    /// The time of the whole read is over.
+    /// The time limit of the whole read passed.
     #[error("the time limit of the whole read passed during {tried}")]
     Deadline {
         /// What was under way.
         tried: String,
     },
-    /// Somebody asked to stop.
+    /// A stop was requested.
     #[error("stopped on request")]
     Cancelled,
     /// Every connection of the pool stayed in use.
@@ -196,8 +196,8 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
-    /// The error of a directory none of whose servers can be used: the only server's own where
-    /// there is one.
+    /// The error of a directory of which no server can be used: the server's own error if there is
+    /// only one.
     pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
@@ -205,9 +205,9 @@ impl DirectoryError {
         }
     }
 
-    /// Whether another server of the directory may be tried, as long as nothing was read yet: never
+    /// Whether another server of the directory may be tried, as long as no entry was read: never
     /// when credentials were refused (trying them elsewhere locks the account) and never when the
-    /// answer would be the same there.
+    /// result would be the same there.
     #[must_use]
     pub fn concerns_one_server(&self) -> bool {
         match self {
@@ -233,8 +233,8 @@ impl DirectoryError {
         }
     }
 
-    /// Whether the credentials were refused, so that many more attempts may lock the account; a
-    /// server that is only busy says nothing about them.
+    /// Whether the credentials were refused, so that many more attempts may lock the account;
+    /// "busy" says nothing about them.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -261,8 +261,8 @@ impl DirectoryError {
         }
     }
 
-    /// What happened, and the way out, apart from each other; both are in the error's text, save
-    /// where only its kind tells the way out.
+    /// What happened, and what to do, as two texts; the error's text contains both, except where
+    /// the advice depends only on the kind of error.
     #[must_use]
     pub fn apart(&self) -> (String, String) {
         let way_out = match self {
@@ -307,7 +307,7 @@ impl DirectoryError {
         (self.to_string(), way_out.to_owned())
     }
 
-    /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`,
+    /// The outcome in a few words, for the searches in the report: `busy (51)`, `timeout`,
     /// `referral`.
     #[must_use]
     pub fn outcome(&self) -> String {
@@ -336,10 +336,10 @@ impl DirectoryError {
     }
 }
 
-/// In which way TLS failed.
+/// How TLS failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsFault {
-    /// Nobody who is trusted vouches for the server's certificate.
+    /// The server's certificate is not issued by a trusted authority.
     UntrustedIssuer {
         /// What the verifier said.
         detail: String,
@@ -351,18 +351,18 @@ pub enum TlsFault {
         /// The names in the certificate, as far as known.
         presented: Vec<String>,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     Expired,
-    /// The certificate's time has not begun.
+    /// The certificate is not valid yet.
     NotYetValid,
-    /// The server does not accept, or wants, a client certificate.
+    /// The server rejects the client certificate, or requires one.
     ClientCertificate {
         /// The alert that the server sent.
         detail: String,
     },
-    /// What answers does not speak TLS.
+    /// The server does not speak TLS.
     NotTls {
-        /// What came instead.
+        /// What it sent instead.
         detail: String,
     },
     /// Anything else.
@@ -457,14 +457,13 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether a bind that was answered with this code tells that the credentials are wrong: every
-/// failure but busy and unavailable.
+/// Whether this result code of a bind means that the credentials are wrong: every failure but busy
+/// and unavailable.
 pub(super) fn is_refusal(code: u32) -> bool {
     !matches!(code, 0 | 51 | 52)
 }
 
-/// A server's words in a form that is safe to print: on one line, of bounded length, without
-/// control characters.
+/// A server's message, safe to print: on one line, of bounded length, without control characters.
 pub(super) fn words(text: &str) -> String {
     const LONGEST: usize = 500;
     let plain: String = text
@@ -480,7 +479,7 @@ pub(super) fn words(text: &str) -> String {
     }
 }
 
-/// The way out for a result code of a search.
+/// What to do about a result code of a search.
 fn code_advice(code: u32) -> &'static str {
     match code {
         1 => "; the server may want a bind first, or has trouble of its own (see its log)",
@@ -506,7 +505,7 @@ fn code_advice(code: u32) -> &'static str {
     }
 }
 
-/// What Active Directory's code in a refused bind means (Microsoft KB, `AcceptSecurityContext
+/// The meaning of Active Directory's code in a refused bind (Microsoft KB, `AcceptSecurityContext
 /// error, data …`).
 fn bind_advice(text: &str) -> &'static str {
     let code = text

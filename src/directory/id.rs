@@ -1,4 +1,4 @@
-//! Which attribute identifies an entry for ever, and how its value is written. No I/O.
+//! Which attribute identifies an entry permanently, and how its value is written. No I/O.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum IdAttribute {
     NsUniqueId,
     /// FreeIPA; text.
     IpaUniqueId,
-    /// An attribute that the operator named; its case counts.
+    /// An attribute that the operator configured; its case matters.
     Other(String),
 }
 
@@ -41,7 +41,7 @@ impl From<IdAttribute> for String {
 }
 
 impl IdAttribute {
-    /// The attribute of a name, whatever its case.
+    /// The attribute with this name, ignoring case.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let known = [
@@ -56,7 +56,7 @@ impl IdAttribute {
             .unwrap_or_else(|| Self::Other(name.into()))
     }
 
-    /// The name to ask for.
+    /// The name to request.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -68,9 +68,9 @@ impl IdAttribute {
         }
     }
 
-    /// What may identify the entries of a kind of server, the best first. What every entry there
-    /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
-    /// upgraded) would tear people apart.
+    /// The attributes that may identify the entries of a kind of server, the best first. An
+    /// attribute that every entry has comes first: one that only newer entries have (entryUUID in
+    /// an upgraded 389-ds) would split people.
     #[must_use]
     pub fn candidates(kind: ServerKind) -> Vec<Self> {
         match kind {
@@ -86,8 +86,8 @@ impl IdAttribute {
         }
     }
 
-    /// The id of an entry in its canonical form; none when the entry has no value, several, or one
-    /// that is none.
+    /// The id of an entry in its canonical form; none when the entry has no value, several, or an
+    /// invalid one.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Option<DirectoryId> {
         let [value] = entry.values(self.name()) else {
@@ -131,7 +131,7 @@ impl IdAttribute {
             .collect()
     }
 
-    /// Whether its values identify a person everywhere, and not in one directory alone: they are
+    /// Whether its values identify a person everywhere, and not only in one directory: they are
     /// unique by construction.
     #[must_use]
     pub fn is_universal(&self) -> bool {
@@ -141,7 +141,8 @@ impl IdAttribute {
         }
     }
 
-    /// A filter that finds the entry of an id; none when the id cannot be one of this attribute.
+    /// A filter that finds the entry of an id; none when the id cannot be a value of this
+    /// attribute.
     #[must_use]
     pub fn filter(&self, id: &DirectoryId) -> Option<String> {
         match self {
@@ -150,7 +151,7 @@ impl IdAttribute {
             }
             Self::ObjectGuid => {
                 let bytes = Uuid::try_parse(id.as_str()).ok()?.to_bytes_le();
-                // Every byte is escaped: some would form characters that mean something else there.
+                // Every byte is escaped: some would be special characters of a filter.
                 let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
                 Some(format!("({}={escaped})", self.name()))
             }

@@ -1,29 +1,29 @@
-//! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics
-//! otherwise, sees it. No I/O.
+//! Checks that a message other than an entry is built according to RFC 4511 before it reaches the
+//! library, which would otherwise panic. No I/O.
 
 use super::{
     ber::{Element, element},
     error::words,
 };
 
-/// A search result entry, which is not looked into here (RFC 4511 section 4.5.2).
+/// A search result entry, which is not inspected here (RFC 4511 section 4.5.2).
 pub(super) const ENTRY: u8 = 0x64;
 
 /// Why a message is not passed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is the server's farewell (RFC 4511 section 4.4.1).
+    /// A notice of disconnection (RFC 4511 section 4.4.1).
     Notice {
         /// The result code.
         code: u32,
         /// The server's words.
         text: String,
     },
-    /// It is not built like a message that a client gets.
+    /// It is not built like a message to a client.
     Misbuilt(&'static str),
 }
 
-/// Looks at one whole message.
+/// Checks one whole message.
 pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
     let mut parts = Parts(
         element(message)
@@ -58,8 +58,8 @@ pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be cut, in the worst
-/// case to success.
+/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be truncated, in the
+/// worst case to success.
 fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
     if !parts
         .next()
@@ -185,7 +185,7 @@ mod tests {
     fn what_would_be_misread_does_not() {
         let misbuilt = [
             built(0x65, &[]),
-            built(0x65, &[&[10, 5, 1, 0, 0, 0, 0], &SUCCESS[3..]]), // cut to 32 bits this would be success
+            built(0x65, &[&[10, 5, 1, 0, 0, 0, 0], &SUCCESS[3..]]), // truncated to 32 bits this would be success
             built(0x65, &[&[10, 0], &SUCCESS[3..]]),
             built(0x65, &[&[2, 1, 0], &SUCCESS[3..]]),
             built(0x65, &[&SUCCESS[..5], &[4, 1, 0xff]]),

@@ -1,14 +1,14 @@
-//! Attributes of which a server returns the values a part at a time (MS-ADTS section
-//! 3.1.1.3.1.3.3): all parts are fetched.
+//! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
+//! 3.1.1.3.1.3.3); all parts are fetched.
 
 use super::{connection::Connection, entry::Entry, error::DirectoryError, search};
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
-/// Matches the entry itself, whatever it is (RFC 4512 section 2.4.1).
+/// Matches the entry itself, whatever its class (RFC 4512 section 2.4.1).
 const ANYTHING: &str = "(objectClass=*)";
 
-/// An attribute of which only a first part of the values came.
+/// An attribute of which only a first part of the values was returned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     /// The attribute, without the range.
@@ -17,7 +17,7 @@ pub(super) struct Gap {
     next: usize,
 }
 
-/// Gives ranged attributes their plain names, and names those of which values are still missing.
+/// Gives ranged attributes their plain names, and returns those with missing values.
 pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     let mut gaps = Vec::new();
     let mut plain = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     Ok(gaps)
 }
 
-/// Fetches the values that are missing, over the same connection and so from the same server.
+/// Fetches the missing values, over the same connection and so from the same server.
 pub(super) async fn complete(
     connection: &mut Connection,
     entry: &mut Entry,

@@ -1,5 +1,4 @@
-//! One search, to its proven end: every page, every value range, and the server's own word that
-//! this was all.
+//! One search, proven complete: every page, every value range, and a final result of success.
 
 use ldap3::{
     DerefAliases, ResultEntry, Scope, SearchOptions,
@@ -19,17 +18,17 @@ use super::{
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// The most entries of one search.
 const MAX_ENTRIES: u64 = 2_000_000;
-/// The most pages without an entry in a row: a server may send some while it looks for matches.
+/// The maximum number of empty pages in a row: a server may send some while it searches.
 const MAX_EMPTY_PAGES: u32 = 1000;
 
-/// What a search asks for.
+/// The parameters of a search.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// The DN where it starts.
+    /// The search base.
     pub base: String,
-    /// How deep it goes.
+    /// The scope.
     pub scope: Scope,
-    /// Which entries match (RFC 4515).
+    /// The filter (RFC 4515).
     pub filter: String,
     /// The attributes to return.
     pub attributes: Vec<String>,
@@ -37,23 +36,23 @@ pub struct Search {
     pub page_size: i32,
 }
 
-/// What is known of one search when it is over, or of how far it came.
+/// The result of a search, or how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchEvidence {
-    /// The DN where it started.
+    /// The search base.
     pub base: String,
-    /// Its filter.
+    /// The filter.
     pub filter: String,
     /// Pages that ended with success.
     pub pages: u32,
     /// Entries received.
     pub entries: u64,
-    /// How it ended: `success`, `timeout`, `busy (51)` and so on.
+    /// The result: `success`, `timeout`, `busy (51)` and so on.
     pub result: String,
 }
 
 impl SearchEvidence {
-    /// The evidence of a search that was not answered yet.
+    /// The result of a search that was not answered yet.
     #[must_use]
     pub fn of(search: &Search) -> Self {
         Self {
@@ -66,13 +65,12 @@ impl SearchEvidence {
     }
 }
 
-/// Searches page by page and hands over each entry; `Ok` is the proof that these were all.
-///
+/// Searches page by page and passes on each entry; `Ok` proves that these were all.
 /// The library's own paging is not used: it takes an answer without the control for the last page,
-/// and ends well after errors.
+/// and reports success after errors.
 ///
 /// # Errors
-/// Whatever kept any part of the answer away. What was handed over until then is worth nothing.
+/// Whatever prevented a complete answer. Entries passed on before must then be discarded.
 pub(super) async fn search(
     connection: &mut Connection,
     search: &Search,
@@ -113,8 +111,8 @@ pub(super) async fn search(
     }
 }
 
-/// Looks at the base alone, without paging; the answer holds one entry, or none when the filter
-/// does not match.
+/// Reads only the base entry, without paging; the answer contains one entry, or none when the
+/// filter does not match.
 ///
 /// # Errors
 /// As for `search`.
@@ -207,7 +205,7 @@ async fn page(
             gaps => ranged.push((entry, gaps)),
         }
     }
-    // The verdict is this page's own result, which exists only after its stream came to its end.
+    // The verdict is this page's own result, which is available only after its stream has ended.
     let result = stream.finish().await;
     concluded(connection, &search.base, &tried, &result)?;
     let next = next_cookie(&result.ctrls).map_err(|reason| DirectoryError::NotProven {
@@ -222,7 +220,7 @@ async fn page(
     Ok(next)
 }
 
-/// What the final result of a search means.
+/// Interprets the final result of a search.
 pub(super) fn concluded(
     connection: &Connection,
     base: &str,
@@ -231,7 +229,7 @@ pub(super) fn concluded(
 ) -> Result<(), DirectoryError> {
     let server = connection.server().to_owned();
     match result.rc {
-        // A success that points elsewhere as well is not whole.
+        // A success that also refers elsewhere is incomplete.
         0 if result.refs.is_empty() => Ok(()),
         0 | 10 => Err(DirectoryError::Referred {
             server,
@@ -253,7 +251,7 @@ pub(super) fn concluded(
 }
 
 /// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13),
-/// which carry no entries here.
+/// which contain no entries here.
 fn entry(
     connection: &Connection,
     base: &str,
@@ -275,8 +273,7 @@ fn entry(
         .ok_or_else(|| connection.garbled("an entry that cannot be taken apart"))
 }
 
-/// Takes an entry apart (RFC 4511 section 4.5.2), values byte for byte; none when it is not built
-/// like one.
+/// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
 pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();

@@ -1,5 +1,5 @@
-//! Whom to trust and how to prove who we are: the TLS settings of a directory, and what a failed
-//! handshake means.
+//! The TLS settings of a directory: trusted certificates and the client certificate, and the
+//! meaning of a failed handshake.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::config::Directory;
 /// when there is one.
 ///
 /// # Errors
-/// A file that cannot be read, holds nothing usable, or a certificate without its key.
+/// A file cannot be read or contains nothing usable, or a certificate has no key.
 pub fn client_config(
     name: &str,
     directory: &Directory,
@@ -46,7 +46,7 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-/// What a failed handshake means.
+/// Translates a failed handshake.
 #[must_use]
 pub fn fault(error: &io::Error) -> TlsFault {
     match error
