@@ -1,8 +1,7 @@
-//! The link: a `Metadata` row of a user that says whose the user is. No I/O.
+//! The link: a `Metadata` row of a user that says who owns the user. No I/O.
+//! It is stored as JSON in ftrack itself, so that a lost local state loses nothing. Versions:
 //!
-//! It is stored as JSON at ftrack itself, so that lost local state loses nothing. Versions:
-//!
-//! | version | holds |
+//! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
 //! | 2 | also the ids of its user and of the directory, a mark of the run that made it, and a signature where `ftrack.link_key_file` is set |
@@ -22,28 +21,28 @@ use crate::{
     directory::{IdAttribute, entry::DirectoryId},
 };
 
-/// The key of the `Metadata` row of a user in which the link is kept.
+/// The key of the `Metadata` row that contains a user's link.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
 
-/// The version that is written, and the newest that is understood.
+/// The version that is written, and the newest that can be read.
 const VERSION: u32 = 2;
 
-/// What stands in a user's metadata under [`LINK_KEY`].
+/// The content of a user's metadata under [`LINK_KEY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkFound {
-    /// Nothing: nobody owns the user.
+    /// Nothing: the user has no owner.
     Absent,
-    /// A link that was understood, and that names the user on which it stands as far as it names
-    /// one.
+    /// A readable link, which names its own user if it names one.
     Link(Box<Link>),
     /// A link that names another user, so that somebody moved or copied it: it counts as none.
     OfAnotherUser,
-    /// Something that is not a link, or one of a newer version; the user is left alone and named.
+    /// Something that is not a link, or a link of a newer version; the user is left alone and
+    /// reported.
     Unreadable,
 }
 
 impl LinkFound {
-    /// The link that is believed.
+    /// The link, if it is trusted.
     #[must_use]
     pub fn link(&self) -> Option<&Link> {
         match self {
@@ -52,7 +51,7 @@ impl LinkFound {
         }
     }
 
-    /// Whether nobody owns the user.
+    /// Whether the user has no owner.
     #[must_use]
     pub fn is_none(&self) -> bool {
         match self {
@@ -61,15 +60,15 @@ impl LinkFound {
         }
     }
 
-    /// Whether a row stands there, which a new link has to replace.
+    /// Whether there is a row that a new link must replace.
     #[must_use]
     pub fn is_row(&self) -> bool {
         *self != Self::Absent
     }
 }
 
-/// Says whose a user is: which source, which entry of which directory, and what the program last
-/// did to its activity.
+/// The owner of a user: which source, which entry of which directory, and what the program last did
+/// to the user's activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The source of the job that owns the user.
@@ -81,7 +80,7 @@ pub struct Link {
     /// The id of the person's entry.
     #[serde(with = "directory_id")]
     pub id: DirectoryId,
-    /// Which attribute of the entry the id is.
+    /// The attribute that the id comes from.
     pub attribute: IdAttribute,
     /// What the program last did to the user's activity.
     #[serde(flatten)]
@@ -97,37 +96,37 @@ pub struct Link {
 /// Whether a link names its user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
-    /// It does, as all links do that this version writes.
+    /// It does, as all links of this version do.
     #[default]
     Current,
-    /// An earlier version wrote it, and it does not.
+    /// It does not: an earlier version wrote it.
     Earlier,
 }
 
-/// What is known of the signature of a link.
+/// The state of a link's signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signature {
-    /// There is no key to verify it by.
+    /// There is no key to verify it with.
     #[default]
     NotChecked,
-    /// It is that of the key.
+    /// It matches the key.
     Valid,
-    /// It is missing, or not that of the key.
+    /// It is missing, or does not match the key.
     Invalid,
 }
 
-/// What the program last did to a user's activity; with `is_active` it tells the program's own
-/// doing from a person's, at every point where a run can be cut off.
+/// What the program last did to a user's activity; with `is_active` it distinguishes the program's
+/// own changes from a person's, wherever a run may be interrupted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "activity", rename_all = "lowercase")]
 pub enum Activity {
-    /// Nothing is under way: an inactive user was deactivated by somebody else.
+    /// Nothing is pending: an inactive user was deactivated by somebody else.
     #[default]
     Settled,
-    /// The user was to become active, which was not yet seen to be so: an inactive one was refused
-    /// a seat.
+    /// The user was to become active, which was not confirmed yet: an inactive one was refused a
+    /// seat.
     Activating,
-    /// The user was to be deactivated: an active one still is to be.
+    /// The user was to be deactivated: an active one still has to be.
     Deactivating {
         /// When, RFC 3339.
         since: String,
@@ -137,8 +136,8 @@ pub enum Activity {
         /// When, RFC 3339.
         since: String,
     },
-    /// Somebody else reactivated the user while the person was gone: what becomes of the user since
-    /// then is theirs, until the person is back.
+    /// Somebody else reactivated the user while the person was absent: the user is then theirs
+    /// until the person is back.
     Released,
 }
 
@@ -152,7 +151,7 @@ impl Activity {
         }
     }
 
-    /// The same as a time; none where it is not one.
+    /// The same as a parsed time; none if it is invalid.
     #[must_use]
     pub fn deactivated_at(&self) -> Option<DateTime<Utc>> {
         let since = DateTime::parse_from_rfc3339(self.deactivated_since()?).ok()?;
@@ -160,7 +159,7 @@ impl Activity {
     }
 }
 
-/// A link as it is stored: flat, so that it is read in one pass.
+/// A link as it is stored: flat, so that it is parsed in one pass.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored<'a> {
     #[serde(default = "first", skip_serializing_if = "is_first")]
@@ -184,7 +183,7 @@ struct Stored<'a> {
     signature: Option<Cow<'a, str>>,
 }
 
-/// The version of links that do not say theirs.
+/// The version of links without a version.
 fn first() -> u32 {
     1
 }
@@ -221,7 +220,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// What a text on a user says; none when it is no link of a version that is understood.
+    /// Parses a user's link; none when it is not a link of a readable version.
     fn parse(text: &'a str) -> Option<(Self, Link)> {
         let stored: Self = serde_json::from_str(text).ok()?;
         let form = match (stored.version, &stored.user) {
@@ -260,8 +259,7 @@ thread_local! {
     static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
 }
 
-/// A text that most links of a list have in common, and that is kept once as long as it stays the
-/// same.
+/// A text that most links of a list have in common, stored once as long as it stays the same.
 fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     last.with_borrow_mut(|last| {
         if **last != *text {
@@ -271,13 +269,13 @@ fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     })
 }
 
-/// The value of a link's row without its signature and the run that made it, as reports show it.
+/// The value of a link's row without its signature and the run that made it, for reports.
 #[must_use]
 pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
     serde_json::to_value(Stored::of(user, link, None)).unwrap_or(serde_json::Value::Null)
 }
 
-/// What was found on a user, before the signature was verified.
+/// A user's link before the signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     found: LinkFound,
@@ -286,7 +284,7 @@ pub struct Unverified {
     claims: Option<DirectoryId>,
 }
 
-/// The id in a link of a version that is not understood.
+/// The directory id in a link of an unreadable version.
 #[derive(Deserialize)]
 struct Claim<'a> {
     #[serde(borrow)]
@@ -294,7 +292,7 @@ struct Claim<'a> {
 }
 
 impl Unverified {
-    /// What a stored text is, found on a user.
+    /// Parses a stored text, found on a user.
     #[must_use]
     pub fn parse(user: &EntityId, text: &str) -> Self {
         let Some((stored, link)) = Stored::parse(text) else {
@@ -318,13 +316,13 @@ impl Unverified {
         }
     }
 
-    /// Whose the user is by a link that is not understood, as far as it names somebody.
+    /// The person named by an unreadable link, if any.
     #[must_use]
     pub fn claims(&self) -> Option<&DirectoryId> {
         self.claims.as_ref()
     }
 
-    /// Which run made the link, by its mark: created the user, or adopted it.
+    /// The mark of the run that made the link: created the user, or adopted it.
     #[must_use]
     pub fn made_by(&self) -> Option<&Arc<str>> {
         self.made_by.as_ref()
@@ -342,7 +340,7 @@ impl Unverified {
     }
 }
 
-/// What signs links and verifies them: the key of `ftrack.link_key_file`, or nothing.
+/// Signs and verifies links with the key of `ftrack.link_key_file`, if there is one.
 #[derive(Clone, Default)]
 pub struct Signer(Option<Arc<hmac::Key>>);
 
@@ -357,13 +355,13 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Signs by HMAC-SHA-256 (RFC 2104) with this key; not at all without one.
+    /// Signs with HMAC-SHA-256 (RFC 2104) and this key; does not sign without a key.
     #[must_use]
     pub fn new(key: Option<&Secret>) -> Self {
         Self(key.map(|key| Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()))))
     }
 
-    /// What a link that this signer writes has.
+    /// The signature state of links from this signer.
     #[must_use]
     pub fn signature(&self) -> Signature {
         match self.0 {
@@ -372,7 +370,7 @@ impl Signer {
         }
     }
 
-    /// The text to store as the link of a user, which the run of this mark made.
+    /// The text to store as the link of a user, made by the run with this mark.
     ///
     /// # Errors
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
@@ -390,7 +388,7 @@ impl Signer {
         serde_json::to_string(&stored)
     }
 
-    /// What was found on a user, with what is known of its signature.
+    /// A user's link, with the state of its signature.
     #[must_use]
     pub fn verified(
         &self,
