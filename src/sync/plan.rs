@@ -1,4 +1,5 @@
-//! The plan: a pure function from what should be and what is to a list of changes with reasons.
+//! The plan: a pure function from the desired and the current state to a list of changes with
+//! reasons.
 
 use std::collections::BTreeMap;
 
@@ -30,16 +31,16 @@ mod subject;
 
 use subject::{Subject, reason_to_reactivate, reason_to_rewrite};
 
-/// What a job knows from its runs before.
+/// What a job remembers from its earlier runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// Who was missing after the last complete read.
     pub absences: &'a Absences,
-    /// What identified the directory in the last run.
+    /// The directory's id in the last run.
     pub directory: Option<&'a str>,
 }
 
-/// Both servers were read completely, and together they forbid to go on.
+/// Both servers were read completely, but the combined result must not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefused {
     /// The directory is another one.
@@ -61,7 +62,7 @@ pub enum PlanRefused {
     },
 }
 
-/// Works out what is to change; equal values give equal plans, byte for byte.
+/// Computes the changes; equal values give equal plans, byte for byte.
 ///
 /// # Errors
 /// The directory is another one than before, or most of its people have users that are not this
@@ -99,9 +100,9 @@ struct Planner<'a> {
     owners: &'a Owners<'a>,
     now: DateTime<Utc>,
     plan: Plan,
-    /// People of this reading whom another job looks after, by its name.
+    /// People of this reading whom another job owns, by its name.
     of_siblings: BTreeMap<String, usize>,
-    /// Whether no active administrator is visible, so that anybody may be one.
+    /// True if no active administrator is visible, so that anybody may be one.
     is_blind: bool,
 }
 
@@ -190,8 +191,8 @@ impl<'a> Planner<'a> {
         self.plan.holds.entry(user.id.clone()).or_insert(hold);
     }
 
-    /// A person whom another job looks after: it stays the owner as long as the entry lies in its
-    /// bases, whatever its filter says.
+    /// A person whom another job owns: it stays the owner as long as the entry lies in its bases,
+    /// whatever its filter says.
     fn leave_to(&mut self, job: String, place: usize) {
         if self.current.users.get(place).is_some() {
             *self.of_siblings.entry(job).or_default() += 1;
@@ -226,7 +227,7 @@ impl<'a> Planner<'a> {
         let wakes =
             !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
-            // What was begun by a create is finished by whoever may create.
+            // A create that was begun may be finished by any job that may create.
             Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
             Activity::Settled
             | Activity::Released
@@ -253,7 +254,7 @@ impl<'a> Planner<'a> {
                 settled,
             );
         }
-        // A user of another source is only ever taken over together with its activity.
+        // A user of another source is only taken over together with its activity.
         let kept = match (wakes, link.source == self.rules.source) {
             (false, _) => settled,
             (true, true) => Link {
@@ -291,8 +292,8 @@ impl<'a> Planner<'a> {
         self.change(Action::Update, &subject, fields, reason, kept);
     }
 
-    /// Names the link among what is written where more of it changes than the activity, which is
-    /// written along with it.
+    /// Includes the link among the written fields where more of it changes than the activity, which
+    /// is written with it.
     fn insert_link(
         &self,
         fields: &mut BTreeMap<Field, Values>,
@@ -313,8 +314,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is to be changed in a user's values; `None` when the entry was left out for a value
-    /// that ftrack would not take.
+    /// The changes to a user's values; `None` when the entry was skipped for a value that ftrack
+    /// would not accept.
     fn wanted(&mut self, person: &Person, user: &User) -> Option<BTreeMap<Field, Values>> {
         if !self.rules.users.update {
             return Some(BTreeMap::new());
@@ -338,13 +339,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A user that nobody owned becomes the person's; its activity stays as it is.
+    /// Adopts a user without an owner; its activity is unchanged.
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
         let Some(user) = self.current.users.get(place) else {
             return;
         };
-        // Also of a user that this program began to create: somebody may have made more of it
-        // since.
+        // Also for a user that this program began to create: somebody may have made it an
+        // administrator since.
         let unknown = "no active administrator is visible at ftrack, so nobody can tell whether \
                        it is one; let the API user's role read security roles, or name yours in \
                        ftrack.administrator_roles";
@@ -366,7 +367,7 @@ impl<'a> Planner<'a> {
         };
         let link = self.link(id);
         if !user.is_active {
-            // Who deactivated it cannot be known, and only the program's own doing is undone.
+            // It is not known who deactivated it, and the program undoes only what it did.
             self.warn(format!(
                 "the user {:?}, which becomes that of {}, is inactive and stays so; activate it \
                  at ftrack if the person is to work there",
@@ -467,7 +468,7 @@ impl<'a> Planner<'a> {
         self.plan
     }
 
-    /// The link of somebody of this reading.
+    /// The link for a person of this reading.
     fn link(&self, id: &DirectoryId) -> Link {
         Link {
             source: self.rules.source.clone(),
@@ -484,12 +485,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The link that somebody of this reading should have in the place of the present one; as
-    /// complete as it can be.
+    /// The link that a person of this reading should have in place of the present one; as complete
+    /// as possible.
     fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
         let new = self.link(id);
         match (&new.directory, link.signature) {
-            // What is not known is not written; it waits until the directory's id can be read.
+            // Unknown parts are not written; they wait until the directory's id can be read.
             (None, Signature::NotChecked | Signature::Valid) => Link {
                 directory: link.directory.clone(),
                 form: link.form,
@@ -543,7 +544,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether each user carries the link of somebody who is in the directory, in the order of
+/// Whether each user has the link of somebody who is in the directory, in the order of
 /// [`Current::users`].
 fn linked_users(matches: &[Match], current: &Current) -> Vec<bool> {
     let mut linked = vec![false; current.users.len()];

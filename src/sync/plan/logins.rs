@@ -1,4 +1,4 @@
-//! Logins that are taken: changes that cannot have theirs are left out, and those that counted on
+//! Logins that are in use: changes that cannot get theirs are skipped, and those that depend on
 //! them.
 
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// A username that somebody else holds and does not give up cannot be taken: such changes are
-    /// left out, and those that counted on them.
+    /// A username that somebody else has and does not free cannot be taken: such changes are
+    /// skipped, and those that depend on them.
     pub(super) fn leave_out_taken_usernames(&mut self) {
         let wanted = self
             .plan
@@ -69,8 +69,8 @@ impl Planner<'_> {
             }
             for mut change in blocked {
                 giving_up.remove(&change.ftrack_id);
-                // Of a user who is the person's already only the login is left out: who is back
-                // gets access all the same.
+                // For a user that already is the person's, only the login is dropped: somebody who
+                // is back gets access all the same.
                 let old = change
                     .fields
                     .remove(&Field::Username)
@@ -130,7 +130,7 @@ impl Planner<'_> {
     }
 }
 
-/// Who holds the username that a change takes, and does not give it up.
+/// Who has the username that a change takes, and does not free it.
 fn blocker<'a>(
     change: &Change,
     holders: &HashMap<String, Vec<&'a User>>,

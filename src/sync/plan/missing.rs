@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// In how many complete reads somebody must be missing where `deactivate_after` asks for patience.
+/// In how many complete reads a person must be missing where `deactivate_after` is not zero.
 const ENOUGH_READS: u32 = 2;
 
 impl Planner<'_> {
-    /// Looks at every user that the job owns; of those who are `present` it need not be asked.
+    /// Examines every user that the job owns; those who are `present` need not be.
     pub(super) fn missing(&mut self, present: &[bool], absences: &Absences) {
         let (mut otherwise_known, mut elsewhere) = (0, 0);
         let carriers = self.carriers(present);
@@ -86,8 +86,7 @@ impl Planner<'_> {
         self.warn_of_unknown(otherwise_known, elsewhere);
     }
 
-    /// How many users carry the link of each person who is not there; of the others it is not
-    /// asked.
+    /// How many users have the link of each person who is absent; not counted for the others.
     fn carriers(&self, present: &[bool]) -> HashMap<DirectoryId, usize> {
         let mut carriers: HashMap<DirectoryId, usize> = HashMap::new();
         let absent = self
@@ -122,11 +121,12 @@ impl Planner<'_> {
     }
 
     fn gone(&mut self, user: &User, link: &Link, owner: &Owner, absences: &Absences) {
-        // To the millisecond, so that it tells the deactivations of one run from those of another.
+        // To the millisecond, so that it distinguishes the deactivations of one run from those of
+        // another.
         let since = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
         let absence = match absences.get(link.id.as_str()) {
-            // Two are as good as many; a number that stands still need not be kept anew after each
-            // run. From a clock that ran ahead: counted anew, since nobody would outlive it.
+            // Two are sufficient; a number that stops growing need not be saved after each run. A
+            // time from a clock that was ahead is counted from now, since it might never pass.
             Some(before) if before.since > self.now => Absence {
                 since: self.now,
                 reads: 1,
@@ -178,7 +178,7 @@ impl Planner<'_> {
         ));
     }
 
-    /// Writes another activity into the link of a user whose person is gone, and nothing else.
+    /// Writes another activity into the link of a user whose person left, and nothing else.
     fn remember(
         &mut self,
         user: &User,
@@ -253,8 +253,8 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
-    /// What holds every change to a user whose link names a directory, where that of this reading
-    /// is not known and the id may be another person's elsewhere.
+    /// Holds every change to a user whose link names a directory, where the id of the directory
+    /// that was read is not known and the person's id may be another person's elsewhere.
     pub(super) fn unknown_person(&self, subject: &Subject<'_>) -> Option<Hold> {
         let link = subject.link?;
         let is_known = link.attribute.is_universal()
@@ -264,7 +264,7 @@ impl Planner<'_> {
     }
 }
 
-/// Why nobody can say that a person is gone from the directory of a link.
+/// Why it cannot be proven that a person left the directory of a link.
 fn unknown_directory(link: &Link) -> Hold {
     let why = match &link.directory {
         None => {

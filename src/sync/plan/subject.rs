@@ -1,4 +1,5 @@
-//! Whom a change is about, what holds every change to that user, and the reasons that links give.
+//! The subject of a change, what holds every change to that user, and the reasons that come from
+//! links.
 
 use chrono::SecondsFormat;
 
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-/// Whom a change is about.
+/// The user that a change is about.
 pub(super) struct Subject<'a> {
     pub user: &'a User,
     pub id: &'a DirectoryId,
@@ -25,7 +26,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A user whose person is gone.
+    /// A user whose person left.
     pub fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
         Self {
             user,
@@ -38,7 +39,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// What holds every change to the user, whatever it is.
+    /// What holds every change to the user, whatever its kind.
     pub fn hold(&self) -> Option<Hold> {
         if self
             .link
@@ -100,7 +101,7 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     }
 }
 
-/// Why a link is written anew, where that says more than the values do.
+/// Why a link is rewritten, where that says more than the values do.
 pub(super) fn reason_to_rewrite(
     old: &Link,
     new: &Link,
