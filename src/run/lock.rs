@@ -1,4 +1,5 @@
-//! One run of a job and one daemon at a time, also among several programs on the same state folder.
+//! Locks: one run of a job and one daemon at a time, also among several programs on the same state
+//! directory.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,15 +12,14 @@ use super::{
     store::{self, StateError},
 };
 
-/// Held while a run of a job is under way; the system lets go of it when the program ends, however
-/// it ends.
+/// Held while a run of a job is in progress; the system releases it when the process ends.
 #[derive(Debug)]
 pub struct JobLock {
     _file: File,
 }
 
-/// Held by the daemon of a state folder as long as it runs; the system lets go of it when it ends,
-/// however it ends.
+/// Held by the daemon of a state directory while it runs; the system releases it when the process
+/// ends.
 #[derive(Debug)]
 pub struct DaemonLock {
     _file: File,
@@ -29,7 +29,7 @@ impl JobLock {
     /// Takes the lock of a job.
     ///
     /// # Errors
-    /// Another run of the job is under way, or the state folder cannot be used.
+    /// Another run of the job is in progress, or the state directory cannot be used.
     pub fn take(state_dir: &Path, job: &str) -> Result<Self, RunStartError> {
         let folder = state_dir.join("locks");
         store::make_folder(&folder)?;
@@ -41,11 +41,11 @@ impl JobLock {
     }
 }
 
-/// Takes the lock of whoever has ftrack synchronise: one run of all jobs and programs on a state
-/// folder.
+/// Takes the lock for ftrack's own synchronisation: one run of all jobs and programs on a state
+/// directory.
 ///
 /// # Errors
-/// Another run has it, or the state folder cannot be used.
+/// Another run has it, or the state directory cannot be used.
 pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, RunStartError> {
     store::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
@@ -56,11 +56,11 @@ pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, RunStartError> {
 }
 
 impl DaemonLock {
-    /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process
-    /// has it.
+    /// Takes the lock of the state directory's daemon, `daemon.lock`, and writes the process id
+    /// into it.
     ///
     /// # Errors
-    /// Another daemon has it, or the state folder cannot be used.
+    /// Another daemon has it, or the state directory cannot be used.
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
         store::make_folder(state_dir)?;
         let path = state_dir.join("daemon.lock");
@@ -75,7 +75,7 @@ impl DaemonLock {
         });
         let mut file =
             locked.map_err(|(LockError::Taken(error) | LockError::State(error))| error)?;
-        // Without the number the lock holds all the same.
+        // The lock is valid even without the number.
         let _ = file
             .set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -100,8 +100,8 @@ impl From<LockError> for RunStartError {
     }
 }
 
-/// Opens and locks a file; where another process has it, says so with the number that this one
-/// wrote into it.
+/// Opens and locks a file; where another process has it, returns the number that the process wrote
+/// into it.
 fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, LockError> {
     let file = OpenOptions::new()
         .create(true)

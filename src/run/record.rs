@@ -1,4 +1,4 @@
-//! What a run learns, put into its report and said in events.
+//! Puts the results of a run into its report, and logs them as events.
 
 use std::time::Duration;
 
@@ -132,8 +132,8 @@ impl<W> RunContext<'_, W> {
         })
     }
 
-    /// Which of two reads heard of it first that the run is to stop means nothing; that an account
-    /// may be locked is to be known all the same.
+    /// Which of two reads saw the stop first does not matter; that an account may be locked must be
+    /// reported all the same.
     fn unless_stopped(&self, failure: Failure) -> Failure {
         if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
             return Failure {

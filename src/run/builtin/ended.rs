@@ -1,4 +1,4 @@
-//! How a synchronisation turned out, in words with the way out.
+//! The result of a synchronisation as a message that says what to do.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::{
     run::{failure::Failure, report::FailureKind},
 };
 
-/// Where an administrator sets it up.
+/// Where an administrator configures it.
 const SETTINGS: &str = "System settings > Resources > LDAP settings";
 
-/// How far it is known what became of the server's job.
+/// Whether the result of the server's job is known.
 pub(super) enum SyncEnd {
-    /// It is over, and the run says how it turned out.
+    /// It has ended, and the run reports the result.
     Seen(Result<(), Failure>),
-    /// It may still be at work, or nobody knows.
+    /// It may still be running, or its state is unknown.
     Unseen(Failure),
 }
 
-/// The server's own words for a synchronisation that is not set up are not known, so that each
-/// refusal gets the same way out.
+/// The server's message for a synchronisation that is not configured is not known, so each refusal
+/// gets the same advice.
 pub(super) fn refused(error: &FtrackError) -> Failure {
     let why = match (error.kind(), error.refusal()) {
         (FtrackErrorKind::Refused(_), Some(refusal)) => {
@@ -34,7 +34,7 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
     };
     let kind = match (FailureKind::from(error), error.kind()) {
-        // The key was good for reading the users right before.
+        // The key was valid for reading the users right before.
         (FailureKind::FtrackRefused, trouble)
             if !matches!(trouble, FtrackErrorKind::Credentials(_)) =>
         {
@@ -45,7 +45,7 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
     Failure { kind, why }
 }
 
-/// How a job that is no longer under way turned out.
+/// The result of a job that has ended.
 pub(super) fn over(job: &ServerJob) -> SyncEnd {
     let text = job.text.as_deref().unwrap_or("nothing about why");
     match &job.status {

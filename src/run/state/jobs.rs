@@ -1,4 +1,4 @@
-//! What holds jobs up: back-offs, pauses, and servers that refused the credentials.
+//! What delays jobs: back-offs, pauses, and servers that refused the credentials.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use crate::daemon::{backoff::Backoff, pause::Pause};
 /// A server that refused the credentials, and when they may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAccount {
-    /// What tells these credentials from others, without telling them. Absent where it is not
-    /// known, as after a loss: whatever is configured has to wait then.
+    /// Identifies these credentials without disclosing them. Absent where it is not known, as after
+    /// a loss: any configured credentials then have to wait.
     pub mark: Option<String>,
     /// Refusals in a row; at least one.
     pub failures: u32,
-    /// When the last one was.
+    /// The time of the last one.
     pub refused_at: DateTime<Utc>,
-    /// Before this, they are not tried again.
+    /// The credentials are not tried before this time.
     pub next_at: DateTime<Utc>,
-    /// What the server said.
+    /// The server's message.
     pub error: String,
 }
 
 impl State {
-    /// When a job that failed is tried again; none when its last run did not fail.
+    /// When a failed job is retried; none when its last run did not fail.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -44,17 +44,17 @@ impl State {
         })
     }
 
-    /// Keeps when a job is tried again, or that it did not fail.
+    /// Saves when a job is retried, or that it did not fail.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_backoff(&self, job: &str, backoff: Option<&Backoff>) -> Result<(), StateError> {
         let note =
             |held: &mut CachedJobs| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
         self.write_held(|transaction| put_backoff(transaction, job, backoff), note)
     }
 
-    /// The pause of a job, also one that is over by itself.
+    /// The pause of a job, also if it has expired.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -69,10 +69,10 @@ impl State {
         })
     }
 
-    /// Keeps a job's pause, or its end.
+    /// Saves a job's pause, or its end.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_pause(&self, job: &str, pause: Option<&Pause>) -> Result<(), StateError> {
         let note = |held: &mut CachedJobs| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
         self.write_held(|transaction| put_pause(transaction, job, pause), note)
@@ -96,10 +96,10 @@ impl State {
         })
     }
 
-    /// Keeps that a server refused the credentials, or that it took them.
+    /// Saves that a server refused the credentials, or accepted them.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_refusal(
         &self,
         server: &str,
@@ -114,7 +114,7 @@ impl State {
     }
 }
 
-/// Puts a job's back-off in the place of any, or removes it.
+/// Replaces a job's back-off, or removes it.
 pub(super) fn put_backoff(
     connection: &Connection,
     job: &str,
@@ -149,7 +149,7 @@ pub(super) fn put_backoff(
     Ok(())
 }
 
-/// Puts a job's pause in the place of any, or removes it.
+/// Replaces a job's pause, or removes it.
 pub(super) fn put_pause(
     connection: &Connection,
     job: &str,
@@ -172,7 +172,7 @@ pub(super) fn put_pause(
     Ok(())
 }
 
-/// Puts a server's refusal in the place of any, or removes it.
+/// Replaces a server's refusal, or removes it.
 pub(super) fn put_refusal(
     connection: &Connection,
     server: &str,

@@ -1,5 +1,5 @@
-//! What a job remembers from its runs before: what its limits count, which directory it read, and
-//! how much of it there was. Lost, it makes the program more careful, never less.
+//! What a job remembers from its earlier runs: what its limits count, which directory it read, and
+//! how many entries it had. If it is lost, the program holds more, never less.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{ftrack::user::EntityId, sync::change::Absences};
 
-/// How long written changes are kept, in days: longer than any `limits.per`.
+/// How long written changes are remembered, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;
 
 /// What a job remembers.
@@ -25,39 +25,38 @@ const KEPT_DAYS: i64 = 400;
 pub struct Remembered {
     /// Who was missing after the last complete reading of a preferred server.
     pub absences: Absences,
-    /// What identified the directory in the last run.
+    /// The directory's id in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written, and how many of them without a person's approval; of those
-    /// that are not among them the links tell.
+    /// Deactivations that were written, and how many of them without a person's approval; for those
+    /// that are missing here the links are used.
     pub deactivations: Vec<Written>,
     /// The directory ids of people whose deactivation a limit holds.
     pub held: BTreeSet<String>,
-    /// How many entries each search base showed when the reading was last not doubted.
+    /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
-    /// The users of the job that were inactive in the last run though the program had not
+    /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
 }
 
-/// What a run deactivated.
+/// The deactivations of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Written {
-    /// The run.
     pub run: String,
-    /// When.
     pub at: DateTime<Utc>,
-    /// How many users without a person's approval, or how many at most while that is not settled.
+    /// How many users without a person's approval, or the maximum while that is not settled.
     pub number: usize,
-    /// The time that their links say: the same for all of one run, and for no other.
+    /// The time in their links: the same for all of one run, and for no other.
     pub since: DateTime<Utc>,
-    /// Whether the run came to its end; of one that did not, the links tell how many there were.
+    /// Whether the run was completed; otherwise the links tell how many there were.
     pub is_settled: bool,
 }
 
 impl Written {
-    /// How many users it was, as far as the links tell.
+    /// How many users it was, according to the links.
     fn number(&self, links: &[DateTime<Utc>]) -> usize {
         if self.is_settled {
             return self.number;
@@ -75,12 +74,12 @@ impl Written {
 pub struct LinkedUsers {
     /// Those of the job.
     pub owned: usize,
-    /// Those of any job; not known of runs of earlier versions.
+    /// Those of any job; not known for runs of earlier versions.
     pub of_all: Option<usize>,
 }
 
 impl State {
-    /// What a job remembers; the users with links are those at that ftrack server.
+    /// What a job remembers; the users with links are those in that ftrack server.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -88,11 +87,11 @@ impl State {
         self.read(|connection| of_job(connection, job, ftrack))
     }
 
-    /// Keeps how many deactivations a run writes without approval: before it writes them, so that a
-    /// run that is killed counts as well, and once more when it is known how many there were.
+    /// Saves how many deactivations a run writes without approval: before it writes them, so that a
+    /// run that is killed counts as well, and once more when the number is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn count_deactivations(&self, job: &str, written: &Written) -> Result<(), StateError> {
         let Written {
             run,
@@ -125,11 +124,11 @@ impl State {
         })
     }
 
-    /// Keeps whose deactivation a limit holds, in the place of those before; nothing is written
-    /// where they are the same.
+    /// Saves whose deactivation a limit holds, replacing those before; nothing is written where
+    /// they are the same.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_held(
         &self,
         job: &str,
@@ -152,11 +151,11 @@ impl State {
         })
     }
 
-    /// Keeps which directory was read, and how many entries each search base showed; nothing is
+    /// Saves which directory was read, and how many entries each search base showed; nothing is
     /// written where that is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_directory(
         &self,
         job: &str,
@@ -165,7 +164,7 @@ impl State {
         bases: &BTreeMap<String, usize>,
     ) -> Result<(), StateError> {
         let is_known = directory.is_none_or(|now| before.directory.as_deref() == Some(now));
-        // Whether there was anybody matters, not how many.
+        // Only whether there was anybody matters, not how many.
         let as_before = |(base, entries): (&String, &usize)| {
             before
                 .bases
@@ -188,11 +187,11 @@ impl State {
 }
 
 impl State {
-    /// Keeps which users of a job at an ftrack server are inactive though the program did not
+    /// Saves which users of a job in an ftrack server are inactive although the program did not
     /// deactivate them; nothing is written where that is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_inactive(
         &self,
         job: &str,
@@ -226,11 +225,11 @@ fn put_bases(
         .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
 }
 
-/// What a job remembers, as far as it can be known without making or changing anything: nothing
-/// where there is no database yet, or where the next run has to set it right first.
+/// What a job remembers, as far as it is known without creating or changing anything: nothing where
+/// there is no database yet, or where the next run has to update it first.
 ///
 /// # Errors
-/// What is there cannot be read.
+/// It cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
     let folder = std::path::absolute(state_dir)
         .map_err(|source| StateError::new("find", state_dir, source))?;
@@ -301,9 +300,9 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
 
 impl Remembered {
     /// The deactivations that count for a limit now: those that were written within that time
-    /// before it, by this state and, where it knows nothing of them, by the links of the users: it
-    /// was lost, the job had another name, or another host ran it. Times that are in the future
-    /// count as now.
+    /// before it, according to this state and, where it knows nothing of them, to the links of the
+    /// users: the state was lost, the job had another name, or another host ran it. Times in the
+    /// future count as now.
     #[must_use]
     pub fn deactivated_within(
         &self,
@@ -330,7 +329,7 @@ impl Remembered {
                 .count()
     }
 
-    /// What runs that did not come to their end wrote, now that the links tell.
+    /// What interrupted runs wrote, now that the links are known.
     pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
         self.deactivations
             .iter()
@@ -393,7 +392,7 @@ mod tests {
             lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]),
             3
         );
-        // Of a run that was killed, the links tell how many there were.
+        // For a run that was killed, the links tell how many there were.
         let killed = Remembered {
             deactivations: vec![Written {
                 is_settled: false,
