@@ -1,5 +1,4 @@
-//! The HTTP listener for probes, Prometheus and people. It changes nothing, and never waits for a
-//! run.
+//! The HTTP listener for probes, Prometheus and people. It is read-only, and never waits for a run.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -25,22 +24,21 @@ use super::{
 };
 use crate::escape::escape_control;
 
-/// The template of the page.
+/// The template of the status page.
 const PAGE: &str = include_str!("page.html");
 
-/// What Prometheus expects of its text format.
+/// The content type of Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the listener tells of.
+/// The sources of the answers.
 #[derive(Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct HttpState {
-    /// The daemon's status.
     pub commands: Commands,
     /// Whether the scheduler makes progress.
     pub heartbeat: Arc<Heartbeat>,
-    /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The figures of the connections at this moment; never waits.
+    /// The current counts of the connections; never blocks.
     pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
 }
 
@@ -53,7 +51,7 @@ impl fmt::Debug for HttpState {
     }
 }
 
-/// The address cannot be listened on.
+/// Cannot listen on the address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (http.listen): {error}")]
 pub struct BindError {
@@ -61,7 +59,7 @@ pub struct BindError {
     error: io::Error,
 }
 
-/// Takes the address.
+/// Binds the address.
 ///
 /// # Errors
 /// It is in use, not this machine's, or needs more permission.
@@ -71,7 +69,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
         .map_err(|error| BindError { address, error })
 }
 
-/// Answers until `end` is cancelled.
+/// Serves requests until `end` is cancelled.
 pub async fn listen(listener: TcpListener, site: HttpState, end: &CancellationToken) {
     serve(listener, router(site), end).await;
 }
@@ -149,7 +147,7 @@ async fn page(State(site): State<HttpState>) -> Response {
     }
 }
 
-/// The page for people; every value is escaped by the template.
+/// The status page; every value is escaped by the template.
 fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);

@@ -1,31 +1,30 @@
-//! Every metric: its name, kind, labels and meaning. Dashboards and alerts build on these.
+//! Every metric: its name, kind, labels and help text. Dashboards and alerts rely on these.
 
 use prometheus::Error;
 
-/// What the names begin with, apart from those of the process itself.
+/// The prefix of the names, except those of the process itself.
 pub const PREFIX: &str = "ftrack_ldap_sync_";
 
 /// One metric, with all its series.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Family {
-    /// Its name without [`PREFIX`].
+    /// Without [`PREFIX`].
     pub name: &'static str,
-    /// Its kind.
     pub kind: MetricKind,
-    /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// The help text.
     pub help: &'static str,
 }
 
-/// How a metric's values go on.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Up and down.
     Gauge,
-    /// Up only.
+    /// Only up.
     Counter,
-    /// How many values fell into which range.
+    /// The distribution of values.
     Histogram,
 }
 
@@ -33,13 +32,13 @@ impl Family {
     /// The family of this name.
     ///
     /// # Errors
-    /// There is none: a defect of the program.
+    /// There is none: a bug in the program.
     pub(super) fn named(name: &str) -> Result<&'static Self, Error> {
         let found = FAMILIES.iter().find(|family| family.name == name);
         found.ok_or_else(|| Error::Msg(format!("there is no metric {name}")))
     }
 
-    /// The name as Prometheus knows it.
+    /// The full name.
     #[must_use]
     pub fn full_name(&self) -> String {
         let prefix = if self.name.starts_with("process_") {
@@ -77,7 +76,7 @@ const fn counter(
     }
 }
 
-/// All of them.
+/// All metrics.
 pub const FAMILIES: &[Family] = &[
     gauge(
         "last_attempt_timestamp_seconds",
