@@ -120,37 +120,37 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.failed", "ERROR", &["error"]),
     (
         "run.started",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run"],
     ),
     (
         "directory.read",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server", "entries", "seconds"],
     ),
     (
         "ftrack.read",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "users", "seconds"],
     ),
     (
         "ftrack.retried",
-        "WARN; DEBUG while an outage lasts",
+        "WARN; DEBUG during an outage",
         &["trouble", "seconds"],
     ),
     (
         "run.planned",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "changes", "held", "skipped"],
     ),
     (
         "builtin.started",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server_job", "status"],
     ),
     (
         "builtin.finished",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server_job", "status", "text", "seconds"],
     ),
     (
@@ -181,7 +181,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.held",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &[
             "job",
             "run",
@@ -195,7 +195,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.failed",
-        "ERROR; DEBUG when the run before said the same",
+        "ERROR; DEBUG when the previous run logged the same",
         &[
             "job",
             "run",
@@ -209,18 +209,17 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "entry.skipped",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "dn", "reason"],
     ),
     (
         "run.warning",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "warning"],
     ),
     (
         "run.finished",
-        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed while an outage \
-         lasts",
+        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed during an outage",
         &[
             "job",
             "run",
@@ -318,7 +317,7 @@ impl Event<'_> {
             }
             Self::FtrackRetried { trouble, delay } => {
                 let trouble = escape_control(trouble);
-                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
+                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "retrying a call to ftrack");
             }
             Self::RunPlanned {
                 of: RunName { job, run },
@@ -345,7 +344,7 @@ impl Event<'_> {
                 reason,
             } => {
                 let (dn, reason) = (escape_control(dn), escape_control(reason));
-                say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry left out");
+                say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry skipped");
             }
             Self::RunWarning {
                 of: RunName { job, run },
@@ -360,7 +359,7 @@ impl Event<'_> {
                 error,
             } => {
                 let error = escape_control(error);
-                say!(level, event = "state.failed", job, run, %error, "state not kept");
+                say!(level, event = "state.failed", job, run, %error, "state not saved");
             }
             Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
             Self::RunRecovered(RunName { job, run }) => say!(
@@ -368,7 +367,7 @@ impl Event<'_> {
                 event = "run.recovered",
                 job,
                 run,
-                "a run that was cut off got its report"
+                "report of an interrupted run saved"
             ),
         }
     }
@@ -402,7 +401,13 @@ fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reporte
 fn emit_set_aside(level: Level, set_aside: &SetAside) {
     let (path, error) = (set_aside.path.display().to_string(), set_aside.to_string());
     let (path, error) = (escape_control(&path), escape_control(&error));
-    say!(level, event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
+    say!(
+        level,
+        event = "state.set_aside",
+        %path,
+        %error,
+        "damaged state database set aside and recreated"
+    );
 }
 
 fn emit_finished(level: Level, report: &Report) {

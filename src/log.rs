@@ -1,5 +1,6 @@
 //! Where log lines go: standard error, for people on a terminal and as one JSON object per line
 //! otherwise.
+//!
 //! Logging never blocks: lines go through a bounded queue, and a separate thread writes them. Lines
 //! for which there is no room, or whose reader has closed the pipe, are dropped and counted, and
 //! `log.dropped` reports how many as soon as lines can be written again.
@@ -130,10 +131,12 @@ pub fn say(text: &str) {
 /// rest of it.
 pub fn say_panics(to_people: bool) {
     std::panic::set_hook(Box::new(move |panic| {
-        let error = panic.payload_as_str().unwrap_or("a panic without words");
+        let error = panic
+            .payload_as_str()
+            .unwrap_or("a panic without a message");
         if to_people {
             say(&format!(
-                "error: a defect of this program; please report it: {}",
+                "error: a bug in this program; please report it: {}",
                 escape_control(error)
             ));
         } else {

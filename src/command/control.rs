@@ -150,7 +150,7 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
         ..
     } = StatusRow::of(&job);
     let was = if before.pause.is_some() {
-        "goes on"
+        "is resumed"
     } else {
         "was not paused"
     };

@@ -21,6 +21,7 @@ pub struct Document {
 }
 
 /// Parses the text of a file; what cannot be parsed is a finding, and the rest is used.
+///
 /// Messages contain the parser's own words, never the text around the error, which may be a
 /// password.
 #[must_use]

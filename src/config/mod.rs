@@ -39,6 +39,7 @@ pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
 
 /// Reads, merges and checks a configuration: this file, the files of `config.d` beside it in the
 /// order of their names, and the environment.
+///
 /// No connection is made and no name is resolved; the files that it names (secrets, certificates)
 /// are read.
 ///

@@ -88,21 +88,23 @@ pub enum CommandError {
         known: String,
     },
     /// A run of the job is in progress, or about to start.
-    #[error("a run of {0} is under way already; `status` shows how far it is")]
+    #[error("a run of {0} is already in progress; `status` shows its progress")]
     AlreadyRunning(String),
     /// A dry run of a job whose changes cannot be planned.
     #[error(transparent)]
     CannotTell(NotPlannable),
     /// The job is paused.
     #[error(
-        "{job} is paused{}{}; `resume {job}` lets it go on",
+        "{job} is paused{}{}; `resume {job}` ends the pause",
         until_words(pause),
         reason_words(pause)
     )]
     Paused { job: String, pause: Pause },
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
-    #[error("{server} refused these credentials at {at}; so that the account is not locked, they are tried again at {next}, or at once when the daemon finds others, unless three were refused within the hour", at = time(*.at), next = time(*.next))]
+    #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
+        tried again at {next}, or at once after they change, unless three were refused within the \
+        hour", at = time(*.at), next = time(*.next))]
     Refused {
         server: String,
         /// When it refused them.
@@ -111,7 +113,7 @@ pub enum CommandError {
         next: DateTime<Utc>,
     },
     /// The command's effect cannot be saved over a restart, so it was not executed.
-    #[error("it cannot be remembered over a restart, so it was not done: {0}")]
+    #[error("it cannot be saved over a restart, so it was not done: {0}")]
     NotKept(String),
     /// The daemon is stopping.
     #[error("the daemon is stopping")]

@@ -110,6 +110,7 @@ struct ControlState {
 
 /// Serves the control socket until `end` is cancelled; its file is removed then, and answers in
 /// flight may finish.
+///
 /// Watched runs should have ended before: their last update is waited for no longer than any
 /// answer.
 pub async fn listen(
@@ -195,7 +196,7 @@ async fn other_methods(method: Method, uri: Uri) -> ApiError {
     ApiError::new(
         ApiErrorCode::MethodNotAllowed,
         format!(
-            "{} does not take {}",
+            "{} does not support {}",
             escape_control(uri.path()),
             escape_control(method.as_str())
         ),
@@ -228,7 +229,7 @@ async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, A
             ApiError::new(
                 ApiErrorCode::Malformed,
                 format!(
-                    "the body is not what it should be: {}",
+                    "the body is invalid: {}",
                     escape_control(&error.to_string())
                 ),
             )
@@ -272,7 +273,8 @@ async fn within_limit<T>(
         Ok(answer) => answer.map_err(ApiError::from),
         Err(_) => {
             let error = format!(
-                "the daemon did not answer within {} s; whether it will do it is not known",
+                "the daemon did not answer within {} s; it is not known whether it will execute \
+                 the command",
                 ANSWER_LIMIT.as_secs()
             );
             Err(ApiError::new(ApiErrorCode::NoAnswer, error))
@@ -287,7 +289,7 @@ fn lines(
     stream::unfold(Some(told), |told| async {
         let mut told = told?;
         let next = told.recv().await.unwrap_or_else(|| RunUpdate::Ended {
-            error: "the run ended without a word; `runs` shows what became of it".to_owned(),
+            error: "the run ended without a report; `runs` shows its result".to_owned(),
         });
         match next {
             RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {

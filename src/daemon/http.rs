@@ -95,7 +95,7 @@ async fn nothing_here() -> Response {
 async fn other_methods() -> Response {
     text(
         StatusCode::METHOD_NOT_ALLOWED,
-        "only GET and HEAD are answered\n".to_owned(),
+        "only GET and HEAD are supported\n".to_owned(),
     )
 }
 
@@ -117,7 +117,7 @@ async fn readyz(State(site): State<HttpState>) -> Response {
     }
     let mut missing = missing(&status).join("\n");
     if missing.is_empty() {
-        "no server is known yet".clone_into(&mut missing);
+        "no servers are known yet".clone_into(&mut missing);
     }
     text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
 }

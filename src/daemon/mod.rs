@@ -77,7 +77,7 @@ pub enum StartError {
     #[error("the scheduler cannot start: {0}")]
     Ticks(#[from] scheduler::SchedulerError),
     /// The metrics cannot be created.
-    #[error("the metrics cannot be made: {0}")]
+    #[error("the metrics cannot be created: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 

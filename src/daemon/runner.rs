@@ -65,7 +65,7 @@ where
     tokio::spawn(async move {
         let result = underway.await.unwrap_or_else(|error| RunOutcome::Broken {
             kind: FailureKind::Internal,
-            error: format!("the run broke down, which is a defect of this program: {error}"),
+            error: format!("the run panicked, which is a bug in this program: {error}"),
         });
         ended(result).await;
     });
@@ -110,7 +110,9 @@ async fn execute(run: Run) -> RunOutcome {
             // The caller is told before it comes to this.
             Err(error @ RunStartError::NotPlannable(_)) => RunOutcome::Broken { kind: FailureKind::Internal, error: error.to_string() },
         },
-        () = cut.cancelled() => RunOutcome::Broken { kind: FailureKind::Stopped, error: "it did \
-            not end when it was told to, and was stopped".to_owned() },
+        () = cut.cancelled() => RunOutcome::Broken {
+            kind: FailureKind::Stopped,
+            error: "it did not end when requested, and was aborted".to_owned(),
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! When a job is due: its cron expression in its time zone, across clock changes. Pure: the time is
 //! given.
+//!
 //! The expression's fields are parsed by croner, but croner is only used on a clock without
 //! changes, and the changes are handled here: in a zone that has them, croner 3.0.1 omits the
 //! repeated hour of `*/15 * * * *` and the skipped times of `30 2,3 * * *`, and it looks for the
@@ -57,6 +58,7 @@ impl Schedule {
     }
 
     /// The schedule of a job on a host.
+    ///
     /// With a `splay`, everything is due later by a delay that is always the same for the same host
     /// and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
     ///

@@ -1,5 +1,6 @@
 //! Drives the daemon: tokio-cron-scheduler calls it each second, and for each job when its
 //! [`Schedule`] says that it is due.
+//!
 //! The crate polls twice a second, asks its store what is due, and runs it. What is due is decided
 //! in the store here, by the schedules and the daemon's clock, and not by the crate's own
 //! calculation: that keeps the UTC offset of the day on which a job was added (its issue 107), is
@@ -62,7 +63,7 @@ pub enum SchedulerError {
     #[error("the scheduler did not answer within {} seconds", PATIENCE.as_secs())]
     Silent,
     /// The heartbeat cannot be scheduled.
-    #[error("the daemon's beat cannot be scheduled: {0}")]
+    #[error("the daemon's heartbeat cannot be scheduled: {0}")]
     Beat(String),
 }
 

@@ -47,6 +47,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves clients until `end` is cancelled; then lets the answers in flight finish, within a
 /// second. If it is dropped, no connection outlives it for longer either.
+///
 /// Each connection carries one request, so that an idle client keeps no slot. When no file
 /// descriptor is left, `axum`'s listener waits for a second before it retries.
 pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &CancellationToken) {
@@ -102,7 +103,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is too long, or incomplete.
-    #[error("the body is longer than {BODY_LIMIT} bytes, or broke off")]
+    #[error("the body is longer than {BODY_LIMIT} bytes, or incomplete")]
     Unreadable,
     /// It took too long.
     #[error("the body did not arrive within {} s", REQUEST_LIMIT.as_secs())]

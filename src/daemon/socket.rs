@@ -36,10 +36,11 @@ const ACCEPTING: Duration = Duration::from_secs(2);
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum SocketError {
     /// Another daemon listens on it.
-    #[error("another daemon listens on {}; stop it first, or give this one a control_socket and a state_dir of its own", .0.display())]
+    #[error("another daemon listens on {}; stop it first, or give this one its own control_socket \
+        and state_dir", .0.display())]
     Taken(PathBuf),
     /// The path is not a socket.
-    #[error("{} is in the way of the control socket, and is no socket; control_socket names where it is to be", .0.display())]
+    #[error("{} exists and is not a socket; set control_socket to another path", .0.display())]
     NoSocket(PathBuf),
     /// The system returned an error.
     #[error("the control socket {} cannot be {what}: {error}", path.display())]
@@ -86,11 +87,11 @@ impl ControlSocket {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
         {
-            fs::create_dir_all(folder).map_err(system("made"))?;
+            fs::create_dir_all(folder).map_err(system("created"))?;
         }
         remove_stale(path).await?;
-        let listener = listen(path).map_err(system("made"))?;
-        let metadata = fs::symlink_metadata(path).map_err(system("made"))?;
+        let listener = listen(path).map_err(system("created"))?;
+        let metadata = fs::symlink_metadata(path).map_err(system("created"))?;
         let file = SocketFile {
             path: path.to_owned(),
             device: metadata.dev(),

@@ -57,8 +57,8 @@ impl StatusRow {
                 )
             };
             let again = backoff.retries_at().map_or_else(
-                || "not tried again before its next run".to_owned(),
-                |time| format!("tried again at {}", at(time)),
+                || "no retry before its next run".to_owned(),
+                |time| format!("retry at {}", at(time)),
             );
             notes.push(format!(
                 "{failures}, {again}: {}",
@@ -105,7 +105,7 @@ where
 fn nothing_next(job: &JobStatus) -> String {
     let words = match (job.phase, &job.schedule) {
         (JobPhase::Running | JobPhase::Waiting, _) => "after this run",
-        (JobPhase::Paused, _) => "when it is resumed",
+        (JobPhase::Paused, _) => "when resumed",
         (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, None) => "on request",
         (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, Some(_)) => "unknown",
     };

@@ -133,7 +133,7 @@ impl Connection {
             Some(ended) => ended.error(&self.server, tried),
             // The guard records every end that comes from outside; without one, the library gave up
             // on what it received.
-            None => self.garbled(&format!("a message during {tried} cannot be taken apart")),
+            None => self.garbled(&format!("cannot parse a message during {tried}")),
         }
     }
 

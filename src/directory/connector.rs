@@ -148,7 +148,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 "ldap" => Encryption::None,
                 _ => {
                     return Err(settings(&format!(
-                        "{url}: only ldap:// and ldaps:// are known"
+                        "{url}: only ldap:// and ldaps:// are supported"
                     )));
                 }
             };
@@ -277,7 +277,7 @@ impl Connector {
         };
         let name = ServerName::try_from(self.host().to_owned()).map_err(|_| {
             tls(TlsFault::Other {
-                detail: format!("{} is no name that a certificate could hold", self.host()),
+                detail: format!("{} cannot be a name in a certificate", self.host()),
             })
         })?;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
@@ -289,6 +289,7 @@ impl Connector {
     }
 
     /// Binds as configured, with the current password from its file.
+    ///
     /// The answer to a bind that was sent is always awaited, even if the caller no longer waits for
     /// it, since a refusal counts against the account.
     ///
@@ -329,10 +330,7 @@ impl Connector {
                 return Err(self.lost_in_bind(connection.failure("the bind", &error)));
             }
             Err(_) => {
-                return Err(garbled(
-                    &self.server,
-                    "the answer to the bind cannot be taken apart",
-                ));
+                return Err(garbled(&self.server, "cannot parse the answer to the bind"));
             }
         };
         if result.rc == 0 {
@@ -395,7 +393,7 @@ impl Connector {
         if let DirectoryError::Lost { reason, .. } = &mut error
             && self.is_encrypted()
         {
-            reason.push_str("; it may demand a client certificate that it trusts");
+            reason.push_str("; it may require a client certificate that it trusts");
         }
         error
     }
@@ -445,7 +443,7 @@ impl Connector {
             None => return Err(lost("the server closed it".into())),
         };
         let LdapOp::ExtendedResponse(response) = answer.op else {
-            return Err(garbled("the answer to StartTLS is another one"));
+            return Err(garbled("the answer is not one to StartTLS"));
         };
         let code = response.res.code as i32;
         if code != 0 {

@@ -5,6 +5,7 @@ use crate::config::Scope;
 
 /// A DN for which the spelling does not matter: case, blanks around separators, and which
 /// characters are escaped.
+///
 /// Attribute types are compared by their names as written; values ignore case, as servers do for
 /// almost all attributes used in DNs.
 #[derive(Debug, Clone, PartialEq, Eq)]

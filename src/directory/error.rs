@@ -40,8 +40,8 @@ pub enum DirectoryError {
     },
     /// No TCP connection was established.
     #[error(
-        "{server}: cannot connect to {address} ({reason}); check that the server runs, its port \
-         and any firewall between"
+        "{server}: cannot connect to {address} ({reason}); check the server, its port and any \
+         firewall in between"
     )]
     Connect {
         /// The server's URL.
@@ -62,7 +62,8 @@ pub enum DirectoryError {
         limit: Duration,
     },
     /// The server refused StartTLS on a plain connection (RFC 4511 section 4.14).
-    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or have the server offer StartTLS", code_name(*code))]
+    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or enable \
+        StartTLS on the server", code_name(*code))]
     StartTlsRefused {
         /// The server's URL.
         server: String,
@@ -94,7 +95,7 @@ pub enum DirectoryError {
     },
     /// A search filter is invalid (RFC 4515).
     #[error(
-        "the filter {filter:?} is malformed; RFC 4515 wants something like \
+        "the filter {filter:?} is malformed; RFC 4515 requires the form \
          (&(objectClass=person)(mail=*))"
     )]
     Filter {
@@ -103,8 +104,8 @@ pub enum DirectoryError {
     },
     /// A search base does not exist, or is not visible to the account.
     #[error(
-        "{server}: there is no {base:?}, or the account may not see it{}; check the search base \
-         and the account's rights",
+        "{server}: there is no {base:?}, or it is not visible to the account{}; check the search \
+         base and the account's rights",
         matched_words(matched)
     )]
     NoSuchBase {
@@ -128,7 +129,8 @@ pub enum DirectoryError {
         text: String,
     },
     /// A part of the tree is on another server, so the answer is incomplete.
-    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases that this server holds itself", to.join(" "))]
+    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases \
+        that are on this server", to.join(" "))]
     Referred {
         /// The server's URL.
         server: String,
@@ -156,7 +158,7 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The server sent invalid LDAP.
-    #[error("{server}: the answer makes no sense as LDAP: {reason}")]
+    #[error("{server}: the answer is not valid LDAP: {reason}")]
     Garbled {
         /// The server's URL.
         server: String,
@@ -174,7 +176,7 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The time limit of the whole read passed.
-    #[error("the time limit of the whole read passed during {tried}")]
+    #[error("the time limit of the whole read was reached during {tried}")]
     Deadline {
         /// What was under way.
         tried: String,
@@ -183,7 +185,8 @@ pub enum DirectoryError {
     #[error("stopped on request")]
     Cancelled,
     /// Every connection of the pool stayed in use.
-    #[error("{server}: no connection of the pool came free within {}", humantime::format_duration(*limit))]
+    #[error("{server}: no connection of the pool became free within \
+        {}", humantime::format_duration(*limit))]
     PoolExhausted {
         /// The server's URL.
         server: String,
@@ -271,14 +274,14 @@ impl DirectoryError {
                  needs a longer connect_timeout or operation_timeout"
             }
             Self::Refused { code, .. } if code_advice(*code).is_empty() => {
-                "see the server's log for its reason"
+                "see the server's log for the reason"
             }
             Self::Tls {
                 fault: TlsFault::Other { .. },
                 ..
             } => "see the server's log, and which TLS versions and ciphers it offers",
-            Self::File { .. } => "name another file, or mend this one",
-            Self::Settings { .. } => "mend the directory's settings",
+            Self::File { .. } => "name another file, or fix this one",
+            Self::Settings { .. } => "fix the directory's settings",
             Self::NotProven { .. } => {
                 "see the server's log, and whether it supports paged results (RFC 2696)"
             }
@@ -287,8 +290,8 @@ impl DirectoryError {
                 "check that the URL leads to an LDAP server, and not to another port of it"
             }
             Self::Lost { .. } => {
-                "see the server's log, and what stands between; ldap:// does not work with a port \
-                 that speaks TLS at once"
+                "see the server's log, and check what is in between; ldap:// does not work with a \
+                 port that expects TLS from the first byte"
             }
             Self::PoolExhausted { .. } => "raise pool_size",
             Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
@@ -378,8 +381,8 @@ impl fmt::Display for TlsFault {
             Self::UntrustedIssuer { detail } => {
                 write!(
                     f,
-                    "the server's certificate is not trusted ({detail}); name the certificate of \
-                     its issuer in ca_file"
+                    "the server's certificate is not trusted ({detail}); set ca_file to the \
+                     certificate of its issuer"
                 )
             }
             Self::WrongHost {
@@ -391,13 +394,12 @@ impl fmt::Display for TlsFault {
                     write!(f, " but for {}", presented.join(", "))?;
                 }
                 f.write_str(
-                    "; use a name from the certificate in the URL, or have the certificate \
-                     renewed with this name",
+                    "; use a name from the certificate in the URL, or renew the certificate with \
+                     this name",
                 )
             }
             Self::Expired => f.write_str(
-                "the server's certificate has expired; have it renewed, or set this machine's \
-                 clock",
+                "the server's certificate has expired; renew it, or correct this machine's clock",
             ),
             Self::NotYetValid => {
                 f.write_str("the server's certificate is not valid yet; check this machine's clock")
@@ -405,14 +407,14 @@ impl fmt::Display for TlsFault {
             Self::ClientCertificate { detail } => {
                 write!(
                     f,
-                    "the server does not accept the client certificate, or demands one \
+                    "the server rejects the client certificate, or requires one \
                      ({detail}); check client_cert_file and client_key_file"
                 )
             }
             Self::NotTls { detail } => {
                 write!(
                     f,
-                    "what answers does not speak TLS ({detail}); ldaps:// is usually port 636, \
+                    "the server does not speak TLS ({detail}); ldaps:// is usually port 636, \
                      StartTLS with ldap:// port 389"
                 )
             }
@@ -482,14 +484,14 @@ pub(super) fn words(text: &str) -> String {
 /// What to do about a result code of a search.
 fn code_advice(code: u32) -> &'static str {
     match code {
-        1 => "; the server may want a bind first, or has trouble of its own (see its log)",
+        1 => "; the server may require a bind first, or have a problem of its own (see its log)",
         3 => "; raise the server's time limit for this account, or narrow the search",
         4 => {
             "; raise the server's size limit for this account (slapd: limits … \
              size.prtotal=unlimited)"
         }
         11 => {
-            "; the server allows this account less than was asked for: lower page_size, or raise \
+            "; the request exceeds the server's limits for this account: lower page_size, or raise \
              its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
              nsPagedLookThroughLimit)"
         }
@@ -497,9 +499,9 @@ fn code_advice(code: u32) -> &'static str {
             "; the server does not offer paged results (RFC 2696), without which completeness \
              cannot be proven"
         }
-        8 | 13 => "; the server wants encryption: use ldaps:// or start_tls",
+        8 | 13 => "; the server requires encryption: use ldaps:// or start_tls",
         34 => "; a search base is not a DN",
-        50 => "; give the account the right to search there",
+        50 => "; grant the account the right to search there",
         51 | 52 => "; the next run tries again",
         _ => "",
     }
@@ -514,7 +516,7 @@ fn bind_advice(text: &str) -> &'static str {
         .and_then(|rest| rest.split([',', ' ', '\0']).next());
     match code {
         Some("525") => "; the account does not exist",
-        Some("52e") => "; name or password are wrong",
+        Some("52e") => "; the name or the password is wrong",
         Some("530") => "; the account may not log on at this time",
         Some("531") => "; the account may not log on from here",
         Some("532") => "; the password has expired",
@@ -522,7 +524,7 @@ fn bind_advice(text: &str) -> &'static str {
         Some("701") => "; the account has expired",
         Some("773") => "; the password must be changed first",
         Some("775") => "; the account is locked",
-        _ => "; check bind_dn, the password and whether the account is locked",
+        _ => "; check bind_dn and the password, and whether the account is locked",
     }
 }
 
@@ -530,7 +532,7 @@ fn matched_words(matched: &str) -> String {
     if matched.is_empty() {
         String::new()
     } else {
-        format!(" (what exists is {matched:?})")
+        format!(" (the part that exists is {matched:?})")
     }
 }
 

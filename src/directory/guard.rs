@@ -1,5 +1,6 @@
 //! Stands between the network and the LDAP library: bounds what a server may send, and records how
 //! a connection ended.
+//!
 //! The library reads messages of any length and depth, recurses into them, and discards the reason
 //! why a connection ended. Here every message is measured before it is passed on: a hostile or
 //! broken server costs a connection, never memory or the process.
@@ -250,8 +251,8 @@ impl Framing {
             [] => Ok(None),
             [tag, ..] if self.open.is_empty() && *tag != 0x30 => {
                 Err(ConnectionEnd::Garbled(format!(
-                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and \
-                 does it want TLS?"
+                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, \
+                     and does it require TLS?"
                 )))
             }
             [tag, ..] if tag & 0x1f == 0x1f => {
@@ -284,8 +285,7 @@ impl Framing {
         self.elements += 1;
         if length > MAX_MESSAGE {
             return Err(ConnectionEnd::TooMuch(format!(
-                "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are \
-                 taken"
+                "it announced a message of {length} bytes; the limit is {MAX_MESSAGE}"
             )));
         }
         if self.elements > MAX_ELEMENTS {
@@ -296,7 +296,7 @@ impl Framing {
         let end = self.position + length;
         if self.open.last().is_some_and(|outer| end > *outer) {
             return Err(ConnectionEnd::Garbled(
-                "an element is longer than what contains it".into(),
+                "an element is longer than its container".into(),
             ));
         }
         if tag & 0x20 == 0 {

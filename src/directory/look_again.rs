@@ -32,6 +32,7 @@ pub struct Answer {
 
 /// Asks a server for people by id, over the bases and with the filter of a request; if no server is
 /// given, the first that can be reached.
+///
 /// A person who is neither present nor doubtful is not in that part of the directory, since each
 /// search was proven complete.
 ///
@@ -54,8 +55,8 @@ pub async fn ask(
             .collect();
         if filters.len() != group.len() {
             let reason = format!(
-                "not every id of these people is one of the attribute {id_attribute}; was the id \
-                 attribute changed?"
+                "some ids of these people are not values of the attribute {id_attribute}; was the \
+                 id attribute changed?"
             );
             let error = DirectoryError::Settings {
                 directory: pool.name().into(),

@@ -43,7 +43,11 @@ pub(super) fn check(message: &[u8]) -> Result<(), Fault> {
         0x73 if Parts(operation.content).all_are_texts() => {}   // a reference
         0x73 => return Err(Fault::Misbuilt("a reference without addresses")),
         ENTRY | 0x79 => {} // 0x79 is an intermediate response
-        _ => return Err(Fault::Misbuilt("an operation that no client gets")),
+        _ => {
+            return Err(Fault::Misbuilt(
+                "an operation that is never sent to a client",
+            ));
+        }
     }
     match (parts.next(), parts.next()) {
         (None, _) => Ok(()),
@@ -70,7 +74,7 @@ fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
     if !(parts.next().is_some_and(|matched| is_text(&matched))
         && parts.next().is_some_and(|text| is_text(&text)))
     {
-        return Err(Fault::Misbuilt("a result whose DN or text is none"));
+        return Err(Fault::Misbuilt("a result with an invalid DN or text"));
     }
     let is_right = |part: Element<'_>| match part.tag {
         0xa3 => Parts(part.content).all_are_texts(), // where it is referred to

@@ -173,7 +173,7 @@ async fn describe(
     let root = note(steps, Probed::RootDse, read, |root| {
         root.vendor
             .clone()
-            .unwrap_or_else(|| "a server that does not say what it is".into())
+            .unwrap_or_else(|| "a server that does not identify itself".into())
     });
     let root = root.ok_or(Ended)?;
     match Schema::read(connection, &root).await {
@@ -182,7 +182,9 @@ async fn describe(
             Probed::RootDse,
             Observation::Doubtful {
                 seen: "the server shows no schema, so attribute names cannot be checked".into(),
-                way_out: "let the account read the schema, or check the names by hand".into(),
+                way_out: "grant the account read access to the schema, or check the names by \
+                    hand"
+                    .into(),
             },
         )),
         Err(error) => push_failure(steps, Probed::RootDse, error)?,
@@ -202,15 +204,13 @@ async fn identify(
         wanted.directory_id,
         directory_id(connection, root, &bases).await,
     ) {
-        (Some(named), _) => {
-            Observation::Well(format!("it is called {named:?} in the configuration"))
-        }
-        (None, Ok(Some(id))) => Observation::Well(format!("its naming context has the id {id}")),
+        (Some(named), _) => Observation::Well(format!("the configuration sets the id {named:?}")),
+        (None, Ok(Some(id))) => Observation::Well(format!("the naming context has the id {id}")),
         (None, Ok(None)) => Observation::Doubtful {
             seen: "the id of the naming context's own entry cannot be read, so every deactivation \
                    will be held"
                 .into(),
-            way_out: "let the account read it, or set id for the directory".into(),
+            way_out: "grant the account read access to it, or set id for the directory".into(),
         },
         (None, Err(error)) => return push_failure(steps, Probed::DirectoryId, error),
     };
@@ -272,7 +272,7 @@ fn people(base: &str, wanted: &ProbedSearch<'_>, somebody: Option<String>) -> Ob
         Some(dn) => Observation::Well(format!("the filter matches {dn}")),
         None => Observation::Doubtful {
             seen: format!("{} matches nobody below {base:?}", wanted.filter),
-            way_out: "check the filter, the base, the scope and what the account may see".into(),
+            way_out: "check the filter, the base, the scope and the account's rights".into(),
         },
     }
 }
@@ -285,7 +285,7 @@ fn known(schema: &Schema, attribute: &str) -> Step {
             seen: format!("the directory's schema has no attribute {attribute}"),
             way_out: nearest(schema, attribute).map_or_else(
                 || "check its name".into(),
-                |near| format!("is {near} meant?"),
+                |near| format!("did you mean {near}?"),
             ),
         }
     };

@@ -26,7 +26,9 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
             continue;
         };
         if range.first != 0 {
-            return Err(format!("the values of {description} start in the middle"));
+            return Err(format!(
+                "the values of {description} do not start at the first"
+            ));
         }
         if let Some(last) = range.last {
             gaps.push(Gap {
@@ -63,7 +65,7 @@ pub(super) async fn complete(
             };
             let mut part = answer.ok_or_else(|| {
                 not_proven(format!(
-                    "the entry went away while the values of {name} were fetched"
+                    "the entry was deleted while the values of {name} were fetched"
                 ))
             })?;
             let mut found = None;
@@ -75,13 +77,13 @@ pub(super) async fn complete(
                     found = Some((range.last, std::mem::take(values)));
                 }
             }
-            let (last, values) =
-                found.ok_or_else(|| not_proven(format!("the values {wanted} did not come")))?;
+            let (last, values) = found
+                .ok_or_else(|| not_proven(format!("the values {wanted} were not returned")))?;
             let last_is_right =
                 last.is_none_or(|last| last >= next && last - next + 1 == values.len());
             if !last_is_right || next + values.len() > MAX_VALUES {
                 return Err(not_proven(format!(
-                    "the values {wanted} do not add up, or are more than {MAX_VALUES}"
+                    "the values {wanted} are inconsistent, or more than {MAX_VALUES}"
                 )));
             }
             next += values.len();

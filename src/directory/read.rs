@@ -126,6 +126,7 @@ pub struct ReadFailure {
 /// arrives, so that the entries are never all in memory; it must have no side effects, since its
 /// results are discarded when the read fails. `progress` receives the number of entries after each
 /// page.
+///
 /// Another server is tried only before the first entry has arrived.
 ///
 /// # Errors

@@ -66,6 +66,7 @@ impl SearchEvidence {
 }
 
 /// Searches page by page and passes on each entry; `Ok` proves that these were all.
+///
 /// The library's own paging is not used: it takes an answer without the control for the last page,
 /// and reports success after errors.
 ///
@@ -99,7 +100,7 @@ pub(super) async fn search(
         };
         if empty_pages > 1 && next == cookie {
             return Err(not_proven(
-                "the server repeats an empty page for ever".into(),
+                "the server repeats an empty page endlessly".into(),
             ));
         }
         if empty_pages > MAX_EMPTY_PAGES {
@@ -192,7 +193,7 @@ async fn page(
         evidence.entries += 1;
         if evidence.entries > MAX_ENTRIES {
             let reason = format!(
-                "the search of {:?} brought more than {MAX_ENTRIES} entries",
+                "the search of {:?} returned more than {MAX_ENTRIES} entries",
                 search.base
             );
             return Err(DirectoryError::TooMuch {
@@ -266,11 +267,11 @@ fn entry(
         });
     }
     if message.is_intermediate() {
-        return Err(connection.garbled("an intermediate message that nobody asked for"));
+        return Err(connection.garbled("an unsolicited intermediate message"));
     }
     decode(message.0)
         .map(Some)
-        .ok_or_else(|| connection.garbled("an entry that cannot be taken apart"))
+        .ok_or_else(|| connection.garbled("an entry that cannot be parsed"))
 }
 
 /// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
@@ -309,7 +310,7 @@ fn next_cookie(controls: &[Control]) -> Result<Vec<u8>, &'static str> {
             .filter(|cookie| cookie.tag == 0x04 && cookie.is_whole && cookie.rest.is_empty())?;
         Some(cookie.content.to_vec())
     };
-    cookie().ok_or("the answer's control for paged results makes no sense")
+    cookie().ok_or("the answer's control for paged results is malformed")
 }
 
 pub(super) fn strings(tag: StructureTag) -> Vec<String> {

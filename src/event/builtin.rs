@@ -82,7 +82,7 @@ impl Builtin<'_> {
                     deactivate_limit,
                     renamed,
                     rename_limit,
-                    "ftrack's own synchronisation changed more than the limits say"
+                    "ftrack's own synchronisation changed more than the limits allow"
                 );
             }
         }

@@ -178,7 +178,7 @@ impl DaemonEvent<'_> {
             Self::Started { version, jobs } => {
                 tracing::info!(event = "daemon.started", version, jobs, "the schedule runs")
             }
-            Self::Stopping => tracing::info!(event = "daemon.stopping", "told to stop"),
+            Self::Stopping => tracing::info!(event = "daemon.stopping", "stop requested"),
             Self::Stopped => tracing::info!(event = "daemon.stopped", "stopped"),
             Self::ContactMade { server } => {
                 tracing::info!(event = "contact.made", server, "reached")
@@ -193,13 +193,11 @@ impl DaemonEvent<'_> {
             } => {
                 tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %escape_control(error), "credentials refused");
             }
-            Self::RunMissed { job } => tracing::info!(
-                event = "run.missed",
-                job,
-                "a missed run is to be made up for"
-            ),
+            Self::RunMissed { job } => {
+                tracing::info!(event = "run.missed", job, "missed run started")
+            }
             Self::TickSkipped { job } => {
-                tracing::warn!(event = "tick.skipped", job, "due while a run is under way")
+                tracing::warn!(event = "tick.skipped", job, "due during a run, skipped")
             }
             Self::RunElsewhere { job } => {
                 tracing::info!(event = "run.elsewhere", job, "another program runs the job")
@@ -221,11 +219,11 @@ impl DaemonEvent<'_> {
                     "outage.changed",
                     job,
                     backoff,
-                    "suspended: failed so often that it is only probed"
+                    "suspended: failed too often, now only probed"
                 );
             }
             Self::OutageChanged { job, backoff } => {
-                emit_outage!("outage.changed", job, backoff, "fails in another way")
+                emit_outage!("outage.changed", job, backoff, "the failure changed")
             }
             Self::OutageEnded { job, backoff } => {
                 tracing::info!(
@@ -241,20 +239,20 @@ impl DaemonEvent<'_> {
                 let reason = pause.reason.as_deref().unwrap_or_default();
                 tracing::warn!(event = "job.paused", job, until, reason = %escape_control(reason), "paused");
             }
-            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "goes on"),
+            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "resumed"),
             Self::ConfigReloaded { restart_for } => tracing::info!(
                 event = "config.reloaded",
                 restart_for,
                 "configuration reloaded"
             ),
             Self::ConfigRefused { error } => {
-                tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is broken; the old one stays");
+                tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is invalid; the old one stays");
             }
             Self::SchedulerFailed { error } => {
-                tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be taken")
+                tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be applied")
             }
             Self::StateFailed { error } => {
-                tracing::error!(event = "daemon.state_failed", error = %escape_control(error), "state not kept")
+                tracing::error!(event = "daemon.state_failed", error = %escape_control(error), "state not saved")
             }
         }
     }

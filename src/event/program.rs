@@ -37,14 +37,22 @@ impl ProgramEvent<'_> {
     pub fn emit(self) {
         match self {
             Self::Panicked { error } => {
-                tracing::error!(event = "program.panicked", error = %escape_control(error), "a defect of this program")
+                tracing::error!(
+                    event = "program.panicked",
+                    error = %escape_control(error),
+                    "a bug in this program"
+                )
             }
             Self::LogDropped { lines } => {
                 tracing::warn!(event = "log.dropped", lines, "log lines were dropped")
             }
             Self::StateRemade { path } => {
                 let path = path.display().to_string();
-                tracing::warn!(event = "state.remade", path = %escape_control(&path), "the state database was deleted or replaced, and is another now");
+                tracing::warn!(
+                    event = "state.remade",
+                    path = %escape_control(&path),
+                    "the state database was deleted or replaced; the new one is used"
+                );
             }
         }
     }

@@ -1,4 +1,5 @@
 //! ftrack's own LDAP synchronisation: started once, and followed by its id to its end.
+//!
 //! The server creates a `Job` for it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page
 //! on that API call); neither the content of `Job.data` nor the `Job.type` is documented, so a job
 //! is identified only by its id.
@@ -234,8 +235,8 @@ pub async fn start(
     };
     let unclear = |why: &dyn fmt::Display| {
         NotStarted::Unclear(format!(
-            "whether ftrack started it is not known, since {error}; {why}, so none is followed, \
-             and none is started again before the next run of the schedule, or of a person"
+            "it is not known whether ftrack started it, since {error}; {why}, so none is \
+             followed, and none is started again before the next scheduled or manual run"
         ))
     };
     match come_about_since(session, noted, api_user, until).await {
@@ -253,7 +254,7 @@ fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted>
     row.map(|row| row.shown(session)).map_err(|_| {
         NotStarted::Unclear(format!(
             "ftrack answered the start of its own LDAP synchronisation without the id of a job, \
-             so that it cannot be followed: {}",
+             so it cannot be followed: {}",
             session.excerpt(&answer.to_string())
         ))
     })
@@ -284,8 +285,8 @@ pub async fn come_about_since(
         .filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
     Ok(match (new.next(), new.count()) {
         (Some(only), 0) => Ok(only.shown(session)),
-        (Some(_), more) => Err(format!("{} jobs came about meanwhile", more + 1)),
-        (None, _) => Err("no job came about meanwhile".to_owned()),
+        (Some(_), more) => Err(format!("{} jobs were created meanwhile", more + 1)),
+        (None, _) => Err("no job was created meanwhile".to_owned()),
     })
 }
 

@@ -63,7 +63,7 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
             .map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
         if certificates.is_empty() {
             return Err(format!(
-                "ftrack.ca_file {} holds no certificate",
+                "ftrack.ca_file {} contains no certificate",
                 file.display()
             ));
         }
@@ -73,12 +73,12 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         let reasons = network::reasons(&error);
         match &config.ca_file {
             Some(file) => format!(
-                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds \
-                 whole certificates",
+                "cannot set up the HTTP client: {reasons}; check that ftrack.ca_file {} contains \
+                 complete certificates",
                 file.display()
             ),
             None => format!(
-                "the HTTP client cannot be made: {reasons}; check this system's certificates, or \
+                "cannot set up the HTTP client: {reasons}; check this system's certificates, or \
                  set ftrack.ca_file"
             ),
         }
@@ -86,8 +86,11 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
 }
 
 fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
-    let user = HeaderValue::from_bytes(config.api_user.as_bytes())
-        .map_err(|_| "ftrack.api_user holds a character that no HTTP header may have".to_owned())?;
+    let user = HeaderValue::from_bytes(config.api_user.as_bytes()).map_err(|_| {
+        "ftrack.api_user contains a character that is not allowed in an HTTP \
+            header"
+            .to_owned()
+    })?;
     Ok(HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -1,5 +1,6 @@
 //! Checks that the lists of users and of links are complete: whatever does not match is asked for
 //! again by id, and both lists are read from their other end.
+//!
 //! A list may end too early without an error. If that went unnoticed, existing users would be
 //! created again, and users with a link would be adopted.
 
@@ -106,8 +107,8 @@ pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
     };
     (!orphans.is_empty()).then(|| {
         format!(
-            "{} links at ftrack are of nobody who is a user there, as after users were deleted, \
-             and are ignored: {}{more}",
+            "{} links in ftrack belong to no existing user, as after users were deleted, and are \
+             ignored: {}{more}",
             orphans.len(),
             named.join(", ")
         )
@@ -116,6 +117,7 @@ pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
 
 /// Makes sure, before users are created or adopted, that users to be created do not exist, and that
 /// users without a link really have none.
+///
 /// Where this program has never worked there is neither, and nothing is asked.
 ///
 /// # Errors

@@ -78,9 +78,9 @@ impl fmt::Display for FtrackError {
             write!(f, " {tries} times")?;
         }
         let hope = if trouble.passes() {
-            "it may work when it is tried again"
+            "a retry may help"
         } else {
-            "trying again alone does not help"
+            "a retry alone does not help"
         };
         write!(f, ": {trouble} ({hope})")
     }
@@ -135,8 +135,8 @@ impl ConnectErrorKind {
             Self::Name => "check the host in ftrack.server and this machine's name resolution",
             Self::Closed => "check the port in ftrack.server, and that the server runs",
             Self::Untrusted => {
-                "check the server's certificate; for a server with an authority of its own set \
-                 ftrack.ca_file"
+                "check the server's certificate; for a server with its own certificate authority \
+                 set ftrack.ca_file"
             }
             Self::WrongHost => "use the name in the server's certificate in ftrack.server",
             Self::Slow => {
@@ -164,12 +164,14 @@ pub enum FtrackErrorKind {
     },
     /// The connection ended before the whole answer was received.
     #[error(
-        "the connection broke: {0}; if it happens often, look at the proxies and balancers on the \
-         way"
+        "the connection broke: {0}; if it happens often, check the proxies and load balancers in \
+         between"
     )]
     Interrupted(String),
     /// The answer took too long.
-    #[error("no whole answer within {}; if the server is only slow, raise ftrack.request_timeout or lower ftrack.page_size or ftrack.batch_size", humantime::format_duration(*.0))]
+    #[error("no complete answer within {}; if the server is only slow, raise \
+        ftrack.request_timeout or lower ftrack.page_size or \
+        ftrack.batch_size", humantime::format_duration(*.0))]
     TimedOut(Duration),
     /// The time limit of the whole run was reached.
     #[error(
@@ -177,12 +179,12 @@ pub enum FtrackErrorKind {
     )]
     DeadlinePassed,
     /// A stop was requested.
-    #[error("the program was told to stop")]
+    #[error("stopped on request")]
     Cancelled,
     /// The server redirected the client elsewhere, where the key must not be sent.
     #[error(
         "the server answered {status}, a redirect to {host}, which is never followed; set \
-         ftrack.server to the address that answers itself"
+         ftrack.server to the final address"
     )]
     Redirected {
         /// The HTTP status.
@@ -204,13 +206,13 @@ pub enum FtrackErrorKind {
     /// A successful answer whose body is not JSON.
     #[error(
         "the answer was not JSON but: {0}; check that ftrack.server is an ftrack server, and that \
-         no login or maintenance page stands before it"
+         no login or maintenance page is in front of it"
     )]
     NotJson(String),
     /// JSON that is truncated or damaged.
     #[error(
-        "the answer was cut off or damaged: {0}; if it happens often, look at the proxies and \
-         balancers on the way"
+        "the answer was cut off or damaged: {0}; if it happens often, check the proxies and load \
+         balancers in between"
     )]
     Damaged(String),
     /// The answer exceeds the size limit.
@@ -218,18 +220,18 @@ pub enum FtrackErrorKind {
     TooLarge(usize),
     /// JSON that does not have the expected form.
     #[error(
-        "the answer is not of the expected form: {0}; this ftrack version may not be supported"
+        "the answer does not have the expected form: {0}; this ftrack version may not be supported"
     )]
     Malformed(String),
     /// The key or its user was refused.
     #[error(
-        "the server refused ftrack.api_user with ftrack.api_key: {0}; make a new key at Settings \
-         > API keys, and check that the user exists and is active"
+        "the server refused ftrack.api_user with ftrack.api_key: {0}; create a new key under \
+         Settings > API keys, and check that the user exists and is active"
     )]
     Credentials(ServerRefusal),
     /// The key is valid but lacks the permission.
     #[error(
-        "the key has not the right to do this: {0}; give its role the permission to manage users"
+        "the key lacks the permission to do this: {0}; give its role the permission to manage users"
     )]
     Permission(ServerRefusal),
     /// The server refused the request, with its reason.
@@ -248,9 +250,9 @@ pub enum FtrackErrorKind {
     },
     /// A list was incomplete each time that it was read.
     #[error(
-        "the list of {what} was cut short: it held {rows} rows, and not that of the user {lacks}, \
-         which the server shows all the same; look for a limit on rows at the server or on the \
-         way to it, and for something else that adds users at the same time"
+        "the list of {what} was cut short: it had {rows} rows, without that of the user {lacks}, \
+         which the server returns otherwise; check for a row limit on the server or in between, \
+         and for something else that adds users at the same time"
     )]
     CutShort {
         /// Which list.
@@ -281,15 +283,15 @@ pub enum FtrackErrorKind {
 fn status_way_out(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => {
-            "check ftrack.api_user and ftrack.api_key, and what stands between here and ftrack"
+            "check ftrack.api_user and ftrack.api_key, and what is between here and ftrack"
         }
         404 | 405 | 410 => "check that ftrack.server is the address of an ftrack server",
         413 => "lower ftrack.batch_size",
         500..=599 => {
-            "the server or a balancer before it has a fault; see its log or the vendor's status \
-             page"
+            "the server or a load balancer in front of it has a fault; see its log or the \
+             vendor's status page"
         }
-        _ => "see the log of the server, or of what stands between",
+        _ => "see the log of the server, or of what is in between",
     }
 }
 
@@ -315,9 +317,9 @@ impl FtrackErrorKind {
                     obstacle.way_out().to_owned(),
                 );
             }
-            Self::Setup(text) if !text.contains("; ") => "mend the settings of [ftrack]",
+            Self::Setup(text) if !text.contains("; ") => "fix the settings of [ftrack]",
             Self::Refused(_) => "see the log of the server",
-            Self::Changing { .. } => "try again when nobody else changes users",
+            Self::Changing { .. } => "try again when nothing else changes users",
             Self::Cancelled => "try again",
             Self::Interrupted(_)
             | Self::Setup(_)

@@ -34,7 +34,8 @@ impl Keys {
 
     fn after(in_use: Secret, before: Option<Secret>) -> Result<Self, String> {
         let mut header = HeaderValue::from_bytes(in_use.expose().as_bytes()).map_err(|_| {
-            "ftrack.api_key holds a character that no HTTP header may have, such as a line end"
+            "ftrack.api_key contains a character that is not allowed in an HTTP header, such as a \
+             line end"
                 .to_owned()
         })?;
         header.set_sensitive(true);

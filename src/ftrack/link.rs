@@ -1,4 +1,5 @@
 //! The link: a `Metadata` row of a user that says who owns the user. No I/O.
+//!
 //! It is stored as JSON in ftrack itself, so that a lost local state loses nothing. Versions:
 //!
 //! | version | contains |

@@ -1,4 +1,5 @@
 //! The JSON of each operation that is sent to ftrack. No I/O.
+//!
 //! The forms are those of the vendor's Python client (ftrack-python-api 3.1.0), which repeats
 //! `__entity_type__` within `entity_data`.
 
@@ -202,8 +203,8 @@ impl fmt::Display for Operation {
                     None => write!(f, "reading ({text})"),
                 }
             }
-            Self::QueryServerInformation => f.write_str("asking for the server's version"),
-            Self::QuerySchemas => f.write_str("asking for the schemas"),
+            Self::QueryServerInformation => f.write_str("reading the server's version"),
+            Self::QuerySchemas => f.write_str("reading the schemas"),
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
             Self::Delete { entity_type, .. } => write!(f, "deleting {}", entity_type.as_str()),

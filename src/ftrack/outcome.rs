@@ -95,7 +95,7 @@ pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
     let fields = left.differing.iter().filter_map(|(field, there)| {
         let wanted = &change.fields.get(field)?.new;
         let hint = if *field == Field::IsActive && *wanted == true {
-            " (is no seat left?)"
+            " (are there no seats left?)"
         } else {
             ""
         };
@@ -105,7 +105,7 @@ pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
         ))
     });
     format!(
-        "ftrack took the change, but stored {}",
+        "ftrack accepted the change, but stored {}",
         fields.collect::<Vec<_>>().join(", ")
     )
 }

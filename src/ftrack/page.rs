@@ -1,5 +1,6 @@
 //! Reads a whole list page by page, several pages in flight, and notices when the list changed
 //! during the read.
+//!
 //! Offset paging is not a snapshot: a user who is removed between two pages moves all later ones
 //! up, and one of them would never be seen. So each page begins with the last row of the page
 //! before it; when it does not, or a row occurs twice, the list is read again.

@@ -33,6 +33,7 @@ pub struct ReadCurrent<'a> {
 const TRIES: u32 = 3;
 
 /// Reads all users, active or not, with everything that a plan needs to know about them.
+///
 /// The number of calls depends only on the number of users and mapped custom attributes.
 ///
 /// # Errors
@@ -76,7 +77,7 @@ async fn once(
     )?;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
-        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        let reason = "the list is empty; grant the key's role read access to it".to_owned();
         return Err(session.error_of("reading users", FtrackErrorKind::Malformed(reason)));
     }
     let orphans = match complete::examine(session, &users, &links, until).await? {
@@ -277,7 +278,7 @@ pub async fn user_types(
         .collect();
     if types.is_empty() {
         // Without them, users that are never changed could not be recognised.
-        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        let reason = "the list is empty; grant the key's role read access to it".to_owned();
         return Err(session.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)

@@ -1,5 +1,6 @@
 //! What is still to be written for a change: the difference between the user's state and the
 //! target. No I/O.
+//!
 //! Every attempt computes it again, so an attempt that was interrupted, refused or not answered
 //! continues where it stopped, and the order of the operations keeps the link true wherever a
 //! server may stop.
@@ -27,13 +28,13 @@ use crate::sync::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotWrite {
     /// The user was deleted.
-    #[error("the user is not at ftrack any more")]
+    #[error("the user no longer exists in ftrack")]
     Gone,
     /// Somebody else owns the user now.
-    #[error("the user belongs to the source {0:?} now")]
+    #[error("the user now belongs to the source {0:?}")]
     OwnedBy(String),
     /// The link was deleted.
-    #[error("nobody owns the user any more: its link was taken away since it was read")]
+    #[error("the user no longer has an owner: its link was deleted since it was read")]
     Disowned,
     /// Somebody deactivated the user, who is theirs to reactivate.
     #[error("somebody else deactivated the user since it was read")]
@@ -41,25 +42,25 @@ pub enum CannotWrite {
     /// Another program created the user, and must finish it.
     #[error(
         "another program created the user at the same time; it is left alone, and the next run \
-         looks again"
+         checks it again"
     )]
     CreatedMeanwhile,
     /// Another program adopted the user, and has not finished.
     #[error(
-        "another program took the user over at the same time; it is left alone, and the next run \
-         looks again"
+        "another program adopted the user at the same time; it is left alone, and the next run \
+         checks it again"
     )]
     TakenMeanwhile,
     /// Somebody activated the user.
     #[error(
         "somebody else activated the user since it was read; it is left alone, and the next run \
-         looks again"
+         checks it again"
     )]
     ActivatedMeanwhile,
     /// Somebody changed an attribute that the change writes.
     #[error(
         "{field} was changed to {there} since it was read, which is neither the old value nor the \
-         new one; the next run looks again"
+         new one; the next run checks it again"
     )]
     Drifted {
         /// The attribute.
@@ -402,6 +403,7 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
 }
 
 /// The links to write before and after the user's attributes.
+///
 /// A user that is to become active, or inactive, has a link that says so until it is confirmed:
 /// whoever finds the user in another state in between finds an intention, not another person's
 /// change. A user without a link gets it first, so that nothing is written to a user that somebody

@@ -40,7 +40,7 @@ impl UserRow {
         };
         let Some(is_active) = self.is_active else {
             return Err(FtrackErrorKind::Malformed(format!(
-                "the user {} does not tell whether it is active",
+                "the user {} has no is_active value",
                 self.id
             )));
         };

@@ -87,7 +87,7 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
         }),
         None => Err(session.error_of(
             &operation.to_string(),
-            FtrackErrorKind::Malformed("it does not tell its version".to_owned()),
+            FtrackErrorKind::Malformed("it does not show its version".to_owned()),
         )),
     }
 }
@@ -115,7 +115,7 @@ pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, Ftrack
         entities.insert(id.to_owned(), properties.keys().cloned().collect());
     }
     if entities.is_empty() {
-        let reason = "it is not a list of schemas".to_owned();
+        let reason = "the answer is not a list of schemas".to_owned();
         return Err(session.error_of(
             &Operation::QuerySchemas.to_string(),
             FtrackErrorKind::Malformed(reason),
@@ -155,6 +155,7 @@ impl Schemas {
 
 /// Tries whether the key may write users, with an update that changes nothing: it names an existing
 /// user, and no value.
+///
 /// It uses a user other than the API user, since users may be allowed to change only themselves.
 ///
 /// # Errors
@@ -183,7 +184,7 @@ pub async fn permission(
         });
     let Some(user) = somebody else {
         return Ok(Permission::Unknown(
-            "there is no user but the API user to try it with".to_owned(),
+            "there is no user to try it with except the API user".to_owned(),
         ));
     };
     match session

@@ -172,7 +172,7 @@ impl Session {
             )
         };
         let endpoint = endpoint(&config.server)
-            .ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
+            .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(Keys::new(config.api_key.loaded().clone()).map_err(fail)?);
@@ -304,6 +304,7 @@ impl Session {
 
     /// Sends operations that write: once, except where the server provably did not process them (no
     /// connection, 429), which is repeated.
+    ///
     /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
     /// result is worth waiting for.
     ///
@@ -582,7 +583,7 @@ impl Session {
         {
             Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys),
             Some((host, None)) => excerpt(host, &self.keys),
-            None => "an address that it does not name".to_owned(),
+            None => "an unnamed address".to_owned(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! When to give up because of something that no single change causes: after some refusals for lack
 //! of seats or of a permission, further changes are not tried. No I/O.
+//!
 //! Nothing else ends early: however many changes in a row are refused with the same message, the
 //! next one may succeed.
 
@@ -40,7 +41,7 @@ impl StopRule {
     pub fn no_seat_for(&self, action: Action) -> Option<String> {
         let words = self.no_seats.as_ref().filter(|_| action.takes_a_seat())?;
         Some(format!(
-            "not tried, since the ones before got no seat: {words}"
+            "not tried, since the users before got no seat: {words}"
         ))
     }
 
@@ -76,7 +77,7 @@ impl StopRule {
 
     /// A user was stored as inactive, although it should be active.
     pub fn stored_inactive(&mut self) {
-        self.no_seat("ftrack took the users, but stored them as inactive");
+        self.no_seat("ftrack accepted the users, but stored them as inactive");
     }
 
     fn no_seat(&mut self, words: &str) {

@@ -27,14 +27,14 @@ pub struct WriteStopped {
 impl WriteStopped {
     pub(super) fn told() -> Self {
         Self {
-            why: "the run was told to stop".into(),
+            why: "the run was stopped on request".into(),
             cause: StopCause::Told,
         }
     }
 
     pub(super) fn late() -> Self {
         Self {
-            why: "the run's time limit is over".into(),
+            why: "the run's time limit was reached".into(),
             cause: StopCause::TimeLimit,
         }
     }

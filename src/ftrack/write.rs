@@ -1,4 +1,5 @@
 //! Writes vetted changes in batches, and reads each batch back.
+//!
 //! A refused batch is halved until the change that the server refuses is alone. An unclear answer
 //! is never followed by a blind repetition: the users are read again, and only what is missing is
 //! sent once more. The program does not rely on the rollback of a refused call.
@@ -36,6 +37,7 @@ use call::Call;
 const MOST_ROUNDS: usize = 12;
 
 /// Writes the vetted changes; `each` is called with results as they become known.
+///
 /// Returns why writing stopped early, if it did; then everything that was not tried is among the
 /// results, with that reason.
 pub async fn write(
@@ -221,7 +223,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
         self.fail_all(
             batch,
-            "ftrack does not keep what is written, however often it is looked at",
+            "ftrack does not store what is written, even after several attempts",
         );
         Vec::new()
     }
@@ -394,7 +396,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
         let written = rotation::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
-            failure = format!("{failure}; written all the same: {}", written.join(", "));
+            failure = format!("{failure}; but these were written: {}", written.join(", "));
         }
         if let Some(worse) = self.unpark(change, seen).await {
             failure = format!("{failure}; {worse}");
@@ -427,9 +429,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         };
         let on = rotation::park_at_target(change, seen)?;
         match self.session.write_call(&[on], &self.finishing()).await {
-            Ok(_) => Some(
-                "its old login was taken by then, so that it has the new one all the same".into(),
-            ),
+            Ok(_) => Some("its old login was taken by then, so it has the new one".into()),
             Err(_) => Some(format!(
                 "and its old login could not be put back: {}",
                 reason(first.error())

@@ -84,7 +84,7 @@ impl RunContext<'_, LdapWork> {
             AdministratorLock::take(&self.prepared.config.state_dir, &self.until).await?
         else {
             return Err(Failure::refused(
-                "another run is deactivating administrators, which one does at a time, and \
+                "another run is deactivating administrators (only one run may at a time), and \
                  nothing was written",
             ));
         };

@@ -52,6 +52,7 @@ impl RunContext<'_, FtrackLdapJob> {
     /// Reads the users, starts the synchronisation, and reads them again. A synchronisation that an
     /// earlier run started, and whose end no run has reported, is followed and reported first, and
     /// no other is started beside it.
+    ///
     /// Returns whether the synchronisation is reported to its end, so that it can be forgotten once
     /// the report is saved.
     pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
@@ -84,8 +85,8 @@ impl RunContext<'_, FtrackLdapJob> {
         if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
             self.record_server_job(&job);
             self.warn(format!(
-                "the run {} had ftrack start this synchronisation, and did not see its end; this \
-                 run follows it, and reports what it changed",
+                "the run {} started this synchronisation and did not see its end; this run \
+                 follows it, and reports its changes",
                 open.start.run
             ));
             return Ok((open, job));
@@ -95,8 +96,8 @@ impl RunContext<'_, FtrackLdapJob> {
         match self.report.trigger {
             Trigger::Schedule | Trigger::Manual => {
                 self.warn(format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not \
-                     known; another one is started, and what was changed since then is reported",
+                    "the result of the synchronisation that the run {} started is not known; \
+                     another one is started, and all changes since then are reported",
                     open.start.run
                 ));
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
@@ -105,8 +106,8 @@ impl RunContext<'_, FtrackLdapJob> {
             Trigger::Startup | Trigger::Retry => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why: format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not \
-                     known, so none is started before the next run of the schedule, or of a person",
+                    "the result of the synchronisation that the run {} started is not known, so \
+                     none is started before the next scheduled or manual run",
                     open.start.run
                 ),
             }),
@@ -283,8 +284,8 @@ impl RunContext<'_, FtrackLdapJob> {
                 ""
             };
             self.warn(format!(
-                "{} users are no more at ftrack, which its own synchronisation is not known to \
-                 do: {}{more}",
+                "{} users no longer exist in ftrack, and its own synchronisation is not known to \
+                 delete users: {}{more}",
                 difference.removed.len(),
                 named.join(", ")
             ));
@@ -321,9 +322,9 @@ impl RunContext<'_, FtrackLdapJob> {
         self.warn(format!(
             "ALARM: ftrack's own synchronisation deactivated {deactivated} of {active} active \
              users (limits.deactivate allows {}) and renamed {renamed} (limits.rename allows {}); \
-             it is done already: `pause {}` stops its schedule, look at the LDAP settings at \
-             ftrack and at the directory before it runs again, and put back by hand what should \
-             not be; each change above has the values from before",
+             it is already done: `pause {}` stops its schedule; check ftrack's LDAP settings and \
+             the directory before it runs again, and revert wrong changes by hand: each change \
+             above shows the old values",
             alarm.deactivate_limit, alarm.rename_limit, self.prepared.name
         ));
     }

@@ -32,8 +32,8 @@ pub enum RunStartError {
 /// The changes of a job's run cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change \
-     cannot be told beforehand; `sync {job}` has it run, and its report says what it changed"
+    "the job {job:?} is of kind \"ftrack-ldap\": the changes of ftrack's own synchronisation \
+     cannot be planned; `sync {job}` runs it and reports what it changed"
 )]
 pub struct NotPlannable {
     /// The job.

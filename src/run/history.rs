@@ -38,10 +38,10 @@ pub enum HistoryError {
         /// What is wrong with it.
         why: String,
     },
-    #[error("there is no run {0:?}; `runs` lists those that are kept")]
+    #[error("there is no run {0:?}; `runs` lists the saved runs")]
     Unknown(String),
     /// The name matches several runs.
-    #[error("{name:?} fits {count} runs, such as {one} and {other}; give more of the name")]
+    #[error("{name:?} matches {count} runs, such as {one} and {other}; give more of the id")]
     Ambiguous {
         /// The requested name.
         name: String,
@@ -53,7 +53,7 @@ pub enum HistoryError {
         other: String,
     },
     /// There are no runs yet.
-    #[error("no run is kept yet")]
+    #[error("no saved runs yet")]
     Empty,
 }
 
@@ -186,7 +186,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", path, error)),
+        Err(error) => return Err(StateError::new("read the directory", path, error)),
     };
     Ok(entries
         .filter_map(Result::ok)
@@ -196,8 +196,8 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
 }
 
 fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries =
-        fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
+    let entries = fs::read_dir(folder)
+        .map_err(|error| StateError::new("read the directory", folder, error))?;
     let names = entries
         .filter_map(Result::ok)
         .map(|entry| file_name(&entry.path()));

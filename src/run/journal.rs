@@ -85,7 +85,7 @@ pub fn recover(
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
     };
     let mut reports = Vec::new();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
@@ -152,7 +152,7 @@ fn cut_off(path: &Path) -> Option<Report> {
         unknown += 1;
         change.result = ChangeResult::Failed;
         change.error = Some(
-            "the run was cut off before the result was known; the next run looks at ftrack and \
+            "the run was interrupted before the result was known; the next run checks ftrack and \
              does what is left"
                 .into(),
         );
@@ -174,11 +174,11 @@ fn cut_off(path: &Path) -> Option<Report> {
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
     match &builtin.job_id {
         Some(id) => format!(
-            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was under \
-             way; the next run follows it"
+            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was \
+             running; the next run follows it"
         ),
-        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether \
-                 it was started, the next run looks"
+        None => "the program ended while it started ftrack's own LDAP synchronisation; the next \
+            run checks whether it was started"
             .to_owned(),
     }
 }

@@ -196,7 +196,7 @@ impl RunContext<'_, LdapWork> {
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {
                 kind: FailureKind::State,
-                why: format!("not everything was written, since results cannot be kept: {error}"),
+                why: format!("not everything was written, since results cannot be saved: {error}"),
             }),
             (Some(WriteStopped { why, cause }), None) => Err(Failure {
                 kind: cause.into(),

@@ -35,7 +35,7 @@ impl JobLock {
         store::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
         let file = lock(&path, |_| {
-            "another run of this job is under way; wait for its end".to_owned()
+            "another run of this job is in progress; wait for its end".to_owned()
         })?;
         Ok(Self { _file: file })
     }
@@ -50,7 +50,7 @@ pub(super) fn take_sync(state_dir: &Path) -> Result<JobLock, RunStartError> {
     store::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
     let file = lock(&path, |_| {
-        "another run has ftrack synchronise; wait for its end".to_owned()
+        "another run of ftrack's own synchronisation is in progress; wait for its end".to_owned()
     })?;
     Ok(JobLock { _file: file })
 }
@@ -69,8 +69,8 @@ impl DaemonLock {
                 .map(|pid| format!(", process {pid},"))
                 .unwrap_or_default();
             format!(
-                "another daemon{which} runs on this state folder; stop it first, or give this one \
-                 a state_dir of its own"
+                "another daemon{which} runs on this state directory; stop it first, or give this \
+                 one a state_dir of its own"
             )
         });
         let mut file =

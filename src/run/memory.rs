@@ -44,10 +44,11 @@ impl RunContext<'_, LdapWork> {
         let most = guard::most(self.work.job.limits.deactivate, owned);
         (lost > most).then(|| {
             format!(
-                "{} users at ftrack show a link of this job, which owned {owned} users after the \
+                "{} users in ftrack have a link of this job, which owned {owned} users after the \
                  run before, and limits.deactivate allows {most} fewer, so nothing was written: \
-                 may the key's role still read users and metadata? If users or links were taken \
-                 away on purpose, review `plan --out FILE` and approve it with `apply FILE`",
+                 does the key's role still have read access to users and metadata? If users or \
+                 links were deleted on purpose, review `plan --out FILE` and approve it with \
+                 `apply FILE`",
                 plan.owned
             )
         })
@@ -74,13 +75,14 @@ impl RunContext<'_, LdapWork> {
             .values()
             .any(|job| job.ldap().is_none());
         let who = if has_another_writer {
-            "; ftrack's own LDAP synchronisation, which another job has it do, may be what did it"
+            "; ftrack's own LDAP synchronisation, which another job starts, may be the cause"
         } else {
             ""
         };
         (!new.is_empty()).then(|| {
             format!(
-                "users were deactivated by somebody else since the run before, and stay so: \
+                "users were deactivated by somebody else since the previous run, and stay \
+                 inactive: \
                  {}{who}",
                 new.join(", ")
             )

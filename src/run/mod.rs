@@ -367,7 +367,10 @@ impl<'a, W> RunContext<'a, W> {
                     .take()
                     .map(|before| format!("{before}; "))
                     .unwrap_or_default();
-                self.report.error = Some(format!("{before}this report could not be kept: {error}"));
+                self.report.error = Some(format!(
+                    "{before}this report could not be saved: \
+                    {error}"
+                ));
             }
         }
         // The report is valid without it, and the next process to open the database adds it.

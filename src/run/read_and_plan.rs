@@ -165,8 +165,9 @@ impl RunContext<'_, LdapWork> {
             .flat_map(|directory| &directory.searches);
         for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
             let doubt = format!(
-                "people are gone, and the search base {} shows nobody at all: may the bind \
-                 account still read what is below it, and is it no alias? If so, approve it",
+                "people are missing, and the search base {} shows nobody at all: can the bind \
+                 account still read the entries below it, and is it not an alias? If so, approve \
+                 it",
                 search.base
             );
             plan.warnings.push(doubt.clone());

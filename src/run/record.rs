@@ -138,7 +138,7 @@ impl<W> RunContext<'_, W> {
         if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
             return Failure {
                 kind: FailureKind::Stopped,
-                why: "the run was told to stop while it was reading, and nothing was written"
+                why: "the run was stopped on request while it was reading, and nothing was written"
                     .into(),
             };
         }
@@ -164,7 +164,7 @@ fn search(evidence: &SearchEvidence) -> Search {
 }
 
 /// Why nothing had to be written.
-const SO_ALREADY: &str = "it was so already when it was to be written, and nothing was written";
+const SO_ALREADY: &str = "it was already in effect, and nothing was written";
 
 /// Puts results into the report and into lines for the journal.
 pub(super) fn record_results(

@@ -145,7 +145,7 @@ impl SavedPlan {
             Err(BadPlanFile::NotAPlan {
                 path: name(),
                 why: format!(
-                    "its format is {}, and this program writes {FORMAT}",
+                    "its format version is {}, and this program uses {FORMAT}",
                     plan.format
                 ),
             })
@@ -171,11 +171,11 @@ impl SavedPlan {
                     wanted.insert(change.ftrack_id.clone());
                 }
                 Some(_) => stale.push(format!(
-                    "{} {:?} is another change now",
+                    "{} {:?} has changed",
                     change.action, change.username
                 )),
                 None => stale.push(format!(
-                    "{} {:?} is not called for any more",
+                    "{} {:?} is no longer needed",
                     change.action, change.username
                 )),
             }
@@ -270,7 +270,7 @@ impl std::fmt::Display for Stale {
         if differences.len() > shown.len() {
             write!(f, "; and {} more", differences.len() - shown.len())?;
         }
-        f.write_str(". Make a new plan, look at it, and apply that")
+        f.write_str(". Make a new plan, review it, and apply that")
     }
 }
 

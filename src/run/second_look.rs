@@ -113,8 +113,8 @@ impl RunContext<'_, LdapWork> {
             } = answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
             found.there.extend(there.into_keys());
             let why = format!(
-                "{} found an entry when the person was asked for by {attribute}, and its \
-                 {attribute} is none of those that were asked for; may the bind account read it?",
+                "{} found an entry when the person was asked for by {attribute}, but its \
+                 {attribute} is not one that was asked for; can the bind account read it?",
                 read.server
             );
             found
@@ -169,7 +169,7 @@ impl RunContext<'_, LdapWork> {
             if pool.was_refused_within(Some(&server), rest) {
                 found.doubt(
                     gone,
-                    &format!("{server} refused the credentials not long ago, and was not asked"),
+                    &format!("{server} refused the credentials recently, and was not asked"),
                 );
                 continue;
             }
@@ -182,7 +182,7 @@ impl RunContext<'_, LdapWork> {
                 }
                 Err(failure) if is_unreachable(&failure) => {
                     plan.warnings.push(format!(
-                        "{server} could not be asked about the people who are gone: {}",
+                        "{server} could not be asked about the missing people: {}",
                         failure.error
                     ));
                 }
@@ -324,7 +324,7 @@ impl RunContext<'_, LdapWork> {
             if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
                 found.doubt(
                     gone,
-                    &format!("{whom} refused the credentials not long ago, and was not asked"),
+                    &format!("{whom} refused the credentials recently, and was not asked"),
                 );
                 continue;
             }
@@ -386,7 +386,7 @@ impl RunContext<'_, LdapWork> {
             | FailureKind::State
             | FailureKind::Refused
             | FailureKind::Internal => Ok(format!(
-                "{whom} did not answer when the people who are gone were asked for: {}",
+                "{whom} did not answer when asked for the missing people: {}",
                 failure.error
             )),
         }
@@ -416,14 +416,14 @@ impl StillThere {
         for (id, dn) in there {
             if Dn::parse(&dn).is_none() {
                 self.doubtful
-                    .insert(id, format!("nobody can say where {dn:?} lies"));
+                    .insert(id, format!("the location of {dn:?} cannot be determined"));
             } else if !reach.holds(&dn) {
                 self.of_sibling.insert(id, sibling.job.clone());
             }
         }
         let why = format!(
-            "the directory found an entry among the people of the job {:?} that shows none of the \
-             ids that were asked for",
+            "the directory found an entry among the people of the job {:?} without any of the ids \
+             that were asked for",
             sibling.job
         );
         self.doubtful
@@ -509,14 +509,14 @@ fn conclude(plan: &mut Plan, found: StillThere) {
     } = found;
     for id in &there {
         plan.warnings.push(format!(
-            "the person with the directory id {id} was missing from the read, and was found when \
-             asked for by id; nothing is concluded"
+            "the person with the directory id {id} was missing from the read, but was found by \
+             id; the user is unchanged"
         ));
     }
     for (id, job) in of_sibling.iter().filter(|(id, _)| !there.contains(*id)) {
         plan.warnings.push(format!(
-            "the person with the directory id {id} left the search bases of this job, and is one \
-             of the job {job:?}, which takes the user over"
+            "the person with the directory id {id} left the search bases of this job, and is now \
+             in the job {job:?}, which takes the user over"
         ));
     }
     let is_found = |id: &DirectoryId| there.contains(id) || of_sibling.contains_key(id);
@@ -532,8 +532,8 @@ fn conclude(plan: &mut Plan, found: StillThere) {
     {
         let hold = if let Some(server) = elsewhere.get(&change.directory_id) {
             let why = format!(
-                "{server} still shows the person {:?} (directory id {}), whom the server that was \
-                 read does not",
+                "{server} still shows the person {:?} (directory id {}), which the server that \
+                 was read does not",
                 change.username, change.directory_id
             );
             plan.warnings.push(why.clone());

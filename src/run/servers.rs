@@ -6,6 +6,7 @@ use crate::{config::Config, directory::DirectoryPool, ftrack::session::Session};
 
 /// The connections to every server of one configuration: one pool for each directory and one ftrack
 /// session; cheap to clone.
+///
 /// Nothing is connected before it is used.
 #[derive(Debug, Clone)]
 pub struct Servers {

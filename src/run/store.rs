@@ -45,7 +45,7 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
         .recursive(true)
         .mode(0o750)
         .create(path)
-        .map_err(|source| StateError::new("make the folder", path, source))?;
+        .map_err(|source| StateError::new("create the directory", path, source))?;
     for folder in missing.into_iter().rev() {
         if let Ok(made) = File::open(folder) {
             hand_over(&made, folder);

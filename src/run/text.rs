@@ -82,7 +82,7 @@ pub fn shortened(report: &Report, most: usize) -> String {
     {
         let job = job_id
             .as_ref()
-            .map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
+            .map_or_else(|| "no known job".to_owned(), |id| format!("job {id}"));
         let status = status
             .as_deref()
             .map(|status| format!(": {}", escape_control(status)))
@@ -216,10 +216,7 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
         parts.push("nothing to do".into());
     }
     if left_out > 0 {
-        parts.push(format!(
-            "{} left out",
-            several(left_out, "entry", "entries")
-        ));
+        parts.push(format!("{} skipped", several(left_out, "entry", "entries")));
     }
     parts.join(", ")
 }
@@ -250,7 +247,7 @@ fn summary(report: &Report) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.unchanged, "unchanged"),
-        (counts.skipped, "left out"),
+        (counts.skipped, "skipped"),
         (counts.held, "held"),
         (counts.failed, "failed"),
     ];
@@ -263,8 +260,7 @@ fn summary(report: &Report) -> String {
         (None, true) => "Nothing was written.".into(),
         (None, false) => format!("{}.", capital(&said.join(", "))),
         (Some(_), true) if report.builtin.is_some() => {
-            "It failed, and of what ftrack's own synchronisation changed nothing is known yet."
-                .into()
+            "It failed, and the changes of ftrack's own synchronisation are not known yet.".into()
         }
         (Some(_), true) => "It failed, and nothing was written.".into(),
         (Some(error), false) => format!(
@@ -378,7 +374,7 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
     line(
         text,
         &format!(
-            "\n  {} left out:",
+            "\n  {} skipped:",
             several(skipped.len(), "entry", "entries")
         ),
     );
@@ -398,7 +394,7 @@ fn warnings(text: &mut String, warnings: &[String]) {
     if warnings.is_empty() {
         return;
     }
-    line(text, "\n  Worth knowing:");
+    line(text, "\n  Warnings:");
     for warning in warnings {
         line(
             text,

@@ -15,7 +15,7 @@ pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> 
         CustomKind::Number => number(new).ok_or_else(|| format!("is not a number: {new:?}")),
         CustomKind::Boolean => truth(new)
             .map(Value::Bool)
-            .ok_or_else(|| format!("is neither true nor false: {new:?}")),
+            .ok_or_else(|| format!("is not a boolean: {new:?}")),
         CustomKind::Date => day(new)
             .map(|day| json!({"__type__": "datetime", "value": format!("{day}T00:00:00")}))
             .ok_or_else(|| format!("is not a date: {new:?}")),
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(of(CustomKind::Boolean, "TRUE").unwrap(), json!(true));
         assert_eq!(
             of(CustomKind::Boolean, "maybe").unwrap_err(),
-            "is neither true nor false: \"maybe\""
+            "is not a boolean: \"maybe\""
         );
         assert_eq!(of(CustomKind::List, "Oslo").unwrap(), json!(["Oslo"]));
         for text in ["2020-02-29", "20200229120000Z", "2020-02-29T10:00:00Z"] {

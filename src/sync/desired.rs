@@ -90,7 +90,7 @@ pub enum UnfitReading {
     /// The directory shows fewer people than the job requires.
     #[error(
         "the directory shows {entries} people, and limits.min_entries asks for at least {least}: \
-         nothing is concluded from such a read"
+         the read is not used"
     )]
     TooFew {
         /// Entries that were read.
@@ -159,7 +159,7 @@ impl Desired {
                 desired.unidentified += 1;
                 desired.skipped.push(Skipped {
                     dn: dn.into(),
-                    reason: "it shows no id attribute, so nobody can say whose it is".into(),
+                    reason: "it shows no id attribute, so it cannot be identified".into(),
                 });
                 None
             }
@@ -174,7 +174,7 @@ impl Desired {
             .map(|(attribute, (count, dn))| {
                 format!(
                     "{count} entries have several values of {attribute}, of which the first is \
-                     taken; one is {dn}"
+                     used; one is {dn}"
                 )
             })
             .collect();

@@ -167,7 +167,7 @@ fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Ver
     if let Some(server) = &plan.replica {
         let why = format!(
             "{server} is not the preferred server and may lag behind; the next reading of the \
-             preferred one releases it, or a person's approval: `plan --out FILE`, then `apply \
+             preferred server releases it, or a person's approval: `plan --out FILE`, then `apply \
              FILE`"
         );
         return Some(Verdict::whole(HeldBy::Replica, why));
@@ -246,7 +246,7 @@ impl<'a> Limit<'a> {
             Self::Within(held_before) => {
                 held_before.contains(change.directory_id.as_str()).then(|| {
                     let why = "it was more than limits.deactivate allows in an earlier run, and \
-                               time alone does not free it; review it with `plan --out FILE`, \
+                        time alone does not release it; review it with `plan --out FILE`, \
                                then approve with `apply FILE`";
                     Verdict::whole(HeldBy::Limit, why)
                 })
@@ -347,7 +347,7 @@ fn hold_those_who_wait(vetted: &mut Vetted) {
         let Some(by) = waits(&change) else { return };
         let hold = Hold::new(
             by,
-            "it takes a login that another user keeps until a held change is approved",
+            "it takes a login that another user has until a held change is approved",
         );
         let (held, allowed) = match change.action {
             Action::Update => parted(&change, &BTreeSet::from([Field::Username])),
@@ -386,9 +386,9 @@ impl LastAdministrator {
                 .then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
             Self::NoneVisible => Some(Verdict::whole(
                 HeldBy::Administrator,
-                "no active administrator is visible at ftrack beside the API user, so this may be \
-                 the last one; let the API user's role read security roles, or name yours in \
-                 ftrack.administrator_roles",
+                "no active administrator except the API user is visible in ftrack, so this may be \
+                 the last one; grant the API user's role read access to security roles, or list \
+                 yours in ftrack.administrator_roles",
             )),
         }
     }

@@ -50,7 +50,7 @@ enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum BadMapping {
     /// The target is not an attribute that can be mapped.
-    #[error("attributes.{0}: not an attribute that can be filled")]
+    #[error("attributes.{0}: not an attribute that can be mapped")]
     Target(String),
     /// A template's syntax is wrong.
     #[error("attributes.{0}: {1}")]
@@ -127,6 +127,7 @@ impl Mapping {
 
     /// The templates that fail whatever the entry, such as for a filter that does not exist: the
     /// target, and the reason.
+    ///
     /// They are tried with all of their attributes, none, each alone and each missing; a branch
     /// that none of these takes is not tested.
     #[must_use]
@@ -360,7 +361,7 @@ fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
     let characters = text.chars().count();
     if characters > LONGEST {
         return Err(Unusable(format!(
-            "its {what} is {characters} characters long; ftrack takes {LONGEST}"
+            "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
     if *target == Target::Email && !is_address(text) {
@@ -432,13 +433,13 @@ mod tests {
     fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
         match mapped(rules, attributes) {
             Mapped::Person(person) => person,
-            Mapped::Skipped { reason, .. } => panic!("left out: {reason}"),
+            Mapped::Skipped { reason, .. } => panic!("skipped: {reason}"),
         }
     }
 
     fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
         match mapped(rules, attributes) {
-            Mapped::Person(person) => panic!("not left out: {person:?}"),
+            Mapped::Person(person) => panic!("not skipped: {person:?}"),
             Mapped::Skipped { reason, .. } => reason,
         }
     }
@@ -570,7 +571,7 @@ mod tests {
         let long = "x".repeat(256);
         assert_eq!(
             skipped(&rules, &[("uid", &[long.as_bytes()])]),
-            "its username is 256 characters long; ftrack takes 255"
+            "its username is 256 characters long; ftrack accepts 255"
         );
         let edge = "x".repeat(255);
         assert_eq!(

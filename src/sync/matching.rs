@@ -34,6 +34,7 @@ pub enum Match {
 
 /// The id of the user that is created for a person: the same in every attempt, so that a repeated
 /// attempt cannot create a second user (RFC 9562 section 5.5).
+///
 /// Where the directory id identifies the person everywhere, it is the same for every job and
 /// program; otherwise it also depends on the source.
 #[must_use]
@@ -141,7 +142,7 @@ impl<'a> Index<'a> {
             },
             several => {
                 return Match::LeftOut(format!(
-                    "{} ftrack users carry its link: {}",
+                    "{} ftrack users have its link: {}",
                     several.len(),
                     self.names(several)
                 ));
@@ -152,7 +153,7 @@ impl<'a> Index<'a> {
         }
         if let Some(user) = self.current.claims.get(id) {
             return Match::LeftOut(format!(
-                "the ftrack user {user} carries a link of it that cannot be read"
+                "the ftrack user {user} has a link to it that cannot be read"
             ));
         }
         if let Some(user) = self
@@ -160,7 +161,7 @@ impl<'a> Index<'a> {
             .and_then(|place| self.user(place))
         {
             return Match::LeftOut(format!(
-                "its ftrack user {:?} carries a link that tells nothing of it",
+                "its ftrack user {:?} has a link that does not identify it",
                 user.username
             ));
         }
@@ -358,7 +359,7 @@ fn leave_out(
                 .collect();
             if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
                 *slot = Match::LeftOut(format!(
-                    "{} is also wanted by {}; none of them gets it",
+                    "{} is also claimed by {}; none of them gets it",
                     what(person),
                     others.join(" and ")
                 ));

@@ -31,6 +31,7 @@ pub fn taken(change: &Change, field: &Field) -> Option<String> {
 
 /// Orders changes so that each finds its values and a seat free: deactivations go first, and a
 /// change that frees a value goes before the one that takes it.
+///
 /// Changes that wait for each other get a common `rotation`, and are adjacent.
 #[must_use]
 pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
@@ -61,6 +62,7 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
 
 /// The dependency graph: a change that takes a value waits for the value, and the value for the
 /// changes that free it.
+///
 /// Values are nodes of their own, without an index, since many changes may share a mail address:
 /// this keeps the number of edges linear.
 fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {

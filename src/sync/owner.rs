@@ -48,10 +48,10 @@ pub enum Owner {
 /// The links with this job's source and another directory are inconsistent with the reading.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} \
-     active users with links of this job only {known} have people in it, so nothing was written; \
-     is it the right server? If it was replaced for good, give the job another source, or the \
-     directory its former id ([directories] id)"
+    "the directory is not the same as before: it was {before:?}, and is now {now:?}, and of \
+     {links} active users with links of this job only {known} have people in it, so nothing was \
+     written; is it the right server? If it was replaced for good, give the job another source, \
+     or set the directory's id to the former one ([directories] id)"
 )]
 pub struct OtherDirectory {
     before: String,
@@ -160,6 +160,7 @@ impl<'a> Owners<'a> {
 
     /// Whether a link may belong to a person of this reading: its id can be compared with the ids
     /// that were read.
+    ///
     /// Ids that servers generate identify a person everywhere; others only within their directory.
     #[must_use]
     pub fn is_comparable(&self, link: &Link) -> bool {

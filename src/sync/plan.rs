@@ -136,29 +136,29 @@ impl<'a> Planner<'a> {
         };
         if desired.unidentified() > 0 {
             plan.doubts.push(format!(
-                "{} entries show no id attribute, so nobody can be called absent; let the bind \
-                 account read it, or set id_attribute",
+                "{} entries show no id attribute, so nobody can be proven absent; grant the bind \
+                 account read access to it, or set id_attribute",
                 desired.unidentified()
             ));
         }
         if desired.directory().is_none() {
             plan.warnings.push(
-                "the id of the naming context's own entry cannot be read, so links do not say of \
-                 which directory their people are; let the bind account read it, or set id for \
-                 the directory"
+                "the id of the naming context's own entry cannot be read, so links do not record \
+                 the directory of their people; grant the bind account read access to it, or set \
+                 id for the directory"
                     .to_owned(),
             );
         }
         if let Some(server) = &plan.replica {
             plan.warnings.push(format!(
-                "the preferred server was not read, but {server}, which may lag behind: nothing \
-                 but creates is written; trust_replicas = true would change that"
+                "{server} was read instead of the preferred server, and may lag behind: only \
+                 creates are written; trust_replicas = true changes that"
             ));
         }
         for before in owners.former_directories() {
             plan.warnings.push(format!(
-                "the directory is called otherwise than in the links ({before:?} before), but \
-                 most of their people are in it: an approval rewrites them"
+                "the directory's id differs from the links ({before:?} before), but most of their \
+                 people are in it: an approval rewrites them"
             ));
         }
         Self {
@@ -263,7 +263,7 @@ impl<'a> Planner<'a> {
             },
             (true, false) => link.clone(),
         };
-        let mut reason = "the directory shows other values".to_owned();
+        let mut reason = "the directory has other values".to_owned();
         if *link != kept {
             if let Some(of_link) = reason_to_rewrite(link, &kept, owner, fields.is_empty()) {
                 reason = of_link;
@@ -346,9 +346,9 @@ impl<'a> Planner<'a> {
         };
         // Also for a user that this program began to create: somebody may have made it an
         // administrator since.
-        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether \
-                       it is one; let the API user's role read security roles, or name yours in \
-                       ftrack.administrator_roles";
+        let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
+            API user's role read access to security roles, or list yours in \
+            ftrack.administrator_roles";
         let reason = self
             .rules
             .never_adopted(user)
@@ -369,8 +369,8 @@ impl<'a> Planner<'a> {
         if !user.is_active {
             // It is not known who deactivated it, and the program undoes only what it did.
             self.warn(format!(
-                "the user {:?}, which becomes that of {}, is inactive and stays so; activate it \
-                 at ftrack if the person is to work there",
+                "the user {:?}, adopted for {}, is inactive and stays inactive; activate it in \
+                 ftrack if the person needs access",
                 user.username, person.dn
             ));
         }
@@ -386,10 +386,10 @@ impl<'a> Planner<'a> {
             .id_attribute()
             .is_some_and(|attribute| user.id == created_id(&self.rules.source, attribute, id));
         let reason = if begun {
-            "this program began to create the user in a run that was cut off".to_owned()
+            "this program began to create the user in a run that was interrupted".to_owned()
         } else {
             format!(
-                "nobody owns the user {:?}, and users.adopt recognises the person in it",
+                "the user {:?} has no owner, and matches the person by users.adopt",
                 user.username
             )
         };
@@ -459,8 +459,8 @@ impl<'a> Planner<'a> {
     fn finish(mut self) -> Plan {
         for (job, count) in std::mem::take(&mut self.of_siblings) {
             self.warn(format!(
-                "{count} of these people lie in the search bases of the job {job:?}, which owns \
-                 their users and looks after them"
+                "{count} of these people are in the search bases of the job {job:?}, which owns \
+                 their users"
             ));
         }
         self.plan.changes = order::in_order(std::mem::take(&mut self.plan.changes));
@@ -519,7 +519,7 @@ impl<'a> Planner<'a> {
         if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
             self.hold(user, hold);
         }
-        let unknown = "no active administrator is visible at ftrack, so that anybody may be one";
+        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
         if let Some(reason) = self
             .rules
             .guarded(user)

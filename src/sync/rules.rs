@@ -107,7 +107,7 @@ pub enum BadUserType {
     },
     /// Users of that type are never changed, so no user may be created with it.
     #[error(
-        "users.user_type: users of the type {0:?} are never touched, so that they could never be \
+        "users.user_type: users of the type {0:?} are never changed, so they could never be \
          deactivated either; choose another type"
     )]
     Untouchable(String),

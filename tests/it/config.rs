@@ -1,4 +1,4 @@
-//! Configurations as an operator writes them: files, layers, secrets, and what is said about each
+//! Configurations as an administrator writes them: files, layers, secrets, and the message for each
 //! mistake.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! Secrets that change in their files while the program lives: each bind, and each run at ftrack,
-//! uses what is there by then.
+//! Secrets that change in their files while the program runs: each bind, and each run with ftrack,
+//! uses the current one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! The house's own rules, which no linter knows.
+//! The project's own rules, which no linter checks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

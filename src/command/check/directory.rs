@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Checks each server in turn, each for at most `limit`, for the jobs that use the directory.
+///
 /// There is one bind per server. After one server has refused the password, the others are not
 /// asked: each refusal counts against the account, and some servers share the count.
 pub async fn look(

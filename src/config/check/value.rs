@@ -114,6 +114,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 /// A cron expression of five fields, of six with seconds first, or a nickname such as `@daily`,
 /// that occurs at least once.
+///
 /// The day of the month and the day of the week must both match where both are given, as in the
 /// scheduler.
 ///

@@ -17,6 +17,7 @@ pub use server::{Directory, Ftrack, Sasl};
 pub use text::Period;
 
 /// The configuration of ftrack-ldap-sync.
+///
 /// A relative path is looked up beside the configuration file; the path of a file to be read is
 /// looked up in `$CREDENTIALS_DIRECTORY` first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -86,14 +86,14 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "last_success_timestamp_seconds",
         JOB,
-        "When a run last came to its end without failing; absent before the first.",
+        "When a run last ended without failing; absent before the first.",
     ),
     gauge(
         "next_run_timestamp_seconds",
         JOB,
         "When the job runs next by itself; absent when it does not.",
     ),
-    gauge("running", JOB, "Whether a run is under way."),
+    gauge("running", JOB, "Whether a run is in progress."),
     counter(
         "runs_total",
         &["job", "outcome"],
@@ -103,12 +103,12 @@ pub const FAMILIES: &[Family] = &[
         name: "run_duration_seconds",
         kind: MetricKind::Histogram,
         labels: &["job", "phase"],
-        help: "How long runs took, by phase; the phase whole is all of them.",
+        help: "Duration of runs, by phase; the phase whole is all of them.",
     },
     counter(
         "changes_total",
         &["job", "action", "result"],
-        "Changes of runs that ended, by action and what became of them.",
+        "Changes of runs that ended, by action and result.",
     ),
     gauge(
         "directory_entries",
@@ -134,29 +134,29 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "backoff_until_timestamp_seconds",
         JOB,
-        "When a failed job is tried again; absent when it did not fail.",
+        "When a failed job is retried; absent when it did not fail.",
     ),
     gauge(
         "suspended",
         JOB,
-        "Whether the job failed so often that it is only probed.",
+        "Whether the job is suspended: it failed too often and is only probed.",
     ),
-    gauge("paused", JOB, "Whether a person told the job to wait."),
+    gauge("paused", JOB, "Whether a person paused the job."),
     counter(
         "ticks_skipped_total",
         JOB,
-        "Ticks that came while the job was at work.",
+        "Ticks skipped during a run of the job.",
     ),
     counter(
         "builtin_alarms_total",
         JOB,
         "Runs in which ftrack's own synchronisation deactivated or renamed more users than the \
-         job's limits say.",
+         job's limits allow.",
     ),
     counter(
         "log_lines_dropped_total",
         &[],
-        "Log lines that were dropped because their reader was too slow or had left.",
+        "Log lines dropped because their reader was too slow or had gone.",
     ),
     counter(
         "config_reload_failures_total",
@@ -166,12 +166,12 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "config_last_reload_successful",
         &[],
-        "Whether the last reload of the configuration was taken.",
+        "Whether the last reload of the configuration was accepted.",
     ),
     gauge(
         "ready",
         &[],
-        "Whether the first contact with every server came about.",
+        "Whether every server was reached at least once.",
     ),
     gauge(
         "ldap_connections",
@@ -181,12 +181,12 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "ldap_waiting",
         &["directory"],
-        "How many wait for a connection of a directory's pool.",
+        "Callers waiting for a connection of a directory's pool.",
     ),
     counter(
         "ldap_binds_total",
         &["directory", "server"],
-        "Binds that were tried.",
+        "Bind attempts.",
     ),
     counter(
         "ldap_binds_refused_total",
@@ -201,22 +201,18 @@ pub const FAMILIES: &[Family] = &[
     counter(
         "ftrack_retries_total",
         &[],
-        "Calls to ftrack that were tried again.",
+        "Calls to ftrack that were retried.",
     ),
     gauge(
         "build_info",
         &["version", "commit"],
-        "Always 1; what the program was built of.",
+        "Always 1; the version and commit of the build.",
     ),
     gauge(
         "process_start_time_seconds",
         &[],
         "When the daemon started.",
     ),
-    gauge(
-        "process_resident_memory_bytes",
-        &[],
-        "Memory that is resident.",
-    ),
-    gauge("process_open_fds", &[], "File descriptors that are open."),
+    gauge("process_resident_memory_bytes", &[], "Resident memory."),
+    gauge("process_open_fds", &[], "Open file descriptors."),
 ];

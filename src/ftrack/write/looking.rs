@@ -22,6 +22,7 @@ const GRACE: Duration = Duration::from_secs(8);
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     /// Reads users right before they are changed, so that changes by others since the plan was made
     /// are neither overwritten nor misreported.
+    ///
     /// Users to be created need not be read: their ids are this program's own.
     pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
         let creates = |place: &usize| {

@@ -27,8 +27,8 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
     let why = match (error.kind(), error.refusal()) {
         (FtrackErrorKind::Refused(_), Some(refusal)) => {
             format!(
-                "ftrack did not start its own LDAP synchronisation, and says: {refusal}; is it \
-                 set up? Look at {SETTINGS} at ftrack"
+                "ftrack did not start its own LDAP synchronisation, and reports: {refusal}; is it \
+                 configured? See {SETTINGS} in ftrack"
             )
         }
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
@@ -47,23 +47,23 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
 
 /// The result of a job that has ended.
 pub(super) fn over(job: &ServerJob) -> SyncEnd {
-    let text = job.text.as_deref().unwrap_or("nothing about why");
+    let text = job.text.as_deref().unwrap_or("no reason");
     match &job.status {
         Status::Done | Status::Queued | Status::Running => SyncEnd::Seen(Ok(())),
         Status::Failed => SyncEnd::Seen(Err(Failure {
             kind: FailureKind::Ftrack,
             why: format!(
-                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; \
-                 is it set up? Look at {SETTINGS} at ftrack",
+                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack reports: \
+                 {text}; is it configured? See {SETTINGS} in ftrack",
                 job.id
             ),
         })),
         Status::Unknown(word) => SyncEnd::Unseen(Failure {
             kind: FailureKind::FtrackUnclear,
             why: format!(
-                "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, \
-                 which this version does not know, so that its end is not known either; look at \
-                 the job at ftrack",
+                "ftrack reports the status {word:?} for its own LDAP synchronisation (its job \
+                 {}), which this version does not know, so its result is not known either; see \
+                 the job in ftrack",
                 job.id
             ),
         }),
@@ -76,17 +76,17 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
         NotFollowed::Late if job.status == Status::Queued => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
-                "ftrack never began its own LDAP synchronisation: its job {id} was still queued \
-                 when the time limit of {limit} was nearly over; see to ftrack's job worker. The \
-                 job may begin later"
+                "ftrack did not start its own LDAP synchronisation: its job {id} was still queued \
+                 when the time limit of {limit} was nearly over; check ftrack's job worker. The \
+                 job may start later"
             ),
         },
         NotFollowed::Late => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
                 "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time \
-                 limit of {limit} was nearly over; it goes on at ftrack, and the next run follows \
-                 it. If it needs that long, raise time_limit",
+                 limit of {limit} was nearly over; it continues in ftrack, and the next run \
+                 follows it. If it needs that long, raise time_limit",
                 job.status
             ),
         },
@@ -94,7 +94,8 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
             kind: FailureKind::FtrackUnclear,
             why: format!(
                 "ftrack does not show the job {id} of its own LDAP synchronisation, whose last \
-                 known status was {}, so that its end is not known; may the key's role read jobs?",
+                 known status was {}, so its result is not known; does the key's role have read \
+                 access to jobs?",
                 job.status
             ),
         },
@@ -102,8 +103,9 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
             Failure {
                 kind: FailureKind::Stopped,
                 why: format!(
-                    "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) \
-                 was {}; it goes on at ftrack, and the next run follows it",
+                    "the run was stopped on request while ftrack's own LDAP synchronisation (its \
+                     job {id}) \
+                 was {}; it continues in ftrack, and the next run follows it",
                     job.status
                 ),
             }
@@ -133,8 +135,7 @@ pub(super) fn unread_after(ended: SyncEnd, error: &FtrackError) -> Failure {
     Failure {
         kind,
         why: format!(
-            "{how}; the users could not be read again, so that the next run reports what it \
-             changed: {error}"
+            "{how}; the users could not be read again, so the next run reports its changes: {error}"
         ),
     }
 }

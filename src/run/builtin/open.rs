@@ -112,8 +112,7 @@ impl OpenSync {
         let content = fs::read(&path).map_err(wrong)?;
         let open: Self = serde_json::from_slice(&content).map_err(|error| {
             let damaged = format!(
-                "it is damaged ({error}); when no synchronisation is under way at ftrack any \
-                 more, delete it"
+                "it is damaged ({error}); when no synchronisation is running in ftrack, delete it"
             );
             wrong(io::Error::new(io::ErrorKind::InvalidData, damaged))
         })?;

@@ -112,7 +112,7 @@ fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let jobs = paths.filter_map(|path| {

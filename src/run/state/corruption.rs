@@ -26,10 +26,9 @@ pub struct SetAside {
 }
 
 /// What is not in the reports.
-const LOST: &str = "the history, and how long to wait after failures, were made anew from the \
-                    reports; lost are pauses, so that a job that was paused goes on (`pause` it \
-                    again), and since when people have been missing, so that `deactivate_after` \
-                    starts to count anew";
+const LOST: &str = "the history and the delays after failures were restored from the reports; \
+    pauses are lost, so a paused job runs again (`pause` it again), and so is the time since when \
+    people have been missing, so `deactivate_after` starts again";
 
 impl fmt::Display for SetAside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! The lock for the database file: shared for reading, exclusive for writing, creating, examining
 //! or setting it aside.
+//!
 //! SQLite's own locks belong to a file and not to its name, so they cannot keep a process from
 //! writing to a file that another one has just set aside.
 

@@ -13,6 +13,7 @@
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
+//!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
 
 use std::{
@@ -77,6 +78,7 @@ impl State {
     /// Opens the database of a configuration's state directory; creates it where there is none,
     /// from the reports and the files of an older version. Unknown reports are added. If it is
     /// deleted or replaced later, the next use does the same.
+    ///
     /// A damaged database is set aside and recreated; the caller has to report that.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ pub(super) fn from_reports(
 
 /// Adds the runs of reports that are newer than the newest known run of their job: a program that
 /// was killed, or ran out of space, left them out.
+///
 /// Only names are compared, and at most the newest 500 reports of a job are read; a damaged one is
 /// skipped. A directory that cannot be read is not an error here: what is known stays, and a run
 /// that cannot save its report says so.

@@ -16,6 +16,7 @@ const APPLICATION_ID: i32 = 0x666c_6473;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The migrations, one for each version of the database; a released one is never changed.
+///
 /// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and similar
 /// columns have the names used in the reports.
 pub(super) const STEPS: &[&str] = &[
@@ -235,9 +236,9 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase>
     match usize::try_from(form) {
         Ok(form) if application == APPLICATION_ID && form > known => {
             let newer = format!(
-                "a newer version of this program wrote it (its form is {form}, and this version \
-                 knows {known}); use that version, or move the file away to start anew from the \
-                 reports"
+                "a newer version of this program wrote it (its schema version is {form}, and this \
+                 program supports {known}); use that version, or move the file away to restore it \
+                 from the reports"
             );
             Err(UnusableDatabase::Failed(StateError::new(
                 "use",

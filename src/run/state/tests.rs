@@ -551,7 +551,7 @@ fn a_second_daemon_is_told_of_the_first() {
     fs::write(config.state_dir.join("daemon.lock"), "no number").unwrap();
     let error = DaemonLock::take(&config.state_dir).unwrap_err().to_string();
     assert!(
-        error.contains("another daemon runs on this state folder"),
+        error.contains("another daemon runs on this state directory"),
         "{error}"
     );
     drop(first);

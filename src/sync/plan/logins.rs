@@ -92,7 +92,7 @@ impl Planner<'_> {
             LinkFound::Absent | LinkFound::OfAnotherUser => {
                 return match self.rules.adoption_refused(user) {
                     Some(reason) => format!("which is not adopted: {reason}"),
-                    None => "which nobody owns".into(),
+                    None => "which has no owner".into(),
                 };
             }
             LinkFound::Unreadable => return "whose link cannot be read".into(),
@@ -115,13 +115,13 @@ impl Planner<'_> {
         }
         if !self.desired.is_told_by(&link.attribute) {
             return format!(
-                "which is known by {} and not by the id attribute of this read",
+                "which is identified by {} and not by the id attribute of this read",
                 link.attribute
             );
         }
         if self.desired.lacks(&link.id) {
             return format!(
-                "of somebody who left (directory id {}); a successor never inherits it: rename \
+                "of a person who left (directory id {}); a successor never inherits it: rename \
                  that user to free the login",
                 link.id
             );

@@ -75,9 +75,9 @@ impl Planner<'_> {
                 match carriers.get(&link.id) {
                     Some(1) => self.gone(user, link, &owner, absences),
                     _ => self.warn(format!(
-                        "the user {:?} and others carry one link, and its person is gone; nothing \
-                         is done to any of them: take the link away from those who are not that \
-                         person",
+                        "the user {:?} and others have the same link, and its person left the \
+                         directory; none of them is changed: delete the link of those who are not \
+                         that person",
                         user.username
                     )),
                 }
@@ -107,15 +107,16 @@ impl Planner<'_> {
     fn warn_of_unknown(&mut self, otherwise_known: usize, elsewhere: usize) {
         if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
             self.warn(format!(
-                "{otherwise_known} users are known by another id attribute than {read}, by which \
-                 this read tells people apart, so nothing is concluded about them; set \
-                 id_attribute to the one that they are known by"
+                "{otherwise_known} users are identified by another id attribute than {read}, \
+                 which this read uses, so they are left alone; set id_attribute to the one that \
+                 identifies them"
             ));
         }
         if elsewhere > 0 {
             self.warn(format!(
-                "{elsewhere} users carry links of this job's source from another directory, as of \
-                 another installation, and are left alone; give one of the two jobs another source"
+                "{elsewhere} users have links of this job's source from another directory, \
+                 probably another installation's, and are left alone; give one of the two jobs \
+                 another source"
             ));
         }
     }
@@ -150,14 +151,14 @@ impl Planner<'_> {
                     link,
                     owner,
                     done,
-                    "a run was cut off after it had deactivated the user",
+                    "a run was interrupted after it had deactivated the user",
                 );
             }
             (_, false) => {}
             (Activity::Deactivated { .. }, true) => {
                 self.warn_of_reactivated(user);
-                let reason = "somebody reactivated the user, though the person is gone; from now \
-                              on it is theirs";
+                let reason = "somebody reactivated the user, although the person left; the \
+                    program leaves it alone from now on";
                 self.remember(user, link, owner, Activity::Released, reason);
             }
             (Activity::Released, true) => self.warn_of_reactivated(user),
@@ -172,7 +173,7 @@ impl Planner<'_> {
 
     fn warn_of_reactivated(&mut self, user: &User) {
         self.warn(format!(
-            "the user {:?} is active, though the person is gone: this program deactivated it, and \
+            "the user {:?} is active, although the person left: this program deactivated it, and \
              somebody reactivated it",
             user.username
         ));
@@ -212,13 +213,13 @@ impl Planner<'_> {
     ) {
         if !self.rules.users.deactivate {
             return self.warn(format!(
-                "the person of the user {:?} is gone, and users.deactivate is false",
+                "the person of the user {:?} left, and users.deactivate is false",
                 user.username
             ));
         }
         if let Some(reason) = self.rules.untouchable(user) {
             return self.warn(format!(
-                "the person of the user {:?} is gone, but the user stays active: {reason}",
+                "the person of the user {:?} left, but the user stays active: {reason}",
                 user.username
             ));
         }
@@ -239,7 +240,7 @@ impl Planner<'_> {
                 new: Value::Bool(false),
             },
         )]);
-        let reason = "the person is in no complete read of the directory any more".to_owned();
+        let reason = "the person is no longer in the directory, as complete reads show".to_owned();
         let new = Link {
             activity: Activity::Deactivated { since },
             ..link.clone()
@@ -268,14 +269,14 @@ impl Planner<'_> {
 fn unknown_directory(link: &Link) -> Hold {
     let why = match &link.directory {
         None => {
-            "the user's link does not say of which directory the person is, since an earlier \
-             version wrote it or the directory's id could not be read, and the directory has not \
-             shown the person since; if the person left, approve it"
+            "the user's link does not record the person's directory, since an earlier version \
+             wrote it or the directory's id could not be read, and the directory has not shown \
+             the person since; if the person left, approve it"
         }
         Some(_) => {
-            "the id of the naming context's own entry cannot be read, so nobody can say that this \
-             is the directory of the user's link; let the bind account read it, or set id for the \
-             directory"
+            "the id of the naming context's own entry cannot be read, so it is not known whether \
+             this is the directory of the user's link; grant the bind account read access to it, \
+             or set id for the directory"
         }
     };
     Hold::new(HeldBy::Doubt, why)

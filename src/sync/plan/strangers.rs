@@ -30,6 +30,7 @@ enum Stranger {
 
 /// Fails where more than half of the people have users that are not the job's for one and the same
 /// reason.
+///
 /// A person has a user by the link, or else by the login: ids of one attribute cannot be found
 /// among those of another.
 pub(super) fn most_are_ours(
@@ -115,8 +116,8 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
         Stranger::NoJob(source) => (
             format!("belong to the source {source:?}, which no job has"),
             format!(
-                "if this job had that name before, or is to take over that job's people, set \
-                 source = {source:?}; if that job was removed by mistake, put it back"
+                "if this job had that name before, or should take over that job's people, set \
+                 source = {source:?}; if that job was removed by mistake, restore it"
             ),
         ),
         Stranger::OtherAttribute(attribute) => {
@@ -125,14 +126,13 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
                 .map_or_else(|| "none".to_owned(), ToString::to_string);
             (
                 format!(
-                    "are known by the id attribute {attribute}, and this reading tells people \
-                     apart by {read}"
+                    "are identified by the id attribute {attribute}, and this reading uses {read}"
                 ),
                 format!("set id_attribute = {attribute:?}"),
             )
         }
         Stranger::OtherDirectory(directory) => (
-            format!("carry links of this job's source from another directory, {directory:?}"),
+            format!("have links of this job's source from another directory, {directory:?}"),
             "is it the right server? If it was replaced, set id for the directory to that, or \
              give the job another source"
                 .to_owned(),

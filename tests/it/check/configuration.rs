@@ -152,14 +152,14 @@ fn a_ca_file_whose_certificate_is_none_is_named() {
         trouble.starts_with(&format!(
             "fail directory about configuration: the CA file {} cannot be used: ",
             file.display()
-        )) && trouble.ends_with("; name another file, or mend this one"),
+        )) && trouble.ends_with("; name another file, or fix this one"),
         "{trouble}"
     );
     world.directory_settings = String::new();
     world.ftrack_settings = format!("ca_file = {file:?}");
     let (trouble, status) = world.check(&["--offline"]).only_trouble();
     let way_out = format!(
-        "; check that ftrack.ca_file {} holds whole certificates",
+        "; check that ftrack.ca_file {} contains complete certificates",
         file.display()
     );
     assert!(

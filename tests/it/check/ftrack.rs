@@ -1,4 +1,4 @@
-//! Faults of ftrack, planted one by one.
+//! Planted faults of ftrack, one by one.
 
 use std::sync::Arc;
 
@@ -61,8 +61,8 @@ fn a_certificate_that_nobody_vouches_for() {
     assert!(
         trouble.starts_with(&format!("fail tls about ftrack {}: ", world.server))
             && trouble.ends_with(
-                "; check the server's certificate; for a server with an authority of its own set \
-                 ftrack.ca_file"
+                "; check the server's certificate; for a server with its own certificate \
+                 authority set ftrack.ca_file"
             ),
         "{trouble}"
     );
@@ -111,7 +111,8 @@ fn a_refused_key() {
         trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
             && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
             && trouble.ends_with(
-                "; make a new key at Settings > API keys, and check that the user exists and is \
+                "; create a new key under Settings > API keys, and check that the user exists and \
+                 is \
                  active"
             ),
         "{trouble}"

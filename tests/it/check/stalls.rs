@@ -1,4 +1,4 @@
-//! Servers that fall silent: the check ends all the same, and says where.
+//! Servers that stop answering: the check ends all the same, and reports where.
 
 use std::{
     net::TcpListener,
@@ -54,7 +54,7 @@ fn servers_that_stall_end_the_check_by_its_time_limits() {
     );
     assert!(
         ftrack.starts_with("fail connection about ")
-            && ftrack.contains("failed 2 times: no whole answer within 1s"),
+            && ftrack.contains("failed 2 times: no complete answer within 1s"),
         "{ftrack}"
     );
     assert_eq!(checked.status, 1);

@@ -1,4 +1,4 @@
-//! The kinds of jobs: which keys each has, and what is said of the others.
+//! The kinds of jobs: which keys each has, and the errors for other keys.
 
 use super::{FILTER, Folder, GOOD, with};
 

@@ -1,5 +1,5 @@
-//! Every mistake in a configuration that has a message of its own: what is written in the place of
-//! what, and all that is said about it.
+//! Every mistake in a configuration that has its own message: the changed text, and all messages
+//! for it.
 
 use super::{FILTER, Folder, with};
 

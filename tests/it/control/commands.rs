@@ -1,5 +1,5 @@
-//! `status`, `trigger`, `pause` and `resume` against a daemon's real listeners: what they print,
-//! and their exit status.
+//! `status`, `trigger`, `pause` and `resume` against a daemon's real listeners: output and exit
+//! status.
 
 use std::{
     fs,
@@ -235,7 +235,7 @@ fn trigger_says_why_there_is_no_report() {
     });
     let (exit, _, err) = daemon.run("trigger", &["artists"]);
     assert_eq!(exit, 1);
-    assert!(err.contains("under way already"), "{err}");
+    assert!(err.contains("already in progress"), "{err}");
 }
 
 #[test]
@@ -289,7 +289,10 @@ fn pause_and_resume_say_what_follows() {
     let (exit, out, _) = daemon.run("resume", &["artists"]);
     assert_eq!(
         (exit, out.as_str()),
-        (0, "artists goes on; next run: 2030-01-01 01:00:00 CET.\n")
+        (
+            0,
+            "artists is resumed; next run: 2030-01-01 01:00:00 CET.\n"
+        )
     );
     let (exit, out, _) = daemon.run("resume", &[]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The HTTP listener: the probes and the page.
+//! The HTTP listener: the probes and the status page.
 
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
     for shown in [
         "suspended",
         "failed 12 times in a row since 2026-01-01 01:00:00 CET",
-        "tried again at 2026-01-02 01:00:00 CET",
+        "retry at 2026-01-02 01:00:00 CET",
         "&lt;script&gt;",
         "&amp;",
         "\\u{202e}\\u{a}",
