@@ -1,4 +1,4 @@
-//! What a person can say to the program, and with which exit status it answers.
+//! The command line and the exit statuses.
 
 use std::path::PathBuf;
 
@@ -20,8 +20,9 @@ use crate::{
     subcommand_required = true,
     arg_required_else_help = true
 )]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Cli {
-    /// The configuration file
+    /// Configuration file
     #[arg(
         long,
         global = true,
@@ -29,13 +30,13 @@ pub struct Cli {
         default_value = "/etc/ftrack-ldap-sync/config.toml"
     )]
     pub config: PathBuf,
-    /// The form of log lines on standard error; text on a terminal, JSON otherwise
+    /// Format of log lines on standard error; text on a terminal, JSON otherwise
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Log events also where a terminal shows the result anyway
+    /// Log events also on a terminal, which otherwise shows only the result
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// What is logged, such as `info,ldap3=debug`
+    /// Log filter, such as `info,ldap3=debug`
     #[arg(
         long,
         global = true,
@@ -44,36 +45,36 @@ pub struct Cli {
         hide_env_values = true
     )]
     pub log_filter: Option<String>,
-    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
+/// Subcommands; each doc comment is the command's help text.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the jobs on their schedules until told to stop
+    /// Run the jobs on their schedules until stopped
     Daemon,
-    /// Run a job once: read both servers, write what may be written, keep a report
+    /// Run a job once: read both servers, write the allowed changes, save a report
     Sync(SyncArgs),
-    /// Show what a sync would change, and write nothing
+    /// Show what a sync would change; write nothing
     Plan(PlanArgs),
-    /// Apply exactly a saved plan, or refuse it as stale; a person's approval, so limits do not
-    /// hold it
+    /// Apply exactly a saved plan, or refuse it as stale; this counts as a person's approval, so
+    /// limits do not hold it
     Apply(ApplyArgs),
     /// Check the configuration, then both servers; each finding says what to do
     Check(CheckArgs),
-    /// List the runs that are kept, or show one
+    /// List saved runs, or show one
     Runs(RunsArgs),
-    /// Show what the running daemon does: each job, its last run and its next
+    /// Show what the running daemon is doing: each job, its last run and its next run
     Status(StatusArgs),
-    /// Have the running daemon run a job now, and wait for its report
+    /// Run a job now in the running daemon, and wait for its report
     Trigger(TriggerArgs),
-    /// Have the running daemon let a job wait
+    /// Pause a job in the running daemon
     Pause(PauseArgs),
-    /// Have the running daemon let a paused job go on
+    /// Resume a paused job in the running daemon
     Resume(ResumeArgs),
-    /// Show the main job with nothing installed: a directory and an ftrack stand-in on loopback
+    /// Demonstrate a sync with nothing installed: an LDAP directory and an ftrack stand-in on
+    /// loopback
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Show the effective configuration, its schema, or an example
@@ -81,7 +82,7 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// Shell to generate the script for
         #[arg(value_enum)]
         shell: Shell,
     },
@@ -114,12 +115,12 @@ impl Command {
 /// `sync [JOB]`
 #[derive(Debug, Args)]
 pub struct SyncArgs {
-    /// The job; may be left out where there is one
+    /// Job to run; may be omitted if only one is configured
     pub job: Option<String>,
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
-    /// The form of the report on standard output
+    /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -127,15 +128,15 @@ pub struct SyncArgs {
 /// `plan [JOB]`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The job; may be left out where there is one
+    /// Job to plan; may be omitted if only one is configured
     pub job: Option<String>,
-    /// The form of the plan on standard output
+    /// Output format of the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Save the plan, for `apply`
+    /// Save the plan to FILE, for `apply`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 0 when there is nothing to do, 10 when there are changes to make, 3 when some of
+    /// Exit with 0 when there is nothing to do, 10 when there are changes to apply, 3 when some of
     /// them would be held
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -144,9 +145,9 @@ pub struct PlanArgs {
 /// `apply FILE`
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan that `plan --out` saved
+    /// Plan saved by `plan --out`
     pub file: PathBuf,
-    /// The form of the report on standard output
+    /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -154,27 +155,27 @@ pub struct ApplyArgs {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Only the configuration: contact no server
+    /// Check only the configuration; contact no server
     #[arg(long)]
     pub offline: bool,
-    /// The form of the findings on standard output
+    /// Output format of the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
 /// `runs`
 #[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct RunsArgs {
-    /// Show one run
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
     /// Only the runs of this job
     #[arg(long, global = true)]
     pub job: Option<String>,
-    /// The most runs to list
+    /// Maximum number of runs to list
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
-    /// The form of what is printed
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -184,69 +185,69 @@ pub struct RunsArgs {
 pub enum RunsCommand {
     /// Show the report of one run
     Show {
-        /// The run's id, a part of it that fits no other run, or `last`
+        /// Run id, a part of it that matches no other run, or `last`
         run: String,
     },
 }
 
-/// Which daemon is asked.
+/// Options of the commands that talk to a running daemon.
 #[derive(Debug, Args)]
 pub struct DaemonArgs {
-    /// The daemon's control socket, for those who may not read the configuration
+    /// Control socket of the daemon, for users who cannot read the configuration
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 }
 
 /// `status`
 #[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StatusArgs {
-    /// Which daemon
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// The form of the status on standard output
+    /// Output format of the status
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
 /// `trigger [JOB]`
 #[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct TriggerArgs {
-    /// The job; may be left out where there is one
+    /// Job to run; may be omitted if only one is configured
     pub job: Option<String>,
-    /// Which daemon
     #[command(flatten)]
     pub daemon: DaemonArgs,
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
-    /// The form of the report on standard output
+    /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
 /// `pause [JOB]`
 #[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct PauseArgs {
-    /// The job; may be left out where there is one
+    /// Job to pause; may be omitted if only one is configured
     pub job: Option<String>,
-    /// Which daemon
     #[command(flatten)]
     pub daemon: DaemonArgs,
-    /// When it goes on by itself: a length of time such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the
-    /// job's zone, or RFC 3339
+    /// When the pause ends: a duration such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the job's time
+    /// zone, or RFC 3339
     #[arg(long, value_name = "T")]
     pub until: Option<String>,
-    /// Why, for whoever looks at the status
+    /// Reason, shown in the status
     #[arg(long, value_name = "R")]
     pub reason: Option<String>,
 }
 
 /// `resume [JOB]`
 #[derive(Debug, Args)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ResumeArgs {
-    /// The job; may be left out where there is one
+    /// Job to resume; may be omitted if only one is configured
     pub job: Option<String>,
-    /// Which daemon
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -255,16 +256,16 @@ pub struct ResumeArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// How many people the studio has
+    /// Number of people in the directory
     #[arg(long, default_value_t = 40, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=200_000))]
     pub people: u32,
-    /// Keep both servers, the daemon and its status page up until told to stop
+    /// Keep both servers, the daemon and its status page running until stopped
     #[arg(long)]
     pub serve: bool,
-    /// Where the directory listens
+    /// Address on which the directory listens
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub ldap_listen: std::net::SocketAddr,
-    /// Where the ftrack stand-in listens
+    /// Address on which the ftrack stand-in listens
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub ftrack_listen: std::net::SocketAddr,
 }
@@ -272,34 +273,34 @@ pub struct DemoArgs {
 /// `config`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// The effective configuration, with secrets masked
+    /// Show the effective configuration, with secrets masked
     Show,
-    /// The JSON schema of the configuration file
+    /// Print the JSON schema of the configuration file
     Schema,
-    /// A commented configuration to start from
+    /// Print a commented example configuration
     Example,
 }
 
-/// The form of what is printed on standard output.
+/// Output format on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable
     Text,
-    /// For programs.
+    /// Machine-readable
     Json,
 }
 
-/// The exit status; scripts build on the numbers.
+/// Exit statuses; scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, also when entries were skipped for want of a required value.
+    /// Done, also when entries were skipped because a required value is missing.
     Done = 0,
     /// Failed: nothing, or not everything, is known to be written.
     Failed = 1,
     /// Bad usage or configuration.
     Usage = 2,
-    /// Changes are held by a limit.
+    /// Changes are held for a person.
     Held = 3,
     /// Done, but some changes could not be applied.
     Partial = 4,
@@ -314,7 +315,7 @@ impl From<Exit> for std::process::ExitCode {
 }
 
 impl Exit {
-    /// The status of a run's report.
+    /// The exit status for a run's report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         match report.outcome {
@@ -328,15 +329,15 @@ impl Exit {
 
 /// An error that ends a command, with its exit status.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Stop {
-    /// The exit status.
     pub exit: Exit,
-    /// What went wrong and the way out, one finding a line.
+    /// What went wrong and how to fix it, one finding per line.
     pub lines: Vec<String>,
 }
 
 impl Stop {
-    /// Bad usage or configuration.
+    /// Bad usage or configuration, with one line per line of the error.
     #[must_use]
     pub fn usage(error: &(impl std::fmt::Display + ?Sized)) -> Self {
         Self {
@@ -345,7 +346,7 @@ impl Stop {
         }
     }
 
-    /// Something failed.
+    /// A failure, with its causes on one line.
     #[must_use]
     pub fn failed(error: &(impl std::fmt::Display + ?Sized)) -> Self {
         Self {

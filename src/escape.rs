@@ -1,9 +1,10 @@
-//! Text from outside made safe to print: it can neither move a terminal, nor forge a line, nor turn
-//! the reading direction.
+//! Escapes text from outside so that it is safe to print: it cannot control a terminal, forge a
+//! line, or change the reading direction.
 
 use std::borrow::Cow;
 
-/// The text with control, format and line-breaking characters written as escapes, such as `\u{1b}`.
+/// The text with control, format and line-breaking characters replaced by escapes, such as
+/// `\u{1b}`.
 #[must_use]
 pub fn escape_control(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
@@ -23,8 +24,7 @@ pub fn escape_control(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Takes an error's text apart: what happened, and the way out, which stands behind its last
-/// semicolon.
+/// Splits an error's text: what happened, and what to do, which follows its last semicolon.
 #[must_use]
 pub fn what_and_way_out(text: String) -> (String, String) {
     match text.rsplit_once("; ") {
@@ -33,8 +33,8 @@ pub fn what_and_way_out(text: String) -> (String, String) {
     }
 }
 
-/// Controls, line and paragraph separators, and the characters that change direction (Unicode TR 9
-/// section 2, TR 36 section 2.5).
+/// Control characters, line and paragraph separators, and characters that change direction (Unicode
+/// TR 9 section 2, TR 36 section 2.5).
 fn is_dangerous(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')

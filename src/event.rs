@@ -1,5 +1,4 @@
-//! Every event that leaves the program: its name, level, fields and words. The only user of the
-//! tracing macros.
+//! Every log event: its name, level, fields and message. The only user of the tracing macros.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::{
     },
 };
 
-/// As tracing's own macros, at a level that is known only when it is said.
+/// Like tracing's own macros, with a level that is only known at run time.
 macro_rules! say {
     ($level:expr, $($said:tt)+) => {
         match $level {
@@ -33,145 +32,125 @@ mod repeats;
 pub use builtin::{Builtin, BuiltinAlarm};
 pub use repeats::{AlreadyLogged, LoggedBefore, OutageLogged, without_repeats};
 
-/// Something that happened, as logs tell it.
+/// A log event.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Event<'a> {
     /// The program cannot do what it was asked to, for one of these reasons.
     ProgramFailed {
-        /// What went wrong, in words.
+        /// The error message.
         error: &'a str,
     },
-    /// A run began.
+    /// A run started.
     RunStarted(RunName<'a>),
     /// The directory was read completely.
     DirectoryRead {
-        /// The run.
         of: RunName<'a>,
-        /// Which server was read.
+        /// The URL of the server.
         server: &'a str,
         /// Entries that were read.
         entries: usize,
-        /// How long it took.
         took: Duration,
     },
     /// ftrack was read.
     FtrackRead {
-        /// The run.
         of: RunName<'a>,
         /// Users that were read.
         users: usize,
-        /// How long it took.
         took: Duration,
     },
-    /// A call to ftrack failed in a way that passes, and is tried again.
+    /// A call to ftrack failed with a temporary error, and is retried.
     FtrackRetried {
-        /// What went wrong, in words.
+        /// The error.
         trouble: &'a str,
-        /// How long it waits first.
+        /// The delay before the retry.
         delay: Duration,
     },
-    /// The plan is made.
+    /// The plan is complete.
     RunPlanned {
-        /// The run.
         of: RunName<'a>,
         /// Changes that may be written.
         changes: usize,
         /// Changes that are held.
         held: usize,
-        /// Entries that were left out.
+        /// Skipped entries.
         skipped: usize,
     },
     /// Something about ftrack's own synchronisation.
-    Builtin {
-        /// The run.
-        of: RunName<'a>,
-        /// What.
-        what: Builtin<'a>,
-    },
-    /// What became of one change.
+    Builtin { of: RunName<'a>, what: Builtin<'a> },
+    /// The result of one change.
     Change {
-        /// The run.
         of: RunName<'a>,
-        /// The change with its result.
         change: &'a Reported,
     },
-    /// An entry was left out.
+    /// An entry was skipped.
     EntrySkipped {
-        /// The run.
         of: RunName<'a>,
-        /// The entry's DN.
         dn: &'a str,
-        /// Why.
         reason: &'a str,
     },
-    /// Something a person should know.
-    RunWarning {
-        /// The run.
-        of: RunName<'a>,
-        /// What.
-        warning: &'a str,
-    },
+    /// A warning of a run.
+    RunWarning { of: RunName<'a>, warning: &'a str },
     /// A run ended.
     RunFinished(&'a Report),
-    /// A run's report, results or figures cannot be kept.
+    /// A run's report, results or counts cannot be saved.
     StateFailed {
-        /// The run.
         of: RunName<'a>,
-        /// What went wrong, in words.
+        /// The error.
         error: &'a str,
     },
-    /// The state database was damaged; it was set aside, and made anew.
+    /// The state database was damaged; it was set aside and recreated.
     StateSetAside(&'a SetAside),
-    /// A run that was cut off before got its report.
+    /// An interrupted run got its report.
     RunRecovered(RunName<'a>),
 }
 
-/// A job and one run of it.
+/// A job and one of its runs.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct RunName<'a> {
-    /// The job's name.
     pub job: &'a str,
     /// The run's id.
     pub run: &'a str,
 }
 
 /// Every event's name with its fields beyond `timestamp`, `level`, `event` and `message`; log
-/// monitors build on these.
+/// monitors rely on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.failed", "ERROR", &["error"]),
     (
         "run.started",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run"],
     ),
     (
         "directory.read",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server", "entries", "seconds"],
     ),
     (
         "ftrack.read",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "users", "seconds"],
     ),
     (
         "ftrack.retried",
-        "WARN; DEBUG while an outage lasts",
+        "WARN; DEBUG during an outage",
         &["trouble", "seconds"],
     ),
     (
         "run.planned",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "changes", "held", "skipped"],
     ),
     (
         "builtin.started",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server_job", "status"],
     ),
     (
         "builtin.finished",
-        "INFO; DEBUG while an outage lasts",
+        "INFO; DEBUG during an outage",
         &["job", "run", "server_job", "status", "text", "seconds"],
     ),
     (
@@ -202,7 +181,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.held",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &[
             "job",
             "run",
@@ -216,7 +195,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.failed",
-        "ERROR; DEBUG when the run before said the same",
+        "ERROR; DEBUG when the previous run logged the same",
         &[
             "job",
             "run",
@@ -230,18 +209,17 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "entry.skipped",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "dn", "reason"],
     ),
     (
         "run.warning",
-        "WARN; DEBUG when the run before said the same",
+        "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "warning"],
     ),
     (
         "run.finished",
-        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed while an outage \
-         lasts",
+        "INFO, WARN when partial or held, ERROR when failed; DEBUG when failed during an outage",
         &[
             "job",
             "run",
@@ -265,7 +243,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
 ];
 
 impl Event<'_> {
-    /// The level that it goes out at: see [`quietly`].
+    /// The level at which it is logged: see [`quietly`].
     fn level(&self) -> Level {
         if repeats::is_repeat(self) {
             return Level::DEBUG;
@@ -295,7 +273,7 @@ impl Event<'_> {
         }
     }
 
-    /// Says the event once, to whoever listens.
+    /// Logs the event once.
     pub fn emit(self) {
         let level = self.level();
         match self {
@@ -339,7 +317,7 @@ impl Event<'_> {
             }
             Self::FtrackRetried { trouble, delay } => {
                 let trouble = escape_control(trouble);
-                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
+                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "retrying a call to ftrack");
             }
             Self::RunPlanned {
                 of: RunName { job, run },
@@ -366,7 +344,7 @@ impl Event<'_> {
                 reason,
             } => {
                 let (dn, reason) = (escape_control(dn), escape_control(reason));
-                say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry left out");
+                say!(level, event = "entry.skipped", job, run, %dn, %reason, "entry skipped");
             }
             Self::RunWarning {
                 of: RunName { job, run },
@@ -381,7 +359,7 @@ impl Event<'_> {
                 error,
             } => {
                 let error = escape_control(error);
-                say!(level, event = "state.failed", job, run, %error, "state not kept");
+                say!(level, event = "state.failed", job, run, %error, "state not saved");
             }
             Self::StateSetAside(set_aside) => emit_set_aside(level, set_aside),
             Self::RunRecovered(RunName { job, run }) => say!(
@@ -389,7 +367,7 @@ impl Event<'_> {
                 event = "run.recovered",
                 job,
                 run,
-                "a run that was cut off got its report"
+                "report of an interrupted run saved"
             ),
         }
     }
@@ -423,7 +401,13 @@ fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reporte
 fn emit_set_aside(level: Level, set_aside: &SetAside) {
     let (path, error) = (set_aside.path.display().to_string(), set_aside.to_string());
     let (path, error) = (escape_control(&path), escape_control(&error));
-    say!(level, event = "state.set_aside", %path, %error, "damaged state set aside, and made anew");
+    say!(
+        level,
+        event = "state.set_aside",
+        %path,
+        %error,
+        "damaged state database set aside and recreated"
+    );
 }
 
 fn emit_finished(level: Level, report: &Report) {

@@ -16,5 +16,5 @@ pub mod run;
 pub mod state;
 pub mod sync;
 
-/// The version of the program.
+/// From `Cargo.toml`, with the commit where it is known.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

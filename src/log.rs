@@ -1,9 +1,9 @@
-//! Where log lines go: standard error, for people on a terminal and as one JSON object a line
+//! Where log lines go: standard error, for people on a terminal and as one JSON object per line
 //! otherwise.
 //!
-//! Nobody who logs waits for the reader: lines go through a bounded queue, and a thread of its own
-//! writes them. Lines that find no room, or whose reader has left, are dropped and counted, and
-//! `log.dropped` says how many as soon as something can be said again.
+//! Logging never blocks: lines go through a bounded queue, and a separate thread writes them. Lines
+//! for which there is no room, or whose reader has closed the pipe, are dropped and counted, and
+//! `log.dropped` reports how many as soon as lines can be written again.
 
 use std::{
     io::{self, IsTerminal, Stderr},
@@ -26,59 +26,59 @@ use line::Line;
 use queue::{Bounds, Queue};
 use sink::Sink;
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged unless `RUST_LOG` says otherwise: libraries only when something is wrong, ldap3
-/// hardly ever since it warns of each entry of a search that was given up.
+/// The default filter: warnings and errors of libraries; of ldap3 only errors, since it warns of
+/// each entry of an abandoned search.
 const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=error,hyper_util=error,rustls=error";
 
-/// How much is logged where `RUST_LOG` does not say it.
+/// How much is logged when `RUST_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
     /// Every event.
     Full,
-    /// Nothing of the program's own, because the same is shown to a person as a result.
+    /// No event of the program itself, because the same is shown as a result.
     Quiet,
 }
 
-/// What is logged at `Quiet`.
+/// The filter for `Quiet`.
 const QUIET_FILTER: &str = "error,ftrack_ldap_sync=off,ldap3=off,hyper_util=off,rustls=off";
 
-/// What waits for a reader that is slow: the lines about one run of a large studio.
+/// The capacity of the queue: the lines of one run of a large studio.
 const BOUNDS: Bounds = Bounds {
     lines: 32_768,
     bytes: 8 << 20,
     longest: 256 << 10,
 };
 
-/// How long the lines that wait are waited for before a result is printed, and at the end.
+/// How long queued lines are waited for before a result is printed, and at the end.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// What the writer's thread needs to make a line.
+/// What the writer's thread needs to format a line.
 const STACK: usize = 256 << 10;
 
-/// The lines that wait, and who writes them.
+/// The queue and its writer.
 struct Log {
     queue: Arc<Queue>,
-    /// Whether there is a thread that writes; where the system has none to give, the end of the
-    /// program writes what there is.
+    /// Whether there is a thread that writes; if the system cannot create one, the remaining lines
+    /// are written at the end of the program.
     has_thread: bool,
 }
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Starts logging to standard error; the form is text on a terminal and JSON otherwise, unless one
-/// is named. `filter` is what `RUST_LOG` says.
+/// Starts logging to standard error; the format is text on a terminal and JSON otherwise, unless
+/// one is given. `filter` is the value of `RUST_LOG`.
 ///
 /// # Errors
-/// Logging was started before, or the filter is not one.
+/// Logging was started before, or the filter is invalid.
 pub fn start(
     format: Option<LogFormat>,
     filter: Option<&str>,
@@ -96,7 +96,7 @@ pub fn start(
         (None, Verbosity::Full) => EnvFilter::new(DEFAULT_FILTER),
         (None, Verbosity::Quiet) => EnvFilter::new(QUIET_FILTER),
     };
-    // What goes wrong with a line is not printed past the queue.
+    // Errors of formatting must not be printed around the queue.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Line::default)
@@ -114,8 +114,8 @@ pub fn start(
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
 }
 
-/// Says something to people on standard error, in colour where it may be; each of its lines is one
-/// log line.
+/// Prints a message for people to standard error, with colour where possible; each of its lines is
+/// one log line.
 pub fn say(text: &str) {
     let text = if is_coloured() {
         text.to_owned()
@@ -127,14 +127,16 @@ pub fn say(text: &str) {
     }
 }
 
-/// Says a panic, which is a defect of the program, as one line, to people or as an event, and
-/// nothing else of it.
+/// Reports a panic, which is a bug in the program, as one line or as an event, and suppresses the
+/// rest of it.
 pub fn say_panics(to_people: bool) {
     std::panic::set_hook(Box::new(move |panic| {
-        let error = panic.payload_as_str().unwrap_or("a panic without words");
+        let error = panic
+            .payload_as_str()
+            .unwrap_or("a panic without a message");
         if to_people {
             say(&format!(
-                "error: a defect of this program; please report it: {}",
+                "error: a bug in this program; please report it: {}",
                 escape_control(error)
             ));
         } else {
@@ -155,16 +157,16 @@ pub fn dropped() -> u64 {
     LOG.get().map_or(0, |log| log.queue.dropped())
 }
 
-/// Waits until every line so far is written, so that what is printed next stands behind them; for
-/// half a second at most, and not again for a reader that has kept somebody waiting in vain.
+/// Waits until every line so far is written, so that what is printed next comes after them; for
+/// half a second at most, and not again for a reader that has already caused a wait in vain.
 pub fn flush() {
     if let Some(log) = LOG.get() {
         log.queue.flush(LAST_LINES);
     }
 }
 
-/// The end of the program: the lines that wait are written for half a second at most, and no more
-/// are taken. A second signal ends the program without this.
+/// The end of the program: queued lines are written for half a second at most, and no more are
+/// accepted. A second signal ends the program without this.
 pub fn finish() {
     let Some(log) = LOG.get() else { return };
     log.queue.end(LAST_LINES);
@@ -175,7 +177,7 @@ pub fn finish() {
     }
 }
 
-/// The lines that wait; the first one starts the thread that writes them.
+/// The queue; the first line starts the thread that writes.
 fn queue() -> &'static Queue {
     let start = || {
         let queue = Arc::new(Queue::new(BOUNDS));
@@ -202,7 +204,7 @@ fn is_coloured() -> bool {
     anstream::AutoStream::choice(&standard_error()) != anstream::ColorChoice::Never
 }
 
-/// Standard error, for whoever does not write to it, and for the one who does.
+/// Standard error, for the log writer.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where standard error belongs to"

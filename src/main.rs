@@ -1,4 +1,4 @@
-//! The program's entry: reads the command line, starts logging, and answers with an exit status.
+//! Entry point: reads the command line, starts logging, and returns the exit status.
 
 use std::{panic, process::ExitCode};
 
@@ -11,11 +11,11 @@ use ftrack_ldap_sync::{
     log::{self, LogFormat, Verbosity},
 };
 
-/// The exit status after a panic, which is a defect.
+/// Exit status after a panic, which is a bug in the program.
 const DEFECT: u8 = 101;
 
 fn main() -> ExitCode {
-    // A panic was said when it happened.
+    // The panic was logged when it happened.
     let exit = panic::catch_unwind(answer).unwrap_or(ExitCode::from(DEFECT));
     log::finish();
     exit
@@ -29,14 +29,14 @@ fn answer() -> ExitCode {
     let form = cli.log_format.or(cli.command.log_format());
     let people = is_for_people(form);
     log::say_panics(people);
-    // A daemon shows nothing else, and the others show their result.
+    // A daemon prints nothing else; the other commands print their result.
     let loudness = if people && !cli.verbose && !matches!(cli.command, Command::Daemon) {
         Verbosity::Quiet
     } else {
         Verbosity::Full
     };
     let started = log::start(form, cli.log_filter.as_deref(), loudness).map_err(|error| {
-        // A filter that is none must not keep the message about itself away.
+        // An invalid filter must not suppress the message about itself.
         let _ = log::start(form, None, loudness);
         Stop::usage(&error)
     });
@@ -46,7 +46,7 @@ fn answer() -> ExitCode {
     }
 }
 
-/// Says why the program stops, and gives its status.
+/// Reports why the program stops, and returns its exit status.
 fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     for error in lines {
         if people {
@@ -58,10 +58,10 @@ fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     (*exit).into()
 }
 
-/// Says what is wrong with the command line, with hints and usage for people, and on one line for
-/// programs. Help and version are results.
+/// Reports a wrong command line, with hints and usage for people, and on one line for programs.
+/// Help and version are results.
 fn misused(error: &clap::Error) -> ExitCode {
-    // Whatever else is wrong, the form may have been named.
+    // `--log-format` may have been given even though the rest is wrong.
     let named = Cli::command().ignore_errors(true).try_get_matches().ok();
     let form = named.and_then(|matches| {
         matches
@@ -71,7 +71,7 @@ fn misused(error: &clap::Error) -> ExitCode {
             .copied()
     });
     if !error.use_stderr() {
-        // A reader who has left is no error.
+        // A closed pipe is not an error.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
@@ -85,7 +85,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 
 fn in_one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "a command is missing; `ftrack-ldap-sync --help` lists them".to_owned();
+        return "no command given; `ftrack-ldap-sync --help` lists the commands".to_owned();
     }
     let text = error.to_string();
     let about = text.lines().map(str::trim).take_while(|line| {

@@ -1,4 +1,4 @@
-//! `check`: the configuration, then both servers; every finding apart, each with what to do.
+//! `check`: the configuration, then both servers; each finding says what to do.
 
 use std::time::Duration;
 
@@ -22,23 +22,24 @@ mod text;
 use finding::{Finding, Verdict};
 use offline::Compiled;
 
-/// How long one server is looked at. Directories and ftrack are looked at side by side and the
-/// servers of one directory in turn, so a check ends within this time for each server of the
-/// directory that has most.
+/// Time limit for one server. Directories and ftrack are checked in parallel, the servers of one
+/// directory in turn, so a check ends within this time for each server of the directory that has
+/// the most.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What `check --format json` prints.
 #[derive(Debug, Serialize)]
 struct Checked {
     findings: Vec<Finding>,
-    /// Whether nothing failed.
+    /// True if no finding failed.
     ok: bool,
 }
 
-/// `check`: 0 when nothing failed, 1 when a server does not do, 2 when the configuration does not.
+/// `check`: 0 when nothing failed, 1 when a check of a server failed, 2 when the configuration is
+/// invalid.
 ///
 /// # Errors
-/// Somebody asked to stop, or standard output cannot be written.
+/// A stop was requested, or standard output cannot be written.
 pub async fn check(
     config: &Config,
     args: &CheckArgs,
@@ -51,7 +52,8 @@ pub async fn check(
     if let (Some(compiled), true, false) = (compiled, is_configured, args.offline) {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(Stop::failed("stopped on request; the check is not complete")),
+            () = cancel.cancelled() => return Err(Stop::failed("stopped on request; the check is \
+                incomplete")),
             online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
         }
     }
@@ -68,8 +70,8 @@ pub async fn check(
     })
 }
 
-/// Looks at all servers, each for at most `limit`; the order of the findings does not depend on who
-/// answers first.
+/// Checks all servers, each for at most `limit`; the order of the findings does not depend on which
+/// server answers first.
 async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
     let directories = config.directories.iter().filter_map(|(name, directory)| {
         let pool = compiled.pools.get(name.as_str())?;

@@ -1,4 +1,4 @@
-//! `config show`, `config schema` and `config example`: each gives the text for standard output.
+//! `config show`, `config schema` and `config example`: each returns the text for standard output.
 
 use anyhow::Context;
 
@@ -21,7 +21,7 @@ pub fn schema() -> String {
     format!("{:#}\n", config::schema())
 }
 
-/// A commented configuration to start from, with every key that there is.
+/// A commented example with every configuration key.
 #[must_use]
 pub const fn example() -> &'static str {
     include_str!("../../config/ftrack-ldap-sync.toml")

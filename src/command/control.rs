@@ -1,4 +1,4 @@
-//! `status`, `trigger`, `pause` and `resume`: what people ask of a running daemon.
+//! `status`, `trigger`, `pause` and `resume`: commands to a running daemon.
 
 use std::{path::Path, time::Duration};
 
@@ -25,21 +25,22 @@ mod until;
 
 use client::Daemon;
 
-/// Says why the configuration does not tell where the daemon is.
+/// Explains why the configuration does not tell where the daemon listens.
 #[must_use]
 pub fn unreadable(findings: &Findings) -> Stop {
     let mut stop = Stop::usage(findings);
     stop.lines.push(
-        "where the daemon listens is not known from it; --socket PATH names its control socket"
+        "it does not say where the daemon listens; give its control socket with --socket PATH"
             .to_owned(),
     );
     stop
 }
 
-/// `status`: 0 when the daemon answers and makes progress, 1 otherwise.
+/// `status`: 0 when the daemon answers and its scheduler makes progress, 1 otherwise.
 ///
 /// # Errors
-/// The daemon does not answer, makes no progress, or standard output cannot be written.
+/// The daemon does not answer, its scheduler makes no progress, or standard output cannot be
+/// written.
 pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
     let now = Daemon::at(socket)?.status().await?;
     match args.format {
@@ -53,17 +54,18 @@ pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
         Ok(Exit::Done)
     } else {
         let what = format!(
-            "the daemon answers, but its scheduler has made no progress for {beat_age_seconds:.0} \
+            "the daemon answers, but its scheduler made no progress for {beat_age_seconds:.0} \
              s; restart it"
         );
         Err(Stop::failed(&what))
     }
 }
 
-/// `trigger`: one run in the daemon, and its report; the status is that of `sync`.
+/// `trigger`: one run in the daemon, and its report; the exit status is that of `sync`.
 ///
 /// # Errors
-/// The daemon does not run it, goes away, or somebody asked to stop watching; the run goes on then.
+/// The daemon refuses the run or goes away, or a stop was requested; the run then continues without
+/// being watched.
 pub async fn trigger(
     socket: &Path,
     args: &TriggerArgs,
@@ -91,10 +93,10 @@ pub async fn trigger(
     }
 }
 
-/// `pause`: a job waits.
+/// `pause`: stops further runs of a job.
 ///
 /// # Errors
-/// The time is none, there is no such job, or the daemon does not answer.
+/// The time is invalid, there is no such job, or the daemon does not answer.
 pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let daemon = Daemon::at(socket)?;
     let status = daemon.status().await?.status;
@@ -118,7 +120,7 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let job = daemon.pause(&job.job, &wish).await?;
     let name = escape_control(&job.job);
     let running = if job.running.is_some() {
-        "; the run that is under way goes on"
+        "; the current run continues"
     } else {
         ""
     };
@@ -133,7 +135,7 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     }
 }
 
-/// `resume`: a job goes on.
+/// `resume`: ends a pause.
 ///
 /// # Errors
 /// There is no such job, or the daemon does not answer.
@@ -148,14 +150,14 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
         ..
     } = StatusRow::of(&job);
     let was = if before.pause.is_some() {
-        "goes on"
+        "is resumed"
     } else {
         "was not paused"
     };
     print(&format!("{name} {was}; next run: {next_run}.\n"))
 }
 
-/// Hears of a run until its end.
+/// Follows a run until it ends.
 async fn watched(
     daemon: &Daemon,
     job: &str,
@@ -166,7 +168,7 @@ async fn watched(
     loop {
         match run.next().await? {
             RunUpdate::Waiting => {
-                line.say("waiting for another run on the directory, or for a free place")
+                line.say("waiting for another run on the same directory, or for a free slot")
             }
             RunUpdate::Started => line.say("reading both servers"),
             RunUpdate::Progress(progress) => line.show(progress),
@@ -177,13 +179,13 @@ async fn watched(
 
 fn left(job: &str) -> Stop {
     Stop::failed(&format!(
-        "watches no longer; a run of {} goes on in the daemon, `status` shows how far it is and \
-         `runs` what became of it",
+        "stopped watching; the run of {} continues in the daemon: `status` shows its progress, \
+         `runs` its result",
         escape_control(job)
     ))
 }
 
-/// The job that was named, or the only one.
+/// The named job, or the only one.
 fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, Stop> {
     let known = || {
         status
@@ -202,7 +204,7 @@ fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, S
             })
         }),
         (None, [job]) => Ok(job),
-        (None, []) => Err(Stop::usage("the daemon has no job")),
+        (None, []) => Err(Stop::usage("the daemon has no jobs")),
         (None, [..]) => Err(Stop::usage(&format!(
             "there are several jobs; name one of {}",
             known()
@@ -210,7 +212,7 @@ fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, S
     }
 }
 
-/// The daemon and its jobs, for people.
+/// The daemon and its jobs, as text.
 fn table(status: &Status) -> String {
     let mut table = Table::new();
     *table.style_mut() = NOTHING;
@@ -239,22 +241,22 @@ fn table(status: &Status) -> String {
         .iter()
         .filter(|contact| contact.since.is_none())
     {
-        let why = contact.error.as_deref().unwrap_or("it was not tried yet");
+        let why = contact.error.as_deref().unwrap_or("not tried yet");
         lines.push(format!(
-            "{} was not reached: {}",
+            "{} has not been reached: {}",
             escape_control(&contact.server),
             escape_control(why)
         ));
     }
     if let Some(error) = &status.config.error {
         lines.push(format!(
-            "the configuration that was last to be loaded is refused: {}",
+            "the last configuration reload was refused: {}",
             escape_control(error)
         ));
     }
     if !status.config.restart_for.is_empty() {
         lines.push(format!(
-            "used after a restart only: {}",
+            "takes effect after a restart: {}",
             escape_control(&status.config.restart_for.join(", "))
         ));
     }

@@ -1,4 +1,4 @@
-//! `daemon`: the jobs on their schedules, until told to stop.
+//! `daemon`: runs the jobs on their schedules, until stopped.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,19 +17,19 @@ use crate::{
     },
 };
 
-/// How long the runs' threads may take to end when everything else has; a disk that hangs is not
-/// waited for.
+/// Time limit for the runs' threads to end after everything else has; a hanging disk is not waited
+/// for.
 const LAST_THREADS: Duration = Duration::from_millis(200);
 
-/// Runs the daemon. The house (scheduler, orders, answers) has a thread of its own, and the runs
-/// have theirs: nothing that a run does delays an answer.
+/// Runs the daemon. The coordinator, the scheduler and the listeners share a thread, and each run
+/// has its own: nothing that a run does delays an answer.
 ///
 /// # Errors
-/// The configuration is wrong, another daemon uses the same state folder, or a listener cannot be
-/// opened.
+/// The configuration is invalid, another daemon uses the same state directory, or a listener cannot
+/// be opened.
 pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
     let house = Builder::new_current_thread().enable_all().build()?;
-    // Two threads for the connections; each run has one of its own.
+    // Two threads for the connections; each run has its own thread.
     let runs = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("runs")
@@ -38,7 +38,7 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
     let outcome = house.block_on(async {
         let stop = CancellationToken::new();
         let _stopping = signals::cancel_on_signal(stop.clone())?;
-        // Before anything takes time: a SIGHUP that nobody hears ends a process.
+        // First of all: a SIGHUP without a handler ends a process.
         let wishes = signals::control_signals()?;
         let source = Source {
             file,

@@ -1,4 +1,4 @@
-//! `demo`: the main job with nothing installed, told in chapters, each of which is checked.
+//! `demo`: a sync with nothing installed, shown in chapters, each of which is checked.
 
 use std::{collections::BTreeSet, env, path::Path, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 mod serve;
 mod telling;
 
-/// Changes of each kind that are shown where there are many.
+/// How many changes of each kind are shown where there are many.
 const FEW: usize = 2;
 
 /// How one chapter ended, for the table at the end.
@@ -32,10 +32,11 @@ struct Told {
     active: usize,
 }
 
-/// `demo`: plays the story, or keeps both servers up.
+/// `demo`: plays the story, or keeps both servers running.
 ///
 /// # Errors
-/// The servers cannot listen, or a chapter did not come out as told; the error says which and how.
+/// The servers cannot listen, or a chapter did not have the expected result; the error says which
+/// and how.
 pub async fn demo(args: &DemoArgs, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let wanted = Wanted {
         people: usize::try_from(args.people).unwrap_or(usize::MAX),
@@ -74,7 +75,7 @@ impl From<StoryError> for Stop {
 /// The story, chapter by chapter.
 async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let story = Story::new(world)?;
-    // Of this process's environment nothing counts: it may name somebody's real servers.
+    // The environment is ignored: it may name real servers.
     let config = Arc::new(
         config::load(&world.config_file(), &Environment::default())
             .map_err(|findings| Stop::failed(&findings))?,
@@ -96,7 +97,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
             return Err(Stop {
                 exit: Exit::Failed,
                 lines: vec![
-                    "stopped on request, before the demo's end; nothing of it is left behind"
+                    "stopped on request before the end of the demo; everything was removed"
                         .to_owned(),
                 ],
             });
@@ -128,7 +129,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     })
 }
 
-/// Lets a chapter happen and syncs; says in which ways it did not come out as it must.
+/// Plays a chapter and syncs; returns how the result differs from the expected one.
 async fn play(
     chapter: Chapter,
     story: &Story,
@@ -139,7 +140,7 @@ async fn play(
     let studio = world.ftrack.studio();
     let (users, calls) = (studio.users(), studio.counters().write_calls);
     story.play(chapter, world)?;
-    // As `sync` does it: anew, so that no connection outlives a run.
+    // With new connections, as `sync` does it.
     let servers = Servers::new(config).map_err(|error| Stop::failed(&error))?;
     let prepared = CompiledJob::new(config, JOB, &servers).map_err(|error| Stop::failed(&error))?;
     let state = super::open_state(config)?;
@@ -200,7 +201,7 @@ fn differences(expected: &Expected, report: &Report, seen: &Seen) -> Vec<String>
     let mut found = Vec::new();
     let mut compare = |what: &str, is: String, should: String| {
         if is != should {
-            found.push(format!("{what}: {is}, where it should be {should}"));
+            found.push(format!("{what}: {is}, expected {should}"));
         }
     };
     compare(
@@ -214,7 +215,7 @@ fn differences(expected: &Expected, report: &Report, seen: &Seen) -> Vec<String>
         format!("{:?}", expected.counts),
     );
     compare(
-        "active users at ftrack",
+        "active users in ftrack",
         seen.active.to_string(),
         expected.active.to_string(),
     );
@@ -225,23 +226,26 @@ fn differences(expected: &Expected, report: &Report, seen: &Seen) -> Vec<String>
     );
     match expected.writes {
         Writes::None if seen.calls > 0 || seen.users == Users::Changed => found.push(format!(
-            "ftrack was written to ({} write calls), where nothing should have been written",
+            "ftrack was written to ({} write calls), expected no write",
             seen.calls
         )),
-        Writes::Some if seen.calls == 0 => found.push("ftrack was not written to".to_owned()),
+        Writes::Some if seen.calls == 0 => found.push(
+            "ftrack was not written to, expected a \
+            write"
+                .to_owned(),
+        ),
         Writes::None | Writes::Some => {}
     }
     found
 }
 
-/// Nobody's user may vanish, or be replaced by another one.
+/// No user may vanish or be replaced by another one.
 fn lost_or_replaced(before: &[Account], after: &[Account], created: usize) -> Option<String> {
     let kept: BTreeSet<&str> = after.iter().map(|user| user.id.as_str()).collect();
     let all_there = before.iter().all(|user| kept.contains(user.id.as_str()));
     (!all_there || after.len() != before.len().saturating_add(created)).then(|| {
         format!(
-            "ftrack had {} users and has {} after {created} were created, or one of them is \
-             another",
+            "ftrack had {} users and has {} after {created} were created, or a user was replaced",
             before.len(),
             after.len()
         )
@@ -253,7 +257,7 @@ fn binary() -> String {
     env::current_exe().map_or_else(|_| "ftrack-ldap-sync".to_owned(), |path| quoted(&path))
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned())
@@ -321,18 +325,12 @@ mod tests {
         };
         let found = differences(&NOTHING_TO_DO, &report("held", 1, 2), &seen);
         assert_eq!(found.len(), 5, "{found:#?}");
-        assert_eq!(found[0], "outcome: held, where it should be succeeded");
-        assert_eq!(
-            found[2],
-            "active users at ftrack: 38, where it should be 40"
-        );
-        assert_eq!(
-            found[3],
-            "write calls in the report: 1, where it should be 2"
-        );
+        assert_eq!(found[0], "outcome: held, expected succeeded");
+        assert_eq!(found[2], "active users in ftrack: 38, expected 40");
+        assert_eq!(found[3], "write calls in the report: 1, expected 2");
         assert_eq!(
             found[4],
-            "ftrack was written to (2 write calls), where nothing should have been written"
+            "ftrack was written to (2 write calls), expected no write"
         );
     }
 

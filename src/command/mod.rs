@@ -1,4 +1,4 @@
-//! What each command does, one file per family of commands.
+//! The commands, one file per family.
 
 use std::{
     io::{self, Write},
@@ -27,10 +27,10 @@ pub mod runs;
 pub mod signals;
 pub mod sync;
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// The command could not be done; the error says why and with which status.
+/// The command failed; the error says why and with which exit status.
 pub fn run(cli: Cli) -> Result<Exit, Stop> {
     let Cli {
         config: file,
@@ -96,8 +96,8 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     }
 }
 
-/// Runs a command that waits for servers; SIGTERM and SIGINT cancel the token, a second one ends
-/// the program at once.
+/// Runs a command that waits for servers; the first SIGTERM or SIGINT cancels the token, a second
+/// one ends the program at once.
 fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(
     work: impl FnOnce(CancellationToken) -> F,
 ) -> Result<Exit, Stop> {
@@ -110,12 +110,12 @@ fn with_runtime<F: Future<Output = Result<Exit, Stop>>>(
         let _signals = signals::cancel_on_signal(cancel.clone())?;
         work(cancel).await
     });
-    // A name that the system is still looking up is not waited for.
+    // A name that the system is still resolving is not waited for.
     runtime.shutdown_background();
     outcome
 }
 
-/// Opens the state database, and says when it was damaged.
+/// Opens the state database, and logs when it was damaged.
 fn open_state(config: &Config) -> Result<State, Stop> {
     let (state, set_aside) = State::open(config).map_err(|error| Stop::failed(&error))?;
     if let Some(set_aside) = &set_aside {
@@ -124,8 +124,8 @@ fn open_state(config: &Config) -> Result<State, Stop> {
     Ok(state)
 }
 
-/// Prints a result on standard output, behind what was logged before it; a reader who has left is
-/// no error.
+/// Prints a result on standard output, after what was logged before it; a closed pipe is not an
+/// error.
 fn print(text: &str) -> Result<Exit, Stop> {
     log::flush();
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
@@ -149,7 +149,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<Exit, Stop> {
     print(&text)
 }
 
-/// The job that was named, or the only one.
+/// The named job, or the only one.
 fn job<'a>(config: &'a Config, name: Option<&str>) -> Result<(&'a str, &'a Job), Stop> {
     config.job(name).map_err(|error| Stop::usage(&error))
 }

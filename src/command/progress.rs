@@ -1,4 +1,4 @@
-//! How far a run is, on a terminal; nothing elsewhere.
+//! Progress of a run on a terminal; nothing elsewhere.
 
 use std::time::Duration;
 
@@ -6,13 +6,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{log, run::Progress};
 
-/// A line on standard error that says how far a run is; drawn on a terminal alone, and gone at the
-/// end.
+/// A progress line on standard error; drawn only on a terminal, and removed at the end.
 #[derive(Debug)]
 pub struct ProgressLine(ProgressBar);
 
 impl ProgressLine {
-    /// Begins the line.
+    /// Starts the line.
     #[must_use]
     pub fn start() -> Self {
         let bar = ProgressBar::with_draw_target(None, log::terminal::draw_target());
@@ -24,12 +23,12 @@ impl ProgressLine {
         Self(bar)
     }
 
-    /// Shows what is waited for.
+    /// Shows what is being waited for.
     pub fn say(&self, what: &'static str) {
         self.0.set_message(what);
     }
 
-    /// Shows how far it is.
+    /// Shows the progress of a run.
     pub fn show(&self, progress: Progress) {
         self.0.set_message(match progress {
             Progress::Entries(entries) => format!("reading both servers: {entries} entries so far"),
@@ -43,7 +42,7 @@ impl ProgressLine {
 impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-        // What is printed next is not to stand in its place.
+        // Removes the line, so that what is printed next does not end up in it.
         log::flush();
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     state::history::{History, HistoryError},
 };
 
-/// The most characters of a reason that a list shows.
+/// The longest reason shown in a list, in characters.
 const REASON: usize = 60;
 
 /// One run in a list.
@@ -70,7 +70,7 @@ fn list(history: &History, job: Option<&str>, args: &RunsArgs) -> Result<Exit, S
     }
     match args.format {
         Format::Json => print_json(&rows)?,
-        Format::Text if names.is_empty() => print("No run is kept yet.\n")?,
+        Format::Text if names.is_empty() => print("No saved runs yet.\n")?,
         Format::Text => print(&without_trailing_blanks(&table(&rows).to_string()))?,
     };
     if damaged.is_empty() {
@@ -160,7 +160,7 @@ fn table(rows: &[Row]) -> Table {
         cells.extend(numbers.into_iter().map(|count| number(count.to_string())));
         let reason = match (&row.error, row.alarm) {
             (Some(error), _) => error.as_str(),
-            (None, true) => "ALARM: more than its limits say",
+            (None, true) => "ALARM: above the job's limits",
             (None, false) => "",
         };
         cells.push(Cell::new(first_words(reason)));
@@ -175,7 +175,7 @@ fn without_trailing_blanks(text: &str) -> String {
         .collect()
 }
 
-/// The beginning of a reason; `runs show` has all of it.
+/// The beginning of a reason; `runs show` prints all of it.
 fn first_words(reason: &str) -> String {
     let mut characters = reason.chars();
     let beginning: String = characters.by_ref().take(REASON).collect();

@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second stops at once. SIGHUP and SIGUSR1: what a
-//! daemon is asked to do.
+//! Signal handling. SIGTERM and SIGINT: the first requests a stop, the second ends the program at
+//! once. SIGHUP and SIGUSR1: commands to a daemon.
 
 use std::{
     io,
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::commands::Commands;
 
-/// The exit status of a program that a second signal ended at once: 128 and SIGINT's number.
+/// Exit status after a second signal: 128 plus SIGINT's number.
 const STOPPED_AT_ONCE: i32 = 130;
 
-/// Stops listening when it is dropped.
+/// Removes the handlers when dropped.
 #[derive(Debug)]
 pub struct SignalTask(JoinHandle<()>);
 
@@ -27,15 +27,15 @@ impl Drop for SignalTask {
     }
 }
 
-/// Cancels the token at the first SIGTERM or SIGINT. The second one ends the program even when
-/// nothing else moves any more.
+/// Cancels the token at the first SIGTERM or SIGINT. The second one ends the program even if
+/// everything else hangs.
 ///
 /// # Errors
-/// The system refuses the listening.
+/// The system refuses to install the handlers.
 pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<SignalTask> {
     let told = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
-        // In this order: the first signal finds the flag down, raises it, and so arms the second.
+        // In this order: the first signal finds the flag unset, sets it, and so arms the second.
         signal_hook::flag::register_conditional_shutdown(
             signal,
             STOPPED_AT_ONCE,
@@ -51,20 +51,20 @@ pub fn cancel_on_signal(cancel: CancellationToken) -> io::Result<SignalTask> {
     })))
 }
 
-/// SIGHUP and SIGUSR1, heard from now on and not yet passed on to anybody.
+/// SIGHUP and SIGUSR1, received from now on and not yet passed on.
 pub struct ControlSignals(Signals);
 
-/// Hears SIGHUP and SIGUSR1, which would end the program otherwise.
+/// Installs handlers for SIGHUP and SIGUSR1, which would otherwise end the program.
 ///
 /// # Errors
-/// The system refuses the listening.
+/// The system refuses to install the handlers.
 pub fn control_signals() -> io::Result<ControlSignals> {
     Ok(ControlSignals(Signals::new([SIGHUP, SIGUSR1])?))
 }
 
 impl ControlSignals {
-    /// Passes them on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is not
-    /// paused.
+    /// Passes the signals on: SIGHUP reloads the configuration, SIGUSR1 triggers every job that is
+    /// not paused.
     #[must_use]
     pub fn pass_on(mut self, orders: Commands) -> SignalTask {
         SignalTask(tokio::spawn(async move {

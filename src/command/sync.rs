@@ -16,7 +16,7 @@ use crate::{
 /// `sync`: one run in the foreground, and its report.
 ///
 /// # Errors
-/// There is no such job, or the run could not begin.
+/// There is no such job, or the run could not start.
 pub async fn sync(
     config: &Arc<Config>,
     args: &SyncArgs,
@@ -30,10 +30,10 @@ pub async fn sync(
     run(config, args.job.as_deref(), purpose, args.format, cancel).await
 }
 
-/// `apply`: one run that writes exactly a saved plan.
+/// `apply`: one run that applies exactly a saved plan.
 ///
 /// # Errors
-/// The file is no plan, its job is not configured, or the run could not begin.
+/// The file is not a plan, its job is not configured, or the run could not start.
 pub async fn apply(
     config: &Arc<Config>,
     args: &ApplyArgs,
@@ -97,7 +97,7 @@ pub async fn plan(
     )
 }
 
-/// Says where the plan is, and what it is for.
+/// Prints where the plan was saved, and how to apply it.
 fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
     args.out.as_ref().map_or(Ok(Exit::Done), |path| {
         let path = path.display();
@@ -134,7 +134,7 @@ async fn run(
     Ok(Exit::of(&report))
 }
 
-/// One job with connections of its own.
+/// One job with its own connections.
 fn prepare(config: &Arc<Config>, name: &str) -> Result<CompiledJob, Stop> {
     Servers::new(config)
         .and_then(|servers| CompiledJob::new(config, name, &servers))

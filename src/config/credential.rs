@@ -1,5 +1,5 @@
-//! A password or key as it is at this moment: one that stands in a file of its own may change there
-//! while the program runs.
+//! The current value of a password or key: one in a file of its own may change while the program
+//! runs.
 
 use std::{
     fmt,
@@ -13,28 +13,28 @@ use uuid::Uuid;
 
 use super::{Secret, files};
 
-/// How long reading the file may take; one on a network may never answer.
+/// Time limit for reading the file; a file on a network file system may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How many may read one file at the same time.
+/// The maximum number of threads that read one file at the same time.
 const READERS: usize = 4;
 
-/// A secret, and the file that it is read from anew before each use, if it stands in one.
+/// A secret, and the file from which it is reloaded before each use, if it has one.
 #[derive(Debug, Clone)]
 pub struct Credential {
     loaded: Secret,
     file: Option<PathBuf>,
-    /// Of a file that does not answer, no more threads wait than these.
+    /// Bounds the threads that wait for a file that does not answer.
     readers: Arc<Semaphore>,
 }
 
-/// The file of a credential does not hold one any more; the text names the file, and holds nothing
+/// The file of a credential no longer contains one; the text names the file, and contains nothing
 /// of its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Unreadable {
-    /// The file.
     pub file: PathBuf,
-    /// What is wrong with it, to stand after its name.
+    /// What is wrong, to follow the file's name.
     pub problem: String,
 }
 
@@ -51,11 +51,11 @@ impl From<Secret> for Credential {
 }
 
 impl Credential {
-    /// The credential in a file, by the rules for all secrets: a regular file of bounded length,
-    /// whose line end at the end is no part of the secret, and which is never empty.
+    /// Reads the credential from a file, by the rules for all secrets: a regular file of bounded
+    /// length, not empty; a trailing line end is not part of the secret.
     ///
     /// # Errors
-    /// The file holds no secret.
+    /// The file contains no secret.
     pub fn of_file(file: &Path) -> Result<Self, Unreadable> {
         Ok(Self::new(read(file)?, Some(file.to_owned())))
     }
@@ -75,12 +75,12 @@ impl Credential {
         &self.loaded
     }
 
-    /// The secret as it is now. Its file is looked up anew by its name, since what mounts secrets
-    /// often swaps links.
+    /// The current secret. Its file is looked up again by name, since tools that mount secrets
+    /// often replace symbolic links.
     ///
     /// # Errors
-    /// The file does not hold one any more, or does not answer: the secret from before is not used
-    /// in its place, since it is known to be none.
+    /// The file no longer contains a secret, or does not answer: the previous secret is not used
+    /// instead, since it is known to be outdated.
     pub async fn current(&self) -> Result<Secret, Unreadable> {
         let Some(file) = &self.file else {
             return Ok(self.loaded.clone());
@@ -88,9 +88,9 @@ impl Credential {
         let path = file.clone();
         let readers = Arc::clone(&self.readers);
         let read = async move {
-            // Kept until the file has answered, also when nobody waits for it any more.
+            // Held until the file has answered, even when the caller no longer waits.
             let place = readers.acquire_owned().await;
-            // In a thread of its own: other work goes on while a slow disk is waited for.
+            // In a thread of its own, so that a slow disk does not block other work.
             let reading = tokio::task::spawn_blocking(move || {
                 let _place = place;
                 read(&path)
@@ -113,8 +113,9 @@ impl Credential {
 }
 
 impl Secret {
-    /// Four hexadecimal digits that tell one secret of somebody from the next: too little to guess
-    /// it by, since one of 65,536 has the same ones. Marks with different salts cannot be compared.
+    /// Four hexadecimal digits that distinguish a secret from the next one of the same account: too
+    /// few to guess the secret, since one in 65,536 has the same digits. Marks with different salts
+    /// cannot be compared.
     #[must_use]
     pub fn mark(&self, salt: &str, who: &str) -> String {
         let of_salt = Uuid::new_v5(&Uuid::NAMESPACE_OID, salt.as_bytes());
@@ -123,18 +124,15 @@ impl Secret {
         format!("{first:02x}{second:02x}")
     }
 
-    /// Takes a text for a secret, as it was found.
+    /// Takes a text as a secret.
     ///
     /// # Errors
-    /// It cannot be one; the text says why, and holds nothing of it.
+    /// It is not valid as a secret; the message contains nothing of it.
     pub(super) fn checked(text: Self) -> Result<Self, &'static str> {
         if text.expose().trim().is_empty() {
-            Err(
-                "empty; an empty secret is no secret, and a directory would take it for an \
-                 anonymous bind",
-            )
+            Err("empty; a directory would treat an empty password as an anonymous bind")
         } else if text.expose().contains(['\n', '\r', '\0']) {
-            Err("holds a line break or a zero byte, which no secret does")
+            Err("contains a line break or a zero byte, which a secret must not")
         } else {
             Ok(text)
         }
@@ -210,8 +208,8 @@ mod tests {
         for (content, problem) in [
             ("", "is empty; "),
             (" \n", "is empty; "),
-            ("hidden\nline", "holds a line break"),
-            ("hid\0den", "holds a line break or a zero byte"),
+            ("hidden\nline", "contains a line break"),
+            ("hid\0den", "contains a line break or a zero byte"),
         ] {
             std::fs::write(&file, content).unwrap();
             let error = credential.current().await.unwrap_err().to_string();

@@ -13,17 +13,16 @@ use super::finding::{Finding, KeyPath, Place};
 /// The values of one text, and where each was written.
 #[derive(Default)]
 pub struct Document {
-    /// The values.
     pub values: Dict,
     /// The place of each key and list element.
     pub places: BTreeMap<KeyPath, Place>,
-    /// What is wrong with the text itself.
+    /// Errors in the text itself.
     pub findings: Vec<Finding>,
 }
 
-/// Reads the text of a file; whatever cannot be read is a finding, and what can be is kept.
+/// Parses the text of a file; what cannot be parsed is a finding, and the rest is used.
 ///
-/// Messages come from the parser's own words, never from the text around the fault, which may be a
+/// Messages contain the parser's own words, never the text around the error, which may be a
 /// password.
 #[must_use]
 pub fn parse(path: &Path, text: &str) -> Document {
@@ -36,7 +35,8 @@ pub fn parse(path: &Path, text: &str) -> Document {
     let mut echo = None;
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        // A mistake on the line after another, as after a missing quote, is most often its echo.
+        // An error on the line after another, as after a missing quote, is usually a consequence of
+        // it.
         let line = reader.line(offset);
         let is_echo = echo.replace(line).is_some_and(|before| line <= before + 1);
         if !is_echo {
@@ -51,7 +51,7 @@ pub fn parse(path: &Path, text: &str) -> Document {
     reader.document
 }
 
-/// Reads one TOML value, such as a number or a list in an environment variable; `None` when it is
+/// Parses one TOML value, such as a number or a list in an environment variable; `None` when it is
 /// not one.
 #[must_use]
 pub fn parse_value(text: &str) -> Option<Value> {
@@ -86,7 +86,7 @@ impl Reader<'_> {
         dict
     }
 
-    /// A value; `None`, and a finding, when it is of no use here.
+    /// A value; `None`, and a finding, when it cannot be used.
     fn value(&mut self, at: &KeyPath, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let place = self.place(value.span().start);
         match value.get_ref() {
@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes what is wrong and leaves the value out, so that the rest is still checked.
+    /// Records an error and omits the value, so that the rest is still checked.
     fn unusable(&mut self, place: Place, at: &KeyPath, problem: &str) -> Option<Value> {
         self.find(place, at.clone(), problem.to_owned());
         None

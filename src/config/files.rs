@@ -1,4 +1,4 @@
-//! The files that a configuration names: where they are looked for, and how much of them is read.
+//! The files that a configuration names: where they are looked up, and how much of them is read.
 
 use std::{
     fs::{self, File},
@@ -6,27 +6,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The most that is read of a configuration file, in bytes.
+/// The maximum size of a configuration file, in bytes.
 pub const CONFIGURATION_LIMIT: u64 = 1 << 20;
 
-/// The most that is read of a secret, in bytes.
+/// The maximum size of a secret, in bytes.
 pub const SECRET_LIMIT: u64 = 64 << 10;
 
-/// The most that is read of a file of certificates, in bytes; the bundle of a whole system has a
-/// quarter of it.
+/// The maximum size of a certificate file, in bytes; the bundle of a whole system is a quarter of
+/// it.
 pub const CERTIFICATES_LIMIT: u64 = 1 << 20;
 
-/// Where relative paths lead.
+/// Where relative paths are looked up.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The folder of the main configuration file.
     pub beside: PathBuf,
-    /// `$CREDENTIALS_DIRECTORY`, where systemd puts credentials.
+    /// `$CREDENTIALS_DIRECTORY`, where systemd provides credentials.
     pub credentials: Option<PathBuf>,
 }
 
 impl Places {
-    /// The path of a file to read: a relative one is looked up among the credentials first, then
+    /// The path of a file to read: a relative path is looked up among the credentials first, then
     /// beside the configuration file.
     #[must_use]
     pub fn find(&self, path: &Path) -> PathBuf {
@@ -53,9 +53,8 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-///
-/// When it cannot be read, is anything but a regular file (whose reading could wait for ever), or
-/// is longer; the text is to stand after the file's name, and holds nothing of its content.
+/// It cannot be read, is not a regular file (reading from which could block for ever), or is
+/// longer; the text is to follow the file's name, and contains nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot be read: {error}");
     if !fs::metadata(path).map_err(failed)?.is_file() {

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration: every finding, with the file and line (or the variable) and
-//! the key that it is about.
+//! Errors in a configuration: every finding, with the file and line (or the variable) and the key
+//! that it is about.
 
 use std::{
     error::Error,
@@ -7,41 +7,41 @@ use std::{
     path::PathBuf,
 };
 
-/// One step of the way to a value: into a table, or into a list.
+/// One step of the path to a value: into a table, or into a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    /// By a key of a table.
+    /// A key of a table.
     Key(String),
-    /// By a position in a list, counted from 0.
+    /// A position in a list, counted from 0.
     Index(usize),
 }
 
-/// The way from the top of the configuration to a value; printed as in
+/// The path from the top of the configuration to a value; printed as in
 /// `jobs.artists.search_bases[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyPath(Vec<Step>);
 
 impl KeyPath {
-    /// The way on from here by a key.
+    /// This path, extended by a key.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         self.with(Step::Key(key.to_owned()))
     }
 
-    /// The way on from here by a position in a list.
+    /// This path, extended by a position in a list.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         self.with(Step::Index(index))
     }
 
-    /// The way to what holds this value; `None` at the top.
+    /// The path of the parent; `None` at the top.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let (_, before) = self.0.split_last()?;
         Some(Self(before.to_vec()))
     }
 
-    /// The way to the table that this value is a key of; `None` for an element of a list, and at
+    /// The path of the table that this value is a key of; `None` for an element of a list, and at
     /// the top.
     pub(super) fn table(&self) -> Option<Self> {
         match self.0.last() {
@@ -50,12 +50,12 @@ impl KeyPath {
         }
     }
 
-    /// Whether this is the way to that value, or to something inside it.
+    /// Whether this path is that path, or lies inside it.
     pub(super) fn is_within(&self, outer: &Self) -> bool {
         self.0.starts_with(&outer.0)
     }
 
-    /// The keys along the way, without positions in lists.
+    /// The keys of the path, without positions in lists.
     pub(super) fn keys(&self) -> Vec<&str> {
         self.0
             .iter()
@@ -66,7 +66,7 @@ impl KeyPath {
             .collect()
     }
 
-    /// Whether this is the way to nothing but the whole.
+    /// Whether this is the path of the whole configuration.
     pub(super) fn is_top(&self) -> bool {
         self.0.is_empty()
     }
@@ -87,8 +87,8 @@ impl fmt::Display for KeyPath {
                     if position > 0 {
                         f.write_char('.')?;
                     }
-                    // A key that TOML wants in quotes is shown in them, which also keeps line
-                    // breaks out of the message.
+                    // A key that TOML requires to be quoted is shown in quotes, which also keeps
+                    // line breaks out of the message.
                     let bare = !key.is_empty()
                         && key.bytes().all(|byte| {
                             byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
@@ -107,12 +107,11 @@ impl fmt::Display for KeyPath {
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Place {
-    /// In a file.
     File {
-        /// Which file.
         path: PathBuf,
-        /// On which line, counted from 1; absent when it is about the file as a whole.
+        /// Counted from 1; absent when the finding is about the whole file.
         line: Option<usize>,
     },
     /// In an environment variable of this name.
@@ -131,14 +130,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong, in one line that holds no secret.
+/// One error, in one line that contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where it was written, or where it is missing.
+    /// Where the value was written, or where it is missing.
     pub place: Place,
-    /// Which value it is about; the top when it is about a file as a whole.
+    /// The value; the top when it is about a whole file.
     pub key: KeyPath,
-    /// What is wrong, and the way out.
+    /// What is wrong, and how to fix it.
     pub problem: String,
 }
 
@@ -152,8 +151,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with a configuration, file by file and line by line, then what stands
-/// in variables; never empty where it is an error. Its text is one line each.
+/// All errors in a configuration, by file and line, then those in variables; never empty where it
+/// is returned as an error. Printed as one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings(pub Vec<Finding>);
 
@@ -171,15 +170,15 @@ impl fmt::Display for Findings {
 
 impl Error for Findings {}
 
-/// The candidate that is most like a name that was written, when one is like enough to be what was
-/// meant.
+/// The candidate most similar to a written name, if it is similar enough to be what was meant.
 #[must_use]
 pub fn nearest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
     let written = written.to_lowercase();
-    // A third of the letters may be wrong: `fliter` is still `filter`, and `foo` is nothing.
+    // A third of the letters may be wrong: `fliter` still matches `filter`, and `foo` matches
+    // nothing.
     let most = (written.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()
@@ -194,14 +193,14 @@ pub fn nearest<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// A question to add to a message when a name is like one that exists; empty otherwise.
+/// A question to append to a message when a similar name exists; empty otherwise.
 #[must_use]
 pub fn did_you_mean<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(written, candidates)
         .map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
 }
 
-/// Escapes what could break or forge a line.
+/// Escapes whatever could break or forge a line.
 fn escape_control(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,25 +1,24 @@
-//! One job: what it does, and when; of a job that reads a directory, which people, mapped how,
+//! One job: what it does, and when; for a job that reads a directory, which people, mapped how,
 //! under which rules and limits.
 
 use crate::model::backoff::Retry;
 use std::{collections::BTreeMap, time::Duration};
 
-/// One job: when it runs, and what a run does.
+/// A checked job.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Job {
-    /// When it runs, as a cron expression; only on request when absent.
+    /// Cron expression; the job runs only on request when absent.
     pub schedule: Option<String>,
-    /// The zone in which `schedule` is read.
+    /// The time zone of `schedule`.
     pub timezone: chrono_tz::Tz,
-    /// Whether a run that was missed is made up for, once, at start.
+    /// Whether a missed run is made up for, once, at start.
     pub catch_up: bool,
-    /// Over how long starts are spread.
+    /// The interval over which starts are spread.
     pub splay: Duration,
-    /// How long one run may take.
+    /// The time limit of one run.
     pub time_limit: Duration,
-    /// What happens after a failed run.
     pub retry: Retry,
-    /// What a run does.
     pub kind: JobKind,
 }
 
@@ -28,12 +27,12 @@ pub struct Job {
 pub enum JobKind {
     /// It reads a directory, and keeps ftrack's users in step with it.
     Ldap(Box<LdapJob>),
-    /// It has ftrack do its own LDAP synchronisation.
+    /// It starts ftrack's own LDAP synchronisation.
     FtrackLdap(FtrackLdapJob),
 }
 
 impl Job {
-    /// What a job that reads a directory has; none of any other kind.
+    /// The settings of a job that reads a directory; `None` for any other kind.
     #[must_use]
     pub fn ldap(&self) -> Option<&LdapJob> {
         match &self.kind {
@@ -45,33 +44,31 @@ impl Job {
 
 /// A job that reads a directory: which people are kept in step, and by which rules.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct LdapJob {
-    /// The name that marks this job's people at ftrack; the job's own name unless configured.
+    /// The name that marks this job's people in ftrack; the job's own name unless configured.
     pub source: String,
-    /// The name of the directory in which people are looked for.
+    /// The name of the directory.
     pub directory: String,
     /// Where the searches start; never empty.
     pub search_bases: Vec<String>,
-    /// How deep the searches go.
     pub scope: Scope,
-    /// Which entries are people (RFC 4515).
+    /// The filter for people (RFC 4515).
     pub filter: String,
-    /// What fills each ftrack attribute: `username`, `email`, `first_name`, `last_name`,
+    /// The mapping for each ftrack attribute: `username`, `email`, `first_name`, `last_name`,
     /// `full_name`, `custom_attributes.KEY`.
     pub attributes: BTreeMap<String, AttributeRule>,
-    /// What may be done to users.
     pub users: Users,
-    /// What a run may do without asking.
     pub limits: Limits,
 }
 
-/// A job that has ftrack do its own LDAP synchronisation: more of these in one run, of all active
-/// users, is an alarm.
+/// A job of kind `ftrack-ldap`: more changes than these in one run, of all active users, raise an
+/// alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct FtrackLdapJob {
-    /// The most deactivations.
     pub deactivate: Limit,
-    /// The most logins that change.
+    /// Renames are logins that change.
     pub rename: Limit,
 }
 
@@ -80,14 +77,14 @@ pub struct FtrackLdapJob {
 pub enum Scope {
     /// The base and everything below it.
     Subtree,
-    /// Only what is directly below the base.
+    /// Only the entries directly below the base.
     One,
 }
 
-/// What fills one ftrack attribute.
+/// The mapping for one ftrack attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeRule {
-    /// An LDAP attribute's name, or a template when it holds `{{`.
+    /// An LDAP attribute's name, or a template if it contains `{{`.
     pub from: String,
     /// What happens when the directory shows no value.
     pub when_absent: WhenAbsent,
@@ -104,30 +101,30 @@ pub enum WhenAbsent {
     Clear,
 }
 
-/// What may be done to users.
+/// Which changes to users are allowed.
 #[derive(Debug, Clone)]
 pub struct Users {
-    /// Whether new people become users.
+    /// Whether users are created for new people.
     pub create: bool,
     /// Whether values of existing users are changed.
     pub update: bool,
-    /// Whether users of people who are gone are deactivated.
+    /// Whether users of people who left are deactivated.
     pub deactivate: bool,
-    /// Whether users whom this program deactivated are reactivated when the person is back.
+    /// Whether users that this program deactivated are reactivated when the person is back.
     pub reactivate: bool,
-    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by
-    /// what.
+    /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
+    /// recognised.
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not zero.
     pub deactivate_after: Duration,
     /// Glob patterns of usernames that are never adopted, and whose login, mail and activity change
     /// only with a person's approval.
     pub protect: Vec<String>,
-    /// The name of the user type that created users get; the server's default when absent.
+    /// The name of the user type for created users; the server's default when absent.
     pub user_type: Option<String>,
 }
 
-/// By what an ftrack user that nobody owns may be recognised as a person of the directory.
+/// How an ftrack user without an owner is recognised as a person of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adopt {
     /// The same username, whatever its case.
@@ -138,14 +135,14 @@ pub enum Adopt {
     Never,
 }
 
-/// What a run may do without asking.
+/// How much a run may change without approval.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Within which time changes are counted, over all runs.
+    /// The period in which changes are counted, over all runs.
     pub per: Duration,
-    /// The most deactivations within that time.
+    /// The most deactivations in that period.
     pub deactivate: Limit,
-    /// A directory read in which more entries than this cannot be used has failed.
+    /// A directory read with more unusable entries than this has failed.
     pub unusable: Limit,
     /// A directory read with fewer people than this has failed.
     pub min_entries: usize,
@@ -154,9 +151,9 @@ pub struct Limits {
 /// A count, or a percentage: of the active users that the job owns, of all active users, or of the
 /// entries that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Limit {
-    /// So many.
     Count(usize),
-    /// So many of a hundred; at most 100.
+    /// At most 100.
     Percent(u8),
 }

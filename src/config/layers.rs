@@ -22,35 +22,35 @@ use super::{
     schema::{Kind, Kinds},
 };
 
-/// What the names of the program's own variables begin with.
+/// The prefix of the program's own variables.
 const PREFIX: &str = "FTRACK_LDAP_SYNC_";
 
-/// ftrack's own variables, and the keys of `[ftrack]` for which they stand in.
+/// ftrack's own variables, and the keys of `[ftrack]` that they provide.
 const FTRACK_VARIABLES: [(&str, &str); 3] = [
     ("FTRACK_SERVER", "server"),
     ("FTRACK_API_USER", "api_user"),
     ("FTRACK_API_KEY", "api_key"),
 ];
 
-/// The most levels that the name of a variable may have.
+/// The maximum number of levels in the name of a variable.
 const DEEPEST: usize = 16;
 
-/// The tables that hold secrets, with each secret's key; a star stands for any name.
+/// The tables with secrets, and each secret's key; a star stands for any name.
 const SECRETS: [(&[&str], &str); 3] = [
     (&["ftrack"], "api_key"),
     (&["ftrack"], "link_key"),
     (&["directories", "*"], "bind_password"),
 ];
 
-/// The environment variables that matter to a configuration; its `Debug` form shows their names
-/// alone.
+/// The environment variables that matter to a configuration; its `Debug` form shows only their
+/// names.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
 }
 
 impl Environment {
-    /// The environment that this process was started with.
+    /// The environment of this process.
     #[must_use]
     #[allow(
         clippy::disallowed_methods,
@@ -60,7 +60,7 @@ impl Environment {
         Self::new(std::env::vars_os())
     }
 
-    /// An environment of these variables.
+    /// An environment with these variables.
     pub fn new<N: Into<OsString>, V: Into<OsString>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Environment {
         }
     }
 
-    /// The folder in which systemd puts credentials.
+    /// The directory in which systemd provides credentials.
     #[must_use]
     pub fn credentials_directory(&self) -> Option<PathBuf> {
         self.variables
@@ -95,8 +95,7 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Reads every layer and merges them; `None` when a file could not be read as TOML, which the notes
-/// then say.
+/// Reads and merges every layer; `None` when a file is not TOML, which the notes then report.
 pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Option<Dict> {
     let mut layers = vec![ftrack_variables(environment), file(path)];
     layers.extend(fragments(path));
@@ -115,7 +114,7 @@ pub fn read(path: &Path, environment: &Environment, notes: &mut Notes) -> Option
     readable.then(|| merge(values)).flatten()
 }
 
-/// Merges tables key by key; of two other values the later stays.
+/// Merges tables key by key; otherwise the later value wins.
 fn merge(layers: Vec<Dict>) -> Option<Dict> {
     struct Layer(Dict);
     impl Provider for Layer {
@@ -137,7 +136,7 @@ fn merge(layers: Vec<Dict>) -> Option<Dict> {
 }
 
 /// A secret and the file of a secret are two ways to write one value: the later layer's replaces
-/// the earlier one's, whichever way each takes.
+/// the earlier one's, whichever way each uses.
 fn replace_secrets(layers: &mut [Dict]) {
     for later in 1..layers.len() {
         let (before, after) = layers.split_at_mut(later);
@@ -159,7 +158,7 @@ fn replace_secrets(layers: &mut [Dict]) {
     }
 }
 
-/// The tables that a pattern leads to, each with its way.
+/// The tables that match a pattern, each with its path.
 fn tables<'d>(dict: &'d Dict, pattern: &[&str]) -> Vec<(Vec<String>, &'d Dict)> {
     let Some((first, rest)) = pattern.split_first() else {
         return vec![(Vec::new(), dict)];
@@ -193,8 +192,8 @@ fn remove(dict: &mut Dict, way: &[String], key: &str) {
 /// The layer of one file.
 fn file(path: &Path) -> Document {
     if matches!(path.try_exists(), Ok(false)) {
-        let way_out = "there is no configuration; `ftrack-ldap-sync config example` prints one to \
-                       start from, and --config names one that is elsewhere";
+        let way_out = "no configuration found; `ftrack-ldap-sync config example` prints an \
+            example, and --config names a file elsewhere";
         return unreadable(path, way_out.to_owned());
     }
     match files::read_text(path, files::CONFIGURATION_LIMIT) {
@@ -204,7 +203,7 @@ fn file(path: &Path) -> Document {
 }
 
 /// The layers of the files `config.d/*.toml` beside the file, in the order of their names; hidden
-/// ones are left alone.
+/// files are ignored.
 fn fragments(path: &Path) -> Vec<Document> {
     let folder = path.with_file_name("config.d");
     let listed = fs::read_dir(&folder).and_then(|entries| {
@@ -245,8 +244,7 @@ fn unreadable(path: &Path, problem: String) -> Document {
     }
 }
 
-/// The layer of ftrack's own variables; an empty one counts as not set, as it does for ftrack's own
-/// clients.
+/// The layer of ftrack's own variables; an empty one counts as not set, as in ftrack's own clients.
 fn ftrack_variables(environment: &Environment) -> Document {
     let mut layer = Document::default();
     for (variable, key) in FTRACK_VARIABLES {
@@ -290,8 +288,8 @@ fn variables(environment: &Environment) -> Document {
     layer
 }
 
-/// Puts the value of a variable into a layer. Text is taken as it stands, so that a password
-/// `00123` or `true` stays what it is; anything else is read as TOML.
+/// Puts the value of a variable into a layer. Text is taken literally, so that a password `00123`
+/// or `true` is unchanged; anything else is parsed as TOML.
 fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: &OsString) {
     let path = way
         .iter()
@@ -319,12 +317,12 @@ fn set(layer: &mut Document, variable: &str, way: &[String], kind: Kind, value: 
             layer,
             variable,
             path,
-            "another variable sets this value, or something that should be the table around it",
+            "another variable sets this value, or a value where the table around it should be",
         );
     }
 }
 
-/// The ways to everything inside a value.
+/// The paths of everything inside a value.
 fn inner_paths(at: &KeyPath, value: &Value, paths: &mut Vec<KeyPath>) {
     let dict = value
         .as_dict()
@@ -351,8 +349,8 @@ fn wrong(layer: &mut Document, variable: &str, key: KeyPath, problem: &str) {
     });
 }
 
-/// Puts a value at the end of a way, making the tables along it; false when something else than a
-/// table stands in the way.
+/// Puts a value at the end of a path, creating the tables along it; false when something other than
+/// a table is in the way.
 fn insert(dict: &mut Dict, way: &[String], value: Value) -> bool {
     match way {
         [] => false,

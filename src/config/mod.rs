@@ -1,5 +1,4 @@
-//! What the operator wrote, checked: the effective configuration as the rest of the program sees
-//! it.
+//! The checked configuration, as the rest of the program uses it.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +34,7 @@ pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use server::{Directory, Ftrack, Sasl};
 
-/// Where the configuration is looked for when the command line does not say.
+/// The default path of the configuration file.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
 
 /// Reads, merges and checks a configuration: this file, the files of `config.d` beside it in the
@@ -45,8 +44,7 @@ pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
 /// are read.
 ///
 /// # Errors
-///
-/// Everything that is wrong, each with its place, key and what to do; never a secret.
+/// All findings, each with its place, its key and what to do; never a secret.
 pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
     let places = files::Places {
@@ -62,12 +60,11 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
     }
 }
 
-/// Only where the control socket is: for those who may give orders to a daemon, but not read its
-/// secrets. Nothing else is checked.
+/// Only the path of the control socket: for users who may send commands to a daemon, but not read
+/// its secrets. Nothing else is checked.
 ///
 /// # Errors
-///
-/// When a file cannot be read, or is not shaped like a configuration.
+/// A file cannot be read, or does not have the form of a configuration.
 pub fn control_socket(file: &Path, environment: &Environment) -> Result<PathBuf, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
     let written = layers::read(file, environment, &mut notes)
@@ -84,22 +81,21 @@ pub fn control_socket(file: &Path, environment: &Environment) -> Result<PathBuf,
 
 /// The whole configuration, after every layer was merged and every value checked.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Config {
-    /// Where reports, journals and what is remembered between runs are kept.
+    /// The directory for reports, journals and the state database.
     pub state_dir: PathBuf,
-    /// The Unix socket on which a running daemon takes orders.
+    /// The Unix socket on which a running daemon accepts commands.
     pub control_socket: PathBuf,
-    /// How many runs a daemon carries out at the same time; never two on one directory.
+    /// How many runs a daemon executes at the same time; never two on one directory.
     pub parallel_runs: usize,
     /// The HTTP listener for health and metrics; none unless configured.
     pub http: Option<Http>,
-    /// How many reports are kept, and for how long.
     pub reports: Reports,
-    /// The ftrack server.
     pub ftrack: Ftrack,
-    /// The LDAP directories by name.
+    /// By name.
     pub directories: BTreeMap<String, Directory>,
-    /// The jobs by name.
+    /// By name.
     pub jobs: BTreeMap<String, Job>,
 }
 
@@ -147,42 +143,41 @@ impl Config {
     }
 }
 
-/// Why no job was chosen.
+/// Why no job was selected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum NoSuchJob {
-    /// The configuration has no job of this name.
     #[error("there is no job {name:?}{hint} (the jobs are {known})")]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The nearest right name as a question; may be empty.
+        /// The most similar name, as a question; may be empty.
         hint: String,
         /// The names of all jobs.
         known: String,
     },
-    /// No name was given, and there are several jobs.
     #[error("there are several jobs; name one of {known}")]
     Several {
         /// The names of all jobs.
         known: String,
     },
-    /// The configuration has no job, which no checked configuration is like.
+    /// Not possible for a checked configuration.
     #[error("there is no job")]
     None,
 }
 
 /// The HTTP listener for health and metrics.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Http {
-    /// The address to listen on.
     pub listen: SocketAddr,
 }
 
-/// How long reports are kept: the newest `keep` of each job, and none older than `keep_for`.
+/// How long reports are saved: the newest `keep` of each job, and none older than `keep_for`.
 #[derive(Debug, Clone)]
 pub struct Reports {
-    /// The most reports of one job.
+    /// The maximum number of reports of one job.
     pub keep: usize,
-    /// The greatest age of a report.
+    /// The maximum age of a report.
     pub keep_for: Duration,
 }

@@ -1,4 +1,4 @@
-//! What was found so far, and where each value was written, while a configuration is being checked.
+//! The findings so far, and where each value was written, while a configuration is checked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 use super::finding::{Finding, Findings, KeyPath, Place};
 
-/// The findings so far, with what is needed to name the place of the next.
+/// The findings so far, with what is needed to locate the next.
 pub struct Notes {
     file: PathBuf,
     places: BTreeMap<KeyPath, Place>,
@@ -16,7 +16,7 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Notes on a configuration whose main file is this one.
+    /// Notes on a configuration with this main file.
     pub fn new(file: PathBuf) -> Self {
         Self {
             file,
@@ -26,8 +26,8 @@ impl Notes {
         }
     }
 
-    /// Takes over the places of a layer: its values hide those of the layers before it, while a
-    /// table stays where it was first opened.
+    /// Adds the places of a layer: its values hide those of the layers before it, while a table
+    /// keeps the place where it was first opened.
     pub fn learn(&mut self, places: BTreeMap<KeyPath, Place>) {
         let tables: BTreeSet<KeyPath> = places.keys().filter_map(KeyPath::table).collect();
         for (key, place) in places {
@@ -38,7 +38,7 @@ impl Notes {
         }
     }
 
-    /// Notes that a value is wrong.
+    /// Records that a value is wrong.
     pub fn find(&mut self, key: &KeyPath, problem: impl Into<String>) {
         let place = self.place(key);
         self.findings.push(Finding {
@@ -48,26 +48,26 @@ impl Notes {
         });
     }
 
-    /// Notes that a value is missing, unless something was found about it already.
+    /// Records that a value is missing, unless there is already a finding about it.
     pub fn missing(&mut self, key: &KeyPath, advice: &str) {
         if !self.is_judged(key) {
             self.find(key, format!("missing; {advice}"));
         }
     }
 
-    /// Takes over a finding that knows its place.
+    /// Adds a finding with its place.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
 
-    /// Keeps quiet about a value and what is in it, since its key was written wrongly, which is a
+    /// Suppresses findings about a value and its content, since its key is wrong, which is a
     /// finding already.
     pub fn excuse(&mut self, key: KeyPath) {
         self.excused.push(key);
     }
 
-    /// Whether something was found already about a value or inside it, so that what follows from it
-    /// need not be told.
+    /// Whether there is a finding about a value or inside it, so that consequences need not be
+    /// reported.
     pub fn is_judged(&self, key: &KeyPath) -> bool {
         let excused = |found: &KeyPath| found.is_within(key) || key.is_within(found);
         self.findings
@@ -76,24 +76,21 @@ impl Notes {
             || self.excused.iter().any(excused)
     }
 
-    /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// How much was found.
     pub fn count(&self) -> usize {
         self.findings.len()
     }
 
-    /// Everything that was found.
     pub fn into_findings(self) -> Findings {
         let mut findings = self.findings;
         findings.sort_by(|one, other| order(&one.place).cmp(&order(&other.place)));
         Findings(findings)
     }
 
-    /// Where a value was written; for one that was not, where the nearest table around it was.
+    /// Where a value was written, or the nearest table around it if it was not.
     fn place(&self, key: &KeyPath) -> Place {
         let mut around = Some(key.clone());
         while let Some(key) = around {

@@ -14,24 +14,24 @@ pub fn schema() -> Value {
         .to_value()
 }
 
-/// What a key takes.
+/// The type of a key's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text and nothing else, or the key is unknown.
+    /// Only text; also for unknown keys.
     Text,
-    /// A table and nothing else.
+    /// Only a table.
     Table,
-    /// Something else, or one of several things.
+    /// Another type, or one of several.
     Other,
 }
 
-/// What each key takes, by the schema.
+/// The type of each key's value, from the schema.
 pub struct Kinds {
     schema: Value,
 }
 
 impl Kinds {
-    /// Works out the schema.
+    /// Generates the schema.
     #[must_use]
     pub fn new() -> Self {
         let inline =
@@ -44,8 +44,8 @@ impl Kinds {
         }
     }
 
-    /// What the key at the end of this way takes. Of an unknown key nothing is known, so its value
-    /// is kept as text.
+    /// The type of the value at the end of this path. The type of an unknown key is not known, so
+    /// its value is treated as text.
     #[must_use]
     pub fn of(&self, way: &[String]) -> Kind {
         let end = way
@@ -80,7 +80,7 @@ fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
-/// Whether a schema takes nothing but these types.
+/// Whether a schema accepts only these types.
 fn is_one_of(schema: &Value, types: &[&str]) -> bool {
     let is_named = |name: &Value| name.as_str().is_some_and(|name| types.contains(&name));
     match schema.get("type") {

@@ -6,16 +6,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What stands in the place of a secret wherever it would be shown.
+/// Printed in place of a secret.
 pub const MASK: &str = "********";
 
 /// A password or key; its `Debug` form is masked, it has no `Display`, it is serialised as
-/// [`MASK`], and its memory is wiped when it is dropped.
+/// [`MASK`], and its memory is cleared when it is dropped.
 #[derive(Debug, Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes over the text of a secret.
+    /// No check is made: see [`super::credential`] for the rules.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text.into())

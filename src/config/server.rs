@@ -6,32 +6,33 @@ use url::Url;
 
 use super::Credential;
 
-/// The ftrack server and how to talk to it.
+/// `[ftrack]`, checked.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Ftrack {
-    /// The server's address; `https`, or `http` to a loopback host.
+    /// `https`, or `http` to a loopback host.
     pub server: Url,
-    /// The ftrack user whom the key belongs to (or acts as).
+    /// The ftrack user as whom the API key acts.
     pub api_user: String,
-    /// The API key.
     pub api_key: Credential,
     /// The key that signs links, the same on all hosts; links are not signed without it.
     pub link_key: Option<Credential>,
-    /// Certificates to trust instead of the system's, for a server of the studio's own.
+    /// Certificates to trust instead of the system's, for a server with its own certificate
+    /// authority.
     pub ca_file: Option<PathBuf>,
-    /// How long a connection may take.
+    /// Time limit for a connection.
     pub connect_timeout: Duration,
-    /// How long one call may take, from the first byte sent to the last received.
+    /// Time limit for one call, from the first byte sent to the last received.
     pub request_timeout: Duration,
-    /// Rows asked for at a time.
+    /// Rows per page.
     pub page_size: u32,
     /// Calls in flight at the same time while reading; also the size of the connection pool.
     pub connections: usize,
-    /// The most changes sent in one call.
+    /// The maximum number of changes in one call.
     pub batch_size: usize,
-    /// How often a call that may be repeated is tried in all.
+    /// The maximum number of attempts for a call that may be repeated.
     pub attempts: usize,
-    /// Names of the security roles that make somebody an administrator.
+    /// The security roles that make a user an administrator.
     pub administrator_roles: Vec<String>,
 }
 
@@ -40,9 +41,9 @@ pub struct Ftrack {
 pub struct Directory {
     /// `ldap://` or `ldaps://` addresses, the preferred one first; never empty.
     pub urls: Vec<Url>,
-    /// Who binds; absent means an anonymous bind (or SASL EXTERNAL).
+    /// The bind DN; absent for an anonymous bind (or SASL EXTERNAL).
     pub bind_dn: Option<String>,
-    /// The password to `bind_dn`; never empty.
+    /// The password for `bind_dn`; never empty.
     pub bind_password: Option<Credential>,
     /// Whether `ldap://` connections are upgraded by StartTLS (RFC 4511 section 4.14).
     pub start_tls: bool,
@@ -54,19 +55,19 @@ pub struct Directory {
     pub client_key_file: Option<PathBuf>,
     /// A SASL mechanism instead of a simple bind.
     pub sasl: Option<Sasl>,
-    /// Entries asked for per page (RFC 2696).
+    /// Entries per page (RFC 2696).
     pub page_size: i32,
-    /// How long name resolution, connecting and TLS may take together.
+    /// Time limit for name resolution, connecting and TLS together.
     pub connect_timeout: Duration,
-    /// How long a bind, or the next message of a search, may take.
+    /// Time limit for a bind, or for the next message of a search.
     pub operation_timeout: Duration,
-    /// Connections at the same time.
+    /// The maximum number of open connections.
     pub pool_size: usize,
     /// Whether a password may go over plain `ldap://` to a host that is not loopback.
     pub allow_plaintext: bool,
-    /// The attribute that identifies an entry for ever; found by itself when absent.
+    /// The attribute that identifies an entry permanently; detected when absent.
     pub id_attribute: Option<String>,
-    /// What identifies the directory itself, instead of the id of the naming context's own entry.
+    /// Identifies the directory itself, instead of the id of the naming context's own entry.
     pub id: Option<String>,
     /// Whether a reading of any server is as good as one of the preferred server.
     pub trust_replicas: bool,

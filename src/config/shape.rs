@@ -1,5 +1,5 @@
-//! From merged values to the tables and keys that can be written: unknown keys and wrong types, all
-//! of them.
+//! Matches the merged values with the tables and keys of the configuration: reports all unknown
+//! keys and wrong types.
 
 use figment::{
     error::{Actual, Kind},
@@ -14,13 +14,13 @@ use super::{
     written,
 };
 
-/// The most findings about the shape, after which the rest is left for the next time.
+/// The maximum number of findings about the structure; further ones are not reported.
 const ENOUGH: usize = 100;
 
-/// The keys of a job that are part of the configuration's design, but not of this version.
+/// Keys of a job that are designed, but not supported by this version.
 const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
 
-/// The keys that only a job has that reads a directory, and those of its limits.
+/// Keys that only a job that reads a directory has, and those of its limits.
 const LDAP_KEYS: [&str; 7] = [
     "source",
     "directory",
@@ -32,8 +32,8 @@ const LDAP_KEYS: [&str; 7] = [
 ];
 const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
 
-/// Takes values into the shape of the configuration. What does not fit is noted and left out;
-/// `None` when there was no end to it.
+/// Converts values into the structure of the configuration. Whatever does not fit is recorded and
+/// omitted; `None` when there are too many findings.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     let mut values = values;
     lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
@@ -57,8 +57,8 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     None
 }
 
-/// Notes and leaves out lists where tables are expected, which serde would take for tables whose
-/// keys have no names.
+/// Records and omits lists where tables are expected; serde would treat them as tables whose keys
+/// have no names.
 fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes: &mut Notes) {
     dict.retain(|key, value| {
         way.push(key.clone());
@@ -78,19 +78,19 @@ fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes
     });
 }
 
-/// Notes and leaves out the keys of a job that have no meaning for its kind.
+/// Records and omits keys of a job that have no meaning for its kind.
 fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
     let at = KeyPath::default().key("jobs").key(name);
     let Value::Dict(_, keys) = job else { return };
     if keys.get("kind").and_then(Value::as_str) == Some("ftrack-ldap") {
-        let problem = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read \
-                       its directory by its own settings; leave it out";
+        let problem = "has no meaning for a job of kind \"ftrack-ldap\": ftrack reads its \
+            directory with its own settings; remove it";
         leave_out(keys, &at, notes, problem, |key| {
             !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
         });
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
-            let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are \
-                           those of one run; leave it out";
+            let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for \
+                one run; remove it";
             leave_out(limits, &at.key("limits"), notes, problem, |key| {
                 !LDAP_LIMITS.contains(&key)
             });
@@ -119,7 +119,7 @@ fn leave_out(
     });
 }
 
-/// Notes one error of serde's, without the value that it is about, which may be a secret.
+/// Records one error from serde, without the value that it is about, which may be a secret.
 fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
     let problem = match kind {
         Kind::UnknownField(name, known) => {
@@ -137,7 +137,7 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
         }
         Kind::UnknownVariant(name, known) => {
             if let (["jobs", _, "kind"], Some(job)) = (path.keys().as_slice(), path.parent()) {
-                // A job of another kind has none of the keys that would be missed here.
+                // A job of another kind has none of the keys that would be missing here.
                 notes.excuse(job);
             }
             let known_names: Vec<_> = known.iter().map(|name| format!("{name:?}")).collect();
@@ -181,11 +181,11 @@ fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {
     }
     match nearest(name, known.iter().copied()) {
         Some(_) => format!("unknown key{}", did_you_mean(name, known.iter().copied())),
-        None => format!("unknown key; known here are {}", known.join(", ")),
+        None => format!("unknown key; known keys are {}", known.join(", ")),
     }
 }
 
-/// What serde expects, in words of TOML.
+/// What serde expects, in terms of TOML.
 fn in_words(expected: &str) -> &str {
     match expected {
         "i64" => "a whole number",
@@ -219,7 +219,7 @@ fn type_of(found: &Actual) -> &'static str {
     }
 }
 
-/// The way that serde's path describes, in which a position in a list looks like a key.
+/// The path that serde describes, in which a position in a list looks like a key.
 fn key_path(values: &Value, way: &[&str]) -> KeyPath {
     let mut path = KeyPath::default();
     let mut around = Some(values);
@@ -237,7 +237,7 @@ fn key_path(values: &Value, way: &[&str]) -> KeyPath {
     path
 }
 
-/// Takes out the value at the end of a way, or the list that it is part of; false when there is
+/// Removes the value at the end of a path, or the list that it is part of; false when there is
 /// none.
 fn remove(values: &mut Value, way: &[&str]) -> bool {
     let Value::Dict(_, dict) = values else {

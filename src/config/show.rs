@@ -1,5 +1,4 @@
-//! The effective configuration as it could be written, with every default filled in and every
-//! secret masked.
+//! The effective configuration as TOML, with every default filled in and every secret masked.
 
 use super::{
     Adopt, AttributeRule, Config, Directory, Ftrack, FtrackLdapJob, Job, JobKind, LdapJob, Limit,
@@ -7,7 +6,7 @@ use super::{
     written::{self, Period},
 };
 
-/// The tables and keys that say the same as a configuration; secrets are serialised as a mask.
+/// The tables and keys of a configuration; secrets are serialised as a mask.
 #[must_use]
 pub fn written(config: &Config) -> written::File {
     written::File {
@@ -167,7 +166,7 @@ fn limit(limit: Limit) -> written::Limit {
     }
 }
 
-/// The short form where it says everything.
+/// The short form, where it is sufficient.
 fn attribute_rule(name: &str, rule: &AttributeRule) -> written::AttributeRule {
     let AttributeRule {
         from,

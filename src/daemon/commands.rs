@@ -1,4 +1,4 @@
-//! What may be asked of a running daemon, by whoever listens on a socket for people.
+//! Commands to a running daemon, for the listeners.
 
 use std::sync::Arc;
 
@@ -12,135 +12,129 @@ use crate::{
     run::{Progress, failure::NotPlannable},
 };
 
-/// The way to the daemon; cheap to clone.
+/// Sends commands to the daemon; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Commands {
     orders: mpsc::Sender<DaemonCommand>,
     status: watch::Receiver<Arc<Status>>,
 }
 
-/// One thing that is asked of the daemon, with the way back.
+/// One command, with the channel for its reply.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum DaemonCommand {
     /// Run this job now.
     Trigger {
-        /// The job.
         job: String,
-        /// Whether it is to write nothing.
+        /// Whether it is a dry run.
         dry_run: bool,
-        /// Hears of the run from its start to its report.
+        /// Receives the updates of the run from its start to its report.
         told: mpsc::Sender<RunUpdate>,
-        /// Whether it will run.
+        /// Receives whether it will run.
         answer: oneshot::Sender<Result<(), CommandError>>,
     },
-    /// Run every job now that is not paused, as SIGUSR1 asks.
+    /// Run every job now that is not paused (SIGUSR1).
     TriggerAll,
-    /// Let a job wait.
+    /// Pause a job.
     Pause {
-        /// The job.
         job: String,
         /// Until when, and why.
         pause: Pause,
-        /// The job after it.
+        /// Receives the job's status afterwards.
         answer: oneshot::Sender<Result<JobStatus, CommandError>>,
     },
-    /// Let a job go on.
+    /// Resume a job.
     Resume {
-        /// The job.
         job: String,
-        /// The job after it.
+        /// Receives the job's status afterwards.
         answer: oneshot::Sender<Result<JobStatus, CommandError>>,
     },
-    /// Take the configuration's files anew.
+    /// Reload the configuration.
     Reload,
 }
 
-/// What a run says to the one who triggered it, one JSON object a line; the last one is `Finished`
-/// or `Ended`.
+/// Updates for the client that triggered a run, one JSON object per line; the last one is
+/// `Finished` or `Ended`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum RunUpdate {
-    /// It waits for another run on its directory, or for a free place.
+    /// It waits for another run on its directory, or for a free slot.
     Waiting,
-    /// It started.
     Started,
-    /// How far it is.
+    /// Its progress.
     Progress(Progress),
     /// It ended, with this report.
     Finished {
-        /// The report.
         report: Box<Report>,
     },
-    /// It ended without a report, or never began.
+    /// It ended without a report, or never started.
     Ended {
         /// Why.
         error: String,
     },
 }
 
-/// Why the daemon does not do what it is asked to.
+/// Why the daemon refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum CommandError {
     /// There is no such job.
     #[error("there is no job {job:?} (the jobs are {known})")]
     UnknownJob {
-        /// What was asked for.
+        /// The requested name.
         job: String,
-        /// What there is.
+        /// The existing names.
         known: String,
     },
-    /// A run of the job is under way, or about to begin.
-    #[error("a run of {0} is under way already; `status` shows how far it is")]
+    /// A run of the job is in progress, or about to start.
+    #[error("a run of {0} is already in progress; `status` shows its progress")]
     AlreadyRunning(String),
-    /// Nothing was to be written, and what a run would write cannot be told.
+    /// A dry run of a job whose changes cannot be planned.
     #[error(transparent)]
     CannotTell(NotPlannable),
     /// The job is paused.
     #[error(
-        "{job} is paused{}{}; `resume {job}` lets it go on",
+        "{job} is paused{}{}; `resume {job}` ends the pause",
         until_words(pause),
         reason_words(pause)
     )]
-    Paused {
-        /// The job.
-        job: String,
-        /// Its pause.
-        pause: Pause,
-    },
+    Paused { job: String, pause: Pause },
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
-    #[error("{server} refused these credentials at {at}; so that the account is not locked, they are tried again at {next}, or at once when the daemon finds others, unless three were refused within the hour", at = time(*.at), next = time(*.next))]
+    #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
+        tried again at {next}, or at once after they change, unless three were refused within the \
+        hour", at = time(*.at), next = time(*.next))]
     Refused {
-        /// Which server.
         server: String,
-        /// When.
+        /// When it refused them.
         at: DateTime<Utc>,
         /// When they are tried again.
         next: DateTime<Utc>,
     },
-    /// What was asked cannot be kept over a restart, so it was not done.
-    #[error("it cannot be remembered over a restart, so it was not done: {0}")]
+    /// The command's effect cannot be saved over a restart, so it was not executed.
+    #[error("it cannot be saved over a restart, so it was not done: {0}")]
     NotKept(String),
-    /// The daemon stops.
+    /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
 }
 
 impl Commands {
-    /// The way to the daemon that hears these orders and says this about itself.
+    /// Commands to the daemon that receives on this channel and publishes this status.
     #[must_use]
     pub fn new(orders: mpsc::Sender<DaemonCommand>, status: watch::Receiver<Arc<Status>>) -> Self {
         Self { orders, status }
     }
 
-    /// The daemon at this moment; never waits.
+    /// The current status of the daemon; never blocks.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
     }
 
-    /// Starts a run of a job, and hears of it until its end. Whoever stops listening does not stop
-    /// the run.
+    /// Starts a run of a job, and receives its updates until it ends. Dropping the receiver does
+    /// not stop the run.
     ///
     /// # Errors
     /// It will not run; the refusal says why.
@@ -167,27 +161,27 @@ impl Commands {
         let _ = self.orders.send(DaemonCommand::TriggerAll).await;
     }
 
-    /// Lets a job wait; a run that is under way goes on.
+    /// Pauses a job; a run in progress continues.
     ///
     /// # Errors
-    /// There is no such job, or the pause cannot be kept over a restart.
+    /// There is no such job, or the pause cannot be saved over a restart.
     pub async fn pause(&self, job: &str, pause: Pause) -> Result<JobStatus, CommandError> {
         let job = job.to_owned();
         self.ask(|answer| DaemonCommand::Pause { job, pause, answer })
             .await
     }
 
-    /// Lets a job go on; one that was not paused stays as it is.
+    /// Resumes a job; no effect if it is not paused.
     ///
     /// # Errors
-    /// There is no such job, or the end of the pause cannot be kept over a restart.
+    /// There is no such job, or the end of the pause cannot be saved over a restart.
     pub async fn resume(&self, job: &str) -> Result<JobStatus, CommandError> {
         let job = job.to_owned();
         self.ask(|answer| DaemonCommand::Resume { job, answer })
             .await
     }
 
-    /// Takes the configuration's files anew.
+    /// Reloads the configuration.
     pub async fn reload(&self) {
         // A daemon that has stopped reloads nothing.
         let _ = self.orders.send(DaemonCommand::Reload).await;
@@ -206,7 +200,7 @@ impl Commands {
     }
 }
 
-/// A time in words, to the second.
+/// A time as text, to the second.
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

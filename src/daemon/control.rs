@@ -1,5 +1,5 @@
-//! The control API, version 1: what `status`, `trigger`, `pause` and `resume` say to a running
-//! daemon, over a Unix socket whose file mode is the permission.
+//! The control API, version 1, for `status`, `trigger`, `pause` and `resume`: HTTP over a Unix
+//! socket whose file mode is the permission.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -28,18 +28,18 @@ use super::{
 };
 use crate::{escape::escape_control, model::pause::Pause};
 
-/// The most characters of a pause's reason.
+/// The longest reason of a pause, in characters.
 pub const REASON_LIMIT: usize = 500;
 
-/// How long the daemon has to take an order.
+/// Time limit for the daemon to accept a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// `GET /v1/status`: the daemon at this moment.
+/// `GET /v1/status`: the daemon's current status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StatusReply {
-    /// Seconds since the scheduler last made progress, by a clock that nobody can set.
+    /// Seconds since the scheduler last made progress, by a monotonic clock.
     pub beat_age_seconds: f64,
-    /// The rest.
     #[serde(flatten)]
     pub status: Status,
 }
@@ -48,7 +48,7 @@ pub struct StatusReply {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TriggerRequest {
-    /// Whether the run is to write nothing.
+    /// Whether it is a dry run.
     pub dry_run: bool,
 }
 
@@ -56,48 +56,48 @@ pub struct TriggerRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PauseRequest {
-    /// When the job goes on by itself.
+    /// When the pause ends by itself.
     pub until: Option<DateTime<Utc>>,
-    /// Why; at most [`REASON_LIMIT`] characters.
+    /// At most [`REASON_LIMIT`] characters.
     pub reason: Option<String>,
 }
 
-/// Every answer that is not what was asked for.
+/// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {
-    /// Why, in words.
+    /// For people.
     pub error: String,
-    /// What programs tell it by.
+    /// For programs.
     pub kind: ApiErrorCode,
 }
 
-/// Why something was not done.
+/// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiErrorCode {
     /// There is no such job.
     UnknownJob,
-    /// A run of the job is under way.
+    /// A run of the job is in progress.
     AlreadyRunning,
-    /// What a run would write cannot be told beforehand.
+    /// The changes of the job cannot be planned.
     CannotTell,
     /// The job is paused.
     Paused,
-    /// A server refused the credentials not long ago.
+    /// A server refused the credentials recently.
     Refused,
-    /// It could not be kept over a restart.
+    /// It could not be saved over a restart.
     NotKept,
-    /// The daemon stops.
+    /// The daemon is stopping.
     Stopping,
-    /// The request is not what it should be.
+    /// The request is malformed.
     Malformed,
     /// There is nothing at this path.
     NotFound,
-    /// The path knows other methods.
+    /// The path supports other methods.
     MethodNotAllowed,
-    /// The daemon did not take the order in time.
+    /// The daemon did not accept the command in time.
     NoAnswer,
-    /// Something that a newer daemon says.
+    /// A kind from a newer daemon.
     #[serde(other)]
     Other,
 }
@@ -108,10 +108,10 @@ struct ControlState {
     heartbeat: Arc<Heartbeat>,
 }
 
-/// Answers on the control socket until `end` is cancelled; its file is removed then, and answers in
+/// Serves the control socket until `end` is cancelled; its file is removed then, and answers in
 /// flight may finish.
 ///
-/// Runs that are told of should have ended before: their last word is waited for no longer than any
+/// Watched runs should have ended before: their last update is waited for no longer than any
 /// answer.
 pub async fn listen(
     socket: ControlSocket,
@@ -196,14 +196,14 @@ async fn other_methods(method: Method, uri: Uri) -> ApiError {
     ApiError::new(
         ApiErrorCode::MethodNotAllowed,
         format!(
-            "{} does not take {}",
+            "{} does not support {}",
             escape_control(uri.path()),
             escape_control(method.as_str())
         ),
     )
 }
 
-/// The body of a request that says nothing beyond its path.
+/// The body of a request without parameters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EmptyRequest {}
@@ -213,7 +213,7 @@ fn job_name(job: Result<Path<String>, PathRejection>) -> Result<String, ApiError
         .map_err(|error| ApiError::new(ApiErrorCode::Malformed, error.body_text()))
 }
 
-/// What a body says; the default when it is empty.
+/// The parsed body; the default when it is empty.
 async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, ApiError> {
     let bytes = serve::body(body)
         .await
@@ -221,7 +221,7 @@ async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, A
     if bytes.is_empty() {
         return Ok(W::default());
     }
-    // By way of an object, since a list of the values would do for serde.
+    // Via an object, since serde would also accept a list of the values.
     let object: Result<Map<String, Value>, _> = serde_json::from_slice(&bytes);
     object
         .and_then(|object| serde_json::from_value(Value::Object(object)))
@@ -229,14 +229,14 @@ async fn parse_request<W: Default + DeserializeOwned>(body: Body) -> Result<W, A
             ApiError::new(
                 ApiErrorCode::Malformed,
                 format!(
-                    "the body is not what it should be: {}",
+                    "the body is invalid: {}",
                     escape_control(&error.to_string())
                 ),
             )
         })
 }
 
-/// The pause that somebody wishes for.
+/// The requested pause.
 fn pause_of(
     PauseRequest { until, reason }: PauseRequest,
     now: DateTime<Utc>,
@@ -273,7 +273,8 @@ async fn within_limit<T>(
         Ok(answer) => answer.map_err(ApiError::from),
         Err(_) => {
             let error = format!(
-                "the daemon did not answer within {} s; whether it will do it is not known",
+                "the daemon did not answer within {} s; it is not known whether it will execute \
+                 the command",
                 ANSWER_LIMIT.as_secs()
             );
             Err(ApiError::new(ApiErrorCode::NoAnswer, error))
@@ -281,22 +282,22 @@ async fn within_limit<T>(
     }
 }
 
-/// What a run says, a line each; always ended by how it ended.
+/// The updates of a run, one per line; the last one says how it ended.
 fn lines(
     told: mpsc::Receiver<RunUpdate>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Some(told), |told| async {
         let mut told = told?;
         let next = told.recv().await.unwrap_or_else(|| RunUpdate::Ended {
-            error: "the run ended without a word; `runs` shows what became of it".to_owned(),
+            error: "the run ended without a report; `runs` shows its result".to_owned(),
         });
         match next {
             RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
                 Some((Ok(line(&next)), Some(told)))
             }
             RunUpdate::Finished { .. } | RunUpdate::Ended { .. } => {
-                // The report of a large studio takes a while, in which the daemon is to do other
-                // things.
+                // The report of a large studio takes a while to serialise, during which the daemon
+                // has to do other things.
                 let last = tokio::task::spawn_blocking(move || line(&next))
                     .await
                     .unwrap_or_default();

@@ -1,18 +1,18 @@
-//! Whether the scheduler makes progress, told by a clock that nobody can set.
+//! The scheduler's heartbeat, measured by a monotonic clock.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// The greatest age of the last beat at which the daemon counts as healthy; it beats each second.
+/// The maximum age of the last heartbeat of a healthy daemon; the interval is one second.
 pub const HEALTHY: Duration = Duration::from_secs(15);
 
-/// When the scheduler last made progress. Beating and asking never wait.
+/// When the scheduler last made progress. Neither setting nor reading it blocks.
 #[derive(Debug)]
 pub struct Heartbeat {
     start: Instant,
-    /// Milliseconds from `start` to the last beat.
+    /// Milliseconds from `start` to the last heartbeat.
     last: AtomicU64,
 }
 
@@ -23,13 +23,13 @@ impl Default for Heartbeat {
 }
 
 impl Heartbeat {
-    /// A pulse that beats now for the first time.
+    /// Starts with a heartbeat now.
     #[must_use]
     pub fn new() -> Self {
         Self::starting_at(Instant::now())
     }
 
-    /// A pulse whose first and last beat was at that moment.
+    /// Starts with its only heartbeat at that moment.
     #[must_use]
     pub fn starting_at(start: Instant) -> Self {
         Self {
@@ -38,14 +38,14 @@ impl Heartbeat {
         }
     }
 
-    /// Notes progress.
+    /// Records progress.
     pub fn beat(&self) {
-        // Never backwards, whoever comes last.
+        // Never backwards, whatever the order of the callers.
         self.last
             .fetch_max(milliseconds(self.start.elapsed()), Ordering::Relaxed);
     }
 
-    /// How long ago the last progress was, to the millisecond.
+    /// The age of the last heartbeat, to the millisecond.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.start
@@ -53,7 +53,7 @@ impl Heartbeat {
             .saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 
-    /// Whether the last progress was not long ago.
+    /// Whether the last heartbeat is recent.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.age() < HEALTHY

@@ -1,5 +1,4 @@
-//! The HTTP listener for probes, Prometheus and people. It changes nothing, and never waits for a
-//! run.
+//! The HTTP listener for probes, Prometheus and people. It is read-only, and never waits for a run.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc};
 
@@ -25,22 +24,21 @@ use super::{
 };
 use crate::escape::escape_control;
 
-/// The template of the page.
+/// The template of the status page.
 const PAGE: &str = include_str!("page.html");
 
-/// What Prometheus expects of its text format.
+/// The content type of Prometheus's text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the listener tells of.
+/// The sources of the answers.
 #[derive(Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct HttpState {
-    /// The daemon's status.
     pub commands: Commands,
     /// Whether the scheduler makes progress.
     pub heartbeat: Arc<Heartbeat>,
-    /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// The figures of the connections at this moment; never waits.
+    /// The current counts of the connections; never blocks.
     pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
 }
 
@@ -53,7 +51,7 @@ impl fmt::Debug for HttpState {
     }
 }
 
-/// The address cannot be listened on.
+/// Cannot listen on the address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (http.listen): {error}")]
 pub struct BindError {
@@ -61,7 +59,7 @@ pub struct BindError {
     error: io::Error,
 }
 
-/// Takes the address.
+/// Binds the address.
 ///
 /// # Errors
 /// It is in use, not this machine's, or needs more permission.
@@ -71,7 +69,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
         .map_err(|error| BindError { address, error })
 }
 
-/// Answers until `end` is cancelled.
+/// Serves requests until `end` is cancelled.
 pub async fn listen(listener: TcpListener, site: HttpState, end: &CancellationToken) {
     serve(listener, router(site), end).await;
 }
@@ -97,7 +95,7 @@ async fn nothing_here() -> Response {
 async fn other_methods() -> Response {
     text(
         StatusCode::METHOD_NOT_ALLOWED,
-        "only GET and HEAD are answered\n".to_owned(),
+        "only GET and HEAD are supported\n".to_owned(),
     )
 }
 
@@ -119,7 +117,7 @@ async fn readyz(State(site): State<HttpState>) -> Response {
     }
     let mut missing = missing(&status).join("\n");
     if missing.is_empty() {
-        "no server is known yet".clone_into(&mut missing);
+        "no servers are known yet".clone_into(&mut missing);
     }
     text(StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n"))
 }
@@ -149,7 +147,7 @@ async fn page(State(site): State<HttpState>) -> Response {
     }
 }
 
-/// The page for people; every value is escaped by the template.
+/// The status page; every value is escaped by the template.
 fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -162,13 +160,13 @@ fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Err
     }
     if let Some(error) = &status.config.error {
         troubles.push(format!(
-            "the configuration that was last to be loaded is refused: {}",
+            "the last configuration reload was refused: {}",
             escape_control(error)
         ));
     }
     if !status.config.restart_for.is_empty() {
         troubles.push(format!(
-            "used after a restart only: {}",
+            "takes effect after a restart: {}",
             escape_control(&status.config.restart_for.join(", "))
         ));
     }
@@ -195,9 +193,9 @@ fn missing(status: &Status) -> Vec<String> {
         .filter(|contact| contact.since.is_none());
     missing
         .map(|contact| {
-            let why = contact.error.as_deref().unwrap_or("it was not tried yet");
+            let why = contact.error.as_deref().unwrap_or("not tried yet");
             format!(
-                "{} was not reached: {}",
+                "{} has not been reached: {}",
                 escape_control(&contact.server),
                 escape_control(why)
             )

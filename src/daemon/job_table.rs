@@ -1,5 +1,5 @@
-//! Which job is to run when, and what follows from how a run ended. Pure: the time, the jitter and
-//! what is barred are given; whoever asks does what is decided.
+//! Which job runs when, and what follows from the end of a run. Pure: the time, the jitter and the
+//! locked servers are given; the caller executes the decisions.
 
 use std::collections::BTreeMap;
 
@@ -22,24 +22,23 @@ mod tests;
 pub use job::RunningJob;
 use job::{Job, QueuedRun};
 
-/// For how long after its time limit a run still counts as one that works.
+/// How long after its time limit a run still counts as working.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
-/// The jobs, what each one does, and who waits for whom.
+/// The jobs, what each one does, and which one waits for which.
 #[derive(Debug, Default)]
 pub struct JobTable {
     jobs: BTreeMap<String, Job>,
     parallel: usize,
 }
 
-/// What the configuration says of a job that matters here.
+/// The relevant part of a job's configuration.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct JobRules {
-    /// What it reads, and so beside what it may run.
+    /// What it reads, which determines what may run beside it.
     pub reads: Reads,
-    /// How failed runs are repeated.
     pub retry: Retry,
-    /// How long a run may take.
     pub time_limit: TimeDelta,
 }
 
@@ -48,8 +47,8 @@ pub struct JobRules {
 pub enum Reads {
     /// This directory: one run at a time on each.
     Directory(String),
-    /// ftrack alone, which synchronises by itself meanwhile: no other run at the same time, so that
-    /// each one reports its own changes.
+    /// Only ftrack, which synchronises meanwhile: no other run at the same time, so that each one
+    /// reports its own changes.
     Ftrack,
 }
 
@@ -62,62 +61,60 @@ impl Reads {
     }
 }
 
-/// What is remembered of a job over a restart.
+/// The state of a job that survives a restart.
 #[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct PersistedJob {
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
-    /// Its pause.
     pub pause: Option<Pause>,
 }
 
-/// What becomes of a tick.
+/// The result of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TickEffect {
     /// The job is to run.
     Wanted,
-    /// The job is at work already: counted, and to be said when it is the first one during this
-    /// run.
+    /// The job is already running: counted, and logged if it is the first one during this run.
     Skipped {
-        /// Whether to say it.
+        /// Whether to log it.
         first: bool,
     },
-    /// The job is paused, failed and waits for its next attempt, or is unknown.
+    /// The job is paused, waits for its retry, or is unknown.
     Ignored,
 }
 
-/// A run that is to begin now.
+/// A run that is to start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StartRun {
-    /// The job.
     pub job: String,
-    /// What starts it.
     pub trigger: Trigger,
-    /// Whether it is to write nothing.
+    /// Whether it is a dry run.
     pub dry_run: bool,
-    /// Whether the job is in an outage that was said already.
+    /// Whether the job is in an outage that was already reported.
     pub in_outage: bool,
 }
 
-/// How a run ended, as far as it matters for what follows.
+/// The relevant part of a run's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum RunEnd<'a> {
-    /// It came to its end.
+    /// It succeeded.
     Well,
     /// It failed.
     Failed {
-        /// Which kind of failure it was.
         kind: FailureKind,
-        /// In words.
+        /// The message.
         error: &'a str,
     },
-    /// It was told to stop: nobody's failure.
+    /// It was stopped on request, which is not a failure.
     Stopped,
-    /// It did not begin, since another program runs the job.
+    /// It did not start, since another program runs the job.
     Busy,
 }
 
-/// What is to be said of an outage.
+/// What to report about an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutageChange {
     /// It began.
@@ -131,8 +128,8 @@ pub enum OutageChange {
 }
 
 impl JobTable {
-    /// Takes the jobs of a configuration: known ones keep what they do, and `remembered` tells
-    /// about new ones.
+    /// Sets the jobs of a configuration: known ones keep their state, and `remembered` has the
+    /// state of new ones.
     pub fn set(
         &mut self,
         parallel: usize,
@@ -159,7 +156,7 @@ impl JobTable {
             .retain(|_, job| !job.retired || job.underway.is_some());
     }
 
-    /// A job's schedule says that it is to run.
+    /// A job is due by its schedule.
     pub fn tick(&mut self, name: &str, now: DateTime<Utc>) -> TickEffect {
         let Some(job) = self
             .jobs
@@ -173,10 +170,10 @@ impl JobTable {
             .as_ref()
             .is_some_and(|backoff| !backoff.kind.waits_for_schedule())
         {
-            // It waits for its next attempt, or makes it.
+            // It waits for its retry, or is retrying.
             return TickEffect::Ignored;
         }
-        // A dry run does nothing of what the schedule is for.
+        // A dry run does not replace a scheduled run.
         let waits = job.wanted.is_some() || job.asked.is_some_and(|asked| !asked.dry_run);
         match &mut job.underway {
             Some(underway) if waits || !underway.dry_run => {
@@ -184,7 +181,7 @@ impl JobTable {
                 let first = !std::mem::replace(&mut underway.skip_said, true);
                 TickEffect::Skipped { first }
             }
-            // It waits for its turn, and this tick says nothing new.
+            // It is already queued; this tick changes nothing.
             None if waits => {
                 job.ticks_skipped = job.ticks_skipped.saturating_add(1);
                 TickEffect::Skipped { first: false }
@@ -196,8 +193,7 @@ impl JobTable {
         }
     }
 
-    /// A run that was missed while nobody watched is to be made up for, unless the job is paused or
-    /// waits for its next attempt anyway.
+    /// A missed run is to be made up for, unless the job is paused or waits for its retry anyway.
     pub fn make_up(&mut self, name: &str, now: DateTime<Utc>) -> bool {
         let job = self.jobs.get_mut(name);
         let Some(job) =
@@ -209,11 +205,11 @@ impl JobTable {
         true
     }
 
-    /// A person wants a run of a job now: neither its schedule nor its back-off matters, but its
-    /// pause does. A dry run takes nothing from what the schedule wants.
+    /// A person requests a run of a job now: its schedule and its back-off do not matter, but its
+    /// pause does. A dry run does not replace a scheduled run.
     ///
     /// # Errors
-    /// There is no such job, it is at work already, or it is paused.
+    /// There is no such job, it is already running, or it is paused.
     pub fn trigger(
         &mut self,
         name: &str,
@@ -246,7 +242,7 @@ impl JobTable {
         Ok(())
     }
 
-    /// Why nothing that a person wants of a job is done.
+    /// Why a person's request for a job is refused.
     ///
     /// # Errors
     /// There is no such job, or it is paused.
@@ -264,7 +260,7 @@ impl JobTable {
         })
     }
 
-    /// Whether a run that a person wanted is still to come, or under way.
+    /// Whether a requested run is queued or in progress.
     #[must_use]
     pub fn is_asked(&self, name: &str) -> bool {
         let manual = |underway: RunningJob| underway.trigger == Trigger::Manual;
@@ -273,8 +269,7 @@ impl JobTable {
             .is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
     }
 
-    /// Lets a job wait; a run that is under way goes on, one that waits for its turn does not
-    /// begin.
+    /// Pauses a job; a run in progress continues, a queued one does not start.
     ///
     /// # Errors
     /// There is no such job.
@@ -285,7 +280,7 @@ impl JobTable {
         Ok(())
     }
 
-    /// Lets a job go on, and gives back the pause that it had.
+    /// Resumes a job, and returns its pause.
     ///
     /// # Errors
     /// There is no such job.
@@ -293,7 +288,7 @@ impl JobTable {
         Ok(self.job_mut(name)?.pause.take())
     }
 
-    /// The jobs whose pause is over by itself.
+    /// The jobs whose pause has expired.
     #[must_use]
     pub fn rested(&self, now: DateTime<Utc>) -> Vec<String> {
         let over = |job: &Job| job.pause.as_ref().is_some_and(|pause| pause.is_over(now));
@@ -304,7 +299,7 @@ impl JobTable {
             .collect()
     }
 
-    /// Wants a run of each job whose next attempt is due.
+    /// Queues a run of each job whose retry is due.
     pub fn retry(&mut self, now: DateTime<Utc>) {
         for job in self
             .jobs
@@ -321,8 +316,8 @@ impl JobTable {
         }
     }
 
-    /// A server's credentials have changed: a job that failed because of those from before is tried
-    /// at once.
+    /// A server's credentials have changed: a job that failed because of the old ones is retried at
+    /// once.
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
         let waits = |job: &&mut Job| {
             job.is_quiet()
@@ -336,9 +331,9 @@ impl JobTable {
         }
     }
 
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, none
-    /// beside one that has ftrack synchronise, and so many in all. `barred` is asked of each that
-    /// could begin, until when it may not reach its servers.
+    /// The runs that start now, the longest waiting first: one at a time on each directory, none
+    /// beside one that has ftrack synchronise, and at most so many in all. `barred` is called for
+    /// each that could start, and returns until when it must not contact its servers.
     pub fn start(
         &mut self,
         now: DateTime<Utc>,
@@ -353,7 +348,7 @@ impl JobTable {
         for (_, name) in waiting {
             match self.start_one(&name, now, &mut barred) {
                 Some(start) => starts.push(start),
-                // Those that came later let it go first, or it would never find itself alone.
+                // Later ones let it go first, or it would never be alone.
                 None if self.waits_to_be_alone(&name, now) => break,
                 None => {}
             }
@@ -361,7 +356,7 @@ impl JobTable {
         starts
     }
 
-    /// Whether a job that must run alone waits for nothing but the end of other runs.
+    /// Whether a job that must run alone waits only for the end of other runs.
     fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
         let is_held_up = |job: &Job| {
             job.underway.is_some()
@@ -387,7 +382,7 @@ impl JobTable {
             return None;
         }
         let job = self.jobs.get_mut(name)?;
-        // Asked anew each time: what barred it may have changed since.
+        // Checked again each time: the reason may have changed since.
         job.barred = barred(name);
         if job.barred.is_some() {
             return None;
@@ -410,7 +405,7 @@ impl JobTable {
         })
     }
 
-    /// A run has ended: counts it, and says what to tell of an outage.
+    /// A run has ended: counts it, and returns what to report about an outage.
     pub fn ended(
         &mut self,
         name: &str,
@@ -424,7 +419,7 @@ impl JobTable {
             job.elsewhere = None;
         }
         let outage = match ended {
-            // What a dry run meets says nothing about whether a run would come to its end.
+            // The result of a dry run does not show whether a real run would succeed.
             RunEnd::Stopped => None,
             RunEnd::Well | RunEnd::Failed { .. } if underway.dry_run => None,
             RunEnd::Busy => job.runs_elsewhere(underway, now),
@@ -448,8 +443,8 @@ impl JobTable {
     }
 
     /// The jobs with a run, here or in another program, that is so far beyond its time limit that
-    /// it no longer keeps a place; each is named once. `age` says how long a job's run here has
-    /// taken, by a clock that does not jump.
+    /// it no longer takes a slot; each is returned once. `age` is the duration of a job's run here,
+    /// by a monotonic clock.
     pub fn stuck(
         &mut self,
         now: DateTime<Utc>,
@@ -479,7 +474,7 @@ impl JobTable {
         stuck
     }
 
-    /// The names of all jobs that the configuration has.
+    /// The names of all configured jobs.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.jobs
             .iter()
@@ -493,7 +488,7 @@ impl JobTable {
         self.jobs.get(name).and_then(|job| job.backoff.as_ref())
     }
 
-    /// What a job is doing, at this moment.
+    /// The current state of a job.
     #[must_use]
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
         let job = self.jobs.get(name)?;
@@ -516,7 +511,7 @@ impl JobTable {
         })
     }
 
-    /// Whether anything is under way.
+    /// Whether anything is in progress.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
         self.jobs.values().any(|job| job.underway.is_some())
@@ -550,19 +545,19 @@ impl JobTable {
     }
 }
 
-/// What a job is doing.
+/// The state of a job.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Standing<'a> {
-    /// In a word.
+    /// As one word.
     pub phase: JobPhase,
-    /// The run that is under way.
+    /// The run in progress.
     pub underway: Option<&'a RunningJob>,
-    /// Its pause.
     pub pause: Option<&'a Pause>,
     /// Its failures in a row.
     pub backoff: Option<&'a Backoff>,
-    /// Until when a run that is wanted is put off.
+    /// Until when a queued run is delayed.
     pub put_off: Option<DateTime<Utc>>,
-    /// Ticks that came while it was at work.
+    /// Ticks during a run.
     pub ticks_skipped: u64,
 }

@@ -1,5 +1,5 @@
-//! Credentials that a server refused, and until when they are left alone: by every job, over
-//! restarts, whoever asks. Pure.
+//! Credentials that a server refused, and until when they must not be tried: by any job, over
+//! restarts, whatever the trigger. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::commands::CommandError;
 use crate::{model::backoff::after_refusal, state::RefusedAccount};
 
-/// The longest that refused credentials are left alone.
+/// The longest time for which refused credentials are not tried.
 const LONGEST: TimeDelta = TimeDelta::hours(1);
-/// So many refusals within an hour are enough, also of credentials that change each time: a
+/// The maximum number of refusals within an hour, also for credentials that change each time: a
 /// directory counts them all against the account.
 const ENOUGH: usize = 3;
 
@@ -18,21 +18,22 @@ const ENOUGH: usize = 3;
 #[derive(Debug, Default)]
 pub struct Lockouts(BTreeMap<String, Lockout>);
 
-/// A server with the mark of the credentials that would be used there; without one, there are none.
+/// A server with the mark of the credentials that would be used there; none if there are no
+/// credentials.
 pub type ServerCredentials = (String, Option<String>);
 
 #[derive(Debug)]
 struct Lockout {
     refused: RefusedAccount,
-    /// When credentials were refused, whichever they were; the newest last, and no more than are
-    /// enough.
+    /// The times at which any credentials were refused; the newest last, at most the maximum
+    /// number.
     times: Vec<DateTime<Utc>>,
     /// The mark of other credentials that were noticed since.
     noticed: Option<String>,
 }
 
 impl Lockouts {
-    /// Those that are remembered.
+    /// From the saved state.
     #[must_use]
     pub fn new(refused: BTreeMap<String, RefusedAccount>) -> Self {
         let remembered = |(server, refused): (String, RefusedAccount)| {
@@ -40,7 +41,7 @@ impl Lockouts {
                 .unwrap_or(ENOUGH)
                 .min(ENOUGH);
             let account = Lockout {
-                // When the earlier ones were is not known: at the latest when the last one was.
+                // The times of the earlier ones are not known: at the latest that of the last one.
                 times: vec![refused.refused_at; failures],
                 refused,
                 noticed: None,
@@ -65,9 +66,9 @@ impl Lockouts {
         })
     }
 
-    /// Bars what was refused in the future for as long as it was meant to be barred, from now on:
-    /// the clock was set back. That lets nobody try earlier, and nobody wait until the clock shows
-    /// that future again. Gives back what has to be kept.
+    /// Corrects refusals in the future, since the clock was set back: the full delay starts now. So
+    /// nobody tries earlier, and nobody waits until the clock shows that future again. Returns what
+    /// has to be saved.
     pub fn clock_went_back(&mut self, now: DateTime<Utc>) -> Vec<(String, RefusedAccount)> {
         let ahead = self
             .0
@@ -80,8 +81,8 @@ impl Lockouts {
         moved.collect()
     }
 
-    /// Notes which credentials would be used at a server now, and says whether they are news:
-    /// neither those that were refused nor those noticed before.
+    /// Records which credentials would be used with a server now, and returns whether they are new:
+    /// neither the refused ones nor those noticed before.
     pub fn observe_fingerprint(&mut self, server: &str, mark: Option<&String>) -> bool {
         let Some(account) = self.0.get_mut(server) else {
             return false;
@@ -93,7 +94,7 @@ impl Lockouts {
         is_news
     }
 
-    /// A server refused credentials: they are left alone from now on, the longer the oftener.
+    /// A server refused credentials: they are not tried for a while, longer after each refusal.
     pub fn refused(
         &mut self,
         server: &str,
@@ -140,26 +141,26 @@ impl Lockouts {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether a server refused credentials and has taken none since.
+    /// Whether a server refused credentials and has accepted none since.
     #[must_use]
     pub fn has_refused(&self, server: &str) -> bool {
         self.0.contains_key(server)
     }
 
-    /// A server took the credentials; says whether it had refused some.
+    /// A server accepted the credentials; returns whether it had refused some.
     pub fn accepted(&mut self, server: &str) -> bool {
         self.0.remove(server).is_some()
     }
 }
 
 impl Lockout {
-    /// Whether the credentials that would be used are those that were refused; taken for so where
-    /// it is not known.
+    /// Whether the credentials that would be used are those that were refused; true where that is
+    /// not known.
     fn is_same(&self, mark: Option<&String>) -> bool {
         self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
     }
 
-    /// As if the last refusal were now, and those before as long before it as they were.
+    /// Moves the last refusal to now, and the earlier ones by the same amount.
     fn shift_to(&mut self, now: DateTime<Utc>) {
         let by = self.refused.refused_at - now;
         let meant = (self.refused.next_at - self.refused.refused_at)
@@ -191,12 +192,12 @@ impl Lockout {
 
 /// A server that must not be tried yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct LockedOut<'a> {
-    /// Its name.
     pub server: &'a str,
-    /// When it refused credentials last.
+    /// When it last refused credentials.
     pub at: DateTime<Utc>,
-    /// Until when it is left alone.
+    /// Until when it must not be tried.
     pub until: DateTime<Utc>,
 }
 
@@ -299,8 +300,8 @@ mod tests {
     }
 
     proptest! {
-        /// However often somebody asks, and however often the credentials change: never more than
-        /// three refusals within an hour.
+        /// However often a run is requested, and however often the credentials change: never more
+        /// than three refusals within an hour.
         #[test]
         fn three_an_hour_whatever_is_tried(tries in prop::collection::vec((0_i64..30, 0_u8..4, 0.0_f64..1.0), 1..200)) {
             let mut accounts = Lockouts::default();

@@ -1,5 +1,5 @@
-//! What Prometheus is told. Counters are fed as things happen; everything else is made of the
-//! status at each scrape, so that nothing is stale.
+//! The Prometheus metrics. Counters are updated as things happen; everything else is derived from
+//! the status at each scrape, so that nothing is stale.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ mod process;
 pub use crate::ftrack::session::FtrackFigures;
 pub use families::{FAMILIES, Family, MetricKind, PREFIX};
 
-/// The buckets of a run's phases, in seconds.
+/// The buckets of the duration of a run's phases, in seconds.
 const BUCKETS: [f64; 13] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
 ];
@@ -48,20 +48,20 @@ const ACTIONS: [Action; 5] = [
     Action::Reactivate,
     Action::Adopt,
 ];
-/// What is counted of a change; what is only planned is not.
+/// The results that are counted; planned changes are not.
 const RESULTS: [ChangeResult; 3] = [
     ChangeResult::Applied,
     ChangeResult::Held,
     ChangeResult::Failed,
 ];
 
-/// What the program was built of, where its builder said it.
+/// The commit, if the build provided it.
 const COMMIT: &str = match option_env!("FTRACK_LDAP_SYNC_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
 
-/// What is counted while the daemon runs.
+/// The counters of a running daemon.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -71,11 +71,11 @@ pub struct Metrics {
     ticks_skipped: IntCounterVec,
     builtin_alarms: IntCounterVec,
     reload_failures: IntCounterVec,
-    /// The last run of each job that came to its end and was no dry run.
+    /// The last run of each job that did not fail and was not a dry run.
     settled: Mutex<BTreeMap<String, RunSummary>>,
 }
 
-/// The figures of the connections to the servers at one moment.
+/// The counts of the connections to the servers at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionFigures {
     /// The pools of the directories.
@@ -86,32 +86,32 @@ pub struct ConnectionFigures {
 
 /// The pool of one directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct DirectoryFigures {
     /// The directory's name in the configuration.
     pub directory: String,
-    /// Connections that are open, idle ones included.
+    /// Open connections, including idle ones.
     pub open: usize,
-    /// Those of them that nobody uses.
+    /// Idle connections.
     pub idle: usize,
-    /// How many wait for one.
+    /// Callers that wait for a connection.
     pub waiting: usize,
-    /// Its servers.
     pub servers: Vec<ServerFigures>,
 }
 
 /// One server of a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerFigures {
-    /// Its address.
+    /// Its URL.
     pub server: String,
-    /// Binds that were tried since the start.
+    /// Binds since the start.
     pub binds: u64,
-    /// Binds that it refused since the start.
+    /// Refused binds since the start.
     pub binds_refused: u64,
 }
 
 impl ConnectionFigures {
-    /// What the connections of a configuration are doing at this moment.
+    /// The current counts of the connections of a configuration.
     #[must_use]
     pub fn of(servers: &Servers) -> Self {
         Self {
@@ -142,10 +142,10 @@ impl DirectoryFigures {
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// Starts at zero.
     ///
     /// # Errors
-    /// A name is none for Prometheus, or there twice: a defect of the program.
+    /// A name is invalid for Prometheus, or not unique: a bug in the program.
     pub fn new() -> Result<Self, Error> {
         let registry = Registry::new();
         let counter = |name| {
@@ -168,7 +168,7 @@ impl Metrics {
         })
     }
 
-    /// Counts a run that ended; a dry run is no run for whoever watches.
+    /// Counts a run that ended, unless it was a dry run.
     pub fn ended(&self, report: &Report) {
         if report.dry_run {
             return;
@@ -197,7 +197,7 @@ impl Metrics {
             .map(|(phase, seconds)| (phase.as_str(), *seconds));
         for (phase, seconds) in phases.chain([("whole", whole)]) {
             if let Ok(histogram) = self.seconds.get_metric_with_label_values(&[job, phase]) {
-                // A clock that was set back in between makes no negative sum.
+                // If the clock was set back meanwhile, the duration must not be negative.
                 histogram.observe(seconds.max(0.0));
             }
         }
@@ -207,7 +207,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a tick that came while its job was at work.
+    /// Counts a tick during a run of its job.
     pub fn tick_skipped(&self, job: &str) {
         add(&self.ticks_skipped, &[job], 1);
     }
@@ -217,11 +217,11 @@ impl Metrics {
         add(&self.reload_failures, &[], 1);
     }
 
-    /// All metrics in Prometheus's text format. Series of jobs that are configured no more are left
-    /// out, apart from their counters.
+    /// All metrics in Prometheus's text format. Series of jobs that are no longer configured are
+    /// omitted, except their counters.
     ///
     /// # Errors
-    /// A metric is not as its family says: a defect of the program.
+    /// A metric does not match its family: a bug in the program.
     pub fn render(&self, status: &Status, figures: &ConnectionFigures) -> Result<String, Error> {
         let mut scrape = Scrape::default();
         add(&self.reload_failures, &[], 0);
@@ -247,7 +247,7 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&families)
     }
 
-    /// Begins a job's counters at 0, so that the first event is an increase.
+    /// Starts a job's counters at 0, so that the first event is an increase.
     fn begin(&self, job: &str) {
         for outcome in OUTCOMES {
             add(&self.runs, &[job, outcome.as_str()], 0);
@@ -264,7 +264,7 @@ impl Metrics {
 }
 
 fn add(counter: &IntCounterVec, labels: &[&str], count: u64) {
-    // The labels are as many as the family's, so there is a metric.
+    // There are as many labels as the family has, so the metric exists.
     if let Ok(metric) = counter.get_metric_with_label_values(labels) {
         metric.inc_by(count);
     }
@@ -279,7 +279,7 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
     Ok(collector)
 }
 
-/// What is true at one scrape, made anew for each.
+/// The gauges of one scrape.
 #[derive(Default)]
 struct Scrape {
     registry: Registry,
@@ -339,7 +339,7 @@ impl Scrape {
             self.set("failed_changes", name, run.failed as f64)?;
         }
         if let Some(run) = settled.filter(|run| run.entries > 0 || run.linked.is_some()) {
-            // A job that has ftrack synchronise has no directory, and owns nobody.
+            // A job of kind `ftrack-ldap` has no directory, and owns no users.
             self.set("directory_entries", name, run.entries as f64)?;
             self.set("owned_users", &[job, "true"], run.owned_active as f64)?;
             self.set(

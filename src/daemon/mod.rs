@@ -1,5 +1,5 @@
-//! The jobs on their schedules, until told to stop: one coordinator that knows what every job is
-//! doing, and around it the scheduler, the runs, and those who ask and watch.
+//! The daemon: one coordinator that knows what every job is doing, and around it the scheduler, the
+//! runs, and the listeners.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -44,43 +44,45 @@ use setup::{Setup, Source};
 use socket::ControlSocket;
 use status::Status;
 
-/// How long answers that are under way may take at the end.
+/// Time limit for answers in flight at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// How many ticks, orders and ends may wait for the coordinator; it answers within milliseconds.
+/// How many ticks, commands and run results may wait for the coordinator; it answers within
+/// milliseconds.
 const WAITING: usize = 256;
 
-/// Where a daemon that has started can be reached.
+/// How a daemon that has started can be reached.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Listeners {
-    /// The way to give it orders.
     pub commands: Commands,
-    /// Where it answers over HTTP, if it does.
+    /// The address of the HTTP listener, if there is one.
     pub http: Option<SocketAddr>,
 }
 
 /// The daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The state folder cannot be used, or another daemon uses it.
+    /// The state directory cannot be used, or another daemon uses it.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Nobody can be let in.
+    /// The control socket cannot be opened.
     #[error(transparent)]
     Control(#[from] socket::SocketError),
-    /// Nobody can watch.
+    /// The HTTP listener cannot be opened.
     #[error(transparent)]
     Http(#[from] http::BindError),
-    /// Nothing ticks.
+    /// The scheduler cannot start.
     #[error("the scheduler cannot start: {0}")]
     Ticks(#[from] scheduler::SchedulerError),
-    /// Nothing counts.
-    #[error("the metrics cannot be made: {0}")]
+    /// The metrics cannot be created.
+    #[error("the metrics cannot be created: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 
-/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what
-/// was under way then has ended. Must be called on the runtime that carries the house; `runs`
-/// carries the runs and their connections. `listening` is told as soon as it can be reached.
+/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until
+/// everything in progress has ended. Must be called on the runtime for the coordinator; `runs` is
+/// the runtime for the runs and their connections. `listening` is called as soon as the daemon can
+/// be reached.
 ///
 /// # Errors
 /// The daemon cannot start; nothing has run then.
@@ -153,7 +155,7 @@ pub async fn run(
         .await;
     end.cancel();
     listeners.close();
-    // Answers that are under way get a moment; whoever reads more slowly is not waited for.
+    // Answers in flight get a moment; slow readers are not waited for.
     let _ = tokio::time::timeout(LAST_ANSWERS, listeners.wait()).await;
     Ok(())
 }

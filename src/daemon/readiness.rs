@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::status::Contact;
 use crate::model::backoff::PutOff;
 
-/// The first delay after a contact that failed; doubles.
+/// The first delay after a failed contact; doubles.
 const FIRST: TimeDelta = TimeDelta::seconds(5);
 /// The longest delay.
 const LONGEST: TimeDelta = TimeDelta::minutes(2);
@@ -27,24 +27,24 @@ struct Server {
     underway: bool,
 }
 
-/// How a contact ended.
+/// The result of a contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The server took the credentials.
+    /// The server accepted the credentials.
     Well,
-    /// It could not be reached, or did not work.
+    /// The server could not be reached, or did not work.
     Failed(String),
-    /// It refused the credentials.
+    /// The server refused the credentials.
     Refused {
-        /// What it said.
+        /// The server's message.
         error: String,
-        /// What tells the credentials from others, if it is known.
+        /// The mark of the credentials, if it is known.
         mark: Option<String>,
     },
 }
 
 impl Readiness {
-    /// Takes the servers of a configuration; those that were reached before are not asked again.
+    /// Sets the servers of a configuration; those that were reached before are not contacted again.
     pub fn set(&mut self, names: impl Iterator<Item = String>) {
         let mut before: BTreeMap<String, Server> = self
             .0
@@ -56,7 +56,7 @@ impl Readiness {
             .collect();
     }
 
-    /// The servers that are being asked.
+    /// The servers that are being contacted.
     pub fn under_way(&self) -> Vec<String> {
         self.0
             .iter()
@@ -65,7 +65,7 @@ impl Readiness {
             .collect()
     }
 
-    /// The servers that are to be asked now; none that somebody is asking.
+    /// The servers to contact now, except those that are being contacted.
     pub fn due(
         &mut self,
         now: DateTime<Utc>,
@@ -88,14 +88,14 @@ impl Readiness {
         .collect()
     }
 
-    /// A server's credentials have changed: it is asked at once.
+    /// A server's credentials have changed: it is contacted at once.
     pub fn retry_now(&mut self, name: &str) {
         if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
             server.put_off = None;
         }
     }
 
-    /// A contact ended; says whether that is news.
+    /// A contact ended; returns whether the result is new.
     pub fn ended(&mut self, name: &str, reached: &ProbeResult, now: DateTime<Utc>) -> bool {
         let Some(server) = self.0.iter_mut().find(|server| server.name == name) else {
             return false;
@@ -120,7 +120,7 @@ impl Readiness {
         server.error.replace(error.clone()).is_none()
     }
 
-    /// Puts a contact off, since the credentials may not be tried yet.
+    /// Delays a contact, since the credentials must not be tried yet.
     pub fn put_off(&mut self, name: &str, put_off: PutOff, why: String) {
         if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
             server.underway = false;
@@ -130,8 +130,8 @@ impl Readiness {
         }
     }
 
-    /// Whether a server's first contact is still open: neither well nor failed yet, or under way
-    /// again. Two who try the same credentials at once could be two refusals.
+    /// Whether a server's first contact has no result yet, or is being retried. Two attempts with
+    /// the same credentials at once could be two refusals.
     #[must_use]
     pub fn is_open(&self, name: &str) -> bool {
         let open = |server: &Server| {
@@ -142,7 +142,7 @@ impl Readiness {
         self.0.iter().any(open)
     }
 
-    /// What `status` and the probes show.
+    /// For `status` and the probes.
     #[must_use]
     pub fn status(&self) -> Vec<Contact> {
         let shown = |server: &Server| Contact {

@@ -1,5 +1,5 @@
-//! One run of a job, carried out beside the house: nothing that it does, and nothing that it waits
-//! for, delays anybody else.
+//! One run of a job, on a thread of its own: nothing that it does or waits for delays anything
+//! else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,27 +14,27 @@ use crate::{
     state::State,
 };
 
-/// How far a run is, for whoever looks.
+/// The progress of a run.
 pub type SharedProgress = Arc<Mutex<Option<Progress>>>;
 
 /// Everything that a run needs.
 #[derive(Debug)]
 pub struct Run {
-    /// What is to be run, and why.
+    /// The job, the trigger, and whether it is a dry run.
     pub start: StartRun,
-    /// The job, compiled.
+    /// The compiled job.
     pub prepared: Arc<CompiledJob>,
-    /// What is remembered between runs.
+    /// The state database.
     pub state: Arc<State>,
-    /// Hears how far it is.
+    /// Receives its progress.
     pub told: Option<mpsc::Sender<RunUpdate>>,
-    /// Shows how far it is.
+    /// Publishes its progress.
     pub shown: SharedProgress,
-    /// Asks it to stop.
+    /// Requests a stop.
     pub cancel: CancellationToken,
-    /// What of it need not be said again.
+    /// Events to log at DEBUG.
     pub quiet: AlreadyLogged,
-    /// Ends it where it stands, when asking did not help; its journal tells what it did.
+    /// Aborts it when requesting a stop did not help; its journal tells what it did.
     pub cut: CancellationToken,
 }
 
@@ -43,18 +43,17 @@ pub struct Run {
 pub enum RunOutcome {
     /// With a report.
     Reported(Box<Report>),
-    /// It did not begin: another program runs the job.
+    /// It did not start: another program runs the job.
     Busy,
-    /// It did not begin, or was cut off, and left no report of its own.
+    /// It did not start, or was aborted, and left no report of its own.
     Broken {
-        /// Which kind of failure it was.
         kind: FailureKind,
-        /// In words.
+        /// The message.
         error: String,
     },
 }
 
-/// Carries out a run on a thread of its own; `ended` is called on this runtime when it is over,
+/// Executes a run on a thread of its own; `ended` is called on this runtime when it is over,
 /// however it ends.
 pub fn start<F>(runs: &Handle, run: Run, ended: impl FnOnce(RunOutcome) -> F + Send + 'static)
 where
@@ -65,7 +64,7 @@ where
     tokio::spawn(async move {
         let result = underway.await.unwrap_or_else(|error| RunOutcome::Broken {
             kind: FailureKind::Internal,
-            error: format!("the run broke down, which is a defect of this program: {error}"),
+            error: format!("the run panicked, which is a bug in this program: {error}"),
         });
         ended(result).await;
     });
@@ -85,7 +84,7 @@ async fn execute(run: Run) -> RunOutcome {
     let progress = |progress: Progress| {
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         if let Some(told) = &told {
-            // Whoever listens too slowly misses steps, and never the end.
+            // A slow receiver misses updates, but never the end.
             let _ = told.try_send(RunUpdate::Progress(progress));
         }
     };
@@ -107,9 +106,12 @@ async fn execute(run: Run) -> RunOutcome {
             Ok(report) => RunOutcome::Reported(Box::new(report)),
             Err(RunStartError::Busy(_)) => RunOutcome::Busy,
             Err(error @ RunStartError::State(_)) => RunOutcome::Broken { kind: FailureKind::State, error: error.to_string() },
-            // Whoever asks is told so before it comes to this.
+            // The caller is told before it comes to this.
             Err(error @ RunStartError::NotPlannable(_)) => RunOutcome::Broken { kind: FailureKind::Internal, error: error.to_string() },
         },
-        () = cut.cancelled() => RunOutcome::Broken { kind: FailureKind::Stopped, error: "it did not end when it was told to, and was cut off".to_owned() },
+        () = cut.cancelled() => RunOutcome::Broken {
+            kind: FailureKind::Stopped,
+            error: "it did not end when requested, and was aborted".to_owned(),
+        },
     }
 }

@@ -1,17 +1,17 @@
-//! When a job is due: its cron expression in its time zone, through the changes of that zone's
-//! clock. Pure: the time is given.
+//! When a job is due: its cron expression in its time zone, across clock changes. Pure: the time is
+//! given.
 //!
-//! The expression's fields are read by croner, but only ever on a clock without changes, and the
-//! changes are dealt with here: in a zone that has them, croner 3.0.1 leaves out the repeated hour
-//! of `*/15 * * * *` and what a gap swallowed of `30 2,3 * * *`, and it looks for the end of a gap
-//! no further than two hours. Two rules instead of that:
+//! The expression's fields are parsed by croner, but croner is only used on a clock without
+//! changes, and the changes are handled here: in a zone that has them, croner 3.0.1 omits the
+//! repeated hour of `*/15 * * * *` and the skipped times of `30 2,3 * * *`, and it looks for the
+//! end of a gap no further than two hours. Two rules instead of that:
 //!
 //! - Where the hour field is `*` (`@hourly` as well), a job is due at each matching moment that the
-//!   wall clock shows: twice an hour stays twice an hour while an hour is shown twice, and nothing
-//!   stands in for an hour that is never shown.
-//! - Where hours are named, each time of day is due once a day: what the clock skips is due at the
-//!   first moment after the gap (several such times are one), and of a time that is shown twice the
-//!   first counts.
+//!   wall clock shows: it runs twice in an hour that occurs twice, and nothing replaces an hour
+//!   that is skipped.
+//! - Where hours are named, each time of day is due once a day: a skipped time is due at the first
+//!   moment after the gap (several such times are one), and of a time that occurs twice the first
+//!   counts.
 
 use std::{iter, time::Duration};
 
@@ -28,25 +28,25 @@ pub struct Schedule {
     cron: Cron,
     hours: Hours,
     zone: Tz,
-    /// How much later than the expression says; whole seconds, and less than the splay.
+    /// The delay after the time of the expression; whole seconds, and less than the splay.
     lag: TimeDelta,
 }
 
-/// What the hour field says, and by that what a change of the clock means.
+/// What the hour field contains, which determines the handling of clock changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hours {
     Every,
     Named,
 }
 
-/// Two changes of a zone's clock are further apart than this.
+/// Two clock changes of a zone are further apart than this.
 const STEP: TimeDelta = TimeDelta::hours(3);
 
-/// Of the hash that spreads the jobs.
+/// The namespace of the hash that spreads the jobs.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f6e_90d1_54c8_5a7b_8e1d_3c0b_96af_7d42);
 
 impl Schedule {
-    /// The schedule of a configured job on a host; a job that runs on request only has none.
+    /// The schedule of a configured job on a host; a job that runs only on request has none.
     ///
     /// # Errors
     /// What is wrong with the expression.
@@ -59,8 +59,8 @@ impl Schedule {
 
     /// The schedule of a job on a host.
     ///
-    /// With a `splay`, everything is due later by a part of it that is always the same for the same
-    /// host and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
+    /// With a `splay`, everything is due later by a delay that is always the same for the same host
+    /// and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
     ///
     /// # Errors
     /// What is wrong with the expression.
@@ -85,7 +85,7 @@ impl Schedule {
     }
 
     /// The first moment after this one at which the job is due; never this one itself, and a whole
-    /// second. Years beyond 4900 have none, and those before 1970 count as 1970.
+    /// second. There are none after the year 4900, and times before 1970 count as 1970.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = after.checked_sub_signed(self.lag)?;
@@ -107,26 +107,26 @@ impl Schedule {
         iter::successors(self.next_after(after), |last| self.next_after(*last))
     }
 
-    /// Whether the job was due after its last run began and up to now.
+    /// Whether the job was due after its last run started and up to now.
     #[must_use]
     pub fn missed_since(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         self.next_after(last).is_some_and(|due| due <= now)
     }
 
-    /// The zone of the expression.
+    /// The time zone of the expression.
     #[must_use]
     pub fn zone(&self) -> Tz {
         self.zone
     }
 
-    /// How much later than the expression says the job is due, because of its splay.
+    /// The delay caused by the splay.
     #[must_use]
     pub fn lag(&self) -> Duration {
         self.lag.to_std().unwrap_or_default()
     }
 
-    /// The first matching moment that the clock shows. Between two changes the clock is one without
-    /// changes, so one such piece after the other is searched.
+    /// The first matching moment that the clock shows. Between two changes the clock is linear, so
+    /// one such part after the other is searched.
     fn shown_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut piece = after;
         let mut searched = after;
@@ -141,21 +141,21 @@ impl Schedule {
         }
     }
 
-    /// The first moment that stands for a matching time of day. Later times of day never stand for
-    /// earlier moments, so they are searched from the one that is shown now.
+    /// The first moment that corresponds to a matching time of day. Later times of day never
+    /// correspond to earlier moments, so the search starts from the present time of day.
     fn named_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut time = (after + self.offset(after)).naive_utc();
         loop {
             time = self.match_after(time)?;
             let moment = self.moment(time)?;
-            // While times are shown for the second time, their moments have passed.
+            // While times occur for the second time, their moments have passed.
             if moment > after {
                 return Some(moment);
             }
         }
     }
 
-    /// When a time of day comes: when it is first shown, or at the end of the gap that it lies in.
+    /// The moment of a time of day: when it first occurs, or the end of the gap that contains it.
     fn moment(&self, time: NaiveDateTime) -> Option<DateTime<Utc>> {
         let shown = self
             .zone
@@ -178,7 +178,7 @@ impl Schedule {
         )
     }
 
-    /// The first change of the zone's clock after one moment and up to another.
+    /// The first clock change of the zone after one moment and up to another.
     fn change(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let offset = self.offset(after);
         let mut before = after;
@@ -201,14 +201,14 @@ impl Schedule {
         None
     }
 
-    /// How far the zone's clock is ahead of UTC.
+    /// The zone's offset from UTC.
     fn offset(&self, at: DateTime<Utc>) -> TimeDelta {
         let offset = self.zone.offset_from_utc_datetime(&at.naive_utc()).fix();
         TimeDelta::seconds(i64::from(offset.local_minus_utc()))
     }
 }
 
-/// What the hour field of a valid expression says.
+/// The hour field of a valid expression.
 fn hours(expression: &str) -> Hours {
     let fields: Vec<&str> = expression.split_whitespace().collect();
     match fields.as_slice() {

@@ -1,12 +1,12 @@
-//! What sets the daemon going: tokio-cron-scheduler calls it each second, and for each job when its
+//! Drives the daemon: tokio-cron-scheduler calls it each second, and for each job when its
 //! [`Schedule`] says that it is due.
 //!
-//! The crate polls twice a second, asks its store what is due, and runs what is. Of that, what is
-//! due is decided in the store here, by the schedules and the daemon's clock, and not by the
-//! crate's own reckoning: that keeps the offset of a zone from the day on which a job was added
-//! (its issue 107), is silent for as long as a clock was set back, and may find the same moment due
-//! again before it has noted that it was. So the crate hears of what is due now and of nothing
-//! else, and each moment is crossed out as it is told.
+//! The crate polls twice a second, asks its store what is due, and runs it. What is due is decided
+//! in the store here, by the schedules and the daemon's clock, and not by the crate's own
+//! calculation: that keeps the UTC offset of the day on which a job was added (its issue 107), is
+//! silent for as long as a clock was set back, and may find the same moment due again before it has
+//! recorded that it was. So the crate learns only what is due now, and each moment is removed as it
+//! is sent.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,27 +28,26 @@ use uuid::Uuid;
 
 use super::schedule::Schedule;
 
-/// Something that the time brought.
+/// A message of the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Tick {
-    /// A second went by, and the scheduler is alive. Dropped while nobody takes ticks out of the
-    /// channel.
+    /// One second has passed, and the scheduler is alive. Dropped while the channel is full.
     Beat,
-    /// A job is due. Kept while the channel is full; however often the job has become due by then,
-    /// it is told once.
+    /// A job is due. Kept while the channel is full; it is sent once, however often the job has
+    /// become due by then.
     Job {
-        /// Its name.
         name: String,
         /// Since when it is due.
         due: DateTime<Utc>,
     },
 }
 
-/// Tells the time; cheap to clone.
+/// Returns the time; cheap to clone.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
-/// The scheduler at work. No tick is sent any more once it is stopped or dropped.
+/// The running scheduler. No tick is sent any more once it is stopped or dropped.
 pub struct Scheduler {
     scheduler: JobScheduler,
     calendar: Shared,
@@ -57,29 +56,29 @@ pub struct Scheduler {
 /// Why the scheduler cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
-    /// It refused something.
+    /// It returned an error.
     #[error("the scheduler failed: {0}")]
     Scheduler(#[from] JobSchedulerError),
-    /// It did not answer.
+    /// It did not answer in time.
     #[error("the scheduler did not answer within {} seconds", PATIENCE.as_secs())]
     Silent,
-    /// The beat has no schedule.
-    #[error("the daemon's beat cannot be scheduled: {0}")]
+    /// The heartbeat cannot be scheduled.
+    #[error("the daemon's heartbeat cannot be scheduled: {0}")]
     Beat(String),
 }
 
-/// Each second, in the crate's words and in ours.
+/// Each second, in the crate's syntax and in ours.
 const EACH_SECOND: &str = "* * * * * *";
 
-/// A clock that goes back by less than this is being put right, and nothing needs to be thought
-/// over.
+/// A clock that goes back by less than this is being adjusted, and nothing needs to be
+/// recalculated.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
-/// How long the scheduler has to add or remove a job.
+/// Time limit for the scheduler to add or remove a job.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many jobs may be due at once before the crate begins to drop calls, which the next poll
-/// would repeat.
+/// repeats.
 const CALLS: usize = 1024;
 
 /// This host's name, by which a splay spreads the jobs of many hosts.
@@ -98,13 +97,13 @@ impl Clock {
         Self::new(Utc::now)
     }
 
-    /// A clock of one's own.
+    /// A clock for tests.
     #[must_use]
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
@@ -118,8 +117,8 @@ impl fmt::Debug for Clock {
 }
 
 impl Scheduler {
-    /// Starts the scheduler in the runtime that this is called in; until [`Self::set`] it sends
-    /// beats alone. It never waits for the receiver.
+    /// Starts the scheduler in the current runtime; until [`Self::set`] it sends only heartbeats.
+    /// It never waits for the receiver.
     ///
     /// # Errors
     /// The scheduler cannot be started.
@@ -150,11 +149,11 @@ impl Scheduler {
         Ok(ticks)
     }
 
-    /// Replaces the schedules of all jobs. A job whose schedule stays as it was keeps its next
-    /// tick, and what is due already is still told for every job that stays.
+    /// Replaces the schedules of all jobs. A job with an unchanged schedule keeps its next tick,
+    /// and what is already due is still sent for every job that stays.
     ///
     /// # Errors
-    /// The scheduler fails; all schedules are as they were, unless it failed to forget one.
+    /// The scheduler fails; the old schedules stay, unless it failed to remove one.
     pub async fn set(
         &mut self,
         mut schedules: BTreeMap<String, Schedule>,
@@ -183,7 +182,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// When a job will be due next.
+    /// When a job is due next.
     #[must_use]
     pub fn next(&self, job: &str) -> Option<DateTime<Utc>> {
         let calendar = self.calendar.open();
@@ -194,16 +193,16 @@ impl Scheduler {
             .next
     }
 
-    /// Ends the scheduler. From now on no tick is sent, whatever it has begun.
+    /// Stops the scheduler. From now on no tick is sent, whatever it has begun.
     ///
     /// # Errors
-    /// The scheduler cannot be told so; no tick is sent all the same.
+    /// The scheduler cannot be stopped; no tick is sent all the same.
     pub async fn stop(mut self) -> Result<(), SchedulerError> {
         self.calendar.open().to = None;
         within(self.scheduler.shutdown()).await
     }
 
-    /// Has the crate call for one more id, whenever the calendar says that it is due.
+    /// Makes the crate call for one more id, whenever the calendar says that it is due.
     async fn add(&self) -> Result<Uuid, SchedulerError> {
         let calendar = self.calendar.clone();
         let job = Job::new_async(EACH_SECOND, move |id, _| {
@@ -228,7 +227,7 @@ impl fmt::Debug for Scheduler {
     }
 }
 
-/// What the crate does, within a time.
+/// Runs a call of the crate, within a time limit.
 async fn within<T>(
     work: impl Future<Output = Result<T, JobSchedulerError>>,
 ) -> Result<T, SchedulerError> {
@@ -246,7 +245,7 @@ struct Calendar {
     /// The latest time at which it was asked what is due, since the clock last went back.
     seen: DateTime<Utc>,
     entries: HashMap<Uuid, Entry>,
-    /// Where ticks go; absent once it is over.
+    /// The channel for ticks; absent once it is stopped.
     to: Option<mpsc::Sender<Tick>>,
 }
 
@@ -254,7 +253,7 @@ struct Entry {
     call: Call,
     schedule: Schedule,
     next: Option<DateTime<Utc>>,
-    /// Since when it is due without having been told.
+    /// Since when it is due without having been sent.
     due: Option<DateTime<Utc>>,
 }
 
@@ -293,7 +292,7 @@ impl Calendar {
         );
     }
 
-    /// Gives an entry its schedule, or strikes it out where there is none; tells whether it stays.
+    /// Sets the schedule of an entry, or removes it where there is none; returns whether it stays.
     fn keep(&mut self, id: Uuid, schedule: Option<Schedule>) -> bool {
         let Some(schedule) = schedule else {
             self.entries.remove(&id);
@@ -317,9 +316,9 @@ impl Calendar {
             .collect()
     }
 
-    /// What is due and not told yet. Crosses out every moment that has come, so that a clock that
-    /// leapt ahead makes each job due once; a clock that went back makes all moments be reckoned
-    /// anew.
+    /// What is due and not sent yet. Removes every moment that has come, so that a clock that
+    /// jumped ahead makes each job due once; a clock that went back makes all moments be
+    /// recalculated.
     fn due(&mut self) -> Vec<Uuid> {
         let now = self.clock.now();
         let went_back = self.seen - now > TOLERANCE;
@@ -335,7 +334,7 @@ impl Calendar {
         due.map(|(id, _)| *id).collect()
     }
 
-    /// Tells what is due, once. A beat takes no place in the channel that a job waits for.
+    /// Sends what is due, once. A heartbeat takes no place in the channel that a job waits for.
     fn tell(&mut self, id: Uuid) {
         let waiting = self
             .entries
@@ -366,8 +365,8 @@ fn answer<T: Send + 'static>(answer: T) -> Answer<T> {
     Box::pin(std::future::ready(Ok(answer)))
 }
 
-/// The crate's view of a job. Without an expression in it, the crate has nothing to reckon a next
-/// tick from, and does not try.
+/// The crate's view of a job. Without an expression in it, the crate cannot calculate a next tick,
+/// and does not try.
 fn stored(id: Uuid) -> JobStoredData {
     JobStoredData {
         id: Some(id.into()),
@@ -385,8 +384,7 @@ fn stored(id: Uuid) -> JobStoredData {
 }
 
 impl DataStore<JobStoredData> for Shared {
-    /// Of an id that was struck out as well, since the crate may still be about to note its last
-    /// tick.
+    /// Also for an id that was removed, since the crate may still be about to record its last tick.
     fn get(&mut self, id: Uuid) -> Answer<Option<JobStoredData>> {
         answer(Some(stored(id)))
     }
@@ -423,7 +421,7 @@ impl MetaDataStorage for Shared {
         answer(due.collect())
     }
 
-    /// The next tick was reckoned when this one was found due.
+    /// The next tick was calculated when this one was found due.
     fn set_next_and_last_tick(
         &mut self,
         _: Uuid,

@@ -1,5 +1,5 @@
-//! Both listeners' connections, so that no client can hold up the daemon: one request a connection,
-//! and a limit on everything that a client sends, takes, or keeps open.
+//! The connections of both listeners, with limits so that no client can block the daemon: one
+//! request per connection, and a limit on everything that a client sends, receives, or keeps open.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Connections at the same time; further ones wait to be accepted.
 pub const CONNECTIONS: usize = 64;
 
-/// How long the head of a request may take from the start of its connection, and its body after
+/// Time limit for the head of a request from the start of its connection, and for its body after
 /// that.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
@@ -39,17 +39,17 @@ const HEAD_LIMIT: usize = 16 * 1024;
 /// The largest body of a request, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// How long a client may leave an answer lying before its connection is closed.
+/// How long a client may not read an answer before its connection is closed.
 const WRITE_STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long answers in flight may go on after the end.
+/// How long answers in flight may continue after the end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Answers whoever connects, until `end` is cancelled; then lets the answers in flight finish,
-/// within a second. Also when it is dropped, no connection outlives it for longer.
+/// Serves clients until `end` is cancelled; then lets the answers in flight finish, within a
+/// second. If it is dropped, no connection outlives it for longer either.
 ///
-/// Each connection carries one request, so that an idle client keeps no place. When no file
-/// descriptor is left, `axum`'s listener waits for a second before it tries again.
+/// Each connection carries one request, so that an idle client keeps no slot. When no file
+/// descriptor is left, `axum`'s listener waits for a second before it retries.
 pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
@@ -76,8 +76,7 @@ pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &Cancellat
     connections.wait().await;
 }
 
-/// One connection from its first byte to its last. What goes wrong with it is the client's own
-/// business.
+/// One connection from its first byte to its last. Its errors concern only the client.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     router: Router,
@@ -100,11 +99,11 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let _ = timeout(GRACE, connection).await;
 }
 
-/// Why the body of a request is not there.
+/// Why the body of a request cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is too long, or broke off.
-    #[error("the body is longer than {BODY_LIMIT} bytes, or broke off")]
+    /// It is too long, or incomplete.
+    #[error("the body is longer than {BODY_LIMIT} bytes, or incomplete")]
     Unreadable,
     /// It took too long.
     #[error("the body did not arrive within {} s", REQUEST_LIMIT.as_secs())]
@@ -114,7 +113,7 @@ pub enum BodyError {
 /// The body of a request.
 ///
 /// # Errors
-/// It is too long, broke off, or did not arrive in time.
+/// It is too long, incomplete, or did not arrive in time.
 pub async fn body(body: Body) -> Result<Bytes, BodyError> {
     match timeout(REQUEST_LIMIT, to_bytes(body, BODY_LIMIT)).await {
         Ok(Ok(bytes)) => Ok(bytes),
@@ -123,7 +122,7 @@ pub async fn body(body: Body) -> Result<Bytes, BodyError> {
     }
 }
 
-/// A stream that fails when its other side takes nothing for too long.
+/// A stream that fails when the peer does not read for too long.
 struct StallLimit<S> {
     stream: S,
     taking: Duration,
@@ -140,7 +139,7 @@ impl<S> StallLimit<S> {
         }
     }
 
-    /// Passes the outcome of a write on, and ends a wait that is too long.
+    /// Passes on the result of a write, and ends a wait that is too long.
     fn limit<T>(
         &mut self,
         context: &mut Context<'_>,

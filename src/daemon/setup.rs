@@ -1,5 +1,4 @@
-//! A configuration, ready to be run: everything about it that can be wrong was tried before a run
-//! begins.
+//! A compiled configuration: everything about it that can be wrong is checked before a run starts.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
@@ -22,16 +21,16 @@ pub struct Source {
     pub file: PathBuf,
     /// The variables of the process.
     pub environment: Environment,
-    /// The machine's name, from which the splay of its jobs is made.
+    /// The machine's name, which determines the splay of its jobs.
     pub host: String,
 }
 
 /// A configuration with its connections, its compiled jobs and their schedules.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Setup {
-    /// The configuration.
     pub config: Arc<Config>,
-    /// The connections, which all jobs share.
+    /// Shared by all jobs.
     pub servers: Servers,
     /// When it was loaded.
     pub loaded_at: DateTime<Utc>,
@@ -45,10 +44,10 @@ struct ScheduledJob {
 }
 
 impl Source {
-    /// Reads the files and compiles what they say.
+    /// Reads and compiles the files.
     ///
     /// # Errors
-    /// Everything that is wrong, in words, one finding a line.
+    /// All findings as text, one per line.
     pub fn load(&self, now: DateTime<Utc>) -> Result<Setup, String> {
         let config = crate::config::load(&self.file, &self.environment)
             .map_err(|findings| findings.to_string())?;
@@ -76,7 +75,7 @@ impl Setup {
         })
     }
 
-    /// A job, ready to be run.
+    /// A compiled job.
     #[must_use]
     pub fn compiled(&self, job: &str) -> Option<Arc<CompiledJob>> {
         self.jobs.get(job).map(|job| Arc::clone(&job.prepared))
@@ -102,7 +101,7 @@ impl Setup {
         self.jobs.iter().filter_map(scheduled).collect()
     }
 
-    /// What the job_table needs of each job.
+    /// What the job table needs of each job.
     #[must_use]
     pub fn rules(&self) -> BTreeMap<String, JobRules> {
         let rules = |job: &Job| JobRules {
@@ -129,19 +128,19 @@ impl Setup {
         )
     }
 
-    /// The mark of the credentials that would be used at a server now; none where there are none,
+    /// The mark of the credentials that would be used with a server now; none where there are none,
     /// or they cannot be read.
     pub async fn fingerprint(&self, server: &str) -> Option<String> {
         let salt = self.salt();
         match self.pool(server) {
             Some(pool) => pool.credential_mark(&salt).await.ok().flatten(),
             None if server == FTRACK => self.servers.ftrack().credential_mark(&salt).await.ok(),
-            // Configured no more.
+            // No longer configured.
             None => None,
         }
     }
 
-    /// What marks are made with.
+    /// The secret salt of the marks.
     #[must_use]
     pub fn salt(&self) -> String {
         self.config.state_dir.to_string_lossy().into_owned()
@@ -164,7 +163,7 @@ impl Setup {
         directory.into_iter().chain([FTRACK.to_owned()])
     }
 
-    /// The other directories that bind as the same one at a server that both name: a refusal by one
+    /// The other directories that bind with the same account on a shared server: a refusal by one
     /// counts against the account of both.
     #[must_use]
     pub fn same_account(&self, server: &str) -> Vec<String> {
@@ -190,8 +189,8 @@ impl Setup {
         others.filter(|name| name != server).collect()
     }
 
-    /// The keys that this configuration has otherwise than the one in use, and that are used after
-    /// a restart alone.
+    /// The keys with different values than in the configuration in use, that take effect only after
+    /// a restart.
     #[must_use]
     pub fn needs_restart(&self, in_use: &Config) -> Vec<String> {
         let Config {
@@ -215,8 +214,7 @@ impl Setup {
     }
 }
 
-/// When a server last refused credentials over these connections, and the mark of those that it
-/// refused.
+/// When a server last refused credentials over these connections, and their mark.
 #[must_use]
 pub fn last_refusal(
     servers: &Servers,
@@ -243,7 +241,7 @@ fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
 
 /// ftrack's name among the servers.
 pub const FTRACK: &str = "ftrack";
-/// How the names of directories begin among the servers.
+/// The prefix of the directories' names among the servers.
 const DIRECTORY: &str = "directory ";
 
 /// A directory's name among the servers.

@@ -1,5 +1,5 @@
-//! The file of the control socket: made for those who may give orders, taken over from a daemon
-//! that died, and removed at the end.
+//! The file of the control socket: created for those who may send commands, taken over from a
+//! daemon that died, and removed at the end.
 
 use std::{
     fs::{self, File, Permissions},
@@ -22,33 +22,33 @@ use tokio::{
     time::timeout,
 };
 
-/// Who may give orders: the owner and the group.
+/// The file mode: the owner and the group may send commands.
 const MODE: u32 = 0o660;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// How long a daemon that may be there has to accept a connection; one whose queue is full is
-/// there, too.
+/// Time limit for another daemon to accept a connection; one whose queue is full exists as well.
 const ACCEPTING: Duration = Duration::from_secs(2);
 
-/// The control socket cannot be had.
+/// The control socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum SocketError {
-    /// Somebody answers there.
-    #[error("another daemon listens on {}; stop it first, or give this one a control_socket and a state_dir of its own", .0.display())]
+    /// Another daemon listens on it.
+    #[error("another daemon listens on {}; stop it first, or give this one its own control_socket \
+        and state_dir", .0.display())]
     Taken(PathBuf),
-    /// Something else than a socket is there.
-    #[error("{} is in the way of the control socket, and is no socket; control_socket names where it is to be", .0.display())]
+    /// The path is not a socket.
+    #[error("{} exists and is not a socket; set control_socket to another path", .0.display())]
     NoSocket(PathBuf),
-    /// The system says no.
+    /// The system returned an error.
     #[error("the control socket {} cannot be {what}: {error}", path.display())]
     System {
-        /// Which socket.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -56,7 +56,7 @@ pub enum SocketError {
 /// A listening control socket, whose file is removed when it is dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
-    // Dropped first: as long as the socket is open, no other file can have its inode's number.
+    // Dropped first: as long as the socket is open, no other file can have its inode number.
     _file: SocketFile,
     listener: UnixListener,
 }
@@ -70,11 +70,11 @@ struct SocketFile {
 }
 
 impl ControlSocket {
-    /// Listens at a path, whose folder is made if it is missing. A socket that was left by a daemon
-    /// that died is replaced. To be called within a runtime.
+    /// Listens at a path, whose directory is created if it is missing. A socket that was left by a
+    /// daemon that died is replaced. Must be called within a runtime.
     ///
     /// # Errors
-    /// A daemon answers there, something else than a socket is there, or the system refuses.
+    /// A daemon listens there, the path is not a socket, or the system refuses.
     pub async fn bind(path: &Path) -> Result<Self, SocketError> {
         let system = |what| {
             move |error| SocketError::System {
@@ -87,17 +87,17 @@ impl ControlSocket {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
         {
-            fs::create_dir_all(folder).map_err(system("made"))?;
+            fs::create_dir_all(folder).map_err(system("created"))?;
         }
         remove_stale(path).await?;
-        let listener = listen(path).map_err(system("made"))?;
-        let metadata = fs::symlink_metadata(path).map_err(system("made"))?;
+        let listener = listen(path).map_err(system("created"))?;
+        let metadata = fs::symlink_metadata(path).map_err(system("created"))?;
         let file = SocketFile {
             path: path.to_owned(),
             device: metadata.dev(),
             inode: metadata.ino(),
         };
-        // What the umask took away; nobody else was let in before.
+        // Restores what the umask removed; nobody else had access before.
         fs::set_permissions(path, Permissions::from_mode(MODE))
             .map_err(system("opened to its group"))?;
         let listener = UnixListener::from_std(listener).map_err(system("used"))?;
@@ -126,13 +126,13 @@ impl Drop for SocketFile {
         if fs::symlink_metadata(&self.path)
             .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
         {
-            // One that stays is found stale by the next daemon.
+            // One that cannot be removed is found stale by the next daemon.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Makes way for a new socket, if nobody answers at the old one.
+/// Removes the old socket, if nobody listens on it.
 async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let system = |what, error| SocketError::System {
         path: path.to_owned(),
@@ -153,7 +153,7 @@ async fn remove_stale(path: &Path) -> Result<(), SocketError> {
             .or_else(gone)
             .map_err(|error| system("replaced", error)),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // Its queue is full, so somebody is there.
+        // Its queue is full, so somebody listens.
         Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => {
             Err(SocketError::Taken(path.to_owned()))
         }
@@ -161,7 +161,7 @@ async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// What is gone already need not be removed.
+/// Removes a file, which need not exist.
 fn gone(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::NotFound {
         Ok(())
@@ -170,8 +170,8 @@ fn gone(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// A listening socket which at no moment lets in more than it is to: Linux makes the file of a
-/// socket with the mode of the socket itself, less the umask.
+/// A listening socket that never gives access to more users than intended: Linux creates the file
+/// of a socket with the mode of the socket itself, less the umask.
 fn listen(path: &Path) -> io::Result<StdListener> {
     let address = SockAddr::unix(path)?;
     let socket = File::from(OwnedFd::from(Socket::new(

@@ -1,5 +1,4 @@
-//! What the daemon knows about itself at one moment: the answer to `status`, and what the metrics
-//! and the probes are made of.
+//! The status of the daemon at one moment, for `status`, the metrics and the probes.
 
 use std::path::{Path, PathBuf};
 
@@ -18,37 +17,36 @@ use crate::{
 
 /// The daemon at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// The daemon's process.
+    /// The process id.
     pub pid: u32,
-    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// Whether it was told to stop.
+    /// Whether a stop was requested.
     pub stopping: bool,
     /// When the scheduler last made progress.
     pub beat_at: DateTime<Utc>,
-    /// The configuration that it runs with.
     pub config: ConfigStatus,
     /// The first contact with each server, ftrack's first.
     pub contacts: Vec<Contact>,
-    /// The jobs, by name.
+    /// By name.
     pub jobs: Vec<JobStatus>,
 }
 
 /// The configuration in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ConfigStatus {
     /// The main file.
     pub file: PathBuf,
-    /// When it was loaded.
     pub loaded_at: DateTime<Utc>,
-    /// How often a reload was refused since the start.
+    /// How many reloads were refused since the start.
     pub reload_failures: u64,
     /// Why the last reload was refused; absent when it was not.
     pub error: Option<String>,
-    /// Keys whose change is used after a restart alone.
+    /// Keys whose change takes effect after a restart.
     pub restart_for: Vec<String>,
 }
 
@@ -57,7 +55,7 @@ pub struct ConfigStatus {
 pub struct Contact {
     /// `ftrack`, or `directory` and its name.
     pub server: String,
-    /// When it came about; absent as long as it did not.
+    /// When it succeeded; absent until then.
     pub since: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub error: Option<String>,
@@ -65,44 +63,43 @@ pub struct Contact {
 
 /// One job at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct JobStatus {
     /// The job's name.
     pub job: String,
-    /// What it is doing.
     pub phase: JobPhase,
-    /// Its schedule; it runs only when told to, if absent.
+    /// Its schedule; absent if it runs only on request.
     pub schedule: Option<String>,
-    /// The zone of its schedule.
+    /// The time zone of its schedule.
     pub timezone: String,
-    /// When it will run next by itself, all things considered.
+    /// When it will run next by itself, considering everything that delays it.
     pub next_run: Option<DateTime<Utc>>,
-    /// The run that is under way.
+    /// The run in progress.
     pub running: Option<Running>,
-    /// Its pause.
     pub pause: Option<Pause>,
     /// Its failures in a row.
     pub backoff: Option<Backoff>,
     /// Its last run that ended.
     pub last_run: Option<RunSummary>,
-    /// When a run of it that was no dry run last came to its end without failing.
+    /// When a run last succeeded, except dry runs.
     pub last_success: Option<DateTime<Utc>>,
-    /// Ticks that came while it was at work, since the start.
+    /// Ticks during a run, since the start.
     pub ticks_skipped: u64,
 }
 
-/// What a job is doing.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobPhase {
     /// It waits for its schedule.
     Idle,
-    /// It is to run, and waits for another run on its directory, or for a free place.
+    /// It is to run, and waits for another run on its directory, or for a free slot.
     Waiting,
-    /// A run is under way.
+    /// A run is in progress.
     Running,
-    /// A person told it to wait.
+    /// A person paused it.
     Paused,
-    /// It failed, and waits for its next attempt.
+    /// It failed, and waits for its retry.
     BackingOff,
     /// It failed so often that it is only probed.
     Suspended,
@@ -123,21 +120,21 @@ impl JobPhase {
     }
 }
 
-/// A run that is under way.
+/// A run in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Running {
     /// What started it.
     pub trigger: Trigger,
-    /// Whether it writes nothing.
+    /// Whether it is a dry run.
     pub dry_run: bool,
-    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// How far it is.
+    /// Its progress.
     pub progress: Option<Progress>,
 }
 
 impl Status {
-    /// A daemon that has done nothing yet.
+    /// A daemon that has just started.
     #[must_use]
     pub fn starting(file: &Path, now: DateTime<Utc>) -> Self {
         Self {
@@ -158,7 +155,7 @@ impl Status {
         }
     }
 
-    /// Whether the first contact with every server came about.
+    /// Whether every server was reached once.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.stopping
@@ -166,15 +163,15 @@ impl Status {
             && self.contacts.iter().all(|contact| contact.since.is_some())
     }
 
-    /// A job.
+    /// The job with this name.
     #[must_use]
     pub fn job(&self, name: &str) -> Option<&JobStatus> {
         self.jobs.iter().find(|job| job.job == name)
     }
 }
 
-/// Whether an outcome counts as a success for the schedule: the run came to its end. What it held
-/// or could not apply is told apart from that.
+/// Whether an outcome counts as a success for the schedule: the run came to its end. Held and
+/// failed changes are reported separately.
 #[must_use]
 pub fn came_to_its_end(outcome: Outcome) -> bool {
     match outcome {

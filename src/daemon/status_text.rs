@@ -1,4 +1,4 @@
-//! A job's status in words, for the table of `status` and for the page.
+//! A job's status as text, for the table of `status` and for the status page.
 
 use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -7,28 +7,27 @@ use serde::Serialize;
 use super::status::{JobPhase, JobStatus, Running};
 use crate::{escape::escape_control, run::Progress};
 
-/// The most characters of an error that is shown; `runs show` has all of it.
+/// The longest error shown, in characters; `runs show` prints all of it.
 const ERROR: usize = 200;
 
-/// A job in words; everything is safe to print on a terminal.
+/// A job as text, safe to print on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StatusRow {
-    /// Its name.
     pub job: String,
-    /// What it is doing.
     pub phase: &'static str,
     /// When its last run ended, or `never`.
     pub last_run: String,
-    /// How it ended; empty before the first run.
+    /// Its outcome; empty before the first run.
     pub outcome: String,
     /// When it runs next by itself, or `on request`.
     pub next_run: String,
-    /// What else there is to say: how far it is, its pause, its failures.
+    /// Notes: its progress, its pause, its failures.
     pub notes: Vec<String>,
 }
 
 impl StatusRow {
-    /// A job in words, with times in the zone of its schedule.
+    /// A job as text, with times in the zone of its schedule.
     #[must_use]
     pub fn of(job: &JobStatus) -> Self {
         let zone: Tz = job.timezone.parse().unwrap_or(Tz::UTC);
@@ -58,8 +57,8 @@ impl StatusRow {
                 )
             };
             let again = backoff.retries_at().map_or_else(
-                || "not tried again before its next run".to_owned(),
-                |time| format!("tried again at {}", at(time)),
+                || "no retry before its next run".to_owned(),
+                |time| format!("retry at {}", at(time)),
             );
             notes.push(format!(
                 "{failures}, {again}: {}",
@@ -106,7 +105,7 @@ where
 fn nothing_next(job: &JobStatus) -> String {
     let words = match (job.phase, &job.schedule) {
         (JobPhase::Running | JobPhase::Waiting, _) => "after this run",
-        (JobPhase::Paused, _) => "when it is resumed",
+        (JobPhase::Paused, _) => "when resumed",
         (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, None) => "on request",
         (JobPhase::Idle | JobPhase::BackingOff | JobPhase::Suspended, Some(_)) => "unknown",
     };

@@ -1,20 +1,20 @@
-//! What systemd is told (sd_notify(3)); nothing where nobody listens.
+//! Notifications to systemd (sd_notify(3)); no effect without a notify socket.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The way to the one who started the daemon.
+/// The notify socket.
 #[derive(Debug)]
 pub struct Systemd {
-    /// How often a sign of life is wanted; a third of what systemd waits.
+    /// The interval of watchdog notifications; a third of systemd's timeout.
     watchdog: Option<Duration>,
     last_sign: Option<std::time::Instant>,
     last_words: String,
 }
 
 impl Systemd {
-    /// Looks who listens.
+    /// Reads the environment variables of systemd.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -24,12 +24,12 @@ impl Systemd {
         }
     }
 
-    /// The configuration is valid, and the schedule runs.
+    /// READY: the configuration is valid, and the schedule runs.
     pub fn ready(&self) {
         tell(&[NotifyState::Ready]);
     }
 
-    /// The configuration is taken anew; `ready` ends it.
+    /// RELOADING: the configuration is being reloaded; `ready` ends it.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -37,13 +37,13 @@ impl Systemd {
         }
     }
 
-    /// The daemon stops, and may take so long.
+    /// STOPPING, with the time that this may take.
     pub fn stopping(&self, limit: Duration) {
         let limit = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
         tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(limit)]);
     }
 
-    /// The scheduler made progress: a sign of life where one is due.
+    /// WATCHDOG, where it is due: the scheduler made progress.
     pub fn feed_watchdog(&mut self) {
         let Some(every) = self.watchdog else { return };
         if self.last_sign.is_none_or(|last| last.elapsed() >= every) {
@@ -52,7 +52,7 @@ impl Systemd {
         }
     }
 
-    /// What the daemon is doing, in one line, when it has changed.
+    /// STATUS: what the daemon is doing, in one line, when it has changed.
     pub fn set_status(&mut self, words: String) {
         if words != self.last_words {
             tell(&[NotifyState::Status(&words)]);
@@ -67,7 +67,7 @@ impl Default for Systemd {
     }
 }
 
-/// One who does not listen any more is no error.
+/// A missing receiver is not an error.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }

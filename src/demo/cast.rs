@@ -1,5 +1,5 @@
-//! The cast: the people of a studio that does not exist, the same for the same seed, and what a
-//! correct reader must make of each.
+//! The people of a fictitious studio, the same for the same seed, and what a correct reader must
+//! make of each.
 
 mod ldif;
 mod names;
@@ -16,28 +16,28 @@ use names::{CULTURES, DEPARTMENTS, TITLES, Written};
 
 /// The naming context of the studio's directory.
 pub const SUFFIX: &str = "dc=studio,dc=test";
-/// Where people are; some of the odd ones are a level below.
+/// The base of the people; some of the odd ones are in a unit below.
 pub const PEOPLE: &str = "ou=people,dc=studio,dc=test";
-/// Who may read the directory.
+/// The service account that may read the directory.
 pub const SERVICE: &str = "cn=ldap-sync,ou=services,dc=studio,dc=test";
 /// The filter that finds exactly the people.
 pub const FILTER: &str = "(objectClass=inetOrgPerson)";
 
 /// A unit whose name must be escaped in a DN.
 const ODD_UNIT: &str = "ou=R&D\\, Tools \\+ Pipe,ou=people,dc=studio,dc=test";
-/// How many people there are to each of them.
+/// The number of people per odd form.
 const ODD_EVERY: usize = 25;
 
-/// Whether the people are as a tidy directory has them, or as real ones have.
+/// Whether the entries are as in a tidy directory, or as in a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oddities {
     /// Everybody has a login, one mail address and a plain DN.
     None,
-    /// Of each 25 people, 20 are odd in one way each.
+    /// Of each 25 people, 20 have one odd form each.
     Some,
 }
 
-/// In which way somebody is odd.
+/// The odd form of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Oddity {
     /// A comma in the RDN.
@@ -58,11 +58,11 @@ pub enum Oddity {
     NoMail,
     /// Three mail addresses.
     SeveralMails,
-    /// The mail address of the person before, in capitals.
+    /// The mail address of the previous person, in capitals.
     SameMail,
     /// A name in decomposed form (NFD).
     Decomposed,
-    /// A mail address that is none.
+    /// An invalid mail address.
     NotAnAddress,
     /// No login.
     NoLogin,
@@ -78,7 +78,7 @@ pub enum Oddity {
     StraySpaces,
     /// A photo, which is not text.
     Photo,
-    /// A place in a unit below, whose name is escaped.
+    /// A place in a sub-unit whose name is escaped.
     BelowUnit,
 }
 
@@ -107,10 +107,10 @@ const ODDITIES: [Oddity; 20] = [
 
 /// One person.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Person {
-    /// The entry in the directory.
     pub entry: TreeEntry,
-    /// In which way the person is odd, if at all.
+    /// The odd form, if any.
     pub oddity: Option<Oddity>,
     /// What a correct reader must make of the entry.
     pub expected: Expected,
@@ -122,7 +122,7 @@ pub struct Person {
 pub struct Expected {
     /// From `uid`.
     pub username: Option<String>,
-    /// From `mail`, as it is, be it an address or not.
+    /// From `mail`, unchanged, whether or not it is valid.
     pub email: Option<String>,
     /// From `givenName`.
     pub first_name: Option<String>,
@@ -130,7 +130,7 @@ pub struct Expected {
     pub last_name: Option<String>,
 }
 
-/// So many people; the first ones are the same however many there are.
+/// This many people; the first ones are the same however many there are.
 #[must_use]
 pub fn people(count: usize, seed: u64, oddities: Oddities) -> Vec<Person> {
     let mut dice = Dice(seed);
@@ -150,7 +150,7 @@ pub fn people(count: usize, seed: u64, oddities: Oddities) -> Vec<Person> {
     people
 }
 
-/// Everything that the studio's directory holds, parents first: units, the service account with its
+/// All entries of the studio's directory, parents first: units, the service account with its
 /// password, and the people.
 #[must_use]
 pub fn entries(people: &[Person], service_password: &Secret) -> Vec<TreeEntry> {
@@ -180,10 +180,10 @@ pub fn entries(people: &[Person], service_password: &Secret) -> Vec<TreeEntry> {
     entries
 }
 
-/// A tree with all of that.
+/// A tree with these entries.
 ///
 /// # Errors
-/// When an entry does not fit, as when two people have the same DN.
+/// An entry is invalid, for example when two people have the same DN.
 pub fn tree(people: &[Person], service_password: &Secret) -> Result<Tree, TreeError> {
     let tree = Tree::new(SUFFIX)?;
     for entry in entries(people, service_password) {
@@ -192,7 +192,7 @@ pub fn tree(people: &[Person], service_password: &Secret) -> Result<Tree, TreeEr
     Ok(tree)
 }
 
-/// A person on the drawing board.
+/// A person under construction.
 struct Draft {
     number: usize,
     rdn: Vec<(&'static str, String)>,
@@ -378,7 +378,8 @@ fn escape(value: &str) -> String {
     escaped
 }
 
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), which is all the chance that a cast needs.
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), the only source of randomness that a cast
+/// needs.
 struct Dice(u64);
 
 impl Dice {

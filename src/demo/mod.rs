@@ -1,5 +1,4 @@
-//! A studio in memory: a small LDAP directory and a small ftrack, for the demo and as the world of
-//! the tests.
+//! A studio in memory: a small LDAP directory and a small ftrack, for the demo and the tests.
 
 pub mod cast;
 pub mod directory;

@@ -1,4 +1,4 @@
-//! The demo's story: what happens in the directory chapter by chapter, and what must come of it at
+//! The demo's story: what happens in the directory in each chapter, and the expected result in
 //! ftrack.
 
 use super::{
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::model::report::{Counts, Outcome};
 
-/// Where people are moved who leave; the job does not look there.
+/// Where leavers are moved; it is outside the job's search base.
 pub const FORMER: &str = "ou=former,dc=studio,dc=test";
 
 const JOINER: (&str, &str, &str) = ("Nova", "Sterling", "nova.sterling");
 const CARELESS: (&str, &str, &str) = ("Robin", "Vale", "robin.vale");
 const NEW_SURNAME: &str = "Winterbourne";
-/// The fewest people with whom the story can be told.
+/// The minimum number of people for the story.
 const FEWEST: usize = 10;
 
 /// One step of the story.
@@ -24,15 +24,15 @@ pub enum Chapter {
     FirstSync,
     /// Nothing has changed.
     Again,
-    /// A joiner, a leaver, a rename, a new mail address and a bad record.
+    /// A joiner, a leaver, a rename, a new mail address and an entry without a login.
     OrdinaryDay,
     /// The leaver comes back.
     Return,
-    /// Half of the people are moved out of sight by mistake.
+    /// Half of the people are moved out of the search base by mistake.
     HalfGone,
-    /// The directory breaks off in the middle of its answer.
+    /// The directory ends its answer early with an error.
     BadDay,
-    /// All is well.
+    /// Everything works.
     Normal,
 }
 
@@ -49,7 +49,7 @@ impl Chapter {
     ];
 }
 
-/// What must come of one sync.
+/// The expected result of one sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// How it ends.
@@ -71,7 +71,7 @@ pub enum Writes {
     Some,
 }
 
-/// Somebody in the story.
+/// A person in the story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Character {
     /// First and last name.
@@ -81,13 +81,13 @@ pub struct Character {
     dn: String,
 }
 
-/// The characters and the numbers of one telling.
+/// The characters and the numbers of one demo.
 #[derive(Debug)]
 pub struct Story {
     tree: Tree,
     /// How many people there are at the start.
     pub people: usize,
-    /// Who marries, and is called otherwise.
+    /// Who changes name.
     pub renamed: Character,
     /// Who leaves and comes back.
     pub leaver: Character,
@@ -95,26 +95,26 @@ pub struct Story {
     pub mover: Character,
     /// Who gets a new mail address while half of the directory is gone.
     pub late: Character,
-    /// Those who are moved out of sight by mistake, by DN.
+    /// People who are moved out of the search base by mistake, by DN.
     lost: Vec<String>,
 }
 
-/// The story cannot go on.
+/// The story cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StoryError {
     /// There are too few people.
-    #[error("the story needs {FEWEST} people at least")]
+    #[error("the story needs at least {FEWEST} people")]
     TooFew,
     /// The directory refused a change.
-    #[error("the demo's directory cannot be changed: {0}")]
+    #[error("cannot change the demo's directory: {0}")]
     Tree(#[from] TreeError),
 }
 
 impl Story {
-    /// Chooses who plays which part.
+    /// Assigns the parts.
     ///
     /// # Errors
-    /// When there are too few people.
+    /// There are too few people.
     pub fn new(world: &World) -> Result<Self, StoryError> {
         let [renamed, leaver, mover, late, rest @ ..] = world.people.as_slice() else {
             return Err(StoryError::TooFew);
@@ -123,7 +123,7 @@ impl Story {
         if people < FEWEST {
             return Err(StoryError::TooFew);
         }
-        // With the joiner and the bad record that are added before, this is the half.
+        // With the joiner and the entry without a login that were added before, this is half.
         let lost = rest
             .iter()
             .rev()
@@ -141,10 +141,10 @@ impl Story {
         })
     }
 
-    /// Lets happen in the directory what the chapter tells.
+    /// Makes the changes of a chapter in the directory.
     ///
     /// # Errors
-    /// When the directory refuses a change.
+    /// The directory refuses a change.
     pub fn play(&self, chapter: Chapter, world: &World) -> Result<(), StoryError> {
         match chapter {
             Chapter::FirstSync | Chapter::Again => {}
@@ -171,7 +171,7 @@ impl Story {
         Ok(())
     }
 
-    /// What must come of the sync after the chapter.
+    /// The expected result of the sync after the chapter.
     #[must_use]
     pub fn expected(&self, chapter: Chapter) -> Expected {
         let all = self.people + 2;
@@ -247,26 +247,26 @@ impl Story {
         }
     }
 
-    /// How many are moved out of sight by mistake, which is also how many entries come before the
-    /// directory breaks off.
+    /// How many people are moved out of the search base by mistake, which is also the number of
+    /// entries before the directory ends its answer early.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.lost.len()
     }
 
-    /// The name of whoever joins.
+    /// The name of the joiner.
     #[must_use]
     pub fn joiner(&self) -> String {
         format!("{} {}", JOINER.0, JOINER.1)
     }
 
-    /// The name in the record without a login.
+    /// The name in the entry without a login.
     #[must_use]
     pub fn careless(&self) -> String {
         format!("{} {}", CARELESS.0, CARELESS.1)
     }
 
-    /// The new name of whoever is renamed.
+    /// The new name of the person who is renamed.
     #[must_use]
     pub fn new_name(&self) -> String {
         format!("{} {NEW_SURNAME}", self.renamed.first_name)

@@ -1,5 +1,5 @@
-//! The demo's world: both servers on loopback, and a folder with a configuration for them, gone
-//! when it ends.
+//! The demo's world: both servers on loopback, and a directory with a configuration for them,
+//! removed at the end.
 
 use std::{
     fs, io,
@@ -17,27 +17,27 @@ use super::{
 };
 use crate::config::Secret;
 
-/// The password of the directory's service account. It protects nothing: whoever reads this knows
-/// it, so nothing of the demo listens beyond loopback.
+/// The password of the directory's service account. It protects nothing, since it is public, so the
+/// demo only listens on loopback.
 pub const PASSWORD: &str = "demo-password";
 /// The job of the demo's configuration.
 pub const JOB: &str = "artists";
 
-/// From which number the cast is made, so that everybody sees the same people.
+/// The seed of the cast, so that everybody sees the same people.
 const SEED: u64 = 20;
 
-/// How large the world is, and where it listens.
+/// The size of the world, and its addresses.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     /// How many people the studio has.
     pub people: usize,
-    /// Where the directory listens; port 0 takes a free one.
+    /// The directory's address; port 0 selects a free one.
     pub directory: SocketAddr,
-    /// Where ftrack listens; port 0 takes a free one.
+    /// ftrack's address; port 0 selects a free one.
     pub ftrack: SocketAddr,
 }
 
-/// Both servers, the people, and a folder for the configuration and the state.
+/// Both servers, the people, and a directory for the configuration and the state.
 #[derive(Debug)]
 pub struct World {
     /// The directory, with everybody in it.
@@ -49,7 +49,7 @@ pub struct World {
     folder: TempDir,
 }
 
-/// The world could not be made, or not be taken down.
+/// The world could not be created, or not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// An address from which other machines could reach a server with public passwords.
@@ -70,12 +70,12 @@ pub enum WorldError {
         source: io::Error,
     },
     /// The people do not fit in the directory.
-    #[error("the demo's directory cannot be filled: {0}")]
+    #[error("cannot fill the demo's directory: {0}")]
     Tree(#[from] TreeError),
-    /// The temporary folder cannot be made, filled or removed.
-    #[error("the demo's temporary folder {path}: {source}")]
+    /// The temporary directory cannot be created, filled or removed.
+    #[error("the demo's temporary directory {path}: {source}")]
     Folder {
-        /// The folder, or a file in it.
+        /// The directory, or a file in it.
         path: PathBuf,
         /// What the system says.
         #[source]
@@ -138,7 +138,7 @@ impl World {
         Ok(world)
     }
 
-    /// The configuration for the two servers, such as somebody would write it.
+    /// The configuration for the two servers, as an administrator would write it.
     #[must_use]
     pub fn config(&self) -> String {
         let Options {
@@ -165,7 +165,7 @@ bind_dn = "{service}"
 bind_password = "{PASSWORD}"
 
 [jobs.{JOB}]
-schedule = "0 3 * * *"          # each night at three
+schedule = "0 3 * * *"          # each night at 03:00
 timezone = "Europe/Stockholm"
 directory = "studio"
 search_bases = ["{people}"]
@@ -209,10 +209,11 @@ deactivate = "10%"              # more at once: a person must approve
         self.folder.path()
     }
 
-    /// Stops both servers, which takes a few seconds when clients hang on, and removes the folder.
+    /// Stops both servers, which takes a few seconds if clients do not disconnect, and removes the
+    /// directory.
     ///
     /// # Errors
-    /// The folder cannot be removed.
+    /// The directory cannot be removed.
     pub async fn end(self) -> Result<(), WorldError> {
         let Self {
             directory,
@@ -220,7 +221,7 @@ deactivate = "10%"              # more at once: a person must approve
             people: _,
             folder,
         } = self;
-        // How the stand-in ended matters to nobody any more.
+        // The result of stopping the stand-in no longer matters.
         let (_, ()) = tokio::join!(ftrack.stop(), directory.stop());
         let path = folder.path().to_owned();
         folder

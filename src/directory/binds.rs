@@ -1,4 +1,4 @@
-//! How often one server was bound to, and what it refused.
+//! Counts the binds and refusals of one server.
 
 use std::{
     sync::{

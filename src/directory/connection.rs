@@ -19,7 +19,7 @@ use crate::{
     directory::wire::{framing, framing::End},
 };
 
-/// One bound connection, used by one task at a time; dropping it ends it at once.
+/// One bound connection, used by one task at a time; dropping it closes it at once.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) ldap: Ldap,
@@ -34,7 +34,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Puts the guard and the library on a byte stream, over which is to be bound with this
+    /// Puts the guard and the library on a byte stream, on which the caller then binds with this
     /// password.
     pub(super) async fn start(
         transport: Transport,
@@ -76,17 +76,17 @@ impl Connection {
         &self.server
     }
 
-    /// Whether this is the password that it was bound with.
+    /// Whether it was bound with this password.
     pub(super) fn is_bound_with(&self, password: Option<&Secret>) -> bool {
         self.password.as_ref().map(Secret::expose) == password.map(Secret::expose)
     }
 
-    /// How long ago the connection was made.
+    /// The age of the connection.
     pub(super) fn age(&self) -> Duration {
         self.born.elapsed()
     }
 
-    /// Ends the connection at once.
+    /// Closes the connection at once.
     pub(super) fn end(&mut self) {
         self.is_ended = true; // the tasks notice only later
         self.guard.abort();
@@ -102,8 +102,8 @@ impl Connection {
             || self.ldap.is_closed()
     }
 
-    /// Whether the server still answers, shown by asking it something cheap (RFC 4532); a refusal
-    /// is an answer too.
+    /// Whether the server still answers, tested with a cheap request (RFC 4532); a refusal is an
+    /// answer too.
     pub(super) async fn answers(&mut self, limit: Duration) -> bool {
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(limit);
@@ -113,7 +113,7 @@ impl Connection {
         )
     }
 
-    /// What an error of the library means, with the reason why the connection ended when that is
+    /// Translates an error of the library, using the reason why the connection ended when that is
     /// known.
     pub(super) fn failure(&self, tried: &str, error: &LdapError) -> DirectoryError {
         if matches!(error, LdapError::Timeout { .. }) {
@@ -133,19 +133,19 @@ impl Connection {
         }
         match self.end.get() {
             Some(ended) => ended.error(&self.server, tried),
-            // The guard knows each end that comes from outside; without one the library gave up on
-            // what it was sent.
-            None => self.garbled(&format!("a message during {tried} cannot be taken apart")),
+            // The guard records every end that comes from outside; without one, the library gave up
+            // on what it received.
+            None => self.garbled(&format!("cannot parse a message during {tried}")),
         }
     }
 
-    /// The error for an answer that makes no sense.
+    /// The error for an invalid answer.
     pub(super) fn garbled(&self, reason: &str) -> DirectoryError {
         garbled(&self.server, reason)
     }
 }
 
-/// The error for an answer of a server that makes no sense.
+/// The error for an invalid answer of a server.
 pub(super) fn garbled(server: &str, reason: &str) -> DirectoryError {
     DirectoryError::Garbled {
         server: server.into(),

@@ -1,4 +1,4 @@
-//! How a connection to a server is made, step by step: resolve, connect, StartTLS or TLS, bind.
+//! Connects to a server step by step: resolve, connect, StartTLS or TLS, bind.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,11 +29,11 @@ use crate::config::{Credential, Directory, Sasl, Secret, Unreadable};
 /// The extended operation StartTLS (RFC 4511 section 4.14.1).
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 
-/// How connections to one server are made.
+/// Connects to one server.
 #[derive(Debug, Clone)]
 pub struct Connector {
     url: Url,
-    /// The URL without anything but scheme, host and port; what errors and reports show.
+    /// The URL without anything but scheme, host and port, for errors and reports.
     server: String,
     tls: Option<Arc<ClientConfig>>,
     encryption: Encryption,
@@ -67,7 +67,7 @@ impl Credentials {
     }
 }
 
-/// What one bind sends.
+/// The credentials of one bind.
 enum Presented {
     Nobody,
     Password { dn: String, password: Secret },
@@ -84,10 +84,10 @@ impl Presented {
 }
 
 /// The connectors of a directory's servers, in order of preference; reads the certificate files,
-/// but does not touch the network.
+/// but does not use the network.
 ///
 /// # Errors
-/// A certificate file that cannot be used, or settings that contradict each other.
+/// A certificate file cannot be used, or settings contradict each other.
 pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, DirectoryError> {
     let settings = |reason: &str| DirectoryError::Settings {
         directory: name.into(),
@@ -140,7 +140,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 "ldap" => Encryption::None,
                 _ => {
                     return Err(settings(&format!(
-                        "{url}: only ldap:// and ldaps:// are known"
+                        "{url}: only ldap:// and ldaps:// are supported"
                     )));
                 }
             };
@@ -162,19 +162,19 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
 }
 
 impl Connector {
-    /// The server's URL, as it is shown.
+    /// The server's URL, as shown in errors and reports.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Whether the connection is encrypted before anything is sent over it.
+    /// Whether the connection is encrypted from the start.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.encryption != Encryption::None
     }
 
-    /// How long one connection may take in all, bind included.
+    /// Time limit for one connection, bind included.
     pub(super) fn limit(&self) -> Duration {
         self.connect_timeout.saturating_add(self.operation_timeout)
     }
@@ -191,7 +191,7 @@ impl Connector {
         self.bind(transport).await
     }
 
-    /// When name resolution, connecting and TLS, which start now, must be done together.
+    /// The deadline for name resolution, connecting and TLS, which start now.
     #[must_use]
     pub fn until(&self) -> Moment {
         Moment::now() + self.connect_timeout
@@ -220,8 +220,8 @@ impl Connector {
         }
     }
 
-    /// A TCP connection to the first address that answers; a silent one leaves time for those after
-    /// it.
+    /// A TCP connection to the first address that answers; one that does not answer leaves time for
+    /// the others.
     ///
     /// # Errors
     /// `Connect`, `TimedOut`.
@@ -269,7 +269,7 @@ impl Connector {
         };
         let name = ServerName::try_from(self.host().to_owned()).map_err(|_| {
             tls(TlsFault::Other {
-                detail: format!("{} is no name that a certificate could hold", self.host()),
+                detail: format!("{} cannot be a name in a certificate", self.host()),
             })
         })?;
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
@@ -280,10 +280,10 @@ impl Connector {
         }
     }
 
-    /// Binds as configured, with the password that its file holds now.
+    /// Binds as configured, with the current password from its file.
     ///
-    /// A bind that was sent is awaited to its end even when nobody waits for it any more, since a
-    /// refusal counts against the account.
+    /// The answer to a bind that was sent is always awaited, even if the caller no longer waits for
+    /// it, since a refusal counts against the account.
     ///
     /// # Errors
     /// `BindRefused`, `TimedOut`, `Lost`, `Garbled`, `File`, and `Tls` when the server refuses the
@@ -300,7 +300,7 @@ impl Connector {
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         let binds = Arc::clone(&self.binds);
-        // In a task of its own, also since the library panics on a bind answer that is not one.
+        // In a task of its own, also because the library panics on a bind answer of another type.
         let bound = tokio::spawn(async move {
             let trial = binds.begin();
             let outcome = match &presented {
@@ -322,10 +322,7 @@ impl Connector {
                 return Err(self.lost_in_bind(connection.failure("the bind", &error)));
             }
             Err(_) => {
-                return Err(garbled(
-                    &self.server,
-                    "the answer to the bind cannot be taken apart",
-                ));
+                return Err(garbled(&self.server, "cannot parse the answer to the bind"));
             }
         };
         if result.rc == 0 {
@@ -339,16 +336,15 @@ impl Connector {
         })
     }
 
-    /// Whether a connection was bound with the password that is the current one; not when that
-    /// cannot be read.
+    /// Whether a connection was bound with the current password; false when the password cannot be
+    /// read.
     pub(super) async fn is_bound_with_the_current(&self, connection: &Connection) -> bool {
         self.present()
             .await
             .is_ok_and(|presented| connection.is_bound_with(presented.password()))
     }
 
-    /// The mark of the password that is the current one: see `Secret::mark`. None where no password
-    /// is sent.
+    /// The mark of the current password: see `Secret::mark`. None where no password is sent.
     pub(super) async fn mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
         let presented = self.present().await?;
         Ok(presented
@@ -356,17 +352,17 @@ impl Connector {
             .map(|password| password.mark(salt, self.who())))
     }
 
-    /// The binds of this server so far.
+    /// Counts of binds since the program started.
     pub(super) fn binds(&self) -> &Binds {
         &self.binds
     }
 
-    /// Who binds, in words.
+    /// The bind identity, for messages.
     pub(super) fn who(&self) -> &str {
         self.credentials.who()
     }
 
-    /// What the next bind sends.
+    /// The credentials of the next bind.
     async fn present(&self) -> Result<Presented, DirectoryError> {
         let unreadable = |Unreadable { file, problem }| DirectoryError::File {
             what: "bind_password",
@@ -383,19 +379,19 @@ impl Connector {
         })
     }
 
-    /// A server that misses a client certificate may hang up without the alert that would say so
-    /// (TLS 1.3 asks for it late).
+    /// A server that requires a client certificate may close the connection without the alert that
+    /// would say so (TLS 1.3 asks for it late).
     fn lost_in_bind(&self, mut error: DirectoryError) -> DirectoryError {
         if let DirectoryError::Lost { reason, .. } = &mut error
             && self.is_encrypted()
         {
-            reason.push_str("; it may demand a client certificate that it trusts");
+            reason.push_str("; it may require a client certificate that it trusts");
         }
         error
     }
 
-    /// A peer that vanishes without a word is noticed after the time of an operation, and small
-    /// requests are not held back.
+    /// A peer that disappears is noticed after the operation timeout, and small requests are not
+    /// delayed.
     fn tuned(&self, stream: TcpStream, address: SocketAddr) -> Result<TcpStream, DirectoryError> {
         let socket = SockRef::from(&stream);
         let keepalive = TcpKeepalive::new()
@@ -439,7 +435,7 @@ impl Connector {
             None => return Err(lost("the server closed it".into())),
         };
         let LdapOp::ExtendedResponse(response) = answer.op else {
-            return Err(garbled("the answer to StartTLS is another one"));
+            return Err(garbled("the answer is not one to StartTLS"));
         };
         let code = response.res.code as i32;
         if code != 0 {
@@ -451,7 +447,7 @@ impl Connector {
             });
         }
         let parts = framed.into_parts();
-        // Bytes from before the handshake could have been put there by anybody (RFC 4511 section
+        // Bytes from before the handshake may have been injected by an attacker (RFC 4511 section
         // 4.14.2).
         if parts.read_buf.is_empty() {
             Ok(parts.io)
@@ -486,8 +482,7 @@ impl Connector {
     }
 }
 
-/// A URL reduced to scheme, host and port, so that nothing secret that somebody wrote into it is
-/// shown.
+/// A URL reduced to scheme, host and port, so that secrets in it are not shown.
 fn shown(url: &Url) -> String {
     let port = url
         .port()

@@ -1,14 +1,14 @@
-//! Whether a directory can be reached and takes the credentials, before anything is read.
+//! Tests whether a directory can be reached and accepts the credentials, before anything is read.
 
 use tokio_util::sync::CancellationToken;
 
 use super::{error::DirectoryError, pool::DirectoryPool};
 
-/// Connects and binds to the first server of a directory that can be reached, and says which; the
-/// connection stays in the pool for the first read.
+/// Connects and binds to the first server of a directory that can be reached, and returns its URL;
+/// the connection stays in the pool for the first read.
 ///
 /// # Errors
-/// No server can be reached, or one refused the credentials, which are then tried at no other.
+/// No server can be reached, or one refused the credentials, which are then not tried at any other.
 pub async fn contact(
     pool: &DirectoryPool,
     cancel: &CancellationToken,

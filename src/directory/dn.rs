@@ -1,13 +1,13 @@
-//! Distinguished names, read from text (RFC 4514) and made comparable: servers spell one name in
-//! several ways. No I/O.
+//! Distinguished names, parsed from text (RFC 4514) and normalised for comparison, since servers
+//! spell one name in several ways. No I/O.
 
 use crate::config::Scope;
 
-/// A DN in which the spelling does not matter: case, blanks around separators, and which characters
-/// are escaped.
+/// A DN for which the spelling does not matter: case, blanks around separators, and which
+/// characters are escaped.
 ///
-/// Attribute types are compared by their names as written; values without case, as almost all that
-/// DNs are made of are compared by servers.
+/// Attribute types are compared by their names as written; values ignore case, as servers do for
+/// almost all attributes used in DNs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dn(
     /// The RDNs, from the root to the entry.
@@ -15,7 +15,7 @@ pub struct Dn(
 );
 
 impl Dn {
-    /// Reads a DN; the empty text is the root, and `None` is for what is none.
+    /// Parses a DN; the empty text is the root, and `None` means that the text is not a DN.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.trim().is_empty() {
@@ -33,13 +33,13 @@ impl Dn {
         Some(Self(rdns))
     }
 
-    /// How many RDNs it lies below another; `None` when it is neither that one nor below it.
+    /// The number of RDNs below another DN (0 for the same DN); `None` when it is not below it.
     #[must_use]
     pub fn depth_below(&self, base: &Self) -> Option<usize> {
         self.0.strip_prefix(base.0.as_slice()).map(<[String]>::len)
     }
 
-    /// Whether a search of that base and scope would look at it (RFC 4511 section 4.5.1.2).
+    /// Whether a search with that base and scope covers it (RFC 4511 section 4.5.1.2).
     #[must_use]
     pub fn lies_in(&self, base: &Self, scope: Scope) -> bool {
         match (self.depth_below(base), scope) {
@@ -49,7 +49,7 @@ impl Dn {
     }
 }
 
-/// The parts of a text between separators that are not escaped.
+/// The parts of a text between unescaped separators.
 fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     let mut escaped = false;
     text.split(move |character: char| {
@@ -64,7 +64,7 @@ fn part(text: &str) -> Option<String> {
     let (kind, value) = text.split_once('=')?;
     let kind = kind.trim().to_ascii_lowercase();
     let value = unescaped(value)?;
-    // Neither a separator nor an equals sign of a value can be taken for one of the name.
+    // Separators and equals signs of a value must not be confused with those of the name.
     let value = value
         .split_whitespace()
         .collect::<Vec<_>>()
@@ -74,11 +74,11 @@ fn part(text: &str) -> Option<String> {
         .then(|| format!("{kind}={}", value.replace('\\', "\\\\").replace('+', "\\+")))
 }
 
-/// A value without its escapes; `None` where one is cut short.
+/// A value without its escapes; `None` where one is incomplete.
 fn unescaped(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.trim_start().as_bytes();
-    // A blank at the end belongs to the value only when it is escaped.
+    // A trailing blank belongs to the value only when it is escaped.
     let mut kept = 0;
     while let Some((first, after)) = rest.split_first() {
         rest = after;

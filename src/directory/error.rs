@@ -1,10 +1,10 @@
-//! What can go wrong with a directory: what was tried, on which server, and the way out.
+//! Errors of the directory: what was tried, on which server, and what to do.
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::escape::what_and_way_out;
 
-/// Why a directory could not be used, or a read of it is not complete.
+/// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// A certificate or key file of the configuration cannot be used.
@@ -25,7 +25,7 @@ pub enum DirectoryError {
         /// What is wrong, and how it would be right.
         reason: String,
     },
-    /// The host's name has no address.
+    /// The host name has no address.
     #[error(
         "{server}: the name {host} cannot be resolved ({reason}); check the name and this \
          machine's DNS"
@@ -38,10 +38,10 @@ pub enum DirectoryError {
         /// What the resolver said.
         reason: String,
     },
-    /// No TCP connection came about.
+    /// No TCP connection was established.
     #[error(
-        "{server}: cannot connect to {address} ({reason}); check that the server runs, its port \
-         and any firewall between"
+        "{server}: cannot connect to {address} ({reason}); check the server, its port and any \
+         firewall in between"
     )]
     Connect {
         /// The server's URL.
@@ -61,8 +61,9 @@ pub enum DirectoryError {
         /// The limit.
         limit: Duration,
     },
-    /// The server would not start TLS on a plain connection (RFC 4511 section 4.14).
-    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or have the server offer StartTLS", code_name(*code))]
+    /// The server refused StartTLS on a plain connection (RFC 4511 section 4.14).
+    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or enable \
+        StartTLS on the server", code_name(*code))]
     StartTlsRefused {
         /// The server's URL.
         server: String,
@@ -71,7 +72,7 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// No trusted TLS connection came about.
+    /// No trusted TLS connection was established.
     #[error("{server}: {fault}")]
     Tls {
         /// The server's URL.
@@ -79,8 +80,8 @@ pub enum DirectoryError {
         /// In which way it failed.
         fault: TlsFault,
     },
-    /// The server did not accept the credentials; never tried at another server, since it counts
-    /// against the account.
+    /// The server refused the credentials; they are not tried at another server, since each refusal
+    /// counts against the account.
     #[error("{server}: the bind as {who} was refused with {} ({code}): {text}{}", code_name(*code), bind_advice(text))]
     BindRefused {
         /// The server's URL.
@@ -92,19 +93,19 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// A search filter is not one (RFC 4515).
+    /// A search filter is invalid (RFC 4515).
     #[error(
-        "the filter {filter:?} is malformed; RFC 4515 wants something like \
+        "the filter {filter:?} is malformed; RFC 4515 requires the form \
          (&(objectClass=person)(mail=*))"
     )]
     Filter {
         /// The filter.
         filter: String,
     },
-    /// A search base does not exist, or the account may not see it.
+    /// A search base does not exist, or is not visible to the account.
     #[error(
-        "{server}: there is no {base:?}, or the account may not see it{}; check the search base \
-         and the account's rights",
+        "{server}: there is no {base:?}, or it is not visible to the account{}; check the search \
+         base and the account's rights",
         matched_words(matched)
     )]
     NoSuchBase {
@@ -115,7 +116,7 @@ pub enum DirectoryError {
         /// The part of it that exists; empty when unknown.
         matched: String,
     },
-    /// The server ended an operation with something other than success.
+    /// The server ended an operation with a result other than success.
     #[error("{server}: {tried} ended with {} ({code}): {text}{}", code_name(*code), code_advice(*code))]
     Refused {
         /// The server's URL.
@@ -127,8 +128,9 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// A part of the tree lives elsewhere, so the answer is not complete.
-    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases that this server holds itself", to.join(" "))]
+    /// A part of the tree is on another server, so the answer is incomplete.
+    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases \
+        that are on this server", to.join(" "))]
     Referred {
         /// The server's URL.
         server: String,
@@ -137,7 +139,7 @@ pub enum DirectoryError {
         /// Where the server points to.
         to: Vec<String>,
     },
-    /// The server said success, but it cannot be shown that its answer is complete.
+    /// The server reported success, but its answer cannot be proven complete.
     #[error("{server}: the answer for {base:?} cannot be proven complete: {reason}")]
     NotProven {
         /// The server's URL.
@@ -147,7 +149,7 @@ pub enum DirectoryError {
         /// What is missing.
         reason: String,
     },
-    /// The server sent more than the program is willing to hold.
+    /// The server sent more than the program accepts.
     #[error("{server}: {reason}")]
     TooMuch {
         /// The server's URL.
@@ -155,8 +157,8 @@ pub enum DirectoryError {
         /// What was too much, and the bound.
         reason: String,
     },
-    /// The server sent something that is not LDAP as it should be.
-    #[error("{server}: the answer makes no sense as LDAP: {reason}")]
+    /// The server sent invalid LDAP.
+    #[error("{server}: the answer is not valid LDAP: {reason}")]
     Garbled {
         /// The server's URL.
         server: String,
@@ -173,17 +175,18 @@ pub enum DirectoryError {
         /// How it ended.
         reason: String,
     },
-    /// The time of the whole read is over.
-    #[error("the time limit of the whole read passed during {tried}")]
+    /// The time limit of the whole read passed.
+    #[error("the time limit of the whole read was reached during {tried}")]
     Deadline {
         /// What was under way.
         tried: String,
     },
-    /// Somebody asked to stop.
+    /// A stop was requested.
     #[error("stopped on request")]
     Cancelled,
     /// Every connection of the pool stayed in use.
-    #[error("{server}: no connection of the pool came free within {}", humantime::format_duration(*limit))]
+    #[error("{server}: no connection of the pool became free within \
+        {}", humantime::format_duration(*limit))]
     PoolExhausted {
         /// The server's URL.
         server: String,
@@ -196,8 +199,8 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
-    /// The error of a directory none of whose servers can be used: the only server's own where
-    /// there is one.
+    /// The error of a directory of which no server can be used: the server's own error if there is
+    /// only one.
     pub(super) fn of_all(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
@@ -205,9 +208,9 @@ impl DirectoryError {
         }
     }
 
-    /// Whether another server of the directory may be tried, as long as nothing was read yet: never
+    /// Whether another server of the directory may be tried, as long as no entry was read: never
     /// when credentials were refused (trying them elsewhere locks the account) and never when the
-    /// answer would be the same there.
+    /// result would be the same there.
     #[must_use]
     pub fn concerns_one_server(&self) -> bool {
         match self {
@@ -233,8 +236,8 @@ impl DirectoryError {
         }
     }
 
-    /// Whether the credentials were refused, so that many more attempts may lock the account; a
-    /// server that is only busy says nothing about them.
+    /// Whether the credentials were refused, so that many more attempts may lock the account;
+    /// "busy" says nothing about them.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -261,24 +264,24 @@ impl DirectoryError {
         }
     }
 
-    /// What happened, and the way out, apart from each other; both are in the error's text, save
-    /// where only its kind tells the way out.
+    /// What happened, and what to do, as two texts; the error's text contains both, except where
+    /// the advice depends only on the kind of error.
     #[must_use]
     pub fn apart(&self) -> (String, String) {
         let way_out = match self {
             Self::TimedOut { .. } => {
-                "check whether the server is overloaded and the network between; a slow server \
+                "check the load of the server and the network to it; a slow server \
                  needs a longer connect_timeout or operation_timeout"
             }
             Self::Refused { code, .. } if code_advice(*code).is_empty() => {
-                "see the server's log for its reason"
+                "see the server's log for the reason"
             }
             Self::Tls {
                 fault: TlsFault::Other { .. },
                 ..
             } => "see the server's log, and which TLS versions and ciphers it offers",
-            Self::File { .. } => "name another file, or mend this one",
-            Self::Settings { .. } => "mend the directory's settings",
+            Self::File { .. } => "name another file, or fix this one",
+            Self::Settings { .. } => "fix the directory's settings",
             Self::NotProven { .. } => {
                 "see the server's log, and whether it supports paged results (RFC 2696)"
             }
@@ -287,8 +290,8 @@ impl DirectoryError {
                 "check that the URL leads to an LDAP server, and not to another port of it"
             }
             Self::Lost { .. } => {
-                "see the server's log, and what stands between; ldap:// does not work with a port \
-                 that speaks TLS at once"
+                "see the server's log, and check what is in between; ldap:// does not work with a \
+                 port that expects TLS from the first byte"
             }
             Self::PoolExhausted { .. } => "raise pool_size",
             Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
@@ -307,7 +310,7 @@ impl DirectoryError {
         (self.to_string(), way_out.to_owned())
     }
 
-    /// The outcome in a few words, for the evidence of a search: `busy (51)`, `timeout`,
+    /// The outcome in a few words, for the searches in the report: `busy (51)`, `timeout`,
     /// `referral`.
     #[must_use]
     pub fn outcome(&self) -> String {
@@ -336,10 +339,10 @@ impl DirectoryError {
     }
 }
 
-/// In which way TLS failed.
+/// How TLS failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsFault {
-    /// Nobody who is trusted vouches for the server's certificate.
+    /// The server's certificate is not issued by a trusted authority.
     UntrustedIssuer {
         /// What the verifier said.
         detail: String,
@@ -351,18 +354,18 @@ pub enum TlsFault {
         /// The names in the certificate, as far as known.
         presented: Vec<String>,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     Expired,
-    /// The certificate's time has not begun.
+    /// The certificate is not valid yet.
     NotYetValid,
-    /// The server does not accept, or wants, a client certificate.
+    /// The server rejects the client certificate, or requires one.
     ClientCertificate {
         /// The alert that the server sent.
         detail: String,
     },
-    /// What answers does not speak TLS.
+    /// The server does not speak TLS.
     NotTls {
-        /// What came instead.
+        /// What it sent instead.
         detail: String,
     },
     /// Anything else.
@@ -378,8 +381,8 @@ impl fmt::Display for TlsFault {
             Self::UntrustedIssuer { detail } => {
                 write!(
                     f,
-                    "the server's certificate is not trusted ({detail}); name the certificate of \
-                     its issuer in ca_file"
+                    "the server's certificate is not trusted ({detail}); set ca_file to the \
+                     certificate of its issuer"
                 )
             }
             Self::WrongHost {
@@ -391,13 +394,12 @@ impl fmt::Display for TlsFault {
                     write!(f, " but for {}", presented.join(", "))?;
                 }
                 f.write_str(
-                    "; use a name from the certificate in the URL, or have the certificate \
-                     renewed with this name",
+                    "; use a name from the certificate in the URL, or renew the certificate with \
+                     this name",
                 )
             }
             Self::Expired => f.write_str(
-                "the server's certificate has expired; have it renewed, or set this machine's \
-                 clock",
+                "the server's certificate has expired; renew it, or correct this machine's clock",
             ),
             Self::NotYetValid => {
                 f.write_str("the server's certificate is not valid yet; check this machine's clock")
@@ -405,14 +407,14 @@ impl fmt::Display for TlsFault {
             Self::ClientCertificate { detail } => {
                 write!(
                     f,
-                    "the server does not accept the client certificate, or demands one \
+                    "the server rejects the client certificate, or requires one \
                      ({detail}); check client_cert_file and client_key_file"
                 )
             }
             Self::NotTls { detail } => {
                 write!(
                     f,
-                    "what answers does not speak TLS ({detail}); ldaps:// is usually port 636, \
+                    "the server does not speak TLS ({detail}); ldaps:// is usually port 636, \
                      StartTLS with ldap:// port 389"
                 )
             }
@@ -457,14 +459,13 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether a bind that was answered with this code tells that the credentials are wrong: every
-/// failure but busy and unavailable.
+/// Whether this result code of a bind means that the credentials are wrong: every failure but busy
+/// and unavailable.
 pub(super) fn is_refusal(code: u32) -> bool {
     !matches!(code, 0 | 51 | 52)
 }
 
-/// A server's words in a form that is safe to print: on one line, of bounded length, without
-/// control characters.
+/// A server's message, safe to print: on one line, of bounded length, without control characters.
 pub(super) fn words(text: &str) -> String {
     const LONGEST: usize = 500;
     let plain: String = text
@@ -480,17 +481,17 @@ pub(super) fn words(text: &str) -> String {
     }
 }
 
-/// The way out for a result code of a search.
+/// What to do about a result code of a search.
 fn code_advice(code: u32) -> &'static str {
     match code {
-        1 => "; the server may want a bind first, or has trouble of its own (see its log)",
+        1 => "; the server may require a bind first, or have a problem of its own (see its log)",
         3 => "; raise the server's time limit for this account, or narrow the search",
         4 => {
             "; raise the server's size limit for this account (slapd: limits … \
              size.prtotal=unlimited)"
         }
         11 => {
-            "; the server allows this account less than was asked for: lower page_size, or raise \
+            "; the request exceeds the server's limits for this account: lower page_size, or raise \
              its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
              nsPagedLookThroughLimit)"
         }
@@ -498,15 +499,15 @@ fn code_advice(code: u32) -> &'static str {
             "; the server does not offer paged results (RFC 2696), without which completeness \
              cannot be proven"
         }
-        8 | 13 => "; the server wants encryption: use ldaps:// or start_tls",
+        8 | 13 => "; the server requires encryption: use ldaps:// or start_tls",
         34 => "; a search base is not a DN",
-        50 => "; give the account the right to search there",
+        50 => "; grant the account the right to search there",
         51 | 52 => "; the next run tries again",
         _ => "",
     }
 }
 
-/// What Active Directory's code in a refused bind means (Microsoft KB, `AcceptSecurityContext
+/// The meaning of Active Directory's code in a refused bind (Microsoft KB, `AcceptSecurityContext
 /// error, data …`).
 fn bind_advice(text: &str) -> &'static str {
     let code = text
@@ -515,7 +516,7 @@ fn bind_advice(text: &str) -> &'static str {
         .and_then(|rest| rest.split([',', ' ', '\0']).next());
     match code {
         Some("525") => "; the account does not exist",
-        Some("52e") => "; name or password are wrong",
+        Some("52e") => "; the name or the password is wrong",
         Some("530") => "; the account may not log on at this time",
         Some("531") => "; the account may not log on from here",
         Some("532") => "; the password has expired",
@@ -523,7 +524,7 @@ fn bind_advice(text: &str) -> &'static str {
         Some("701") => "; the account has expired",
         Some("773") => "; the password must be changed first",
         Some("775") => "; the account is locked",
-        _ => "; check bind_dn, the password and whether the account is locked",
+        _ => "; check bind_dn and the password, and whether the account is locked",
     }
 }
 
@@ -531,7 +532,7 @@ fn matched_words(matched: &str) -> String {
     if matched.is_empty() {
         String::new()
     } else {
-        format!(" (what exists is {matched:?})")
+        format!(" (the part that exists is {matched:?})")
     }
 }
 

@@ -1,15 +1,15 @@
-//! Search filters as text (RFC 4515): is it one, and how values go into one. No I/O.
+//! Search filters as text (RFC 4515): validation, and escaping of values. No I/O.
 
 use std::fmt::Write;
 
 use super::error::DirectoryError;
 
-/// Whether a text is a filter.
+/// Checks that a text is a filter.
 ///
 /// # Errors
 /// `Filter`, with the text.
 pub fn check(filter: &str) -> Result<(), DirectoryError> {
-    // The parser's own errors say no more than that it is none.
+    // The parser's own errors give no detail.
     match ldap3::parse_filter(filter) {
         Ok(_) => Ok(()),
         Err(()) => Err(DirectoryError::Filter {
@@ -34,13 +34,13 @@ pub fn equals(attribute: &str, value: &[u8]) -> String {
     filter
 }
 
-/// A filter for what matches any of several.
+/// A filter that matches any of several filters.
 #[must_use]
 pub fn any(filters: &[String]) -> String {
     format!("(|{})", filters.concat())
 }
 
-/// A filter for what matches both; bare `a=b` forms are put in brackets.
+/// A filter that matches both; bare `a=b` forms are put in parentheses.
 #[must_use]
 pub fn both(one: &str, other: &str) -> String {
     format!("(&{}{})", bracketed(one), bracketed(other))

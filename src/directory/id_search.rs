@@ -9,9 +9,9 @@ use crate::model::{
 };
 
 impl IdAttribute {
-    /// What may identify the entries of a kind of server, the best first. What every entry there
-    /// has comes first: an attribute that only newer entries carry (entryUUID in a 389-ds that was
-    /// upgraded) would tear people apart.
+    /// The attributes that may identify the entries of a kind of server, the best first. An
+    /// attribute that every entry has comes first: one that only newer entries have (entryUUID in
+    /// an upgraded 389-ds) would split people.
     #[must_use]
     pub fn candidates(kind: ServerKind) -> Vec<Self> {
         match kind {
@@ -27,7 +27,8 @@ impl IdAttribute {
         }
     }
 
-    /// A filter that finds the entry of an id; none when the id cannot be one of this attribute.
+    /// A filter that finds the entry of an id; none when the id cannot be a value of this
+    /// attribute.
     #[must_use]
     pub fn filter(&self, id: &DirectoryId) -> Option<String> {
         match self {
@@ -36,7 +37,7 @@ impl IdAttribute {
             }
             Self::ObjectGuid => {
                 let bytes = Uuid::try_parse(id.as_str()).ok()?.to_bytes_le();
-                // Every byte is escaped: some would form characters that mean something else there.
+                // Every byte is escaped: some would be special characters of a filter.
                 let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
                 Some(format!("({}={escaped})", self.name()))
             }

@@ -1,5 +1,5 @@
-//! The second look: people who seem to be gone are asked for by id, and whatever comes back means
-//! that they are there.
+//! The second look: people who seem to have left are asked for by id, and every entry that comes
+//! back shows that they are present.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,29 +17,29 @@ use crate::model::{
     id::IdAttribute,
 };
 
-/// Ids asked for by one search.
+/// Ids per search.
 const GROUP: usize = 100;
 
-/// What one server said about people who were asked for by id; made of complete searches alone.
+/// What one server returned for people who were asked for by id; made only from complete searches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Those who are there, with the DN of the entry that came back.
+    /// Those who are present, with the DN of the entry that came back.
     pub there: BTreeMap<DirectoryId, String>,
-    /// Those of whom nobody can say it: an entry came back with them that belongs to none of the
-    /// ids that were asked for.
+    /// Those for whom it is unclear: an entry came back that has none of the ids that were asked
+    /// for.
     pub doubtful: BTreeSet<DirectoryId>,
-    /// What identifies the directory itself, as far as it is known.
+    /// Identifies the directory itself, if known.
     pub directory_id: Option<String>,
 }
 
-/// Asks a server for people by id, over the bases and with the filter of a request; without a
-/// server, the first that can be reached.
+/// Asks a server for people by id, over the bases and with the filter of a request; if no server is
+/// given, the first that can be reached.
 ///
-/// Whoever is neither there nor doubtful is not in that part of the directory, since each search
-/// came to its proven end.
+/// A person who is neither present nor doubtful is not in that part of the directory, since each
+/// search was proven complete.
 ///
 /// # Errors
-/// As for `read`; then nobody is known to be gone.
+/// As for `read`; then nobody is known to be absent.
 pub async fn ask(
     pool: &DirectoryPool,
     server: Option<&str>,
@@ -57,8 +57,8 @@ pub async fn ask(
             .collect();
         if filters.len() != group.len() {
             let reason = format!(
-                "not every id of these people is one of the attribute {id_attribute}; was the id \
-                 attribute changed?"
+                "some ids of these people are not values of the attribute {id_attribute}; was the \
+                 id attribute changed?"
             );
             let error = DirectoryError::Settings {
                 directory: pool.name().into(),
@@ -100,7 +100,7 @@ pub async fn ask(
     }
 }
 
-/// The ids of one search, by their plain form.
+/// The ids of one search, by their normalised form.
 struct Group<'a> {
     ids: &'a [DirectoryId],
     by_plain: BTreeMap<String, Vec<&'a DirectoryId>>,
@@ -116,7 +116,6 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What came back.
 struct Found<'a> {
     attribute: &'a IdAttribute,
     asked: Vec<Group<'a>>,
@@ -124,7 +123,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Those who are there are not doubtful.
+    /// People who are present are not doubtful.
     fn answer(self) -> Answer {
         let Answer {
             there,
@@ -145,9 +144,9 @@ impl EntrySink for Found<'_> {
         self.answer = Answer::default();
     }
 
-    /// The server compares by rules of its own, which know no case, blanks, hyphens or brackets:
-    /// every id that it may have meant counts as there. An entry that belongs to none is one that
-    /// the server found all the same.
+    /// The server compares with its own rules, which may ignore case, blanks, hyphens or braces:
+    /// every id that it may have matched counts as present. An entry that matches none was still
+    /// found by the server.
     fn entry(&mut self, search: usize, entry: &Entry) {
         let Some(group) = self.asked.get(search) else {
             return;
@@ -175,8 +174,8 @@ impl EntrySink for Found<'_> {
     fn page(&mut self, _: u64) {}
 }
 
-/// An id without what one server writes and another leaves out: letters and digits alone, in lower
-/// case, without zeros at the front.
+/// An id without what one server writes and another omits: only letters and digits, in lower case,
+/// without leading zeros.
 fn plain(id: &str) -> String {
     let letters: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
     letters.trim_start_matches('0').to_ascii_lowercase()

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::model::entry::Entry;
 
-/// Looks at the base alone, without paging; the answer holds one entry, or none when the filter
-/// does not match.
+/// Reads only the base entry, without paging; the answer contains one entry, or none when the
+/// filter does not match.
 ///
 /// # Errors
 /// As for `search`.
@@ -46,7 +46,7 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// What the final result of a search means.
+/// Interprets the final result of a search.
 pub(super) fn concluded(
     connection: &Connection,
     base: &str,
@@ -55,7 +55,7 @@ pub(super) fn concluded(
 ) -> Result<(), DirectoryError> {
     let server = connection.server().to_owned();
     match result.rc {
-        // A success that points elsewhere as well is not whole.
+        // A success that also refers elsewhere is incomplete.
         0 if result.refs.is_empty() => Ok(()),
         0 | 10 => Err(DirectoryError::Referred {
             server,
@@ -77,7 +77,7 @@ pub(super) fn concluded(
 }
 
 /// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13),
-/// which carry no entries here.
+/// which contain no entries here.
 pub(super) fn entry(
     connection: &Connection,
     base: &str,
@@ -92,15 +92,14 @@ pub(super) fn entry(
         });
     }
     if message.is_intermediate() {
-        return Err(connection.garbled("an intermediate message that nobody asked for"));
+        return Err(connection.garbled("an unsolicited intermediate message"));
     }
     decode(message.0)
         .map(Some)
-        .ok_or_else(|| connection.garbled("an entry that cannot be taken apart"))
+        .ok_or_else(|| connection.garbled("an entry that cannot be parsed"))
 }
 
-/// Takes an entry apart (RFC 4511 section 4.5.2), values byte for byte; none when it is not built
-/// like one.
+/// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
 pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();

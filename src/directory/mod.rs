@@ -1,4 +1,4 @@
-//! LDAP in: a directory read that is complete, or an error.
+//! LDAP: a directory read that is complete, or an error.
 
 mod binds;
 pub mod connection;

@@ -1,4 +1,4 @@
-//! Connections to the servers of one directory, kept for a while and lent to one user at a time.
+//! Pools of connections to the servers of one directory; a connection has one user at a time.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -20,12 +20,12 @@ use super::{
 };
 use crate::config::Directory;
 
-/// The greatest age of a connection: below the 15 minutes after which Active Directory hangs up on
-/// idle ones.
+/// The maximum age of a connection: below the 15 minutes after which Active Directory closes idle
+/// ones.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// After how long without use a connection is asked whether it still answers.
+/// After this idle time a connection is tested before it is used.
 const MAX_IDLE: Duration = Duration::from_secs(15);
-/// How long such an answer may take.
+/// Time limit for that test.
 const PROOF_LIMIT: Duration = Duration::from_secs(3);
 
 /// The servers of one directory, each with its pool of at most `pool_size` connections; cheap to
@@ -42,19 +42,19 @@ pub struct DirectoryPool {
 
 /// One server and its connections.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Server {
-    /// How connections to it are made.
     pub connector: Connector,
     pool: managed::Pool<Manager>,
     wait: Duration,
 }
 
 impl DirectoryPool {
-    /// The pool of a configured directory; reads the certificate files, but does not touch the
+    /// The pool of a configured directory; reads the certificate files, but does not use the
     /// network.
     ///
     /// # Errors
-    /// A certificate file that cannot be used, or settings that contradict each other.
+    /// A certificate file cannot be used, or settings contradict each other.
     pub fn new(name: &str, directory: &Directory) -> Result<Self, DirectoryError> {
         let servers = connectors(name, directory)?
             .into_iter()
@@ -76,26 +76,26 @@ impl DirectoryPool {
         &self.name
     }
 
-    /// The servers, in order of preference.
+    /// In order of preference.
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers
     }
 
-    /// The attribute that the operator named as the id.
+    /// The id attribute from the configuration.
     #[must_use]
     pub fn id_attribute(&self) -> Option<&str> {
         self.id_attribute.as_deref()
     }
 
-    /// What identifies the directory itself, where the operator named it.
+    /// The directory's id from the configuration.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Whether a reading of that server shows who is absent: it is the first one, or the operator
-    /// trusts all alike.
+    /// Whether a reading of that server shows who is absent: it is the first one, or
+    /// `trust_replicas` is set.
     #[must_use]
     pub fn is_preferred(&self, server: &str) -> bool {
         self.trusts_replicas
@@ -105,12 +105,12 @@ impl DirectoryPool {
                 .is_some_and(|first| first.connector.server() == server)
     }
 
-    /// A mark of the password that the next bind would send, made with a salt that is kept secret:
-    /// it tells whether the password is still the same, and is of no use to whoever wants to guess
-    /// it. None where no password is sent.
+    /// A mark of the password that the next bind would send, made with a secret salt: it shows
+    /// whether the password is still the same, and does not help to guess it. None where no
+    /// password is sent.
     ///
     /// # Errors
-    /// `File` when the password's file holds none any more.
+    /// `File` when the password's file no longer contains one.
     pub async fn credential_mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
         match self.servers.first() {
             Some(server) => server.connector.mark(salt).await,
@@ -118,8 +118,8 @@ impl DirectoryPool {
         }
     }
 
-    /// The last time that a server refused the credentials, also in a run that ended before it
-    /// heard of it; none while none did.
+    /// The last time that a server refused the credentials, including refusals that a run did not
+    /// see because it ended first; none if there was none.
     #[must_use]
     pub fn last_refusal(&self, salt: &str) -> Option<CredentialRefusal> {
         let refusals = self.servers.iter().filter_map(|Server { connector, .. }| {
@@ -133,7 +133,7 @@ impl DirectoryPool {
         refusals.max_by_key(|refusal| refusal.at)
     }
 
-    /// Whether a server refused the credentials within that time; of this URL, or any.
+    /// Whether a server refused the credentials within that time; the server with this URL, or any.
     #[must_use]
     pub fn was_refused_within(&self, server: Option<&str>, time: Duration) -> bool {
         let asked = self
@@ -144,7 +144,7 @@ impl DirectoryPool {
         refusals.any(|(at, _)| at.elapsed() < time)
     }
 
-    /// What each server's connections are doing at this moment, and how often was bound so far.
+    /// The state of each server's connections, and the number of binds so far.
     #[must_use]
     pub fn figures(&self) -> Vec<PoolFigures> {
         let of = |Server {
@@ -168,28 +168,28 @@ impl DirectoryPool {
     }
 }
 
-/// The refusal of credentials by a server.
+/// A refusal of credentials by a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct CredentialRefusal {
-    /// Which server.
     pub server: String,
-    /// When, by a clock that nobody can set.
+    /// When, by a monotonic clock.
     pub at: Instant,
-    /// The mark of the password that was refused, as `DirectoryPool::credential_mark` makes it;
-    /// none where none was sent.
+    /// The mark of the refused password, from `DirectoryPool::credential_mark`; none where none was
+    /// sent.
     pub mark: Option<String>,
 }
 
-/// The figures of one server since the program started.
+/// The counts of one server since the program started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolFigures {
-    /// The server's URL, as it is shown.
+    /// The server's URL, as shown in reports.
     pub server: String,
-    /// Connections that are open or being made.
+    /// Connections that are open or being opened.
     pub open: usize,
-    /// Those of them that nobody uses.
+    /// Open connections that are idle.
     pub idle: usize,
-    /// Callers who wait for one.
+    /// Callers that wait for a connection.
     pub waiting: usize,
     /// Binds that were sent.
     pub binds_tried: u64,
@@ -203,8 +203,8 @@ impl Server {
         connector: Connector,
         directory: &Directory,
     ) -> Result<Self, DirectoryError> {
-        // Making a connection has its own limits, which say more; the pool's only stands behind
-        // them.
+        // Connecting has its own time limits, with more specific errors; the pool's is only a
+        // fallback.
         let behind = connector.limit().saturating_add(Duration::from_secs(5));
         let wait = connector.limit();
         let pool = managed::Pool::builder(Manager {
@@ -229,7 +229,7 @@ impl Server {
         })
     }
 
-    /// A connection to this server, for the sole use of the caller.
+    /// A connection to this server, for the exclusive use of the caller.
     ///
     /// # Errors
     /// The step of connecting that failed, or `PoolExhausted`.
@@ -266,8 +266,8 @@ impl Server {
     }
 }
 
-/// A connection on loan; it is ended when dropped, unless it was given back after everything on it
-/// ended well.
+/// A connection taken from the pool; it is closed when dropped, unless it was returned after
+/// everything on it succeeded.
 #[derive(Debug)]
 pub struct PooledConnection {
     object: Object<Manager>,
@@ -276,12 +276,12 @@ pub struct PooledConnection {
 }
 
 impl PooledConnection {
-    /// Whether nobody used the connection before.
+    /// Whether the connection is new.
     pub(super) fn is_fresh(&self) -> bool {
         self.is_fresh
     }
 
-    /// Gives the connection back: everything that was asked over it was answered to the end.
+    /// Returns the connection: every request on it was answered completely.
     pub fn give_back(mut self) {
         self.is_sound = true;
     }
@@ -304,14 +304,14 @@ impl DerefMut for PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         if !self.is_sound {
-            // It ends here and now, even while the server still sends; the pool finds it ended and
+            // It is closed at once, even while the server still sends; the pool finds it closed and
             // drops it.
             self.object.end();
         }
     }
 }
 
-/// Makes and proves connections for the pool.
+/// Opens and tests connections for the pool.
 #[derive(Debug)]
 pub struct Manager {
     connector: Connector,

@@ -1,4 +1,4 @@
-//! Looks at one server step by step, for `check`: each fault is found apart from the others.
+//! Checks one server step by step, for `check`: each fault is reported separately.
 
 use std::net::SocketAddr;
 
@@ -16,37 +16,35 @@ use super::{
 };
 use crate::config::Scope;
 
-/// More matched than the one entry that was asked for (RFC 4511 appendix A.2).
+/// More entries matched than the one that was asked for (RFC 4511 appendix A.2).
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
 
-/// What a server is looked at for.
+/// The searches of one job, for the check.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ProbedSearch<'a> {
-    /// The search bases.
     pub bases: &'a [String],
-    /// How deep searches go.
     pub scope: Scope,
-    /// Which entries are people.
+    /// The filter for people.
     pub filter: &'a str,
-    /// The attributes that are mapped.
+    /// The mapped attributes.
     pub attributes: &'a [String],
-    /// What identifies the directory, where the operator named it.
+    /// The directory's id from the configuration.
     pub directory_id: Option<&'a str>,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Step {
-    /// What it was.
     pub looked_at: Probed,
-    /// What was found.
     pub found: Observation,
 }
 
-/// What can be looked at, in this order; after a step of the connection failed, no other follows.
+/// The checks, in this order; after a failed step of the connection, no other follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probed {
-    /// The host's name.
+    /// Name resolution.
     Name,
     /// The TCP port.
     Port,
@@ -54,52 +52,51 @@ pub enum Probed {
     Tls,
     /// The credentials.
     Bind,
-    /// The server's own description.
+    /// The server's description of itself.
     RootDse,
-    /// What identifies the directory itself.
+    /// The directory's id.
     DirectoryId,
-    /// The filter's form.
+    /// The filter's syntax.
     Filter,
     /// A search base.
     Base(String),
     /// Whether the filter matches anybody below a search base.
     People(String),
-    /// Whether the server knows a mapped attribute.
+    /// Whether the schema has a mapped attribute.
     Attribute(String),
 }
 
-/// What was found.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Observation {
-    /// All is well; what was seen.
+    /// No problem; what was found.
     Well(String),
-    /// Not an error of the server's, but hardly what is wanted.
+    /// Not an error of the server, but probably not intended.
     Doubtful {
-        /// What was seen.
+        /// What was found.
         seen: String,
-        /// The way out.
+        /// What to do.
         way_out: String,
     },
-    /// It failed.
     Failed(DirectoryError),
 }
 
-/// A look at one server over one connection; what was seen stays when the look is cut off.
+/// Checks of one server over one connection; the findings stay when the check is stopped.
 #[derive(Debug)]
 pub struct Probe<'a> {
     connector: &'a Connector,
-    /// What was found about the server itself.
+    /// Findings about the server itself.
     pub server: Vec<Step>,
-    /// What was found about each search, in the order in which [`Probe::enter`] was asked for them.
+    /// Findings about each search, in the order in which they were passed to [`Probe::enter`].
     pub searches: Vec<Vec<Step>>,
 }
 
-/// No more can be asked of the server: the step that was noted last failed in a way that ends the
+/// Nothing else can be asked: the step that was recorded last failed in a way that ends the
 /// connection.
 struct Ended;
 
 impl<'a> Probe<'a> {
-    /// A look that has seen nothing yet.
+    /// A check without findings.
     #[must_use]
     pub fn new(connector: &'a Connector) -> Self {
         Self {
@@ -109,7 +106,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Looks at everything before the credentials: the name, the port, TLS. `None` when one of them
+    /// Checks everything before the credentials: the name, the port, TLS. `None` when one of them
     /// failed.
     pub async fn reach(&mut self) -> Option<Transport> {
         let (connector, steps) = (self.connector, &mut self.server);
@@ -142,7 +139,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Binds, once, and looks at what the server knows and at each search.
+    /// Binds, once, and checks what the server knows, and each search.
     pub async fn enter(&mut self, transport: Transport, wanted: &[ProbedSearch<'_>]) {
         let bound = self.connector.bind(transport).await;
         let Some(mut connection) = note(&mut self.server, Probed::Bind, bound, |_| {
@@ -168,7 +165,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// What the server says of itself, and its schema when it shows one.
+/// The server's description of itself, and its schema if it shows one.
 async fn describe(
     connection: &mut Connection,
     steps: &mut Vec<Step>,
@@ -177,7 +174,7 @@ async fn describe(
     let root = note(steps, Probed::RootDse, read, |root| {
         root.vendor
             .clone()
-            .unwrap_or_else(|| "a server that does not say what it is".into())
+            .unwrap_or_else(|| "a server that does not identify itself".into())
     });
     let root = root.ok_or(Ended)?;
     match Schema::read(connection, &root).await {
@@ -186,7 +183,9 @@ async fn describe(
             Probed::RootDse,
             Observation::Doubtful {
                 seen: "the server shows no schema, so attribute names cannot be checked".into(),
-                way_out: "let the account read the schema, or check the names by hand".into(),
+                way_out: "grant the account read access to the schema, or check the names by \
+                    hand"
+                    .into(),
             },
         )),
         Err(error) => push_failure(steps, Probed::RootDse, error)?,
@@ -194,7 +193,7 @@ async fn describe(
     Ok((root, None))
 }
 
-/// What identifies the directory itself, without which nobody can be called absent.
+/// The directory's id, without which nobody can be called absent.
 async fn identify(
     connection: &mut Connection,
     wanted: &ProbedSearch<'_>,
@@ -206,15 +205,13 @@ async fn identify(
         wanted.directory_id,
         directory_id(connection, root, &bases).await,
     ) {
-        (Some(named), _) => {
-            Observation::Well(format!("it is called {named:?} in the configuration"))
-        }
-        (None, Ok(Some(id))) => Observation::Well(format!("its naming context has the id {id}")),
+        (Some(named), _) => Observation::Well(format!("the configuration sets the id {named:?}")),
+        (None, Ok(Some(id))) => Observation::Well(format!("the naming context has the id {id}")),
         (None, Ok(None)) => Observation::Doubtful {
             seen: "the id of the naming context's own entry cannot be read, so every deactivation \
                    will be held"
                 .into(),
-            way_out: "let the account read it, or set id for the directory".into(),
+            way_out: "grant the account read access to it, or set id for the directory".into(),
         },
         (None, Err(error)) => return push_failure(steps, Probed::DirectoryId, error),
     };
@@ -276,7 +273,7 @@ fn people(base: &str, wanted: &ProbedSearch<'_>, somebody: Option<String>) -> Ob
         Some(dn) => Observation::Well(format!("the filter matches {dn}")),
         None => Observation::Doubtful {
             seen: format!("{} matches nobody below {base:?}", wanted.filter),
-            way_out: "check the filter, the base, the scope and what the account may see".into(),
+            way_out: "check the filter, the base, the scope and the account's rights".into(),
         },
     }
 }
@@ -289,14 +286,14 @@ fn known(schema: &Schema, attribute: &str) -> Step {
             seen: format!("the directory's schema has no attribute {attribute}"),
             way_out: nearest(schema, attribute).map_or_else(
                 || "check its name".into(),
-                |near| format!("is {near} meant?"),
+                |near| format!("did you mean {near}?"),
             ),
         }
     };
     step(Probed::Attribute(attribute.to_owned()), found)
 }
 
-/// Notes a failure; it ends the look when the connection is of no use after it.
+/// Records a failure; it ends the check when the connection cannot be used after it.
 fn push_failure(
     steps: &mut Vec<Step>,
     looked_at: Probed,
@@ -307,8 +304,8 @@ fn push_failure(
     if ends { Err(Ended) } else { Ok(()) }
 }
 
-/// The DN of somebody whom the filter matches; one entry is asked for, and that there are more (4)
-/// is fine.
+/// The DN of one entry that the filter matches; one entry is requested, and the result "size limit
+/// exceeded" (4) is fine.
 async fn somebody(
     connection: &mut Connection,
     base: &str,
@@ -381,7 +378,7 @@ fn step(looked_at: Probed, found: Observation) -> Step {
     Step { looked_at, found }
 }
 
-/// The attribute of the schema that somebody may have meant, if any is near enough.
+/// The most similar attribute of the schema, if it is similar enough.
 fn nearest<'a>(schema: &'a Schema, attribute: &str) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.85;
     let wanted = attribute.to_ascii_lowercase();

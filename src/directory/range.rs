@@ -1,15 +1,15 @@
-//! Attributes of which a server returns the values a part at a time (MS-ADTS section
-//! 3.1.1.3.1.3.3): all parts are fetched.
+//! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
+//! 3.1.1.3.1.3.3); all parts are fetched.
 
 use super::{connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::Entry;
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
-/// Matches the entry itself, whatever it is (RFC 4512 section 2.4.1).
+/// Matches the entry itself, whatever its class (RFC 4512 section 2.4.1).
 const ANYTHING: &str = "(objectClass=*)";
 
-/// An attribute of which only a first part of the values came.
+/// An attribute of which only a first part of the values was returned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     /// The attribute, without the range.
@@ -18,7 +18,7 @@ pub(super) struct Gap {
     next: usize,
 }
 
-/// Gives ranged attributes their plain names, and names those of which values are still missing.
+/// Gives ranged attributes their plain names, and returns those with missing values.
 pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     let mut gaps = Vec::new();
     let mut plain = Vec::new();
@@ -27,7 +27,9 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
             continue;
         };
         if range.first != 0 {
-            return Err(format!("the values of {description} start in the middle"));
+            return Err(format!(
+                "the values of {description} do not start at the first"
+            ));
         }
         if let Some(last) = range.last {
             gaps.push(Gap {
@@ -47,7 +49,7 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     Ok(gaps)
 }
 
-/// Fetches the values that are missing, over the same connection and so from the same server.
+/// Fetches the missing values, over the same connection and so from the same server.
 pub(super) async fn complete(
     connection: &mut Connection,
     entry: &mut Entry,
@@ -64,7 +66,7 @@ pub(super) async fn complete(
             };
             let mut part = answer.ok_or_else(|| {
                 not_proven(format!(
-                    "the entry went away while the values of {name} were fetched"
+                    "the entry was deleted while the values of {name} were fetched"
                 ))
             })?;
             let mut found = None;
@@ -76,13 +78,13 @@ pub(super) async fn complete(
                     found = Some((range.last, std::mem::take(values)));
                 }
             }
-            let (last, values) =
-                found.ok_or_else(|| not_proven(format!("the values {wanted} did not come")))?;
+            let (last, values) = found
+                .ok_or_else(|| not_proven(format!("the values {wanted} were not returned")))?;
             let last_is_right =
                 last.is_none_or(|last| last >= next && last - next + 1 == values.len());
             if !last_is_right || next + values.len() > MAX_VALUES {
                 return Err(not_proven(format!(
-                    "the values {wanted} do not add up, or are more than {MAX_VALUES}"
+                    "the values {wanted} are inconsistent, or more than {MAX_VALUES}"
                 )));
             }
             next += values.len();

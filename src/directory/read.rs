@@ -20,8 +20,8 @@ use crate::model::{
     id::IdAttribute,
 };
 
-/// A complete read: it exists only when every search of it ended with success on one and the same
-/// server, every page and value range was fetched, and nothing was referred elsewhere.
+/// A complete read: it exists only when every search ended with success on one and the same server,
+/// every page and value range was fetched, and nothing was referred elsewhere.
 #[derive(Debug)]
 pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
@@ -33,8 +33,8 @@ pub struct Reading<T> {
 }
 
 impl<T> Reading<T> {
-    /// What was made of each entry, with its id. Each entry comes once; so does each id, unless the
-    /// operator chose an attribute of which two entries have the same value.
+    /// The mapped form of each entry, with its id. Each entry occurs once; so does each id, unless
+    /// two entries have the same value of an attribute that the operator configured.
     #[must_use]
     pub fn entries(&self) -> &[(Option<DirectoryId>, T)] {
         &self.entries
@@ -52,33 +52,33 @@ impl<T> Reading<T> {
         &self.server
     }
 
-    /// Whether the server is the preferred one, or as good as that by the configuration: a replica
-    /// may lag behind.
+    /// Whether the server is the preferred one, or equivalent by configuration: a replica may lag
+    /// behind.
     #[must_use]
     pub fn is_preferred(&self) -> bool {
         self.is_preferred
     }
 
-    /// What identifies the directory itself: as configured, or the id of its naming context's own
-    /// entry; none where neither is known.
+    /// The directory's id: as configured, or the id of its naming context's own entry; none where
+    /// neither is known.
     #[must_use]
     pub fn directory_id(&self) -> Option<&str> {
         self.directory_id.as_deref()
     }
 
-    /// The attribute that identified the entries; none when no entry had any.
+    /// The attribute that identified the entries; none when no entry had one.
     #[must_use]
     pub fn id_attribute(&self) -> Option<&IdAttribute> {
         self.id_attribute.as_ref()
     }
 
-    /// How each search ended.
+    /// The result of each search.
     #[must_use]
     pub fn searches(&self) -> &[SearchEvidence] {
         &self.searches
     }
 
-    /// A complete reading of these entries, for tests of what comes after it.
+    /// A complete reading of these entries, for tests of later steps.
     #[cfg(test)]
     pub(crate) fn for_tests(entries: Vec<(Option<DirectoryId>, T)>) -> Self {
         Self {
@@ -92,14 +92,15 @@ impl<T> Reading<T> {
     }
 }
 
-/// Reads everything, or fails. `map` makes the caller's compact form of each entry as it comes, so
-/// that the entries are never all held; it must not do anything else, since what it made is thrown
-/// away when the read fails. `progress` is told the number of entries after each page.
+/// Reads everything, or fails. `map` converts each entry to the caller's compact form as it
+/// arrives, so that the entries are never all in memory; it must have no side effects, since its
+/// results are discarded when the read fails. `progress` receives the number of entries after each
+/// page.
 ///
-/// Another server is tried only while not one entry has come.
+/// Another server is tried only before the first entry has arrived.
 ///
 /// # Errors
-/// Whatever kept any part of the answer away: see `DirectoryError`.
+/// Whatever prevented a complete answer: see `DirectoryError`.
 pub async fn read<T>(
     pool: &DirectoryPool,
     request: &ReadRequest,
@@ -148,15 +149,14 @@ pub async fn read<T>(
     }
 }
 
-/// Makes the caller's form of each entry.
+/// Converts each entry to the caller's form.
 struct Collect<T, M, P> {
     configured: Option<IdAttribute>,
     candidates: Vec<IdAttribute>,
-    /// The one attribute of this read: of the candidates the best that the first entry with any of
-    /// them has.
+    /// The id attribute of this read: the best candidate that the first entry with any of them has.
     chosen: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
-    /// What tells entries of the same id apart, in the same order.
+    /// Distinguishes entries of the same id, in the same order.
     marks: Vec<u64>,
     map: M,
     progress: P,
@@ -200,9 +200,9 @@ fn dedup(attributes: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-/// What makes an entry the same as another besides its id: nothing where the server keeps ids
-/// unique (the entry may have been moved during the read), its DN where the operator chose the
-/// attribute or there is no id, since two people may share a value.
+/// What identifies an entry besides its id: nothing where the server keeps ids unique (the entry
+/// may have been moved during the read), its DN where the operator configured the attribute or
+/// there is no id, since two people may share a value.
 fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> u64 {
     match (attribute, id) {
         (
@@ -222,8 +222,8 @@ fn mark(attribute: Option<&IdAttribute>, id: Option<&DirectoryId>, dn: &str) -> 
     }
 }
 
-/// Leaves out entries that came again, by overlapping bases or because they were moved during the
-/// read; the first one stays.
+/// Removes entries that arrived again, through overlapping bases or because they were moved during
+/// the read; the first one stays.
 fn once_each<T>(
     mut entries: Vec<(Option<DirectoryId>, T)>,
     marks: &[u64],

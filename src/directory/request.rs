@@ -5,24 +5,24 @@ use tokio::time::Instant;
 use super::{error::DirectoryError, search::SearchEvidence};
 use crate::config::Scope;
 
-/// What is to be read.
+/// What to read.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
     /// Where the searches start; they may overlap.
     pub bases: Vec<String>,
-    /// How deep they go.
+    /// The scope of the searches.
     pub scope: Scope,
-    /// Which entries match (RFC 4515).
+    /// The filter (RFC 4515).
     pub filter: String,
-    /// The attributes to return; the id is asked for besides.
+    /// The attributes to return; the id is requested in addition.
     pub attributes: Vec<String>,
-    /// The attribute that identifies an entry for ever; found by itself when absent.
+    /// The attribute that identifies an entry permanently; detected when absent.
     pub id_attribute: Option<String>,
-    /// When the whole read must be done.
+    /// The deadline of the whole read.
     pub deadline: Instant,
 }
 
-/// A read that is not complete, and how far it came.
+/// A read that failed, and how far it got.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct ReadFailure {
@@ -31,6 +31,6 @@ pub struct ReadFailure {
     pub error: DirectoryError,
     /// The URL of the server that was asked last.
     pub server: Option<String>,
-    /// The searches so far; the last one says how it ended.
+    /// The searches so far; the last one shows how it ended.
     pub searches: Vec<SearchEvidence>,
 }

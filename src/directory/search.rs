@@ -1,5 +1,4 @@
-//! One search, to its proven end: every page, every value range, and the server's own word that
-//! this was all.
+//! One search, proven complete: every page, every value range, and a final result of success.
 
 use ldap3::{
     DerefAliases, Scope, SearchOptions,
@@ -18,17 +17,17 @@ use crate::{directory::wire::ber, model::entry::Entry};
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// The most entries of one search.
 const MAX_ENTRIES: u64 = 2_000_000;
-/// The most pages without an entry in a row: a server may send some while it looks for matches.
+/// The maximum number of empty pages in a row: a server may send some while it searches.
 const MAX_EMPTY_PAGES: u32 = 1000;
 
-/// What a search asks for.
+/// The parameters of a search.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// The DN where it starts.
+    /// The search base.
     pub base: String,
-    /// How deep it goes.
+    /// The scope.
     pub scope: Scope,
-    /// Which entries match (RFC 4515).
+    /// The filter (RFC 4515).
     pub filter: String,
     /// The attributes to return.
     pub attributes: Vec<String>,
@@ -36,23 +35,23 @@ pub struct Search {
     pub page_size: i32,
 }
 
-/// What is known of one search when it is over, or of how far it came.
+/// The result of a search, or how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchEvidence {
-    /// The DN where it started.
+    /// The search base.
     pub base: String,
-    /// Its filter.
+    /// The filter.
     pub filter: String,
     /// Pages that ended with success.
     pub pages: u32,
     /// Entries received.
     pub entries: u64,
-    /// How it ended: `success`, `timeout`, `busy (51)` and so on.
+    /// The result: `success`, `timeout`, `busy (51)` and so on.
     pub result: String,
 }
 
 impl SearchEvidence {
-    /// The evidence of a search that was not answered yet.
+    /// The result of a search that was not answered yet.
     #[must_use]
     pub fn of(search: &Search) -> Self {
         Self {
@@ -65,13 +64,13 @@ impl SearchEvidence {
     }
 }
 
-/// Searches page by page and hands over each entry; `Ok` is the proof that these were all.
+/// Searches page by page and passes on each entry; `Ok` proves that these were all.
 ///
 /// The library's own paging is not used: it takes an answer without the control for the last page,
-/// and ends well after errors.
+/// and reports success after errors.
 ///
 /// # Errors
-/// Whatever kept any part of the answer away. What was handed over until then is worth nothing.
+/// Whatever prevented a complete answer. Entries passed on before must then be discarded.
 pub(super) async fn search(
     connection: &mut Connection,
     search: &Search,
@@ -100,7 +99,7 @@ pub(super) async fn search(
         };
         if empty_pages > 1 && next == cookie {
             return Err(not_proven(
-                "the server repeats an empty page for ever".into(),
+                "the server repeats an empty page endlessly".into(),
             ));
         }
         if empty_pages > MAX_EMPTY_PAGES {
@@ -158,7 +157,7 @@ async fn page(
         evidence.entries += 1;
         if evidence.entries > MAX_ENTRIES {
             let reason = format!(
-                "the search of {:?} brought more than {MAX_ENTRIES} entries",
+                "the search of {:?} returned more than {MAX_ENTRIES} entries",
                 search.base
             );
             return Err(DirectoryError::TooMuch {
@@ -171,7 +170,7 @@ async fn page(
             gaps => ranged.push((entry, gaps)),
         }
     }
-    // The verdict is this page's own result, which exists only after its stream came to its end.
+    // The verdict is this page's own result, which is available only after its stream has ended.
     let result = stream.finish().await;
     concluded(connection, &search.base, &tried, &result)?;
     let next = next_cookie(&result.ctrls).map_err(|reason| DirectoryError::NotProven {
@@ -203,5 +202,5 @@ fn next_cookie(controls: &[Control]) -> Result<Vec<u8>, &'static str> {
             .filter(|cookie| cookie.tag == 0x04 && cookie.is_whole && cookie.rest.is_empty())?;
         Some(cookie.content.to_vec())
     };
-    cookie().ok_or("the answer's control for paged results makes no sense")
+    cookie().ok_or("the answer's control for paged results is malformed")
 }

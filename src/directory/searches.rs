@@ -1,5 +1,4 @@
-//! Several searches on one and the same server, with another server in its place only while not one
-//! entry has come.
+//! Several searches on one server; another server may take its place only before the first entry.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +22,13 @@ use crate::{
 /// Which servers of a directory may be asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Servers<'a> {
-    /// All, one after the other, until one can be used.
+    /// All, in order, until one can be used.
     InOrder,
-    /// The one of this URL.
+    /// Only the one with this URL.
     Only(&'a str),
 }
 
-/// How far a read has come; kept outside of the work, so that it is still known when the work is
+/// The progress of a read; kept outside the work, so that it is still known when the work is
 /// stopped.
 #[derive(Debug, Default)]
 pub(super) struct SearchRun {
@@ -39,12 +38,12 @@ pub(super) struct SearchRun {
     pub about: ServerIdentity,
 }
 
-/// What a server tells of itself before it is searched.
+/// What a server says about itself before it is searched.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerIdentity {
     /// The attributes that may identify its entries, the best first.
     pub candidates: Vec<IdAttribute>,
-    /// The id of the entry of the naming context in which the first base lies; none where it cannot
+    /// The id of the entry of the naming context that contains the first base; none where it cannot
     /// be read.
     pub directory_id: Option<String>,
 }
@@ -68,17 +67,17 @@ impl SearchRun {
     }
 }
 
-/// What becomes of the entries of a read.
+/// Receives the entries of a read.
 pub(super) trait EntrySink {
-    /// A server is about to be asked; whatever another one said is void.
+    /// A server is about to be asked; discard what another one returned.
     fn begin(&mut self, about: &ServerIdentity);
-    /// An entry came, in the search of that place.
+    /// An entry of the search at that index.
     fn entry(&mut self, search: usize, entry: &Entry);
-    /// A page is done, `entries` came in all.
+    /// A page is complete; `entries` is the total so far.
     fn page(&mut self, entries: u64);
 }
 
-/// Ends the work at the deadline or on request; the connection in use is thrown away with it.
+/// Ends the work at the deadline or on request; the connection in use is closed with it.
 pub(super) async fn bounded<R>(
     work: impl Future<Output = Result<R, DirectoryError>>,
     deadline: Instant,
@@ -101,7 +100,7 @@ pub(super) async fn run(
     course: &mut SearchRun,
 ) -> Result<String, DirectoryError> {
     if searches.is_empty() {
-        // Nothing asked is not nobody there.
+        // Asking nothing does not show that nobody is there.
         return Err(DirectoryError::Settings {
             directory: pool.name().into(),
             reason: "there is no search base".into(),
@@ -142,7 +141,7 @@ async fn run_on(
                 lent.give_back();
                 return Ok(());
             }
-            // A connection from the pool may have been dead already, which says nothing about the
+            // A connection from the pool may have been closed already, which says nothing about the
             // server.
             Err(DirectoryError::Lost { .. }) if !lent.is_fresh() && course.is_untouched() => {}
             Err(error) => return Err(error),
@@ -180,7 +179,7 @@ async fn run_over(
     Ok(())
 }
 
-/// Asks a server what it is, and which directory it holds.
+/// Reads the root DSE of a server, and the id of its directory.
 async fn about(
     connection: &mut Connection,
     bases: &[&str],
@@ -194,9 +193,9 @@ async fn about(
     })
 }
 
-/// What identifies the directory itself: the id of the entry of the naming context in which the
-/// bases lie, of several the first by name, so that the order of the bases is no information; none
-/// where it cannot be read.
+/// The directory's id: the id of the entry of the naming context that contains the bases, of
+/// several the first by name, so that the order of the bases does not matter; none where it cannot
+/// be read.
 pub(super) async fn directory_id(
     connection: &mut Connection,
     root: &RootDse,
@@ -212,8 +211,7 @@ pub(super) async fn directory_id(
     }
 }
 
-/// The naming context in which a base lies (RFC 4512 section 5.1): the lowest of those that hold
-/// it.
+/// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.
 fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
     let base = Dn::parse(base)?;
     let holds =
@@ -225,7 +223,7 @@ fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
         .map(|(_, context)| context)
 }
 
-/// The id of a naming context's own entry; none where nobody may read it.
+/// The id of a naming context's own entry; none where it cannot be read.
 async fn context_id(
     connection: &mut Connection,
     context: &str,
@@ -240,7 +238,7 @@ async fn context_id(
         Ok(None) | Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Referred { .. }) => {
             Ok(None)
         }
-        // A refusal of the entry says nothing about the search; that the server is busy does.
+        // A refusal for this entry says nothing about the search; "busy" does.
         Err(error @ DirectoryError::Refused { .. }) if !error.concerns_one_server() => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! What a server is and can do: its root DSE (RFC 4512 section 5.1) and the attributes of its
+//! What a server is and supports: its root DSE (RFC 4512 section 5.1) and the attributes of its
 //! schema (section 4.2).
 
 use std::collections::BTreeSet;
@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::{connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::Entry;
 
-/// What says that a server is an Active Directory (MS-ADTS section 3.1.1.3.4.3).
+/// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
-/// The kinds of servers that are told apart, since each identifies entries in its own way.
+/// The kinds of servers that are distinguished, since each identifies entries in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
     /// Active Directory, also Samba's.
@@ -22,25 +22,25 @@ pub enum ServerKind {
     Other,
 }
 
-/// What a server says about itself.
+/// The root DSE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootDse {
     /// The kind of server.
     pub kind: ServerKind,
-    /// The vendor and version, as far as it tells (RFC 3045).
+    /// The vendor and version, if shown (RFC 3045).
     pub vendor: Option<String>,
-    /// The trees that it holds.
+    /// The naming contexts.
     pub naming_contexts: Vec<String>,
-    /// The controls that it knows, by OID.
+    /// The supported controls, by OID.
     pub supported_controls: Vec<String>,
-    /// The SASL mechanisms that it offers on this connection.
+    /// The SASL mechanisms offered on this connection.
     pub sasl_mechanisms: Vec<String>,
-    /// Where its schema is.
+    /// The DN of the schema.
     pub schema: Option<String>,
 }
 
 impl RootDse {
-    /// Reads the root DSE; a server that shows none is of the kind `Other` and knows nothing.
+    /// Reads the root DSE; a server that shows none is of the kind `Other` without capabilities.
     ///
     /// # Errors
     /// Everything but an answer; a refusal by access rights counts as an empty one.
@@ -66,7 +66,7 @@ impl RootDse {
         }
     }
 
-    /// Whether the server pages results (RFC 2696); false also when it does not tell.
+    /// Whether the server supports paged results (RFC 2696); false also when it does not say.
     #[must_use]
     pub fn pages(&self) -> bool {
         self.supported_controls
@@ -120,7 +120,7 @@ impl RootDse {
     }
 }
 
-/// The attributes that a server knows.
+/// The attributes of a server's schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     /// Names and OIDs in lower case.
@@ -162,8 +162,7 @@ impl Schema {
         Ok((!names.is_empty()).then_some(Self { names }))
     }
 
-    /// Whether the server knows an attribute, whatever the case of its name and with any options
-    /// left aside.
+    /// Whether the schema has an attribute, ignoring the case of its name and any options.
     #[must_use]
     pub fn knows(&self, attribute: &str) -> bool {
         let plain = attribute.split(';').next().unwrap_or_default();
@@ -191,7 +190,7 @@ fn names(description: &str) -> Vec<String> {
             .split_once("NAME")
             .map_or("", |(_, rest)| rest)
             .trim_start();
-        // One quoted name, or several within brackets.
+        // One quoted name, or several in parentheses.
         let quoted = if rest.starts_with('(') {
             rest.split(')').next().unwrap_or_default()
         } else {

@@ -1,5 +1,5 @@
-//! Whom to trust and how to prove who we are: the TLS settings of a directory, and what a failed
-//! handshake means.
+//! The TLS settings of a directory: trusted certificates and the client certificate, and the
+//! meaning of a failed handshake.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::config::Directory;
 /// when there is one.
 ///
 /// # Errors
-/// A file that cannot be read, holds nothing usable, or a certificate without its key.
+/// A file cannot be read or contains nothing usable, or a certificate has no key.
 pub fn client_config(
     name: &str,
     directory: &Directory,
@@ -46,7 +46,7 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-/// What a failed handshake means.
+/// Translates a failed handshake.
 #[must_use]
 pub fn fault(error: &io::Error) -> TlsFault {
     match error
@@ -65,8 +65,7 @@ pub fn fault(error: &io::Error) -> TlsFault {
 
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "the enums are non-exhaustive, and what is not named apart is told in the library's \
-              own words"
+    reason = "the enums are non-exhaustive; other errors are reported in the library's own words"
 )]
 fn rustls_fault(error: &rustls::Error) -> TlsFault {
     use rustls::AlertDescription as Alert;
@@ -96,8 +95,7 @@ fn rustls_fault(error: &rustls::Error) -> TlsFault {
 
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "the enum is non-exhaustive, and what is not named apart is told in the library's \
-              own words"
+    reason = "the enum is non-exhaustive; other errors are reported in the library's own words"
 )]
 fn certificate_fault(reason: &CertificateError) -> TlsFault {
     match reason {
@@ -165,7 +163,7 @@ fn with_client_certificate(
             file(
                 "client key",
                 key,
-                format!("it does not fit the client certificate: {error}"),
+                format!("it does not match the client certificate: {error}"),
             )
         })
 }
@@ -182,7 +180,7 @@ fn certificates(
         return Err(file(
             what,
             path,
-            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".into(),
+            "it contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)".into(),
         ));
     }
     Ok(found)

@@ -7,35 +7,35 @@ use tracing::Level;
 use super::RunName;
 use crate::{escape::escape_control, model::server_job::ServerJob};
 
-/// What happened to ftrack's own synchronisation.
+/// An event of ftrack's own synchronisation.
 #[derive(Debug, Clone, Copy)]
 pub enum Builtin<'a> {
-    /// ftrack took the job: it began, or is about to.
+    /// ftrack created the job: it is running or queued.
     Started(&'a ServerJob),
-    /// The job, as it was seen last, is not followed any more, after so long: it is over, or could
-    /// not be seen to its end.
+    /// The job, in its last known state, is no longer followed, after this time: it ended, or could
+    /// not be followed to its end.
     Finished(&'a ServerJob, Duration),
-    /// It deactivated or renamed more users than the job's limits say.
+    /// It deactivated or renamed more users than the job's limits.
     Alarm(BuiltinAlarm),
 }
 
-/// What ftrack's own synchronisation did, and what the job's limits say.
+/// What ftrack's own synchronisation did, and the job's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuiltinAlarm {
     /// Users that were active before it.
     pub active: usize,
-    /// How many it deactivated.
+    /// Users that it deactivated.
     pub deactivated: usize,
-    /// How many of those the limit allows.
+    /// The limit.
     pub deactivate_limit: usize,
-    /// How many got another login.
+    /// Users whose login changed.
     pub renamed: usize,
-    /// How many of those the limit allows.
+    /// The limit.
     pub rename_limit: usize,
 }
 
 impl BuiltinAlarm {
-    /// Whether it is more than the limits say.
+    /// Whether a limit is exceeded.
     #[must_use]
     pub fn is_raised(self) -> bool {
         self.deactivated > self.deactivate_limit || self.renamed > self.rename_limit
@@ -82,7 +82,7 @@ impl Builtin<'_> {
                     deactivate_limit,
                     renamed,
                     rename_limit,
-                    "ftrack's own synchronisation changed more than the limits say"
+                    "ftrack's own synchronisation changed more than the limits allow"
                 );
             }
         }

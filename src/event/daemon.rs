@@ -1,4 +1,4 @@
-//! What the daemon says beyond its runs: once at each change of state, and nothing while nothing
+//! Events of the daemon apart from its runs: one at each change of state, none while nothing
 //! changes.
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -8,131 +8,93 @@ use crate::{
     model::{backoff::Backoff, pause::Pause},
 };
 
-/// Something that happened to the daemon, as logs tell it.
+/// A log event of the daemon.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum DaemonEvent<'a> {
-    /// It works: the configuration is valid, and the schedule runs.
+    /// The daemon has started: the configuration is valid, and the schedule runs.
     Started {
-        /// The program's version.
         version: &'a str,
-        /// How many jobs there are.
+        /// The number of jobs.
         jobs: usize,
     },
-    /// It was told to stop.
+    /// A stop was requested.
     Stopping,
-    /// It has ended.
+    /// The daemon has stopped.
     Stopped,
-    /// A server was reached for the first time, and took the credentials.
-    ContactMade {
-        /// The server.
-        server: &'a str,
-    },
+    /// A server was reached for the first time, and accepted the credentials.
+    ContactMade { server: &'a str },
     /// A server could not be reached at the first attempt.
     ContactFailed {
-        /// The server.
         server: &'a str,
-        /// Why, and the way out.
+        /// Why, and what to do.
         error: &'a str,
     },
-    /// A server refused the credentials; they are left alone for a while.
+    /// A server refused the credentials; they are not tried for a while.
     CredentialsRefused {
-        /// The server.
         server: &'a str,
         /// When they are tried again, unless they change before.
         next: DateTime<Utc>,
-        /// What the server said.
+        /// The server's message.
         error: &'a str,
     },
-    /// A run that was missed while no daemon was there is made up for.
-    RunMissed {
-        /// The job.
-        job: &'a str,
-    },
-    /// A job is due while a run of it is under way; said once a run.
-    TickSkipped {
-        /// The job.
-        job: &'a str,
-    },
-    /// Another program runs the job; it is tried again soon.
-    RunElsewhere {
-        /// The job.
-        job: &'a str,
-    },
-    /// A run is far beyond its time limit, and neither ends nor keeps others waiting.
-    RunStuck {
-        /// The job.
-        job: &'a str,
-    },
+    /// A run that was missed while no daemon ran is made up for.
+    RunMissed { job: &'a str },
+    /// A job is due while a run of it is in progress; logged once per run.
+    TickSkipped { job: &'a str },
+    /// Another program runs the job; it is retried soon.
+    RunElsewhere { job: &'a str },
+    /// A run is far beyond its time limit and does not end; it no longer blocks other runs.
+    RunStuck { job: &'a str },
     /// A run ended without a report of its own.
     RunBroken {
-        /// The job.
         job: &'a str,
-        /// How.
+        /// The error.
         error: &'a str,
     },
     /// A job cannot be triggered now.
     TriggerRefused {
-        /// The job.
         job: &'a str,
         /// Why.
         error: &'a str,
     },
-    /// A job failed, after it had worked.
-    OutageBegan {
-        /// The job.
-        job: &'a str,
-        /// Its failure.
-        backoff: &'a Backoff,
-    },
-    /// A failing job fails otherwise, or is suspended.
-    OutageChanged {
-        /// The job.
-        job: &'a str,
-        /// Its failures.
-        backoff: &'a Backoff,
-    },
+    /// A job failed after it had worked.
+    OutageBegan { job: &'a str, backoff: &'a Backoff },
+    /// The kind of failure changed, or the job is suspended.
+    OutageChanged { job: &'a str, backoff: &'a Backoff },
     /// A job that failed works again.
     OutageEnded {
-        /// The job.
         job: &'a str,
-        /// Its failures, which are over.
+        /// The failures that are over.
         backoff: &'a Backoff,
     },
-    /// A person told a job to wait.
-    JobPaused {
-        /// The job.
-        job: &'a str,
-        /// Until when, and why.
-        pause: &'a Pause,
-    },
-    /// A job goes on.
-    JobResumed {
-        /// The job.
-        job: &'a str,
-    },
+    /// A person paused a job.
+    JobPaused { job: &'a str, pause: &'a Pause },
+    /// A job was resumed.
+    JobResumed { job: &'a str },
     /// A changed configuration is used for the next run.
     ConfigReloaded {
-        /// Keys whose change is used after a restart alone.
+        /// Keys whose change takes effect after a restart.
         restart_for: &'a str,
     },
-    /// A changed configuration is broken; the old one stays.
+    /// A changed configuration is invalid; the old one stays.
     ConfigRefused {
-        /// What is wrong.
+        /// The findings.
         error: &'a str,
     },
-    /// The scheduler cannot take the schedules; those from before go on.
+    /// The scheduler cannot use the new schedules; the old ones stay.
     SchedulerFailed {
-        /// What went wrong.
+        /// The error.
         error: &'a str,
     },
-    /// The daemon's own state cannot be kept or read.
+    /// The daemon's own state cannot be saved or read.
     StateFailed {
-        /// What went wrong.
+        /// The error.
         error: &'a str,
     },
 }
 
-/// Every event of the daemon with its level and fields; log monitors build on these.
+/// Every event of the daemon with its level and fields; log monitors rely on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("daemon.started", "INFO", &["version", "jobs"]),
     ("daemon.stopping", "INFO", &[]),
@@ -210,13 +172,13 @@ macro_rules! emit_outage {
 }
 
 impl DaemonEvent<'_> {
-    /// Says the event once, to whoever listens.
+    /// Logs the event once.
     pub fn emit(self) {
         match self {
             Self::Started { version, jobs } => {
                 tracing::info!(event = "daemon.started", version, jobs, "the schedule runs")
             }
-            Self::Stopping => tracing::info!(event = "daemon.stopping", "told to stop"),
+            Self::Stopping => tracing::info!(event = "daemon.stopping", "stop requested"),
             Self::Stopped => tracing::info!(event = "daemon.stopped", "stopped"),
             Self::ContactMade { server } => {
                 tracing::info!(event = "contact.made", server, "reached")
@@ -231,13 +193,11 @@ impl DaemonEvent<'_> {
             } => {
                 tracing::error!(event = "credentials.refused", server, retry_at = time(next), error = %escape_control(error), "credentials refused");
             }
-            Self::RunMissed { job } => tracing::info!(
-                event = "run.missed",
-                job,
-                "a missed run is to be made up for"
-            ),
+            Self::RunMissed { job } => {
+                tracing::info!(event = "run.missed", job, "missed run started")
+            }
             Self::TickSkipped { job } => {
-                tracing::warn!(event = "tick.skipped", job, "due while a run is under way")
+                tracing::warn!(event = "tick.skipped", job, "due during a run, skipped")
             }
             Self::RunElsewhere { job } => {
                 tracing::info!(event = "run.elsewhere", job, "another program runs the job")
@@ -259,11 +219,11 @@ impl DaemonEvent<'_> {
                     "outage.changed",
                     job,
                     backoff,
-                    "suspended: failed so often that it is only probed"
+                    "suspended: failed too often, now only probed"
                 );
             }
             Self::OutageChanged { job, backoff } => {
-                emit_outage!("outage.changed", job, backoff, "fails in another way")
+                emit_outage!("outage.changed", job, backoff, "the failure changed")
             }
             Self::OutageEnded { job, backoff } => {
                 tracing::info!(
@@ -279,20 +239,20 @@ impl DaemonEvent<'_> {
                 let reason = pause.reason.as_deref().unwrap_or_default();
                 tracing::warn!(event = "job.paused", job, until, reason = %escape_control(reason), "paused");
             }
-            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "goes on"),
+            Self::JobResumed { job } => tracing::info!(event = "job.resumed", job, "resumed"),
             Self::ConfigReloaded { restart_for } => tracing::info!(
                 event = "config.reloaded",
                 restart_for,
                 "configuration reloaded"
             ),
             Self::ConfigRefused { error } => {
-                tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is broken; the old one stays");
+                tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is invalid; the old one stays");
             }
             Self::SchedulerFailed { error } => {
-                tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be taken")
+                tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be applied")
             }
             Self::StateFailed { error } => {
-                tracing::error!(event = "daemon.state_failed", error = %escape_control(error), "state not kept")
+                tracing::error!(event = "daemon.state_failed", error = %escape_control(error), "state not saved")
             }
         }
     }

@@ -1,31 +1,31 @@
-//! What the program says of itself, whatever it is doing.
+//! Events of the program itself, whatever it is doing.
 
 use std::path::Path;
 
 use crate::escape::escape_control;
 
-/// Something that happened to the program itself, as logs tell it.
+/// A log event of the program itself.
 #[derive(Debug, Clone, Copy)]
 pub enum ProgramEvent<'a> {
-    /// It panicked, which is a defect.
+    /// It panicked, which is a bug.
     Panicked {
         /// The message, without the place in the source.
         error: &'a str,
     },
-    /// Log lines were dropped, because their reader was too slow or had left.
+    /// Log lines were dropped, because their reader was too slow or had closed the pipe.
     LogDropped {
-        /// How many, since the last time that this was said.
+        /// How many, since the last such event.
         lines: u64,
     },
-    /// The state database was deleted or replaced while it was in use; the one that stands in its
-    /// place now is used.
+    /// The state database was deleted or replaced while it was in use; the one that is now in its
+    /// place is used.
     StateRemade {
-        /// Where it is.
+        /// Its path.
         path: &'a Path,
     },
 }
 
-/// Every event of the program itself with its level and fields; log monitors build on these.
+/// Every event of the program itself with its level and fields; log monitors rely on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("program.panicked", "ERROR", &["error"]),
     ("log.dropped", "WARN", &["lines"]),
@@ -33,18 +33,26 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
 ];
 
 impl ProgramEvent<'_> {
-    /// Says the event once, to whoever listens.
+    /// Logs the event once.
     pub fn emit(self) {
         match self {
             Self::Panicked { error } => {
-                tracing::error!(event = "program.panicked", error = %escape_control(error), "a defect of this program")
+                tracing::error!(
+                    event = "program.panicked",
+                    error = %escape_control(error),
+                    "a bug in this program"
+                )
             }
             Self::LogDropped { lines } => {
                 tracing::warn!(event = "log.dropped", lines, "log lines were dropped")
             }
             Self::StateRemade { path } => {
                 let path = path.display().to_string();
-                tracing::warn!(event = "state.remade", path = %escape_control(&path), "the state database was deleted or replaced, and is another now");
+                tracing::warn!(
+                    event = "state.remade",
+                    path = %escape_control(&path),
+                    "the state database was deleted or replaced; the new one is used"
+                );
             }
         }
     }

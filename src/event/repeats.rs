@@ -1,5 +1,5 @@
-//! What a run need not say again: its course while an outage lasts that was told already, and what
-//! the run before has said in the same words.
+//! Lowers the level of repeated events: the progress of a run while a reported outage lasts, and
+//! messages that the previous run has logged in the same words.
 
 use std::{
     collections::HashSet,
@@ -14,36 +14,36 @@ tokio::task_local! {
     static QUIET: AlreadyLogged;
 }
 
-/// What goes out at DEBUG.
+/// What is logged at DEBUG.
 #[derive(Debug, Clone, Default)]
 pub struct AlreadyLogged {
-    /// Whether the run is one more attempt in an outage.
+    /// Whether the run is another attempt in an outage.
     pub outage: OutageLogged,
-    /// What was said before.
+    /// The messages of the previous run.
     pub known: Arc<LoggedBefore>,
 }
 
-/// Whether a run is one more attempt in an outage that was told when it began.
+/// Whether a run is another attempt in an outage that was reported when it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OutageLogged {
-    /// It is not: everything about the run is said.
+    /// It is not: everything about the run is logged.
     #[default]
     Over,
-    /// It is: its course, its end if it fails again, and what is tried again at ftrack are not said
-    /// at their level.
+    /// It is: its progress, its end if it fails again, and retries of ftrack calls are logged at
+    /// DEBUG.
     Lasts,
 }
 
-/// The skipped entries, warnings, and held or failed changes that a job has said; 8 bytes each.
+/// The skipped entries, warnings, and held or failed changes that a job has logged; 8 bytes each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoggedBefore(HashSet<u64>);
 
-/// Does some work whose events are quiet; those of tasks that it spawns are not.
+/// Runs a future whose events are lowered; those of tasks that it spawns are not.
 pub async fn without_repeats<F: Future>(quiet: AlreadyLogged, work: F) -> F::Output {
     QUIET.scope(quiet, work).await
 }
 
-/// Whether the work that is under way goes on without saying this.
+/// Whether the current run has to lower this event.
 pub(super) fn is_repeat(event: &Event<'_>) -> bool {
     QUIET
         .try_with(|quiet| quiet.suppresses(event))
@@ -84,8 +84,8 @@ impl AlreadyLogged {
 }
 
 impl LoggedBefore {
-    /// What is known after another run of the job: what that run has said. One that came to no plan
-    /// has said nothing about these, so that what was known before stays known over an outage.
+    /// What is known after another run of the job: what that run has logged. A run without a plan
+    /// has logged none of these, so that the earlier state is kept over an outage.
     #[must_use]
     pub fn after(self: &Arc<Self>, report: &Report) -> Arc<Self> {
         let says_nothing =
@@ -115,7 +115,7 @@ fn of_warning(warning: &str) -> u64 {
     mark(("warning", warning))
 }
 
-/// Whether a change is one that the next run meets again as long as nothing is done about it.
+/// Whether the next run finds the same change again as long as nobody acts.
 fn stays(change: &Reported) -> bool {
     matches!(change.result, ChangeResult::Held | ChangeResult::Failed)
 }

@@ -1,5 +1,5 @@
-//! Understands the body of an answer: a list with one element for each operation, or one of the
-//! many forms of an error. No I/O.
+//! Parses the body of an answer: a list with one element for each operation, or one of the many
+//! forms of an error. No I/O.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, error::Category};
@@ -9,7 +9,7 @@ use super::{
     key::Keys,
 };
 
-/// What one operation was answered with; may turn out to be an error in the place of an answer.
+/// The answer to one operation; may be an error in place of a result.
 pub(super) trait ResponseItem: DeserializeOwned {
     /// The error's class and text, if it is one.
     fn exception(&self) -> Option<(String, String)>;
@@ -28,8 +28,8 @@ impl ResponseItem for Value {
     }
 }
 
-/// The answer to an operation that writes: only whether it is an error, since what the server made
-/// of it is read back.
+/// The answer to an operation that writes: only whether it is an error, since the result is read
+/// back.
 #[derive(Debug, Deserialize)]
 pub(super) struct Acknowledged {
     #[serde(default)]
@@ -117,13 +117,12 @@ impl<R> Page<R> {
     }
 }
 
-/// Reads the body of an answer to `expected` operations.
+/// Parses the body of an answer to `expected` operations.
 ///
 /// # Errors
-///
 /// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an
-/// error in the place of an element, what is not JSON, what is cut off, a wrong number of elements,
-/// elements of another form.
+/// error in place of an element, a body that is not JSON or is truncated, a wrong number of
+/// elements, elements of another form.
 pub(super) fn read<A: ResponseItem>(
     status: u16,
     body: &[u8],
@@ -165,7 +164,7 @@ fn list<A: ResponseItem>(
     }
 }
 
-/// The object that stands in place of a list.
+/// The object in place of a list.
 #[derive(Deserialize)]
 struct ErrorObject {
     exception: Option<Value>,
@@ -184,7 +183,7 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     let (exception, content) = match (object.exception, object.error, object.detail) {
         (Some(exception), error, _) => (words(&exception), object.content.or(error)),
         (None, Some(error), _) => ("error".to_owned(), object.content.or(Some(error))),
-        // FastAPI's form of a request that does not fit the server's own description of it.
+        // FastAPI's form of a request that does not match the server's own description of it.
         (None, None, Some(detail)) => ("invalid request".to_owned(), Some(detail)),
         (None, None, None) if status >= 400 => return foreign(status, body, keys),
         (None, None, None) => {
@@ -206,7 +205,7 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     })
 }
 
-/// Tells a refused key and a missing right from every other refusal.
+/// Distinguishes a refused key and a missing permission from other refusals.
 fn sorted(refusal: ServerRefusal) -> FtrackErrorKind {
     let credentials = refusal.status == 401
         || refusal
@@ -223,7 +222,7 @@ fn sorted(refusal: ServerRefusal) -> FtrackErrorKind {
     }
 }
 
-/// An answer that is not of ftrack's making.
+/// An answer that does not come from ftrack.
 fn foreign(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     let text = excerpt(
         &String::from_utf8_lossy(body.get(..8192).unwrap_or(body)),
@@ -247,7 +246,7 @@ fn unreadable(error: &serde_json::Error, keys: &Keys) -> FtrackErrorKind {
     }
 }
 
-/// A JSON value as words: a text is itself.
+/// A JSON value as text; a string is used as it is.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,23 +1,23 @@
-//! Changes that go into one call, with what is known of their users. No I/O.
+//! Changes that are written in one call, with what is known of their users. No I/O.
 
 use std::collections::BTreeMap;
 
 use super::user_state::UserState;
 use crate::model::{change::Change, user::EntityId};
 
-/// Changes that are written in one call, by their places: single ones, and rotations that stay
+/// Changes that are written in one call, by their indices: single ones, and rotations that stay
 /// together.
 pub(super) struct Batch {
-    /// The places: single changes, and rotations that stay together.
+    /// The indices: single changes, and rotations that stay together.
     pub units: Vec<Vec<usize>>,
-    /// What is known of the users; who is missing does not exist.
+    /// The state of the users; a user that is missing does not exist.
     pub seen: BTreeMap<EntityId, UserState>,
-    /// How old that is.
+    /// The age of that state.
     pub age: Age,
 }
 
 impl Batch {
-    /// A batch in which only links are left, still empty.
+    /// An empty batch for changes of which only the links are left.
     pub fn settling() -> Self {
         Self {
             units: Vec::new(),
@@ -27,18 +27,18 @@ impl Batch {
     }
 }
 
-/// How old a look at the users of a batch is.
+/// The age of the state of a batch's users.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// From when the plan was made: long ago, where many batches went before.
+    /// From when the plan was made: long ago, if many batches preceded.
     OfThePlan,
-    /// From just now.
+    /// Just read.
     Fresh,
     /// From when everything but the links was seen to be written.
     Settling,
 }
 
-/// Changes in batches of at most so many, in their order; a rotation is never cut.
+/// Changes in batches of at most this size, in their order; a rotation is never split.
 pub(super) fn batches(changes: &[Change], size: usize) -> Vec<Vec<Vec<usize>>> {
     let mut batches: Vec<Vec<Vec<usize>>> = Vec::new();
     let mut filled = usize::MAX;

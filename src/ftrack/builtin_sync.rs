@@ -1,8 +1,8 @@
 //! ftrack's own LDAP synchronisation: started once, and followed by its id to its end.
 //!
-//! The server makes a `Job` of it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page on
-//! that API call); what `Job.data` holds is not documented, nor which `Job.type` it has, so a job
-//! is known by its id alone.
+//! The server creates a `Job` for it (`delayed_job` with `SYNC_USERS_LDAP`, see the vendor's page
+//! on that API call); neither the content of `Job.data` nor the `Job.type` is documented, so a job
+//! is identified only by its id.
 
 use crate::model::server_job::{ServerJob, Status};
 use std::{
@@ -23,15 +23,15 @@ use super::{
 };
 use crate::model::user::EntityId;
 
-/// How many of the newest jobs are noted before one is started: far more than come about while one
-/// call is answered.
+/// How many of the newest jobs are recorded before one is started: far more than are created while
+/// one call is answered.
 const NOTED: u32 = 200;
-/// The first wait between two looks at a job.
+/// The first interval between two polls of a job.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait between two looks.
+/// The longest interval between two polls.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// In so many looks in a row a job must be missing before it counts as gone: one of several servers
-/// may not know it yet.
+/// The number of polls in a row in which a job must be missing before it counts as gone: one of
+/// several servers may not know it yet.
 const MISSING_LOOKS: u32 = 3;
 
 /// The newest jobs at one time, by which those that come later are known.
@@ -44,24 +44,24 @@ pub struct Noted {
 /// Why no job is followed.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// The server refused the call, or it never reached the server: nothing was started.
+    /// The server refused the call, or was not reached: nothing was started.
     Refused(FtrackError),
-    /// Whether something was started is not known.
+    /// It is not known whether something was started.
     Unclear(String),
 }
 
 /// Why a job was not followed to its end.
 #[derive(Debug)]
 pub enum NotFollowed {
-    /// It still waited or worked when the time was over.
+    /// It was still queued or running at the deadline.
     Late,
-    /// The server does not know it any more, or never showed it.
+    /// The server no longer knows it, or never showed it.
     Vanished,
     /// The server could not be asked.
     Unread(FtrackError),
 }
 
-/// A job, as a query shows it.
+/// A job, as a query returns it.
 #[derive(Debug, Deserialize)]
 struct JobRow {
     id: EntityId,
@@ -82,7 +82,7 @@ impl Row for JobRow {
 }
 
 impl JobRow {
-    /// When it was made; ftrack writes a moment as an object, and newer servers may write it as
+    /// Its creation time; ftrack writes a time as an object, and newer servers may write it as
     /// text.
     fn created_at(&self) -> Option<&str> {
         self.created_at
@@ -103,7 +103,7 @@ impl JobRow {
         };
         ServerJob {
             id: self.id,
-            // Where a row says nothing of it, it is looked at again.
+            // A row without a status is read again.
             status: self
                 .status
                 .as_deref()
@@ -113,7 +113,7 @@ impl JobRow {
     }
 }
 
-/// What a JSON object with nothing but a description says; the vendor's own jobs are described so.
+/// The text of a JSON object with only a description, as the vendor's own jobs have it.
 fn described(text: &str) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -135,10 +135,9 @@ fn status(word: &str, session: &Session) -> Status {
     }
 }
 
-/// Notes the newest jobs, of whatever kind.
+/// Records the newest jobs, of any kind.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn note(session: &Session, until: &Until) -> Result<Noted, FtrackError> {
     let rows = newest(session, until).await?;
@@ -156,12 +155,11 @@ async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackE
     page::beginning::<JobRow>(session, &query::newest_jobs(), NOTED, until).await
 }
 
-/// Starts the synchronisation: one call, which is sent again only where the server provably did not
-/// look at it. After an unclear answer the one job that came about since `noted`, and is nobody
-/// else's than `api_user`'s, is taken for it.
+/// Starts the synchronisation: one call, which is repeated only where the server provably did not
+/// process it. After an unclear answer, the one job that was created since `noted`, and belongs to
+/// nobody else than `api_user`, is taken for it.
 ///
 /// # Errors
-///
 /// Nothing was started, or it is not known whether something was.
 pub async fn start(
     session: &Session,
@@ -177,7 +175,7 @@ pub async fn start(
             let answer = answers.into_iter().next().unwrap_or_default();
             return of_answer(answer.get("data").unwrap_or(&answer), session);
         }
-        // An error of the server's own, after which the job may be there all the same.
+        // An error of the server's own, after which the job may exist all the same.
         Err(WriteFailure::Refused(error))
             if error.refusal().is_some_and(|refusal| refusal.status >= 500) =>
         {
@@ -192,8 +190,8 @@ pub async fn start(
     };
     let unclear = |why: &dyn fmt::Display| {
         NotStarted::Unclear(format!(
-            "whether ftrack started it is not known, since {error}; {why}, so none is followed, \
-             and none is started again before the next run of the schedule, or of a person"
+            "it is not known whether ftrack started it, since {error}; {why}, so none is \
+             followed, and none is started again before the next scheduled or manual run"
         ))
     };
     match come_about_since(session, noted, api_user, until).await {
@@ -205,23 +203,22 @@ pub async fn start(
     }
 }
 
-/// The job that the server's answer names.
+/// The job in the server's answer.
 fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted> {
     let row = serde_json::from_value::<JobRow>(answer.clone());
     row.map(|row| row.shown(session)).map_err(|_| {
         NotStarted::Unclear(format!(
             "ftrack answered the start of its own LDAP synchronisation without the id of a job, \
-             so that it cannot be followed: {}",
+             so it cannot be followed: {}",
             session.excerpt(&answer.to_string())
         ))
     })
 }
 
-/// The one job that came about since, and is nobody else's than the API user's; or why there is
-/// none to be taken for it.
+/// The one job that was created since, and belongs to nobody else than the API user; or why there
+/// is none to be taken for it.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn come_about_since(
     session: &Session,
@@ -230,7 +227,7 @@ pub async fn come_about_since(
     until: &Until,
 ) -> Result<Result<ServerJob, String>, FtrackError> {
     let rows = newest(session, until).await?;
-    // A job of before may only be among the newest now because another one was deleted.
+    // An older job may be among the newest now only because another one was deleted.
     let is_later = |row: &JobRow| match (row.created_at(), noted.newest.as_deref()) {
         (Some(made), Some(newest)) => made >= newest,
         (None, _) | (_, None) => true,
@@ -243,16 +240,15 @@ pub async fn come_about_since(
         .filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
     Ok(match (new.next(), new.count()) {
         (Some(only), 0) => Ok(only.shown(session)),
-        (Some(_), more) => Err(format!("{} jobs came about meanwhile", more + 1)),
-        (None, _) => Err("no job came about meanwhile".to_owned()),
+        (Some(_), more) => Err(format!("{} jobs were created meanwhile", more + 1)),
+        (None, _) => Err("no job was created meanwhile".to_owned()),
     })
 }
 
-/// Looks for a job that should be there; `None` when the server does not show it, several times in
-/// a row.
+/// Looks for a job that should exist; `None` when the server does not show it several times in a
+/// row.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn find(
     session: &Session,
@@ -271,10 +267,9 @@ pub async fn find(
     look(session, id, until).await
 }
 
-/// One look at a job; `None` when the server does not show it.
+/// Reads a job once; `None` when the server does not show it.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn look(
     session: &Session,
@@ -288,12 +283,11 @@ pub async fn look(
         .map(|row| row.shown(session)))
 }
 
-/// Looks at a job in growing intervals until it is over, or the deadline of `until` has passed;
-/// `job` is what was seen last, and `seen` hears of each look.
+/// Polls a job in growing intervals until it has ended, or the deadline of `until` has passed;
+/// `job` is its last known state, and `seen` is called after each poll.
 ///
 /// # Errors
-///
-/// The job did not end, or could not be seen to its end. A trouble that passes is sat out.
+/// The job did not end, or could not be followed to its end. Temporary errors are retried.
 pub async fn follow(
     session: &Session,
     job: &mut ServerJob,
@@ -301,7 +295,7 @@ pub async fn follow(
     seen: impl Fn(&ServerJob),
 ) -> Result<(), NotFollowed> {
     let (mut wait, mut missing, mut unread) = (FIRST_WAIT, 0, None);
-    // Of a server that has not answered of late, that is what to say.
+    // If the server has not answered lately, report that.
     let late =
         |unread: Option<FtrackError>| Err(unread.map_or(NotFollowed::Late, NotFollowed::Unread));
     while job.is_under_way() {

@@ -1,4 +1,4 @@
-//! How the HTTP client is set up, and what of an answer's headers is heeded.
+//! Sets up the HTTP client, and reads the headers of an answer.
 
 use std::{
     fs,
@@ -15,11 +15,11 @@ use url::Url;
 use super::network;
 use crate::config;
 
-/// How long an unused connection is kept: shorter than common balancers do, which would otherwise
-/// cut it under a request.
+/// How long an unused connection is kept open: less than common load balancers do, which would
+/// otherwise close it during a request.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
-/// Where calls are posted to.
+/// The URL to which calls are posted.
 pub(super) fn endpoint(server: &Url) -> Option<Url> {
     let mut endpoint = server.clone();
     endpoint
@@ -34,7 +34,7 @@ pub(super) fn endpoint(server: &Url) -> Option<Url> {
     Some(endpoint)
 }
 
-/// The client that posts them, without the key, which may change while the client lives.
+/// The client that posts them, without the key, which may change while the client exists.
 pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!(
@@ -51,8 +51,8 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         .pool_max_idle_per_host(config.connections.max(1))
         .referer(false);
     if config.server.host().is_some_and(|host| is_loopback(&host)) {
-        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would show it
-        // the key.
+        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would disclose
+        // the key to it.
         builder = builder.no_proxy();
     }
     if let Some(file) = &config.ca_file {
@@ -63,7 +63,7 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
             .map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
         if certificates.is_empty() {
             return Err(format!(
-                "ftrack.ca_file {} holds no certificate",
+                "ftrack.ca_file {} contains no certificate",
                 file.display()
             ));
         }
@@ -73,12 +73,12 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         let reasons = network::reasons(&error);
         match &config.ca_file {
             Some(file) => format!(
-                "the HTTP client cannot be made: {reasons}; check that ftrack.ca_file {} holds \
-                 whole certificates",
+                "cannot set up the HTTP client: {reasons}; check that ftrack.ca_file {} contains \
+                 complete certificates",
                 file.display()
             ),
             None => format!(
-                "the HTTP client cannot be made: {reasons}; check this system's certificates, or \
+                "cannot set up the HTTP client: {reasons}; check this system's certificates, or \
                  set ftrack.ca_file"
             ),
         }
@@ -86,8 +86,11 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
 }
 
 fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
-    let user = HeaderValue::from_bytes(config.api_user.as_bytes())
-        .map_err(|_| "ftrack.api_user holds a character that no HTTP header may have".to_owned())?;
+    let user = HeaderValue::from_bytes(config.api_user.as_bytes()).map_err(|_| {
+        "ftrack.api_user contains a character that is not allowed in an HTTP \
+            header"
+            .to_owned()
+    })?;
     Ok(HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -112,7 +115,7 @@ fn is_loopback(host: &url::Host<&str>) -> bool {
 }
 
 /// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is
-/// compared with the server's own clock where it tells it.
+/// compared with the server's own clock if it sends it.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = asked.parse() {

@@ -1,8 +1,8 @@
-//! Whether the lists of users and of links are whole: what does not fit together is asked for again
-//! by id, and both are looked at from their other end.
+//! Checks that the lists of users and of links are complete: whatever does not match is asked for
+//! again by id, and both lists are read from their other end.
 //!
-//! A list may end too early without an error. Read so, users who exist would be created anew, and
-//! users with a link would be adopted.
+//! A list may end too early without an error. If that went unnoticed, existing users would be
+//! created again, and users with a link would be adopted.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::model::user::{Current, EntityId};
 
-/// How many rows of the other end of a list are looked at.
+/// The number of rows read from the other end of a list.
 const ROWS_OF_THE_END: u32 = 3;
 
-/// How many orphans a warning names.
+/// The maximum number of orphans named in a warning.
 const NAMED: usize = 3;
 
 /// A list lacks a row that the server shows otherwise.
@@ -34,7 +34,7 @@ pub(super) struct MissingRows {
 }
 
 impl MissingRows {
-    /// The error of a list that was read so often.
+    /// The error for a list that was read this many times.
     pub(super) fn error(self, session: &Session, tries: u32) -> FtrackError {
         let Self { what, rows, lacks } = self;
         FtrackError::new(
@@ -46,22 +46,21 @@ impl MissingRows {
     }
 }
 
-/// What two lists are, read at about the same time and sorted.
+/// The relation of two lists, read at about the same time and sorted.
 pub(super) enum Lists {
-    /// Whole.
+    /// Both are complete.
     Whole {
-        /// What has a link and is no user.
+        /// The ids that have a link but no user.
         orphans: BTreeSet<EntityId>,
     },
-    /// One of them is not.
+    /// One of them is incomplete.
     Short(MissingRows),
 }
 
 /// Looks for rows that the lists lack: users of links, links of users whose ids this program made,
-/// and those at the end.
+/// and the rows at the end.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`], and those of a list that changes while it is read.
 pub(super) async fn examine(
     session: &Session,
@@ -99,7 +98,7 @@ pub(super) async fn examine(
     })
 }
 
-/// Says how many links are of no user, and of which ids.
+/// The warning about links without a user, with their ids.
 pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
     let named: Vec<&str> = orphans.iter().take(NAMED).map(EntityId::as_str).collect();
     let more = if orphans.len() > named.len() {
@@ -109,21 +108,20 @@ pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
     };
     (!orphans.is_empty()).then(|| {
         format!(
-            "{} links at ftrack are of nobody who is a user there, as after users were deleted, \
-             and are ignored: {}{more}",
+            "{} links in ftrack belong to no existing user, as after users were deleted, and are \
+             ignored: {}{more}",
             orphans.len(),
             named.join(", ")
         )
     })
 }
 
-/// Makes sure, before users are created or adopted, that those who are to be created do not exist,
-/// and that nobody has a link who seemed to have none.
+/// Makes sure, before users are created or adopted, that users to be created do not exist, and that
+/// users without a link really have none.
 ///
-/// Where this program never was at work there is neither, and nothing is asked.
+/// Where this program has never worked there is neither, and nothing is asked.
 ///
 /// # Errors
-///
 /// [`Trouble::CutShort`] when there is one; those of [`Session::read_call`].
 pub async fn confirm(
     session: &Session,
@@ -146,7 +144,7 @@ pub async fn confirm(
             .is_ok()
     };
     let created: Vec<EntityId> = created.iter().filter(|id| !is_known(id)).cloned().collect();
-    // Those of this program's ids were asked for when the lists were read.
+    // Users with ids that this program made were asked for when the lists were read.
     let unlinked = current
         .users
         .iter()
@@ -171,7 +169,7 @@ pub async fn confirm(
     }
 }
 
-/// Those of the ids that are not among the rows; both are sorted, and so gone through once.
+/// The ids that are not among the rows; both are sorted, and compared in one pass.
 fn missing_in_order<'i, R: Row>(
     rows: &'i [R],
     ids: impl Iterator<Item = &'i EntityId>,
@@ -183,7 +181,7 @@ fn missing_in_order<'i, R: Row>(
     })
 }
 
-/// Those of the ids, in whatever order, that are not among the rows, which are sorted.
+/// The ids, in any order, that are not among the rows, which are sorted.
 fn missing_in<'i, R: Row>(
     rows: &[R],
     ids: impl Iterator<Item = &'i EntityId>,
@@ -191,7 +189,7 @@ fn missing_in<'i, R: Row>(
     ids.filter(|id| rows.binary_search_by(|row| row.identity().cmp(id)).is_err())
 }
 
-/// One of the rows at the other end that a list lacks.
+/// A row at the other end that a list lacks.
 async fn lacked_at_the_end<R: Row, L: Row>(
     session: &Session,
     end: &Listing,
@@ -204,7 +202,7 @@ async fn lacked_at_the_end<R: Row, L: Row>(
         .cloned())
 }
 
-/// One of the ids of which there is a row after all; the others are not asked for then.
+/// One of the ids for which there is a row after all; the others are then not asked for.
 async fn first_of<R: Row>(
     session: &Session,
     ids: &[EntityId],

@@ -1,5 +1,5 @@
-//! What can go wrong with ftrack: what was tried, on what server, what happened, the way out, and
-//! whether trying again may help.
+//! Errors of ftrack: what was tried, on which server, what happened, what to do, and whether a
+//! retry may help.
 
 use std::{fmt, time::Duration};
 
@@ -8,17 +8,17 @@ use thiserror::Error;
 use super::key::Keys;
 use crate::{escape::what_and_way_out, model::user::EntityId};
 
-/// Texts of the server are cut to this many characters before they reach an error.
+/// Texts from the server are truncated to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
 
-/// One thing that was tried at ftrack and did not come out; its text never holds the API key.
+/// One failed operation at ftrack; its text never contains the API key.
 #[derive(Debug, Clone, Error)]
 pub struct FtrackError {
-    /// What was tried, as "reading User".
+    /// What was tried, such as "reading User".
     doing: Box<str>,
     /// The server's scheme, host and port.
     server: Box<str>,
-    /// How often it was tried.
+    /// The number of attempts.
     tries: u32,
     /// What happened.
     trouble: Box<FtrackErrorKind>,
@@ -34,19 +34,19 @@ impl FtrackError {
         }
     }
 
-    /// What happened.
+    /// The underlying error.
     #[must_use]
     pub fn kind(&self) -> &FtrackErrorKind {
         &self.trouble
     }
 
-    /// Whether the same thing may come out well later, with nothing changed by a person.
+    /// Whether the same request may succeed later, without a change by a person.
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
         self.trouble.passes()
     }
 
-    /// What happened, and the way out, apart from each other.
+    /// What happened, and what to do, as two texts.
     #[must_use]
     pub fn apart(&self) -> (String, String) {
         let (what, way_out) = self.trouble.apart();
@@ -58,7 +58,7 @@ impl FtrackError {
         (format!("{} failed{times}: {what}", self.doing), way_out)
     }
 
-    /// What the server itself said, if it answered with an error of its own.
+    /// The server's own message, if it answered with an error of its own.
     #[must_use]
     pub fn refusal(&self) -> Option<&ServerRefusal> {
         self.trouble.refusal()
@@ -78,9 +78,9 @@ impl fmt::Display for FtrackError {
             write!(f, " {tries} times")?;
         }
         let hope = if trouble.passes() {
-            "it may work when it is tried again"
+            "a retry may help"
         } else {
-            "trying again alone does not help"
+            "a retry alone does not help"
         };
         write!(f, ": {trouble} ({hope})")
     }
@@ -92,14 +92,13 @@ impl fmt::Display for FtrackError {
 pub struct ServerRefusal {
     /// The class of the error, such as `ValidationError`.
     pub exception: Box<str>,
-    /// The server's text, cut to a bounded length.
+    /// The server's text, truncated to a bounded length.
     pub content: Box<str>,
-    /// The server's code, where it gives one.
+    /// The server's code, if there is one.
     pub error_code: Option<Box<str>>,
-    /// The HTTP status that it came with; 200 unless the server honours strict mode.
+    /// The HTTP status; 200 unless the server honours strict mode.
     pub status: u16,
-    /// Which operation of the call it stood in place of; absent when it stood in place of the whole
-    /// answer.
+    /// The operation of the call that it replaced; absent when it replaced the whole answer.
     pub operation: Option<usize>,
 }
 
@@ -113,14 +112,14 @@ impl fmt::Display for ServerRefusal {
     }
 }
 
-/// Why no connection came about.
+/// Why no connection was established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectErrorKind {
     /// The host's name could not be resolved.
     Name,
-    /// Nothing listens at the port.
+    /// Nothing listens on the port.
     Closed,
-    /// The certificate is of no trusted authority, or is not valid now.
+    /// The certificate is not issued by a trusted authority, or is not valid now.
     Untrusted,
     /// The certificate is for another host.
     WrongHost,
@@ -136,8 +135,8 @@ impl ConnectErrorKind {
             Self::Name => "check the host in ftrack.server and this machine's name resolution",
             Self::Closed => "check the port in ftrack.server, and that the server runs",
             Self::Untrusted => {
-                "check the server's certificate; for a server with an authority of its own set \
-                 ftrack.ca_file"
+                "check the server's certificate; for a server with its own certificate authority \
+                 set ftrack.ca_file"
             }
             Self::WrongHost => "use the name in the server's certificate in ftrack.server",
             Self::Slow => {
@@ -149,53 +148,54 @@ impl ConnectErrorKind {
     }
 }
 
-/// What happened, and the way out.
+/// What happened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum FtrackErrorKind {
-    /// The client could not be made from its configuration.
+    /// The client could not be built from its configuration.
     #[error("{0}")]
     Setup(String),
-    /// No connection came about, so nothing was sent.
+    /// No connection was established, so nothing was sent.
     #[error("no connection: {reason}; {}", .obstacle.way_out())]
     Unreachable {
-        /// Which kind of obstacle.
         obstacle: ConnectErrorKind,
-        /// The words of the network.
+        /// The network's error message.
         reason: String,
     },
-    /// The connection ended before the whole answer was there.
+    /// The connection ended before the whole answer was received.
     #[error(
-        "the connection broke: {0}; if it happens often, look at the proxies and balancers on the \
-         way"
+        "the connection broke: {0}; if it happens often, check the proxies and load balancers in \
+         between"
     )]
     Interrupted(String),
     /// The answer took too long.
-    #[error("no whole answer within {}; if the server is only slow, raise ftrack.request_timeout or lower ftrack.page_size or ftrack.batch_size", humantime::format_duration(*.0))]
+    #[error("no complete answer within {}; if the server is only slow, raise \
+        ftrack.request_timeout or lower ftrack.page_size or \
+        ftrack.batch_size", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// The time for the whole run was used up.
+    /// The time limit of the whole run was reached.
     #[error(
         "the time limit of the run was reached; raise the job's time_limit if runs need longer"
     )]
     DeadlinePassed,
-    /// Somebody asked the program to stop.
-    #[error("the program was told to stop")]
+    /// A stop was requested.
+    #[error("stopped on request")]
     Cancelled,
-    /// The server sent the client elsewhere, where the key must not go.
+    /// The server redirected the client elsewhere, where the key must not be sent.
     #[error(
         "the server answered {status}, a redirect to {host}, which is never followed; set \
-         ftrack.server to the address that answers itself"
+         ftrack.server to the final address"
     )]
     Redirected {
         /// The HTTP status.
         status: u16,
-        /// The host (and port) that it named.
+        /// The host (and port) of the redirect.
         host: String,
     },
-    /// The server asked to slow down (429).
+    /// The server is rate limiting (429).
     #[error("the server has too many requests (429): {0}; lower ftrack.connections, or wait")]
     Busy(String),
-    /// An HTTP error without an error of ftrack's in it, mostly of something between here and
-    /// ftrack.
+    /// An HTTP error without an error of ftrack's in it, mostly from something in between.
     #[error("the answer was HTTP {status}: {excerpt}; {}", status_way_out(*.status))]
     Status {
         /// The HTTP status.
@@ -203,41 +203,41 @@ pub enum FtrackErrorKind {
         /// How the body begins.
         excerpt: String,
     },
-    /// A success whose body is not JSON.
+    /// A successful answer whose body is not JSON.
     #[error(
         "the answer was not JSON but: {0}; check that ftrack.server is an ftrack server, and that \
-         no login or maintenance page stands before it"
+         no login or maintenance page is in front of it"
     )]
     NotJson(String),
-    /// JSON that ends too early or breaks off in noise.
+    /// JSON that is truncated or damaged.
     #[error(
-        "the answer was cut off or damaged: {0}; if it happens often, look at the proxies and \
-         balancers on the way"
+        "the answer was cut off or damaged: {0}; if it happens often, check the proxies and load \
+         balancers in between"
     )]
     Damaged(String),
-    /// More bytes than any answer may have.
+    /// The answer exceeds the size limit.
     #[error("the answer was larger than {} MiB; lower ftrack.page_size", .0 / (1024 * 1024))]
     TooLarge(usize),
-    /// JSON that is not of the form that was asked for.
+    /// JSON that does not have the expected form.
     #[error(
-        "the answer is not of the expected form: {0}; this ftrack version may not be supported"
+        "the answer does not have the expected form: {0}; this ftrack version may not be supported"
     )]
     Malformed(String),
     /// The key or its user was refused.
     #[error(
-        "the server refused ftrack.api_user with ftrack.api_key: {0}; make a new key at Settings \
-         > API keys, and check that the user exists and is active"
+        "the server refused ftrack.api_user with ftrack.api_key: {0}; create a new key under \
+         Settings > API keys, and check that the user exists and is active"
     )]
     Credentials(ServerRefusal),
-    /// The key is good but may not do this.
+    /// The key is valid but lacks the permission.
     #[error(
-        "the key has not the right to do this: {0}; give its role the permission to manage users"
+        "the key lacks the permission to do this: {0}; give its role the permission to manage users"
     )]
     Permission(ServerRefusal),
     /// The server refused the request, with its reason.
     #[error("the server refused it: {0}")]
     Refused(ServerRefusal),
-    /// A list changed each time while its pages were read.
+    /// A list changed during each read of its pages.
     #[error(
         "the list of {what} changed during each of {tries} reads; something else adds or removes \
          them at the same time"
@@ -248,27 +248,26 @@ pub enum FtrackErrorKind {
         /// How often it was read.
         tries: u32,
     },
-    /// A list ended before its end, each time that it was read.
+    /// A list was incomplete each time that it was read.
     #[error(
-        "the list of {what} was cut short: it held {rows} rows, and not that of the user {lacks}, \
-         which the server shows all the same; look for a limit on rows at the server or on the \
-         way to it, and for something else that adds users at the same time"
+        "the list of {what} was cut short: it had {rows} rows, without that of the user {lacks}, \
+         which the server returns otherwise; check for a row limit on the server or in between, \
+         and for something else that adds users at the same time"
     )]
     CutShort {
         /// Which list.
         what: &'static str,
         /// How many rows it held.
         rows: usize,
-        /// Whose it lacked.
+        /// The user whose row is missing.
         lacks: EntityId,
     },
-    /// A mapped custom attribute is not there.
+    /// A mapped custom attribute does not exist.
     #[error(
-        "ftrack has no custom attribute {0:?} for users that this key may read; make it at \
-         Settings > Custom attributes, and let the key's role read and write it"
+        "ftrack has no custom attribute {0:?} for users readable with this key; create it under Settings > Custom attributes, and give the key's role read and write access to it"
     )]
     UnknownCustomAttribute(String),
-    /// A role that makes somebody an administrator is not there.
+    /// A configured administrator role does not exist.
     #[error(
         "ftrack has no security role {role:?}, which ftrack.administrator_roles names; it has: \
          {known}"
@@ -284,20 +283,20 @@ pub enum FtrackErrorKind {
 fn status_way_out(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => {
-            "check ftrack.api_user and ftrack.api_key, and what stands between here and ftrack"
+            "check ftrack.api_user and ftrack.api_key, and what is between here and ftrack"
         }
         404 | 405 | 410 => "check that ftrack.server is the address of an ftrack server",
         413 => "lower ftrack.batch_size",
         500..=599 => {
-            "the server or a balancer before it has a fault; see its log or the vendor's status \
-             page"
+            "the server or a load balancer in front of it has a fault; see its log or the \
+             vendor's status page"
         }
-        _ => "see the log of the server, or of what stands between",
+        _ => "see the log of the server, or of what is in between",
     }
 }
 
 impl FtrackErrorKind {
-    /// What the server itself said.
+    /// The server's own message.
     #[must_use]
     pub fn refusal(&self) -> Option<&ServerRefusal> {
         if let Self::Credentials(refusal) | Self::Permission(refusal) | Self::Refused(refusal) =
@@ -309,7 +308,7 @@ impl FtrackErrorKind {
         }
     }
 
-    /// What happened, and the way out.
+    /// What happened, and what to do.
     fn apart(&self) -> (String, String) {
         let way_out = match self {
             Self::Unreachable { obstacle, reason } => {
@@ -318,9 +317,9 @@ impl FtrackErrorKind {
                     obstacle.way_out().to_owned(),
                 );
             }
-            Self::Setup(text) if !text.contains("; ") => "mend the settings of [ftrack]",
+            Self::Setup(text) if !text.contains("; ") => "fix the settings of [ftrack]",
             Self::Refused(_) => "see the log of the server",
-            Self::Changing { .. } => "try again when nobody else changes users",
+            Self::Changing { .. } => "try again when nothing else changes users",
             Self::Cancelled => "try again",
             Self::Interrupted(_)
             | Self::Setup(_)
@@ -344,7 +343,7 @@ impl FtrackErrorKind {
         (self.to_string(), way_out.to_owned())
     }
 
-    /// Whether the same request may come out well later.
+    /// Whether the same request may succeed later.
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
@@ -375,28 +374,28 @@ impl FtrackErrorKind {
     }
 }
 
-/// What became of a write call that did not come out.
+/// The result of a write call that failed.
 #[derive(Debug, Clone, Error)]
 pub enum WriteFailure {
-    /// The server said clearly that it refuses the call; one of the operations is at fault. That
-    /// none of them was applied is likely but nowhere promised.
+    /// The server clearly refused the call; one of the operations is at fault. That none of them
+    /// was applied is likely but not guaranteed.
     #[error(transparent)]
     Refused(FtrackError),
-    /// Nobody knows whether the operations were applied.
+    /// It is not known whether the operations were applied.
     #[error(transparent)]
     Unclear(FtrackError),
-    /// None of the operations was applied: the call never reached the server, or was refused before
-    /// it was looked at.
+    /// None of the operations was applied: the call did not reach the server, or was refused before
+    /// it was processed.
     #[error(transparent)]
     NotSent(FtrackError),
-    /// None of the operations was applied, and no other call will fare better: the key, the address
-    /// or the way is wrong.
+    /// None of the operations was applied, and no other call will succeed: the key, the address or
+    /// the connection is wrong.
     #[error(transparent)]
     Fatal(FtrackError),
 }
 
 impl WriteFailure {
-    /// The error behind it.
+    /// The underlying error.
     #[must_use]
     pub fn error(&self) -> &FtrackError {
         match self {
@@ -407,7 +406,7 @@ impl WriteFailure {
         }
     }
 
-    /// Sorts an error by what it says about the operations of the call.
+    /// Classifies an error by what it says about the operations of the call.
     pub(super) fn of(error: FtrackError) -> Self {
         match error.kind() {
             FtrackErrorKind::Unreachable { .. } if !error.may_be_retried() => Self::Fatal(error),
@@ -418,7 +417,7 @@ impl WriteFailure {
             FtrackErrorKind::Setup(_)
             | FtrackErrorKind::Redirected { .. }
             | FtrackErrorKind::Credentials(_) => Self::Fatal(error),
-            // A gateway may put its own words for a lost answer into the same form.
+            // A gateway may report a lost answer in the same form.
             FtrackErrorKind::Refused(refusal) if matches!(refusal.status, 408 | 502..=504) => {
                 Self::Unclear(error)
             }
@@ -443,7 +442,7 @@ impl WriteFailure {
     }
 }
 
-/// Makes a text of the server fit for an error: one line, of bounded length, without the key.
+/// Makes a text of the server safe for an error: one line, of bounded length, without the key.
 pub(super) fn excerpt(text: &str, keys: &Keys) -> String {
     let beginning: String = text.chars().take(LONGEST_EXCERPT * 8).collect();
     let scrubbed = keys.scrub(beginning);
@@ -484,7 +483,7 @@ mod tests {
         let long = excerpt(&"0123-secret".repeat(1000), &keys);
         assert_eq!(long.chars().count(), LONGEST_EXCERPT + 1);
         assert!(!long.contains("0123"), "{long}");
-        // The key before it is none to be shown either, whichever of the two holds the other.
+        // The previous key must not be shown either, whichever of the two contains the other.
         let longer = keys
             .followed_by(Secret::new("0123-secret-4567".to_owned()))
             .unwrap();

@@ -1,10 +1,10 @@
-//! The API key in use: what sends it, and what keeps it out of every text.
+//! The API key in use: sends it, and removes it from every text.
 
 use reqwest::header::HeaderValue;
 
 use crate::config::Secret;
 
-/// The key in use, and the one before it, which the server may still speak of.
+/// The key in use, and the previous one, which the server may still quote.
 #[derive(Debug)]
 pub(super) struct Keys {
     in_use: Secret,
@@ -13,28 +13,29 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// The header that holds the key.
+    /// The header that contains the key.
     pub const HEADER: &str = "ftrack-api-key";
 
-    /// The first key.
+    /// Starts with this key.
     ///
     /// # Errors
-    /// It fits into no HTTP header.
+    /// It is not valid in an HTTP header.
     pub fn new(key: Secret) -> Result<Self, String> {
         Self::after(key, None)
     }
 
-    /// Another key in the place of this one.
+    /// Replaces the key by another one.
     ///
     /// # Errors
-    /// It fits into no HTTP header.
+    /// It is not valid in an HTTP header.
     pub fn followed_by(&self, key: Secret) -> Result<Self, String> {
         Self::after(key, Some(self.in_use.clone()))
     }
 
     fn after(in_use: Secret, before: Option<Secret>) -> Result<Self, String> {
         let mut header = HeaderValue::from_bytes(in_use.expose().as_bytes()).map_err(|_| {
-            "ftrack.api_key holds a character that no HTTP header may have, such as a line end"
+            "ftrack.api_key contains a character that is not allowed in an HTTP header, such as a \
+             line end"
                 .to_owned()
         })?;
         header.set_sensitive(true);
@@ -67,7 +68,7 @@ impl Keys {
             .flatten()
             .map(Secret::expose)
             .collect();
-        // The longer one first, in case that it holds the other one.
+        // The longer one first, in case it contains the other one.
         keys.sort_unstable_by_key(|key| std::cmp::Reverse(key.len()));
         let keys = keys.into_iter().filter(|key| !key.is_empty());
         keys.fold(text, |text, key| text.replace(key, "***"))

@@ -1,4 +1,4 @@
-//! HTTP out: what ftrack holds now, and the changes that were vetted.
+//! The ftrack API: what ftrack has now, and writing of vetted changes.
 
 mod answer;
 mod batch;

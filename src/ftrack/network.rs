@@ -1,5 +1,4 @@
-//! Tells from an error of the HTTP client what became of a request: no connection and why, a broken
-//! one, too slow.
+//! Classifies errors of the HTTP client: no connection and why, a broken connection, a timeout.
 
 use std::{error::Error, io, time::Duration};
 
@@ -10,7 +9,7 @@ use super::{
     key::Keys,
 };
 
-/// Sorts an error of the HTTP client. Only what happened before there was a connection becomes
+/// Classifies an error of the HTTP client. Only errors before a connection was established become
 /// [`Trouble::Unreachable`].
 pub(super) fn lost(
     error: &reqwest::Error,
@@ -44,12 +43,12 @@ pub(super) fn lost(
     }
 }
 
-/// The error's deepest reasons, from the outer to the inner, without the address.
+/// The error's causes, from the outer to the inner, without the address.
 pub(super) fn reasons(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     for reason in chain(error).skip(1) {
         let text = reason.to_string();
-        // Many layers repeat what the inner one says.
+        // Many layers repeat the inner error's text.
         if let Some(last) = words.last_mut().filter(|last| last.contains(&text)) {
             *last = text;
         } else {
@@ -64,7 +63,7 @@ pub(super) fn reasons(error: &(dyn Error + 'static)) -> String {
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    // An io::Error keeps the error of TLS inside without naming it as its source.
+    // An io::Error contains the TLS error without returning it as its source.
     std::iter::successors(
         Some(error),
         |&error: &&'a (dyn Error + 'static)| match error

@@ -17,54 +17,43 @@ use crate::{
     },
 };
 
-/// One operation; a call holds a list of them, and its answer a list of the same length in the same
-/// order.
+/// One operation; a call is a list of operations, and its answer a list of the same length in the
+/// same order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Operation {
     /// Reads one page of entities.
-    Query {
-        /// What is asked.
-        expression: Expression,
-    },
-    /// Asks for the server's version; without a choice of `values`, as the vendor's clients ask.
+    Query { expression: Expression },
+    /// Asks for the server's version; without `values`, as the vendor's clients ask.
     QueryServerInformation,
     /// Asks for the schemas of all entities.
     QuerySchemas,
     /// Creates an entity.
     Create {
-        /// Of which type.
         entity_type: EntityType,
-        /// Its key, which the client chooses, so that after an unclear answer one can ask whether
-        /// it exists.
+        /// The entity's key, chosen by the client, so that after an unclear answer one can ask
+        /// whether it exists.
         entity_key: Vec<Box<str>>,
-        /// Its values.
         entity_data: Map<String, Value>,
     },
     /// Changes some values of an entity.
     Update {
-        /// Of which type.
         entity_type: EntityType,
-        /// Its key.
         entity_key: Vec<Box<str>>,
         /// The values that change.
         entity_data: Map<String, Value>,
     },
     /// Deletes an entity.
     Delete {
-        /// Of which type.
         entity_type: EntityType,
-        /// Its key.
         entity_key: Vec<Box<str>>,
     },
-    /// Starts a job of the server's.
-    DelayedJob {
-        /// Of which type.
-        job_type: JobType,
-    },
+    /// Starts a job on the server.
+    DelayedJob { job_type: JobType },
 }
 
-/// The types of the server's jobs that are ever started.
+/// The types of server jobs that the program starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum JobType {
     /// ftrack's own LDAP synchronisation.
@@ -72,14 +61,14 @@ pub enum JobType {
     SyncUsersLdap,
 }
 
-/// The types of entities that are ever written.
+/// The types of entities that the program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum EntityType {
     /// A user: key `[id]`.
     User,
-    /// A key and its value at an entity: key `[parent_id, key]`.
+    /// A metadata key and its value on an entity: key `[parent_id, key]`.
     Metadata,
-    /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always there, so
+    /// A user's value of a custom attribute: key `[configuration_id, entity_id]`; always exists, so
     /// it is updated and never created.
     UserCustomAttributeValue,
 }
@@ -95,7 +84,7 @@ impl EntityType {
 }
 
 impl Operation {
-    /// Reads what an expression asks for.
+    /// Reads the rows of an expression.
     #[must_use]
     pub fn query(expression: Expression) -> Self {
         Self::Query { expression }
@@ -109,7 +98,7 @@ impl Operation {
         }
     }
 
-    /// Creates a user with an id that the client chose, and these values.
+    /// Creates a user with an id chosen by the client, and these values.
     #[must_use]
     pub fn create_user(id: &EntityId, values: Map<String, Value>) -> Self {
         let mut entity_data = typed(EntityType::User);
@@ -135,10 +124,9 @@ impl Operation {
         }
     }
 
-    /// Gives a user that has none a link, which the run of this mark makes.
+    /// Creates the link of a user that has none, made by the run with this mark.
     ///
     /// # Errors
-    ///
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
     pub fn create_link(
         user: &EntityId,
@@ -161,10 +149,9 @@ impl Operation {
         })
     }
 
-    /// Replaces a user's link, which the run of this mark made.
+    /// Replaces a user's link, made by the run with this mark.
     ///
     /// # Errors
-    ///
     /// As [`Operation::create_link`].
     pub fn update_link(
         user: &EntityId,
@@ -184,7 +171,7 @@ impl Operation {
         })
     }
 
-    /// Takes a user's link away.
+    /// Deletes a user's link.
     #[must_use]
     pub fn delete_link(user: &EntityId) -> Self {
         Self::Delete {
@@ -193,7 +180,7 @@ impl Operation {
         }
     }
 
-    /// Sets a user's value of a custom attribute, of which `configuration` is the id.
+    /// Sets a user's value of a custom attribute; `configuration` is the attribute's id.
     #[must_use]
     pub fn set_custom_value(configuration: &EntityId, user: &EntityId, value: Value) -> Self {
         let mut entity_data = typed(EntityType::UserCustomAttributeValue);
@@ -206,7 +193,7 @@ impl Operation {
     }
 }
 
-/// Says in a few words what an operation does, for errors: "reading (select … )", "updating User".
+/// What an operation does, for errors: "reading (select … )", "updating User".
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -219,8 +206,8 @@ impl fmt::Display for Operation {
                     None => write!(f, "reading ({text})"),
                 }
             }
-            Self::QueryServerInformation => f.write_str("asking for the server's version"),
-            Self::QuerySchemas => f.write_str("asking for the schemas"),
+            Self::QueryServerInformation => f.write_str("reading the server's version"),
+            Self::QuerySchemas => f.write_str("reading the schemas"),
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),
             Self::Update { entity_type, .. } => write!(f, "updating {}", entity_type.as_str()),
             Self::Delete { entity_type, .. } => write!(f, "deleting {}", entity_type.as_str()),

@@ -1,75 +1,75 @@
-//! What became of changes, and which part of it was this run's doing: two programs may be at work
-//! at once. No I/O.
+//! The results of changes, and which part of them this run did: two programs may be running at
+//! once. No I/O.
 
 use super::error::FtrackError;
 
-/// What became of one change, by its place among the allowed ones.
+/// The result of one change, by its index among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ChangeOutcome {
-    /// The change's place in [`crate::sync::guard::Vetted::allowed`].
+    /// The index in [`crate::sync::guard::Vetted::allowed`].
     pub place: usize,
-    /// What became of it.
     pub became: OutcomeKind,
 }
 
-/// What became of one change.
+/// The result of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutcomeKind {
-    /// It was written by this run, and holds.
+    /// It was written by this run, and is in effect.
     Applied,
-    /// It held already, and this run wrote nothing.
+    /// It was already in effect, and this run wrote nothing.
     SoAlready,
     /// It was not written, or is not known to be; and why.
     Failed(String),
 }
 
-/// What a run did so far about one change.
+/// What a run has done so far about one change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing: whatever is there is somebody else's doing.
+    /// Nothing: the present state is somebody else's doing.
     #[default]
     Nothing,
-    /// Something was sent, which may be why it is as it is.
+    /// Something was sent, which may be the reason for the present state.
     Sent,
-    /// The user was created or adopted: the link is of this run's making.
+    /// The user was created or adopted: this run made the link.
     Linked,
 }
 
-/// What a run did so far about each change, by their places.
+/// What a run has done so far about each change, by their indices.
 #[derive(Debug)]
 pub(super) struct ProgressOfChanges(Vec<Progress>);
 
 impl ProgressOfChanges {
-    /// Nothing about so many changes.
+    /// Nothing has been done about this many changes.
     pub fn none(changes: usize) -> Self {
         Self(vec![Progress::Nothing; changes])
     }
 
-    /// What was done about one.
+    /// What was done about one change.
     pub fn of(&self, place: usize) -> Progress {
         self.0.get(place).copied().unwrap_or_default()
     }
 
-    /// Something was sent for one.
+    /// Something was sent for one change.
     pub fn sent(&mut self, place: usize) {
         if self.of(place) == Progress::Nothing {
             self.set(place, Progress::Sent);
         }
     }
 
-    /// The link of one is of this run's making.
+    /// This run made the link of one change.
     pub fn linked(&mut self, place: usize) {
         self.set(place, Progress::Linked);
     }
 
-    /// What was sent for one turned out to have had no effect.
+    /// What was sent for one change had no effect.
     pub fn sent_in_vain(&mut self, place: usize) {
         if self.of(place) == Progress::Sent {
             self.set(place, Progress::Nothing);
         }
     }
 
-    /// What becomes of one that holds.
+    /// The result of a change that is in effect.
     pub fn holds(&self, place: usize) -> OutcomeKind {
         match self.of(place) {
             Progress::Nothing => OutcomeKind::SoAlready,
@@ -84,7 +84,7 @@ impl ProgressOfChanges {
     }
 }
 
-/// What the server said, or what went wrong on the way.
+/// The server's message, or the error of the call.
 pub(super) fn reason(error: &FtrackError) -> String {
     error.to_string()
 }

@@ -1,9 +1,9 @@
 //! Reads a whole list page by page, several pages in flight, and notices when the list changed
-//! under the reading.
+//! during the read.
 //!
-//! Offset paging is no snapshot: a user who is removed between two pages moves all later ones up,
-//! and one of them would never be seen. So each page begins with the last row of the page before
-//! it; when it does not, or a row comes twice, the list is read again.
+//! Offset paging is not a snapshot: a user who is removed between two pages moves all later ones
+//! up, and one of them would never be seen. So each page begins with the last row of the page
+//! before it; when it does not, or a row occurs twice, the list is read again.
 
 use futures_util::{StreamExt, stream};
 
@@ -16,17 +16,16 @@ use super::{
     session::{Session, Until},
 };
 
-/// How often a list that changes is read before that is an error.
+/// The number of attempts to read a list that changes.
 const TRIES: u32 = 5;
-/// The most rows of one list: far above any studio, and a bound on what a server can make us hold.
+/// The most rows of one list: far above any studio, and a bound on memory.
 const MOST_ROWS: usize = 1_000_000;
 
-/// All rows of a list, sorted by identity, none twice.
+/// All rows of a list, sorted by identity, without duplicates.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the
-/// tries.
+/// attempts.
 pub(super) async fn list<R: Row>(
     session: &Session,
     listing: &Listing,
@@ -55,10 +54,9 @@ pub(super) async fn list<R: Row>(
     Err(session.error_of(&format!("reading {}", listing.what), trouble))
 }
 
-/// The first rows of a list, so many at most.
+/// The first rows of a list, at most this many.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub(super) async fn beginning<R: Row>(
     session: &Session,
@@ -70,20 +68,20 @@ pub(super) async fn beginning<R: Row>(
     Ok(rows)
 }
 
-/// What came of reading a list once.
+/// The result of reading a list once.
 enum ListAttempt<R> {
-    /// All of it, in the order in which it came.
+    /// All rows, in the order in which they arrived.
     Whole(Vec<R>),
-    /// It changed meanwhile.
+    /// It changed during the read.
     Changed,
-    /// One row, and another one after it: it grew meanwhile, or the server gives one row at a time,
-    /// and pages of one row cannot overlap.
+    /// One row, and another one after it: it grew during the read, or the server returns one row at
+    /// a time, and pages of one row cannot overlap.
     OneRow,
 }
 
-/// What a page says about going on.
+/// How to continue after a page.
 enum Step {
-    /// As long as it was asked for: the next one follows where it was expected.
+    /// It is as long as requested: the next one follows where expected.
     Full,
     /// Of another length, and not the last: the server has a limit of its own.
     OtherLength,
@@ -105,7 +103,7 @@ async fn once<R: Row>(
         return Ok(ListAttempt::Whole(rows));
     }
     if rows.len() == 1 {
-        // The server says that there is more, whether or not there is.
+        // The server says that there is more, whether or not that is true.
         let (next, _) = page::<R>(session, listing, 1, limit, until).await?;
         return Ok(if next.is_empty() {
             ListAttempt::Whole(rows)
@@ -114,8 +112,8 @@ async fn once<R: Row>(
         });
     }
     limit = limit.min(length(rows.len()));
-    // Pages past the end are asked for in vain, so that no more are asked for at once than were
-    // read before.
+    // Pages past the end are requested in vain, so no more are requested at once than were read
+    // before.
     let mut at_once = 1;
     loop {
         let start = length(rows.len() - 1);

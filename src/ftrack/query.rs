@@ -1,5 +1,5 @@
-//! The fixed query expressions. An [`Expression`] is made of constant text, checked ids and numbers
-//! alone, so that no text of a directory can get into one. No I/O.
+//! The fixed query expressions. An [`Expression`] consists only of constant text, checked ids and
+//! numbers, so that no text from a directory can become part of one. No I/O.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{link::LINK_KEY, user::EntityId};
 
-/// One query in ftrack's query language; can be made only by this module's functions.
+/// One query in ftrack's query language; only this module's functions can create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression(String);
 
-/// A query whose rows are read page by page: in a fixed order, each row known by the column that it
-/// is ordered by.
+/// A query whose rows are read page by page: in a fixed order, each row identified by the column
+/// that it is ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// What is listed, in words.
@@ -78,13 +78,13 @@ pub fn links() -> Listing {
     }
 }
 
-/// The ids of all users, from the other end.
+/// The ids of all users, in reverse order.
 #[must_use]
 pub fn users_from_the_end() -> Listing {
     Listing::fixed("users", "select id from User order by id descending")
 }
 
-/// Whose all links are, from the other end.
+/// The users of all links, in reverse order.
 #[must_use]
 pub fn links_from_the_end() -> Listing {
     Listing {
@@ -195,7 +195,7 @@ pub fn custom_values_of(configuration: &EntityId, users: &[EntityId]) -> Listing
     }
 }
 
-/// All jobs of the server, the newest first; only the beginning is ever read.
+/// All jobs of the server, the newest first; only the beginning is read.
 #[must_use]
 pub fn newest_jobs() -> Listing {
     Listing::fixed(
@@ -213,7 +213,7 @@ pub fn job(id: &EntityId) -> Listing {
     }
 }
 
-/// Some users, whoever they are: to see that users can be read.
+/// Any users: to test that users can be read.
 #[must_use]
 pub fn some_users() -> Listing {
     Listing::fixed(

@@ -1,5 +1,4 @@
-//! Reads everything at ftrack that a plan is made against, and reads some users again after a
-//! write.
+//! Reads everything in ftrack that a plan needs, and reads some users again after a write.
 
 use std::{collections::BTreeMap, iter::Peekable, vec};
 
@@ -26,27 +25,26 @@ use crate::{
     },
 };
 
-/// What is read beside the users themselves.
+/// What is read besides the users themselves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadCurrent<'a> {
     /// The keys of the mapped custom attributes.
     pub custom_attributes: &'a [String],
-    /// The names of the security roles that make somebody an administrator, compared without case.
+    /// The names of the administrator roles, compared without case.
     pub administrator_roles: &'a [String],
 }
 
-/// How often the lists are read before it is an error that they do not fit together: users may be
-/// created while they are read.
+/// The number of attempts to read lists that do not match: users may be created while they are
+/// read.
 const TRIES: u32 = 3;
 
 /// Reads all users, active or not, with everything that a plan needs to know about them.
 ///
-/// The number of calls depends on the number of users and mapped custom attributes alone.
+/// The number of calls depends only on the number of users and mapped custom attributes.
 ///
 /// # Errors
-///
-/// The trouble of any part: there is no partial [`Current`]. A list that was cut short, and a
-/// mapped custom attribute or a role that the server does not have, are errors that name it.
+/// The error of any part: there is no partial [`Current`]. A list that was cut short, and a mapped
+/// custom attribute or a role that the server does not have, are errors that name it.
 pub async fn read(
     session: &Session,
     request: ReadCurrent<'_>,
@@ -69,7 +67,7 @@ pub async fn read(
     }
 }
 
-/// Reads everything once, unless a list turns out to lack something.
+/// Reads everything once, unless a list turns out to be incomplete.
 async fn once(
     session: &Session,
     request: ReadCurrent<'_>,
@@ -84,8 +82,8 @@ async fn once(
         custom_values(session, request.custom_attributes, until),
     )?;
     if users.is_empty() {
-        // The API user at least is one. Of whom nothing is seen, a second user would be made.
-        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        // At least the API user exists. Unseen users would be created a second time.
+        let reason = "the list is empty; grant the key's role read access to it".to_owned();
         return Err(session.error_of("reading users", FtrackErrorKind::Malformed(reason)));
     }
     let orphans = match complete::examine(session, &users, &links, until).await? {
@@ -130,7 +128,6 @@ async fn once(
 /// `None`.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn custom_attributes(
     session: &Session,
@@ -180,11 +177,10 @@ async fn attributes_of_users(
         .collect())
 }
 
-/// Which of the names are security roles, compared without case, in the order of the names; and all
-/// names that there are.
+/// Which of the names are security roles, compared without case, in the order of the names; and the
+/// names of all roles.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`].
 pub async fn security_roles(
     session: &Session,
@@ -208,7 +204,7 @@ pub async fn security_roles(
     Ok((found, rows.into_iter().filter_map(|row| row.name).collect()))
 }
 
-/// What is known beside the users' own columns; each list is sorted by user, as the users are.
+/// What is known besides the users' own columns; each list is sorted by user, as the users are.
 struct Parts<'a> {
     links: Peekable<vec::IntoIter<LinkRow>>,
     values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
@@ -249,13 +245,13 @@ impl Parts<'_> {
     }
 }
 
-/// The next row if it is this user's, after those of users whom nobody knows.
+/// The next row if it is this user's, after those of unknown users.
 fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Option<R> {
     while rows.next_if(|row| row.identity() < user).is_some() {}
     rows.next_if(|row| row.identity() == user)
 }
 
-/// A user without a type is a person; one of a type that nobody knows is left alone.
+/// A user without a type counts as a person; one of an unknown type is left alone.
 fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -> UserKind {
     let Some(user_type) = user_type else {
         return UserKind::Person;
@@ -287,8 +283,8 @@ pub async fn user_types(
         .filter_map(|row| Some((row.name?, row.id)))
         .collect();
     if types.is_empty() {
-        // Without them nobody could be told from the users who are never touched.
-        let reason = "the list is empty; the key's role must be allowed to read it".to_owned();
+        // Without them, users that are never changed could not be recognised.
+        let reason = "the list is empty; grant the key's role read access to it".to_owned();
         return Err(session.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)
@@ -324,7 +320,7 @@ pub async fn administrators(
     Ok(users)
 }
 
-/// The mapped custom attributes, each with its kind and everybody's value.
+/// The mapped custom attributes, each with its kind and all values.
 struct Custom {
     attributes: Vec<(String, EntityId)>,
     kinds: Vec<CustomKind>,

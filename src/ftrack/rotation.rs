@@ -1,9 +1,9 @@
-//! What is still to be written so that a user is as a change wants it: the difference between what
-//! is there and the target. No I/O.
+//! What is still to be written for a change: the difference between the user's state and the
+//! target. No I/O.
 //!
-//! Every attempt asks this anew, so an attempt that was cut off, refused or left unanswered is
-//! taken up where it stands, and the order of the operations keeps the link true at every point at
-//! which a server may stop.
+//! Every attempt computes it again, so an attempt that was interrupted, refused or not answered
+//! continues where it stopped, and the order of the operations keeps the link true wherever a
+//! server may stop.
 
 #[cfg(test)]
 mod tests;
@@ -23,43 +23,43 @@ use crate::{
     sync::custom::equal,
 };
 
-/// What keeps a change from being written at all.
+/// Why a change cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotWrite {
-    /// Somebody deleted the user.
-    #[error("the user is not at ftrack any more")]
+    /// The user was deleted.
+    #[error("the user no longer exists in ftrack")]
     Gone,
     /// Somebody else owns the user now.
-    #[error("the user belongs to the source {0:?} now")]
+    #[error("the user now belongs to the source {0:?}")]
     OwnedBy(String),
-    /// Somebody took the link away.
-    #[error("nobody owns the user any more: its link was taken away since it was read")]
+    /// The link was deleted.
+    #[error("the user no longer has an owner: its link was deleted since it was read")]
     Disowned,
     /// Somebody deactivated the user, who is theirs to reactivate.
     #[error("somebody else deactivated the user since it was read")]
     DeactivatedByHand,
-    /// Another program created the user, who is that program's to finish.
+    /// Another program created the user, and must finish it.
     #[error(
         "another program created the user at the same time; it is left alone, and the next run \
-         looks again"
+         checks it again"
     )]
     CreatedMeanwhile,
-    /// Another program adopted the user, and is not done.
+    /// Another program adopted the user, and has not finished.
     #[error(
-        "another program took the user over at the same time; it is left alone, and the next run \
-         looks again"
+        "another program adopted the user at the same time; it is left alone, and the next run \
+         checks it again"
     )]
     TakenMeanwhile,
     /// Somebody activated the user.
     #[error(
         "somebody else activated the user since it was read; it is left alone, and the next run \
-         looks again"
+         checks it again"
     )]
     ActivatedMeanwhile,
-    /// Somebody changed what was to be changed.
+    /// Somebody changed an attribute that the change writes.
     #[error(
         "{field} was changed to {there} since it was read, which is neither the old value nor the \
-         new one; the next run looks again"
+         new one; the next run checks it again"
     )]
     Drifted {
         /// The attribute.
@@ -67,10 +67,10 @@ pub enum CannotWrite {
         /// What it is now.
         there: Value,
     },
-    /// What stands in the user's metadata is not a link.
+    /// The user's metadata row is not a link.
     #[error("the user's link cannot be read")]
     UnreadableLink,
-    /// The operation cannot be written down.
+    /// The operation cannot be serialised.
     #[error("the link cannot be written: {0}")]
     Unwritable(String),
 }
@@ -78,24 +78,24 @@ pub enum CannotWrite {
 /// What is left of a change.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Remaining {
-    /// What is to be written, in its order.
+    /// What is to be written, in order.
     steps: Vec<Step>,
-    /// The attributes of the user that still differ, with the value that is there.
+    /// The attributes of the user that still differ, with their present value.
     pub differing: Vec<(Field, Value)>,
-    /// Whether the change holds, and only the link is still to say so.
+    /// Whether the change is in effect, and only the link remains to be updated.
     pub only_settles: bool,
 }
 
-/// One thing that is to be written to a user.
+/// One write to a user.
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
-    /// The user, who is not there, with these values.
+    /// Create the user with these values.
     Create(Map<String, Value>),
-    /// These values.
+    /// Set these values.
     Update(Map<String, Value>),
-    /// The value of a custom attribute.
+    /// Set a custom attribute.
     Custom(EntityId, Value),
-    /// The link, and the mark of the run that made it.
+    /// Write the link, with the mark of the run that made it.
     Link {
         link: Link,
         row: Row,
@@ -110,10 +110,10 @@ impl Remaining {
         self.steps.is_empty()
     }
 
-    /// The operations, in their order.
+    /// The operations, in order.
     ///
     /// # Errors
-    /// A link cannot be written down.
+    /// A link cannot be serialised.
     pub fn operations(
         self,
         user: &EntityId,
@@ -135,7 +135,7 @@ impl Remaining {
         operations.map_err(|error| CannotWrite::Unwritable(error.to_string()))
     }
 
-    /// Whether the activity of the user is still to be changed.
+    /// Whether the user's activity still has to change.
     #[must_use]
     pub fn differs_in_activity(&self) -> bool {
         self.differing
@@ -144,19 +144,19 @@ impl Remaining {
     }
 }
 
-/// What operations are made with, beside the change and what was seen.
+/// The input for operations, besides the change and the user's state.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteContext<'a> {
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: &'a [(String, EntityId)],
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
-    /// Users who do not exist, though a link of theirs does.
+    /// Users that do not exist, although they have a link.
     pub orphans: &'a BTreeSet<EntityId>,
 }
 
-/// Whether a link is the person's whom the change is about: by the job's source, or by the one that
-/// the change was planned to take the place of.
+/// Whether a link belongs to the person of the change: by the job's source, or by the source that
+/// the change was planned to replace.
 fn is_of(link: &Link, change: &Change) -> bool {
     let planned = |part: &str| {
         change
@@ -171,7 +171,8 @@ fn is_of(link: &Link, change: &Change) -> bool {
     source && directory && link.id == change.link.id && link.attribute == change.link.attribute
 }
 
-/// What brings a user from what was seen to what a change wants; nothing when it is done.
+/// The writes that bring a user from its present state to the target of a change; none when it is
+/// done.
 ///
 /// # Errors
 /// The user cannot be brought there at all.
@@ -192,7 +193,7 @@ pub fn remaining(
     if change.action == Action::Deactivate && !seen.is_active {
         match found.map(|link| &link.activity) {
             Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
-            // Of another program's making; its own link tells when.
+            // Made by another program; its own link tells when.
             Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
                 if so_far == Progress::Nothing =>
             {
@@ -262,7 +263,7 @@ pub fn remaining(
     })
 }
 
-/// The link with which a change goes on; none where the user still is to get one.
+/// The link with which a change continues; none where the user still has to get one.
 fn found<'s>(
     change: &Change,
     seen: &'s UserState,
@@ -272,7 +273,7 @@ fn found<'s>(
     match &seen.link {
         LinkFound::Absent | LinkFound::OfAnotherUser => match (change.action, so_far) {
             (Action::Create, Progress::Nothing) => Err(CannotWrite::CreatedMeanwhile),
-            // Of two programs, the one whose link stands has created the user: only one of them can
+            // Of two programs, the one whose link exists has created the user: only one of them can
             // write it.
             (Action::Create, Progress::Sent | Progress::Linked) | (Action::Adopt, _) => Ok(None),
             (Action::Update | Action::Deactivate | Action::Reactivate, _) => {
@@ -294,13 +295,13 @@ fn found<'s>(
     }
 }
 
-/// Whether the run of this mark made a user's link: created the user, or adopted it.
+/// Whether the run with this mark made a user's link: created the user, or adopted it.
 #[must_use]
 pub fn is_made_by(seen: &UserState, run_mark: &str) -> bool {
     seen.link.link().is_some() && seen.link_made_by.as_deref() == Some(run_mark)
 }
 
-/// Whether others are about to do what a change, for which nothing was sent yet, is to do.
+/// Whether another program is about to do what a change, for which nothing was sent yet, would do.
 fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> Option<CannotWrite> {
     match change.action {
         Action::Reactivate if seen.is_active => Some(CannotWrite::ActivatedMeanwhile),
@@ -313,8 +314,8 @@ fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> O
     }
 }
 
-/// Whether a change holds at ftrack, although its link may still say that it is under way: what the
-/// next run would take it for.
+/// Whether a change is in effect in ftrack, although its link may still be marked as pending: what
+/// the next run would take it for.
 #[must_use]
 pub fn holds(
     change: &Change,
@@ -330,7 +331,7 @@ pub fn holds(
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
 }
 
-/// The attributes of a change that is not done which are written all the same, by name.
+/// The attributes of an unfinished change that were written all the same, by name.
 #[must_use]
 pub fn written_all_the_same(
     change: &Change,
@@ -346,8 +347,8 @@ pub fn written_all_the_same(
     written.map(|(field, _)| field.name()).collect()
 }
 
-/// Whether an attribute that differs from what is wanted does not show what was read either, and
-/// not what this program makes of it in between.
+/// Whether an attribute differs from the wanted value, and also from the value that was read and
+/// from the program's own intermediate values.
 fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
     let Some(values) = change.fields.get(field) else {
         return false;
@@ -366,8 +367,8 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
     change.action != Action::Create && !between && !equal(&values.old, there)
 }
 
-/// A user is created active and marked as not yet seen to be so; what the server made of it is read
-/// back before the mark is taken off.
+/// A user is created active and marked as not confirmed; the result is read back before the mark is
+/// removed.
 fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
     let values = change
         .fields
@@ -402,10 +403,10 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
 
 /// The links to write before and after the user's attributes.
 ///
-/// A user who is to become active, or inactive, keeps a link that says so until it was seen to be:
-/// whoever finds the user otherwise in between finds an intention, not somebody's doing. A user
-/// without a link gets it first, so that nothing is written to a user whom somebody else took in
-/// the meantime.
+/// A user that is to become active, or inactive, has a link that says so until it is confirmed:
+/// whoever finds the user in another state in between finds an intention, not another person's
+/// change. A user without a link gets it first, so that nothing is written to a user that somebody
+/// else took over in the meantime.
 fn links(
     change: &Change,
     seen: &UserState,
@@ -452,7 +453,7 @@ fn links(
     }
 }
 
-/// Whether a row stands where a link is to be written.
+/// Whether there is already a row where a link is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
     None,
@@ -489,7 +490,7 @@ fn set_custom(
         .collect()
 }
 
-/// The attributes of a change that a user does not show as wanted.
+/// The attributes of a change that the user does not have as wanted.
 fn differing(
     change: &Change,
     seen: &UserState,
@@ -526,8 +527,8 @@ fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId
     }
 }
 
-/// Frees the unique values that the users of one rotation hold, so that they can be given out anew:
-/// the login goes to a value of the user's own, the mail address is emptied.
+/// Frees the unique values that the users of one rotation have, so that they can be reassigned: the
+/// login is set to a value of the user's own, the mail address is cleared.
 #[must_use]
 pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     let seen = seen?;
@@ -548,8 +549,8 @@ pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
 
-/// What gives the users of a rotation that stands half-way their old values back; nothing when none
-/// moved, or all arrived.
+/// Restores the users of an unfinished rotation; nothing when none was changed, or all are
+/// finished.
 #[must_use]
 pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<Operation> {
     let shows = |change: &Change, value: fn(&Values) -> &Value| {
@@ -592,15 +593,14 @@ pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<O
     away.chain(home).collect()
 }
 
-/// Gives a user that was left parked its old values back.
+/// Restores the old values of a user that was left parked.
 #[must_use]
 pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
     give(change, |values| values.old.clone())
 }
 
-/// Gives a user that was left parked, and whose old login another has by now, the login that it was
-/// to have: the other gave it up.
+/// Gives a parked user, whose old login is taken by now, its target login, which is free.
 #[must_use]
 pub fn park_at_target(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
@@ -615,17 +615,17 @@ fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> 
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
 
-/// The login that a user has between two others, within one call.
+/// The login of a user between its old and its new one, within one call.
 fn parked(user: &EntityId) -> String {
     format!("ftrack-ldap-sync-swap-{user}")
 }
 
-/// Why a change that was taken failed all the same.
+/// Why a change that ftrack accepted failed all the same.
 pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
     let fields = left.differing.iter().filter_map(|(field, there)| {
         let wanted = &change.fields.get(field)?.new;
         let hint = if *field == Field::IsActive && *wanted == true {
-            " (is no seat left?)"
+            " (are there no seats left?)"
         } else {
             ""
         };
@@ -635,7 +635,7 @@ pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
         ))
     });
     format!(
-        "ftrack took the change, but stored {}",
+        "ftrack accepted the change, but stored {}",
         fields.collect::<Vec<_>>().join(", ")
     )
 }

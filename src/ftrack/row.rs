@@ -1,4 +1,4 @@
-//! The rows that queries are answered with, as they come: flat, compact, and checked. No I/O.
+//! The rows returned by queries: flat, compact, and checked. No I/O.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::error::FtrackErrorKind;
 use crate::model::{stored_link::Unverified, user::EntityId};
 
-/// A row that is read page by page, and known by one column.
+/// A row that is read page by page, and identified by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send {
-    /// The column that the listing is ordered by, which no two rows share.
+    /// The column that the listing is ordered by, unique per row.
     fn identity(&self) -> &EntityId;
 }
 
@@ -41,7 +41,7 @@ impl UserRow {
         };
         let Some(is_active) = self.is_active else {
             return Err(FtrackErrorKind::Malformed(format!(
-                "the user {} does not tell whether it is active",
+                "the user {} has no is_active value",
                 self.id
             )));
         };
@@ -55,7 +55,7 @@ impl Row for UserRow {
     }
 }
 
-/// What stands under our key in the metadata of one entity.
+/// The value of our metadata key on one entity.
 #[derive(Debug, Deserialize)]
 #[serde(from = "MetadataRow")]
 pub(super) struct LinkRow {
@@ -93,7 +93,7 @@ impl Row for ParentRow {
     }
 }
 
-/// A link as it comes; a value that is no text is no link.
+/// A link as it arrives; a value that is not text is not a link.
 #[derive(Debug, Deserialize)]
 struct MetadataRow {
     parent_id: EntityId,
@@ -110,7 +110,7 @@ impl From<MetadataRow> for LinkRow {
     }
 }
 
-/// Something that has a name: a user type, a security role.
+/// An entity with a name: a user type, a security role.
 #[derive(Debug, Deserialize)]
 pub(super) struct NamedRow {
     pub id: EntityId,
@@ -145,7 +145,7 @@ pub(super) struct AttributeRow {
     pub key: Option<String>,
     #[serde(default)]
     pub entity_type: Option<String>,
-    /// Its type; a server that repeats nothing names a type at its first mention alone.
+    /// Its type; a server that omits repetitions names a type only once.
     #[serde(default, rename = "type")]
     pub kind: Option<NamedRow>,
 }

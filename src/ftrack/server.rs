@@ -1,5 +1,5 @@
-//! What `check` asks of the server: whether it answers, takes the key, has the entities that are
-//! used, and lets users be written.
+//! Questions of `check` to the server: whether it answers, accepts the key, has the entities that
+//! are used, and allows writing users.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::{
     session::{Session, Until},
 };
 
-/// What the server says about itself.
+/// The server's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Information {
     /// Its version, such as `4.13.8.12345`, or `dev`.
@@ -28,11 +28,11 @@ pub struct Schemas(BTreeMap<String, BTreeSet<String>>);
 /// Whether the key may write users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permission {
-    /// The server took a change of a user.
+    /// The server accepted a change of a user.
     Granted,
-    /// The server refused it for want of a right.
+    /// The server refused it for lack of permission.
     Refused(ServerRefusal),
-    /// The server refused it for another reason, or there is nobody to try it with.
+    /// The server refused it for another reason, or there is no user to try it with.
     Unknown(String),
 }
 
@@ -68,10 +68,9 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Asks for the server's version: shows that it is an ftrack server, and that it takes the key.
+/// Asks for the server's version: shows that it is an ftrack server, and that it accepts the key.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer has no version.
 pub async fn information(session: &Session, until: &Until) -> Result<Information, FtrackError> {
     let operation = Operation::QueryServerInformation;
@@ -88,7 +87,7 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
         }),
         None => Err(session.error_of(
             &operation.to_string(),
-            FtrackErrorKind::Malformed("it does not tell its version".to_owned()),
+            FtrackErrorKind::Malformed("it does not show its version".to_owned()),
         )),
     }
 }
@@ -96,8 +95,8 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
 /// Asks for all schemas.
 ///
 /// # Errors
-///
-/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer is no list of schemas.
+/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer is not a list of
+/// schemas.
 pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, FtrackError> {
     let answers = session.read_call(&[Operation::QuerySchemas], until).await?;
     let mut entities = BTreeMap::new();
@@ -116,7 +115,7 @@ pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, Ftrack
         entities.insert(id.to_owned(), properties.keys().cloned().collect());
     }
     if entities.is_empty() {
-        let reason = "it is not a list of schemas".to_owned();
+        let reason = "the answer is not a list of schemas".to_owned();
         return Err(session.error_of(
             &Operation::QuerySchemas.to_string(),
             FtrackErrorKind::Malformed(reason),
@@ -134,7 +133,7 @@ impl Schemas {
             .is_some_and(|properties| properties.contains(property))
     }
 
-    /// What a sync needs and this server has not, as `Entity.property`; `custom_attributes` are the
+    /// What a sync needs and this server lacks, as `Entity.property`; `custom_attributes` are the
     /// mapped keys.
     #[must_use]
     pub fn lacking(&self, custom_attributes: &[String]) -> Vec<String> {
@@ -154,16 +153,14 @@ impl Schemas {
     }
 }
 
-/// Tries whether the key may write users, with an update that changes nothing: it names a user who
-/// is there, and no value.
+/// Tries whether the key may write users, with an update that changes nothing: it names an existing
+/// user, and no value.
 ///
-/// Somebody other than the API user is taken, since many may change themselves who may not change
-/// others.
+/// It uses a user other than the API user, since users may be allowed to change only themselves.
 ///
 /// # Errors
-///
-/// What says nothing about the permission: the server cannot be reached, refuses the key, or does
-/// not let users be read.
+/// Errors that say nothing about the permission: the server cannot be reached, refuses the key, or
+/// does not allow reading users.
 pub async fn permission(
     session: &Session,
     api_user: &str,
@@ -187,7 +184,7 @@ pub async fn permission(
         });
     let Some(user) = somebody else {
         return Ok(Permission::Unknown(
-            "there is no user but the API user to try it with".to_owned(),
+            "there is no user to try it with except the API user".to_owned(),
         ));
     };
     match session

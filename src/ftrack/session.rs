@@ -1,5 +1,5 @@
-//! The one way to ftrack: a POST of a list of operations, with time limits, bounds, strict errors,
-//! and retries of what may be sent again.
+//! The only connection to ftrack: a POST of a list of operations, with time limits, bounds, strict
+//! errors, and retries of what may be repeated.
 
 use std::{
     sync::{
@@ -35,26 +35,25 @@ use crate::{
     ftrack::signer::Signer,
 };
 
-/// The most bytes of one answer, unpacked.
+/// The most bytes of one answer, decompressed.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
-/// The longest that a server's Retry-After is heeded.
+/// The longest Retry-After of a server that is respected.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The first delay before something is tried again; doubles, with jitter.
+/// The first delay before a retry; doubles, with jitter.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay of our own.
 const LONGEST_DELAY: Duration = Duration::from_secs(20);
 
-/// Until when something may go on: each wait for ftrack ends at the deadline, or when somebody asks
-/// to stop.
+/// Bounds every wait for ftrack: it ends at the deadline, or when a stop is requested.
 #[derive(Debug, Clone)]
 pub struct Until {
-    /// When the time of the run is used up.
+    /// The deadline of the run.
     pub deadline: Instant,
-    /// Asks to stop.
+    /// Requests a stop.
     pub cancel: CancellationToken,
 }
 
-/// How many calls were made: each attempt counts, save those that found no connection.
+/// How many calls were made: each attempt counts, except those without a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallCounts {
     /// Calls that only read.
@@ -63,39 +62,39 @@ pub struct CallCounts {
     pub writes: u64,
 }
 
-/// What was asked of ftrack since the program started.
+/// Counts since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FtrackFigures {
     /// Calls that only read.
     pub read_calls: u64,
     /// Calls that write.
     pub write_calls: u64,
-    /// How often a call was made again.
+    /// Repeated calls.
     pub retries: u64,
 }
 
-/// The refusal of the user or the key by the server.
+/// A refusal of the user or the key by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialRefusal {
-    /// When, by a clock that nobody can set.
+    /// When, by a monotonic clock.
     pub at: Instant,
-    /// The mark of the key that was refused, as [`Session::credential_mark`] makes it.
+    /// The mark of the refused key, from [`Session::credential_mark`].
     pub mark: String,
 }
 
-/// A way to one ftrack server as one API user. Clones share the connections, the bound on calls in
-/// flight, the key and the counts.
+/// A session with one ftrack server as one API user. Clones share the connections, the limit of
+/// calls in flight, the key and the counts.
 #[derive(Debug, Clone)]
 pub struct Session {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
     keys: Arc<Keys>,
-    /// A mark of the run that no other run has, on this machine or another: it stands in the links
-    /// of the users that the run creates.
+    /// A mark of the run, unique on all machines: it is written into the links of the users that
+    /// the run creates.
     run_mark: Arc<str>,
 }
 
-/// Calls that were made.
+/// The number of calls.
 #[derive(Debug, Default)]
 struct Calls {
     reads: AtomicU64,
@@ -119,7 +118,7 @@ struct Shared {
     api_user: String,
     key: Credential,
     signer: Signer,
-    /// The key that was read last.
+    /// The key as it was last read.
     keys: Mutex<Arc<Keys>>,
     last_refusal: Mutex<Option<(Instant, Arc<Keys>)>>,
     total: Calls,
@@ -142,7 +141,7 @@ fn run_mark() -> Arc<str> {
     uuid::Uuid::new_v4().simple().to_string().into()
 }
 
-/// An attempt that failed, and how long the server asked to wait.
+/// A failed attempt, and how long the server asked to wait.
 struct Failed {
     trouble: FtrackErrorKind,
     retry_after: Option<Duration>,
@@ -161,9 +160,8 @@ impl Session {
     /// Prepares the client; no connection is made.
     ///
     /// # Errors
-    ///
-    /// [`Trouble::Setup`] when the CA file cannot be read or holds no certificate, or a value does
-    /// not fit into an HTTP header.
+    /// [`Trouble::Setup`] when the CA file cannot be read or contains no certificate, or a value is
+    /// not valid in an HTTP header.
     pub fn new(config: &config::Ftrack) -> Result<Self, FtrackError> {
         let server = config.server.origin().ascii_serialization();
         let fail = |reason: String| {
@@ -175,7 +173,7 @@ impl Session {
             )
         };
         let endpoint = endpoint(&config.server)
-            .ok_or_else(|| fail("ftrack.server is not the address of a web server".to_owned()))?;
+            .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(Keys::new(config.api_key.loaded().clone()).map_err(fail)?);
@@ -193,7 +191,7 @@ impl Session {
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             attempts: config.attempts.max(1),
-            // Pages overlap by one row, so that a page needs two.
+            // Pages overlap by one row, so a page needs at least two.
             page_size: config.page_size.max(2),
             connections,
             in_flight: Semaphore::new(connections),
@@ -206,8 +204,7 @@ impl Session {
         })
     }
 
-    /// The same way for one run: over the same connections and within the same bound, with counts
-    /// of its own.
+    /// A session for one run: with the same connections and the same limit, but counts of its own.
     #[must_use]
     pub fn for_run(&self) -> Self {
         Self {
@@ -218,24 +215,23 @@ impl Session {
         }
     }
 
-    /// What signs and verifies links.
+    /// Signs and verifies links.
     #[must_use]
     pub fn signer(&self) -> &Signer {
         &self.shared.signer
     }
 
-    /// The mark of the run that the session is for.
+    /// The mark of the run that uses the session.
     #[must_use]
     pub fn run_mark(&self) -> &str {
         &self.run_mark
     }
 
-    /// Uses the key that its file holds now for all further calls of this session and of clones
-    /// that are made of it from now on.
+    /// Reloads the key from its file, for all further calls of this session and of clones made from
+    /// now on.
     ///
     /// # Errors
-    ///
-    /// [`Trouble::Setup`] when the file does not hold a key any more.
+    /// [`Trouble::Setup`] when the file no longer contains a key.
     pub async fn take_key(&mut self) -> Result<(), FtrackError> {
         let fail = |reason: String| {
             self.error_of("preparing the connection", FtrackErrorKind::Setup(reason))
@@ -258,20 +254,18 @@ impl Session {
         Ok(())
     }
 
-    /// A mark of the key that the next run would use, made with a salt that is kept secret: it
-    /// tells whether the key is still the same, and is of no use to whoever wants to guess it.
+    /// A mark of the key that the next run would use, made with a secret salt: it shows whether the
+    /// key is still the same, and does not help to guess it.
     ///
     /// # Errors
-    ///
-    /// [`Trouble::Setup`] when the key's file does not hold one any more.
+    /// [`Trouble::Setup`] when the key's file no longer contains one.
     pub async fn credential_mark(&self, salt: &str) -> Result<String, FtrackError> {
         let mut next = self.clone();
         next.take_key().await?;
         Ok(next.keys.mark(salt, &self.shared.api_user))
     }
 
-    /// The last time that the server refused the user or the key, of any run; none while it did
-    /// not.
+    /// The last time that the server refused the user or the key, in any run; none if it never did.
     #[must_use]
     pub fn last_refusal(&self, salt: &str) -> Option<CredentialRefusal> {
         let last = self
@@ -286,7 +280,7 @@ impl Session {
         })
     }
 
-    /// What was asked of ftrack so far, by all runs.
+    /// Counts over all runs.
     #[must_use]
     pub fn figures(&self) -> FtrackFigures {
         FtrackFigures {
@@ -296,12 +290,11 @@ impl Session {
         }
     }
 
-    /// Sends operations that only read, and again when that may help (429, 5xx, what is not JSON,
-    /// broken connections, time-outs), as often as `attempts` says.
+    /// Sends operations that only read, and repeats them when that may help (429, 5xx, an answer
+    /// that is not JSON, broken connections, timeouts), up to `attempts` times.
     ///
     /// # Errors
-    ///
-    /// The last attempt's trouble; never an answer of another length than the operations.
+    /// The last attempt's error; never an answer of another length than the operations.
     pub async fn read_call(
         &self,
         operations: &[Operation],
@@ -310,15 +303,14 @@ impl Session {
         self.read_as(operations, until).await
     }
 
-    /// Sends operations that write: once, save where the server provably did not look at them (no
-    /// connection, 429), which is tried again.
+    /// Sends operations that write: once, except where the server provably did not process them (no
+    /// connection, 429), which is repeated.
     ///
-    /// An attempt that is under way is not cut off by `until`, only by the request's own time
-    /// limit: its outcome is worth the wait.
+    /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
+    /// result is worth waiting for.
     ///
     /// # Errors
-    ///
-    /// Sorted by what is known about the operations: see [`WriteFailure`].
+    /// Classified by what is known about the operations: see [`WriteFailure`].
     pub async fn write_call(
         &self,
         operations: &[Operation],
@@ -329,7 +321,7 @@ impl Session {
             .map(drop)
     }
 
-    /// As [`Session::write_call`], with the answers read into types of the caller's.
+    /// As [`Session::write_call`], with the answers parsed into types of the caller's.
     pub(super) async fn write_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
@@ -348,7 +340,7 @@ impl Session {
             .map_err(WriteFailure::of)
     }
 
-    /// How many calls were made so far.
+    /// The number of calls so far.
     #[must_use]
     pub fn calls(&self) -> CallCounts {
         CallCounts {
@@ -363,7 +355,7 @@ impl Session {
         &self.shared.server
     }
 
-    /// As [`Session::read_call`], with the answers read into types of the caller's.
+    /// As [`Session::read_call`], with the answers parsed into types of the caller's.
     pub(super) async fn read_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
@@ -382,7 +374,7 @@ impl Session {
         }
     }
 
-    /// Rows asked for at a time; at least two.
+    /// Rows per page; at least two.
     pub(super) fn page_size(&self) -> u32 {
         self.shared.page_size
     }
@@ -392,12 +384,12 @@ impl Session {
         self.shared.connections
     }
 
-    /// An error about something that was read from this server.
+    /// An error about data that was read from this server.
     pub(super) fn error_of(&self, doing: &str, trouble: FtrackErrorKind) -> FtrackError {
         FtrackError::new(doing, &self.shared.server, 1, trouble)
     }
 
-    /// A text of the server, fit for showing.
+    /// A text of the server, safe to show.
     pub(super) fn excerpt(&self, text: &str) -> String {
         excerpt(text, &self.keys)
     }
@@ -443,7 +435,7 @@ impl Session {
                 let delay = failed.retry_after.map_or(delay?, |asked| {
                     asked.min(LONGEST_WAIT).max(delay.unwrap_or_default())
                 });
-                // Waiting past the deadline would only hide what went wrong.
+                // Waiting past the deadline would only hide the error.
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
             .notify(|failed: &Failed, delay| {
@@ -477,7 +469,7 @@ impl Session {
     }
 
     fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
-        // The key was good for reading the users right before.
+        // The key was valid for reading the users right before.
         let is_start = matches!(operations, [Operation::DelayedJob { .. }])
             && !matches!(error.kind(), FtrackErrorKind::Credentials(_));
         if error.cause() == StopCause::Credentials && !is_start {
@@ -504,8 +496,8 @@ impl Session {
             permit = self.shared.in_flight.acquire() => permit.map_err(|_| FtrackErrorKind::Cancelled)?,
         };
         let counts = [self.calls.of(kind), self.shared.total.of(kind)];
-        // Counted before it is sent, since a page that turns out not to be needed is dropped while
-        // it is under way.
+        // Counted before it is sent, since a page that turns out to be unneeded is dropped while in
+        // flight.
         for count in counts {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -580,7 +572,7 @@ impl Session {
         .into()
     }
 
-    /// The host that a redirect names, which may also be a path of the same server.
+    /// The host of a redirect, which may also be a path of the same server.
     fn redirect_host(&self, headers: &HeaderMap) -> String {
         let target = headers
             .get(LOCATION)
@@ -592,7 +584,7 @@ impl Session {
         {
             Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys),
             Some((host, None)) => excerpt(host, &self.keys),
-            None => "an address that it does not name".to_owned(),
+            None => "an unnamed address".to_owned(),
         }
     }
 }

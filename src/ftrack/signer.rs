@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What signs links and verifies them: the key of `ftrack.link_key_file`, or nothing.
+/// Signs and verifies links with the key of `ftrack.link_key_file`, if there is one.
 #[derive(Clone, Default)]
 pub struct Signer(Option<Arc<hmac::Key>>);
 
@@ -31,13 +31,13 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Signs by HMAC-SHA-256 (RFC 2104) with this key; not at all without one.
+    /// Signs with HMAC-SHA-256 (RFC 2104) and this key; does not sign without a key.
     #[must_use]
     pub fn new(key: Option<&Secret>) -> Self {
         Self(key.map(|key| Arc::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes()))))
     }
 
-    /// What a link that this signer writes has.
+    /// The signature state of links from this signer.
     #[must_use]
     pub fn signature(&self) -> Signature {
         match self.0 {
@@ -46,7 +46,7 @@ impl Signer {
         }
     }
 
-    /// The text to store as the link of a user, which the run of this mark made.
+    /// The text to store as the link of a user, made by the run with this mark.
     ///
     /// # Errors
     /// None in practice: a link is text in every part, but the JSON writer may refuse.
@@ -64,7 +64,7 @@ impl Signer {
         serde_json::to_string(&stored)
     }
 
-    /// What was found on a user, with what is known of its signature.
+    /// A user's link, with the state of its signature.
     #[must_use]
     pub fn verified(
         &self,

@@ -1,24 +1,24 @@
-//! When to give up on what no single change is at fault for: seats that are used up, or a right
-//! that is missing, are not asked for a thousand times. No I/O.
+//! When to give up because of something that no single change causes: after some refusals for lack
+//! of seats or of a permission, further changes are not tried. No I/O.
 //!
-//! Nothing else ends early: however many changes in a row are refused with the same words, the next
-//! one may be good.
+//! Nothing else ends early: however many changes in a row are refused with the same message, the
+//! next one may succeed.
 
 use std::ops::ControlFlow;
 
 use crate::model::change::Action;
 
-/// How many users in a row may be stored as inactive, or refused with words about seats, before
-/// nobody else is activated; and how many changes may be refused for want of a right, with nothing
-/// written yet, before the run is over.
+/// The number of users in a row that were stored as inactive, or refused with a message about
+/// seats, after which nobody else is activated; and the number of changes refused for lack of
+/// permission, with nothing written yet, after which the run ends.
 const ENOUGH: usize = 3;
 
-/// Whole words in a refusal that speak of seats: a Mr Seaton and a studio in Seattle do not.
+/// Whole words of a message about seats: a Mr Seaton and a studio in Seattle do not match.
 const SEAT_WORDS: [&str; 6] = [
     "seat", "seats", "license", "licenses", "licence", "licences",
 ];
 
-/// Words in a refusal that speak of seats together.
+/// Phrases of a message about seats.
 const SEAT_PHRASES: [&str; 4] = [
     "licenseerror",
     "licenceerror",
@@ -26,7 +26,7 @@ const SEAT_PHRASES: [&str; 4] = [
     "user limit",
 ];
 
-/// What was refused lately.
+/// Recent refusals.
 #[derive(Debug, Default)]
 pub struct StopRule {
     without_seat: usize,
@@ -36,16 +36,16 @@ pub struct StopRule {
 }
 
 impl StopRule {
-    /// Why no more users are activated, if that is so for changes of this kind.
+    /// Why no more users are activated, if this applies to changes of this kind.
     #[must_use]
     pub fn no_seat_for(&self, action: Action) -> Option<String> {
         let words = self.no_seats.as_ref().filter(|_| action.takes_a_seat())?;
         Some(format!(
-            "not tried, since the ones before got no seat: {words}"
+            "not tried, since the users before got no seat: {words}"
         ))
     }
 
-    /// A change was applied, so what was refused before was about the changes themselves.
+    /// A change was applied, so earlier refusals were about the changes themselves.
     pub fn succeeded(&mut self, action: Action) {
         self.wrote = true;
         if action.takes_a_seat() {
@@ -53,7 +53,7 @@ impl StopRule {
         }
     }
 
-    /// A change was refused, with these words of the server.
+    /// A change was refused, with this message of the server.
     pub fn refused(&mut self, action: Action, words: &str) {
         if action.takes_a_seat() {
             if speaks_of_seats(words) {
@@ -64,8 +64,8 @@ impl StopRule {
         }
     }
 
-    /// A change was refused for want of a right. Once something was written there is such a right,
-    /// and what is missing is one over a single user.
+    /// A change was refused for lack of permission. Once something was written the permission
+    /// exists in general, and only that for a single user is missing.
     pub fn forbidden(&mut self) -> ControlFlow<()> {
         self.without_right += 1;
         if self.without_right >= ENOUGH && !self.wrote {
@@ -75,9 +75,9 @@ impl StopRule {
         }
     }
 
-    /// A user was stored as inactive, though it was to be active.
+    /// A user was stored as inactive, although it should be active.
     pub fn stored_inactive(&mut self) {
-        self.no_seat("ftrack took the users, but stored them as inactive");
+        self.no_seat("ftrack accepted the users, but stored them as inactive");
     }
 
     fn no_seat(&mut self, words: &str) {

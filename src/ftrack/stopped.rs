@@ -1,13 +1,13 @@
-//! What ends all further work at ftrack, sorted by what it asks of whoever would try again. No I/O.
+//! Errors that end all further work in ftrack, classified by when a retry makes sense. No I/O.
 
 use super::error::{FtrackError, FtrackErrorKind};
 
-/// What a failure is about.
+/// The class of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
-    /// Somebody asked to stop.
+    /// A stop was requested.
     Told,
-    /// The time of the run was used up.
+    /// The time limit of the run was reached.
     TimeLimit,
     /// The user or the key was refused; many more attempts may lock it.
     Credentials,
@@ -15,33 +15,33 @@ pub enum StopCause {
     Other,
 }
 
-/// Why writing was ended before its end.
+/// Why writing stopped early.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct WriteStopped {
-    /// In words.
+    /// As text.
     pub why: String,
-    /// What it is about.
     pub cause: StopCause,
 }
 
 impl WriteStopped {
     pub(super) fn told() -> Self {
         Self {
-            why: "the run was told to stop".into(),
+            why: "the run was stopped on request".into(),
             cause: StopCause::Told,
         }
     }
 
     pub(super) fn late() -> Self {
         Self {
-            why: "the run's time limit is over".into(),
+            why: "the run's time limit was reached".into(),
             cause: StopCause::TimeLimit,
         }
     }
 }
 
 impl FtrackError {
-    /// What it is about.
+    /// Classifies an error.
     #[must_use]
     pub fn cause(&self) -> StopCause {
         match self.kind() {
@@ -51,8 +51,8 @@ impl FtrackError {
             | FtrackErrorKind::Status {
                 status: 401 | 403, ..
             } => StopCause::Credentials,
-            // Older servers have no class of their own for it; a right that is missing is told
-            // apart before.
+            // Older servers have no error class of their own for it; a missing permission is
+            // recognised before.
             FtrackErrorKind::Refused(refusal) if refusal.status == 403 => StopCause::Credentials,
             FtrackErrorKind::Refused(_)
             | FtrackErrorKind::Status { .. }

@@ -1,5 +1,5 @@
-//! Reads some users again by id: after a write, after an unclear answer, after a refused batch. Who
-//! is not in the answer does not exist.
+//! Reads some users again by id: after a write, after an unclear answer, after a refused batch. A
+//! user that is not in the answer does not exist.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,30 +21,29 @@ use crate::{
     },
 };
 
-/// The most users asked for in one call; bounds the length of the expressions.
+/// The maximum number of users in one call; bounds the length of the expressions.
 const USERS_A_CALL: usize = 400;
 
-/// What ftrack holds of one user now.
+/// The present state of one user.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct UserState {
-    /// The login.
     pub username: Box<str>,
-    /// The first name; absent when null.
+    /// Absent when null.
     pub first_name: Option<Box<str>>,
-    /// The last name; absent when null.
+    /// Absent when null.
     pub last_name: Option<Box<str>>,
-    /// The mail address; absent when null.
+    /// Absent when null.
     pub email: Option<Box<str>>,
     /// Whether the user may sign in, and takes a seat.
     pub is_active: bool,
     /// The id of the user type.
     pub user_type: Option<EntityId>,
-    /// Whose the user is.
     pub link: LinkFound,
-    /// Which run made the link, by its mark.
+    /// The mark of the run that made the link.
     pub link_made_by: Option<Arc<str>>,
-    /// The values of the custom attributes that were asked for, in their order; `Value::Null` when
-    /// there is none.
+    /// The values of the requested custom attributes, in their order; `Value::Null` when there is
+    /// none.
     pub custom_values: Box<[Value]>,
 }
 
@@ -65,10 +64,9 @@ impl From<&User> for UserState {
 }
 
 /// The present state of these users, and of these custom attributes (as in
-/// [`crate::model::user::Current::custom_attributes`]); a user who is missing does not exist.
+/// [`crate::model::user::Current::custom_attributes`]); a user that is missing does not exist.
 ///
 /// # Errors
-///
 /// Those of [`Session::read_call`], and those of a list that changes while it is read.
 pub async fn states(
     session: &Session,
@@ -86,8 +84,8 @@ pub async fn states(
         .await
 }
 
-/// How many users are asked for in one call; a list that is as long as a page would be followed by
-/// another, empty one.
+/// The number of users in one call; a list that is as long as a page would be followed by another,
+/// empty one.
 pub(super) fn users_a_call(session: &Session) -> usize {
     usize::try_from(session.page_size() - 1)
         .unwrap_or(USERS_A_CALL)

@@ -1,8 +1,8 @@
-//! The only file that writes to ftrack: vetted changes in batches, each looked at again afterwards.
+//! Writes vetted changes in batches, and reads each batch back.
 //!
-//! A refused batch is halved until the change that the server objects to stands alone. An unclear
-//! answer is never followed by a blind repetition: the users are read again, and only what is not
-//! there is sent once more. Whether a refused call was rolled back as a whole is not relied upon.
+//! A refused batch is halved until the change that the server refuses is alone. An unclear answer
+//! is never followed by a blind repetition: the users are read again, and only what is missing is
+//! sent once more. The program does not rely on the rollback of a refused call.
 
 mod call;
 mod looking;
@@ -35,14 +35,14 @@ use crate::{
 
 use call::Call;
 
-/// How often the state of a batch is looked at and completed, at most: attributes, then links, and
-/// what an odd server makes of it.
+/// The maximum number of rounds over a batch: attributes, then links, and corrections after an
+/// unusual server.
 const MOST_ROUNDS: usize = 12;
 
-/// Writes what was vetted; `each` hears of results as they become known.
+/// Writes the vetted changes; `each` is called with results as they become known.
 ///
-/// Returns why the writing was ended before its end, if so; then all that was not tried is among
-/// the results, with that reason.
+/// Returns why writing stopped early, if it did; then everything that was not tried is among the
+/// results, with that reason.
 pub async fn write(
     session: &Session,
     vetted: &Vetted,
@@ -69,24 +69,24 @@ pub async fn write(
     writer.stopped
 }
 
-/// How the writing is bounded.
+/// Bounds of the writing.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteLimits<'a> {
-    /// The most changes in one call.
+    /// The maximum number of changes in one call.
     pub batch_size: usize,
-    /// How often a call whose answer is unclear is followed by another.
+    /// How often a call with an unclear answer is followed by another.
     pub attempts: usize,
     /// Until when batches may begin.
     pub until: &'a Until,
 }
 
-/// What one round over a batch leads to.
+/// The result of one round over a batch.
 enum Round {
-    /// Look at what is left, and go on.
+    /// Read the users again, and continue.
     Again,
     /// Nothing is left to do.
     Over,
-    /// The batch goes on in parts.
+    /// Continue with the parts of the batch.
     Parts(Vec<Vec<Vec<usize>>>),
 }
 
@@ -98,8 +98,8 @@ struct Writer<'a, F> {
     limits: WriteLimits<'a>,
     stop_rule: StopRule,
     stopped: Option<WriteStopped>,
-    /// Changes that hold, and of which only the link is still to say so: the parts of a batch are
-    /// settled in one call.
+    /// Changes in effect, for which only the link remains to be updated: the parts of a batch are
+    /// finished in one call.
     unsettled: Batch,
     each: F,
 }
@@ -181,7 +181,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// Round after round over one batch, until nothing is left of it or it is to be parted.
+    /// Rounds over one batch, until nothing is left of it or it has to be split.
     async fn rounds(&mut self, batch: &mut Batch) -> Vec<Vec<Vec<usize>>> {
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
@@ -226,12 +226,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
         self.fail_all(
             batch,
-            "ftrack does not keep what is written, however often it is looked at",
+            "ftrack does not store what is written, even after several attempts",
         );
         Vec::new()
     }
 
-    /// Remembers for which changes something was sent.
+    /// Records the changes for which something was sent.
     fn note(&mut self, call: &Call, answer: &Result<(), WriteFailure>) {
         for place in &call.places {
             match answer {
@@ -249,8 +249,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         matches!(action, Some(Action::Create | Action::Adopt))
     }
 
-    /// The call went through: what the server made of it is looked at; an attribute that it did not
-    /// keep fails its change.
+    /// The call succeeded: the result is checked; an attribute that the server did not store fails
+    /// its change.
     async fn kept(&mut self, batch: &mut Batch) -> Round {
         if !self.look_again(batch).await {
             return Round::Over;
@@ -293,8 +293,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         Round::Again
     }
 
-    /// The call was refused: what is there all the same is looked at, and the rest is halved until
-    /// the change at fault stands alone.
+    /// The call was refused: what is in effect all the same is recorded, and the rest is halved
+    /// until the change at fault is alone.
     async fn refused(&mut self, batch: &mut Batch, call: &Call, error: &FtrackError) -> Round {
         if !self.look_again(batch).await {
             return Round::Over;
@@ -314,7 +314,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                     Round::Over
                 }
                 // A rotation that cannot be written as a whole: each change on its own, as far as
-                // that goes.
+                // possible.
                 several => Round::Parts(several.iter().map(|place| vec![vec![*place]]).collect()),
             },
             units => {
@@ -324,8 +324,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// A refused call cannot have done the last of its changes: where that holds all the same,
-    /// another program did what the call was to do.
+    /// A refused call cannot have applied the last of its changes: where that is in effect all the
+    /// same, another program did it.
     fn note_in_vain(&mut self, batch: &Batch, call: &Call) {
         let Some((place, change)) = call
             .places
@@ -355,8 +355,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// Gives the users of rotations that a refused call left half-way what they had before; says
-    /// whether one may go on.
+    /// Restores the users of rotations that a refused call left unfinished; returns whether to
+    /// continue.
     async fn put_back(&mut self, batch: &mut Batch) -> bool {
         let mut operations = Vec::new();
         for unit in batch.units.iter().filter(|unit| unit.len() > 1) {
@@ -369,7 +369,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         if operations.is_empty() {
             return true;
         }
-        // Refused as well, each of them is tried on its own later.
+        // If this is refused as well, each of them is tried on its own later.
         let _ = self
             .session
             .write_call(&operations, &self.finishing())
@@ -386,7 +386,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             return self.report(&[ChangeOutcome { place, became }]);
         }
         let mut failure = reason(error);
-        // Without the server's address, which may hold any word.
+        // Without the server's address, which may contain any word.
         self.stop_rule
             .refused(change.action, &error.kind().to_string());
         if matches!(error.kind(), FtrackErrorKind::Permission(_))
@@ -399,7 +399,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
         let written = rotation::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
-            failure = format!("{failure}; written all the same: {}", written.join(", "));
+            failure = format!("{failure}; but these were written: {}", written.join(", "));
         }
         if let Some(worse) = self.unpark(change, seen).await {
             failure = format!("{failure}; {worse}");
@@ -410,8 +410,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }]);
     }
 
-    /// What becomes of a change that holds, though its link may still say that it is under way; the
-    /// next run settles it.
+    /// The result of a change that is in effect, although its link may still be marked as pending;
+    /// the next run finishes it.
     fn holds(&self, place: usize, batch: &Batch) -> Option<OutcomeKind> {
         let change = self.changes.get(place)?;
         let is_others =
@@ -424,8 +424,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         (holds && !is_others).then(|| self.doings.holds(place))
     }
 
-    /// Takes a user out of the login that it had between two others; says what is to be known about
-    /// that.
+    /// Removes the intermediate login of a user; returns what should be reported about that.
     async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
         let back = rotation::unpark(change, seen)?;
         let Err(first) = self.session.write_call(&[back], &self.finishing()).await else {
@@ -433,9 +432,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         };
         let on = rotation::park_at_target(change, seen)?;
         match self.session.write_call(&[on], &self.finishing()).await {
-            Ok(_) => Some(
-                "its old login was taken by then, so that it has the new one all the same".into(),
-            ),
+            Ok(_) => Some("its old login was taken by then, so it has the new one".into()),
             Err(_) => Some(format!(
                 "and its old login could not be put back: {}",
                 reason(first.error())
@@ -443,7 +440,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// Nobody knows what became of the call: after a pause one asks.
+    /// The result of the call is unknown: after a pause the users are read again.
     async fn unclear(
         &mut self,
         batch: &mut Batch,

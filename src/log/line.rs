@@ -1,14 +1,14 @@
-//! One log line while it is made.
+//! Builds one log line.
 
 use std::{cell::RefCell, io};
 
 thread_local! {
-    /// The lines that this thread keeps to itself; none where they go to the queue.
+    /// The lines that this thread captures; none where they go to the queue.
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// A line that grows, and is handed over whole when it is dropped. Writing to it neither fails nor
-/// waits.
+/// A line under construction, which is passed on when it is dropped. Writing to it neither fails
+/// nor blocks.
 #[derive(Debug, Default)]
 pub(super) struct Line(Vec<u8>);
 
@@ -42,7 +42,7 @@ impl Drop for Line {
     }
 }
 
-/// The lines of what is said meanwhile, in the form of all others, which go nowhere else.
+/// Captures the lines logged during a call, in the usual format; they are written nowhere else.
 pub(super) fn captured(say: impl FnOnce()) -> Vec<u8> {
     CAPTURED.set(Some(Vec::new()));
     say();

@@ -1,5 +1,4 @@
-//! What waits to be written: bounded, so that nobody who logs waits, with a count of the lines that
-//! found no room.
+//! The bounded queue of log lines: logging never blocks, and lines without room are counted.
 
 use std::{
     collections::VecDeque,
@@ -10,45 +9,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much may wait.
+/// The capacity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// So many lines.
+    /// Lines.
     pub lines: usize,
-    /// So many bytes in all.
+    /// Bytes in all.
     pub bytes: usize,
-    /// So many bytes in one line.
+    /// Bytes of one line.
     pub longest: usize,
 }
 
-/// One thing to be written.
+/// One item to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// A log line.
     Line {
-        /// The line with its end.
+        /// The line with its line end.
         text: Vec<u8>,
-        /// How many lines were dropped between the one before it and this one.
+        /// How many lines were dropped between the previous one and this one.
         dropped_before: u64,
     },
-    /// What a terminal shows for the moment; of several in a row, the last one counts.
+    /// A frame of the progress display; of several in a row, only the last one counts.
     Frame(Vec<u8>),
 }
 
-/// What the writer is to do next.
+/// The next step of the writer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Write this.
     Write(Entry),
-    /// Say that so many lines were dropped, with none behind them.
+    /// Report this many dropped lines, with no line after them.
     Dropped(u64),
-    /// Look again: nothing came for a while.
+    /// Nothing arrived for a while; check again.
     Nothing,
-    /// Nothing comes any more.
+    /// The queue is closed.
     End,
 }
 
-/// The queue between those who log and the one who writes.
+/// The queue between the loggers and the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
     bounds: Bounds,
@@ -64,20 +63,19 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Entry>,
     bytes: usize,
-    /// Lines that were dropped since the last one that found room.
+    /// Lines that were dropped since the last one that was accepted.
     dropped: u64,
-    /// Whether the writer has something in hand.
+    /// Whether the writer is writing.
     at_work: bool,
-    /// How often the writer came back for more.
+    /// How often the writer has asked for more.
     rounds: u64,
-    /// The round of the writer in which somebody waited in vain.
+    /// The round of the writer in which a caller waited in vain.
     in_vain: Option<u64>,
-    /// When the writer gives up, once the end has come.
+    /// When the writer gives up after the queue was closed.
     end: Option<Instant>,
 }
 
 impl Queue {
-    /// An empty one.
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -105,8 +103,7 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// Adds a frame in the place of one that nobody has seen; where there is no room, nobody sees
-    /// it.
+    /// Adds a frame, replacing one that was not yet shown; dropped where there is no room.
     pub(super) fn show(&self, frame: Vec<u8>) {
         let mut state = self.lock();
         if let Some(Entry::Frame(old)) = state.waiting.back() {
@@ -137,13 +134,13 @@ impl Queue {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many lines were dropped.
+    /// The number of dropped lines.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// What the writer is to do next, having done what it was told before; waits for it, for
-    /// `patience` at most where that is given.
+    /// The writer's next step, after the previous one is done; waits for it, for at most `patience`
+    /// if given.
     pub(super) fn next(&self, patience: Option<Duration>) -> Next {
         let mut state = self.lock();
         state.at_work = false;
@@ -176,8 +173,8 @@ impl Queue {
         }
     }
 
-    /// Waits until everything is written, for `limit` at most, and not at all while the writer has
-    /// not moved since somebody waited in vain.
+    /// Waits until everything is written, for at most `limit`, and not at all while the writer has
+    /// not moved since a caller waited in vain.
     pub(super) fn flush(&self, limit: Duration) {
         let until = Instant::now() + limit;
         let mut state = self.lock();
@@ -194,14 +191,14 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more; what waits is written for `limit` at most.
+    /// Closes the queue; what is queued is written for at most `limit`.
     pub(super) fn end(&self, limit: Duration) {
         let mut state = self.lock();
         state.end = Some(Instant::now() + limit);
         self.news.notify_one();
     }
 
-    /// Whether the writer is to give up what it has in hand.
+    /// Whether the writer has to give up what it is writing.
     pub(super) fn is_over(&self) -> bool {
         self.lock().end.is_some_and(|end| Instant::now() >= end)
     }

@@ -1,4 +1,4 @@
-//! What lines are written to: a file, a terminal, a pipe or a socket, whose reader may stall, leave
+//! The output for log lines: a file, a terminal, a pipe or a socket, whose reader may stall, leave
 //! and come back.
 
 use std::{os::fd::AsFd, thread, time::Duration};
@@ -9,17 +9,17 @@ use rustix::{
     net::{SendFlags, send, sockopt::socket_type},
 };
 
-/// How long one waits for a reader before it is seen whether to go on waiting.
+/// How long one wait for a reader lasts before the writer checks whether to continue.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 
-/// How long one waits where the system takes nothing although it said that it would.
+/// The delay where the system accepts nothing although it reported that it would.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// As many bytes as a pipe takes at once or not at all (POSIX's PIPE_BUF on Linux): a pipe that can
-/// be written to takes them without waiting.
+/// As many bytes as a pipe accepts at once or not at all (POSIX's PIPE_BUF on Linux): a writable
+/// pipe accepts them without blocking.
 const CHUNK: usize = 4096;
 
 /// It was not written, or not all of it.
@@ -31,12 +31,12 @@ pub(super) struct NotWritten;
 pub(super) struct Sink<F> {
     to: F,
     is_socket: bool,
-    /// Whether a part of a line stands there, which has to be ended before the next.
+    /// Whether part of a line was written, which has to be ended before the next.
     is_torn: bool,
 }
 
 impl<F: AsFd> Sink<F> {
-    /// Over a file descriptor.
+    /// Writes to a file descriptor.
     pub(super) fn new(to: F) -> Self {
         Self {
             is_socket: socket_type(&to).is_ok(),
@@ -48,7 +48,7 @@ impl<F: AsFd> Sink<F> {
     /// Writes all of it, however long the reader takes, unless the reader has left or `is_over`.
     ///
     /// # Errors
-    /// It is not written, or a part of it is, which ends before the next text.
+    /// It is not written, or only a part of it, which is ended before the next text.
     pub(super) fn write(
         &mut self,
         text: &[u8],
@@ -83,7 +83,7 @@ impl<F: AsFd> Sink<F> {
         Ok(())
     }
 
-    /// Whether something can be written now, after a moment of waiting.
+    /// Whether something can be written now, after a short wait.
     fn is_ready(&self) -> Result<bool, NotWritten> {
         let mut polled = [PollFd::new(&self.to, PollFlags::OUT)];
         match poll(&mut polled, Some(&LOOK)) {
@@ -95,7 +95,7 @@ impl<F: AsFd> Sink<F> {
             {
                 Ok(true)
             }
-            // The reader has left; a pipe that is not full says at the attempt to write.
+            // The reader has left; for a pipe that is not full, the attempt to write reports that.
             Ok(_) | Err(_) => Err(NotWritten),
         }
     }

@@ -1,5 +1,5 @@
-//! A terminal on standard error, for what is drawn there: each picture goes the way of the log
-//! lines, so that nobody who draws waits for the terminal.
+//! A terminal on standard error, for the progress display: each frame goes through the log queue,
+//! so that drawing never blocks.
 
 use std::{
     io::{self, Write},
@@ -9,21 +9,20 @@ use std::{
 use indicatif::{ProgressDrawTarget, TermLike};
 use rustix::termios::tcgetwinsize;
 
-/// How often it is drawn in a second, at most.
+/// The maximum number of frames per second.
 const REFRESH_RATE: u8 = 20;
 
-/// The width of a terminal that does not tell it.
+/// The width of a terminal that does not report it.
 const WIDTH: u16 = 80;
 
-/// What is drawn, until it is shown.
+/// The frame, until it is shown.
 #[derive(Debug, Default)]
 struct Terminal(Mutex<Vec<u8>>);
 
-/// Where progress is drawn: standard error where it is a terminal that can be drawn on, and nowhere
-/// otherwise.
+/// Where progress is drawn: standard error if it is a suitable terminal, and nowhere otherwise.
 #[must_use]
 pub fn draw_target() -> ProgressDrawTarget {
-    // Knows whether it is a terminal, and which one.
+    // Finds out whether it is a terminal, and which one.
     if ProgressDrawTarget::stderr().is_hidden() {
         return ProgressDrawTarget::hidden();
     }
@@ -35,8 +34,7 @@ impl Terminal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the cursor so many times in the direction that a letter names (ECMA-48: CUU, CUD, CUF,
-    /// CUB).
+    /// Moves the cursor in the direction that a letter names (ECMA-48: CUU, CUD, CUF, CUB).
     fn move_cursor(&self, times: usize, direction: char) -> io::Result<()> {
         match times {
             0 => Ok(()),

@@ -1,4 +1,4 @@
-//! The one who writes what waits, and says what was dropped.
+//! The writer of queued lines; it also reports dropped ones.
 
 use std::{os::fd::AsFd, time::Duration};
 
@@ -7,20 +7,22 @@ use super::{
     sink::Sink,
 };
 
-/// How often one looks whether a reader that has left is back, while nothing else is to be written.
+/// The interval at which a reader that has left is checked for, while nothing else is to be
+/// written.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Takes a frame away from a terminal.
+/// Clears a frame from a terminal.
 const AWAY: &[u8] = b"\r\x1b[2K";
 
-/// Writes what comes until the end; `dropped` makes the line which says that so many were dropped.
+/// Writes queued items until the queue is closed; `dropped` makes the line that reports dropped
+/// lines.
 pub(super) fn write(queue: &Queue, sink: &mut Sink<impl AsFd>, dropped: impl Fn(u64) -> Vec<u8>) {
     let is_over = || queue.is_over();
     let (mut unsaid, mut has_frame) = (0, false);
     loop {
         let line = match queue.next((unsaid > 0).then_some(LOOK_AGAIN)) {
             Next::Write(Entry::Frame(frame)) => {
-                // Whether it is seen or not, the next one is another.
+                // Shown or not, the next frame replaces it.
                 has_frame = sink.write(&frame, is_over).is_ok();
                 continue;
             }

@@ -1,4 +1,4 @@
-//! When a job that failed is tried again. Pure: the time and the jitter are given.
+//! When a failed job is retried. Pure: the time and the jitter are given.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::report::FailureKind;
 
-/// The shortest delay after a server refused credentials: three attempts an hour at most, since the
+/// The shortest delay after a server refused credentials: at most three attempts an hour, since the
 /// fourth or fifth locks the account in many directories.
 pub const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(20);
 
-/// How failed runs are repeated.
+/// How failed runs are retried.
 #[derive(Debug, Clone)]
 pub struct Retry {
     /// The first delay.
     pub initial: Duration,
     /// The longest delay.
     pub max: Duration,
-    /// After how many failures in a row the job is suspended.
+    /// The number of failures in a row after which the job is suspended.
     pub suspend_after: u32,
 }
 
-/// A job's failures in a row, and when it is tried again.
+/// A job's failures in a row, and when it is retried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
     /// Failures in a row; at least one.
@@ -31,28 +31,28 @@ pub struct Backoff {
     pub since: DateTime<Utc>,
     /// When the next attempt is due.
     pub retry_at: DateTime<Utc>,
-    /// Whether there were so many that the job is only probed from now on.
+    /// Whether there were enough failures to suspend the job.
     pub suspended: bool,
-    /// Which kind of failure the last one was.
+    /// The kind of the last failure.
     pub kind: FailureKind,
-    /// The last failure in words.
+    /// The last failure's message.
     pub error: String,
 }
 
 /// One failed attempt.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Failed<'a> {
     /// When it ended.
     pub at: DateTime<Utc>,
-    /// Which kind of failure it was.
     pub kind: FailureKind,
-    /// In words.
+    /// The message.
     pub error: &'a str,
 }
 
 impl Backoff {
-    /// What follows a failure, after those before it. `jitter` is a random number from 0 to 1, so
-    /// that many installations do not come back at the same moment.
+    /// The back-off after a failure, given the one before it. `jitter` is a random number from 0 to
+    /// 1, so that many installations do not return at the same moment.
     #[must_use]
     pub fn after(before: Option<&Self>, failed: Failed<'_>, retry: &Retry, jitter: f64) -> Self {
         let Failed { at, kind, error } = failed;
@@ -71,15 +71,14 @@ impl Backoff {
         }
     }
 
-    /// When it is tried again by itself; never before its schedule says so where that could do
-    /// harm.
+    /// When it is retried by itself; none if it must wait for its schedule.
     #[must_use]
     pub fn retries_at(&self) -> Option<DateTime<Utc>> {
         (!self.kind.waits_for_schedule()).then_some(self.retry_at)
     }
 
-    /// Whether the next attempt is due. A clock that was set back cannot put it off for longer than
-    /// it was ever meant to be.
+    /// Whether the next attempt is due. If the clock was set back, the delay is never longer than
+    /// originally intended.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>, retry: &Retry) -> bool {
         if self.kind.waits_for_schedule() {
@@ -93,25 +92,25 @@ impl Backoff {
     }
 }
 
-/// Until when something is put off. A clock that is set back ends it, instead of making it longer.
+/// A deadline that is not extended when the clock is set back: that ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PutOff {
-    /// When it was put off.
+    /// When it was set.
     pub since: DateTime<Utc>,
-    /// Until when.
+    /// The deadline.
     pub until: DateTime<Utc>,
 }
 
 impl PutOff {
-    /// Whether it is put off still.
+    /// Whether it is still in the future.
     #[must_use]
     pub fn lasts(&self, now: DateTime<Utc>) -> bool {
         self.since <= now && now < self.until
     }
 }
 
-/// Doubles from `initial` up to `max`, less up to a tenth of it; as [`after_refusal`] where
-/// credentials were refused. A suspended job waits for the longest delay.
+/// Doubles from `initial` up to `max`, minus up to a tenth; see [`after_refusal`] for refused
+/// credentials. A suspended job waits for the longest delay.
 fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDelta {
     let max = span(retry.max);
     let suspended = failures >= retry.suspend_after;
@@ -131,8 +130,8 @@ fn delay(failures: u32, kind: FailureKind, retry: &Retry, jitter: f64) -> TimeDe
     times(delay, 1.0 - share(jitter))
 }
 
-/// How long refused credentials are left alone: doubles from [`AFTER_REFUSAL`] up to `most`, plus
-/// up to a tenth, so that there are never more than three attempts an hour.
+/// The delay after refused credentials: doubles from [`AFTER_REFUSAL`] up to `most`, plus up to a
+/// tenth, so that there are never more than three attempts an hour.
 #[must_use]
 pub fn after_refusal(failures: u32, most: TimeDelta, jitter: f64) -> TimeDelta {
     times(
@@ -150,13 +149,13 @@ fn doubled(first: TimeDelta, failures: u32, most: TimeDelta) -> TimeDelta {
         .map_or(most, |delay| delay.min(most))
 }
 
-/// A tenth at most.
+/// At most a tenth.
 fn share(jitter: f64) -> f64 {
     jitter.clamp(0.0, 1.0) / 10.0
 }
 
 fn times(delay: TimeDelta, factor: f64) -> TimeDelta {
-    // A configured length of time has fewer milliseconds than a float holds exactly.
+    // A configured duration has fewer milliseconds than a float represents exactly.
     TimeDelta::try_milliseconds((delay.num_milliseconds() as f64 * factor) as i64).unwrap_or(delay)
 }
 
@@ -277,7 +276,7 @@ mod tests {
             }
         }
 
-        /// Four attempts an hour at most, whatever the jitter: three intervals are an hour or more.
+        /// At most four attempts an hour, whatever the jitter: three intervals are an hour or more.
         #[test]
         fn three_intervals_after_refusals_are_an_hour(jitter in prop::collection::vec(0.0_f64..1.0, 20), suspend_after in 1_u32..20) {
             let retry = Retry { initial: Duration::from_secs(1), max: Duration::from_secs(1), suspend_after };

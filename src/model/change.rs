@@ -1,5 +1,5 @@
-//! The nouns of a plan: a change with its fields and its reason, an entry that was left out, and
-//! the plan itself.
+//! The parts of a plan: a change with its fields and its reason, a skipped entry, and the plan
+//! itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,24 +13,24 @@ use serde_json::Value;
 
 use crate::model::{entry::DirectoryId, link::Link, user::EntityId};
 
-/// What happens to one user.
+/// What a change does to one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// A new user for a person who has none.
+    /// Creates a user for a person who has none.
     Create,
-    /// Other values for a user that the job owns.
+    /// Sets other values on a user that the job owns.
     Update,
-    /// No more access for a user whose person is gone.
+    /// Ends the access of a user whose person left.
     Deactivate,
-    /// Access again for a user that the program deactivated, or that was refused a seat.
+    /// Restores the access of a user that the program deactivated, or that was refused a seat.
     Reactivate,
-    /// A user whom nobody owned becomes the person's.
+    /// Makes a user without an owner the person's.
     Adopt,
 }
 
 impl Action {
-    /// The word for reports and events.
+    /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The attribute's name at ftrack, which is also its name in plans and reports.
+    /// The attribute's name in ftrack, also used in plans and reports.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -117,38 +117,37 @@ impl TryFrom<String> for Field {
     }
 }
 
-/// From what, to what.
+/// The old and the new value of a field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Values {
     /// The value that was read; null when there was none.
     pub old: Value,
-    /// The value that is written; null when it is emptied.
+    /// The value to write; null to clear it.
     pub new: Value,
 }
 
-/// One change to one user, with everything that is needed to write it, to report it and to undo it.
+/// One change to one user, with everything that is needed to write, report and undo it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Change {
-    /// What happens.
     pub action: Action,
-    /// The login that the user has after the change.
+    /// The user's login after the change.
     pub username: String,
-    /// The DN of the person's entry; absent when the person is gone.
+    /// The DN of the person's entry; absent when the person left.
     pub dn: Option<String>,
-    /// The person's directory id.
     #[serde(serialize_with = "serialize_id", deserialize_with = "deserialize_id")]
     pub directory_id: DirectoryId,
-    /// The user's id at ftrack; of a user to be created, the id that it will get.
+    /// The user's id in ftrack; for a user to be created, its future id.
     pub ftrack_id: EntityId,
-    /// What is written, from what to what.
+    /// The values to write, each from what to what.
     pub fields: BTreeMap<Field, Values>,
-    /// Why, in words.
+    /// As text.
     pub reason: String,
-    /// The link that stands when the change is done.
+    /// The link after the change.
     pub link: Link,
-    /// The rotation that the change is part of: changes of one rotation swap unique values among
+    /// The rotation that the change is part of: changes of one rotation swap unique values with
     /// each other, and are written together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<usize>,
@@ -165,27 +164,27 @@ fn deserialize_id<'de, D: serde::Deserializer<'de>>(
     DirectoryId::new(&text).ok_or_else(|| serde::de::Error::custom("not a directory id"))
 }
 
-/// What holds a change until a person agrees.
+/// What holds a change until a person approves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeldBy {
-    /// It would leave ftrack without an active administrator; nobody can approve that.
+    /// It would leave ftrack without an active administrator; cannot be approved.
     Administrator,
-    /// The program itself doubts what was read, or a link.
+    /// The program itself doubts the reading, or a link.
     Doubt,
     /// A replica was read, or shows somebody whom the preferred server does not.
     Replica,
-    /// The configuration, or what identifies the directory, explains it better than the directory's
-    /// people do.
+    /// The configuration, or the directory's id, is a more likely cause than the directory's
+    /// people.
     Configuration,
     /// Login, mail or activity of an administrator or a protected user.
     Protected,
-    /// There are more changes of the kind than the limit allows.
+    /// More changes of the kind than the limit allows.
     Limit,
 }
 
 impl HeldBy {
-    /// The word for reports and events.
+    /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -201,15 +200,15 @@ impl HeldBy {
 
 /// Why a change is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Hold {
-    /// What holds it.
     pub by: HeldBy,
-    /// Why, and the way out, in words.
+    /// Why, and what to do, as text.
     pub why: String,
 }
 
 impl Hold {
-    /// A hold with its reason.
+    /// A hold with this reason.
     #[must_use]
     pub fn new(by: HeldBy, why: impl Into<String>) -> Self {
         Self {
@@ -219,16 +218,16 @@ impl Hold {
     }
 }
 
-/// An entry that was left out of a run, by name; the person still counts as present.
+/// An entry that was skipped in a run; the person still counts as present.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Skipped {
     /// The entry's DN.
     pub dn: String,
-    /// Why, in words.
+    /// As text.
     pub reason: String,
 }
 
-/// Since when somebody has been missing, and in how many complete reads.
+/// Since when a person has been missing, and in how many complete reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     /// When the first complete read without the person ended.
@@ -237,47 +236,46 @@ pub struct Absence {
     pub reads: u32,
 }
 
-/// Who has been missing, by directory id.
+/// The missing people, by directory id.
 pub type Absences = BTreeMap<String, Absence>;
 
-/// What a run would do if nothing were held, and what it saw on the way.
+/// What a run would do if nothing were held, and what else it found.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The changes in the order in which they are to be written.
     pub changes: Vec<Change>,
-    /// Entries that were left out.
+    /// Skipped entries.
     pub skipped: Vec<Skipped>,
-    /// What a person should know.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// People whose user is as it should be.
+    /// People whose user needs no change.
     pub unchanged: usize,
     /// Users that the job owns.
     pub owned: usize,
-    /// Users that the job owns and that are active; the base of a percentage limit.
+    /// Active users that the job owns; the base of a percentage limit.
     pub owned_active: usize,
-    /// Ids of the active administrators that are visible at ftrack.
+    /// Ids of the active administrators that are visible in ftrack.
     pub active_administrators: Vec<EntityId>,
-    /// Why the reading itself is doubted, which bears on every deactivation.
+    /// Why the reading itself is doubtful, which holds every deactivation.
     pub doubts: Vec<String>,
     /// Why changes of one user are held.
     pub holds: BTreeMap<EntityId, Hold>,
     /// Users whose login, mail and activity change only with a person's approval, and why.
     pub guarded: BTreeMap<EntityId, &'static str>,
-    /// Why a reading of this server writes nothing but creates; none when it is the preferred one.
+    /// Why a reading of this server only creates users; none when it is the preferred one.
     pub replica: Option<String>,
-    /// What identifies the directory; none where it is not known, or is called otherwise than in
-    /// the links.
+    /// The directory's id; none where it is not known, or differs from the links.
     pub directory: Option<Arc<str>>,
-    /// The sources whose users are all of other directories.
+    /// The sources whose users all belong to other directories.
     pub of_other_directories: BTreeSet<Arc<str>>,
     /// The sources that own users.
     pub sources: BTreeSet<Arc<str>>,
-    /// Users with a link that is believed, of whatever source.
+    /// Users with a trusted link, of any source.
     pub linked: usize,
-    /// Users of the job that are inactive though the program did not deactivate them, with their
+    /// Users of the job that are inactive although the program did not deactivate them, with their
     /// logins.
     pub inactive: BTreeMap<EntityId, String>,
-    /// When users that the job owns were deactivated, as their links say.
+    /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,
     /// Who is missing after this read.
     pub absences: Absences,

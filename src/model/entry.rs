@@ -1,8 +1,8 @@
-//! The nouns of a directory: an entry, its values, and the id that never changes. No I/O.
+//! Entries, their values, and the permanent id. No I/O.
 
 use std::fmt;
 
-/// One entry as the server returned it, with the attributes that were asked for.
+/// One entry as the server returned it, with the requested attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The entry's DN as the server wrote it (RFC 4514); not an identity, since renames change it.
@@ -12,13 +12,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of a DN and its attributes.
+    /// An entry with this DN and these attributes.
     #[must_use]
     pub fn new(dn: String, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
         Self { dn, attributes }
     }
 
-    /// The attributes with their values, for what the server returned in parts.
+    /// The attributes with their values, to add values that the server returned in parts.
     pub(crate) fn attributes_mut(&mut self) -> &mut Vec<(String, Vec<Vec<u8>>)> {
         &mut self.attributes
     }
@@ -34,14 +34,14 @@ impl Entry {
     }
 }
 
-/// What identifies a person for ever: the canonical text of entryUUID, objectGUID, nsUniqueId,
+/// Identifies a person permanently: the canonical text of entryUUID, objectGUID, nsUniqueId,
 /// ipaUniqueID or a configured attribute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectoryId(Box<str>);
 
 impl DirectoryId {
-    /// Takes an id in its canonical form; `None` when it is empty or holds anything but printable
-    /// ASCII without spaces.
+    /// Takes an id in its canonical form; `None` when it is empty or contains anything but
+    /// printable ASCII without spaces.
     #[must_use]
     pub fn new(canonical: &str) -> Option<Self> {
         let printable =

@@ -1,4 +1,4 @@
-//! Which attribute identifies an entry for ever, and how its value is written. No I/O.
+//! Which attribute identifies an entry permanently, and how its value is written. No I/O.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum IdAttribute {
     NsUniqueId,
     /// FreeIPA; text.
     IpaUniqueId,
-    /// An attribute that the operator named; its case counts.
+    /// An attribute that the operator configured; its case matters.
     Other(String),
 }
 
@@ -37,7 +37,7 @@ impl From<IdAttribute> for String {
 }
 
 impl IdAttribute {
-    /// The attribute of a name, whatever its case.
+    /// The attribute with this name, ignoring case.
     #[must_use]
     pub fn named(name: &str) -> Self {
         let known = [
@@ -52,7 +52,7 @@ impl IdAttribute {
             .unwrap_or_else(|| Self::Other(name.into()))
     }
 
-    /// The name to ask for.
+    /// The name to request.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -64,8 +64,8 @@ impl IdAttribute {
         }
     }
 
-    /// The id of an entry in its canonical form; none when the entry has no value, several, or one
-    /// that is none.
+    /// The id of an entry in its canonical form; none when the entry has no value, several, or an
+    /// invalid one.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Option<DirectoryId> {
         let [value] = entry.values(self.name()) else {
@@ -109,7 +109,7 @@ impl IdAttribute {
             .collect()
     }
 
-    /// Whether its values identify a person everywhere, and not in one directory alone: they are
+    /// Whether its values identify a person everywhere, and not only in one directory: they are
     /// unique by construction.
     #[must_use]
     pub fn is_universal(&self) -> bool {

@@ -14,25 +14,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{entry::DirectoryId, id::IdAttribute};
 
-/// The key of the `Metadata` row of a user in which the link is kept.
+/// The key of the `Metadata` row that contains a user's link.
 pub const LINK_KEY: &str = "ftrack-ldap-sync";
 
-/// What stands in a user's metadata under [`LINK_KEY`].
+/// The content of a user's metadata under [`LINK_KEY`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkFound {
-    /// Nothing: nobody owns the user.
+    /// Nothing: the user has no owner.
     Absent,
-    /// A link that was understood, and that names the user on which it stands as far as it names
-    /// one.
+    /// A readable link, which names its own user if it names one.
     Link(Box<Link>),
     /// A link that names another user, so that somebody moved or copied it: it counts as none.
     OfAnotherUser,
-    /// Something that is not a link, or one of a newer version; the user is left alone and named.
+    /// Something that is not a link, or a link of a newer version; the user is left alone and
+    /// reported.
     Unreadable,
 }
 
 impl LinkFound {
-    /// The link that is believed.
+    /// The link, if it is trusted.
     #[must_use]
     pub fn link(&self) -> Option<&Link> {
         match self {
@@ -41,7 +41,7 @@ impl LinkFound {
         }
     }
 
-    /// Whether nobody owns the user.
+    /// Whether the user has no owner.
     #[must_use]
     pub fn is_none(&self) -> bool {
         match self {
@@ -50,15 +50,15 @@ impl LinkFound {
         }
     }
 
-    /// Whether a row stands there, which a new link has to replace.
+    /// Whether there is a row that a new link must replace.
     #[must_use]
     pub fn is_row(&self) -> bool {
         *self != Self::Absent
     }
 }
 
-/// Says whose a user is: which source, which entry of which directory, and what the program last
-/// did to its activity.
+/// The owner of a user: which source, which entry of which directory, and what the program last did
+/// to the user's activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The source of the job that owns the user.
@@ -70,7 +70,7 @@ pub struct Link {
     /// The id of the person's entry.
     #[serde(with = "directory_id")]
     pub id: DirectoryId,
-    /// Which attribute of the entry the id is.
+    /// The attribute that the id comes from.
     pub attribute: IdAttribute,
     /// What the program last did to the user's activity.
     #[serde(flatten)]
@@ -86,37 +86,37 @@ pub struct Link {
 /// Whether a link names its user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
-    /// It does, as all links do that this version writes.
+    /// It does, as all links of this version do.
     #[default]
     Current,
-    /// An earlier version wrote it, and it does not.
+    /// It does not: an earlier version wrote it.
     Earlier,
 }
 
-/// What is known of the signature of a link.
+/// The state of a link's signature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signature {
-    /// There is no key to verify it by.
+    /// There is no key to verify it with.
     #[default]
     NotChecked,
-    /// It is that of the key.
+    /// It matches the key.
     Valid,
-    /// It is missing, or not that of the key.
+    /// It is missing, or does not match the key.
     Invalid,
 }
 
-/// What the program last did to a user's activity; with `is_active` it tells the program's own
-/// doing from a person's, at every point where a run can be cut off.
+/// What the program last did to a user's activity; with `is_active` it distinguishes the program's
+/// own changes from a person's, wherever a run may be interrupted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "activity", rename_all = "lowercase")]
 pub enum Activity {
-    /// Nothing is under way: an inactive user was deactivated by somebody else.
+    /// Nothing is pending: an inactive user was deactivated by somebody else.
     #[default]
     Settled,
-    /// The user was to become active, which was not yet seen to be so: an inactive one was refused
-    /// a seat.
+    /// The user was to become active, which was not confirmed yet: an inactive one was refused a
+    /// seat.
     Activating,
-    /// The user was to be deactivated: an active one still is to be.
+    /// The user was to be deactivated: an active one still has to be.
     Deactivating {
         /// When, RFC 3339.
         since: String,
@@ -126,8 +126,8 @@ pub enum Activity {
         /// When, RFC 3339.
         since: String,
     },
-    /// Somebody else reactivated the user while the person was gone: what becomes of the user since
-    /// then is theirs, until the person is back.
+    /// Somebody else reactivated the user while the person was absent: the user is then theirs
+    /// until the person is back.
     Released,
 }
 
@@ -141,7 +141,7 @@ impl Activity {
         }
     }
 
-    /// The same as a time; none where it is not one.
+    /// The same as a parsed time; none if it is invalid.
     #[must_use]
     pub fn deactivated_at(&self) -> Option<DateTime<Utc>> {
         let since = DateTime::parse_from_rfc3339(self.deactivated_since()?).ok()?;

@@ -1,21 +1,21 @@
-//! A job that a person told to wait.
+//! A job's pause.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Since when a job waits, until when, and why.
+/// Since when a job is paused, until when, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// When it was told to wait.
+    /// When it was paused.
     pub since: DateTime<Utc>,
-    /// When it goes on by itself; only when it is told to, if absent.
+    /// When the pause ends by itself; only on request, if absent.
     pub until: Option<DateTime<Utc>>,
-    /// What the person said about it.
+    /// The person's reason.
     pub reason: Option<String>,
 }
 
 impl Pause {
-    /// Whether it is over by itself.
+    /// Whether the pause has expired.
     #[must_use]
     pub fn is_over(&self, now: DateTime<Utc>) -> bool {
         self.until.is_some_and(|until| until <= now)

@@ -1,5 +1,5 @@
-//! The report of one run: what scripts, people and `undo` read. It is written for every outcome,
-//! and its counts are what was really written.
+//! The report of one run, for scripts, people and `undo`. It is written for every outcome, and its
+//! counts are what was really written.
 
 use std::collections::BTreeMap;
 
@@ -13,50 +13,45 @@ use crate::model::{
 
 /// One run, from its first read to its last write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Report {
-    /// The run's id: its start in UTC with the part of the second as four hexadecimal digits, so
-    /// that ids sort by time.
+    /// The start in UTC with the fraction of the second as four hexadecimal digits, so that ids
+    /// sort by time.
     pub run: String,
-    /// The job's name.
     pub job: String,
-    /// What started it.
     pub trigger: Trigger,
     /// Whether nothing was to be written.
     pub dry_run: bool,
-    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
     pub finished_at: DateTime<Utc>,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Why it failed, what was tried and the way out; null when it did not fail.
+    /// Why it failed, what was tried and what to do; null when it did not fail.
     pub error: Option<String>,
-    /// Which kind of failure it was; null when it did not fail.
+    /// The kind of failure; null when it did not fail.
     #[serde(default)]
     pub error_kind: Option<FailureKind>,
-    /// How long each phase took that was reached, in seconds.
+    /// The duration of each phase that was reached, in seconds.
     #[serde(default)]
     pub seconds: BTreeMap<RunPhase, f64>,
-    /// What was read from the directory; null where ftrack did its own synchronisation.
+    /// What was read from the directory; null for ftrack's own synchronisation.
     pub directory: Option<DirectoryPart>,
-    /// What ftrack said of its own synchronisation; absent where the program did it.
+    /// The server's job; absent unless ftrack did its own synchronisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<BuiltinPart>,
-    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's limits
-    /// say; left out where it did not.
+    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's
+    /// limits; omitted where it did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
     /// What was read from and written to ftrack.
     pub ftrack: FtrackPart,
     /// What was really written, and what was not.
     pub counts: Counts,
-    /// What the plan wanted, by action, whether or not it was written.
+    /// The changes of the plan, by action, whether or not they were written.
     pub planned: BTreeMap<Action, usize>,
     /// Every change with its result.
     pub changes: Vec<Reported>,
-    /// Entries that were left out, by name.
+    /// Skipped entries, each named.
     pub skipped: Vec<Skipped>,
-    /// What a person should know.
     pub warnings: Vec<String>,
 }
 
@@ -68,17 +63,17 @@ pub enum Trigger {
     Schedule,
     /// A person.
     Manual,
-    /// The start of the daemon, for a run that was missed.
+    /// The start of the daemon, for a missed run.
     Startup,
-    /// A failed run before.
+    /// A failed run.
     Retry,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Everything that was to be done is done.
+    /// Everything was done.
     Succeeded,
     /// Done, but some changes could not be applied.
     Partial,
@@ -89,7 +84,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word for reports and events.
+    /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,8 +96,7 @@ impl Outcome {
     }
 }
 
-/// What kind of thing went wrong with a run: what a monitor sorts by, and what decides how soon it
-/// is tried again.
+/// The kind of failure of a run: for monitoring, and to decide how soon it is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -114,35 +108,35 @@ pub enum FailureKind {
     FtrackRefused,
     /// ftrack could not be read, or not everything is known to be written.
     Ftrack,
-    /// Whether ftrack began what it was asked to begin is not known, and it must not be asked again
-    /// so soon.
+    /// It is not known whether ftrack started what it was asked to start, and it must not be asked
+    /// again too soon.
     FtrackUnclear,
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     State,
-    /// Both servers were read, and what they show forbids to go on.
+    /// Both servers were read, but the result must not be used.
     Refused,
-    /// It was told to stop, or was cut off before its end.
+    /// The run was stopped on request, or interrupted.
     Stopped,
     /// The time limit passed.
     TimeLimit,
-    /// Something that is a defect of the program.
+    /// A bug in the program.
     Internal,
 }
 
 impl FailureKind {
-    /// Whether credentials were refused: too many more attempts could lock an account.
+    /// Whether credentials were refused: too many further attempts could lock an account.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::DirectoryRefused | Self::FtrackRefused)
     }
 
-    /// Whether the job is not tried again before its schedule says so.
+    /// Whether the job is not retried before its next scheduled run.
     #[must_use]
     pub fn waits_for_schedule(self) -> bool {
         self == Self::FtrackUnclear
     }
 
-    /// The word for reports, events and labels.
+    /// The name in reports, events and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -160,7 +154,7 @@ impl FailureKind {
     }
 }
 
-/// A part of a run whose time is measured; the two reads go side by side.
+/// A part of a run whose duration is measured; the two reads run in parallel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunPhase {
@@ -168,14 +162,14 @@ pub enum RunPhase {
     Directory,
     /// Reading ftrack.
     Ftrack,
-    /// Working out the difference, and asking again for those who would be deactivated.
+    /// Planning, including the second look for people who would be deactivated.
     Planning,
-    /// Writing; also what ftrack's own synchronisation took.
+    /// Writing; also the duration of ftrack's own synchronisation.
     Writing,
 }
 
 impl RunPhase {
-    /// The word for reports and labels.
+    /// The name in reports and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -192,40 +186,39 @@ impl RunPhase {
 pub struct DirectoryPart {
     /// The server that was read, absent when none was reached.
     pub server: Option<String>,
-    /// Whether every search ended with success: only then was anybody called absent.
+    /// Whether every search ended with success: only then can anybody be called absent.
     pub complete: bool,
     /// Entries that were read.
     pub entries: usize,
     /// The attribute that identifies entries.
     pub id_attribute: Option<String>,
-    /// Each search, with how it ended.
+    /// Each search with its result.
     pub searches: Vec<Search>,
-    /// The servers that were asked for the people who seemed to be gone.
+    /// The servers that were asked for the people who seemed to be absent.
     #[serde(default)]
     pub asked: Vec<String>,
 }
 
-/// What ftrack said of its own synchronisation.
+/// The server's job of ftrack's own synchronisation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltinPart {
     /// The id of the server's job; null when none was started, or none is known.
     pub job_id: Option<EntityId>,
-    /// The job's last known status, as the server calls it.
+    /// The job's last known status, in ftrack's terms.
     pub status: Option<String>,
-    /// What the server says of the job, cut to a bounded length.
+    /// The server's description of the job, truncated to a bounded length.
     pub text: Option<String>,
 }
 
-/// One search and its evidence.
+/// One search and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Search {
-    /// Where it started.
     pub base: String,
-    /// What it looked for.
     pub filter: String,
-    /// Pages that came.
+    /// Pages that were received.
     pub pages: u64,
-    /// Entries that came.
+    /// Entries that were received.
     pub entries: u64,
     /// `success`, or how it ended.
     pub result: String,
@@ -233,14 +226,14 @@ pub struct Search {
 
 /// What was read from and written to ftrack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct FtrackPart {
-    /// The server's address.
     pub server: String,
     /// Users that were read.
     pub users: usize,
     /// Users that the job owns.
     pub owned: usize,
-    /// How many of those were active.
+    /// Owned users that were active.
     #[serde(default)]
     pub owned_active: usize,
     /// Users with a link of any job; absent where it is not known.
@@ -254,24 +247,21 @@ pub struct FtrackPart {
 
 /// What was really written, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Counts {
-    /// Users that were created.
     pub created: usize,
     /// Users whose values were changed.
     pub updated: usize,
-    /// Users that were deactivated.
     pub deactivated: usize,
-    /// Users that were reactivated.
     pub reactivated: usize,
-    /// Users that were taken over.
     pub adopted: usize,
-    /// Security roles that were given or taken.
+    /// Security roles that were granted or revoked.
     pub role_changes: usize,
-    /// Group memberships that were given or taken.
+    /// Group memberships that were added or removed.
     pub group_changes: usize,
-    /// People whose user was as it should be.
+    /// People whose user needed no change.
     pub unchanged: usize,
-    /// Entries that were left out.
+    /// Skipped entries.
     pub skipped: usize,
     /// Changes that are held for a person.
     pub held: usize,
@@ -281,23 +271,21 @@ pub struct Counts {
 
 /// One change with its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Reported {
-    /// What was to happen.
     pub action: Action,
-    /// The login.
     pub username: String,
-    /// The entry's DN; null when the person is gone.
+    /// The entry's DN; null when the person left.
     pub dn: Option<String>,
-    /// The person's directory id; null where it is not known, which only happens where ftrack did
-    /// its own synchronisation.
+    /// The person's directory id; null where it is not known, which only happens for ftrack's own
+    /// synchronisation.
     pub directory_id: Option<String>,
-    /// The user's id at ftrack.
+    /// The user's id in ftrack.
     pub ftrack_id: EntityId,
-    /// What was to be written, from what to what.
+    /// The values, each from what to what.
     pub fields: BTreeMap<Field, Values>,
-    /// Why, in words.
+    /// Why, as text.
     pub reason: String,
-    /// What became of it.
     pub result: ChangeResult,
     /// What holds it; null when nothing does.
     #[serde(default)]
@@ -306,22 +294,23 @@ pub struct Reported {
     pub error: Option<String>,
 }
 
-/// What became of one change.
+/// The result of one change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeResult {
     /// Written, and read back.
     Applied,
-    /// Not written, until a person agrees.
+    /// Not written until a person approves it.
     Held,
     /// Not written, or not known to be.
     Failed,
-    /// Only planned; with an `error`, nothing had to be written, since it was so already.
+    /// Only planned; with an `error`, nothing had to be written, since the change was already in
+    /// effect.
     Planned,
 }
 
 impl ChangeResult {
-    /// The word for reports and events.
+    /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -334,7 +323,7 @@ impl ChangeResult {
 }
 
 impl Reported {
-    /// A change with what became of it.
+    /// A change with its result.
     #[must_use]
     pub fn new(change: &Change, result: ChangeResult) -> Self {
         let Change {
@@ -380,7 +369,7 @@ impl Reported {
 }
 
 impl Counts {
-    /// Counts what became of a plan's changes.
+    /// Counts the results of a plan's changes.
     #[must_use]
     pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
         let counts = Self::of_results(changes);
@@ -391,7 +380,7 @@ impl Counts {
         }
     }
 
-    /// Counts what became of changes alone.
+    /// Counts only the results of changes.
     #[must_use]
     pub fn of_results(changes: &[Reported]) -> Self {
         let mut counts = Self::default();

@@ -9,13 +9,13 @@ use crate::model::user::EntityId;
 pub enum Status {
     /// It waits for one of the server's workers.
     Queued,
-    /// It is under way.
+    /// It is running.
     Running,
-    /// It came to its end.
+    /// It succeeded.
     Done,
     /// It failed.
     Failed,
-    /// A word that the schemas do not know.
+    /// A status that is not in the schemas.
     Unknown(String),
 }
 
@@ -31,20 +31,19 @@ impl fmt::Display for Status {
     }
 }
 
-/// A job of the server, as it was seen last.
+/// A job of the server, as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct ServerJob {
-    /// Its id.
     pub id: EntityId,
-    /// Its status.
     pub status: Status,
-    /// What the server says of it (`Job.data`), cut to a bounded length; absent when it says
-    /// nothing.
+    /// The server's description (`Job.data`), truncated to a bounded length; absent when there is
+    /// none.
     pub text: Option<String>,
 }
 
 impl ServerJob {
-    /// Whether it still waits or works.
+    /// Whether it is still queued or running.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         matches!(self.status, Status::Queued | Status::Running)

@@ -2,10 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
-/// A damaged database was set aside, and a new one made.
+/// A damaged database was set aside, and a new one was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
-    /// Where the damaged one is now.
+    /// The new path of the damaged one.
     pub path: PathBuf,
     /// What is wrong with it.
     pub why: String,

@@ -11,10 +11,10 @@ use crate::model::{
     user::EntityId,
 };
 
-/// The version that is written, and the newest that is understood.
+/// The version that is written, and the newest that can be read.
 const VERSION: u32 = 2;
 
-/// A link as it is stored: flat, so that it is read in one pass.
+/// A link as it is stored: flat, so that it is parsed in one pass.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored<'a> {
     #[serde(default = "first", skip_serializing_if = "is_first")]
@@ -38,7 +38,7 @@ pub(crate) struct Stored<'a> {
     pub(crate) signature: Option<Cow<'a, str>>,
 }
 
-/// The version of links that do not say theirs.
+/// The version of links without a version.
 fn first() -> u32 {
     1
 }
@@ -52,7 +52,7 @@ fn is_first(version: &u32) -> bool {
 }
 
 impl<'a> Stored<'a> {
-    /// A link as it stands on a user, without a signature.
+    /// A link as it is stored on a user, without a signature.
     pub(crate) fn of(user: &'a EntityId, link: &'a Link, by: Option<&'a str>) -> Self {
         let is_current = link.form == Form::Current;
         let (activity, since) = match &link.activity {
@@ -76,7 +76,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// What a text on a user says; none when it is no link of a version that is understood.
+    /// Parses a user's link; none when it is not a link of a readable version.
     fn parse(text: &'a str) -> Option<(Self, Link)> {
         let stored: Self = serde_json::from_str(text).ok()?;
         let form = match (stored.version, &stored.user) {
@@ -115,8 +115,7 @@ thread_local! {
     static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
 }
 
-/// A text that most links of a list have in common, and that is kept once as long as it stays the
-/// same.
+/// A text that most links of a list have in common, stored once as long as it stays the same.
 fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     last.with_borrow_mut(|last| {
         if **last != *text {
@@ -126,13 +125,13 @@ fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
     })
 }
 
-/// The value of a link's row without its signature and the run that made it, as reports show it.
+/// The value of a link's row without its signature and the run that made it, for reports.
 #[must_use]
 pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
     serde_json::to_value(Stored::of(user, link, None)).unwrap_or(serde_json::Value::Null)
 }
 
-/// What was found on a user, before the signature was verified.
+/// A user's link before the signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     pub(crate) found: LinkFound,
@@ -141,7 +140,7 @@ pub struct Unverified {
     pub(crate) claims: Option<DirectoryId>,
 }
 
-/// The id in a link of a version that is not understood.
+/// The directory id in a link of an unreadable version.
 #[derive(Deserialize)]
 struct Claim<'a> {
     #[serde(borrow)]
@@ -149,7 +148,7 @@ struct Claim<'a> {
 }
 
 impl Unverified {
-    /// What a stored text is, found on a user.
+    /// Parses a stored text, found on a user.
     #[must_use]
     pub fn parse(user: &EntityId, text: &str) -> Self {
         let Some((stored, link)) = Stored::parse(text) else {
@@ -173,13 +172,13 @@ impl Unverified {
         }
     }
 
-    /// Whose the user is by a link that is not understood, as far as it names somebody.
+    /// The person named by an unreadable link, if any.
     #[must_use]
     pub fn claims(&self) -> Option<&DirectoryId> {
         self.claims.as_ref()
     }
 
-    /// Which run made the link, by its mark: created the user, or adopted it.
+    /// The mark of the run that made the link: created the user, or adopted it.
     #[must_use]
     pub fn made_by(&self) -> Option<&Arc<str>> {
         self.made_by.as_ref()

@@ -1,40 +1,35 @@
-//! A run in one line, as the state database keeps it and `status` shows it.
+//! The counts of a run, as the state database stores them and `status` shows them.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::report::{FailureKind, Outcome, Report, Trigger};
 
-/// The figures of a report that outlive it.
+/// The part of a report that outlives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct RunSummary {
-    /// The run's id.
     pub run: String,
-    /// The job's name.
     pub job: String,
-    /// What started it.
     pub trigger: Trigger,
     /// Whether nothing was to be written.
     pub dry_run: bool,
-    /// When it started.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
     pub finished_at: DateTime<Utc>,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Which kind of failure it was; absent when it did not fail.
+    /// Absent when it did not fail.
     pub error_kind: Option<FailureKind>,
     /// Why it failed.
     pub error: Option<String>,
-    /// The ftrack server.
+    /// The URL of the ftrack server.
     pub ftrack: String,
     /// Entries that were read from the directory.
     pub entries: usize,
     /// Users that the job owned after it.
     pub owned: usize,
-    /// How many of them were active.
+    /// Owned users that were active.
     pub owned_active: usize,
-    /// Users that had a link of any job after it; absent of runs of earlier versions.
+    /// Users that had a link of any job after it; absent for runs of earlier versions.
     #[serde(default)]
     pub linked: Option<usize>,
     /// Changes that were held.

@@ -1,5 +1,4 @@
-//! The nouns of ftrack: a User with the link that says whose it is, and everything else a plan is
-//! made against. No I/O.
+//! A User with its link, and everything else in ftrack that a plan needs. No I/O.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,18 +27,18 @@ impl EntityId {
         safe.then(|| Self(text.into()))
     }
 
-    /// The id's text.
+    /// As used in queries.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is a UUID of version 5, as this program makes them for users that it creates;
-    /// ftrack and its clients make other versions.
+    /// Whether it is a UUID of version 5, as this program creates them; ftrack and its clients use
+    /// other versions.
     #[must_use]
     pub fn is_of_version_5(&self) -> bool {
-        // The form in which this program writes them (RFC 9562 section 4), with the version at its
-        // place.
+        // The form in which this program writes them (RFC 9562 section 4), with the version in its
+        // position.
         let bytes = self.0.as_bytes();
         let hyphens = [8, 13, 18, 23]
             .into_iter()
@@ -68,36 +67,35 @@ impl fmt::Display for EntityId {
     }
 }
 
-/// One ftrack user, as far as a plan needs to know.
+/// One ftrack user, as far as a plan needs it.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct User {
-    /// The user's id, which no rename changes.
+    /// Unchanged by renames.
     pub id: EntityId,
-    /// The login; unique at the server.
+    /// The login; unique on the server.
     pub username: Box<str>,
-    /// The first name; absent when null.
+    /// Absent when null.
     pub first_name: Option<Box<str>>,
-    /// The last name; absent when null.
+    /// Absent when null.
     pub last_name: Option<Box<str>>,
-    /// The mail address; absent when null.
+    /// Absent when null.
     pub email: Option<Box<str>>,
     /// Whether the user may sign in, and takes a seat.
     pub is_active: bool,
-    /// What kind of user it is.
     pub kind: UserKind,
     /// Whether the user has one of the administrator roles.
     pub administrator: bool,
-    /// Whose the user is.
     pub link: LinkFound,
     /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
     /// `Value::Null` when there is none.
     pub custom_values: Box<[Value]>,
 }
 
-/// The names of the user types that are never touched, compared without case.
+/// The names of the user types that are never changed, compared without case.
 pub const UNTOUCHABLE: [&str; 2] = ["service", "demo"];
 
-/// What kind of user: a person, or one of the types that are never touched.
+/// A person, or one of the user types that are never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserKind {
     /// Somebody who signs in.
@@ -106,7 +104,7 @@ pub enum UserKind {
     Untouchable,
 }
 
-/// What a custom attribute holds, as the type of its configuration says.
+/// The kind of value of a custom attribute, from the type of its configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CustomKind {
     /// Text.
@@ -117,15 +115,15 @@ pub enum CustomKind {
     Boolean,
     /// A day.
     Date,
-    /// Choices among named ones.
+    /// One or several of a list of choices.
     List,
-    /// A type that this program does not know, or that the server does not tell.
+    /// A type that this program does not know, or that the server does not show.
     #[default]
     Unknown,
 }
 
 impl CustomKind {
-    /// The kind that a type of that name holds; the names are those of the vendor's
+    /// The kind of value for a type name; the names are those of the vendor's
     /// `CustomAttributeType`.
     #[must_use]
     pub fn named(name: &str) -> Self {
@@ -140,24 +138,24 @@ impl CustomKind {
     }
 }
 
-/// Everything at ftrack that a plan is made against, read as a whole.
+/// Everything in ftrack that a plan needs, read completely.
 #[derive(Debug, Clone, Default)]
 pub struct Current {
-    /// All users, ordered by id.
+    /// Ordered by id.
     pub users: Vec<User>,
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: Vec<(String, EntityId)>,
-    /// What each of the custom attributes holds, in the order of `custom_attributes`.
+    /// The kind of each custom attribute, in the order of `custom_attributes`.
     pub custom_kinds: Vec<CustomKind>,
     /// User types: the id by name.
     pub user_types: BTreeMap<String, EntityId>,
-    /// What has a link and is no user: mostly users who were deleted.
+    /// The ids that have a link but no user: mostly deleted users.
     pub orphans: BTreeSet<EntityId>,
-    /// People who have a user by a link that is not understood, such as one of a newer version.
+    /// People whose user has an unreadable link, such as one of a newer version.
     pub claims: BTreeMap<DirectoryId, EntityId>,
-    /// What a person should know about the lists: that there are orphans.
+    /// Warnings about the lists: that there are orphans.
     pub warnings: Vec<String>,
-    /// How many calls it took.
+    /// The number of calls it took.
     pub read_calls: u64,
 }
 

@@ -1,5 +1,5 @@
-//! The last look at the administrators, right before somebody is deactivated: runs that are under
-//! way at the same time must not take the last ones away together.
+//! The last check of the administrators, right before somebody is deactivated: concurrent runs must
+//! not deactivate the last ones together.
 
 use std::{
     collections::BTreeSet,
@@ -22,11 +22,11 @@ use crate::{
     sync::guard::{Approval, Vetted},
 };
 
-/// How long between two looks at the lock.
+/// The interval between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held while administrators are deactivated: by one run at a time of all programs on a state
-/// folder. Programs on other machines do not see it.
+/// Held while administrators are deactivated, by one run at a time of all programs on a state
+/// directory. Programs on other machines do not see it.
 #[derive(Debug)]
 pub(super) struct AdministratorLock {
     _file: File,
@@ -64,8 +64,8 @@ impl AdministratorLock {
 }
 
 impl RunContext<'_, LdapWork> {
-    /// Looks at the administrators once more where somebody would be deactivated, and holds what
-    /// would take the last one away. What it gives back is kept until everything is written.
+    /// Reads the administrators once more where somebody would be deactivated, and holds what would
+    /// deactivate the last one. The returned lock is held until everything is written.
     pub(super) async fn look_at_administrators(
         &mut self,
         vetted: &mut Vetted,
@@ -82,7 +82,7 @@ impl RunContext<'_, LdapWork> {
             AdministratorLock::take(&self.prepared.config.state_dir, &self.until).await?
         else {
             return Err(Failure::refused(
-                "another run is deactivating administrators, which one does at a time, and \
+                "another run is deactivating administrators (only one run may at a time), and \
                  nothing was written",
             ));
         };
@@ -96,7 +96,7 @@ impl RunContext<'_, LdapWork> {
         Ok(is_going.then_some(lock))
     }
 
-    /// The active administrators but for the API user, who takes no place of a person.
+    /// The active administrators except the API user, who does not count as a person.
     async fn active_administrators(&self) -> Result<BTreeSet<EntityId>, FtrackError> {
         let roles = &self.prepared.config.ftrack.administrator_roles;
         let administrators =

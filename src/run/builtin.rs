@@ -1,5 +1,5 @@
-//! A run that has ftrack do its own LDAP synchronisation: what it changed is seen by reading the
-//! users before and after.
+//! A run that starts ftrack's own LDAP synchronisation: the changes are found by reading the users
+//! before and after.
 
 use std::{
     mem,
@@ -34,26 +34,26 @@ use ended::{SyncEnd, not_followed, over, refused, unread_after};
 pub(super) use open::OpenSync;
 use open::{Reported, Start};
 
-/// How much of the time limit is kept for reading the users once more: a tenth, but no longer than
+/// The part of the time limit reserved for reading the users once more: a tenth, but no longer than
 /// this.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// How long reading the users once more may take when somebody asks to stop.
+/// Time limit for reading the users once more after a stop is requested.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The most logins that one warning names.
+/// The maximum number of logins named in a warning.
 const NAMED: usize = 50;
 
-/// Why each of the changes was made.
+/// The reason of each change.
 const REASON: &str = "ftrack's own synchronisation";
 
 impl RunContext<'_, FtrackLdapJob> {
-    /// The whole story: reads the users, has ftrack synchronise, and reads them again. One that an
-    /// earlier run had started, and whose end no run has reported, is followed first, and reported,
-    /// and none is started beside it.
+    /// Reads the users, starts the synchronisation, and reads them again. A synchronisation that an
+    /// earlier run started, and whose end no run has reported, is followed and reported first, and
+    /// no other is started beside it.
     ///
-    /// Gives back whether the synchronisation is reported to its end, so that it can be forgotten
-    /// once the report is kept.
+    /// Returns whether the synchronisation is reported to its end, so that it can be forgotten once
+    /// the report is saved.
     pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
         match self.begin_sync().await {
             Ok((open, job)) => self.follow_and_report(open, job).await,
@@ -61,7 +61,7 @@ impl RunContext<'_, FtrackLdapJob> {
         }
     }
 
-    /// Finds the synchronisation that is still open, or has one started.
+    /// Finds the synchronisation that is still open, or starts one.
     async fn begin_sync(&mut self) -> Result<(OpenSync, ServerJob), Failure> {
         self.session
             .take_key()
@@ -84,19 +84,19 @@ impl RunContext<'_, FtrackLdapJob> {
         if let Some(job) = job.filter(|job| !matches!(job.status, Status::Unknown(_))) {
             self.record_server_job(&job);
             self.warn(format!(
-                "the run {} had ftrack start this synchronisation, and did not see its end; this \
-                 run follows it, and reports what it changed",
+                "the run {} started this synchronisation and did not see its end; this run \
+                 follows it, and reports its changes",
                 open.start.run
             ));
             return Ok((open, job));
         }
-        // Nobody can say whether it is at work: only the schedule, or a person, starts another, and
+        // It is not known whether it is running: only a scheduled or manual run starts another, and
         // reports both.
         match self.report.trigger {
             Trigger::Schedule | Trigger::Manual => {
                 self.warn(format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not \
-                     known; another one is started, and what was changed since then is reported",
+                    "the result of the synchronisation that the run {} started is not known; \
+                     another one is started, and all changes since then are reported",
                     open.start.run
                 ));
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
@@ -105,8 +105,8 @@ impl RunContext<'_, FtrackLdapJob> {
             Trigger::Startup | Trigger::Retry => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
                 why: format!(
-                    "what became of the synchronisation that the run {} had ftrack start is not \
-                     known, so none is started before the next run of the schedule, or of a person",
+                    "the result of the synchronisation that the run {} started is not known, so \
+                     none is started before the next scheduled or manual run",
                     open.start.run
                 ),
             }),
@@ -122,8 +122,8 @@ impl RunContext<'_, FtrackLdapJob> {
         Ok(AllValues::of(&current))
     }
 
-    /// The job of a synchronisation that an earlier run had started; none where the server does not
-    /// show it, or nobody can say which it is.
+    /// The job of a synchronisation that an earlier run started; none where the server does not
+    /// show it, or it cannot be identified.
     async fn still_there(&self, open: &mut OpenSync) -> Result<Option<ServerJob>, FtrackError> {
         match &open.start.job {
             Some(id) => builtin_sync::find(&self.session, id, &self.until).await,
@@ -143,7 +143,7 @@ impl RunContext<'_, FtrackLdapJob> {
         }
     }
 
-    /// Where an earlier one is open, one that ftrack refuses to start changes nothing of that.
+    /// If an earlier one is open, a refused start does not change that.
     async fn start_sync(
         &mut self,
         mut open: OpenSync,
@@ -162,7 +162,7 @@ impl RunContext<'_, FtrackLdapJob> {
             Ok(job) => {
                 open.start.job = Some(job.id.clone());
                 self.record_server_job(&job);
-                // Without the id, the next run finds the job among those that came about since.
+                // Without the id, the next run finds the job among those that were created since.
                 let kept = open
                     .keep(state_dir)
                     .and_then(|()| Journal::open(state_dir, &self.report).map(drop));
@@ -186,7 +186,7 @@ impl RunContext<'_, FtrackLdapJob> {
         }
     }
 
-    /// Follows the server's job, reads the users again, and reports what is otherwise.
+    /// Follows the server's job, reads the users again, and reports the differences.
     async fn follow_and_report(
         &mut self,
         mut open: OpenSync,
@@ -196,7 +196,7 @@ impl RunContext<'_, FtrackLdapJob> {
         let ended = self.follow(job, began).await;
         self.record_phase(RunPhase::Writing, began.elapsed());
         if self.until.cancel.is_cancelled() {
-            // What it did so far is reported all the same.
+            // The changes so far are reported all the same.
             self.until = Until {
                 deadline: Instant::now() + GRACE,
                 cancel: tokio_util::sync::CancellationToken::new(),
@@ -241,7 +241,7 @@ impl RunContext<'_, FtrackLdapJob> {
         }
     }
 
-    /// Puts what was seen of the server's job into the report.
+    /// Puts the state of the server's job into the report.
     fn record_server_job(&mut self, job: &ServerJob) {
         self.report.builtin = Some(BuiltinPart {
             job_id: Some(job.id.clone()),
@@ -250,8 +250,8 @@ impl RunContext<'_, FtrackLdapJob> {
         });
     }
 
-    /// Reports what is otherwise than when it was last reported, and raises an alarm where the
-    /// whole synchronisation did more than it should.
+    /// Reports the differences since the last report, and raises an alarm where the whole
+    /// synchronisation exceeded the limits.
     fn record_changes(&mut self, open: &mut OpenSync, after: AllValues) {
         let difference = observed::difference(&open.users, &after);
         self.report.changes = difference.changes.iter().map(reported).collect();
@@ -283,8 +283,8 @@ impl RunContext<'_, FtrackLdapJob> {
                 ""
             };
             self.warn(format!(
-                "{} users are no more at ftrack, which its own synchronisation is not known to \
-                 do: {}{more}",
+                "{} users no longer exist in ftrack, and its own synchronisation is not known to \
+                 delete users: {}{more}",
                 difference.removed.len(),
                 named.join(", ")
             ));
@@ -321,9 +321,9 @@ impl RunContext<'_, FtrackLdapJob> {
         self.warn(format!(
             "ALARM: ftrack's own synchronisation deactivated {deactivated} of {active} active \
              users (limits.deactivate allows {}) and renamed {renamed} (limits.rename allows {}); \
-             it is done already: `pause {}` stops its schedule, look at the LDAP settings at \
-             ftrack and at the directory before it runs again, and put back by hand what should \
-             not be; each change above has the values from before",
+             it is already done: `pause {}` stops its schedule; check ftrack's LDAP settings and \
+             the directory before it runs again, and revert wrong changes by hand: each change \
+             above shows the old values",
             alarm.deactivate_limit, alarm.rename_limit, self.prepared.name
         ));
     }

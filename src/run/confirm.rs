@@ -1,5 +1,5 @@
-//! Before anybody gets a user: ftrack is asked once more whether the user, or the link, is there
-//! already and its lists did not show it.
+//! Before users are created: asks ftrack once more whether the user, or the link, exists already
+//! and was missing from its lists.
 
 use super::{
     RunContext,

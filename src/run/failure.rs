@@ -1,4 +1,4 @@
-//! Why a run did not come to its end, or never began.
+//! Why a run ended early, or could not start.
 
 use crate::{
     directory::{DirectoryError, ReadFailure},
@@ -7,34 +7,34 @@ use crate::{
     state::{files::StateError, lock::LockError},
 };
 
-/// Why a run ended early; the report tells the rest.
+/// Why a run ended early; the report contains the rest.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// Which kind of thing went wrong.
     pub kind: FailureKind,
-    /// What, in words.
+    /// As text.
     pub why: String,
 }
 
-/// A run did not begin, and there is no report of it.
+/// A run did not start, and there is no report of it.
 #[derive(Debug, thiserror::Error)]
 pub enum RunStartError {
-    /// Another run of the job is under way, of this program or of another one on the same state.
+    /// Another run of the job is in progress, of this program or of another one on the same state
+    /// directory.
     #[error(transparent)]
     Busy(StateError),
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Nothing was to be written, and what a run would write cannot be told.
+    /// A dry run of a job whose changes cannot be planned.
     #[error(transparent)]
     NotPlannable(#[from] NotPlannable),
 }
 
-/// It cannot be told beforehand what a run of a job would change.
+/// The changes of a job's run cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the job {job:?} is of kind \"ftrack-ldap\": what ftrack's own synchronisation would change \
-     cannot be told beforehand; `sync {job}` has it run, and its report says what it changed"
+    "the job {job:?} is of kind \"ftrack-ldap\": the changes of ftrack's own synchronisation \
+     cannot be planned; `sync {job}` runs it and reports what it changed"
 )]
 pub struct NotPlannable {
     /// The job.
@@ -50,19 +50,19 @@ pub(super) enum ReadError {
 /// A plan could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
     /// A server could not be read.
     #[error("{0}")]
     Read(String),
-    /// What a run would change cannot be told.
+    /// The changes cannot be planned.
     #[error(transparent)]
     CannotTell(#[from] NotPlannable),
 }
 
 impl Failure {
-    /// Both servers were read, and what they show forbids to go on.
+    /// Both servers were read, but the result must not be used.
     pub fn refused(why: impl std::fmt::Display) -> Self {
         Self {
             kind: FailureKind::Refused,
@@ -165,7 +165,7 @@ mod tests {
                 "{error}"
             );
         }
-        // A server that has too much to do says nothing about a password.
+        // A busy server says nothing about a password.
         for error in [
             refused(51),
             refused(52),

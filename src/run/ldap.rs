@@ -1,4 +1,4 @@
-//! A run that reads a directory: from both readings to what is written.
+//! A run that reads a directory: from the two readings to the writes.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl RunContext<'_, LdapWork> {
-    /// The whole story.
+    /// The whole run.
     pub(super) async fn execute(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
         let remembered = state.remembered(&self.prepared.name, self.session.server())?;
         let worked = self.read_and_plan(&remembered).await?;
@@ -63,7 +63,7 @@ impl RunContext<'_, LdapWork> {
         )?;
         let mut counted = memory::deactivations(&self.report.run, &vetted, approval);
         if let Some(written) = &counted {
-            // Before they are written: a run that is killed counts as well.
+            // Before they are written, so that a run that is killed counts as well.
             state.count_deactivations(&self.prepared.name, written)?;
         }
         let applied = self.apply(&plan, &vetted, &worked.current).await;
@@ -77,7 +77,7 @@ impl RunContext<'_, LdapWork> {
         applied
     }
 
-    /// Plans, without keeping anything.
+    /// Plans, without saving anything.
     pub(super) async fn plan_only(
         &mut self,
         remembered: &Remembered,
@@ -93,12 +93,12 @@ impl RunContext<'_, LdapWork> {
         ))
     }
 
-    /// What the report says of the directory.
+    /// The directory part of the report.
     pub(super) fn directory_part(&mut self) -> &mut DirectoryPart {
         self.report.directory.get_or_insert_default()
     }
 
-    /// Writes what was let through, with the old values safe on disk before the first write.
+    /// Writes the allowed changes, with the old values on disk before the first write.
     async fn apply(
         &mut self,
         plan: &Plan,
@@ -138,8 +138,7 @@ impl RunContext<'_, LdapWork> {
                     }
                     .emit();
                     journal_failed = Some(error);
-                    // What is written from here on would be in no report if the program were
-                    // killed.
+                    // Writes from here on would be in no report if the program were killed.
                     until.cancel.cancel();
                 }
             })
@@ -151,7 +150,7 @@ impl RunContext<'_, LdapWork> {
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {
                 kind: FailureKind::State,
-                why: format!("not everything was written, since results cannot be kept: {error}"),
+                why: format!("not everything was written, since results cannot be saved: {error}"),
             }),
             (Some(WriteStopped { why, cause }), None) => Err(Failure {
                 kind: cause.into(),

@@ -7,7 +7,7 @@ use crate::{
     sync::{mapping::Mapping, rules::Rules},
 };
 
-/// The rules and connections of such a job.
+/// The compiled settings of a job that reads a directory.
 #[derive(Debug)]
 pub(super) struct LdapWork {
     pub job: LdapJob,

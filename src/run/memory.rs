@@ -1,4 +1,4 @@
-//! What a run learns from the runs before it, and what it keeps for those after it.
+//! What a run uses from the runs before it, and saves for those after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl RunContext<'_, LdapWork> {
-    /// How much the limits of the job leave to this run.
+    /// What the limits of the job leave for this run.
     pub(super) fn bounds<'r>(&self, plan: &Plan, remembered: &'r Remembered) -> Bounds<'r>
     where
         Self: 'r,
@@ -32,28 +32,29 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// Says that users lost their links since the run before, where they are more than may be
-    /// deactivated: a key that may not read metadata any more, or a list that was cut short, would
-    /// make everybody nobody's. A person's approval goes past this.
+    /// Fails when more users lost their links since the run before than may be deactivated: a key
+    /// without read access to metadata, or a list that was cut short, would leave all users without
+    /// an owner. A person's approval overrides this.
     pub(super) fn fall_of_links(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
         let LinkedUsers { owned, of_all } = remembered.linked?;
         let lost = owned.saturating_sub(plan.owned);
-        // Those whom another job took over have not lost theirs.
+        // Users that another job took over have not lost their links.
         let lost = of_all.map_or(lost, |of_all| lost.min(of_all.saturating_sub(plan.linked)));
         let most = guard::most(self.work.job.limits.deactivate, owned);
         (lost > most).then(|| {
             format!(
-                "{} users at ftrack show a link of this job, which owned {owned} users after the \
+                "{} users in ftrack have a link of this job, which owned {owned} users after the \
                  run before, and limits.deactivate allows {most} fewer, so nothing was written: \
-                 may the key's role still read users and metadata? If users or links were taken \
-                 away on purpose, review `plan --out FILE` and approve it with `apply FILE`",
+                 does the key's role still have read access to users and metadata? If users or \
+                 links were deleted on purpose, review `plan --out FILE` and approve it with \
+                 `apply FILE`",
                 plan.owned
             )
         })
     }
 
-    /// Names the users whom somebody else deactivated since the run before, each in one run: a
-    /// second writer is seen, and not fought.
+    /// Reports users that somebody else deactivated since the run before, once each: a second
+    /// writer is visible, and not overruled.
     pub(super) fn deactivated_by_others(
         &self,
         plan: &Plan,
@@ -73,20 +74,21 @@ impl RunContext<'_, LdapWork> {
             .values()
             .any(|job| job.ldap().is_none());
         let who = if has_another_writer {
-            "; ftrack's own LDAP synchronisation, which another job has it do, may be what did it"
+            "; ftrack's own LDAP synchronisation, which another job starts, may be the cause"
         } else {
             ""
         };
         (!new.is_empty()).then(|| {
             format!(
-                "users were deactivated by somebody else since the run before, and stay so: \
+                "users were deactivated by somebody else since the previous run, and stay \
+                 inactive: \
                  {}{who}",
                 new.join(", ")
             )
         })
     }
 
-    /// Keeps what the runs after this one have to know, before anything is written at ftrack.
+    /// Saves what later runs have to know, before anything is written to ftrack.
     pub(super) fn remember(
         &self,
         state: &State,
@@ -101,7 +103,7 @@ impl RunContext<'_, LdapWork> {
         for written in remembered.settled(&plan.deactivated_at) {
             state.count_deactivations(job, &written)?;
         }
-        // A replica that stands in frees nobody: it may lag behind.
+        // A reading of a replica releases nobody: it may lag behind.
         if approval == Approval::None && plan.replica.is_none() {
             state.set_held(
                 job,
@@ -124,9 +126,9 @@ impl RunContext<'_, LdapWork> {
         Ok(())
     }
 
-    /// How many entries each search base showed. One that shows nobody is no reason for doubt any
-    /// more once nobody is gone, or a person approved whoever is; what a replica that stands in
-    /// shows proves nothing.
+    /// The number of entries of each search base. An empty base is no longer a reason for doubt
+    /// once nobody is missing, or a person approved those who are; a reading of a replica proves
+    /// nothing.
     fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
         let gone = plan
             .changes
@@ -159,8 +161,8 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-/// The users that are inactive though the program did not deactivate them; of those whom a job
-/// adopts or takes over nobody can say later that they were deactivated since.
+/// The users that are inactive although the program did not deactivate them; of users that a job
+/// adopts or takes over it cannot be said later that they were deactivated since.
 fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
     let linked = plan
         .changes
@@ -182,8 +184,8 @@ fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
         .collect()
 }
 
-/// What a run deactivates, for what is counted: the links say the time at which the plan was made.
-/// What a person approved does not count.
+/// The deactivations of a run, as they are counted: the links contain the time at which the plan
+/// was made. Approved ones do not count.
 pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> Option<Written> {
     let deactivations = vetted
         .allowed()
@@ -205,8 +207,8 @@ pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> O
     })
 }
 
-/// Whose deactivation a limit holds, now or since an earlier run; those are freed only when nothing
-/// asks for it any more, or a person approves it.
+/// Whose deactivation a limit holds, now or since an earlier run; they are released only when the
+/// deactivation is no longer due, or a person approves it.
 fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
     let id = |id: &crate::model::entry::DirectoryId| id.as_str().to_owned();
     let now = vetted

@@ -50,15 +50,16 @@ use ldap_work::LdapWork;
 use saved::SavedPlan;
 use servers::Servers;
 
-/// One job with the connections that it uses, and everything about it that can be wrong before a
-/// run.
+/// One job with its connections; everything about it that can be wrong before a run has been
+/// checked.
 #[derive(Debug)]
 pub struct CompiledJob {
     name: String,
     job: Job,
     work: Work,
     config: Arc<Config>,
-    /// The way to the directories of the other jobs, among whose people somebody may be who left.
+    /// The connections to the directories of the other jobs, which may have a person who left this
+    /// one.
     servers: Servers,
     session: Session,
 }
@@ -70,10 +71,10 @@ enum Work {
     FtrackLdap(FtrackLdapJob),
 }
 
-/// What a run is to do with its plan.
+/// What a run does with its plan.
 #[derive(Debug)]
 pub enum Purpose {
-    /// Write what the guard lets through.
+    /// Write what the guard allows.
     Sync,
     /// Write nothing.
     DryRun,
@@ -81,21 +82,21 @@ pub enum Purpose {
     Approved(SavedPlan),
 }
 
-/// How far a run is, for whoever watches.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
-    /// So many entries were read from the directory.
+    /// Entries read from the directory so far.
     Entries(u64),
-    /// So many of so many changes have a result.
+    /// Changes with a result, and all changes.
     Changes(usize, usize),
     /// ftrack's own synchronisation waits for one of the server's workers.
     ServerJobQueued,
-    /// ftrack's own synchronisation is under way.
+    /// ftrack's own synchronisation is running.
     ServerJobRunning,
 }
 
-/// A run in its course: what it needs, and the report as it stands.
+/// A run in progress: its inputs, and the report so far.
 struct RunContext<'a, W> {
     prepared: &'a CompiledJob,
     work: &'a W,
@@ -108,7 +109,7 @@ struct RunContext<'a, W> {
 
 impl CompiledJob {
     /// Compiles the rules of a job; the connections are those of its configuration, and none is
-    /// made yet.
+    /// opened yet.
     ///
     /// # Errors
     /// There is no such job, or a rule cannot be used.
@@ -134,10 +135,10 @@ impl CompiledJob {
         &self.name
     }
 
-    /// Whether it can be told beforehand what a run would change.
+    /// Checks that the changes of a run can be planned.
     ///
     /// # Errors
-    /// What a run does is ftrack's to decide.
+    /// ftrack decides what a run changes.
     pub fn can_be_planned(&self) -> Result<(), NotPlannable> {
         match self.work {
             Work::Ldap(_) => Ok(()),
@@ -154,8 +155,8 @@ impl CompiledJob {
     /// One run, from its start to its report.
     ///
     /// # Errors
-    /// Another run of this job is under way, the state folder cannot be used, or it cannot be told
-    /// beforehand what the run would change; a run that began always gives a report.
+    /// Another run of this job is in progress, the state directory cannot be used, or the changes
+    /// of a dry run cannot be planned; a run that has started always returns a report.
     pub async fn run(
         &self,
         state: &State,
@@ -171,11 +172,11 @@ impl CompiledJob {
             Work::Ldap(work) => {
                 let mut course =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
-                // Also the report of a run that is killed says that none was reached.
+                // Also the report of a run that is killed must say that none was reached.
                 course.directory_part();
                 course.begin()?;
-                // On the heap: both kinds of runs in one value are more than a thread's stack holds
-                // in a debug build.
+                // On the heap: both kinds of runs in one value exceed a thread's stack in a debug
+                // build.
                 let ended = Box::pin(course.execute(purpose, state)).await;
                 Ok(course.finish(ended, state))
             }
@@ -189,7 +190,7 @@ impl CompiledJob {
                 course.begin()?;
                 let (ended, reported) = Box::pin(course.have_ftrack_synchronise()).await;
                 let report = course.finish(ended, state);
-                // Of a report that could not be kept, the next run says the same again.
+                // After a report that could not be saved, the next run logs the same again.
                 let is_kept = History::new(&self.config.state_dir).has(&self.name, &report.run);
                 if let Err(error) = is_kept
                     .then(|| OpenSync::settle(&reported, &self.config.state_dir))
@@ -207,11 +208,10 @@ impl CompiledJob {
         }
     }
 
-    /// Reads both servers and plans, without keeping anything: what `plan` shows.
+    /// Reads both servers and plans, without saving anything: what `plan` shows.
     ///
     /// # Errors
-    /// Either server could not be read completely, or it cannot be told beforehand what a run would
-    /// change.
+    /// Either server could not be read completely, or the changes cannot be planned.
     pub async fn plan(
         &self,
         cancel: &CancellationToken,
@@ -237,16 +237,16 @@ impl CompiledJob {
             .map_err(|Failure { why, .. }| PlanError::Read(why))
     }
 
-    /// Gives runs of this job that were cut off their reports, when none is under way.
+    /// Makes the reports of interrupted runs of this job, when none is in progress.
     ///
     /// # Errors
-    /// A run of this job is under way, or the state folder cannot be used.
+    /// A run of this job is in progress, or the state directory cannot be used.
     pub fn recover_interrupted(&self, state: &State) -> Result<(), RunStartError> {
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         Ok(self.recover(&History::new(&self.config.state_dir), state)?)
     }
 
-    /// Gives runs that were cut off their reports.
+    /// Makes the reports of interrupted runs.
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
         for (journal, mut report) in
@@ -312,7 +312,7 @@ impl<'a, W> RunContext<'a, W> {
             progress,
             history,
             report,
-            // Other jobs may be at work over the same connections; their calls are not this run's.
+            // Other jobs may use the same connections; their calls are not counted for this run.
             session: prepared.session.for_run(),
         }
     }
@@ -331,13 +331,13 @@ impl<'a, W> RunContext<'a, W> {
         }
     }
 
-    /// Adds to the time that a phase took.
+    /// Adds to the duration of a phase.
     fn record_phase(&mut self, phase: RunPhase, time: Duration) {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
     }
 
-    /// Keeps the report; it is safe on disk before the journal goes. One that cannot be kept is
-    /// given back all the same, and says so.
+    /// Saves the report; it is on disk before the journal is removed. A report that cannot be saved
+    /// is returned all the same, and says so.
     fn finish(mut self, ended: Result<(), Failure>, state: &State) -> Report {
         if let Err(Failure { kind, why }) = ended {
             self.report.outcome = Outcome::Failed;
@@ -368,10 +368,13 @@ impl<'a, W> RunContext<'a, W> {
                     .take()
                     .map(|before| format!("{before}; "))
                     .unwrap_or_default();
-                self.report.error = Some(format!("{before}this report could not be kept: {error}"));
+                self.report.error = Some(format!(
+                    "{before}this report could not be saved: \
+                    {error}"
+                ));
             }
         }
-        // The report stands without it, and the next one to open the database takes it from there.
+        // The report is valid without it, and the next process to open the database adds it.
         if let Err(error) = state.add_run(&RunSummary::of(&self.report), config.reports.keep) {
             self.log_state_failure(&error);
         }
@@ -379,7 +382,7 @@ impl<'a, W> RunContext<'a, W> {
         self.report
     }
 
-    /// Says that something about this run cannot be kept, and gives back why.
+    /// Logs that something about this run cannot be saved, and returns why.
     fn log_state_failure(&self, error: &StateError) -> String {
         let error = error.to_string();
         Event::StateFailed {
@@ -391,14 +394,14 @@ impl<'a, W> RunContext<'a, W> {
     }
 }
 
-/// The id of a run that starts now: ids sort by time, also within a second, of which the last four
-/// digits are 65,536ths.
+/// The id of a run that starts now: ids sort by time, also within a second; the last four
+/// hexadecimal digits are the fraction of the second in units of 1/65,536.
 fn run_id(now: chrono::DateTime<Utc>) -> String {
     let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
     format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
 }
 
-/// How a run whose writing came to its end turned out.
+/// The outcome of a run whose writing is complete.
 fn outcome(counts: &Counts) -> Outcome {
     match (counts.held, counts.failed) {
         (0, 0) => Outcome::Succeeded,

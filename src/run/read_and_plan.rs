@@ -1,5 +1,4 @@
-//! The first half of a run: both servers are read at the same time, and the difference is worked
-//! out.
+//! The first half of a run: reads both servers at the same time, and plans.
 
 use std::{
     cell::OnceCell,
@@ -33,14 +32,13 @@ use crate::{
     },
 };
 
-/// The most reports that are read to learn what a base showed before.
+/// The maximum number of reports that are read to find out what a base showed before.
 const REPORTS: usize = 20;
 
 /// What a run works out before it writes anything.
 pub(super) struct PlannedRun {
-    /// The plan.
     pub plan: Plan,
-    /// What was read at ftrack.
+    /// The state of ftrack that was read.
     pub current: Current,
 }
 
@@ -131,20 +129,19 @@ impl RunContext<'_, LdapWork> {
         plan.warnings
             .extend(self.deactivated_by_others(&plan, remembered));
         if plan.replica.is_some() {
-            // A replica that stands in shows nobody absent.
+            // A reading of a replica shows nobody absent.
             plan.absences.clone_from(&remembered.absences);
         }
         Ok(plan)
     }
 
-    /// A base that suddenly shows nobody, while people are gone, may be one that the bind account
-    /// cannot look into any more, which a server need not say.
+    /// A base that is suddenly empty, while people are missing, may be one that the bind account
+    /// can no longer read; a server need not report that.
     fn doubt_empty_bases(&self, plan: &mut Plan, remembered: &Remembered) {
         if plan.absences.is_empty() {
             return;
         }
-        // What a state that was lost, or is of an earlier version, does not tell, the last reports
-        // do.
+        // If the state was lost, or is from an earlier version, the last reports are used instead.
         let reported = OnceCell::new();
         let of_reports = |base: &str| {
             reported
@@ -166,8 +163,9 @@ impl RunContext<'_, LdapWork> {
             .flat_map(|directory| &directory.searches);
         for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
             let doubt = format!(
-                "people are gone, and the search base {} shows nobody at all: may the bind \
-                 account still read what is below it, and is it no alias? If so, approve it",
+                "people are missing, and the search base {} shows nobody at all: can the bind \
+                 account still read the entries below it, and is it not an alias? If so, approve \
+                 it",
                 search.base
             );
             plan.warnings.push(doubt.clone());
@@ -188,8 +186,8 @@ impl RunContext<'_, LdapWork> {
     }
 }
 
-/// The most entries that each base showed in the reports of the last runs that did not fail; none
-/// where there is no such report.
+/// The most entries of each base in the reports of the last runs that did not fail; none where
+/// there is no such report.
 fn last_bases(history: &History, job: &str) -> Option<BTreeMap<String, usize>> {
     let runs = history.runs(Some(job)).ok()?;
     let reports = runs

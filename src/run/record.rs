@@ -1,4 +1,4 @@
-//! What a run learns, put into its report and said in events.
+//! Puts the results of a run into its report, and logs them as events.
 
 use std::time::Duration;
 
@@ -134,13 +134,13 @@ impl<W> RunContext<'_, W> {
         })
     }
 
-    /// Which of two reads heard of it first that the run is to stop means nothing; that an account
-    /// may be locked is to be known all the same.
+    /// Which of two reads saw the stop first does not matter; that an account may be locked must be
+    /// reported all the same.
     fn unless_stopped(&self, failure: Failure) -> Failure {
         if self.until.cancel.is_cancelled() && !failure.kind.is_refusal() {
             return Failure {
                 kind: FailureKind::Stopped,
-                why: "the run was told to stop while it was reading, and nothing was written"
+                why: "the run was stopped on request while it was reading, and nothing was written"
                     .into(),
             };
         }
@@ -166,7 +166,7 @@ fn search(evidence: &SearchEvidence) -> Search {
 }
 
 /// Why nothing had to be written.
-const SO_ALREADY: &str = "it was so already when it was to be written, and nothing was written";
+const SO_ALREADY: &str = "it was already in effect, and nothing was written";
 
 /// Puts results into the report and into lines for the journal.
 pub(super) fn record_results(

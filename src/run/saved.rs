@@ -1,4 +1,4 @@
-//! A plan in a file: what `plan --out` writes and `apply` takes, or refuses as stale.
+//! A plan in a file: `plan --out` writes it, and `apply` accepts it, or refuses it as stale.
 
 use std::{collections::HashMap, fs::File, io::Read, path::Path};
 
@@ -13,35 +13,35 @@ use crate::{
     sync::guard::{Held, Vetted},
 };
 
-/// The form of saved plans that this program writes and takes.
+/// The version of the plan file format.
 const FORMAT: u32 = 2;
 
-/// The largest plan file that is read, in bytes.
+/// The maximum size of a plan file, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// A plan as it is saved.
+/// A saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedPlan {
-    /// The form of this file.
+    /// The version of this file's format.
     pub format: u32,
-    /// The job whose plan it is.
+    /// The job of the plan.
     pub job: String,
     /// When it was made.
     pub made_at: DateTime<Utc>,
     /// The changes, in the order in which they are written.
     pub changes: Vec<Planned>,
-    /// Entries that were left out.
+    /// Skipped entries.
     pub skipped: Vec<Skipped>,
-    /// What a person should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
 /// One change of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Planned {
-    /// The change.
     pub change: Change,
     /// Why a sync would hold it; null when it would not.
     pub held: Option<String>,
@@ -66,15 +66,15 @@ pub enum BadPlanFile {
     /// It cannot be read.
     #[error("cannot read the plan file {path}: {source}")]
     Unreadable {
-        /// The file.
+        /// The path.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is not a plan.
     #[error("{path} is not a plan that `plan --out` wrote: {why}")]
     NotAPlan {
-        /// The file.
+        /// The path.
         path: String,
         /// What is wrong with it.
         why: String,
@@ -123,7 +123,7 @@ impl SavedPlan {
     /// Reads a saved plan.
     ///
     /// # Errors
-    /// The file cannot be read, or is no plan of this program.
+    /// The file cannot be read, or is not a plan of this program.
     pub fn load(path: &Path) -> Result<Self, BadPlanFile> {
         let name = || path.display().to_string();
         let unreadable = |source| BadPlanFile::Unreadable {
@@ -147,18 +147,18 @@ impl SavedPlan {
             Err(BadPlanFile::NotAPlan {
                 path: name(),
                 why: format!(
-                    "its format is {}, and this program writes {FORMAT}",
+                    "its format version is {}, and this program uses {FORMAT}",
                     plan.format
                 ),
             })
         }
     }
 
-    /// The part of a new plan that was approved, or what has changed since.
+    /// The approved part of a new plan, or what has changed since.
     ///
     /// # Errors
-    /// The plan is stale: a change of it is not needed any more, is another one now, or is held by
-    /// something that was not seen when it was approved.
+    /// The plan is stale: one of its changes is no longer needed, has changed, or is held by
+    /// something that was not shown when it was approved.
     pub fn approved(&self, now: &Plan, vetted: &Vetted) -> Result<Plan, Stale> {
         let mut fresh: HashMap<&str, &Change> = now
             .changes
@@ -173,11 +173,11 @@ impl SavedPlan {
                     wanted.insert(change.ftrack_id.clone());
                 }
                 Some(_) => stale.push(format!(
-                    "{} {:?} is another change now",
+                    "{} {:?} has changed",
                     change.action, change.username
                 )),
                 None => stale.push(format!(
-                    "{} {:?} is not called for any more",
+                    "{} {:?} is no longer needed",
                     change.action, change.username
                 )),
             }
@@ -206,9 +206,9 @@ impl SavedPlan {
 }
 
 impl SavedPlan {
-    /// What holds a change now, where the plan did not show it: an approval lifts what was seen. A
-    /// limit is no more than a number, which an approval goes past; the last administrator is held
-    /// whatever was approved.
+    /// What holds a change now although the plan did not show it: an approval releases what was
+    /// seen. A limit is only a number, and an approval overrides it; the last administrator is held
+    /// in any case.
     fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator => true,
@@ -230,7 +230,7 @@ impl SavedPlan {
         })
     }
 
-    /// The changes, of which each stands here in as many parts as the guard made of it.
+    /// The changes, each in as many parts as the guard split it into.
     fn whole_changes(&self) -> Vec<Change> {
         let mut whole: Vec<Change> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
@@ -241,7 +241,7 @@ impl SavedPlan {
             {
                 Some(known) => {
                     known.fields.extend(change.fields.clone());
-                    // The login that the user has in the end is that of the part which renames it.
+                    // The user's final login is that of the part that renames it.
                     if change.fields.contains_key(&Field::Username) {
                         known.username.clone_from(&change.username);
                     }
@@ -256,7 +256,7 @@ impl SavedPlan {
     }
 }
 
-/// A saved plan does not fit what is at the servers any more.
+/// A saved plan no longer matches the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale(Vec<String>);
 
@@ -272,13 +272,13 @@ impl std::fmt::Display for Stale {
         if differences.len() > shown.len() {
             write!(f, "; and {} more", differences.len() - shown.len())?;
         }
-        f.write_str(". Make a new plan, look at it, and apply that")
+        f.write_str(". Make a new plan, review it, and apply that")
     }
 }
 
 impl std::error::Error for Stale {}
 
-/// Whether two changes write the same; times and words may differ.
+/// Whether two changes write the same values; times and texts may differ.
 fn same(a: &Change, b: &Change) -> bool {
     a.action == b.action
         && a.username == b.username

@@ -1,5 +1,5 @@
-//! The second look of a run: whoever would be deactivated is asked for by id, at every server of
-//! the directory, and among the people of the other jobs.
+//! The second look of a run: everybody who would be deactivated is asked for by id, on every server
+//! of the directory, and among the people of the other jobs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,34 +25,34 @@ use crate::{
     sync::rules::Reach,
 };
 
-/// How long a server of the directory that refused the credentials is not asked for people who are
-/// gone: each refusal counts against the account.
+/// How long a server of the directory that refused the credentials is not asked for absent people:
+/// each refusal counts against the account.
 const REST: Duration = Duration::from_secs(3600);
-/// The same of another table's directory, whose own job tries the credentials as well.
+/// The same for another table's directory, whose own job tries the credentials as well.
 const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
 
 /// What was read.
 pub(super) struct ReadFrom {
-    /// The server.
+    /// The URL of the server.
     pub server: String,
-    /// What identifies the directory, as far as it is known.
+    /// The directory's id, if known.
     pub directory: Option<Arc<str>>,
 }
 
-/// The people who would be deactivated, by the attribute by which they are known.
+/// The people who would be deactivated, by their id attribute.
 type MissingByTable = BTreeMap<String, (IdAttribute, Vec<DirectoryId>)>;
 
-/// What was found out about them.
+/// What was found about them.
 #[derive(Default)]
 struct StillThere {
-    /// On the server that was read: an entry that was moved meanwhile was in no page, and is there
-    /// all the same.
+    /// On the server that was read: an entry that was moved during the read was in no page, but
+    /// exists.
     there: BTreeSet<DirectoryId>,
-    /// On other servers alone, and on which.
+    /// Only on other servers, and on which.
     elsewhere: BTreeMap<DirectoryId, String>,
     /// Among the people of another job, and of which.
     of_sibling: BTreeMap<DirectoryId, String>,
-    /// Of whom nobody can say it, and why.
+    /// Unclear, and why.
     doubtful: BTreeMap<DirectoryId, String>,
 }
 
@@ -116,8 +116,8 @@ impl RunContext<'_, LdapWork> {
             } = answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
             found.there.extend(there.into_keys());
             let why = format!(
-                "{} found an entry when the person was asked for by {attribute}, and its \
-                 {attribute} is none of those that were asked for; may the bind account read it?",
+                "{} found an entry when the person was asked for by {attribute}, but its \
+                 {attribute} is not one that was asked for; can the bind account read it?",
                 read.server
             );
             found
@@ -128,8 +128,8 @@ impl RunContext<'_, LdapWork> {
         Ok(())
     }
 
-    /// The other jobs that may have this job's people among theirs: all but those whose users are
-    /// of other directories.
+    /// The other jobs that may have this job's people: all but those whose users belong to other
+    /// directories.
     fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
         let own = &self.work.job;
         let is_sibling = |job: &LdapJob| {
@@ -151,7 +151,7 @@ impl RunContext<'_, LdapWork> {
             .collect()
     }
 
-    /// A replica that shows somebody is reason enough to hold; one that cannot be reached says
+    /// A replica that shows somebody is sufficient to hold; one that cannot be reached says
     /// nothing.
     async fn ask_the_other_servers(
         &mut self,
@@ -172,7 +172,7 @@ impl RunContext<'_, LdapWork> {
             if pool.was_refused_within(Some(&server), rest) {
                 found.doubt(
                     gone,
-                    &format!("{server} refused the credentials not long ago, and was not asked"),
+                    &format!("{server} refused the credentials recently, and was not asked"),
                 );
                 continue;
             }
@@ -185,7 +185,7 @@ impl RunContext<'_, LdapWork> {
                 }
                 Err(failure) if is_unreachable(&failure) => {
                     plan.warnings.push(format!(
-                        "{server} could not be asked about the people who are gone: {}",
+                        "{server} could not be asked about the missing people: {}",
                         failure.error
                     ));
                 }
@@ -198,10 +198,9 @@ impl RunContext<'_, LdapWork> {
         Ok(())
     }
 
-    /// The servers of the directory beside the one that was read, as each table names them: asked
-    /// by the table's own account in the searches of its own jobs, since another account may not
-    /// see what they see. A server that this job's table does not name is asked in this job's
-    /// search as well.
+    /// The other servers of the directory, as each table names them: asked with the table's own
+    /// account in the searches of its own jobs, since another account may not see the same entries.
+    /// A server that this job's table does not name is asked in this job's search as well.
     fn other_servers<'r>(
         &self,
         read: &ReadFrom,
@@ -260,8 +259,8 @@ impl RunContext<'_, LdapWork> {
         servers
     }
 
-    /// Asks one server beside the one that was read, in all these searches. Whom the same search
-    /// showed before is no news, wherever it lies.
+    /// Asks one of the other servers, in all these searches. Entries that the same search showed
+    /// before are not new, wherever they are.
     async fn ask_one(
         &self,
         pool: &DirectoryPool,
@@ -306,9 +305,9 @@ impl RunContext<'_, LdapWork> {
         Ok(())
     }
 
-    /// Somebody who left the bases of this job and is among the people of another one of the same
-    /// directory is taken over by that job; until then this one leaves the user as it is. Gives
-    /// back what those found that are of the same directory, as far as that could be seen.
+    /// A person who left the bases of this job and is among the people of another job of the same
+    /// directory is taken over by that job; until then this job leaves the user unchanged. Returns
+    /// what the searches found in the same directory, as far as that is known.
     async fn ask_the_siblings<'s>(
         &mut self,
         gone: &MissingByTable,
@@ -328,7 +327,7 @@ impl RunContext<'_, LdapWork> {
             if !sibling.shares_table && pool.was_refused_within(None, REST_OF_OTHERS) {
                 found.doubt(
                     gone,
-                    &format!("{whom} refused the credentials not long ago, and was not asked"),
+                    &format!("{whom} refused the credentials recently, and was not asked"),
                 );
                 continue;
             }
@@ -356,8 +355,8 @@ impl RunContext<'_, LdapWork> {
                         found.among(sibling, answer, &self.work.rules.reach);
                     }
                     Ok(_) => {}
-                    // A directory that has no user yet, and is not there, is most likely another
-                    // one.
+                    // A directory that has no users yet, and cannot be reached, is most likely
+                    // another one.
                     Err(failure) if !sibling.shares_table && !sibling.owns_users => {
                         let why = self.unanswered(&whom, failure)?;
                         plan.warnings.push(why);
@@ -376,8 +375,7 @@ impl RunContext<'_, LdapWork> {
         Ok(of_this_directory)
     }
 
-    /// Why nobody can say what a server did not answer; a stop and the end of the time fail the
-    /// run.
+    /// The reason for doubt when a server did not answer; a stop or the deadline fails the run.
     fn unanswered(&mut self, whom: &str, failure: ReadFailure) -> Result<String, Failure> {
         match FailureKind::from(&failure.error) {
             FailureKind::Stopped | FailureKind::TimeLimit => {
@@ -391,7 +389,7 @@ impl RunContext<'_, LdapWork> {
             | FailureKind::State
             | FailureKind::Refused
             | FailureKind::Internal => Ok(format!(
-                "{whom} did not answer when the people who are gone were asked for: {}",
+                "{whom} did not answer when asked for the missing people: {}",
                 failure.error
             )),
         }
@@ -399,7 +397,7 @@ impl RunContext<'_, LdapWork> {
 }
 
 impl StillThere {
-    /// Nobody can say whether any of these people is gone.
+    /// It is not known whether these people left.
     fn doubt(&mut self, gone: &MissingByTable, why: &str) {
         for (_, ids) in gone.values() {
             self.doubtful
@@ -407,9 +405,9 @@ impl StillThere {
         }
     }
 
-    /// Notes who is among the people of another job. Whoever is still in the bases of this one
-    /// stays its own, whatever its filter says, and no sibling lets the person in; of an entry
-    /// whose name cannot be understood nobody can say where it is.
+    /// Records who is among the people of another job. A person who is still in the bases of this
+    /// job stays with it, whatever its filter says; no other job takes the person over. An entry
+    /// whose DN cannot be parsed may be anywhere.
     fn among(
         &mut self,
         sibling: &SiblingSearch,
@@ -421,14 +419,14 @@ impl StillThere {
         for (id, dn) in there {
             if Dn::parse(&dn).is_none() {
                 self.doubtful
-                    .insert(id, format!("nobody can say where {dn:?} lies"));
+                    .insert(id, format!("the location of {dn:?} cannot be determined"));
             } else if !reach.holds(&dn) {
                 self.of_sibling.insert(id, sibling.job.clone());
             }
         }
         let why = format!(
-            "the directory found an entry among the people of the job {:?} that shows none of the \
-             ids that were asked for",
+            "the directory found an entry among the people of the job {:?} without any of the ids \
+             that were asked for",
             sibling.job
         );
         self.doubtful
@@ -436,7 +434,7 @@ impl StillThere {
     }
 }
 
-/// What another job searches.
+/// The search of another job.
 struct SiblingSearch {
     job: String,
     table: String,
@@ -445,36 +443,35 @@ struct SiblingSearch {
     request: ReadRequest,
 }
 
-/// What the search of another job of the same directory showed of the people who are gone.
+/// What the search of another job of the same directory showed of the absent people.
 struct FoundBySibling<'s> {
     sibling: &'s SiblingSearch,
     shown: BTreeSet<DirectoryId>,
 }
 
-/// A search at a server beside the one that was read.
+/// A search on one of the other servers.
 #[derive(Clone, Copy)]
 struct Search<'r> {
     request: &'r ReadRequest,
-    /// Whom it showed at the server that was read.
+    /// The people whom it showed on the server that was read.
     shown_before: Option<&'r BTreeSet<DirectoryId>>,
     account: Account,
 }
 
-/// Whose account a server is asked by.
+/// The account with which a server is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Account {
-    /// That of the table whose job searches so.
+    /// That of the table whose job has the search.
     Own,
-    /// That of another table, from which the search's base may be hidden: that there is none says
-    /// nothing then.
+    /// That of another table, which may not see the search's base: its absence then means nothing.
     OfAnotherTable,
 }
 
-/// A server of the directory beside the one that was read.
+/// One of the other servers of the directory.
 struct OtherServer<'r> {
     pool: DirectoryPool,
     server: String,
-    /// For how long it is left alone after it refused the credentials.
+    /// How long it is not asked after it refused the credentials.
     rest: Duration,
     searches: Vec<Search<'r>>,
 }
@@ -489,15 +486,15 @@ fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
     }
 }
 
-/// Whether a server could not even be asked: no connection came about.
+/// Whether no connection to a server was established.
 fn is_unreachable(failure: &ReadFailure) -> bool {
     failure.searches.is_empty()
         && failure.error.concerns_one_server()
         && !failure.error.is_refusal()
 }
 
-/// Whether another table of the configuration names the directory that was read; where that cannot
-/// be told, it may.
+/// Whether another table of the configuration names the directory that was read; true where that is
+/// not known.
 fn is_the_same(read: &ReadFrom, answer: &Answer, attribute: &IdAttribute) -> bool {
     match (&read.directory, &answer.directory_id) {
         (Some(read), Some(other)) => **read == **other,
@@ -505,7 +502,7 @@ fn is_the_same(read: &ReadFrom, answer: &Answer, attribute: &IdAttribute) -> boo
     }
 }
 
-/// Takes back or holds the deactivations of those who were found.
+/// Cancels or holds the deactivations of people who were found.
 fn conclude(plan: &mut Plan, found: StillThere) {
     let StillThere {
         there,
@@ -515,14 +512,14 @@ fn conclude(plan: &mut Plan, found: StillThere) {
     } = found;
     for id in &there {
         plan.warnings.push(format!(
-            "the person with the directory id {id} was missing from the read, and was found when \
-             asked for by id; nothing is concluded"
+            "the person with the directory id {id} was missing from the read, but was found by \
+             id; the user is unchanged"
         ));
     }
     for (id, job) in of_sibling.iter().filter(|(id, _)| !there.contains(*id)) {
         plan.warnings.push(format!(
-            "the person with the directory id {id} left the search bases of this job, and is one \
-             of the job {job:?}, which takes the user over"
+            "the person with the directory id {id} left the search bases of this job, and is now \
+             in the job {job:?}, which takes the user over"
         ));
     }
     let is_found = |id: &DirectoryId| there.contains(id) || of_sibling.contains_key(id);
@@ -538,8 +535,8 @@ fn conclude(plan: &mut Plan, found: StillThere) {
     {
         let hold = if let Some(server) = elsewhere.get(&change.directory_id) {
             let why = format!(
-                "{server} still shows the person {:?} (directory id {}), whom the server that was \
-                 read does not",
+                "{server} still shows the person {:?} (directory id {}), which the server that \
+                 was read does not",
                 change.username, change.directory_id
             );
             plan.warnings.push(why.clone());

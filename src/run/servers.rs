@@ -1,11 +1,11 @@
-//! The connections of one configuration, which its jobs share.
+//! The connections of one configuration, shared by its jobs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{config::Config, directory::DirectoryPool, ftrack::session::Session};
 
-/// The way to every server of one configuration: one pool for each directory and one session at
-/// ftrack; cheap to clone.
+/// The connections to every server of one configuration: one pool for each directory and one ftrack
+/// session; cheap to clone.
 ///
 /// Nothing is connected before it is used.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Prepares the connections; reads the certificate files, and opens nothing yet.
+    /// Prepares the connections; reads the certificate files, and connects to nothing yet.
     ///
     /// # Errors
     /// A certificate cannot be read, or settings contradict each other.
@@ -30,18 +30,18 @@ impl Servers {
         })
     }
 
-    /// The pool of the directory of this name.
+    /// The pool of the directory with this name.
     #[must_use]
     pub fn directory(&self, name: &str) -> Option<&DirectoryPool> {
         self.directories.get(name)
     }
 
-    /// The pools of all directories, by their names.
+    /// By name.
     pub fn directories(&self) -> impl Iterator<Item = &DirectoryPool> {
         self.directories.values()
     }
 
-    /// The way to ftrack.
+    /// The ftrack session.
     #[must_use]
     pub fn ftrack(&self) -> &Session {
         &self.ftrack

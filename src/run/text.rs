@@ -1,4 +1,4 @@
-//! Plans and reports in words, for people. Every text from a server passes `printable`.
+//! Plans and reports as text, for people. Every text from a server passes `escape_control`.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -13,13 +13,13 @@ use crate::{
     },
 };
 
-/// A report as a person reads it; colours are for whoever prints it to take out.
+/// A report as text; the caller strips colours where they are not wanted.
 #[must_use]
 pub fn report(report: &Report) -> String {
     shortened(report, usize::MAX)
 }
 
-/// A report of which only so many changes of each kind are shown; the others are counted.
+/// A report that shows only this many changes of each kind; the others are counted.
 #[must_use]
 pub fn shortened(report: &Report, most: usize) -> String {
     let mut text = String::new();
@@ -56,11 +56,11 @@ pub fn shortened(report: &Report, most: usize) -> String {
         several(ftrack.read_calls, "read call", "read calls"),
         several(ftrack.write_calls, "write call", "write calls")
     );
-    // There is always the API user, so a number of none means that the run ended before it was
+    // The API user always exists, so zero users mean that the run ended before the number was
     // known.
     let users = match ftrack.users {
         0 => String::new(),
-        // Whose they are is not known of a run that failed before.
+        // For a run that failed before, it is not known who owns them.
         users if ftrack.owned == 0 && ftrack.linked.is_none() => {
             format!("{}; ", several(users, "user", "users"))
         }
@@ -82,7 +82,7 @@ pub fn shortened(report: &Report, most: usize) -> String {
     {
         let job = job_id
             .as_ref()
-            .map_or_else(|| "no job is known".to_owned(), |id| format!("job {id}"));
+            .map_or_else(|| "no known job".to_owned(), |id| format!("job {id}"));
         let status = status
             .as_deref()
             .map(|status| format!(": {}", escape_control(status)))
@@ -140,7 +140,7 @@ fn read(text: &mut String, directory: &DirectoryPart) {
     }
 }
 
-/// A plan as a person reads it.
+/// A plan as text.
 #[must_use]
 pub fn plan(plan: &SavedPlan) -> String {
     let mut text = String::new();
@@ -165,7 +165,7 @@ pub fn plan(plan: &SavedPlan) -> String {
     text
 }
 
-/// How many changes fit on a screen; after more of them the headline is said again.
+/// How many changes fit on a screen; after more of them the headline is repeated.
 const ON_A_SCREEN: usize = 8;
 
 /// Why changes are held, each reason once.
@@ -188,7 +188,7 @@ fn held(text: &mut String, changes: &[Reported]) {
     }
 }
 
-/// How many changes of each kind, and how many are held.
+/// The number of changes of each kind, and how many are held.
 fn planned(changes: &[Reported], left_out: usize) -> String {
     if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
@@ -216,15 +216,12 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
         parts.push("nothing to do".into());
     }
     if left_out > 0 {
-        parts.push(format!(
-            "{} left out",
-            several(left_out, "entry", "entries")
-        ));
+        parts.push(format!("{} skipped", several(left_out, "entry", "entries")));
     }
     parts.join(", ")
 }
 
-/// The order in which a person looks at changes.
+/// The order in which changes are shown.
 const ALL: [Action; 5] = [
     Action::Create,
     Action::Adopt,
@@ -250,7 +247,7 @@ fn summary(report: &Report) -> String {
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
         (counts.unchanged, "unchanged"),
-        (counts.skipped, "left out"),
+        (counts.skipped, "skipped"),
         (counts.held, "held"),
         (counts.failed, "failed"),
     ];
@@ -263,8 +260,7 @@ fn summary(report: &Report) -> String {
         (None, true) => "Nothing was written.".into(),
         (None, false) => format!("{}.", capital(&said.join(", "))),
         (Some(_), true) if report.builtin.is_some() => {
-            "It failed, and of what ftrack's own synchronisation changed nothing is known yet."
-                .into()
+            "It failed, and the changes of ftrack's own synchronisation are not known yet.".into()
         }
         (Some(_), true) => "It failed, and nothing was written.".into(),
         (Some(error), false) => format!(
@@ -275,7 +271,7 @@ fn summary(report: &Report) -> String {
     }
 }
 
-/// Of whom a report can say whether they are in the directory.
+/// The actions for which a report can say whether the person is in the directory.
 #[derive(Clone, Copy)]
 enum Read {
     Directory,
@@ -346,7 +342,7 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
         text,
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
-    // Why changes are held is the same for many, and is said once for all.
+    // Many changes are held for the same reason, which is shown once for all.
     if let Some(error) = change
         .error
         .as_ref()
@@ -378,7 +374,7 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
     line(
         text,
         &format!(
-            "\n  {} left out:",
+            "\n  {} skipped:",
             several(skipped.len(), "entry", "entries")
         ),
     );
@@ -398,7 +394,7 @@ fn warnings(text: &mut String, warnings: &[String]) {
     if warnings.is_empty() {
         return;
     }
-    line(text, "\n  Worth knowing:");
+    line(text, "\n  Warnings:");
     for warning in warnings {
         line(
             text,
@@ -425,7 +421,7 @@ fn capital(text: &str) -> String {
 }
 
 fn line(text: &mut String, line: &str) {
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{line}");
 }
 

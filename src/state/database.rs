@@ -1,20 +1,20 @@
-//! The state database, `state.db` in the state folder: what outlives a run beyond its report. Every
-//! table can be read with `sqlite3`.
+//! The state database, `state.db` in the state directory: what outlives a run besides its report.
+//! Every table can be read with `sqlite3`.
 //!
-//! | table | holds |
+//! | table | contains |
 //! |---|---|
-//! | `runs` | the figures of each run; the newest of each job, and its last good one |
-//! | `backoffs` | jobs that failed, and when they are tried again |
-//! | `pauses` | jobs that a person told to wait |
+//! | `runs` | the counts of each run; the newest of each job, and its last successful one |
+//! | `backoffs` | jobs that failed, and when they are retried |
+//! | `pauses` | jobs that a person paused |
 //! | `refusals` | servers that refused the credentials |
-//! | `absences` | who has been missing since when: what `deactivate_after` counts from |
-//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count, beside the links at ftrack |
+//! | `absences` | who has been missing since when: the start of `deactivate_after` |
+//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count, besides the links in ftrack |
 //! | `held` | whose deactivation a limit holds |
-//! | `directories` | what identified the directory of each job |
+//! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
-//! | `inactive` | which users of a job are inactive though the program did not deactivate them |
+//! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
-//! Losing it makes the program more patient, never less: what belongs to whom stands at ftrack.
+//! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
 
 use std::{
     fs, io,
@@ -51,14 +51,14 @@ use cached::CachedJobs;
 use corruption::UnusableDatabase;
 use lock::{DatabaseLock, Identity, LockGuard};
 
-/// The name of the database in the state folder.
+/// The name of the database in the state directory.
 const FILE: &str = "state.db";
 
-/// So often one looks again for a database that is deleted while it is looked for.
+/// The number of attempts to open a database that is deleted meanwhile.
 const ATTEMPTS: u32 = 3;
 
 /// The open database. The daemon and commands in the foreground may use it at the same time; each
-/// call waits for the others for ten seconds at most.
+/// call waits for the others for at most ten seconds.
 #[derive(Debug)]
 pub struct State {
     config: Config,
@@ -66,8 +66,8 @@ pub struct State {
     open: Mutex<Open>,
 }
 
-/// One connection, the lock that everybody takes who uses the file, which file it is, and what is
-/// known that nobody else could tell.
+/// One connection, the lock taken by every user of the file, the file's identity, and what only
+/// this process knows.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
@@ -77,14 +77,14 @@ struct Open {
 }
 
 impl State {
-    /// Opens the database of a configuration's state folder; makes it where there is none, out of
-    /// the reports and of what an older version kept in files. Reports that it does not know of yet
-    /// are added. Where it is deleted or replaced later on, the next use does the same.
+    /// Opens the database of a configuration's state directory; creates it where there is none,
+    /// from the reports and the files of an older version. Unknown reports are added. If it is
+    /// deleted or replaced later, the next use does the same.
     ///
-    /// A database that is damaged is set aside and made anew; whoever opened it has to say so.
+    /// A damaged database is set aside and recreated; the caller has to report that.
     ///
     /// # Errors
-    /// The folder or the database cannot be used, though it is not damaged: no permission, no
+    /// The directory or the database cannot be used, though it is not damaged: no permission, no
     /// space, written by a newer version, in use for too long.
     pub fn open(config: &Config) -> Result<(Self, Option<SetAside>), StateError> {
         let folder = std::path::absolute(&config.state_dir)
@@ -120,7 +120,7 @@ impl State {
         self.read_held(|connection, _| work(connection))
     }
 
-    /// Reads something that is to be known when the database is lost.
+    /// Reads something that must be remembered if the database is lost.
     fn read_held<T>(
         &self,
         work: impl FnOnce(&Connection, &mut CachedJobs) -> rusqlite::Result<T>,
@@ -130,9 +130,9 @@ impl State {
         })
     }
 
-    /// Writes all of it or nothing; on disk when this returns. Alone: of two who write much on a
-    /// slow disk, SQLite's own locks, which are looked at ten times a second, could keep one out
-    /// for as long as the other goes on.
+    /// Writes all of it or nothing; on disk when this returns. Exclusive: if two processes write
+    /// much on a slow disk, SQLite's own locks, which are polled ten times a second, could block
+    /// one for as long as the other continues.
     fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -140,7 +140,8 @@ impl State {
         self.write_held(work, |_| ())
     }
 
-    /// Writes something that is to be known when the database is lost; `note` keeps it.
+    /// Writes something that must be remembered if the database is lost; `note` stores it in the
+    /// cache.
     fn write_held<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -170,8 +171,8 @@ impl State {
         work(connection, held).map_err(|error| corruption::failed(what, &self.path, &error))
     }
 
-    /// Passes the gate of the database that stands in its place: what is written to one that was
-    /// deleted or set aside is lost.
+    /// Takes the lock of the database that is now in its place: writes to one that was deleted or
+    /// set aside are lost.
     fn pass(
         &self,
         open: &mut Open,
@@ -192,8 +193,8 @@ impl State {
         ))
     }
 
-    /// Opens what stands in the database's place now, and makes it where nothing does; a new one is
-    /// told what this process knows, and said.
+    /// Opens the database that is now in its place, and creates it if there is none; a new one gets
+    /// what this process knows, and is logged.
     fn reopen(&self, open: &mut Open) -> Result<(), StateError> {
         let (gate, _alone) = DatabaseLock::open_exclusive(&self.config.state_dir)?;
         let (mut connection, set_aside) = set_right(&self.config, &self.path)?;
@@ -221,8 +222,8 @@ fn put(connection: &mut Connection, held: &CachedJobs) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Connects to the database, after whatever it needs: to be made, made anew, or told of newer
-/// reports. The caller has the state folder alone.
+/// Connects to the database, after it was created, recreated, or given the newer reports as needed.
+/// The caller has exclusive use of the state directory.
 fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAside>), StateError> {
     create::clear_away(path)?;
     let found = match made(path)? {
@@ -235,7 +236,8 @@ fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAsid
             (connection, None)
         }
         Made::Damaged(why) => {
-            // Made before the old one goes, so that on a full disk everything stays as it is.
+            // Created before the old one is moved, so that on a full disk everything stays as it
+            // is.
             let new = create::make(config, path, create::Before::Database)?;
             let set_aside = corruption::set_aside(path, why)?;
             new.put_in_place()?;
@@ -246,7 +248,7 @@ fn set_right(config: &Config, path: &Path) -> Result<(Connection, Option<SetAsid
     Ok(found)
 }
 
-/// What stands where the database belongs.
+/// What exists at the database's path.
 enum Made {
     No,
     Well(Connection),
@@ -281,7 +283,7 @@ fn connect(path: &Path) -> Result<Connection, StateError> {
         .map_err(|error| corruption::failed("open", path, &error))
 }
 
-/// Which file stands in the database's place, where one must.
+/// The identity of the file at the database's path, which must exist.
 fn in_place(path: &Path) -> Result<Identity, StateError> {
     lock::identity(path)?
         .ok_or_else(|| StateError::new("open", path, io::ErrorKind::NotFound.into()))

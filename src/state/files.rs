@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Files that are written completely or not at all.
 
 use std::{
     fs::{self, File},
@@ -7,15 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file or folder of the program's state cannot be used.
+/// A file or directory of the program's state cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {path}: {source}")]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StateError {
-    /// What was tried.
     pub what: &'static str,
-    /// On which path.
     pub path: String,
-    /// What the system says.
+    /// The system's error.
     #[source]
     pub source: io::Error,
 }
@@ -32,10 +31,10 @@ impl StateError {
     }
 }
 
-/// Makes a folder and those above it, readable by the owner alone.
+/// Creates a directory and its parents, readable only by the owner.
 ///
 /// # Errors
-/// The folder can neither be found nor made.
+/// The directory neither exists nor can be created.
 pub fn make_folder(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::DirBuilderExt;
     let missing: Vec<&Path> = path
@@ -46,7 +45,7 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
         .recursive(true)
         .mode(0o750)
         .create(path)
-        .map_err(|source| StateError::new("make the folder", path, source))?;
+        .map_err(|source| StateError::new("create the directory", path, source))?;
     for folder in missing.into_iter().rev() {
         if let Ok(made) = File::open(folder) {
             hand_over(&made, folder);
@@ -55,9 +54,9 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-/// Gives a file or folder of the program's own to the owner of the folder that it is in: what root
-/// makes in the foreground would otherwise be closed to the daemon, which runs as somebody else.
-/// For all others this does nothing.
+/// Gives a file or directory of the program to the owner of the directory that contains it: files
+/// created by root in the foreground would otherwise be inaccessible to the daemon, which runs as
+/// another user. Does nothing for other users.
 pub fn hand_over(own: &File, path: &Path) {
     let folder = path
         .parent()
@@ -70,19 +69,19 @@ pub fn hand_over(own: &File, path: &Path) {
     ) else {
         return;
     };
-    // Nobody gets a file of another place by a link to it.
+    // A link must not be used to give away a file elsewhere.
     let is_there = (own_now.dev(), own_now.ino()) == (there.dev(), there.ino())
         && (own_now.is_dir() || own_now.nlink() == 1);
     if is_there && own_now.uid() != above.uid() {
-        // Only root may; whoever else has a file in another's folder keeps it.
+        // Only root may; other users keep their files in another user's directory.
         let _ = fchown(own, Some(above.uid()), Some(above.gid()));
     }
 }
 
-/// Whether the program could keep something in a folder, which may still have to be made.
+/// Whether the program can write in a directory, which may still have to be created.
 ///
 /// # Errors
-/// It could not.
+/// It cannot.
 pub fn can_keep(path: &Path) -> Result<(), StateError> {
     let there = path
         .ancestors()
@@ -99,19 +98,19 @@ pub fn can_keep(path: &Path) -> Result<(), StateError> {
     }
 }
 
-/// Replaces a file by this content: after a crash or on a full disk there is the old content or the
-/// new, never a part.
+/// Replaces a file by this content: after a crash or on a full disk the old content or the new is
+/// there, never a part.
 ///
 /// # Errors
-/// The folder is missing or not writable, or the disk is full.
+/// The directory is missing or not writable, or the disk is full.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let wrong = |source| StateError::new("write", path, source);
-    // The folder of a bare file name is the empty path, which cannot be opened.
+    // The directory of a bare file name is the empty path, which cannot be opened.
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    // Without the name of the file that was to be made, which would only puzzle.
+    // Without the temporary file's name, which would only confuse.
     let made = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(&folder);

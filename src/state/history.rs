@@ -1,4 +1,4 @@
-//! The reports that are kept: written, listed, found, and removed when they are old.
+//! The saved reports: written, listed, found, and removed when they are old.
 
 use std::{
     fs,
@@ -14,10 +14,10 @@ use crate::{
     state::{files, files::StateError},
 };
 
-/// The largest report that is read back, in bytes.
+/// The maximum size of a report, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// The reports under one state folder: `reports/JOB/RUN.json`.
+/// The reports under one state directory: `reports/JOB/RUN.json`.
 #[derive(Debug, Clone)]
 pub struct History {
     folder: PathBuf,
@@ -25,8 +25,9 @@ pub struct History {
 
 /// A report cannot be shown.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum HistoryError {
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
     /// A file under `reports` is not a report.
@@ -37,28 +38,27 @@ pub enum HistoryError {
         /// What is wrong with it.
         why: String,
     },
-    /// There is no such run.
-    #[error("there is no run {0:?}; `runs` lists those that are kept")]
+    #[error("there is no run {0:?}; `runs` lists the saved runs")]
     Unknown(String),
-    /// The name fits several runs.
-    #[error("{name:?} fits {count} runs, such as {one} and {other}; give more of the name")]
+    /// The name matches several runs.
+    #[error("{name:?} matches {count} runs, such as {one} and {other}; give more of the id")]
     Ambiguous {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// How many fit.
+        /// How many match.
         count: usize,
         /// One of them.
         one: String,
-        /// Another.
+        /// Another one.
         other: String,
     },
-    /// Nothing has run yet.
-    #[error("no run is kept yet")]
+    /// There are no runs yet.
+    #[error("no saved runs yet")]
     Empty,
 }
 
 impl History {
-    /// The history under a state folder, which need not exist yet.
+    /// The history under a state directory, which need not exist yet.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
         Self {
@@ -66,10 +66,10 @@ impl History {
         }
     }
 
-    /// Keeps a report, and removes those that are no longer to be kept.
+    /// Saves a report, and removes those that are too old or too many.
     ///
     /// # Errors
-    /// The report cannot be written; old ones that cannot be removed are no error.
+    /// The report cannot be written; failing to remove old ones is not an error.
     pub fn keep(
         &self,
         report: &Report,
@@ -93,11 +93,10 @@ impl History {
         self.folder.join(job).join(format!("{run}.json")).exists()
     }
 
-    /// The names of all runs that are kept, newest first, with their jobs; of one job when it is
-    /// named.
+    /// The names of all saved runs, newest first, with their jobs; of one job if given.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// The directory cannot be read.
     pub fn runs(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
         let mut runs = Vec::new();
         for folder in folders(&self.folder)? {
@@ -110,10 +109,11 @@ impl History {
         Ok(runs)
     }
 
-    /// The report of a run, named by its id, by any part of it that fits one run alone, or `last`.
+    /// The report of a run, named by its id, by any part of it that matches only one run, or
+    /// `last`.
     ///
     /// # Errors
-    /// There is no such run, several fit, or the report is damaged.
+    /// There is no such run, several match, or the report is damaged.
     pub fn find(&self, name: &str, job: Option<&str>) -> Result<Report, HistoryError> {
         let runs = self.runs(job)?;
         let fitting: Vec<&(String, String)> = match name {
@@ -160,8 +160,8 @@ impl History {
     }
 }
 
-/// Removes what is beyond the newest `keep` or older than `keep_for`; what cannot be removed is
-/// tried again after the next run.
+/// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
+/// after the next run.
 fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
     let Ok(mut runs) = reports(folder) else {
         return;
@@ -186,7 +186,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", path, error)),
+        Err(error) => return Err(StateError::new("read the directory", path, error)),
     };
     Ok(entries
         .filter_map(Result::ok)
@@ -196,8 +196,8 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
 }
 
 fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries =
-        fs::read_dir(folder).map_err(|error| StateError::new("read the folder", folder, error))?;
+    let entries = fs::read_dir(folder)
+        .map_err(|error| StateError::new("read the directory", folder, error))?;
     let names = entries
         .filter_map(Result::ok)
         .map(|entry| file_name(&entry.path()));
@@ -207,8 +207,8 @@ fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
         .collect())
 }
 
-/// Whether a name is that of a run, such as `20260131-235959-0f3c`: whatever else somebody keeps in
-/// the folder is neither shown nor removed.
+/// Whether a name is that of a run, such as `20260131-235959-0f3c`: other files in the directory
+/// are neither shown nor removed.
 fn is_run(name: &str) -> bool {
     let form = "00000000-000000-xxxx";
     let fits = |(shown, form): (char, char)| match form {

@@ -1,5 +1,5 @@
-//! What a run is about to write, on disk before it writes it, so that a run that is killed leaves a
-//! report too.
+//! The journal: what a run is about to write, saved before it writes it, so that a run that is
+//! killed leaves a report too.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,10 +14,10 @@ use crate::{
     state::{files, files::StateError},
 };
 
-/// The longest line of a journal that is read back, in bytes.
+/// The longest line of a journal, in bytes.
 const LONGEST_LINE: u64 = 1 << 30;
 
-/// The journal of one run: the report as it stands, with the old value of everything that is to be
+/// The journal of one run: the report so far, with the old values of everything that is to be
 /// written, then a line for each result.
 #[derive(Debug)]
 pub struct Journal {
@@ -25,23 +25,22 @@ pub struct Journal {
     path: PathBuf,
 }
 
-/// The result of one change, by its place in the report.
+/// The result of one change, by its index in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Line {
-    /// The change's place in the report.
     pub change: usize,
-    /// What became of it.
     pub result: ChangeResult,
     /// Why it failed.
     pub error: Option<String>,
 }
 
 impl Journal {
-    /// Writes down the report as it stands, with what is to be written, and returns when it is safe
-    /// on disk; takes the place of what stood there.
+    /// Saves the report so far, with what is to be written, and returns when it is on disk;
+    /// replaces an existing journal.
     ///
     /// # Errors
-    /// It cannot be made safe; then nothing may be written to ftrack.
+    /// It cannot be written durably; then nothing may be written to ftrack.
     pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
         files::make_folder(&folder(state_dir, &report.job))?;
         let path = path(state_dir, &report.job, &report.run);
@@ -53,10 +52,10 @@ impl Journal {
         Ok(Self { file, path })
     }
 
-    /// Adds results; they are safe on disk when this returns.
+    /// Appends results; they are on disk when this returns.
     ///
     /// # Errors
-    /// They cannot be written; what was written before stands.
+    /// They cannot be written; earlier results stay.
     pub fn add(&mut self, lines: &[Line]) -> Result<(), StateError> {
         let wrong = |source| StateError::new("write", &self.path, source);
         let mut content = Vec::new();
@@ -71,12 +70,12 @@ impl Journal {
     }
 }
 
-/// Makes the reports of runs of this job that were cut off, and removes journals that are no longer
+/// Makes the reports of interrupted runs of this job, and removes journals that are no longer
 /// needed.
 ///
 /// # Errors
-/// The folder cannot be read. A damaged journal gives a report as far as it can be read, or is set
-/// aside.
+/// The directory cannot be read. A damaged journal gives a report as far as it can be read, or is
+/// set aside.
 pub fn recover(
     state_dir: &Path,
     job: &str,
@@ -86,7 +85,7 @@ pub fn recover(
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
     };
     let mut reports = Vec::new();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
@@ -117,8 +116,7 @@ pub fn path(state_dir: &Path, job: &str, run: &str) -> PathBuf {
     folder(state_dir, job).join(format!("{run}.jsonl"))
 }
 
-/// Removes the journal of a run whose report is safe; one that stays behind is no harm, since the
-/// next run removes it.
+/// Removes the journal of a run whose report is saved; if that fails, the next run removes it.
 pub fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
@@ -127,7 +125,7 @@ fn folder(state_dir: &Path, job: &str) -> PathBuf {
     state_dir.join("journals").join(job)
 }
 
-/// The report of a run that was cut off, as far as its journal tells.
+/// The report of an interrupted run, from its journal.
 fn cut_off(path: &Path) -> Option<Report> {
     use std::io::Read;
     let mut reader = BufReader::new(File::open(path).ok()?.take(LONGEST_LINE));
@@ -135,7 +133,7 @@ fn cut_off(path: &Path) -> Option<Report> {
     reader.read_line(&mut first).ok()?;
     let mut report: Report = serde_json::from_str(&first).ok()?;
     for line in reader.lines() {
-        // The last line may be cut: what it would have said stays unknown.
+        // The last line may be truncated: its content stays unknown.
         let Ok(line) = line
             .map_err(drop)
             .and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop))
@@ -154,7 +152,7 @@ fn cut_off(path: &Path) -> Option<Report> {
         unknown += 1;
         change.result = ChangeResult::Failed;
         change.error = Some(
-            "the run was cut off before the result was known; the next run looks at ftrack and \
+            "the run was interrupted before the result was known; the next run checks ftrack and \
              does what is left"
                 .into(),
         );
@@ -176,16 +174,16 @@ fn cut_off(path: &Path) -> Option<Report> {
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
     match &builtin.job_id {
         Some(id) => format!(
-            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was under \
-             way; the next run follows it"
+            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was \
+             running; the next run follows it"
         ),
-        None => "the program ended when it had ftrack start its own LDAP synchronisation; whether \
-                 it was started, the next run looks"
+        None => "the program ended while it started ftrack's own LDAP synchronisation; the next \
+            run checks whether it was started"
             .to_owned(),
     }
 }
 
-/// Counts the results anew, and leaves alone what does not come from results.
+/// Counts the results again, and keeps the counts that do not come from results.
 fn recount(counts: &mut Counts, changes: &[Reported]) {
     let of_changes = Counts::of_results(changes);
     *counts = Counts {

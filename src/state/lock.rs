@@ -1,4 +1,5 @@
-//! One run of a job and one daemon at a time, also among several programs on the same state folder.
+//! Locks: one run of a job and one daemon at a time, also among several programs on the same state
+//! directory.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -8,15 +9,14 @@ use std::{
 
 use crate::state::{files, files::StateError};
 
-/// Held while a run of a job is under way; the system lets go of it when the program ends, however
-/// it ends.
+/// Held while a run of a job is in progress; the system releases it when the process ends.
 #[derive(Debug)]
 pub struct JobLock {
     _file: File,
 }
 
-/// Held by the daemon of a state folder as long as it runs; the system lets go of it when it ends,
-/// however it ends.
+/// Held by the daemon of a state directory while it runs; the system releases it when the process
+/// ends.
 #[derive(Debug)]
 pub struct DaemonLock {
     _file: File,
@@ -26,38 +26,38 @@ impl JobLock {
     /// Takes the lock of a job.
     ///
     /// # Errors
-    /// Another run of the job is under way, or the state folder cannot be used.
+    /// Another run of the job is in progress, or the state directory cannot be used.
     pub fn take(state_dir: &Path, job: &str) -> Result<Self, LockError> {
         let folder = state_dir.join("locks");
         files::make_folder(&folder)?;
         let path = folder.join(format!("{job}.lock"));
         let file = lock(&path, |_| {
-            "another run of this job is under way; wait for its end".to_owned()
+            "another run of this job is in progress; wait for its end".to_owned()
         })?;
         Ok(Self { _file: file })
     }
 }
 
-/// Takes the lock of whoever has ftrack synchronise: one run of all jobs and programs on a state
-/// folder.
+/// Takes the lock for ftrack's own synchronisation: one run of all jobs and programs on a state
+/// directory.
 ///
 /// # Errors
-/// Another run has it, or the state folder cannot be used.
+/// Another run has it, or the state directory cannot be used.
 pub fn take_sync(state_dir: &Path) -> Result<JobLock, LockError> {
     files::make_folder(state_dir)?;
     let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
     let file = lock(&path, |_| {
-        "another run has ftrack synchronise; wait for its end".to_owned()
+        "another run of ftrack's own synchronisation is in progress; wait for its end".to_owned()
     })?;
     Ok(JobLock { _file: file })
 }
 
 impl DaemonLock {
-    /// Takes the lock of the state folder's daemon, `daemon.lock`, and writes down which process
-    /// has it.
+    /// Takes the lock of the state directory's daemon, `daemon.lock`, and writes the process id
+    /// into it.
     ///
     /// # Errors
-    /// Another daemon has it, or the state folder cannot be used.
+    /// Another daemon has it, or the state directory cannot be used.
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
         files::make_folder(state_dir)?;
         let path = state_dir.join("daemon.lock");
@@ -66,13 +66,13 @@ impl DaemonLock {
                 .map(|pid| format!(", process {pid},"))
                 .unwrap_or_default();
             format!(
-                "another daemon{which} runs on this state folder; stop it first, or give this one \
-                 a state_dir of its own"
+                "another daemon{which} runs on this state directory; stop it first, or give this \
+                 one a state_dir of its own"
             )
         });
         let mut file =
             locked.map_err(|(LockError::Taken(error) | LockError::State(error))| error)?;
-        // Without the number the lock holds all the same.
+        // The lock is valid even without the number.
         let _ = file
             .set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -95,8 +95,8 @@ impl From<StateError> for LockError {
     }
 }
 
-/// Opens and locks a file; where another process has it, says so with the number that this one
-/// wrote into it.
+/// Opens and locks a file; where another process has it, returns the number that the process wrote
+/// into it.
 fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, LockError> {
     let file = OpenOptions::new()
         .create(true)

@@ -1,21 +1,21 @@
-//! Values of custom attributes: a text of the directory in the form that the attribute's type asks
-//! for, and when two values are the same. No I/O.
+//! Values of custom attributes: converts a text of the directory to the attribute's type, and
+//! compares values. No I/O.
 
 use serde_json::{Number, Value, json};
 
 use crate::model::user::CustomKind;
 
-/// A text as a value of that kind; `old`, what is there, decides where the kind is not known.
+/// A text as a value of that kind; `old`, the present value, decides where the kind is not known.
 ///
 /// # Errors
-/// The text is no value of that kind, in words: ftrack would refuse it.
+/// The text is not a value of that kind: ftrack would refuse it.
 pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> {
     match kind {
         CustomKind::Text => Ok(new.into()),
         CustomKind::Number => number(new).ok_or_else(|| format!("is not a number: {new:?}")),
         CustomKind::Boolean => truth(new)
             .map(Value::Bool)
-            .ok_or_else(|| format!("is neither true nor false: {new:?}")),
+            .ok_or_else(|| format!("is not a boolean: {new:?}")),
         CustomKind::Date => day(new)
             .map(|day| json!({"__type__": "datetime", "value": format!("{day}T00:00:00")}))
             .ok_or_else(|| format!("is not a date: {new:?}")),
@@ -24,8 +24,8 @@ pub fn value(kind: CustomKind, old: &Value, new: &str) -> Result<Value, String> 
     }
 }
 
-/// Whether two values are the same to ftrack: nothing and an empty text, 7 and 7.0, a choice alone
-/// and in a list, a day with a time and without.
+/// Whether two values are the same to ftrack: null and an empty text, 7 and 7.0, a choice alone and
+/// in a list, a date with a time and without.
 #[must_use]
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -48,7 +48,7 @@ fn is_empty(value: &Value) -> bool {
 
 fn number(text: &str) -> Option<Value> {
     let plain = text.strip_prefix('+').unwrap_or(text);
-    // "007" is a number to a person, and none to JSON.
+    // "007" is a number to a person, but not in JSON.
     let digits = plain.trim_start_matches('0');
     let plain = if digits.is_empty() || !digits.starts_with(|first: char| first.is_ascii_digit()) {
         plain
@@ -60,7 +60,7 @@ fn number(text: &str) -> Option<Value> {
         .map(Value::Number)
 }
 
-/// The truth values of LDAP (RFC 4517 section 3.3.3), and what people write for them.
+/// The boolean values of LDAP (RFC 4517 section 3.3.3), and common other spellings.
 fn truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "1" => Some(true),
@@ -69,7 +69,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// The day of an ISO date or of a generalized time (RFC 4517 section 3.3.13).
+/// The date of an ISO date or of a generalized time (RFC 4517 section 3.3.13).
 fn day(text: &str) -> Option<chrono::NaiveDate> {
     let beginning = |characters: usize| text.get(..characters).unwrap_or_default();
     let iso = chrono::NaiveDate::parse_from_str(beginning(10), "%Y-%m-%d");
@@ -77,8 +77,7 @@ fn day(text: &str) -> Option<chrono::NaiveDate> {
     iso.ok().or_else(|| generalized().ok())
 }
 
-/// The day that a stored value shows, as ftrack writes moments: an object with a `value`, or the
-/// text alone.
+/// The date of a stored value, as ftrack writes times: an object with a `value`, or only the text.
 fn written_day(value: &Value) -> Option<&str> {
     value
         .as_str()
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(of(CustomKind::Boolean, "TRUE").unwrap(), json!(true));
         assert_eq!(
             of(CustomKind::Boolean, "maybe").unwrap_err(),
-            "is neither true nor false: \"maybe\""
+            "is not a boolean: \"maybe\""
         );
         assert_eq!(of(CustomKind::List, "Oslo").unwrap(), json!(["Oslo"]));
         for text in ["2020-02-29", "20200229120000Z", "2020-02-29T10:00:00Z"] {

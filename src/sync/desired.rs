@@ -1,4 +1,4 @@
-//! What the directory says should be: people, and everybody who was seen at all.
+//! The desired state according to the directory: people, and everybody who was seen at all.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -15,25 +15,22 @@ use crate::model::change::Skipped;
 
 /// A person as ftrack should show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Person {
-    /// The entry's DN.
     pub dn: Box<str>,
-    /// The login; never empty.
+    /// Never empty.
     pub username: Box<str>,
-    /// The mail address.
     pub email: DesiredValue,
-    /// The first name.
     pub first_name: DesiredValue,
-    /// The last name.
     pub last_name: DesiredValue,
-    /// The custom attributes, in the order of the mapping's keys.
+    /// In the order of the mapping's keys.
     pub custom: Box<[DesiredValue]>,
-    /// LDAP attributes of which the first of several values was taken.
+    /// LDAP attributes with several values, of which the first was used.
     pub several: Vec<Box<str>>,
 }
 
 impl Person {
-    /// A person of whom nothing is known yet.
+    /// A person without any values.
     #[must_use]
     pub fn unmapped(dn: &str, custom: usize) -> Self {
         Self {
@@ -48,32 +45,32 @@ impl Person {
     }
 }
 
-/// What an attribute of a user should become.
+/// The desired value of a user's attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DesiredValue {
-    /// It stays as it is: absent is not empty.
+    /// Unchanged: absent is not empty.
     Keep,
-    /// It is emptied.
+    /// Cleared.
     Clear,
     /// This text.
     Text(Box<str>),
 }
 
-/// What became of one entry.
+/// The result of mapping one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mapped {
-    /// Somebody who should be a user.
+    /// A person who should have a user.
     Person(Person),
-    /// An entry that was left out; its person is still present.
+    /// A skipped entry; its person is still present.
     Skipped {
         /// The entry's DN.
         dn: Box<str>,
-        /// Why, in words.
+        /// As text.
         reason: String,
     },
 }
 
-/// What should be, made of a complete reading alone: only so may somebody be called absent.
+/// The desired state, made only from a complete reading: nobody can be called absent without one.
 #[derive(Debug, Default)]
 pub struct Desired {
     people: Vec<(DirectoryId, Person)>,
@@ -88,13 +85,13 @@ pub struct Desired {
     is_preferred: bool,
 }
 
-/// A complete reading from which nothing may be concluded.
+/// A complete reading that must not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitReading {
-    /// The directory shows fewer people than the job says there must be.
+    /// The directory shows fewer people than the job requires.
     #[error(
         "the directory shows {entries} people, and limits.min_entries asks for at least {least}: \
-         nothing is concluded from such a read"
+         the read is not used"
     )]
     TooFew {
         /// Entries that were read.
@@ -102,18 +99,18 @@ pub enum UnfitReading {
         /// The configured minimum.
         least: usize,
     },
-    /// More entries cannot be used than the job says there may be.
+    /// More entries are unusable than the job allows.
     #[error(
         "{unusable} of {entries} entries cannot be used, which is more than limits.unusable \
          allows, so nothing was written: {reasons}; check the job's attributes and id_attribute, \
          and whether the bind account may read them"
     )]
     Unusable {
-        /// Entries that cannot be used.
+        /// Unusable entries.
         unusable: usize,
         /// Entries that were read.
         entries: usize,
-        /// Why not, the most frequent reasons first.
+        /// The reasons, the most frequent first.
         reasons: String,
     },
 }
@@ -122,8 +119,8 @@ impl Desired {
     /// Takes a complete reading, ordered by directory id so that equal readings give equal plans.
     ///
     /// # Errors
-    /// The reading holds fewer entries than the limits ask for, or more that cannot be used than
-    /// they allow.
+    /// The reading has fewer entries than the limits require, or more unusable ones than they
+    /// allow.
     pub fn new(reading: Reading<Mapped>, limits: &Limits) -> Result<Self, UnfitReading> {
         let mut desired = Self {
             entries: reading.entries().len(),
@@ -163,13 +160,13 @@ impl Desired {
                 desired.unidentified += 1;
                 desired.skipped.push(Skipped {
                     dn: dn.into(),
-                    reason: "it shows no id attribute, so nobody can say whose it is".into(),
+                    reason: "it shows no id attribute, so it cannot be identified".into(),
                 });
                 None
             }
         };
-        // Collected where the entries were: the standard library reuses the memory, and this is the
-        // largest list of a run.
+        // Collected in place: the standard library reuses the memory, and this is the largest list
+        // of a run.
         desired.people = entries.into_iter().filter_map(identified).collect();
         desired.are_usable(limits.unusable)?;
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -178,14 +175,14 @@ impl Desired {
             .map(|(attribute, (count, dn))| {
                 format!(
                     "{count} entries have several values of {attribute}, of which the first is \
-                     taken; one is {dn}"
+                     used; one is {dn}"
                 )
             })
             .collect();
         Ok(desired)
     }
 
-    /// Whether no more entries were left out than the limit allows.
+    /// Whether no more entries were skipped than the limit allows.
     fn are_usable(&self, limit: Limit) -> Result<(), UnfitReading> {
         let unusable = self.skipped.len();
         let too_many = match limit {
@@ -204,20 +201,20 @@ impl Desired {
         })
     }
 
-    /// The people, ordered by directory id.
+    /// Ordered by directory id.
     #[must_use]
     pub fn people(&self) -> &[(DirectoryId, Person)] {
         &self.people
     }
 
-    /// The attribute that identified the people; none when nobody was there to be identified.
+    /// The attribute that identified the people; none when there was nobody to identify.
     #[must_use]
     pub fn id_attribute(&self) -> Option<&IdAttribute> {
         self.id_attribute.as_ref()
     }
 
-    /// Whether this reading says anything about a person who is known by that attribute: ids of one
-    /// attribute are not found among those of another.
+    /// Whether this reading says anything about a person who is identified by that attribute: ids
+    /// of one attribute cannot be found among those of another.
     #[must_use]
     pub fn is_told_by(&self, attribute: &IdAttribute) -> bool {
         self.id_attribute
@@ -225,7 +222,7 @@ impl Desired {
             .is_none_or(|read| read == attribute)
     }
 
-    /// Whether an id was not in the directory at all, not even as an entry that was left out.
+    /// Whether an id was not in the directory at all, not even as a skipped entry.
     #[must_use]
     pub fn lacks(&self, id: &DirectoryId) -> bool {
         !self.left_out.contains(id)
@@ -235,7 +232,7 @@ impl Desired {
                 .is_err()
     }
 
-    /// Entries that were left out while mapping.
+    /// Entries that were skipped while mapping.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
@@ -247,19 +244,19 @@ impl Desired {
         self.unidentified
     }
 
-    /// What a person should know about the mapping.
+    /// Warnings about the mapping.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// What identifies the directory that was read; none where that is not known.
+    /// The id of the directory that was read; none where it is not known.
     #[must_use]
     pub fn directory(&self) -> Option<&Arc<str>> {
         self.directory.as_ref()
     }
 
-    /// The server that was read.
+    /// The URL of the server that was read.
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
@@ -271,14 +268,14 @@ impl Desired {
         self.is_preferred
     }
 
-    /// All entries that were read.
+    /// The number of entries that were read.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 }
 
-/// The reasons that most of these entries were left out for.
+/// The most frequent reasons for which entries were skipped.
 fn frequent_reasons(skipped: &[Skipped]) -> String {
     const MOST: usize = 3;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What a user shows, what a person should have, and where they differ. No I/O.
+//! The difference between a user's values and a person's. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::model::{
 /// The mapped attributes in which a user differs from the person.
 ///
 /// # Errors
-/// A value is none that ftrack would take, in words.
+/// ftrack would not accept a value.
 pub fn differences(
     person: &Person,
     user: &User,
@@ -34,7 +34,7 @@ pub fn differences(
         );
     }
     for (field, wanted) in wanted_fields(person, current) {
-        // Almost everybody is as they should be, which is seen without making values.
+        // Almost everybody is unchanged, which is found out without building values.
         if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &field))
             && **wanted == *shown
         {
@@ -53,10 +53,10 @@ pub fn differences(
     Ok(fields)
 }
 
-/// The values of a user who is to be created.
+/// The values of a user to be created.
 ///
 /// # Errors
-/// A value is none that ftrack would take, in words.
+/// ftrack would not accept a value.
 pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
     let mut fields = BTreeMap::new();
     let mut set = |field: Field, new: Value| {
@@ -76,7 +76,7 @@ pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field
                 let new = formed(&field, current, &Value::Null, value)?;
                 set(field, new);
             }
-            // Left out, they would become "first" and "last", which nobody is called.
+            // If they were omitted, ftrack would set them to "first" and "last".
             (DesiredValue::Keep | DesiredValue::Clear, Field::FirstName | Field::LastName) => {
                 drop(set(field, text("")))
             }
@@ -93,7 +93,7 @@ pub fn text(value: &str) -> Value {
     Value::String(value.to_owned())
 }
 
-/// A text in the form that its field takes.
+/// A text in the form that its field requires.
 fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Value, String> {
     match field {
         Field::Custom(key) => {
@@ -114,7 +114,7 @@ fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Va
     }
 }
 
-/// The optional attributes of a person with the field that each fills.
+/// The optional attributes of a person with the field of each.
 fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a DesiredValue)> {
     let mut fields = vec![
         (Field::Email, &person.email),
@@ -131,7 +131,7 @@ fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a D
     fields
 }
 
-/// The text that a user shows in a field that holds nothing else.
+/// The text of a user's field that contains only text.
 fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
     match field {
         Field::Username => Some(&user.username),
@@ -142,7 +142,7 @@ fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
     }
 }
 
-/// What a user shows in a field.
+/// The value of a user's field.
 fn value_of(user: &User, field: &Field, current: &Current) -> Value {
     match field {
         Field::Username | Field::FirstName | Field::LastName | Field::Email => {

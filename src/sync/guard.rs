@@ -1,4 +1,4 @@
-//! The guard: which changes of a plan may be written, and which are held for a person.
+//! The guard decides which changes of a plan may be written, and which are held for a person.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::{config::Limits, model::user::EntityId};
 use super::order;
 use crate::model::change::{Action, Change, Field, HeldBy, Hold, Plan, Values};
 
-/// Changes that may be written, and those that may not; made by the guard alone, and nothing else
+/// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.
 #[derive(Debug)]
 pub struct Vetted {
@@ -15,17 +15,17 @@ pub struct Vetted {
     held: Vec<Held>,
 }
 
-/// A change that is not written until a person agrees.
+/// A change that is not written until a person approves it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     /// The change.
     pub change: Change,
-    /// Why it is held, and the way out.
+    /// Why it is held, and what to do.
     pub hold: Hold,
 }
 
 impl Vetted {
-    /// The changes that may be written, in their order.
+    /// In the order of the plan.
     #[must_use]
     pub fn allowed(&self) -> &[Change] {
         &self.allowed
@@ -37,9 +37,9 @@ impl Vetted {
         &self.held
     }
 
-    /// Holds those of the allowed deactivations that would take the last active administrator away,
-    /// by a look at the administrators right before the write; where no person approved it, every
-    /// administrator's.
+    /// Holds those of the allowed deactivations that would remove the last active administrator,
+    /// using a fresh read of the administrators right before the write; without a person's
+    /// approval, every administrator's deactivation.
     pub fn look_again(&mut self, administrators: &BTreeSet<EntityId>, approval: Approval) {
         let going: BTreeSet<&EntityId> = self
             .allowed
@@ -75,24 +75,23 @@ impl Vetted {
     }
 }
 
-/// Whether a person approved what is written.
+/// Whether a person approved the changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Approval {
-    /// Nobody did.
     None,
-    /// A person did.
     Given,
 }
 
 /// How many dangerous changes may be written without a person's approval.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Bounds<'a> {
-    /// The limits of the job.
     pub limits: &'a Limits,
     /// Deactivations that were written within `limits.per` before this run, without approval.
     pub deactivated: usize,
-    /// The people whose deactivation a limit has held since an earlier run: time alone does not
-    /// free them.
+    /// The people whose deactivation has been held by a limit since an earlier run: time alone does
+    /// not release them.
     pub held_before: &'a BTreeSet<String>,
 }
 
@@ -114,8 +113,8 @@ pub fn vet(plan: &Plan, bounds: Bounds<'_>) -> Vetted {
     settle(judged)
 }
 
-/// Lets a person's approval stand in for everything but the last administrator, whom nobody can
-/// approve.
+/// Lets a person's approval release everything but the deactivation of the last administrator,
+/// which cannot be approved.
 #[must_use]
 pub fn approve(plan: &Plan) -> Vetted {
     let last = last_administrator(plan);
@@ -126,10 +125,10 @@ pub fn approve(plan: &Plan) -> Vetted {
     )
 }
 
-/// What is held of a change, and why.
+/// The held part of a change, and why.
 struct Verdict {
     hold: Hold,
-    /// The fields that are held; all of them where it is none.
+    /// The held fields; an empty list means all of them.
     fields: Option<BTreeSet<Field>>,
 }
 
@@ -166,7 +165,7 @@ fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Ver
     if let Some(server) = &plan.replica {
         let why = format!(
             "{server} is not the preferred server and may lag behind; the next reading of the \
-             preferred one releases it, or a person's approval: `plan --out FILE`, then `apply \
+             preferred server releases it, or a person's approval: `plan --out FILE`, then `apply \
              FILE`"
         );
         return Some(Verdict::whole(HeldBy::Replica, why));
@@ -190,16 +189,16 @@ fn guarded(plan: &Plan, change: &Change) -> Option<Verdict> {
     );
     Some(Verdict {
         hold: Hold::new(HeldBy::Protected, why),
-        // What goes along with another activity goes with it.
+        // Values that belong to the other activity are held with it.
         fields: (!held.contains(&Field::IsActive)).then_some(held),
     })
 }
 
 /// The limit on deactivations.
 enum Limit<'a> {
-    /// There are no more than it allows; those of these people are held since an earlier run.
+    /// Within the limit; these people have been held since an earlier run.
     Within(&'a BTreeSet<String>),
-    /// There are more.
+    /// Above the limit.
     Over(String),
 }
 
@@ -245,7 +244,7 @@ impl<'a> Limit<'a> {
             Self::Within(held_before) => {
                 held_before.contains(change.directory_id.as_str()).then(|| {
                     let why = "it was more than limits.deactivate allows in an earlier run, and \
-                               time alone does not free it; review it with `plan --out FILE`, \
+                        time alone does not release it; review it with `plan --out FILE`, \
                                then approve with `apply FILE`";
                     Verdict::whole(HeldBy::Limit, why)
                 })
@@ -254,8 +253,8 @@ impl<'a> Limit<'a> {
     }
 }
 
-/// The most deactivations that a limit allows among so many active users: a percentage is rounded
-/// down, and allows one unless it is 0.
+/// The most deactivations that a limit allows for this number of active users: a percentage is
+/// rounded down, and allows one unless it is 0.
 #[must_use]
 pub fn most(limit: crate::config::Limit, owned_active: usize) -> usize {
     match limit {
@@ -267,7 +266,7 @@ pub fn most(limit: crate::config::Limit, owned_active: usize) -> usize {
     }
 }
 
-/// Parts what is held from what may be written.
+/// Separates what is held from what may be written.
 fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Vetted {
     let mut vetted = Vetted {
         allowed: Vec::new(),
@@ -294,7 +293,7 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Ve
     vetted
 }
 
-/// A change as the part of it that is held, and the part that is not.
+/// Splits a change into the part that is held, and the part that is not.
 fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
     let part = |fields: BTreeMap<Field, Values>| {
         let username = match fields.get(&Field::Username) {
@@ -319,7 +318,7 @@ fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
     (part(held), (!allowed.is_empty()).then(|| part(allowed)))
 }
 
-/// Holds changes that take a login which a held one would give up: the server would refuse them.
+/// Holds changes that take a login which a held change would free: the server would refuse them.
 fn hold_those_who_wait(vetted: &mut Vetted) {
     loop {
         let kept: BTreeMap<String, HeldBy> = vetted
@@ -346,7 +345,7 @@ fn hold_those_who_wait(vetted: &mut Vetted) {
         let Some(by) = waits(&change) else { return };
         let hold = Hold::new(
             by,
-            "it takes a login that another user keeps until a held change is approved",
+            "it takes a login that another user has until a held change is approved",
         );
         let (held, allowed) = match change.action {
             Action::Update => parted(&change, &BTreeSet::from([Field::Username])),
@@ -365,7 +364,7 @@ const WOULD_BE_THE_LAST: &str = "it would leave ftrack without an active adminis
 
 /// What a plan would do to the last active administrators.
 enum LastAdministrator {
-    /// Somebody else stays.
+    /// At least one remains.
     Safe,
     /// These would be the last.
     Would(BTreeSet<EntityId>),
@@ -385,9 +384,9 @@ impl LastAdministrator {
                 .then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
             Self::NoneVisible => Some(Verdict::whole(
                 HeldBy::Administrator,
-                "no active administrator is visible at ftrack beside the API user, so this may be \
-                 the last one; let the API user's role read security roles, or name yours in \
-                 ftrack.administrator_roles",
+                "no active administrator except the API user is visible in ftrack, so this may be \
+                 the last one; grant the API user's role read access to security roles, or list \
+                 yours in ftrack.administrator_roles",
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! Turns one entry into the person that ftrack should show, or names why that cannot be.
+//! Maps an entry to the person that ftrack should show, or says why that is not possible.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
 /// The longest text that ftrack stores in an attribute of a user, in characters.
 pub const LONGEST: usize = 255;
 
-/// How many instructions one template may take.
+/// The maximum number of instructions per template.
 const FUEL: u64 = 10_000;
 
-/// The attribute rules of a job, ready to be applied to entries.
+/// The compiled attribute rules of a job.
 #[derive(Debug)]
 pub struct Mapping {
     rules: Vec<(Target, AttributeRule, Source)>,
@@ -25,7 +25,7 @@ pub struct Mapping {
     templates: Environment<'static>,
 }
 
-/// What a rule fills.
+/// The target of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Username,
@@ -33,39 +33,38 @@ enum Target {
     FirstName,
     LastName,
     FullName,
-    /// The custom attribute at this place of `custom_keys`.
+    /// The custom attribute at this index of `custom_keys`.
     Custom(usize),
 }
 
-/// Where a rule's value comes from.
+/// The source of a rule's value.
 #[derive(Debug)]
 enum Source {
     /// The first value of an LDAP attribute.
     Attribute(String),
-    /// A template, named by its target, over these LDAP attributes.
+    /// A template, named after its target, over these LDAP attributes.
     Template { name: String, over: Vec<String> },
 }
 
 /// An attribute rule cannot be used; the configuration's own check finds it first.
 #[derive(Debug, thiserror::Error)]
 pub enum BadMapping {
-    /// No such attribute can be filled.
-    #[error("attributes.{0}: not an attribute that can be filled")]
+    /// The target is not an attribute that can be mapped.
+    #[error("attributes.{0}: not an attribute that can be mapped")]
     Target(String),
     /// A template's syntax is wrong.
     #[error("attributes.{0}: {1}")]
     Template(String, minijinja::Error),
 }
 
-/// The trouble with one value, which leaves the entry out.
+/// The error in one value, for which the entry is skipped.
 struct Unusable(String);
 
 impl Mapping {
     /// Compiles the attribute rules of a job.
     ///
     /// # Errors
-    /// A rule fills something that is not an attribute of a user, or its template's syntax is
-    /// wrong.
+    /// The target of a rule is not an attribute of a user, or a template's syntax is wrong.
     pub fn new(attributes: &BTreeMap<String, AttributeRule>) -> Result<Self, BadMapping> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -105,7 +104,7 @@ impl Mapping {
         })
     }
 
-    /// The LDAP attributes that the rules read: what a search asks for, sorted, each once.
+    /// The LDAP attributes that the rules read, which a search requests; sorted, each once.
     #[must_use]
     pub fn ldap_attributes(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -120,18 +119,17 @@ impl Mapping {
         names
     }
 
-    /// The keys of the custom attributes that the rules fill, in the order in which a person's
-    /// custom values stand.
+    /// The keys of the mapped custom attributes, in the order of a person's custom values.
     #[must_use]
     pub fn custom_keys(&self) -> &[String] {
         &self.custom_keys
     }
 
-    /// The templates that fail for a reason that no entry can mend, such as a filter that does not
-    /// exist: the target, and the reason.
+    /// The templates that fail whatever the entry, such as for a filter that does not exist: the
+    /// target, and the reason.
     ///
     /// They are tried with all of their attributes, none, each alone and each missing; a branch
-    /// that none of these takes is not seen.
+    /// that none of these takes is not tested.
     #[must_use]
     pub fn broken_templates(&self) -> Vec<(&str, minijinja::Error)> {
         let templates = self.rules.iter().filter_map(|(_, _, source)| match source {
@@ -164,7 +162,7 @@ impl Mapping {
             })
     }
 
-    /// Makes a person of an entry, or says why it is left out.
+    /// Maps an entry to a person, or says why it is skipped.
     #[must_use]
     pub fn map(&self, entry: &Entry) -> Mapped {
         match self.person(entry) {
@@ -261,7 +259,7 @@ impl Source {
     }
 }
 
-/// Whether a template failed by what it says, not by the values that it was given.
+/// Whether a template failed because of its text, not because of the values.
 fn is_for_good(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -276,8 +274,8 @@ fn is_for_good(kind: ErrorKind) -> bool {
     )
 }
 
-/// The first value of an attribute as text; several are noted, a value that is not text leaves the
-/// entry out.
+/// The first value of an attribute as text; several values give a warning, a value that is not text
+/// skips the entry.
 fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<String>, Unusable> {
     let values = entry.values(name);
     let Some(first) = values.first() else {
@@ -292,8 +290,7 @@ fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<S
     }
 }
 
-/// A text in NFC, without blanks around it, and with every run of control characters and blanks as
-/// one space.
+/// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
 fn one_line(text: &str) -> String {
     let already = text.is_ascii()
         && !text.bytes().any(|byte| byte.is_ascii_control())
@@ -315,7 +312,7 @@ fn one_line(text: &str) -> String {
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Puts a value where it belongs, unless ftrack would refuse it.
+/// Puts a value in its field, unless ftrack would refuse it.
 fn place(
     person: &mut Person,
     target: &Target,
@@ -351,7 +348,7 @@ fn place(
     Ok(())
 }
 
-/// What ftrack would refuse is found here, while planning, and not while writing.
+/// Values that ftrack would refuse are found here, while planning, and not while writing.
 fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
     let what = match target {
         Target::Username => "username",
@@ -364,7 +361,7 @@ fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
     let characters = text.chars().count();
     if characters > LONGEST {
         return Err(Unusable(format!(
-            "its {what} is {characters} characters long; ftrack takes {LONGEST}"
+            "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
     if *target == Target::Email && !is_address(text) {
@@ -375,8 +372,8 @@ fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Whether a text has the form of a mail address: something, one `@` outside of it, a domain, no
-/// blanks (a narrow reading of RFC 5321 section 4.1.2).
+/// Whether a text has the form of a mail address: a local part, one `@`, a domain, no blanks (a
+/// narrow reading of RFC 5321 section 4.1.2).
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
@@ -393,8 +390,8 @@ fn is_address(text: &str) -> bool {
         && !domain.contains("..")
 }
 
-/// A full name's first and last name: what stands before and after the last space; a single word is
-/// a first name.
+/// The first and last name of a full name: the parts before and after the last space; a single word
+/// is a first name.
 fn split_at_last_space(full: &str) -> (Option<String>, Option<String>) {
     match full.rsplit_once(' ') {
         Some((first, last)) => (Some(first.to_owned()), Some(last.to_owned())),
@@ -436,13 +433,13 @@ mod tests {
     fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
         match mapped(rules, attributes) {
             Mapped::Person(person) => person,
-            Mapped::Skipped { reason, .. } => panic!("left out: {reason}"),
+            Mapped::Skipped { reason, .. } => panic!("skipped: {reason}"),
         }
     }
 
     fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
         match mapped(rules, attributes) {
-            Mapped::Person(person) => panic!("not left out: {person:?}"),
+            Mapped::Person(person) => panic!("not skipped: {person:?}"),
             Mapped::Skipped { reason, .. } => reason,
         }
     }
@@ -574,7 +571,7 @@ mod tests {
         let long = "x".repeat(256);
         assert_eq!(
             skipped(&rules, &[("uid", &[long.as_bytes()])]),
-            "its username is 256 characters long; ftrack takes 255"
+            "its username is 256 characters long; ftrack accepts 255"
         );
         let edge = "x".repeat(255);
         assert_eq!(

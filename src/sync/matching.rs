@@ -22,12 +22,12 @@ use super::{
     rules::{Rules, fold},
 };
 
-/// Whose user a person's is.
+/// The user of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
-    /// The user at this place of [`Current::users`] carries the person's link.
+    /// The user at this index of [`Current::users`] has the person's link.
     Linked(usize, Owner),
-    /// Nobody owns the user at this place, and the rules let it be taken over.
+    /// The user at this index has no owner, and the rules allow adopting it.
     Adopted(usize),
     /// There is none: one is to be created.
     New,
@@ -36,10 +36,10 @@ pub enum Match {
 }
 
 /// The id of the user that is created for a person: the same in every attempt, so that a repeated
-/// attempt cannot make a second user (RFC 9562 section 5.5).
+/// attempt cannot create a second user (RFC 9562 section 5.5).
 ///
 /// Where the directory id identifies the person everywhere, it is the same for every job and
-/// program; elsewhere it is made over the source as well.
+/// program; otherwise it also depends on the source.
 #[must_use]
 pub fn created_id(source: &str, attribute: &IdAttribute, id: &DirectoryId) -> EntityId {
     if attribute.is_universal() {
@@ -83,16 +83,16 @@ pub fn match_people(
     matches
 }
 
-/// The users by everything that they are looked up by.
+/// Indices of the users by everything that they are looked up by.
 struct Index<'a> {
     current: &'a Current,
     owners: &'a Owners<'a>,
-    /// Users with a link, of whatever source: who has a user never gets a second one.
+    /// Users with a link, of any source: a person who has a user never gets a second one.
     linked: Places<&'a DirectoryId>,
     /// Users without a link whose ids this program may have made.
     created: HashMap<&'a EntityId, usize>,
-    /// The same of users with a link that tells nothing of the people of this reading, or that
-    /// cannot be read.
+    /// The same of users with a link that says nothing about the people of this reading, or that is
+    /// unreadable.
     unclear: HashMap<&'a EntityId, usize>,
     by_key: Places<Cow<'a, str>>,
 }
@@ -145,7 +145,7 @@ impl<'a> Index<'a> {
             },
             several => {
                 return Match::LeftOut(format!(
-                    "{} ftrack users carry its link: {}",
+                    "{} ftrack users have its link: {}",
                     several.len(),
                     self.names(several)
                 ));
@@ -156,7 +156,7 @@ impl<'a> Index<'a> {
         }
         if let Some(user) = self.current.claims.get(id) {
             return Match::LeftOut(format!(
-                "the ftrack user {user} carries a link of it that cannot be read"
+                "the ftrack user {user} has a link to it that cannot be read"
             ));
         }
         if let Some(user) = self
@@ -164,7 +164,7 @@ impl<'a> Index<'a> {
             .and_then(|place| self.user(place))
         {
             return Match::LeftOut(format!(
-                "its ftrack user {:?} carries a link that tells nothing of it",
+                "its ftrack user {:?} has a link that does not identify it",
                 user.username
             ));
         }
@@ -186,8 +186,8 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// The user that this program, in whichever job or version, created for a person, or began to,
-    /// among these.
+    /// The user that this program, in any job or version, created for a person, or began to, among
+    /// these.
     fn created_among(
         &self,
         users: &HashMap<&EntityId, usize>,
@@ -232,11 +232,10 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Places by what they are looked up by: almost always one for each key, which takes no more than
-/// its entry in the table.
+/// Indices by lookup key: almost always one per key, which needs only its entry in the table.
 struct Places<K> {
     first: HashMap<K, usize>,
-    /// All places of the keys that have several, by the first of them.
+    /// All indices of the keys that have several, by the first of them.
     several: HashMap<usize, Vec<usize>>,
 }
 
@@ -278,13 +277,13 @@ impl<K: Eq + Hash> Places<K> {
         }
     }
 
-    /// The places of each key that has several.
+    /// The indices of each key that has several.
     fn into_several(self) -> impl Iterator<Item = Vec<usize>> {
         self.several.into_values()
     }
 }
 
-/// Of entries that want one username, none gets it, and each names another.
+/// If several entries claim one username, none gets it, and each is reported with another one.
 fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     let mut wanted = Places::default();
     for (place, (_, person)) in desired.people().iter().enumerate() {
@@ -295,11 +294,11 @@ fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     });
 }
 
-/// Of entries that show one directory id, none is the person; an attribute that the operator chose
-/// may be no identity.
+/// If several entries show one directory id, none is the person; an attribute that the operator
+/// configured may not be unique.
 fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
     let mut place = 0;
-    // People are ordered by directory id, so that those of one id stand together.
+    // People are ordered by directory id, so that those of one id are adjacent.
     for same in desired
         .people()
         .chunk_by(|(one, _), (other, _)| one == other)
@@ -314,7 +313,7 @@ fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
     }
 }
 
-/// Of entries that match one user, none gets it.
+/// If several entries match one user, none gets it.
 fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
     let claims = |found: &Match| match found {
         Match::Linked(user, _) | Match::Adopted(user) => Some(*user),
@@ -363,7 +362,7 @@ fn leave_out(
                 .collect();
             if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
                 *slot = Match::LeftOut(format!(
-                    "{} is also wanted by {}; none of them gets it",
+                    "{} is also claimed by {}; none of them gets it",
                     what(person),
                     others.join(" and ")
                 ));

@@ -1,5 +1,5 @@
-//! Decides: what should be, what is, and what is to change. Values in, values out: no I/O, clock,
-//! log or async.
+//! Decides: the desired state, the current state, and the changes between them. Values in, values
+//! out: no I/O, clock, log or async.
 
 pub mod custom;
 pub mod desired;

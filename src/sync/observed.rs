@@ -1,4 +1,4 @@
-//! What changed at ftrack between two looks at its users, whoever changed it. No I/O.
+//! What changed in ftrack between two reads of its users, whoever changed it. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct UserValues {
 pub struct AllValues(BTreeMap<EntityId, UserValues>);
 
 impl AllValues {
-    /// Those of a reading.
+    /// From a reading.
     #[must_use]
     pub fn of(current: &Current) -> Self {
         let values = current.users.iter().map(|user| {
@@ -44,13 +44,13 @@ impl AllValues {
         Self(values.collect())
     }
 
-    /// How many users are active.
+    /// The number of active users.
     #[must_use]
     pub fn active(&self) -> usize {
         self.0.values().filter(|user| user.is_active).count()
     }
 
-    /// The id of the user of that login, whatever its case.
+    /// The id of the user with that login, ignoring case.
     #[must_use]
     pub fn named(&self, username: &str) -> Option<&EntityId> {
         self.0
@@ -60,44 +60,44 @@ impl AllValues {
     }
 }
 
-/// What somebody else changed at one user.
+/// A change that somebody else made to one user.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Observed {
-    /// What it comes to.
     pub action: Action,
     /// The login after it.
     pub username: String,
-    /// The user's id.
+    /// The user's id in ftrack.
     pub ftrack_id: EntityId,
     /// The person's directory id, where the user has a link.
     pub directory_id: Option<String>,
-    /// From what, to what.
+    /// The values, each from what to what.
     pub fields: BTreeMap<Field, Values>,
 }
 
 impl Observed {
-    /// Whether a user that was there before has another login now.
+    /// Whether an existing user has another login now.
     #[must_use]
     pub fn is_rename(&self) -> bool {
         self.action != Action::Create && self.fields.contains_key(&Field::Username)
     }
 }
 
-/// Everything that is otherwise at the second time.
+/// The differences between the two times.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Difference {
     /// Users that are new, or have other values; ordered by id.
     pub changes: Vec<Observed>,
-    /// The logins of users that are no more.
+    /// The logins of deleted users.
     pub removed: Vec<String>,
     /// How many of those were active.
     pub removed_active: usize,
-    /// How many users are as they were.
+    /// The number of unchanged users.
     pub unchanged: usize,
 }
 
 impl Difference {
-    /// How many users may not sign in any more.
+    /// How many users may no longer sign in.
     #[must_use]
     pub fn deactivated(&self) -> usize {
         self.changes
@@ -252,7 +252,7 @@ mod tests {
             (&*difference.removed, difference.unchanged),
             (&["eva".to_owned(), "gina".to_owned()][..], 1)
         );
-        // Who was removed cannot sign in any more either.
+        // A deleted user cannot sign in any more either.
         assert_eq!((difference.deactivated(), difference.renamed()), (2, 1));
         assert_eq!(
             (before.active(), before.named("BEA").map(EntityId::as_str)),

@@ -1,5 +1,5 @@
-//! The order in which changes are written: who gives up a login or a mail address goes before who
-//! takes it, and swaps go together.
+//! The order in which changes are written: a change that frees a login or a mail address goes
+//! before the one that takes it, and swaps go together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,10 +8,10 @@ use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 use super::rules::fold;
 use crate::model::change::{Action, Change, Field};
 
-/// The attributes of which the server may demand that no two users share a value.
+/// The attributes for which the server may require unique values.
 const UNIQUE: [Field; 2] = [Field::Username, Field::Email];
 
-/// The value that a change gives up in a field, folded; `None` when it gives up nothing.
+/// The value that a change frees in a field, folded; `None` when it frees nothing.
 #[must_use]
 pub fn released(change: &Change, field: &Field) -> Option<String> {
     let values = change.fields.get(field)?;
@@ -19,7 +19,7 @@ pub fn released(change: &Change, field: &Field) -> Option<String> {
     (values.new.as_str().map(fold).as_ref() != Some(&old)).then(|| old.into_owned())
 }
 
-/// The value that a change takes in a field, folded; `None` when it takes nothing that it had not.
+/// The value that a change takes in a field, folded; `None` when it takes nothing new.
 #[must_use]
 pub fn taken(change: &Change, field: &Field) -> Option<String> {
     let values = change.fields.get(field)?;
@@ -27,16 +27,16 @@ pub fn taken(change: &Change, field: &Field) -> Option<String> {
     (values.old.as_str().map(fold).as_ref() != Some(&new)).then(|| new.into_owned())
 }
 
-/// Puts changes into an order in which each finds its values and a seat free: deactivations go
-/// first, and who gives up a value goes before who takes it.
+/// Orders changes so that each finds its values and a seat free: deactivations go first, and a
+/// change that frees a value goes before the one that takes it.
 ///
-/// Those that wait for each other get a common `rotation`, one behind the other.
+/// Changes that wait for each other get a common `rotation`, and are adjacent.
 #[must_use]
 pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
     let graph = waits(&changes);
     let mut slots: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(slots.len());
-    // Components come in reverse topological order: those that wait for nobody first.
+    // Components come in reverse topological order: those without dependencies first.
     for (rotation, component) in kosaraju_scc(&graph).into_iter().enumerate() {
         let mut places: Vec<usize> = component
             .into_iter()
@@ -52,17 +52,17 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
         }
     }
     ordered.extend(slots.into_iter().flatten());
-    // A stable sort, so that rotations stay together: they hold no deactivation, which gives up
+    // A stable sort, so that rotations stay together: they contain no deactivation, which frees
     // neither a login nor a mail address.
     ordered.sort_by_key(|change| change.action != Action::Deactivate);
     ordered
 }
 
-/// Which change waits for which: who takes a value waits for the value, and the value for those who
-/// give it up.
+/// The dependency graph: a change that takes a value waits for the value, and the value for the
+/// changes that free it.
 ///
-/// The values are nodes of their own, without a place, since many may share a mail address: the
-/// edges stay as few as the changes.
+/// Values are nodes of their own, without an index, since many changes may share a mail address:
+/// this keeps the number of edges linear.
 fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
     let mut graph = DiGraph::new();
     let mut nodes = HashMap::new();

@@ -1,4 +1,4 @@
-//! Which links this job may act on: whose a user is, over all sources and directories.
+//! Which users this job may change: the owner of a user, over all sources and directories.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,43 +16,40 @@ use super::{
     rules::{Rules, Sibling},
 };
 
-/// Whose a user is, as far as this job is concerned.
+/// The owner of a user, from this job's point of view.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum Owner {
-    /// This job's.
+    /// This job.
     Ours,
-    /// This job's, by a link that names the directory as it was called before: most of its people
-    /// are in this reading.
+    /// This job, by a link with the directory's former id: most of its people are in this reading.
     OursBefore,
-    /// Another job's whose bases the person left: this job takes the user over.
+    /// Another job whose bases the person left: this job takes the user over.
     Left {
-        /// The other job.
+        /// The name of that job.
         job: String,
     },
-    /// Another job's, which keeps it.
+    /// Another job, which keeps it.
     Sibling {
-        /// The other job.
+        /// The name of that job.
         job: String,
     },
-    /// That of a source that no job has.
-    NoJob {
-        /// The source.
-        source: Arc<str>,
-    },
-    /// That of this job's source in another directory: another installation's, most likely.
+    /// A source that no job has.
+    NoJob { source: Arc<str> },
+    /// This job's source in another directory: most likely another installation.
     OtherDirectory {
         /// The directory's id.
         directory: Arc<str>,
     },
 }
 
-/// The links that bear this job's source, but another directory, cannot be made sense of.
+/// The links with this job's source and another directory are inconsistent with the reading.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the directory is another one than before: it was {before:?}, and is {now:?}, and of {links} \
-     active users with links of this job only {known} have people in it, so nothing was written; \
-     is it the right server? If it was replaced for good, give the job another source, or the \
-     directory its former id ([directories] id)"
+    "the directory is not the same as before: it was {before:?}, and is now {now:?}, and of \
+     {links} active users with links of this job only {known} have people in it, so nothing was \
+     written; is it the right server? If it was replaced for good, give the job another source, \
+     or set the directory's id to the former one ([directories] id)"
 )]
 pub struct OtherDirectory {
     before: String,
@@ -61,20 +58,20 @@ pub struct OtherDirectory {
     known: usize,
 }
 
-/// Judges the links at ftrack, for one reading of one job.
+/// Evaluates the links in ftrack, for one reading of one job.
 #[derive(Debug)]
 pub struct Owners<'a> {
     desired: &'a Desired,
     rules: &'a Rules,
-    /// What the directory was called in links whose people are in this reading for the most part.
+    /// The directory's id in links whose people are mostly in this reading.
     before: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Owners<'a> {
-    /// Looks at all links of the job's source; `remembered` is the directory of the last run.
+    /// Evaluates all links of the job's source; `remembered` is the directory of the last run.
     ///
     /// # Errors
-    /// The directory is another one than in the last run, and does not hold the same people.
+    /// The directory is not that of the last run, and does not contain the same people.
     pub fn new(
         desired: &'a Desired,
         current: &Current,
@@ -94,8 +91,8 @@ impl<'a> Owners<'a> {
         for (directory, (links, known)) in directories {
             if known * 2 > links {
                 owners.before.insert(directory);
-            // Whoever is left of a directory that was called otherwise does not outweigh those
-            // whose links an approval rewrote.
+            // A remainder with the former directory id does not outweigh the links that an approval
+            // rewrote.
             } else if remembered == Some(&*directory)
                 && (known + known_now) * 2 <= links + links_now
             {
@@ -111,7 +108,7 @@ impl<'a> Owners<'a> {
     }
 
     /// How many links of this source name each directory, and how many of their people are in this
-    /// reading; of active users alone, since those who left over the years are in none.
+    /// reading; only of active users, since people who left over the years are in none.
     fn directories(&self, current: &Current) -> BTreeMap<Arc<str>, (usize, usize)> {
         let mut directories: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
         let active = current.users.iter().filter(|user| user.is_active);
@@ -123,7 +120,7 @@ impl<'a> Owners<'a> {
             .clone()
             .any(|link| link.directory.as_ref().is_some_and(is_another))
         {
-            // As almost always: there is nothing to be weighed.
+            // The usual case: there is nothing to weigh.
             return directories;
         }
         for link in links {
@@ -138,12 +135,12 @@ impl<'a> Owners<'a> {
         directories
     }
 
-    /// What the directory was called before, where it is called otherwise now.
+    /// The directory's former id, where it differs from the present one.
     pub fn former_directories(&self) -> impl Iterator<Item = &str> {
         self.before.iter().map(|directory| &**directory)
     }
 
-    /// The sources whose users are all of directories other than the one that was read.
+    /// The sources whose users all belong to directories other than the one that was read.
     #[must_use]
     pub fn of_other_directories(&self, current: &Current) -> BTreeSet<Arc<str>> {
         let Some(now) = self.desired.directory() else {
@@ -159,11 +156,10 @@ impl<'a> Owners<'a> {
         others.difference(&same).cloned().collect()
     }
 
-    /// Whether a link may be of a person of this reading: its id can be compared with the ids that
-    /// were read.
+    /// Whether a link may belong to a person of this reading: its id can be compared with the ids
+    /// that were read.
     ///
-    /// The ids that servers make themselves identify a person everywhere; others within their
-    /// directory only.
+    /// Ids that servers generate identify a person everywhere; others only within their directory.
     #[must_use]
     pub fn is_comparable(&self, link: &Link) -> bool {
         if !self.desired.is_told_by(&link.attribute) {
@@ -178,7 +174,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// Whether a link is of the directory that was read, as far as that can be told.
+    /// Whether a link belongs to the directory that was read, as far as that is known.
     fn is_of_this_directory(&self, link: &Link) -> bool {
         match (&link.directory, self.desired.directory()) {
             (Some(of_link), Some(now)) => of_link == now || self.before.contains(of_link),
@@ -191,8 +187,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// Whose a user is that has a link of this source or another; of a person of this reading where
-    /// one is given.
+    /// The owner of a user with a link of any source; for a person of this reading if one is given.
     #[must_use]
     pub fn of(&self, link: &Link, person: Option<&Person>) -> Owner {
         if link.source == self.rules.source {
@@ -225,7 +220,7 @@ impl<'a> Owners<'a> {
             (Some(of_link), Some(now)) => of_link == now,
             (None, Some(_)) => link.attribute.is_universal() || self.is_of_this_directory(link),
             // Another table may name another directory with the same people: the two jobs would
-            // take the users from each other for ever.
+            // take the users from each other endlessly.
             (_, None) => self
                 .sibling(&link.source)
                 .is_some_and(|sibling| sibling.shares_table),
@@ -239,7 +234,7 @@ impl<'a> Owners<'a> {
             .find(|sibling| *sibling.source == *source)
     }
 
-    /// The users that are this job's, with their links.
+    /// The users that this job owns, with their links.
     pub fn owned<'u>(&self, current: &'u Current) -> impl Iterator<Item = (&'u User, &'u Link)> {
         let links = current
             .users

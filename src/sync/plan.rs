@@ -1,4 +1,5 @@
-//! The plan: a pure function from what should be and what is to a list of changes with reasons.
+//! The plan: a pure function from the desired and the current state to a list of changes with
+//! reasons.
 
 use std::collections::BTreeMap;
 
@@ -30,16 +31,16 @@ mod subject;
 
 use subject::{Subject, reason_to_reactivate, reason_to_rewrite};
 
-/// What a job knows from its runs before.
+/// What a job remembers from its earlier runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// Who was missing after the last complete read.
     pub absences: &'a Absences,
-    /// What identified the directory in the last run.
+    /// The directory's id in the last run.
     pub directory: Option<&'a str>,
 }
 
-/// Both servers were read completely, and together they forbid to go on.
+/// Both servers were read completely, but the combined result must not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefused {
     /// The directory is another one.
@@ -61,7 +62,7 @@ pub enum PlanRefused {
     },
 }
 
-/// Works out what is to change; equal values give equal plans, byte for byte.
+/// Computes the changes; equal values give equal plans, byte for byte.
 ///
 /// # Errors
 /// The directory is another one than before, or most of its people have users that are not this
@@ -99,9 +100,9 @@ struct Planner<'a> {
     owners: &'a Owners<'a>,
     now: DateTime<Utc>,
     plan: Plan,
-    /// People of this reading whom another job looks after, by its name.
+    /// People of this reading whom another job owns, by its name.
     of_siblings: BTreeMap<String, usize>,
-    /// Whether no active administrator is visible, so that anybody may be one.
+    /// True if no active administrator is visible, so that anybody may be one.
     is_blind: bool,
 }
 
@@ -135,29 +136,29 @@ impl<'a> Planner<'a> {
         };
         if desired.unidentified() > 0 {
             plan.doubts.push(format!(
-                "{} entries show no id attribute, so nobody can be called absent; let the bind \
-                 account read it, or set id_attribute",
+                "{} entries show no id attribute, so nobody can be proven absent; grant the bind \
+                 account read access to it, or set id_attribute",
                 desired.unidentified()
             ));
         }
         if desired.directory().is_none() {
             plan.warnings.push(
-                "the id of the naming context's own entry cannot be read, so links do not say of \
-                 which directory their people are; let the bind account read it, or set id for \
-                 the directory"
+                "the id of the naming context's own entry cannot be read, so links do not record \
+                 the directory of their people; grant the bind account read access to it, or set \
+                 id for the directory"
                     .to_owned(),
             );
         }
         if let Some(server) = &plan.replica {
             plan.warnings.push(format!(
-                "the preferred server was not read, but {server}, which may lag behind: nothing \
-                 but creates is written; trust_replicas = true would change that"
+                "{server} was read instead of the preferred server, and may lag behind: only \
+                 creates are written; trust_replicas = true changes that"
             ));
         }
         for before in owners.former_directories() {
             plan.warnings.push(format!(
-                "the directory is called otherwise than in the links ({before:?} before), but \
-                 most of their people are in it: an approval rewrites them"
+                "the directory's id differs from the links ({before:?} before), but most of their \
+                 people are in it: an approval rewrites them"
             ));
         }
         Self {
@@ -190,8 +191,8 @@ impl<'a> Planner<'a> {
         self.plan.holds.entry(user.id.clone()).or_insert(hold);
     }
 
-    /// A person whom another job looks after: it stays the owner as long as the entry lies in its
-    /// bases, whatever its filter says.
+    /// A person whom another job owns: it stays the owner as long as the entry lies in its bases,
+    /// whatever its filter says.
     fn leave_to(&mut self, job: String, place: usize) {
         if self.current.users.get(place).is_some() {
             *self.of_siblings.entry(job).or_default() += 1;
@@ -226,7 +227,7 @@ impl<'a> Planner<'a> {
         let wakes =
             !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
         let may_wake = match link.activity {
-            // What was begun by a create is finished by whoever may create.
+            // A create that was begun may be finished by any job that may create.
             Activity::Activating => self.rules.users.reactivate || self.rules.users.create,
             Activity::Settled
             | Activity::Released
@@ -253,7 +254,7 @@ impl<'a> Planner<'a> {
                 settled,
             );
         }
-        // A user of another source is only ever taken over together with its activity.
+        // A user of another source is only taken over together with its activity.
         let kept = match (wakes, link.source == self.rules.source) {
             (false, _) => settled,
             (true, true) => Link {
@@ -262,7 +263,7 @@ impl<'a> Planner<'a> {
             },
             (true, false) => link.clone(),
         };
-        let mut reason = "the directory shows other values".to_owned();
+        let mut reason = "the directory has other values".to_owned();
         if *link != kept {
             if let Some(of_link) = reason_to_rewrite(link, &kept, owner, fields.is_empty()) {
                 reason = of_link;
@@ -291,8 +292,8 @@ impl<'a> Planner<'a> {
         self.change(Action::Update, &subject, fields, reason, kept);
     }
 
-    /// Names the link among what is written where more of it changes than the activity, which is
-    /// written along with it.
+    /// Includes the link among the written fields where more of it changes than the activity, which
+    /// is written with it.
     fn insert_link(
         &self,
         fields: &mut BTreeMap<Field, Values>,
@@ -313,8 +314,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is to be changed in a user's values; `None` when the entry was left out for a value
-    /// that ftrack would not take.
+    /// The changes to a user's values; `None` when the entry was skipped for a value that ftrack
+    /// would not accept.
     fn wanted(&mut self, person: &Person, user: &User) -> Option<BTreeMap<Field, Values>> {
         if !self.rules.users.update {
             return Some(BTreeMap::new());
@@ -338,16 +339,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A user that nobody owned becomes the person's; its activity stays as it is.
+    /// Adopts a user without an owner; its activity is unchanged.
     fn adopt(&mut self, id: &DirectoryId, person: &Person, place: usize) {
         let Some(user) = self.current.users.get(place) else {
             return;
         };
-        // Also of a user that this program began to create: somebody may have made more of it
-        // since.
-        let unknown = "no active administrator is visible at ftrack, so nobody can tell whether \
-                       it is one; let the API user's role read security roles, or name yours in \
-                       ftrack.administrator_roles";
+        // Also for a user that this program began to create: somebody may have made it an
+        // administrator since.
+        let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
+            API user's role read access to security roles, or list yours in \
+            ftrack.administrator_roles";
         let reason = self
             .rules
             .never_adopted(user)
@@ -366,10 +367,10 @@ impl<'a> Planner<'a> {
         };
         let link = self.link(id);
         if !user.is_active {
-            // Who deactivated it cannot be known, and only the program's own doing is undone.
+            // It is not known who deactivated it, and the program undoes only what it did.
             self.warn(format!(
-                "the user {:?}, which becomes that of {}, is inactive and stays so; activate it \
-                 at ftrack if the person is to work there",
+                "the user {:?}, adopted for {}, is inactive and stays inactive; activate it in \
+                 ftrack if the person needs access",
                 user.username, person.dn
             ));
         }
@@ -385,10 +386,10 @@ impl<'a> Planner<'a> {
             .id_attribute()
             .is_some_and(|attribute| user.id == created_id(&self.rules.source, attribute, id));
         let reason = if begun {
-            "this program began to create the user in a run that was cut off".to_owned()
+            "this program began to create the user in a run that was interrupted".to_owned()
         } else {
             format!(
-                "nobody owns the user {:?}, and users.adopt recognises the person in it",
+                "the user {:?} has no owner, and matches the person by users.adopt",
                 user.username
             )
         };
@@ -458,8 +459,8 @@ impl<'a> Planner<'a> {
     fn finish(mut self) -> Plan {
         for (job, count) in std::mem::take(&mut self.of_siblings) {
             self.warn(format!(
-                "{count} of these people lie in the search bases of the job {job:?}, which owns \
-                 their users and looks after them"
+                "{count} of these people are in the search bases of the job {job:?}, which owns \
+                 their users"
             ));
         }
         self.plan.changes = order::in_order(std::mem::take(&mut self.plan.changes));
@@ -467,7 +468,7 @@ impl<'a> Planner<'a> {
         self.plan
     }
 
-    /// The link of somebody of this reading.
+    /// The link for a person of this reading.
     fn link(&self, id: &DirectoryId) -> Link {
         Link {
             source: self.rules.source.clone(),
@@ -484,12 +485,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The link that somebody of this reading should have in the place of the present one; as
-    /// complete as it can be.
+    /// The link that a person of this reading should have in place of the present one; as complete
+    /// as possible.
     fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
         let new = self.link(id);
         match (&new.directory, link.signature) {
-            // What is not known is not written; it waits until the directory's id can be read.
+            // Unknown parts are not written; they wait until the directory's id can be read.
             (None, Signature::NotChecked | Signature::Valid) => Link {
                 directory: link.directory.clone(),
                 form: link.form,
@@ -518,7 +519,7 @@ impl<'a> Planner<'a> {
         if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
             self.hold(user, hold);
         }
-        let unknown = "no active administrator is visible at ftrack, so that anybody may be one";
+        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
         if let Some(reason) = self
             .rules
             .guarded(user)
@@ -543,7 +544,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether each user carries the link of somebody who is in the directory, in the order of
+/// Whether each user has the link of somebody who is in the directory, in the order of
 /// [`Current::users`].
 fn linked_users(matches: &[Match], current: &Current) -> Vec<bool> {
     let mut linked = vec![false; current.users.len()];

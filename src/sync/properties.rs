@@ -1,4 +1,4 @@
-//! What holds of every plan, whatever the directory shows and whatever stands at ftrack.
+//! Properties of every plan, whatever the directory shows and whatever is in ftrack.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -31,8 +31,7 @@ use crate::{
 
 const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
 
-/// What a directory shows: entries by id; an entry without an id, or that was left out while
-/// mapping, among them.
+/// The content of a directory: entries by id, among them entries without an id, and skipped ones.
 type Entries = Vec<(Option<u8>, Option<(usize, Option<usize>, Option<u8>)>)>;
 
 fn entries() -> impl Strategy<Value = Entries> {
@@ -124,8 +123,8 @@ fn current() -> impl Strategy<Value = Current> {
                 .enumerate()
                 .map(|(place, (mail, is_active, link, kind, floor))| User {
                     id: EntityId::new(&format!("user-{place}")).unwrap(),
-                    // Each login once, in either case: whether two that differ by case alone may stand is
-                    // the server's affair.
+                    // Each login once, in either case: whether two that differ only by case may
+                    // exist depends on the server.
                     username: LOGINS
                         .get(place)
                         .copied()
@@ -210,7 +209,7 @@ fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Result<Plan, 
     plan(&reading(entries), current, rules, before, now())
 }
 
-/// What the guard lets through without and with a person's approval.
+/// What the guard allows without and with a person's approval.
 fn vetted(plan: &Plan) -> [Vetted; 2] {
     let limits = limits();
     let bounds = Bounds {
@@ -221,7 +220,7 @@ fn vetted(plan: &Plan) -> [Vetted; 2] {
     [guard::vet(plan, bounds), guard::approve(plan)]
 }
 
-/// What ftrack shows when a plan was written.
+/// The state of ftrack after a plan was written.
 fn applied(current: &Current, plan: &Plan) -> Current {
     let mut after = current.clone();
     for change in &plan.changes {
@@ -295,7 +294,7 @@ proptest! {
     fn what_was_written_leaves_nothing_to_do(entries in entries(), current in current(), rules in rules()) {
         let first = plan_or_nothing!(&entries, &current, &rules);
         let after = applied(&current, &first);
-        // The first administrator who is active again lets others be told from administrators.
+        // Once an administrator is active again, others can be distinguished from administrators.
         let sees_one = |current: &Current| current.users.iter().any(|user| user.administrator && user.is_active);
         if sees_one(&current) != sees_one(&after) {
             return Ok(());
@@ -314,7 +313,8 @@ proptest! {
             prop_assert!(change.action != Action::Deactivate || !present.contains(&change.directory_id), "{:#?}", change);
             let Some(user) = current.users.iter().find(|user| user.id == change.ftrack_id) else {
                 prop_assert_eq!(change.action, Action::Create);
-                // One id never gets two users, whatever source or directory the first one is of.
+                // One id never gets two users, whatever source or directory the first one belongs
+                // to.
                 let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| link.id == change.directory_id));
                 prop_assert!(!has_one, "a second user: {:#?}", change);
                 continue;
@@ -353,7 +353,7 @@ proptest! {
             let touches = [Field::Username, Field::Email, Field::IsActive].iter().any(|field| change.fields.contains_key(field));
             prop_assert!(!is_guarded || !touches, "{:#?}", change);
         }
-        // Nothing is lost on the way: what is held and what is not make up the plan.
+        // Nothing is lost: the held and the allowed changes together are the plan.
         for change in &plan.changes {
             let parts = unapproved.allowed().iter().chain(unapproved.held().iter().map(|held| &held.change));
             let fields: usize = parts.filter(|part| part.ftrack_id == change.ftrack_id).map(|part| part.fields.len()).sum();

@@ -16,20 +16,20 @@ use crate::{
     },
 };
 
-/// The rules of one job: whose people, what may be done, and who is never touched.
+/// The rules of one job: whose people, which changes are allowed, and who is never changed.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The name that marks the job's people at ftrack.
+    /// The name that marks the job's people in ftrack.
     pub source: Arc<str>,
-    /// What may be done to users.
+    /// Which changes are allowed.
     pub users: config::Users,
     /// How long somebody must be missing before the user is deactivated.
     pub deactivate_after: Duration,
     /// The search bases of the job.
     pub reach: Reach,
-    /// The other jobs: the people of one of them who left its bases may be this one's.
+    /// The other jobs: a person who left the bases of one of them may belong to this one.
     pub siblings: Vec<Sibling>,
-    /// What the links that are written have.
+    /// The signature state of links that are written.
     pub signature: Signature,
     api_user: String,
     protect: GlobSet,
@@ -40,9 +40,9 @@ pub struct Rules {
 pub struct Sibling {
     /// Its name.
     pub job: String,
-    /// The name that marks its people at ftrack.
+    /// The name that marks its people in ftrack.
     pub source: Arc<str>,
-    /// Whether it names its directory by the same table of the configuration.
+    /// Whether it names the same table `[directories.NAME]`.
     pub shares_table: bool,
     /// Its search bases.
     pub reach: Reach,
@@ -67,8 +67,8 @@ impl Reach {
         }
     }
 
-    /// Whether an entry lies in it. One whose name cannot be understood does: the owner of a person
-    /// stays the owner in doubt.
+    /// Whether it contains an entry. It is assumed to contain one whose DN cannot be parsed: in
+    /// doubt, the owner of a person stays the owner.
     #[must_use]
     pub fn holds(&self, dn: &str) -> bool {
         let Some(dn) = Dn::parse(dn) else { return true };
@@ -95,20 +95,20 @@ impl Sibling {
 #[error("users.protect: {0}")]
 pub struct BadPattern(#[from] globset::Error);
 
-/// The user type of `users.user_type` cannot be given to anybody.
+/// The user type of `users.user_type` cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadUserType {
-    /// There is none of that name.
+    /// It does not exist.
     #[error("users.user_type: ftrack has no user type {name:?}; it has: {known}")]
     Unknown {
         /// The configured name.
         name: String,
-        /// The names that exist.
+        /// The existing names.
         known: String,
     },
-    /// Users of that type are never touched, so nobody may be created with it.
+    /// Users of that type are never changed, so no user may be created with it.
     #[error(
-        "users.user_type: users of the type {0:?} are never touched, so that they could never be \
+        "users.user_type: users of the type {0:?} are never changed, so they could never be \
          deactivated either; choose another type"
     )]
     Untouchable(String),
@@ -137,8 +137,7 @@ impl Rules {
         })
     }
 
-    /// Whether the user is the program's own, of a type that is never touched, and so left alone in
-    /// every respect.
+    /// Why the user is never changed: it is the program's own, or of a type that is never changed.
     #[must_use]
     pub fn untouchable(&self, user: &User) -> Option<&'static str> {
         if self.is_api_user(&user.username) {
@@ -150,7 +149,7 @@ impl Rules {
         }
     }
 
-    /// The same rules, beside the other jobs of a configuration.
+    /// The same rules, with the other jobs of the configuration.
     #[must_use]
     pub fn beside(mut self, config: &config::Config, directory: &str) -> Self {
         let jobs = config
@@ -162,14 +161,14 @@ impl Rules {
         self
     }
 
-    /// The same rules, with links that are signed or not.
+    /// The same rules, with or without signed links.
     #[must_use]
     pub fn with_signature(mut self, signature: Signature) -> Self {
         self.signature = signature;
         self
     }
 
-    /// Whether a username is the program's own, whatever its case.
+    /// Whether a username is the program's own, ignoring case.
     #[must_use]
     pub fn is_api_user(&self, username: &str) -> bool {
         if username.is_ascii() {
@@ -179,13 +178,13 @@ impl Rules {
         }
     }
 
-    /// Whether a username is protected by a pattern, whatever its case.
+    /// Whether a username is protected by a pattern, ignoring case.
     #[must_use]
     pub fn is_protected(&self, username: &str) -> bool {
         self.protect.is_match(username)
     }
 
-    /// Why the login, mail and activity of a user change only with a person's approval, if so.
+    /// Why the login, mail and activity of a user change only with a person's approval, if they do.
     #[must_use]
     pub fn guarded(&self, user: &User) -> Option<&'static str> {
         if user.administrator {
@@ -195,7 +194,7 @@ impl Rules {
             .then_some("it is protected by users.protect")
     }
 
-    /// Why the user may not be taken over, if so.
+    /// Why the user may not be adopted, if so.
     #[must_use]
     pub fn adoption_refused(&self, user: &User) -> Option<&'static str> {
         self.never_adopted(user).or(match self.users.adopt {
@@ -204,7 +203,7 @@ impl Rules {
         })
     }
 
-    /// Why the user may never be taken over, by whatever it is recognised, if so.
+    /// Why the user may never be adopted, however it is recognised, if so.
     #[must_use]
     pub fn never_adopted(&self, user: &User) -> Option<&'static str> {
         if let Some(reason) = self.untouchable(user) {
@@ -217,11 +216,10 @@ impl Rules {
             .then_some("it is protected by users.protect")
     }
 
-    /// Whether the user type that created users are to get is there, and one that this program may
-    /// look after.
+    /// Checks that the user type for created users exists, and is one that this program may change.
     ///
     /// # Errors
-    /// It is not, which is to be known before anything is written.
+    /// It is not; reported before anything is written.
     pub fn check_user_type(&self, current: &Current) -> Result<(), BadUserType> {
         let Some(name) = &self.users.user_type else {
             return Ok(());
@@ -243,14 +241,14 @@ impl Rules {
     }
 }
 
-/// The form in which logins and mail addresses are compared: whether the server tells case apart,
-/// or an accent from a letter that has it, is not known, so it is never relied upon. Most are in
-/// that form already, and are not copied.
+/// The form in which logins and mail addresses are compared: whether the server distinguishes case
+/// or accents is not known, so the program never relies on it. Most are in that form already, and
+/// are not copied.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
-        // By way of the capitals, of which there is one where small letters have several: both
-        // sigmas, and the sharp s beside two of them.
+        // Via upper case, which has one form where lower case has several: both sigmas, and the
+        // sharp s beside "ss".
         Cow::Owned(
             text.nfc()
                 .flat_map(char::to_uppercase)

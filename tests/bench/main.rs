@@ -1,9 +1,9 @@
-//! The benchmark's world: prints a studio's directory as LDIF, and serves an ftrack in a process of
-//! its own; `tests/bench/run` tells the rest.
+//! The benchmark's servers: prints a studio's directory as LDIF, and serves an ftrack in a separate
+//! process; `tests/bench/run` does the rest.
 //!
-//! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which so many of the same
-//! people are users with a link, says its address, and ends when its standard input does. `studio
-//! world COUNT` serves a directory of so many people as well, whose ftrack is empty.
+//! `studio ldif COUNT` prints; `studio serve COUNT` serves an ftrack in which this many of the same
+//! people are users with a link, prints its address, and ends when its standard input does. `studio
+//! world COUNT` also serves a directory with this many people, whose ftrack is empty.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

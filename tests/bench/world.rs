@@ -1,5 +1,5 @@
-//! A whole studio for a daemon, directory and ftrack: says their addresses, and lets happen what
-//! standard input tells, a line each.
+//! A whole studio for a daemon, directory and ftrack: prints their addresses, and makes the changes
+//! that standard input requests, one per line.
 
 use std::{
     io::Write as _,

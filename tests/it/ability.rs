@@ -1,5 +1,5 @@
-//! What a machine must be able to do for tests that boot a system or run containers, and the word
-//! when it is not.
+//! The requirements of tests that boot a system or run containers, and the message when they are
+//! skipped.
 
 use std::{
     fs::{self, File},

@@ -88,19 +88,19 @@ fn a_plan_that_is_not_called_for_any_more_is_refused_whole() {
     let cases: [(Meanwhile, &str); 4] = [
         (
             |studio| come_back(studio, "user0"),
-            "deactivate \"user0\" is not called for any more",
+            "deactivate \"user0\" is no longer needed",
         ),
         (
             |studio| drop(studio.tree().replace(&dn("user9"), "sn", &["Else"])),
-            "update \"user9\" is another change now",
+            "update \"user9\" has changed",
         ),
         (
             |studio| by_hand(studio, "user9", &json!({"last_name": "By hand"})),
-            "update \"user9\" is another change now",
+            "update \"user9\" has changed",
         ),
         (
             |studio| by_hand(studio, "user1", &json!({"is_active": false})),
-            "deactivate \"user1\" is not called for any more",
+            "deactivate \"user1\" is no longer needed",
         ),
     ];
     for (meanwhile, said) in cases {
@@ -186,7 +186,7 @@ fn what_is_no_plan_is_refused_by_name() {
         (
             good.replace("\"format\": 2", "\"format\": 99"),
             2,
-            "its format is 99",
+            "its format version is 99",
         ),
         (
             good.replace("\"job\": \"artists\"", "\"job\": \"painters\""),
@@ -277,7 +277,7 @@ fn runs_are_listed_and_found_by_what_fits_one_alone() {
     let studio = Studio::of(&["ada"]);
     let none = studio.run(&["runs", "show", "last"]);
     assert!(
-        none.status == 2 && none.stderr.contains("no run is kept yet"),
+        none.status == 2 && none.stderr.contains("no saved runs yet"),
         "{}",
         none.stderr
     );
@@ -298,7 +298,7 @@ fn runs_are_listed_and_found_by_what_fits_one_alone() {
     );
     let several = studio.run(&["runs", "show", "-"]);
     assert!(
-        several.status == 2 && several.stderr.contains("fits 3 runs"),
+        several.status == 2 && several.stderr.contains("matches 3 runs"),
         "{}",
         several.stderr
     );
@@ -371,7 +371,7 @@ fn a_run_of_a_job_that_runs_already_is_refused() {
     assert!(
         second
             .stderr
-            .contains("another run of this job is under way"),
+            .contains("another run of this job is in progress"),
         "{}",
         second.stderr
     );

@@ -1,4 +1,4 @@
-//! Bad input: one clear message that names the thing, the exit status of the contract, and never a
+//! Bad input: one clear message that names the cause, the exit status of the contract, and never a
 //! panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -178,7 +178,7 @@ fn configuration_files_that_cannot_be_read() {
     Bad::new(
         &["sync"],
         USAGE,
-        &["missing.toml", "there is no configuration"],
+        &["missing.toml", "no configuration found"],
     )
     .check(&missing);
     Bad::new(
@@ -211,7 +211,7 @@ fn names_that_nobody_knows() {
     ] {
         Bad::new(arguments, USAGE, &["lightning", "artists"]).check(&config);
     }
-    Bad::new(&["runs", "show", "last"], USAGE, &["no run is kept yet"]).check(&config);
+    Bad::new(&["runs", "show", "last"], USAGE, &["no saved runs yet"]).check(&config);
     studio.sync();
     studio.sync();
     Bad::new(

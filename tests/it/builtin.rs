@@ -250,10 +250,7 @@ fn more_than_the_limits_say_is_an_alarm_and_the_run_is_partial() {
     .map(|name| alarm[name].as_u64().unwrap());
     assert_eq!(figures, [10, 2, 1, 3, 1]);
     let listed = studio.run(&["runs"]).stdout;
-    assert!(
-        listed.contains("ALARM: more than its limits say"),
-        "{listed}"
-    );
+    assert!(listed.contains("ALARM: above the job's limits"), "{listed}");
     // Who, and what they were before, also for people.
     let shown = studio.run(&["runs", "show", "last"]).stdout;
     for line in [
@@ -301,7 +298,10 @@ fn a_user_who_is_no_more_is_named() {
     let report = synced(&studio, 1);
     assert_eq!(
         report.warnings,
-        ["1 users are no more at ftrack, which its own synchronisation is not known to do: hal"],
+        [
+            "1 users no longer exist in ftrack, and its own synchronisation is not known to delete \
+            users: hal"
+        ],
         "{report:#?}"
     );
 }
@@ -309,9 +309,8 @@ fn a_user_who_is_no_more_is_named() {
 #[test]
 fn what_it_would_change_cannot_be_told_beforehand() {
     let studio = studio("");
-    let said = "the job \"nightly\" is of kind \"ftrack-ldap\": what ftrack's own synchronisation \
-                would change cannot be told beforehand; `sync nightly` has it run, and its report \
-                says what it changed";
+    let said = "the job \"nightly\" is of kind \"ftrack-ldap\": the changes of ftrack's own \
+        synchronisation cannot be planned; `sync nightly` runs it and reports what it changed";
     // A plan that was saved when the job still read a directory.
     studio
         .tree()
@@ -418,7 +417,7 @@ fn a_check_warns_where_both_kinds_write_at_one_ftrack() {
         "{found}"
     );
     let detail = "ftrack's own synchronisation and the job artists both write the users of this \
-                  ftrack: it disables whomever it does not find, and knows no limit";
+                  ftrack: ftrack's disables every user that it does not find, without a limit";
     assert_eq!(found["detail"], detail);
     assert_eq!(started(&studio), 0);
 }
@@ -465,9 +464,9 @@ fn a_job_of_the_program_names_whom_another_deactivated_once_each() {
             .all(|change| change.directory_id.is_some()),
         "they have links: {report:#?}"
     );
-    let said = "users were deactivated by somebody else since the run before, and stay so: ada, \
-                bob; ftrack's own LDAP synchronisation, which another job has it do, may be what \
-                did it";
+    let said = "users were deactivated by somebody else since the previous run, and stay \
+        inactive: ada, \
+                bob; ftrack's own LDAP synchronisation, which another job starts, may be the cause";
     // A plan takes nothing from the run that is to say it.
     let plan = studio.run(&["plan", "artists"]).stdout;
     assert!(plan.contains("ada, bob"), "{plan}");
@@ -505,7 +504,7 @@ fn a_job_of_the_program_names_whom_another_deactivated_once_each() {
     crate::rules::by_hand(&studio, "ada", &json!({"is_active": false}));
     let report = studio.synced(&["sync", "artists", "--format", "json"]);
     assert!(
-        named(&report).unwrap().contains("stay so: ada;"),
+        named(&report).unwrap().contains("stay inactive: ada;"),
         "{report:#?}"
     );
 }

@@ -1,5 +1,5 @@
-//! `check`: each planted fault is found apart from the others, by the real program, with what to do
-//! and the right exit status.
+//! `check`: each planted fault is reported separately, by the real program, with what to do and the
+//! right exit status.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -92,7 +92,8 @@ fn people_read_one_line_for_each_finding() {
         &format!("directory studio {url}"),
         "  ok    bind                the credentials are accepted",
         &format!("job artists at {url}"),
-        "  warn  attribute           the directory's schema has no attribute mial; is mail meant?",
+        "  warn  attribute           the directory's schema has no attribute mial; did you mean \
+         mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
         "0 failed, 1 warning, 20 ok.",
@@ -130,7 +131,7 @@ fn programs_read_the_same_as_json() {
         "check": "people",
         "result": "fail",
         "detail": "(uid=nobody) matches nobody below \"ou=people,dc=studio,dc=test\"",
-        "advice": "check the filter, the base, the scope and what the account may see",
+        "advice": "check the filter, the base, the scope and the account's rights",
     });
     assert_eq!(*nobody, expected);
     let bind = findings

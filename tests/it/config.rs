@@ -1,4 +1,4 @@
-//! Configurations as an operator writes them: files, layers, secrets, and what is said about each
+//! Configurations as an administrator writes them: files, layers, secrets, and the message for each
 //! mistake.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -340,21 +340,19 @@ fn secrets_that_cannot_be_right_are_refused() {
     let cases: [(&[u8], &str); 6] = [
         (
             b"",
-            "password is empty; an empty secret is no secret, and a directory would take it for \
-             an anonymous bind",
+            "password is empty; a directory would treat an empty password as an anonymous bind",
         ),
         (
             b"\n\n",
-            "password is empty; an empty secret is no secret, and a directory would take it for \
-             an anonymous bind",
+            "password is empty; a directory would treat an empty password as an anonymous bind",
         ),
         (
             b"planted\nsecret\n",
-            "password holds a line break or a zero byte, which no secret does",
+            "password contains a line break or a zero byte, which a secret must not",
         ),
         (
             b"planted\0secret",
-            "password holds a line break or a zero byte, which no secret does",
+            "password contains a line break or a zero byte, which a secret must not",
         ),
         (b"planted\xff", "password is not UTF-8 text"),
         (&[b'x'; 65_537], "password is longer than 65536 bytes"),
@@ -408,9 +406,11 @@ schedule = "never"
     let said = [
         r#"environment variable FTRACK_LDAP_SYNC_JOBS__ARTISTS__LIMTIS__DEACTIVATE: jobs.artists.limtis: unknown key; did you mean "limits"?"#,
         r#"config.d/more.toml:2: jobs.artists.scope: "deep" is not one of "subtree", "one""#,
-        "config.toml:3: ftrack.server: the API key would go over the network in plain text; write https://",
+        "config.toml:3: ftrack.server: the API key would go over the network in plain text; write \
+         https://",
         r#"config.toml:4: ftrack.api_usr: unknown key; did you mean "api_user"?"#,
-        "config.toml:8: directories.studio.bind_password: text in quotes is expected, not a whole number",
+        "config.toml:8: directories.studio.bind_password: text in quotes is expected, not a whole \
+         number",
         "config.toml:9: directories.studio.page_size: a whole number is expected, not text",
         r#"config.toml:11: jobs.artists.directory: there is no directory "studoi"; did you mean "studio"?"#,
         r#"config.toml:12: jobs.artists.fliter: unknown key; did you mean "filter"?"#,
@@ -447,7 +447,7 @@ fn bottomless_nesting_is_refused() {
         .unwrap_err();
     assert_eq!(
         found,
-        "config.toml:15: jobs.artists.users.protect[0]: longer than 256 bytes, as no username is"
+        "config.toml:15: jobs.artists.users.protect[0]: longer than 256 bytes, and no username is"
     );
 }
 
@@ -460,8 +460,8 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(
         missing,
         format!(
-            "{}/c.toml: there is no configuration; `ftrack-ldap-sync config example` prints one \
-             to start from, and --config names one that is elsewhere",
+            "{}/c.toml: no configuration found; `ftrack-ldap-sync config example` prints an \
+             example, and --config names a file elsewhere",
             empty.path().display()
         )
     );
@@ -545,8 +545,8 @@ fn variables_that_cannot_be_right_are_named() {
     let found = Folder::new(GOOD).load(&both).unwrap_err();
     assert!(
         found.contains(
-            "FTRACK__CA_FILE__X: ftrack.ca_file.x: another variable sets this value, or something \
-             that should be the table around it"
+            "FTRACK__CA_FILE__X: ftrack.ca_file.x: another variable sets this value, or a value \
+             where the table around it should be"
         ),
         "{found}"
     );

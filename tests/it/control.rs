@@ -1,6 +1,5 @@
-//! How a daemon is asked and watched: its control socket, its HTTP listener, its metrics, and the
-//! commands. The servers and the program are the real ones; behind them answers a coordinator of
-//! one screen.
+//! Control and monitoring of a daemon: its control socket, its HTTP listener, its metrics, and the
+//! commands. The listeners and the program are the real ones; behind them is a minimal coordinator.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

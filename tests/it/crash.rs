@@ -1,5 +1,4 @@
-//! Killed at any moment of applying: the next run finishes the rest, nobody is created twice, and
-//! nothing is wrong.
+//! Killed at any moment of applying: the next run finishes the rest, and nobody is created twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod told_to_stop;

@@ -1,5 +1,5 @@
-//! Secrets that change in their files while the program lives: each bind, and each run at ftrack,
-//! uses what is there by then.
+//! Secrets that change in their files while the program runs: each bind, and each run with ftrack,
+//! uses the current one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -164,7 +164,7 @@ async fn a_file_without_a_password_is_an_error_that_names_it_and_nothing_is_sent
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 4] = [
         ("is empty", |file| fs::write(file, "\n").unwrap()),
-        ("holds a line break", |file| {
+        ("contains a line break", |file| {
             fs::write(file, "hidden\nsecret").unwrap()
         }),
         ("is not a regular file", |file| {

@@ -1,5 +1,5 @@
-//! The daemon: the real binary on its schedules, watched as systemd, a log monitor and a person at
-//! the socket watch it.
+//! The daemon: the real binary on its schedules, observed through systemd, its log and the control
+//! socket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clocks;

@@ -253,7 +253,7 @@ async fn served_it_can_be_synced_by_hand() {
         (status.code(), rest.as_str()),
         (
             Some(0),
-            "The daemon and both servers are stopped, and the folder is removed.\n"
+            "The daemon and both servers are stopped, and the directory is removed.\n"
         )
     );
     assert!(!Path::new(&config).exists());

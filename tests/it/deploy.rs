@@ -1,5 +1,5 @@
-//! What `deploy/` promises: its pages are well formed, their configurations are valid, and the
-//! image runs locked up.
+//! The files in `deploy/`: they are well-formed, their configurations are valid, and the image runs
+//! sandboxed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -1,5 +1,5 @@
-//! Reading a real directory: all of it over every kind of connection, or a failure that says what
-//! kept it away.
+//! Reading a real directory: completely, over every kind of connection, or a failure that says why
+//! not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

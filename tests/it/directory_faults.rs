@@ -1,5 +1,5 @@
-//! What no real server does on request: faulty answers, each of which must fail a read, in time and
-//! with its own error.
+//! Faults that no real server produces on request: invalid answers, each of which must fail a read,
+//! in time and with its own error.
 
 #![allow(
     clippy::wildcard_enum_match_arm,

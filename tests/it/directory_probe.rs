@@ -1,5 +1,4 @@
-//! Looking at a server step by step, as `check` does: each planted fault is found, apart from the
-//! others.
+//! Checking a server step by step, as `check` does: each planted fault is reported separately.
 
 use ftrack_ldap_sync::{
     config::Scope,

@@ -1,5 +1,5 @@
-//! TLS to a directory: only a certificate that is trusted, for this host and of this time will do,
-//! and each fault has its name.
+//! TLS to a directory: only a trusted, valid certificate for this host is accepted, and each fault
+//! has its own error.
 
 #![allow(
     clippy::wildcard_enum_match_arm,

@@ -1,5 +1,5 @@
-//! Log lines: every event that the program says has the name, level and fields that are promised,
-//! and every promised event is said.
+//! Log events: every logged event has the documented name, level and fields, and every documented
+//! event is logged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeSet, fs};

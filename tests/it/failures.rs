@@ -1,5 +1,5 @@
-//! What a failed run says about itself: which kind of failure it was, and how long each phase took
-//! that was reached.
+//! The report of a failed run: the kind of failure, and the duration of each phase that was
+//! reached.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

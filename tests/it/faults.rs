@@ -1,5 +1,5 @@
-//! For any fault, nobody who is still there is deactivated: random people, a random fault on the
-//! way, and what the real program makes of it.
+//! For any fault, nobody who is still present is deactivated: random people, a random network
+//! fault, and the real program's result.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod days;

@@ -1,4 +1,4 @@
-//! The ftrack client against servers that answer what the test tells them to.
+//! The ftrack client against servers with scripted answers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,5 +1,5 @@
-//! A plain LDAP client on the `ldap3` crate, as the tests of the servers need it: it reads, and
-//! says what it saw.
+//! A plain LDAP client on the `ldap3` crate, for the tests of the servers: it reads, and returns
+//! what it received.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A proxy that understands LDAP and breaks one search answer, or one bind, in a programmed way;
-//! all else passes byte for byte.
+//! A proxy that understands LDAP and breaks one search answer, or one bind, as programmed;
+//! everything else passes byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ber;

@@ -1,5 +1,5 @@
-//! ftrack's lists that end too early, without an error: the run fails, and nothing is concluded
-//! from what they lack.
+//! Lists of ftrack that end too early, without an error: the run fails, and missing rows prove
+//! nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod days;

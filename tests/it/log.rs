@@ -1,5 +1,5 @@
-//! Log lines and results whose reader goes away, stalls, or was never there: the program does what
-//! it does otherwise, and counts what it could not say.
+//! Log lines and results whose reader goes away, stalls, or never existed: the program works as
+//! usual, and counts dropped lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod closed;

@@ -1,5 +1,5 @@
-//! Nobody is locked out, let in or taken over wrongly: complete reads that show the wrong truth,
-//! links that are not what they say, and jobs beside each other.
+//! Nobody is locked out, let in or taken over wrongly: complete reads with wrong content, false
+//! links, and several jobs.
 
 mod drain;
 mod guarded;

@@ -1,5 +1,4 @@
-//! The vendor's own clients against the ftrack stand-in: as long as they are satisfied, what the
-//! other tests show means something.
+//! The vendor's own clients against the ftrack stand-in: they verify that it behaves like ftrack.
 //!
 //! They are installed once under `target/official-clients/`, at the versions that `tests/clients/`
 //! pins; that needs `python3`, `npm` and their registries.

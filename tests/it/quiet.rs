@@ -1,5 +1,5 @@
-//! What a run does not say at its level again: its course while an outage lasts, and what the run
-//! before has said in the same words.
+//! Events that a run logs at DEBUG because they are repeated: its progress during an outage, and
+//! messages of the previous run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

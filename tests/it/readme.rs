@@ -1,5 +1,5 @@
-//! The README: each command in it runs, each configuration in it is valid, and its picture of a
-//! plan is a real one.
+//! The README: each command in it runs, each configuration in it is valid, and its plan is a real
+//! one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;

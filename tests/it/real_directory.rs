@@ -1,5 +1,5 @@
-//! The main job against a real slapd: a thousand people with everything that directories really
-//! hold.
+//! The main pipeline with a real slapd: a thousand people with everything that real directories
+//! contain.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use ftrack_ldap_sync::{

@@ -1,5 +1,5 @@
-//! The rules of a job, one by one: whose users are touched, what is done to them, and what is left
-//! alone or held.
+//! The rules of a job, one by one: which users are changed and how, and which are left alone or
+//! held.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doubts;

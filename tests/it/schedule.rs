@@ -1,4 +1,4 @@
-//! When jobs are due, through the changes of clocks.
+//! When jobs are due, across clock changes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clocks;

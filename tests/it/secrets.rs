@@ -1,5 +1,5 @@
 //! No secret in any output, log at its most verbose, report or state file, in no form that is
-//! easily read back.
+//! easily decoded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

@@ -1,4 +1,4 @@
-//! Several runs over the connections of one configuration, as a process makes them that lives on.
+//! Several runs over the connections of one configuration, as in a long-running process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, sync::Arc};

@@ -1,5 +1,5 @@
-//! A private OpenLDAP server for one test: on loopback, in a folder of its own, gone when the test
-//! is.
+//! A private OpenLDAP server for one test: on loopback, in its own directory, removed with the
+//! test.
 
 use std::{
     fmt::Write as _,

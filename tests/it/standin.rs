@@ -1,5 +1,5 @@
-//! The ftrack stand-in itself: what it answers, refuses and breaks, so that the other tests may
-//! trust it.
+//! The ftrack stand-in itself: its answers, refusals and faults, so that the other tests can rely
+//! on it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{

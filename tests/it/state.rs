@@ -122,7 +122,7 @@ fn a_damaged_database_is_made_anew_and_said() {
             said["error"]
                 .as_str()
                 .unwrap()
-                .contains("a job that was paused goes on"),
+                .contains("a paused job runs again"),
             "{said}"
         );
         assert_eq!(rows(&studio, "SELECT count(*) FROM runs"), runs);

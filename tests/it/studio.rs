@@ -1,4 +1,4 @@
-//! The tests' world: a directory, an ftrack, a configuration and the real program.
+//! The tests' environment: a directory, an ftrack, a configuration and the real program.
 
 use std::{
     fs,

@@ -1,5 +1,4 @@
-//! What a sync does, situation by situation, with the real program between a directory and an
-//! ftrack.
+//! Syncs, situation by situation, with the real program between a directory and an ftrack.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
@@ -128,7 +127,7 @@ fn another_id_attribute_tells_nothing_about_people_who_are_known_by_the_first() 
     );
     let error = report.error.unwrap();
     assert!(
-        error.contains("are known by the id attribute entryUUID")
+        error.contains("are identified by the id attribute entryUUID")
             && error.contains("set id_attribute = \"entryUUID\""),
         "{error}"
     );
@@ -211,7 +210,7 @@ fn somebody_who_moves_from_one_jobs_part_of_the_tree_to_anothers_keeps_the_user(
         report
             .warnings
             .iter()
-            .any(|warning| warning.contains("one of the job \"movers\"")),
+            .any(|warning| warning.contains("in the job \"movers\"")),
         "{report:#?}"
     );
     let report = studio.synced(&["sync", "movers", "--format", "json"]);

@@ -1,5 +1,5 @@
-//! Reports are true: whatever happens, a report says what the stand-in wrote down, and once the
-//! trouble is over both sides come together.
+//! Reports are true: whatever happens, a report matches the stand-in's log, and after the faults
+//! both sides converge.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod costs;

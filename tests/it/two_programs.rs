@@ -1,4 +1,4 @@
-//! Two programs at work on one ftrack: what one did, the other neither does again nor claims.
+//! Two programs with one ftrack: neither repeats nor reports what the other did.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod at_once;
@@ -82,7 +82,7 @@ fn assert_so_already(report: &Report, username: &str) {
             .error
             .as_deref()
             .unwrap()
-            .contains("it was so already"),
+            .contains("it was already in effect"),
         "{report:#?}"
     );
 }

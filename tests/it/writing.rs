@@ -1,5 +1,5 @@
-//! What is written, in which order, and what is left when the server refuses, is out of seats,
-//! loses answers, or changes meanwhile.
+//! What is written, in which order, and what happens when the server refuses, has no seats, loses
+//! answers, or is changed meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! Looks at every server of one directory: the way there, the bind, and what each job searches for.
+//! Checks every server of one directory: the connection, the bind, and the searches of each job.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// Looks at each server in turn, each for at most `limit`, for the jobs that use the directory.
+/// Checks each server in turn, each for at most `limit`, for the jobs that use the directory.
 ///
-/// A server is bound to once. Where one has refused the password, the others are not asked: each
-/// refusal counts against the account, and some servers share the count.
+/// There is one bind per server. After one server has refused the password, the others are not
+/// asked: each refusal counts against the account, and some servers share the count.
 pub async fn look(
     directory: &Directory,
     pool: &DirectoryPool,
@@ -45,15 +45,14 @@ pub async fn look(
     findings
 }
 
-/// Whether the credentials are tried.
 enum Credentials<'a> {
-    /// They are.
+    /// Bind with the configured credentials.
     Try,
-    /// They are not, since another server of the directory has refused them.
+    /// Do not bind, because another server of the directory has refused the credentials.
     Spare { refused_at: &'a str },
 }
 
-/// The findings about one server, and whether it has refused the credentials.
+/// The findings about one server, and whether it refused the credentials.
 async fn look_at_server(
     pool: &DirectoryPool,
     connector: &Connector,
@@ -88,10 +87,10 @@ async fn look_at_server(
         about.warn(
             "bind",
             format!(
-                "not tried, since {refused_at} has refused the same credentials, and refusals may \
-                 lock the account"
+                "not tried, since {refused_at} refused the same credentials, and further refusals \
+                 may lock the account"
             ),
-            "mend the credentials, and check again",
+            "fix the credentials, and check again",
         );
     }
     let mut searches = Vec::new();
@@ -112,10 +111,10 @@ async fn look_at_server(
         about.fail(
             "time",
             format!(
-                "the look at this server took longer than {}, and was cut off",
+                "checking this server took longer than {}, and was stopped",
                 humantime::format_duration(limit)
             ),
-            "check whether the server is overloaded and the network between",
+            "check the load of the server and the network to it",
         );
     }
     (
@@ -138,7 +137,8 @@ fn wanted<'a>(
     }
 }
 
-/// What the server must know: the attributes that the job maps, and the configured id.
+/// What the server's schema must have: the attributes that the job maps, and the configured id
+/// attribute.
 fn attributes(pool: &DirectoryPool, job: &CheckedJob<'_>) -> Vec<String> {
     let id = pool.id_attribute().filter(|id| {
         !job.ldap_attributes
@@ -156,24 +156,24 @@ fn is_refusal(step: &Step) -> bool {
     matches!(&step.found, Observation::Failed(error @ DirectoryError::BindRefused { .. }) if !error.concerns_one_server())
 }
 
-/// How grave something doubtful is.
+/// How serious a doubtful finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Severity {
-    /// A sync goes on in spite of it.
+    /// A sync still works.
     Doubtful,
-    /// No sync can come out well.
+    /// No sync can succeed.
     Fatal,
 }
 
-/// How grave it is for one job that something is not found.
+/// How serious it is for one job that something is not found.
 struct Severities<'a> {
     job: &'a LdapJob,
     nobody: Severity,
 }
 
 impl<'a> Severities<'a> {
-    /// Nobody below one of several bases is nothing yet; nobody at all fails each run of a job that
-    /// expects somebody.
+    /// One of several search bases may be empty; if all are, each run fails for a job that requires
+    /// entries.
     fn of(job: &'a LdapJob, steps: &[Step]) -> Self {
         let mut looks = steps
             .iter()
@@ -190,7 +190,7 @@ impl<'a> Severities<'a> {
     fn of_step(&self, looked_at: &Probed) -> Severity {
         match looked_at {
             Probed::People(_) => self.nobody,
-            // An entry without a required value is left out, and here all of them are without it.
+            // An entry without a required value is skipped, and here all entries lack it.
             Probed::Attribute(name) if self.is_required(name) => Severity::Fatal,
             Probed::Attribute(_)
             | Probed::Name
@@ -233,7 +233,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         }
         (Observation::Failed(error), _) => {
             let (what, way_out) = error.apart();
-            // The heading names the server already.
+            // The heading already names the server.
             let what = what
                 .strip_prefix(&format!("{}: ", connector.server()))
                 .map(str::to_owned)

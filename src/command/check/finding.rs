@@ -1,36 +1,36 @@
-//! One finding of `check`, and the list that they are gathered in.
+//! Findings of `check`.
 
 use serde::Serialize;
 
-/// One thing that was looked at, and what was found.
+/// One check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Finding {
-    /// What it belongs to, such as `directory studio ldaps://ldap1.studio.test` or `job artists`;
-    /// findings of one thing stand together.
+    /// The subject, such as `directory studio ldaps://ldap1.studio.test` or `job artists`; findings
+    /// with the same subject are grouped.
     pub about: String,
-    /// What was looked at; a stable word such as `bind`.
+    /// The check, as a stable word such as `bind`.
     pub check: &'static str,
-    /// How it is.
     pub result: Verdict,
-    /// What was seen.
+    /// What was found.
     pub detail: String,
-    /// What to do; absent where all is well.
+    /// What to do; absent when the level is `Ok`.
     pub advice: Option<String>,
 }
 
-/// How something is.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// All is well.
+    /// Nothing to do.
     Ok,
-    /// It works, but is hardly what is wanted.
+    /// It works, but probably not as intended.
     Warn,
     /// It does not work.
     Fail,
 }
 
-/// The findings about one thing.
+/// Collects the findings about one subject.
 #[derive(Debug)]
 pub struct About {
     about: String,
@@ -38,7 +38,7 @@ pub struct About {
 }
 
 impl About {
-    /// Nothing found yet.
+    /// Starts without findings.
     #[must_use]
     pub fn new(about: String) -> Self {
         Self {
@@ -47,12 +47,12 @@ impl About {
         }
     }
 
-    /// All is well.
+    /// Adds a finding without a problem.
     pub fn ok(&mut self, check: &'static str, detail: impl Into<String>) {
         self.push(check, Verdict::Ok, detail.into(), None);
     }
 
-    /// It works, but is hardly what is wanted.
+    /// Adds a warning.
     pub fn warn(
         &mut self,
         check: &'static str,
@@ -62,7 +62,7 @@ impl About {
         self.push(check, Verdict::Warn, detail.into(), Some(advice.into()));
     }
 
-    /// It does not work.
+    /// Adds a failure.
     pub fn fail(
         &mut self,
         check: &'static str,
@@ -72,7 +72,7 @@ impl About {
         self.push(check, Verdict::Fail, detail.into(), Some(advice.into()));
     }
 
-    /// The findings, in the order in which they came.
+    /// The findings, in the order in which they were added.
     #[must_use]
     pub fn into_findings(self) -> Vec<Finding> {
         self.findings

@@ -1,5 +1,5 @@
-//! Looks at ftrack: whether it is reached, takes the key, lets users be written, and has what the
-//! jobs name.
+//! Checks ftrack: whether it can be reached, accepts the key, allows writing users, and has what
+//! the jobs name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,8 +25,7 @@ use crate::{
     model::user::EntityId,
 };
 
-/// The settings with which ftrack is looked at: each call is tried twice at most, and fits into
-/// `limit` with another one.
+/// Settings for the check: each call is tried at most twice, and two calls fit into `limit`.
 #[must_use]
 pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
     config::Ftrack {
@@ -37,7 +36,7 @@ pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
     }
 }
 
-/// Looks at the server for at most `limit`, for all jobs. The only write that it may make changes
+/// Checks the server for at most `limit`, for all jobs. The only write that it sends changes
 /// nothing.
 pub async fn look(
     ftrack: &config::Ftrack,
@@ -50,7 +49,7 @@ pub async fn look(
         session,
         jobs: &compiled.jobs,
         ftrack_ldap: &compiled.ftrack_ldap,
-        // Beyond the limit, which ends the look as a whole and in its own words.
+        // Longer than the limit, which ends the whole check with its own message.
         until: Until {
             deadline: Instant::now() + limit * 2,
             cancel: CancellationToken::new(),
@@ -62,10 +61,10 @@ pub async fn look(
         look.about.fail(
             "time",
             format!(
-                "the look at ftrack took longer than {}, and was cut off",
+                "checking ftrack took longer than {}, and was stopped",
                 humantime::format_duration(limit)
             ),
-            "check whether the server is overloaded and the network between",
+            "check the load of the server and the network to it",
         );
     }
     look.about
@@ -79,7 +78,7 @@ struct Look<'a> {
     ftrack: &'a config::Ftrack,
     session: &'a Session,
     jobs: &'a [CheckedJob<'a>],
-    /// The names of the jobs that have ftrack synchronise.
+    /// The names of the jobs of kind `ftrack-ldap`.
     ftrack_ldap: &'a [&'a str],
     until: Until,
     about: About,
@@ -100,7 +99,7 @@ impl Look<'_> {
         self.ftrack_ldap().await;
     }
 
-    /// Whether anything else can be asked.
+    /// Whether further questions can be asked.
     async fn connection(&mut self) -> bool {
         match server::information(self.session, &self.until).await {
             Ok(information) => {
@@ -138,7 +137,8 @@ impl Look<'_> {
                             "this ftrack has no attribute {attribute}, which a sync reads or \
                              writes"
                         ),
-                        "let the key's role read it, or ask the vendor for a version that has it",
+                        "give the key's role read access to it, or ask the vendor for a version \
+                         that has it",
                     );
                 }
                 if lacking.is_empty() {
@@ -162,11 +162,11 @@ impl Look<'_> {
                 WAY_OUT,
             ),
             Ok(Permission::Unknown(why)) => {
-                let detail = format!("whether the key may write users cannot be seen: {why}");
+                let detail = format!("cannot determine whether the key may write users: {why}");
                 self.about.warn(
                     "permission",
                     detail,
-                    format!("try it with sync; if it is refused, {WAY_OUT}"),
+                    format!("try a sync; if it is refused, {WAY_OUT}"),
                 );
             }
             Err(error) => self.fail("permission", &error),
@@ -190,7 +190,7 @@ impl Look<'_> {
             } else {
                 self.about.fail(
                     "administrator_role",
-                    format!("ftrack has no security role {name:?} that this key may see"),
+                    format!("ftrack has no security role {name:?} visible to this key"),
                     choose("name in ftrack.administrator_roles", &known),
                 );
             }
@@ -217,11 +217,11 @@ impl Look<'_> {
         Ok(states.values().filter(|user| user.is_active).count())
     }
 
-    /// The guard holds every deactivation then, since anybody may be the last administrator.
+    /// The guard then holds every deactivation, since anybody may be the last administrator.
     fn no_administrator(&mut self) {
         let detail = "no active administrator is visible, so every deactivation would be held";
-        let way_out = "let the role of ftrack.api_user read users and security roles, or name \
-                       your administrators' roles in ftrack.administrator_roles";
+        let way_out = "give the role of ftrack.api_user read access to users and security roles, \
+            or list your administrators' roles in ftrack.administrator_roles";
         if self.jobs.iter().any(|job| job.job.users.deactivate) {
             self.about.fail("administrators", detail, way_out);
         } else {
@@ -229,15 +229,16 @@ impl Look<'_> {
         }
     }
 
-    /// What can be told of ftrack's own synchronisation without starting one.
+    /// What can be said about ftrack's own synchronisation without starting it.
     async fn ftrack_ldap(&mut self) {
         for name in self.ftrack_ldap {
             let mut about = About::new(format!("job {name} at ftrack"));
             match builtin_sync::note(self.session, &self.until).await {
                 Ok(_) => about.ok(
                     "builtin",
-                    "the key may read the server's jobs; whether an LDAP directory is set up at \
-                     ftrack only the first run shows (System settings > Resources > LDAP settings)",
+                    "the key may read the server's jobs; only the first run shows whether an LDAP \
+                     directory is configured in ftrack (System settings > Resources > LDAP \
+                     settings)",
                 ),
                 Err(error) => fail(&mut about, "builtin", &error),
             }
@@ -294,18 +295,19 @@ fn custom_attribute(about: &mut About, key: &str, id: Option<&EntityId>) {
     } else {
         about.fail(
             "custom_attribute",
-            format!("ftrack has no custom attribute {key:?} for users that this key may read"),
-            "make it at Settings > Custom attributes, and let the key's role read and write it",
+            format!("ftrack has no custom attribute {key:?} for users readable with this key"),
+            "create it under Settings > Custom attributes, and give the key's role read and write \
+             access to it",
         );
     }
 }
 
-/// The way out where there are names to choose from, in a fixed order.
+/// What to do where there are names to choose from, in a fixed order.
 fn choose(what: &str, known: &[String]) -> String {
     let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
     known.sort_unstable();
     if known.is_empty() {
-        "the key may see none at all; let its role read them".into()
+        "the key can see none; give its role read access to them".into()
     } else {
         format!("{what} one of: {}", known.join(", "))
     }
@@ -316,7 +318,7 @@ fn fail(about: &mut About, check: &'static str, error: &FtrackError) {
     about.fail(check, what, way_out);
 }
 
-/// At which step of the way to an answer it failed.
+/// The step of the request at which it failed.
 fn step_of(error: &FtrackError) -> &'static str {
     match error.kind() {
         FtrackErrorKind::Unreachable { obstacle, .. } => match obstacle {

@@ -1,5 +1,5 @@
-//! What can be said about a configuration without contacting anybody, beyond what loading it has
-//! shown: rules that compile, and the next runs.
+//! Checks a configuration without contacting a server, beyond what loading it has shown: rules that
+//! compile, and the next runs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,37 +16,37 @@ use crate::{
     sync::{mapping::Mapping, rules::Rules},
 };
 
-/// How many of a job's next runs are told.
+/// How many of a job's next runs are shown.
 const RUNS: usize = 5;
 
-/// The configuration, ready to be tried at the servers.
+/// The compiled configuration, for the checks of the servers.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Compiled<'a> {
-    /// The way to ftrack.
     pub session: Session,
-    /// The directories by name.
+    /// By name.
     pub pools: BTreeMap<&'a str, DirectoryPool>,
     /// The jobs that read a directory.
     pub jobs: Vec<CheckedJob<'a>>,
-    /// The names of the jobs that have ftrack do its own synchronisation.
+    /// The names of the jobs of kind `ftrack-ldap`.
     pub ftrack_ldap: Vec<&'a str>,
 }
 
-/// One job, ready to be tried at its servers.
+/// One compiled job, for the checks of its servers.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct CheckedJob<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// What is configured.
+    /// As configured.
     pub job: &'a LdapJob,
-    /// The LDAP attributes that it reads.
+    /// The LDAP attributes that the job reads.
     pub ldap_attributes: Vec<String>,
-    /// The keys of the custom attributes that it fills.
+    /// The keys of the custom attributes that the job fills.
     pub custom_keys: Vec<String>,
 }
 
-/// Compiles everything; the compiled form is absent when anything has failed. The next runs are
-/// those after `now`.
+/// Compiles everything; the result is absent when anything has failed. The next runs are those
+/// after `now`.
 #[must_use]
 pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled<'a>>) {
     let mut servers = About::new("configuration".into());
@@ -71,16 +71,17 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
     if session.is_some() && pools.len() == config.directories.len() {
         servers.ok(
             "configuration",
-            "it is valid, and the files that it names can be read",
+            "it is valid, and the files that it names are readable",
         );
     }
     let state_dir = config.state_dir.display();
     match files::can_keep(&config.state_dir) {
-        Ok(()) => servers.ok("state", format!("{state_dir} can be written")),
+        Ok(()) => servers.ok("state", format!("{state_dir} is writable")),
         Err(error) => servers.fail(
             "state",
-            format!("reports cannot be kept in {state_dir}: {error}"),
-            "give the folder to the user who runs this, or run it as the folder's owner",
+            format!("cannot save reports in {state_dir}: {error}"),
+            "make the directory writable for the user who runs the program, or run it as the \
+             directory's owner",
         ),
     }
     let mut findings = servers.into_findings();
@@ -122,16 +123,16 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
         about.warn(
             "writers",
             format!(
-                "it has ftrack do the same synchronisation as {}",
+                "it starts the same ftrack synchronisation as {}",
                 same.join(", ")
             ),
-            "one such job is enough",
+            "remove one of them",
         );
     }
     let others: Vec<&str> = config.ldap_jobs().map(|(name, _)| name).collect();
     if others.is_empty() {
         if same.is_empty() {
-            about.ok("writers", "no other job writes users at this ftrack");
+            about.ok("writers", "no other job writes users of this ftrack");
         }
         return;
     }
@@ -144,10 +145,10 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
         "writers",
         format!(
             "ftrack's own synchronisation and the {jobs} {} both write the users of this ftrack: \
-             it disables whomever it does not find, and knows no limit",
+             ftrack's disables every user that it does not find, without a limit",
             others.join(", ")
         ),
-        format!("use the one or the other, once you trust what the {jobs} {write}"),
+        format!("use only one of them once you trust what the {jobs} {write}"),
     );
 }
 
@@ -158,11 +159,11 @@ fn compile_job<'a>(
     api_user: &str,
 ) -> Option<CheckedJob<'a>> {
     let rules = Rules::new(job, api_user)
-        .map_err(|error| about.fail("rules", error.to_string(), "mend the pattern"));
+        .map_err(|error| about.fail("rules", error.to_string(), "fix the pattern"));
     let mapping = match Mapping::new(&job.attributes) {
         Ok(mapping) => mapping,
         Err(error) => {
-            about.fail("attributes", error.to_string(), "mend the rule");
+            about.fail("attributes", error.to_string(), "fix the rule");
             return None;
         }
     };
@@ -170,9 +171,9 @@ fn compile_job<'a>(
     for (target, error) in &broken {
         about.fail(
             "template",
-            format!("attributes.{target}: the template fails for everybody: {error}"),
+            format!("attributes.{target}: the template fails for every entry: {error}"),
             "see minijinja's list of filters, tests and functions; an attribute that may be \
-             missing needs default(…)",
+             absent needs default(…)",
         );
     }
     let ldap_attributes = mapping.ldap_attributes();
@@ -184,7 +185,7 @@ fn compile_job<'a>(
         about.fail(
             "template",
             format!(
-                "attributes: a template reads {name}, and no LDAP attribute can have that name \
+                "attributes: a template reads {name}, which is not a valid LDAP attribute name \
                  (RFC 4512)"
             ),
             "write the LDAP attribute's name, such as givenName",
@@ -213,7 +214,7 @@ fn schedule(
     now: DateTime<Utc>,
 ) {
     match schedule {
-        Ok(None) => about.ok("schedule", "none; the job runs on request only"),
+        Ok(None) => about.ok("schedule", "no schedule; the job runs only on request"),
         Ok(Some(schedule)) => {
             let next = schedule
                 .occurrences(now)
@@ -238,7 +239,7 @@ fn schedule(
                 ),
             );
         }
-        Err(problem) => about.fail("schedule", problem.clone(), "mend the job's schedule"),
+        Err(problem) => about.fail("schedule", problem.clone(), "fix the job's schedule"),
     }
 }
 
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
     use crate::config::Environment;
 
-    /// What is told about a job in Stockholm on the evening of a day, with more of its keys.
+    /// The finding for a job in Stockholm on the evening before clocks change, with further keys.
     fn told(schedule: &str, (month, day): (u32, u32), keys: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
@@ -286,7 +287,7 @@ mod tests {
         assert!(
             spring("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, ")
         );
-        // A time that the clock skips, one that it shows twice, and an hour that is shown twice.
+        // A time that the clock skips, one that occurs twice, and an hour that occurs twice.
         assert!(
             spring("30 2 * * *")
                 .contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, ")

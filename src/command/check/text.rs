@@ -1,5 +1,4 @@
-//! The findings of `check` in words, for people: one line each, under a heading for what they are
-//! about.
+//! The findings of `check` as text: one line each, grouped by subject.
 
 use std::fmt::Write;
 
@@ -8,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::finding::{Finding, Verdict};
 use crate::escape::escape_control;
 
-/// The findings as a person reads them; colours are for whoever prints it to take out.
+/// The findings as text; the caller strips colours where they are not wanted.
 #[must_use]
 pub fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
@@ -71,7 +70,7 @@ fn summary(findings: &[Finding]) -> String {
 }
 
 fn line(text: &mut String, line: &str) {
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(text, "{line}");
 }
 

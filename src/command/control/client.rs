@@ -1,4 +1,4 @@
-//! The way to a running daemon, over its control socket.
+//! Client of a running daemon, over its control socket.
 
 use std::{
     error::Error,
@@ -25,14 +25,15 @@ use crate::{
     escape::escape_control,
 };
 
-/// How long the daemon has to take a connection.
+/// Time limit for the daemon to accept a connection.
 const CONNECTING: Duration = Duration::from_secs(5);
 
-/// How long the daemon has to answer, apart from the lines of a run; longer than it takes itself to
-/// give an order up.
+/// Time limit for an answer, except for the lines of a run; longer than the daemon's own limit for
+/// a command.
 const ANSWERING: Duration = Duration::from_secs(15);
 
-/// The longest answer, and the longest line of a run's: the report of the largest studio fits in.
+/// The longest answer, and the longest line of a run, in bytes; the report of the largest studio
+/// fits.
 const LONGEST: usize = 1 << 30;
 
 /// A daemon that may be running.
@@ -42,7 +43,7 @@ pub(super) struct Daemon {
     client: Client,
 }
 
-/// A run that the daemon tells of.
+/// A run whose progress the daemon reports.
 #[derive(Debug)]
 pub(super) struct RunWatch {
     response: Response,
@@ -58,7 +59,7 @@ impl Daemon {
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECTING)
-            // TLS is never spoken here, and a machine without certificates is to do.
+            // TLS is never used here, and it must work on a machine without certificates.
             .tls_certs_only([])
             .build()
             .map_err(|error| Stop::failed(&error))?;
@@ -68,18 +69,18 @@ impl Daemon {
         })
     }
 
-    /// The daemon at this moment.
+    /// The current status of the daemon and its jobs.
     pub(super) async fn status(&self) -> Result<StatusReply, Stop> {
         self.json(Method::GET, &["v1", "status"], None::<&()>).await
     }
 
-    /// Lets a job wait.
+    /// Pauses a job.
     pub(super) async fn pause(&self, job: &str, wish: &PauseRequest) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "pause"], Some(wish))
             .await
     }
 
-    /// Lets a job go on.
+    /// Resumes a job.
     pub(super) async fn resume(&self, job: &str) -> Result<JobStatus, Stop> {
         self.json(Method::POST, &["v1", "jobs", job, "resume"], None::<&()>)
             .await
@@ -107,12 +108,12 @@ impl Daemon {
         let bytes = whole(response).await?;
         serde_json::from_slice(&bytes).map_err(|error| {
             Stop::failed(&format!(
-                "the daemon's answer is not understood; is it of another version? {error}"
+                "cannot parse the daemon's answer; is the daemon another version? {error}"
             ))
         })
     }
 
-    /// The beginning of an answer that says yes.
+    /// The start of a successful answer.
     async fn answer(
         &self,
         method: Method,
@@ -135,7 +136,7 @@ impl Daemon {
                 lines: vec![escape_control(&error).into_owned()],
             },
             Err(_) => Stop::failed(&format!(
-                "{} answers with {status}; it is no daemon of this program",
+                "{} answers with {status}; it is not a daemon of this program",
                 self.socket.display()
             )),
         })
@@ -158,7 +159,7 @@ impl Daemon {
         request.build().map_err(|error| Stop::failed(&error))
     }
 
-    /// Why there is no answer, and the way out.
+    /// Why there is no answer, and what to do.
     fn unreachable(&self, error: &reqwest::Error) -> Stop {
         let path = self.socket.display();
         let start = "start it with `ftrack-ldap-sync daemon`, or `systemctl start \
@@ -171,18 +172,19 @@ impl Daemon {
             }
             Some((ErrorKind::ConnectionRefused, _)) if connecting => {
                 format!(
-                    "no daemon listens on {path}: the socket was left by one that is gone; {start}"
+                    "no daemon listens on {path}: the socket is left over from a daemon that has \
+                     ended; {start}"
                 )
             }
             Some((ErrorKind::PermissionDenied, _)) if connecting => {
                 format!(
-                    "you may not give orders at {path}; its owner, its group and root may: use \
-                     sudo, or have yourself added to the group that `ls -l` shows"
+                    "permission denied on {path}; its owner, its group and root may send \
+                     commands: use sudo, or ask to be added to the group that `ls -l` shows"
                 )
             }
             Some((_, reason)) if connecting => format!("{path} cannot be used: {reason}"),
-            Some(_) | None if error.is_timeout() => "the daemon does not take connections; it may \
-                                                     be stopped, or busy with too many"
+            Some(_) | None if error.is_timeout() => "the daemon does not accept connections; it \
+                may be suspended, or have too many connections"
                 .to_owned(),
             Some(_) | None => "the daemon closed the connection without an answer; if it is \
                                stopping, start it again"
@@ -192,7 +194,7 @@ impl Daemon {
 }
 
 impl RunWatch {
-    /// What the run says next.
+    /// The next update of the run.
     pub(super) async fn next(&mut self) -> Result<RunUpdate, Stop> {
         loop {
             if let Some(line) = self
@@ -202,7 +204,7 @@ impl RunWatch {
             {
                 return serde_json::from_str(&line).map_err(|error| {
                     Stop::failed(&format!(
-                        "the daemon's word is not understood; is it of another version? {error}"
+                        "cannot parse the daemon's reply; is the daemon another version? {error}"
                     ))
                 });
             }
@@ -214,7 +216,7 @@ impl RunWatch {
     }
 }
 
-/// What the system said, below what the HTTP client makes of it.
+/// The system's error, below the HTTP client's.
 fn system_error(error: &reqwest::Error) -> Option<&io::Error> {
     let mut reason: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = reason {
@@ -228,18 +230,17 @@ fn system_error(error: &reqwest::Error) -> Option<&io::Error> {
 
 /// The daemon ended before the run did.
 pub(super) fn daemon_gone() -> Stop {
-    Stop::failed("the daemon went away; `runs` shows what became of the run")
+    Stop::failed("the daemon ended before the run did; `runs` shows the result of the run")
 }
 
 fn silent() -> Stop {
     Stop::failed(&format!(
-        "the daemon did not answer within {} s; if it was asked to do something, whether it did \
-         is not known",
+        "the daemon did not answer within {} s; it is not known whether the command took effect",
         ANSWERING.as_secs()
     ))
 }
 
-/// A whole answer, in time.
+/// A whole answer, within the time limit.
 async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
     let reading = async {
@@ -255,7 +256,7 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Stop> {
     Ok(bytes)
 }
 
-/// What was asked for wrongly is bad usage; everything else could not be done.
+/// A wrong request is bad usage; everything else is a failure.
 fn exit(kind: ApiErrorCode) -> Exit {
     match kind {
         ApiErrorCode::UnknownJob | ApiErrorCode::CannotTell | ApiErrorCode::Malformed => {

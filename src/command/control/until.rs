@@ -1,31 +1,30 @@
-//! The end of a pause, as a person writes it. Pure: the time and the zone are given.
+//! Parses the end of a pause. Pure: the time and the zone are given.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// Why a text is not the end of a pause.
+/// Why a text is not a valid end of a pause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoTime {
     #[error(
-        "not a length of time such as 2h or 3d, nor a time such as 2030-01-31 18:00 or \
+        "not a duration such as 2h or 3d, nor a time such as 2030-01-31 18:00 or \
          2030-01-31T18:00:00Z"
     )]
     Unknown,
     #[error("in the past")]
     Past,
-    #[error("too far away")]
+    #[error("too far in the future")]
     Far,
-    #[error("that time does not exist in {0}, where clocks are set forward over it")]
+    #[error("that time does not exist in {0}, where clocks are set forward past it")]
     Skipped(Tz),
     #[error(
-        "that time comes twice in {0}, where clocks are set back; write it with its offset, such \
+        "that time occurs twice in {0}, where clocks are set back; write it with its offset, such \
          as {1}"
     )]
     Twice(Tz, String),
 }
 
-/// The time that a text means: RFC 3339, a length of time from now on, or `YYYY-MM-DD HH:MM` in the
-/// zone.
+/// The time that a text means: RFC 3339, a duration from now, or `YYYY-MM-DD HH:MM` in the zone.
 pub(super) fn time(text: &str, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, NoTime> {
     let text = text.trim();
     let time = if let Ok(time) = DateTime::parse_from_rfc3339(text) {

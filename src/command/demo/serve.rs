@@ -1,4 +1,4 @@
-//! `demo --serve`: both servers and the daemon with its status page, until somebody says stop.
+//! `demo --serve`: both servers and the daemon with its status page, until stopped.
 
 use std::net::SocketAddr;
 
@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// Runs the daemon on both servers, says how to use all three, and keeps them up until the first
-/// SIGINT or SIGTERM.
+/// Runs the daemon on both servers, prints how to use all three, and keeps them running until the
+/// first SIGINT or SIGTERM.
 ///
 /// # Errors
 /// The daemon cannot start, or standard output cannot be written.
@@ -32,7 +32,7 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
     let wishes = signals::control_signals()?;
     let source = Source {
         file: world.config_file(),
-        // Of this process's environment nothing counts: it may name somebody's real servers.
+        // The environment is ignored: it may name real servers.
         environment: Environment::default(),
         host: host(),
     };
@@ -46,7 +46,7 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
     };
     daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;
     told?;
-    print("The daemon and both servers are stopped, and the folder is removed.\n")
+    print("The daemon and both servers are stopped, and the directory is removed.\n")
 }
 
 fn invitation(world: &World, page: Option<SocketAddr>) -> String {
@@ -66,8 +66,8 @@ fn invitation(world: &World, page: Option<SocketAddr>) -> String {
     let (service, base, filter) = (cast::SERVICE, cast::PEOPLE, cast::FILTER);
     format!(
         r#"An LDAP directory with {people} people, an empty stand-in for ftrack, and the daemon
-that keeps the one in step with the other are up, on this machine only, until you
-press Ctrl-C. The daemon syncs each night at three, or when it is told to.
+that keeps ftrack in step with the directory are running, on this machine only,
+until you press Ctrl-C. The daemon syncs each night at 03:00, or on `trigger`.
 
   LDAP directory   {directory}
     bind DN        {service}
@@ -81,20 +81,20 @@ press Ctrl-C. The daemon syncs each night at three, or when it is told to.
 
 Try in another terminal, in this order:
 
-  # whether everything is as it should be
+  # check the configuration and both servers
   {program} check
-  # what a sync would do; writes nothing
+  # show what a sync would change; writes nothing
   {program} plan
-  # have the daemon do it; a second time there is nothing to do
+  # run it in the daemon; the second time there is nothing to do
   {program} trigger
   {program} trigger
-  # what the daemon is doing
+  # show what the daemon is doing
   {program} status
-  # the runs so far, and the report of the last one
+  # list the runs, and show the last report
   {program} runs
   {program} runs show last
 
-The directory answers any LDAP client, and may not be changed by one:
+The directory answers any LDAP client, and is read-only:
 
   ldapsearch -x -H {directory} -D {service} -w {PASSWORD} -b {base} '{filter}' uid mail
 "#

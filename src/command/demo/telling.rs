@@ -1,4 +1,4 @@
-//! The demo's words: what a newcomer reads around each report.
+//! The demo's texts: what a newcomer reads around each report.
 
 use std::fmt::Write;
 
@@ -14,18 +14,18 @@ use crate::{
     },
 };
 
-/// What the demo is, and the configuration that it works with.
+/// What the demo is, and the configuration that it uses.
 pub fn opening(world: &World) -> String {
     let mut text = format!(
         "{}\n\nftrack-ldap-sync keeps the users of ftrack in step with a studio's LDAP \
          directory.\nHere, a directory with {} people and a stand-in for ftrack run inside the \
-         program,\non this machine only; they are gone when it ends. Everything else is real, \
+         program,\non this machine only; they end with it. Everything else is real, \
          with\nthis configuration:\n\n",
         heading_style("ftrack-ldap-sync: the demo"),
         world.people.len(),
     );
     for line in world.config().lines() {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
             "{}",
@@ -45,9 +45,9 @@ pub fn heading(chapter: Chapter) -> &'static str {
         Chapter::FirstSync => "1. The first sync",
         Chapter::Again => "2. The same again",
         Chapter::OrdinaryDay => "3. An ordinary day",
-        Chapter::Return => "4. Somebody comes back",
-        Chapter::HalfGone => "5. Half of the directory is gone",
-        Chapter::BadDay => "6. The directory has a bad day",
+        Chapter::Return => "4. A leaver comes back",
+        Chapter::HalfGone => "5. Half of the directory is missing",
+        Chapter::BadDay => "6. The directory server fails",
         Chapter::Normal => "7. Back to normal",
     }
 }
@@ -61,12 +61,12 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
         Chapter::FirstSync => {
             format!("The directory has {people} people, and ftrack has no user for any of them.")
         }
-        Chapter::Again => "Nothing has changed in the directory since then.".to_owned(),
+        Chapter::Again => "Nothing has changed in the directory since.".to_owned(),
         Chapter::OrdinaryDay => format!(
             "Five things change in the directory, and one sync brings them to ftrack:\n\x20 {} \
-             joins.\n\x20 {} leaves: the entry is moved to ou=former, where the job does not \
-             look.\n\x20 {} is called {} now, and has a new login.\n\x20 {} has a new mail \
-             address.\n\x20 {} joins too, but somebody forgot the login (uid).",
+             joins.\n\x20 {} leaves: the entry is moved to ou=former, outside the job's search \
+             base.\n\x20 {} is called {} now, and has a new login.\n\x20 {} has a new mail \
+             address.\n\x20 {} joins too, but the entry has no login (uid).",
             story.joiner(),
             story.leaver.name,
             story.renamed.name,
@@ -85,8 +85,8 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
             story.late.name,
         ),
         Chapter::BadDay => format!(
-            "The mistake is mended: all {all} people are in ou=people again. But now \
-             the\ndirectory server is overloaded, and breaks off its answer after {lost} people."
+            "The mistake is fixed: all {all} people are in ou=people again. But now \
+             the\ndirectory server is overloaded, and stops its answer after {lost} people."
         ),
         Chapter::Normal => "The directory server answers in full again.".to_owned(),
     };
@@ -109,58 +109,59 @@ pub fn ran(report: &str, exit: Exit) -> String {
     text
 }
 
-/// Why the answer is right.
+/// Why the result is right.
 pub fn after(chapter: Chapter, story: &Story) -> String {
     match chapter {
         Chapter::FirstSync => "Everybody has a user now. Each user is marked with the person's \
-                               directory id:\nby it the program knows its own users again, and it \
-                               never touches others.\n"
+                               directory id:\nthe program uses it to recognise its own users, and \
+                               never changes others.\n"
             .to_owned(),
         Chapter::Again => {
-            "Both sides agree, so there was nothing to write: 0 write calls.\n".to_owned()
+            "Both sides match, so there was nothing to write: 0 write calls.\n".to_owned()
         }
         Chapter::OrdinaryDay => format!(
             "The new name is one update of one user, because a person is known by the\ndirectory \
-             id and not by the login. {} is deactivated, never\ndeleted. The record without a \
-             login is named, and holds up nobody else.\n",
+             id and not by the login. {} is deactivated, never\ndeleted. The entry without a \
+             login is reported, and delays nobody else.\n",
             story.leaver.name
         ),
         Chapter::Return => format!(
-            "It is the same user as before. The program reactivates only whom it \
-             deactivated\nitself: whom a person has deactivated stays so. {} is named in \
+            "It is the same user as before. The program reactivates only users that it \
+             deactivated\nitself: a user deactivated by hand stays inactive. {} is named in \
              every\nreport until there is a login.\n",
             story.careless()
         ),
         Chapter::HalfGone => "The job may deactivate 10% at once; more than that looks like a \
                               mistake. So the\ndeactivations are held and nobody lost access, \
-                              while the harmless changes were\nmade all the same. The exit status \
-                              3 tells whoever watches. Were it no mistake,\na person would save \
-                              the plan with `plan --out FILE`, read it, and have exactly\nthat \
-                              done with `apply FILE`.\n"
+                              while the harmless changes were\nwritten. The exit status 3 tells \
+                              the monitoring. If it were intended, a person\nwould save the plan \
+                              with `plan --out FILE`, review it, and write exactly that\nwith \
+                              `apply FILE`.\n"
             .to_owned(),
-        Chapter::BadDay => "Not in this answer does not mean gone: only a complete answer can \
-                            show that. So\nthe run failed, said why, and wrote nothing.\n"
+        Chapter::BadDay => "Missing from one answer does not mean deleted: only a complete answer \
+                            can prove\nthat. So the run failed, reported why, and wrote \
+                            nothing.\n"
             .to_owned(),
-        Chapter::Normal => "Everything is as it should be, and nobody had to repair anything at \
+        Chapter::Normal => "Everything is in step again, and nobody had to repair anything in \
                             ftrack.\n"
             .to_owned(),
     }
 }
 
-/// What was shown, and how to go on.
+/// A summary, and how to go on.
 pub fn closing(all: &[Told], binary: &str) -> String {
     format!(
         "\n\n{}\n\n{}\n\nSTATUS  the exit status: 0 done, 1 failed, 3 changes are held for a \
-         person\nWRITES  calls that change something at ftrack\nACTIVE  people of the directory \
+         person\nWRITES  calls that change something in ftrack\nACTIVE  people of the directory \
          who can sign in to ftrack\n\nTry it yourself, with the same two servers:\n\n\x20 \
-         {binary} demo --serve\n\nA studio that uses ftrack's own LDAP synchronisation can have \
-         it run on a\nschedule, followed and reported: a job with kind = \"ftrack-ldap\".\n\nWith \
-         your own servers, as in README.md under \"The first real sync\":\n\n\x20 # write down \
-         your servers in the example\n\x20 {binary} config example > config.toml\n\x20 # is \
-         everything as it must be, and what would change? neither writes to ftrack\n\x20 {binary} \
-         --config config.toml check\n\x20 {binary} --config config.toml plan\n\x20 # do it\n\x20 \
-         {binary} --config config.toml sync\n",
-        heading_style("What you have seen"),
+         {binary} demo --serve\n\nA studio that uses ftrack's own LDAP synchronisation can run it \
+         on a\nschedule, watched and reported: a job with kind = \"ftrack-ldap\".\n\nWith \
+         your own servers, as in README.md under \"The first real sync\":\n\n\x20 # enter your \
+         servers in the example\n\x20 {binary} config example > config.toml\n\x20 # check \
+         everything, and show what would change; neither writes to ftrack\n\x20 {binary} \
+         --config config.toml check\n\x20 {binary} --config config.toml plan\n\x20 # write the \
+         changes\n\x20 {binary} --config config.toml sync\n",
+        heading_style("Summary"),
         table(all),
     )
 }

@@ -1,4 +1,4 @@
-//! The jobs: `[jobs.NAME]`.
+//! Checks of the jobs: `[jobs.NAME]`.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     model::backoff::Retry,
 };
 
-/// The ftrack attributes that can be filled, apart from `custom_attributes.KEY`.
+/// The ftrack attributes that can be mapped, apart from `custom_attributes.KEY`.
 const ATTRIBUTES: [&str; 5] = ["username", "email", "first_name", "last_name", "full_name"];
 
-/// The longest pattern of usernames, in bytes; one that nests without end would end the program.
+/// The longest pattern of usernames, in bytes; unbounded nesting would overflow the stack.
 const LONGEST_PATTERN: usize = 256;
 
 /// One job, in a configuration with these directories.
@@ -64,7 +64,7 @@ pub fn job(notes: &mut Notes, name: &str, job: &written::Job, directories: &[&st
     })
 }
 
-/// What a job has that reads a directory.
+/// The settings of a job that reads a directory.
 fn ldap(
     notes: &mut Notes,
     at: &KeyPath,
@@ -103,7 +103,7 @@ fn ldap(
     })
 }
 
-/// What a job has that has ftrack do its own synchronisation.
+/// The settings of a job of kind `ftrack-ldap`.
 fn ftrack_ldap(notes: &mut Notes, at: &KeyPath, limits: &written::Limits) -> Option<FtrackLdapJob> {
     let deactivate = limit(notes, &at.key("deactivate"), &limits.deactivate);
     let rename = limits.rename.clone().unwrap_or_else(written::Limits::tenth);
@@ -125,7 +125,7 @@ fn directory(
     directories: &[&str],
 ) -> Option<String> {
     match (name, directories) {
-        // No directory at all is a finding of its own.
+        // A configuration without any directory is a finding of its own.
         (_, []) => None,
         (None, [only]) => Some((*only).to_owned()),
         (None, _) => {
@@ -200,7 +200,7 @@ fn attributes(
         {
             notes.find(
                 &at.key(name),
-                "full_name fills it already; leave out the one or the other",
+                "full_name sets it already; remove one of them",
             );
         }
     }
@@ -216,7 +216,8 @@ fn attributes(
             let known = ATTRIBUTES.join(", ");
             let problem = match did_you_mean(name, ATTRIBUTES) {
                 question if question.is_empty() => format!(
-                    "not an ftrack attribute; known are {known} and \"custom_attributes.KEY\""
+                    "not an ftrack attribute; known attributes are {known} and \
+                     \"custom_attributes.KEY\""
                 ),
                 question => format!("not an ftrack attribute{question}"),
             };
@@ -248,16 +249,10 @@ fn attribute_rule(
         ),
     };
     if is_username && required == Some(false) {
-        notes.find(
-            &at.key("required"),
-            "nobody can be a user without a username; leave it out",
-        );
+        notes.find(&at.key("required"), "a user needs a username; remove it");
     }
     if is_username && when_absent == written::WhenAbsent::Clear {
-        notes.find(
-            &at.key("when_absent"),
-            "nobody can be a user without a username; leave it out",
-        );
+        notes.find(&at.key("when_absent"), "a user needs a username; remove it");
     }
     let Some(from) = from else {
         notes.missing(&from_key, "the name of an LDAP attribute, or a template");
@@ -315,7 +310,7 @@ fn users(
         if pattern.len() > LONGEST_PATTERN {
             notes.find(
                 &key,
-                format!("longer than {LONGEST_PATTERN} bytes, as no username is"),
+                format!("longer than {LONGEST_PATTERN} bytes, and no username is"),
             );
         } else if value::line(notes, &key, pattern).is_some()
             && let Err(error) = globset::Glob::new(pattern)

@@ -1,4 +1,5 @@
-//! From what was written to what the program uses: every value is checked, and every finding noted.
+//! From the written configuration to the values that the program uses: every value is checked, and
+//! every finding recorded.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -10,7 +11,7 @@ mod value;
 
 pub use value::{is_attribute, schedule};
 
-/// Checks the whole configuration; `None`, and notes that say why, when anything is wrong.
+/// Checks the whole configuration; `None`, with findings in the notes, when anything is wrong.
 pub fn config(file: written::File, places: &Places, notes: &mut Notes) -> Option<Config> {
     let top = KeyPath::default();
     for (key, path) in [
@@ -110,7 +111,7 @@ fn reports(notes: &mut Notes, reports: &written::Reports) -> Option<Reports> {
     })
 }
 
-/// Two jobs of one source would deactivate each other's people.
+/// Two jobs with one source would deactivate each other's people.
 fn sources(notes: &mut Notes, jobs: &BTreeMap<String, written::Job>) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, job) in jobs
@@ -123,7 +124,7 @@ fn sources(notes: &mut Notes, jobs: &BTreeMap<String, written::Job>) {
             notes.find(
                 &key,
                 format!(
-                    "{source:?} is the source of the job {owner:?} already; the two would \
+                    "{source:?} is already the source of the job {owner:?}; the two would \
                      deactivate each other's people"
                 ),
             );

@@ -1,4 +1,4 @@
-//! The servers: `[ftrack]` and `[directories.NAME]`.
+//! Checks of the servers: `[ftrack]` and `[directories.NAME]`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::config::{
     written,
 };
 
-/// The fewest characters of the key that signs links.
+/// The minimum length of the key that signs links, in characters.
 const SHORTEST_LINK_KEY: usize = 16;
 
-/// The ftrack server.
+/// `[ftrack]`
 pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Option<Ftrack> {
     let at = KeyPath::default().key("ftrack");
     let written::Ftrack {
@@ -34,7 +34,7 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
         None => {
             notes.missing(
                 &at.key("api_user"),
-                "the ftrack user whom the API key acts as, here or in the variable FTRACK_API_USER",
+                "the ftrack user as whom the API key acts, here or in the variable FTRACK_API_USER",
             );
             None
         }
@@ -54,8 +54,7 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
     {
         notes.missing(
             &at.key("api_key"),
-            "write api_key_file = \"the name of a file that holds the key\", or set the variable \
-             FTRACK_API_KEY",
+            "set api_key_file = \"file that contains the key\", or the variable FTRACK_API_KEY",
         );
     }
     let link_key = secret(
@@ -101,8 +100,8 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
     if ftrack.administrator_roles.is_empty() && !notes.is_judged(&roles) {
         notes.find(
             &roles,
-            "empty; without it nobody would be known as an administrator, whom the program must \
-             not lock out",
+            "empty; without it the program cannot recognise administrators, whom it must not lock \
+             out",
         );
     }
     for (index, role) in ftrack.administrator_roles.iter().enumerate() {
@@ -141,7 +140,7 @@ fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Optio
             Some("the API key would go over the network in plain text; write https://".to_owned())
         }
         scheme => Some(format!(
-            "{scheme:?} is not a scheme of ftrack's; write https://"
+            "{scheme:?} is not a scheme that ftrack uses; write https://"
         )),
     };
     if let Some(problem) = problem {
@@ -151,8 +150,8 @@ fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Optio
     Some(url)
 }
 
-/// A URL of a scheme, a host and perhaps a port. A user and password in it are refused, and so that
-/// none is printed, the URL is never quoted.
+/// A URL of a scheme, a host and optionally a port. A user and password in it are refused, and the
+/// URL is never quoted, so that they are not printed.
 fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option<Url> {
     let problem = match Url::parse(text) {
         Err(error) => format!("not a URL such as {example:?}: {error}"),
@@ -160,7 +159,7 @@ fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option
             format!("a URL without a host; write it such as {example:?}")
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "a user or password does not belong into the URL".to_owned()
+            "a user or password must not be in the URL".to_owned()
         }
         Ok(url)
             if !matches!(url.path(), "" | "/")
@@ -175,7 +174,7 @@ fn address(notes: &mut Notes, at: &KeyPath, text: &str, example: &str) -> Option
     None
 }
 
-/// One directory.
+/// `[directories.NAME]`
 pub fn directory(
     notes: &mut Notes,
     places: &Places,
@@ -284,8 +283,8 @@ fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Opti
         match url.scheme() {
             "ldaps" if directory.start_tls => notes.find(
                 &at,
-                "ldaps:// is encrypted from its first byte; write ldap:// with start_tls = true, \
-                 or leave start_tls out",
+                "ldaps:// is encrypted from the first byte; write ldap:// with start_tls = true, \
+                 or remove start_tls",
             ),
             "ldaps" => {}
             "ldap"
@@ -295,12 +294,12 @@ fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Opti
                     || !sends_password => {}
             "ldap" => notes.find(
                 &at,
-                "the bind password would go over the network in plain text; write ldaps://, or \
+                "the bind password would go over the network in plain text; use ldaps:// or \
                  start_tls = true, or accept it with allow_plaintext = true",
             ),
             scheme => notes.find(
                 &at,
-                format!("{scheme:?} is not a scheme of LDAP; write ldaps:// or ldap://"),
+                format!("{scheme:?} is not an LDAP scheme; write ldaps:// or ldap://"),
             ),
         }
         urls.push(url);
@@ -308,7 +307,7 @@ fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Opti
     Some(urls)
 }
 
-/// Whether what is there to bind with belongs together.
+/// Checks that the bind settings fit together.
 fn authentication(
     notes: &mut Notes,
     at: &KeyPath,
@@ -321,13 +320,13 @@ fn authentication(
         if directory.bind_dn.is_some() || has_password {
             notes.find(
                 &at.key("sasl"),
-                "binds by the client certificate; leave out bind_dn and the password",
+                "binds with the client certificate; remove bind_dn and the password",
             );
         }
         if !certificate {
             notes.missing(
                 &at.key("client_cert_file"),
-                "sasl = \"external\" binds by the client certificate",
+                "sasl = \"external\" binds with the client certificate",
             );
         }
         let plain = |url: &String| {
@@ -337,7 +336,7 @@ fn authentication(
         if !directory.start_tls && directory.urls.iter().any(plain) {
             notes.find(
                 &at.key("sasl"),
-                "a client certificate is shown in TLS only; write ldaps://, or start_tls = true",
+                "a client certificate is only used with TLS; use ldaps:// or start_tls = true",
             );
         }
     } else if directory.bind_dn.is_some()
@@ -347,27 +346,24 @@ fn authentication(
     {
         notes.find(
             &dn,
-            "has no password, and would be an anonymous bind; write bind_password_file = \"the \
-             name of a file that holds it\"",
+            "has no password, which would be an anonymous bind; set bind_password_file = \"file \
+             that contains the password\"",
         );
     } else if has_password && directory.bind_dn.is_none() {
-        notes.missing(&dn, "whose password is it? write the DN that binds");
+        notes.missing(&dn, "a password without a bind DN; set bind_dn");
     }
     if certificate && directory.client_key_file.is_none() {
-        notes.missing(
-            &at.key("client_key_file"),
-            "client_cert_file is of no use without its key",
-        );
+        notes.missing(&at.key("client_key_file"), "client_cert_file needs its key");
     }
     if directory.client_key_file.is_some() && !certificate {
         notes.missing(
             &at.key("client_cert_file"),
-            "client_key_file is of no use without its certificate",
+            "client_key_file needs its certificate",
         );
     }
 }
 
-/// A secret that stands in the configuration or in a file of its own; no message holds it.
+/// A secret in the configuration or in a file of its own; no message contains it.
 fn secret(
     notes: &mut Notes,
     places: &Places,
@@ -383,7 +379,7 @@ fn secret(
         (Some(_), Some(_)) => {
             notes.find(
                 &key,
-                format!("given twice, here and by {name}_file; leave one out"),
+                format!("set twice, here and in {name}_file; remove one"),
             );
             None
         }
@@ -397,7 +393,7 @@ fn secret(
     }
 }
 
-/// The path of a PEM file that holds at least one certificate.
+/// The path of a PEM file with at least one certificate.
 fn certificates(
     notes: &mut Notes,
     places: &Places,
@@ -408,25 +404,25 @@ fn certificates(
         let mut certificates = CertificateDer::pem_slice_iter(content);
         let first = certificates
             .next()
-            .ok_or_else(|| "holds no PEM certificate".to_owned())?;
+            .ok_or_else(|| "contains no PEM certificate".to_owned())?;
         first
             .and_then(|_| certificates.try_for_each(|certificate| certificate.map(|_| ())))
             .map_err(|error| format!("is not a PEM file of certificates: {error}"))
     })
 }
 
-/// The path of a PEM file that holds a private key.
+/// The path of a PEM file with a private key.
 fn private_key(
     notes: &mut Notes,
     places: &Places,
     at: &KeyPath,
     path: Option<&Path>,
 ) -> Option<PathBuf> {
-    // The reason is left out: it could quote what is in the file.
+    // The reason is omitted: it could quote the file's content.
     pem(notes, places, at, path, |content| {
         PrivateKeyDer::from_pem_slice(content)
             .map(|_| ())
-            .map_err(|_| "holds no PEM private key (one without a passphrase)".to_owned())
+            .map_err(|_| "contains no PEM private key (it must have no passphrase)".to_owned())
     })
 }
 

@@ -1,5 +1,5 @@
-//! Single values: numbers, lengths of time, URLs' hosts, schedules, zones, filters, DNs and names,
-//! each with the words for what is wrong.
+//! Checks of single values: numbers, durations, the hosts of URLs, schedules, time zones, filters,
+//! DNs and names, each with its error message.
 
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
@@ -16,16 +16,13 @@ use crate::config::{
     written::Period,
 };
 
-/// One second.
 pub const SECOND: Duration = Duration::from_secs(1);
-/// One hour.
 pub const HOUR: Duration = Duration::from_secs(3600);
-/// One day.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
-/// A hundred years: longer than anything here, and far from where adding to a date overflows.
+/// A hundred years: longer than any setting needs, and safe to add to a date without overflow.
 pub const CENTURY: Duration = Duration::from_secs(36_525 * 24 * 3600);
 
-/// How many parentheses a filter may nest; the parser of filters calls itself for each.
+/// How deep the parentheses of a filter may nest; the filter parser recurses for each.
 const DEEPEST_FILTER: usize = 64;
 
 /// A number within bounds.
@@ -43,7 +40,7 @@ pub fn number<N: TryFrom<i64>>(
         notes.find(
             key,
             format!(
-                "{number} is out of range; it may be {} to {}",
+                "{number} is out of range; it must be {} to {}",
                 bounds.start(),
                 bounds.end()
             ),
@@ -52,7 +49,7 @@ pub fn number<N: TryFrom<i64>>(
     within
 }
 
-/// A length of time within bounds.
+/// A duration within bounds.
 pub fn period(
     notes: &mut Notes,
     key: &KeyPath,
@@ -65,7 +62,7 @@ pub fn period(
             let (from, to) = (Period::of(*bounds.start()).0, Period::of(*bounds.end()).0);
             notes.find(
                 key,
-                format!("{:?} is out of range; it may be {from} to {to}", period.0),
+                format!("{:?} is out of range; it must be {from} to {to}", period.0),
             );
             None
         }
@@ -73,7 +70,7 @@ pub fn period(
             notes.find(
                 key,
                 format!(
-                    "{:?} is not a length of time such as \"90s\", \"15m\" or \"1h 30m\": {error}",
+                    "{:?} is not a duration such as \"90s\", \"15m\" or \"1h 30m\": {error}",
                     period.0
                 ),
             );
@@ -82,12 +79,12 @@ pub fn period(
     }
 }
 
-/// Text that is not empty, not padded with blanks, and one line.
+/// Text that is not empty, has no blanks at either end, and is one line.
 pub fn line(notes: &mut Notes, key: &KeyPath, text: &str) -> Option<String> {
     let problem = if text.trim().is_empty() {
         "empty"
     } else if text.chars().any(char::is_control) {
-        "holds a line break or another control character"
+        "contains a line break or another control character"
     } else if text.trim() != text {
         "begins or ends with a blank"
     } else {
@@ -97,11 +94,11 @@ pub fn line(notes: &mut Notes, key: &KeyPath, text: &str) -> Option<String> {
     None
 }
 
-/// Whether a URL leads to this machine by its words alone: `localhost`, 127.0.0.0/8 or ::1. No name
+/// Whether a URL points to this machine by its text alone: `localhost`, 127.0.0.0/8 or ::1. No name
 /// is resolved.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
-    // The url crate knows the hosts of web schemes by kind, and those of `ldap` as text only.
+    // The url crate parses the hosts of web schemes by kind, and those of `ldap` as text only.
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -116,13 +113,12 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// A cron expression of five fields, of six with seconds first, or a nickname such as `@daily`,
-/// that some day occurs.
+/// that occurs at least once.
 ///
 /// The day of the month and the day of the week must both match where both are given, as in the
 /// scheduler.
 ///
 /// # Errors
-///
 /// What is wrong with it.
 pub fn schedule(expression: &str) -> Result<Cron, String> {
     let parser = CronParser::builder()
@@ -141,11 +137,11 @@ pub fn schedule(expression: &str) -> Result<Cron, String> {
         .find(|field| steps_over_everything(expression, field))
     {
         return Err(format!(
-            "{expression:?} has the step {step:?}, which is longer than what it steps over, so \
-             that it would not do what it says"
+            "{expression:?} has the step {step:?}, which is longer than the range that it \
+             divides, so that it has no effect"
         ));
     }
-    // Without years in the expression it does not matter from when on it is asked.
+    // The result does not depend on the start time, since the expression has no years.
     let start = DateTime::<Utc>::UNIX_EPOCH;
     match cron.find_next_occurrence(&start, false) {
         Ok(_) => Ok(cron),
@@ -153,9 +149,9 @@ pub fn schedule(expression: &str) -> Result<Cron, String> {
     }
 }
 
-/// Whether a field such as `*/75` has a step that leaves nothing but the first value.
+/// Whether a field such as `*/75` has a step that leaves only the first value.
 fn steps_over_everything(expression: &str, field: &str) -> bool {
-    /// The number of values from the right: days of the week, months, days, hours, minutes,
+    /// The number of values, from the right: days of the week, months, days, hours, minutes,
     /// seconds.
     const VALUES: [u32; 6] = [7, 12, 31, 24, 60, 60];
     let from_the_right = expression
@@ -171,10 +167,9 @@ fn steps_over_everything(expression: &str, field: &str) -> bool {
         .is_some_and(|(_, values)| field.split(',').filter_map(step).any(|step| step >= values))
 }
 
-/// The zone of an IANA name.
+/// The time zone of an IANA name.
 ///
 /// # Errors
-///
 /// What is wrong with it.
 pub fn timezone(name: &str) -> Result<chrono_tz::Tz, String> {
     let names = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
@@ -220,7 +215,7 @@ pub fn filter(filter: &str) -> Result<(), String> {
     }
     if !filter.starts_with('(') {
         return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): it stands in parentheses, such as \
+            "{filter:?} is not a filter (RFC 4515): it must be in parentheses, such as \
              \"(objectClass=inetOrgPerson)\""
         ));
     }
@@ -229,8 +224,8 @@ pub fn filter(filter: &str) -> Result<(), String> {
     })
 }
 
-/// Whether text looks like a DN (RFC 4514): parts such as `ou=people`, set apart by commas. What it
-/// means is the server's to say.
+/// Whether text looks like a DN (RFC 4514): parts such as `ou=people`, separated by commas. Only
+/// the server can tell what it means.
 #[must_use]
 pub fn is_dn(text: &str) -> bool {
     let mut escaped = false;
@@ -239,7 +234,7 @@ pub fn is_dn(text: &str) -> bool {
         escaped = !escaped && character == '\\';
         separates
     };
-    // A separator is met once each, so the closure's memory of a backslash is in step with the
+    // Each separator is visited once, so the closure's memory of a backslash stays in step with the
     // text.
     let parts: Vec<&str> = text.split(is_separator).collect();
     parts.iter().all(|part| {
@@ -274,8 +269,8 @@ pub fn is_attribute(text: &str) -> bool {
         && parts.all(is_keyword)
 }
 
-/// The name of a job or directory, which becomes part of the names of files, of labels and (in
-/// capitals) of variables.
+/// The name of a job or directory, which becomes part of file names, labels and (in capitals)
+/// variables.
 pub fn name(notes: &mut Notes, at: &KeyPath, name: &str) {
     let allowed = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
@@ -285,8 +280,8 @@ pub fn name(notes: &mut Notes, at: &KeyPath, name: &str) {
     if !begins_well || name.len() > 64 || !name.bytes().all(allowed) {
         notes.find(
             at,
-            "a name is made of lower-case letters, digits, \"-\", \"_\" and \".\", begins with a \
-             letter or digit, and has at most 64 of them",
+            "a name consists of lower-case letters, digits, \"-\", \"_\" and \".\", starts with a \
+             letter or digit, and has at most 64 characters",
         );
     }
 }

@@ -10,31 +10,31 @@ use serde::{
 
 use super::Period;
 
-/// One job: which people of which directory are kept in step, and by which rules. Of a job of kind
-/// `ftrack-ldap`, the keys `kind`, `schedule`, `timezone`, `catch_up`, `splay`, `time_limit`,
+/// One job: which people of which directory are kept in step, and by which rules. For a job of kind
+/// `ftrack-ldap`, only the keys `kind`, `schedule`, `timezone`, `catch_up`, `splay`, `time_limit`,
 /// `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Job {
     /// What a run does.
     pub kind: Kind,
-    /// When it runs: a cron expression of five fields (six with seconds first), or such as
-    /// `@daily`; only on request when absent.
+    /// When it runs: a cron expression of five fields (six with seconds first), or a nickname such
+    /// as `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// The IANA name of the zone in which `schedule` is read.
+    /// The IANA name of the time zone of `schedule`.
     pub timezone: String,
-    /// Whether a run that was missed is made up for, once, at start.
+    /// Whether a missed run is made up for, once, at start.
     pub catch_up: bool,
-    /// Over how long starts are spread, the same each time for the same host and job.
+    /// The interval over which starts are spread, always the same delay for the same host and job.
     pub splay: Period,
-    /// How long one run may take.
+    /// The time limit of one run.
     pub time_limit: Period,
-    /// The name that marks this job's people at ftrack; the job's own name when absent. Who renames
-    /// a job sets it to the old name.
+    /// The name that marks this job's people in ftrack; the job's own name when absent. When you
+    /// rename a job, set it to the old name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The name of the directory in which people are looked for; may be left out where there is one
+    /// The name of the directory in which people are searched; may be omitted if there is only one
     /// directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
@@ -44,19 +44,19 @@ pub struct Job {
     /// How deep the searches go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// Which entries are people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
+    /// The filter for people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// What fills each ftrack attribute: `username` (required), `email`, `first_name` and
+    /// The mapping for each ftrack attribute: `username` (required), `email`, `first_name` and
     /// `last_name` or instead `full_name`, and `custom_attributes.KEY`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeRule>,
-    /// What may be done to users.
+    /// Which changes to users are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<Users>,
-    /// What a run may do without asking.
+    /// How much a run may change without approval.
     pub limits: Limits,
-    /// What happens after a failed run, instead of waiting for the next tick.
+    /// How failed runs are retried, instead of waiting for the next scheduled run.
     pub retry: Retry,
 }
 
@@ -89,7 +89,7 @@ pub enum Kind {
     /// It reads a directory, and keeps ftrack's users in step with it.
     #[default]
     Ldap,
-    /// It has ftrack do its own LDAP synchronisation.
+    /// It starts ftrack's own LDAP synchronisation.
     FtrackLdap,
 }
 
@@ -100,21 +100,21 @@ pub enum Scope {
     /// The base and everything below it.
     #[default]
     Subtree,
-    /// Only what is directly below the base.
+    /// Only the entries directly below the base.
     One,
 }
 
-/// What fills one ftrack attribute.
+/// The mapping for one ftrack attribute.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AttributeRule {
     /// An LDAP attribute's name, or a template such as `{{ givenName }} {{ sn }}`.
     From(String),
-    /// The same with rules for its absence.
+    /// The same, with rules for an absent value.
     Table(AttributeTable),
 }
 
-/// What fills one ftrack attribute, with rules for its absence.
+/// The mapping for one ftrack attribute, with rules for an absent value.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct AttributeTable {
@@ -123,8 +123,7 @@ pub struct AttributeTable {
     pub from: Option<String>,
     /// What happens to the value in ftrack when the directory shows none.
     pub when_absent: WhenAbsent,
-    /// Whether an entry without a value is skipped; true for `username` when absent, which cannot
-    /// be otherwise.
+    /// Whether an entry without a value is skipped; always true for `username`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
 }
@@ -133,14 +132,14 @@ pub struct AttributeTable {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", expecting = r#""keep" or "clear""#)]
 pub enum WhenAbsent {
-    /// It stays as it is.
+    /// It is unchanged.
     #[default]
     Keep,
     /// It is emptied.
     Clear,
 }
 
-// Not derived: an untagged enum could not say which key of the table is wrong.
+// Not derived: for an untagged enum, serde cannot report which key of the table is wrong.
 impl<'de> Deserialize<'de> for AttributeRule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrTable;
@@ -164,27 +163,27 @@ impl<'de> Deserialize<'de> for AttributeRule {
     }
 }
 
-/// What may be done to users.
+/// Which changes to users are allowed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Users {
-    /// Whether new people become users.
+    /// Whether users are created for new people.
     pub create: bool,
     /// Whether values of existing users are changed.
     pub update: bool,
-    /// Whether users of people who are gone are deactivated.
+    /// Whether users of people who left are deactivated.
     pub deactivate: bool,
-    /// Whether users whom this program deactivated are reactivated when the person is back.
+    /// Whether users that this program deactivated are reactivated when the person is back.
     pub reactivate: bool,
-    /// Whether an ftrack user that nobody owns may be taken over on first contact, and found by
-    /// what.
+    /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
+    /// recognised.
     pub adopt: Adopt,
     /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
     pub deactivate_after: Period,
     /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login,
     /// mail and activity change only with a person's approval.
     pub protect: Vec<String>,
-    /// The name of the user type that created users get; the server's default when absent.
+    /// The name of the user type for created users; the server's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_type: Option<String>,
 }
@@ -204,7 +203,7 @@ impl Default for Users {
     }
 }
 
-/// By what an ftrack user that nobody owns may be recognised as a person of the directory.
+/// How an ftrack user without an owner is recognised as a person of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     rename_all = "lowercase",
@@ -219,24 +218,24 @@ pub enum Adopt {
     Never,
 }
 
-/// What a run may do without asking.
+/// How much a run may change without approval.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
-    /// Within which time changes are counted, over all runs; a single run is bounded by the same
-    /// figures.
+    /// The period in which changes are counted, over all runs; a single run is bounded by the same
+    /// limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per: Option<Period>,
-    /// The most deactivations within that time, of the active users that the job owns; more are
-    /// held for a person to approve. A percentage is rounded down, and allows one; `0` and `0%`
-    /// allow none. Of a job of kind `ftrack-ldap`: in one run, of all active users; more are an
+    /// The most deactivations in that period, of the active users that the job owns; more are held
+    /// for a person to approve. A percentage is rounded down, and allows at least one; `0` and `0%`
+    /// allow none. For a job of kind `ftrack-ldap`: in one run, of all active users; more raise an
     /// alarm.
     pub deactivate: Limit,
-    /// Of a job of kind `ftrack-ldap` alone: the most logins that change in one run, of all active
-    /// users; `10%` when absent. More are an alarm.
+    /// Only for a job of kind `ftrack-ldap`: the most logins that change in one run, of all active
+    /// users; `10%` when absent. More raise an alarm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rename: Option<Limit>,
-    /// A directory read in which more of the entries than this cannot be used has failed.
+    /// A directory read with more unusable entries than this has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<Limit>,
     /// A directory read with fewer people than this has failed.
@@ -246,7 +245,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limit of a job that does not say.
+    /// The limit of a job that does not set one.
     #[must_use]
     pub fn tenth() -> Limit {
         Limit::Percent("10%".to_owned())
@@ -272,13 +271,13 @@ impl Default for Limits {
     expecting = r#"a count such as 25, or a percentage in quotes such as "10%", is expected"#
 )]
 pub enum Limit {
-    /// So many.
+    /// The number of changes or entries.
     Count(#[schemars(range(min = 0))] i64),
-    /// So many of a hundred, such as `10%`.
+    /// A percentage, such as `10%`.
     Percent(#[schemars(regex(pattern = r"^[0-9]{1,3}%$"))] String),
 }
 
-/// How failed runs are repeated.
+/// How failed runs are retried.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Retry {
@@ -286,8 +285,8 @@ pub struct Retry {
     pub initial: Period,
     /// The longest delay.
     pub max: Period,
-    /// After how many failures in a row the job is suspended: from then on it is tried once in
-    /// `max`.
+    /// The number of failures in a row after which the job is suspended: from then on it is tried
+    /// once in `max`.
     #[schemars(range(min = 1, max = 1_000))]
     pub suspend_after: i64,
 }

@@ -1,5 +1,5 @@
-//! What can be written: the file's tables and keys as they stand, with their defaults, before
-//! anything is checked. The JSON schema is made of these types.
+//! The configuration as it is written: the file's tables and keys with their defaults, before
+//! anything is checked. The JSON schema is generated from these types.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -18,30 +18,30 @@ pub use text::Period;
 
 /// The configuration of ftrack-ldap-sync.
 ///
-/// A relative path is looked up beside the configuration file; the path of a file to be read first
-/// in `$CREDENTIALS_DIRECTORY`.
+/// A relative path is looked up beside the configuration file; the path of a file to be read is
+/// looked up in `$CREDENTIALS_DIRECTORY` first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 #[schemars(title = "ftrack-ldap-sync")]
 pub struct File {
-    /// Where reports, journals and what is remembered between runs are kept.
+    /// The directory for reports, journals and the state database.
     pub state_dir: PathBuf,
-    /// The Unix socket on which a running daemon takes orders.
+    /// The Unix socket on which a running daemon accepts commands.
     pub control_socket: PathBuf,
-    /// How many runs a daemon carries out at the same time; never two on one directory.
+    /// How many runs a daemon executes at the same time; never two on one directory.
     #[schemars(range(min = 1, max = 64))]
     pub parallel_runs: i64,
     /// The HTTP listener for health and metrics; no listener when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
-    /// How long reports are kept.
+    /// How long reports are saved.
     pub reports: Reports,
     /// The ftrack server.
     pub ftrack: Ftrack,
-    /// The LDAP directories by a name of your choice, made like a job's.
+    /// The LDAP directories, by a name of your choice, with the same characters as a job's.
     pub directories: BTreeMap<String, Directory>,
-    /// The jobs by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it
-    /// becomes the name of files.
+    /// The jobs, by a name of your choice: lower-case letters, digits, `-`, `_` and `.`, since it
+    /// becomes part of file names.
     pub jobs: BTreeMap<String, Job>,
 }
 
@@ -69,14 +69,14 @@ pub struct Http {
     pub listen: Option<String>,
 }
 
-/// How long reports are kept: the newest of each job, and none that is too old.
+/// How long reports are saved: the newest of each job, and none that is too old.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Reports {
-    /// The most reports of one job.
+    /// The maximum number of reports of one job.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub keep: i64,
-    /// The greatest age of a report.
+    /// The maximum age of a report.
     pub keep_for: Period,
 }
 

@@ -1,24 +1,23 @@
-//! A length of time as it is written.
+//! A duration as it is written.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A length of time as text, such as `90s`, `15m` or `1h 30m`; not yet checked.
+/// A duration as text, such as `90s`, `15m` or `1h 30m`; not yet checked.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Period(pub String);
 
 impl Period {
-    /// Takes the text of a length of time.
+    /// Not yet checked.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The text that says exactly this length, without the months and years whose length nobody has
-    /// in mind.
+    /// The text of exactly this duration, without months and years, whose length is ambiguous.
     #[must_use]
     pub fn of(length: Duration) -> Self {
         let seconds = length.as_secs();
@@ -52,7 +51,7 @@ impl<'de> Deserialize<'de> for Period {
             type Value = Period;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a length of time in quotes, such as "90s", "15m" or "1h 30m","#)
+                f.write_str(r#"a duration in quotes, such as "90s", "15m" or "1h 30m","#)
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Period, E> {

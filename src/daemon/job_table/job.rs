@@ -1,4 +1,4 @@
-//! One job of the job_table: what is wanted of it, and what it does.
+//! The state of one job: which runs are requested, and what it is doing.
 
 use std::collections::BTreeSet;
 
@@ -11,30 +11,30 @@ use crate::model::{
     report::{FailureKind, Trigger},
 };
 
-/// After how long a job is tried again whose lock another program holds: somebody runs it by hand.
+/// The delay before a job is retried whose lock another program holds: probably a manual run.
 const WHILE_BUSY: TimeDelta = TimeDelta::seconds(30);
 /// One job.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) rules: JobRules,
-    /// Whether the configuration has it no more; it goes when its run has ended.
+    /// Whether the configuration no longer has it; it is removed when its run has ended.
     pub(super) retired: bool,
-    /// What a person wants.
+    /// The run that a person requested.
     pub(super) asked: Option<QueuedRun>,
-    /// What its schedule or its failures call for.
+    /// The run that its schedule or its failures require.
     pub(super) wanted: Option<QueuedRun>,
-    /// Until when it may not reach its servers, as it was found last.
+    /// Until when it must not contact its servers, as last determined.
     pub(super) barred: Option<DateTime<Utc>>,
     pub(super) elsewhere: Option<RunElsewhere>,
     pub(super) underway: Option<RunningJob>,
     pub(super) backoff: Option<Backoff>,
     pub(super) pause: Option<Pause>,
-    /// Which kinds of failure were said in this outage.
+    /// The kinds of failure that were reported in this outage.
     pub(super) said: BTreeSet<FailureKind>,
     pub(super) ticks_skipped: u64,
 }
 
-/// A run that is to begin.
+/// A queued run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueuedRun {
     pub(super) trigger: Trigger,
@@ -46,29 +46,29 @@ pub(super) struct QueuedRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RunElsewhere {
     pub(super) since: DateTime<Utc>,
-    /// When it is looked again.
+    /// When it is checked again.
     pub(super) next_at: DateTime<Utc>,
-    /// Whether it was said that this lasts longer than any run may.
+    /// Whether it was reported that this takes longer than any run may.
     pub(super) stuck: bool,
 }
 
-/// A run that began.
+/// A run in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunningJob {
     /// What started it.
     pub trigger: Trigger,
-    /// Whether it writes nothing.
+    /// Whether it is a dry run.
     pub dry_run: bool,
-    /// When it began.
+    /// When it started.
     pub since: DateTime<Utc>,
-    /// Whether a tick that came meanwhile was said to be skipped.
+    /// Whether a skipped tick during it was logged.
     pub(super) skip_said: bool,
-    /// Whether it is far beyond its time limit, and no longer keeps a place.
+    /// Whether it is far beyond its time limit, and no longer takes a slot.
     pub(super) stuck: bool,
 }
 
 impl Job {
-    /// A job that has done nothing yet.
+    /// A job without any state.
     pub(super) fn new(rules: JobRules, PersistedJob { backoff, pause }: PersistedJob) -> Self {
         let said = backoff.iter().map(|backoff| backoff.kind).collect();
         Self {
@@ -95,7 +95,7 @@ impl Job {
         });
     }
 
-    /// What begins next.
+    /// The next run to start.
     pub(super) fn next(&self) -> Option<QueuedRun> {
         self.asked.or(self.wanted)
     }
@@ -104,20 +104,20 @@ impl Job {
         (self.asked, self.wanted, self.elsewhere) = (None, None, None);
     }
 
-    /// Whether nothing is under way, wanted or forbidden.
+    /// Whether nothing is in progress, requested or blocked.
     pub(super) fn is_quiet(&self) -> bool {
         self.underway.is_none() && self.next().is_none() && self.pause.is_none()
     }
 
-    /// Whether it is too early to look whether another program still runs it; never for long, also
-    /// when the clock was set back.
+    /// Whether it is too early to check whether another program still runs it; never for long, even
+    /// if the clock was set back.
     pub(super) fn is_elsewhere(&self, now: DateTime<Utc>) -> bool {
         self.elsewhere.is_some_and(|RunElsewhere { next_at, .. }| {
             next_at > now && next_at - now <= WHILE_BUSY
         })
     }
 
-    /// Until when what is wanted is put off.
+    /// Until when the requested run is delayed.
     pub(super) fn put_off(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let elsewhere = self
             .elsewhere
@@ -127,7 +127,7 @@ impl Job {
         self.next().and(elsewhere.max(barred))
     }
 
-    /// A run did not begin: it is wanted again, unless it is not by now.
+    /// A run did not start: it is queued again, unless it is no longer requested.
     pub(super) fn runs_elsewhere(
         &mut self,
         underway: RunningJob,

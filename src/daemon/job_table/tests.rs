@@ -1,4 +1,4 @@
-//! What the job_table decides, in situations that take days.
+//! Decisions of the job table, in situations that take days.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeSet, time::Duration};
@@ -285,7 +285,7 @@ fn what_another_program_runs_is_tried_again_and_said_once() {
         job_table.ended("a", RunEnd::Busy, at(3702), 0.0),
         Some(OutageChange::Elsewhere)
     );
-    // A clock that is set back does not put it off for longer.
+    // A clock that is set back does not extend the delay.
     assert_eq!(names(&job_table.start(at(1000), free)), ["a"]);
 }
 

@@ -1,31 +1,30 @@
-//! Every metric: its name, kind, labels and meaning. Dashboards and alerts build on these.
+//! Every metric: its name, kind, labels and help text. Dashboards and alerts rely on these.
 
 use prometheus::Error;
 
-/// What the names begin with, apart from those of the process itself.
+/// The prefix of the names, except those of the process itself.
 pub const PREFIX: &str = "ftrack_ldap_sync_";
 
 /// One metric, with all its series.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Family {
-    /// Its name without [`PREFIX`].
+    /// Without [`PREFIX`].
     pub name: &'static str,
-    /// Its kind.
     pub kind: MetricKind,
-    /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// The help text.
     pub help: &'static str,
 }
 
-/// How a metric's values go on.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Up and down.
     Gauge,
-    /// Up only.
+    /// Only up.
     Counter,
-    /// How many values fell into which range.
+    /// The distribution of values.
     Histogram,
 }
 
@@ -33,13 +32,13 @@ impl Family {
     /// The family of this name.
     ///
     /// # Errors
-    /// There is none: a defect of the program.
+    /// There is none: a bug in the program.
     pub(super) fn named(name: &str) -> Result<&'static Self, Error> {
         let found = FAMILIES.iter().find(|family| family.name == name);
         found.ok_or_else(|| Error::Msg(format!("there is no metric {name}")))
     }
 
-    /// The name as Prometheus knows it.
+    /// The full name.
     #[must_use]
     pub fn full_name(&self) -> String {
         let prefix = if self.name.starts_with("process_") {
@@ -77,7 +76,7 @@ const fn counter(
     }
 }
 
-/// All of them.
+/// All metrics.
 pub const FAMILIES: &[Family] = &[
     gauge(
         "last_attempt_timestamp_seconds",
@@ -87,14 +86,14 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "last_success_timestamp_seconds",
         JOB,
-        "When a run last came to its end without failing; absent before the first.",
+        "When a run last ended without failing; absent before the first.",
     ),
     gauge(
         "next_run_timestamp_seconds",
         JOB,
         "When the job runs next by itself; absent when it does not.",
     ),
-    gauge("running", JOB, "Whether a run is under way."),
+    gauge("running", JOB, "Whether a run is in progress."),
     counter(
         "runs_total",
         &["job", "outcome"],
@@ -104,12 +103,12 @@ pub const FAMILIES: &[Family] = &[
         name: "run_duration_seconds",
         kind: MetricKind::Histogram,
         labels: &["job", "phase"],
-        help: "How long runs took, by phase; the phase whole is all of them.",
+        help: "Duration of runs, by phase; the phase whole is all of them.",
     },
     counter(
         "changes_total",
         &["job", "action", "result"],
-        "Changes of runs that ended, by action and what became of them.",
+        "Changes of runs that ended, by action and result.",
     ),
     gauge(
         "directory_entries",
@@ -135,29 +134,29 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "backoff_until_timestamp_seconds",
         JOB,
-        "When a failed job is tried again; absent when it did not fail.",
+        "When a failed job is retried; absent when it did not fail.",
     ),
     gauge(
         "suspended",
         JOB,
-        "Whether the job failed so often that it is only probed.",
+        "Whether the job is suspended: it failed too often and is only probed.",
     ),
-    gauge("paused", JOB, "Whether a person told the job to wait."),
+    gauge("paused", JOB, "Whether a person paused the job."),
     counter(
         "ticks_skipped_total",
         JOB,
-        "Ticks that came while the job was at work.",
+        "Ticks skipped during a run of the job.",
     ),
     counter(
         "builtin_alarms_total",
         JOB,
         "Runs in which ftrack's own synchronisation deactivated or renamed more users than the \
-         job's limits say.",
+         job's limits allow.",
     ),
     counter(
         "log_lines_dropped_total",
         &[],
-        "Log lines that were dropped because their reader was too slow or had left.",
+        "Log lines dropped because their reader was too slow or had gone.",
     ),
     counter(
         "config_reload_failures_total",
@@ -167,12 +166,12 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "config_last_reload_successful",
         &[],
-        "Whether the last reload of the configuration was taken.",
+        "Whether the last reload of the configuration was accepted.",
     ),
     gauge(
         "ready",
         &[],
-        "Whether the first contact with every server came about.",
+        "Whether every server was reached at least once.",
     ),
     gauge(
         "ldap_connections",
@@ -182,12 +181,12 @@ pub const FAMILIES: &[Family] = &[
     gauge(
         "ldap_waiting",
         &["directory"],
-        "How many wait for a connection of a directory's pool.",
+        "Callers waiting for a connection of a directory's pool.",
     ),
     counter(
         "ldap_binds_total",
         &["directory", "server"],
-        "Binds that were tried.",
+        "Bind attempts.",
     ),
     counter(
         "ldap_binds_refused_total",
@@ -202,22 +201,18 @@ pub const FAMILIES: &[Family] = &[
     counter(
         "ftrack_retries_total",
         &[],
-        "Calls to ftrack that were tried again.",
+        "Calls to ftrack that were retried.",
     ),
     gauge(
         "build_info",
         &["version", "commit"],
-        "Always 1; what the program was built of.",
+        "Always 1; the version and commit of the build.",
     ),
     gauge(
         "process_start_time_seconds",
         &[],
         "When the daemon started.",
     ),
-    gauge(
-        "process_resident_memory_bytes",
-        &[],
-        "Memory that is resident.",
-    ),
-    gauge("process_open_fds", &[], "File descriptors that are open."),
+    gauge("process_resident_memory_bytes", &[], "Resident memory."),
+    gauge("process_open_fds", &[], "Open file descriptors."),
 ];

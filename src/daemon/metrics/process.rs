@@ -1,8 +1,8 @@
-//! What the system says of this process (proc(5)); absent where it says nothing.
+//! Metrics of this process (proc(5)); absent where the system does not provide them.
 
 use std::fs;
 
-/// Memory that is resident, in bytes.
+/// Resident memory, in bytes.
 pub(super) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kibibytes = status
@@ -17,7 +17,7 @@ pub(super) fn resident_bytes() -> Option<u64> {
         .checked_mul(1024)
 }
 
-/// File descriptors that are open, without the one that this needs itself.
+/// Open file descriptors, without the one that this needs itself.
 pub(super) fn open_files() -> Option<usize> {
     fs::read_dir("/proc/self/fd").ok()?.count().checked_sub(1)
 }

@@ -1,4 +1,4 @@
-//! Entries as LDIF (RFC 2849), so that other directory servers can be given the same people.
+//! Entries as LDIF (RFC 2849), to load the same people into other directory servers.
 
 use std::fmt::Write as _;
 

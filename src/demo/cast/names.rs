@@ -1,4 +1,4 @@
-//! Names of people, as they are written and as their logins are formed from them.
+//! Names of people, and the logins formed from them.
 
 /// A name in its own script, and its letters for logins.
 pub(super) type Written = (&'static str, &'static str);
@@ -10,7 +10,7 @@ pub(super) struct Culture {
     pub(super) language: &'static str,
 }
 
-/// Where people come from.
+/// The origin of names.
 pub(super) const CULTURES: &[Culture] = &[
     Culture {
         given: &[
@@ -234,7 +234,7 @@ pub(super) const DEPARTMENTS: &[(&str, &str)] = &[
     ("510", "Pipeline"),
 ];
 
-/// What people do there.
+/// Job titles.
 pub(super) const TITLES: &[&str] = &[
     "Artist",
     "Senior Artist",

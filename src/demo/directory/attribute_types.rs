@@ -1,5 +1,5 @@
-//! The attribute types that the embedded directory knows, as RFC 4519, RFC 2798, RFC 4512, RFC
-//! 4524, RFC 4530 and RFC 3045 define them.
+//! The attribute types of the embedded directory, as defined by RFC 4519, RFC 2798, RFC 4512, RFC
+//! 4524, RFC 4530 and RFC 3045.
 
 use super::schema::{AttributeType, Matching, Usage, ValueCount};
 
@@ -47,7 +47,7 @@ const fn single(
     }
 }
 
-/// An attribute that the server keeps about an entry; nobody else may change it.
+/// An attribute that only the server writes.
 const fn operational(
     oid: &'static str,
     names: &'static [&'static str],
@@ -63,7 +63,7 @@ const fn operational(
     }
 }
 
-/// An attribute in which the server tells about itself.
+/// An attribute in which the server describes itself.
 const fn server(
     oid: &'static str,
     names: &'static [&'static str],
@@ -104,7 +104,7 @@ use Matching::{
     OctetString, Telephone, Uuid,
 };
 
-/// Every attribute type; the first name is the one that answers carry.
+/// Every attribute type; answers use the first name.
 pub(super) const ATTRIBUTE_TYPES: &[AttributeType] = &[
     user("2.5.4.0", &["objectClass"], ObjectIdentifier),
     user("2.5.4.41", &["name"], CaseIgnore),

@@ -1,4 +1,4 @@
-//! One client's connection: its identity, and one operation after the other.
+//! One client connection: its identity, and one operation after the other.
 
 use std::{collections::VecDeque, io, pin::pin, sync::atomic::Ordering, time::Duration};
 
@@ -23,7 +23,7 @@ use super::{
 
 /// Requests that may wait while a search is answered; no more are read until one is taken.
 const WAITING: usize = 32;
-/// How long a client may stay silent.
+/// How long a client may be idle.
 const IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Who a client is.
@@ -33,24 +33,24 @@ pub(super) enum Identity {
     Bound { dn: String },
 }
 
-/// What a connection remembers between operations.
+/// The state of a connection between operations.
 pub(super) struct Session {
     pub(super) tree: Tree,
     pub(super) identity: Identity,
     pub(super) pages: Pages,
-    /// The entries after which the search that is answered is broken off.
+    /// The number of entries after which the search is ended with an error.
     pub(super) busy_after: usize,
 }
 
 /// Why a connection ends.
 enum End {
-    /// The client said goodbye or went away.
+    /// The client unbound or disconnected.
     Client,
     /// The server stops.
     Stopped,
-    /// The client was silent for too long.
+    /// The client was idle for too long.
     Idle,
-    /// The client sent what is no LDAP request.
+    /// The client sent something other than an LDAP request.
     Malformed(&'static str),
 }
 
@@ -62,8 +62,8 @@ impl From<io::Error> for End {
 
 /// Serves a client until it leaves or the server stops.
 pub(super) async fn serve(stream: TcpStream, tree: Tree, tally: &Tally, stop: &CancellationToken) {
-    // Without it answers wait for the client's acknowledgement; where it cannot be set they are
-    // slower, no more.
+    // Without it answers wait for the client's acknowledgement; if it cannot be set they are only
+    // slower.
     let _ = stream.set_nodelay(true);
     let (reader, mut writer) = wire::open(stream);
     let session = Session {
@@ -150,7 +150,7 @@ impl Connection<'_> {
                     .await?;
             }
             LdapOp::UnbindRequest => return Err(End::Client),
-            // Operations are answered in turn, so what could be abandoned is answered already.
+            // Operations are answered in turn, so the one to abandon is already answered.
             LdapOp::AbandonRequest(_) => {}
             LdapOp::ModifyRequest(_) => refuse(writer, msgid, LdapOp::ModifyResponse).await?,
             LdapOp::AddRequest(_) => refuse(writer, msgid, LdapOp::AddResponse).await?,
@@ -193,10 +193,7 @@ impl Connection<'_> {
         self.session.pages = Pages::default();
         let password = match cred {
             _ if version != 3 => {
-                return result(
-                    LdapResultCode::ProtocolError,
-                    "only version 3 is spoken here",
-                );
+                return result(LdapResultCode::ProtocolError, "only version 3 is supported");
             }
             LdapBindCred::Simple(password) => password,
             LdapBindCred::SASL(_) | LdapBindCred::Unsupported => {
@@ -238,8 +235,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Answers a search while listening for its abandonment (RFC 4511 section 4.11), after which it
-    /// is not answered any further.
+    /// Answers a search while listening for its abandonment (RFC 4511 section 4.11), which ends the
+    /// answer.
     async fn search(
         &mut self,
         writer: &mut Writer,
@@ -279,7 +276,7 @@ impl Connection<'_> {
     }
 }
 
-/// What was read: a message, the end, or what cannot be understood.
+/// What was read: a message, the end, or something that cannot be parsed.
 fn arrived(read: Option<io::Result<LdapMsg>>) -> Result<LdapMsg, End> {
     match read {
         Some(Ok(message)) => Ok(message),
@@ -301,7 +298,7 @@ fn unknown_critical(controls: &[LdapControl]) -> Option<LdapResult> {
     })
 }
 
-/// Refuses a request to change or compare, with the answer that belongs to it.
+/// Refuses a request to change or compare, with the matching response type.
 async fn refuse(
     writer: &mut Writer,
     msgid: i32,
@@ -309,7 +306,7 @@ async fn refuse(
 ) -> io::Result<()> {
     let refusal = result(
         LdapResultCode::UnwillingToPerform,
-        "this directory is changed from inside only",
+        "this directory is read-only",
     );
     writer.send(msgid, answer(refusal), Vec::new()).await
 }

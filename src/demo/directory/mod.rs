@@ -1,8 +1,8 @@
 //! A small LDAP directory in memory that speaks the real protocol (RFC 4511) over TCP, for the demo
-//! and as the world of the tests.
+//! and the tests.
 //!
 //! It serves one tree: simple binds, Who am I?, searches with every kind of filter, paging (RFC
-//! 2696), a root DSE and its schema. Entries are changed through [`Tree`] only; over the wire it
+//! 2696), a root DSE and its schema. Entries are only changed through [`Tree`]; over the wire it
 //! refuses every change.
 
 mod attribute_types;
@@ -41,9 +41,9 @@ pub use tree::{Tree, TreeEntry, TreeError};
 
 /// Connections at the same time; more wait in the listener's queue.
 const CONNECTIONS: usize = 256;
-/// How long `stop` waits for connections to say goodbye.
+/// How long `stop` waits for connections to close.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// How long accepting rests after it failed, as it does when descriptors run out.
+/// The delay after a failed accept, as when descriptors run out.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// A running directory; it stops when it is dropped.
@@ -56,24 +56,24 @@ pub struct DirectoryServer {
     tasks: TaskTracker,
 }
 
-/// What a directory was asked so far.
+/// Counts of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Bind requests, refused ones included.
     pub binds: usize,
-    /// Search requests, of which each page is one.
+    /// Search requests; each page is one.
     pub searches: usize,
-    /// Connections that are open now.
+    /// Open connections.
     pub connections: usize,
 }
 
-/// The same, while it is counted, and the server's health.
+/// The live counts, and the server's health.
 #[derive(Debug)]
 struct Tally {
     binds: AtomicUsize,
     searches: AtomicUsize,
     connections: AtomicUsize,
-    /// The entries after which a search is broken off.
+    /// The number of entries after which a search ends with an error.
     busy_after: AtomicUsize,
 }
 
@@ -89,10 +89,11 @@ impl Default for Tally {
 }
 
 impl DirectoryServer {
-    /// Serves a tree on an address; port 0 takes a free one. Must be called within a tokio runtime.
+    /// Serves a tree on an address; port 0 selects a free one. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// The address cannot be listened on.
     pub async fn start(listen: SocketAddr, tree: Tree) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let server = Self {
@@ -126,13 +127,13 @@ impl DirectoryServer {
         format!("ldap://{}", self.address)
     }
 
-    /// The tree that it serves, to be changed while it runs.
+    /// The tree that it serves; it may be changed while it is served.
     #[must_use]
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// What it was asked so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -142,23 +143,23 @@ impl DirectoryServer {
         }
     }
 
-    /// From the next search on, every search that would return more than so many entries, over all
-    /// pages, ends after them with `busy` (51).
+    /// From the next search on, every search that would return more than this many entries, over
+    /// all pages, ends after them with `busy` (51).
     pub fn break_off_after(&self, entries: usize) {
         self.tally.busy_after.store(entries, Ordering::SeqCst);
     }
 
-    /// Lets every search come to its end again.
+    /// Lets every search end normally again.
     pub fn recover(&self) {
         self.break_off_after(usize::MAX);
     }
 
-    /// Stops listening, tells every client so, and waits at most five seconds until the connections
+    /// Stops listening, notifies every client, and waits at most five seconds until the connections
     /// are closed.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
-        // What has not said goodbye by then is closed with the runtime; nobody waits for it.
+        // Connections that are still open are closed with the runtime.
         let _ = timeout(GOODBYE, self.tasks.wait()).await;
     }
 }
@@ -178,7 +179,7 @@ async fn accept(
     tasks: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    // The semaphore is never closed, so the loop ends with the server only.
+    // The semaphore is never closed, so the loop only ends with the server.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {

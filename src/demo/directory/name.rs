@@ -1,9 +1,9 @@
-//! Distinguished names: read from text (RFC 4514) and made comparable.
+//! Distinguished names, parsed from text (RFC 4514) and normalised for comparison.
 
 use super::schema::{self, AttributeType};
 
-/// A DN whose spelling no longer matters: equal names are equal values, and a name sorts right
-/// before everything below it.
+/// A DN without its spelling: equal names are equal values, and a name sorts right before
+/// everything below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name(Vec<String>);
 
@@ -13,13 +13,13 @@ pub(super) struct NamingValue {
     pub(super) value: String,
 }
 
-/// Text that is not a DN, or that names by an attribute which this directory does not know.
+/// Text that is not a DN, or that uses an attribute that this directory does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a DN that this directory understands")]
 pub struct InvalidDn(String);
 
 impl Name {
-    /// Reads a DN; the empty text is the root.
+    /// Parses a DN; the empty text is the root.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidDn> {
         let invalid = || InvalidDn(text.to_owned());
         let rdns = rdns(text).ok_or_else(invalid)?;
@@ -47,7 +47,7 @@ impl Name {
         self.0.is_empty()
     }
 
-    /// How many RDNs it lies below `base`; `None` when it is not `base` or below it.
+    /// The number of RDNs below `base`; `None` when it is not `base` or below it.
     pub(super) fn depth_below(&self, base: &Self) -> Option<usize> {
         self.0.strip_prefix(base.0.as_slice()).map(<[String]>::len)
     }
@@ -129,11 +129,11 @@ fn rdns(text: &str) -> Option<Vec<Vec<NamingValue>>> {
     }
 }
 
-/// A value with its escapes undone (RFC 4514 section 2.4), the separator that ended it, and what
-/// comes after.
+/// A value with its escapes undone (RFC 4514 section 2.4), the separator that ended it, and the
+/// rest.
 ///
-/// Spaces around it do not count unless they are escaped. The `#` form, a value in BER, is not
-/// understood.
+/// Spaces around it are ignored unless they are escaped. The `#` form, a value in BER, is not
+/// supported.
 fn naming_value(text: &str) -> Option<(String, Option<char>, &str)> {
     let text = text.trim_start_matches(' ');
     if text.starts_with('#') {

@@ -1,5 +1,5 @@
-//! The object classes that the embedded directory knows, as RFC 4519, RFC 4512, RFC 4524 and RFC
-//! 2798 define them, of the attributes it knows.
+//! The object classes of the embedded directory, as defined by RFC 4519, RFC 4512, RFC 4524 and RFC
+//! 2798, with the attributes that it knows.
 
 use super::schema::ObjectClass;
 

@@ -1,4 +1,4 @@
-//! Simple paged results (RFC 2696): where each paged search of a connection goes on.
+//! Simple paged results (RFC 2696): the state of each paged search of a connection.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use ldap3_proto::proto::LdapSearchRequest;
 /// Paged searches that a connection may have open; the oldest is forgotten for a new one.
 const OPEN: usize = 16;
 
-/// The paged searches of one connection that are not at their end.
+/// The unfinished paged searches of one connection.
 #[derive(Default)]
 pub(super) struct Pages {
     last: u64,
@@ -17,7 +17,7 @@ pub(super) struct Pages {
 /// How far a paged search got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Position {
-    /// The number of the last entry that was looked at.
+    /// The number of the last entry examined.
     pub(super) after: u64,
     /// Entries returned so far, over all pages.
     pub(super) returned: usize,
@@ -30,8 +30,7 @@ struct Open {
 }
 
 impl Pages {
-    /// Takes out where a search goes on; `None` for a cookie that is not the last one of this very
-    /// search.
+    /// Takes the state of a search; `None` for a cookie that is not the last one of this search.
     pub(super) fn resume(
         &mut self,
         cookie: &[u8],
@@ -45,7 +44,7 @@ impl Pages {
         self.open.remove(at).map(|open| open.position)
     }
 
-    /// Remembers where a search goes on, and makes the cookie for it.
+    /// Saves the state of a search, and creates its cookie.
     pub(super) fn suspend(&mut self, request: LdapSearchRequest, position: Position) -> Vec<u8> {
         if self.open.len() >= OPEN {
             self.open.pop_front();

@@ -1,4 +1,4 @@
-//! The root DSE, in which the server tells what it can (RFC 4512 section 5.1).
+//! The root DSE, in which the server describes its capabilities (RFC 4512 section 5.1).
 
 use ldap3_proto::proto::OID_WHOAMI;
 

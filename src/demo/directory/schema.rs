@@ -1,5 +1,5 @@
-//! What the embedded directory knows of attributes and object classes, and how it publishes that
-//! (RFC 4512 section 4.1).
+//! The attributes and object classes of the embedded directory, and how it publishes them (RFC 4512
+//! section 4.1).
 
 use std::{fmt::Write as _, ptr};
 
@@ -40,7 +40,7 @@ pub(super) enum ValueCount {
     Many,
 }
 
-/// Who writes an attribute, and of what it tells (RFC 4512 section 4.1.2, `USAGE`).
+/// Who writes an attribute, and what it is about (RFC 4512 section 4.1.2, `USAGE`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Usage {
     User,
@@ -58,8 +58,7 @@ pub(super) struct ObjectClass {
     pub(super) may: &'static [&'static str],
 }
 
-/// The attribute type of a name or an OID, whatever its case; options (`;lang-de`) are not known
-/// here.
+/// The attribute type with a name or an OID, ignoring case; options (`;lang-de`) are not supported.
 pub(super) fn attribute_type(name: &str) -> Option<&'static AttributeType> {
     ATTRIBUTE_TYPES.iter().find(|kind| {
         kind.oid == name
@@ -70,7 +69,7 @@ pub(super) fn attribute_type(name: &str) -> Option<&'static AttributeType> {
     })
 }
 
-/// The object class of a name or an OID, whatever its case.
+/// The object class with a name or an OID, ignoring case.
 pub(super) fn object_class(name: &str) -> Option<&'static ObjectClass> {
     OBJECT_CLASSES
         .iter()
@@ -102,7 +101,7 @@ impl AttributeType {
         self.names.first().copied().unwrap_or(self.oid)
     }
 
-    /// Whether nobody may read it, not even by asking a filter.
+    /// Whether it is unreadable, even by a filter.
     pub(super) fn is_secret(&self) -> bool {
         self.oid == "2.5.4.35"
     }

@@ -1,5 +1,4 @@
-//! Answers a search (RFC 4511 section 4.5): what it may see, from where, through which filter, and
-//! how much at a time.
+//! Answers a search (RFC 4511 section 4.5): access, base, filter, and limits.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -21,40 +20,40 @@ use super::{
     wire::{Writer, result},
 };
 
-/// Entries that are looked at before others get their turn.
+/// The number of entries examined before other tasks get their turn.
 const STRIDE: usize = 256;
 
-/// A search that may be carried out.
+/// A validated search.
 struct Search {
     place: Place,
     filter: Filter,
     selection: Selection,
     /// The most entries to return, over all pages.
     limit: usize,
-    /// The entries, over all pages, after which the server has a bad day.
+    /// The number of entries, over all pages, after which the server reports `busy`.
     busy_after: usize,
     paging: Option<Paging>,
     start: Position,
 }
 
-/// Where a search looks.
+/// The candidates of a search.
 enum Place {
-    /// One entry, which is known already.
+    /// One entry, already found.
     Entry(Arc<Stored>),
-    /// The entries of the tree in these depths below a base.
+    /// The entries of the tree at these depths below a base.
     Below {
         base: Name,
         depths: std::ops::RangeInclusive<usize>,
     },
 }
 
-/// What the paged results control asks for.
+/// The paged results control.
 struct Paging {
     size: usize,
     cookie: Vec<u8>,
 }
 
-/// How far a search got when it stopped.
+/// The progress of a search when it stopped.
 enum Reached {
     End,
     PageFull(Position),
@@ -62,7 +61,7 @@ enum Reached {
     Busy,
 }
 
-/// Carries out a search and sends all of its answer.
+/// Executes a search and sends its whole answer.
 pub(super) async fn answer(
     session: &mut Session,
     writer: &mut Writer,
@@ -91,7 +90,7 @@ pub(super) async fn answer(
         None => (result(LdapResultCode::TimeLimitExceeded, ""), Vec::new()),
         Some(Reached::Limit) => (result(LdapResultCode::SizeLimitExceeded, ""), Vec::new()),
         Some(Reached::Busy) => (
-            result(LdapResultCode::Busy, "the server is too busy to go on"),
+            result(LdapResultCode::Busy, "the server is too busy to continue"),
             Vec::new(),
         ),
         Some(Reached::End) => (result(LdapResultCode::Success, ""), Vec::new()),
@@ -112,7 +111,7 @@ pub(super) async fn answer(
         .await
 }
 
-/// Whether a control is critical and not known here; kinds whose criticality the decoder drops
+/// Whether a control is critical and not supported here; kinds whose criticality the decoder drops
 /// count as critical.
 pub(super) fn is_critical(control: &LdapControl) -> bool {
     match control {
@@ -133,7 +132,7 @@ pub(super) fn is_critical(control: &LdapControl) -> bool {
     }
 }
 
-/// Checks a search, or says why it is refused.
+/// Validates a search, or says why it is refused.
 fn prepare(
     session: &mut Session,
     request: &LdapSearchRequest,
@@ -162,7 +161,7 @@ fn prepare(
         Some(Paging { size: 0, .. }) => {
             return Err(result(
                 LdapResultCode::UnwillingToPerform,
-                "a page must hold at least one entry",
+                "a page must have at least one entry",
             ));
         }
         _ => Position::default(),
@@ -216,7 +215,7 @@ fn paging(controls: &[LdapControl]) -> Result<Option<Paging>, LdapResult> {
     Ok(paging)
 }
 
-/// Where the search looks; strangers see the root DSE only.
+/// The candidates of a search; anonymous clients only see the root DSE.
 fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapResult> {
     let LdapSearchRequest { base, scope, .. } = request;
     let name = Name::parse(base)
@@ -227,7 +226,7 @@ fn place(session: &Session, request: &LdapSearchRequest) -> Result<Place, LdapRe
     if session.identity == Identity::Anonymous {
         return Err(result(
             LdapResultCode::InsufficentAccessRights,
-            "bind first; strangers may read the root DSE only",
+            "bind first; anonymous clients may only read the root DSE",
         ));
     }
     if Name::parse(SUBSCHEMA_DN).is_ok_and(|subschema| subschema == name)

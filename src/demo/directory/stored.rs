@@ -1,4 +1,4 @@
-//! One entry as the tree keeps it: checked against the schema and ready to be compared.
+//! One entry as the tree stores it: checked against the schema and normalised for comparison.
 
 use std::ptr;
 
@@ -10,10 +10,10 @@ use super::{
     tree::{SUBSCHEMA_DN, TreeEntry, TreeError},
 };
 
-/// An entry of the tree, or one in which the server tells about itself.
+/// An entry of the tree, or one in which the server describes itself.
 #[derive(Clone)]
 pub(super) struct Stored {
-    /// Its place in the order of adding, which renames do not change.
+    /// Its position in the order of adding, which renames do not change.
     pub(super) number: u64,
     pub(super) uuid: Uuid,
     pub(super) dn: String,
@@ -32,7 +32,7 @@ pub(super) struct StoredAttribute {
 type Checked<T> = Result<T, TreeError>;
 
 impl Stored {
-    /// An entry that is being added now.
+    /// A new entry.
     pub(super) fn added(number: u64, uuid: Uuid, name: Name, entry: TreeEntry) -> Checked<Self> {
         let TreeEntry { dn, attributes } = entry;
         let mut stored = Self {
@@ -56,7 +56,7 @@ impl Stored {
         Ok(stored)
     }
 
-    /// An entry of the server itself; attributes that the schema does not know are left out.
+    /// An entry of the server itself; attributes that the schema does not know are omitted.
     pub(super) fn of_server(dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
         let name = Name::parse(dn).unwrap_or_default();
         let known = attributes
@@ -94,7 +94,8 @@ impl Stored {
         Ok(changed)
     }
 
-    /// The entry under another name: the values of its old RDN go, those of the new one come.
+    /// The entry under another name: the values of its old RDN are removed, those of the new one
+    /// added.
     pub(super) fn renamed(&self, name: Name, dn: &str) -> Checked<Self> {
         let mut changed = self.clone();
         for naming in Name::naming_values(&self.dn)? {
@@ -117,7 +118,7 @@ impl Stored {
         }
     }
 
-    /// Whether a password is one of the entry's; they are kept as they are, without a hash.
+    /// Whether a password is one of the entry's; they are stored in plain text.
     pub(super) fn has_password(&self, password: &str) -> bool {
         let secrets = self
             .attributes
@@ -149,7 +150,7 @@ impl Stored {
         match kind.usage {
             Usage::User => Ok(kind),
             Usage::Operation | Usage::Server => {
-                Err(self.refused(format!("{attribute} is kept by the server")))
+                Err(self.refused(format!("{attribute} is maintained by the server")))
             }
         }
     }
@@ -226,8 +227,8 @@ impl Stored {
         self.attributes.retain(|stored| !stored.values.is_empty());
     }
 
-    /// Checks that every object class is known, that what they demand is there, and that nothing
-    /// else is (RFC 4512 section 2.4).
+    /// Checks that every object class is known, that their required attributes are present, and
+    /// that there are no others (RFC 4512 section 2.4).
     fn check_classes(&self) -> Checked<()> {
         let named = self
             .attributes

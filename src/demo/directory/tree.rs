@@ -1,4 +1,4 @@
-//! The entries of the embedded directory: a tree that may be changed while it is served.
+//! The entries of the embedded directory: a tree that can be changed while it is served.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use super::{
     stored::Stored,
 };
 
-/// One entry with its user attributes, as somebody adds it to a tree or finds it there.
+/// One entry with its user attributes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TreeEntry {
     /// Its DN (RFC 4514).
@@ -24,10 +24,10 @@ pub struct TreeEntry {
     pub attributes: Vec<(String, Vec<Vec<u8>>)>,
 }
 
-/// Why a tree refused a change; it is as it was before.
+/// Why a tree refused a change, which then has no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// The text is no DN.
+    /// The text is not a DN.
     #[error(transparent)]
     InvalidDn(#[from] InvalidDn),
     /// The DN lies outside the tree.
@@ -44,13 +44,13 @@ pub enum TreeError {
     /// The entry above is missing.
     #[error("there is no entry above {0}")]
     NoParent(String),
-    /// There is such an entry already.
+    /// The DN is already in use.
     #[error("there is an entry {0} already")]
     AlreadyExists(String),
-    /// Entries lie below it, or it would be moved below itself.
+    /// There are entries below it, or it would be moved below itself.
     #[error("there are entries below {0}")]
     NotALeaf(String),
-    /// The entry would not fit the schema.
+    /// The entry would violate the schema.
     #[error("{dn}: {why}")]
     Schema {
         /// The DN.
@@ -68,7 +68,7 @@ pub struct Tree {
     entries: Arc<RwLock<Entries>>,
 }
 
-/// Entries in the order in which they were added, and where each name leads.
+/// Entries in the order in which they were added, and an index by name.
 #[derive(Clone, Default)]
 struct Entries {
     last: u64,
@@ -113,7 +113,7 @@ impl TreeEntry {
 }
 
 impl fmt::Debug for TreeEntry {
-    /// Values stay out, since a password may be among them.
+    /// Without the values, since a password may be among them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self
             .attributes
@@ -157,8 +157,8 @@ impl Tree {
         })
     }
 
-    /// A tree of its own with the same entries and ids, as a replica has them; it knows nothing of
-    /// later changes.
+    /// A copy of the tree with the same entries and ids, like a replica; later changes are not
+    /// shared.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self {
@@ -319,7 +319,7 @@ impl Tree {
     }
 
     /// At most `count` entries that were added after number `after`, in that order, so that changes
-    /// between two calls lose nobody.
+    /// between two calls skip none.
     pub(super) fn after(&self, after: u64, count: usize) -> Vec<Arc<Stored>> {
         let entries = self.read();
         entries
@@ -341,7 +341,8 @@ impl Tree {
         }
     }
 
-    /// A lock is poisoned only by a panic between two complete changes, so what it guards is whole.
+    /// A lock is poisoned only by a panic between two complete changes, so its content is
+    /// consistent.
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -383,7 +384,7 @@ impl Entries {
     }
 }
 
-/// The subschema entry (RFC 4512 section 4.2), which no tree holds.
+/// The subschema entry (RFC 4512 section 4.2), which is not part of any tree.
 pub(super) const SUBSCHEMA_DN: &str = "cn=Subschema";
 
 /// The published schema as an entry.

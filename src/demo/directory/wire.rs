@@ -1,4 +1,4 @@
-//! Messages in and out of one connection, with limits on their size and on every wait.
+//! The messages of one connection, with limits on their size and on every wait.
 
 use std::{io, time::Duration};
 
@@ -23,7 +23,7 @@ use tokio_util::{
 
 /// The longest request; answers may be longer.
 const REQUEST_BYTES: usize = 256 * 1024;
-/// Answers that are gathered before they are written.
+/// Answers are written when this many bytes are buffered.
 const WRITE_BYTES: usize = 64 * 1024;
 /// How long a client may leave an answer unread.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
 pub(super) type Reader = FramedRead<OwnedReadHalf, Requests>;
 
-/// Decodes requests, and refuses what cannot be one as soon as its first bytes say so.
+/// Decodes requests, and refuses invalid ones as soon as their first bytes show it.
 pub(super) struct Requests(LdapCodec);
 
 /// The sending half of a connection.
@@ -62,9 +62,9 @@ impl Decoder for Requests {
     }
 }
 
-/// Whether bytes may start an LDAP message (RFC 4511 section 4.1.1) of a bearable length.
+/// Whether bytes may start an LDAP message (RFC 4511 section 4.1.1) of an acceptable length.
 ///
-/// The decoder would wait for all of a message before it looks at it, and would write unknown
+/// The decoder would wait for a whole message before inspecting it, and would print unknown
 /// operations to standard output.
 fn may_be_message(bytes: &[u8]) -> bool {
     let (Some(0x30), Some(&first)) = (bytes.first(), bytes.get(1)) else {
@@ -99,7 +99,7 @@ fn is_operation(tag: u8) -> bool {
 }
 
 impl Writer {
-    /// Queues a message; written when enough has gathered.
+    /// Queues a message; written when enough is buffered.
     pub(super) async fn feed(
         &mut self,
         msgid: i32,
@@ -111,14 +111,14 @@ impl Writer {
             .map_err(io::Error::from)?
     }
 
-    /// Writes what has gathered.
+    /// Writes the buffer.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         timeout(WRITE_LIMIT, self.0.flush())
             .await
             .map_err(io::Error::from)?
     }
 
-    /// Queues a message and writes all that has gathered.
+    /// Queues a message and writes the buffer.
     pub(super) async fn send(
         &mut self,
         msgid: i32,
@@ -129,7 +129,7 @@ impl Writer {
         self.flush().await
     }
 
-    /// Says why the connection ends, as far as the client still listens, and ends it.
+    /// Sends the reason why the connection ends, if the client still listens, and ends it.
     pub(super) async fn disconnect(&mut self, code: LdapResultCode, message: &str) {
         let notice = LdapExtendedResponse {
             res: result(code, message),
@@ -137,7 +137,7 @@ impl Writer {
             value: None,
         };
         let limit = Duration::from_secs(1);
-        // The client may be gone already; then there is nobody to tell.
+        // The client may have disconnected already.
         let _ = timeout(
             limit,
             self.send(0, LdapOp::ExtendedResponse(notice), Vec::new()),

@@ -1,5 +1,5 @@
-//! A user with everything that belongs to it, as tests and the demo put users in and look at them;
-//! groups, roles and types go by name.
+//! A user with everything that belongs to it, for tests and the demo; groups, roles and types are
+//! given by name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Account {
-    /// The user's id; the server makes one when it is empty.
+    /// The user's id; generated when it is empty.
     pub id: String,
     /// The login.
     pub username: String,
@@ -40,11 +40,11 @@ pub struct Account {
     pub user_type: String,
     /// Key and value.
     pub metadata: BTreeMap<String, String>,
-    /// Values of custom attributes by key; those that were never set are left out.
+    /// Values of custom attributes by key; unset ones are omitted.
     pub custom_attributes: BTreeMap<String, Value>,
     /// Names of groups.
     pub groups: BTreeSet<String>,
-    /// Names of security roles; put in, they apply to all open projects.
+    /// Names of security roles; when a user is added, they apply to all open projects.
     pub roles: BTreeSet<String>,
 }
 
@@ -66,7 +66,7 @@ impl Default for Account {
     }
 }
 
-/// Puts in what every workspace has, the API user and a human administrator.
+/// Adds what every workspace has, the API user and a human administrator.
 pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
     let id = |place: usize| format!("{place:08x}-4361-11e0-b7cc-0019bb4983d8");
     studio.insert(
@@ -129,7 +129,7 @@ pub(super) fn furnish(studio: &Studio, api_user: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Puts a user in; answers the id.
+/// Adds a user; returns the id.
 pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, ApiError> {
     let Account {
         id,
@@ -200,7 +200,7 @@ pub(super) fn add(writer: &mut Writer<'_>, account: &Account) -> Result<String, 
     Ok(id)
 }
 
-/// Makes a custom attribute of users; answers its configuration's id.
+/// Creates a custom attribute of users; returns its configuration's id.
 pub(super) fn add_custom_attribute(
     writer: &mut Writer<'_>,
     key: &str,
@@ -219,7 +219,7 @@ pub(super) fn add_custom_attribute(
         .to_owned())
 }
 
-/// Puts a row in with the server's defaults, unasked.
+/// Adds a row with the server's defaults, without checks.
 pub(super) fn insert(
     writer: &mut Writer<'_>,
     entity: EntityRef,

@@ -1,5 +1,5 @@
-//! How rows are answered: what was selected, what ftrack adds on its own, and every entity in full
-//! only once.
+//! The form of rows in answers: the selected attributes, those that ftrack adds on its own, and
+//! every entity in full only once.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,17 +11,17 @@ use super::{
     store::{Key, Row, Store},
 };
 
-/// Whether later mentions of an entity repeat what earlier ones said.
+/// Whether later occurrences of an entity repeat its attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repetition {
-    /// They carry only the key and what was not said before; ftrack's own way.
+    /// They contain only the key and new attributes; ftrack's own way.
     Deduplicated,
-    /// They repeat it, and nothing is added that was not asked for: `ftrack-api-options:
+    /// They repeat them, and nothing is added that was not requested: `ftrack-api-options:
     /// strict:1;denormalize:1`.
     Denormalized,
 }
 
-/// What is shown of an entity, and of those that it leads to.
+/// What is shown of an entity, and of those that it refers to.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
     columns: Vec<usize>,
@@ -79,7 +79,7 @@ pub(super) struct Rendering<'a> {
     said: &'a mut Said,
 }
 
-/// What an answer has said already: entity, key, and which attribute.
+/// What an answer already contains: entity, key, and which attribute.
 #[derive(Debug, Default)]
 pub(super) struct Said(HashSet<(EntityRef, Key, Attribute)>);
 
@@ -90,7 +90,7 @@ enum Attribute {
 }
 
 impl<'a> Rendering<'a> {
-    /// A rendering that continues an answer in which that was said.
+    /// Continues an answer that already contains this.
     pub(super) fn new(
         store: &'a Store,
         unreadable: &'a BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! ftrack's own LDAP synchronisation, as a job of the server's: it moves when somebody looks, and
+//! ftrack's own LDAP synchronisation, as a job of the server: it advances when it is polled, and
 //! ends as the rules say.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -21,10 +21,10 @@ use super::{
 /// not documented.
 const JOB_TYPE: &str = "sync_users_ldap";
 
-/// What the server says of each of them, until it fails.
+/// The description of each of them, until it fails.
 const DESCRIPTION: &str = "Synchronising users with LDAP";
 
-/// Starts one, and answers with the job that it is.
+/// Starts one, and answers with its job.
 pub(super) fn start(
     world: &mut World,
     call: u64,
@@ -77,7 +77,7 @@ fn described(text: &str) -> String {
     json!({"description": text}).to_string()
 }
 
-/// Lets every synchronisation under way take one step.
+/// Advances every running synchronisation by one step.
 pub(super) fn advance(world: &mut World) -> Result<(), ApiError> {
     let model = Arc::clone(&world.store.model);
     let jobs = model.find("Job")?;
@@ -119,7 +119,7 @@ pub(super) fn advance(world: &mut World) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What becomes of a job at one look.
+/// What happens to a job at one poll.
 enum Step {
     None,
     To(String),
@@ -144,8 +144,8 @@ fn step(status: &str, rule: &mut BuiltinSync) -> Step {
     }
 }
 
-/// Does what the rules say that it finds in the studio's directory: users of these ids, or else
-/// logins, get these values, others are made.
+/// Applies what the rules say that it finds in the studio's directory: users with these ids, or
+/// else logins, get these values, others are created.
 fn synchronise(world: &mut World) -> Result<(), ApiError> {
     let model = Arc::clone(&world.store.model);
     let users = model.find("User")?;

@@ -1,5 +1,5 @@
 //! A listening socket whose connections can be reset from within: what a client sees when a server
-//! or a balancer dies.
+//! or a load balancer dies.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// How long to wait before the next try when a connection cannot be accepted, as when no file
+/// The delay before the next attempt when a connection cannot be accepted, as when no file
 /// descriptor is left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Port {
     /// The socket.
     pub(super) listener: TcpListener,
-    /// Ends every connection once it is cancelled, also one whose client neither reads nor writes.
+    /// Ends every connection once it is cancelled, even if its client neither reads nor writes.
     pub(super) end: CancellationToken,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct Connection {
     end: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// The scissors to one connection.
+/// Resets one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// Has the connection reset at the next byte that would be read or written.
+    /// Resets the connection at the next byte that would be read or written.
     pub(super) fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }

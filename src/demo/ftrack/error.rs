@@ -1,5 +1,5 @@
-//! Why the server refuses an operation, in the shape that ftrack's clients read: exception, text,
-//! and the status of the strict mode.
+//! Refusals of an operation, in the form that ftrack's clients read: exception, text, and the
+//! status in strict mode.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ pub struct ApiError {
     pub exception: &'static str,
     /// The text for people.
     pub content: String,
-    /// The HTTP status in strict mode; which status goes with which exception is not documented by
-    /// the vendor, so clients must not build on it.
+    /// The HTTP status in strict mode; the mapping of exceptions to statuses is not documented by
+    /// the vendor, so clients must not rely on it.
     pub status: u16,
 }
 
@@ -26,7 +26,7 @@ impl ApiError {
         }
     }
 
-    /// The key may not do that.
+    /// The key lacks the permission.
     pub(super) fn permission(content: impl Into<String>) -> Self {
         Self {
             exception: "PermissionError",
@@ -35,7 +35,7 @@ impl ApiError {
         }
     }
 
-    /// A value, an attribute or an operation that the server does not take.
+    /// A value, an attribute or an operation that the server does not accept.
     pub(super) fn validation(content: impl Into<String>) -> Self {
         Self {
             exception: "ValidationError",
@@ -71,7 +71,8 @@ impl ApiError {
         }
     }
 
-    /// The server itself is broken: for what cannot happen, so that it is an answer and no panic.
+    /// The server itself is broken: for what cannot happen, so that it is an answer and not a
+    /// panic.
     pub(super) fn internal(content: impl Into<String>) -> Self {
         Self {
             exception: "InternalServerError",
@@ -80,7 +81,7 @@ impl ApiError {
         }
     }
 
-    /// The body that takes the place of the list of answers.
+    /// The body in place of the list of answers.
     pub(super) fn body(&self) -> Value {
         json!({"content": self.content, "exception": self.exception, "error_code": null})
     }

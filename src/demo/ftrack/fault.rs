@@ -1,4 +1,4 @@
-//! A server's bad days: what can go wrong with a call, and with which one.
+//! Injected faults: what can go wrong with a call, and with which one.
 
 use std::{
     collections::VecDeque,
@@ -8,15 +8,15 @@ use std::{
 /// What goes wrong with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// 429, with a wait or without.
+    /// 429, with or without a delay.
     TooManyRequests(Option<RetryAfter>),
-    /// That status (500, 502, 503, ...) with a page of HTML, as balancers answer.
+    /// This status (500, 502, 503, ...) with an HTML page, as load balancers answer.
     Html(u16),
     /// The connection is reset, and nothing was done.
     ResetBefore,
     /// Everything was done, and then the connection is reset: the answer is lost.
     ResetAfter,
-    /// Never an answer, and nothing was done.
+    /// There is never an answer, and nothing was done.
     StallBefore,
     /// Everything was done, and then never an answer.
     StallAfter,
@@ -32,10 +32,10 @@ pub enum Fault {
     Redirect(String),
 }
 
-/// How a 429 says when to come back.
+/// The form of the delay in a 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// In so many seconds.
+    /// In seconds.
     Seconds(u64),
     /// As an HTTP date.
     At(SystemTime),
@@ -60,7 +60,7 @@ pub enum CallKind {
     Write,
 }
 
-/// One call, as a fault can choose by it.
+/// The properties of a call by which a fault can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
     /// Its number among all calls with accepted credentials, from 1.
@@ -75,7 +75,7 @@ pub struct Call {
 
 type Choice = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
-/// The faults to come.
+/// The faults to inject.
 #[derive(Default)]
 pub(super) struct Faults {
     next: VecDeque<(Option<CallKind>, Fault)>,
@@ -88,7 +88,7 @@ impl Faults {
         self.next.push_back((kind, fault));
     }
 
-    /// Adds a rule that is asked at every call.
+    /// Adds a rule that is evaluated at every call.
     pub(super) fn choose(&mut self, choice: Choice) {
         self.choices.push(choice);
     }

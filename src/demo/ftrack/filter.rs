@@ -1,5 +1,5 @@
-//! Which rows a query finds, in which order; a full read in pages computes that once and not once a
-//! page.
+//! Which rows a query finds, in which order; for a full read in pages, they are computed once and
+//! not once per page.
 
 use std::{cmp::Ordering, collections::VecDeque, fmt::Write as _, sync::Arc};
 
@@ -10,10 +10,10 @@ use super::{
     store::{Cell, Key, Row, Store},
 };
 
-/// How many found lists are kept.
+/// How many result lists are cached.
 const KEPT: usize = 4;
 
-/// What was found lately, for the next page of the same query; of no use once anything changed.
+/// Recent results, for the next page of the same query; invalid once anything changed.
 #[derive(Default)]
 pub(super) struct Found {
     kept: VecDeque<(String, u64, Arc<[Key]>)>,

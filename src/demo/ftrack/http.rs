@@ -1,5 +1,4 @@
-//! The one URL of the API over HTTP: headers, bodies, compression, and everything that can go wrong
-//! on the way.
+//! The one URL of the API over HTTP: headers, bodies, compression, and injected faults.
 
 use std::{io::Write as _, time::Duration};
 
@@ -40,7 +39,7 @@ struct Site {
     stop: CancellationToken,
 }
 
-/// Everything that the server answers; calls that never end do so when `stop` is cancelled.
+/// Serves all requests; calls that never end do so when `stop` is cancelled.
 pub(super) fn router(studio: Studio, stop: CancellationToken) -> Router {
     // A fallback instead of a route, since clients that were given a server with a slash at its end
     // ask for `//api`.
@@ -100,7 +99,7 @@ async fn faulty(
     (call, operations): (Call, Vec<Value>),
     fault: Fault,
 ) -> Response {
-    // Half an answer is to be half of the JSON, not half of what it was compressed to.
+    // Half an answer has to be half of the JSON, not half of its compressed form.
     let encoding = if matches!(fault, Fault::TruncatedJson | Fault::CutBody) {
         Encoding::Plain
     } else {
@@ -151,7 +150,7 @@ async fn faulty(
     }
 }
 
-/// Works on a thread that may block: a full read of a large table takes a while.
+/// Runs on a thread that may block: a full read of a large table takes a while.
 async fn perform(
     site: &Site,
     call: Call,

@@ -1,9 +1,9 @@
 //! A small ftrack server in memory that speaks the real protocol over HTTP.
 //!
-//! [`FtrackServer::start`] serves a workspace; [`FtrackServer::studio`] is the handle to look at
-//! it, to change it past the API, to turn the switches ([`Rules`]) where ftrack servers differ or
-//! the vendor does not say, and to order faults. The vendor's own clients are run against it in the
-//! tests.
+//! [`FtrackServer::start`] serves a workspace; [`FtrackServer::studio`] is the handle to inspect
+//! it, to change it past the API, to set the switches ([`Rules`]) where ftrack servers differ or
+//! the vendor's documentation is silent, and to inject faults. The tests run the vendor's own
+//! clients against it.
 
 mod account;
 mod answer;
@@ -43,7 +43,7 @@ pub use self::{
 /// How long calls in flight may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A running server; dropped, it stops at once and cuts off calls in flight.
+/// A running server; when dropped, it stops at once and aborts calls in flight.
 #[derive(Debug)]
 pub struct FtrackServer {
     address: SocketAddr,

@@ -1,5 +1,5 @@
-//! How the server behaves where ftrack servers differ, or where the vendor does not say: every open
-//! question is a switch.
+//! The server's behaviour where ftrack servers differ, or where the vendor's documentation is
+//! silent: every open question is a switch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,12 +45,12 @@ impl Default for Options {
     }
 }
 
-/// The switches that can be turned while the server runs.
+/// Switches that can be changed while the server runs.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// What a failed call leaves behind.
     pub atomicity: Atomicity,
-    /// How many users may be active; any number when absent.
+    /// The maximum number of active users; unlimited when absent.
     pub seats: Option<usize>,
     /// What happens to an activation when no seat is left.
     pub full: Full,
@@ -68,7 +68,7 @@ pub struct Rules {
     pub default_role: Option<String>,
     /// The most rows of an answer, whatever the limit in the query.
     pub page_cap: Option<usize>,
-    /// Entity types that the key may not read: queries find nothing of them, without an error.
+    /// Entity types that the key cannot read: queries return none of them, without an error.
     pub unreadable: BTreeSet<String>,
     /// Lists that end too early: so many rows of an entity type are all that a query without `in
     /// (…)` finds, and the last page says that there are no more.
@@ -155,13 +155,13 @@ pub enum NewRoles {
 }
 
 /// How ftrack's own LDAP synchronisation ends; the job is queued at first, running at the first
-/// look, and over at the second.
+/// poll, and ended at the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum BuiltinSync {
     /// Done.
     #[default]
     Done,
-    /// Done after so many looks more.
+    /// Done after this many more polls.
     Slow(u32),
     /// Failed, with that description in the job's `data`.
     Fails(String),
@@ -171,12 +171,12 @@ pub enum BuiltinSync {
     Hangs,
     /// It stays queued.
     NeverBegins,
-    /// The job is no more at the first look.
+    /// The job no longer exists at the first poll.
     Vanishes,
-    /// Its status is that word in the end.
+    /// It ends with this status.
     EndsAs(String),
-    /// No LDAP directory is set up: it is refused in these words.
+    /// No LDAP directory is configured: it is refused with this message.
     NotSetUp(String),
-    /// It is started, and the answer does not say which job it is.
+    /// It is started, and the answer does not contain the job's id.
     Nameless,
 }

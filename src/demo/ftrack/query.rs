@@ -31,7 +31,7 @@ pub(super) struct Query {
     pub(super) filter: Option<Filter>,
     /// In which order; by key where it does not say.
     pub(super) order: Vec<(Path, Direction)>,
-    /// Rows to leave out at the start.
+    /// Rows to skip at the start.
     pub(super) offset: usize,
     /// The most rows to answer.
     pub(super) limit: Option<usize>,

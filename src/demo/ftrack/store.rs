@@ -1,5 +1,5 @@
-//! The rows in memory: one ordered table an entity, found by key or by an indexed column, with a
-//! journal that a failed call is undone from.
+//! The rows in memory: one ordered table per entity, found by key or by an indexed column, with a
+//! journal to undo a failed call.
 
 use std::{
     cmp::Ordering,

@@ -1,5 +1,5 @@
-//! Everything behind the server: rows, rules, faults, counters and the log, and the handle through
-//! which the same process looks at and changes them.
+//! Everything behind the server: rows, rules, faults, counters and the log, and the handle to
+//! inspect and change them in the same process.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -49,7 +49,7 @@ pub struct Change {
     pub new: Value,
 }
 
-/// How much was asked of the server.
+/// Counts of requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Every HTTP request to the API, also those whose credentials were refused.

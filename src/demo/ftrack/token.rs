@@ -1,4 +1,4 @@
-//! The words of a query expression: bare and quoted values, operators, brackets.
+//! The tokens of a query expression: bare and quoted values, operators, parentheses.
 
 use super::error::ApiError;
 

@@ -1,5 +1,4 @@
-//! What the server minds about users: names that are taken, seats, defaults, and the rows that
-//! every user has.
+//! The server's rules for users: unique names, seats, defaults, and the rows that every user has.
 
 use std::sync::Arc;
 

@@ -1,20 +1,19 @@
-//! Just enough BER (X.690, as RFC 4511 section 5.1 narrows it) to look at an element without
+//! Just enough BER (X.690, as restricted by RFC 4511 section 5.1) to inspect an element without
 //! recursing into it. No I/O.
 
-/// One element: its tag, its content as far as it is there, and what follows.
+/// One element: its tag, the part of its content that is present, and the bytes that follow.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::directory) struct Element<'a> {
-    /// The tag byte.
     pub tag: u8,
-    /// The content; shorter than announced when the bytes end before.
+    /// Shorter than announced when the bytes end early.
     pub content: &'a [u8],
-    /// Whether the content is all there.
+    /// Whether the content is complete.
     pub is_whole: bool,
     /// The bytes after the element.
     pub rest: &'a [u8],
 }
 
-/// The element at the start of some bytes; none when its header is not all there or of an unusual
+/// The element at the start of some bytes; none when its header is incomplete or has an unusual
 /// form.
 pub(in crate::directory) fn element(bytes: &[u8]) -> Option<Element<'_>> {
     let (&tag, bytes) = bytes.split_first()?;

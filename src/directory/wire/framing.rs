@@ -1,9 +1,9 @@
-//! Stands between the network and the LDAP library: bounds what a server may send, and remembers
-//! how a connection ended.
+//! Stands between the network and the LDAP library: bounds what a server may send, and records how
+//! a connection ended.
 //!
-//! The library reads messages of any length and depth, recurses into them, and forgets why a
-//! connection ended. Here every message is measured before it is passed on: a hostile or broken
-//! server costs a connection, never memory or the process.
+//! The library reads messages of any length and depth, recurses into them, and discards the reason
+//! why a connection ended. Here every message is measured before it is passed on: a hostile or
+//! broken server costs a connection, never memory or the process.
 
 use std::{
     io,
@@ -25,17 +25,16 @@ use crate::directory::{
     wire::{message, message::Fault},
 };
 
-/// The longest message, in bytes: a group of 100,000 members fits in it.
+/// The longest message, in bytes: a group of 100,000 members fits.
 const MAX_MESSAGE: u64 = 16 << 20;
-/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits in
-/// it.
+/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits.
 const MAX_ANSWER: u64 = 256 << 20;
 /// The deepest nesting: a search entry needs 6, a control 4.
 const MAX_DEPTH: usize = 16;
-/// The most elements of one message; each costs the library far more memory than the two bytes that
-/// it takes on the wire.
+/// The most elements of one message; each costs the library far more memory than its two bytes on
+/// the wire.
 const MAX_ELEMENTS: u32 = 500_000;
-/// The longest message that is no entry.
+/// The longest message that is not an entry.
 const MAX_PLAIN: usize = 256 << 10;
 /// The size of one read.
 const CHUNK: usize = 64 << 10;
@@ -49,11 +48,11 @@ pub(in crate::directory) enum ConnectionEnd {
     Network(String),
     /// TLS failed after the handshake, as TLS 1.3 does for client certificates.
     Tls(TlsFault),
-    /// What came is not LDAP.
+    /// The data is not LDAP.
     Garbled(String),
-    /// More came than is taken.
+    /// The data exceeds a limit.
     TooMuch(String),
-    /// The server said why it hangs up.
+    /// The server gave a reason for closing it.
     Notice {
         /// The result code.
         code: u32,
@@ -63,7 +62,7 @@ pub(in crate::directory) enum ConnectionEnd {
 }
 
 impl ConnectionEnd {
-    /// The error for an operation that was under way.
+    /// The error for the operation in progress.
     pub(in crate::directory) fn error(&self, server: &str, tried: &str) -> DirectoryError {
         let (server, tried) = (server.to_owned(), tried.to_owned());
         match self {
@@ -99,7 +98,7 @@ impl ConnectionEnd {
     }
 }
 
-/// How a connection ended, once it has.
+/// Set once the connection has ended.
 pub(in crate::directory) type End = Arc<OnceLock<ConnectionEnd>>;
 
 /// Carries bytes between a server and the library's end of a socket pair until one side ends;
@@ -120,7 +119,8 @@ where
                 if let Some(ended) = ended { let _ = reason.set(ended); }
             }
         }
-        // The reason is known before the library can see the end, since its side closes only here.
+        // The reason is known before the library can see the end, since its side is closed only
+        // here.
         drop((from_local, to_local));
     });
     (AbortOnDropHandle::new(task), end)
@@ -191,8 +191,8 @@ fn network(error: &io::Error) -> ConnectionEnd {
     ConnectionEnd::Network(error.to_string())
 }
 
-/// Walks through BER as it comes (X.690, in the form of RFC 4511 section 5.1): lengths, depth and
-/// number of elements.
+/// Parses BER as it arrives (X.690, in the form of RFC 4511 section 5.1): lengths, depth and number
+/// of elements.
 #[derive(Debug, Default)]
 struct Framing {
     /// Bytes seen so far.
@@ -204,9 +204,9 @@ struct Framing {
     /// The tag and length that are being read.
     header: Vec<u8>,
     elements: u32,
-    /// How many elements the message itself has so far: its id, the operation, the controls.
+    /// The number of elements of the message itself so far: its id, the operation, the controls.
     parts: u8,
-    /// The message as far as it was seen, unless it is an entry.
+    /// The message so far, unless it is an entry.
     plain: Vec<u8>,
     is_entry: bool,
 }
@@ -245,14 +245,14 @@ impl Framing {
         Ok(())
     }
 
-    /// The length of the element whose header is being read; none until the header is whole.
+    /// The length of the element whose header is being read; none until the header is complete.
     fn length(&self) -> Result<Option<u64>, ConnectionEnd> {
         match self.header.as_slice() {
             [] => Ok(None),
             [tag, ..] if self.open.is_empty() && *tag != 0x30 => {
                 Err(ConnectionEnd::Garbled(format!(
-                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, and \
-                 does it want TLS?"
+                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, \
+                     and does it require TLS?"
                 )))
             }
             [tag, ..] if tag & 0x1f == 0x1f => {
@@ -285,8 +285,7 @@ impl Framing {
         self.elements += 1;
         if length > MAX_MESSAGE {
             return Err(ConnectionEnd::TooMuch(format!(
-                "it announced a message of {length} bytes, of which at most {MAX_MESSAGE} are \
-                 taken"
+                "it announced a message of {length} bytes; the limit is {MAX_MESSAGE}"
             )));
         }
         if self.elements > MAX_ELEMENTS {
@@ -297,7 +296,7 @@ impl Framing {
         let end = self.position + length;
         if self.open.last().is_some_and(|outer| end > *outer) {
             return Err(ConnectionEnd::Garbled(
-                "an element is longer than what contains it".into(),
+                "an element is longer than its container".into(),
             ));
         }
         if tag & 0x20 == 0 {
@@ -312,10 +311,10 @@ impl Framing {
         Ok(())
     }
 
-    /// Closes what ends here.
+    /// Closes the elements that end here.
     fn close(&mut self) -> Result<(), ConnectionEnd> {
         if self.skip > 0 || !self.header.is_empty() {
-            // An element's header may not run over the end of what contains it.
+            // An element's header may not extend beyond the end of its container.
             return match self.open.last() {
                 Some(end) if self.position >= *end && !self.header.is_empty() => Err(
                     ConnectionEnd::Garbled("an element ends within its own header".into()),

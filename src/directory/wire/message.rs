@@ -1,29 +1,29 @@
-//! Whether a message that is no entry is built as RFC 4511 says, before the library, which panics
-//! otherwise, sees it. No I/O.
+//! Checks that a message other than an entry is built according to RFC 4511 before it reaches the
+//! library, which would otherwise panic. No I/O.
 
 use crate::directory::{
     error::words,
     wire::ber::{Element, element},
 };
 
-/// A search result entry, which is not looked into here (RFC 4511 section 4.5.2).
+/// A search result entry, which is not inspected here (RFC 4511 section 4.5.2).
 pub(in crate::directory) const ENTRY: u8 = 0x64;
 
 /// Why a message is not passed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::directory) enum Fault {
-    /// It is the server's farewell (RFC 4511 section 4.4.1).
+    /// A notice of disconnection (RFC 4511 section 4.4.1).
     Notice {
         /// The result code.
         code: u32,
         /// The server's words.
         text: String,
     },
-    /// It is not built like a message that a client gets.
+    /// It is not built like a message to a client.
     Misbuilt(&'static str),
 }
 
-/// Looks at one whole message.
+/// Checks one whole message.
 pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
     let mut parts = Parts(
         element(message)
@@ -43,7 +43,11 @@ pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
         0x73 if Parts(operation.content).all_are_texts() => {}   // a reference
         0x73 => return Err(Fault::Misbuilt("a reference without addresses")),
         ENTRY | 0x79 => {} // 0x79 is an intermediate response
-        _ => return Err(Fault::Misbuilt("an operation that no client gets")),
+        _ => {
+            return Err(Fault::Misbuilt(
+                "an operation that is never sent to a client",
+            ));
+        }
     }
     match (parts.next(), parts.next()) {
         (None, _) => Ok(()),
@@ -58,8 +62,8 @@ pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be cut, in the worst
-/// case to success.
+/// The parts of every result (RFC 4511 section 4.1.9); a longer code would be truncated, in the
+/// worst case to success.
 fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
     if !parts
         .next()
@@ -70,7 +74,7 @@ fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
     if !(parts.next().is_some_and(|matched| is_text(&matched))
         && parts.next().is_some_and(|text| is_text(&text)))
     {
-        return Err(Fault::Misbuilt("a result whose DN or text is none"));
+        return Err(Fault::Misbuilt("a result with an invalid DN or text"));
     }
     let is_right = |part: Element<'_>| match part.tag {
         0xa3 => Parts(part.content).all_are_texts(), // where it is referred to
@@ -185,7 +189,7 @@ mod tests {
     fn what_would_be_misread_does_not() {
         let misbuilt = [
             built(0x65, &[]),
-            built(0x65, &[&[10, 5, 1, 0, 0, 0, 0], &SUCCESS[3..]]), // cut to 32 bits this would be success
+            built(0x65, &[&[10, 5, 1, 0, 0, 0, 0], &SUCCESS[3..]]), // truncated to 32 bits this would be success
             built(0x65, &[&[10, 0], &SUCCESS[3..]]),
             built(0x65, &[&[2, 1, 0], &SUCCESS[3..]]),
             built(0x65, &[&SUCCESS[..5], &[4, 1, 0xff]]),

@@ -1,4 +1,4 @@
-//! Whose doing it is that a user is as it is, by what was sent and by what the link says.
+//! Who caused a user's state, by what was sent and by what the link says.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::json;
@@ -105,7 +105,7 @@ fn a_created_user_is_whose_mark_its_link_bears() {
             );
         }
     }
-    // Another run may have settled it since: the mark stays.
+    // Another run may have finished it since: the mark stays.
     for activity in [Activity::Activating, Activity::Settled] {
         let seen = user(true, Some((activity.clone(), Some(RUN))));
         let (operations, only_settles) = left_of(&create(), &seen, Progress::Sent).unwrap();

@@ -1,5 +1,4 @@
-//! What one call is to write: what is left of the changes of a batch, and the operations that it
-//! takes.
+//! What one call writes: what is left of the changes of a batch, and the operations for it.
 
 use super::Writer;
 use crate::ftrack::{
@@ -11,13 +10,13 @@ use crate::ftrack::{
 
 /// What is left to be written of a batch.
 pub(super) struct Call {
-    /// What is left of the changes of each unit, by their places.
+    /// What is left of the changes of each unit, by their indices.
     left: Vec<Vec<(usize, Remaining)>>,
-    /// The places of the changes that it is for, in their order.
+    /// The indices of its changes, in order.
     pub(super) places: Vec<usize>,
     /// Those of them for which nothing was sent before.
     pub(super) first_for: Vec<usize>,
-    /// Whether it is links alone.
+    /// Whether only links are left.
     pub(super) settles: bool,
 }
 
@@ -29,7 +28,7 @@ impl Call {
 }
 
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
-    /// What is left to be written of a batch; changes that are done or cannot be done leave it.
+    /// What is left to be written of a batch; changes that are done or cannot be done are removed.
     pub(super) fn call(&mut self, batch: &mut Batch) -> Call {
         let mut call = Call {
             left: Vec::new(),
@@ -68,8 +67,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                     }
                 }
             }
-            // Who is done waits for the others of a rotation: as long as they are not, it may have
-            // to be put back.
+            // Finished changes wait for the others of a rotation: until then it may have to be
+            // restored.
             if of_unit.is_empty() {
                 out.extend(
                     finished
@@ -97,7 +96,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         call
     }
 
-    /// The operations of a call; a change that cannot be written down leaves it.
+    /// The operations of a call; a change that cannot be serialised is removed.
     pub(super) fn operations(&mut self, call: &mut Call, batch: &mut Batch) -> Vec<Operation> {
         let (mut operations, mut done) = (Vec::new(), Vec::new());
         for (unit, left) in batch.units.iter().zip(std::mem::take(&mut call.left)) {

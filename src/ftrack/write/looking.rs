@@ -1,5 +1,4 @@
-//! The looks at the users of a batch: before they are written, where the plan is old, and after
-//! each call.
+//! Reads the users of a batch: before they are written, if the plan is old, and after each call.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,14 +15,14 @@ use crate::{
     model::{change::Action, user::EntityId},
 };
 
-/// How long a batch that is in flight may still take when somebody asks to stop.
+/// How long a batch in flight may still take after a stop is requested.
 const GRACE: Duration = Duration::from_secs(8);
 
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
-    /// Looks at users who are to be changed right before that, so that what somebody did since the
-    /// plan was made is neither overwritten nor misreported.
+    /// Reads users right before they are changed, so that changes by others since the plan was made
+    /// are neither overwritten nor misreported.
     ///
-    /// Users to be created need no look: their ids are this program's own.
+    /// Users to be created need not be read: their ids are this program's own.
     pub(super) async fn look_before(&mut self, batch: &mut Batch) -> bool {
         let creates = |place: &usize| {
             self.changes
@@ -49,8 +48,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// Reads the users of a batch again; when that cannot be, the writing ends, since nothing more
-    /// can be known.
+    /// Reads the users of a batch again; when that fails, the writing ends, since nothing more can
+    /// be known.
     pub(super) async fn look_again(&mut self, batch: &mut Batch) -> bool {
         match self.look(batch).await {
             Ok(()) => true,
@@ -77,7 +76,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                 Some(seen) if rotation::is_made_by(seen, self.means.run_mark) => {
                     self.doings.linked(*place)
                 }
-                // Whatever was sent, the link is not that of this run.
+                // Whatever was sent, the link is not from this run.
                 Some(_) => self.doings.sent_in_vain(*place),
                 None => {}
             }
@@ -104,7 +103,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         }
     }
 
-    /// A batch that began is finished, also when somebody asks to stop.
+    /// A batch that was begun is finished, even if a stop is requested.
     pub(super) fn finishing(&self) -> Until {
         Until {
             deadline: self.limits.until.deadline + GRACE,

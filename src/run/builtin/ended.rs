@@ -1,4 +1,4 @@
-//! How a synchronisation turned out, in words with the way out.
+//! The result of a synchronisation as a message that says what to do.
 
 use std::time::Duration;
 
@@ -14,31 +14,31 @@ use crate::{
     run::failure::Failure,
 };
 
-/// Where an administrator sets it up.
+/// Where an administrator configures it.
 const SETTINGS: &str = "System settings > Resources > LDAP settings";
 
-/// How far it is known what became of the server's job.
+/// Whether the result of the server's job is known.
 pub(super) enum SyncEnd {
-    /// It is over, and the run says how it turned out.
+    /// It has ended, and the run reports the result.
     Seen(Result<(), Failure>),
-    /// It may still be at work, or nobody knows.
+    /// It may still be running, or its state is unknown.
     Unseen(Failure),
 }
 
-/// The server's own words for a synchronisation that is not set up are not known, so that each
-/// refusal gets the same way out.
+/// The server's message for a synchronisation that is not configured is not known, so each refusal
+/// gets the same advice.
 pub(super) fn refused(error: &FtrackError) -> Failure {
     let why = match (error.kind(), error.refusal()) {
         (FtrackErrorKind::Refused(_), Some(refusal)) => {
             format!(
-                "ftrack did not start its own LDAP synchronisation, and says: {refusal}; is it \
-                 set up? Look at {SETTINGS} at ftrack"
+                "ftrack did not start its own LDAP synchronisation, and reports: {refusal}; is it \
+                 configured? See {SETTINGS} in ftrack"
             )
         }
         _ => format!("ftrack's own LDAP synchronisation was not started: {error}"),
     };
     let kind = match (FailureKind::from(error), error.kind()) {
-        // The key was good for reading the users right before.
+        // The key was valid for reading the users right before.
         (FailureKind::FtrackRefused, trouble)
             if !matches!(trouble, FtrackErrorKind::Credentials(_)) =>
         {
@@ -49,25 +49,25 @@ pub(super) fn refused(error: &FtrackError) -> Failure {
     Failure { kind, why }
 }
 
-/// How a job that is no longer under way turned out.
+/// The result of a job that has ended.
 pub(super) fn over(job: &ServerJob) -> SyncEnd {
-    let text = job.text.as_deref().unwrap_or("nothing about why");
+    let text = job.text.as_deref().unwrap_or("no reason");
     match &job.status {
         Status::Done | Status::Queued | Status::Running => SyncEnd::Seen(Ok(())),
         Status::Failed => SyncEnd::Seen(Err(Failure {
             kind: FailureKind::Ftrack,
             why: format!(
-                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: {text}; \
-                 is it set up? Look at {SETTINGS} at ftrack",
+                "ftrack's own LDAP synchronisation failed (its job {}), and ftrack reports: \
+                 {text}; is it configured? See {SETTINGS} in ftrack",
                 job.id
             ),
         })),
         Status::Unknown(word) => SyncEnd::Unseen(Failure {
             kind: FailureKind::FtrackUnclear,
             why: format!(
-                "ftrack calls the status of its own LDAP synchronisation (its job {}) {word:?}, \
-                 which this version does not know, so that its end is not known either; look at \
-                 the job at ftrack",
+                "ftrack reports the status {word:?} for its own LDAP synchronisation (its job \
+                 {}), which this version does not know, so its result is not known either; see \
+                 the job in ftrack",
                 job.id
             ),
         }),
@@ -80,17 +80,17 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
         NotFollowed::Late if job.status == Status::Queued => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
-                "ftrack never began its own LDAP synchronisation: its job {id} was still queued \
-                 when the time limit of {limit} was nearly over; see to ftrack's job worker. The \
-                 job may begin later"
+                "ftrack did not start its own LDAP synchronisation: its job {id} was still queued \
+                 when the time limit of {limit} was nearly over; check ftrack's job worker. The \
+                 job may start later"
             ),
         },
         NotFollowed::Late => Failure {
             kind: FailureKind::TimeLimit,
             why: format!(
                 "ftrack's own LDAP synchronisation (its job {id}) was still {} when the time \
-                 limit of {limit} was nearly over; it goes on at ftrack, and the next run follows \
-                 it. If it needs that long, raise time_limit",
+                 limit of {limit} was nearly over; it continues in ftrack, and the next run \
+                 follows it. If it needs that long, raise time_limit",
                 job.status
             ),
         },
@@ -98,7 +98,8 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
             kind: FailureKind::FtrackUnclear,
             why: format!(
                 "ftrack does not show the job {id} of its own LDAP synchronisation, whose last \
-                 known status was {}, so that its end is not known; may the key's role read jobs?",
+                 known status was {}, so its result is not known; does the key's role have read \
+                 access to jobs?",
                 job.status
             ),
         },
@@ -106,8 +107,9 @@ pub(super) fn not_followed(job: &ServerJob, why: NotFollowed, limit: Duration) -
             Failure {
                 kind: FailureKind::Stopped,
                 why: format!(
-                    "the run was told to stop while ftrack's own LDAP synchronisation (its job {id}) \
-                 was {}; it goes on at ftrack, and the next run follows it",
+                    "the run was stopped on request while ftrack's own LDAP synchronisation (its \
+                     job {id}) \
+                 was {}; it continues in ftrack, and the next run follows it",
                     job.status
                 ),
             }
@@ -137,8 +139,7 @@ pub(super) fn unread_after(ended: SyncEnd, error: &FtrackError) -> Failure {
     Failure {
         kind,
         why: format!(
-            "{how}; the users could not be read again, so that the next run reports what it \
-             changed: {error}"
+            "{how}; the users could not be read again, so the next run reports its changes: {error}"
         ),
     }
 }

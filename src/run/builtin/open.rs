@@ -1,6 +1,6 @@
-//! A synchronisation that ftrack was asked to start, and whose end no run has reported yet: on disk
+//! A synchronisation that ftrack was asked to start, and whose end no run has reported yet: saved
 //! from before the start until it is reported, so that the next run follows it instead of starting
-//! another, and reports what it changed.
+//! another, and reports its changes.
 
 use std::{
     fs, io,
@@ -16,40 +16,40 @@ use crate::{
     sync::observed::AllValues,
 };
 
-/// The largest file that is read back, in bytes: a million users take a third of it.
+/// The maximum size of the file, in bytes: a million users need a third of it.
 const LARGEST: u64 = 1 << 30;
 
-/// How far a synchronisation is reported.
+/// How much of a synchronisation is reported.
 pub(in crate::run) enum Reported {
-    /// Not at all, or none was started: what is on disk stands.
+    /// Nothing, or none was started: the saved state is unchanged.
     Open,
-    /// As far as it went.
+    /// Its changes so far.
     SoFar(Box<OpenSync>),
-    /// To its end.
+    /// All of it.
     ToItsEnd,
 }
 
-/// One synchronisation of one ftrack server, whichever job had it started.
+/// One synchronisation of one ftrack server, whichever job started it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::run) struct OpenSync {
-    /// The ftrack server.
+    /// The URL of the ftrack server.
     pub ftrack: String,
     #[serde(flatten)]
     pub start: Start,
     /// Users that were active before the start.
     pub active: usize,
-    /// How many users it is known to have deactivated so far.
+    /// The number of users it has deactivated so far, as far as known.
     pub deactivated: usize,
-    /// How many users it is known to have renamed so far.
+    /// The number of users it has renamed so far, as far as known.
     pub renamed: usize,
-    /// The users as they were when they were last reported, or before the start.
+    /// The users when they were last reported, or before the start.
     pub users: AllValues,
 }
 
 /// How it was started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::run) struct Start {
-    /// The run that had it started.
+    /// The run that started it.
     pub run: String,
     /// The server's job; absent while it is not known.
     pub job: Option<EntityId>,
@@ -58,7 +58,7 @@ pub(in crate::run) struct Start {
 }
 
 impl Start {
-    /// By a run that is about to.
+    /// By a run that is about to start it.
     pub(super) fn by(report: &Report) -> Self {
         Self {
             run: report.run.clone(),
@@ -69,7 +69,7 @@ impl Start {
 }
 
 impl OpenSync {
-    /// One that a run is about to have started, of these users.
+    /// A synchronisation of these users that a run is about to start.
     pub(super) fn before(report: &Report, users: AllValues) -> Self {
         Self {
             ftrack: report.ftrack.server.clone(),
@@ -81,7 +81,7 @@ impl OpenSync {
         }
     }
 
-    /// Keeps what the next run has to know, now that the report is kept.
+    /// Saves what the next run has to know, once the report is saved.
     pub(in crate::run) fn settle(reported: &Reported, state_dir: &Path) -> Result<(), StateError> {
         match reported {
             Reported::Open => Ok(()),
@@ -93,10 +93,10 @@ impl OpenSync {
         }
     }
 
-    /// The one that is open at a server.
+    /// The open synchronisation of a server.
     ///
     /// # Errors
-    /// It cannot be read, or is damaged: then nobody knows whether one is under way.
+    /// It cannot be read, or is damaged: then it is not known whether one is running.
     pub fn load(state_dir: &Path, ftrack: &str) -> Result<Option<Self>, StateError> {
         let path = path(state_dir);
         let wrong = |source| StateError::new("read", &path, source);
@@ -110,18 +110,17 @@ impl OpenSync {
         let content = fs::read(&path).map_err(wrong)?;
         let open: Self = serde_json::from_slice(&content).map_err(|error| {
             let damaged = format!(
-                "it is damaged ({error}); when no synchronisation is under way at ftrack any \
-                 more, delete it"
+                "it is damaged ({error}); when no synchronisation is running in ftrack, delete it"
             );
             wrong(io::Error::new(io::ErrorKind::InvalidData, damaged))
         })?;
         Ok(Some(open).filter(|open| open.ftrack == ftrack))
     }
 
-    /// Keeps it.
+    /// Saves it.
     ///
     /// # Errors
-    /// It cannot be made safe; then nothing may be started.
+    /// It cannot be written durably; then nothing may be started.
     pub fn keep(&self, state_dir: &Path) -> Result<(), StateError> {
         files::make_folder(state_dir)?;
         let path = path(state_dir);
@@ -130,8 +129,8 @@ impl OpenSync {
         files::replace(&path, &content)
     }
 
-    /// Forgets the one that was reported; one that stays behind is reported again, which is better
-    /// than never.
+    /// Deletes a reported synchronisation; if that fails it is reported again, which is better than
+    /// never.
     pub fn forget(state_dir: &Path) {
         let _ = fs::remove_file(path(state_dir));
     }

@@ -1,5 +1,5 @@
-//! Who has been missing since when: what `deactivate_after` counts from. Lost, it makes the program
-//! more patient, never less.
+//! Since when people have been missing: the start of `deactivate_after`. If it is lost, the program
+//! waits longer, never shorter.
 
 use std::{
     fs::{self, File},
@@ -17,15 +17,15 @@ use crate::{
     },
 };
 
-/// The largest file of an older version that is read, in bytes.
+/// The maximum size of a file from an older version, in bytes.
 const LARGEST: u64 = 256 << 20;
 
 impl State {
-    /// Keeps who is missing after a complete read. Only what has changed is written, and nothing
-    /// when nothing has.
+    /// Saves who is missing after a complete read. Only differences are written, and nothing when
+    /// there are none.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_absences(
         &self,
         job: &str,
@@ -70,7 +70,7 @@ fn put<'a>(
     Ok(())
 }
 
-/// Takes over what an older version kept in `absences/JOB.json`.
+/// Imports what an older version saved in `absences/JOB.json`.
 pub(super) fn from_files(
     connection: &mut Connection,
     path: &Path,
@@ -86,7 +86,7 @@ pub(super) fn from_files(
 fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     for (job, absences) in absences {
-        // Nobody was ever missing from no read: such a file is damaged.
+        // A missing person is missing from at least one read: such a file is damaged.
         put(
             &transaction,
             job,
@@ -96,13 +96,13 @@ fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusq
     transaction.commit()
 }
 
-/// Removes the files of an older version: what is in them is in the database, or older than what
-/// is.
+/// Removes the files of an older version: their content is in the database, or older than the
+/// database.
 pub(super) fn forget_files(state_dir: &Path) -> Result<(), StateError> {
     for (_, path) in files(state_dir)? {
         fs::remove_file(&path).map_err(|source| StateError::new("remove", &path, source))?;
     }
-    // Somebody may keep other files in it.
+    // The directory may contain other files.
     let _ = fs::remove_dir(state_dir.join("absences"));
     Ok(())
 }
@@ -113,7 +113,7 @@ fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the folder", &folder, error)),
+        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let jobs = paths.filter_map(|path| {
@@ -127,12 +127,12 @@ fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
     Ok(jobs.collect())
 }
 
-/// What an older version kept of a job, where no newer version has been at work.
+/// What an older version saved about a job, where no newer version has run.
 pub(super) fn of_file(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
     from_file(&state_dir.join("absences").join(format!("{job}.json")))
 }
 
-/// Nobody when the file is missing or damaged.
+/// Empty when the file is missing or damaged.
 fn from_file(path: &Path) -> Result<Absences, StateError> {
     let wrong = |source| StateError::new("read", path, source);
     let file = match File::open(path) {

@@ -1,6 +1,5 @@
-//! What this process has read and written of what holds jobs up. Only a daemon does that, and
-//! nobody else writes it, so that it can be put into a database that was made anew under the
-//! daemon.
+//! What this process has read and written about delayed jobs. Only a daemon does that, and nobody
+//! else writes it, so it can be copied into a database that was recreated while the daemon ran.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use crate::{
     state::database::{put, values::RefusedAccount},
 };
 
-/// What is known, by job or by server; none where it is known not to be there.
+/// What is known, by job or by server; none where it is known not to exist.
 #[derive(Debug, Default)]
 pub(super) struct CachedJobs {
     /// The back-offs of jobs.
@@ -23,7 +22,7 @@ pub(super) struct CachedJobs {
 }
 
 impl CachedJobs {
-    /// Puts it in the place of what a database says.
+    /// Replaces the database's content by the cached content.
     pub(super) fn put(&self, connection: &Connection) -> rusqlite::Result<()> {
         for (job, backoff) in &self.backoffs {
             put::put_backoff(connection, job, backoff.as_ref())?;

@@ -1,4 +1,4 @@
-//! How values stand in columns, and rows read back as values.
+//! Conversion between values and columns, and of rows to values.
 
 use std::collections::BTreeSet;
 
@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would
-/// be longer become the last that is not.
+/// be longer become the last valid one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
-/// A word, as the reports write it.
+/// An enum value, as the reports write it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EnumText<T>(pub(super) T);
 
-/// How many.
+/// A count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(pub(super) usize);
 
@@ -96,7 +96,7 @@ impl FromSql for Count {
     }
 }
 
-/// Reads every row there is, so that a database in which this went well gives no surprise later.
+/// Reads every row, so that later reads of this database cannot fail because of its content.
 pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM runs", run)?;
     each(connection, "SELECT * FROM backoffs", backoff)?;

@@ -1,4 +1,4 @@
-//! A database that cannot be used: whether it is damaged, and where it goes then.
+//! A database that cannot be used: whether it is damaged, and setting it aside.
 
 use crate::model::set_aside::SetAside;
 use std::{
@@ -12,7 +12,7 @@ use rusqlite::ErrorCode;
 
 use crate::state::files::StateError;
 
-/// So many databases that were set aside are kept.
+/// The number of databases kept after they were set aside.
 const KEPT: usize = 3;
 
 /// What no report tells.
@@ -24,18 +24,18 @@ const LOST: &str = "the history, and how long to wait after failures, were made 
 /// Why a database cannot be used.
 #[derive(Debug)]
 pub(super) enum UnusableDatabase {
-    /// What is in the file is not what was written.
+    /// The file's content is not what was written.
     Damaged(String),
-    /// Something else; the file may be all right.
+    /// Another reason; the file may be valid.
     Failed(StateError),
 }
 
 impl UnusableDatabase {
-    /// Tells the one from the other while a database is examined.
+    /// Distinguishes the two while a database is examined.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         use rusqlite::Error;
         let damaged = match error.sqlite_error_code() {
-            // An `Unknown` one is a wrong statement: a table or a column is missing.
+            // An `Unknown` error is a wrong statement: a table or a column is missing.
             Some(code) => matches!(
                 code,
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown
@@ -78,7 +78,7 @@ pub(super) fn failed(what: &'static str, path: &Path, error: &rusqlite::Error) -
     StateError::new(what, path, source)
 }
 
-/// SQLite says some things in several lines.
+/// Some messages of SQLite have several lines.
 pub(super) fn one_line(said: &str) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -93,7 +93,7 @@ pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, StateError
         aside = with(path, &format!(".damaged-{}", time.format("%Y%m%d-%H%M%S")));
     }
     let wrong = |source| StateError::new("set aside", path, source);
-    // The journal first: it must never stand beside another database, which it would be applied to.
+    // The journal first: it must never be beside another database, to which it would be applied.
     match fs::rename(journal(path), journal(&aside)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(wrong(error)),
         Ok(()) | Err(_) => {}
@@ -107,20 +107,20 @@ pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, StateError
     })
 }
 
-/// The journal that SQLite keeps beside a database while it writes.
+/// The journal file that SQLite uses while it writes.
 pub(super) fn journal(path: &Path) -> PathBuf {
     with(path, "-journal")
 }
 
-/// A path with something at its end.
+/// A path with a suffix.
 pub(super) fn with(path: &Path, end: &str) -> PathBuf {
     let mut longer = OsString::from(path);
     longer.push(end);
     PathBuf::from(longer)
 }
 
-/// Removes all but the newest ones and this one, which need not be the newest where the clock was
-/// set back. What cannot be removed is tried again the next time.
+/// Removes all but the newest ones and this one, which need not be the newest if the clock was set
+/// back. Failed removals are retried the next time.
 fn remove_old(path: &Path, this: &Path) {
     let start = with(path, ".damaged-");
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());

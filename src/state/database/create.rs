@@ -1,5 +1,5 @@
-//! A new database: made under another name, and renamed when it is whole and on disk, so that
-//! nobody ever finds a part of one.
+//! Creates a database under another name, and renames it when it is complete and on disk, so that
+//! nobody ever sees a partial one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,23 +17,23 @@ use crate::{
     },
 };
 
-/// What there was before.
+/// What existed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
-    /// No database: what an older version kept in files is as new as anything.
+    /// No database: the files of an older version are current.
     Files,
-    /// A database: what is still in files is older than what was in it.
+    /// A database: the files are older than its content.
     Database,
 }
 
-/// A database that is whole and on disk, under another name; removed unless it is put in its place.
+/// A complete database on disk, under another name; removed unless it is put in its place.
 #[derive(Debug)]
 pub(super) struct New {
     made: PathBuf,
     path: PathBuf,
 }
 
-/// Makes a database of what reports and files tell. The caller has the state folder alone.
+/// Creates a database from reports and files. The caller has exclusive use of the state directory.
 pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, StateError> {
     let made = corruption::with(path, ".new");
     let file = OpenOptions::new()
@@ -56,8 +56,8 @@ pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, 
 fn fill(config: &Config, path: &Path, made: &Path, before: Before) -> Result<(), StateError> {
     let wrong = |error: rusqlite::Error| corruption::failed("make", path, &error);
     let mut connection = schema::connect(made, schema::Access::Write).map_err(wrong)?;
-    // Whatever goes wrong, the file is removed: nothing needs to be undone in it, and it is made
-    // safe when it is whole.
+    // If anything fails, the file is removed: no transaction is needed, and it is synced when it is
+    // complete.
     connection
         .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
         .map_err(wrong)?;
@@ -70,7 +70,7 @@ fn fill(config: &Config, path: &Path, made: &Path, before: Before) -> Result<(),
 }
 
 impl New {
-    /// Gives the database its name; it is safe there when this returns.
+    /// Renames the database to its final name; the rename is durable when this returns.
     pub(super) fn put_in_place(self) -> Result<(), StateError> {
         let Self { made, path } = &self;
         let wrong = |source| StateError::new("make", path, source);
@@ -86,12 +86,12 @@ impl New {
 
 impl Drop for New {
     fn drop(&mut self) {
-        // Gone already when it was put in its place.
+        // Already renamed when it was put in its place.
         let _ = fs::remove_file(&self.made);
     }
 }
 
-/// Removes what a program that was killed left half made.
+/// Removes incomplete databases of programs that were killed.
 pub(super) fn clear_away(path: &Path) -> Result<(), StateError> {
     let half = corruption::with(path, ".new");
     remove(&half).map_err(|source| StateError::new("remove", &half, source))

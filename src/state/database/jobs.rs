@@ -1,4 +1,4 @@
-//! What holds jobs up: back-offs, pauses, and servers that refused the credentials.
+//! What delays jobs: back-offs, pauses, and servers that refused the credentials.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl State {
-    /// When a job that failed is tried again; none when its last run did not fail.
+    /// When a failed job is retried; none when its last run did not fail.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -34,17 +34,17 @@ impl State {
         })
     }
 
-    /// Keeps when a job is tried again, or that it did not fail.
+    /// Saves when a job is retried, or that it did not fail.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_backoff(&self, job: &str, backoff: Option<&Backoff>) -> Result<(), StateError> {
         let note =
             |held: &mut CachedJobs| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
         self.write_held(|transaction| put_backoff(transaction, job, backoff), note)
     }
 
-    /// The pause of a job, also one that is over by itself.
+    /// The pause of a job, also if it has expired.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -59,10 +59,10 @@ impl State {
         })
     }
 
-    /// Keeps a job's pause, or its end.
+    /// Saves a job's pause, or its end.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_pause(&self, job: &str, pause: Option<&Pause>) -> Result<(), StateError> {
         let note = |held: &mut CachedJobs| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
         self.write_held(|transaction| put_pause(transaction, job, pause), note)
@@ -86,10 +86,10 @@ impl State {
         })
     }
 
-    /// Keeps that a server refused the credentials, or that it took them.
+    /// Saves that a server refused the credentials, or accepted them.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_refusal(
         &self,
         server: &str,

@@ -1,5 +1,5 @@
-//! Who may use the database file: many at once to read, or one alone while it is written, made,
-//! examined or set aside.
+//! The lock for the database file: shared for reading, exclusive for writing, creating, examining
+//! or setting it aside.
 //!
 //! SQLite's own locks belong to a file and not to its name, so they cannot keep a process from
 //! writing to a file that another one has just set aside.
@@ -16,16 +16,16 @@ use std::{
 
 use crate::state::{files, files::StateError};
 
-/// How long one waits for the others.
+/// The longest wait for the others.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long between two looks.
+/// The interval between two attempts.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The device and the number of a file, which tell whether another one has taken its place.
+/// The device and inode number of a file, which show whether another file has replaced it.
 pub(super) type Identity = (u64, u64);
 
-/// The lock file beside the database, `state.lock`; the system lets go of the lock when a program
-/// ends, however it ends.
+/// The lock file beside the database, `state.lock`; the system releases the lock when the process
+/// ends.
 #[derive(Debug)]
 pub(super) struct DatabaseLock {
     file: Arc<File>,
@@ -37,14 +37,14 @@ pub(super) struct DatabaseLock {
 pub(super) struct LockGuard(Arc<File>);
 
 impl DatabaseLock {
-    /// Opens the lock file of a state folder, and makes what is missing of both; waits until nobody
-    /// else uses the database.
+    /// Opens the lock file of a state directory, creating both if missing; waits until nobody else
+    /// uses the database.
     pub(super) fn open_exclusive(folder: &Path) -> Result<(Self, LockGuard), StateError> {
         let until = Instant::now() + PATIENCE;
         loop {
             let gate = Self::open(folder)?;
             let alone = gate.exclusive()?;
-            // Whoever deletes it while one waits lets the next one wait at another.
+            // If it is deleted while one process waits, the next one waits at another file.
             if gate.is_in_place()? {
                 return Ok((gate, alone));
             }
@@ -73,8 +73,7 @@ impl DatabaseLock {
         Ok(Self { file, path })
     }
 
-    /// Opens the lock file to read beside the others, and makes nothing; none where nobody has made
-    /// it.
+    /// Opens the lock file for shared reading, and creates nothing; none where it does not exist.
     pub(super) fn look(folder: &Path) -> Result<Option<Self>, StateError> {
         let path = folder.join("state.lock");
         match File::open(&path) {
@@ -87,8 +86,7 @@ impl DatabaseLock {
         }
     }
 
-    /// Whether the lock file is still the one that others find: one that was deleted keeps nobody
-    /// out.
+    /// Whether the lock file is still the one that others find: a deleted one excludes nobody.
     pub(super) fn is_in_place(&self) -> Result<bool, StateError> {
         let own = self
             .file
@@ -102,7 +100,7 @@ impl DatabaseLock {
         self.acquire(File::try_lock)
     }
 
-    /// Waits until nobody has it alone.
+    /// Waits until nobody has exclusive use of it.
     pub(super) fn shared(&self) -> Result<LockGuard, StateError> {
         self.acquire(File::try_lock_shared)
     }
@@ -135,12 +133,12 @@ impl DatabaseLock {
 
 impl Drop for LockGuard {
     fn drop(&mut self) {
-        // What cannot be unlocked is when the file is closed.
+        // If it cannot be unlocked, closing the file releases it.
         let _ = self.0.unlock();
     }
 }
 
-/// Which file stands at a path; none where there is none.
+/// The file at a path; none if there is none.
 pub(super) fn identity(path: &Path) -> Result<Option<Identity>, StateError> {
     match fs::metadata(path) {
         Ok(there) => Ok(Some((there.dev(), there.ino()))),

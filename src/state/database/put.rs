@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{backoff::Backoff, pause::Pause};
 
-/// Puts a job's back-off in the place of any, or removes it.
+/// Replaces a job's back-off, or removes it.
 pub(super) fn put_backoff(
     connection: &Connection,
     job: &str,
@@ -43,7 +43,7 @@ pub(super) fn put_backoff(
     Ok(())
 }
 
-/// Puts a job's pause in the place of any, or removes it.
+/// Replaces a job's pause, or removes it.
 pub(super) fn put_pause(
     connection: &Connection,
     job: &str,
@@ -66,7 +66,7 @@ pub(super) fn put_pause(
     Ok(())
 }
 
-/// Puts a server's refusal in the place of any, or removes it.
+/// Replaces a server's refusal, or removes it.
 pub(super) fn put_refusal(
     connection: &Connection,
     server: &str,

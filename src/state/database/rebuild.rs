@@ -1,5 +1,4 @@
-//! What the reports tell a database that does not know it: the runs, and how long to wait after
-//! those that failed.
+//! Adds to a database what is in the reports: the runs, and the back-offs after failed ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,10 +21,10 @@ use crate::{
     },
 };
 
-/// The most reports of one job that are read.
+/// The maximum number of reports of one job that are read.
 const MOST: usize = 500;
 
-/// Everything that the reports tell.
+/// Everything that is in the reports.
 pub(super) fn from_reports(
     connection: &mut Connection,
     path: &Path,
@@ -37,12 +36,12 @@ pub(super) fn from_reports(
     hold_up(connection, config).map_err(|error| corruption::failed("write", path, &error))
 }
 
-/// Adds the runs of reports that are newer than the newest run that is known of their job: a
-/// program that was killed, or found no room, left them out.
+/// Adds the runs of reports that are newer than the newest known run of their job: a program that
+/// was killed, or ran out of space, left them out.
 ///
-/// Only names are compared, and at most the newest 500 reports of a job are read; one that is
-/// damaged is passed over. A folder that cannot be read is no error here: what is known is known,
-/// and a run that cannot keep its report says so.
+/// Only names are compared, and at most the newest 500 reports of a job are read; a damaged one is
+/// skipped. A directory that cannot be read is not an error here: what is known stays, and a run
+/// that cannot save its report says so.
 pub(super) fn catch_up(
     connection: &mut Connection,
     path: &Path,
@@ -76,7 +75,7 @@ fn unknown(
         let reports = newer
             .take(MOST.min(config.reports.keep))
             .filter_map(|run| history.load(&job, run).ok());
-        // A report in another place than its own says nothing about either job.
+        // A report in the wrong place says nothing about either job.
         unknown.extend(
             reports
                 .filter(|report| report.job == job)
@@ -98,8 +97,8 @@ fn add(connection: &mut Connection, unknown: &[RunSummary], keep: usize) -> rusq
     transaction.commit()
 }
 
-/// Lets jobs wait that failed to the last, as the daemon would have let them, and servers that
-/// refused the credentials.
+/// Delays jobs whose last run failed, as the daemon would have, and servers that refused the
+/// credentials.
 fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let mut refusals: BTreeMap<String, RefusedAccount> = BTreeMap::new();
@@ -123,7 +122,7 @@ fn hold_up(connection: &mut Connection, config: &Config) -> rusqlite::Result<()>
     transaction.commit()
 }
 
-/// What follows these failures in a row, each after the one before.
+/// The back-off after these failures in a row.
 fn backoff(failures: &[RunSummary], retry: &Retry) -> Option<Backoff> {
     failures.iter().fold(None, |before, run| {
         let failed = Failed {
@@ -157,7 +156,7 @@ fn refusal(failures: &[RunSummary], job: &Job) -> Option<(String, RefusedAccount
     Some((server, refused))
 }
 
-/// The server that refuses with this kind of failure, as `refusals` names it.
+/// The server that refuses with this kind of failure, as named in `refusals`.
 fn refused_by(kind: FailureKind, job: &Job) -> Option<String> {
     match kind {
         FailureKind::DirectoryRefused => {

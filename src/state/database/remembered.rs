@@ -1,5 +1,5 @@
-//! What a job remembers from its runs before: what its limits count, which directory it read, and
-//! how much of it there was. Lost, it makes the program more careful, never less.
+//! What a job remembers from its earlier runs: what its limits count, which directory it read, and
+//! how many entries it had. If it is lost, the program holds more, never less.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// How long written changes are kept, in days: longer than any `limits.per`.
+/// How long written changes are remembered, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;
 
 impl State {
-    /// What a job remembers; the users with links are those at that ftrack server.
+    /// What a job remembers; the users with links are those in that ftrack server.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -37,11 +37,11 @@ impl State {
         self.read(|connection| of_job(connection, job, ftrack))
     }
 
-    /// Keeps how many deactivations a run writes without approval: before it writes them, so that a
-    /// run that is killed counts as well, and once more when it is known how many there were.
+    /// Saves how many deactivations a run writes without approval: before it writes them, so that a
+    /// run that is killed counts as well, and once more when the number is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn count_deactivations(&self, job: &str, written: &Written) -> Result<(), StateError> {
         let Written {
             run,
@@ -74,11 +74,11 @@ impl State {
         })
     }
 
-    /// Keeps whose deactivation a limit holds, in the place of those before; nothing is written
-    /// where they are the same.
+    /// Saves whose deactivation a limit holds, replacing those before; nothing is written where
+    /// they are the same.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_held(
         &self,
         job: &str,
@@ -101,11 +101,11 @@ impl State {
         })
     }
 
-    /// Keeps which directory was read, and how many entries each search base showed; nothing is
+    /// Saves which directory was read, and how many entries each search base showed; nothing is
     /// written where that is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_directory(
         &self,
         job: &str,
@@ -114,7 +114,7 @@ impl State {
         bases: &BTreeMap<String, usize>,
     ) -> Result<(), StateError> {
         let is_known = directory.is_none_or(|now| before.directory.as_deref() == Some(now));
-        // Whether there was anybody matters, not how many.
+        // Only whether there was anybody matters, not how many.
         let as_before = |(base, entries): (&String, &usize)| {
             before
                 .bases
@@ -137,11 +137,11 @@ impl State {
 }
 
 impl State {
-    /// Keeps which users of a job at an ftrack server are inactive though the program did not
+    /// Saves which users of a job in an ftrack server are inactive although the program did not
     /// deactivate them; nothing is written where that is known.
     ///
     /// # Errors
-    /// It cannot be written; then what was there before stands.
+    /// It cannot be written; then the earlier state stays.
     pub fn set_inactive(
         &self,
         job: &str,
@@ -175,11 +175,11 @@ fn put_bases(
         .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
 }
 
-/// What a job remembers, as far as it can be known without making or changing anything: nothing
-/// where there is no database yet, or where the next run has to set it right first.
+/// What a job remembers, as far as it is known without creating or changing anything: nothing where
+/// there is no database yet, or where the next run has to update it first.
 ///
 /// # Errors
-/// What is there cannot be read.
+/// It cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
     let folder = std::path::absolute(state_dir)
         .map_err(|source| StateError::new("find", state_dir, source))?;

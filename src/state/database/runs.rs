@@ -1,4 +1,4 @@
-//! The runs: the figures that outlive their reports.
+//! The runs: the counts that outlive their reports.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ use crate::{
 };
 
 impl State {
-    /// Keeps a run's figures in the place of any that the run has; of its job, the newest `keep`
-    /// runs stay, and the last good one against each ftrack.
+    /// Saves a run's counts, replacing earlier ones; of its job, the newest `keep` runs stay, and
+    /// the last successful one with each ftrack server.
     ///
     /// # Errors
-    /// They cannot be written; then everything is as before.
+    /// They cannot be written; then the earlier state stays.
     pub fn add_run(&self, run: &RunSummary, keep: usize) -> Result<(), StateError> {
         self.write(|transaction| {
             add(transaction, run)?;
@@ -67,7 +67,7 @@ impl State {
     }
 }
 
-/// How many users had links after the job's last run against that ftrack server that did not fail;
+/// How many users had links after the job's last run with that ftrack server that did not fail;
 /// none when no such run is known.
 pub(super) fn linked_before(
     connection: &Connection,
@@ -88,7 +88,7 @@ pub(super) fn linked_before(
         .optional()
 }
 
-/// Adds one run, or gives it other figures.
+/// Adds one run, or replaces its counts.
 pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result<()> {
     let RunSummary {
         run,
@@ -135,8 +135,8 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
     Ok(())
 }
 
-/// Removes the old runs of a job. Without its last good one, nobody would know any more how many
-/// users it owned, nor when it last went well.
+/// Removes the old runs of a job. The last successful one stays: it tells how many users the job
+/// owned, and when it last succeeded.
 pub(super) fn prune(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<()> {
     connection.execute(
         "DELETE FROM runs WHERE job = ?1
@@ -148,8 +148,8 @@ pub(super) fn prune(connection: &Connection, job: &str, keep: usize) -> rusqlite
     Ok(())
 }
 
-/// The runs of a job at the end of its history that failed, oldest first; those that were told to
-/// stop, or cut off, say nothing about the servers.
+/// The failed runs at the end of a job's history, oldest first; those that were stopped or
+/// interrupted say nothing about the servers.
 pub(super) fn failures_at_the_end(
     connection: &Connection,
     job: &str,

@@ -1,4 +1,4 @@
-//! The tables, how they came about, and whether a file holds them whole.
+//! The tables, their migrations, and the validation of a file.
 
 use std::{fs::OpenOptions, io, path::Path, time::Duration};
 
@@ -9,16 +9,16 @@ use crate::state::{
     files::StateError,
 };
 
-/// What SQLite's header says that the file is for: `flds`.
+/// The application id in SQLite's header: `flds`.
 const APPLICATION_ID: i32 = 0x666c_6473;
 
-/// How long one waits for another process that writes.
+/// How long to wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Each step from one form of the database to the next; a step that was released is never changed.
+/// The migrations, one for each version of the database; a released one is never changed.
 ///
-/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and its kin
-/// are the words of the reports.
+/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and similar
+/// columns have the names used in the reports.
 pub(super) const STEPS: &[&str] = &[
     "
     CREATE TABLE runs (
@@ -112,13 +112,13 @@ pub(super) const STEPS: &[&str] = &[
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Access {
-    /// Reading alone.
+    /// Reading only.
     Read,
-    /// Reading and writing a file that is there.
+    /// Reading and writing an existing file.
     Write,
 }
 
-/// Connects to a file that is there.
+/// Connects to an existing file.
 pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
     let flags = match access {
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -130,22 +130,22 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
         "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
     )?;
     match access {
-        // This one reads the file already, which is the caller's to do.
+        // This one already reads the file, which is left to the caller.
         Access::Read => {}
         Access::Write => connection.execute_batch("PRAGMA synchronous = FULL;")?,
     }
     Ok(connection)
 }
 
-/// Connects to a database that is there, brings it to the newest form, and makes sure that each row
-/// of it can be read.
+/// Connects to an existing database, migrates it to the newest version, and checks that each row of
+/// it can be read.
 ///
 /// # Errors
 /// It is damaged, or it cannot be used for another reason.
 pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
     let failed = |error: rusqlite::Error| UnusableDatabase::of(path, &error);
-    // SQLite would go on without the right to write. Nobody in this process holds a lock on the
-    // file that closing it could take away.
+    // SQLite would continue without write permission. No other lock of this process on the file
+    // could be lost by closing it.
     let writable = OpenOptions::new().read(true).write(true).open(path);
     writable.map_err(|source| UnusableDatabase::Failed(StateError::new("open", path, source)))?;
     let mut connection = connect(path, Access::Write).map_err(failed)?;
@@ -158,8 +158,8 @@ pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
     whole(&connection)
         .map_err(failed)?
         .map_or(Ok(()), |why| Err(UnusableDatabase::Damaged(why)))?;
-    // One file and, while something is written, a journal beside it, which a reader without the
-    // right to write can do with.
+    // One file and, while something is written, a journal beside it; a reader without write
+    // permission can use that.
     connection
         .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
         .map_err(failed)?;
@@ -168,8 +168,8 @@ pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
     Ok(connection)
 }
 
-/// Connects to read alone, where everything is whole and in the newest form; none where the next
-/// one to write has something to do first.
+/// Connects for reading only, where everything is complete and of the newest version; none where
+/// the next writer has to do something first.
 pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
     let looked = to_read(path)
         .map_err(|error| UnusableDatabase::of(path, &error))
@@ -188,8 +188,8 @@ pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
     }
 }
 
-/// Connects to read alone, unless a program that was killed left half of something: then SQLite has
-/// to put back what was there before.
+/// Connects for reading only, unless a program that was killed left an incomplete write: then
+/// SQLite has to restore the earlier content.
 fn to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, Access::Read)?;
     match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
@@ -201,14 +201,13 @@ fn to_read(path: &Path) -> rusqlite::Result<Connection> {
     }
 }
 
-/// Makes the tables in an empty database.
+/// Creates the tables in an empty database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     migrate(connection, 0, STEPS)
 }
 
-/// Brings a database of a form to that after the last step; after each step it is whole, whatever
-/// happens.
+/// Migrates a database to the newest version; after each step it is consistent, whatever happens.
 pub(super) fn migrate(
     connection: &mut Connection,
     form: usize,
@@ -227,7 +226,7 @@ pub(super) fn migrate(
     Ok(())
 }
 
-/// How many of the steps a database has taken.
+/// The version of a database: the number of migrations applied.
 fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
     let application: i32 =
@@ -237,9 +236,9 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase>
     match usize::try_from(form) {
         Ok(form) if application == APPLICATION_ID && form > known => {
             let newer = format!(
-                "a newer version of this program wrote it (its form is {form}, and this version \
-                 knows {known}); use that version, or move the file away to start anew from the \
-                 reports"
+                "a newer version of this program wrote it (its schema version is {form}, and this \
+                 program supports {known}); use that version, or move the file away to restore it \
+                 from the reports"
             );
             Err(UnusableDatabase::Failed(StateError::new(
                 "use",
@@ -254,7 +253,7 @@ fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase>
     }
 }
 
-/// Looks at every page of the file; says what is wrong with the first bad one.
+/// Checks every page of the file; returns what is wrong with the first bad one.
 fn whole(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((said != "ok").then(|| corruption::one_line(&said)))

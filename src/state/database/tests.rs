@@ -1,4 +1,5 @@
-//! What is kept comes back, old forms are carried forward, and damage is told from trouble.
+//! Saved values are read back, old versions are migrated, and damage is distinguished from other
+//! errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod damaged;
@@ -386,8 +387,8 @@ fn files_of_an_older_version_are_taken_over_once() {
         Some(run("gone", 1, Outcome::Partial))
     );
 
-    // Files that come later, of an older version that ran in between, are older than what is known,
-    // or become so.
+    // Files that appear later, from an older version that ran in between, are older than what is
+    // known, or become so.
     fs::create_dir(&files).unwrap();
     fs::write(
         files.join("artists.json"),
@@ -551,7 +552,7 @@ fn a_second_daemon_is_told_of_the_first() {
     fs::write(config.state_dir.join("daemon.lock"), "no number").unwrap();
     let error = DaemonLock::take(&config.state_dir).unwrap_err().to_string();
     assert!(
-        error.contains("another daemon runs on this state folder"),
+        error.contains("another daemon runs on this state directory"),
         "{error}"
     );
     drop(first);
@@ -623,7 +624,7 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
         (changes(), &state.remembered("artists", FTRACK).unwrap()),
         (version, &known)
     );
-    // What nobody can count any more goes.
+    // What can no longer count is removed.
     let later = Written {
         at: at("2027-06-01T10:00:00Z"),
         ..written("run-2", 1)

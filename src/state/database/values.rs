@@ -11,34 +11,33 @@ use crate::model::{change::Absences, user::EntityId};
 pub struct Remembered {
     /// Who was missing after the last complete reading of a preferred server.
     pub absences: Absences,
-    /// What identified the directory in the last run.
+    /// The directory's id in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written, and how many of them without a person's approval; of those
-    /// that are not among them the links tell.
+    /// Deactivations that were written, and how many of them without a person's approval; for those
+    /// that are missing here the links are used.
     pub deactivations: Vec<Written>,
     /// The directory ids of people whose deactivation a limit holds.
     pub held: BTreeSet<String>,
-    /// How many entries each search base showed when the reading was last not doubted.
+    /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
-    /// The users of the job that were inactive in the last run though the program had not
+    /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
 }
 
-/// What a run deactivated.
+/// The deactivations of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Written {
-    /// The run.
     pub run: String,
-    /// When.
     pub at: DateTime<Utc>,
-    /// How many users without a person's approval, or how many at most while that is not settled.
+    /// How many users without a person's approval, or the maximum while that is not settled.
     pub number: usize,
-    /// The time that their links say: the same for all of one run, and for no other.
+    /// The time in their links: the same for all of one run, and for no other.
     pub since: DateTime<Utc>,
-    /// Whether the run came to its end; of one that did not, the links tell how many there were.
+    /// Whether the run was completed; otherwise the links tell how many there were.
     pub is_settled: bool,
 }
 
@@ -47,28 +46,28 @@ pub struct Written {
 pub struct LinkedUsers {
     /// Those of the job.
     pub owned: usize,
-    /// Those of any job; not known of runs of earlier versions.
+    /// Those of any job; not known for runs of earlier versions.
     pub of_all: Option<usize>,
 }
 
 /// A server that refused the credentials, and when they may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAccount {
-    /// What tells these credentials from others, without telling them. Absent where it is not
-    /// known, as after a loss: whatever is configured has to wait then.
+    /// Identifies these credentials without disclosing them. Absent where it is not known, as after
+    /// a loss: any configured credentials then have to wait.
     pub mark: Option<String>,
     /// Refusals in a row; at least one.
     pub failures: u32,
-    /// When the last one was.
+    /// The time of the last one.
     pub refused_at: DateTime<Utc>,
-    /// Before this, they are not tried again.
+    /// The credentials are not tried before this time.
     pub next_at: DateTime<Utc>,
-    /// What the server said.
+    /// The server's message.
     pub error: String,
 }
 
 impl Written {
-    /// How many users it was, as far as the links tell.
+    /// How many users it was, according to the links.
     fn number(&self, links: &[DateTime<Utc>]) -> usize {
         if self.is_settled {
             return self.number;
@@ -83,9 +82,9 @@ impl Written {
 
 impl Remembered {
     /// The deactivations that count for a limit now: those that were written within that time
-    /// before it, by this state and, where it knows nothing of them, by the links of the users: it
-    /// was lost, the job had another name, or another host ran it. Times that are in the future
-    /// count as now.
+    /// before it, according to this state and, where it knows nothing of them, to the links of the
+    /// users: the state was lost, the job had another name, or another host ran it. Times in the
+    /// future count as now.
     #[must_use]
     pub fn deactivated_within(
         &self,
@@ -112,7 +111,7 @@ impl Remembered {
                 .count()
     }
 
-    /// What runs that did not come to their end wrote, now that the links tell.
+    /// What interrupted runs wrote, now that the links are known.
     pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
         self.deactivations
             .iter()

@@ -1,4 +1,4 @@
-//! Logins that are taken: changes that cannot have theirs are left out, and those that counted on
+//! Logins that are in use: changes that cannot get theirs are skipped, and those that depend on
 //! them.
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Planner<'_> {
-    /// A username that somebody else holds and does not give up cannot be taken: such changes are
-    /// left out, and those that counted on them.
+    /// A username that somebody else has and does not free cannot be taken: such changes are
+    /// skipped, and those that depend on them.
     pub(super) fn leave_out_taken_usernames(&mut self) {
         let wanted = self
             .plan
@@ -65,8 +65,8 @@ impl Planner<'_> {
             }
             for mut change in blocked {
                 giving_up.remove(&change.ftrack_id);
-                // Of a user who is the person's already only the login is left out: who is back
-                // gets access all the same.
+                // For a user that already is the person's, only the login is dropped: somebody who
+                // is back gets access all the same.
                 let old = change
                     .fields
                     .remove(&Field::Username)
@@ -88,7 +88,7 @@ impl Planner<'_> {
             LinkFound::Absent | LinkFound::OfAnotherUser => {
                 return match self.rules.adoption_refused(user) {
                     Some(reason) => format!("which is not adopted: {reason}"),
-                    None => "which nobody owns".into(),
+                    None => "which has no owner".into(),
                 };
             }
             LinkFound::Unreadable => return "whose link cannot be read".into(),
@@ -111,13 +111,13 @@ impl Planner<'_> {
         }
         if !self.desired.is_told_by(&link.attribute) {
             return format!(
-                "which is known by {} and not by the id attribute of this read",
+                "which is identified by {} and not by the id attribute of this read",
                 link.attribute
             );
         }
         if self.desired.lacks(&link.id) {
             return format!(
-                "of somebody who left (directory id {}); a successor never inherits it: rename \
+                "of a person who left (directory id {}); a successor never inherits it: rename \
                  that user to free the login",
                 link.id
             );
@@ -126,7 +126,7 @@ impl Planner<'_> {
     }
 }
 
-/// Who holds the username that a change takes, and does not give it up.
+/// Who has the username that a change takes, and does not free it.
 fn blocker<'a>(
     change: &Change,
     holders: &HashMap<String, Vec<&'a User>>,

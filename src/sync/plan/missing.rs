@@ -17,11 +17,11 @@ use crate::{
     sync::owner::Owner,
 };
 
-/// In how many complete reads somebody must be missing where `deactivate_after` asks for patience.
+/// In how many complete reads a person must be missing where `deactivate_after` is not zero.
 const ENOUGH_READS: u32 = 2;
 
 impl Planner<'_> {
-    /// Looks at every user that the job owns; of those who are `present` it need not be asked.
+    /// Examines every user that the job owns; those who are `present` need not be.
     pub(super) fn missing(&mut self, present: &[bool], absences: &Absences) {
         let (mut otherwise_known, mut elsewhere) = (0, 0);
         let carriers = self.carriers(present);
@@ -74,9 +74,9 @@ impl Planner<'_> {
                 match carriers.get(&link.id) {
                     Some(1) => self.gone(user, link, &owner, absences),
                     _ => self.warn(format!(
-                        "the user {:?} and others carry one link, and its person is gone; nothing \
-                         is done to any of them: take the link away from those who are not that \
-                         person",
+                        "the user {:?} and others have the same link, and its person left the \
+                         directory; none of them is changed: delete the link of those who are not \
+                         that person",
                         user.username
                     )),
                 }
@@ -85,8 +85,7 @@ impl Planner<'_> {
         self.warn_of_unknown(otherwise_known, elsewhere);
     }
 
-    /// How many users carry the link of each person who is not there; of the others it is not
-    /// asked.
+    /// How many users have the link of each person who is absent; not counted for the others.
     fn carriers(&self, present: &[bool]) -> HashMap<DirectoryId, usize> {
         let mut carriers: HashMap<DirectoryId, usize> = HashMap::new();
         let absent = self
@@ -107,25 +106,27 @@ impl Planner<'_> {
     fn warn_of_unknown(&mut self, otherwise_known: usize, elsewhere: usize) {
         if let (1.., Some(read)) = (otherwise_known, self.desired.id_attribute()) {
             self.warn(format!(
-                "{otherwise_known} users are known by another id attribute than {read}, by which \
-                 this read tells people apart, so nothing is concluded about them; set \
-                 id_attribute to the one that they are known by"
+                "{otherwise_known} users are identified by another id attribute than {read}, \
+                 which this read uses, so they are left alone; set id_attribute to the one that \
+                 identifies them"
             ));
         }
         if elsewhere > 0 {
             self.warn(format!(
-                "{elsewhere} users carry links of this job's source from another directory, as of \
-                 another installation, and are left alone; give one of the two jobs another source"
+                "{elsewhere} users have links of this job's source from another directory, \
+                 probably another installation's, and are left alone; give one of the two jobs \
+                 another source"
             ));
         }
     }
 
     fn gone(&mut self, user: &User, link: &Link, owner: &Owner, absences: &Absences) {
-        // To the millisecond, so that it tells the deactivations of one run from those of another.
+        // To the millisecond, so that it distinguishes the deactivations of one run from those of
+        // another.
         let since = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
         let absence = match absences.get(link.id.as_str()) {
-            // Two are as good as many; a number that stands still need not be kept anew after each
-            // run. From a clock that ran ahead: counted anew, since nobody would outlive it.
+            // Two are sufficient; a number that stops growing need not be saved after each run. A
+            // time from a clock that was ahead is counted from now, since it might never pass.
             Some(before) if before.since > self.now => Absence {
                 since: self.now,
                 reads: 1,
@@ -149,14 +150,14 @@ impl Planner<'_> {
                     link,
                     owner,
                     done,
-                    "a run was cut off after it had deactivated the user",
+                    "a run was interrupted after it had deactivated the user",
                 );
             }
             (_, false) => {}
             (Activity::Deactivated { .. }, true) => {
                 self.warn_of_reactivated(user);
-                let reason = "somebody reactivated the user, though the person is gone; from now \
-                              on it is theirs";
+                let reason = "somebody reactivated the user, although the person left; the \
+                    program leaves it alone from now on";
                 self.remember(user, link, owner, Activity::Released, reason);
             }
             (Activity::Released, true) => self.warn_of_reactivated(user),
@@ -171,13 +172,13 @@ impl Planner<'_> {
 
     fn warn_of_reactivated(&mut self, user: &User) {
         self.warn(format!(
-            "the user {:?} is active, though the person is gone: this program deactivated it, and \
+            "the user {:?} is active, although the person left: this program deactivated it, and \
              somebody reactivated it",
             user.username
         ));
     }
 
-    /// Writes another activity into the link of a user whose person is gone, and nothing else.
+    /// Writes another activity into the link of a user whose person left, and nothing else.
     fn remember(
         &mut self,
         user: &User,
@@ -211,13 +212,13 @@ impl Planner<'_> {
     ) {
         if !self.rules.users.deactivate {
             return self.warn(format!(
-                "the person of the user {:?} is gone, and users.deactivate is false",
+                "the person of the user {:?} left, and users.deactivate is false",
                 user.username
             ));
         }
         if let Some(reason) = self.rules.untouchable(user) {
             return self.warn(format!(
-                "the person of the user {:?} is gone, but the user stays active: {reason}",
+                "the person of the user {:?} left, but the user stays active: {reason}",
                 user.username
             ));
         }
@@ -238,7 +239,7 @@ impl Planner<'_> {
                 new: Value::Bool(false),
             },
         )]);
-        let reason = "the person is in no complete read of the directory any more".to_owned();
+        let reason = "the person is no longer in the directory, as complete reads show".to_owned();
         let new = Link {
             activity: Activity::Deactivated { since },
             ..link.clone()
@@ -252,8 +253,8 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
-    /// What holds every change to a user whose link names a directory, where that of this reading
-    /// is not known and the id may be another person's elsewhere.
+    /// Holds every change to a user whose link names a directory, where the id of the directory
+    /// that was read is not known and the person's id may be another person's elsewhere.
     pub(super) fn unknown_person(&self, subject: &Subject<'_>) -> Option<Hold> {
         let link = subject.link?;
         let is_known = link.attribute.is_universal()
@@ -263,18 +264,18 @@ impl Planner<'_> {
     }
 }
 
-/// Why nobody can say that a person is gone from the directory of a link.
+/// Why it cannot be proven that a person left the directory of a link.
 fn unknown_directory(link: &Link) -> Hold {
     let why = match &link.directory {
         None => {
-            "the user's link does not say of which directory the person is, since an earlier \
-             version wrote it or the directory's id could not be read, and the directory has not \
-             shown the person since; if the person left, approve it"
+            "the user's link does not record the person's directory, since an earlier version \
+             wrote it or the directory's id could not be read, and the directory has not shown \
+             the person since; if the person left, approve it"
         }
         Some(_) => {
-            "the id of the naming context's own entry cannot be read, so nobody can say that this \
-             is the directory of the user's link; let the bind account read it, or set id for the \
-             directory"
+            "the id of the naming context's own entry cannot be read, so it is not known whether \
+             this is the directory of the user's link; grant the bind account read access to it, \
+             or set id for the directory"
         }
     };
     Hold::new(HeldBy::Doubt, why)

@@ -1,5 +1,5 @@
-//! Whether a reading is that of the job's own people: where most of them have users that are not
-//! the job's, something else is wrong.
+//! Whether a reading shows the job's own people: where most of them have users that are not the
+//! job's, something else is wrong.
 
 use std::{
     borrow::Cow,
@@ -20,9 +20,9 @@ use crate::{
 /// Why a user is not the job's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Stranger {
-    /// Its source is that of no job.
+    /// No job has its source.
     NoJob(String),
-    /// It is known by another id attribute.
+    /// It is identified by another id attribute.
     OtherAttribute(String),
     /// Its link names another directory.
     OtherDirectory(String),
@@ -31,8 +31,8 @@ enum Stranger {
 /// Fails where more than half of the people have users that are not the job's for one and the same
 /// reason.
 ///
-/// A person has a user by the link, or else by the login: ids of one attribute are not found among
-/// those of another.
+/// A person has a user by the link, or else by the login: ids of one attribute cannot be found
+/// among those of another.
 pub(super) fn most_are_ours(
     desired: &Desired,
     current: &Current,
@@ -98,8 +98,8 @@ fn of_owner(owner: Owner) -> Option<Stranger> {
     }
 }
 
-/// Why the user of a person's login is not the job's, where it is not that of somebody else of this
-/// reading.
+/// Why the user with a person's login is not the job's, where it does not belong to somebody else
+/// of this reading.
 fn of_link(link: &Link, desired: &Desired, owners: &Owners<'_>) -> Option<Stranger> {
     match owners.of(link, None) {
         Owner::Ours | Owner::OursBefore => (!desired.is_told_by(&link.attribute))
@@ -116,8 +116,8 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
         Stranger::NoJob(source) => (
             format!("belong to the source {source:?}, which no job has"),
             format!(
-                "if this job had that name before, or is to take over that job's people, set \
-                 source = {source:?}; if that job was removed by mistake, put it back"
+                "if this job had that name before, or should take over that job's people, set \
+                 source = {source:?}; if that job was removed by mistake, restore it"
             ),
         ),
         Stranger::OtherAttribute(attribute) => {
@@ -126,14 +126,13 @@ fn unplannable(stranger: &Stranger, count: usize, people: usize, desired: &Desir
                 .map_or_else(|| "none".to_owned(), ToString::to_string);
             (
                 format!(
-                    "are known by the id attribute {attribute}, and this reading tells people \
-                     apart by {read}"
+                    "are identified by the id attribute {attribute}, and this reading uses {read}"
                 ),
                 format!("set id_attribute = {attribute:?}"),
             )
         }
         Stranger::OtherDirectory(directory) => (
-            format!("carry links of this job's source from another directory, {directory:?}"),
+            format!("have links of this job's source from another directory, {directory:?}"),
             "is it the right server? If it was replaced, set id for the directory to that, or \
              give the job another source"
                 .to_owned(),

@@ -1,4 +1,5 @@
-//! Whom a change is about, what holds every change to that user, and the reasons that links give.
+//! The subject of a change, what holds every change to that user, and the reasons that come from
+//! links.
 
 use chrono::SecondsFormat;
 
@@ -12,7 +13,7 @@ use crate::{
     sync::{desired::Person, owner::Owner},
 };
 
-/// Whom a change is about.
+/// The user that a change is about.
 pub(super) struct Subject<'a> {
     pub user: &'a User,
     pub id: &'a DirectoryId,
@@ -22,7 +23,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A user whose person is gone.
+    /// A user whose person left.
     pub fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
         Self {
             user,
@@ -35,7 +36,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// What holds every change to the user, whatever it is.
+    /// What holds every change to the user, whatever its kind.
     pub fn hold(&self) -> Option<Hold> {
         if self
             .link
@@ -43,8 +44,8 @@ impl Subject<'_> {
         {
             return Some(Hold::new(
                 HeldBy::Doubt,
-                "the user's link is not signed with the present link key: it was written before \
-                 the key was set, with another one, or by somebody else; if the key was just set \
+                "the user's link is not signed with the current link key: it was written before \
+                 the key was set, with another key, or by somebody else; if the key was just set \
                  or changed, approve it: `plan --out FILE`, then `apply FILE`",
             ));
         }
@@ -53,7 +54,7 @@ impl Subject<'_> {
                 HeldBy::Configuration,
                 format!(
                     "the user belongs to the source {:?}, which no job has any more; an approval \
-                     hands it over to this job",
+                     assigns it to this job",
                     &**source
                 ),
             )),
@@ -66,8 +67,7 @@ impl Subject<'_> {
             )),
             Owner::OursBefore => Some(Hold::new(
                 HeldBy::Configuration,
-                "the directory is called otherwise than in the user's link; an approval rewrites \
-                 it",
+                "the directory's id differs from the user's link; an approval rewrites it",
             )),
             Owner::Ours | Owner::Left { .. } | Owner::Sibling { .. } => None,
         }
@@ -79,7 +79,7 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     match (&link.activity, owner) {
         (_, Owner::Left { job }) => format!(
             "the person left the search bases of the job {job:?}, which deactivated the user, and \
-             is one of these"
+             is now in this job's"
         ),
         (Activity::Activating, _) => {
             "the person is in the directory, and the user was refused a seat before".to_owned()
@@ -97,7 +97,7 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
     }
 }
 
-/// Why a link is written anew, where that says more than the values do.
+/// Why a link is rewritten, where that says more than the values do.
 pub(super) fn reason_to_rewrite(
     old: &Link,
     new: &Link,
@@ -106,12 +106,12 @@ pub(super) fn reason_to_rewrite(
 ) -> Option<String> {
     if let Owner::Left { job } = owner {
         return Some(format!(
-            "the person left the search bases of the job {job:?}, and is one of these"
+            "the person left the search bases of the job {job:?}, and is now in this job's"
         ));
     }
     if let Owner::NoJob { source } = owner {
         return Some(format!(
-            "the user goes from the source {:?}, which no job has, to this job",
+            "the user moves from the source {:?}, which no job has, to this job",
             &**source
         ));
     }
@@ -119,10 +119,10 @@ pub(super) fn reason_to_rewrite(
         return None;
     }
     if old.activity != new.activity {
-        return Some("what an earlier run began is done".to_owned());
+        return Some("the change that an earlier run began is complete".to_owned());
     }
     if old.signature != new.signature {
-        return Some("the user's link is to be signed".to_owned());
+        return Some("the user's link needs a signature".to_owned());
     }
-    Some("the user's link is completed".to_owned())
+    Some("the user's link is incomplete".to_owned())
 }

@@ -103,7 +103,7 @@ fn a_person_triggers_and_pauses_it_and_is_told_how_far_it_is() {
     assert!(
         must(&studio, 1, &["trigger", "nightly"])
             .stderr
-            .contains("is under way already")
+            .contains("is already in progress")
     );
     let beside = studio.start(&["trigger", "artists", "--format", "json"]);
     assert!(
@@ -129,7 +129,7 @@ fn a_person_triggers_and_pauses_it_and_is_told_how_far_it_is() {
     // Nothing can be told beforehand.
     let refused = must(&studio, 2, &["trigger", "nightly", "--dry-run"]);
     assert!(
-        refused.stderr.contains("cannot be told beforehand"),
+        refused.stderr.contains("cannot be planned"),
         "{}",
         refused.stderr
     );
@@ -193,7 +193,7 @@ fn a_failure_is_backed_off_from_but_one_that_is_unclear_waits_for_the_schedule()
     assert!(
         must(&studio, 0, &["status"])
             .stdout
-            .contains("not tried again before its next run")
+            .contains("no retry before its next run")
     );
     // Ten times the longest delay of a retry is long enough to see that there is none; a run of the
     // other job is the clock.

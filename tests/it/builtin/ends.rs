@@ -1,5 +1,5 @@
-//! How ftrack's own synchronisation may end, other than well: each a clear error, started once, and
-//! the users read again.
+//! Failures of ftrack's own synchronisation: each has a clear error, it is started once, and the
+//! users are read again.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{BuiltinSync, CallKind, Fault, Rights},
@@ -57,8 +57,9 @@ fn one_that_fails_fails_the_run_with_the_servers_words_and_what_it_changed_befor
     assert_eq!(
         report.error.as_deref().unwrap(),
         format!(
-            "ftrack's own LDAP synchronisation failed (its job {}), and ftrack says: no route to \
-             the directory; is it set up? Look at System settings > Resources > LDAP settings at \
+            "ftrack's own LDAP synchronisation failed (its job {}), and ftrack reports: no route \
+             to \
+             the directory; is it configured? See System settings > Resources > LDAP settings in \
              ftrack",
             job_id(&report)
         )
@@ -99,8 +100,8 @@ fn one_that_is_not_set_up_is_one_clear_sentence() {
     );
     assert_eq!(
         report.error.as_deref().unwrap(),
-        "ftrack did not start its own LDAP synchronisation, and says: ValidationError: LDAP is \
-         not enabled.; is it set up? Look at System settings > Resources > LDAP settings at ftrack"
+        "ftrack did not start its own LDAP synchronisation, and reports: ValidationError: LDAP is \
+         not enabled.; is it configured? See System settings > Resources > LDAP settings in ftrack"
     );
     assert_eq!(
         (report.builtin.unwrap().job_id, started(&studio)),
@@ -129,7 +130,7 @@ fn one_that_never_begins_or_does_not_end_meets_the_time_limit() {
     for (ends, says) in [
         (
             BuiltinSync::NeverBegins,
-            "ftrack never began its own LDAP synchronisation: its job ",
+            "ftrack did not start its own LDAP synchronisation: its job ",
         ),
         (
             BuiltinSync::Hangs,
@@ -168,7 +169,7 @@ fn one_that_never_begins_or_does_not_end_meets_the_time_limit() {
         );
         assert_eq!((job_id(&again), again.alarm), (job_id(&report), true));
         let said = format!(
-            "the run {} had ftrack start this synchronisation, and did not see its end; ",
+            "the run {} started this synchronisation and did not see its end; ",
             report.run
         );
         assert!(
@@ -222,14 +223,15 @@ fn one_that_vanishes_or_has_a_strange_status_is_told_apart() {
         report.error.as_deref().unwrap(),
         format!(
             "ftrack does not show the job {} of its own LDAP synchronisation, whose last known \
-             status was queued, so that its end is not known; may the key's role read jobs?",
+             status was queued, so its result is not known; does the key's role have read access \
+             to jobs?",
             job_id(&report)
         )
     );
     assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
     let report = failed(&studio, BuiltinSync::EndsAs("paused".into()));
     assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
-    let unknown = "what became of the synchronisation that the run ";
+    let unknown = "the result of the synchronisation that the run ";
     assert!(
         report
             .warnings
@@ -240,9 +242,9 @@ fn one_that_vanishes_or_has_a_strange_status_is_told_apart() {
     assert_eq!(
         report.error.as_deref().unwrap(),
         format!(
-            "ftrack calls the status of its own LDAP synchronisation (its job {}) \"paused\", \
-             which this version does not know, so that its end is not known either; look at the \
-             job at ftrack",
+            "ftrack reports the status \"paused\" for its own LDAP synchronisation (its job {}), \
+             which this version does not know, so its result is not known either; see the job in \
+             ftrack",
             job_id(&report)
         )
     );
@@ -255,7 +257,7 @@ fn an_answer_without_an_id_is_an_error_and_nothing_is_started_twice() {
     assert!(
         report.error.as_deref().unwrap().starts_with(
             "ftrack answered the start of its own LDAP synchronisation without the id of a job, \
-             so that it cannot be followed: "
+             so it cannot be followed: "
         ),
         "{report:#?}"
     );
@@ -299,8 +301,8 @@ fn users_that_cannot_be_read_again_are_reported_by_the_next_run_with_the_alarm()
     let error = report.error.unwrap();
     assert!(
         error.starts_with(
-            "ftrack's own LDAP synchronisation is done; the users could not be read again, so \
-             that the next run reports what it changed: "
+            "ftrack's own LDAP synchronisation is done; the users could not be read again, so the \
+             next run reports its changes: "
         ),
         "{error}"
     );
@@ -359,7 +361,7 @@ fn a_refusal_to_start_another_loses_nothing_of_the_one_whose_end_is_not_known() 
         crate::rules::by_hand(&studio, name, &serde_json::json!({"is_active": false}));
     }
     let unknown = format!(
-        "what became of the synchronisation that the run {} had ftrack start is not known",
+        "the result of the synchronisation that the run {} started is not known",
         lost.run
     );
     for _ in 0..2 {

@@ -54,15 +54,15 @@ fn with_no_new_job_the_run_fails_and_says_so() {
     let error = report.error.unwrap();
     assert!(
         error.starts_with(
-            "whether ftrack started it is not known, since starting ftrack's own LDAP \
+            "it is not known whether ftrack started it, since starting ftrack's own LDAP \
              synchronisation at "
         ),
         "{error}"
     );
     assert!(
         error.ends_with(
-            "; no job came about meanwhile, so none is followed, and none is started again before \
-             the next run of the schedule, or of a person"
+            "; no job was created meanwhile, so none is followed, and none is started again \
+             before the next scheduled or manual run"
         ),
         "{error}"
     );
@@ -110,7 +110,7 @@ fn with_several_new_jobs_none_is_followed() {
     });
     let error = report.error.unwrap();
     assert!(
-        error.contains("; 2 jobs came about meanwhile, so none is followed"),
+        error.contains("; 2 jobs were created meanwhile, so none is followed"),
         "{error}"
     );
     assert_eq!(report.error_kind, Some(FailureKind::FtrackUnclear));
@@ -127,7 +127,7 @@ fn a_job_of_somebody_else_is_not_taken_for_it() {
     });
     let error = report.error.unwrap();
     assert!(
-        error.contains("; no job came about meanwhile, so none is followed"),
+        error.contains("; no job was created meanwhile, so none is followed"),
         "{error}"
     );
 }
@@ -169,8 +169,8 @@ fn a_run_that_is_killed_leaves_the_job_to_the_next_one() {
     assert_eq!(
         killed.error.as_deref().unwrap(),
         format!(
-            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was under \
-             way; the next run follows it"
+            "the program ended while ftrack's own LDAP synchronisation (its job {id}) was \
+             running; the next run follows it"
         )
     );
     assert_eq!(killed.error_kind, Some(FailureKind::Stopped));
@@ -209,8 +209,8 @@ fn a_run_that_is_told_to_stop_says_that_ftrack_goes_on() {
     let error = report.error.unwrap();
     assert!(
         error.starts_with(
-            "the run was told to stop while ftrack's own LDAP synchronisation (its job "
-        ) && error.contains("it goes on at ftrack, and the next run follows it"),
+            "the run was stopped on request while ftrack's own LDAP synchronisation (its job "
+        ) && error.contains("it continues in ftrack, and the next run follows it"),
         "{error}"
     );
     assert_eq!(
@@ -247,7 +247,7 @@ fn another_job_of_the_kind_follows_the_same_synchronisation() {
     );
     let checked = studio.run(&["check", "--offline"]).stdout;
     assert!(
-        checked.contains("it has ftrack do the same synchronisation as second"),
+        checked.contains("it starts the same ftrack synchronisation as second"),
         "{checked}"
     );
 }
@@ -263,9 +263,10 @@ fn two_runs_at_once_have_ftrack_synchronise_once() {
     let second = studio.run(&["sync", "second"]);
     assert_eq!(second.status, 1);
     assert!(
-        second
-            .stderr
-            .contains("another run has ftrack synchronise; wait for its end"),
+        second.stderr.contains(
+            "another run of ftrack's own synchronisation is in progress; wait for its \
+                end"
+        ),
         "{}",
         second.stderr
     );

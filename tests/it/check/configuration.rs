@@ -40,7 +40,7 @@ fn offline_contacts_nobody_and_tells_the_next_runs() {
     let [daily, none] = schedules.as_slice() else {
         panic!("{schedules:?}")
     };
-    assert_eq!(*none, "none; the job runs on request only");
+    assert_eq!(*none, "no schedule; the job runs only on request");
     let runs: Vec<&str> = daily
         .strip_prefix("0 3 * * * in Asia/Tokyo: ")
         .unwrap()
@@ -123,11 +123,11 @@ fn a_template_that_can_fit_nobody_is_found_and_nobody_is_contacted() {
             checked.trouble(),
             [
                 "fail template about job artists: attributes.username: the template fails for \
-                 everybody: unknown filter: filter lowre is unknown (in username:1); see \
+                 every entry: unknown filter: filter lowre is unknown (in username:1); see \
                  minijinja's list of filters, tests and functions; an attribute that may be \
-                 missing needs default(…)",
-                "fail template about job artists: attributes: a template reads given_name, and no \
-                 LDAP attribute can have that name (RFC 4512); write the LDAP attribute's name, \
+                 absent needs default(…)",
+                "fail template about job artists: attributes: a template reads given_name, which \
+                 is not a valid LDAP attribute name (RFC 4512); write the LDAP attribute's name, \
                  such as givenName",
             ]
         );
@@ -152,14 +152,14 @@ fn a_ca_file_whose_certificate_is_none_is_named() {
         trouble.starts_with(&format!(
             "fail directory about configuration: the CA file {} cannot be used: ",
             file.display()
-        )) && trouble.ends_with("; name another file, or mend this one"),
+        )) && trouble.ends_with("; name another file, or fix this one"),
         "{trouble}"
     );
     world.directory_settings = String::new();
     world.ftrack_settings = format!("ca_file = {file:?}");
     let (trouble, status) = world.check(&["--offline"]).only_trouble();
     let way_out = format!(
-        "; check that ftrack.ca_file {} holds whole certificates",
+        "; check that ftrack.ca_file {} contains complete certificates",
         file.display()
     );
     assert!(

@@ -1,4 +1,4 @@
-//! Faults of the directory, planted one by one.
+//! Planted faults of the directory, one by one.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -39,8 +39,8 @@ fn a_closed_port_of_one_of_the_servers() {
         (
             format!(
                 "fail port about directory studio ldap://127.0.0.1:{port}: cannot connect to \
-                 127.0.0.1:{port} (Connection refused (os error 111)); check that the server \
-                 runs, its port and any firewall between"
+                 127.0.0.1:{port} (Connection refused (os error 111)); check the server, its port \
+                 and any firewall in between"
             ),
             1
         )
@@ -65,7 +65,7 @@ fn a_certificate_that_nobody_vouches_for() {
     assert!(
         trouble.starts_with(&format!(
             "fail tls about directory studio {url}: the server's certificate is not trusted ("
-        )) && trouble.ends_with("; name the certificate of its issuer in ca_file"),
+        )) && trouble.ends_with("; set ca_file to the certificate of its issuer"),
         "{trouble}"
     );
 }
@@ -84,8 +84,8 @@ fn a_certificate_for_another_host() {
              but for "
         )) && trouble.contains("elsewhere.test")
             && trouble.ends_with(
-                "; use a name from the certificate in the URL, or have the certificate renewed \
-                 with this name"
+                "; use a name from the certificate in the URL, or renew the certificate with this \
+                 name"
             ),
         "{trouble}"
     );
@@ -105,8 +105,9 @@ fn a_refused_bind_is_tried_at_one_server_only() {
     let checked = world.check(&[]);
     let spared = |url: &str| {
         format!(
-            "warn bind about directory studio {url}: not tried, since {tls} has refused the same \
-             credentials, and refusals may lock the account; mend the credentials, and check again"
+            "warn bind about directory studio {url}: not tried, since {tls} refused the same \
+             credentials, and further refusals may lock the account; fix the credentials, and \
+             check again"
         )
     };
     assert_eq!(
@@ -115,7 +116,7 @@ fn a_refused_bind_is_tried_at_one_server_only() {
             format!(
                 "fail bind about directory studio {tls}: the bind as \
                  cn=ldap-sync,ou=services,dc=studio,dc=test was refused with invalidCredentials \
-                 (49): the server gave no reason; check bind_dn, the password and whether the \
+                 (49): the server gave no reason; check bind_dn and the password, and whether the \
                  account is locked"
             ),
             spared(&plain),
@@ -142,8 +143,8 @@ fn a_base_that_is_missing() {
         (
             format!(
                 "fail base about job artists at {url}: there is no \"ou=gone,dc=studio,dc=test\", \
-                 or the account may not see it (what exists is \"dc=studio,dc=test\"); check the \
-                 search base and the account's rights"
+                 or it is not visible to the account (the part that exists is \
+                 \"dc=studio,dc=test\"); check the search base and the account's rights"
             ),
             1
         )
@@ -158,7 +159,7 @@ fn a_filter_that_matches_nobody() {
     let nobody = |result: &str, base: &str| {
         format!(
             "{result} people about job artists at {url}: (uid=person*) matches nobody below \
-             {base:?}; check the filter, the base, the scope and what the account may see"
+             {base:?}; check the filter, the base, the scope and the account's rights"
         )
     };
     world.filter = "(uid=person*)".into();
@@ -195,7 +196,7 @@ fn a_mapped_attribute_that_the_schema_lacks() {
     world.attributes = r#"{ username = "uid", first_name = "{{ givenNam }}" }"#.into();
     assert_eq!(
         world.check(&[]).only_trouble(),
-        (unknown("warn", "givenNam", "is givenname meant?"), 0)
+        (unknown("warn", "givenNam", "did you mean givenname?"), 0)
     );
     world.attributes = r#"{ username = "sAMAccountName" }"#.into();
     assert_eq!(
@@ -207,7 +208,7 @@ fn a_mapped_attribute_that_the_schema_lacks() {
     world.directory_settings += "\nid_attribute = \"entryUID\"";
     let (trouble, status) = world.check(&[]).only_trouble();
     assert!(
-        status == 0 && trouble.contains("has no attribute entryUID; is entryuuid meant?"),
+        status == 0 && trouble.contains("has no attribute entryUID; did you mean entryuuid?"),
         "{trouble}"
     );
 }

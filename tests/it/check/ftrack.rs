@@ -1,4 +1,4 @@
-//! Faults of ftrack, planted one by one.
+//! Planted faults of ftrack, one by one.
 
 use std::sync::Arc;
 
@@ -61,8 +61,8 @@ fn a_certificate_that_nobody_vouches_for() {
     assert!(
         trouble.starts_with(&format!("fail tls about ftrack {}: ", world.server))
             && trouble.ends_with(
-                "; check the server's certificate; for a server with an authority of its own set \
-                 ftrack.ca_file"
+                "; check the server's certificate; for a server with its own certificate \
+                 authority set ftrack.ca_file"
             ),
         "{trouble}"
     );
@@ -111,7 +111,8 @@ fn a_refused_key() {
         trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
             && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
             && trouble.ends_with(
-                "; make a new key at Settings > API keys, and check that the user exists and is \
+                "; create a new key under Settings > API keys, and check that the user exists and \
+                 is \
                  active"
             ),
         "{trouble}"
@@ -145,7 +146,7 @@ fn nobody_to_try_the_permission_with() {
     assert_eq!(status, 0);
     assert!(
         trouble.starts_with(&format!(
-            "warn permission about ftrack {}: whether the key may write users cannot be seen: ",
+            "warn permission about ftrack {}: cannot determine whether the key may write users: ",
             world.server
         )),
         "{trouble}"
@@ -162,8 +163,8 @@ fn a_schema_without_a_mapped_attribute() {
         (
             format!(
                 "fail schema about ftrack {}: this ftrack has no attribute User.email, which a \
-                 sync reads or writes; let the key's role read it, or ask the vendor for a \
-                 version that has it",
+                 sync reads or writes; give the key's role read access to it, or ask the vendor \
+                 for a version that has it",
                 world.server
             ),
             1
@@ -221,8 +222,8 @@ fn a_custom_attribute_that_does_not_exist() {
         checked.only_trouble(),
         (
             "fail custom_attribute about job artists at ftrack: ftrack has no custom attribute \
-             \"bagde\" for users that this key may read; make it at Settings > Custom attributes, \
-             and let the key's role read and write it"
+             \"bagde\" for users readable with this key; create it under Settings > Custom \
+             attributes, and give the key's role read and write access to it"
                 .into(),
             1
         )
@@ -240,7 +241,7 @@ fn an_administrator_role_that_does_not_exist() {
         (
             format!(
                 "fail administrator_role about ftrack {}: ftrack has no security role \"Admins\" \
-                 that this key may see; name in ftrack.administrator_roles one of: API, \
+                 visible to this key; name in ftrack.administrator_roles one of: API, \
                  Administrator, Project Manager, Restricted User, User",
                 world.server
             ),
@@ -271,8 +272,9 @@ fn no_active_administrator_in_sight() {
     let none = |result: &str| {
         format!(
             "{result} administrators about ftrack {}: no active administrator is visible, so \
-             every deactivation would be held; let the role of ftrack.api_user read users and \
-             security roles, or name your administrators' roles in ftrack.administrator_roles",
+             every deactivation would be held; give the role of ftrack.api_user read access to \
+             users and security roles, or list your administrators' roles in \
+             ftrack.administrator_roles",
             world.server
         )
     };

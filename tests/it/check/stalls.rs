@@ -1,4 +1,4 @@
-//! Servers that fall silent: the check ends all the same, and says where.
+//! Servers that stop answering: the check ends all the same, and reports where.
 
 use std::{
     net::TcpListener,
@@ -38,7 +38,7 @@ fn servers_that_stall_end_the_check_by_its_time_limits() {
     let [bind, tls, ftrack] = trouble.as_slice() else {
         panic!("{trouble:#?}")
     };
-    let way_out = "check whether the server is overloaded and the network between; a slow server \
+    let way_out = "check the load of the server and the network to it; a slow server \
                    needs a longer connect_timeout or operation_timeout";
     assert!(
         bind.starts_with("fail bind about ")
@@ -54,7 +54,7 @@ fn servers_that_stall_end_the_check_by_its_time_limits() {
     );
     assert!(
         ftrack.starts_with("fail connection about ")
-            && ftrack.contains("failed 2 times: no whole answer within 1s"),
+            && ftrack.contains("failed 2 times: no complete answer within 1s"),
         "{ftrack}"
     );
     assert_eq!(checked.status, 1);
@@ -83,7 +83,7 @@ fn a_check_stops_when_it_is_told_to() {
     assert!(
         ended
             .stderr
-            .contains("stopped on request; the check is not complete"),
+            .contains("stopped on request; the check is incomplete"),
         "{}",
         ended.stderr
     );
@@ -124,7 +124,7 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
             last(&studio),
             (
                 "time",
-                "the look at this server took longer than 300ms, and was cut off"
+                "checking this server took longer than 300ms, and was stopped"
             )
         );
         assert_eq!(studio[0].check, "name", "what was seen before is told");
@@ -133,7 +133,7 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
             last(&ftrack),
             (
                 "time",
-                "the look at ftrack took longer than 300ms, and was cut off"
+                "checking ftrack took longer than 300ms, and was stopped"
             )
         );
     });

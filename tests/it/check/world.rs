@@ -1,5 +1,5 @@
-//! A configuration over a directory of the test's choice and the ftrack stand-in, and what `check`
-//! says of it.
+//! A configuration for a directory of the test's choice and the ftrack stand-in, and the findings
+//! of `check`.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The example and the schema: they say the same, and what they say is so.
+//! The example and the schema agree with each other, and with the program.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

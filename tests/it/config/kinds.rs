@@ -1,4 +1,4 @@
-//! The kinds of jobs: which keys each has, and what is said of the others.
+//! The kinds of jobs: which keys each has, and the errors for other keys.
 
 use super::{FILTER, Folder, GOOD, with};
 
@@ -16,8 +16,8 @@ fn a_job_of_an_unknown_kind_is_one_finding() {
 
 #[test]
 fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
-    let none = "has no meaning for a job of kind \"ftrack-ldap\", which has ftrack read its \
-                directory by its own settings; leave it out";
+    let none = "has no meaning for a job of kind \"ftrack-ldap\": ftrack reads its directory with \
+        its own settings; remove it";
     for (key, named) in [
         ("source = \"a\"", "source"),
         ("directory = \"studio\"", "directory"),
@@ -35,8 +35,8 @@ fn keys_that_have_no_meaning_for_the_kind_of_a_job_are_refused() {
             format!("config.toml:22: jobs.nightly.{named}: {none}")
         );
     }
-    let none = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are those of one \
-                run; leave it out";
+    let none = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for one run; \
+        remove it";
     for limit in ["per = \"24h\"", "unusable = \"50%\"", "min_entries = 1"] {
         let found = Folder::new(&format!(
             "{GOOD}\n[jobs.nightly]\nkind = \"ftrack-ldap\"\nlimits.{limit}\n"

@@ -1,4 +1,4 @@
-//! What holds for every configuration, whatever stands in it.
+//! Properties of every configuration, whatever its content.
 
 use proptest::{collection::vec, prelude::*};
 

@@ -1,4 +1,4 @@
-//! The control API, version 1: what it answers to what.
+//! The control API, version 1: requests and answers.
 
 use std::io::{BufRead, BufReader, Write};
 

@@ -1,5 +1,4 @@
-//! Clients that a listener on a network meets: slow ones, greedy ones, many at once, and ones that
-//! never read.
+//! Hostile clients of a listener: slow ones, greedy ones, many at once, and ones that never read.
 
 use std::{
     io::{Read, Write},

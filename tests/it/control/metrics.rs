@@ -1,5 +1,4 @@
-//! What Prometheus is told: the names of the contract, nothing before the first run, nothing of
-//! jobs that are gone.
+//! The metrics: the names of the contract, none before the first run, none of removed jobs.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! The HTTP listener: the probes and the page.
+//! The HTTP listener: the probes and the status page.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ fn ready_is_a_daemon_that_reached_every_server() {
     assert_eq!(answer.status, 503);
     assert_eq!(
         answer.body,
-        "directory studio was not reached: the password is refused\\u{a}\\u{1b}\n"
+        "directory studio has not been reached: the password is refused\\u{a}\\u{1b}\n"
     );
     assert!(
         answer.head.contains("content-type: text/plain"),
@@ -120,7 +120,7 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
     for shown in [
         "suspended",
         "failed 12 times in a row since 2026-01-01 01:00:00 CET",
-        "tried again at 2026-01-02 01:00:00 CET",
+        "retry at 2026-01-02 01:00:00 CET",
         "&lt;script&gt;",
         "&amp;",
         "\\u{202e}\\u{a}",

@@ -1,4 +1,4 @@
-//! The control socket's place: its mode, what was there before, and what is left.
+//! The file of the control socket: its mode, what was there before, and what is left.
 
 use std::{fs, os::unix::net::UnixListener};
 
@@ -66,7 +66,7 @@ fn what_is_no_socket_is_not_removed() {
             .block_on(ControlSocket::bind(path))
             .unwrap_err()
             .to_string();
-        assert!(refused.contains("is no socket"), "{refused}");
+        assert!(refused.contains("is not a socket"), "{refused}");
         assert!(fs::symlink_metadata(path).is_ok());
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
@@ -77,7 +77,7 @@ fn what_is_no_socket_is_not_removed() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("cannot be made") && refused.contains("xxx"),
+        refused.contains("cannot be created") && refused.contains("xxx"),
         "{refused}"
     );
     let below_a_file = file.join("control.sock");
@@ -86,7 +86,7 @@ fn what_is_no_socket_is_not_removed() {
         .block_on(ControlSocket::bind(&below_a_file))
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("cannot be made"), "{refused}");
+    assert!(refused.contains("cannot be created"), "{refused}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! SIGTERM while a run is under way: the batch in flight is finished and the report written; a
-//! second one ends the program at once.
+//! SIGTERM during a run: the batch in flight is finished and the report written; a second one ends
+//! the program at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -60,7 +60,7 @@ fn the_batch_in_flight_is_finished_and_told() {
         report
             .error
             .as_ref()
-            .is_some_and(|error| error.contains("told to stop")),
+            .is_some_and(|error| error.contains("stopped on request")),
         "{report:#?}"
     );
     let created = studio.ftrack().users().len() - 2;
@@ -80,7 +80,7 @@ fn the_batch_in_flight_is_finished_and_told() {
     {
         let error = change.error.as_deref().unwrap_or_default();
         assert!(
-            error.contains("not tried") && error.contains("told to stop"),
+            error.contains("not tried") && error.contains("stopped on request"),
             "{change:?}"
         );
     }
@@ -114,7 +114,7 @@ fn a_run_that_only_reads_ends_soon_and_writes_nothing() {
     );
     let error = report.error.unwrap_or_default();
     assert!(
-        error.contains("nothing was written") && error.contains("told to stop"),
+        error.contains("nothing was written") && error.contains("stopped on request"),
         "{error}"
     );
     assert_eq!(studio.sync().counts.created, 9);

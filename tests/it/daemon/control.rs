@@ -1,4 +1,4 @@
-//! What a person at the socket and whoever watches get from a running daemon.
+//! Control and monitoring of a running daemon.
 
 use std::{fs, time::Duration};
 

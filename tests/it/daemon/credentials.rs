@@ -1,5 +1,5 @@
-//! Credentials that are refused are left alone, by everybody and over restarts; those that change
-//! in their file are used without a word.
+//! Refused credentials are not tried for a while, by any job and over restarts; changed ones are
+//! picked up from their file.
 
 use std::{fs, time::Duration};
 

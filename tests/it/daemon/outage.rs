@@ -1,5 +1,4 @@
-//! When something fails: tried again after a while that grows, said in few words, remembered over a
-//! restart.
+//! Failures: retried after a growing delay, logged briefly, and remembered over a restart.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! SIGHUP: a changed configuration is used for the next run, a broken one is not.
+//! SIGHUP: a changed configuration is used for the next run, an invalid one is not.
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Runs begin when the schedule says, never over one another, and once for what was missed.
+//! Runs start on schedule, never overlap, and are made up for once when missed.
 
 use std::{fs, time::Duration};
 

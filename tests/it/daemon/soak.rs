@@ -1,4 +1,4 @@
-//! Many runs in one process, some of them failed, with reloads in between: nothing is left behind.
+//! Many runs in one process, some of them failed, with reloads in between: no resources leak.
 //! `tests/bench/run daemon` measures the same with memory, and more of it.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the daemon remembers: damaged, lost, or with no room for it.
+//! The daemon's state: damaged, lost, or on a full disk.
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! SIGTERM wherever a run may be: the report is written, and the daemon has ended within ten
-//! seconds. Killed, it leaves nothing in its way.
+//! SIGTERM at any point of a run: the report is written, and the daemon ends within ten seconds.
+//! When killed, it leaves nothing that blocks the next start.
 
 use std::{process::Command, time::Duration};
 

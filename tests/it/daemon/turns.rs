@@ -1,5 +1,4 @@
-//! Those who triggered a run that does not begin at once: told that it waits, and always told how
-//! it ended.
+//! Triggered runs that are queued: the client is told that it waits, and always how the run ended.
 
 use std::{
     io::{BufRead, BufReader, Write},

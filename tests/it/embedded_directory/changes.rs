@@ -101,7 +101,7 @@ fn what_a_tree_refuses() {
         ),
         (
             person(b).with("entryUUID", "x"),
-            "entryUUID is kept by the server",
+            "entryUUID is maintained by the server",
         ),
         (
             person(b).with("dc", "x"),

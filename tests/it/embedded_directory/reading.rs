@@ -1,4 +1,4 @@
-//! What a client is told: entries, schema, root DSE.
+//! Answers to a client: entries, schema, root DSE.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,4 +1,4 @@
-//! Connections: who may do what, what is refused, and how they end.
+//! Connections: access rights, refusals, and how they end.
 
 use std::{
     collections::HashSet,

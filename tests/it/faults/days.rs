@@ -1,6 +1,6 @@
-//! Random days of a studio with two servers, one of which may lag behind or be away, and two jobs
-//! beside each other: whatever happens, nobody is deactivated whom a server that can be reached
-//! shows, limits hold over the days, and one person has one user.
+//! Random days of a studio with two servers, one of which may lag behind or be down, and two jobs:
+//! whatever happens, nobody is deactivated whom a reachable server shows, limits hold over the
+//! days, and one person has one user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! Each fault once, by name: every result code, a real server that dies, and answers that are whole
-//! but too short.
+//! Each fault once, by name: every result code, a real server that dies, and answers that are
+//! well-formed but too short.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, time::Duration};

@@ -1,4 +1,4 @@
-//! Faults of ftrack while it is read: the run ends right, or it fails and nobody is touched.
+//! Faults of ftrack while it is read: the run succeeds, or it fails and changes no user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{sync::mpsc, time::Duration};

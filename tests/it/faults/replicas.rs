@@ -1,5 +1,5 @@
-//! Two servers of one directory: the second one is asked only while the first has not said
-//! anything, and then for the whole of a run.
+//! Two servers of one directory: the second one is used only before the first has answered, and
+//! then for the whole run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{Ipv4Addr, SocketAddr};

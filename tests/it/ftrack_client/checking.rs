@@ -1,4 +1,4 @@
-//! What `check` asks of the server.
+//! The questions of `check` to the server.
 
 use ftrack_ldap_sync::ftrack::{
     error::FtrackErrorKind,

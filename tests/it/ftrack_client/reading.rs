@@ -1,5 +1,4 @@
-//! Reading all of ftrack's users, and some of them again, from tables that page in each way that a
-//! server may.
+//! Reading all of ftrack's users, and some of them again, from lists with every kind of paging.
 
 use std::sync::{
     Arc, Mutex,
@@ -421,11 +420,7 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
         ("id", json!("u\" or 1=1"), "entity id"),
         ("username", Value::Null, "u-003 has no username"),
         ("username", json!(7), "expected"),
-        (
-            "is_active",
-            Value::Null,
-            "u-003 does not tell whether it is active",
-        ),
+        ("is_active", Value::Null, "u-003 has no is_active value"),
     ] {
         let spoilt = move |table: &str| {
             let mut rows = studio(table, 5);

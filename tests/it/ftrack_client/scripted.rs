@@ -1,4 +1,4 @@
-//! A web server on loopback that answers what a test tells it to, and keeps what it was sent.
+//! A web server on loopback with scripted answers, which records the requests.
 
 use std::{
     io,

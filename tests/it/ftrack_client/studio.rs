@@ -1,5 +1,5 @@
-//! The client against the ftrack stand-in: what it writes is what it reads back, and what `check`
-//! finds.
+//! The client against the ftrack stand-in: it reads back what it writes, and the findings of
+//! `check`.
 
 use std::collections::BTreeMap;
 

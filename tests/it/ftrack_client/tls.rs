@@ -1,4 +1,4 @@
-//! Whom the client trusts: an authority of the studio's own, for the name in the address.
+//! Trusted certificates of the client: the studio's own authority, and the name in the address.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,4 @@
-//! What becomes of one call when the server, or something before it, misbehaves.
+//! The result of one call when the server, or something in front of it, misbehaves.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -656,7 +656,7 @@ async fn a_configuration_that_cannot_work_is_told_before_any_call() {
         ("/no/such/ca.pem", |config| {
             config.ca_file = Some("/no/such/ca.pem".into())
         }),
-        ("holds no certificate", |config| {
+        ("contains no certificate", |config| {
             config.ca_file = Some("/dev/null".into())
         }),
     ];

@@ -1,5 +1,5 @@
-//! The little of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers
-//! of its own.
+//! The part of BER (X.690) that the proxy needs: whole messages, their parts, and a few answers of
+//! its own.
 
 use std::io;
 

@@ -1,5 +1,5 @@
 //! Random days of a studio whose lists are cut at random places: a run fails and writes nothing, or
-//! it is right.
+//! its result is right.
 
 use std::collections::BTreeSet;
 

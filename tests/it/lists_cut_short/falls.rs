@@ -1,4 +1,4 @@
-//! Links that are really gone: more of them than may be deactivated stop a `sync`; a person may
+//! Links that were really deleted: more of them than may be deactivated fail a `sync`; a person may
 //! approve it.
 
 use ftrack_ldap_sync::model::{
@@ -49,14 +49,14 @@ fn links_that_went_away_stop_a_sync_and_a_person_may_approve_it() {
             );
             let error = report.error.unwrap();
             assert!(
-                error.contains(&format!("{} users at ftrack show a link", 20 - gone)),
+                error.contains(&format!("{} users in ftrack have a link", 20 - gone)),
                 "{error}"
             );
         }
         assert_eq!(studio.ftrack().users(), before);
         let shown = studio.run(&["plan"]);
         assert!(
-            shown.status == 0 && shown.stdout.contains("show a link of this job"),
+            shown.status == 0 && shown.stdout.contains("have a link of this job"),
             "{}{}",
             shown.stdout,
             shown.stderr

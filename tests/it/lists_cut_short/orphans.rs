@@ -1,4 +1,4 @@
-//! Links of nobody: they are ignored and named, and whoever lacks a user gets one.
+//! Links without a user: they are ignored with a warning, and people without a user get one.
 
 use ftrack_ldap_sync::model::{
     change::Action,
@@ -16,7 +16,7 @@ use crate::{
 fn named(report: &Report) -> Vec<&str> {
     let warnings = report.warnings.iter().map(String::as_str);
     warnings
-        .filter(|warning| warning.contains("of nobody who is a user there"))
+        .filter(|warning| warning.contains("belong to no existing user"))
         .collect()
 }
 
@@ -36,7 +36,7 @@ fn somebody_whose_user_was_deleted_gets_one_again() {
         panic!("{report:#?}")
     };
     assert!(
-        warning.contains("1 links at ftrack") && warning.contains(&id),
+        warning.contains("1 links in ftrack") && warning.contains(&id),
         "{warning}"
     );
     assert_eq!(
@@ -67,7 +67,7 @@ fn links_of_people_who_left_and_of_what_is_no_user_are_named_in_one_warning() {
             panic!("{report:#?}")
         };
         assert!(
-            warning.contains("4 links at ftrack") && warning.contains(project.as_str().unwrap()),
+            warning.contains("4 links in ftrack") && warning.contains(project.as_str().unwrap()),
             "{warning}"
         );
         assert!(warning.ends_with(", …"), "{warning}");

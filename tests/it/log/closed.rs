@@ -1,4 +1,4 @@
-//! Nobody reads standard error: its reader has left, or there never was one.
+//! Standard error without a reader: it has closed the pipe, or never existed.
 
 use std::{
     fs::{File, OpenOptions},

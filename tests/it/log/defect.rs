@@ -1,4 +1,5 @@
-//! A panic, which is a defect, is one log line, or one line for people, and nothing else.
+//! A panic, which is a bug, is logged as one line, or printed as one line for people, and nothing
+//! else.
 
 use std::{
     env,
@@ -39,7 +40,7 @@ fn a_panic_is_one_line() {
     assert!(!said.contains(".rs") && !said.contains("stack"), "{said}");
 
     let said = said_for("people");
-    let defect = "error: a defect of this program; please report it: ";
+    let defect = "error: a bug in this program; please report it: ";
     assert_eq!(
         said,
         format!("{defect}a thread\\u{{a}}forged\n{defect}number 7\n")

@@ -1,5 +1,5 @@
-//! Standard output whose reader has left, or that was never there: what was done stays done, and is
-//! no failure.
+//! Standard output whose reader has gone, or never existed: completed work stays done, and this is
+//! not a failure.
 
 use std::{
     io::Read,

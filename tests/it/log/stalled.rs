@@ -1,4 +1,4 @@
-//! Standard error is open, and nobody reads it, or not for a while.
+//! Standard error is open, but not read, or not for a while.
 
 use std::time::{Duration, Instant};
 

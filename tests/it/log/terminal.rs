@@ -1,5 +1,4 @@
-//! Standard error is a terminal: the line that shows how far a run is, and a terminal that does not
-//! go on.
+//! Standard error is a terminal: the progress line, and a terminal that stalls.
 
 use std::{
     fs::{File, OpenOptions},

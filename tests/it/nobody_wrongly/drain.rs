@@ -1,4 +1,4 @@
-//! Limits that remember: a directory that hides a few more people in each run locks out no more
+//! Limits with a memory: a directory that hides a few more people in each run locks out no more
 //! than a single run may.
 
 use chrono::Duration;
@@ -94,7 +94,7 @@ fn what_a_limit_held_is_freed_by_its_cause_ending_or_by_a_person() {
         "{report:#?}"
     );
     let why = report.changes[0].error.as_deref().unwrap();
-    assert!(why.contains("time alone does not free it"), "{why}");
+    assert!(why.contains("time alone does not release it"), "{why}");
     assert_eq!(logins(&approve(&studio), Action::Deactivate), ["user03"]);
     // What a person approved counts for nothing.
     leave(&studio, &uids[4]);

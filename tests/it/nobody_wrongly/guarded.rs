@@ -1,5 +1,5 @@
-//! Administrators and protected users: no update takes them over, and no link that somebody forged,
-//! moved or copied is acted upon.
+//! Administrators and protected users: no update takes them over, and links that were forged, moved
+//! or copied have no effect.
 
 use std::{process::Stdio, time::Duration};
 
@@ -175,7 +175,7 @@ fn a_copied_link_deactivates_nobody_of_those_who_carry_it() {
                 report
                     .warnings
                     .iter()
-                    .any(|warning| warning.contains("carry one link")),
+                    .any(|warning| warning.contains("have the same link")),
                 "{report:#?}"
             );
         }

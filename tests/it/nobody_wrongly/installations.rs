@@ -1,5 +1,4 @@
-//! Several directories with one job name at one ftrack, and a directory that is called otherwise
-//! than before.
+//! Several directories with one job name in one ftrack, and a directory whose id has changed.
 
 use ftrack_ldap_sync::model::{
     change::{Action, HeldBy},
@@ -49,7 +48,7 @@ fn two_offices_with_one_job_name_leave_each_other_alone() {
             report
                 .warnings
                 .iter()
-                .any(|warning| warning.contains("5 users carry links of this job's source")),
+                .any(|warning| warning.contains("5 users have links of this job's source")),
             "{report:#?}"
         );
         let report = sync(&second);
@@ -173,7 +172,7 @@ fn another_directory_with_other_people_fails_the_run() {
             .error
             .as_ref()
             .unwrap()
-            .contains("the directory is another one than before"),
+            .contains("the directory is not the same as before"),
         "{report:#?}"
     );
     // Also for a plan, and also where the state was lost and the logins are the same.

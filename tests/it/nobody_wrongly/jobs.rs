@@ -1,4 +1,4 @@
-//! Jobs beside each other: one person has one user, and one owner, over all sources.
+//! Several jobs: one person has one user, and one owner, over all sources.
 
 use ftrack_ldap_sync::model::{
     change::{Action, HeldBy},

@@ -1,5 +1,5 @@
-//! What a run keeps for those after it: neither a lagging replica nor an approval of something else
-//! teaches it what is not so, and a directory that is called otherwise goes on after an approval.
+//! The state that a run saves for later ones: neither a lagging replica nor an unrelated approval
+//! puts wrong facts into it, and a directory with a changed id continues after an approval.
 
 use chrono::Duration;
 use ftrack_ldap_sync::{

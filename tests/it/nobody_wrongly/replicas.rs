@@ -1,5 +1,4 @@
-//! A replica that stands in for the preferred server shows nobody absent, and writes nothing back
-//! to old values.
+//! A replica in place of the preferred server shows nobody absent, and restores no old values.
 
 use ftrack_ldap_sync::{
     demo::directory::DirectoryServer,
@@ -101,7 +100,7 @@ fn a_replica_that_lacks_the_newest_people_locks_nobody_out() {
             report
                 .warnings
                 .iter()
-                .any(|warning| warning.contains("the preferred server was not read")),
+                .any(|warning| warning.contains("was read instead of the preferred server")),
             "{report:#?}"
         );
         assert_eq!(studio.ftrack().users(), before);

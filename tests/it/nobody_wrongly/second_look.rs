@@ -1,4 +1,4 @@
-//! The second look: any entry that comes back for an id means that its person is there.
+//! The second look: any entry that comes back for an id means that its person is present.
 
 use ftrack_ldap_sync::model::change::{Action, HeldBy};
 

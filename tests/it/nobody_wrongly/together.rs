@@ -1,5 +1,5 @@
-//! Several things at once: jobs that are renamed, hosts beside each other, servers that refuse or
-//! are away, and approvals of what has changed since.
+//! Several things at once: jobs that are renamed, several hosts, servers that refuse or are down,
+//! and approvals of what has changed since.
 
 use ftrack_ldap_sync::model::{
     change::{Action, HeldBy},

@@ -1,5 +1,4 @@
-//! A reading in which most entries cannot be used is no success: it fails, writes nothing, and says
-//! what they lack.
+//! A reading with mostly unusable entries fails, writes nothing, and reports what they lack.
 
 use ftrack_ldap_sync::model::report::{Outcome, Report};
 
@@ -86,7 +85,7 @@ fn another_id_attribute_fails_the_run_and_names_the_one_by_which_people_are_know
         &studio.sync(),
         &[
             "2 of 2 people",
-            "known by the id attribute entryUUID",
+            "identified by the id attribute entryUUID",
             "set id_attribute",
         ],
     );

@@ -1,5 +1,5 @@
-//! State and links as the version before left them: the next run completes the links, and writes
-//! and holds nothing else.
+//! State and links of the previous version: the next run completes the links, and writes and holds
+//! nothing else.
 
 use std::fs;
 
@@ -85,7 +85,7 @@ fn the_first_run_of_this_version_completes_links_and_nothing_else() {
             (Action::Update, vec![&Field::Link]),
             "{change:#?}"
         );
-        assert_eq!(change.reason, "the user's link is completed");
+        assert_eq!(change.reason, "the user's link is incomplete");
     }
     let without_links = |users: Vec<ftrack_ldap_sync::demo::ftrack::Account>| -> Vec<_> {
         users

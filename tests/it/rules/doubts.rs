@@ -1,4 +1,4 @@
-//! What looks gone, free or new to the program and may not be: rights that were lost, ids and
+//! People who look absent, users that look free or new, and may not be: lost permissions, ids and
 //! logins in another spelling.
 
 use std::process::{Command, Stdio};
@@ -338,11 +338,14 @@ fn a_report_that_finds_no_room_is_shown_all_the_same() {
     assert_eq!(report.counts.created, created, "{report:#?}");
     assert!(
         (1..90).contains(&created),
-        "it writes no more once results cannot be kept: {created}"
+        "it writes no more once results cannot be saved: {created}"
     );
     let error = report.error.unwrap();
     assert!(
-        error.contains("results cannot be kept") && error.contains("this report could not be kept"),
+        error.contains(
+            "results cannot be \
+            saved"
+        ) && error.contains("this report could not be saved"),
         "{error}"
     );
     let next = studio.sync();

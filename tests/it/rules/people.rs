@@ -1,4 +1,4 @@
-//! Whose users are touched: adoption, rivals, successors, and what people did by hand.
+//! Which users are changed: adoption, conflicts, successors, and changes made by hand.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -75,7 +75,7 @@ fn a_user_is_adopted_by_its_mail_where_that_is_the_rule() {
     assert_eq!(report.counts.adopted, 1, "{report:#?}");
     assert_eq!(studio.user("ada").id, id);
     assert!(
-        reasons(&report).contains("belongs to another ftrack user, which nobody owns"),
+        reasons(&report).contains("belongs to another ftrack user, which has no owner"),
         "{}",
         reasons(&report)
     );
@@ -192,7 +192,7 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
             && said.contains("none of them gets it"),
         "{said}"
     );
-    assert!(studio.user("ada").is_active, "who is left out is not gone");
+    assert!(studio.user("ada").is_active, "who is skipped is not gone");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn entries_that_want_one_user_are_both_left_out_and_both_named() {
         "{report:#?}"
     );
     assert!(
-        reasons(&report).contains("the ftrack user \"x\" is also wanted by"),
+        reasons(&report).contains("the ftrack user \"x\" is also claimed by"),
         "{}",
         reasons(&report)
     );
@@ -254,7 +254,7 @@ fn entries_that_show_one_id_are_nobody() {
     let report = studio.sync();
     assert_eq!(logins(&report, Action::Create), ["cyd"], "{report:#?}");
     assert!(
-        reasons(&report).contains("the directory id 7 is also wanted by"),
+        reasons(&report).contains("the directory id 7 is also claimed by"),
         "{}",
         reasons(&report)
     );

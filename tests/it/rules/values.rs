@@ -1,4 +1,4 @@
-//! Which values reach ftrack: absent ones, names, custom attributes of each type, and the user
+//! The values that reach ftrack: absent ones, names, custom attributes of each type, and the user
 //! type.
 
 use ftrack_ldap_sync::model::{change::Action, report::Outcome};
@@ -169,7 +169,7 @@ fn created_users_get_the_configured_type() {
 fn a_user_type_that_is_not_there_or_never_touched_is_found_before_anything_is_written() {
     for (name, said) in [
         ("ldpa", "it has: demo, ftrack, google, ldap, service"),
-        ("Service", "never touched"),
+        ("Service", "never changed"),
     ] {
         let mut studio = Studio::of(&["ada"]);
         studio.job = format!("users = {{ user_type = \"{name}\" }}");

@@ -1,4 +1,4 @@
-//! Changes of clocks, one by one.
+//! Clock changes, one by one.
 
 use chrono_tz::{Africa, America, Asia, Australia, Europe, Pacific};
 

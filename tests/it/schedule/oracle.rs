@@ -1,4 +1,4 @@
-//! What cron means, told once more and in the plainest way: by looking at every minute of a year.
+//! A second implementation of cron, as simple as possible: it checks every minute of a year.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;

@@ -1,4 +1,4 @@
-//! The stand-in's bad days, its paging, and its end.
+//! The stand-in's injected faults, its paging, and its shutdown.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,5 +1,5 @@
-//! The database, its lock file or the whole state folder deleted while it is in use: it is made
-//! anew at the next use.
+//! The database, its lock file or the whole state directory deleted while in use: it is recreated
+//! at the next use.
 
 use std::fs;
 

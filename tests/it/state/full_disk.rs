@@ -1,5 +1,5 @@
-//! A full disk: what was there stands, nothing is left empty, and when there is room again
-//! everything goes on. Needs the right to mount a small tmpfs.
+//! A full disk: old content stays, no file is left empty, and with free space everything continues.
+//! Needs permission to mount a small tmpfs.
 
 use std::{
     fs::{self, File},

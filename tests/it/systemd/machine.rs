@@ -1,8 +1,8 @@
-//! A machine of its own for a test: a small system, booted with a real systemd by systemd-nspawn,
-//! on the network of this one.
+//! A machine for one test: a small system, booted with a real systemd by systemd-nspawn, on the
+//! network of this one.
 //!
-//! The system is made once by debootstrap under `target/systemd/`; what a machine writes goes to
-//! memory, and is gone with it.
+//! The system is installed once by debootstrap under `target/systemd/`; what a machine writes goes
+//! to memory, and is lost with it.
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,4 @@
-//! Nothing to do costs nothing.
+//! A run with nothing to do makes no write calls.
 
 use ftrack_ldap_sync::{
     config::Secret,

@@ -1,5 +1,5 @@
-//! Random days of a studio: people come, go and change, and ftrack refuses, is full, or loses
-//! answers.
+//! Random days of a studio: people come, leave and change, and ftrack refuses, has no seats, or
+//! loses answers.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Atomicity, CallKind, Collation, Emails, Fault, Full, Rules},

@@ -1,4 +1,4 @@
-//! Compares a report with ftrack before and after, and with what the stand-in wrote down.
+//! Compares a report with ftrack before and after, and with the stand-in's log.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ fn applied(change: &Reported, was: Option<&Account>, is: &Account) {
     assert_eq!(change.error, None);
 }
 
-/// A failed change does not hold, and what of it was written all the same is named.
+/// A failed change does not hold, and what of it was but these were written is named.
 fn failed(change: &Reported, was: Option<&Account>, is: Option<&Account>) {
     let error = change.error.as_deref().unwrap();
     let holds = is.is_some_and(|is| {
@@ -125,9 +125,9 @@ fn failed(change: &Reported, was: Option<&Account>, is: Option<&Account>) {
     assert!(!holds || !linked, "it holds: {change:#?}");
     if was != is {
         let said = [
-            "written all the same",
-            "took the change, but stored",
-            "has the new one all the same",
+            "but these were written",
+            "accepted the change, but stored",
+            "so it has the new one",
             "result is not known",
         ];
         let only_link = was.zip(is).is_some_and(|(was, is)| {

@@ -1,4 +1,4 @@
-//! Two real programs with states of their own, started at the same time for the same people.
+//! Two real programs with their own state, started at the same time for the same people.
 
 use std::{collections::BTreeMap, process::Child, time::Duration};
 

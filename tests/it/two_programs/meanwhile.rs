@@ -1,4 +1,4 @@
-//! What another program, or a person, has done by the time that a change is to be written.
+//! Changes made by another program, or a person, before a change is written.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Applied, Atomicity, Rules},
@@ -200,7 +200,7 @@ fn an_update_that_somebody_made_first_is_no_update() {
     nothing_was_written(&report, 2);
     let text = studio.run(&["runs", "show", "last"]).stdout;
     assert!(
-        text.contains("it was so already") && text.contains("2 unchanged."),
+        text.contains("it was already in effect") && text.contains("2 unchanged."),
         "{text}"
     );
     studio.sync_changes_nothing();
@@ -235,7 +235,7 @@ fn an_adoption_that_another_program_is_at_is_left_to_it() {
     assert_failed(
         &report,
         "cyd",
-        "another program took the user over at the same time",
+        "another program adopted the user at the same time",
     );
     assert_eq!(report.ftrack.write_calls, 0);
     assert_eq!(studio.sync().counts.updated, 1);

@@ -1,4 +1,4 @@
-//! Answers that are lost or late: nothing is written twice, and what is reported is what is there.
+//! Lost or late answers: nothing is written twice, and reports are true.
 
 use std::time::{Duration, Instant, SystemTime};
 

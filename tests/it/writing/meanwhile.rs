@@ -1,4 +1,4 @@
-//! What somebody does at ftrack between the reading and the writing.
+//! Changes that somebody makes in ftrack between the read and the write.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -64,7 +64,7 @@ fn a_user_whom_somebody_deleted_is_named_and_the_others_are_written() {
     );
     assert_eq!(
         errors(&report),
-        [("bob", "the user is not at ftrack any more")]
+        [("bob", "the user no longer exists in ftrack")]
     );
 }
 
@@ -116,7 +116,7 @@ fn a_user_whose_link_somebody_took_away_is_left_alone() {
         "{report:#?}"
     );
     assert!(
-        errors(&report)[0].1.contains("its link was taken away"),
+        errors(&report)[0].1.contains("its link was deleted"),
         "{report:#?}"
     );
     assert!(studio.user("ada").metadata.is_empty());

@@ -1,4 +1,4 @@
-//! Batches that the server refuses: the bad ones are found, named, and stop nobody else.
+//! Batches that the server refuses: the bad changes are found, reported, and stop no others.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Rights, Rules},
@@ -176,7 +176,7 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
     let error = report.changes[0].error.as_deref().unwrap();
     assert!(
         error.contains("must be of type number")
-            && error.contains("written all the same: last_name"),
+            && error.contains("but these were written: last_name"),
         "{error}"
     );
     assert_eq!(studio.user("user000").last_name.as_deref(), Some("Changed"));

@@ -1,5 +1,5 @@
-//! Logins and mail addresses that change hands within one run, under every rule that a server may
-//! have about them.
+//! Logins and mail addresses that pass from one user to another within one run, under every rule of
+//! a server.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A licence without free seats, refused or in silence.
+//! A licence without free seats, with and without an error.
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Full, Rules},

@@ -1,5 +1,5 @@
-//! A database that is damaged or in the way of another: what is set aside, what is made anew, and
-//! what is an error.
+//! A database that is damaged or blocks another: what is set aside, what is recreated, and what is
+//! an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -190,7 +190,7 @@ fn what_is_no_damage_is_an_error_and_stays_in_its_place() {
     assert_eq!(names(&config.state_dir), ["state.db", "state.lock"]);
     fs::remove_file(&path).unwrap();
 
-    // Somebody else's database is none of ours.
+    // Another program's database is left alone.
     Connection::open(&path)
         .unwrap()
         .execute_batch("CREATE TABLE runs (a); PRAGMA user_version = 1;")
@@ -214,7 +214,7 @@ fn whoever_has_it_open_follows_when_it_is_made_anew() {
     assert!(set_aside.is_some());
     daemon.set_backoff("artists", Some(&backoff())).unwrap();
     assert_eq!(command.backoff("artists").unwrap(), Some(backoff()));
-    // Also to one that is damaged under it.
+    // Also to one that is damaged while open.
     fs::rename(config.state_dir.join(FILE), config.state_dir.join("moved")).unwrap();
     fs::write(config.state_dir.join(FILE), "no database").unwrap();
     daemon.set_backoff("interns", Some(&backoff())).unwrap();

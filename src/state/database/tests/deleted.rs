@@ -1,5 +1,4 @@
-//! A database that is deleted while it is open: the next use makes it anew, once, whoever comes
-//! first.
+//! A database that is deleted while it is open: the next use recreates it, once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -15,7 +14,7 @@ fn delete(config: &Config, what: usize) {
 #[test]
 fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
     let (_folder, config) = studio();
-    // The reports tell of a failure that the daemon knows to be over.
+    // The reports show a failure that the daemon knows to be over.
     keep_report(&config, &run("artists", 1, Outcome::Failed));
     let pause = Pause {
         since: at("2026-01-31T10:00:00Z"),

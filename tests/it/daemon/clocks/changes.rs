@@ -1,4 +1,4 @@
-//! The days on which zones change their clocks.
+//! Days with a clock change.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Clocks that jump while the daemon looks at them: neither a storm of runs nor an hour of silence.
+//! Clocks that jump while the daemon runs: neither many runs at once nor a gap of an hour.
 
 use chrono::TimeDelta;
 use ftrack_ldap_sync::{

@@ -1,4 +1,4 @@
-//! Outages of three days: few words, and an attempt an hour.
+//! Outages of three days: few log lines, and one attempt per hour.
 
 use std::net::SocketAddr;
 
