@@ -66,7 +66,6 @@ impl StopRule {
 
     /// A change was refused for want of a right. Once something was written there is such a right,
     /// and what is missing is one over a single user.
-    #[must_use]
     pub fn forbidden(&mut self) -> ControlFlow<()> {
         self.without_right += 1;
         if self.without_right >= ENOUGH && !self.wrote {
