@@ -313,7 +313,7 @@ impl Session {
     /// connection, 429), which is tried again.
     ///
     /// An attempt that is under way is not cut off by `until`, only by the request's own time
-    /// limit: its outcome is worth the wait.
+    /// limit: its outcome is worth the wait. The wait for the next attempt is: nothing was sent.
     ///
     /// # Errors
     ///
