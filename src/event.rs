@@ -65,6 +65,8 @@ pub enum Event<'a> {
     },
     /// A call to ftrack failed in a way that passes, and is tried again.
     FtrackRetried {
+        /// The run; its names are empty where none makes the call.
+        of: RunName<'a>,
         /// What went wrong, in words.
         trouble: &'a str,
         /// How long it waits first.
@@ -157,7 +159,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "ftrack.retried",
         "WARN; DEBUG while an outage lasts",
-        &["trouble", "seconds"],
+        &["job", "run", "trouble", "seconds"],
     ),
     (
         "run.planned",
@@ -337,9 +339,13 @@ impl Event<'_> {
                     "ftrack read"
                 );
             }
-            Self::FtrackRetried { trouble, delay } => {
+            Self::FtrackRetried {
+                of: RunName { job, run },
+                trouble,
+                delay,
+            } => {
                 let trouble = escape_control(trouble);
-                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
+                say!(level, event = "ftrack.retried", job, run, %trouble, seconds = delay.as_secs_f64(), "ftrack is asked again");
             }
             Self::RunPlanned {
                 of: RunName { job, run },

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config::{self, Credential},
-    event::Event,
+    event::{Event, RunName},
 };
 
 /// The most bytes of one answer, unpacked.
@@ -92,6 +92,8 @@ pub struct Session {
     /// A mark of the run that no other run has, on this machine or another: it stands in the links
     /// of the users that the run creates.
     run_mark: Arc<str>,
+    /// The job and the run that events name; empty outside of a run.
+    run: Arc<(String, String)>,
 }
 
 /// Calls that were made.
@@ -202,18 +204,20 @@ impl Session {
             calls: Arc::default(),
             keys,
             run_mark: run_mark(),
+            run: Arc::default(),
         })
     }
 
     /// The same way for one run: over the same connections and within the same bound, with counts
     /// of its own.
     #[must_use]
-    pub fn for_run(&self) -> Self {
+    pub fn for_run(&self, of: RunName<'_>) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
             keys: Arc::clone(&self.keys),
             run_mark: run_mark(),
+            run: Arc::new((of.job.to_owned(), of.run.to_owned())),
         }
     }
 
@@ -447,7 +451,9 @@ impl Session {
             })
             .notify(|failed: &Failed, delay| {
                 self.shared.retries.fetch_add(1, Ordering::Relaxed);
+                let (job, run) = &*self.run;
                 Event::FtrackRetried {
+                    of: RunName { job, run },
                     trouble: &failed.trouble.to_string(),
                     delay,
                 }
