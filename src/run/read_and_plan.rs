@@ -15,6 +15,7 @@ use super::{
     failure::Failure,
     history::History,
     ldap::LdapWork,
+    record,
     report::{Outcome, RunPhase},
     second_look::ReadFrom,
     state::Remembered,
@@ -74,6 +75,7 @@ impl RunContext<'_, LdapWork> {
         let (prepared, work) = (self.prepared, self.work);
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
+        let shown = OnceLock::new();
         let directory = async {
             let reading = directory::read(
                 &work.pool,
@@ -84,7 +86,9 @@ impl RunContext<'_, LdapWork> {
             )
             .await;
             directory_took.get_or_init(|| began.elapsed());
-            reading.map_err(ReadError::Directory)
+            let reading = reading.map_err(ReadError::Directory)?;
+            shown.get_or_init(|| record::part(&reading));
+            Ok(reading)
         };
         let roles = &prepared.config.ftrack.administrator_roles;
         let wanted = ReadCurrent {
@@ -101,7 +105,11 @@ impl RunContext<'_, LdapWork> {
         let (directory_took, ftrack_took) = (whole(directory_took), whole(ftrack_took));
         self.record_phase(RunPhase::Directory, directory_took);
         self.record_phase(RunPhase::Ftrack, ftrack_took);
-        let (reading, current) = both.map_err(|unread| self.record_read_error(unread))?;
+        let (reading, current) = both.map_err(|unread| {
+            // What was read of the directory is known also when ftrack cannot be read.
+            self.report.directory = shown.into_inner().or(self.report.directory.take());
+            self.record_read_error(unread)
+        })?;
         self.record_reading(&reading, directory_took);
         self.record_current(&current, ftrack_took);
         Ok((reading, current))
