@@ -47,10 +47,7 @@ impl FtrackError {
         match self.kind() {
             FtrackErrorKind::Cancelled => StopCause::Told,
             FtrackErrorKind::DeadlinePassed => StopCause::TimeLimit,
-            FtrackErrorKind::Credentials(_)
-            | FtrackErrorKind::Status {
-                status: 401 | 403, ..
-            } => StopCause::Credentials,
+            FtrackErrorKind::Credentials(_) => StopCause::Credentials,
             // Older servers have no class of their own for it; a right that is missing is told
             // apart before.
             FtrackErrorKind::Refused(refusal) if refusal.status == 403 => StopCause::Credentials,
