@@ -305,6 +305,11 @@ impl<'a, W> RunContext<'a, W> {
             deadline: Instant::now() + prepared.job.time_limit,
             cancel: cancel.clone(),
         };
+        // Other jobs may be at work over the same connections; their calls are not this run's.
+        let session = prepared.session.for_run(RunName {
+            job: &report.job,
+            run: &report.run,
+        });
         Self {
             prepared,
             work,
@@ -312,8 +317,7 @@ impl<'a, W> RunContext<'a, W> {
             progress,
             history,
             report,
-            // Other jobs may use the same connections; their calls are not counted for this run.
-            session: prepared.session.for_run(),
+            session,
         }
     }
 
