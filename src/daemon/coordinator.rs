@@ -21,7 +21,7 @@ use super::{
     job_table::{JobTable, StartRun, TickEffect},
     lockouts::Lockouts,
     metrics::Metrics,
-    readiness::{ProbeResult, Readiness},
+    readiness::{Access, ProbeResult, Readiness},
     runner::{self, Run, SharedProgress},
     scheduler::{Scheduler, Tick},
     setup::{Setup, Source},
@@ -68,6 +68,8 @@ pub enum Completion {
     Contacted {
         /// The server.
         server: String,
+        /// What it was asked with.
+        access: Access,
         /// How it ended.
         reached: ProbeResult,
     },
@@ -141,8 +143,8 @@ struct ActiveRun {
     began: std::time::Instant,
     /// The connections that it began with.
     servers: Servers,
-    /// The names of the servers that it reads.
-    reads: Vec<String>,
+    /// The servers that it reads, and what it reaches them with.
+    reads: Vec<(String, Access)>,
 }
 
 /// What the coordinator hears.
@@ -270,7 +272,7 @@ impl Coordinator {
             .set(self.setup.config.parallel_runs, rules, |job| {
                 remembered.remove(job).unwrap_or_default()
             });
-        self.readiness.set(self.setup.server_names());
+        self.readiness.set(self.setup.accesses());
         self.last_runs.extend(past);
     }
 
@@ -341,8 +343,13 @@ impl Coordinator {
     async fn on_completion(&mut self, word: Completion) {
         match word {
             Completion::Ran { job, result } => self.on_run_ended(&job, result).await,
-            Completion::Contacted { server, reached } => {
-                self.on_probe_ended(&server, &reached, Utc::now()).await
+            Completion::Contacted {
+                server,
+                access,
+                reached,
+            } => {
+                self.on_probe_ended(&server, access, &reached, Utc::now())
+                    .await
             }
             Completion::Loaded(loaded) => self.on_config_loaded(loaded.map(|setup| *setup)).await,
         }
@@ -470,7 +477,11 @@ impl Coordinator {
             cancel,
             began,
             servers: self.setup.servers.clone(),
-            reads: self.setup.servers_of(&job).collect(),
+            reads: self
+                .setup
+                .servers_of(&job)
+                .filter_map(|server| Some((server.clone(), self.setup.access(&server)?)))
+                .collect(),
         };
         self.active_runs.insert(job.clone(), underway);
         runner::start(&self.context.runs, run, |result| async move {

@@ -271,10 +271,10 @@ impl JobTable {
     /// Whether a run that a person wanted is still to come, or under way.
     #[must_use]
     pub fn is_asked(&self, name: &str) -> bool {
-        let manual = |underway: RunningJob| underway.trigger == Trigger::Manual;
+        let manual = |underway: &RunningJob| underway.trigger == Trigger::Manual;
         self.jobs
             .get(name)
-            .is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
+            .is_some_and(|job| job.asked.is_some() || job.underway.as_ref().is_some_and(manual))
     }
 
     /// Lets a job wait; a run that is under way goes on, one that waits for its turn does not
@@ -383,7 +383,7 @@ impl JobTable {
         now: DateTime<Utc>,
         barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
     ) -> Option<StartRun> {
-        let busy: Vec<&Reads> = self.working().map(|job| &job.rules.reads).collect();
+        let busy: Vec<&Reads> = self.working().map(|underway| &underway.reads).collect();
         let job = self.jobs.get(name)?;
         let waits =
             busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
@@ -400,6 +400,7 @@ impl JobTable {
             trigger, dry_run, ..
         } = job.asked.take().or_else(|| job.wanted.take())?;
         job.underway = Some(RunningJob {
+            reads: job.rules.reads.clone(),
             trigger,
             dry_run,
             since: now,
@@ -526,10 +527,10 @@ impl JobTable {
         self.jobs.values().any(|job| job.underway.is_some())
     }
 
-    fn working(&self) -> impl Iterator<Item = &Job> {
-        self.jobs
-            .values()
-            .filter(|job| job.underway.is_some_and(|underway| !underway.stuck))
+    /// The runs that keep a place.
+    fn working(&self) -> impl Iterator<Item = &RunningJob> {
+        let runs = self.jobs.values().filter_map(|job| job.underway.as_ref());
+        runs.filter(|underway| !underway.stuck)
     }
 
     /// Whether it has this job, also when it only waits for the end of its run.

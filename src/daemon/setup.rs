@@ -7,10 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     job_table::{JobRules, Reads},
+    readiness::Access,
     schedule::Schedule,
 };
 use crate::{
-    config::{Config, Directory, Environment, Job},
+    config::{Config, Credential, Directory, Environment, Ftrack, Job},
     directory::DirectoryPool,
     run::{CompiledJob, servers::Servers},
 };
@@ -119,14 +120,23 @@ impl Setup {
             .collect()
     }
 
-    /// The names of all servers: ftrack first.
-    pub fn server_names(&self) -> impl Iterator<Item = String> {
-        std::iter::once(FTRACK.to_owned()).chain(
-            self.config
-                .directories
-                .keys()
-                .map(|name| directory_name(name)),
-        )
+    /// All servers with what they are reached with: ftrack first.
+    pub fn accesses(&self) -> impl Iterator<Item = (String, Access)> {
+        let directories = self
+            .config
+            .directories
+            .iter()
+            .map(|(name, directory)| (directory_name(name), access_of_directory(directory)));
+        std::iter::once((FTRACK.to_owned(), access_of_ftrack(&self.config.ftrack)))
+            .chain(directories)
+    }
+
+    /// What a server is reached with.
+    #[must_use]
+    pub fn access(&self, server: &str) -> Option<Access> {
+        self.accesses()
+            .find(|(name, _)| name == server)
+            .map(|(_, access)| access)
     }
 
     /// The mark of the credentials that would be used at a server now; none where there are none,
@@ -239,6 +249,41 @@ fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
     server
         .strip_prefix(DIRECTORY)
         .and_then(|directory| servers.directory(directory))
+}
+
+fn access_of_ftrack(ftrack: &Ftrack) -> Access {
+    Access::of(&format!(
+        "{:?}",
+        (
+            ftrack.server.as_str(),
+            &ftrack.api_user,
+            secret_of(Some(&ftrack.api_key)),
+            &ftrack.ca_file,
+        )
+    ))
+}
+
+fn access_of_directory(directory: &Directory) -> Access {
+    Access::of(&format!(
+        "{:?}",
+        (
+            directory
+                .urls
+                .iter()
+                .map(url::Url::as_str)
+                .collect::<Vec<_>>(),
+            &directory.bind_dn,
+            secret_of(directory.bind_password.as_ref()),
+            (directory.start_tls, directory.sasl),
+            &directory.ca_file,
+            (&directory.client_cert_file, &directory.client_key_file),
+        )
+    ))
+}
+
+/// The secret as it was when the configuration was loaded.
+fn secret_of(credential: Option<&Credential>) -> Option<&str> {
+    credential.map(|credential| credential.loaded().expose())
 }
 
 /// ftrack's name among the servers.

@@ -9,7 +9,7 @@ use crate::{
     daemon::{
         backoff::PutOff,
         commands::CommandError,
-        readiness::ProbeResult,
+        readiness::{Access, ProbeResult},
         setup::{Setup, last_refusal},
     },
     directory,
@@ -29,11 +29,13 @@ impl Coordinator {
     /// Asks each server whose first contact is due.
     pub(super) fn start_probes(&mut self, now: DateTime<Utc>) {
         let setup = &self.setup;
-        let runs = self
-            .active_runs
-            .values()
-            .flat_map(|underway| underway.reads.clone());
-        let mut asked: BTreeSet<String> = runs.chain(self.readiness.under_way()).collect();
+        // A run that reaches a server with something else finds out nothing about it.
+        let runs = self.active_runs.values().flat_map(|run| &run.reads);
+        let current = runs.filter(|(server, access)| self.readiness.is_current(server, *access));
+        let mut asked: BTreeSet<String> = current
+            .map(|(server, _)| server.clone())
+            .chain(self.readiness.under_way())
+            .collect();
         let is_asked = |server: &str| {
             let by_another = setup
                 .same_account(server)
@@ -52,6 +54,9 @@ impl Coordinator {
                 );
                 continue;
             }
+            let Some(access) = self.setup.access(&server) else {
+                continue;
+            };
             let words = self.context.completions.clone();
             // What is tried again meanwhile says nothing that the contact's end does not say.
             let quiet = AlreadyLogged {
@@ -67,7 +72,13 @@ impl Coordinator {
                     .await
                     .unwrap_or_else(|error| ProbeResult::Failed(error.to_string()));
                 // A daemon that has gone does not wait for it.
-                let _ = words.send(Completion::Contacted { server, reached }).await;
+                let _ = words
+                    .send(Completion::Contacted {
+                        server,
+                        access,
+                        reached,
+                    })
+                    .await;
             });
         }
     }
@@ -76,11 +87,15 @@ impl Coordinator {
     pub(super) async fn on_probe_ended(
         &mut self,
         server: &str,
+        access: Access,
         reached: &ProbeResult,
         now: DateTime<Utc>,
     ) {
-        let is_news = self.readiness.ended(server, reached, now);
+        let is_news = self.readiness.ended(server, access, reached, now);
+        let is_current = self.readiness.is_current(server, access);
         match reached {
+            // Other credentials than those that are to be used now.
+            ProbeResult::Well if !is_current => {}
             ProbeResult::Well => {
                 if is_news {
                     DaemonEvent::ContactMade { server }.emit();
@@ -105,8 +120,10 @@ impl Coordinator {
                 // Before anybody else begins: a job that waits for its turn would try them again.
                 self.check_for_new_credentials().await;
                 let (name, until) = (server.to_owned(), account.next_at);
-                self.readiness
-                    .put_off(server, PutOff { since: now, until }, error.clone());
+                if is_current {
+                    self.readiness
+                        .put_off(server, PutOff { since: now, until }, error.clone());
+                }
                 let _ = self
                     .save(move |state| state.set_refusal(&name, Some(&account)))
                     .await;

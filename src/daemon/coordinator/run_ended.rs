@@ -68,7 +68,7 @@ impl Coordinator {
     /// the credentials.
     async fn update_servers(&mut self, underway: ActiveRun, report: &Report, now: DateTime<Utc>) {
         let salt = self.setup.salt();
-        for server in underway.reads {
+        for (server, access) in underway.reads {
             // A run may have ended on one server before it heard of the other's refusal.
             let refused = last_refusal(&underway.servers, &salt, &server)
                 .filter(|(at, _)| *at >= underway.began);
@@ -88,7 +88,7 @@ impl Coordinator {
                 }
                 (Some(_) | None, _) => continue,
             };
-            self.on_probe_ended(&server, &reached, now).await;
+            self.on_probe_ended(&server, access, &reached, now).await;
         }
     }
 

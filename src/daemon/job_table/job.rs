@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{JobRules, OutageChange, PersistedJob};
+use super::{JobRules, OutageChange, PersistedJob, Reads};
 use crate::{
     daemon::{
         backoff::{Backoff, Failed},
@@ -55,8 +55,10 @@ pub(super) struct RunElsewhere {
 }
 
 /// A run that began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningJob {
+    /// What it has read since it began, whatever the configuration says by now.
+    pub(super) reads: Reads,
     /// What started it.
     pub trigger: Trigger,
     /// Whether it writes nothing.

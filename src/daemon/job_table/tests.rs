@@ -459,3 +459,38 @@ fn a_bar_that_falls_early_keeps_nobody_waiting() {
     );
     assert_eq!(names(&job_table.start(at(2), free)), ["a"]);
 }
+
+#[test]
+fn a_run_excludes_the_directory_that_it_began_with_after_a_reload_too() {
+    let mut job_table = job_table(3, &[("a", "x"), ("b", "x"), ("c", "y")]);
+    job_table.tick("a", at(0));
+    job_table.start(at(0), free);
+    let moved = ["a", "b", "c"].map(|job| {
+        let directory = if job == "b" { "x" } else { "y" };
+        (job.to_owned(), rules(directory))
+    });
+    job_table.set(3, moved.into(), |_| PersistedJob::default());
+    for job in ["b", "c"] {
+        job_table.tick(job, at(1));
+    }
+    assert_eq!(
+        names(&job_table.start(at(1), free)),
+        ["c"],
+        "a reads x until it ends, and not y"
+    );
+    job_table.ended("a", RunEnd::Well, at(2), 0.0);
+    assert_eq!(names(&job_table.start(at(2), free)), ["b"]);
+}
+
+#[test]
+fn a_run_of_ftrack_excludes_all_others_after_a_reload_too() {
+    let mut job_table = job_table(2, &[("a", "ftrack"), ("b", "x")]);
+    job_table.tick("a", at(0));
+    job_table.start(at(0), free);
+    let moved = [("a", "y"), ("b", "x")].map(|(job, reads)| (job.to_owned(), rules(reads)));
+    job_table.set(2, moved.into(), |_| PersistedJob::default());
+    job_table.tick("b", at(1));
+    assert!(job_table.start(at(1), free).is_empty());
+    job_table.ended("a", RunEnd::Well, at(2), 0.0);
+    assert_eq!(names(&job_table.start(at(2), free)), ["b"]);
+}
