@@ -25,6 +25,7 @@ pub mod job_table;
 pub mod lockouts;
 pub mod metrics;
 pub mod pause;
+pub mod places;
 pub mod readiness;
 mod runner;
 pub mod schedule;
