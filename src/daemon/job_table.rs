@@ -539,6 +539,19 @@ impl JobTable {
         self.jobs.contains_key(name)
     }
 
+    /// Whether the configuration has this job.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn check_known(&self, name: &str) -> Result<(), CommandError> {
+        let known = self.jobs.get(name).is_some_and(|job| !job.retired);
+        if known {
+            Ok(())
+        } else {
+            Err(self.unknown(name))
+        }
+    }
+
     fn job_mut(&mut self, name: &str) -> Result<&mut Job, CommandError> {
         let unknown = self.unknown(name);
         self.jobs
@@ -547,7 +560,9 @@ impl JobTable {
             .ok_or(unknown)
     }
 
-    fn unknown(&self, name: &str) -> CommandError {
+    /// The error that says which jobs there are.
+    #[must_use]
+    pub fn unknown(&self, name: &str) -> CommandError {
         CommandError::UnknownJob {
             job: name.to_owned(),
             known: self.names().collect::<Vec<_>>().join(", "),

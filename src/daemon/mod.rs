@@ -1,5 +1,5 @@
-//! The jobs on their schedules, until told to stop: one coordinator that knows what every job is
-//! doing, and around it the scheduler, the runs, and those who ask and watch.
+//! The jobs on their schedules, until told to stop: a core that decides, a coordinator that does
+//! what it decides, and around them the scheduler, the runs, and those who ask and watch.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,6 +19,7 @@ pub mod backoff;
 pub mod commands;
 pub mod control;
 mod coordinator;
+pub mod core;
 pub mod heartbeat;
 pub mod http;
 pub mod job_table;
@@ -49,7 +50,7 @@ use status::Status;
 
 /// How long answers that are under way may take at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// How many ticks, orders and ends may wait for the coordinator; it answers within milliseconds.
+/// How many ticks, commands and ends may wait for the coordinator; it answers within milliseconds.
 const WAITING: usize = 256;
 
 /// Where a daemon that has started can be reached.
@@ -82,8 +83,9 @@ pub enum StartError {
 }
 
 /// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what
-/// was under way then has ended. Must be called on the runtime that carries the house; `runs`
-/// carries the runs and their connections. `listening` is told as soon as it can be reached.
+/// was under way then has ended. Must be called on the runtime that carries the coordinator and the
+/// listeners; `runs` carries the runs and their connections. `listening` is called as soon as it can
+/// be reached.
 ///
 /// # Errors
 /// The daemon cannot start; nothing has run then.
@@ -136,10 +138,10 @@ pub async fn run(
         commands,
         http: address,
     });
+    let scheduler = Scheduler::start(Clock::system(), tick_sender).await?;
     let context = Context {
         state: Arc::new(state),
         runs,
-        scheduler: Scheduler::start(Clock::system(), tick_sender).await?,
         completions: completion_sender,
         metrics,
         heartbeat,
@@ -151,9 +153,8 @@ pub async fn run(
         commands: command_receiver,
         completions,
     };
-    Coordinator::new(setup, source, context)
-        .run(inbox, stop)
-        .await;
+    let coordinator = Coordinator::start(setup, source, context, scheduler).await;
+    coordinator.run(inbox, stop).await;
     end.cancel();
     listeners.close();
     // Answers that are under way get a moment; whoever reads more slowly is not waited for.

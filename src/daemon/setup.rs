@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
+    core::configuration::{Loaded, LoadedJob, LoadedServer},
     job_table::{JobRules, Reads},
     readiness::Access,
     schedule::Schedule,
@@ -89,12 +90,6 @@ impl Setup {
         self.jobs.keys().cloned().collect()
     }
 
-    /// A job's schedule, if it has one.
-    #[must_use]
-    pub fn schedule(&self, job: &str) -> Option<&Schedule> {
-        self.jobs.get(job).and_then(|job| job.schedule.as_ref())
-    }
-
     /// The schedules of all jobs that have one.
     #[must_use]
     pub fn schedules(&self) -> BTreeMap<String, Schedule> {
@@ -103,25 +98,42 @@ impl Setup {
         self.jobs.iter().filter_map(scheduled).collect()
     }
 
-    /// What the job_table needs of each job.
+    /// What the core needs of it. `in_use` is the configuration that the daemon started with.
     #[must_use]
-    pub fn rules(&self) -> BTreeMap<String, JobRules> {
-        let rules = |job: &Job| JobRules {
-            reads: job
-                .ldap()
-                .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
-            retry: job.retry.clone(),
-            time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
+    pub fn loaded(&self, in_use: &Config) -> Loaded {
+        let job = |(name, job): (&String, &Job)| {
+            let loaded = LoadedJob {
+                rules: JobRules {
+                    reads: job
+                        .ldap()
+                        .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
+                    retry: job.retry.clone(),
+                    time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
+                },
+                catch_up: job.catch_up,
+                expression: job.schedule.clone(),
+                timezone: job.timezone.name().to_owned(),
+                schedule: self.jobs.get(name).and_then(|job| job.schedule.clone()),
+                servers: servers_of(job),
+            };
+            (name.clone(), loaded)
         };
-        self.config
-            .jobs
-            .iter()
-            .map(|(name, job)| (name.clone(), rules(job)))
-            .collect()
+        let server = |(name, access): (String, Access)| LoadedServer {
+            same_account: self.same_account(&name),
+            name,
+            access,
+        };
+        Loaded {
+            loaded_at: self.loaded_at,
+            parallel_runs: self.config.parallel_runs,
+            jobs: self.config.jobs.iter().map(job).collect(),
+            servers: self.accesses().map(server).collect(),
+            restart_for: self.needs_restart(in_use),
+        }
     }
 
     /// All servers with what they are reached with: ftrack first.
-    pub fn accesses(&self) -> impl Iterator<Item = (String, Access)> {
+    fn accesses(&self) -> impl Iterator<Item = (String, Access)> {
         let directories = self
             .config
             .directories
@@ -129,14 +141,6 @@ impl Setup {
             .map(|(name, directory)| (directory_name(name), access_of_directory(directory)));
         std::iter::once((FTRACK.to_owned(), access_of_ftrack(&self.config.ftrack)))
             .chain(directories)
-    }
-
-    /// What a server is reached with.
-    #[must_use]
-    pub fn access(&self, server: &str) -> Option<Access> {
-        self.accesses()
-            .find(|(name, _)| name == server)
-            .map(|(_, access)| access)
     }
 
     /// The mark of the credentials that would be used at a server now; none where there are none,
@@ -163,21 +167,9 @@ impl Setup {
         pool(&self.servers, server).cloned()
     }
 
-    /// The servers of a job.
-    pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
-        let directory = self
-            .config
-            .jobs
-            .get(job)
-            .and_then(Job::ldap)
-            .map(|job| directory_name(&job.directory));
-        directory.into_iter().chain([FTRACK.to_owned()])
-    }
-
     /// The other directories that bind as the same one at a server that both name: a refusal by one
     /// counts against the account of both.
-    #[must_use]
-    pub fn same_account(&self, server: &str) -> Vec<String> {
+    fn same_account(&self, server: &str) -> Vec<String> {
         let directories = &self.config.directories;
         let Some(own) = server
             .strip_prefix(DIRECTORY)
@@ -202,8 +194,7 @@ impl Setup {
 
     /// The keys that this configuration has otherwise than the one in use, and that are used after
     /// a restart alone.
-    #[must_use]
-    pub fn needs_restart(&self, in_use: &Config) -> Vec<String> {
+    fn needs_restart(&self, in_use: &Config) -> Vec<String> {
         let Config {
             state_dir,
             control_socket,
@@ -249,6 +240,12 @@ fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
     server
         .strip_prefix(DIRECTORY)
         .and_then(|directory| servers.directory(directory))
+}
+
+/// The servers of a job.
+fn servers_of(job: &Job) -> Vec<String> {
+    let directory = job.ldap().map(|job| directory_name(&job.directory));
+    directory.into_iter().chain([FTRACK.to_owned()]).collect()
 }
 
 fn access_of_ftrack(ftrack: &Ftrack) -> Access {

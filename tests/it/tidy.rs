@@ -79,6 +79,7 @@ fn what_decides_does_no_io() {
         "daemon/backoff.rs",
         "daemon/readiness.rs",
         "daemon/pause.rs",
+        "daemon/core/",
         "daemon/job_table.rs",
         "daemon/job_table/job.rs",
         "daemon/schedule.rs",
