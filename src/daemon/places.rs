@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Requests that are read or answered at the same time; further connections wait.
+/// Requests that are read or answered at the same time; as many connections wait for that.
 pub const CONNECTIONS: usize = 64;
 /// Those of one peer, so that none takes the places of all others.
 pub const PER_PEER: usize = 32;
@@ -24,8 +24,8 @@ pub const WATCHERS_PER_PEER: usize = 128;
 /// sent with the connection is read by then.
 const HEAD_MIN: Duration = Duration::from_millis(50);
 
-/// How long a connection waits for a place when its peer has none left.
-const BUSY_LIMIT: Duration = Duration::from_millis(200);
+/// How long a connection waits for its place.
+const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Who is at the other end of a connection, as far as limits go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ struct Shared {
     freed: Notify,
 }
 
-/// The place of one connection; given back when the last clone is dropped.
+/// The place of one connection, or its turn to get one; given back when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Place(Arc<Owned>);
 
@@ -78,26 +78,12 @@ struct Owned {
 pub struct TooManyWatchers;
 
 impl Places {
-    /// A place for a connection, at once where there is one. Closes the oldest connection whose
-    /// head is still waited for where there is none. Nothing when all places of this peer are taken
-    /// by requests that are being answered; waits while those of all are.
-    pub async fn take(&self, peer: Peer) -> Option<Place> {
-        let began = Instant::now();
-        loop {
-            let freed = self.0.freed.notified();
-            let wait = match self.open().admit(peer, Instant::now()) {
-                Admission::Admitted { id, close } => {
-                    let places = self.clone();
-                    return Some(Place(Arc::new(Owned { places, id, close })));
-                }
-                Admission::Wait(wait) => wait,
-                Admission::PeerIsBusy => {
-                    let left = BUSY_LIMIT.checked_sub(began.elapsed());
-                    left.filter(|left| !left.is_zero())?
-                }
-            };
-            let _ = timeout(wait, freed).await;
-        }
+    /// Queues a connection. Where too many wait, the one that has waited longest is closed.
+    #[must_use]
+    pub fn queue(&self, peer: Peer) -> Place {
+        let (id, close) = self.open().queue(peer, Instant::now());
+        let places = self.clone();
+        Place(Arc::new(Owned { places, id, close }))
     }
 
     fn open(&self) -> MutexGuard<'_, Table> {
@@ -106,6 +92,33 @@ impl Places {
 }
 
 impl Place {
+    /// Waits until the connection has a place; at once where there is one. Closes the oldest
+    /// connection whose head is still waited for where there is none. False when the connection is
+    /// to be closed instead.
+    pub async fn admitted(&self) -> bool {
+        self.admitted_within(WAIT_LIMIT).await
+    }
+
+    async fn admitted_within(&self, limit: Duration) -> bool {
+        let Owned { places, id, close } = &*self.0;
+        let admitted = async {
+            loop {
+                let freed = places.0.freed.notified();
+                let wait = match places.open().admit(*id, Instant::now()) {
+                    Admission::Admitted => return true,
+                    Admission::Closed => return false,
+                    Admission::Wait(wait) => wait,
+                };
+                let _ = timeout(wait, freed).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = close.cancelled() => false,
+            admitted = timeout(limit, admitted) => admitted.unwrap_or(false),
+        }
+    }
+
     /// Done when the connection is to be closed for another one.
     pub async fn closed(&self) {
         self.0.close.cancelled().await;
@@ -152,6 +165,8 @@ struct Connection {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// It waits for a place.
+    Queued,
     /// The head of its request is waited for.
     Head,
     /// Its request is being answered.
@@ -160,55 +175,71 @@ enum Phase {
     Watch,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Admission {
-    Admitted {
-        id: u64,
-        close: CancellationToken,
-    },
+    Admitted,
     /// For a place to be freed, or for so long.
     Wait(Duration),
-    /// The peer has as many requests being answered as it may have.
-    PeerIsBusy,
+    Closed,
 }
 
 impl Table {
-    fn admit(&mut self, peer: Peer, now: Instant) -> Admission {
-        let requests = |connection: &&Connection| connection.phase != Phase::Watch;
-        let of_peer = |connection: &Connection| connection.peer == peer;
-        let all = self.open.values().filter(requests).count();
-        let own = self.open.values().filter(requests);
-        let peer_is_full = own.filter(|one| of_peer(one)).count() >= PER_PEER;
-        if peer_is_full || all >= CONNECTIONS {
-            let oldest = self
-                .open
-                .iter()
-                .find(|(_, one)| one.phase == Phase::Head && (!peer_is_full || of_peer(one)));
-            let Some((&id, oldest)) = oldest else {
-                return if peer_is_full {
-                    Admission::PeerIsBusy
-                } else {
-                    Admission::Wait(BUSY_LIMIT)
-                };
+    fn queue(&mut self, peer: Peer, now: Instant) -> (u64, CancellationToken) {
+        let of_peer = |one: &Connection| one.phase == Phase::Queued && one.peer == peer;
+        let of_any = |one: &Connection| one.phase == Phase::Queued;
+        if self.count(of_peer) >= PER_PEER {
+            self.close_oldest(of_peer);
+        } else if self.count(of_any) >= CONNECTIONS {
+            self.close_oldest(of_any);
+        }
+        let (id, close) = (self.next, CancellationToken::new());
+        self.next += 1;
+        let connection = Connection {
+            peer,
+            phase: Phase::Queued,
+            since: now,
+            close: close.clone(),
+        };
+        self.open.insert(id, connection);
+        (id, close)
+    }
+
+    fn admit(&mut self, id: u64, now: Instant) -> Admission {
+        let Some(peer) = self.open.get(&id).map(|one| one.peer) else {
+            return Admission::Closed;
+        };
+        let is_request = |one: &Connection| matches!(one.phase, Phase::Head | Phase::Answer);
+        let peer_is_full = self.count(|one| is_request(one) && one.peer == peer) >= PER_PEER;
+        if peer_is_full || self.count(is_request) >= CONNECTIONS {
+            let is_head =
+                |one: &Connection| one.phase == Phase::Head && (!peer_is_full || one.peer == peer);
+            // Of those whose request is being answered, one ends within the limits of an answer.
+            let Some(oldest) = self.open.values().find(|one| is_head(one)) else {
+                return Admission::Wait(WAIT_LIMIT);
             };
             let age = now.saturating_duration_since(oldest.since);
             if let Some(young) = HEAD_MIN.checked_sub(age).filter(|young| !young.is_zero()) {
                 return Admission::Wait(young);
             }
-            oldest.close.cancel();
+            self.close_oldest(is_head);
+        }
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.phase = Phase::Head;
+            connection.since = now;
+        }
+        Admission::Admitted
+    }
+
+    fn count(&self, which: impl Fn(&Connection) -> bool) -> usize {
+        self.open.values().filter(|one| which(one)).count()
+    }
+
+    fn close_oldest(&mut self, which: impl Fn(&Connection) -> bool) {
+        let oldest = self.open.iter().find(|(_, one)| which(one));
+        if let Some((&id, connection)) = oldest {
+            connection.close.cancel();
             self.open.remove(&id);
         }
-        let (id, close) = (self.next, CancellationToken::new());
-        self.next += 1;
-        self.open.insert(
-            id,
-            Connection {
-                peer,
-                phase: Phase::Head,
-                since: now,
-                close: close.clone(),
-            },
-        );
-        Admission::Admitted { id, close }
     }
 
     fn head_arrived(&mut self, id: u64) {
@@ -221,9 +252,9 @@ impl Table {
         let Some(peer) = self.open.get(&id).map(|connection| connection.peer) else {
             return Err(TooManyWatchers);
         };
-        let watchers = || self.open.values().filter(|one| one.phase == Phase::Watch);
-        let own = watchers().filter(|one| one.peer == peer).count();
-        if watchers().count() >= WATCHERS || own >= WATCHERS_PER_PEER {
+        let watches = |one: &Connection| one.phase == Phase::Watch;
+        let own = self.count(|one| watches(one) && one.peer == peer);
+        if self.count(watches) >= WATCHERS || own >= WATCHERS_PER_PEER {
             return Err(TooManyWatchers);
         }
         if let Some(connection) = self.open.get_mut(&id) {
@@ -243,12 +274,11 @@ mod tests {
         Peer::host([192, 0, 2, last].into())
     }
 
-    /// Admits a connection that must find a place.
+    /// Queues a connection that must find a place.
     fn admitted(table: &mut Table, peer: Peer, now: Instant) -> (u64, CancellationToken) {
-        match table.admit(peer, now) {
-            Admission::Admitted { id, close } => (id, close),
-            Admission::Wait(_) | Admission::PeerIsBusy => panic!("no place"),
-        }
+        let (id, close) = table.queue(peer, now);
+        assert_eq!(table.admit(id, now), Admission::Admitted);
+        (id, close)
     }
 
     #[test]
@@ -259,14 +289,15 @@ mod tests {
             .map(|_| admitted(&mut table, host(1), now))
             .collect();
         table.head_arrived(heads[0].0);
-        assert!(
-            matches!(table.admit(host(1), now), Admission::Wait(wait) if wait == HEAD_MIN),
+        let (newest, _) = table.queue(host(1), now);
+        assert_eq!(
+            table.admit(newest, now),
+            Admission::Wait(HEAD_MIN),
             "a head that was just begun is not closed"
         );
-        let (newest, _) = admitted(&mut table, host(1), now + HEAD_MIN);
+        assert_eq!(table.admit(newest, now + HEAD_MIN), Admission::Admitted);
         assert!(heads[1].1.is_cancelled() && !other.is_cancelled());
         assert_eq!(heads.iter().filter(|head| head.1.is_cancelled()).count(), 1);
-        assert!(newest > heads[PER_PEER - 1].0);
     }
 
     #[test]
@@ -276,10 +307,9 @@ mod tests {
             let (id, _) = admitted(&mut table, host(1), now);
             table.head_arrived(id);
         }
-        assert!(matches!(
-            table.admit(host(1), now + HEAD_MIN),
-            Admission::PeerIsBusy
-        ));
+        let (waiting, _) = table.queue(host(1), now);
+        let waits = table.admit(waiting, now + HEAD_MIN);
+        assert!(matches!(waits, Admission::Wait(_)));
         let (_, close) = admitted(&mut table, host(2), now + HEAD_MIN);
         assert!(!close.is_cancelled());
     }
@@ -292,6 +322,16 @@ mod tests {
             .collect();
         admitted(&mut table, host(200), now + HEAD_MIN);
         assert!(heads[0].1.is_cancelled() && !heads[1].1.is_cancelled());
+    }
+
+    #[test]
+    fn of_too_many_that_wait_the_oldest_of_the_same_peer_is_closed() {
+        let (mut table, now) = (Table::default(), Instant::now());
+        let (_, other) = table.queue(host(2), now);
+        let waiting: Vec<_> = (0..=PER_PEER).map(|_| table.queue(host(1), now)).collect();
+        assert!(waiting[0].1.is_cancelled() && !waiting[1].1.is_cancelled());
+        assert_eq!(table.admit(waiting[0].0, now), Admission::Closed);
+        assert!(!other.is_cancelled());
     }
 
     #[test]
@@ -331,15 +371,28 @@ mod tests {
         let places = Places::default();
         let mut taken = Vec::new();
         for _ in 0..PER_PEER {
-            let place = places.take(host(1)).await.unwrap();
+            let place = places.queue(host(1));
+            assert!(place.admitted().await);
             place.head_arrived();
             taken.push(place);
         }
-        let next = places.take(host(1));
+        let next = places.queue(host(1));
         let freed = async { drop(taken.pop()) };
-        let (next, ()) = tokio::join!(next, freed);
-        taken.push(next.unwrap());
-        taken[PER_PEER - 1].head_arrived();
-        assert!(places.take(host(1)).await.is_none(), "within a limit");
+        let (admitted, ()) = tokio::join!(next.admitted(), freed);
+        assert!(admitted);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_place_without_a_limit() {
+        let places = Places::default();
+        let mut taken = Vec::new();
+        for _ in 0..PER_PEER {
+            let place = places.queue(host(1));
+            assert!(place.admitted().await);
+            place.head_arrived();
+            taken.push(place);
+        }
+        let next = places.queue(host(1));
+        assert!(!next.admitted_within(Duration::from_millis(20)).await);
     }
 }

@@ -62,20 +62,25 @@ pub async fn serve<L: Listener>(
     let end = end.child_token();
     let _ends_when_dropped = end.clone().drop_guard();
     loop {
-        let next = async {
-            let (stream, address) = listener.accept().await;
-            let place = places.take(peer(&stream, &address)).await;
-            (stream, place)
-        };
-        let (stream, place) = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = end.cancelled() => break,
-            next = next => next,
+            accepted = listener.accept() => accepted,
         };
-        // A peer with too many requests under way gets no answer to this one.
-        let Some(place) = place else { continue };
+        let place = places.queue(peer(&stream, &address));
         let (router, end) = (router.clone(), end.clone());
-        connections.spawn(async move { connection(stream, place, router, &end).await });
+        connections.spawn(async move {
+            let admitted = tokio::select! {
+                biased;
+                () = end.cancelled() => false,
+                admitted = place.admitted() => admitted,
+            };
+            if admitted {
+                connection(stream, place, router, &end).await;
+            }
+        });
+        // Of many that connect at once, each is read before the next one can push it out.
+        tokio::task::yield_now().await;
     }
     drop(listener);
     connections.close();
