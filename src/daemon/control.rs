@@ -4,7 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::{Body, Bytes},
     extract::{Path, State, rejection::PathRejection},
     http::{Method, StatusCode, Uri, header},
@@ -15,12 +15,13 @@ use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{net::UnixStream, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     commands::{CommandError, Commands, RunUpdate},
     heartbeat::Heartbeat,
+    places::{Peer, Place, TooManyWatchers},
     serve,
     serve::serve,
     socket::ControlSocket,
@@ -97,7 +98,9 @@ pub enum ApiErrorCode {
     MethodNotAllowed,
     /// The daemon did not accept the command in time.
     NoAnswer,
-    /// A kind from a newer daemon.
+    /// As many clients follow runs as may.
+    TooManyWatchers,
+    /// Something that a newer daemon says.
     #[serde(other)]
     Other,
 }
@@ -119,15 +122,14 @@ pub async fn listen(
     pulse: Arc<Heartbeat>,
     end: &CancellationToken,
 ) {
-    serve(
-        socket,
-        router(ControlState {
-            commands: orders,
-            heartbeat: pulse,
-        }),
-        end,
-    )
-    .await;
+    let router = router(ControlState {
+        commands: orders,
+        heartbeat: pulse,
+    });
+    let peer = |stream: &UnixStream, _: &_| {
+        Peer::User(stream.peer_cred().ok().map(|credentials| credentials.uid()))
+    };
+    serve(socket, peer, router, end).await;
 }
 
 fn router(site: ControlState) -> Router {
@@ -150,11 +152,14 @@ async fn status(State(site): State<ControlState>) -> Json<StatusReply> {
 
 async fn trigger(
     State(site): State<ControlState>,
+    Extension(place): Extension<Place>,
     job: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let job = job_name(job)?;
     let TriggerRequest { dry_run } = parse_request(body).await?;
+    // Before the run is wanted: no run begins whose end cannot be told.
+    place.watch()?;
     let told = within_limit(site.commands.trigger(&job, dry_run)).await?;
     Ok((
         [(header::CONTENT_TYPE, "application/x-ndjson")],
@@ -319,6 +324,12 @@ impl ApiError {
     }
 }
 
+impl From<TooManyWatchers> for ApiError {
+    fn from(error: TooManyWatchers) -> Self {
+        Self::new(ApiErrorCode::TooManyWatchers, error.to_string())
+    }
+}
+
 impl From<CommandError> for ApiError {
     fn from(refusal: CommandError) -> Self {
         let kind = match &refusal {
@@ -346,7 +357,9 @@ impl IntoResponse for ApiError {
             | ApiErrorCode::Stopping => StatusCode::CONFLICT,
             ApiErrorCode::Malformed | ApiErrorCode::Other => StatusCode::BAD_REQUEST,
             ApiErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            ApiErrorCode::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            ApiErrorCode::NoAnswer | ApiErrorCode::TooManyWatchers => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         (status, Json(self)).into_response()
     }

@@ -18,6 +18,7 @@ use super::{
     commands::Commands,
     heartbeat::Heartbeat,
     metrics::{ConnectionFigures, Metrics},
+    places::Peer,
     serve::serve,
     status::Status,
     status_text::{StatusRow, in_words},
@@ -71,7 +72,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Serves requests until `end` is cancelled.
 pub async fn listen(listener: TcpListener, site: HttpState, end: &CancellationToken) {
-    serve(listener, router(site), end).await;
+    let peer = |_: &_, address: &SocketAddr| Peer::host(address.ip());
+    serve(listener, peer, router(site), end).await;
 }
 
 fn router(site: HttpState) -> Router {

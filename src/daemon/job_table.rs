@@ -8,22 +8,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{commands::CommandError, status::JobPhase};
 use crate::{
     model::{
-        backoff::{Backoff, Failed, Retry},
+        backoff::{Backoff, Retry},
         pause::Pause,
         report::{FailureKind, Trigger},
     },
     run::failure::NotPlannable,
 };
 
+mod blocks;
 mod job;
+mod running;
 #[cfg(test)]
 mod tests;
 
+use job::Job;
 pub use job::RunningJob;
-use job::{Job, QueuedRun};
-
-/// How long after its time limit a run still counts as working.
-const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 /// The jobs, what each one does, and which one waits for which.
 #[derive(Debug, Default)]
@@ -153,52 +152,28 @@ impl JobTable {
             }
         }
         self.jobs
-            .retain(|_, job| !job.retired || job.underway.is_some());
+            .retain(|_, job| !job.retired || job.running().is_some());
     }
 
     /// A job is due by its schedule.
     pub fn tick(&mut self, name: &str, now: DateTime<Utc>) -> TickEffect {
-        let Some(job) = self
-            .jobs
-            .get_mut(name)
-            .filter(|job| !job.retired && job.pause.is_none())
-        else {
+        let job = self.jobs.get_mut(name);
+        let Some(job) = job.filter(|job| !job.retired && job.pause().is_none()) else {
             return TickEffect::Ignored;
         };
-        if job
-            .backoff
-            .as_ref()
-            .is_some_and(|backoff| !backoff.kind.waits_for_schedule())
-        {
-            // It waits for its retry, or is retrying.
-            return TickEffect::Ignored;
-        }
-        // A dry run does not replace a scheduled run.
-        let waits = job.wanted.is_some() || job.asked.is_some_and(|asked| !asked.dry_run);
-        match &mut job.underway {
-            Some(underway) if waits || !underway.dry_run => {
-                job.ticks_skipped = job.ticks_skipped.saturating_add(1);
-                let first = !std::mem::replace(&mut underway.skip_said, true);
-                TickEffect::Skipped { first }
-            }
-            // It is already queued; this tick changes nothing.
-            None if waits => {
-                job.ticks_skipped = job.ticks_skipped.saturating_add(1);
-                TickEffect::Skipped { first: false }
-            }
-            Some(_) | None => {
-                job.queue(Trigger::Schedule, now);
-                TickEffect::Wanted
-            }
+        let retries = job.backoff().and_then(Backoff::retries_at).is_some();
+        if retries {
+            // It waits for its next attempt, or makes it.
+            TickEffect::Ignored
+        } else {
+            job.tick(now)
         }
     }
 
     /// A missed run is to be made up for, unless the job is paused or waits for its retry anyway.
     pub fn make_up(&mut self, name: &str, now: DateTime<Utc>) -> bool {
         let job = self.jobs.get_mut(name);
-        let Some(job) =
-            job.filter(|job| job.pause.is_none() && job.backoff.is_none() && job.wanted.is_none())
-        else {
+        let Some(job) = job.filter(|job| job.is_quiet() && job.backoff().is_none()) else {
             return false;
         };
         job.queue(Trigger::Startup, now);
@@ -223,23 +198,11 @@ impl JobTable {
                 job: name.to_owned(),
             }));
         }
-        let waits_its_turn =
-            job.asked.is_some() || (job.wanted.is_some() && job.put_off(now).is_none());
-        if job.underway.is_some() || waits_its_turn {
-            return Err(CommandError::AlreadyRunning(name.to_owned()));
+        if job.trigger(dry_run, now) {
+            Ok(())
+        } else {
+            Err(CommandError::AlreadyRunning(name.to_owned()))
         }
-        if !dry_run {
-            job.wanted = None;
-        }
-        if let Some(elsewhere) = &mut job.elsewhere {
-            elsewhere.next_at = now;
-        }
-        job.asked = Some(QueuedRun {
-            trigger: Trigger::Manual,
-            dry_run,
-            since: now,
-        });
-        Ok(())
     }
 
     /// Why a person's request for a job is refused.
@@ -252,7 +215,7 @@ impl JobTable {
             .get(name)
             .filter(|job| !job.retired)
             .ok_or_else(|| self.unknown(name))?;
-        job.pause.as_ref().map_or(Ok(()), |pause| {
+        job.pause().map_or(Ok(()), |pause| {
             Err(CommandError::Paused {
                 job: name.to_owned(),
                 pause: pause.clone(),
@@ -263,10 +226,7 @@ impl JobTable {
     /// Whether a requested run is queued or in progress.
     #[must_use]
     pub fn is_asked(&self, name: &str) -> bool {
-        let manual = |underway: RunningJob| underway.trigger == Trigger::Manual;
-        self.jobs
-            .get(name)
-            .is_some_and(|job| job.asked.is_some() || job.underway.is_some_and(manual))
+        self.jobs.get(name).is_some_and(Job::is_asked)
     }
 
     /// Pauses a job; a run in progress continues, a queued one does not start.
@@ -274,9 +234,7 @@ impl JobTable {
     /// # Errors
     /// There is no such job.
     pub fn pause(&mut self, name: &str, pause: Pause) -> Result<(), CommandError> {
-        let job = self.job_mut(name)?;
-        job.pause = Some(pause);
-        job.clear_queue();
+        self.job_mut(name)?.block_by_pause(pause);
         Ok(())
     }
 
@@ -285,13 +243,13 @@ impl JobTable {
     /// # Errors
     /// There is no such job.
     pub fn resume(&mut self, name: &str) -> Result<Option<Pause>, CommandError> {
-        Ok(self.job_mut(name)?.pause.take())
+        Ok(self.job_mut(name)?.end_pause())
     }
 
     /// The jobs whose pause has expired.
     #[must_use]
     pub fn rested(&self, now: DateTime<Utc>) -> Vec<String> {
-        let over = |job: &Job| job.pause.as_ref().is_some_and(|pause| pause.is_over(now));
+        let over = |job: &Job| job.pause().is_some_and(|pause| pause.is_over(now));
         self.jobs
             .iter()
             .filter(|(_, job)| over(job))
@@ -299,18 +257,11 @@ impl JobTable {
             .collect()
     }
 
-    /// Queues a run of each job whose retry is due.
+    /// Queues a run of each job whose next attempt is due.
     pub fn retry(&mut self, now: DateTime<Utc>) {
-        for job in self
-            .jobs
-            .values_mut()
-            .filter(|job| !job.retired && job.is_quiet())
-        {
-            if job
-                .backoff
-                .as_ref()
-                .is_some_and(|backoff| backoff.is_due(now, &job.rules.retry))
-            {
+        for job in self.jobs.values_mut() {
+            let is_due = |backoff: &Backoff| backoff.is_due(now, &job.rules.retry);
+            if !job.retired && job.is_quiet() && job.backoff().is_some_and(is_due) {
                 job.queue(Trigger::Retry, now);
             }
         }
@@ -319,162 +270,16 @@ impl JobTable {
     /// A server's credentials have changed: a job that failed because of the old ones is retried at
     /// once.
     pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
-        let waits = |job: &&mut Job| {
-            job.is_quiet()
-                && job
-                    .backoff
-                    .as_ref()
-                    .is_some_and(|backoff| backoff.kind.is_refusal())
-        };
-        if let Some(job) = self.jobs.get_mut(name).filter(waits) {
+        let is_refused = |backoff: &Backoff| backoff.kind.is_refusal();
+        if let Some(job) = self.jobs.get_mut(name)
+            && job.is_quiet()
+            && job.backoff().is_some_and(is_refused)
+        {
             job.queue(Trigger::Retry, now);
         }
     }
 
-    /// The runs that start now, the longest waiting first: one at a time on each directory, none
-    /// beside one that has ftrack synchronise, and at most so many in all. `barred` is called for
-    /// each that could start, and returns until when it must not contact its servers.
-    pub fn start(
-        &mut self,
-        now: DateTime<Utc>,
-        mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>,
-    ) -> Vec<StartRun> {
-        let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
-        for (name, job) in &self.jobs {
-            waiting.extend(job.next().map(|next| (next.since, name.clone())));
-        }
-        waiting.sort();
-        let mut starts = Vec::new();
-        for (_, name) in waiting {
-            match self.start_one(&name, now, &mut barred) {
-                Some(start) => starts.push(start),
-                // Later ones let it go first, or it would never be alone.
-                None if self.waits_to_be_alone(&name, now) => break,
-                None => {}
-            }
-        }
-        starts
-    }
-
-    /// Whether a job that must run alone waits only for the end of other runs.
-    fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
-        let is_held_up = |job: &Job| {
-            job.underway.is_some()
-                || job.is_elsewhere(now)
-                || job.barred.is_some_and(|until| until > now)
-        };
-        self.jobs
-            .get(name)
-            .is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
-    }
-
-    fn start_one(
-        &mut self,
-        name: &str,
-        now: DateTime<Utc>,
-        barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
-    ) -> Option<StartRun> {
-        let busy: Vec<&Reads> = self.working().map(|job| &job.rules.reads).collect();
-        let job = self.jobs.get(name)?;
-        let waits =
-            busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
-        if waits || job.underway.is_some() || job.is_elsewhere(now) {
-            return None;
-        }
-        let job = self.jobs.get_mut(name)?;
-        // Checked again each time: the reason may have changed since.
-        job.barred = barred(name);
-        if job.barred.is_some() {
-            return None;
-        }
-        let QueuedRun {
-            trigger, dry_run, ..
-        } = job.asked.take().or_else(|| job.wanted.take())?;
-        job.underway = Some(RunningJob {
-            trigger,
-            dry_run,
-            since: now,
-            skip_said: false,
-            stuck: false,
-        });
-        Some(StartRun {
-            job: name.to_owned(),
-            trigger,
-            dry_run,
-            in_outage: job.backoff.is_some(),
-        })
-    }
-
-    /// A run has ended: counts it, and returns what to report about an outage.
-    pub fn ended(
-        &mut self,
-        name: &str,
-        ended: RunEnd<'_>,
-        now: DateTime<Utc>,
-        jitter: f64,
-    ) -> Option<OutageChange> {
-        let job = self.jobs.get_mut(name)?;
-        let underway = job.underway.take()?;
-        if ended != RunEnd::Busy {
-            job.elsewhere = None;
-        }
-        let outage = match ended {
-            // The result of a dry run does not show whether a real run would succeed.
-            RunEnd::Stopped => None,
-            RunEnd::Well | RunEnd::Failed { .. } if underway.dry_run => None,
-            RunEnd::Busy => job.runs_elsewhere(underway, now),
-            RunEnd::Well => {
-                job.said.clear();
-                job.backoff.take().map(OutageChange::Ended)
-            }
-            RunEnd::Failed { kind, error } => job.failed(
-                Failed {
-                    at: now,
-                    kind,
-                    error,
-                },
-                jitter,
-            ),
-        };
-        if job.retired {
-            self.jobs.remove(name);
-        }
-        outage
-    }
-
-    /// The jobs with a run, here or in another program, that is so far beyond its time limit that
-    /// it no longer takes a slot; each is returned once. `age` is the duration of a job's run here,
-    /// by a monotonic clock.
-    pub fn stuck(
-        &mut self,
-        now: DateTime<Utc>,
-        age: impl Fn(&str) -> Option<TimeDelta>,
-    ) -> Vec<String> {
-        let mut stuck = Vec::new();
-        for (name, job) in &mut self.jobs {
-            let limit = job
-                .rules
-                .time_limit
-                .checked_add(&GRACE)
-                .unwrap_or(TimeDelta::MAX);
-            let here = job
-                .underway
-                .as_mut()
-                .and_then(|underway| Some((age(name)?, &mut underway.stuck)));
-            let elsewhere = job
-                .elsewhere
-                .as_mut()
-                .map(|elsewhere| (now - elsewhere.since, &mut elsewhere.stuck));
-            for (age, said) in here.into_iter().chain(elsewhere) {
-                if age > limit && !std::mem::replace(said, true) {
-                    stuck.push(name.clone());
-                }
-            }
-        }
-        stuck
-    }
-
-    /// The names of all configured jobs.
+    /// The names of all jobs that the configuration has.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.jobs
             .iter()
@@ -485,7 +290,7 @@ impl JobTable {
     /// A job's failures in a row.
     #[must_use]
     pub fn backoff(&self, name: &str) -> Option<&Backoff> {
-        self.jobs.get(name).and_then(|job| job.backoff.as_ref())
+        self.jobs.get(name).and_then(Job::backoff)
     }
 
     /// The current state of a job.
@@ -493,7 +298,7 @@ impl JobTable {
     pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
         let job = self.jobs.get(name)?;
         let put_off = job.put_off(now);
-        let phase = match (&job.underway, &job.pause, job.next(), &job.backoff) {
+        let phase = match (job.running(), job.pause(), job.next(), job.backoff()) {
             (Some(_), ..) => JobPhase::Running,
             (None, Some(_), ..) => JobPhase::Paused,
             (None, None, Some(_), _) if put_off.is_none() => JobPhase::Waiting,
@@ -503,9 +308,9 @@ impl JobTable {
         };
         Some(Standing {
             phase,
-            underway: job.underway.as_ref(),
-            pause: job.pause.as_ref(),
-            backoff: job.backoff.as_ref(),
+            underway: job.running(),
+            pause: job.pause(),
+            backoff: job.backoff(),
             put_off,
             ticks_skipped: job.ticks_skipped,
         })
@@ -514,19 +319,26 @@ impl JobTable {
     /// Whether anything is in progress.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
-        self.jobs.values().any(|job| job.underway.is_some())
-    }
-
-    fn working(&self) -> impl Iterator<Item = &Job> {
-        self.jobs
-            .values()
-            .filter(|job| job.underway.is_some_and(|underway| !underway.stuck))
+        self.jobs.values().any(|job| job.running().is_some())
     }
 
     /// Whether it has this job, also when it only waits for the end of its run.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.jobs.contains_key(name)
+    }
+
+    /// Whether the configuration has this job.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn check_known(&self, name: &str) -> Result<(), CommandError> {
+        let known = self.jobs.get(name).is_some_and(|job| !job.retired);
+        if known {
+            Ok(())
+        } else {
+            Err(self.unknown(name))
+        }
     }
 
     fn job_mut(&mut self, name: &str) -> Result<&mut Job, CommandError> {
@@ -537,7 +349,9 @@ impl JobTable {
             .ok_or(unknown)
     }
 
-    fn unknown(&self, name: &str) -> CommandError {
+    /// The error that says which jobs there are.
+    #[must_use]
+    pub fn unknown(&self, name: &str) -> CommandError {
         CommandError::UnknownJob {
             job: name.to_owned(),
             known: self.names().collect::<Vec<_>>().join(", "),

@@ -1,5 +1,5 @@
-//! The daemon: one coordinator that knows what every job is doing, and around it the scheduler, the
-//! runs, and the listeners.
+//! The jobs on their schedules, until told to stop: a core that decides, a coordinator that does
+//! what it decides, and around them the scheduler, the runs, and those who ask and watch.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -18,11 +18,13 @@ use crate::{
 pub mod commands;
 pub mod control;
 mod coordinator;
+pub mod core;
 pub mod heartbeat;
 pub mod http;
 pub mod job_table;
 pub mod lockouts;
 pub mod metrics;
+pub mod places;
 pub mod readiness;
 mod runner;
 pub mod schedule;
@@ -46,8 +48,7 @@ use status::Status;
 
 /// Time limit for answers in flight at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
-/// How many ticks, commands and run results may wait for the coordinator; it answers within
-/// milliseconds.
+/// How many ticks, commands and ends may wait for the coordinator; it answers within milliseconds.
 const WAITING: usize = 256;
 
 /// How a daemon that has started can be reached.
@@ -79,9 +80,9 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until
-/// everything in progress has ended. Must be called on the runtime for the coordinator; `runs` is
-/// the runtime for the runs and their connections. `listening` is called as soon as the daemon can
+/// Runs the jobs of a configuration on their schedules until `stop` is cancelled, and until what
+/// was under way then has ended. Must be called on the runtime that carries the coordinator and the
+/// listeners; `runs` carries the runs and their connections. `listening` is called as soon as it can
 /// be reached.
 ///
 /// # Errors
@@ -135,10 +136,10 @@ pub async fn run(
         commands,
         http: address,
     });
+    let scheduler = Scheduler::start(Clock::system(), tick_sender).await?;
     let context = Context {
         state: Arc::new(state),
         runs,
-        scheduler: Scheduler::start(Clock::system(), tick_sender).await?,
         completions: completion_sender,
         metrics,
         heartbeat,
@@ -150,9 +151,8 @@ pub async fn run(
         commands: command_receiver,
         completions,
     };
-    Coordinator::new(setup, source, context)
-        .run(inbox, stop)
-        .await;
+    let coordinator = Coordinator::start(setup, source, context, scheduler).await;
+    coordinator.run(inbox, stop).await;
     end.cancel();
     listeners.close();
     // Answers in flight get a moment; slow readers are not waited for.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::status::Contact;
 use crate::model::backoff::PutOff;
@@ -17,14 +18,28 @@ const LONGEST: TimeDelta = TimeDelta::minutes(2);
 #[derive(Debug, Default)]
 pub struct Readiness(Vec<Server>);
 
+/// What a server is reached with: differs when its address, account, secret or TLS settings do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access(Uuid);
+
+impl Access {
+    /// The access with these settings; they cannot be read back from it.
+    #[must_use]
+    pub fn of(settings: &str) -> Self {
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, settings.as_bytes()))
+    }
+}
+
 #[derive(Debug)]
 struct Server {
     name: String,
+    access: Access,
     since: Option<DateTime<Utc>>,
     error: Option<String>,
     failures: u32,
     put_off: Option<PutOff>,
-    underway: bool,
+    /// What it is being asked with; after a reload not always what it is to be reached with.
+    asked_with: Option<Access>,
 }
 
 /// The result of a contact.
@@ -44,23 +59,39 @@ pub enum ProbeResult {
 }
 
 impl Readiness {
-    /// Sets the servers of a configuration; those that were reached before are not contacted again.
-    pub fn set(&mut self, names: impl Iterator<Item = String>) {
+    /// Takes the servers of a configuration; those that were reached before are not asked again,
+    /// unless they are to be reached with something else.
+    pub fn set(&mut self, servers: impl Iterator<Item = (String, Access)>) {
         let mut before: BTreeMap<String, Server> = self
             .0
             .drain(..)
             .map(|server| (server.name.clone(), server))
             .collect();
-        self.0 = names
-            .map(|name| before.remove(&name).unwrap_or_else(|| Server::new(name)))
-            .collect();
+        let kept = |(name, access): (String, Access)| match before.remove(&name) {
+            Some(server) if server.access == access => server,
+            // One at a time: a contact that is under way ends before the next one begins.
+            Some(Server { asked_with, .. }) => Server {
+                asked_with,
+                ..Server::new(name, access)
+            },
+            None => Server::new(name, access),
+        };
+        self.0 = servers.map(kept).collect();
+    }
+
+    /// Whether a server is to be reached with this access now.
+    #[must_use]
+    pub fn is_current(&self, name: &str, access: Access) -> bool {
+        self.0
+            .iter()
+            .any(|server| server.name == name && server.access == access)
     }
 
     /// The servers that are being contacted.
     pub fn under_way(&self) -> Vec<String> {
         self.0
             .iter()
-            .filter(|server| server.underway)
+            .filter(|server| server.asked_with.is_some())
             .map(|server| server.name.clone())
             .collect()
     }
@@ -72,7 +103,7 @@ impl Readiness {
         mut is_asked: impl FnMut(&str) -> bool,
     ) -> Vec<String> {
         let due = |server: &&mut Server| {
-            !server.underway
+            server.asked_with.is_none()
                 && server.since.is_none()
                 && server.put_off.is_none_or(|put_off| !put_off.lasts(now))
         };
@@ -82,7 +113,7 @@ impl Readiness {
             .filter(due)
             .filter(|server| !is_asked(&server.name));
         due.map(|server| {
-            server.underway = true;
+            server.asked_with = Some(server.access);
             server.name.clone()
         })
         .collect()
@@ -95,12 +126,24 @@ impl Readiness {
         }
     }
 
-    /// A contact ended; returns whether the result is new.
-    pub fn ended(&mut self, name: &str, reached: &ProbeResult, now: DateTime<Utc>) -> bool {
+    /// A contact, or a run, with this access ended; says whether that is news. It says nothing of
+    /// another access.
+    pub fn ended(
+        &mut self,
+        name: &str,
+        access: Access,
+        reached: &ProbeResult,
+        now: DateTime<Utc>,
+    ) -> bool {
         let Some(server) = self.0.iter_mut().find(|server| server.name == name) else {
             return false;
         };
-        server.underway = false;
+        if server.asked_with == Some(access) {
+            server.asked_with = None;
+        }
+        if server.access != access {
+            return false;
+        }
         let error = match reached {
             ProbeResult::Well => {
                 let is_news = server.since.is_none();
@@ -123,7 +166,7 @@ impl Readiness {
     /// Delays a contact, since the credentials must not be tried yet.
     pub fn put_off(&mut self, name: &str, put_off: PutOff, why: String) {
         if let Some(server) = self.0.iter_mut().find(|server| server.name == name) {
-            server.underway = false;
+            server.asked_with = None;
             server.failures = server.failures.max(1);
             server.put_off = Some(put_off);
             server.error = Some(why);
@@ -137,7 +180,7 @@ impl Readiness {
         let open = |server: &Server| {
             server.name == name
                 && server.since.is_none()
-                && (server.underway || server.error.is_none())
+                && (server.asked_with.is_some() || server.error.is_none())
         };
         self.0.iter().any(open)
     }
@@ -155,14 +198,15 @@ impl Readiness {
 }
 
 impl Server {
-    fn new(name: String) -> Self {
+    fn new(name: String, access: Access) -> Self {
         Self {
             name,
+            access,
             since: None,
             error: None,
             failures: 0,
             put_off: None,
-            underway: false,
+            asked_with: None,
         }
     }
 }
@@ -176,17 +220,60 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
+    fn ftrack(settings: &str) -> impl Iterator<Item = (String, Access)> {
+        std::iter::once(("ftrack".to_owned(), Access::of(settings)))
+    }
+
+    fn is_ready(contacts: &Readiness) -> bool {
+        contacts.status().iter().all(|one| one.since.is_some())
+    }
+
+    #[test]
+    fn a_key_that_was_never_tried_is_not_ready() {
+        let mut contacts = Readiness::default();
+        contacts.set(ftrack("a"));
+        contacts.due(at(0), |_| false);
+        contacts.ended("ftrack", Access::of("a"), &ProbeResult::Well, at(1));
+        contacts.set(ftrack("a"));
+        assert!(is_ready(&contacts), "nothing changed");
+        contacts.set(ftrack("b"));
+        assert!(!is_ready(&contacts) && contacts.is_open("ftrack"));
+        // A run that began with the old key.
+        contacts.ended("ftrack", Access::of("a"), &ProbeResult::Well, at(2));
+        assert!(!is_ready(&contacts));
+        assert_eq!(contacts.due(at(2), |_| false), ["ftrack"]);
+        contacts.ended("ftrack", Access::of("b"), &ProbeResult::Well, at(3));
+        assert!(is_ready(&contacts));
+    }
+
+    #[test]
+    fn a_contact_with_the_old_key_says_nothing_of_the_new_one() {
+        let mut contacts = Readiness::default();
+        contacts.set(ftrack("a"));
+        contacts.due(at(0), |_| false);
+        contacts.set(ftrack("b"));
+        assert!(contacts.due(at(1), |_| false).is_empty(), "one at a time");
+        let failed = ProbeResult::Failed("no route".into());
+        assert!(!contacts.ended("ftrack", Access::of("a"), &failed, at(2)));
+        assert_eq!(contacts.due(at(2), |_| false), ["ftrack"]);
+    }
+
     #[test]
     fn a_server_is_tried_by_one_at_a_time() {
         let mut contacts = Readiness::default();
-        contacts.set(["ftrack".to_owned()].into_iter());
+        contacts.set(ftrack("a"));
         assert!(contacts.is_open("ftrack"));
         assert!(
             contacts.due(at(0), |_| true).is_empty(),
             "a run is asking it"
         );
         assert_eq!(contacts.due(at(0), |_| false), ["ftrack"]);
-        contacts.ended("ftrack", &ProbeResult::Failed("no route".into()), at(1));
+        contacts.ended(
+            "ftrack",
+            Access::of("a"),
+            &ProbeResult::Failed("no route".into()),
+            at(1),
+        );
         assert!(!contacts.is_open("ftrack"));
         assert_eq!(contacts.due(at(60), |_| false), ["ftrack"]);
         assert!(contacts.is_open("ftrack"), "no run begins beside it");
@@ -195,10 +282,15 @@ mod tests {
     #[test]
     fn changed_credentials_are_tried_once_at_once() {
         let mut contacts = Readiness::default();
-        contacts.set(["ftrack".to_owned()].into_iter());
+        contacts.set(ftrack("a"));
         contacts.due(at(0), |_| false);
         let (error, mark) = ("code 49".to_owned(), None);
-        contacts.ended("ftrack", &ProbeResult::Refused { error, mark }, at(0));
+        contacts.ended(
+            "ftrack",
+            Access::of("a"),
+            &ProbeResult::Refused { error, mark },
+            at(0),
+        );
         let put_off = PutOff {
             since: at(0),
             until: at(1200),

@@ -1,15 +1,15 @@
-//! One run of a job, on a thread of its own: nothing that it does or waits for delays anything
-//! else.
+//! One run of a job, carried out on a thread of its own: nothing that it does, and nothing that it
+//! waits for, delays anybody else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{commands::RunUpdate, job_table::StartRun};
+use super::{commands::RunUpdate, core::effect::RunOutcome, job_table::StartRun};
 use crate::{
     event::{self, AlreadyLogged},
-    model::report::{FailureKind, Report},
+    model::report::FailureKind,
     run::{CompiledJob, Progress, Purpose, failure::RunStartError},
     state::State,
 };
@@ -38,19 +38,14 @@ pub struct Run {
     pub cut: CancellationToken,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub enum RunOutcome {
-    /// With a report.
-    Reported(Box<Report>),
-    /// It did not start: another program runs the job.
-    Busy,
-    /// It did not start, or was aborted, and left no report of its own.
-    Broken {
-        kind: FailureKind,
-        /// The message.
-        error: String,
-    },
+/// The end of a run that left no report of its own.
+pub fn broken(kind: FailureKind, error: String) -> RunOutcome {
+    RunOutcome::Broken {
+        kind,
+        error,
+        recovered: None,
+        state_error: None,
+    }
 }
 
 /// Executes a run on a thread of its own; `ended` is called on this runtime when it is over,
@@ -62,9 +57,9 @@ where
     let handle = runs.clone();
     let underway = runs.spawn_blocking(move || handle.block_on(execute(run)));
     tokio::spawn(async move {
-        let result = underway.await.unwrap_or_else(|error| RunOutcome::Broken {
-            kind: FailureKind::Internal,
-            error: format!("the run panicked, which is a bug in this program: {error}"),
+        let result = underway.await.unwrap_or_else(|error| {
+            let error = format!("the run broke down, which is a defect of this program: {error}");
+            broken(FailureKind::Internal, error)
         });
         ended(result).await;
     });
@@ -105,13 +100,17 @@ async fn execute(run: Run) -> RunOutcome {
         ended = work => match ended {
             Ok(report) => RunOutcome::Reported(Box::new(report)),
             Err(RunStartError::Busy(_)) => RunOutcome::Busy,
-            Err(error @ RunStartError::State(_)) => RunOutcome::Broken { kind: FailureKind::State, error: error.to_string() },
-            // The caller is told before it comes to this.
-            Err(error @ RunStartError::NotPlannable(_)) => RunOutcome::Broken { kind: FailureKind::Internal, error: error.to_string() },
+            Err(error @ RunStartError::State(_)) => {
+                broken(FailureKind::State, error.to_string())
+            }
+            // Whoever asks is told so before it comes to this.
+            Err(error @ RunStartError::NotPlannable(_)) => {
+                broken(FailureKind::Internal, error.to_string())
+            }
         },
-        () = cut.cancelled() => RunOutcome::Broken {
-            kind: FailureKind::Stopped,
-            error: "it did not end when requested, and was aborted".to_owned(),
-        },
+        () = cut.cancelled() => {
+            let error = "it did not end when it was told to, and was cut off".to_owned();
+            broken(FailureKind::Stopped, error)
+        }
     }
 }

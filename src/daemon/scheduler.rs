@@ -53,6 +53,14 @@ pub struct Scheduler {
     calendar: Shared,
 }
 
+/// When the scheduler's jobs will be due; cheap to clone.
+#[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "it would show the clock's function"
+)]
+pub struct NextTicks(Shared);
+
 /// Why the scheduler cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
@@ -185,12 +193,13 @@ impl Scheduler {
     /// When a job is due next.
     #[must_use]
     pub fn next(&self, job: &str) -> Option<DateTime<Utc>> {
-        let calendar = self.calendar.open();
-        calendar
-            .entries
-            .values()
-            .find(|entry| entry.call.job() == Some(job))?
-            .next
+        self.next_ticks().of(job)
+    }
+
+    /// When jobs will be due, for whoever only looks.
+    #[must_use]
+    pub fn next_ticks(&self) -> NextTicks {
+        NextTicks(self.calendar.clone())
     }
 
     /// Stops the scheduler. From now on no tick is sent, whatever it has begun.
@@ -210,6 +219,19 @@ impl Scheduler {
             Box::pin(async move { calendar.open().tell(id) })
         })?;
         within(self.scheduler.add(job)).await
+    }
+}
+
+impl NextTicks {
+    /// When a job will be due next.
+    #[must_use]
+    pub fn of(&self, job: &str) -> Option<DateTime<Utc>> {
+        let calendar = self.0.open();
+        calendar
+            .entries
+            .values()
+            .find(|entry| entry.call.job() == Some(job))?
+            .next
     }
 }
 

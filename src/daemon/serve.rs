@@ -4,7 +4,6 @@
 use std::{
     io,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,20 +13,21 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     serve::Listener,
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Semaphore,
     time::{Sleep, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Connections at the same time; further ones wait to be accepted.
-pub const CONNECTIONS: usize = 64;
+use super::places::{Peer, Place, Places};
 
 /// Time limit for the head of a request from the start of its connection, and for its body after
 /// that.
@@ -48,28 +48,39 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Serves clients until `end` is cancelled; then lets the answers in flight finish, within a
 /// second. If it is dropped, no connection outlives it for longer either.
 ///
-/// Each connection carries one request, so that an idle client keeps no slot. When no file
-/// descriptor is left, `axum`'s listener waits for a second before it retries.
-pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+/// Each connection carries one request, so that an idle client keeps no place; `peer` says whose
+/// limits it counts against. Handlers find its [`Place`] among the request's extensions. When no
+/// file descriptor is left, `axum`'s listener waits for a second before it tries again.
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    peer: impl Fn(&L::Io, &L::Addr) -> Peer,
+    router: Router,
+    end: &CancellationToken,
+) {
+    let places = Places::default();
     let connections = TaskTracker::new();
     let end = end.child_token();
     let _ends_when_dropped = end.clone().drop_guard();
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await.0, place)
-        };
-        let (stream, place) = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = end.cancelled() => break,
-            next = next => next,
+            accepted = listener.accept() => accepted,
         };
+        let place = places.queue(peer(&stream, &address));
         let (router, end) = (router.clone(), end.clone());
         connections.spawn(async move {
-            let _place = place;
-            connection(stream, router, &end).await;
+            let admitted = tokio::select! {
+                biased;
+                () = end.cancelled() => false,
+                admitted = place.admitted() => admitted,
+            };
+            if admitted {
+                connection(stream, place, router, &end).await;
+            }
         });
+        // Of many that connect at once, each is read before the next one can push it out.
+        tokio::task::yield_now().await;
     }
     drop(listener);
     connections.close();
@@ -79,21 +90,28 @@ pub async fn serve<L: Listener>(mut listener: L, router: Router, end: &Cancellat
 /// One connection from its first byte to its last. Its errors concern only the client.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    place: Place,
     router: Router,
     end: &CancellationToken,
 ) {
     let stream = StallLimit::new(stream, WRITE_STALL_LIMIT);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        place.head_arrived();
+        request.extensions_mut().insert(place.clone());
+        router.call(request)
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_LIMIT)
         .max_buf_size(HEAD_LIMIT)
         .keep_alive(false);
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
         _ = connection.as_mut() => return,
+        () = place.closed() => return,
         () = end.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = timeout(GRACE, connection).await;

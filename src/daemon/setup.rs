@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
+    core::configuration::{Loaded, LoadedJob, LoadedServer},
     job_table::{JobRules, Reads},
+    readiness::Access,
     schedule::Schedule,
 };
 use crate::{
-    config::{Config, Directory, Environment, Job},
+    config::{Config, Credential, Directory, Environment, Ftrack, Job},
     directory::DirectoryPool,
     run::{CompiledJob, servers::Servers},
 };
@@ -87,12 +89,6 @@ impl Setup {
         self.jobs.keys().cloned().collect()
     }
 
-    /// A job's schedule, if it has one.
-    #[must_use]
-    pub fn schedule(&self, job: &str) -> Option<&Schedule> {
-        self.jobs.get(job).and_then(|job| job.schedule.as_ref())
-    }
-
     /// The schedules of all jobs that have one.
     #[must_use]
     pub fn schedules(&self) -> BTreeMap<String, Schedule> {
@@ -101,31 +97,49 @@ impl Setup {
         self.jobs.iter().filter_map(scheduled).collect()
     }
 
-    /// What the job table needs of each job.
+    /// What the core needs of it. `in_use` is the configuration that the daemon started with.
     #[must_use]
-    pub fn rules(&self) -> BTreeMap<String, JobRules> {
-        let rules = |job: &Job| JobRules {
-            reads: job
-                .ldap()
-                .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
-            retry: job.retry.clone(),
-            time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
+    pub fn loaded(&self, in_use: &Config) -> Loaded {
+        let job = |(name, job): (&String, &Job)| {
+            let loaded = LoadedJob {
+                rules: JobRules {
+                    reads: job
+                        .ldap()
+                        .map_or(Reads::Ftrack, |job| Reads::Directory(job.directory.clone())),
+                    retry: job.retry.clone(),
+                    time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
+                },
+                catch_up: job.catch_up,
+                expression: job.schedule.clone(),
+                timezone: job.timezone.name().to_owned(),
+                schedule: self.jobs.get(name).and_then(|job| job.schedule.clone()),
+                servers: servers_of(job),
+            };
+            (name.clone(), loaded)
         };
-        self.config
-            .jobs
-            .iter()
-            .map(|(name, job)| (name.clone(), rules(job)))
-            .collect()
+        let server = |(name, access): (String, Access)| LoadedServer {
+            same_account: self.same_account(&name),
+            name,
+            access,
+        };
+        Loaded {
+            loaded_at: self.loaded_at,
+            parallel_runs: self.config.parallel_runs,
+            jobs: self.config.jobs.iter().map(job).collect(),
+            servers: self.accesses().map(server).collect(),
+            restart_for: self.needs_restart(in_use),
+        }
     }
 
-    /// The names of all servers: ftrack first.
-    pub fn server_names(&self) -> impl Iterator<Item = String> {
-        std::iter::once(FTRACK.to_owned()).chain(
-            self.config
-                .directories
-                .keys()
-                .map(|name| directory_name(name)),
-        )
+    /// All servers with what they are reached with: ftrack first.
+    fn accesses(&self) -> impl Iterator<Item = (String, Access)> {
+        let directories = self
+            .config
+            .directories
+            .iter()
+            .map(|(name, directory)| (directory_name(name), access_of_directory(directory)));
+        std::iter::once((FTRACK.to_owned(), access_of_ftrack(&self.config.ftrack)))
+            .chain(directories)
     }
 
     /// The mark of the credentials that would be used with a server now; none where there are none,
@@ -152,21 +166,9 @@ impl Setup {
         pool(&self.servers, server).cloned()
     }
 
-    /// The servers of a job.
-    pub fn servers_of(&self, job: &str) -> impl Iterator<Item = String> {
-        let directory = self
-            .config
-            .jobs
-            .get(job)
-            .and_then(Job::ldap)
-            .map(|job| directory_name(&job.directory));
-        directory.into_iter().chain([FTRACK.to_owned()])
-    }
-
-    /// The other directories that bind with the same account on a shared server: a refusal by one
+    /// The other directories that bind as the same one at a server that both name: a refusal by one
     /// counts against the account of both.
-    #[must_use]
-    pub fn same_account(&self, server: &str) -> Vec<String> {
+    fn same_account(&self, server: &str) -> Vec<String> {
         let directories = &self.config.directories;
         let Some(own) = server
             .strip_prefix(DIRECTORY)
@@ -189,10 +191,9 @@ impl Setup {
         others.filter(|name| name != server).collect()
     }
 
-    /// The keys with different values than in the configuration in use, that take effect only after
-    /// a restart.
-    #[must_use]
-    pub fn needs_restart(&self, in_use: &Config) -> Vec<String> {
+    /// The keys that this configuration has otherwise than the one in use, and that are used after
+    /// a restart alone.
+    fn needs_restart(&self, in_use: &Config) -> Vec<String> {
         let Config {
             state_dir,
             control_socket,
@@ -237,6 +238,47 @@ fn pool<'s>(servers: &'s Servers, server: &str) -> Option<&'s DirectoryPool> {
     server
         .strip_prefix(DIRECTORY)
         .and_then(|directory| servers.directory(directory))
+}
+
+/// The servers of a job.
+fn servers_of(job: &Job) -> Vec<String> {
+    let directory = job.ldap().map(|job| directory_name(&job.directory));
+    directory.into_iter().chain([FTRACK.to_owned()]).collect()
+}
+
+fn access_of_ftrack(ftrack: &Ftrack) -> Access {
+    Access::of(&format!(
+        "{:?}",
+        (
+            ftrack.server.as_str(),
+            &ftrack.api_user,
+            secret_of(Some(&ftrack.api_key)),
+            &ftrack.ca_file,
+        )
+    ))
+}
+
+fn access_of_directory(directory: &Directory) -> Access {
+    Access::of(&format!(
+        "{:?}",
+        (
+            directory
+                .urls
+                .iter()
+                .map(url::Url::as_str)
+                .collect::<Vec<_>>(),
+            &directory.bind_dn,
+            secret_of(directory.bind_password.as_ref()),
+            (directory.start_tls, directory.sasl),
+            &directory.ca_file,
+            (&directory.client_cert_file, &directory.client_key_file),
+        )
+    ))
+}
+
+/// The secret as it was when the configuration was loaded.
+fn secret_of(credential: Option<&Credential>) -> Option<&str> {
+    credential.map(|credential| credential.loaded().expose())
 }
 
 /// ftrack's name among the servers.

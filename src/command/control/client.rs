@@ -270,6 +270,7 @@ fn exit(kind: ApiErrorCode) -> Exit {
         | ApiErrorCode::NotFound
         | ApiErrorCode::MethodNotAllowed
         | ApiErrorCode::NoAnswer
+        | ApiErrorCode::TooManyWatchers
         | ApiErrorCode::Other => Exit::Failed,
     }
 }

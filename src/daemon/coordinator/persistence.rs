@@ -1,100 +1,164 @@
-//! What is remembered of jobs over a restart, read and written on threads that may wait for the
-//! disk.
+//! What is remembered over a restart: written and read by one thread, in order, which may wait for
+//! the disk. Nobody else does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use super::{Coordinator, LastRuns};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::Completion;
 use crate::{
-    daemon::job_table::PersistedJob,
+    daemon::{
+        core::{
+            Input,
+            effect::{LastRuns, Persisted, Write},
+        },
+        job_table::PersistedJob,
+    },
     event::daemon::DaemonEvent,
-    run::failure::RunStartError,
+    run::{CompiledJob, failure::RunStartError},
     state::{State, files::StateError},
 };
 
-/// What is remembered of some jobs.
-#[derive(Debug, Default)]
-pub(super) struct Persisted {
-    /// What the job_table needs of them.
-    pub remembered: BTreeMap<String, PersistedJob>,
-    /// What became of their last runs.
-    pub past: BTreeMap<String, LastRuns>,
+/// How many writes and readings may wait for the disk.
+const QUEUE: usize = 256;
+
+/// The way to the thread.
+pub(super) struct Persistence {
+    requests: mpsc::Sender<Request>,
+    thread: JoinHandle<()>,
 }
 
-impl Coordinator {
-    /// What is remembered of these jobs; what cannot be read is said, and nothing is known of it.
-    pub(super) async fn load(&self, jobs: Vec<String>) -> Persisted {
-        let state = Arc::clone(&self.context.state);
-        let recalling = tokio::task::spawn_blocking(move || {
-            let mut recalled = Persisted::default();
-            for job in jobs {
-                let remembered = PersistedJob {
-                    backoff: or_log(state.backoff(&job)).flatten(),
-                    pause: or_log(state.pause(&job)).flatten(),
-                };
-                recalled
-                    .past
-                    .insert(job.clone(), LastRuns::of(&state, &job));
-                recalled.remembered.insert(job, remembered);
+/// The way to the thread for whoever only reads.
+#[derive(Clone)]
+pub(super) struct Reader(mpsc::Sender<Request>);
+
+enum Request {
+    Write {
+        id: u64,
+        write: Write,
+    },
+    Read {
+        interrupted: Vec<Arc<CompiledJob>>,
+        jobs: Vec<String>,
+        answer: oneshot::Sender<Persisted>,
+    },
+}
+
+impl Persistence {
+    /// Starts the thread, which ends after [`Self::stop`].
+    pub(super) fn start(state: Arc<State>, completions: mpsc::Sender<Completion>) -> Self {
+        let (requests, mut wanted) = mpsc::channel(QUEUE);
+        let thread = tokio::task::spawn_blocking(move || {
+            while let Some(request) = wanted.blocking_recv() {
+                match request {
+                    Request::Write { id, write } => {
+                        let result = keep(&state, &write).map_err(|error| error.to_string());
+                        // A daemon that has gone does not wait for it.
+                        let _ = completions
+                            .blocking_send(Completion::Input(Input::Persisted { id, result }));
+                    }
+                    Request::Read {
+                        interrupted,
+                        jobs,
+                        answer,
+                    } => {
+                        let _ = answer.send(read(&state, &interrupted, jobs));
+                    }
+                }
             }
-            recalled
         });
-        recalling.await.unwrap_or_default()
+        Self { requests, thread }
     }
 
-    /// Writes something down; a failure is given back in words, and the first one said.
-    pub(super) async fn save(
-        &mut self,
-        write: impl FnOnce(&State) -> Result<(), StateError> + Send + 'static,
-    ) -> Result<(), String> {
-        let state = Arc::clone(&self.context.state);
-        let written = tokio::task::spawn_blocking(move || write(&state)).await;
-        let error = match written {
-            Ok(Ok(())) => {
-                self.state_failed = false;
-                return Ok(());
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        self.log_once(&error);
-        Err(error)
+    /// Has something written, after all that was to be written before. Never waits.
+    pub(super) fn write(&self, id: u64, write: Write) -> Result<(), String> {
+        let request = Request::Write { id, write };
+        self.requests.try_send(request).map_err(|_| {
+            format!("{QUEUE} changes wait for the disk that holds state_dir, which does not answer")
+        })
     }
 
-    /// Says that the state fails, and not again before something could be kept.
-    fn log_once(&mut self, error: &str) {
-        if !std::mem::replace(&mut self.state_failed, true) {
-            DaemonEvent::StateFailed { error }.emit();
-        }
+    /// What is remembered of these jobs, after interrupted runs of some got their reports.
+    pub(super) async fn read(
+        &self,
+        interrupted: Vec<Arc<CompiledJob>>,
+        jobs: Vec<String>,
+    ) -> Persisted {
+        let read = Reader(self.requests.clone());
+        read.read(interrupted, jobs).await.unwrap_or_default()
     }
 
-    /// A run that was cut off, or broke down, gets its report from its journal.
-    pub(super) async fn recover_interrupted(&mut self, job: &str) {
-        let Some(prepared) = self.setup.compiled(job) else {
-            return;
-        };
-        let state = Arc::clone(&self.context.state);
-        let mended =
-            tokio::task::spawn_blocking(move || prepared.recover_interrupted(&state)).await;
-        // One that another program has under way needs no mending.
-        if let Ok(Err(error @ RunStartError::State(_))) = mended {
-            self.log_once(&error.to_string());
-        }
+    /// For whoever only reads.
+    pub(super) fn reader(&self) -> Reader {
+        Reader(self.requests.clone())
+    }
+
+    /// Lets what is still to be written be written, within a limit.
+    pub(super) async fn stop(self, limit: Duration) {
+        let Self { requests, thread } = self;
+        drop(requests);
+        let _ = timeout(limit, thread).await;
     }
 }
 
-impl LastRuns {
-    fn of(state: &State, job: &str) -> Self {
-        Self {
-            run: or_log(state.last_attempt(job)).flatten(),
-            success: or_log(state.last_success(job))
+impl Reader {
+    /// What is remembered of these jobs; nothing when the thread has ended.
+    pub(super) async fn read(
+        &self,
+        interrupted: Vec<Arc<CompiledJob>>,
+        jobs: Vec<String>,
+    ) -> Option<Persisted> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Read {
+            interrupted,
+            jobs,
+            answer,
+        };
+        self.0.send(request).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+fn keep(state: &State, write: &Write) -> Result<(), StateError> {
+    match write {
+        Write::Backoff(job, backoff) => state.set_backoff(job, backoff.as_ref()),
+        Write::Pause(job, pause) => state.set_pause(job, pause.as_ref()),
+        Write::Refusal(server, refused) => state.set_refusal(server, refused.as_ref()),
+    }
+}
+
+/// What cannot be read is logged, and nothing is known of it.
+fn read(state: &State, interrupted: &[Arc<CompiledJob>], jobs: Vec<String>) -> Persisted {
+    let mut persisted = Persisted::default();
+    for job in interrupted {
+        // One that another program has under way needs no recovery.
+        if let Err(error @ RunStartError::State(_)) = job.recover_interrupted(state) {
+            persisted.error.get_or_insert(error.to_string());
+        }
+    }
+    for job in jobs {
+        let remembered = PersistedJob {
+            backoff: or_log(state.backoff(&job)).flatten(),
+            pause: or_log(state.pause(&job)).flatten(),
+        };
+        let last_runs = LastRuns {
+            run: or_log(state.last_attempt(&job)).flatten(),
+            success: or_log(state.last_success(&job))
                 .flatten()
                 .map(|run| run.finished_at),
-            said: Arc::default(),
-        }
+            logged: Arc::default(),
+        };
+        persisted.last_runs.insert(job.clone(), last_runs);
+        persisted.jobs.insert(job, remembered);
     }
+    persisted
 }
 
-/// What the state database says; when it cannot say it, that is said, and nothing is known.
+/// What the state database says; when it cannot say it, that is logged, and nothing is known.
 pub(super) fn or_log<T>(answer: Result<T, StateError>) -> Option<T> {
     answer
         .map_err(|error| {

@@ -1,11 +1,11 @@
 //! Decisions of the job table, in situations that take days.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeSet, time::Duration};
-
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
+
+mod changes;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
@@ -377,85 +377,4 @@ fn a_person_does_not_wait_for_what_was_put_off() {
         ["a"],
         "what was put off is still to come"
     );
-}
-
-#[test]
-fn a_reload_keeps_what_goes_on_and_lets_go_of_what_is_gone() {
-    let mut job_table = job_table(2, &[("a", "x"), ("b", "y")]);
-    job_table.tick("a", at(0));
-    job_table.start(at(0), free);
-    job_table.pause("b", pause(None)).unwrap();
-    let rules_now = BTreeMap::from([("b".to_owned(), rules("y")), ("c".to_owned(), rules("z"))]);
-    job_table.set(2, rules_now, |job| PersistedJob {
-        backoff: None,
-        pause: (job == "c").then(|| pause(None)),
-    });
-    assert_eq!(job_table.names().collect::<Vec<_>>(), ["b", "c"]);
-    assert!(job_table.is_at_work(), "a's run goes on to its end");
-    assert_eq!(job_table.tick("a", at(1)), TickEffect::Ignored);
-    assert!(matches!(
-        job_table.trigger("a", false, at(1)),
-        Err(CommandError::UnknownJob { .. })
-    ));
-    assert_eq!(
-        ["b", "c"].map(|job| job_table.standing(job, at(1)).unwrap().phase),
-        [JobPhase::Paused; 2]
-    );
-    job_table.ended("a", RunEnd::Well, at(2), 0.0);
-    assert!(!job_table.is_at_work() && job_table.standing("a", at(2)).is_none());
-}
-
-#[test]
-fn a_clock_that_was_set_back_silences_nobody() {
-    let mut job_table = job_table(1, &[("a", "x")]);
-    job_table.tick("a", at(10 * 86_400));
-    job_table.start(at(10 * 86_400), free);
-    job_table.ended("a", FAILED, at(10 * 86_400), 0.0);
-    job_table.retry(at(0));
-    assert_eq!(names(&job_table.start(at(0), free)), ["a"]);
-}
-
-proptest! {
-    /// Whatever happens, never two runs of one job or on one directory, and never more than
-    /// allowed.
-    #[test]
-    fn never_two_on_one_directory(steps in prop::collection::vec((0_usize..4, 0_u8..8), 1..200)) {
-        let jobs = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "z")];
-        let mut job_table = job_table(2, &jobs);
-        let mut running: Vec<&str> = Vec::new();
-        for (second, (job, step)) in steps.into_iter().enumerate() {
-            let now = at(second as i64 * 20);
-            let (name, _) = jobs[job];
-            match step {
-                0 => drop(job_table.tick(name, now)),
-                1 => drop(job_table.trigger(name, false, now)),
-                2 => drop(job_table.pause(name, pause(None))),
-                3 => drop(job_table.resume(name)),
-                4 => job_table.retry(now),
-                _ if running.contains(&name) => {
-                    running.retain(|other| *other != name);
-                    job_table.ended(name, [RunEnd::Well, FAILED, RunEnd::Busy][usize::from(step) - 5], now, 0.3);
-                }
-                _ => {}
-            }
-            for start in job_table.start(now, free) {
-                let (name, _) = jobs.iter().find(|(job, _)| *job == start.job).unwrap();
-                running.push(name);
-            }
-            let directories: BTreeSet<&str> = running.iter().map(|job| jobs.iter().find(|(name, _)| name == job).unwrap().1).collect();
-            prop_assert!(running.len() <= 2 && directories.len() == running.len(), "{running:?}");
-        }
-    }
-}
-
-#[test]
-fn a_bar_that_falls_early_keeps_nobody_waiting() {
-    let mut job_table = job_table(1, &[("a", "x")]);
-    job_table.tick("a", at(0));
-    assert!(job_table.start(at(0), |_| Some(at(1200))).is_empty());
-    assert_eq!(
-        job_table.standing("a", at(1)).unwrap().put_off,
-        Some(at(1200))
-    );
-    assert_eq!(names(&job_table.start(at(2), free)), ["a"]);
 }

@@ -2,13 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
-use ftrack_ldap_sync::daemon::commands::RunUpdate;
+use ftrack_ldap_sync::daemon::{commands::RunUpdate, places::WATCHERS_PER_PEER};
+use socket2::{Domain, Socket, Type};
 
-use super::{Answer, Daemon, request, tcp};
+use super::{Answer, Daemon, LIMIT, request, tcp};
 
 /// What the server says before it closes the connection; nothing when it only closes it.
 fn all(mut stream: impl Read) -> String {
@@ -154,4 +155,103 @@ fn the_end_lets_an_answer_in_flight_finish_and_waits_for_nobody() {
     );
     assert!(all(idle).is_empty());
     drop(second);
+}
+
+#[test]
+fn those_who_follow_runs_take_nobody_elses_place() {
+    let mut daemon = Daemon::of(&["artists"]);
+    let following: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = daemon.connect();
+            let trigger = request("POST", "/v1/jobs/artists/trigger", "");
+            stream.write_all(trigger.as_bytes()).unwrap();
+            (stream, daemon.next_run())
+        })
+        .collect();
+    let begun = Instant::now();
+    assert_eq!(daemon.order("GET", "/v1/status", "").status, 200);
+    assert_eq!(
+        daemon.order("POST", "/v1/jobs/artists/pause", "").status,
+        200
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(following);
+}
+
+#[test]
+fn no_run_is_triggered_whose_end_cannot_be_told() {
+    let mut daemon = Daemon::of(&["artists"]);
+    let mut following = Vec::new();
+    for _ in 0..WATCHERS_PER_PEER {
+        let mut stream = daemon.connect();
+        let trigger = request("POST", "/v1/jobs/artists/trigger", "");
+        stream.write_all(trigger.as_bytes()).unwrap();
+        following.push((stream, daemon.next_run()));
+    }
+    let refused = daemon.order("POST", "/v1/jobs/artists/trigger", "");
+    assert_eq!(
+        (refused.status, refused.kind().as_str()),
+        (503, "too_many_watchers")
+    );
+    assert!(daemon.triggered.try_recv().is_err());
+    let (stream, run) = following.pop().unwrap();
+    run.say(RunUpdate::Ended {
+        error: "stopped".into(),
+    });
+    assert!(all(stream).contains("stopped"));
+    let mut stream = daemon.connect();
+    stream
+        .write_all(request("POST", "/v1/jobs/artists/trigger", "").as_bytes())
+        .unwrap();
+    drop(daemon.next_run());
+}
+
+#[test]
+fn half_open_connections_hold_up_no_probe() {
+    let daemon = Daemon::of(&["artists"]);
+    let half = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    let half_open = |count: usize| -> Vec<TcpStream> {
+        let begin = |_| {
+            let mut stream = tcp(daemon.address);
+            stream.write_all(half.as_bytes()).unwrap();
+            stream
+        };
+        (0..count).map(begin).collect()
+    };
+    let mut waiting = half_open(64);
+    let begun = Instant::now();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(daemon.get(path).status, 200, "{path}");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    // Another host's connection is not closed for them.
+    let mut other = from([127, 0, 0, 2], daemon.address);
+    other.write_all(half.as_bytes()).unwrap();
+    waiting.extend(half_open(100));
+    assert_eq!(daemon.get("/healthz").status, 200);
+    other.write_all(b"\r\n").unwrap();
+    assert_eq!(Answer::rest(other).status, 200);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// A connection from another address of this machine.
+fn from(address: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream
 }

@@ -174,3 +174,24 @@ fn it_is_not_ready_before_both_servers_were_reached() {
     daemon.signal("HUP");
     assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
 }
+
+#[test]
+fn it_is_not_ready_after_a_reload_until_the_new_address_was_reached() {
+    let mut studio = watched_studio("schedule = \"@yearly\"");
+    let daemon = Daemon::start(&studio);
+    assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
+    let right = std::mem::replace(&mut studio.directory_url, "ldap://127.0.0.1:1".into());
+    studio.config();
+    daemon.signal("HUP");
+    daemon.event("config.reloaded");
+    assert_eq!(daemon.event("contact.failed")["server"], "directory studio");
+    let (status, told) = page(&studio, &daemon, "/readyz");
+    assert!(
+        status == 503 && told.contains("directory studio"),
+        "{status} {told}"
+    );
+    studio.directory_url = right;
+    studio.config();
+    daemon.signal("HUP");
+    assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
+}

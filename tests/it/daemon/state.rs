@@ -1,6 +1,9 @@
 //! The daemon's state: damaged, lost, or on a full disk.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet, fs, io::Write, os::unix::net::UnixStream, path::Path, process::Command,
+    time::Duration,
+};
 
 use ftrack_ldap_sync::{demo::ftrack::Fault, model::report::Outcome};
 
@@ -122,6 +125,30 @@ fn what_holds_a_job_up_is_kept_when_the_database_is_deleted() {
     daemon.stop();
     let _daemon = Daemon::start(&studio);
     assert_eq!(wait_for_phase(&studio, "backing_off")["backoff"], before);
+}
+
+#[test]
+fn a_lock_that_another_program_holds_stops_no_heartbeat() {
+    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"");
+    let daemon = Daemon::start(&studio);
+    let lock = fs::File::open(studio.state_dir().join("state.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut socket = UnixStream::connect(studio.folder().join("control.sock")).unwrap();
+    write!(
+        socket,
+        "POST /v1/jobs/artists/pause HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+    )
+    .unwrap();
+    let mut beats = BTreeSet::new();
+    let is_alive = wait_until(Duration::from_secs(8), || {
+        beats.insert(status(&studio)["beat_at"].to_string());
+        beats.len() > 4
+    });
+    assert!(is_alive, "{beats:?}");
+    assert_ne!(job(&studio)["phase"], "paused", "it is not kept yet");
+    lock.unlock().unwrap();
+    wait_for_phase(&studio, "paused");
+    assert!(daemon.stop().0.success());
 }
 
 /// A file system of a few hundred kilobytes, gone at the end.

@@ -63,23 +63,6 @@ fn a_run_that_waits_for_its_turn_says_so_and_runs() {
 }
 
 #[test]
-fn whoever_waits_for_a_job_that_goes_hears_so() {
-    let mut studio = studio();
-    let daemon = at_work(&studio);
-    let mut told = triggered(&studio, "others");
-    assert_eq!(told.next().unwrap()["type"], "waiting");
-    studio.job = String::new();
-    studio.config();
-    daemon.signal("HUP");
-    let end = told.next().unwrap();
-    assert!(
-        end["type"] == "ended" && end["error"].as_str().unwrap().contains("no job"),
-        "{end:#}"
-    );
-    studio.ftrack().heal();
-}
-
-#[test]
 fn whoever_waits_when_the_daemon_stops_hears_so() {
     let studio = studio();
     let daemon = at_work(&studio);

@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "directory::id_search",
     "directory::wire::ber",
     "directory::wire::message",
+    "daemon::core",
     "daemon::lockouts",
     "daemon::readiness",
     "daemon::job_table",

@@ -1,0 +1,107 @@
+//! Those who wait for an answer, and those who follow a run, by the numbers under which the core
+//! knows them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Coordinator, RequestId};
+use crate::daemon::{
+    commands::{CommandError, DaemonCommand, RunUpdate},
+    core::{
+        Input,
+        effect::{Command, Reply},
+    },
+    status::JobStatus,
+};
+
+/// How long one who reads slowly has to take the last update.
+const LAST_UPDATE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The ways back.
+#[derive(Default)]
+pub(super) struct Requests {
+    next: RequestId,
+    unanswered: BTreeMap<RequestId, Unanswered>,
+    watchers: BTreeMap<RequestId, mpsc::Sender<RunUpdate>>,
+}
+
+enum Unanswered {
+    Trigger {
+        told: mpsc::Sender<RunUpdate>,
+        answer: oneshot::Sender<Result<(), CommandError>>,
+    },
+    Job(oneshot::Sender<Result<JobStatus, CommandError>>),
+}
+
+impl Requests {
+    /// What the core is told of a command.
+    pub(super) fn input(&mut self, command: DaemonCommand) -> Input {
+        let (unanswered, command) = match command {
+            DaemonCommand::Trigger {
+                job,
+                dry_run,
+                told,
+                answer,
+            } => (
+                Some(Unanswered::Trigger { told, answer }),
+                Command::Trigger { job, dry_run },
+            ),
+            DaemonCommand::Pause { job, pause, answer } => {
+                (Some(Unanswered::Job(answer)), Command::Pause { job, pause })
+            }
+            DaemonCommand::Resume { job, answer } => {
+                (Some(Unanswered::Job(answer)), Command::Resume { job })
+            }
+            DaemonCommand::TriggerAll => (None, Command::TriggerAll),
+            DaemonCommand::Reload => (None, Command::Reload),
+        };
+        let from = unanswered.map(|unanswered| {
+            self.next += 1;
+            self.unanswered.insert(self.next, unanswered);
+            self.next
+        });
+        Input::Command { from, command }
+    }
+
+    /// Who follows a run.
+    pub(super) fn watcher(&self, of: RequestId) -> Option<mpsc::Sender<RunUpdate>> {
+        self.watchers.get(&of).cloned()
+    }
+
+    /// Lost when there is no room: one who does not read any more is no error.
+    pub(super) fn update(&self, to: RequestId, update: RunUpdate) {
+        if let Some(watcher) = self.watchers.get(&to) {
+            let _ = watcher.try_send(update);
+        }
+    }
+
+    /// Whoever does not read any more keeps nobody waiting.
+    pub(super) fn last_update(&mut self, to: RequestId, update: RunUpdate) {
+        if let Some(watcher) = self.watchers.remove(&to) {
+            tokio::spawn(async move { watcher.send_timeout(update, LAST_UPDATE_LIMIT).await });
+        }
+    }
+}
+
+impl Coordinator {
+    /// Whoever left before the answer is no error.
+    pub(super) fn reply(&mut self, to: RequestId, reply: Result<Reply, CommandError>) {
+        match (self.requests.unanswered.remove(&to), reply) {
+            (Some(Unanswered::Trigger { told, answer }), Ok(_)) => {
+                self.requests.watchers.insert(to, told);
+                let _ = answer.send(Ok(()));
+            }
+            (Some(Unanswered::Trigger { answer, .. }), Err(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            (Some(Unanswered::Job(answer)), Ok(Reply::Job(job))) => {
+                let _ = answer.send(self.viewed(|core, view| core.job_status(&job, view)));
+            }
+            (Some(Unanswered::Job(answer)), Err(error)) => {
+                let _ = answer.send(Err(error));
+            }
+            (Some(Unanswered::Job(_)), Ok(Reply::Accepted)) | (None, _) => {}
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What clients and signals want: at once where it can be decided at once, and otherwise when what
+//! it depends on is known or kept.
+
+use super::{
+    Core, Effect,
+    effect::{Command, Notice, Reply, RequestId, Write},
+    persist::Then,
+    watchers::Watcher,
+};
+use crate::{daemon::commands::CommandError, model::pause::Pause};
+
+/// A trigger that waits for fingerprints.
+#[derive(Debug)]
+pub(super) struct ParkedTrigger {
+    from: Option<RequestId>,
+    job: String,
+    dry_run: bool,
+}
+
+impl Core {
+    pub(super) fn on_command(&mut self, from: Option<RequestId>, command: Command) {
+        match command {
+            Command::Trigger { job, dry_run } => self.trigger(ParkedTrigger { from, job, dry_run }),
+            Command::TriggerAll => {
+                let jobs: Vec<String> = self.jobs.names().map(str::to_owned).collect();
+                let (from, dry_run) = (None, false);
+                for job in jobs {
+                    self.trigger(ParkedTrigger { from, job, dry_run });
+                }
+            }
+            Command::Pause { job, pause } => self.pause(from, job, pause),
+            Command::Resume { job } => self.resume(from, job),
+            Command::Reload => self.reload(),
+        }
+    }
+
+    /// Where a server refused credentials, whether there are others by now is looked up first.
+    fn trigger(&mut self, trigger: ParkedTrigger) {
+        let servers = self.configuration.servers_of(&trigger.job);
+        if self.stopping || !servers.iter().any(|server| self.is_suspect(server)) {
+            self.decide_trigger(trigger);
+        } else {
+            self.fingerprints.wait(trigger);
+            self.compute_fingerprints();
+        }
+    }
+
+    pub(super) fn decide_trigger(&mut self, trigger: ParkedTrigger) {
+        let ParkedTrigger { from, job, dry_run } = trigger;
+        let accepted = self.accept_trigger(&job, dry_run);
+        match (from, accepted) {
+            (Some(to), Ok(())) => {
+                let reply = Ok(Reply::Accepted);
+                self.effect(Effect::Reply { to, reply });
+                self.watchers.insert(job, Watcher::new(to));
+            }
+            (Some(to), Err(error)) => self.effect(Effect::Reply {
+                to,
+                reply: Err(error),
+            }),
+            (None, Ok(())) => {}
+            (None, Err(error)) => self.notice(Notice::TriggerRefused {
+                job,
+                error: error.to_string(),
+            }),
+        }
+    }
+
+    fn accept_trigger(&mut self, job: &str, dry_run: bool) -> Result<(), CommandError> {
+        if self.stopping {
+            return Err(CommandError::Stopping);
+        }
+        let now = self.now.time;
+        if let Some(locked) = self.lockouts.locked_out(&self.credentials_of(job), now) {
+            return Err(locked.into());
+        }
+        self.jobs.trigger(job, dry_run, now)
+    }
+
+    /// A pause is kept over a restart, or not done.
+    fn pause(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
+        match self.jobs.check_known(&job) {
+            Ok(()) => {
+                let write = Write::Pause(job.clone(), Some(pause.clone()));
+                self.persist_then(write, Then::Pause { from, job, pause });
+            }
+            Err(error) => self.reply_error(from, error),
+        }
+    }
+
+    /// A job that was not paused stays as it is.
+    fn resume(&mut self, from: Option<RequestId>, job: String) {
+        match self.jobs.check_known(&job) {
+            Ok(()) => {
+                let write = Write::Pause(job.clone(), None);
+                self.persist_then(write, Then::Resume { from, job });
+            }
+            Err(error) => self.reply_error(from, error),
+        }
+    }
+
+    pub(super) fn pause_kept(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
+        match self.jobs.pause(&job, pause.clone()) {
+            Ok(()) => {
+                let paused = job.clone();
+                self.notice(Notice::JobPaused { job: paused, pause });
+                self.reply_job(from, job);
+            }
+            Err(error) => self.reply_error(from, error),
+        }
+    }
+
+    pub(super) fn resume_kept(&mut self, from: Option<RequestId>, job: String) {
+        match self.jobs.resume(&job) {
+            Ok(pause) => {
+                if pause.is_some() {
+                    self.notice(Notice::JobResumed(job.clone()));
+                }
+                self.reply_job(from, job);
+            }
+            Err(error) => self.reply_error(from, error),
+        }
+    }
+
+    /// Pauses that are over by themselves: a full disk does not prolong them, since they are over
+    /// after a restart as well.
+    pub(super) fn end_expired_pauses(&mut self) {
+        for job in self.jobs.rested(self.now.time) {
+            // A pause that is being kept is not to be overwritten by the end of the one before.
+            if self.writes.pauses(&job) {
+                continue;
+            }
+            self.persist(Write::Pause(job.clone(), None));
+            if let Ok(Some(_)) = self.jobs.resume(&job) {
+                self.notice(Notice::JobResumed(job));
+            }
+        }
+    }
+
+    fn reply_job(&mut self, from: Option<RequestId>, job: String) {
+        if let Some(to) = from {
+            let reply = Ok(Reply::Job(job));
+            self.effect(Effect::Reply { to, reply });
+        }
+    }
+
+    pub(super) fn reply_error(&mut self, from: Option<RequestId>, error: CommandError) {
+        if let Some(to) = from {
+            let reply = Err(error);
+            self.effect(Effect::Reply { to, reply });
+        }
+    }
+}

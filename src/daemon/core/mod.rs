@@ -1,0 +1,223 @@
+//! The daemon's core: it is told what happens, one input at a time, and decides what is to be done.
+//! It does no I/O and reads no clock, so that nothing can hold it up, and tests give it the time.
+//!
+//! Its parts: the job table, the lockouts of refused credentials, readiness, and the configuration.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    job_table::{JobTable, TickEffect},
+    lockouts::Lockouts,
+    readiness::{Access, Readiness},
+};
+use crate::state::RefusedAccount;
+
+mod commands;
+pub mod configuration;
+pub mod effect;
+mod fingerprints;
+mod persist;
+mod reload;
+mod runs;
+mod servers;
+mod status;
+#[cfg(test)]
+mod tests;
+mod watchers;
+
+pub use effect::{Effect, Input};
+pub use status::{View, summary};
+
+use commands::ParkedTrigger;
+use configuration::{Configuration, Loaded};
+use effect::{Counter, LastRuns, Notice, Notification};
+use fingerprints::Fingerprints;
+use persist::Writes;
+use watchers::Watcher;
+
+/// How long a run or a probe waits before it looks again whether another one has found out about a
+/// server.
+const IN_TURN: TimeDelta = TimeDelta::milliseconds(100);
+
+/// The moment of an input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Now {
+    /// By the system's clock.
+    pub time: DateTime<Utc>,
+    /// Since the daemon's start, by a clock that nobody can set.
+    pub uptime: Duration,
+    /// A random number from 0 to 1.
+    pub jitter: f64,
+}
+
+/// What the daemon is.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its process.
+    pub pid: u32,
+    /// The main file of its configuration.
+    pub file: PathBuf,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+}
+
+/// The daemon's decisions.
+#[derive(Debug)]
+pub struct Core {
+    about: About,
+    now: Now,
+    configuration: Configuration,
+    jobs: JobTable,
+    lockouts: Lockouts,
+    readiness: Readiness,
+    fingerprints: Fingerprints<ParkedTrigger>,
+    /// The runs under way, by job.
+    runs: BTreeMap<String, ActiveRun>,
+    last_runs: BTreeMap<String, LastRuns>,
+    watchers: BTreeMap<String, Watcher>,
+    writes: Writes,
+    /// The fingerprints of the refused credentials that were logged, by server.
+    logged_refusals: BTreeMap<String, Option<String>>,
+    /// Whether the lockouts of an earlier daemon are still to be logged.
+    lockouts_to_log: bool,
+    beat_at: DateTime<Utc>,
+    stopping: bool,
+    effects: Vec<Effect>,
+}
+
+/// A run that is under way.
+#[derive(Debug)]
+struct ActiveRun {
+    /// The uptime at its start.
+    began: Duration,
+    /// The servers that it uses, and what it reaches them with.
+    reads: Vec<(String, Access)>,
+}
+
+impl Core {
+    /// A daemon that has done nothing yet, with the refusals that are remembered.
+    #[must_use]
+    pub fn new(
+        about: About,
+        loaded: Loaded,
+        refusals: BTreeMap<String, RefusedAccount>,
+        now: Now,
+    ) -> Self {
+        Self {
+            beat_at: about.started_at,
+            about,
+            now,
+            configuration: Configuration::new(loaded),
+            jobs: JobTable::default(),
+            lockouts_to_log: !refusals.is_empty(),
+            lockouts: Lockouts::new(refusals),
+            readiness: Readiness::default(),
+            fingerprints: Fingerprints::default(),
+            runs: BTreeMap::new(),
+            last_runs: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            writes: Writes::default(),
+            logged_refusals: BTreeMap::new(),
+            stopping: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Decides what follows from an input; the effects are to be done in this order.
+    pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.now = now;
+        match input {
+            Input::Start(persisted) => self.on_start(persisted),
+            Input::Tick(job) => self.on_tick(job),
+            Input::Second => self.on_second(),
+            Input::Command { from, command } => self.on_command(from, command),
+            Input::RunEnded {
+                job,
+                outcome,
+                servers,
+            } => self.on_run_ended(&job, outcome, servers),
+            Input::ProbeEnded {
+                server,
+                access,
+                result,
+            } => self.on_server_known(&server, access, &result),
+            Input::Loaded(loaded) => self.on_loaded(loaded.map(|loaded| *loaded)),
+            Input::Persisted { id, result } => self.on_persisted(id, result),
+            Input::Fingerprints { id, fingerprints } => self.on_fingerprints(id, fingerprints),
+            Input::Stop => self.on_stop(),
+        }
+        self.start_runs();
+        self.send_updates();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether the daemon was told to stop, no run is under way any more, and nobody waits for an
+    /// answer that is still to come.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stopping && !self.jobs.is_at_work() && !self.writes.anybody_waits()
+    }
+
+    /// The jobs that the configuration has.
+    pub fn job_names(&self) -> impl Iterator<Item = &str> {
+        self.jobs.names()
+    }
+
+    fn on_tick(&mut self, job: String) {
+        match self.jobs.tick(&job, self.now.time) {
+            TickEffect::Skipped { first } => {
+                self.effect(Effect::Count(Counter::TickSkipped(job.clone())));
+                if first {
+                    self.notice(Notice::TickSkipped(job));
+                }
+            }
+            TickEffect::Wanted | TickEffect::Ignored => {}
+        }
+    }
+
+    /// Once a second: a sign of life, and whatever has become due.
+    fn on_second(&mut self) {
+        self.effect(Effect::Beat);
+        let now = self.now;
+        self.beat_at = now.time;
+        if self.stopping {
+            return;
+        }
+        self.end_expired_pauses();
+        let runs = &self.runs;
+        let age = |job: &str| {
+            let age = now.uptime.checked_sub(runs.get(job)?.began)?;
+            TimeDelta::from_std(age).ok()
+        };
+        for job in self.jobs.stuck(now.time, age) {
+            self.notice(Notice::RunStuck(job));
+        }
+        self.correct_lockouts_after_clock_change();
+        self.jobs.retry(now.time);
+        if !self.fingerprints.is_under_way() {
+            self.compute_fingerprints();
+        }
+        self.start_probes();
+    }
+
+    /// Nothing new begins; what is under way is told to finish.
+    fn on_stop(&mut self) {
+        self.stopping = true;
+        self.notice(Notice::Stopping);
+        self.effect(Effect::Notify(Notification::Stopping));
+        self.effect(Effect::StopRuns);
+        for parked in self.fingerprints.take_waiting() {
+            self.decide_trigger(parked);
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.effects.push(Effect::Emit(notice));
+    }
+}

@@ -1,0 +1,94 @@
+//! What is kept over a restart: written elsewhere and in order, while everything else goes on.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Core, Effect,
+    effect::{Notice, RequestId, Write},
+};
+use crate::{daemon::commands::CommandError, model::pause::Pause};
+
+/// The writes that have not ended, as far as something follows from them.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    next: u64,
+    then: BTreeMap<u64, Then>,
+    /// Whether it was logged that nothing can be kept, and nothing could be kept since.
+    failure_logged: bool,
+}
+
+/// What is done once it is kept, and not done when it cannot be kept.
+#[derive(Debug)]
+pub(super) enum Then {
+    Pause {
+        from: Option<RequestId>,
+        job: String,
+        pause: Pause,
+    },
+    Resume {
+        from: Option<RequestId>,
+        job: String,
+    },
+}
+
+impl Then {
+    fn job(&self) -> &str {
+        match self {
+            Self::Pause { job, .. } | Self::Resume { job, .. } => job,
+        }
+    }
+}
+
+impl Writes {
+    /// Whether somebody waits for an answer until something is kept.
+    pub(super) fn anybody_waits(&self) -> bool {
+        !self.then.is_empty()
+    }
+
+    /// Whether a pause of a job, or its end, is being kept.
+    pub(super) fn pauses(&self, job: &str) -> bool {
+        self.then.values().any(|then| then.job() == job)
+    }
+}
+
+impl Core {
+    /// Keeps something. When that fails, it counts all the same as long as the daemon lives.
+    pub(super) fn persist(&mut self, write: Write) -> u64 {
+        let id = self.writes.next;
+        self.writes.next += 1;
+        self.effect(Effect::Persist { id, write });
+        id
+    }
+
+    pub(super) fn persist_then(&mut self, write: Write, then: Then) {
+        let id = self.persist(write);
+        self.writes.then.insert(id, then);
+    }
+
+    pub(super) fn on_persisted(&mut self, id: u64, result: Result<(), String>) {
+        let then = self.writes.then.remove(&id);
+        match (result, then) {
+            (Ok(()), then) => {
+                self.writes.failure_logged = false;
+                match then {
+                    Some(Then::Pause { from, job, pause }) => self.pause_kept(from, job, pause),
+                    Some(Then::Resume { from, job }) => self.resume_kept(from, job),
+                    None => {}
+                }
+            }
+            (Err(error), then) => {
+                self.log_state_failure(&error);
+                if let Some(Then::Pause { from, .. } | Then::Resume { from, .. }) = then {
+                    self.reply_error(from, CommandError::NotKept(error));
+                }
+            }
+        }
+    }
+
+    /// Logged once, and not again before something could be kept.
+    pub(super) fn log_state_failure(&mut self, error: &str) {
+        if !std::mem::replace(&mut self.writes.failure_logged, true) {
+            self.notice(Notice::StateFailed(error.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Runs: which ones begin, and what follows when one has ended.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    ActiveRun, Core, Effect, IN_TURN,
+    effect::{Notice, RunOutcome, Write},
+};
+use crate::{
+    daemon::{
+        commands::RunUpdate,
+        job_table::{RunEnd, StartRun},
+        readiness::{Access, ProbeResult},
+        status::came_to_its_end,
+    },
+    event::{AlreadyLogged, OutageLogged},
+    model::{
+        report::{FailureKind, Outcome, Report},
+        summary::RunSummary,
+    },
+};
+
+impl Core {
+    /// Starts what may start now.
+    pub(super) fn start_runs(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let now = self.now.time;
+        let locked: BTreeMap<String, DateTime<Utc>> = self
+            .jobs
+            .names()
+            .filter_map(|job| Some((job.to_owned(), self.locked_until(job)?)))
+            .collect();
+        // Credentials that were refused are tried again by one alone, who finds out for all.
+        let (lockouts, configuration) = (&self.lockouts, &self.configuration);
+        let suspects = |server: &str| -> Vec<String> {
+            configuration
+                .same_account(server)
+                .filter(|server| lockouts.has_refused(server))
+                .map(str::to_owned)
+                .collect()
+        };
+        let runs = self.runs.values().flat_map(|run| &run.reads);
+        let mut tried: BTreeSet<String> = runs
+            .flat_map(|(server, _)| suspects(server))
+            .chain(self.readiness.under_way().iter().flat_map(|server| {
+                let twins = configuration.same_account(server);
+                twins.map(str::to_owned).collect::<Vec<_>>()
+            }))
+            .collect();
+        let starts = self.jobs.start(now, |job| {
+            locked.get(job).copied().or_else(|| {
+                let servers = configuration.servers_of(job);
+                let tries: Vec<_> = servers.iter().flat_map(|server| suspects(server)).collect();
+                if tries.iter().any(|server| tried.contains(server)) {
+                    return Some(now + IN_TURN);
+                }
+                tried.extend(tries);
+                None
+            })
+        });
+        for start in starts {
+            self.start_run(start);
+        }
+    }
+
+    fn start_run(&mut self, start: StartRun) {
+        let servers = self.configuration.servers_of(&start.job).iter();
+        let reads: Vec<(String, Access)> = servers
+            .filter_map(|server| Some((server.clone(), self.configuration.access(server)?)))
+            .collect();
+        let logged = AlreadyLogged {
+            outage: if start.in_outage {
+                OutageLogged::Lasts
+            } else {
+                OutageLogged::Over
+            },
+            known: self
+                .last_runs
+                .get(&start.job)
+                .map(|past| Arc::clone(&past.logged))
+                .unwrap_or_default(),
+        };
+        let run = ActiveRun {
+            began: self.now.uptime,
+            reads: reads.clone(),
+        };
+        self.runs.insert(start.job.clone(), run);
+        let watcher = self.watcher_of(&start);
+        self.effect(Effect::StartRun {
+            start,
+            watcher,
+            logged,
+            reads,
+        });
+    }
+
+    pub(super) fn on_run_ended(
+        &mut self,
+        job: &str,
+        outcome: RunOutcome,
+        servers: Vec<(String, Access, ProbeResult)>,
+    ) {
+        self.runs.remove(job);
+        for (server, access, result) in servers {
+            self.on_server_known(&server, access, &result);
+        }
+        let ended = match &outcome {
+            RunOutcome::Reported(report) => {
+                self.remember_report(report);
+                end_of(report)
+            }
+            RunOutcome::Busy => RunEnd::Busy,
+            RunOutcome::Broken {
+                kind,
+                error,
+                recovered,
+                state_error,
+            } => {
+                if let Some(error) = state_error {
+                    self.log_state_failure(error);
+                }
+                // Its journal tells more than nothing.
+                if let Some(run) = recovered {
+                    let past = self.last_runs.entry(job.to_owned()).or_default();
+                    past.run = Some(RunSummary::clone(run));
+                }
+                // While an outage lasts, what is logged of it says this as well.
+                if self.jobs.backoff(job).is_none() {
+                    let (job, error) = (job.to_owned(), error.clone());
+                    self.notice(Notice::RunBroken { job, error });
+                }
+                broken(*kind, error)
+            }
+        };
+        let change = self.jobs.ended(job, ended, self.now.time, self.now.jitter);
+        let backoff = self.jobs.backoff(job).cloned();
+        self.persist(Write::Backoff(job.to_owned(), backoff));
+        if let Some(change) = change {
+            let job = job.to_owned();
+            self.notice(Notice::Outage { job, change });
+        }
+        match outcome {
+            RunOutcome::Reported(report) => self.send_last(job, RunUpdate::Finished { report }),
+            RunOutcome::Broken { error, .. } => self.send_last(job, RunUpdate::Ended { error }),
+            RunOutcome::Busy => self.waits_again(job),
+        }
+    }
+
+    fn remember_report(&mut self, report: &Report) {
+        let past = self.last_runs.entry(report.job.clone()).or_default();
+        if report.dry_run {
+            return;
+        }
+        if came_to_its_end(report.outcome) {
+            past.success = Some(report.finished_at);
+        }
+        past.run = Some(RunSummary::of(report));
+        past.logged = past.logged.after(report);
+    }
+}
+
+/// What a report means for what follows.
+fn end_of(report: &Report) -> RunEnd<'_> {
+    match (report.outcome, report.error_kind) {
+        (Outcome::Succeeded | Outcome::Partial | Outcome::Held, _) => RunEnd::Well,
+        (Outcome::Failed, kind) => broken(
+            kind.unwrap_or(FailureKind::Internal),
+            report.error.as_deref().unwrap_or_default(),
+        ),
+    }
+}
+
+fn broken(kind: FailureKind, error: &str) -> RunEnd<'_> {
+    if kind == FailureKind::Stopped {
+        RunEnd::Stopped
+    } else {
+        RunEnd::Failed { kind, error }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is shown of the daemon: to `status`, the metrics, the probes and the service manager.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::Core;
+use crate::{
+    daemon::{
+        commands::CommandError,
+        status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
+    },
+    model::backoff::Backoff,
+    run::Progress,
+};
+
+/// What the core does not know by itself.
+#[expect(missing_debug_implementations, reason = "functions have none")]
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// When a job's schedule is due next.
+    pub next_tick: &'a dyn Fn(&str) -> Option<DateTime<Utc>>,
+    /// How far a job's run is.
+    pub progress: &'a dyn Fn(&str) -> Option<Progress>,
+}
+
+impl Core {
+    /// The daemon now.
+    #[must_use]
+    pub fn status(&self, view: View<'_>) -> Status {
+        let loaded = self.configuration.loaded();
+        Status {
+            version: crate::VERSION.to_owned(),
+            pid: self.about.pid,
+            started_at: self.about.started_at,
+            stopping: self.stopping,
+            beat_at: self.beat_at,
+            config: ConfigStatus {
+                file: self.about.file.clone(),
+                loaded_at: loaded.loaded_at,
+                reload_failures: self.configuration.failures(),
+                error: self.configuration.error().cloned(),
+                restart_for: loaded.restart_for.clone(),
+            },
+            contacts: self.readiness.status(),
+            jobs: self
+                .jobs
+                .names()
+                .filter_map(|job| self.job(job, view))
+                .collect(),
+        }
+    }
+
+    /// A job now.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn job_status(&self, job: &str, view: View<'_>) -> Result<JobStatus, CommandError> {
+        self.jobs.check_known(job)?;
+        let status = self.job(job, view);
+        status.ok_or_else(|| self.jobs.unknown(job))
+    }
+
+    fn job(&self, job: &str, view: View<'_>) -> Option<JobStatus> {
+        let now = view.now;
+        let standing = self.jobs.standing(job, now)?;
+        let configured = self.configuration.job(job)?;
+        let past = self.last_runs.get(job);
+        let next_run = match (standing.phase, standing.pause) {
+            (_, Some(pause)) => pause.until.and_then(|until| {
+                let schedule = configured.schedule.as_ref()?;
+                schedule.next_after(until.max(now))
+            }),
+            (JobPhase::BackingOff | JobPhase::Suspended, None) => {
+                match standing.backoff.and_then(Backoff::retries_at) {
+                    Some(retry_at) => standing.put_off.max(Some(retry_at)),
+                    None => (view.next_tick)(job),
+                }
+            }
+            (JobPhase::Waiting, None) => Some(now),
+            (JobPhase::Idle | JobPhase::Running | JobPhase::Paused, None) => (view.next_tick)(job),
+        };
+        Some(JobStatus {
+            job: job.to_owned(),
+            phase: standing.phase,
+            schedule: configured.expression.clone(),
+            timezone: configured.timezone.clone(),
+            next_run,
+            running: standing.underway.map(|underway| Running {
+                trigger: underway.trigger,
+                dry_run: underway.dry_run,
+                started_at: underway.since,
+                progress: (view.progress)(job),
+            }),
+            pause: standing.pause.cloned(),
+            backoff: standing.backoff.cloned(),
+            last_run: past.and_then(|past| past.run.clone()),
+            last_success: past.and_then(|past| past.success),
+            ticks_skipped: standing.ticks_skipped,
+        })
+    }
+}
+
+/// The daemon in one line, for `systemctl status`.
+#[must_use]
+pub fn summary(status: &Status) -> String {
+    if status.stopping {
+        return "stopping".to_owned();
+    }
+    let mut parts = Vec::new();
+    for job in &status.jobs {
+        match job.phase {
+            JobPhase::Idle => {}
+            phase @ (JobPhase::Waiting
+            | JobPhase::Running
+            | JobPhase::Paused
+            | JobPhase::BackingOff
+            | JobPhase::Suspended) => parts.push(format!("{} {}", job.job, phase.as_str())),
+        }
+    }
+    let next = status
+        .jobs
+        .iter()
+        .filter_map(|job| Some((job.next_run?, &job.job)))
+        .min();
+    if let Some((time, job)) = next {
+        let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        parts.push(format!("next {job} at {time}"));
+    }
+    if parts.is_empty() {
+        return "no job has a schedule".to_owned();
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,193 @@
+//! What people and signals want, and what is kept before it is done.
+
+use super::*;
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn a_pause_is_done_when_it_is_kept() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(
+        daemon.pause("a", pause(None)),
+        ["keep 0: pause of a"],
+        "no reply yet"
+    );
+    assert_eq!(daemon.phase("a"), "idle");
+    assert_eq!(daemon.kept(0), ["log paused a", "reply 1: a"]);
+    assert_eq!(daemon.phase("a"), "paused");
+    assert_eq!(daemon.tick("a"), NONE);
+    let refused = daemon.trigger("a");
+    assert_eq!(refused, ["reply 2: a is paused; `resume a` lets it go on"]);
+    let job = "a".to_owned();
+    assert_eq!(
+        daemon.command(Command::Resume { job }),
+        ["keep 1: no pause of a"]
+    );
+    assert_eq!(daemon.phase("a"), "paused");
+    assert_eq!(daemon.kept(1), ["log resumed a", "reply 3: a"]);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_done_and_logged_once() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.pause("a", pause(None));
+    let not_done = "it cannot be remembered over a restart, so it was not done: the disk is full";
+    assert_eq!(
+        daemon.not_kept(0),
+        [
+            "log state failed".to_owned(),
+            format!("reply 1: {not_done}")
+        ]
+    );
+    assert_eq!(daemon.phase("a"), "idle");
+    daemon.pause("a", pause(None));
+    assert_eq!(daemon.not_kept(1), [format!("reply 2: {not_done}")]);
+    daemon.pause("a", pause(None));
+    daemon.kept(2);
+    daemon.pause("a", pause(None));
+    assert_eq!(
+        daemon.not_kept(3)[0],
+        "log state failed",
+        "it could be kept in between"
+    );
+}
+
+#[test]
+fn a_disk_that_does_not_answer_stops_no_heartbeat_and_no_run() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "y")]);
+    daemon.pause("a", pause(None));
+    daemon.tick("b");
+    daemon.ended("b", None);
+    for _ in 0..300 {
+        assert_eq!(daemon.after(1), NONE);
+    }
+    assert_eq!(daemon.tick("b"), ["start b"]);
+    assert_eq!(daemon.status().beat_at, daemon.now.time);
+}
+
+#[test]
+fn a_pause_is_over_by_itself_even_if_that_cannot_be_kept() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.pause("a", pause(Some("2026-01-01T00:01:00Z")));
+    daemon.kept(0);
+    assert_eq!(daemon.after(59), NONE);
+    assert_eq!(daemon.after(1), ["keep 1: no pause of a", "log resumed a"]);
+    daemon.not_kept(1);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+}
+
+#[test]
+fn the_end_of_a_pause_does_not_overwrite_one_that_is_being_kept() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.pause("a", pause(Some("2026-01-01T00:01:00Z")));
+    daemon.kept(0);
+    daemon.pause("a", pause(None));
+    assert_eq!(daemon.after(90), NONE);
+    daemon.kept(1);
+    assert_eq!(daemon.after(1), NONE);
+    assert_eq!(daemon.phase("a"), "paused");
+}
+
+#[test]
+fn a_daemon_that_stops_answers_those_who_wait_first() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.pause("a", pause(None));
+    daemon.step(Input::Stop);
+    assert!(!daemon.core.is_finished());
+    assert_eq!(daemon.kept(0), ["log paused a", "reply 1: a"]);
+    assert!(daemon.core.is_finished());
+}
+
+#[test]
+fn a_trigger_is_told_that_it_waits_and_how_it_ends() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x")]);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+    assert_eq!(
+        daemon.trigger("b"),
+        ["reply 1: accepted", "tell 1: waiting"]
+    );
+    assert_eq!(
+        daemon.trigger("b"),
+        ["reply 2: a run of b is under way already; `status` shows how far it is"]
+    );
+    assert_eq!(
+        daemon.ended("a", None),
+        ["keep 0: no backoff of a", "start b for 1"]
+    );
+    assert_eq!(
+        daemon.ended("b", None),
+        ["keep 1: no backoff of b", "tell 1 at last: finished"]
+    );
+}
+
+#[test]
+fn who_waits_for_a_job_that_goes_is_told_so() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x")]);
+    daemon.tick("a");
+    daemon.trigger("b");
+    let done = daemon.load(loaded(&[("a", "x")]));
+    assert_eq!(
+        done,
+        [
+            "use",
+            "log reloaded",
+            "notify Ready",
+            "tell 1 at last: ended, there is no job \"b\" (the jobs are a)"
+        ]
+    );
+    assert_eq!(
+        daemon.pause("b", pause(None)),
+        ["reply 2: there is no job \"b\" (the jobs are a)"]
+    );
+}
+
+#[test]
+fn a_signal_triggers_every_job_that_is_not_paused() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "y")]);
+    daemon.pause("a", pause(None));
+    daemon.kept(0);
+    let (from, command) = (None, Command::TriggerAll);
+    assert_eq!(
+        daemon.step(Input::Command { from, command }),
+        ["log not triggered a", "start b"]
+    );
+}
+
+#[test]
+fn reloads_come_one_after_the_other_and_a_broken_one_changes_nothing() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(
+        daemon.command(Command::Reload),
+        ["notify Reloading", "load"]
+    );
+    assert_eq!(daemon.command(Command::Reload), NONE);
+    assert_eq!(
+        daemon.step(Input::Loaded(Err("line 1\nline 2".to_owned()))),
+        [
+            "count failed reload",
+            "log configuration refused: line 1; line 2",
+            "notify Ready",
+            "notify Reloading",
+            "load"
+        ]
+    );
+    assert_eq!(daemon.status().config.reload_failures, 1);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+    daemon.load(loaded(&[("a", "x")]));
+    assert_eq!(daemon.status().config.error, None);
+}
+
+#[test]
+fn a_reload_that_moves_a_running_job_lets_no_second_run_on_its_directory_begin() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x"), ("c", "y")]);
+    daemon.tick("a");
+    daemon.load(loaded(&[("a", "y"), ("b", "x"), ("c", "y")]));
+    assert_eq!(daemon.tick("b"), NONE, "a still reads x");
+    assert_eq!(daemon.tick("c"), ["start c"], "and not y");
+    assert_eq!(
+        daemon.ended("a", None),
+        ["keep 0: no backoff of a", "start b"]
+    );
+    assert_eq!(daemon.tick("a"), NONE);
+}

@@ -1,0 +1,224 @@
+//! Runs: when they begin, what follows from their end, and what the daemon's own end means to them.
+
+use super::*;
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn no_run_begins_before_each_server_was_tried_and_then_all_do() {
+    let (mut daemon, done) = Daemon::starting(
+        loaded(&[("a", "x"), ("b", "y")]),
+        BTreeMap::new(),
+        Persisted::default(),
+    );
+    assert_eq!(
+        done,
+        [
+            "probe ftrack",
+            "probe directory x",
+            "probe directory y",
+            "notify Ready",
+            "log started"
+        ]
+    );
+    assert_eq!(daemon.tick("a"), NONE);
+    assert_eq!(daemon.tick("b"), NONE);
+    daemon.probed("ftrack", ProbeResult::Well);
+    assert_eq!(
+        daemon.probed("directory x", ProbeResult::Well),
+        ["log contact with directory x", "start a"]
+    );
+    assert!(!daemon.status().is_ready());
+    let failed = ProbeResult::Failed("no route".to_owned());
+    assert_eq!(
+        daemon.probed("directory y", failed),
+        ["log no contact with directory y", "start b"],
+        "the run says what is wrong"
+    );
+}
+
+#[test]
+fn a_tick_during_a_run_is_counted_each_time_and_logged_once() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+    assert_eq!(
+        daemon.tick("a"),
+        ["count skipped tick of a", "log skipped a"]
+    );
+    assert_eq!(daemon.tick("a"), ["count skipped tick of a"]);
+    assert_eq!(daemon.ended("a", None), ["keep 0: no backoff of a"]);
+    assert_eq!(daemon.tick("a"), ["start a"]);
+    assert_eq!(daemon.status().job("a").unwrap().ticks_skipped, 2);
+}
+
+#[test]
+fn a_run_that_was_missed_is_made_up_for_once() {
+    let missed = |catch_up: bool, last: &str| {
+        let mut loaded = loaded(&[("a", "x")]);
+        loaded.jobs.get_mut("a").unwrap().catch_up = catch_up;
+        let mut run = crate::model::summary::RunSummary::of(&report("a", None));
+        run.started_at = at(last);
+        let last_runs = LastRuns {
+            run: Some(run),
+            ..LastRuns::default()
+        };
+        let persisted = Persisted {
+            last_runs: [("a".to_owned(), last_runs)].into(),
+            ..Persisted::default()
+        };
+        let (_, done) = Daemon::starting(loaded, BTreeMap::new(), persisted);
+        done.contains(&"log missed a".to_owned())
+    };
+    assert!(missed(true, "2025-12-28T00:00:00Z"));
+    assert!(!missed(false, "2025-12-28T00:00:00Z"));
+    assert!(!missed(true, "2026-01-01T00:00:00Z"), "nothing was missed");
+}
+
+#[test]
+fn a_job_that_never_ran_waits_for_its_schedule() {
+    let daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(daemon.phase("a"), "idle");
+    assert!(daemon.status().is_ready());
+}
+
+#[test]
+fn an_outage_is_logged_at_its_beginning_and_its_end_and_kept() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.tick("a");
+    assert_eq!(
+        daemon.ended("a", Some(FailureKind::Directory)),
+        ["keep 0: backoff of a, 1", "log outage of a began"]
+    );
+    assert_eq!(daemon.phase("a"), "backing off");
+    assert_eq!(daemon.tick("a"), NONE, "its next attempt comes first");
+    assert_eq!(daemon.after(53), NONE);
+    assert_eq!(daemon.after(7), ["start a"]);
+    assert_eq!(
+        daemon.ended("a", Some(FailureKind::Directory)),
+        ["keep 1: backoff of a, 2"]
+    );
+    assert_eq!(daemon.after(120), ["start a"]);
+    assert_eq!(
+        daemon.ended("a", None),
+        ["keep 2: no backoff of a", "log outage of a ended"]
+    );
+    assert_eq!(daemon.phase("a"), "idle");
+}
+
+#[test]
+fn a_backoff_and_a_pause_outlive_a_restart() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x")]);
+    daemon.tick("a");
+    daemon.ended("a", Some(FailureKind::Directory));
+    let backoff = daemon.status().job("a").unwrap().backoff.clone();
+    let (backed_off, paused) = (
+        PersistedJob {
+            backoff,
+            pause: None,
+        },
+        PersistedJob {
+            backoff: None,
+            pause: Some(pause(None)),
+        },
+    );
+    let persisted = Persisted {
+        jobs: [("a".to_owned(), backed_off), ("b".to_owned(), paused)].into(),
+        ..Persisted::default()
+    };
+    let jobs = loaded(&[("a", "x"), ("b", "x")]);
+    let (daemon, _) = Daemon::starting(jobs, BTreeMap::new(), persisted);
+    assert_eq!(daemon.phase("a"), "backing off");
+    assert_eq!(daemon.phase("b"), "paused");
+}
+
+#[test]
+fn a_run_without_a_report_is_logged_once_and_shown_as_its_journal_tells_it() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    let broken = |daemon: &mut Daemon| {
+        daemon.step(Input::RunEnded {
+            job: "a".to_owned(),
+            outcome: RunOutcome::Broken {
+                kind: FailureKind::State,
+                error: "the disk is full".to_owned(),
+                recovered: Some(Box::new(crate::model::summary::RunSummary::of(&report(
+                    "a", None,
+                )))),
+                state_error: Some("the disk is full".to_owned()),
+            },
+            servers: Vec::new(),
+        })
+    };
+    daemon.tick("a");
+    assert_eq!(
+        broken(&mut daemon),
+        [
+            "log state failed",
+            "log broken a",
+            "keep 0: backoff of a, 1",
+            "log outage of a began"
+        ]
+    );
+    assert!(daemon.status().job("a").unwrap().last_run.is_some());
+    daemon.not_kept(0);
+    daemon.after(60);
+    assert_eq!(broken(&mut daemon), ["keep 1: backoff of a, 2"]);
+}
+
+#[test]
+fn a_run_far_beyond_its_limit_is_logged_by_a_clock_that_nobody_sets() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x")]);
+    daemon.tick("a");
+    daemon.tick("b");
+    daemon.now.time += TimeDelta::days(30);
+    assert_eq!(daemon.after(3600), NONE, "the clock was set");
+    assert_eq!(daemon.after(61), ["log stuck a", "start b"]);
+}
+
+#[test]
+fn what_another_program_runs_is_tried_again() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(daemon.trigger("a"), ["reply 1: accepted", "start a for 1"]);
+    let busy = Input::RunEnded {
+        job: "a".to_owned(),
+        outcome: RunOutcome::Busy,
+        servers: Vec::new(),
+    };
+    assert_eq!(
+        daemon.step(busy),
+        [
+            "keep 0: no backoff of a",
+            "log a runs elsewhere",
+            "tell 1: waiting"
+        ]
+    );
+    assert_eq!(daemon.after(29), NONE);
+    assert_eq!(daemon.after(1), ["start a for 1"]);
+}
+
+#[test]
+fn the_end_starts_nothing_and_waits_for_the_runs() {
+    let mut daemon = Daemon::ready(&[("a", "x"), ("b", "x"), ("c", "y")]);
+    assert_eq!(daemon.trigger("a"), ["reply 1: accepted", "start a for 1"]);
+    assert_eq!(
+        daemon.trigger("b"),
+        ["reply 2: accepted", "tell 2: waiting"]
+    );
+    assert_eq!(
+        daemon.step(Input::Stop),
+        [
+            "log stopping",
+            "notify Stopping",
+            "stop runs",
+            "tell 2 at last: ended, the daemon is stopping"
+        ]
+    );
+    assert_eq!(daemon.trigger("b"), ["reply 3: the daemon is stopping"]);
+    assert_eq!(daemon.tick("c"), NONE);
+    assert_eq!(daemon.after(1), NONE, "it beats to its end");
+    assert!(!daemon.core.is_finished());
+    assert_eq!(
+        daemon.ended("a", Some(FailureKind::Stopped)),
+        ["keep 0: no backoff of a", "tell 1 at last: finished"]
+    );
+    assert!(daemon.core.is_finished());
+}

@@ -1,0 +1,85 @@
+//! Those who triggered a run, and are told of it: that it has to wait, how it ended, or that it
+//! will not begin.
+
+use super::{Core, Effect, effect::RequestId};
+use crate::{
+    daemon::{
+        commands::{CommandError, RunUpdate},
+        job_table::StartRun,
+    },
+    model::report::Trigger,
+};
+
+/// One who triggered a run.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    to: RequestId,
+    /// Whether it was told that the run has to wait.
+    told_to_wait: bool,
+}
+
+impl Watcher {
+    pub(super) fn new(to: RequestId) -> Self {
+        Self {
+            to,
+            told_to_wait: false,
+        }
+    }
+}
+
+impl Core {
+    /// Who is told of a run that begins: whoever triggered it, and nobody else.
+    pub(super) fn watcher_of(&self, start: &StartRun) -> Option<RequestId> {
+        let watcher = self
+            .watchers
+            .get(&start.job)
+            .filter(|_| start.trigger == Trigger::Manual);
+        watcher.map(|watcher| watcher.to)
+    }
+
+    /// Tells those whose runs have not begun that they have to wait, or, when their runs will not
+    /// begin any more, why not.
+    pub(super) fn send_updates(&mut self) {
+        let mut in_vain = Vec::new();
+        for (job, watcher) in &mut self.watchers {
+            if self.runs.contains_key(job) {
+                continue;
+            }
+            if self.stopping || !self.jobs.is_asked(job) {
+                in_vain.push(job.clone());
+            } else if !std::mem::replace(&mut watcher.told_to_wait, true) {
+                self.effects.push(Effect::Update {
+                    to: watcher.to,
+                    update: RunUpdate::Waiting,
+                });
+            }
+        }
+        for job in in_vain {
+            let why = if self.stopping {
+                Err(CommandError::Stopping)
+            } else {
+                self.jobs.standing_order(&job)
+            };
+            let error = why.err().map_or_else(
+                || "it will not run".to_owned(),
+                |refusal| refusal.to_string(),
+            );
+            self.send_last(&job, RunUpdate::Ended { error });
+        }
+    }
+
+    /// Another program runs the job, so that the run which was told to have started has to wait
+    /// after all.
+    pub(super) fn waits_again(&mut self, job: &str) {
+        if let Some(watcher) = self.watchers.get_mut(job) {
+            watcher.told_to_wait = false;
+        }
+    }
+
+    /// Tells the one who triggered a run how it ended.
+    pub(super) fn send_last(&mut self, job: &str, update: RunUpdate) {
+        if let Some(Watcher { to, .. }) = self.watchers.remove(job) {
+            self.effect(Effect::LastUpdate { to, update });
+        }
+    }
+}

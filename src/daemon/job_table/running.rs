@@ -1,0 +1,129 @@
+//! Which runs begin, and what follows for their jobs when they end.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Job, JobTable, OutageChange, Reads, RunEnd, RunningJob, StartRun};
+use crate::model::backoff::Failed;
+
+/// For how long after its time limit a run still counts as one that works.
+const GRACE: TimeDelta = TimeDelta::seconds(60);
+
+impl JobTable {
+    /// The runs that begin now, the longest waiting first: one at a time on each directory, none
+    /// beside one that has ftrack synchronise, and so many in all. `barred` is asked of each that
+    /// could begin, until when it may not reach its servers.
+    pub fn start(
+        &mut self,
+        now: DateTime<Utc>,
+        mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>,
+    ) -> Vec<StartRun> {
+        let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
+        for (name, job) in &self.jobs {
+            waiting.extend(job.next().map(|next| (next.since, name.clone())));
+        }
+        waiting.sort();
+        let mut starts = Vec::new();
+        for (_, name) in waiting {
+            match self.start_one(&name, now, &mut barred) {
+                Some(start) => starts.push(start),
+                // Those that came later let it go first, or it would never find itself alone.
+                None if self.waits_to_be_alone(&name, now) => break,
+                None => {}
+            }
+        }
+        starts
+    }
+
+    /// Whether a job that must run alone waits for nothing but the end of other runs.
+    fn waits_to_be_alone(&self, name: &str, now: DateTime<Utc>) -> bool {
+        let is_held_up =
+            |job: &Job| job.running().is_some() || job.is_elsewhere(now) || job.is_locked(now);
+        self.jobs
+            .get(name)
+            .is_some_and(|job| job.rules.reads == Reads::Ftrack && !is_held_up(job))
+    }
+
+    fn start_one(
+        &mut self,
+        name: &str,
+        now: DateTime<Utc>,
+        barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
+    ) -> Option<StartRun> {
+        let busy: Vec<&Reads> = self.working().map(|underway| &underway.reads).collect();
+        let job = self.jobs.get(name)?;
+        let waits =
+            busy.len() >= self.parallel || busy.iter().any(|busy| busy.excludes(&job.rules.reads));
+        if waits || job.next().is_none() || job.is_elsewhere(now) {
+            return None;
+        }
+        let job = self.jobs.get_mut(name)?;
+        // Asked anew each time: what locked it may have changed since.
+        let locked = barred(name);
+        job.set_locked(locked);
+        if locked.is_some() {
+            return None;
+        }
+        job.start(name, now)
+    }
+
+    /// A run has ended: counts it, and says what to tell of an outage.
+    pub fn ended(
+        &mut self,
+        name: &str,
+        ended: RunEnd<'_>,
+        now: DateTime<Utc>,
+        jitter: f64,
+    ) -> Option<OutageChange> {
+        let job = self.jobs.get_mut(name)?;
+        let run = job.end()?;
+        if ended != RunEnd::Busy {
+            job.ran_here();
+        }
+        let outage = match ended {
+            // What a dry run meets says nothing about whether a run would come to its end.
+            RunEnd::Stopped => None,
+            RunEnd::Well | RunEnd::Failed { .. } if run.dry_run => None,
+            RunEnd::Busy => job.runs_elsewhere(&run, now),
+            RunEnd::Well => job.worked().map(OutageChange::Ended),
+            RunEnd::Failed { kind, error } => job.failed(
+                Failed {
+                    at: now,
+                    kind,
+                    error,
+                },
+                jitter,
+            ),
+        };
+        if job.retired {
+            self.jobs.remove(name);
+        }
+        outage
+    }
+
+    /// The jobs with a run, here or in another program, that is so far beyond its time limit that
+    /// it no longer keeps a place; each is named once. `age` says how long a job's run here has
+    /// taken, by a clock that does not jump.
+    pub fn stuck(
+        &mut self,
+        now: DateTime<Utc>,
+        age: impl Fn(&str) -> Option<TimeDelta>,
+    ) -> Vec<String> {
+        let mut stuck = Vec::new();
+        for (name, job) in &mut self.jobs {
+            let limit = job
+                .rules
+                .time_limit
+                .checked_add(&GRACE)
+                .unwrap_or(TimeDelta::MAX);
+            let found = job.newly_stuck(limit, age(name), now);
+            stuck.extend(std::iter::repeat_n(name.clone(), found));
+        }
+        stuck
+    }
+
+    /// The runs that keep a place.
+    fn working(&self) -> impl Iterator<Item = &RunningJob> {
+        let runs = self.jobs.values().filter_map(Job::running);
+        runs.filter(|run| !run.stuck)
+    }
+}
