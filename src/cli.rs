@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::{
     log::LogFormat,
-    run::report::{Outcome, Report},
+    model::report::{Outcome, Report},
 };
 
 /// Keeps the user accounts of ftrack in step with a studio's LDAP directory.
@@ -75,6 +75,7 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Demonstrate a sync with nothing installed: an LDAP directory and an ftrack stand-in on
     /// loopback
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Show the effective configuration, its schema, or an example
     #[command(subcommand)]
@@ -85,6 +86,30 @@ pub enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+impl Command {
+    /// The form of the log lines where none is chosen; decided by what standard error is, if
+    /// absent. The demo's readers are people, also behind a pipe.
+    #[must_use]
+    pub fn log_format(&self) -> Option<LogFormat> {
+        match self {
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => Some(LogFormat::Text),
+            Self::Sync(_)
+            | Self::Plan(_)
+            | Self::Apply(_)
+            | Self::Check(_)
+            | Self::Runs(_)
+            | Self::Daemon
+            | Self::Status(_)
+            | Self::Trigger(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Config(_)
+            | Self::Completions { .. } => None,
+        }
+    }
 }
 
 /// `sync [JOB]`
@@ -228,6 +253,7 @@ pub struct ResumeArgs {
 }
 
 /// `demo`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Number of people in the directory

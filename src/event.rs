@@ -6,9 +6,9 @@ use tracing::Level;
 
 use crate::{
     escape::escape_control,
-    run::{
+    model::{
         report::{ChangeResult, Outcome, Report, Reported},
-        state::SetAside,
+        set_aside::SetAside,
     },
 };
 
@@ -61,6 +61,8 @@ pub enum Event<'a> {
     },
     /// A call to ftrack failed with a temporary error, and is retried.
     FtrackRetried {
+        /// The run; its names are empty when no run makes the call.
+        of: RunName<'a>,
         /// The error.
         trouble: &'a str,
         /// The delay before the retry.
@@ -136,7 +138,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "ftrack.retried",
         "WARN; DEBUG during an outage",
-        &["trouble", "seconds"],
+        &["job", "run", "trouble", "seconds"],
     ),
     (
         "run.planned",
@@ -315,9 +317,13 @@ impl Event<'_> {
                     "ftrack read"
                 );
             }
-            Self::FtrackRetried { trouble, delay } => {
+            Self::FtrackRetried {
+                of: RunName { job, run },
+                trouble,
+                delay,
+            } => {
                 let trouble = escape_control(trouble);
-                say!(level, event = "ftrack.retried", %trouble, seconds = delay.as_secs_f64(), "retrying a call to ftrack");
+                say!(level, event = "ftrack.retried", job, run, %trouble, seconds = delay.as_secs_f64(), "retrying a call to ftrack");
             }
             Self::RunPlanned {
                 of: RunName { job, run },

@@ -4,13 +4,16 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod directory;
 pub mod escape;
 pub mod event;
 pub mod ftrack;
 pub mod log;
+pub mod model;
 pub mod run;
+pub mod state;
 pub mod sync;
 
 /// From `Cargo.toml`, with the commit where it is known.

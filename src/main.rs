@@ -26,9 +26,7 @@ fn answer() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    // The demo prints for people, even through a pipe.
-    let demo = matches!(cli.command, Command::Demo(_)).then_some(LogFormat::Text);
-    let form = cli.log_format.or(demo);
+    let form = cli.log_format.or(cli.command.log_format());
     let people = is_for_people(form);
     log::say_panics(people);
     // A daemon prints nothing else; the other commands print their result.

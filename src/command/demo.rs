@@ -7,18 +7,15 @@ use tokio_util::sync::CancellationToken;
 use super::{print, progress::ProgressLine};
 use crate::{
     cli::{DemoArgs, Exit, Stop},
-    config::{self, Config, Environment},
+    config,
+    config::{Config, Environment},
     demo::{
         ftrack::Account,
         story::{Chapter, Expected, Story, StoryError, Writes},
         world::{JOB, Wanted, World, WorldError},
     },
-    run::{
-        CompiledJob, Purpose,
-        report::{Report, Trigger},
-        servers::Servers,
-        text,
-    },
+    model::report::{Report, Trigger},
+    run::{CompiledJob, Purpose, servers::Servers, text},
 };
 
 mod serve;
@@ -272,7 +269,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::run::report::{Counts, Outcome};
+    use crate::model::report::{Counts, Outcome};
 
     fn report(outcome: &str, write_calls: u64, deactivated: usize) -> Report {
         let at = "2026-01-01T00:00:00Z";

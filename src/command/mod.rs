@@ -13,13 +13,14 @@ use crate::{
     config::{Config, Environment, Job},
     event::Event,
     log,
-    run::state::State,
+    state::State,
 };
 
 pub mod check;
 pub mod config;
 pub mod control;
 pub mod daemon;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod progress;
 pub mod runs;
@@ -88,6 +89,7 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Resume(args) => {
             with_runtime(|_| async move { control::resume(&socket(&args.daemon)?, &args).await })
         }
+        #[cfg(feature = "demo")]
         Command::Demo(args) => {
             with_runtime(|cancel| async move { demo::demo(&args, &cancel).await })
         }

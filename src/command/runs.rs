@@ -8,10 +8,8 @@ use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::Config,
     escape::escape_control,
-    run::{
-        history::{History, HistoryError},
-        report::{Counts, Outcome, Report, Trigger},
-    },
+    model::report::{Counts, Outcome, Report, Trigger},
+    state::history::{History, HistoryError},
 };
 
 /// The longest reason shown in a list, in characters.

@@ -8,13 +8,9 @@ use super::{job, print, print_json, progress::ProgressLine};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
     config::Config,
-    run::{
-        CompiledJob, Purpose,
-        report::{Report, Trigger},
-        saved::SavedPlan,
-        servers::Servers,
-        store, text,
-    },
+    model::report::{Report, Trigger},
+    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text},
+    state::files,
 };
 
 /// `sync`: one run in the foreground, and its report.
@@ -82,7 +78,7 @@ pub async fn plan(
     let plan = plan.map_err(|error| Stop::failed(&error))?;
     if let Some(path) = &args.out {
         let content = serde_json::to_vec_pretty(&plan).map_err(|error| Stop::failed(&error))?;
-        store::replace(path, &content).map_err(|error| Stop::failed(&error))?;
+        files::replace(path, &content).map_err(|error| Stop::failed(&error))?;
     }
     match args.format {
         Format::Text => print(&text::plan(&plan)).and_then(|_| saved(args))?,

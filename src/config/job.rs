@@ -1,6 +1,7 @@
 //! One job: what it does, and when; for a job that reads a directory, which people, mapped how,
 //! under which rules and limits.
 
+use crate::model::backoff::Retry;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A checked job.
@@ -155,15 +156,4 @@ pub enum Limit {
     Count(usize),
     /// At most 100.
     Percent(u8),
-}
-
-/// How failed runs are retried.
-#[derive(Debug, Clone)]
-pub struct Retry {
-    /// The first delay.
-    pub initial: Duration,
-    /// The longest delay.
-    pub max: Duration,
-    /// The number of failures in a row after which the job is suspended.
-    pub suspend_after: u32,
 }

@@ -26,7 +26,7 @@ pub use check::{is_attribute, schedule};
 pub use credential::{Credential, Unreadable};
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use job::{
-    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users,
+    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Scope, Users,
     WhenAbsent,
 };
 pub use layers::Environment;

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    pause::Pause,
-    status::{JobStatus, Status},
+use super::status::{JobStatus, Status};
+use crate::{
+    model::{pause::Pause, report::Report},
+    run::{Progress, failure::NotPlannable},
 };
-use crate::run::{Progress, failure::NotPlannable, report::Report};
 
 /// Sends commands to the daemon; cheap to clone.
 #[derive(Debug, Clone)]

@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     commands::{CommandError, Commands, RunUpdate},
     heartbeat::Heartbeat,
-    pause::Pause,
-    serve::{self, serve},
+    serve,
+    serve::serve,
     socket::ControlSocket,
     status::{JobStatus, Status},
 };
-use crate::escape::escape_control;
+use crate::{escape::escape_control, model::pause::Pause};
 
 /// The longest reason of a pause, in characters.
 pub const REASON_LIMIT: usize = 500;

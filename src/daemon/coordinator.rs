@@ -31,7 +31,9 @@ use super::{
 use crate::{
     config::Config,
     event::{AlreadyLogged, LoggedBefore, OutageLogged, daemon::DaemonEvent},
-    run::{report::FailureKind, servers::Servers, state::State, summary::RunSummary},
+    model::{report::FailureKind, summary::RunSummary},
+    run::servers::Servers,
+    state::State,
 };
 
 mod lockouts;

@@ -5,18 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{
-    backoff::{Backoff, Failed},
-    commands::CommandError,
-    pause::Pause,
-    status::JobPhase,
-};
+use super::{commands::CommandError, status::JobPhase};
 use crate::{
-    config::Retry,
-    run::{
-        failure::NotPlannable,
+    model::{
+        backoff::{Backoff, Failed, Retry},
+        pause::Pause,
         report::{FailureKind, Trigger},
     },
+    run::failure::NotPlannable,
 };
 
 mod job;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{backoff::after_refusal, commands::CommandError};
-use crate::run::state::RefusedAccount;
+use super::commands::CommandError;
+use crate::{model::backoff::after_refusal, state::RefusedAccount};
 
 /// The longest time for which refused credentials are not tried.
 const LONGEST: TimeDelta = TimeDelta::hours(1);

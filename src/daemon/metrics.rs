@@ -11,19 +11,17 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use super::{
-    backoff::Backoff,
-    status::{JobStatus, Status, came_to_its_end},
-};
+use super::status::{JobStatus, Status, came_to_its_end};
 use crate::{
     directory::DirectoryPool,
     log,
-    run::{
+    model::{
+        backoff::Backoff,
+        change::Action,
         report::{ChangeResult, Outcome, Report},
-        servers::Servers,
         summary::RunSummary,
     },
-    sync::change::Action,
+    run::servers::Servers,
 };
 
 mod families;

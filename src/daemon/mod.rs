@@ -12,10 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     event::Event,
-    run::{lock::DaemonLock, state::State, store::StateError},
+    state::{State, files::StateError, lock::DaemonLock},
 };
 
-pub mod backoff;
 pub mod commands;
 pub mod control;
 mod coordinator;
@@ -24,7 +23,6 @@ pub mod http;
 pub mod job_table;
 pub mod lockouts;
 pub mod metrics;
-pub mod pause;
 pub mod readiness;
 mod runner;
 pub mod schedule;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{backoff::PutOff, status::Contact};
+use super::status::Contact;
+use crate::model::backoff::PutOff;
 
 /// The first delay after a failed contact; doubles.
 const FIRST: TimeDelta = TimeDelta::seconds(5);

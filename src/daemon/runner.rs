@@ -7,11 +7,10 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{commands::RunUpdate, job_table::StartRun};
-use crate::event::{self, AlreadyLogged};
-use crate::run::{
-    CompiledJob, Progress, Purpose,
-    failure::RunStartError,
-    report::{FailureKind, Report},
+use crate::{
+    event::{self, AlreadyLogged},
+    model::report::{FailureKind, Report},
+    run::{CompiledJob, Progress, Purpose, failure::RunStartError},
     state::State,
 };
 

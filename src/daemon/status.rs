@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{backoff::Backoff, pause::Pause};
-use crate::run::{
-    Progress,
-    report::{Outcome, Trigger},
-    summary::RunSummary,
+use crate::{
+    model::{
+        backoff::Backoff,
+        pause::Pause,
+        report::{Outcome, Trigger},
+        summary::RunSummary,
+    },
+    run::Progress,
 };
 
 /// The daemon at one moment.

@@ -6,7 +6,7 @@ use super::{
     directory::{Tree, TreeEntry, TreeError},
     world::World,
 };
-use crate::run::report::{Counts, Outcome};
+use crate::model::report::{Counts, Outcome};
 
 /// Where leavers are moved; it is outside the job's search base.
 pub const FORMER: &str = "ou=former,dc=studio,dc=test";

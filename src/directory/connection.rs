@@ -11,11 +11,13 @@ use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    connector::Transport,
     error::{DirectoryError, words},
-    guard::{self, End},
+    transport::Transport,
 };
-use crate::config::Secret;
+use crate::{
+    config::Secret,
+    directory::wire::{framing, framing::End},
+};
 
 /// One bound connection, used by one task at a time; dropping it closes it at once.
 #[derive(Debug)]
@@ -48,8 +50,8 @@ impl Connection {
         let (near, far) = UnixStream::pair().map_err(local)?;
         let far = far.into_std().map_err(local)?;
         let (guard, end) = match transport {
-            Transport::Plain(stream) => guard::spawn(stream, near),
-            Transport::Tls(stream) => guard::spawn(stream, near),
+            Transport::Plain(stream) => framing::spawn(stream, near),
+            Transport::Tls(stream) => framing::spawn(stream, near),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")

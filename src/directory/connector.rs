@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant as Moment, timeout_at},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use tokio_util::codec::Framed;
 use url::Url;
 
@@ -22,6 +22,7 @@ use super::{
     connection::{Connection, garbled},
     error::{DirectoryError, TlsFault, words},
     tls,
+    transport::Transport,
 };
 use crate::config::{Credential, Directory, Sasl, Secret, Unreadable};
 
@@ -80,15 +81,6 @@ impl Presented {
             Self::Nobody | Self::Certificate => None,
         }
     }
-}
-
-/// A byte stream to a server, encrypted as configured.
-#[derive(Debug)]
-pub enum Transport {
-    /// Plain TCP.
-    Plain(TcpStream),
-    /// TLS, from the start or by StartTLS.
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The connectors of a directory's servers, in order of preference; reads the certificate files,

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{DirectoryId, Entry},
     error::DirectoryError,
     filter,
-    id::IdAttribute,
     pool::DirectoryPool,
-    read::{ReadFailure, ReadRequest},
+    request::{ReadFailure, ReadRequest},
     searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
+};
+use crate::model::{
+    entry::{DirectoryId, Entry},
+    id::IdAttribute,
 };
 
 /// Ids per search.

@@ -6,12 +6,13 @@ use ldap3::{DerefAliases, Scope as LdapScope, SearchOptions};
 
 use super::{
     connection::Connection,
-    connector::{Connector, Transport},
+    connector::Connector,
     error::DirectoryError,
     filter,
-    search::{concluded, decode, look, strings},
+    lookup::{concluded, decode, look, strings},
     searches::directory_id,
     server::{RootDse, Schema},
+    transport::Transport,
 };
 use crate::config::Scope;
 

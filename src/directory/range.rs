@@ -1,7 +1,8 @@
 //! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
 //! 3.1.1.3.1.3.3); all parts are fetched.
 
-use super::{connection::Connection, entry::Entry, error::DirectoryError, search};
+use super::{connection::Connection, error::DirectoryError, lookup::look};
+use crate::model::entry::Entry;
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
@@ -57,7 +58,7 @@ pub(super) async fn complete(
     for Gap { name, mut next } in gaps {
         loop {
             let wanted = format!("{name};range={next}-*");
-            let answer = search::look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
+            let answer = look(connection, &entry.dn, ANYTHING, &[&wanted]).await?;
             let not_proven = |reason: String| DirectoryError::NotProven {
                 server: connection.server().into(),
                 base: entry.dn.clone(),

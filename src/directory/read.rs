@@ -6,36 +6,19 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    entry::{DirectoryId, Entry},
-    error::DirectoryError,
-    id::IdAttribute,
     pool::DirectoryPool,
+    request::{ReadFailure, ReadRequest},
     search::SearchEvidence,
     searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
     server::ServerKind,
 };
-use crate::config::Scope;
-
-/// What to read.
-#[derive(Debug, Clone)]
-pub struct ReadRequest {
-    /// Where the searches start; they may overlap.
-    pub bases: Vec<String>,
-    /// The scope of the searches.
-    pub scope: Scope,
-    /// The filter (RFC 4515).
-    pub filter: String,
-    /// The attributes to return; the id is requested in addition.
-    pub attributes: Vec<String>,
-    /// The attribute that identifies an entry permanently; detected when absent.
-    pub id_attribute: Option<String>,
-    /// The deadline of the whole read.
-    pub deadline: Instant,
-}
+use crate::model::{
+    entry::{DirectoryId, Entry},
+    id::IdAttribute,
+};
 
 /// A complete read: it exists only when every search ended with success on one and the same server,
 /// every page and value range was fetched, and nothing was referred elsewhere.
@@ -107,19 +90,6 @@ impl<T> Reading<T> {
             searches: Vec::new(),
         }
     }
-}
-
-/// A read that failed, and how far it got.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct ReadFailure {
-    /// Why.
-    #[source]
-    pub error: DirectoryError,
-    /// The URL of the server that was asked last.
-    pub server: Option<String>,
-    /// The searches so far; the last one shows how it ended.
-    pub searches: Vec<SearchEvidence>,
 }
 
 /// Reads everything, or fails. `map` converts each entry to the caller's compact form as it

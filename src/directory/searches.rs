@@ -6,16 +6,18 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection::Connection,
     dn::Dn,
-    entry::Entry,
     error::DirectoryError,
     filter,
-    id::IdAttribute,
+    lookup::look,
     pool::{DirectoryPool, Server},
-    read::{ReadFailure, ReadRequest},
-    search::{Search, SearchEvidence, look, search},
+    request::{ReadFailure, ReadRequest},
+    search::{Search, SearchEvidence, search},
     server::RootDse,
 };
-use crate::config::Scope;
+use crate::{
+    config::Scope,
+    model::{entry::Entry, id::IdAttribute},
+};
 
 /// Which servers of a directory may be asked.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{connection::Connection, entry::Entry, error::DirectoryError, search::look};
+use super::{connection::Connection, error::DirectoryError, lookup::look};
+use crate::model::entry::Entry;
 
 /// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";

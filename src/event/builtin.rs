@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::RunName;
-use crate::{escape::escape_control, ftrack::builtin_sync::ServerJob};
+use crate::{escape::escape_control, model::server_job::ServerJob};
 
 /// An event of ftrack's own synchronisation.
 #[derive(Debug, Clone, Copy)]

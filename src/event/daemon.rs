@@ -4,8 +4,8 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    daemon::{backoff::Backoff, pause::Pause},
     escape::escape_control,
+    model::{backoff::Backoff, pause::Pause},
 };
 
 /// A log event of the daemon.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Builtin, Event};
-use crate::run::report::{ChangeResult, Outcome, Report, Reported};
+use crate::model::report::{ChangeResult, Outcome, Report, Reported};
 
 tokio::task_local! {
     static QUIET: AlreadyLogged;

@@ -180,6 +180,12 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
         Err(_) if status >= 400 => return foreign(status, body, keys),
         Err(error) => return unreadable(&error, keys),
     };
+    // Gateways answer with an object, too. Only ftrack's own error may say that the key is refused,
+    // which keeps every job from using it.
+    let is_own = object.exception.is_some() || object.error_code.as_ref().is_some_and(is_of_key);
+    if matches!(status, 401 | 403 | 407) && !is_own {
+        return foreign(status, body, keys);
+    }
     let (exception, content) = match (object.exception, object.error, object.detail) {
         (Some(exception), error, _) => (words(&exception), object.content.or(error)),
         (None, Some(error), _) => ("error".to_owned(), object.content.or(Some(error))),
@@ -203,6 +209,12 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
         status,
         operation: None,
     })
+}
+
+/// Whether an error code is about the key.
+fn is_of_key(code: &Value) -> bool {
+    code.as_str()
+        .is_some_and(|code| code.starts_with("api_credentials"))
 }
 
 /// Distinguishes a refused key and a missing permission from other refusals.
@@ -369,6 +381,22 @@ mod tests {
             read::<Page<UserRow>>(200, rows.as_bytes(), 1, &key()),
             Err(FtrackErrorKind::Malformed(_))
         ));
+    }
+
+    #[test]
+    fn what_stands_between_refuses_no_key() {
+        for gateway in [
+            r#"{"message":"Unauthorized"}"#,
+            r#"{"error":"unauthorized"}"#,
+            r#"{"detail":"Not authenticated"}"#,
+        ] {
+            for status in [401, 403, 407] {
+                assert!(
+                    matches!(trouble(status, gateway, 1), FtrackErrorKind::Status { .. }),
+                    "{status} {gateway}"
+                );
+            }
+        }
     }
 
     proptest! {

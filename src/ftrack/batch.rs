@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{user::EntityId, user_state::UserState};
-use crate::sync::change::Change;
+use super::user_state::UserState;
+use crate::model::{change::Change, user::EntityId};
 
 /// Changes that are written in one call, by their indices: single ones, and rotations that stay
 /// together.

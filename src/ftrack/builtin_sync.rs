@@ -4,6 +4,7 @@
 //! on that API call); neither the content of `Job.data` nor the `Job.type` is documented, so a job
 //! is identified only by its id.
 
+use crate::model::server_job::{ServerJob, Status};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -19,8 +20,8 @@ use super::{
     page, query,
     row::Row,
     session::{Session, Until},
-    user::EntityId,
 };
+use crate::model::user::EntityId;
 
 /// How many of the newest jobs are recorded before one is started: far more than are created while
 /// one call is answered.
@@ -33,53 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// several servers may not know it yet.
 const MISSING_LOOKS: u32 = 3;
 
-/// The status of a job (`Job.status` in the server's schemas).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// It waits for one of the server's workers.
-    Queued,
-    /// It is running.
-    Running,
-    /// It succeeded.
-    Done,
-    /// It failed.
-    Failed,
-    /// A status that is not in the schemas.
-    Unknown(String),
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Unknown(word) => word,
-        })
-    }
-}
-
-/// A job of the server, as it was last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct ServerJob {
-    pub id: EntityId,
-    pub status: Status,
-    /// The server's description (`Job.data`), truncated to a bounded length; absent when there is
-    /// none.
-    pub text: Option<String>,
-}
-
-impl ServerJob {
-    /// Whether it is still queued or running.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.status, Status::Queued | Status::Running)
-    }
-}
-
-/// The newest jobs at one time, to recognise later ones.
+/// The newest jobs at one time, by which those that come later are known.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Noted {
     ids: BTreeSet<EntityId>,

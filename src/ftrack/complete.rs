@@ -11,12 +11,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{
     error::{FtrackError, FtrackErrorKind},
     page::{beginning, list},
-    query::{self, Listing},
+    query,
+    query::Listing,
     row::{IdRow, LinkRow, ParentRow, Row, UserRow},
     session::{Session, Until},
-    user::{Current, EntityId},
     user_state::users_a_call,
 };
+use crate::model::user::{Current, EntityId};
 
 /// The number of rows read from the other end of a list.
 const ROWS_OF_THE_END: u32 = 3;

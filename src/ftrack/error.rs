@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use super::{key::Keys, user::EntityId};
-use crate::escape::what_and_way_out;
+use super::key::Keys;
+use crate::{escape::what_and_way_out, model::user::EntityId};
 
 /// Texts from the server are truncated to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -283,7 +283,8 @@ pub enum FtrackErrorKind {
 fn status_way_out(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => {
-            "check ftrack.api_user and ftrack.api_key, and what is between here and ftrack"
+            "this is not ftrack's own error: check the proxies and gateways between here and \
+             ftrack"
         }
         404 | 405 | 410 => "check that ftrack.server is the address of an ftrack server",
         413 => "lower ftrack.batch_size",

@@ -8,10 +8,13 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    link::{LINK_KEY, Link, Signer},
-    query::Expression,
-    user::EntityId,
+use super::query::Expression;
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        link::{LINK_KEY, Link},
+        user::EntityId,
+    },
 };
 
 /// One operation; a call is a list of operations, and its answer a list of the same length in the
@@ -231,10 +234,11 @@ mod tests {
 
     use super::Operation;
     use crate::{
-        directory::{IdAttribute, entry::DirectoryId},
-        ftrack::{
-            link::{Activity, Form, Link, Signature, Signer},
-            query,
+        ftrack::{query, signer::Signer},
+        model::{
+            entry::DirectoryId,
+            id::IdAttribute,
+            link::{Activity, Form, Link, Signature},
             user::EntityId,
         },
     };

@@ -1,8 +1,7 @@
 //! The results of changes, and which part of them this run did: two programs may be running at
 //! once. No I/O.
 
-use super::{error::FtrackError, rotation::Remaining};
-use crate::sync::change::{Change, Field};
+use super::error::FtrackError;
 
 /// The result of one change, by its index among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,24 +87,4 @@ impl ProgressOfChanges {
 /// The server's message, or the error of the call.
 pub(super) fn reason(error: &FtrackError) -> String {
     error.to_string()
-}
-
-/// Why a change that ftrack accepted failed all the same.
-pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
-    let fields = left.differing.iter().filter_map(|(field, there)| {
-        let wanted = &change.fields.get(field)?.new;
-        let hint = if *field == Field::IsActive && *wanted == true {
-            " (are there no seats left?)"
-        } else {
-            ""
-        };
-        Some(format!(
-            "{} as {there} instead of {wanted}{hint}",
-            field.name()
-        ))
-    });
-    format!(
-        "ftrack accepted the change, but stored {}",
-        fields.collect::<Vec<_>>().join(", ")
-    )
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{link::LINK_KEY, user::EntityId};
+use crate::model::{link::LINK_KEY, user::EntityId};
 
 /// One query in ftrack's query language; only this module's functions can create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,7 +242,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{links_of, members_of, users, users_by_id};
-    use crate::ftrack::user::EntityId;
+    use crate::model::user::EntityId;
 
     #[test]
     fn pages_and_lists_are_written_as_the_language_has_them() {

@@ -8,16 +8,22 @@ use serde_json::Value;
 pub use super::complete::confirm;
 
 use super::{
-    complete::{self, Lists, MissingRows},
+    complete,
+    complete::{Lists, MissingRows},
     error::{FtrackError, FtrackErrorKind},
-    link::{LinkFound, Signer},
     page::list,
     query,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
     session::{Session, Until},
-    user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
 };
-use crate::directory::entry::DirectoryId;
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        entry::DirectoryId,
+        link::LinkFound,
+        user::{Current, CustomKind, EntityId, UNTOUCHABLE, User, UserKind},
+    },
+};
 
 /// What is read besides the users themselves.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,16 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{
-    link::{Activity, Link, LinkFound, Signer},
-    operation::Operation,
-    outcome::Progress,
-    user::EntityId,
-    user_state::UserState,
-};
-use crate::sync::{
-    change::{Action, Change, Field, Values},
-    custom::equal,
+use super::{operation::Operation, outcome::Progress, user_state::UserState};
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        change::{Action, Change, Field, Values},
+        link::{Activity, Link, LinkFound},
+        user::EntityId,
+    },
+    sync::custom::equal,
 };
 
 /// Why a change cannot be written.
@@ -619,4 +618,24 @@ fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> 
 /// The login of a user between its old and its new one, within one call.
 fn parked(user: &EntityId) -> String {
     format!("ftrack-ldap-sync-swap-{user}")
+}
+
+/// Why a change that ftrack accepted failed all the same.
+pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
+    let fields = left.differing.iter().filter_map(|(field, there)| {
+        let wanted = &change.fields.get(field)?.new;
+        let hint = if *field == Field::IsActive && *wanted == true {
+            " (are there no seats left?)"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{} as {there} instead of {wanted}{hint}",
+            field.name()
+        ))
+    });
+    format!(
+        "ftrack accepted the change, but stored {}",
+        fields.collect::<Vec<_>>().join(", ")
+    )
 }

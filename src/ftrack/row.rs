@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{error::FtrackErrorKind, link::Unverified, user::EntityId};
+use super::error::FtrackErrorKind;
+use crate::model::{stored_link::Unverified, user::EntityId};
 
 /// A row that is read page by page, and identified by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send {

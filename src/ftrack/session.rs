@@ -20,18 +20,19 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    answer::{self, Acknowledged, ResponseItem},
+    answer,
+    answer::{Acknowledged, ResponseItem},
     client::{client, endpoint, retry_after},
     error::{FtrackError, FtrackErrorKind, WriteFailure, excerpt},
     key::Keys,
-    link::Signer,
     network,
     operation::Operation,
     stopped::StopCause,
 };
 use crate::{
     config::{self, Credential},
-    event::Event,
+    event::{Event, RunName},
+    ftrack::signer::Signer,
 };
 
 /// The most bytes of one answer, decompressed.
@@ -91,6 +92,8 @@ pub struct Session {
     /// A mark of the run, unique on all machines: it is written into the links of the users that
     /// the run creates.
     run_mark: Arc<str>,
+    /// The job and the run that events name; empty outside of a run.
+    run: Arc<(String, String)>,
 }
 
 /// The number of calls.
@@ -200,17 +203,19 @@ impl Session {
             calls: Arc::default(),
             keys,
             run_mark: run_mark(),
+            run: Arc::default(),
         })
     }
 
     /// A session for one run: with the same connections and the same limit, but counts of its own.
     #[must_use]
-    pub fn for_run(&self) -> Self {
+    pub fn for_run(&self, of: RunName<'_>) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
             keys: Arc::clone(&self.keys),
             run_mark: run_mark(),
+            run: Arc::new((of.job.to_owned(), of.run.to_owned())),
         }
     }
 
@@ -306,7 +311,7 @@ impl Session {
     /// connection, 429), which is repeated.
     ///
     /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
-    /// result is worth waiting for.
+    /// result is worth waiting for. The wait for the next attempt is ended: nothing was sent.
     ///
     /// # Errors
     /// Classified by what is known about the operations: see [`WriteFailure`].
@@ -439,7 +444,9 @@ impl Session {
             })
             .notify(|failed: &Failed, delay| {
                 self.shared.retries.fetch_add(1, Ordering::Relaxed);
+                let (job, run) = &*self.run;
                 Event::FtrackRetried {
+                    of: RunName { job, run },
                     trouble: &failed.trouble.to_string(),
                     delay,
                 }

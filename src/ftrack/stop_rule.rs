@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::sync::change::Action;
+use crate::model::change::Action;
 
 /// The number of users in a row that were stored as inactive, or refused with a message about
 /// seats, after which nobody else is activated; and the number of changes refused for lack of

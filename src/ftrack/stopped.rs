@@ -47,10 +47,7 @@ impl FtrackError {
         match self.kind() {
             FtrackErrorKind::Cancelled => StopCause::Told,
             FtrackErrorKind::DeadlinePassed => StopCause::TimeLimit,
-            FtrackErrorKind::Credentials(_)
-            | FtrackErrorKind::Status {
-                status: 401 | 403, ..
-            } => StopCause::Credentials,
+            FtrackErrorKind::Credentials(_) => StopCause::Credentials,
             // Older servers have no error class of their own for it; a missing permission is
             // recognised before.
             FtrackErrorKind::Refused(refusal) if refusal.status == 403 => StopCause::Credentials,

@@ -8,12 +8,17 @@ use serde_json::Value;
 
 use super::{
     error::{FtrackError, FtrackErrorKind},
-    link::{LinkFound, Signer},
     page::list,
     query,
     row::{LinkRow, UserRow, ValueRow},
     session::{Session, Until},
-    user::{EntityId, User},
+};
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        link::LinkFound,
+        user::{EntityId, User},
+    },
 };
 
 /// The maximum number of users in one call; bounds the length of the expressions.
@@ -59,7 +64,7 @@ impl From<&User> for UserState {
 }
 
 /// The present state of these users, and of these custom attributes (as in
-/// [`super::user::Current::custom_attributes`]); a user that is missing does not exist.
+/// [`crate::model::user::Current::custom_attributes`]); a user that is missing does not exist.
 ///
 /// # Errors
 /// Those of [`Session::read_call`], and those of a list that changes while it is read.

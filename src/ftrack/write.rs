@@ -9,25 +9,31 @@ mod looking;
 
 use std::{
     collections::{HashMap, VecDeque},
+    pin::pin,
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::{Either, select};
 
 use super::{
     batch::{Age, Batch, batches},
     error::{FtrackError, FtrackErrorKind, WriteFailure},
-    outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, not_kept, reason},
-    rotation::{self, CannotWrite, WriteContext},
+    operation::Operation,
+    outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, reason},
+    rotation,
+    rotation::{CannotWrite, WriteContext},
     session::{Session, Until},
     stop_rule::StopRule,
     stopped::{StopCause, WriteStopped},
-    user::{Current, EntityId},
     user_state::UserState,
 };
-use crate::sync::{
-    change::{Action, Change, Field},
-    guard::Vetted,
+use crate::{
+    model::{
+        change::{Action, Change, Field},
+        user::{Current, EntityId},
+    },
+    sync::guard::Vetted,
 };
 
 use call::Call;
@@ -186,6 +192,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             .with_jitter()
             .with_max_times(self.limits.attempts)
             .build();
+        // The links of what was written belong to a batch that began.
+        let mut began = batch.age == Age::Settling;
         for _ in 0..MOST_ROUNDS {
             let mut call = self.call(batch);
             if call.settles && !call.is_empty() && batch.age != Age::Settling {
@@ -196,10 +204,11 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             if operations.is_empty() {
                 return Vec::new();
             }
-            let answer = self
-                .session
-                .write_call(&operations, &self.finishing())
-                .await;
+            let answer = if began {
+                self.finish(&operations).await
+            } else {
+                self.begin(&operations).await
+            };
             self.note(&call, &answer);
             let round = match answer {
                 Ok(()) if call.settles => {
@@ -211,10 +220,14 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                 Err(WriteFailure::Unclear(error)) => {
                     self.unclear(batch, &error, delays.next()).await
                 }
+                Err(WriteFailure::NotSent(error)) if !began && error.cause() == StopCause::Told => {
+                    self.not_tried(batch)
+                }
                 Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => {
                     self.stop(batch, &error)
                 }
             };
+            began = true;
             match round {
                 Round::Again => {}
                 Round::Over => return Vec::new(),
@@ -226,6 +239,30 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             "ftrack does not store what is written, even after several attempts",
         );
         Vec::new()
+    }
+
+    /// Sends the first call of a batch: as long as none was, there is nothing to finish, and a stop
+    /// ends the wait for the next attempt at once.
+    async fn begin(&self, operations: &[Operation]) -> Result<(), WriteFailure> {
+        let until = Until {
+            cancel: self.limits.until.cancel.clone(),
+            ..self.finishing()
+        };
+        self.session.write_call(operations, &until).await
+    }
+
+    /// Sends another call of a batch that began: a stop ends the wait for the next attempt only
+    /// after the grace. A request that was sent is not cut off.
+    async fn finish(&self, operations: &[Operation]) -> Result<(), WriteFailure> {
+        let until = self.finishing();
+        let call = pin!(self.session.write_call(operations, &until));
+        match select(call, pin!(self.grace())).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), call)) => {
+                until.cancel.cancel();
+                call.await
+            }
+        }
     }
 
     /// Records the changes for which something was sent.
@@ -274,7 +311,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                     self.stop_rule.succeeded(change.action);
                     return true;
                 }
-                let failure = not_kept(change, &left);
+                let failure = rotation::not_kept(change, &left);
                 if inactive && change.action.takes_a_seat() {
                     self.stop_rule.stored_inactive();
                 }
@@ -367,10 +404,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             return true;
         }
         // If this is refused as well, each of them is tried on its own later.
-        let _ = self
-            .session
-            .write_call(&operations, &self.finishing())
-            .await;
+        let _ = self.finish(&operations).await;
         self.look_again(batch).await
     }
 
@@ -424,11 +458,11 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     /// Removes the intermediate login of a user; returns what should be reported about that.
     async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
         let back = rotation::unpark(change, seen)?;
-        let Err(first) = self.session.write_call(&[back], &self.finishing()).await else {
+        let Err(first) = self.finish(&[back]).await else {
             return None;
         };
         let on = rotation::park_at_target(change, seen)?;
-        match self.session.write_call(&[on], &self.finishing()).await {
+        match self.finish(&[on]).await {
             Ok(_) => Some("its old login was taken by then, so it has the new one".into()),
             Err(_) => Some(format!(
                 "and its old login could not be put back: {}",
@@ -462,6 +496,13 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         } else {
             Round::Over
         }
+    }
+
+    fn not_tried(&mut self, batch: &Batch) -> Round {
+        let told = WriteStopped::told();
+        self.fail_all(batch, &format!("not tried: {}", told.why));
+        self.stopped = Some(told);
+        Round::Over
     }
 
     fn stop(&mut self, batch: &Batch, error: &FtrackError) -> Round {

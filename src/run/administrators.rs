@@ -11,17 +11,15 @@ use std::{
 
 use super::{
     RunContext,
-    failure::Failure,
-    ldap::LdapWork,
-    read_and_plan::ReadError,
-    store::{self, StateError},
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
 };
 use crate::{
-    ftrack::{self, error::FtrackError, session::Until, user::EntityId},
-    sync::{
-        change::Action,
-        guard::{Approval, Vetted},
-    },
+    ftrack,
+    ftrack::{error::FtrackError, session::Until},
+    model::{change::Action, user::EntityId},
+    state::{files, files::StateError},
+    sync::guard::{Approval, Vetted},
 };
 
 /// The interval between two attempts to take the lock.
@@ -36,7 +34,7 @@ pub(super) struct AdministratorLock {
 
 impl AdministratorLock {
     async fn take(state_dir: &Path, until: &Until) -> Result<Option<Self>, StateError> {
-        store::make_folder(state_dir)?;
+        files::make_folder(state_dir)?;
         let path = state_dir.join("administrators.lock");
         let file = OpenOptions::new()
             .create(true)
@@ -45,7 +43,7 @@ impl AdministratorLock {
             .mode(0o600)
             .open(&path);
         let file = file.map_err(|source| StateError::new("open", &path, source))?;
-        store::hand_over(&file, &path);
+        files::hand_over(&file, &path);
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),

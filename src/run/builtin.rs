@@ -6,25 +6,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Progress, RunContext,
-    failure::Failure,
-    journal::Journal,
-    report::{self, BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, RunPhase, Trigger},
-};
+use super::{Progress, RunContext, failure::Failure};
 use crate::{
     config::FtrackLdapJob,
     event::{Builtin, BuiltinAlarm, Event},
+    ftrack,
     ftrack::{
-        self,
-        builtin_sync::{self, NotStarted, ServerJob, Status},
-        error::FtrackError,
-        read::ReadCurrent,
+        builtin_sync, builtin_sync::NotStarted, error::FtrackError, read::ReadCurrent,
         session::Until,
     },
+    model::{
+        report,
+        report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, RunPhase, Trigger},
+        server_job::{ServerJob, Status},
+    },
+    state::journal::Journal,
     sync::{
-        guard,
-        observed::{self, AllValues, Observed},
+        guard, observed,
+        observed::{AllValues, Observed},
     },
 };
 

@@ -1,10 +1,17 @@
 //! Before users are created: asks ftrack once more whether the user, or the link, exists already
 //! and was missing from its lists.
 
-use super::{RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError};
+use super::{
+    RunContext,
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
+};
 use crate::{
-    ftrack::{read, user::Current},
-    sync::change::{Action, Plan},
+    ftrack::read,
+    model::{
+        change::{Action, Plan},
+        user::Current,
+    },
 };
 
 impl RunContext<'_, LdapWork> {

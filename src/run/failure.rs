@@ -1,9 +1,10 @@
 //! Why a run ended early, or could not start.
 
-use super::{report::FailureKind, store::StateError};
 use crate::{
-    directory::DirectoryError,
+    directory::{DirectoryError, ReadFailure},
     ftrack::{error::FtrackError, stopped::StopCause},
+    model::report::FailureKind,
+    state::{files::StateError, lock::LockError},
 };
 
 /// Why a run ended early; the report contains the rest.
@@ -40,6 +41,12 @@ pub struct NotPlannable {
     pub job: String,
 }
 
+/// Which server could not be read.
+pub(super) enum ReadError {
+    Directory(ReadFailure),
+    Ftrack(FtrackError),
+}
+
 /// A plan could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -69,6 +76,15 @@ impl From<StateError> for Failure {
         Self {
             kind: FailureKind::State,
             why: error.to_string(),
+        }
+    }
+}
+
+impl From<LockError> for RunStartError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Taken(error) => Self::Busy(error),
+            LockError::State(error) => Self::State(error),
         }
     }
 }

@@ -3,70 +3,24 @@
 use std::time::Instant;
 
 use super::{
-    Progress, Purpose, RunContext,
-    failure::Failure,
-    journal::Journal,
-    memory, outcome,
-    read_and_plan::PlannedRun,
-    record,
-    report::{Counts, DirectoryPart, FailureKind, RunPhase},
-    saved::SavedPlan,
-    servers::Servers,
-    state::{Remembered, State},
+    Progress, Purpose, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome,
+    read_and_plan::PlannedRun, record, saved::SavedPlan,
 };
 use crate::{
-    config::{Config, LdapJob},
-    directory::DirectoryPool,
     event::{Event, RunName},
-    ftrack::{self, session::Until, stopped::WriteStopped, user::Current, write::WriteLimits},
-    sync::{
+    ftrack,
+    ftrack::{session::Until, stopped::WriteStopped, write::WriteLimits},
+    model::{
         change::Plan,
-        guard::{self, Approval, Vetted},
-        mapping::Mapping,
-        rules::Rules,
+        report::{Counts, DirectoryPart, FailureKind, RunPhase},
+        user::Current,
+    },
+    state::{Remembered, State, journal::Journal},
+    sync::{
+        guard,
+        guard::{Approval, Vetted},
     },
 };
-
-/// The compiled settings of a job that reads a directory.
-#[derive(Debug)]
-pub(super) struct LdapWork {
-    pub job: LdapJob,
-    pub mapping: Mapping,
-    pub rules: Rules,
-    pub pool: DirectoryPool,
-}
-
-impl LdapWork {
-    /// Compiles the rules of a job.
-    ///
-    /// # Errors
-    /// A rule cannot be used, or the servers are those of another configuration.
-    pub fn new(
-        config: &Config,
-        name: &str,
-        job: &LdapJob,
-        servers: &Servers,
-    ) -> anyhow::Result<Self> {
-        let pool = servers.directory(&job.directory).ok_or_else(|| {
-            anyhow::anyhow!(
-                "the job {name} names the directory {:?}, which is not among the servers",
-                job.directory
-            )
-        })?;
-        let mapping = Mapping::new(&job.attributes)?;
-        if let Some((attribute, error)) = mapping.broken_templates().first() {
-            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
-        }
-        Ok(Self {
-            job: job.clone(),
-            mapping,
-            rules: Rules::new(job, &config.ftrack.api_user)?
-                .beside(config, &job.directory)
-                .with_signature(servers.ftrack().signer().signature()),
-            pool: pool.clone(),
-        })
-    }
-}
 
 impl RunContext<'_, LdapWork> {
     /// The whole run.

@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, Utc};
 
-use super::{
-    RunContext,
-    failure::Failure,
-    ldap::LdapWork,
-    state::{LinkedUsers, Remembered, State, Written},
-};
+use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
-    ftrack::user::{Current, EntityId},
-    sync::{
+    model::{
         change::{Action, Field, HeldBy, Plan},
-        guard::{self, Approval, Bounds, Vetted},
+        user::{Current, EntityId},
+    },
+    state::{LinkedUsers, Remembered, State, Written},
+    sync::{
+        guard,
+        guard::{Approval, Bounds, Vetted},
     },
 };
 
@@ -211,7 +210,7 @@ pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> O
 /// Whose deactivation a limit holds, now or since an earlier run; they are released only when the
 /// deactivation is no longer due, or a person approves it.
 fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
-    let id = |id: &crate::directory::entry::DirectoryId| id.as_str().to_owned();
+    let id = |id: &crate::model::entry::DirectoryId| id.as_str().to_owned();
     let now = vetted
         .held()
         .iter()

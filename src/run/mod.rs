@@ -20,34 +20,35 @@ mod administrators;
 mod builtin;
 mod confirm;
 pub mod failure;
-pub mod history;
-pub mod journal;
 mod ldap;
-pub mod lock;
+mod ldap_work;
 mod memory;
 mod read_and_plan;
 mod record;
-pub mod report;
 pub mod saved;
 mod second_look;
 pub mod servers;
-pub mod state;
-pub mod store;
-pub mod summary;
 pub mod text;
 
+use crate::{
+    model::{
+        report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
+        summary::RunSummary,
+    },
+    state::{
+        self, State,
+        files::StateError,
+        history::History,
+        journal,
+        journal::Journal,
+        lock::{self, JobLock},
+    },
+};
 use builtin::OpenSync;
 use failure::{Failure, NotPlannable, PlanError, RunStartError};
-use history::History;
-use journal::Journal;
-use ldap::LdapWork;
-use lock::JobLock;
-use report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger};
+use ldap_work::LdapWork;
 use saved::SavedPlan;
 use servers::Servers;
-use state::State;
-use store::StateError;
-use summary::RunSummary;
 
 /// One job with its connections; everything about it that can be wrong before a run has been
 /// checked.
@@ -304,6 +305,11 @@ impl<'a, W> RunContext<'a, W> {
             deadline: Instant::now() + prepared.job.time_limit,
             cancel: cancel.clone(),
         };
+        // Other jobs may be at work over the same connections; their calls are not this run's.
+        let session = prepared.session.for_run(RunName {
+            job: &report.job,
+            run: &report.run,
+        });
         Self {
             prepared,
             work,
@@ -311,8 +317,7 @@ impl<'a, W> RunContext<'a, W> {
             progress,
             history,
             report,
-            // Other jobs may use the same connections; their calls are not counted for this run.
-            session: prepared.session.for_run(),
+            session,
         }
     }
 

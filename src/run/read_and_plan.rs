@@ -11,18 +11,23 @@ use chrono::Utc;
 
 use super::{
     Progress, RunContext,
-    failure::Failure,
-    history::History,
-    ldap::LdapWork,
-    report::{Outcome, RunPhase},
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
+    record,
     second_look::ReadFrom,
-    state::Remembered,
 };
 use crate::{
-    directory::{self, ReadFailure, ReadRequest, Reading},
-    ftrack::{self, error::FtrackError, read::ReadCurrent, user::Current},
-    sync::{
+    directory,
+    directory::{ReadRequest, Reading},
+    ftrack,
+    ftrack::read::ReadCurrent,
+    model::{
         change::Plan,
+        report::{Outcome, RunPhase},
+        user::Current,
+    },
+    state::{Remembered, history::History},
+    sync::{
         desired::{Desired, Mapped},
         plan::{Known, plan},
     },
@@ -36,12 +41,6 @@ pub(super) struct PlannedRun {
     pub plan: Plan,
     /// The state of ftrack that was read.
     pub current: Current,
-}
-
-/// Which server could not be read.
-pub(super) enum ReadError {
-    Directory(ReadFailure),
-    Ftrack(FtrackError),
 }
 
 impl RunContext<'_, LdapWork> {
@@ -72,6 +71,7 @@ impl RunContext<'_, LdapWork> {
         let (prepared, work) = (self.prepared, self.work);
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
+        let shown = OnceLock::new();
         let directory = async {
             let reading = directory::read(
                 &work.pool,
@@ -82,7 +82,9 @@ impl RunContext<'_, LdapWork> {
             )
             .await;
             directory_took.get_or_init(|| began.elapsed());
-            reading.map_err(ReadError::Directory)
+            let reading = reading.map_err(ReadError::Directory)?;
+            shown.get_or_init(|| record::part(&reading));
+            Ok(reading)
         };
         let roles = &prepared.config.ftrack.administrator_roles;
         let wanted = ReadCurrent {
@@ -99,7 +101,11 @@ impl RunContext<'_, LdapWork> {
         let (directory_took, ftrack_took) = (whole(directory_took), whole(ftrack_took));
         self.record_phase(RunPhase::Directory, directory_took);
         self.record_phase(RunPhase::Ftrack, ftrack_took);
-        let (reading, current) = both.map_err(|unread| self.record_read_error(unread))?;
+        let (reading, current) = both.map_err(|unread| {
+            // What was read of the directory is known also when ftrack cannot be read.
+            self.report.directory = shown.into_inner().or(self.report.directory.take());
+            self.record_read_error(unread)
+        })?;
         self.record_reading(&reading, directory_took);
         self.record_current(&current, ftrack_took);
         Ok((reading, current))

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use super::{
     RunContext,
-    failure::Failure,
-    journal::Line,
-    ldap::LdapWork,
-    read_and_plan::ReadError,
-    report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
 };
 use crate::{
     directory::{ReadFailure, Reading, SearchEvidence},
@@ -16,9 +13,14 @@ use crate::{
     ftrack::{
         error::FtrackError,
         outcome::{ChangeOutcome, OutcomeKind},
+    },
+    model::{
+        change::Plan,
+        report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
         user::Current,
     },
-    sync::{change::Plan, desired::Mapped, guard::Vetted},
+    state::journal::Line,
+    sync::{desired::Mapped, guard::Vetted},
 };
 
 impl RunContext<'_, LdapWork> {
@@ -72,14 +74,7 @@ impl RunContext<'_, LdapWork> {
     }
 
     pub(super) fn record_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {
-        self.report.directory = Some(DirectoryPart {
-            server: Some(reading.server().to_owned()),
-            complete: true,
-            entries: reading.entries().len(),
-            id_attribute: reading.id_attribute().map(ToString::to_string),
-            searches: reading.searches().iter().map(search).collect(),
-            asked: Vec::new(),
-        });
+        self.report.directory = Some(part(reading));
         Event::DirectoryRead {
             of: self.name(),
             server: reading.server(),
@@ -99,8 +94,9 @@ impl RunContext<'_, LdapWork> {
             }) => {
                 let part = self.directory_part();
                 part.complete = false;
-                part.server = server;
-                part.searches = searches.iter().map(search).collect();
+                // Where it is the second look that failed, the read stands there already.
+                part.server = part.server.take().or(server);
+                part.searches.extend(searches.iter().map(search));
                 self.unless_stopped(Failure {
                     kind: FailureKind::from(&error),
                     why: format!(
@@ -143,6 +139,18 @@ impl<W> RunContext<'_, W> {
             };
         }
         failure
+    }
+}
+
+/// What the report says of a complete read.
+pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
+    DirectoryPart {
+        server: Some(reading.server().to_owned()),
+        complete: true,
+        entries: reading.entries().len(),
+        id_attribute: reading.id_attribute().map(ToString::to_string),
+        searches: reading.searches().iter().map(search).collect(),
+        asked: Vec::new(),
     }
 }
 

@@ -5,10 +5,12 @@ use std::{collections::HashMap, fs::File, io::Read, path::Path};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::report::{ChangeResult, Reported};
-use crate::sync::{
-    change::{Change, Field, HeldBy, Hold, Plan, Skipped},
-    guard::{Held, Vetted},
+use crate::{
+    model::{
+        change::{Change, Field, HeldBy, Hold, Plan, Skipped},
+        report::{ChangeResult, Reported},
+    },
+    sync::guard::{Held, Vetted},
 };
 
 /// The version of the plan file format.

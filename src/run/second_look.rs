@@ -8,18 +8,21 @@ use std::{
 };
 
 use super::{
-    RunContext, failure::Failure, ldap::LdapWork, read_and_plan::ReadError, report::FailureKind,
+    RunContext,
+    failure::{Failure, ReadError},
+    ldap_work::LdapWork,
 };
 use crate::{
     config::LdapJob,
-    directory::{
-        self, Answer, DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, dn::Dn,
-        entry::DirectoryId,
-    },
-    sync::{
+    directory,
+    directory::{Answer, DirectoryError, DirectoryPool, ReadFailure, ReadRequest, dn::Dn},
+    model::{
         change::{Action, Change, HeldBy, Hold, Plan},
-        rules::Reach,
+        entry::DirectoryId,
+        id::IdAttribute,
+        report::FailureKind,
     },
+    sync::rules::Reach,
 };
 
 /// How long a server of the directory that refused the credentials is not asked for absent people:

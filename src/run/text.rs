@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{
-    report::{BuiltinPart, ChangeResult, DirectoryPart, Outcome, Report, Reported},
-    saved::SavedPlan,
-};
+use super::saved::SavedPlan;
 use crate::{
     escape::escape_control,
-    sync::change::{Action, Field, Skipped},
+    model::{
+        change::{Action, Field, Skipped},
+        report::{BuiltinPart, ChangeResult, DirectoryPart, Outcome, Report, Reported},
+    },
 };
 
 /// A report as text; the caller strips colours where they are not wanted.

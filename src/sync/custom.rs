@@ -3,7 +3,7 @@
 
 use serde_json::{Number, Value, json};
 
-use crate::ftrack::user::CustomKind;
+use crate::model::user::CustomKind;
 
 /// A text as a value of that kind; `old`, the present value, decides where the kind is not known.
 ///

@@ -7,10 +7,11 @@ use std::{
 
 use crate::{
     config::{Limit, Limits},
-    directory::{IdAttribute, entry::DirectoryId, read::Reading},
+    directory::read::Reading,
+    model::{entry::DirectoryId, id::IdAttribute},
 };
 
-use super::change::Skipped;
+use crate::model::change::Skipped;
 
 /// A person as ftrack should show them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    change::{Field, Values},
     custom,
     desired::{DesiredValue, Person},
 };
-use crate::ftrack::{
-    link::as_value,
+use crate::model::{
+    change::{Field, Values},
+    stored_link::as_value,
     user::{Current, User},
 };
 

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{config::Limits, ftrack::user::EntityId};
+use crate::{config::Limits, model::user::EntityId};
 
-use super::{
-    change::{Action, Change, Field, HeldBy, Hold, Plan, Values},
-    order,
-};
+use super::order;
+use crate::model::change::{Action, Change, Field, HeldBy, Hold, Plan, Values};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.

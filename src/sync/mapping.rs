@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::desired::{DesiredValue, Mapped, Person};
 use crate::{
     config::{AttributeRule, WhenAbsent},
-    directory::entry::Entry,
+    model::entry::Entry,
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
@@ -335,7 +335,7 @@ fn place(
         Target::FirstName => person.first_name = wanted(value),
         Target::LastName => person.last_name = wanted(value),
         Target::FullName => {
-            let (first, last) = value.map_or((None, None), |full| split_at_last_space(&full));
+            let (first, last) = value.as_deref().map(split_at_last_space).unzip();
             person.first_name = wanted(first);
             person.last_name = wanted(last);
         }
@@ -391,12 +391,10 @@ fn is_address(text: &str) -> bool {
 }
 
 /// The first and last name of a full name: the parts before and after the last space; a single word
-/// is a first name.
-fn split_at_last_space(full: &str) -> (Option<String>, Option<String>) {
-    match full.rsplit_once(' ') {
-        Some((first, last)) => (Some(first.to_owned()), Some(last.to_owned())),
-        None => (Some(full.to_owned()), None),
-    }
+/// is a first name without a last name.
+fn split_at_last_space(full: &str) -> (String, String) {
+    let (first, last) = full.rsplit_once(' ').unwrap_or((full, ""));
+    (first.to_owned(), last.to_owned())
 }
 
 #[cfg(test)]
@@ -474,8 +472,18 @@ mod tests {
         let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
         assert_eq!(
             (one.first_name, one.last_name),
-            (DesiredValue::Text("Madonna".into()), DesiredValue::Keep)
+            (
+                DesiredValue::Text("Madonna".into()),
+                DesiredValue::Text("".into())
+            )
         );
+        for silent in [&[][..], &[&b"  "[..]]] {
+            let none = person(&rules, &[("uid", &[b"a"]), ("cn", silent)]);
+            assert_eq!(
+                (none.first_name, none.last_name),
+                (DesiredValue::Keep, DesiredValue::Keep)
+            );
+        }
     }
 
     #[test]

@@ -9,8 +9,11 @@ use std::{
 
 use crate::{
     config::Adopt,
-    directory::{IdAttribute, entry::DirectoryId},
-    ftrack::user::{Current, EntityId, User},
+    model::{
+        entry::DirectoryId,
+        id::IdAttribute,
+        user::{Current, EntityId, User},
+    },
 };
 
 use super::{

@@ -1,7 +1,6 @@
 //! Decides: the desired state, the current state, and the changes between them. Values in, values
 //! out: no I/O, clock, log or async.
 
-pub mod change;
 pub mod custom;
 pub mod desired;
 pub mod difference;

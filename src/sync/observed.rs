@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::change::{Action, Field, Values};
-use crate::ftrack::user::{Current, EntityId};
+use crate::model::{
+    change::{Action, Field, Values},
+    user::{Current, EntityId},
+};
 
 /// The values of one user that are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

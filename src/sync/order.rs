@@ -5,10 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
-use super::{
-    change::{Action, Change, Field},
-    rules::fold,
-};
+use super::rules::fold;
+use crate::model::change::{Action, Change, Field};
 
 /// The attributes for which the server may require unique values.
 const UNIQUE: [Field; 2] = [Field::Username, Field::Email];
@@ -102,13 +100,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{
-        directory::{IdAttribute, entry::DirectoryId},
-        ftrack::{
-            link::{Activity, Form, Link, Signature},
-            user::EntityId,
-        },
-        sync::change::Values,
+    use crate::model::{
+        change::Values,
+        entry::DirectoryId,
+        id::IdAttribute,
+        link::{Activity, Form, Link, Signature},
+        user::EntityId,
     };
 
     fn mail(place: usize, old: &str, new: &str) -> Change {

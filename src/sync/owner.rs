@@ -5,12 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    directory::IdAttribute,
-    ftrack::{
-        link::Link,
-        user::{Current, User},
-    },
+use crate::model::{
+    id::IdAttribute,
+    link::Link,
+    user::{Current, User},
 };
 
 use super::{

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::{
-    directory::{IdAttribute, entry::DirectoryId},
-    ftrack::{
-        link::{Activity, Form, Link, Signature, as_value},
-        user::{Current, User},
-    },
+use crate::model::{
+    entry::DirectoryId,
+    id::IdAttribute,
+    link::{Activity, Form, Link, Signature},
+    stored_link::as_value,
+    user::{Current, User},
 };
 
 use super::{
-    change::{Absences, Action, Change, Field, Hold, Plan, Skipped, Values},
     desired::{Desired, Person},
     difference::{differences, first_values, text},
     matching::{Match, created_id, match_people},
@@ -23,6 +22,7 @@ use super::{
     owner::{OtherDirectory, Owner, Owners},
     rules::Rules,
 };
+use crate::model::change::{Absences, Action, Change, Field, Hold, Plan, Skipped, Values};
 
 mod logins;
 mod missing;

@@ -12,16 +12,18 @@ use proptest::{option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
-    change::{Absences, Action, Field, HeldBy, Plan},
     desired::{Desired, DesiredValue, Mapped, Person},
-    guard::{self, Bounds, Vetted},
+    guard,
+    guard::{Bounds, Vetted},
     plan::{Known, PlanRefused, plan},
     rules::Rules,
 };
 use crate::{
     config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
-    directory::{entry::DirectoryId, read::Reading},
-    ftrack::{
+    directory::read::Reading,
+    model::{
+        change::{Absences, Action, Field, HeldBy, Plan},
+        entry::DirectoryId,
         link::{Activity, Form, Link, LinkFound, Signature},
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
@@ -93,7 +95,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                 source: source.into(),
                 directory: directory.map(Into::into),
                 id: directory_id(id),
-                attribute: crate::directory::IdAttribute::EntryUuid,
+                attribute: crate::model::id::IdAttribute::EntryUuid,
                 activity,
                 form: if directory.is_some() {
                     Form::Current
@@ -362,7 +364,7 @@ proptest! {
     #[test]
     fn no_two_users_are_to_have_one_login_and_the_guard_keeps_an_administrator(entries in entries(), current in current(), rules in rules()) {
         let plan = plan_or_nothing!(&entries, &current, &rules);
-        let taken = |plan: &[super::change::Change]| -> BTreeSet<String> {
+        let taken = |plan: &[crate::model::change::Change]| -> BTreeSet<String> {
             plan.iter().filter(|change| change.fields.contains_key(&Field::Username)).map(|change| change.username.to_lowercase()).collect()
         };
         let vetted = vetted(&plan);

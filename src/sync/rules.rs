@@ -7,9 +7,10 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    config::{self, Adopt, Scope},
+    config,
+    config::{Adopt, Scope},
     directory::dn::Dn,
-    ftrack::{
+    model::{
         link::Signature,
         user::{Current, UNTOUCHABLE, User},
     },
@@ -122,6 +123,12 @@ impl Rules {
         let mut protect = GlobSetBuilder::new();
         for pattern in &job.users.protect {
             protect.add(GlobBuilder::new(pattern).case_insensitive(true).build()?);
+            // Globs ignore the case of ASCII alone, and know one form of each letter. A pattern
+            // that folding breaks, such as `[Z-a]`, holds as it is written.
+            let folded = fold(pattern);
+            if let Ok(folded) = GlobBuilder::new(&folded).build() {
+                protect.add(folded);
+            }
         }
         Ok(Self {
             source: job.source.as_str().into(),
@@ -143,8 +150,8 @@ impl Rules {
             return Some("it is the program's own API user");
         }
         match user.kind {
-            crate::ftrack::user::UserKind::Person => None,
-            crate::ftrack::user::UserKind::Untouchable => Some("its user type is service or demo"),
+            crate::model::user::UserKind::Person => None,
+            crate::model::user::UserKind::Untouchable => Some("its user type is service or demo"),
         }
     }
 
@@ -180,7 +187,7 @@ impl Rules {
     /// Whether a username is protected by a pattern, ignoring case.
     #[must_use]
     pub fn is_protected(&self, username: &str) -> bool {
-        self.protect.is_match(username)
+        self.protect.is_match(username) || self.protect.is_match(&*fold(username))
     }
 
     /// Why the login, mail and activity of a user change only with a person's approval, if they do.
@@ -247,9 +254,10 @@ impl Rules {
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
         // Via upper case, which has one form where lower case has several: both sigmas, and the
-        // sharp s beside "ss".
+        // sharp s beside "ss". From lower case, since the sharp s has a capital of its own as well.
         Cow::Owned(
             text.nfc()
+                .flat_map(char::to_lowercase)
                 .flat_map(char::to_uppercase)
                 .flat_map(char::to_lowercase)
                 .nfc()
@@ -277,6 +285,7 @@ mod tests {
                 "\u{39f}\u{394}\u{38c}\u{3a3}",
             ),
             ("stra\u{df}er", "STRASSER"),
+            ("stra\u{df}er", "STRA\u{1e9e}ER"),
         ] {
             assert_eq!(fold(one), fold(other));
         }

@@ -22,12 +22,17 @@ use std::{
 use ftrack_ldap_sync::{
     config::Secret,
     demo::{
-        cast::{self, Oddities},
+        cast,
+        cast::Oddities,
         directory::TreeEntry,
         ftrack::{Account, FtrackServer, Options},
     },
-    directory::{IdAttribute, entry::DirectoryId},
-    ftrack::link::{Activity, Form, LINK_KEY, Link, Signature, Signer},
+    ftrack::signer::Signer,
+    model::{
+        entry::DirectoryId,
+        id::IdAttribute,
+        link::{Activity, Form, LINK_KEY, Link, Signature},
+    },
     sync::matching::created_id,
 };
 use uuid::Uuid;

@@ -5,12 +5,12 @@ use std::{fs, path::PathBuf};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    ftrack::link::Activity,
-    run::{
+    model::{
+        change::Action,
+        link::Activity,
         report::{ChangeResult, Outcome, Report},
-        saved::SavedPlan,
     },
-    sync::change::Action,
+    run::saved::SavedPlan,
 };
 use serde_json::{Value, json};
 

@@ -8,8 +8,10 @@ mod once;
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{ChangeResult, Outcome, Report},
-    sync::change::{Action, Field},
+    model::{
+        change::{Action, Field},
+        report::{ChangeResult, Outcome, Report},
+    },
 };
 use serde_json::{Value, json};
 

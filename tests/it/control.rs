@@ -18,12 +18,13 @@ use ftrack_ldap_sync::{
         commands::{CommandError, Commands, DaemonCommand, RunUpdate},
         control,
         heartbeat::Heartbeat,
-        http::{self, HttpState},
+        http,
+        http::HttpState,
         metrics::{ConnectionFigures, Metrics},
         socket::ControlSocket,
         status::{ConfigStatus, Contact, JobPhase, JobStatus, Status},
     },
-    run::report::{Outcome, Report, Trigger},
+    model::report::{Outcome, Report, Trigger},
 };
 use tempfile::TempDir;
 use tokio::{

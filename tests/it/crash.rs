@@ -7,8 +7,10 @@ use std::{process::Child, sync::mpsc, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Call, CallKind, Fault},
-    ftrack::link::Activity,
-    run::report::{ChangeResult, Outcome, Report},
+    model::{
+        link::Activity,
+        report::{ChangeResult, Outcome, Report},
+    },
 };
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};

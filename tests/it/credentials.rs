@@ -12,13 +12,15 @@ use std::{
 use axum::{http::StatusCode, response::IntoResponse};
 use ftrack_ldap_sync::{
     config::{Credential, Directory},
-    directory::{DirectoryError, DirectoryPool, entry::Entry, pool::PoolFigures, read},
+    directory::{DirectoryError, DirectoryPool, pool::PoolFigures, read},
+    event::RunName,
     ftrack::{
         error::{FtrackError, FtrackErrorKind},
         operation::Operation,
         query,
         session::Session,
     },
+    model::entry::Entry,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -295,6 +297,11 @@ async fn the_figures_of_a_pool_say_who_uses_it_and_who_waits() {
     );
 }
 
+const RUN: RunName<'_> = RunName {
+    job: "artists",
+    run: "1",
+};
+
 fn question() -> Vec<Operation> {
     vec![Operation::query(query::user_types().page(0, 10))]
 }
@@ -335,7 +342,7 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
             .unwrap()
             .to_owned()
     };
-    let mut first = session.for_run();
+    let mut first = session.for_run(RUN);
     first.take_key().await.unwrap();
     refused(&first).await;
     let of_first = session.last_refusal(SALT).unwrap();
@@ -344,7 +351,7 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
     // A run that is under way goes on with its own.
     refused(&first).await;
     assert_eq!(session.last_refusal(SALT).unwrap().mark, of_first.mark);
-    let mut second = session.for_run();
+    let mut second = session.for_run(RUN);
     second.take_key().await.unwrap();
     let error = refused(&second).await;
     assert_eq!([sent(0), sent(1), sent(2)], [KEY, KEY, OTHER]);
@@ -379,7 +386,7 @@ async fn a_file_without_a_key_is_an_error_that_names_it_and_nothing_is_sent() {
             Some(content) => fs::write(&file, content).unwrap(),
             None => fs::remove_file(&file).unwrap(),
         }
-        let error = session.for_run().take_key().await.unwrap_err();
+        let error = session.for_run(RUN).take_key().await.unwrap_err();
         assert!(matches!(error.kind(), FtrackErrorKind::Setup(_)), "{error}");
         assert!(
             error.to_string().contains(&file.display().to_string())

@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ftrack_ldap_sync::run::{history::History, report::Report};
+use ftrack_ldap_sync::{model::report::Report, state::history::History};
 use serde_json::{Map, Value};
 
 use crate::{

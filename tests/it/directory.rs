@@ -8,10 +8,10 @@ use std::{
 
 use ftrack_ldap_sync::{
     config::{Directory, Scope, Secret},
-    directory::{
-        DirectoryError, DirectoryPool, IdAttribute, ReadFailure, ReadRequest, Reading, ask,
+    directory::{DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, ask, read},
+    model::{
         entry::{DirectoryId, Entry},
-        read,
+        id::IdAttribute,
     },
 };
 use tokio_util::sync::CancellationToken;

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use ftrack_ldap_sync::{
     config::{Directory, Scope},
-    directory::{
-        DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, entry::Entry, read,
-    },
+    directory::{DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, read},
+    model::entry::Entry,
 };
 use futures_util::{SinkExt, StreamExt};
 use ldap3_proto::{

@@ -75,7 +75,13 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
     studio
         .ftrack()
         .fail_next(Some(CallKind::Read), Fault::Html(502));
-    check(&studio.run(&["sync"]).stderr, &mut seen);
+    let first = check(&studio.run(&["sync"]).stderr, &mut seen);
+    let named = |event: &str| {
+        let line = first.iter().find(|line| line["event"] == event);
+        let line = line.unwrap_or_else(|| panic!("no {event} in {first:#?}"));
+        (line.get("job").cloned(), line.get("run").cloned())
+    };
+    assert_eq!(named("ftrack.retried"), named("run.started"));
 
     studio
         .ftrack()

@@ -12,7 +12,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault, Rules},
-    run::report::{FailureKind, Outcome, Report, RunPhase},
+    model::report::{FailureKind, Outcome, Report, RunPhase},
 };
 
 use crate::{
@@ -78,14 +78,16 @@ fn refused_credentials_are_told_from_servers_that_cannot_be_used() {
         "directory_refused"
     );
     assert_eq!(spelled(&with(&studio, (KEY, "wrong"))), "ftrack_refused");
-    for status in [401, 403] {
-        studio
-            .ftrack()
-            .fail_next(Some(CallKind::Read), Fault::Html(status));
-        assert_eq!(kind(&studio), "ftrack_refused", "{status}");
-    }
+    studio
+        .ftrack()
+        .fail_next(Some(CallKind::Read), Fault::KeyRefused);
+    assert_eq!(kind(&studio), "ftrack_refused");
     studio.ftrack().heal();
     for fault in [
+        // What stands between does not know the key.
+        Fault::Html(401),
+        Fault::Html(403),
+        Fault::Html(407),
         Fault::Html(502),
         Fault::Html(404),
         Fault::ResetBefore,
@@ -189,13 +191,16 @@ fn a_run_that_is_told_to_stop_or_is_late_says_so() {
 #[test]
 fn a_key_that_is_refused_while_writing_is_told() {
     let studio = studio();
-    studio
-        .ftrack()
-        .fail_next(Some(CallKind::Write), Fault::Html(403));
-    let report = failed(&studio.run(&["sync", "--format", "json"]));
-    assert_eq!(spelled(&report), "ftrack_refused");
-    assert_eq!(report.counts.failed, 2, "{report:#?}");
-    assert!(report.seconds.contains_key(&RunPhase::Writing));
+    for (fault, expected) in [
+        (Fault::KeyRefused, "ftrack_refused"),
+        (Fault::Html(403), "ftrack"),
+    ] {
+        studio.ftrack().fail_next(Some(CallKind::Write), fault);
+        let report = failed(&studio.run(&["sync", "--format", "json"]));
+        assert_eq!(spelled(&report), expected);
+        assert_eq!(report.counts.failed, 2, "{report:#?}");
+        assert!(report.seconds.contains_key(&RunPhase::Writing));
+    }
 }
 
 #[test]

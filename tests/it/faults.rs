@@ -14,8 +14,10 @@ use ftrack_ldap_sync::{
         directory::TreeEntry,
         ftrack::{Account, Applied},
     },
-    ftrack::link::{LINK_KEY, Link},
-    run::report::{Outcome, Report},
+    model::{
+        link::{LINK_KEY, Link},
+        report::{Outcome, Report},
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
 

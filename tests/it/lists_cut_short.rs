@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::mpsc};
 
 use ftrack_ldap_sync::{
     demo::ftrack::Fault,
-    run::report::{FailureKind, Outcome, Report},
+    model::report::{FailureKind, Outcome, Report},
 };
 use serde_json::json;
 

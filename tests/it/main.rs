@@ -38,6 +38,7 @@ mod official_clients;
 mod quiet;
 mod readme;
 mod real_directory;
+mod resolver;
 mod rules;
 mod schedule;
 mod secrets;

@@ -18,8 +18,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use ftrack_ldap_sync::{
     demo::directory::{DirectoryServer, Tree, TreeEntry},
-    run::report::{Report, Reported},
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::{Report, Reported},
+    },
 };
 use serde_json::{Value, json};
 

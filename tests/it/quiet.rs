@@ -8,15 +8,13 @@ use std::{
 };
 
 use ftrack_ldap_sync::{
-    config::{self, Environment},
+    config,
+    config::Environment,
     demo::ftrack::{Account, CallKind, Fault},
     event::{AlreadyLogged, LoggedBefore, OutageLogged, without_repeats},
-    run::{
-        CompiledJob, Purpose,
-        report::{Outcome, Report, Trigger},
-        servers::Servers,
-        state::State,
-    },
+    model::report::{Outcome, Report, Trigger},
+    run::{CompiledJob, Purpose, servers::Servers},
+    state::State,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

@@ -180,7 +180,7 @@ fn each_configuration_is_valid() {
 
 #[test]
 fn the_two_commands_are_there() {
-    let two = "cargo run --release -- demo\ntests/run\n";
+    let two = "cargo run -- demo\ntests/run\n";
     assert!(
         blocks("sh").iter().any(|block| block == two),
         "the README is to show {two}"

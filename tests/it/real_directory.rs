@@ -4,8 +4,11 @@
 
 use ftrack_ldap_sync::{
     config::Secret,
-    demo::cast::{self, Oddities, Person},
-    run::report::Outcome,
+    demo::{
+        cast,
+        cast::{Oddities, Person},
+    },
+    model::report::Outcome,
 };
 
 use crate::{

@@ -11,7 +11,10 @@ pub use people::make_administrator;
 
 use std::fs;
 
-use ftrack_ldap_sync::{demo::ftrack::Account, run::report::Report, sync::change::Action};
+use ftrack_ldap_sync::{
+    demo::ftrack::Account,
+    model::{change::Action, report::Report},
+};
 use serde_json::{Value, json};
 
 use crate::studio::{Studio, dn};

@@ -4,18 +4,15 @@
 use std::{fs, sync::Arc};
 
 use ftrack_ldap_sync::{
-    config::{self, Environment},
+    config,
+    config::Environment,
     demo::{
         directory::TreeEntry,
         ftrack::{CallKind, Fault},
     },
-    run::{
-        CompiledJob, Purpose,
-        failure::RunStartError,
-        report::{FailureKind, Outcome, Report, Trigger},
-        servers::Servers,
-        state::State,
-    },
+    model::report::{FailureKind, Outcome, Report, Trigger},
+    run::{CompiledJob, Purpose, failure::RunStartError, servers::Servers},
+    state::State,
 };
 use tokio_util::sync::CancellationToken;
 

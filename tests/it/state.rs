@@ -14,13 +14,14 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use ftrack_ldap_sync::{
-    config::{self, Config, Environment},
-    daemon::pause::Pause,
-    run::{
+    config,
+    config::{Config, Environment},
+    model::{
+        change::{Absence, Absences},
+        pause::Pause,
         report::Outcome,
-        state::{State, known},
     },
-    sync::change::{Absence, Absences},
+    state::{State, known},
 };
 use serde_json::Value;
 

@@ -14,8 +14,10 @@ use ftrack_ldap_sync::{
         directory::{DirectoryServer, Tree, TreeEntry},
         ftrack::{Account, FtrackServer, Options, Rules, Studio as Ftrack},
     },
-    run::report::{ChangeResult, Report},
-    sync::change::Action,
+    model::{
+        change::Action,
+        report::{ChangeResult, Report},
+    },
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -278,7 +280,7 @@ impl Studio {
         let report = self.sync();
         assert_ne!(
             report.outcome,
-            ftrack_ldap_sync::run::report::Outcome::Failed,
+            ftrack_ldap_sync::model::report::Outcome::Failed,
             "{:?}",
             report.error
         );
@@ -291,7 +293,7 @@ impl Studio {
 
 /// The status that the contract gives an outcome.
 fn expected_status(report: &Report) -> i32 {
-    use ftrack_ldap_sync::run::report::Outcome;
+    use ftrack_ldap_sync::model::report::Outcome;
     match report.outcome {
         Outcome::Succeeded => 0,
         Outcome::Failed => 1,

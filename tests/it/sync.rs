@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::Outcome,
+    model::report::Outcome,
 };
 
 use crate::{

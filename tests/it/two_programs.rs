@@ -8,7 +8,7 @@ use std::{process::Child, sync::mpsc};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Call, CallKind, Fault},
-    run::report::{ChangeResult, Report, Reported},
+    model::report::{ChangeResult, Report, Reported},
 };
 
 use crate::{crash::LIMIT, studio::Studio};

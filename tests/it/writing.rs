@@ -10,7 +10,7 @@ mod seats;
 
 use std::collections::BTreeSet;
 
-use ftrack_ldap_sync::{demo::ftrack::Rules, run::report::Report};
+use ftrack_ldap_sync::{demo::ftrack::Rules, model::report::Report};
 
 use crate::studio::Studio;
 

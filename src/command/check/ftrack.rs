@@ -17,12 +17,12 @@ use crate::{
     ftrack::{
         builtin_sync,
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
-        read,
-        server::{self, Permission},
+        read, server,
+        server::Permission,
         session::{Session, Until},
-        user::EntityId,
         user_state,
     },
+    model::user::EntityId,
 };
 
 /// Settings for the check: each call is tried at most twice, and two calls fit into `limit`.

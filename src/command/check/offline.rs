@@ -7,11 +7,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{About, Finding};
 use crate::{
-    config::{self, Config, Job, JobKind, LdapJob},
+    config,
+    config::{Config, Job, JobKind, LdapJob},
     daemon::{schedule::Schedule, scheduler},
     directory::DirectoryPool,
     ftrack::session::Session,
-    run::store,
+    state::files,
     sync::{mapping::Mapping, rules::Rules},
 };
 
@@ -74,7 +75,7 @@ pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Opt
         );
     }
     let state_dir = config.state_dir.display();
-    match store::can_keep(&config.state_dir) {
+    match files::can_keep(&config.state_dir) {
         Ok(()) => servers.ok("state", format!("{state_dir} is writable")),
         Err(error) => servers.fail(
             "state",

@@ -10,7 +10,10 @@ use std::{
 use reqwest::{Client, Method, Request, Response, StatusCode, Url, redirect};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
-use tokio_util::{bytes::BytesMut, codec::Decoder, codec::LinesCodec};
+use tokio_util::{
+    bytes::BytesMut,
+    codec::{Decoder, LinesCodec},
+};
 
 use crate::{
     cli::{Exit, Stop},

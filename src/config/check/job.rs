@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::value::{self, CENTURY, DAY, SECOND};
-use crate::config::{
-    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Retry, Scope, Users,
-    WhenAbsent,
-    finding::{KeyPath, did_you_mean, nearest},
-    notes::Notes,
-    written,
+use crate::{
+    config::{
+        Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Scope, Users,
+        WhenAbsent,
+        finding::{KeyPath, did_you_mean, nearest},
+        notes::Notes,
+        written,
+    },
+    model::backoff::Retry,
 };
 
 /// The ftrack attributes that can be mapped, apart from `custom_attributes.KEY`.

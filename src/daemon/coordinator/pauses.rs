@@ -2,8 +2,9 @@
 
 use super::Coordinator;
 use crate::{
-    daemon::{commands::CommandError, pause::Pause, status::JobStatus},
+    daemon::{commands::CommandError, status::JobStatus},
     event::daemon::DaemonEvent,
+    model::pause::Pause,
 };
 
 impl Coordinator {

@@ -7,7 +7,8 @@ use super::{Coordinator, LastRuns};
 use crate::{
     daemon::job_table::PersistedJob,
     event::daemon::DaemonEvent,
-    run::{failure::RunStartError, state::State, store::StateError},
+    run::failure::RunStartError,
+    state::{State, files::StateError},
 };
 
 /// What is remembered of some jobs.

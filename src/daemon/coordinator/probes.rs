@@ -7,19 +7,18 @@ use chrono::{DateTime, Utc};
 use super::{Completion, Coordinator, run_ended::jitter};
 use crate::{
     daemon::{
-        backoff::PutOff,
         commands::CommandError,
         readiness::ProbeResult,
         setup::{Setup, last_refusal},
     },
     directory,
     event::{AlreadyLogged, OutageLogged, daemon::DaemonEvent, without_repeats},
+    ftrack,
     ftrack::{
-        self,
         error::FtrackError,
         session::{Session, Until},
     },
-    run::report::FailureKind,
+    model::{backoff::PutOff, report::FailureKind},
 };
 
 /// How long one contact may take.

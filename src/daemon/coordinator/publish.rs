@@ -5,10 +5,12 @@ use std::sync::{Arc, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::Coordinator;
-use crate::daemon::{
-    backoff::Backoff,
-    commands::CommandError,
-    status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
+use crate::{
+    daemon::{
+        commands::CommandError,
+        status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
+    },
+    model::backoff::Backoff,
 };
 
 impl Coordinator {

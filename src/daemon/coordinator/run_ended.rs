@@ -14,7 +14,7 @@ use crate::{
         status::came_to_its_end,
     },
     event::daemon::DaemonEvent,
-    run::{
+    model::{
         report::{FailureKind, Outcome, Report},
         summary::RunSummary,
     },

@@ -11,7 +11,7 @@ use crate::{
         commands::{CommandError, RunUpdate},
         job_table::StartRun,
     },
-    run::report::Trigger,
+    model::report::Trigger,
 };
 
 /// How long one who reads slowly has to take the last word.

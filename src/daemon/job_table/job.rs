@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{JobRules, OutageChange, PersistedJob};
-use crate::{
-    daemon::{
-        backoff::{Backoff, Failed},
-        pause::Pause,
-    },
-    run::report::{FailureKind, Trigger},
+use crate::model::{
+    backoff::{Backoff, Failed},
+    pause::Pause,
+    report::{FailureKind, Trigger},
 };
 
 /// The delay before a job is retried whose lock another program holds: probably a manual run.

@@ -12,6 +12,8 @@ pub enum Fault {
     TooManyRequests(Option<RetryAfter>),
     /// This status (500, 502, 503, ...) with an HTML page, as load balancers answer.
     Html(u16),
+    /// ftrack's own error of a key that is not valid, and nothing was done.
+    KeyRefused,
     /// The connection is reset, and nothing was done.
     ResetBefore,
     /// Everything was done, and then the connection is reset: the answer is lost.

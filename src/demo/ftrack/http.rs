@@ -120,6 +120,9 @@ async fn faulty(
             response
         }
         Fault::Html(status) => html(status),
+        Fault::KeyRefused => asked.answer(Err(ApiError::credentials(
+            "The supplied API key is not valid.",
+        ))),
         Fault::Redirect(location) => (
             StatusCode::TEMPORARY_REDIRECT,
             [(header::LOCATION, location)],

@@ -280,8 +280,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use proptest::prelude::*;
 
-    use super::super::{Account, Call, Options, Studio};
-    use super::*;
+    use super::{
+        super::{Account, Call, Options, Studio},
+        *,
+    };
 
     const WORDS: &[&str] = &[
         "select",

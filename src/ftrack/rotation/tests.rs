@@ -4,9 +4,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::{
-    directory::{IdAttribute, entry::DirectoryId},
-    ftrack::link::{Form, Signature},
+use crate::model::{
+    entry::DirectoryId,
+    id::IdAttribute,
+    link::{Form, Signature},
 };
 
 const RUN: &str = "this-run";

@@ -10,10 +10,9 @@ use crate::{
         rotation,
         session::Until,
         stopped::WriteStopped,
-        user::EntityId,
         user_state::{UserState, states},
     },
-    sync::change::Action,
+    model::{change::Action, user::EntityId},
 };
 
 /// How long a batch in flight may still take after a stop is requested.
@@ -94,14 +93,16 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             .map(|change| change.ftrack_id.clone())
             .collect();
         let until = self.finishing();
-        let told = async {
-            self.limits.until.cancel.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
         tokio::select! {
             looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
-            () = told => Err(WriteStopped::told()),
+            () = self.grace() => Err(WriteStopped::told()),
         }
+    }
+
+    /// Ends when a stop was requested, and a batch in progress had its time since.
+    pub(super) async fn grace(&self) {
+        self.limits.until.cancel.cancelled().await;
+        tokio::time::sleep(GRACE).await;
     }
 
     /// A batch that was begun is finished, even if a stop is requested.

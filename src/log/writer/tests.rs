@@ -13,8 +13,10 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::super::{queue::Bounds, sink::NotWritten};
-use super::*;
+use super::{
+    super::{queue::Bounds, sink::NotWritten},
+    *,
+};
 
 const SMALL: Bounds = Bounds {
     lines: 20,

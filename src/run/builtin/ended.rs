@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use crate::{
     ftrack::{
-        builtin_sync::{NotFollowed, ServerJob, Status},
+        builtin_sync::NotFollowed,
         error::{FtrackError, FtrackErrorKind},
     },
-    run::{failure::Failure, report::FailureKind},
+    model::{
+        report::FailureKind,
+        server_job::{ServerJob, Status},
+    },
+    run::failure::Failure,
 };
 
 /// Where an administrator configures it.

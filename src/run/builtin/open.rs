@@ -10,11 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ftrack::{builtin_sync::Noted, user::EntityId},
-    run::{
-        report::Report,
-        store::{self, StateError},
-    },
+    ftrack::builtin_sync::Noted,
+    model::{report::Report, user::EntityId},
+    state::{files, files::StateError},
     sync::observed::AllValues,
 };
 
@@ -124,11 +122,11 @@ impl OpenSync {
     /// # Errors
     /// It cannot be written durably; then nothing may be started.
     pub fn keep(&self, state_dir: &Path) -> Result<(), StateError> {
-        store::make_folder(state_dir)?;
+        files::make_folder(state_dir)?;
         let path = path(state_dir);
         let content = serde_json::to_vec(self)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
-        store::replace(&path, &content)
+        files::replace(&path, &content)
     }
 
     /// Deletes a reported synchronisation; if that fails it is reported again, which is better than

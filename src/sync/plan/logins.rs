@@ -7,16 +7,12 @@ use serde_json::Value;
 
 use super::Planner;
 use crate::{
-    ftrack::{
+    model::{
+        change::{Action, Change, Field},
         link::LinkFound,
         user::{EntityId, User},
     },
-    sync::{
-        change::{Action, Change, Field},
-        order,
-        owner::Owner,
-        rules::fold,
-    },
+    sync::{order, owner::Owner, rules::fold},
 };
 
 impl Planner<'_> {

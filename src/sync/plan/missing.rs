@@ -7,15 +7,14 @@ use serde_json::Value;
 
 use super::{Planner, subject::Subject};
 use crate::{
-    directory::entry::DirectoryId,
-    ftrack::{
-        link::{Activity, Link, LinkFound, as_value},
+    model::{
+        change::{Absence, Absences, Action, Field, HeldBy, Hold, Values},
+        entry::DirectoryId,
+        link::{Activity, Link, LinkFound},
+        stored_link::as_value,
         user::User,
     },
-    sync::{
-        change::{Absence, Absences, Action, Field, HeldBy, Hold, Values},
-        owner::Owner,
-    },
+    sync::owner::Owner,
 };
 
 /// In how many complete reads a person must be missing where `deactivate_after` is not zero.

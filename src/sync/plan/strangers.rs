@@ -8,7 +8,7 @@ use std::{
 
 use super::PlanRefused;
 use crate::{
-    ftrack::{link::Link, user::Current},
+    model::{link::Link, user::Current},
     sync::{
         desired::Desired,
         matching::Match,

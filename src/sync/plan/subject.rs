@@ -4,16 +4,13 @@
 use chrono::SecondsFormat;
 
 use crate::{
-    directory::entry::DirectoryId,
-    ftrack::{
+    model::{
+        change::{HeldBy, Hold},
+        entry::DirectoryId,
         link::{Activity, Link, Signature},
         user::User,
     },
-    sync::{
-        change::{HeldBy, Hold},
-        desired::Person,
-        owner::Owner,
-    },
+    sync::{desired::Person, owner::Owner},
 };
 
 /// The user that a change is about.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ftrack_ldap_sync::{
     demo::ftrack::{BuiltinSync, CallKind, Fault},
-    run::report::{FailureKind, Outcome, Trigger},
+    model::report::{FailureKind, Outcome, Trigger},
 };
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{BuiltinSync, CallKind, Fault, Rights},
-    run::report::{FailureKind, Outcome, Report},
+    model::report::{FailureKind, Outcome, Report},
 };
 
 use super::{becomes, started, studio, synced};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ftrack_ldap_sync::{
     demo::ftrack::{BuiltinSync, CallKind, Fault},
-    run::report::{FailureKind, Outcome},
+    model::report::{FailureKind, Outcome},
 };
 use serde_json::json;
 
@@ -85,7 +85,7 @@ fn meanwhile(
     fault: Fault,
     jobs: usize,
     happens: impl FnOnce(&Studio),
-) -> ftrack_ldap_sync::run::report::Report {
+) -> ftrack_ldap_sync::model::report::Report {
     let mut studio = studio("");
     studio.ftrack_settings = "request_timeout = \"2s\"".into();
     studio.ftrack().fail_next(Some(CallKind::Write), fault);

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 
 use ftrack_ldap_sync::{
     daemon::{commands::RunUpdate, control::StatusReply},
-    run::{Progress, report::Outcome},
+    model::report::Outcome,
+    run::Progress,
 };
 
 use super::{Daemon, LIMIT, job, report, request};

@@ -10,10 +10,8 @@ use std::{
 
 use ftrack_ldap_sync::{
     daemon::{commands::RunUpdate, heartbeat::Heartbeat, status::JobPhase},
-    run::{
-        Progress,
-        report::{Outcome, Report},
-    },
+    model::report::{Outcome, Report},
+    run::Progress,
 };
 
 use super::{Daemon, ended, job, program, report, status};

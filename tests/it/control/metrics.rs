@@ -8,14 +8,14 @@ use std::{
 
 use ftrack_ldap_sync::{
     daemon::{
-        backoff::Backoff,
         metrics::{
             ConnectionFigures, DirectoryFigures, FAMILIES, FtrackFigures, MetricKind, Metrics,
             ServerFigures,
         },
         status::Status,
     },
-    run::{
+    model::{
+        backoff::Backoff,
         report::{FailureKind, Outcome, Trigger},
         summary::RunSummary,
     },

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use ftrack_ldap_sync::{
     daemon::{
-        backoff::Backoff,
         heartbeat::Heartbeat,
-        pause::Pause,
         status::{Contact, JobPhase},
     },
-    run::report::{FailureKind, Outcome},
-    run::summary::RunSummary,
+    model::{
+        backoff::Backoff,
+        pause::Pause,
+        report::{FailureKind, Outcome},
+        summary::RunSummary,
+    },
 };
 
 use super::{Answer, Daemon, at, job, report, request, status, tcp};

@@ -10,8 +10,8 @@ use std::{
 };
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{Call, CallKind, Fault},
-    run::report::{ChangeResult, Outcome, Report},
+    demo::ftrack::{Call, CallKind, Fault, RetryAfter},
+    model::report::{ChangeResult, FailureKind, Outcome, Report},
 };
 
 use super::{Effect, LIMIT, assert_the_killed_run_is_told, moment};
@@ -92,6 +92,82 @@ fn the_batch_in_flight_is_finished_and_told() {
     );
     assert_eq!(studio.sync().counts.created, 9 - created);
     studio.sync_changes_nothing();
+}
+
+/// Terminates a sync as soon as a write from the given one on is answered with 429 and this wait,
+/// and gives its report; it must end within the limit.
+fn stopped_while_it_waits(studio: &Studio, from: u64, wait: u64, limit: Duration) -> Report {
+    let (say, heard) = mpsc::channel();
+    studio.ftrack().forget();
+    studio.ftrack().fail_when(move |call| {
+        let now = call.kind == CallKind::Write && call.number_of_kind >= from;
+        (now && say.send(()).is_ok())
+            .then_some(Fault::TooManyRequests(Some(RetryAfter::Seconds(wait))))
+    });
+    let mut child = studio.start(&["sync", "--format", "json"]);
+    heard.recv_timeout(LIMIT).unwrap();
+    // From here on, every call is answered as usual.
+    drop(heard);
+    terminate(&child);
+    let ended = wait_until(limit, || child.try_wait().unwrap().is_some());
+    if !ended {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(ended, "it waits for the next attempt");
+    studio.ftrack().heal();
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), report.outcome, report.error_kind),
+        (Some(1), Outcome::Failed, Some(FailureKind::Stopped)),
+        "{report:#?}"
+    );
+    report
+}
+
+fn were_not_tried(report: &Report) -> usize {
+    let failed = report
+        .changes
+        .iter()
+        .filter(|change| change.result == ChangeResult::Failed);
+    failed
+        .inspect(|change| {
+            let error = change.error.as_deref().unwrap_or_default();
+            assert!(
+                error.contains("not tried") && error.contains("told to stop"),
+                "{change:?}"
+            );
+        })
+        .count()
+}
+
+#[test]
+fn a_batch_of_which_nothing_was_sent_is_not_waited_for() {
+    let studio = studio();
+    let report = stopped_while_it_waits(&studio, 1, 60, Duration::from_secs(5));
+    assert_eq!(were_not_tried(&report), 9, "{report:#?}");
+    assert_eq!(studio.ftrack().users().len(), 2);
+    assert_eq!(studio.sync().counts.created, 9);
+    studio.sync_changes_nothing();
+}
+
+#[test]
+fn a_batch_that_began_has_its_grace_and_no_more() {
+    // The second call is for the links of the users that the first one created.
+    for (wait, limit) in [(1, LIMIT), (60, Duration::from_secs(20))] {
+        let studio = studio();
+        let report = stopped_while_it_waits(&studio, 2, wait, limit);
+        assert_eq!(
+            (report.counts.created, were_not_tried(&report)),
+            (3, 6),
+            "{report:#?}"
+        );
+        assert_eq!(studio.ftrack().users().len(), 3 + 2);
+        let writes = studio.ftrack().counters().write_calls;
+        assert_eq!(writes, if wait == 1 { 3 } else { 2 }, "{report:#?}");
+        assert_eq!(studio.sync().counts.created, 6);
+        studio.sync_changes_nothing();
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod refusals;
 use std::{ffi::OsString, fs, path::PathBuf, process::Command, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ftrack_ldap_sync::run::report::{Outcome, Report};
+use ftrack_ldap_sync::model::report::{Outcome, Report};
 
 use super::{Daemon, LIMIT, status};
 use crate::{ability, slapd::wait_until, studio::Studio};

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use chrono::{TimeDelta, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::{Report, Trigger},
+    model::report::{Report, Trigger},
 };
 
 use super::{Daemon, LIMIT, job, must, wait_for_phase};

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use ftrack_ldap_sync::{demo::ftrack::Fault, run::report::FailureKind};
+use ftrack_ldap_sync::{demo::ftrack::Fault, model::report::FailureKind};
 
 use super::{Daemon, LIMIT, job, must, status, wait_for_phase};
 use crate::{
@@ -175,7 +175,7 @@ fn an_empty_password_file_is_no_anonymous_bind() {
 #[test]
 fn a_refused_key_is_left_alone_too() {
     let studio = Studio::of(&["ada"]).for_a_daemon(EACH_SECOND);
-    studio.ftrack().fail_when(|_| Some(Fault::Html(401)));
+    studio.ftrack().fail_when(|_| Some(Fault::KeyRefused));
     let daemon = Daemon::start(&studio);
     let refused = daemon.event("credentials.refused");
     assert_eq!(refused["server"], "ftrack");
@@ -198,4 +198,20 @@ fn a_refused_key_is_left_alone_too() {
     );
     let (_, took) = daemon.stop();
     assert!(took < Duration::from_secs(10));
+}
+
+#[test]
+fn a_proxy_that_asks_for_a_login_bars_no_account() {
+    let studio = Studio::of(&["ada"]).for_a_daemon(EACH_SECOND);
+    studio.ftrack().fail_when(|_| Some(Fault::Html(401)));
+    let daemon = Daemon::start(&studio);
+    let outage = daemon.event("outage.began");
+    assert_eq!(outage["kind"], "ftrack", "{outage:#?}");
+    studio.ftrack().heal();
+    assert!(
+        wait_until(LIMIT, || studio.ftrack().user("ada").is_some()),
+        "{:#?}",
+        daemon.logged()
+    );
+    assert_eq!(daemon.events("credentials.refused").len(), 0);
 }

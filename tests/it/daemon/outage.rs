@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ftrack_ldap_sync::{
     demo::ftrack::Fault,
-    run::report::{FailureKind, Outcome, Trigger},
+    model::report::{FailureKind, Outcome, Trigger},
 };
 
 use super::{Daemon, job, must, wait_for_phase};

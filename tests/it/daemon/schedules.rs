@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::{Outcome, Report, Trigger},
+    model::report::{Outcome, Report, Trigger},
 };
 
 use super::{Daemon, job, must, wait_for_phase};

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use ftrack_ldap_sync::{demo::ftrack::Fault, run::report::Outcome};
+use ftrack_ldap_sync::{demo::ftrack::Fault, model::report::Outcome};
 
 use super::{Daemon, job, must, status, wait_for_phase};
 use crate::{rules::add_config, slapd::wait_until, studio::Studio};

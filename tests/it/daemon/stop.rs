@@ -4,8 +4,8 @@
 use std::{process::Command, time::Duration};
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{Call, CallKind, Fault},
-    run::report::{FailureKind, Outcome, Trigger},
+    demo::ftrack::{Call, CallKind, Fault, RetryAfter},
+    model::report::{ChangeResult, FailureKind, Outcome, Trigger},
 };
 
 use super::{Daemon, LIMIT, wait_for_phase};
@@ -135,6 +135,30 @@ fn while_a_write_is_never_answered() {
         6 + 2,
         "nobody was created twice"
     );
+}
+
+#[test]
+fn while_a_write_waits_for_its_next_attempt() {
+    let studio = studio();
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Write)
+            .then_some(Fault::TooManyRequests(Some(RetryAfter::Seconds(60))))
+    });
+    let daemon = Daemon::start(&studio);
+    let retried = daemon.event("ftrack.retried");
+    stop_in_time(daemon);
+    studio.ftrack().heal();
+    let report = studio.reports().remove(0);
+    assert_eq!(retried["seconds"], 60.0);
+    assert_eq!(report.error_kind, Some(FailureKind::Stopped));
+    let not_tried = report.changes.iter().filter(|change| {
+        change.result == ChangeResult::Failed
+            && change
+                .error
+                .as_deref()
+                .is_some_and(|error| error.starts_with("not tried"))
+    });
+    assert_eq!(not_tried.count(), 6, "{report:#?}");
 }
 
 #[test]

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 use ftrack_ldap_sync::{
     demo::directory::{DirectoryServer, Tree, TreeEntry},
-    ftrack::link::{LINK_KEY, Link},
-    run::report::{ChangeResult, Outcome, Report},
-    sync::change::Action,
+    model::{
+        change::Action,
+        link::{LINK_KEY, Link},
+        report::{ChangeResult, Outcome, Report},
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::json;

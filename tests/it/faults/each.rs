@@ -4,7 +4,7 @@
 
 use std::{fs, time::Duration};
 
-use ftrack_ldap_sync::run::report::{ChangeResult, Outcome, Report};
+use ftrack_ldap_sync::model::report::{ChangeResult, Outcome, Report};
 
 use super::{CODES, Expected, NO_LIMIT, assert_done, assert_failed_and_wrote_nothing, settings};
 use crate::{

@@ -5,7 +5,7 @@ use std::{sync::mpsc, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault, RetryAfter},
-    run::report::Outcome,
+    model::report::Outcome,
 };
 use proptest::{prelude::*, sample::select};
 

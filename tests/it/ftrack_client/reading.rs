@@ -6,14 +6,16 @@ use std::sync::{
 };
 
 use ftrack_ldap_sync::{
-    directory::entry::DirectoryId,
     ftrack::{
         error::{FtrackError, FtrackErrorKind},
-        link::{Activity, Form, Link, LinkFound, Signature},
         read::{ReadCurrent, read},
         session::Session,
-        user::{Current, EntityId, UserKind},
         user_state::states,
+    },
+    model::{
+        entry::DirectoryId,
+        link::{Activity, Form, Link, LinkFound, Signature},
+        user::{Current, EntityId, UserKind},
     },
 };
 use proptest::prelude::*;
@@ -196,7 +198,7 @@ async fn everything_a_plan_needs_is_read() {
         source: "artists".into(),
         directory: None,
         id: DirectoryId::new("d-4").unwrap(),
-        attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
+        attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
         activity: Activity::Deactivated {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },

@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 use ftrack_ldap_sync::{
     config::Secret,
     demo::ftrack::{Account, CallKind, Disclosure, Fault, FtrackServer, Options, Rights},
-    directory::entry::DirectoryId,
     ftrack::{
         error::{FtrackErrorKind, WriteFailure},
-        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature, Signer},
         operation::Operation,
         read::{ReadCurrent, read},
         server::{Permission, information, permission, schemas},
         session::Session,
-        user::{Current, EntityId, UserKind},
+        signer::Signer,
         user_state::states,
+    },
+    model::{
+        entry::DirectoryId,
+        link::{Activity, Form, LINK_KEY, Link, LinkFound, Signature},
+        user::{Current, EntityId, UserKind},
     },
 };
 use serde_json::{Map, Value, json};
@@ -81,7 +84,7 @@ fn link(id: &str) -> Link {
         source: "artists".into(),
         directory: None,
         id: DirectoryId::new(id).unwrap(),
-        attribute: ftrack_ldap_sync::directory::IdAttribute::EntryUuid,
+        attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
         activity: Activity::Settled,
         form: Form::Earlier,
         signature: Signature::NotChecked,

@@ -8,14 +8,15 @@ use axum::{
     response::Response,
 };
 use ftrack_ldap_sync::{
-    config::{self, Secret},
+    config,
+    config::Secret,
     ftrack::{
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind, WriteFailure},
         operation::Operation,
         query,
         session::{CallCounts, Session},
-        user::EntityId,
     },
+    model::user::EntityId,
 };
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;

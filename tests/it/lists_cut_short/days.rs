@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{Outcome, Report},
+    model::report::{Outcome, Report},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::json;
@@ -221,7 +221,7 @@ fn lack(studio: &Studio, lack: &Lack) {
 }
 
 fn is_made_here(user: &Account) -> bool {
-    ftrack_ldap_sync::ftrack::user::EntityId::new(&user.id)
+    ftrack_ldap_sync::model::user::EntityId::new(&user.id)
         .unwrap()
         .is_of_version_5()
 }

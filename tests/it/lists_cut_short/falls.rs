@@ -1,9 +1,9 @@
 //! Links that were really deleted: more of them than may be deactivated fail a `sync`; a person may
 //! approve it.
 
-use ftrack_ldap_sync::{
-    run::report::{FailureKind, Outcome},
-    sync::change::Action,
+use ftrack_ldap_sync::model::{
+    change::Action,
+    report::{FailureKind, Outcome},
 };
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! Links without a user: they are ignored with a warning, and people without a user get one.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::Action,
+use ftrack_ldap_sync::model::{
+    change::Action,
+    report::{Outcome, Report},
 };
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ftrack_ldap_sync::run::report::Report;
+use ftrack_ldap_sync::model::report::Report;
 
 use super::{Daemon, LIMIT, all_of, end_of, event, missed, studio_of};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ftrack_ldap_sync::run::report::Report;
+use ftrack_ldap_sync::model::report::Report;
 
 use super::{Daemon, all_of, end_of, event, missed, studio_of};
 use crate::{

@@ -11,7 +11,7 @@ use std::{
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::Report,
+    model::report::Report,
 };
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 

@@ -4,8 +4,10 @@
 use chrono::Duration;
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::Outcome,
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::Outcome,
+    },
 };
 
 use super::{holds, inactive, let_pass, many, of};

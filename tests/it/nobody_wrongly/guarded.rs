@@ -5,8 +5,10 @@ use std::{process::Stdio, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::Report,
-    sync::change::{Action, Field, HeldBy},
+    model::{
+        change::{Action, Field, HeldBy},
+        report::Report,
+    },
 };
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! Several directories with one job name in one ftrack, and a directory whose id has changed.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+use ftrack_ldap_sync::model::{
+    change::{Action, HeldBy},
+    report::{Outcome, Report},
 };
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! Several jobs: one person has one user, and one owner, over all sources.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+use ftrack_ldap_sync::model::{
+    change::{Action, HeldBy},
+    report::{Outcome, Report},
 };
 use serde_json::json;
 

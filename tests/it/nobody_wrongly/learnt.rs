@@ -4,8 +4,10 @@
 use chrono::Duration;
 use ftrack_ldap_sync::{
     demo::directory::Tree,
-    run::report::Outcome,
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::Outcome,
+    },
 };
 
 use super::{add_unit, holds, inactive, let_pass, many, of, person_in, replica, slapd};

@@ -2,8 +2,10 @@
 
 use ftrack_ldap_sync::{
     demo::directory::DirectoryServer,
-    run::report::Outcome,
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::Outcome,
+    },
 };
 
 use super::{holds, replica};

@@ -1,9 +1,16 @@
 //! The second look: any entry that comes back for an id means that its person is present.
 
-use ftrack_ldap_sync::sync::change::{Action, HeldBy};
+use ftrack_ldap_sync::{
+    demo::ftrack::{Fault as FtrackFault, RetryAfter},
+    model::{
+        change::{Action, HeldBy},
+        report::FailureKind,
+    },
+};
 
 use super::holds;
 use crate::{
+    ldap_proxy::{Fault, LdapProxy, Trouble},
     rules::{add_config, approve, leave, logins},
     slapd::{Setup, ldif_entry},
     studio::{Studio, dn},
@@ -132,4 +139,51 @@ fn who_left_is_deactivated_all_the_same() {
     let report = studio.sync();
     assert_eq!(report.counts.deactivated, 210, "{:?}", report.warnings);
     assert_eq!(approve(&studio).changes, []);
+}
+
+#[test]
+fn a_second_look_that_fails_leaves_the_searches_of_the_read_in_the_report() {
+    let mut studio = Studio::of(&["ada", "bob", "cyd"]);
+    studio.job = "limits.deactivate = \"100%\"".into();
+    studio.sync();
+    studio.tree().remove(&dn("ada")).unwrap();
+    let proxy = LdapProxy::start(
+        studio.directory().address(),
+        Fault::in_search(2, 0, Trouble::Result(51)),
+    );
+    studio.directory_url = proxy.url();
+    let report = studio.sync();
+    assert_eq!(
+        report.error_kind,
+        Some(FailureKind::Directory),
+        "{report:#?}"
+    );
+    let part = report.directory.unwrap();
+    assert_eq!(
+        (part.complete, part.entries, part.server),
+        (false, 2, Some(proxy.url()))
+    );
+    let ends: Vec<_> = part
+        .searches
+        .iter()
+        .map(|search| (search.entries, search.result == "success"))
+        .collect();
+    assert_eq!(ends, [(2, true), (0, false)], "{:#?}", part.searches);
+    assert!(studio.user("ada").is_active);
+}
+
+#[test]
+fn a_directory_that_was_read_is_in_the_report_also_when_ftrack_cannot_be() {
+    let mut studio = Studio::of(&["ada", "bob"]);
+    // By the second attempt, the directory has long been read.
+    studio.ftrack_settings = "attempts = 2".into();
+    let busy = FtrackFault::TooManyRequests(Some(RetryAfter::Seconds(2)));
+    studio.ftrack().fail_when(move |_| Some(busy.clone()));
+    let report = studio.sync();
+    assert_eq!(report.error_kind, Some(FailureKind::Ftrack), "{report:#?}");
+    let part = report.directory.unwrap();
+    assert_eq!(
+        (part.complete, part.entries, part.searches.len()),
+        (true, 2, 1)
+    );
 }

@@ -1,9 +1,9 @@
 //! Several things at once: jobs that are renamed, several hosts, servers that refuse or are down,
 //! and approvals of what has changed since.
 
-use ftrack_ldap_sync::{
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+use ftrack_ldap_sync::model::{
+    change::{Action, HeldBy},
+    report::{Outcome, Report},
 };
 
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! A reading with mostly unusable entries fails, writes nothing, and reports what they lack.
 
-use ftrack_ldap_sync::run::report::{Outcome, Report};
+use ftrack_ldap_sync::model::report::{Outcome, Report};
 
 use crate::{
     rules::{add_config, leave},

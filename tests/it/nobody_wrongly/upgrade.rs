@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use ftrack_ldap_sync::{
-    run::report::Outcome,
-    sync::change::{Action, Field, HeldBy},
+use ftrack_ldap_sync::model::{
+    change::{Action, Field, HeldBy},
+    report::Outcome,
 };
 
 use super::{holds, make_links_earlier, stored_link};

@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 
 use ftrack_ldap_sync::{
     demo::directory::TreeEntry,
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::{Outcome, Report},
+    },
 };
 
 use super::{

@@ -2,8 +2,10 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{ChangeResult, Outcome, Report},
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::{ChangeResult, Outcome, Report},
+    },
 };
 use serde_json::json;
 

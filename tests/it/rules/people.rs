@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{Outcome, Report},
-    sync::change::{Action, HeldBy},
+    model::{
+        change::{Action, HeldBy},
+        report::{Outcome, Report},
+    },
 };
 use serde_json::json;
 
@@ -129,6 +131,33 @@ fn who_is_never_adopted_is_named() {
         assert!(said.contains(why), "{why}: {said}");
     }
     assert_eq!(studio.ftrack().users(), before);
+}
+
+#[test]
+fn a_pattern_protects_in_every_case_of_every_alphabet() {
+    let mut studio = Studio::of(&["bob", "carla"]);
+    let protected = ["\u{e5}sa", "\u{3bf}\u{3b4}\u{3cc}\u{3c2}", "strasse"];
+    for uid in protected {
+        let mut entry = person(uid, "Given", uid);
+        entry.attributes.retain(|(name, _)| name != "mail");
+        studio.tree().add(entry).unwrap();
+    }
+    studio.sync();
+    studio.job = "limits.deactivate = 9\nusers = { protect = [\"\u{c5}S*\", \
+                  \"\u{39f}\u{394}\u{38c}\u{3a3}\", \"STRA\u{1e9e}E\"] }"
+        .into();
+    for uid in protected.into_iter().chain(["bob"]) {
+        studio.tree().remove(&dn(uid)).unwrap();
+    }
+    let report = studio.sync();
+    let held: Vec<_> = report
+        .changes
+        .iter()
+        .filter_map(|change| change.held_by)
+        .collect();
+    assert_eq!(held, [HeldBy::Protected; 3], "{report:#?}");
+    assert_eq!(report.counts.deactivated, 1, "{report:#?}");
+    assert!(!studio.user("bob").is_active);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The values that reach ftrack: absent ones, names, custom attributes of each type, and the user
 //! type.
 
-use ftrack_ldap_sync::{run::report::Outcome, sync::change::Action};
+use ftrack_ldap_sync::model::{change::Action, report::Outcome};
 use serde_json::json;
 
 use super::{add_config, logins, reasons};
@@ -191,31 +191,16 @@ fn a_user_type_that_is_not_there_or_never_touched_is_found_before_anything_is_wr
 #[test]
 fn a_full_name_becomes_first_and_last() {
     let mut studio = Studio::of(&[]);
-    for (uid, name) in [("juan", "Juan Carlos Ruiz"), ("madonna", "Madonna")] {
-        let mut entry = person(uid, "x", "y");
-        entry.attributes.retain(|(attribute, _)| attribute != "cn");
-        studio.tree().add(entry.with("cn", name)).unwrap();
+    studio.attributes = "username = \"uid\", full_name = \"displayName\"".into();
+    for (uid, name) in [
+        ("juan", "Juan Carlos Ruiz"),
+        ("madonna", "Madonna"),
+        ("prince", "Prince Nelson"),
+    ] {
+        let entry = person(uid, "x", "y").with("displayName", name);
+        studio.tree().add(entry).unwrap();
     }
-    studio.job = String::new();
-    let path = studio.config();
-    let config = std::fs::read_to_string(&path).unwrap();
-    let full = config.replace(
-        "first_name = \"givenName\", last_name = \"sn\"",
-        "full_name = \"cn\"",
-    );
-    let path = path.with_file_name("full.toml");
-    std::fs::write(&path, full).unwrap();
-    let run = || {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
-        let output = command
-            .arg("--config")
-            .arg(&path)
-            .args(["sync", "--format", "json"])
-            .output()
-            .unwrap();
-        serde_json::from_slice::<ftrack_ldap_sync::run::report::Report>(&output.stdout).unwrap()
-    };
-    assert_eq!(run().counts.created, 2);
+    assert_eq!(studio.sync().counts.created, 3);
     let names = |uid: &str| {
         let user = studio.user(uid);
         (
@@ -225,5 +210,19 @@ fn a_full_name_becomes_first_and_last() {
     };
     assert_eq!(names("juan"), ("Juan Carlos".into(), "Ruiz".into()));
     assert_eq!(names("madonna"), ("Madonna".into(), String::new()));
-    assert_eq!(run().changes, []);
+    studio.sync_changes_nothing();
+
+    // One word is the whole name, so that no last name of before is left; without a word, the
+    // directory says nothing about it.
+    for (uid, name) in [("juan", &[][..]), ("prince", &["Prince"][..])] {
+        studio
+            .tree()
+            .replace(&dn(uid), "displayName", name)
+            .unwrap();
+    }
+    let report = studio.sync();
+    assert_eq!(logins(&report, Action::Update), ["prince"], "{report:#?}");
+    assert_eq!(names("prince"), ("Prince".into(), String::new()));
+    assert_eq!(names("juan"), ("Juan Carlos".into(), "Ruiz".into()));
+    studio.sync_changes_nothing();
 }

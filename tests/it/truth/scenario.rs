@@ -3,7 +3,7 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Atomicity, CallKind, Collation, Emails, Fault, Full, Rules},
-    run::report::Outcome,
+    model::report::Outcome,
 };
 use proptest::{prelude::*, sample::select};
 

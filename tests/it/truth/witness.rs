@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
-    run::report::{ChangeResult, Report, Reported},
-    sync::change::{Action, Field},
+    model::{
+        change::{Action, Field},
+        report::{ChangeResult, Report, Reported},
+    },
 };
 use serde_json::Value;
 

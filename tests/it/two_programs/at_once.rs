@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, process::Child, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Atomicity, Call, CallKind, Fault, Rules},
-    run::report::{ChangeResult, Report},
-    sync::change::Action,
+    model::{
+        change::Action,
+        report::{ChangeResult, Report},
+    },
 };
 
 use super::report;

@@ -2,8 +2,10 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Applied, Atomicity, Rules},
-    run::report::{ChangeResult, Outcome, Report},
-    sync::change::Action,
+    model::{
+        change::Action,
+        report::{ChangeResult, Outcome, Report},
+    },
 };
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, CallKind, Fault, RetryAfter, Rules},
-    run::report::Outcome,
+    model::report::Outcome,
 };
 
 use super::{assert_sound, errors, studio_of};

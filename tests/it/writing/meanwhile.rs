@@ -4,7 +4,7 @@ use std::{sync::mpsc, time::Duration};
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Atomicity, CallKind, Fault, Rules},
-    run::report::{Outcome, Report},
+    model::report::{Outcome, Report},
 };
 use serde_json::json;
 

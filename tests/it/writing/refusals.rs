@@ -2,7 +2,7 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Rights, Rules},
-    run::report::{ChangeResult, Outcome},
+    model::report::{ChangeResult, Outcome},
 };
 
 use super::{assert_sound, errors, many, studio_of};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Collation, Emails, Rules},
-    run::report::Outcome,
+    model::report::Outcome,
 };
 
 use super::{assert_sound, errors};

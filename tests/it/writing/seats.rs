@@ -2,8 +2,7 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Full, Rules},
-    run::report::Outcome,
-    sync::change::Action,
+    model::{change::Action, report::Outcome},
 };
 
 use super::{errors, studio_of};

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
-    run::report::Trigger,
+    model::report::Trigger,
 };
 
 use super::{SOON, SetClock, another, assert_starts, at, let_pass, runs, starts};

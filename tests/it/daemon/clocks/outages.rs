@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use chrono::TimeDelta;
 use ftrack_ldap_sync::{
     demo::ftrack::{Fault, Rights},
-    run::report::{Outcome, Trigger},
+    model::report::{Outcome, Trigger},
 };
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -162,7 +162,7 @@ fn one_alone_tries_again_what_was_refused_to_all() {
     let others = ["second", "third", "fourth"].map(|name| other(name, &studio.directory_url));
     studio.job += &others.concat();
     studio.top += "parallel_runs = 4\n";
-    studio.ftrack().fail_when(|_| Some(Fault::Html(401)));
+    studio.ftrack().fail_when(|_| Some(Fault::KeyRefused));
     let Some(clock) = SetClock::showing(
         "one_alone_tries_again_what_was_refused_to_all",
         &studio,

@@ -1,0 +1,142 @@
+//! A look at one entry, and what the messages of a search mean.
+
+use ldap3::{
+    DerefAliases, ResultEntry, Scope, SearchOptions,
+    asn1::{PL, StructureTag},
+};
+
+use super::{
+    connection::Connection,
+    error::{DirectoryError, words},
+};
+use crate::model::entry::Entry;
+
+/// Reads only the base entry, without paging; the answer contains one entry, or none when the
+/// filter does not match.
+///
+/// # Errors
+/// As for `search`.
+pub(super) async fn look(
+    connection: &mut Connection,
+    base: &str,
+    filter: &str,
+    attributes: &[&str],
+) -> Result<Option<Entry>, DirectoryError> {
+    let tried = format!("reading {base:?}");
+    let limit = connection.operation_timeout;
+    let mut ldap = connection.ldap.clone();
+    let mut stream = ldap
+        .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
+        .with_timeout(limit)
+        .streaming_search(base, Scope::Base, filter, attributes.to_vec())
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?;
+    let mut found = None;
+    while let Some(message) = stream
+        .next()
+        .await
+        .map_err(|error| connection.failure(&tried, &error))?
+    {
+        if let Some(entry) = entry(connection, base, message)? {
+            found.get_or_insert(entry);
+        }
+    }
+    let result = stream.finish().await;
+    concluded(connection, base, &tried, &result)?;
+    Ok(found)
+}
+
+/// Interprets the final result of a search.
+pub(super) fn concluded(
+    connection: &Connection,
+    base: &str,
+    tried: &str,
+    result: &ldap3::LdapResult,
+) -> Result<(), DirectoryError> {
+    let server = connection.server().to_owned();
+    match result.rc {
+        // A success that also refers elsewhere is incomplete.
+        0 if result.refs.is_empty() => Ok(()),
+        0 | 10 => Err(DirectoryError::Referred {
+            server,
+            base: base.into(),
+            to: result.refs.iter().map(|uri| words(uri)).collect(),
+        }),
+        32 => Err(DirectoryError::NoSuchBase {
+            server,
+            base: base.into(),
+            matched: result.matched.replace(char::is_control, " "),
+        }),
+        code => Err(DirectoryError::Refused {
+            server,
+            tried: tried.into(),
+            code,
+            text: words(&result.text),
+        }),
+    }
+}
+
+/// The entry in a message of a search; none for intermediate messages (RFC 4511 section 4.13),
+/// which contain no entries here.
+pub(super) fn entry(
+    connection: &Connection,
+    base: &str,
+    message: ResultEntry,
+) -> Result<Option<Entry>, DirectoryError> {
+    if message.is_ref() {
+        let to = strings(message.0);
+        return Err(DirectoryError::Referred {
+            server: connection.server().into(),
+            base: base.into(),
+            to,
+        });
+    }
+    if message.is_intermediate() {
+        return Err(connection.garbled("an unsolicited intermediate message"));
+    }
+    decode(message.0)
+        .map(Some)
+        .ok_or_else(|| connection.garbled("an entry that cannot be parsed"))
+}
+
+/// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
+pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
+    let mut parts = constructed(tag)?.into_iter();
+    let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();
+    let attributes = constructed(parts.next()?)?
+        .into_iter()
+        .map(|attribute| {
+            let mut parts = constructed(attribute)?.into_iter();
+            let name = String::from_utf8(primitive(parts.next()?)?).ok()?;
+            let values = constructed(parts.next()?)?
+                .into_iter()
+                .map(primitive)
+                .collect::<Option<Vec<_>>>()?;
+            Some((name, values))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Entry::new(dn, attributes))
+}
+
+pub(super) fn strings(tag: StructureTag) -> Vec<String> {
+    let parts = constructed(tag).unwrap_or_default();
+    parts
+        .into_iter()
+        .filter_map(primitive)
+        .map(|bytes| words(&String::from_utf8_lossy(&bytes)))
+        .collect()
+}
+
+fn constructed(tag: StructureTag) -> Option<Vec<StructureTag>> {
+    match tag.payload {
+        PL::C(parts) => Some(parts),
+        PL::P(_) => None,
+    }
+}
+
+fn primitive(tag: StructureTag) -> Option<Vec<u8>> {
+    match tag.payload {
+        PL::P(bytes) => Some(bytes),
+        PL::C(_) => None,
+    }
+}

@@ -1,0 +1,13 @@
+//! The way to a server, before anybody is bound.
+
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// A byte stream to a server, encrypted as configured.
+#[derive(Debug)]
+pub enum Transport {
+    /// Plain TCP.
+    Plain(TcpStream),
+    /// TLS, from the start or by StartTLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}

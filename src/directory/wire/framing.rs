@@ -1,0 +1,436 @@
+//! Stands between the network and the LDAP library: bounds what a server may send, and records how
+//! a connection ended.
+//!
+//! The library reads messages of any length and depth, recurses into them, and discards the reason
+//! why a connection ended. Here every message is measured before it is passed on: a hostile or
+//! broken server costs a connection, never memory or the process.
+
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::directory::{
+    error::{DirectoryError, TlsFault},
+    tls,
+    wire::{message, message::Fault},
+};
+
+/// The longest message, in bytes: a group of 100,000 members fits.
+const MAX_MESSAGE: u64 = 16 << 20;
+/// The most bytes between two requests: one page with a portrait for each of 1,000 people fits.
+const MAX_ANSWER: u64 = 256 << 20;
+/// The deepest nesting: a search entry needs 6, a control 4.
+const MAX_DEPTH: usize = 16;
+/// The most elements of one message; each costs the library far more memory than its two bytes on
+/// the wire.
+const MAX_ELEMENTS: u32 = 500_000;
+/// The longest message that is not an entry.
+const MAX_PLAIN: usize = 256 << 10;
+/// The size of one read.
+const CHUNK: usize = 64 << 10;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(in crate::directory) enum ConnectionEnd {
+    /// The server closed it.
+    Closed,
+    /// The network failed.
+    Network(String),
+    /// TLS failed after the handshake, as TLS 1.3 does for client certificates.
+    Tls(TlsFault),
+    /// The data is not LDAP.
+    Garbled(String),
+    /// The data exceeds a limit.
+    TooMuch(String),
+    /// The server gave a reason for closing it.
+    Notice {
+        /// The result code.
+        code: u32,
+        /// The server's words.
+        text: String,
+    },
+}
+
+impl ConnectionEnd {
+    /// The error for the operation in progress.
+    pub(in crate::directory) fn error(&self, server: &str, tried: &str) -> DirectoryError {
+        let (server, tried) = (server.to_owned(), tried.to_owned());
+        match self {
+            Self::Closed => DirectoryError::Lost {
+                server,
+                tried,
+                reason: "the server closed it".into(),
+            },
+            Self::Network(reason) => DirectoryError::Lost {
+                server,
+                tried,
+                reason: reason.clone(),
+            },
+            Self::Tls(fault) => DirectoryError::Tls {
+                server,
+                fault: fault.clone(),
+            },
+            Self::Garbled(reason) => DirectoryError::Garbled {
+                server,
+                reason: reason.clone(),
+            },
+            Self::TooMuch(reason) => DirectoryError::TooMuch {
+                server,
+                reason: reason.clone(),
+            },
+            Self::Notice { code, text } => DirectoryError::Refused {
+                server,
+                tried: format!("{tried} (the server hung up)"),
+                code: *code,
+                text: text.clone(),
+            },
+        }
+    }
+}
+
+/// Set once the connection has ended.
+pub(in crate::directory) type End = Arc<OnceLock<ConnectionEnd>>;
+
+/// Carries bytes between a server and the library's end of a socket pair until one side ends;
+/// dropping the task ends both.
+pub(in crate::directory) fn spawn<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let end = End::default();
+    let reason = Arc::clone(&end);
+    let task = tokio::spawn(async move {
+        let (mut from_network, mut to_network) = tokio::io::split(network);
+        let (mut from_local, mut to_local) = local.into_split();
+        let unanswered = AtomicU64::new(0);
+        tokio::select! {
+            ended = inbound(&mut from_network, &mut to_local, &unanswered) => { let _ = reason.set(ended); }
+            ended = outbound(&mut from_local, &mut to_network, &unanswered) => {
+                if let Some(ended) = ended { let _ = reason.set(ended); }
+            }
+        }
+        // The reason is known before the library can see the end, since its side is closed only
+        // here.
+        drop((from_local, to_local));
+    });
+    (AbortOnDropHandle::new(task), end)
+}
+
+async fn inbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    to: &mut W,
+    unanswered: &AtomicU64,
+) -> ConnectionEnd {
+    let mut measure = Framing::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = match from.read(&mut chunk).await {
+            Ok(0) => return ConnectionEnd::Closed,
+            Ok(count) => count,
+            Err(error) => return network(&error),
+        };
+        let bytes = chunk.get(..count).unwrap_or_default();
+        if unanswered.fetch_add(count as u64, Ordering::Relaxed) > MAX_ANSWER {
+            return ConnectionEnd::TooMuch(format!(
+                "it sent more than {} MiB in answer to one request; lower page_size",
+                MAX_ANSWER >> 20
+            ));
+        }
+        if let Err(ended) = measure.take(bytes) {
+            return ended;
+        }
+        if to.write_all(bytes).await.is_err() {
+            return ConnectionEnd::Closed;
+        }
+    }
+}
+
+async fn outbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    to: &mut W,
+    unanswered: &AtomicU64,
+) -> Option<ConnectionEnd> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let count = from.read(&mut chunk).await.unwrap_or(0);
+        if count == 0 {
+            let _ = to.shutdown().await;
+            return None;
+        }
+        unanswered.store(0, Ordering::Relaxed);
+        let sent = async {
+            to.write_all(chunk.get(..count).unwrap_or_default()).await?;
+            to.flush().await
+        };
+        if let Err(error) = sent.await {
+            return Some(network(&error));
+        }
+    }
+}
+
+fn network(error: &io::Error) -> ConnectionEnd {
+    if error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+    {
+        return ConnectionEnd::Tls(tls::fault(error));
+    }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return ConnectionEnd::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end
+    }
+    ConnectionEnd::Network(error.to_string())
+}
+
+/// Parses BER as it arrives (X.690, in the form of RFC 4511 section 5.1): lengths, depth and number
+/// of elements.
+#[derive(Debug, Default)]
+struct Framing {
+    /// Bytes seen so far.
+    position: u64,
+    /// Where each open element ends, the message first.
+    open: Vec<u64>,
+    /// Bytes of a value that are still to come.
+    skip: u64,
+    /// The tag and length that are being read.
+    header: Vec<u8>,
+    elements: u32,
+    /// The number of elements of the message itself so far: its id, the operation, the controls.
+    parts: u8,
+    /// The message so far, unless it is an entry.
+    plain: Vec<u8>,
+    is_entry: bool,
+}
+
+impl Framing {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionEnd> {
+        while let Some(&first) = bytes.first() {
+            let count = if self.skip > 0 {
+                usize::try_from(self.skip)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
+            } else {
+                1
+            };
+            let (now, rest) = bytes.split_at(count);
+            if !self.is_entry {
+                self.plain.extend_from_slice(now);
+            }
+            if self.plain.len() > MAX_PLAIN {
+                return Err(ConnectionEnd::TooMuch(format!(
+                    "it sent a message other than an entry of more than {MAX_PLAIN} bytes"
+                )));
+            }
+            self.position += count as u64;
+            bytes = rest;
+            if self.skip > 0 {
+                self.skip -= count as u64;
+            } else {
+                self.header.push(first);
+                if let Some(length) = self.length()? {
+                    self.element(length)?;
+                }
+            }
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// The length of the element whose header is being read; none until the header is complete.
+    fn length(&self) -> Result<Option<u64>, ConnectionEnd> {
+        match self.header.as_slice() {
+            [] => Ok(None),
+            [tag, ..] if self.open.is_empty() && *tag != 0x30 => {
+                Err(ConnectionEnd::Garbled(format!(
+                    "a message starts with byte 0x{tag:02x} instead of 0x30; is the port right, \
+                     and does it require TLS?"
+                )))
+            }
+            [tag, ..] if tag & 0x1f == 0x1f => {
+                Err(ConnectionEnd::Garbled("a tag of more than one byte".into()))
+            }
+            [_] => Ok(None),
+            [_, short] if *short < 0x80 => Ok(Some(u64::from(*short))),
+            [_, form, digits @ ..] => {
+                let wanted = usize::from(form & 0x7f);
+                if wanted == 0 || wanted > 8 {
+                    return Err(ConnectionEnd::Garbled(format!(
+                        "a length of the form 0x{form:02x}"
+                    )));
+                }
+                let value = digits
+                    .iter()
+                    .fold(0_u64, |value, digit| (value << 8) | u64::from(*digit));
+                Ok((digits.len() == wanted).then_some(value))
+            }
+        }
+    }
+
+    fn element(&mut self, length: u64) -> Result<(), ConnectionEnd> {
+        let tag = self.header.first().copied().unwrap_or_default();
+        self.header.clear();
+        if self.open.len() == 1 {
+            self.parts = self.parts.saturating_add(1);
+            self.is_entry |= self.parts == 2 && tag == message::ENTRY;
+        }
+        self.elements += 1;
+        if length > MAX_MESSAGE {
+            return Err(ConnectionEnd::TooMuch(format!(
+                "it announced a message of {length} bytes; the limit is {MAX_MESSAGE}"
+            )));
+        }
+        if self.elements > MAX_ELEMENTS {
+            return Err(ConnectionEnd::TooMuch(format!(
+                "it sent a message of more than {MAX_ELEMENTS} elements"
+            )));
+        }
+        let end = self.position + length;
+        if self.open.last().is_some_and(|outer| end > *outer) {
+            return Err(ConnectionEnd::Garbled(
+                "an element is longer than its container".into(),
+            ));
+        }
+        if tag & 0x20 == 0 {
+            self.skip = length;
+        } else if self.open.len() >= MAX_DEPTH {
+            return Err(ConnectionEnd::Garbled(format!(
+                "elements are nested more than {MAX_DEPTH} deep"
+            )));
+        } else {
+            self.open.push(end);
+        }
+        Ok(())
+    }
+
+    /// Closes the elements that end here.
+    fn close(&mut self) -> Result<(), ConnectionEnd> {
+        if self.skip > 0 || !self.header.is_empty() {
+            // An element's header may not extend beyond the end of its container.
+            return match self.open.last() {
+                Some(end) if self.position >= *end && !self.header.is_empty() => Err(
+                    ConnectionEnd::Garbled("an element ends within its own header".into()),
+                ),
+                _ => Ok(()),
+            };
+        }
+        while self.open.last().is_some_and(|end| *end == self.position) {
+            self.open.pop();
+        }
+        if self.open.is_empty() {
+            let checked = if self.is_entry {
+                Ok(())
+            } else {
+                message::check(&self.plain)
+            };
+            (self.elements, self.parts, self.is_entry) = (0, 0, false);
+            self.plain.clear();
+            return checked.map_err(|fault| match fault {
+                Fault::Notice { code, text } => ConnectionEnd::Notice { code, text },
+                Fault::Misbuilt(what) => ConnectionEnd::Garbled(what.into()),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    /// A result of a bind: id 1, success, no text.
+    const BOUND: [u8; 14] = [
+        0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00,
+    ];
+
+    #[test]
+    fn messages_pass_in_any_pieces() {
+        let two = [BOUND, BOUND].concat();
+        for size in 1..=two.len() {
+            let mut measure = Framing::default();
+            for piece in two.chunks(size) {
+                measure.take(piece).unwrap();
+            }
+            assert!(measure.open.is_empty(), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: u8| -> Vec<u8> {
+            (0..depth)
+                .rev()
+                .flat_map(|inner| [0x30, inner * 2])
+                .collect()
+        };
+        let told = |depth| match Framing::default().take(&nested(depth)) {
+            Err(ConnectionEnd::Garbled(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            (told(16), told(17)),
+            (
+                "no message id".into(),
+                "elements are nested more than 16 deep".into()
+            )
+        );
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        assert!(
+            Framing::default()
+                .take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00])
+                .is_ok()
+        );
+        assert!(matches!(
+            Framing::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]),
+            Err(ConnectionEnd::TooMuch(_))
+        ));
+        assert!(matches!(
+            Framing::default().take(&[0x30, 0x80]),
+            Err(ConnectionEnd::Garbled(_))
+        ));
+    }
+
+    #[test]
+    fn what_is_not_ldap_is_told() {
+        let Err(ConnectionEnd::Garbled(reason)) =
+            Framing::default().take(b"HTTP/1.1 400 Bad Request")
+        else {
+            panic!("passed")
+        };
+        assert!(reason.contains("0x48"), "{reason}");
+        assert!(
+            Framing::default()
+                .take(&[0x30, 0x03, 0x02, 0x05, 0x00])
+                .is_err(),
+            "an element beyond its container"
+        );
+        assert!(
+            Framing::default().take(&[0x30, 0x01, 0x02]).is_err(),
+            "a header beyond its container"
+        );
+    }
+
+    #[test]
+    fn a_notice_of_disconnection_is_told() {
+        let mut message = vec![
+            0x30, 0x10, 0x02, 0x01, 0x00, 0x78, 0x0b, 0x0a, 0x01, 52, 0x04, 0x00, 0x04, 0x04,
+        ];
+        message.extend(b"down");
+        let Err(ConnectionEnd::Notice { code, text }) = Framing::default().take(&message) else {
+            panic!("passed")
+        };
+        assert_eq!((code, text.as_str()), (52, "down"));
+    }
+}

@@ -1,0 +1,6 @@
+//! Between the network and the LDAP library: bounds what a server may send, and refuses what the
+//! library cannot parse.
+
+pub(super) mod ber;
+pub(super) mod framing;
+pub(super) mod message;

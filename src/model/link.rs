@@ -1,0 +1,167 @@
+//! The link: a `Metadata` row of a user that says whose the user is. No I/O.
+//!
+//! It is stored as JSON at ftrack itself, so that lost local state loses nothing. Versions:
+//!
+//! | version | holds |
+//! |---|---|
+//! | none | source, directory id, attribute, activity |
+//! | 2 | also the ids of its user and of the directory, a mark of the run that made it, and a signature where `ftrack.link_key_file` is set |
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{entry::DirectoryId, id::IdAttribute};
+
+/// The key of the `Metadata` row that contains a user's link.
+pub const LINK_KEY: &str = "ftrack-ldap-sync";
+
+/// The content of a user's metadata under [`LINK_KEY`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkFound {
+    /// Nothing: the user has no owner.
+    Absent,
+    /// A readable link, which names its own user if it names one.
+    Link(Box<Link>),
+    /// A link that names another user, so that somebody moved or copied it: it counts as none.
+    OfAnotherUser,
+    /// Something that is not a link, or a link of a newer version; the user is left alone and
+    /// reported.
+    Unreadable,
+}
+
+impl LinkFound {
+    /// The link, if it is trusted.
+    #[must_use]
+    pub fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Link(link) => Some(link),
+            Self::Absent | Self::OfAnotherUser | Self::Unreadable => None,
+        }
+    }
+
+    /// Whether the user has no owner.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        match self {
+            Self::Absent | Self::OfAnotherUser => true,
+            Self::Link(_) | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether there is a row that a new link must replace.
+    #[must_use]
+    pub fn is_row(&self) -> bool {
+        *self != Self::Absent
+    }
+}
+
+/// The owner of a user: which source, which entry of which directory, and what the program last did
+/// to the user's activity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The source of the job that owns the user.
+    pub source: Arc<str>,
+    /// The id of the directory: of the naming context's own entry, or as configured. Absent in
+    /// links of earlier versions, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Arc<str>>,
+    /// The id of the person's entry.
+    #[serde(with = "directory_id")]
+    pub id: DirectoryId,
+    /// The attribute that the id comes from.
+    pub attribute: IdAttribute,
+    /// What the program last did to the user's activity.
+    #[serde(flatten)]
+    pub activity: Activity,
+    /// Whether it names its user.
+    #[serde(skip)]
+    pub form: Form,
+    /// Whether it can be verified.
+    #[serde(skip)]
+    pub signature: Signature,
+}
+
+/// Whether a link names its user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// It does, as all links of this version do.
+    #[default]
+    Current,
+    /// It does not: an earlier version wrote it.
+    Earlier,
+}
+
+/// The state of a link's signature.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signature {
+    /// There is no key to verify it with.
+    #[default]
+    NotChecked,
+    /// It matches the key.
+    Valid,
+    /// It is missing, or does not match the key.
+    Invalid,
+}
+
+/// What the program last did to a user's activity; with `is_active` it distinguishes the program's
+/// own changes from a person's, wherever a run may be interrupted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "activity", rename_all = "lowercase")]
+pub enum Activity {
+    /// Nothing is pending: an inactive user was deactivated by somebody else.
+    #[default]
+    Settled,
+    /// The user was to become active, which was not confirmed yet: an inactive one was refused a
+    /// seat.
+    Activating,
+    /// The user was to be deactivated: an active one still has to be.
+    Deactivating {
+        /// When, RFC 3339.
+        since: String,
+    },
+    /// The user was deactivated: an active one was reactivated by somebody else.
+    Deactivated {
+        /// When, RFC 3339.
+        since: String,
+    },
+    /// Somebody else reactivated the user while the person was absent: the user is then theirs
+    /// until the person is back.
+    Released,
+}
+
+impl Activity {
+    /// When the program deactivated the user, or began to, RFC 3339.
+    #[must_use]
+    pub fn deactivated_since(&self) -> Option<&str> {
+        match self {
+            Self::Deactivating { since } | Self::Deactivated { since } => Some(since),
+            Self::Settled | Self::Activating | Self::Released => None,
+        }
+    }
+
+    /// The same as a parsed time; none if it is invalid.
+    #[must_use]
+    pub fn deactivated_at(&self) -> Option<DateTime<Utc>> {
+        let since = DateTime::parse_from_rfc3339(self.deactivated_since()?).ok()?;
+        Some(since.with_timezone(&Utc))
+    }
+}
+
+mod directory_id {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::model::entry::DirectoryId;
+
+    pub fn serialize<S: Serializer>(id: &DirectoryId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(id.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<DirectoryId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        DirectoryId::new(&text).ok_or_else(|| D::Error::custom("not a directory id"))
+    }
+}

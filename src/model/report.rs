@@ -1,0 +1,403 @@
+//! The report of one run, for scripts, people and `undo`. It is written for every outcome, and its
+//! counts are what was really written.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    change::{Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
+    user::EntityId,
+};
+
+/// One run, from its first read to its last write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Report {
+    /// The start in UTC with the fraction of the second as four hexadecimal digits, so that ids
+    /// sort by time.
+    pub run: String,
+    pub job: String,
+    pub trigger: Trigger,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    pub outcome: Outcome,
+    /// Why it failed, what was tried and what to do; null when it did not fail.
+    pub error: Option<String>,
+    /// The kind of failure; null when it did not fail.
+    #[serde(default)]
+    pub error_kind: Option<FailureKind>,
+    /// The duration of each phase that was reached, in seconds.
+    #[serde(default)]
+    pub seconds: BTreeMap<RunPhase, f64>,
+    /// What was read from the directory; null for ftrack's own synchronisation.
+    pub directory: Option<DirectoryPart>,
+    /// The server's job; absent unless ftrack did its own synchronisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<BuiltinPart>,
+    /// Whether ftrack's own synchronisation deactivated or renamed more users than the job's
+    /// limits; omitted where it did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
+    /// What was read from and written to ftrack.
+    pub ftrack: FtrackPart,
+    /// What was really written, and what was not.
+    pub counts: Counts,
+    /// The changes of the plan, by action, whether or not they were written.
+    pub planned: BTreeMap<Action, usize>,
+    /// Every change with its result.
+    pub changes: Vec<Reported>,
+    /// Skipped entries, each named.
+    pub skipped: Vec<Skipped>,
+    pub warnings: Vec<String>,
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// The job's schedule.
+    Schedule,
+    /// A person.
+    Manual,
+    /// The start of the daemon, for a missed run.
+    Startup,
+    /// A failed run.
+    Retry,
+}
+
+/// The outcome of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything was done.
+    Succeeded,
+    /// Done, but some changes could not be applied.
+    Partial,
+    /// Done, but some changes are held for a person.
+    Held,
+    /// Nothing, or not everything, is known to be written.
+    Failed,
+}
+
+impl Outcome {
+    /// The name in reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The kind of failure of a run: for monitoring, and to decide how soon it is retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The directory refused the credentials.
+    DirectoryRefused,
+    /// The directory could not be read completely.
+    Directory,
+    /// ftrack refused the user or the key.
+    FtrackRefused,
+    /// ftrack could not be read, or not everything is known to be written.
+    Ftrack,
+    /// It is not known whether ftrack started what it was asked to start, and it must not be asked
+    /// again too soon.
+    FtrackUnclear,
+    /// The state directory cannot be used.
+    State,
+    /// Both servers were read, but the result must not be used.
+    Refused,
+    /// The run was stopped on request, or interrupted.
+    Stopped,
+    /// The time limit passed.
+    TimeLimit,
+    /// A bug in the program.
+    Internal,
+}
+
+impl FailureKind {
+    /// Whether credentials were refused: too many further attempts could lock an account.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::DirectoryRefused | Self::FtrackRefused)
+    }
+
+    /// Whether the job is not retried before its next scheduled run.
+    #[must_use]
+    pub fn waits_for_schedule(self) -> bool {
+        self == Self::FtrackUnclear
+    }
+
+    /// The name in reports, events and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DirectoryRefused => "directory_refused",
+            Self::Directory => "directory",
+            Self::FtrackRefused => "ftrack_refused",
+            Self::Ftrack => "ftrack",
+            Self::FtrackUnclear => "ftrack_unclear",
+            Self::State => "state",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+            Self::TimeLimit => "time_limit",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A part of a run whose duration is measured; the two reads run in parallel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunPhase {
+    /// Reading the directory.
+    Directory,
+    /// Reading ftrack.
+    Ftrack,
+    /// Planning, including the second look for people who would be deactivated.
+    Planning,
+    /// Writing; also the duration of ftrack's own synchronisation.
+    Writing,
+}
+
+impl RunPhase {
+    /// The name in reports and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Ftrack => "ftrack",
+            Self::Planning => "planning",
+            Self::Writing => "writing",
+        }
+    }
+}
+
+/// What was read from the directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryPart {
+    /// The server that was read, absent when none was reached.
+    pub server: Option<String>,
+    /// Whether every search ended with success: only then can anybody be called absent.
+    pub complete: bool,
+    /// Entries that were read.
+    pub entries: usize,
+    /// The attribute that identifies entries.
+    pub id_attribute: Option<String>,
+    /// Each search with its result.
+    pub searches: Vec<Search>,
+    /// The servers that were asked for the people who seemed to be absent.
+    #[serde(default)]
+    pub asked: Vec<String>,
+}
+
+/// The server's job of ftrack's own synchronisation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltinPart {
+    /// The id of the server's job; null when none was started, or none is known.
+    pub job_id: Option<EntityId>,
+    /// The job's last known status, in ftrack's terms.
+    pub status: Option<String>,
+    /// The server's description of the job, truncated to a bounded length.
+    pub text: Option<String>,
+}
+
+/// One search and its result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Search {
+    pub base: String,
+    pub filter: String,
+    /// Pages that were received.
+    pub pages: u64,
+    /// Entries that were received.
+    pub entries: u64,
+    /// `success`, or how it ended.
+    pub result: String,
+}
+
+/// What was read from and written to ftrack.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct FtrackPart {
+    pub server: String,
+    /// Users that were read.
+    pub users: usize,
+    /// Users that the job owns.
+    pub owned: usize,
+    /// Owned users that were active.
+    #[serde(default)]
+    pub owned_active: usize,
+    /// Users with a link of any job; absent where it is not known.
+    #[serde(default)]
+    pub linked: Option<usize>,
+    /// Calls that read.
+    pub read_calls: u64,
+    /// Calls that wrote.
+    pub write_calls: u64,
+}
+
+/// What was really written, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Counts {
+    pub created: usize,
+    /// Users whose values were changed.
+    pub updated: usize,
+    pub deactivated: usize,
+    pub reactivated: usize,
+    pub adopted: usize,
+    /// Security roles that were granted or revoked.
+    pub role_changes: usize,
+    /// Group memberships that were added or removed.
+    pub group_changes: usize,
+    /// People whose user needed no change.
+    pub unchanged: usize,
+    /// Skipped entries.
+    pub skipped: usize,
+    /// Changes that are held for a person.
+    pub held: usize,
+    /// Changes that could not be applied.
+    pub failed: usize,
+}
+
+/// One change with its result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Reported {
+    pub action: Action,
+    pub username: String,
+    /// The entry's DN; null when the person left.
+    pub dn: Option<String>,
+    /// The person's directory id; null where it is not known, which only happens for ftrack's own
+    /// synchronisation.
+    pub directory_id: Option<String>,
+    /// The user's id in ftrack.
+    pub ftrack_id: EntityId,
+    /// The values, each from what to what.
+    pub fields: BTreeMap<Field, Values>,
+    /// Why, as text.
+    pub reason: String,
+    pub result: ChangeResult,
+    /// What holds it; null when nothing does.
+    #[serde(default)]
+    pub held_by: Option<HeldBy>,
+    /// Why it is held or failed, or why nothing had to be written; null otherwise.
+    pub error: Option<String>,
+}
+
+/// The result of one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeResult {
+    /// Written, and read back.
+    Applied,
+    /// Not written until a person approves it.
+    Held,
+    /// Not written, or not known to be.
+    Failed,
+    /// Only planned; with an `error`, nothing had to be written, since the change was already in
+    /// effect.
+    Planned,
+}
+
+impl ChangeResult {
+    /// The name in reports and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+impl Reported {
+    /// A change with its result.
+    #[must_use]
+    pub fn new(change: &Change, result: ChangeResult) -> Self {
+        let Change {
+            action,
+            username,
+            dn,
+            directory_id,
+            ftrack_id,
+            fields,
+            reason,
+            link: _,
+            rotation: _,
+        } = change;
+        Self {
+            action: *action,
+            username: username.clone(),
+            dn: dn.clone(),
+            directory_id: Some(directory_id.as_str().to_owned()),
+            ftrack_id: ftrack_id.clone(),
+            fields: fields.clone(),
+            reason: reason.clone(),
+            result,
+            held_by: None,
+            error: None,
+        }
+    }
+
+    /// Whether nothing had to be written.
+    #[must_use]
+    pub fn is_so_already(&self) -> bool {
+        self.result == ChangeResult::Planned && self.error.is_some()
+    }
+
+    /// A change that is held.
+    #[must_use]
+    pub fn held(change: &Change, hold: &Hold) -> Self {
+        Self {
+            held_by: Some(hold.by),
+            error: Some(hold.why.clone()),
+            ..Self::new(change, ChangeResult::Held)
+        }
+    }
+}
+
+impl Counts {
+    /// Counts the results of a plan's changes.
+    #[must_use]
+    pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
+        let counts = Self::of_results(changes);
+        Self {
+            unchanged: plan.unchanged + counts.unchanged,
+            skipped: plan.skipped.len(),
+            ..counts
+        }
+    }
+
+    /// Counts only the results of changes.
+    #[must_use]
+    pub fn of_results(changes: &[Reported]) -> Self {
+        let mut counts = Self::default();
+        for change in changes {
+            match change.result {
+                ChangeResult::Held => counts.held += 1,
+                ChangeResult::Failed => counts.failed += 1,
+                ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
+                ChangeResult::Applied => match change.action {
+                    Action::Create => counts.created += 1,
+                    Action::Update => counts.updated += 1,
+                    Action::Deactivate => counts.deactivated += 1,
+                    Action::Reactivate => counts.reactivated += 1,
+                    Action::Adopt => counts.adopted += 1,
+                },
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,197 @@
+//! The text of a link, as it is stored in a `Metadata` row.
+
+use std::{borrow::Cow, cell::RefCell, sync::Arc, thread::LocalKey};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    entry::DirectoryId,
+    id::IdAttribute,
+    link::{Activity, Form, Link, LinkFound, Signature},
+    user::EntityId,
+};
+
+/// The version that is written, and the newest that can be read.
+const VERSION: u32 = 2;
+
+/// A link as it is stored: flat, so that it is parsed in one pass.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stored<'a> {
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    version: u32,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    directory: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    attribute: Cow<'a, IdAttribute>,
+    #[serde(borrow)]
+    activity: Cow<'a, str>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    since: Option<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    by: Option<Cow<'a, str>>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) signature: Option<Cow<'a, str>>,
+}
+
+/// The version of links without a version.
+fn first() -> u32 {
+    1
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_first(version: &u32) -> bool {
+    *version == first()
+}
+
+impl<'a> Stored<'a> {
+    /// A link as it is stored on a user, without a signature.
+    pub(crate) fn of(user: &'a EntityId, link: &'a Link, by: Option<&'a str>) -> Self {
+        let is_current = link.form == Form::Current;
+        let (activity, since) = match &link.activity {
+            Activity::Settled => ("settled", None),
+            Activity::Activating => ("activating", None),
+            Activity::Deactivating { since } => ("deactivating", Some(since.as_str())),
+            Activity::Deactivated { since } => ("deactivated", Some(since.as_str())),
+            Activity::Released => ("released", None),
+        };
+        Self {
+            version: if is_current { VERSION } else { first() },
+            user: is_current.then(|| user.as_str().into()),
+            source: (&*link.source).into(),
+            directory: link.directory.as_deref().map(Into::into),
+            id: link.id.as_str().into(),
+            attribute: Cow::Borrowed(&link.attribute),
+            activity: activity.into(),
+            since: since.map(Into::into),
+            by: by.filter(|_| is_current).map(Into::into),
+            signature: None,
+        }
+    }
+
+    /// Parses a user's link; none when it is not a link of a readable version.
+    fn parse(text: &'a str) -> Option<(Self, Link)> {
+        let stored: Self = serde_json::from_str(text).ok()?;
+        let form = match (stored.version, &stored.user) {
+            (1, _) => Form::Earlier,
+            (VERSION, Some(_)) => Form::Current,
+            (_, _) => return None,
+        };
+        let since = || stored.since.as_deref().map(str::to_owned);
+        let activity = match &*stored.activity {
+            "settled" => Activity::Settled,
+            "activating" => Activity::Activating,
+            "deactivating" => Activity::Deactivating { since: since()? },
+            "deactivated" => Activity::Deactivated { since: since()? },
+            "released" => Activity::Released,
+            _ => return None,
+        };
+        let link = Link {
+            source: shared(&LAST_SOURCE, &stored.source),
+            directory: stored
+                .directory
+                .as_deref()
+                .map(|directory| shared(&LAST_DIRECTORY, directory)),
+            id: DirectoryId::new(&stored.id)?,
+            attribute: stored.attribute.clone().into_owned(),
+            activity,
+            form,
+            signature: Signature::NotChecked,
+        };
+        Some((stored, link))
+    }
+}
+
+thread_local! {
+    static LAST_SOURCE: RefCell<Arc<str>> = RefCell::new("".into());
+    static LAST_DIRECTORY: RefCell<Arc<str>> = RefCell::new("".into());
+    static LAST_RUN: RefCell<Arc<str>> = RefCell::new("".into());
+}
+
+/// A text that most links of a list have in common, stored once as long as it stays the same.
+fn shared(last: &'static LocalKey<RefCell<Arc<str>>>, text: &str) -> Arc<str> {
+    last.with_borrow_mut(|last| {
+        if **last != *text {
+            *last = text.into();
+        }
+        Arc::clone(last)
+    })
+}
+
+/// The value of a link's row without its signature and the run that made it, for reports.
+#[must_use]
+pub fn as_value(user: &EntityId, link: &Link) -> serde_json::Value {
+    serde_json::to_value(Stored::of(user, link, None)).unwrap_or(serde_json::Value::Null)
+}
+
+/// A user's link before the signature is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    pub(crate) found: LinkFound,
+    pub(crate) made_by: Option<Arc<str>>,
+    pub(crate) signature: Option<Box<str>>,
+    pub(crate) claims: Option<DirectoryId>,
+}
+
+/// The directory id in a link of an unreadable version.
+#[derive(Deserialize)]
+struct Claim<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+impl Unverified {
+    /// Parses a stored text, found on a user.
+    #[must_use]
+    pub fn parse(user: &EntityId, text: &str) -> Self {
+        let Some((stored, link)) = Stored::parse(text) else {
+            let claim = serde_json::from_str::<Claim<'_>>(text).ok();
+            return Self {
+                claims: claim.and_then(|claim| DirectoryId::new(&claim.id)),
+                ..Self::unreadable()
+            };
+        };
+        let is_of_another =
+            link.form == Form::Current && stored.user.as_deref() != Some(user.as_str());
+        Self {
+            found: if is_of_another {
+                LinkFound::OfAnotherUser
+            } else {
+                LinkFound::Link(Box::new(link))
+            },
+            made_by: stored.by.as_deref().map(|by| shared(&LAST_RUN, by)),
+            signature: stored.signature.map(Into::into),
+            claims: None,
+        }
+    }
+
+    /// The person named by an unreadable link, if any.
+    #[must_use]
+    pub fn claims(&self) -> Option<&DirectoryId> {
+        self.claims.as_ref()
+    }
+
+    /// The mark of the run that made the link: created the user, or adopted it.
+    #[must_use]
+    pub fn made_by(&self) -> Option<&Arc<str>> {
+        self.made_by.as_ref()
+    }
+
+    /// Something that is not a link.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self {
+            found: LinkFound::Unreadable,
+            made_by: None,
+            signature: None,
+            claims: None,
+        }
+    }
+}

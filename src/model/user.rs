@@ -1,0 +1,180 @@
+//! A User with its link, and everything else in ftrack that a plan needs. No I/O.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{entry::DirectoryId, link::LinkFound};
+
+/// The id of an ftrack entity: a UUID in text, whose characters are safe inside a query expression.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Box<str>", into = "Box<str>")]
+pub struct EntityId(Box<str>);
+
+impl EntityId {
+    /// Takes an id of ASCII letters, digits, `-` and `_` (1 to 64 of them); `None` for anything
+    /// else, so that no text can change a query's meaning.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let safe = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        safe.then(|| Self(text.into()))
+    }
+
+    /// As used in queries.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a UUID of version 5, as this program creates them; ftrack and its clients use
+    /// other versions.
+    #[must_use]
+    pub fn is_of_version_5(&self) -> bool {
+        // The form in which this program writes them (RFC 9562 section 4), with the version in its
+        // position.
+        let bytes = self.0.as_bytes();
+        let hyphens = [8, 13, 18, 23]
+            .into_iter()
+            .all(|place| bytes.get(place) == Some(&b'-'));
+        bytes.len() == 36 && hyphens && bytes.get(14) == Some(&b'5')
+    }
+}
+
+impl TryFrom<Box<str>> for EntityId {
+    type Error = String;
+
+    fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
+        Self::new(&text).ok_or_else(|| format!("{text:?} is not an entity id"))
+    }
+}
+
+impl From<EntityId> for Box<str> {
+    fn from(id: EntityId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One ftrack user, as far as a plan needs it.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct User {
+    /// Unchanged by renames.
+    pub id: EntityId,
+    /// The login; unique on the server.
+    pub username: Box<str>,
+    /// Absent when null.
+    pub first_name: Option<Box<str>>,
+    /// Absent when null.
+    pub last_name: Option<Box<str>>,
+    /// Absent when null.
+    pub email: Option<Box<str>>,
+    /// Whether the user may sign in, and takes a seat.
+    pub is_active: bool,
+    pub kind: UserKind,
+    /// Whether the user has one of the administrator roles.
+    pub administrator: bool,
+    pub link: LinkFound,
+    /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
+    /// `Value::Null` when there is none.
+    pub custom_values: Box<[Value]>,
+}
+
+/// The names of the user types that are never changed, compared without case.
+pub const UNTOUCHABLE: [&str; 2] = ["service", "demo"];
+
+/// A person, or one of the user types that are never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserKind {
+    /// Somebody who signs in.
+    Person,
+    /// Of the user type `service` or `demo`.
+    Untouchable,
+}
+
+/// The kind of value of a custom attribute, from the type of its configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CustomKind {
+    /// Text.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A day.
+    Date,
+    /// One or several of a list of choices.
+    List,
+    /// A type that this program does not know, or that the server does not show.
+    #[default]
+    Unknown,
+}
+
+impl CustomKind {
+    /// The kind of value for a type name; the names are those of the vendor's
+    /// `CustomAttributeType`.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "text" | "url" => Self::Text,
+            "number" => Self::Number,
+            "boolean" => Self::Boolean,
+            "date" => Self::Date,
+            "enumerator" | "dynamic enumerator" => Self::List,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Everything in ftrack that a plan needs, read completely.
+#[derive(Debug, Clone, Default)]
+pub struct Current {
+    /// Ordered by id.
+    pub users: Vec<User>,
+    /// The mapped custom attributes: the key, and the id of its configuration.
+    pub custom_attributes: Vec<(String, EntityId)>,
+    /// The kind of each custom attribute, in the order of `custom_attributes`.
+    pub custom_kinds: Vec<CustomKind>,
+    /// User types: the id by name.
+    pub user_types: BTreeMap<String, EntityId>,
+    /// The ids that have a link but no user: mostly deleted users.
+    pub orphans: BTreeSet<EntityId>,
+    /// People whose user has an unreadable link, such as one of a newer version.
+    pub claims: BTreeMap<DirectoryId, EntityId>,
+    /// Warnings about the lists: that there are orphans.
+    pub warnings: Vec<String>,
+    /// The number of calls it took.
+    pub read_calls: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::model::user::EntityId;
+
+    #[test]
+    fn ids_of_this_programs_making_are_told_from_those_of_others() {
+        let is_ours = |text: &str| EntityId::new(text).unwrap().is_of_version_5();
+        assert!(is_ours("0dd4c83b-aaf2-5307-8500-b980c74b8fed"));
+        for other in [
+            "0dd4c83b-aaf2-4307-8500-b980c74b8fed",
+            "bdf82eca-c19b-11e1-88cf-f23c91df25eb",
+            "u-001",
+            "5",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
+}

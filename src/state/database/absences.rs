@@ -1,0 +1,148 @@
+//! Since when people have been missing: the start of `deactivate_after`. If it is lost, the program
+//! waits longer, never shorter.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, Transaction, params};
+
+use crate::{
+    model::change::{Absence, Absences},
+    state::{
+        database::{State, columns, columns::Time, corruption},
+        files::StateError,
+    },
+};
+
+/// The maximum size of a file from an older version, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+impl State {
+    /// Saves who is missing after a complete read. Only differences are written, and nothing when
+    /// there are none.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_absences(
+        &self,
+        job: &str,
+        before: &Absences,
+        now: &Absences,
+    ) -> Result<(), StateError> {
+        if before == now {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let mut remove =
+                transaction.prepare("DELETE FROM absences WHERE job = ?1 AND directory_id = ?2")?;
+            for id in before.keys().filter(|id| !now.contains_key(*id)) {
+                remove.execute(params![job, id])?;
+            }
+            let changed = now
+                .iter()
+                .filter(|(id, absence)| before.get(*id) != Some(absence));
+            put(transaction, job, changed)
+        })
+    }
+}
+
+pub(super) fn of_job(connection: &Connection, job: &str) -> rusqlite::Result<Absences> {
+    let mut statement = connection.prepare("SELECT * FROM absences WHERE job = ?1")?;
+    statement
+        .query_map(params![job], columns::absence)?
+        .collect()
+}
+
+fn put<'a>(
+    transaction: &Transaction<'_>,
+    job: &str,
+    absences: impl Iterator<Item = (&'a String, &'a Absence)>,
+) -> rusqlite::Result<()> {
+    let mut add = transaction.prepare(
+        "INSERT OR REPLACE INTO absences (job, directory_id, since, reads) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (id, Absence { since, reads }) in absences {
+        add.execute(params![job, id, Time(*since), reads])?;
+    }
+    Ok(())
+}
+
+/// Imports what an older version saved in `absences/JOB.json`.
+pub(super) fn from_files(
+    connection: &mut Connection,
+    path: &Path,
+    state_dir: &Path,
+) -> Result<(), StateError> {
+    let mut absences = Vec::new();
+    for (job, file) in files(state_dir)? {
+        absences.push((job, from_file(&file)?));
+    }
+    put_all(connection, &absences).map_err(|error| corruption::failed("write", path, &error))
+}
+
+fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for (job, absences) in absences {
+        // A missing person is missing from at least one read: such a file is damaged.
+        put(
+            &transaction,
+            job,
+            absences.iter().filter(|(_, absence)| absence.reads > 0),
+        )?;
+    }
+    transaction.commit()
+}
+
+/// Removes the files of an older version: their content is in the database, or older than the
+/// database.
+pub(super) fn forget_files(state_dir: &Path) -> Result<(), StateError> {
+    for (_, path) in files(state_dir)? {
+        fs::remove_file(&path).map_err(|source| StateError::new("remove", &path, source))?;
+    }
+    // The directory may contain other files.
+    let _ = fs::remove_dir(state_dir.join("absences"));
+    Ok(())
+}
+
+/// Each file with its job.
+fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
+    let folder = state_dir.join("absences");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
+    };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let jobs = paths.filter_map(|path| {
+        let name = path
+            .file_name()?
+            .to_str()?
+            .strip_suffix(".json")?
+            .to_owned();
+        Some((name, path))
+    });
+    Ok(jobs.collect())
+}
+
+/// What an older version saved about a job, where no newer version has run.
+pub(super) fn of_file(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
+    from_file(&state_dir.join("absences").join(format!("{job}.json")))
+}
+
+/// Empty when the file is missing or damaged.
+fn from_file(path: &Path) -> Result<Absences, StateError> {
+    let wrong = |source| StateError::new("read", path, source);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Absences::new()),
+        Err(error) => return Err(wrong(error)),
+    };
+    let mut content = Vec::new();
+    file.take(LARGEST)
+        .read_to_end(&mut content)
+        .map_err(wrong)?;
+    Ok(serde_json::from_slice(&content).unwrap_or_default())
+}

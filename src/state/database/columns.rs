@@ -1,0 +1,208 @@
+//! Conversion between values and columns, and of rows to values.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use rusqlite::{
+    Connection, Row, ToSql,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+};
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
+
+use crate::{
+    model::{backoff::Backoff, change::Absence, pause::Pause, summary::RunSummary, user::EntityId},
+    state::database::{RefusedAccount, values::Written},
+};
+
+/// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would
+/// be longer become the last valid one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(pub(super) DateTime<Utc>);
+
+/// An enum value, as the reports write it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EnumText<T>(pub(super) T);
+
+/// A count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(pub(super) usize);
+
+/// Ids of users, as a JSON list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ids(pub(super) BTreeSet<EntityId>);
+
+impl ToSql for Ids {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let list = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(list.into())
+    }
+}
+
+impl FromSql for Ids {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Time {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = match self.0.year() {
+            0..=9999 => self.0.to_rfc3339_opts(SecondsFormat::Nanos, true),
+            i32::MIN..0 => "0000-01-01T00:00:00.000000000Z".to_owned(),
+            10_000.. => "9999-12-31T23:59:59.999999999Z".to_owned(),
+        };
+        Ok(text.into())
+    }
+}
+
+impl FromSql for Time {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let time = DateTime::parse_from_rfc3339(value.as_str()?).map_err(FromSqlError::other)?;
+        Ok(Self(time.with_timezone(&Utc)))
+    }
+}
+
+impl<T: Serialize> ToSql for EnumText<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let word = serde_json::to_value(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(word.as_str().unwrap_or_default().to_owned().into())
+    }
+}
+
+impl<T: for<'a> Deserialize<'a>> FromSql for EnumText<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?.into_deserializer();
+        let read: Result<T, serde::de::value::Error> = T::deserialize(word);
+        read.map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Count {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Count {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let count = value.as_i64()?;
+        usize::try_from(count)
+            .map(Self)
+            .map_err(|_| FromSqlError::OutOfRange(count))
+    }
+}
+
+/// Reads every row, so that later reads of this database cannot fail because of its content.
+pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
+    each(connection, "SELECT * FROM runs", run)?;
+    each(connection, "SELECT * FROM backoffs", backoff)?;
+    each(connection, "SELECT * FROM pauses", pause)?;
+    each(connection, "SELECT * FROM refusals", refusal)?;
+    each(connection, "SELECT * FROM absences", absence)?;
+    each(connection, "SELECT * FROM written", written)?;
+    each(connection, "SELECT directory_id FROM held", |row| {
+        row.get::<_, String>("directory_id")
+    })?;
+    each(connection, "SELECT directory FROM directories", |row| {
+        row.get::<_, String>("directory")
+    })?;
+    each(connection, "SELECT ftrack_ids FROM inactive", |row| {
+        row.get::<_, Ids>("ftrack_ids")
+    })?;
+    each(connection, "SELECT base, entries FROM bases", |row| {
+        let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
+        Ok(())
+    })
+}
+
+fn each<T>(
+    connection: &Connection,
+    query: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(query)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        read(row)?;
+    }
+    Ok(())
+}
+
+pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
+    let time = |name| row.get(name).map(|Time(time)| time);
+    let count = |name| row.get(name).map(|Count(count)| count);
+    Ok(RunSummary {
+        run: row.get("run")?,
+        job: row.get("job")?,
+        trigger: row.get("trigger").map(|EnumText(word)| word)?,
+        dry_run: row.get("dry_run")?,
+        started_at: time("started_at")?,
+        finished_at: time("finished_at")?,
+        outcome: row.get("outcome").map(|EnumText(word)| word)?,
+        error_kind: row
+            .get::<_, Option<EnumText<_>>>("error_kind")?
+            .map(|EnumText(word)| word),
+        error: row.get("error")?,
+        ftrack: row.get("ftrack")?,
+        entries: count("entries")?,
+        owned: count("owned")?,
+        owned_active: count("owned_active")?,
+        linked: row
+            .get::<_, Option<Count>>("linked")?
+            .map(|Count(linked)| linked),
+        held: count("held")?,
+        failed: count("failed")?,
+    })
+}
+
+pub(super) fn backoff(row: &Row<'_>) -> rusqlite::Result<Backoff> {
+    Ok(Backoff {
+        failures: row.get("failures")?,
+        since: row.get("since").map(|Time(time)| time)?,
+        retry_at: row.get("retry_at").map(|Time(time)| time)?,
+        suspended: row.get("suspended")?,
+        kind: row.get("kind").map(|EnumText(word)| word)?,
+        error: row.get("error")?,
+    })
+}
+
+pub(super) fn pause(row: &Row<'_>) -> rusqlite::Result<Pause> {
+    Ok(Pause {
+        since: row.get("since").map(|Time(time)| time)?,
+        until: row.get::<_, Option<Time>>("until")?.map(|Time(time)| time),
+        reason: row.get("reason")?,
+    })
+}
+
+pub(super) fn refusal(row: &Row<'_>) -> rusqlite::Result<(String, RefusedAccount)> {
+    let refused = RefusedAccount {
+        mark: row.get("mark")?,
+        failures: row.get("failures")?,
+        refused_at: row.get("refused_at").map(|Time(time)| time)?,
+        next_at: row.get("next_at").map(|Time(time)| time)?,
+        error: row.get("error")?,
+    };
+    Ok((row.get("server")?, refused))
+}
+
+pub(super) fn written(row: &Row<'_>) -> rusqlite::Result<Written> {
+    Ok(Written {
+        run: row.get("run")?,
+        at: row.get("at").map(|Time(at)| at)?,
+        number: row.get("number").map(|Count(number)| number)?,
+        since: row.get("since").map(|Time(since)| since)?,
+        is_settled: row.get("settled")?,
+    })
+}
+
+pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {
+    let absence = Absence {
+        since: row.get("since").map(|Time(time)| time)?,
+        reads: row.get("reads")?,
+    };
+    Ok((row.get("directory_id")?, absence))
+}

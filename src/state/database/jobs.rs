@@ -1,0 +1,105 @@
+//! What delays jobs: back-offs, pauses, and servers that refused the credentials.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::{
+    model::{backoff::Backoff, pause::Pause},
+    state::{
+        database::{
+            State,
+            cached::CachedJobs,
+            columns,
+            put::{put_backoff, put_pause, put_refusal},
+            values::RefusedAccount,
+        },
+        files::StateError,
+    },
+};
+
+impl State {
+    /// When a failed job is retried; none when its last run did not fail.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn backoff(&self, job: &str) -> Result<Option<Backoff>, StateError> {
+        self.read_held(|connection, held| {
+            let query = "SELECT * FROM backoffs WHERE job = ?1";
+            let backoff = connection
+                .query_row(query, params![job], columns::backoff)
+                .optional()?;
+            held.backoffs.insert(job.to_owned(), backoff.clone());
+            Ok(backoff)
+        })
+    }
+
+    /// Saves when a job is retried, or that it did not fail.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_backoff(&self, job: &str, backoff: Option<&Backoff>) -> Result<(), StateError> {
+        let note =
+            |held: &mut CachedJobs| drop(held.backoffs.insert(job.to_owned(), backoff.cloned()));
+        self.write_held(|transaction| put_backoff(transaction, job, backoff), note)
+    }
+
+    /// The pause of a job, also if it has expired.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn pause(&self, job: &str) -> Result<Option<Pause>, StateError> {
+        self.read_held(|connection, held| {
+            let query = "SELECT * FROM pauses WHERE job = ?1";
+            let pause = connection
+                .query_row(query, params![job], columns::pause)
+                .optional()?;
+            held.pauses.insert(job.to_owned(), pause.clone());
+            Ok(pause)
+        })
+    }
+
+    /// Saves a job's pause, or its end.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_pause(&self, job: &str, pause: Option<&Pause>) -> Result<(), StateError> {
+        let note = |held: &mut CachedJobs| drop(held.pauses.insert(job.to_owned(), pause.cloned()));
+        self.write_held(|transaction| put_pause(transaction, job, pause), note)
+    }
+
+    /// The servers that refused the credentials: `ftrack`, or `directory` and its name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn refusals(&self) -> Result<BTreeMap<String, RefusedAccount>, StateError> {
+        self.read_held(|connection, held| {
+            let mut statement = connection.prepare("SELECT * FROM refusals")?;
+            let refusals: BTreeMap<String, RefusedAccount> = statement
+                .query_map([], columns::refusal)?
+                .collect::<rusqlite::Result<_>>()?;
+            held.refusals = refusals
+                .iter()
+                .map(|(server, refused)| (server.clone(), Some(refused.clone())))
+                .collect();
+            Ok(refusals)
+        })
+    }
+
+    /// Saves that a server refused the credentials, or accepted them.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_refusal(
+        &self,
+        server: &str,
+        refused: Option<&RefusedAccount>,
+    ) -> Result<(), StateError> {
+        let note =
+            |held: &mut CachedJobs| drop(held.refusals.insert(server.to_owned(), refused.cloned()));
+        self.write_held(
+            |transaction| put_refusal(transaction, server, refused),
+            note,
+        )
+    }
+}

@@ -1,0 +1,249 @@
+//! What a job remembers from its earlier runs: what its limits count, which directory it read, and
+//! how many entries it had. If it is lost, the program holds more, never less.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+
+use chrono::TimeDelta;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::{
+    model::user::EntityId,
+    state::{
+        database::{
+            FILE, State, absences, columns,
+            columns::{Count, Ids, Time},
+            corruption,
+            lock::DatabaseLock,
+            runs, schema,
+            values::{Remembered, Written},
+        },
+        files::StateError,
+    },
+};
+
+/// How long written changes are remembered, in days: longer than any `limits.per`.
+const KEPT_DAYS: i64 = 400;
+
+impl State {
+    /// What a job remembers; the users with links are those in that ftrack server.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn remembered(&self, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
+        self.read(|connection| of_job(connection, job, ftrack))
+    }
+
+    /// Saves how many deactivations a run writes without approval: before it writes them, so that a
+    /// run that is killed counts as well, and once more when the number is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn count_deactivations(&self, job: &str, written: &Written) -> Result<(), StateError> {
+        let Written {
+            run,
+            at,
+            number,
+            since,
+            is_settled,
+        } = written;
+        self.write(|transaction| {
+            let oldest = at
+                .checked_sub_signed(TimeDelta::days(KEPT_DAYS))
+                .unwrap_or(*at);
+            transaction.execute(
+                "DELETE FROM written WHERE job = ?1 AND at < ?2",
+                params![job, Time(oldest)],
+            )?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) \
+                 VALUES (?1, ?2, 'deactivate', ?3, ?4, ?5, ?6)",
+                params![
+                    job,
+                    run,
+                    Time(*at),
+                    Count(*number),
+                    Time(*since),
+                    is_settled
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Saves whose deactivation a limit holds, replacing those before; nothing is written where
+    /// they are the same.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_held(
+        &self,
+        job: &str,
+        before: &BTreeSet<String>,
+        now: &BTreeSet<String>,
+    ) -> Result<(), StateError> {
+        if before == now {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute(
+                "DELETE FROM held WHERE job = ?1 AND kind = 'deactivate'",
+                params![job],
+            )?;
+            let mut add = transaction.prepare(
+                "INSERT INTO held (job, kind, directory_id) VALUES (?1, 'deactivate', ?2)",
+            )?;
+            now.iter()
+                .try_for_each(|id| add.execute(params![job, id]).map(drop))
+        })
+    }
+
+    /// Saves which directory was read, and how many entries each search base showed; nothing is
+    /// written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_directory(
+        &self,
+        job: &str,
+        before: &Remembered,
+        directory: Option<&str>,
+        bases: &BTreeMap<String, usize>,
+    ) -> Result<(), StateError> {
+        let is_known = directory.is_none_or(|now| before.directory.as_deref() == Some(now));
+        // Only whether there was anybody matters, not how many.
+        let as_before = |(base, entries): (&String, &usize)| {
+            before
+                .bases
+                .get(base)
+                .is_some_and(|known| (*known > 0) == (*entries > 0))
+        };
+        if is_known && bases.iter().all(as_before) {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            if let Some(directory) = directory {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO directories (job, directory) VALUES (?1, ?2)",
+                    params![job, directory],
+                )?;
+            }
+            put_bases(transaction, job, bases)
+        })
+    }
+}
+
+impl State {
+    /// Saves which users of a job in an ftrack server are inactive although the program did not
+    /// deactivate them; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_inactive(
+        &self,
+        job: &str,
+        ftrack: &str,
+        before: &Remembered,
+        now: BTreeSet<EntityId>,
+    ) -> Result<(), StateError> {
+        if before.inactive.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        let ids = Ids(now);
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO inactive (job, ftrack, ftrack_ids) VALUES (?1, ?2, ?3)",
+                params![job, ftrack, ids],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+fn put_bases(
+    transaction: &Transaction<'_>,
+    job: &str,
+    bases: &BTreeMap<String, usize>,
+) -> rusqlite::Result<()> {
+    let mut add = transaction
+        .prepare("INSERT OR REPLACE INTO bases (job, base, entries) VALUES (?1, ?2, ?3)")?;
+    bases
+        .iter()
+        .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
+}
+
+/// What a job remembers, as far as it is known without creating or changing anything: nothing where
+/// there is no database yet, or where the next run has to update it first.
+///
+/// # Errors
+/// It cannot be read.
+pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
+    let folder = std::path::absolute(state_dir)
+        .map_err(|source| StateError::new("find", state_dir, source))?;
+    let path = folder.join(FILE);
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() && there.len() > 0 => {}
+        Ok(there) if there.is_dir() => {
+            return Err(StateError::new(
+                "read",
+                &path,
+                io::ErrorKind::IsADirectory.into(),
+            ));
+        }
+        Ok(_) => return Ok(Remembered::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Remembered {
+                absences: absences::of_file(&folder, job)?,
+                ..Remembered::default()
+            });
+        }
+        Err(error) => return Err(StateError::new("read", &path, error)),
+    }
+    let gate = DatabaseLock::look(&folder)?;
+    let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
+    match schema::look(&path)? {
+        Some(connection) => of_job(&connection, job, ftrack)
+            .map_err(|error| corruption::failed("read", &path, &error)),
+        None => Ok(Remembered::default()),
+    }
+}
+
+fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
+    let mut written =
+        connection.prepare("SELECT * FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
+    let deactivations = written.query_map(params![job], columns::written)?;
+    let mut held = connection
+        .prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
+    let mut bases = connection.prepare("SELECT base, entries FROM bases WHERE job = ?1")?;
+    let bases = bases.query_map(params![job], |row| {
+        let Count(entries) = row.get("entries")?;
+        Ok((row.get("base")?, entries))
+    })?;
+    Ok(Remembered {
+        absences: absences::of_job(connection, job)?,
+        directory: connection
+            .query_row(
+                "SELECT directory FROM directories WHERE job = ?1",
+                params![job],
+                |row| row.get("directory"),
+            )
+            .optional()?,
+        deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
+        held: held
+            .query_map(params![job], |row| row.get("directory_id"))?
+            .collect::<rusqlite::Result<_>>()?,
+        bases: bases.collect::<rusqlite::Result<_>>()?,
+        inactive: connection
+            .query_row(
+                "SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2",
+                params![job, ftrack],
+                |row| row.get("ftrack_ids"),
+            )
+            .optional()?
+            .map(|Ids(ids)| ids),
+        linked: runs::linked_before(connection, job, ftrack)?,
+    })
+}

@@ -1,0 +1,260 @@
+//! The tables, their migrations, and the validation of a file.
+
+use std::{fs::OpenOptions, io, path::Path, time::Duration};
+
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
+
+use crate::state::{
+    database::{columns, corruption, corruption::UnusableDatabase},
+    files::StateError,
+};
+
+/// The application id in SQLite's header: `flds`.
+const APPLICATION_ID: i32 = 0x666c_6473;
+
+/// How long to wait for another process that writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The migrations, one for each version of the database; a released one is never changed.
+///
+/// Times are in UTC, all of the same length, so that they sort as text. An `outcome` and similar
+/// columns have the names used in the reports.
+pub(super) const STEPS: &[&str] = &[
+    "
+    CREATE TABLE runs (
+        job          TEXT NOT NULL,
+        run          TEXT NOT NULL,
+        \"trigger\"    TEXT NOT NULL,
+        dry_run      INTEGER NOT NULL CHECK (dry_run IN (0, 1)),
+        started_at   TEXT NOT NULL,
+        finished_at  TEXT NOT NULL,
+        outcome      TEXT NOT NULL,
+        error_kind   TEXT,
+        error        TEXT,
+        ftrack       TEXT NOT NULL,
+        entries      INTEGER NOT NULL CHECK (entries >= 0),
+        owned        INTEGER NOT NULL CHECK (owned >= 0),
+        owned_active INTEGER NOT NULL CHECK (owned_active >= 0),
+        held         INTEGER NOT NULL CHECK (held >= 0),
+        failed       INTEGER NOT NULL CHECK (failed >= 0),
+        PRIMARY KEY (job, run)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE backoffs (
+        job          TEXT NOT NULL PRIMARY KEY,
+        failures     INTEGER NOT NULL CHECK (failures > 0),
+        since        TEXT NOT NULL,
+        retry_at     TEXT NOT NULL,
+        suspended    INTEGER NOT NULL CHECK (suspended IN (0, 1)),
+        kind         TEXT NOT NULL,
+        error        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pauses (
+        job          TEXT NOT NULL PRIMARY KEY,
+        since        TEXT NOT NULL,
+        until        TEXT,
+        reason       TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusals (
+        server       TEXT NOT NULL PRIMARY KEY,
+        mark         TEXT,
+        failures     INTEGER NOT NULL CHECK (failures > 0),
+        refused_at   TEXT NOT NULL,
+        next_at      TEXT NOT NULL,
+        error        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE absences (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        since        TEXT NOT NULL,
+        reads        INTEGER NOT NULL CHECK (reads > 0),
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    ALTER TABLE runs ADD COLUMN linked INTEGER CHECK (linked >= 0);
+    CREATE TABLE written (
+        job          TEXT NOT NULL,
+        run          TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        at           TEXT NOT NULL,
+        number       INTEGER NOT NULL CHECK (number >= 0),
+        since        TEXT NOT NULL,
+        settled      INTEGER NOT NULL CHECK (settled IN (0, 1)),
+        PRIMARY KEY (job, run, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE held (
+        job          TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        PRIMARY KEY (job, kind, directory_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE directories (
+        job          TEXT NOT NULL PRIMARY KEY,
+        directory    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE bases (
+        job          TEXT NOT NULL,
+        base         TEXT NOT NULL,
+        entries      INTEGER NOT NULL CHECK (entries >= 0),
+        PRIMARY KEY (job, base)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE inactive (
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        ftrack_ids   TEXT NOT NULL CHECK (json_valid(ftrack_ids)),
+        PRIMARY KEY (job, ftrack)
+    ) STRICT, WITHOUT ROWID;
+",
+];
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    /// Reading only.
+    Read,
+    /// Reading and writing an existing file.
+    Write,
+}
+
+/// Connects to an existing file.
+pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let flags = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch(
+        "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+    )?;
+    match access {
+        // This one already reads the file, which is left to the caller.
+        Access::Read => {}
+        Access::Write => connection.execute_batch("PRAGMA synchronous = FULL;")?,
+    }
+    Ok(connection)
+}
+
+/// Connects to an existing database, migrates it to the newest version, and checks that each row of
+/// it can be read.
+///
+/// # Errors
+/// It is damaged, or it cannot be used for another reason.
+pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
+    let failed = |error: rusqlite::Error| UnusableDatabase::of(path, &error);
+    // SQLite would continue without write permission. No other lock of this process on the file
+    // could be lost by closing it.
+    let writable = OpenOptions::new().read(true).write(true).open(path);
+    writable.map_err(|source| UnusableDatabase::Failed(StateError::new("open", path, source)))?;
+    let mut connection = connect(path, Access::Write).map_err(failed)?;
+    let form = form(&connection, path)?;
+    if connection.is_readonly(MAIN_DB).map_err(failed)? {
+        return Err(UnusableDatabase::Damaged(
+            "its header is damaged".to_owned(),
+        ));
+    }
+    whole(&connection)
+        .map_err(failed)?
+        .map_or(Ok(()), |why| Err(UnusableDatabase::Damaged(why)))?;
+    // One file and, while something is written, a journal beside it; a reader without write
+    // permission can use that.
+    connection
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+        .map_err(failed)?;
+    migrate(&mut connection, form, STEPS).map_err(failed)?;
+    columns::read_all(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Connects for reading only, where everything is complete and of the newest version; none where
+/// the next writer has to do something first.
+pub(super) fn look(path: &Path) -> Result<Option<Connection>, StateError> {
+    let looked = to_read(path)
+        .map_err(|error| UnusableDatabase::of(path, &error))
+        .and_then(|connection| {
+            let newest = form(&connection, path)? == STEPS.len();
+            let whole = newest
+                && whole(&connection)
+                    .map_err(|error| UnusableDatabase::of(path, &error))?
+                    .is_none();
+            Ok(whole.then_some(connection))
+        });
+    match looked {
+        Ok(connection) => Ok(connection),
+        Err(UnusableDatabase::Damaged(_)) => Ok(None),
+        Err(UnusableDatabase::Failed(error)) => Err(error),
+    }
+}
+
+/// Connects for reading only, unless a program that was killed left an incomplete write: then
+/// SQLite has to restore the earlier content.
+fn to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, Access::Read)?;
+    match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            connect(path, Access::Write)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(connection),
+    }
+}
+
+/// Creates the tables in an empty database.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(connection, 0, STEPS)
+}
+
+/// Migrates a database to the newest version; after each step it is consistent, whatever happens.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    form: usize,
+    steps: &[&str],
+) -> rusqlite::Result<()> {
+    for (before, step) in steps.iter().enumerate().skip(form) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(before + 1).unwrap_or(i64::MAX),
+        )?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The version of a database: the number of migrations applied.
+fn form(connection: &Connection, path: &Path) -> Result<usize, UnusableDatabase> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    let application: i32 =
+        pragma("application_id").map_err(|error| UnusableDatabase::of(path, &error))?;
+    let form: i32 = pragma("user_version").map_err(|error| UnusableDatabase::of(path, &error))?;
+    let known = STEPS.len();
+    match usize::try_from(form) {
+        Ok(form) if application == APPLICATION_ID && form > known => {
+            let newer = format!(
+                "a newer version of this program wrote it (its schema version is {form}, and this \
+                 program supports {known}); use that version, or move the file away to restore it \
+                 from the reports"
+            );
+            Err(UnusableDatabase::Failed(StateError::new(
+                "use",
+                path,
+                io::Error::new(io::ErrorKind::InvalidData, newer),
+            )))
+        }
+        Ok(form) if application == APPLICATION_ID && form > 0 => Ok(form),
+        Ok(_) | Err(_) => Err(UnusableDatabase::Damaged(
+            "it is not a state database of this program".to_owned(),
+        )),
+    }
+}
+
+/// Checks every page of the file; returns what is wrong with the first bad one.
+fn whole(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then(|| corruption::one_line(&said)))
+}

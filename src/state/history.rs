@@ -1,0 +1,226 @@
+//! The saved reports: written, listed, found, and removed when they are old.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    config,
+    model::report::Report,
+    state::{files, files::StateError},
+};
+
+/// The maximum size of a report, in bytes.
+const LARGEST: u64 = 1 << 30;
+
+/// The reports under one state directory: `reports/JOB/RUN.json`.
+#[derive(Debug, Clone)]
+pub struct History {
+    folder: PathBuf,
+}
+
+/// A report cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
+pub enum HistoryError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A file under `reports` is not a report.
+    #[error("{path} is not a report of this program: {why}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    #[error("there is no run {0:?}; `runs` lists the saved runs")]
+    Unknown(String),
+    /// The name matches several runs.
+    #[error("{name:?} matches {count} runs, such as {one} and {other}; give more of the id")]
+    Ambiguous {
+        /// The requested name.
+        name: String,
+        /// How many match.
+        count: usize,
+        /// One of them.
+        one: String,
+        /// Another one.
+        other: String,
+    },
+    /// There are no runs yet.
+    #[error("no saved runs yet")]
+    Empty,
+}
+
+impl History {
+    /// The history under a state directory, which need not exist yet.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> Self {
+        Self {
+            folder: state_dir.join("reports"),
+        }
+    }
+
+    /// Saves a report, and removes those that are too old or too many.
+    ///
+    /// # Errors
+    /// The report cannot be written; failing to remove old ones is not an error.
+    pub fn keep(
+        &self,
+        report: &Report,
+        retention: &config::Reports,
+        now: DateTime<Utc>,
+    ) -> Result<PathBuf, StateError> {
+        let folder = self.folder.join(&report.job);
+        files::make_folder(&folder)?;
+        let path = folder.join(format!("{}.json", report.run));
+        let mut content = serde_json::to_vec(report)
+            .map_err(|error| StateError::new("write", &path, error.into()))?;
+        content.push(b'\n');
+        files::replace(&path, &content)?;
+        remove_old(&folder, retention, now);
+        Ok(path)
+    }
+
+    /// Whether a run has a report.
+    #[must_use]
+    pub fn has(&self, job: &str, run: &str) -> bool {
+        self.folder.join(job).join(format!("{run}.json")).exists()
+    }
+
+    /// The names of all saved runs, newest first, with their jobs; of one job if given.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn runs(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
+        let mut runs = Vec::new();
+        for folder in folders(&self.folder)? {
+            let name = file_name(&folder);
+            if job.is_none_or(|job| job == name) {
+                runs.extend(reports(&folder)?.into_iter().map(|run| (run, name.clone())));
+            }
+        }
+        runs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(runs)
+    }
+
+    /// The report of a run, named by its id, by any part of it that matches only one run, or
+    /// `last`.
+    ///
+    /// # Errors
+    /// There is no such run, several match, or the report is damaged.
+    pub fn find(&self, name: &str, job: Option<&str>) -> Result<Report, HistoryError> {
+        let runs = self.runs(job)?;
+        let fitting: Vec<&(String, String)> = match name {
+            "last" => runs.iter().take(1).collect(),
+            _ => match runs
+                .iter()
+                .filter(|(run, _)| run == name)
+                .collect::<Vec<_>>()
+            {
+                exact if !exact.is_empty() => exact,
+                _ => runs.iter().filter(|(run, _)| run.contains(name)).collect(),
+            },
+        };
+        match fitting.as_slice() {
+            [] if runs.is_empty() => Err(HistoryError::Empty),
+            [] => Err(HistoryError::Unknown(name.to_owned())),
+            [(run, job)] => self.load(job, run),
+            [(one, _), (other, _), ..] => Err(HistoryError::Ambiguous {
+                name: name.to_owned(),
+                count: fitting.len(),
+                one: one.clone(),
+                other: other.clone(),
+            }),
+        }
+    }
+
+    /// The report of exactly this run.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
+        let path = self.folder.join(job).join(format!("{run}.json"));
+        let wrong = |source| StateError::new("read", &path, source);
+        let mut content = Vec::new();
+        fs::File::open(&path)
+            .map_err(wrong)?
+            .take(LARGEST)
+            .read_to_end(&mut content)
+            .map_err(wrong)?;
+        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged {
+            path: path.display().to_string(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
+/// after the next run.
+fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
+    let Ok(mut runs) = reports(folder) else {
+        return;
+    };
+    runs.sort_unstable_by(|a, b| b.cmp(a));
+    let oldest = chrono::Duration::from_std(retention.keep_for)
+        .ok()
+        .and_then(|age| now.checked_sub_signed(age))
+        .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
+    for (place, run) in runs.iter().enumerate() {
+        let too_old = place > 0
+            && oldest
+                .as_ref()
+                .is_some_and(|oldest| run.as_str() < oldest.as_str());
+        if place >= retention.keep.max(1) || too_old {
+            let _ = fs::remove_file(folder.join(format!("{run}.json")));
+        }
+    }
+}
+
+fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::new("read the directory", path, error)),
+    };
+    Ok(entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect())
+}
+
+fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
+    let entries = fs::read_dir(folder)
+        .map_err(|error| StateError::new("read the directory", folder, error))?;
+    let names = entries
+        .filter_map(Result::ok)
+        .map(|entry| file_name(&entry.path()));
+    Ok(names
+        .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+        .filter(|name| is_run(name))
+        .collect())
+}
+
+/// Whether a name is that of a run, such as `20260131-235959-0f3c`: other files in the directory
+/// are neither shown nor removed.
+fn is_run(name: &str) -> bool {
+    let form = "00000000-000000-xxxx";
+    let fits = |(shown, form): (char, char)| match form {
+        '0' => shown.is_ascii_digit(),
+        'x' => shown.is_ascii_hexdigit(),
+        _ => shown == form,
+    };
+    name.chars().count() == form.len() && name.chars().zip(form.chars()).all(fits)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
