@@ -95,7 +95,7 @@ pub struct AttributeRule {
 /// What happens to the value in ftrack when the directory shows none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenAbsent {
-    /// It stays as it is.
+    /// It is unchanged.
     Keep,
     /// It is emptied.
     Clear,

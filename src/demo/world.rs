@@ -65,7 +65,7 @@ pub enum WorldError {
         server: &'static str,
         /// Where.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -77,7 +77,7 @@ pub enum WorldError {
     Folder {
         /// The directory, or a file in it.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

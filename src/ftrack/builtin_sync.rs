@@ -34,7 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// several servers may not know it yet.
 const MISSING_LOOKS: u32 = 3;
 
-/// The newest jobs at one time, by which those that come later are known.
+/// The newest jobs at one time, to recognise later ones.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Noted {
     ids: BTreeSet<EntityId>,

@@ -275,7 +275,7 @@ pub enum FtrackErrorKind {
     UnknownRole {
         /// The role's name.
         role: String,
-        /// The names that exist.
+        /// The existing names.
         known: String,
     },
 }

@@ -1,8 +1,8 @@
-//! The link: a `Metadata` row of a user that says whose the user is. No I/O.
+//! The link: a `Metadata` row of a user that says who owns the user. No I/O.
 //!
-//! It is stored as JSON at ftrack itself, so that lost local state loses nothing. Versions:
+//! It is stored as JSON in ftrack itself, so that a lost local state loses nothing. Versions:
 //!
-//! | version | holds |
+//! | version | contains |
 //! |---|---|
 //! | none | source, directory id, attribute, activity |
 //! | 2 | also the ids of its user and of the directory, a mark of the run that made it, and a signature where `ftrack.link_key_file` is set |

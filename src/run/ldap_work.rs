@@ -1,4 +1,4 @@
-//! What a job has that reads a directory, compiled.
+//! The compiled settings of a job that reads a directory.
 
 use super::servers::Servers;
 use crate::{

@@ -305,7 +305,7 @@ impl<'a, W> RunContext<'a, W> {
             deadline: Instant::now() + prepared.job.time_limit,
             cancel: cancel.clone(),
         };
-        // Other jobs may be at work over the same connections; their calls are not this run's.
+        // Other jobs may use the same connections; their calls are not counted for this run.
         let session = prepared.session.for_run(RunName {
             job: &report.job,
             run: &report.run,

@@ -221,7 +221,7 @@ fn names_that_nobody_knows() {
     )
     .check(&config);
     Bad::new(&["runs", "show", "../../config"], USAGE, &["../../config"]).check(&config);
-    Bad::new(&["runs", "show", "20"], USAGE, &["\"20\" fits 2 runs"]).check(&config);
+    Bad::new(&["runs", "show", "20"], USAGE, &["\"20\" matches 2 runs"]).check(&config);
     Bad::new(&["snyc"], USAGE, &["'snyc'", "'sync'"]).check(&config);
     Bad::new(&["sync", "--dry"], USAGE, &["'--dry'", "'--dry-run'"]).check(&config);
     Bad::new(&["sync", "--format", "xml"], USAGE, &["'xml'", "--format"]).check(&config);

@@ -64,7 +64,7 @@ async fn a_server_is_looked_at_step_by_step() {
         "{failed}"
     );
     assert!(
-        unknown == "givenNam" && meant.contains("is givenname meant?"),
+        unknown == "givenNam" && meant.contains("did you mean givenname?"),
         "{meant}"
     );
     assert!(

@@ -15,11 +15,10 @@ use crate::state::files::StateError;
 /// The number of databases kept after they were set aside.
 const KEPT: usize = 3;
 
-/// What no report tells.
-const LOST: &str = "the history, and how long to wait after failures, were made anew from the \
-                    reports; lost are pauses, so that a job that was paused goes on (`pause` it \
-                    again), and since when people have been missing, so that `deactivate_after` \
-                    starts to count anew";
+/// What is not in the reports.
+const LOST: &str = "the history and the delays after failures were restored from the reports; \
+                    pauses are lost, so a paused job runs again (`pause` it again), and so is the \
+                    time since when people have been missing, so `deactivate_after` starts again";
 
 /// Why a database cannot be used.
 #[derive(Debug)]

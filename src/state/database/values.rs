@@ -174,7 +174,7 @@ mod tests {
             lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]),
             3
         );
-        // Of a run that was killed, the links tell how many there were.
+        // For a run that was killed, the links tell how many there were.
         let killed = Remembered {
             deactivations: vec![Written {
                 is_settled: false,

@@ -134,7 +134,7 @@ fn were_not_tried(report: &Report) -> usize {
         .inspect(|change| {
             let error = change.error.as_deref().unwrap_or_default();
             assert!(
-                error.contains("not tried") && error.contains("told to stop"),
+                error.contains("not tried") && error.contains("stopped on request"),
                 "{change:?}"
             );
         })

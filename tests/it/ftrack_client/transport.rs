@@ -99,7 +99,7 @@ fn says_all(error: &FtrackError) {
         "{text}"
     );
     assert!(text.contains("http://127.0.0.1:"), "on what: {text}");
-    assert!(text.contains("again"), "whether to try again: {text}");
+    assert!(text.contains("a retry"), "whether to try again: {text}");
     assert!(text.len() < 1000 && !text.contains(['\n', '\r']), "{text}");
 }
 

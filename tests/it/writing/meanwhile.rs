@@ -88,7 +88,7 @@ fn a_user_whom_somebody_else_took_is_not_adopted_and_keeps_its_values() {
     assert!(
         errors(&report)[0]
             .1
-            .contains("belongs to the source \"painters\" now"),
+            .contains("now belongs to the source \"painters\""),
         "{report:#?}"
     );
     let after = studio.user("ada");
