@@ -117,21 +117,13 @@ pub async fn run(
     let (servers, connected) = watch::channel(setup.servers.clone());
     let commands = Commands::new(command_sender, status);
     let end = CancellationToken::new();
-    let listeners = TaskTracker::new();
-    {
-        let (commands, heartbeat, end) = (commands.clone(), Arc::clone(&heartbeat), end.clone());
-        listeners.spawn(async move { control::listen(control, commands, heartbeat, &end).await });
-    }
-    if let Some(listener) = listener {
-        let state = HttpState {
-            commands: commands.clone(),
-            heartbeat: Arc::clone(&heartbeat),
-            metrics: Arc::clone(&metrics),
-            figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
-        };
-        let end = end.clone();
-        listeners.spawn(async move { http::listen(listener, state, &end).await });
-    }
+    let state_of_http = HttpState {
+        commands: commands.clone(),
+        heartbeat: Arc::clone(&heartbeat),
+        metrics: Arc::clone(&metrics),
+        figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
+    };
+    let listeners = start_listeners(control, listener, state_of_http, &end);
     listening(Listeners {
         commands,
         http: address,
@@ -158,4 +150,24 @@ pub async fn run(
     // Answers in flight get a moment; slow readers are not waited for.
     let _ = tokio::time::timeout(LAST_ANSWERS, listeners.wait()).await;
     Ok(())
+}
+
+/// Answers at the control socket, and over HTTP where that is wanted, until `end` is cancelled.
+fn start_listeners(
+    control: ControlSocket,
+    listener: Option<TcpListener>,
+    state: HttpState,
+    end: &CancellationToken,
+) -> TaskTracker {
+    let listeners = TaskTracker::new();
+    let (commands, heartbeat) = (state.commands.clone(), Arc::clone(&state.heartbeat));
+    let end_of_control = end.clone();
+    listeners.spawn(async move {
+        control::listen(control, commands, heartbeat, &end_of_control).await;
+    });
+    if let Some(listener) = listener {
+        let end = end.clone();
+        listeners.spawn(async move { http::listen(listener, state, &end).await });
+    }
+    listeners
 }

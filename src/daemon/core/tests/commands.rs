@@ -17,7 +17,7 @@ fn a_pause_is_done_when_it_is_kept() {
     assert_eq!(daemon.phase("a"), "paused");
     assert_eq!(daemon.tick("a"), NONE);
     let refused = daemon.trigger("a");
-    assert_eq!(refused, ["reply 2: a is paused; `resume a` lets it go on"]);
+    assert_eq!(refused, ["reply 2: a is paused; `resume a` ends the pause"]);
     let job = "a".to_owned();
     assert_eq!(
         daemon.command(Command::Resume { job }),
@@ -32,7 +32,7 @@ fn a_pause_is_done_when_it_is_kept() {
 fn what_cannot_be_kept_is_not_done_and_logged_once() {
     let mut daemon = Daemon::ready(&[("a", "x")]);
     daemon.pause("a", pause(None));
-    let not_done = "it cannot be remembered over a restart, so it was not done: the disk is full";
+    let not_done = "it cannot be saved over a restart, so it was not done: the disk is full";
     assert_eq!(
         daemon.not_kept(0),
         [
@@ -109,7 +109,7 @@ fn a_trigger_is_told_that_it_waits_and_how_it_ends() {
     );
     assert_eq!(
         daemon.trigger("b"),
-        ["reply 2: a run of b is under way already; `status` shows how far it is"]
+        ["reply 2: a run of b is already in progress; `status` shows its progress"]
     );
     assert_eq!(
         daemon.ended("a", None),

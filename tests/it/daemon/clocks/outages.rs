@@ -177,9 +177,8 @@ fn a_person_whom_ftrack_refuses_for_three_days_is_named_once() {
     );
     assert_eq!(daemon.events("change.failed").len(), 1);
     // Such runs go on as scheduled, and each says in five lines what it did.
-    assert!(
-        daemon.logged().len() <= 5 * (reports.len() + 1) + 4,
-        "{:#?}",
-        daemon.logged()
-    );
+    // On a slow machine a run may last until the next tick, which is logged once per run.
+    let mut logged = daemon.logged();
+    logged.retain(|line| line["event"] != "tick.skipped");
+    assert!(logged.len() <= 5 * (reports.len() + 1) + 4, "{logged:#?}");
 }
