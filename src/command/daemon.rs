@@ -28,14 +28,14 @@ const LAST_THREADS: Duration = Duration::from_millis(200);
 /// The configuration is invalid, another daemon uses the same state directory, or a listener cannot
 /// be opened.
 pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
-    let house = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     // Two threads for the connections; each run has its own thread.
     let runs = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("runs")
         .enable_all()
         .build()?;
-    let outcome = house.block_on(async {
+    let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
         let _stopping = signals::cancel_on_signal(stop.clone())?;
         // First of all: a SIGHUP without a handler ends a process.
@@ -56,7 +56,7 @@ pub fn daemon(file: PathBuf) -> Result<Exit, Stop> {
         Ok(Exit::Done)
     });
     runs.shutdown_timeout(LAST_THREADS);
-    house.shutdown_background();
+    runtime.shutdown_background();
     outcome
 }
 

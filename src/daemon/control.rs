@@ -119,12 +119,12 @@ struct ControlState {
 pub async fn listen(
     socket: ControlSocket,
     orders: Commands,
-    pulse: Arc<Heartbeat>,
+    heartbeat: Arc<Heartbeat>,
     end: &CancellationToken,
 ) {
     let router = router(ControlState {
         commands: orders,
-        heartbeat: pulse,
+        heartbeat,
     });
     let peer = |stream: &UnixStream, _: &_| {
         Peer::User(stream.peer_cred().ok().map(|credentials| credentials.uid()))

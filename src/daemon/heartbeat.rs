@@ -75,9 +75,9 @@ mod tests {
         let Some(long_ago) = Instant::now().checked_sub(Duration::from_secs(16)) else {
             return;
         };
-        let pulse = Heartbeat::starting_at(long_ago);
-        assert!(pulse.age() >= Duration::from_secs(16) && !pulse.is_healthy());
-        pulse.beat();
-        assert!(pulse.age() < Duration::from_secs(5) && pulse.is_healthy());
+        let heartbeat = Heartbeat::starting_at(long_ago);
+        assert!(heartbeat.age() >= Duration::from_secs(16) && !heartbeat.is_healthy());
+        heartbeat.beat();
+        assert!(heartbeat.age() < Duration::from_secs(5) && heartbeat.is_healthy());
     }
 }

@@ -47,7 +47,7 @@ impl fmt::Debug for HttpState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
             .field("orders", &self.commands)
-            .field("pulse", &self.heartbeat)
+            .field("heartbeat", &self.heartbeat)
             .finish_non_exhaustive()
     }
 }
@@ -150,14 +150,14 @@ async fn page(State(site): State<HttpState>) -> Response {
 }
 
 /// The status page; every value is escaped by the template.
-fn rendered(status: &Status, pulse: &Heartbeat) -> Result<String, minijinja::Error> {
+fn rendered(status: &Status, heartbeat: &Heartbeat) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let mut troubles = missing(status);
-    if !pulse.is_healthy() {
+    if !heartbeat.is_healthy() {
         troubles.push(format!(
             "the scheduler has made no progress for {} s",
-            pulse.age().as_secs()
+            heartbeat.age().as_secs()
         ));
     }
     if let Some(error) = &status.config.error {

@@ -191,7 +191,7 @@ impl JobTable {
         dry_run: bool,
         now: DateTime<Utc>,
     ) -> Result<(), CommandError> {
-        self.standing_order(name)?;
+        self.state(name)?;
         let job = self.job_mut(name)?;
         if dry_run && job.rules.reads == Reads::Ftrack {
             return Err(CommandError::CannotTell(NotPlannable {
@@ -209,7 +209,7 @@ impl JobTable {
     ///
     /// # Errors
     /// There is no such job, or it is paused.
-    pub fn standing_order(&self, name: &str) -> Result<(), CommandError> {
+    pub fn state(&self, name: &str) -> Result<(), CommandError> {
         let job = self
             .jobs
             .get(name)
@@ -295,7 +295,7 @@ impl JobTable {
 
     /// The current state of a job.
     #[must_use]
-    pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<Standing<'_>> {
+    pub fn standing(&self, name: &str, now: DateTime<Utc>) -> Option<JobState<'_>> {
         let job = self.jobs.get(name)?;
         let put_off = job.put_off(now);
         let phase = match (job.running(), job.pause(), job.next(), job.backoff()) {
@@ -306,7 +306,7 @@ impl JobTable {
             (None, None, Some(_), _) | (None, None, _, Some(_)) => JobPhase::BackingOff,
             (None, None, None, None) => JobPhase::Idle,
         };
-        Some(Standing {
+        Some(JobState {
             phase,
             underway: job.running(),
             pause: job.pause(),
@@ -362,7 +362,7 @@ impl JobTable {
 /// The state of a job.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Standing<'a> {
+pub struct JobState<'a> {
     /// As one word.
     pub phase: JobPhase,
     /// The run in progress.

@@ -63,7 +63,7 @@ impl ProgressOfChanges {
     }
 
     /// What was sent for one change had no effect.
-    pub fn sent_in_vain(&mut self, place: usize) {
+    pub fn refused(&mut self, place: usize) {
         if self.of(place) == Progress::Sent {
             self.set(place, Progress::Nothing);
         }

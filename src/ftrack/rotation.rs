@@ -530,7 +530,7 @@ fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId
 /// Frees the unique values that the users of one rotation have, so that they can be reassigned: the
 /// login is set to a value of the user's own, the mail address is cleared.
 #[must_use]
-pub fn park(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+pub fn rotation_login(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     let seen = seen?;
     let mut values = Map::new();
     let moves = |field: &Field, there: Option<&str>| {
@@ -595,14 +595,14 @@ pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<O
 
 /// Restores the old values of a user that was left parked.
 #[must_use]
-pub fn unpark(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+pub fn undo_rotation(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
     give(change, |values| values.old.clone())
 }
 
 /// Gives a parked user, whose old login is taken by now, its target login, which is free.
 #[must_use]
-pub fn park_at_target(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
+pub fn finish_rotation(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     seen.filter(|seen| *seen.username == parked(&change.ftrack_id))?;
     give(change, |values| values.new.clone())
 }

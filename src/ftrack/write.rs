@@ -333,7 +333,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         if !self.look_again(batch).await {
             return Round::Over;
         }
-        self.note_in_vain(batch, call);
+        self.note_refused(batch, call);
         if !self.put_back(batch).await {
             return Round::Over;
         }
@@ -360,7 +360,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
 
     /// A refused call cannot have applied the last of its changes: where that is in effect all the
     /// same, another program did it.
-    fn note_in_vain(&mut self, batch: &Batch, call: &Call) {
+    fn note_refused(&mut self, batch: &Batch, call: &Call) {
         let Some((place, change)) = call
             .places
             .last()
@@ -385,7 +385,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         if is_anothers {
             call.first_for
                 .iter()
-                .for_each(|place| self.doings.sent_in_vain(*place));
+                .for_each(|place| self.doings.refused(*place));
         }
     }
 
@@ -432,7 +432,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         if !written.is_empty() {
             failure = format!("{failure}; but these were written: {}", written.join(", "));
         }
-        if let Some(worse) = self.unpark(change, seen).await {
+        if let Some(worse) = self.undo_rotation(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
         self.report(&[ChangeOutcome {
@@ -456,12 +456,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     }
 
     /// Removes the intermediate login of a user; returns what should be reported about that.
-    async fn unpark(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
-        let back = rotation::unpark(change, seen)?;
+    async fn undo_rotation(&self, change: &Change, seen: Option<&UserState>) -> Option<String> {
+        let back = rotation::undo_rotation(change, seen)?;
         let Err(first) = self.finish(&[back]).await else {
             return None;
         };
-        let on = rotation::park_at_target(change, seen)?;
+        let on = rotation::finish_rotation(change, seen)?;
         match self.finish(&[on]).await {
             Ok(_) => Some("its old login was taken by then, so it has the new one".into()),
             Err(_) => Some(format!(

@@ -289,7 +289,7 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Ve
             }
         }
     }
-    hold_those_who_wait(&mut vetted);
+    hold_dependents(&mut vetted);
     vetted
 }
 
@@ -319,7 +319,7 @@ fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
 }
 
 /// Holds changes that take a login which a held change would free: the server would refuse them.
-fn hold_those_who_wait(vetted: &mut Vetted) {
+fn hold_dependents(vetted: &mut Vetted) {
     loop {
         let kept: BTreeMap<String, HeldBy> = vetted
             .held

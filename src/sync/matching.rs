@@ -77,9 +77,9 @@ pub fn match_people(
         .iter()
         .map(|(id, person)| index.find(id, person, desired, rules))
         .collect();
-    leave_out_rivals_for_a_username(desired, &mut matches);
-    leave_out_rivals_for_an_id(desired, &mut matches);
-    leave_out_rivals_for_a_user(desired, current, &mut matches);
+    skip_rivals_for_a_username(desired, &mut matches);
+    skip_rivals_for_an_id(desired, &mut matches);
+    skip_rivals_for_a_user(desired, current, &mut matches);
     matches
 }
 
@@ -284,19 +284,19 @@ impl<K: Eq + Hash> Places<K> {
 }
 
 /// If several entries claim one username, none gets it, and each is reported with another one.
-fn leave_out_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
+fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
     let mut wanted = Places::default();
     for (place, (_, person)) in desired.people().iter().enumerate() {
         wanted.add(fold(&person.username), place);
     }
-    leave_out(desired, matches, wanted.into_several(), |person| {
+    skip(desired, matches, wanted.into_several(), |person| {
         format!("the username {:?}", person.username)
     });
 }
 
 /// If several entries show one directory id, none is the person; an attribute that the operator
 /// configured may not be unique.
-fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
+fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
     let mut place = 0;
     // People are ordered by directory id, so that those of one id are adjacent.
     for same in desired
@@ -306,7 +306,7 @@ fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
         let places = place..place + same.len();
         place = places.end;
         if let [(id, _), _, ..] = same {
-            leave_out(desired, matches, std::iter::once(places.collect()), |_| {
+            skip(desired, matches, std::iter::once(places.collect()), |_| {
                 format!("the directory id {id}")
             });
         }
@@ -314,7 +314,7 @@ fn leave_out_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
 }
 
 /// If several entries match one user, none gets it.
-fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
+fn skip_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
     let claims = |found: &Match| match found {
         Match::Linked(user, _) | Match::Adopted(user) => Some(*user),
         Match::New | Match::LeftOut(_) => None,
@@ -334,13 +334,13 @@ fn leave_out_rivals_for_a_user(desired: &Desired, current: &Current, matches: &m
             .and_then(|user| current.users.get(user))
             .map(|user| user.username.clone())
             .unwrap_or_default();
-        leave_out(desired, matches, std::iter::once(places), |_| {
+        skip(desired, matches, std::iter::once(places), |_| {
             format!("the ftrack user {name:?}")
         });
     }
 }
 
-fn leave_out(
+fn skip(
     desired: &Desired,
     matches: &mut [Match],
     rivals: impl Iterator<Item = Vec<usize>>,

@@ -89,7 +89,7 @@ pub fn plan(
         }
     }
     planner.missing(&present, before.absences);
-    planner.leave_out_taken_usernames();
+    planner.skip_taken_usernames();
     Ok(planner.finish())
 }
 

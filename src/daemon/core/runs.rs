@@ -50,8 +50,8 @@ impl Core {
         let mut tried: BTreeSet<String> = runs
             .flat_map(|(server, _)| suspects(server))
             .chain(self.readiness.under_way().iter().flat_map(|server| {
-                let twins = configuration.same_account(server);
-                twins.map(str::to_owned).collect::<Vec<_>>()
+                let same = configuration.same_account(server);
+                same.map(str::to_owned).collect::<Vec<_>>()
             }))
             .collect();
         let starts = self.jobs.start(now, |job| {

@@ -58,7 +58,7 @@ impl Core {
             let why = if self.stopping {
                 Err(CommandError::Stopping)
             } else {
-                self.jobs.standing_order(&job)
+                self.jobs.state(&job)
             };
             let error = why.err().map_or_else(
                 || "it will not run".to_owned(),

@@ -9,13 +9,13 @@ use crate::model::backoff::Failed;
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 impl JobTable {
-    /// The runs that begin now, the longest waiting first: one at a time on each directory, none
-    /// beside one that has ftrack synchronise, and so many in all. `barred` is asked of each that
-    /// could begin, until when it may not reach its servers.
+    /// The runs that start now, the longest waiting first: one at a time on each directory, none
+    /// beside one of ftrack's own synchronisation, and at most `parallel` in all. `locked_until`
+    /// says of a job that could start until when it may not reach its servers.
     pub fn start(
         &mut self,
         now: DateTime<Utc>,
-        mut barred: impl FnMut(&str) -> Option<DateTime<Utc>>,
+        mut locked_until: impl FnMut(&str) -> Option<DateTime<Utc>>,
     ) -> Vec<StartRun> {
         let mut waiting: Vec<(DateTime<Utc>, String)> = Vec::new();
         for (name, job) in &self.jobs {
@@ -24,7 +24,7 @@ impl JobTable {
         waiting.sort();
         let mut starts = Vec::new();
         for (_, name) in waiting {
-            match self.start_one(&name, now, &mut barred) {
+            match self.start_one(&name, now, &mut locked_until) {
                 Some(start) => starts.push(start),
                 // Those that came later let it go first, or it would never find itself alone.
                 None if self.waits_to_be_alone(&name, now) => break,
@@ -47,7 +47,7 @@ impl JobTable {
         &mut self,
         name: &str,
         now: DateTime<Utc>,
-        barred: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
+        locked_until: &mut impl FnMut(&str) -> Option<DateTime<Utc>>,
     ) -> Option<StartRun> {
         let busy: Vec<&Reads> = self.working().map(|underway| &underway.reads).collect();
         let job = self.jobs.get(name)?;
@@ -58,7 +58,7 @@ impl JobTable {
         }
         let job = self.jobs.get_mut(name)?;
         // Asked anew each time: what locked it may have changed since.
-        let locked = barred(name);
+        let locked = locked_until(name);
         job.set_locked(locked);
         if locked.is_some() {
             return None;

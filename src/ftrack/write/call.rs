@@ -104,10 +104,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                 .iter()
                 .filter_map(|place| self.changes.get(*place))
                 .filter(|_| unit.len() > 1 && !call.settles);
-            operations
-                .extend(changes.filter_map(|change| {
-                    rotation::park(change, batch.seen.get(&change.ftrack_id))
-                }));
+            operations.extend(changes.filter_map(|change| {
+                rotation::rotation_login(change, batch.seen.get(&change.ftrack_id))
+            }));
             for (place, left) in left {
                 let Some(change) = self.changes.get(place) else {
                     continue;

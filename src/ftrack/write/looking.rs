@@ -77,7 +77,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                     self.doings.linked(*place)
                 }
                 // Whatever was sent, the link is not from this run.
-                Some(_) => self.doings.sent_in_vain(*place),
+                Some(_) => self.doings.refused(*place),
                 None => {}
             }
         }

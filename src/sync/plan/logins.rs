@@ -18,7 +18,7 @@ use crate::{
 impl Planner<'_> {
     /// A username that somebody else has and does not free cannot be taken: such changes are
     /// skipped, and those that depend on them.
-    pub(super) fn leave_out_taken_usernames(&mut self) {
+    pub(super) fn skip_taken_usernames(&mut self) {
         let wanted = self
             .plan
             .changes
