@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 mod line;
 mod queue;
 mod sink;
-pub mod terminal;
+pub(crate) mod terminal;
 mod writer;
 
 use crate::{escape::escape_control, event::program::ProgramEvent};

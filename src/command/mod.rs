@@ -17,15 +17,15 @@ use crate::{
 };
 
 pub mod check;
-pub mod config;
-pub mod control;
-pub mod daemon;
+pub(crate) mod config;
+pub(crate) mod control;
+pub(crate) mod daemon;
 #[cfg(feature = "demo")]
-pub mod demo;
-pub mod progress;
-pub mod runs;
-pub mod signals;
-pub mod sync;
+pub(crate) mod demo;
+pub(crate) mod progress;
+pub(crate) mod runs;
+pub(crate) mod signals;
+pub(crate) mod sync;
 
 /// Runs the command.
 ///

@@ -1,23 +1,23 @@
 //! LDAP: a directory read that is complete, or an error.
 
 mod binds;
-pub mod connection;
-pub mod connector;
+pub(crate) mod connection;
+pub(crate) mod connector;
 mod contact;
-pub mod dn;
-pub mod error;
-pub mod filter;
+pub(crate) mod dn;
+pub(crate) mod error;
+pub(crate) mod filter;
 mod id_search;
-pub mod look_again;
+pub(crate) mod look_again;
 mod lookup;
 pub mod pool;
 pub mod probe;
 mod range;
 pub mod read;
 mod request;
-pub mod search;
+pub(crate) mod search;
 mod searches;
-pub mod server;
+pub(crate) mod server;
 mod tls;
 mod transport;
 mod wire;

@@ -66,14 +66,6 @@ impl RootDse {
         }
     }
 
-    /// Whether the server supports paged results (RFC 2696); false also when it does not say.
-    #[must_use]
-    pub fn pages(&self) -> bool {
-        self.supported_controls
-            .iter()
-            .any(|oid| oid == "1.2.840.113556.1.4.319")
-    }
-
     fn of(entry: &Entry) -> Self {
         let texts = |name: &str| -> Vec<String> {
             entry

@@ -2,23 +2,23 @@
 
 mod answer;
 mod batch;
-pub mod builtin_sync;
+pub(crate) mod builtin_sync;
 mod client;
 mod complete;
 pub mod error;
 mod key;
 mod network;
 pub mod operation;
-pub mod outcome;
+pub(crate) mod outcome;
 mod page;
 pub mod query;
 pub mod read;
-pub mod rotation;
+pub(crate) mod rotation;
 mod row;
 pub mod server;
 pub mod session;
 pub mod signer;
 mod stop_rule;
-pub mod stopped;
+pub(crate) mod stopped;
 pub mod user_state;
-pub mod write;
+pub(crate) mod write;

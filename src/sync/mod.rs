@@ -1,17 +1,17 @@
 //! Decides: the desired state, the current state, and the changes between them. Values in, values
 //! out: no I/O, clock, log or async.
 
-pub mod custom;
-pub mod desired;
-pub mod difference;
-pub mod guard;
-pub mod mapping;
+pub(crate) mod custom;
+pub(crate) mod desired;
+pub(crate) mod difference;
+pub(crate) mod guard;
+pub(crate) mod mapping;
 pub mod matching;
-pub mod observed;
-pub mod order;
-pub mod owner;
-pub mod plan;
-pub mod rules;
+pub(crate) mod observed;
+pub(crate) mod order;
+pub(crate) mod owner;
+pub(crate) mod plan;
+pub(crate) mod rules;
 
 #[cfg(test)]
 mod properties;

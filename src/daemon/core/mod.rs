@@ -15,8 +15,8 @@ use super::{
 use crate::state::RefusedAccount;
 
 mod commands;
-pub mod configuration;
-pub mod effect;
+pub(crate) mod configuration;
+pub(crate) mod effect;
 mod fingerprints;
 mod persist;
 mod reload;

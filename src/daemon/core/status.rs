@@ -13,7 +13,6 @@ use crate::{
 };
 
 /// What the core does not know by itself.
-#[expect(missing_debug_implementations, reason = "functions have none")]
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The time.
