@@ -50,6 +50,25 @@ pub fn shortened(report: &Report, most: usize) -> String {
     if let Some(directory) = &report.directory {
         read(&mut text, directory);
     }
+    ftrack_line(&mut text, report);
+    if let Some(builtin) = &report.builtin {
+        builtin_line(&mut text, builtin);
+    }
+    let read = if report.builtin.is_some() {
+        Read::FtrackAlone
+    } else {
+        Read::Directory
+    };
+    changes(&mut text, &report.changes, read, most);
+    held(&mut text, &report.changes);
+    skipped(&mut text, &report.skipped);
+    warnings(&mut text, &report.warnings);
+    text.push('\n');
+    line(&mut text, &summary(report));
+    text
+}
+
+fn ftrack_line(text: &mut String, report: &Report) {
     let ftrack = &report.ftrack;
     let calls = format!(
         "{}, {}",
@@ -71,43 +90,32 @@ pub fn shortened(report: &Report, most: usize) -> String {
         ),
     };
     line(
-        &mut text,
+        text,
         &format!("  ftrack     {}: {users}{calls}", ftrack.server),
     );
-    if let Some(BuiltinPart {
+}
+
+fn builtin_line(text: &mut String, builtin: &BuiltinPart) {
+    let BuiltinPart {
         job_id,
         status,
         text: said,
-    }) = &report.builtin
-    {
-        let job = job_id
-            .as_ref()
-            .map_or_else(|| "no known job".to_owned(), |id| format!("job {id}"));
-        let status = status
-            .as_deref()
-            .map(|status| format!(": {}", escape_control(status)))
-            .unwrap_or_default();
-        let said = said
-            .as_deref()
-            .map(|said| format!(", {}", escape_control(said)))
-            .unwrap_or_default();
-        line(
-            &mut text,
-            &format!("             its own synchronisation, {job}{status}{said}"),
-        );
-    }
-    let read = if report.builtin.is_some() {
-        Read::FtrackAlone
-    } else {
-        Read::Directory
-    };
-    changes(&mut text, &report.changes, read, most);
-    held(&mut text, &report.changes);
-    skipped(&mut text, &report.skipped);
-    warnings(&mut text, &report.warnings);
-    text.push('\n');
-    line(&mut text, &summary(report));
-    text
+    } = builtin;
+    let job = job_id
+        .as_ref()
+        .map_or_else(|| "no known job".to_owned(), |id| format!("job {id}"));
+    let status = status
+        .as_deref()
+        .map(|status| format!(": {}", escape_control(status)))
+        .unwrap_or_default();
+    let said = said
+        .as_deref()
+        .map(|said| format!(", {}", escape_control(said)))
+        .unwrap_or_default();
+    line(
+        text,
+        &format!("             its own synchronisation, {job}{status}{said}"),
+    );
 }
 
 /// What was read from the directory.

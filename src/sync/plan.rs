@@ -254,8 +254,22 @@ impl<'a> Planner<'a> {
                 settled,
             );
         }
+        self.update(&subject, fields, (link, owner), settled, wakes);
+    }
+
+    /// Updates the values of a user whose activity stays; `stays_inactive` when it would be
+    /// reactivated, and may not be.
+    fn update(
+        &mut self,
+        subject: &Subject<'_>,
+        mut fields: BTreeMap<Field, Values>,
+        (link, owner): (&Link, &Owner),
+        settled: Link,
+        stays_inactive: bool,
+    ) {
+        let user = subject.user;
         // A user of another source is only taken over together with its activity.
-        let kept = match (wakes, link.source == self.rules.source) {
+        let kept = match (stays_inactive, link.source == self.rules.source) {
             (false, _) => settled,
             (true, true) => Link {
                 activity: link.activity.clone(),
@@ -268,7 +282,7 @@ impl<'a> Planner<'a> {
             if let Some(of_link) = reason_to_rewrite(link, &kept, owner, fields.is_empty()) {
                 reason = of_link;
             }
-            if matches!(link.activity, Activity::Deactivated { .. }) && !wakes {
+            if matches!(link.activity, Activity::Deactivated { .. }) && !stays_inactive {
                 "somebody reactivated the user, and the person is back in the directory"
                     .clone_into(&mut reason);
                 self.warn(format!(
@@ -289,7 +303,7 @@ impl<'a> Planner<'a> {
             self.plan.unchanged += 1;
             return;
         }
-        self.change(Action::Update, &subject, fields, reason, kept);
+        self.change(Action::Update, subject, fields, reason, kept);
     }
 
     /// Includes the link among the written fields where more of it changes than the activity, which

@@ -23,62 +23,13 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
     let written::Ftrack {
         server,
         api_user,
-        api_key,
-        api_key_file,
         ca_file,
         ..
     } = &ftrack;
     let server = ftrack_server(notes, &at.key("server"), server.as_deref());
-    let api_user = match api_user {
-        Some(user) => value::line(notes, &at.key("api_user"), user),
-        None => {
-            notes.missing(
-                &at.key("api_user"),
-                "the ftrack user as whom the API key acts, here or in the variable FTRACK_API_USER",
-            );
-            None
-        }
-    };
-    let found_before = notes.count();
-    let api_key = secret(
-        notes,
-        places,
-        &at,
-        "api_key",
-        api_key.as_ref(),
-        api_key_file.as_deref(),
-    );
-    if api_key.is_none()
-        && notes.count() == found_before
-        && !notes.is_judged(&at.key("api_key_file"))
-    {
-        notes.missing(
-            &at.key("api_key"),
-            "set api_key_file = \"file that contains the key\", or the variable FTRACK_API_KEY",
-        );
-    }
-    let link_key = secret(
-        notes,
-        places,
-        &at,
-        "link_key",
-        ftrack.link_key.as_ref(),
-        ftrack.link_key_file.as_deref(),
-    );
-    if link_key
-        .as_ref()
-        .is_some_and(|key| key.loaded().expose().chars().count() < SHORTEST_LINK_KEY)
-    {
-        let key = at.key(if ftrack.link_key.is_some() {
-            "link_key"
-        } else {
-            "link_key_file"
-        });
-        notes.find(
-            &key,
-            format!("a key of fewer than {SHORTEST_LINK_KEY} characters could be guessed"),
-        );
-    }
+    let api_user = api_user_of(notes, &at.key("api_user"), api_user.as_deref());
+    let api_key = api_key_of(notes, places, &at, &ftrack);
+    let link_key = link_key_of(notes, places, &at, &ftrack);
     let ca_file = certificates(notes, places, &at.key("ca_file"), ca_file.as_deref());
     let connect_timeout = value::period(
         notes,
@@ -96,17 +47,11 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
     let connections = value::number(notes, &at.key("connections"), ftrack.connections, 1..=64);
     let batch_size = value::number(notes, &at.key("batch_size"), ftrack.batch_size, 1..=1_000);
     let attempts = value::number(notes, &at.key("attempts"), ftrack.attempts, 1..=20);
-    let roles = at.key("administrator_roles");
-    if ftrack.administrator_roles.is_empty() && !notes.is_judged(&roles) {
-        notes.find(
-            &roles,
-            "empty; without it the program cannot recognise administrators, whom it must not lock \
-             out",
-        );
-    }
-    for (index, role) in ftrack.administrator_roles.iter().enumerate() {
-        value::line(notes, &roles.index(index), role);
-    }
+    check_roles(
+        notes,
+        &at.key("administrator_roles"),
+        &ftrack.administrator_roles,
+    );
     Some(Ftrack {
         server: server?,
         api_user: api_user?,
@@ -121,6 +66,83 @@ pub fn ftrack(notes: &mut Notes, places: &Places, ftrack: written::Ftrack) -> Op
         attempts: attempts?,
         administrator_roles: ftrack.administrator_roles,
     })
+}
+
+fn api_user_of(notes: &mut Notes, at: &KeyPath, user: Option<&str>) -> Option<String> {
+    if user.is_none() {
+        notes.missing(
+            at,
+            "the ftrack user as whom the API key acts, here or in the variable FTRACK_API_USER",
+        );
+    }
+    value::line(notes, at, user?)
+}
+
+fn api_key_of(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    ftrack: &written::Ftrack,
+) -> Option<Credential> {
+    let found_before = notes.count();
+    let key = secret(
+        notes,
+        places,
+        at,
+        "api_key",
+        ftrack.api_key.as_ref(),
+        ftrack.api_key_file.as_deref(),
+    );
+    let is_missing = key.is_none() && notes.count() == found_before;
+    if is_missing && !notes.is_judged(&at.key("api_key_file")) {
+        notes.missing(
+            &at.key("api_key"),
+            "set api_key_file = \"file that contains the key\", or the variable FTRACK_API_KEY",
+        );
+    }
+    key
+}
+
+fn link_key_of(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    ftrack: &written::Ftrack,
+) -> Option<Credential> {
+    let key = secret(
+        notes,
+        places,
+        at,
+        "link_key",
+        ftrack.link_key.as_ref(),
+        ftrack.link_key_file.as_deref(),
+    );
+    let is_short = |key: &Credential| key.loaded().expose().chars().count() < SHORTEST_LINK_KEY;
+    if key.as_ref().is_some_and(is_short) {
+        let name = if ftrack.link_key.is_some() {
+            "link_key"
+        } else {
+            "link_key_file"
+        };
+        notes.find(
+            &at.key(name),
+            format!("a key of fewer than {SHORTEST_LINK_KEY} characters could be guessed"),
+        );
+    }
+    key
+}
+
+fn check_roles(notes: &mut Notes, at: &KeyPath, roles: &[String]) {
+    if roles.is_empty() && !notes.is_judged(at) {
+        notes.find(
+            at,
+            "empty; without it the program cannot recognise administrators, whom it must not lock \
+             out",
+        );
+    }
+    for (index, role) in roles.iter().enumerate() {
+        value::line(notes, &at.index(index), role);
+    }
 }
 
 fn ftrack_server(notes: &mut Notes, at: &KeyPath, server: Option<&str>) -> Option<Url> {
@@ -186,17 +208,7 @@ pub fn directory(
         .bind_dn
         .as_ref()
         .and_then(|dn| value::line(notes, &at.key("bind_dn"), dn));
-    let found_before = notes.count();
-    let password = secret(
-        notes,
-        places,
-        at,
-        "bind_password",
-        directory.bind_password.as_ref(),
-        directory.bind_password_file.as_deref(),
-    );
-    let has_password = password.is_some() || notes.count() > found_before;
-    authentication(notes, at, directory, has_password);
+    let password = password_of(notes, places, at, directory);
     let ca_file = certificates(
         notes,
         places,
@@ -229,16 +241,11 @@ pub fn directory(
         SECOND / 10..=HOUR,
     );
     let pool_size = value::number(notes, &at.key("pool_size"), directory.pool_size, 1..=64);
-    if let Some(name) = directory
-        .id_attribute
-        .as_ref()
-        .filter(|name| !value::is_attribute(name))
-    {
-        notes.find(
-            &at.key("id_attribute"),
-            format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"),
-        );
-    }
+    check_id_attribute(
+        notes,
+        &at.key("id_attribute"),
+        directory.id_attribute.as_deref(),
+    );
     let id = directory
         .id
         .as_ref()
@@ -261,6 +268,35 @@ pub fn directory(
         id,
         trust_replicas: directory.trust_replicas,
     })
+}
+
+fn password_of(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    directory: &written::Directory,
+) -> Option<Credential> {
+    let found_before = notes.count();
+    let password = secret(
+        notes,
+        places,
+        at,
+        "bind_password",
+        directory.bind_password.as_ref(),
+        directory.bind_password_file.as_deref(),
+    );
+    let has_password = password.is_some() || notes.count() > found_before;
+    authentication(notes, at, directory, has_password);
+    password
+}
+
+fn check_id_attribute(notes: &mut Notes, at: &KeyPath, name: Option<&str>) {
+    if let Some(name) = name.filter(|name| !value::is_attribute(name)) {
+        notes.find(
+            at,
+            format!("{name:?} is not the name of an LDAP attribute (RFC 4512)"),
+        );
+    }
 }
 
 fn urls(notes: &mut Notes, at: &KeyPath, directory: &written::Directory) -> Option<Vec<Url>> {
