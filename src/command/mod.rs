@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub mod check;
-pub(crate) mod config;
+pub mod config;
 pub(crate) mod control;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]

@@ -278,7 +278,7 @@ impl<'a, W> RunContext<'a, W> {
     ) -> Self {
         let now = Utc::now();
         let report = Report {
-            run: run_id(now),
+            run: history.next_id(now),
             job: prepared.name.clone(),
             trigger,
             dry_run: matches!(purpose, Purpose::DryRun),
@@ -396,13 +396,6 @@ impl<'a, W> RunContext<'a, W> {
         .emit();
         error
     }
-}
-
-/// The id of a run that starts now: ids sort by time, also within a second; the last four
-/// hexadecimal digits are the fraction of the second in units of 1/65,536.
-fn run_id(now: chrono::DateTime<Utc>) -> String {
-    let part = u64::from(now.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
-    format!("{}-{part:04x}", now.format("%Y%m%d-%H%M%S"))
 }
 
 /// The outcome of a run whose writing is complete.

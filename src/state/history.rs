@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use crate::{
     config,
@@ -93,6 +93,22 @@ impl History {
         self.folder.join(job).join(format!("{run}.json")).exists()
     }
 
+    /// The id of a run that starts now. Ids sort by time, also within a second: the last four
+    /// hexadecimal digits are the fraction of the second in units of 1/65,536. After the clock was
+    /// set back, an id follows the newest one instead, so that the newest run has the greatest id.
+    #[must_use]
+    pub fn next_id(&self, now: DateTime<Utc>) -> String {
+        let by_clock = id_at(now);
+        let newest = self
+            .runs(None)
+            .ok()
+            .and_then(|runs| runs.into_iter().next());
+        newest
+            .filter(|(newest, _)| *newest >= by_clock)
+            .and_then(|(newest, _)| successor(&newest))
+            .unwrap_or(by_clock)
+    }
+
     /// The names of all saved runs, newest first, with their jobs; of one job if given.
     ///
     /// # Errors
@@ -160,6 +176,23 @@ impl History {
     }
 }
 
+fn id_at(time: DateTime<Utc>) -> String {
+    let part = u64::from(time.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
+    format!("{}-{part:04x}", time.format("%Y%m%d-%H%M%S"))
+}
+
+/// The smallest id after this one; none where it is no id, or the last possible one.
+fn successor(id: &str) -> Option<String> {
+    let (second, part) = id.rsplit_once('-')?;
+    if let Some(part) = u16::from_str_radix(part, 16).ok()?.checked_add(1) {
+        return Some(format!("{second}-{part:04x}"));
+    }
+    let second = NaiveDateTime::parse_from_str(second, "%Y%m%d-%H%M%S").ok()?;
+    Some(id_at(
+        second.and_utc().checked_add_signed(TimeDelta::seconds(1))?,
+    ))
+}
+
 /// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
 /// after the next run.
 fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
@@ -167,7 +200,7 @@ fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
         return;
     };
     runs.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = chrono::Duration::from_std(retention.keep_for)
+    let oldest = TimeDelta::from_std(retention.keep_for)
         .ok()
         .and_then(|age| now.checked_sub_signed(age))
         .map(|time| time.format("%Y%m%d-%H%M%S").to_string());

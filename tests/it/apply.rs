@@ -350,6 +350,46 @@ fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
 }
 
 #[test]
+fn the_newest_run_stays_the_last_one_when_the_clock_was_set_back() {
+    let studio = Studio::of(&["ada"]);
+    crate::rules::add_config(&studio, "[reports]\nkeep = 2\nkeep_for = \"30d\"\n");
+    let folder = studio.state_dir().join("reports/artists");
+    // The clock showed the end of the century once.
+    let ahead = "20991231-235959-ffff";
+    let mut report = studio.sync();
+    let real = folder.join(format!("{}.json", report.run));
+    report.run = ahead.to_owned();
+    fs::write(
+        folder.join(format!("{ahead}.json")),
+        serde_json::to_vec(&report).unwrap(),
+    )
+    .unwrap();
+    fs::remove_file(real).unwrap();
+    let runs: Vec<String> = (0..3).map(|_| studio.sync().run).collect();
+    assert_eq!(
+        runs,
+        [
+            "21000101-000000-0000",
+            "21000101-000000-0001",
+            "21000101-000000-0002"
+        ]
+    );
+    assert_eq!(
+        studio
+            .run(&["runs", "show", "last", "--format", "json"])
+            .report()
+            .run,
+        runs[2]
+    );
+    let kept: Vec<String> = studio
+        .reports()
+        .into_iter()
+        .map(|report| report.run)
+        .collect();
+    assert_eq!(kept, runs[1..], "the newest are kept");
+}
+
+#[test]
 fn a_run_of_a_job_that_runs_already_is_refused() {
     let studio = Studio::of(&["ada"]);
     let (began, waits) = std::sync::mpsc::channel();
