@@ -41,9 +41,10 @@ fn is_in(path: &Path, rooms: &[&str]) -> bool {
 fn files_are_short_and_say_what_they_are_for() {
     for (path, text) in sources("src").into_iter().chain(sources("tests")) {
         let lines = text.lines().count();
+        let most = if is_in(&path, &[""]) { 650 } else { 800 };
         assert!(
-            lines <= 800,
-            "{} has {lines} lines; 800 are the most",
+            lines <= most,
+            "{} has {lines} lines; {most} are the most",
             path.display()
         );
         assert!(
