@@ -223,6 +223,13 @@ impl JobTable {
         })
     }
 
+    /// Drops the run of a job that a person wants, where it has not begun.
+    pub fn cancel_trigger(&mut self, name: &str) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            job.cancel_trigger();
+        }
+    }
+
     /// Whether a requested run is queued or in progress.
     #[must_use]
     pub fn is_asked(&self, name: &str) -> bool {

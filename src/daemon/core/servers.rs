@@ -248,7 +248,7 @@ impl Core {
     }
 
     /// Whether a server is suspect, and it is not known which credentials would be used there.
-    fn is_unknown(&self, server: &str) -> bool {
+    pub(super) fn is_unknown(&self, server: &str) -> bool {
         self.is_suspect(server) && self.fingerprints.get(server).is_none()
     }
 

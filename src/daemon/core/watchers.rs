@@ -40,6 +40,7 @@ impl Core {
     /// Tells those whose runs have not begun that they have to wait, or, when their runs will not
     /// begin any more, why not.
     pub(super) fn send_updates(&mut self) {
+        self.end_locked_waits();
         let mut in_vain = Vec::new();
         for (job, watcher) in &mut self.watchers {
             if self.runs.contains_key(job) {
@@ -65,6 +66,28 @@ impl Core {
                 |refusal| refusal.to_string(),
             );
             self.send_last(&job, RunUpdate::Ended { error });
+        }
+    }
+
+    /// Ends the wait for runs whose servers refused the credentials meanwhile: each attempt that is
+    /// allowed is the probe's, so such a run might wait for as long as they are wrong.
+    fn end_locked_waits(&mut self) {
+        let waiting = self.watchers.keys();
+        let waiting: Vec<String> = waiting
+            .filter(|job| !self.runs.contains_key(*job) && self.jobs.is_asked(job))
+            .cloned()
+            .collect();
+        for job in waiting {
+            let servers = self.configuration.servers_of(&job);
+            if servers.iter().any(|server| self.is_unknown(server)) {
+                continue;
+            }
+            let credentials = self.credentials_of(&job);
+            if let Some(locked) = self.lockouts.locked_out(&credentials, self.now.time) {
+                let error = CommandError::from(locked).to_string();
+                self.jobs.cancel_trigger(&job);
+                self.send_last(&job, RunUpdate::Ended { error });
+            }
         }
     }
 

@@ -119,6 +119,15 @@ impl Job {
         }
     }
 
+    /// Drops the run that a person wants, where it has not begun.
+    pub(super) fn cancel_trigger(&mut self) {
+        if let Activity::Queued(Queue::Manual { then, .. }) = self.activity {
+            self.activity = then.map_or(Activity::Idle, |run| {
+                Activity::Queued(Queue::Automatic(run))
+            });
+        }
+    }
+
     /// Whether a run that a person wants is still to come, or under way.
     pub(super) fn is_asked(&self) -> bool {
         match &self.activity {

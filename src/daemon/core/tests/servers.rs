@@ -48,6 +48,31 @@ fn refused_credentials_are_tried_by_nobody_whoever_asks() {
 }
 
 #[test]
+fn a_triggered_run_does_not_wait_for_credentials_that_stay_refused() {
+    let mut daemon = refused_at_start();
+    daemon.fingerprints(0, &[(X, "old")]);
+    for nth in 1..=23 {
+        daemon.after(60);
+        daemon.fingerprints(nth, &[(X, "old")]);
+    }
+    // The probe tries them again; meanwhile a person wants a run.
+    assert_eq!(daemon.trigger("a"), ["fingerprint 24: directory x"]);
+    assert_eq!(
+        daemon.fingerprints(24, &[(X, "old")]),
+        ["reply 1: accepted", "tell 1: waiting"]
+    );
+    daemon.probed(X, refused("old"));
+    let ended = daemon.fingerprints(25, &[(X, "old")]);
+    assert!(
+        ended
+            .last()
+            .is_some_and(|last| last.starts_with("tell 1 at last: ")),
+        "{ended:?}"
+    );
+    assert_eq!(daemon.tick("a"), NONE);
+}
+
+#[test]
 fn new_credentials_are_tried_at_once_by_a_probe_and_then_by_runs() {
     let mut daemon = refused_at_start();
     daemon.fingerprints(0, &[(X, "old")]);
