@@ -42,12 +42,12 @@ fn answer() -> ExitCode {
     });
     match started.and_then(|()| command::run(cli)) {
         Ok(exit) => exit.into(),
-        Err(stop) => told(&stop, people),
+        Err(stop) => print_stop(&stop, people),
     }
 }
 
 /// Reports why the program stops, and returns its exit status.
-fn told(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
+fn print_stop(Stop { exit, lines }: &Stop, people: bool) -> ExitCode {
     for error in lines {
         if people {
             log::say(&format!("error: {}", escape_control(error)));
@@ -80,7 +80,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         return Exit::Usage.into();
     }
     let _ = log::start(form, None, Verbosity::Full);
-    told(&Stop::usage(&in_one_line(error)), false)
+    print_stop(&Stop::usage(&in_one_line(error)), false)
 }
 
 fn in_one_line(error: &clap::Error) -> String {

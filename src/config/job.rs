@@ -1,8 +1,9 @@
 //! One job: what it does, and when; for a job that reads a directory, which people, mapped how,
 //! under which rules and limits.
 
-use crate::model::backoff::Retry;
 use std::{collections::BTreeMap, time::Duration};
+
+use crate::model::backoff::Retry;
 
 /// A checked job.
 #[derive(Debug, Clone)]

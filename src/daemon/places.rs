@@ -366,9 +366,8 @@ mod tests {
         assert_ne!(peer("192.0.2.1"), peer("192.0.2.2"));
     }
 
-    #[tokio::test]
-    async fn a_place_that_is_given_back_is_taken_at_once() {
-        let places = Places::default();
+    /// Every place that one peer may have.
+    async fn all_of_a_peer(places: &Places) -> Vec<Place> {
         let mut taken = Vec::new();
         for _ in 0..PER_PEER {
             let place = places.queue(host(1));
@@ -376,6 +375,13 @@ mod tests {
             place.head_arrived();
             taken.push(place);
         }
+        taken
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_given_back_is_taken_at_once() {
+        let places = Places::default();
+        let mut taken = all_of_a_peer(&places).await;
         let next = places.queue(host(1));
         let freed = async { drop(taken.pop()) };
         let (admitted, ()) = tokio::join!(next.admitted(), freed);
@@ -385,13 +391,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_a_place_without_a_limit() {
         let places = Places::default();
-        let mut taken = Vec::new();
-        for _ in 0..PER_PEER {
-            let place = places.queue(host(1));
-            assert!(place.admitted().await);
-            place.head_arrived();
-            taken.push(place);
-        }
+        let _taken = all_of_a_peer(&places).await;
         let next = places.queue(host(1));
         assert!(!next.admitted_within(Duration::from_millis(20)).await);
     }

@@ -4,7 +4,6 @@
 //! on that API call); neither the content of `Job.data` nor the `Job.type` is documented, so a job
 //! is identified only by its id.
 
-use crate::model::server_job::{ServerJob, Status};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -21,7 +20,10 @@ use super::{
     row::Row,
     session::{Session, Until},
 };
-use crate::model::user::EntityId;
+use crate::model::{
+    server_job::{ServerJob, Status},
+    user::EntityId,
+};
 
 /// How many of the newest jobs are recorded before one is started: far more than are created while
 /// one call is answered.

@@ -6,7 +6,7 @@ use super::error::{FtrackError, FtrackErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
     /// A stop was requested.
-    Told,
+    Requested,
     /// The time limit of the run was reached.
     TimeLimit,
     /// The user or the key was refused; many more attempts may lock it.
@@ -25,10 +25,10 @@ pub struct WriteStopped {
 }
 
 impl WriteStopped {
-    pub(super) fn told() -> Self {
+    pub(super) fn requested() -> Self {
         Self {
             why: "the run was stopped on request".into(),
-            cause: StopCause::Told,
+            cause: StopCause::Requested,
         }
     }
 
@@ -45,7 +45,7 @@ impl FtrackError {
     #[must_use]
     pub fn cause(&self) -> StopCause {
         match self.kind() {
-            FtrackErrorKind::Cancelled => StopCause::Told,
+            FtrackErrorKind::Cancelled => StopCause::Requested,
             FtrackErrorKind::DeadlinePassed => StopCause::TimeLimit,
             FtrackErrorKind::Credentials(_) => StopCause::Credentials,
             // Older servers have no error class of their own for it; a missing permission is

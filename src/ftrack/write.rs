@@ -178,7 +178,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             return;
         }
         if until.cancel.is_cancelled() {
-            self.stopped = Some(WriteStopped::told());
+            self.stopped = Some(WriteStopped::requested());
         } else if std::time::Instant::now() >= until.deadline {
             self.stopped = Some(WriteStopped::late());
         }
@@ -220,7 +220,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                 Err(WriteFailure::Unclear(error)) => {
                     self.unclear(batch, &error, delays.next()).await
                 }
-                Err(WriteFailure::NotSent(error)) if !began && error.cause() == StopCause::Told => {
+                Err(WriteFailure::NotSent(error))
+                    if !began && error.cause() == StopCause::Requested =>
+                {
                     self.not_tried(batch)
                 }
                 Err(WriteFailure::NotSent(error) | WriteFailure::Fatal(error)) => {
@@ -478,8 +480,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         error: &FtrackError,
         pause: Option<Duration>,
     ) -> Round {
-        let told = self.limits.until.cancel.is_cancelled();
-        let Some(pause) = pause.filter(|_| !told) else {
+        let requested = self.limits.until.cancel.is_cancelled();
+        let Some(pause) = pause.filter(|_| !requested) else {
             if self.look_again(batch).await {
                 self.call(batch);
                 self.fail_all(batch, &format!("not applied: {}", reason(error)));
@@ -499,9 +501,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
     }
 
     fn not_tried(&mut self, batch: &Batch) -> Round {
-        let told = WriteStopped::told();
-        self.fail_all(batch, &format!("not tried: {}", told.why));
-        self.stopped = Some(told);
+        let requested = WriteStopped::requested();
+        self.fail_all(batch, &format!("not tried: {}", requested.why));
+        self.stopped = Some(requested);
         Round::Over
     }
 

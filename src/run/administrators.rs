@@ -3,8 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, OpenOptions, TryLockError},
-    os::unix::fs::OpenOptionsExt,
+    fs::{File, TryLockError},
     path::Path,
     time::Duration,
 };
@@ -34,16 +33,8 @@ pub(super) struct AdministratorLock {
 
 impl AdministratorLock {
     async fn take(state_dir: &Path, until: &Until) -> Result<Option<Self>, StateError> {
-        files::make_folder(state_dir)?;
         let path = state_dir.join("administrators.lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path);
-        let file = file.map_err(|source| StateError::new("open", &path, source))?;
-        files::hand_over(&file, &path);
+        let file = files::open_lock(&path)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),

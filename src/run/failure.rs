@@ -92,7 +92,7 @@ impl From<LockError> for RunStartError {
 impl From<StopCause> for FailureKind {
     fn from(cause: StopCause) -> Self {
         match cause {
-            StopCause::Told => Self::Stopped,
+            StopCause::Requested => Self::Stopped,
             StopCause::TimeLimit => Self::TimeLimit,
             StopCause::Credentials => Self::FtrackRefused,
             StopCause::Other => Self::Ftrack,

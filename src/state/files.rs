@@ -1,9 +1,9 @@
 //! Files that are written completely or not at all.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, fchown},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -52,6 +52,25 @@ pub fn make_folder(path: &Path) -> Result<(), StateError> {
         }
     }
     Ok(())
+}
+
+/// Opens a file that is locked, and holds nothing; creates it, and its directory, where missing.
+///
+/// # Errors
+/// The file cannot be opened, or its directory cannot be created.
+pub fn open_lock(path: &Path) -> Result<File, StateError> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    let file = file.map_err(|source| StateError::new("open", path, source))?;
+    hand_over(&file, path);
+    Ok(file)
 }
 
 /// Gives a file or directory of the program to the owner of the directory that contains it: files

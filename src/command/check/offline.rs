@@ -252,7 +252,7 @@ mod tests {
     use crate::config::Environment;
 
     /// The finding for a job in Stockholm on the evening before clocks change, with further keys.
-    fn told(schedule: &str, (month, day): (u32, u32), keys: &str) -> String {
+    fn next_runs_of(schedule: &str, (month, day): (u32, u32), keys: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let text = format!(
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_next_runs_are_told_in_the_jobs_zone_and_across_the_change_of_its_clock() {
-        let spring = |schedule| told(schedule, (3, 28), "");
+        let spring = |schedule| next_runs_of(schedule, (3, 28), "");
         assert_eq!(
             spring("30 12 * * *"),
             "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, \
@@ -293,18 +293,18 @@ mod tests {
                 .contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, ")
         );
         assert!(
-            told("30 2 * * *", (10, 24), "")
+            next_runs_of("30 2 * * *", (10, 24), "")
                 .contains(": 2026-10-25T02:30:00+02:00, 2026-10-26T02:30:00+01:00, ")
         );
         assert!(
-            told("30 * 25 * *", (10, 24), "")
+            next_runs_of("30 * 25 * *", (10, 24), "")
                 .contains(", 2026-10-25T02:30:00+02:00, 2026-10-25T02:30:00+01:00, ")
         );
     }
 
     #[test]
     fn the_next_runs_are_told_with_the_hosts_part_of_the_splay() {
-        let splayed = told("30 12 * * *", (3, 28), "splay = \"5m\"");
+        let splayed = next_runs_of("30 12 * * *", (3, 28), "splay = \"5m\"");
         assert!(
             splayed.starts_with(
                 "30 12 * * * in Europe/Stockholm, on this host 4m 32s later (splay 5m): \

@@ -95,7 +95,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
         let until = self.finishing();
         tokio::select! {
             looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
-            () = self.grace() => Err(WriteStopped::told()),
+            () = self.grace() => Err(WriteStopped::requested()),
         }
     }
 

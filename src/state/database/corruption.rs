@@ -1,6 +1,5 @@
 //! A database that cannot be used: whether it is damaged, and setting it aside.
 
-use crate::model::set_aside::SetAside;
 use std::{
     ffi::OsString,
     fs, io,
@@ -10,7 +9,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use rusqlite::ErrorCode;
 
-use crate::state::files::StateError;
+use crate::{model::set_aside::SetAside, state::files::StateError};
 
 /// The number of databases kept after they were set aside.
 const KEPT: usize = 3;

@@ -5,9 +5,9 @@
 //! writing to a file that another one has just set aside.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -59,17 +59,8 @@ impl DatabaseLock {
     }
 
     fn open(folder: &Path) -> Result<Self, StateError> {
-        files::make_folder(folder)?;
         let path = folder.join("state.lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path);
-        let file = file.map_err(|source| StateError::new("open", &path, source))?;
-        files::hand_over(&file, &path);
-        let file = Arc::new(file);
+        let file = Arc::new(files::open_lock(&path)?);
         Ok(Self { file, path })
     }
 
