@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    absent::{AbsenceDoubt, Absent},
     error::DirectoryError,
     filter,
     pool::DirectoryPool,
@@ -19,6 +20,47 @@ use crate::model::{
 
 /// Ids per search.
 const GROUP: usize = 100;
+
+/// What the server that was read returned for people whom the read did not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookedAgain {
+    /// Those who are present all the same: an entry that was moved during the read was in no page.
+    pub there: BTreeSet<DirectoryId>,
+    /// All others.
+    pub absent: BTreeMap<DirectoryId, Absent>,
+}
+
+/// Asks the server that was read once more for the people whom the read did not show, by id.
+///
+/// # Errors
+/// As for `read`; then nobody is known to be absent.
+pub async fn look_again(
+    pool: &DirectoryPool,
+    server: &str,
+    request: &ReadRequest,
+    id_attribute: &IdAttribute,
+    ids: &[DirectoryId],
+    cancel: &CancellationToken,
+) -> Result<LookedAgain, ReadFailure> {
+    let Answer {
+        there, doubtful, ..
+    } = ask(pool, Some(server), request, id_attribute, ids, cancel).await?;
+    let absent = ids.iter().filter(|id| !there.contains_key(id)).map(|id| {
+        let mut absent = Absent::new(id.clone());
+        if doubtful.contains(id) {
+            absent.doubted(AbsenceDoubt::Unclear(format!(
+                "{server} found an entry when the person was asked for by {id_attribute}, but \
+                     its {id_attribute} is not one that was asked for; can the bind account read \
+                     it?"
+            )));
+        }
+        (id.clone(), absent)
+    });
+    Ok(LookedAgain {
+        absent: absent.collect(),
+        there: there.into_keys().collect(),
+    })
+}
 
 /// What one server returned for people who were asked for by id; made only from complete searches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

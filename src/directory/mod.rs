@@ -1,5 +1,6 @@
 //! LDAP: a directory read that is complete, or an error.
 
+mod absent;
 mod binds;
 pub(crate) mod connection;
 pub(crate) mod connector;
@@ -22,9 +23,10 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use absent::{AbsenceDoubt, Absent};
 pub use contact::contact;
 pub use error::{DirectoryError, TlsFault};
-pub use look_again::{Answer, ask};
+pub use look_again::{Answer, LookedAgain, ask, look_again};
 pub use pool::DirectoryPool;
 pub use read::{Reading, read};
 pub use request::{ReadFailure, ReadRequest};

@@ -16,12 +16,16 @@ use super::{operation::Operation, outcome::Progress, user_state::UserState};
 use crate::{
     ftrack::signer::Signer,
     model::{
-        change::{Action, Change, Field, Values},
+        change::{Action, Change},
+        edit::{Attribute, Edit, Field, Values},
         link::{Activity, Link, LinkFound},
         user::EntityId,
     },
     sync::custom::equal,
 };
+
+/// The attributes for which the server may require unique values.
+const UNIQUE: [Attribute; 2] = [Attribute::Username, Attribute::Email];
 
 /// Why a change cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,17 +162,17 @@ pub struct WriteContext<'a> {
 /// Whether a link belongs to the person of the change: by the job's source, or by the source that
 /// the change was planned to replace.
 fn is_of(link: &Link, change: &Change) -> bool {
-    let planned = |part: &str| {
-        change
-            .fields
-            .get(&Field::Link)
-            .and_then(|values| values.old.get(part))
-            .and_then(Value::as_str)
+    let new = &change.link;
+    let is_before = |is_same: fn(&Link, &Link) -> bool| {
+        let before = change.before.as_ref();
+        before.is_some_and(|before| is_same(link, before))
     };
-    let source = link.source == change.link.source || planned("source") == Some(&link.source);
-    let directory = link.directory == change.link.directory
-        || planned("directory") == link.directory.as_deref();
-    source && directory && link.id == change.link.id && link.attribute == change.link.attribute
+    (link.source == new.source || is_before(|link, before| link.source == before.source))
+        && (link.directory == new.directory
+            || is_before(|link, before| link.directory == before.directory)
+            || change.before.is_none() && link.directory.is_none())
+        && link.id == new.id
+        && link.attribute == new.attribute
 }
 
 /// The writes that bring a user from its present state to the target of a change; none when it is
@@ -233,19 +237,12 @@ pub fn remaining(
     let (before, after) = links(change, seen, found, &differing);
     let row_after = if before.is_some() { Row::Stands } else { row };
     let mut steps: Vec<Step> = before.map(|before| link(before, row)).into_iter().collect();
-    let mut values = Map::new();
-    for (field, _) in &differing {
-        if let (Some(wanted), false) = (change.fields.get(field), matches!(field, Field::Custom(_)))
-        {
-            values.insert(field.name(), wanted.new.clone());
-        }
-    }
+    let still = |field: &Field| differing.iter().any(|(differs, _)| differs == field);
+    let values = columns(change, still);
     if !values.is_empty() {
         steps.push(Step::Update(values));
     }
-    steps.extend(set_custom(change, means.custom_attributes, |field| {
-        differing.iter().any(|(differs, _)| differs == field)
-    }));
+    steps.extend(set_custom(change, means.custom_attributes, still));
     steps.extend(after.map(|after| link(after, row_after)));
     if let (Progress::Nothing, false, Some(obstructed)) = (
         so_far,
@@ -327,7 +324,7 @@ pub fn holds(
         return false;
     };
     let ours = found.source == change.link.source && found.id == change.link.id;
-    let link_holds = !change.fields.contains_key(&Field::Link) || **found == change.link;
+    let link_holds = !change.has(&Edit::Link) || **found == change.link;
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
 }
 
@@ -340,9 +337,9 @@ pub fn written_all_the_same(
 ) -> Vec<String> {
     let Some(seen) = seen else { return Vec::new() };
     let still = differing(change, seen, custom_attributes);
-    let written = change.fields.iter().filter(|(field, values)| {
+    let written = change.fields().into_iter().filter(|(field, values)| {
         let changes = change.action == Action::Create || !equal(&values.old, &values.new);
-        **field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == *field)
+        *field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == field)
     });
     written.map(|(field, _)| field.name()).collect()
 }
@@ -350,9 +347,6 @@ pub fn written_all_the_same(
 /// Whether an attribute differs from the wanted value, and also from the value that was read and
 /// from the program's own intermediate values.
 fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
-    let Some(values) = change.fields.get(field) else {
-        return false;
-    };
     let between = change.rotation.is_some()
         && match field {
             Field::Username => *there == parked(&change.ftrack_id),
@@ -364,17 +358,43 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
             | Field::Custom(_)
             | Field::Link => false,
         };
-    change.action != Action::Create && !between && !equal(&values.old, there)
+    let is_old = || {
+        let of_field = |edit: &&Edit| wanted(edit).is_some_and(|(of, _)| of == *field);
+        change
+            .edits
+            .iter()
+            .find(of_field)
+            .is_none_or(|edit| match edit {
+                Edit::Set { values, .. } => equal(&values.old, there),
+                Edit::Activate => *there == false,
+                Edit::Deactivate => *there == true,
+                Edit::Link => true,
+            })
+    };
+    change.action != Action::Create && !between && !is_old()
+}
+
+/// The column that an edit writes, and its new value; none for the link.
+fn wanted(edit: &Edit) -> Option<(Field, Value)> {
+    match edit {
+        Edit::Set { attribute, values } => Some((attribute.field(), values.new.clone())),
+        Edit::Activate => Some((Field::IsActive, Value::Bool(true))),
+        Edit::Deactivate => Some((Field::IsActive, Value::Bool(false))),
+        Edit::Link => None,
+    }
+}
+
+/// The user's own columns that a change writes, by name.
+fn columns(change: &Change, still: impl Fn(&Field) -> bool) -> Map<String, Value> {
+    let own = change.edits.iter().filter_map(wanted);
+    own.filter(|(field, _)| !matches!(field, Field::Custom(_)) && still(field))
+        .map(|(field, new)| (field.name(), new))
+        .collect()
 }
 
 /// A user is created active and marked as not confirmed; the result is read back before the mark is
 /// removed.
 fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
-    let values = change
-        .fields
-        .iter()
-        .filter(|(field, _)| !matches!(field, Field::Custom(_) | Field::Link))
-        .map(|(field, values)| (field.name(), values.new.clone()));
     let link = Step::Link {
         link: Link {
             activity: Activity::Activating,
@@ -387,13 +407,10 @@ fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
         },
         made_by: Some(means.run_mark.into()),
     };
-    let mut steps = vec![Step::Create(values.collect()), link];
+    let mut steps = vec![Step::Create(columns(change, |_| true)), link];
     steps.extend(set_custom(change, means.custom_attributes, |_| true));
-    let differing = change
-        .fields
-        .keys()
-        .map(|field| (field.clone(), Value::Null))
-        .collect();
+    let written = change.edits.iter().filter_map(wanted);
+    let differing = written.map(|(field, _)| (field, Value::Null)).collect();
     Remaining {
         steps,
         differing,
@@ -418,11 +435,7 @@ fn links(
         ..change.link.clone()
     };
     let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
-    let wants_active = change
-        .fields
-        .get(&Field::IsActive)
-        .and_then(|values| values.new.as_bool());
-    match wants_active {
+    match change.activity() {
         Some(true) if activity_differs => {
             let marked = found.is_some_and(|link| {
                 !matches!(link.activity, Activity::Settled | Activity::Released)
@@ -471,23 +484,17 @@ fn set_custom(
             .find(|(known, _)| known == key)
             .map(|(_, id)| id)
     };
-    let custom = change
-        .fields
-        .iter()
-        .filter(|(field, _)| still(field))
-        .filter_map(|(field, values)| match field {
-            Field::Custom(key) => Some((configuration(key)?, values)),
-            Field::Username
-            | Field::FirstName
-            | Field::LastName
-            | Field::Email
-            | Field::IsActive
-            | Field::UserType
-            | Field::Link => None,
-        });
-    custom
-        .map(|(configuration, values)| Step::Custom(configuration.clone(), values.new.clone()))
-        .collect()
+    let custom = change.edits.iter().filter_map(|edit| match edit {
+        Edit::Set {
+            attribute: attribute @ Attribute::Custom(key),
+            values,
+        } if still(&attribute.field()) => Some(Step::Custom(
+            configuration(key)?.clone(),
+            values.new.clone(),
+        )),
+        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+    });
+    custom.collect()
 }
 
 /// The attributes of a change that the user does not have as wanted.
@@ -496,14 +503,14 @@ fn differing(
     seen: &UserState,
     custom_attributes: &[(String, EntityId)],
 ) -> Vec<(Field, Value)> {
-    let wanted = change
-        .fields
-        .iter()
-        .filter(|(field, _)| **field != Field::Link);
+    let wanted = change.edits.iter().filter_map(wanted);
     wanted
-        .map(|(field, values)| (field, &values.new, shown(seen, field, custom_attributes)))
+        .map(|(field, new)| {
+            let there = shown(seen, &field, custom_attributes);
+            (field, new, there)
+        })
         .filter(|(_, new, there)| !equal(new, there))
-        .map(|(field, _, there)| (field.clone(), there))
+        .map(|(field, _, there)| (field, there))
         .collect()
 }
 
@@ -533,18 +540,17 @@ fn shown(seen: &UserState, field: &Field, custom_attributes: &[(String, EntityId
 pub fn rotation_login(change: &Change, seen: Option<&UserState>) -> Option<Operation> {
     let seen = seen?;
     let mut values = Map::new();
-    let moves = |field: &Field, there: Option<&str>| {
-        change
-            .fields
-            .get(field)
-            .is_some_and(|values| values.new.as_str() != there)
+    let moves = |attribute: &Attribute, there: Option<&str>| {
+        let values = change.values(attribute);
+        values.is_some_and(|values| values.new.as_str() != there)
     };
-    if moves(&Field::Username, Some(&seen.username)) && *seen.username != parked(&change.ftrack_id)
+    if moves(&Attribute::Username, Some(&seen.username))
+        && *seen.username != parked(&change.ftrack_id)
     {
-        values.insert(Field::Username.name(), parked(&change.ftrack_id).into());
+        values.insert(Attribute::Username.name(), parked(&change.ftrack_id).into());
     }
-    if seen.email.is_some() && moves(&Field::Email, seen.email.as_deref()) {
-        values.insert(Field::Email.name(), Value::Null);
+    if seen.email.is_some() && moves(&Attribute::Email, seen.email.as_deref()) {
+        values.insert(Attribute::Email.name(), Value::Null);
     }
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
@@ -557,11 +563,10 @@ pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<O
         let Some(seen) = seen.get(&change.ftrack_id) else {
             return true;
         };
-        let mut unique = change
-            .fields
-            .iter()
-            .filter(|(field, _)| matches!(field, Field::Username | Field::Email));
-        unique.all(|(field, values)| equal(value(values), &shown(seen, field, &[])))
+        UNIQUE.iter().all(|attribute| {
+            let values = change.values(attribute);
+            values.is_none_or(|values| equal(value(values), &shown(seen, &attribute.field(), &[])))
+        })
     };
     let moved: Vec<&Change> = rotation
         .iter()
@@ -576,15 +581,17 @@ pub fn back(rotation: &[&Change], seen: &BTreeMap<EntityId, UserState>) -> Vec<O
     }
     let away = moved.iter().map(|change| {
         let between = [
-            (Field::Username, Value::from(parked(&change.ftrack_id))),
-            (Field::Email, Value::Null),
+            (Attribute::Username, Value::from(parked(&change.ftrack_id))),
+            (Attribute::Email, Value::Null),
         ];
         let values = between
             .into_iter()
-            .filter(|(field, _)| change.fields.contains_key(field));
+            .filter(|(attribute, _)| change.values(attribute).is_some());
         Operation::update_user(
             &change.ftrack_id,
-            values.map(|(field, value)| (field.name(), value)).collect(),
+            values
+                .map(|(attribute, value)| (attribute.name(), value))
+                .collect(),
         )
     });
     let home = moved
@@ -608,9 +615,9 @@ pub fn finish_rotation(change: &Change, seen: Option<&UserState>) -> Option<Oper
 }
 
 fn give(change: &Change, value: impl Fn(&Values) -> Value) -> Option<Operation> {
-    let given = [Field::Username, Field::Email]
-        .into_iter()
-        .filter_map(|field| Some((field.name(), value(change.fields.get(&field)?))));
+    let given = UNIQUE
+        .iter()
+        .filter_map(|attribute| Some((attribute.name(), value(change.values(attribute)?))));
     let values: Map<String, Value> = given.collect();
     (!values.is_empty()).then(|| Operation::update_user(&change.ftrack_id, values))
 }
@@ -622,8 +629,9 @@ fn parked(user: &EntityId) -> String {
 
 /// Why a change that ftrack accepted failed all the same.
 pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
+    let all = change.fields();
     let fields = left.differing.iter().filter_map(|(field, there)| {
-        let wanted = &change.fields.get(field)?.new;
+        let wanted = &all.get(field)?.new;
         let hint = if *field == Field::IsActive && *wanted == true {
             " (are there no seats left?)"
         } else {

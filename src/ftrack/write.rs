@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     model::{
-        change::{Action, Change, Field},
+        change::{Action, Change},
+        edit::Field,
         user::{Current, EntityId},
     },
     sync::guard::Vetted,

@@ -1,17 +1,19 @@
-//! The parts of a plan: a change with its fields and its reason, a skipped entry, and the plan
-//! itself.
+//! A change: what is written to one user, and why; what holds it; and entries that are skipped.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt};
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::model::{entry::DirectoryId, link::Link, user::EntityId};
+use crate::model::{
+    edit::{Attribute, Edit, Field, Values},
+    entry::DirectoryId,
+    link::Link,
+    reason::Reason,
+    stored_link::as_value,
+    user::EntityId,
+};
 
 /// What a change does to one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,116 +54,218 @@ impl Action {
     }
 }
 
-/// One attribute of a user that a change writes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Field {
-    /// The login.
-    Username,
-    /// The first name.
-    FirstName,
-    /// The last name.
-    LastName,
-    /// The mail address.
-    Email,
-    /// Whether the user may sign in.
-    IsActive,
-    /// The user type, by id; only written when a user is created.
-    UserType,
-    /// A custom attribute, by key.
-    Custom(String),
-    /// The link in the user's metadata.
-    Link,
-}
-
-impl Field {
-    /// The attribute's name in ftrack, also used in plans and reports.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Username => "username".into(),
-            Self::FirstName => "first_name".into(),
-            Self::LastName => "last_name".into(),
-            Self::Email => "email".into(),
-            Self::IsActive => "is_active".into(),
-            Self::UserType => "user_type_id".into(),
-            Self::Custom(key) => format!("custom_attributes.{key}"),
-            Self::Link => "link".into(),
-        }
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
-impl From<Field> for String {
-    fn from(field: Field) -> Self {
-        field.name()
-    }
-}
+/// Identifies a change in every run that proposes it: the same user, and the same action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChangeId(Uuid);
 
-impl TryFrom<String> for Field {
-    type Error = String;
+/// What a change was decided from and what it writes, as a digest: two changes with the same
+/// fingerprint do the same to the same values. Times and texts do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint(Uuid);
 
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        Ok(match name.as_str() {
-            "username" => Self::Username,
-            "first_name" => Self::FirstName,
-            "last_name" => Self::LastName,
-            "email" => Self::Email,
-            "is_active" => Self::IsActive,
-            "user_type_id" => Self::UserType,
-            "link" => Self::Link,
-            custom => match custom.strip_prefix("custom_attributes.") {
-                Some(key) => Self::Custom(key.into()),
-                None => return Err(format!("{name:?} is not an attribute of a user")),
-            },
-        })
-    }
-}
+/// The namespace of both; a constant of this program.
+const NAMESPACE: Uuid = Uuid::from_u128(0x2f53_94d6_0c3b_5f0e_9a41_5d6d_7c1e_b8a7);
 
-/// The old and the new value of a field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Values {
-    /// The value that was read; null when there was none.
-    pub old: Value,
-    /// The value to write; null to clear it.
-    pub new: Value,
-}
-
-/// One change to one user, with everything that is needed to write, report and undo it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One change to one user, with everything that is needed to judge, write, report and undo it.
+#[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Change {
+    pub id: ChangeId,
     pub action: Action,
     /// The user's login after the change.
     pub username: String,
     /// The DN of the person's entry; absent when the person left.
     pub dn: Option<String>,
-    #[serde(serialize_with = "serialize_id", deserialize_with = "deserialize_id")]
     pub directory_id: DirectoryId,
     /// The user's id in ftrack; for a user to be created, its future id.
     pub ftrack_id: EntityId,
-    /// The values to write, each from what to what.
-    pub fields: BTreeMap<Field, Values>,
-    /// As text.
-    pub reason: String,
+    /// At most one of each kind and attribute.
+    pub edits: Vec<Edit>,
+    pub reason: Reason,
+    /// The link that was read; none where the user had none.
+    pub before: Option<Link>,
     /// The link after the change.
     pub link: Link,
+    /// That of the whole change, also in a part of it.
+    pub fingerprint: Fingerprint,
     /// The rotation that the change is part of: changes of one rotation swap unique values with
     /// each other, and are written together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<usize>,
 }
 
-fn serialize_id<S: serde::Serializer>(id: &DirectoryId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(id.as_str())
+/// What a change is made of.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields are those of the change")]
+pub struct ChangeParts {
+    pub action: Action,
+    pub username: String,
+    pub dn: Option<String>,
+    pub directory_id: DirectoryId,
+    pub ftrack_id: EntityId,
+    pub edits: Vec<Edit>,
+    pub reason: Reason,
+    pub before: Option<Link>,
+    pub link: Link,
 }
 
-fn deserialize_id<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<DirectoryId, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    DirectoryId::new(&text).ok_or_else(|| serde::de::Error::custom("not a directory id"))
+impl Change {
+    /// A change, with its id and fingerprint.
+    #[must_use]
+    pub fn new(parts: ChangeParts) -> Self {
+        let ChangeParts {
+            action,
+            username,
+            dn,
+            directory_id,
+            ftrack_id,
+            edits,
+            reason,
+            before,
+            link,
+        } = parts;
+        let name = format!("{}:{ftrack_id}", action.as_str());
+        let mut change = Self {
+            id: ChangeId(Uuid::new_v5(&NAMESPACE, name.as_bytes())),
+            action,
+            username,
+            dn,
+            directory_id,
+            ftrack_id,
+            edits,
+            reason,
+            before,
+            link,
+            fingerprint: Fingerprint(Uuid::nil()),
+            rotation: None,
+        };
+        change.fingerprint = change.digest();
+        change
+    }
+
+    fn digest(&self) -> Fingerprint {
+        let decided = serde_json::json!([
+            self.action,
+            self.username,
+            self.directory_id.as_str(),
+            self.ftrack_id,
+            self.before
+                .as_ref()
+                .map(|link| as_value(&self.ftrack_id, link)),
+            self.link.source,
+            self.fields(),
+        ]);
+        Fingerprint(Uuid::new_v5(&NAMESPACE, decided.to_string().as_bytes()))
+    }
+
+    /// The edits by column, each from what to what.
+    #[must_use]
+    pub fn fields(&self) -> BTreeMap<Field, Values> {
+        let link = |link: &Link| as_value(&self.ftrack_id, link);
+        let columns = self.edits.iter().map(|edit| match edit {
+            Edit::Set { attribute, values } => (attribute.field(), values.clone()),
+            Edit::Activate => {
+                // Of a user that does not exist yet, nothing was read.
+                let old = match self.action {
+                    Action::Create => Value::Null,
+                    Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
+                        Value::Bool(false)
+                    }
+                };
+                let new = Value::Bool(true);
+                (Field::IsActive, Values { old, new })
+            }
+            Edit::Deactivate => {
+                let (old, new) = (Value::Bool(true), Value::Bool(false));
+                (Field::IsActive, Values { old, new })
+            }
+            Edit::Link => {
+                let old = self.before.as_ref().map_or(Value::Null, link);
+                let new = link(&self.link);
+                (Field::Link, Values { old, new })
+            }
+        });
+        columns.collect()
+    }
+
+    /// The values of an attribute that the change sets.
+    #[must_use]
+    pub fn values(&self, of: &Attribute) -> Option<&Values> {
+        self.edits.iter().find_map(|edit| match edit {
+            Edit::Set { attribute, values } if attribute == of => Some(values),
+            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        })
+    }
+
+    /// Whether it contains this edit.
+    #[must_use]
+    pub fn has(&self, edit: &Edit) -> bool {
+        self.edits.contains(edit)
+    }
+
+    /// Whether the user is to be active afterwards; none where the activity stays.
+    #[must_use]
+    pub fn activity(&self) -> Option<bool> {
+        self.edits.iter().find_map(|edit| match edit {
+            Edit::Activate => Some(true),
+            Edit::Deactivate => Some(false),
+            Edit::Set { .. } | Edit::Link => None,
+        })
+    }
+
+    /// The change without the login, which another user has and keeps; none where nothing is left.
+    #[must_use]
+    pub fn without_username(self) -> Option<Self> {
+        let is_login = |edit: &Edit| edit.sets(&Attribute::Username);
+        let username = self
+            .values(&Attribute::Username)
+            .and_then(|values| values.old.as_str())
+            .unwrap_or(&self.username)
+            .to_owned();
+        let edits: Vec<Edit> = self
+            .edits
+            .into_iter()
+            .filter(|edit| !is_login(edit))
+            .collect();
+        if edits.is_empty() {
+            return None;
+        }
+        Some(Self::new(ChangeParts {
+            action: self.action,
+            username,
+            dn: self.dn,
+            directory_id: self.directory_id,
+            ftrack_id: self.ftrack_id,
+            edits,
+            reason: self.reason,
+            before: self.before,
+            link: self.link,
+        }))
+    }
+
+    /// The part with some of the edits. It keeps the id and the fingerprint: it is approved with
+    /// the whole.
+    #[must_use]
+    pub fn part(&self, edits: Vec<Edit>) -> Self {
+        let login = self.values(&Attribute::Username);
+        let is_renamed = edits.iter().any(|edit| edit.sets(&Attribute::Username));
+        let username = match login {
+            Some(values) if is_renamed => values.new.as_str(),
+            Some(values) => values.old.as_str(),
+            None => None,
+        };
+        Self {
+            username: username.unwrap_or(&self.username).to_owned(),
+            edits,
+            rotation: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// What holds a change until a person approves it.
@@ -225,64 +329,4 @@ pub struct Skipped {
     pub dn: String,
     /// As text.
     pub reason: String,
-}
-
-/// Since when a person has been missing, and in how many complete reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Absence {
-    /// When the first complete read without the person ended.
-    pub since: DateTime<Utc>,
-    /// Complete reads without the person, this one included.
-    pub reads: u32,
-}
-
-/// The missing people, by directory id.
-pub type Absences = BTreeMap<String, Absence>;
-
-/// What a run would do if nothing were held, and what else it found.
-#[derive(Debug, Clone, Default)]
-pub struct Plan {
-    /// The changes in the order in which they are to be written.
-    pub changes: Vec<Change>,
-    /// Skipped entries.
-    pub skipped: Vec<Skipped>,
-    /// Warnings.
-    pub warnings: Vec<String>,
-    /// People whose user needs no change.
-    pub unchanged: usize,
-    /// Users that the job owns.
-    pub owned: usize,
-    /// Active users that the job owns; the base of a percentage limit.
-    pub owned_active: usize,
-    /// Ids of the active administrators that are visible in ftrack.
-    pub active_administrators: Vec<EntityId>,
-    /// Why the reading itself is doubtful, which holds every deactivation.
-    pub doubts: Vec<String>,
-    /// Why changes of one user are held.
-    pub holds: BTreeMap<EntityId, Hold>,
-    /// Users whose login, mail and activity change only with a person's approval, and why.
-    pub guarded: BTreeMap<EntityId, &'static str>,
-    /// Why a reading of this server only creates users; none when it is the preferred one.
-    pub replica: Option<String>,
-    /// The directory's id; none where it is not known, or differs from the links.
-    pub directory: Option<Arc<str>>,
-    /// The sources whose users all belong to other directories.
-    pub of_other_directories: BTreeSet<Arc<str>>,
-    /// The sources that own users.
-    pub sources: BTreeSet<Arc<str>>,
-    /// Users with a trusted link, of any source.
-    pub linked: usize,
-    /// Users of the job that are inactive although the program did not deactivate them, with their
-    /// logins.
-    pub inactive: BTreeMap<EntityId, String>,
-    /// When users that the job owns were deactivated, according to their links.
-    pub deactivated_at: Vec<DateTime<Utc>>,
-    /// Who is missing after this read.
-    pub absences: Absences,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

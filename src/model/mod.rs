@@ -1,11 +1,14 @@
 //! The nouns that all layers share. Values alone: nothing here does I/O or reads a clock.
 
+pub mod absence;
 pub mod backoff;
 pub mod change;
+pub mod edit;
 pub mod entry;
 pub mod id;
 pub mod link;
 pub mod pause;
+pub mod reason;
 pub mod report;
 pub(crate) mod server_job;
 pub(crate) mod set_aside;

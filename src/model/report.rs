@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    change::{Action, Change, Field, HeldBy, Hold, Plan, Skipped, Values},
+    change::{Action, Change, HeldBy, Hold, Skipped},
+    edit::{Field, Values},
     user::EntityId,
 };
 
@@ -326,25 +327,14 @@ impl Reported {
     /// A change with its result.
     #[must_use]
     pub fn new(change: &Change, result: ChangeResult) -> Self {
-        let Change {
-            action,
-            username,
-            dn,
-            directory_id,
-            ftrack_id,
-            fields,
-            reason,
-            link: _,
-            rotation: _,
-        } = change;
         Self {
-            action: *action,
-            username: username.clone(),
-            dn: dn.clone(),
-            directory_id: Some(directory_id.as_str().to_owned()),
-            ftrack_id: ftrack_id.clone(),
-            fields: fields.clone(),
-            reason: reason.clone(),
+            action: change.action,
+            username: change.username.clone(),
+            dn: change.dn.clone(),
+            directory_id: Some(change.directory_id.as_str().to_owned()),
+            ftrack_id: change.ftrack_id.clone(),
+            fields: change.fields(),
+            reason: change.reason.to_string(),
             result,
             held_by: None,
             error: None,
@@ -369,18 +359,7 @@ impl Reported {
 }
 
 impl Counts {
-    /// Counts the results of a plan's changes.
-    #[must_use]
-    pub fn of(plan: &Plan, changes: &[Reported]) -> Self {
-        let counts = Self::of_results(changes);
-        Self {
-            unchanged: plan.unchanged + counts.unchanged,
-            skipped: plan.skipped.len(),
-            ..counts
-        }
-    }
-
-    /// Counts only the results of changes.
+    /// Counts the results of changes.
     #[must_use]
     pub fn of_results(changes: &[Reported]) -> Self {
         let mut counts = Self::default();

@@ -16,15 +16,11 @@ use crate::{
         session::Until,
     },
     model::{
-        report,
-        report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, RunPhase, Trigger},
+        report::{BuiltinPart, Counts, FailureKind, Outcome, RunPhase, Trigger},
         server_job::{ServerJob, Status},
     },
     state::journal::Journal,
-    sync::{
-        guard, observed,
-        observed::{AllValues, Observed},
-    },
+    sync::{guard, observed, observed::AllValues},
 };
 
 mod ended;
@@ -43,9 +39,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The maximum number of logins named in a warning.
 const NAMED: usize = 50;
-
-/// The reason of each change.
-const REASON: &str = "ftrack's own synchronisation";
 
 impl RunContext<'_, FtrackLdapJob> {
     /// Reads the users, starts the synchronisation, and reads them again. A synchronisation that an
@@ -254,7 +247,7 @@ impl RunContext<'_, FtrackLdapJob> {
     /// synchronisation exceeded the limits.
     fn record_changes(&mut self, open: &mut OpenSync, after: AllValues) {
         let difference = observed::difference(&open.users, &after);
-        self.report.changes = difference.changes.iter().map(reported).collect();
+        self.report.changes.clone_from(&difference.changes);
         for change in &difference.changes {
             *self.report.planned.entry(change.action).or_default() += 1;
         }
@@ -343,27 +336,5 @@ impl RunContext<'_, FtrackLdapJob> {
         }
         .emit();
         self.report.warnings.push(warning);
-    }
-}
-
-fn reported(observed: &Observed) -> report::Reported {
-    let Observed {
-        action,
-        username,
-        ftrack_id,
-        directory_id,
-        fields,
-    } = observed;
-    report::Reported {
-        action: *action,
-        username: username.clone(),
-        dn: None,
-        directory_id: directory_id.clone(),
-        ftrack_id: ftrack_id.clone(),
-        fields: fields.clone(),
-        reason: REASON.to_owned(),
-        result: ChangeResult::Applied,
-        held_by: None,
-        error: None,
     }
 }

@@ -8,25 +8,23 @@ use super::{
 };
 use crate::{
     ftrack::read,
-    model::{
-        change::{Action, Plan},
-        user::Current,
-    },
+    model::{change::Action, user::Current},
+    sync::decision::Plan,
 };
 
 impl RunContext<'_, LdapWork> {
     /// Asks for the users that would be created, and for the links of those who seem to have none;
     /// a list that lacked one fails the run.
-    pub(super) async fn confirm(&mut self, plan: &Plan, current: &Current) -> Result<(), Failure> {
-        let of_action = |action: Action| {
-            plan.changes
-                .iter()
-                .filter(move |change| change.action == action)
-        };
-        let created: Vec<_> = of_action(Action::Create)
+    pub(super) async fn confirm(
+        &mut self,
+        plan: &Plan<'_>,
+        current: &Current,
+    ) -> Result<(), Failure> {
+        let created: Vec<_> = plan
+            .changes_of(Action::Create)
             .map(|change| change.ftrack_id.clone())
             .collect();
-        if created.is_empty() && of_action(Action::Adopt).next().is_none() {
+        if created.is_empty() && plan.changes_of(Action::Adopt).next().is_none() {
             return Ok(());
         }
         let confirmed = read::confirm(&self.session, current, &created, &self.until).await;

@@ -3,78 +3,55 @@
 use std::time::Instant;
 
 use super::{
-    Progress, Purpose, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome,
-    read_and_plan::PlannedRun, record, saved::SavedPlan,
+    Progress, Purpose, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome, record,
+    saved::SavedPlan,
 };
 use crate::{
     event::{Event, RunName},
     ftrack,
     ftrack::{session::Until, stopped::WriteStopped, write::WriteLimits},
     model::{
-        change::Plan,
-        report::{Counts, DirectoryPart, FailureKind, RunPhase},
+        report::{DirectoryPart, FailureKind, RunPhase},
         user::Current,
     },
-    state::{Remembered, State, journal::Journal},
+    state::{Remembered, State, Written, journal::Journal},
     sync::{
+        decision::Plan,
         guard,
         guard::{Approval, Vetted},
     },
 };
 
 impl RunContext<'_, LdapWork> {
-    /// The whole run.
+    /// The whole run: each step takes the values of those before it.
     pub(super) async fn execute(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
         let remembered = state.remembered(&self.prepared.name, self.session.server())?;
-        let worked = self.read_and_plan(&remembered).await?;
-        let (plan, mut vetted, approval) = match &purpose {
-            Purpose::Sync | Purpose::DryRun => {
-                if let Some(fall) = self.fall_of_links(&worked.plan, &remembered) {
-                    return Err(Failure::refused(fall));
-                }
-                let vetted = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
-                (worked.plan, vetted, Approval::None)
+        let request = self.read_request();
+        let (reading, current) = self.read(&request).await?;
+        let desired = self.desired(reading, &current)?;
+        let plan = self
+            .decide(&desired, &current, &remembered, &request)
+            .await?;
+        let (mut vetted, approval) = self.vet(&plan, &remembered, &purpose)?;
+        let _lock = match purpose {
+            Purpose::DryRun => None,
+            Purpose::Sync | Purpose::Approved(_) => {
+                self.look_at_administrators(&mut vetted, approval).await?
             }
-            Purpose::Approved(saved) => {
-                let held_now = guard::vet(&worked.plan, self.bounds(&worked.plan, &remembered));
-                let approved = saved
-                    .approved(&worked.plan, &held_now)
-                    .map_err(Failure::refused)?;
-                let vetted = guard::approve(&approved);
-                (approved, vetted, Approval::Given)
-            }
-        };
-        let _lock = match self.report.dry_run {
-            true => None,
-            false => self.look_at_administrators(&mut vetted, approval).await?,
         };
         self.record_plan(&plan, &vetted);
-        if self.report.dry_run {
-            self.report.outcome = outcome(&self.report.counts);
-            return Ok(());
-        }
-        self.remember(
-            state,
-            &remembered,
-            &plan,
-            &worked.current,
-            &vetted,
-            approval,
-        )?;
-        let mut counted = memory::deactivations(&self.report.run, &vetted, approval);
-        if let Some(written) = &counted {
-            // Before they are written, so that a run that is killed counts as well.
-            state.count_deactivations(&self.prepared.name, written)?;
-        }
-        let applied = self.apply(&plan, &vetted, &worked.current).await;
-        if let (Some(written), Ok(())) = (&mut counted, &applied) {
-            if approval == Approval::None {
-                written.number = self.report.counts.deactivated;
+        match purpose {
+            Purpose::DryRun => {
+                self.report.outcome = outcome(&self.report.counts);
+                Ok(())
             }
-            written.is_settled = true;
-            state.count_deactivations(&self.prepared.name, written)?;
+            Purpose::Sync | Purpose::Approved(_) => {
+                self.remember(state, &remembered, &plan, &current, &vetted, approval)?;
+                let counted = self.count_deactivations(state, &vetted, approval)?;
+                self.apply(&plan, &vetted, &current).await?;
+                self.settle_deactivations(state, counted, approval)
+            }
         }
-        applied
     }
 
     /// Plans, without saving anything.
@@ -82,15 +59,73 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         remembered: &Remembered,
     ) -> Result<SavedPlan, Failure> {
-        let PlannedRun { mut plan, .. } = self.read_and_plan(remembered).await?;
-        plan.warnings.extend(self.fall_of_links(&plan, remembered));
+        let request = self.read_request();
+        let (reading, current) = self.read(&request).await?;
+        let desired = self.desired(reading, &current)?;
+        let plan = self
+            .decide(&desired, &current, remembered, &request)
+            .await?;
         let vetted = guard::vet(&plan, self.bounds(&plan, remembered));
+        let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         Ok(SavedPlan::new(
-            &self.prepared.name,
+            job,
             chrono::Utc::now(),
             &plan,
             &vetted,
+            fall,
         ))
+    }
+
+    /// What may be written of a plan.
+    fn vet(
+        &self,
+        plan: &Plan<'_>,
+        remembered: &Remembered,
+        purpose: &Purpose,
+    ) -> Result<(Vetted, Approval), Failure> {
+        let vetted = guard::vet(plan, self.bounds(plan, remembered));
+        match purpose {
+            Purpose::Sync | Purpose::DryRun => match self.fall_of_links(plan, remembered) {
+                Some(fall) => Err(Failure::refused(fall)),
+                None => Ok((vetted, Approval::None)),
+            },
+            Purpose::Approved(saved) => {
+                let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
+                Ok((guard::approve(plan, &approved), Approval::Given))
+            }
+        }
+    }
+
+    /// Counts the deactivations before they are written, so that a run that is killed counts as
+    /// well.
+    fn count_deactivations(
+        &self,
+        state: &State,
+        vetted: &Vetted,
+        approval: Approval,
+    ) -> Result<Option<Written>, Failure> {
+        let counted = memory::deactivations(&self.report.run, vetted, approval);
+        if let Some(written) = &counted {
+            state.count_deactivations(&self.prepared.name, written)?;
+        }
+        Ok(counted)
+    }
+
+    /// Counts those that were really written.
+    fn settle_deactivations(
+        &self,
+        state: &State,
+        counted: Option<Written>,
+        approval: Approval,
+    ) -> Result<(), Failure> {
+        let Some(mut written) = counted else {
+            return Ok(());
+        };
+        if approval == Approval::None {
+            written.number = self.report.counts.deactivated;
+        }
+        written.is_settled = true;
+        Ok(state.count_deactivations(&self.prepared.name, &written)?)
     }
 
     /// The directory part of the report.
@@ -101,7 +136,7 @@ impl RunContext<'_, LdapWork> {
     /// Writes the allowed changes, with the old values on disk before the first write.
     async fn apply(
         &mut self,
-        plan: &Plan,
+        plan: &Plan<'_>,
         vetted: &Vetted,
         current: &Current,
     ) -> Result<(), Failure> {
@@ -145,7 +180,7 @@ impl RunContext<'_, LdapWork> {
             .await;
         }
         self.record_phase(RunPhase::Writing, began.elapsed());
-        self.report.counts = Counts::of(plan, &self.report.changes);
+        self.count(plan);
         self.report.outcome = outcome(&self.report.counts);
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {

@@ -7,11 +7,13 @@ use chrono::{TimeDelta, Utc};
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     model::{
-        change::{Action, Field, HeldBy, Plan},
+        change::{Action, Change, HeldBy},
+        edit::Edit,
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
     sync::{
+        decision::Plan,
         guard,
         guard::{Approval, Bounds, Vetted},
     },
@@ -19,7 +21,7 @@ use crate::{
 
 impl RunContext<'_, LdapWork> {
     /// What the limits of the job leave for this run.
-    pub(super) fn bounds<'r>(&self, plan: &Plan, remembered: &'r Remembered) -> Bounds<'r>
+    pub(super) fn bounds<'r>(&self, plan: &Plan<'_>, remembered: &'r Remembered) -> Bounds<'r>
     where
         Self: 'r,
     {
@@ -35,7 +37,7 @@ impl RunContext<'_, LdapWork> {
     /// Fails when more users lost their links since the run before than may be deactivated: a key
     /// without read access to metadata, or a list that was cut short, would leave all users without
     /// an owner. A person's approval overrides this.
-    pub(super) fn fall_of_links(&self, plan: &Plan, remembered: &Remembered) -> Option<String> {
+    pub(super) fn fall_of_links(&self, plan: &Plan<'_>, remembered: &Remembered) -> Option<String> {
         let LinkedUsers { owned, of_all } = remembered.linked?;
         let lost = owned.saturating_sub(plan.owned);
         // Users that another job took over have not lost their links.
@@ -53,47 +55,12 @@ impl RunContext<'_, LdapWork> {
         })
     }
 
-    /// Reports users that somebody else deactivated since the run before, once each: a second
-    /// writer is visible, and not overruled.
-    pub(super) fn deactivated_by_others(
-        &self,
-        plan: &Plan,
-        remembered: &Remembered,
-    ) -> Option<String> {
-        let before = remembered.inactive.as_ref()?;
-        let new: Vec<&str> = plan
-            .inactive
-            .iter()
-            .filter(|(id, _)| !before.contains(*id))
-            .map(|(_, login)| login.as_str())
-            .collect();
-        let has_another_writer = self
-            .prepared
-            .config
-            .jobs
-            .values()
-            .any(|job| job.ldap().is_none());
-        let who = if has_another_writer {
-            "; ftrack's own LDAP synchronisation, which another job starts, may be the cause"
-        } else {
-            ""
-        };
-        (!new.is_empty()).then(|| {
-            format!(
-                "users were deactivated by somebody else since the previous run, and stay \
-                 inactive: \
-                 {}{who}",
-                new.join(", ")
-            )
-        })
-    }
-
     /// Saves what later runs have to know, before anything is written to ftrack.
     pub(super) fn remember(
         &self,
         state: &State,
         remembered: &Remembered,
-        plan: &Plan,
+        plan: &Plan<'_>,
         current: &Current,
         vetted: &Vetted,
         approval: Approval,
@@ -105,23 +72,19 @@ impl RunContext<'_, LdapWork> {
         }
         // A reading of a replica releases nobody: it may lag behind.
         if approval == Approval::None && plan.replica.is_none() {
-            state.set_held(
-                job,
-                &remembered.held,
-                &held_by_limit(remembered, plan, vetted),
-            )?;
+            state.set_held(job, &remembered.held, &held_by_limit(remembered, vetted))?;
         }
         state.set_inactive(
             job,
             self.session.server(),
             remembered,
-            inactive(plan, current),
+            inactive(plan, current, vetted),
         )?;
         state.set_directory(
             job,
             remembered,
             plan.directory.as_deref(),
-            &self.bases(plan, approval),
+            &self.bases(plan, vetted, approval),
         )?;
         Ok(())
     }
@@ -129,12 +92,15 @@ impl RunContext<'_, LdapWork> {
     /// The number of entries of each search base. An empty base is no longer a reason for doubt
     /// once nobody is missing, or a person approved those who are; a reading of a replica proves
     /// nothing.
-    fn bases(&self, plan: &Plan, approval: Approval) -> BTreeMap<String, usize> {
-        let gone = plan
-            .changes
-            .iter()
-            .filter(|change| change.action == Action::Deactivate);
-        let approved: BTreeSet<&str> = gone.map(|change| change.directory_id.as_str()).collect();
+    fn bases(
+        &self,
+        plan: &Plan<'_>,
+        vetted: &Vetted,
+        approval: Approval,
+    ) -> BTreeMap<String, usize> {
+        let approved: BTreeSet<&str> = deactivated(vetted)
+            .map(|change| change.directory_id.as_str())
+            .collect();
         let is_approved = || {
             approval == Approval::Given
                 && plan
@@ -163,11 +129,10 @@ impl RunContext<'_, LdapWork> {
 
 /// The users that are inactive although the program did not deactivate them; of users that a job
 /// adopts or takes over it cannot be said later that they were deactivated since.
-fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
-    let linked = plan
-        .changes
-        .iter()
-        .filter(|change| change.fields.contains_key(&Field::Link))
+fn inactive(plan: &Plan<'_>, current: &Current, vetted: &Vetted) -> BTreeSet<EntityId> {
+    let linked = vetted
+        .changes()
+        .filter(|change| change.has(&Edit::Link))
         .map(|change| &change.ftrack_id);
     let is_inactive = |id: &&EntityId| {
         let user = current
@@ -178,7 +143,7 @@ fn inactive(plan: &Plan, current: &Current) -> BTreeSet<EntityId> {
         user.is_some_and(|user| !user.is_active)
     };
     plan.inactive
-        .keys()
+        .iter()
         .chain(linked.filter(is_inactive))
         .cloned()
         .collect()
@@ -207,20 +172,23 @@ pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> O
     })
 }
 
+/// The deactivations, held or not.
+fn deactivated(vetted: &Vetted) -> impl Iterator<Item = &Change> {
+    vetted
+        .changes()
+        .filter(|change| change.action == Action::Deactivate)
+}
+
 /// Whose deactivation a limit holds, now or since an earlier run; they are released only when the
 /// deactivation is no longer due, or a person approves it.
-fn held_by_limit(remembered: &Remembered, plan: &Plan, vetted: &Vetted) -> BTreeSet<String> {
-    let id = |id: &crate::model::entry::DirectoryId| id.as_str().to_owned();
+fn held_by_limit(remembered: &Remembered, vetted: &Vetted) -> BTreeSet<String> {
+    let id = |change: &Change| change.directory_id.as_str().to_owned();
     let now = vetted
         .held()
         .iter()
         .filter(|held| held.hold.by == HeldBy::Limit)
-        .map(|held| id(&held.change.directory_id));
-    let wanted = plan
-        .changes
-        .iter()
-        .filter(|change| change.action == Action::Deactivate)
-        .map(|change| id(&change.directory_id));
+        .map(|held| id(&held.change));
+    let wanted = deactivated(vetted).map(id);
     now.chain(wanted.filter(|id| remembered.held.contains(id)))
         .collect()
 }

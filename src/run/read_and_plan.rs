@@ -1,4 +1,4 @@
-//! The first half of a run: reads both servers at the same time, and plans.
+//! The first half of a run: reads both servers at the same time, and decides about everybody.
 
 use std::{
     cell::OnceCell,
@@ -14,7 +14,6 @@ use super::{
     failure::{Failure, ReadError},
     ldap_work::LdapWork,
     record,
-    second_look::ReadFrom,
 };
 use crate::{
     directory,
@@ -22,52 +21,30 @@ use crate::{
     ftrack,
     ftrack::read::ReadCurrent,
     model::{
-        change::Plan,
         report::{Outcome, RunPhase},
         user::Current,
     },
     state::{Remembered, history::History},
     sync::{
+        decide::{Evidence, Known, Matched},
+        decision::Plan,
         desired::{Desired, Mapped},
-        plan::{Known, plan},
     },
 };
 
 /// The maximum number of reports that are read to find out what a base showed before.
 const REPORTS: usize = 20;
 
-/// What a run works out before it writes anything.
-pub(super) struct PlannedRun {
-    pub plan: Plan,
-    /// The state of ftrack that was read.
-    pub current: Current,
-}
-
-impl RunContext<'_, LdapWork> {
-    /// Reads both servers, and plans.
-    pub(super) async fn read_and_plan(
+impl<'a> RunContext<'a, LdapWork> {
+    /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
+    pub(super) async fn read(
         &mut self,
-        remembered: &Remembered,
-    ) -> Result<PlannedRun, Failure> {
-        let request = self.read_request();
+        request: &ReadRequest,
+    ) -> Result<(Reading<Mapped>, Current), Failure> {
         self.session
             .take_key()
             .await
             .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
-        let (reading, current) = self.read_both(&request).await?;
-        let began = Instant::now();
-        let plan = self.plan(reading, &current, remembered, &request).await;
-        self.record_phase(RunPhase::Planning, began.elapsed());
-        let plan = plan?;
-        self.confirm(&plan, &current).await?;
-        Ok(PlannedRun { plan, current })
-    }
-
-    /// Reads both servers at the same time; when one cannot be read, the other is not waited for.
-    async fn read_both(
-        &mut self,
-        request: &ReadRequest,
-    ) -> Result<(Reading<Mapped>, Current), Failure> {
         let (prepared, work) = (self.prepared, self.work);
         let began = Instant::now();
         let (directory_took, ftrack_took) = (OnceLock::new(), OnceLock::new());
@@ -111,44 +88,60 @@ impl RunContext<'_, LdapWork> {
         Ok((reading, current))
     }
 
-    async fn plan(
+    /// The state that the directory asks for, unless the reading must not be used.
+    pub(super) fn desired(
         &mut self,
         reading: Reading<Mapped>,
         current: &Current,
-        remembered: &Remembered,
-        request: &ReadRequest,
-    ) -> Result<Plan, Failure> {
-        let rules = &self.work.rules;
+    ) -> Result<Desired, Failure> {
+        let began = Instant::now();
         let desired = Desired::new(reading, &self.work.job.limits).map_err(Failure::refused)?;
-        rules.check_user_type(current).map_err(Failure::refused)?;
-        let before = Known {
+        let user_type = self.work.rules.check_user_type(current);
+        user_type.map_err(Failure::refused)?;
+        self.record_phase(RunPhase::Planning, began.elapsed());
+        Ok(desired)
+    }
+
+    /// Decides about everybody, after a second look for those whose users would be deactivated and
+    /// before anything is written.
+    pub(super) async fn decide<'r>(
+        &mut self,
+        desired: &'r Desired,
+        current: &'r Current,
+        remembered: &'r Remembered,
+        request: &ReadRequest,
+    ) -> Result<Plan<'r>, Failure>
+    where
+        'a: 'r,
+    {
+        let began = Instant::now();
+        let known = Known {
             absences: &remembered.absences,
             directory: remembered.directory.as_deref(),
+            inactive: remembered.inactive.as_ref(),
+            has_another_writer: self.has_another_writer(),
         };
-        let mut plan =
-            plan(&desired, current, rules, before, Utc::now()).map_err(Failure::refused)?;
-        let read = ReadFrom {
-            server: desired.server().to_owned(),
-            directory: desired.directory().cloned(),
+        let rules = &self.work.rules;
+        let matched = Matched::new(desired, current, rules, known, Utc::now());
+        let matched = matched.map_err(Failure::refused)?;
+        let evidence = Evidence {
+            emptied_bases: self.emptied_bases(remembered),
+            ..self.look_again(&matched, desired, request).await?
         };
-        drop(desired);
-        self.look_again(&mut plan, &read, request).await?;
-        self.doubt_empty_bases(&mut plan, remembered);
-        plan.warnings
-            .extend(self.deactivated_by_others(&plan, remembered));
-        if plan.replica.is_some() {
-            // A reading of a replica shows nobody absent.
-            plan.absences.clone_from(&remembered.absences);
-        }
+        let plan = matched.decide(&evidence);
+        self.record_phase(RunPhase::Planning, began.elapsed());
+        self.confirm(&plan, current).await?;
         Ok(plan)
     }
 
-    /// A base that is suddenly empty, while people are missing, may be one that the bind account
-    /// can no longer read; a server need not report that.
-    fn doubt_empty_bases(&self, plan: &mut Plan, remembered: &Remembered) {
-        if plan.absences.is_empty() {
-            return;
-        }
+    /// Whether another job starts ftrack's own synchronisation.
+    fn has_another_writer(&self) -> bool {
+        let mut jobs = self.prepared.config.jobs.values();
+        jobs.any(|job| job.ldap().is_none())
+    }
+
+    /// The search bases that show nobody, and did before.
+    fn emptied_bases(&self, remembered: &Remembered) -> Vec<String> {
         // If the state was lost, or is from an earlier version, the last reports are used instead.
         let reported = OnceCell::new();
         let of_reports = |base: &str| {
@@ -169,19 +162,14 @@ impl RunContext<'_, LdapWork> {
             .directory
             .iter()
             .flat_map(|directory| &directory.searches);
-        for search in searches.filter(|search| search.entries == 0 && !was_empty(&search.base)) {
-            let doubt = format!(
-                "people are missing, and the search base {} shows nobody at all: can the bind \
-                 account still read the entries below it, and is it not an alias? If so, approve \
-                 it",
-                search.base
-            );
-            plan.warnings.push(doubt.clone());
-            plan.doubts.push(doubt);
-        }
+        searches
+            .filter(|search| search.entries == 0 && !was_empty(&search.base))
+            .map(|search| search.base.clone())
+            .collect()
     }
 
-    fn read_request(&self) -> ReadRequest {
+    /// What the job reads.
+    pub(super) fn read_request(&self) -> ReadRequest {
         let job = &self.work.job;
         ReadRequest {
             bases: job.search_bases.clone(),

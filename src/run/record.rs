@@ -1,6 +1,6 @@
 //! Puts the results of a run into its report, and logs them as events.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     RunContext,
@@ -15,17 +15,16 @@ use crate::{
         outcome::{ChangeOutcome, OutcomeKind},
     },
     model::{
-        change::Plan,
         report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
         user::Current,
     },
     state::journal::Line,
-    sync::{desired::Mapped, guard::Vetted},
+    sync::{decision::Plan, desired::Mapped, guard::Vetted},
 };
 
 impl RunContext<'_, LdapWork> {
     /// Puts the plan into the report.
-    pub(super) fn record_plan(&mut self, plan: &Plan, vetted: &Vetted) {
+    pub(super) fn record_plan(&mut self, plan: &Plan<'_>, vetted: &Vetted) {
         self.report.ftrack.owned = plan.owned;
         self.report.ftrack.owned_active = plan.owned_active;
         self.report.ftrack.linked = Some(plan.linked);
@@ -38,21 +37,22 @@ impl RunContext<'_, LdapWork> {
             .iter()
             .map(|held| Reported::held(&held.change, &held.hold));
         self.report.changes = allowed.chain(held).collect();
-        for change in &plan.changes {
+        let mut seen = BTreeSet::new();
+        for change in vetted.changes().filter(|change| seen.insert(change.id)) {
             *self.report.planned.entry(change.action).or_default() += 1;
         }
-        self.report.skipped.clone_from(&plan.skipped);
-        self.report.warnings.clone_from(&plan.warnings);
-        self.report.counts = Counts::of(plan, &self.report.changes);
+        self.report.skipped = plan.skipped();
+        self.report.warnings = plan.warnings();
+        self.count(plan);
         let of = self.name();
         Event::RunPlanned {
             of,
             changes: vetted.allowed().len(),
             held: vetted.held().len(),
-            skipped: plan.skipped.len(),
+            skipped: self.report.skipped.len(),
         }
         .emit();
-        for entry in &plan.skipped {
+        for entry in &self.report.skipped {
             Event::EntrySkipped {
                 of,
                 dn: &entry.dn,
@@ -60,7 +60,7 @@ impl RunContext<'_, LdapWork> {
             }
             .emit();
         }
-        for warning in &plan.warnings {
+        for warning in &self.report.warnings {
             Event::RunWarning { of, warning }.emit();
         }
         for change in self
@@ -71,6 +71,16 @@ impl RunContext<'_, LdapWork> {
         {
             Event::Change { of, change }.emit();
         }
+    }
+
+    /// Counts the results so far.
+    pub(super) fn count(&mut self, plan: &Plan<'_>) {
+        let counts = Counts::of_results(&self.report.changes);
+        self.report.counts = Counts {
+            unchanged: plan.unchanged() + counts.unchanged,
+            skipped: self.report.skipped.len(),
+            ..counts
+        };
     }
 
     pub(super) fn record_reading(&mut self, reading: &Reading<Mapped>, took: Duration) {

@@ -1,20 +1,31 @@
 //! A plan in a file: `plan --out` writes it, and `apply` accepts it, or refuses it as stale.
 
-use std::{collections::HashMap, fs::File, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::File,
+    io::Read,
+    path::Path,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        change::{Change, Field, HeldBy, Hold, Plan, Skipped},
+        change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
+        edit::{Field, Values},
+        link::Link,
         report::{ChangeResult, Reported},
+        user::EntityId,
     },
-    sync::guard::{Held, Vetted},
+    sync::{
+        decision::Plan,
+        guard::{Held, Vetted},
+    },
 };
 
 /// The version of the plan file format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The maximum size of a plan file, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -37,25 +48,86 @@ pub struct SavedPlan {
     pub warnings: Vec<String>,
 }
 
-/// One change of a saved plan.
+/// One change of a saved plan, or the part of one that the guard judges alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Planned {
-    pub change: Change,
+    pub change: PlannedChange,
     /// Why a sync would hold it; null when it would not.
     pub held: Option<String>,
     /// What would hold it.
     pub held_by: Option<HeldBy>,
 }
 
+/// A change as it is saved: what a person approves, and how it is recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "fields are those of the change")]
+pub struct PlannedChange {
+    pub id: ChangeId,
+    pub fingerprint: Fingerprint,
+    pub action: Action,
+    pub username: String,
+    pub dn: Option<String>,
+    pub directory_id: String,
+    pub ftrack_id: EntityId,
+    pub fields: BTreeMap<Field, Values>,
+    pub reason: String,
+    pub link: Link,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<usize>,
+}
+
+impl From<&Change> for PlannedChange {
+    fn from(change: &Change) -> Self {
+        Self {
+            id: change.id,
+            fingerprint: change.fingerprint,
+            action: change.action,
+            username: change.username.clone(),
+            dn: change.dn.clone(),
+            directory_id: change.directory_id.as_str().to_owned(),
+            ftrack_id: change.ftrack_id.clone(),
+            fields: change.fields(),
+            reason: change.reason.to_string(),
+            link: change.link.clone(),
+            rotation: change.rotation,
+        }
+    }
+}
+
 impl Planned {
     /// The change as a report shows it.
     #[must_use]
     pub fn reported(&self) -> Reported {
-        match (self.held_by, &self.held) {
-            (Some(by), Some(why)) => Reported::held(&self.change, &Hold::new(by, why.as_str())),
-            (None, _) | (_, None) => Reported::new(&self.change, ChangeResult::Planned),
+        let PlannedChange {
+            id: _,
+            fingerprint: _,
+            action,
+            username,
+            dn,
+            directory_id,
+            ftrack_id,
+            fields,
+            reason,
+            link: _,
+            rotation: _,
+        } = self.change.clone();
+        Reported {
+            action,
+            username,
+            dn,
+            directory_id: Some(directory_id),
+            ftrack_id,
+            fields,
+            reason,
+            result: match self.held_by {
+                Some(_) => ChangeResult::Held,
+                None => ChangeResult::Planned,
+            },
+            held_by: self.held_by,
+            error: self.held.clone(),
         }
     }
 }
@@ -84,39 +156,36 @@ pub enum BadPlanFile {
 impl SavedPlan {
     /// A plan with what would be held, ready to be saved.
     #[must_use]
-    pub fn new(job: &str, made_at: DateTime<Utc>, plan: &Plan, vetted: &Vetted) -> Self {
-        let mut parts: HashMap<&str, Vec<Planned>> = HashMap::new();
+    pub fn new(
+        job: &str,
+        made_at: DateTime<Utc>,
+        plan: &Plan<'_>,
+        vetted: &Vetted,
+        fall: Option<String>,
+    ) -> Self {
+        let mut parts: HashMap<ChangeId, Vec<Planned>> = HashMap::new();
         for change in vetted.allowed() {
-            parts
-                .entry(change.ftrack_id.as_str())
-                .or_default()
-                .push(Planned {
-                    change: change.clone(),
-                    held: None,
-                    held_by: None,
-                });
+            parts.entry(change.id).or_default().push(Planned {
+                change: change.into(),
+                held: None,
+                held_by: None,
+            });
         }
         for Held { change, hold } in vetted.held() {
-            parts
-                .entry(change.ftrack_id.as_str())
-                .or_default()
-                .push(Planned {
-                    change: change.clone(),
-                    held: Some(hold.why.clone()),
-                    held_by: Some(hold.by),
-                });
+            parts.entry(change.id).or_default().push(Planned {
+                change: change.into(),
+                held: Some(hold.why.clone()),
+                held_by: Some(hold.by),
+            });
         }
-        let in_order = plan
-            .changes
-            .iter()
-            .filter_map(|change| parts.remove(change.ftrack_id.as_str()));
+        let in_order = plan.changes().filter_map(|change| parts.remove(&change.id));
         Self {
             format: FORMAT,
             job: job.to_owned(),
             made_at,
             changes: in_order.flatten().collect(),
-            skipped: plan.skipped.clone(),
-            warnings: plan.warnings.clone(),
+            skipped: plan.skipped(),
+            warnings: plan.warnings().into_iter().chain(fall).collect(),
         }
     }
 
@@ -154,58 +223,39 @@ impl SavedPlan {
         }
     }
 
-    /// The approved part of a new plan, or what has changed since.
+    /// Which changes of a new plan are approved, or what has changed since.
     ///
     /// # Errors
     /// The plan is stale: one of its changes is no longer needed, has changed, or is held by
     /// something that was not shown when it was approved.
-    pub fn approved(&self, now: &Plan, vetted: &Vetted) -> Result<Plan, Stale> {
-        let mut fresh: HashMap<&str, &Change> = now
-            .changes
-            .iter()
-            .map(|change| (change.ftrack_id.as_str(), change))
+    pub fn approved(&self, now: &Plan<'_>, vetted: &Vetted) -> Result<BTreeSet<ChangeId>, Stale> {
+        let fresh: HashMap<&EntityId, &Change> = now
+            .changes()
+            .map(|change| (&change.ftrack_id, change))
             .collect();
-        let mut stale = Vec::new();
-        let mut wanted = std::collections::HashSet::new();
-        for change in &self.whole_changes() {
-            match fresh.remove(change.ftrack_id.as_str()) {
-                Some(new) if same(change, new) => {
-                    wanted.insert(change.ftrack_id.clone());
+        let (mut stale, mut approved) = (Vec::new(), BTreeSet::new());
+        for change in self.whole_changes() {
+            let PlannedChange {
+                action, username, ..
+            } = change;
+            match fresh.get(&change.ftrack_id) {
+                Some(new) if new.fingerprint == change.fingerprint => {
+                    approved.insert(change.id);
                 }
-                Some(_) => stale.push(format!(
-                    "{} {:?} has changed",
-                    change.action, change.username
-                )),
-                None => stale.push(format!(
-                    "{} {:?} is no longer needed",
-                    change.action, change.username
-                )),
+                Some(_) => stale.push(format!("{action} {username:?} has changed")),
+                None => stale.push(format!("{action} {username:?} is no longer needed")),
             }
         }
-        stale.extend(
-            vetted
-                .held()
-                .iter()
-                .filter(|held| wanted.contains(&held.change.ftrack_id))
-                .filter_map(|held| self.unseen(held)),
-        );
+        let held = vetted.held().iter();
+        let wanted = held.filter(|held| approved.contains(&held.change.id));
+        stale.extend(wanted.filter_map(|held| self.unseen(held)));
         if stale.is_empty() {
-            Ok(Plan {
-                changes: now
-                    .changes
-                    .iter()
-                    .filter(|change| wanted.contains(&change.ftrack_id))
-                    .cloned()
-                    .collect(),
-                ..now.clone()
-            })
+            Ok(approved)
         } else {
             Err(Stale(stale))
         }
     }
-}
 
-impl SavedPlan {
     /// What holds a change now although the plan did not show it: an approval releases what was
     /// seen. A limit is only a number, and an approval overrides it; the last administrator is held
     /// in any case.
@@ -213,11 +263,9 @@ impl SavedPlan {
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator => true,
             HeldBy::Doubt | HeldBy::Replica | HeldBy::Configuration | HeldBy::Protected => {
-                let of_user = self
-                    .changes
-                    .iter()
-                    .filter(|planned| planned.change.ftrack_id == change.ftrack_id);
-                of_user
+                let planned = self.changes.iter();
+                let of_change = planned.filter(|planned| planned.change.id == change.id);
+                of_change
                     .filter_map(|planned| planned.held_by)
                     .any(|by| by == hold.by)
             }
@@ -230,29 +278,11 @@ impl SavedPlan {
         })
     }
 
-    /// The changes, each in as many parts as the guard split it into.
-    fn whole_changes(&self) -> Vec<Change> {
-        let mut whole: Vec<Change> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for Planned { change, .. } in &self.changes {
-            match places
-                .get(change.ftrack_id.as_str())
-                .and_then(|place| whole.get_mut(*place))
-            {
-                Some(known) => {
-                    known.fields.extend(change.fields.clone());
-                    // The user's final login is that of the part that renames it.
-                    if change.fields.contains_key(&Field::Username) {
-                        known.username.clone_from(&change.username);
-                    }
-                }
-                None => {
-                    places.insert(change.ftrack_id.as_str(), whole.len());
-                    whole.push(change.clone());
-                }
-            }
-        }
-        whole
+    /// The first part of each change.
+    fn whole_changes(&self) -> impl Iterator<Item = &PlannedChange> {
+        let mut seen = BTreeSet::new();
+        let changes = self.changes.iter().map(|planned| &planned.change);
+        changes.filter(move |change| seen.insert(change.id))
     }
 }
 
@@ -277,12 +307,3 @@ impl std::fmt::Display for Stale {
 }
 
 impl std::error::Error for Stale {}
-
-/// Whether two changes write the same values; times and texts may differ.
-fn same(a: &Change, b: &Change) -> bool {
-    a.action == b.action
-        && a.username == b.username
-        && a.directory_id == b.directory_id
-        && a.fields == b.fields
-        && a.link.source == b.link.source
-}

@@ -15,14 +15,16 @@ use super::{
 use crate::{
     config::LdapJob,
     directory,
-    directory::{Answer, DirectoryError, DirectoryPool, ReadFailure, ReadRequest, dn::Dn},
-    model::{
-        change::{Action, Change, HeldBy, Hold, Plan},
-        entry::DirectoryId,
-        id::IdAttribute,
-        report::FailureKind,
+    directory::{
+        AbsenceDoubt, Absent, Answer, DirectoryError, DirectoryPool, LookedAgain, ReadFailure,
+        ReadRequest, dn::Dn,
     },
-    sync::rules::Reach,
+    model::{entry::DirectoryId, id::IdAttribute, report::FailureKind},
+    sync::{
+        decide::{Evidence, Matched},
+        desired::Desired,
+        rules::Reach,
+    },
 };
 
 /// How long a server of the directory that refused the credentials is not asked for absent people:
@@ -32,11 +34,11 @@ const REST: Duration = Duration::from_secs(3600);
 const REST_OF_OTHERS: Duration = Duration::from_secs(24 * 3600);
 
 /// What was read.
-pub(super) struct ReadFrom {
+struct ReadFrom<'r> {
     /// The URL of the server.
-    pub server: String,
+    server: &'r str,
     /// The directory's id, if known.
-    pub directory: Option<Arc<str>>,
+    directory: Option<&'r Arc<str>>,
 }
 
 /// The people who would be deactivated, by their id attribute.
@@ -48,93 +50,82 @@ struct StillThere {
     /// On the server that was read: an entry that was moved during the read was in no page, but
     /// exists.
     there: BTreeSet<DirectoryId>,
-    /// Only on other servers, and on which.
-    elsewhere: BTreeMap<DirectoryId, String>,
+    /// Nowhere on that server.
+    absent: BTreeMap<DirectoryId, Absent>,
     /// Among the people of another job, and of which.
     of_sibling: BTreeMap<DirectoryId, String>,
-    /// Unclear, and why.
-    doubtful: BTreeMap<DirectoryId, String>,
+    /// Servers that did not answer, as warnings.
+    unanswered: Vec<String>,
 }
 
 impl RunContext<'_, LdapWork> {
-    /// Asks once more for each person who would be deactivated.
+    /// Asks once more for each person whose user is due to be deactivated.
     pub(super) async fn look_again(
         &mut self,
-        plan: &mut Plan,
-        read: &ReadFrom,
+        matched: &Matched<'_>,
+        desired: &Desired,
         request: &ReadRequest,
-    ) -> Result<(), Failure> {
+    ) -> Result<Evidence, Failure> {
         let mut gone = MissingByTable::new();
-        for Change {
-            directory_id, link, ..
-        } in plan
-            .changes
-            .iter()
-            .filter(|change| change.action == Action::Deactivate)
-        {
+        for link in matched.due() {
             let of_attribute = gone
                 .entry(link.attribute.name().to_owned())
                 .or_insert_with(|| (link.attribute.clone(), Vec::new()));
-            of_attribute.1.push(directory_id.clone());
+            of_attribute.1.push(link.id.clone());
         }
         if gone.is_empty() {
-            return Ok(());
+            return Ok(Evidence::default());
         }
+        let read = ReadFrom {
+            server: desired.server(),
+            directory: desired.directory(),
+        };
         let mut found = StillThere::default();
-        self.ask_the_server_that_was_read(&gone, read, request, &mut found)
+        self.ask_the_server_that_was_read(&gone, &read, request, &mut found)
             .await?;
-        let siblings = self.siblings(plan, request);
+        let siblings = self.siblings(matched, request);
         let of_this_directory = self
-            .ask_the_siblings(&gone, read, &siblings, plan, &mut found)
+            .ask_the_siblings(&gone, &read, &siblings, &mut found)
             .await?;
-        self.ask_the_other_servers(&gone, read, request, &of_this_directory, plan, &mut found)
+        self.ask_the_other_servers(&gone, &read, request, &of_this_directory, &mut found)
             .await?;
-        conclude(plan, found);
-        Ok(())
+        Ok(found.evidence())
     }
 
     async fn ask_the_server_that_was_read(
         &mut self,
         gone: &MissingByTable,
-        read: &ReadFrom,
+        read: &ReadFrom<'_>,
         request: &ReadRequest,
         found: &mut StillThere,
     ) -> Result<(), Failure> {
         let pool = self.work.pool.clone();
         for (attribute, ids) in gone.values() {
-            let answer = directory::ask(
+            let answer = directory::look_again(
                 &pool,
-                Some(&read.server),
+                read.server,
                 request,
                 attribute,
                 ids,
                 &self.until.cancel,
             )
             .await;
-            let Answer {
-                there, doubtful, ..
-            } = answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
-            found.there.extend(there.into_keys());
-            let why = format!(
-                "{} found an entry when the person was asked for by {attribute}, but its \
-                 {attribute} is not one that was asked for; can the bind account read it?",
-                read.server
-            );
-            found
-                .doubtful
-                .extend(doubtful.into_iter().map(|id| (id, why.clone())));
+            let LookedAgain { there, absent } =
+                answer.map_err(|failure| self.record_read_error(ReadError::Directory(failure)))?;
+            found.there.extend(there);
+            found.absent.extend(absent);
         }
-        self.directory_part().asked.push(read.server.clone());
+        self.directory_part().asked.push(read.server.to_owned());
         Ok(())
     }
 
     /// The other jobs that may have this job's people: all but those whose users belong to other
     /// directories.
-    fn siblings(&self, plan: &Plan, request: &ReadRequest) -> Vec<SiblingSearch> {
+    fn siblings(&self, matched: &Matched<'_>, request: &ReadRequest) -> Vec<SiblingSearch> {
         let own = &self.work.job;
-        let is_sibling = |job: &LdapJob| {
-            job.source != own.source && !plan.of_other_directories.contains(job.source.as_str())
-        };
+        let (elsewhere, sources) = (matched.sources_elsewhere(), matched.sources());
+        let is_sibling =
+            |job: &LdapJob| job.source != own.source && !elsewhere.contains(job.source.as_str());
         let siblings = self
             .prepared
             .config
@@ -145,7 +136,7 @@ impl RunContext<'_, LdapWork> {
                 job: name.to_owned(),
                 table: job.directory.clone(),
                 shares_table: job.directory == own.directory,
-                owns_users: plan.sources.contains(job.source.as_str()),
+                owns_users: sources.contains(job.source.as_str()),
                 request: of_job(job, request),
             })
             .collect()
@@ -156,10 +147,9 @@ impl RunContext<'_, LdapWork> {
     async fn ask_the_other_servers(
         &mut self,
         gone: &MissingByTable,
-        read: &ReadFrom,
+        read: &ReadFrom<'_>,
         request: &ReadRequest,
         siblings: &[FoundBySibling<'_>],
-        plan: &mut Plan,
         found: &mut StillThere,
     ) -> Result<(), Failure> {
         for OtherServer {
@@ -184,7 +174,7 @@ impl RunContext<'_, LdapWork> {
                     }
                 }
                 Err(failure) if is_unreachable(&failure) => {
-                    plan.warnings.push(format!(
+                    found.unanswered.push(format!(
                         "{server} could not be asked about the missing people: {}",
                         failure.error
                     ));
@@ -203,7 +193,7 @@ impl RunContext<'_, LdapWork> {
     /// A server that this job's table does not name is asked in this job's search as well.
     fn other_servers<'r>(
         &self,
-        read: &ReadFrom,
+        read: &ReadFrom<'_>,
         request: &'r ReadRequest,
         siblings: &'r [FoundBySibling<'_>],
     ) -> Vec<OtherServer<'r>> {
@@ -237,7 +227,7 @@ impl RunContext<'_, LdapWork> {
             let pool = self.prepared.servers.directory(table)?.clone();
             Some((pool, REST_OF_OTHERS, of_table(table)))
         }));
-        let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.clone()]));
+        let (mut servers, mut seen) = (Vec::new(), BTreeSet::from([read.server.to_owned()]));
         for (pool, rest, searches) in tables {
             let of_pool = pool
                 .servers()
@@ -297,9 +287,10 @@ impl RunContext<'_, LdapWork> {
                 let shown = there.into_keys().chain(doubtful);
                 let news =
                     shown.filter(|id| !shown_before.is_some_and(|before| before.contains(id)));
-                found
-                    .elsewhere
-                    .extend(news.map(|id| (id, server.to_owned())));
+                for id in news {
+                    let server = server.to_owned();
+                    found.doubt_one(&id, AbsenceDoubt::ShownBy { server });
+                }
             }
         }
         Ok(())
@@ -311,9 +302,8 @@ impl RunContext<'_, LdapWork> {
     async fn ask_the_siblings<'s>(
         &mut self,
         gone: &MissingByTable,
-        read: &ReadFrom,
+        read: &ReadFrom<'_>,
         siblings: &'s [SiblingSearch],
-        plan: &mut Plan,
         found: &mut StillThere,
     ) -> Result<Vec<FoundBySibling<'s>>, Failure> {
         let prepared = self.prepared;
@@ -335,7 +325,7 @@ impl RunContext<'_, LdapWork> {
                 .servers()
                 .iter()
                 .any(|server| server.connector.server() == read.server);
-            let server = (sibling.shares_table || names_it).then_some(read.server.as_str());
+            let server = (sibling.shares_table || names_it).then_some(read.server);
             for (attribute, ids) in gone.values() {
                 match directory::ask(
                     pool,
@@ -359,13 +349,11 @@ impl RunContext<'_, LdapWork> {
                     // another one.
                     Err(failure) if !sibling.shares_table && !sibling.owns_users => {
                         let why = self.unanswered(&whom, failure)?;
-                        plan.warnings.push(why);
+                        found.unanswered.push(why);
                     }
                     Err(failure) => {
                         let why = self.unanswered(&whom, failure)?;
-                        found
-                            .doubtful
-                            .extend(ids.iter().map(|id| (id.clone(), why.clone())));
+                        found.unclear(ids, &why);
                     }
                 }
             }
@@ -397,11 +385,22 @@ impl RunContext<'_, LdapWork> {
 }
 
 impl StillThere {
-    /// It is not known whether these people left.
+    /// It is not known whether any of these people left.
     fn doubt(&mut self, gone: &MissingByTable, why: &str) {
         for (_, ids) in gone.values() {
-            self.doubtful
-                .extend(ids.iter().map(|id| (id.clone(), why.to_owned())));
+            self.unclear(ids, why);
+        }
+    }
+
+    fn unclear<'i>(&mut self, ids: impl IntoIterator<Item = &'i DirectoryId>, why: &str) {
+        for id in ids {
+            self.doubt_one(id, AbsenceDoubt::Unclear(why.to_owned()));
+        }
+    }
+
+    fn doubt_one(&mut self, id: &DirectoryId, doubt: AbsenceDoubt) {
+        if let Some(absent) = self.absent.get_mut(id) {
+            absent.doubted(doubt);
         }
     }
 
@@ -418,8 +417,8 @@ impl StillThere {
     ) {
         for (id, dn) in there {
             if Dn::parse(&dn).is_none() {
-                self.doubtful
-                    .insert(id, format!("the location of {dn:?} cannot be determined"));
+                let why = format!("the location of {dn:?} cannot be determined");
+                self.unclear([&id], &why);
             } else if !reach.holds(&dn) {
                 self.of_sibling.insert(id, sibling.job.clone());
             }
@@ -429,8 +428,20 @@ impl StillThere {
              that were asked for",
             sibling.job
         );
-        self.doubtful
-            .extend(doubtful.into_iter().map(|id| (id, why.clone())));
+        self.unclear(&doubtful, &why);
+    }
+
+    /// Those of another job are not absent.
+    fn evidence(mut self) -> Evidence {
+        self.absent
+            .retain(|id, _| !self.of_sibling.contains_key(id));
+        Evidence {
+            absent: self.absent,
+            there: self.there,
+            of_job: self.of_sibling,
+            unanswered: self.unanswered,
+            emptied_bases: Vec::new(),
+        }
     }
 }
 
@@ -495,57 +506,9 @@ fn is_unreachable(failure: &ReadFailure) -> bool {
 
 /// Whether another table of the configuration names the directory that was read; true where that is
 /// not known.
-fn is_the_same(read: &ReadFrom, answer: &Answer, attribute: &IdAttribute) -> bool {
-    match (&read.directory, &answer.directory_id) {
+fn is_the_same(read: &ReadFrom<'_>, answer: &Answer, attribute: &IdAttribute) -> bool {
+    match (read.directory, &answer.directory_id) {
         (Some(read), Some(other)) => **read == **other,
         (None, _) | (_, None) => attribute.is_universal(),
-    }
-}
-
-/// Cancels or holds the deactivations of people who were found.
-fn conclude(plan: &mut Plan, found: StillThere) {
-    let StillThere {
-        there,
-        elsewhere,
-        of_sibling,
-        doubtful,
-    } = found;
-    for id in &there {
-        plan.warnings.push(format!(
-            "the person with the directory id {id} was missing from the read, but was found by \
-             id; the user is unchanged"
-        ));
-    }
-    for (id, job) in of_sibling.iter().filter(|(id, _)| !there.contains(*id)) {
-        plan.warnings.push(format!(
-            "the person with the directory id {id} left the search bases of this job, and is now \
-             in the job {job:?}, which takes the user over"
-        ));
-    }
-    let is_found = |id: &DirectoryId| there.contains(id) || of_sibling.contains_key(id);
-    for id in there.iter().chain(of_sibling.keys()) {
-        plan.absences.remove(id.as_str());
-    }
-    plan.changes
-        .retain(|change| change.action != Action::Deactivate || !is_found(&change.directory_id));
-    for change in plan
-        .changes
-        .iter()
-        .filter(|change| change.action == Action::Deactivate)
-    {
-        let hold = if let Some(server) = elsewhere.get(&change.directory_id) {
-            let why = format!(
-                "{server} still shows the person {:?} (directory id {}), which the server that \
-                 was read does not",
-                change.username, change.directory_id
-            );
-            plan.warnings.push(why.clone());
-            Hold::new(HeldBy::Replica, why)
-        } else if let Some(why) = doubtful.get(&change.directory_id) {
-            Hold::new(HeldBy::Doubt, why.as_str())
-        } else {
-            continue;
-        };
-        plan.holds.entry(change.ftrack_id.clone()).or_insert(hold);
     }
 }

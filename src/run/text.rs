@@ -8,7 +8,8 @@ use super::saved::SavedPlan;
 use crate::{
     escape::escape_control,
     model::{
-        change::{Action, Field, Skipped},
+        change::{Action, Skipped},
+        edit::Field,
         report::{BuiltinPart, ChangeResult, DirectoryPart, Outcome, Report, Reported},
     },
 };

@@ -45,6 +45,9 @@ impl Person {
     }
 }
 
+/// A person with the directory id.
+pub type Identified = (DirectoryId, Person);
+
 /// The desired value of a user's attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DesiredValue {
@@ -73,7 +76,7 @@ pub enum Mapped {
 /// The desired state, made only from a complete reading: nobody can be called absent without one.
 #[derive(Debug, Default)]
 pub struct Desired {
-    people: Vec<(DirectoryId, Person)>,
+    people: Vec<Identified>,
     left_out: HashSet<DirectoryId>,
     skipped: Vec<Skipped>,
     unidentified: usize,
@@ -203,7 +206,7 @@ impl Desired {
 
     /// Ordered by directory id.
     #[must_use]
-    pub fn people(&self) -> &[(DirectoryId, Person)] {
+    pub fn people(&self) -> &[Identified] {
         &self.people
     }
 

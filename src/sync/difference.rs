@@ -1,7 +1,5 @@
 //! The difference between a user's values and a person's. No I/O.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{
@@ -9,82 +7,76 @@ use super::{
     desired::{DesiredValue, Person},
 };
 use crate::model::{
-    change::{Field, Values},
-    stored_link::as_value,
+    edit::{Attribute, Edit, Values},
     user::{Current, User},
 };
 
-/// The mapped attributes in which a user differs from the person.
+/// What sets the mapped attributes in which a user differs from the person, in their order.
 ///
 /// # Errors
 /// ftrack would not accept a value.
-pub fn differences(
-    person: &Person,
-    user: &User,
-    current: &Current,
-) -> Result<BTreeMap<Field, Values>, String> {
-    let mut fields = BTreeMap::new();
+pub fn differences(person: &Person, user: &User, current: &Current) -> Result<Vec<Edit>, String> {
+    let mut edits = Vec::new();
     if person.username != user.username {
-        fields.insert(
-            Field::Username,
-            Values {
-                old: text(&user.username),
-                new: text(&person.username),
-            },
-        );
+        edits.push(set(
+            Attribute::Username,
+            text(&user.username),
+            text(&person.username),
+        ));
     }
-    for (field, wanted) in wanted_fields(person, current) {
+    for (attribute, wanted) in wanted_attributes(person, current) {
         // Almost everybody is unchanged, which is found out without building values.
-        if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &field))
+        if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &attribute))
             && **wanted == *shown
         {
             continue;
         }
-        let old = value_of(user, &field, current);
+        let old = value_of(user, &attribute, current);
         let new = match wanted {
             DesiredValue::Keep => continue,
             DesiredValue::Clear => Value::Null,
-            DesiredValue::Text(value) => formed(&field, current, &old, value)?,
+            DesiredValue::Text(value) => formed(&attribute, current, &old, value)?,
         };
         if !custom::equal(&new, &old) {
-            fields.insert(field, Values { old, new });
+            edits.push(set(attribute, old, new));
         }
     }
-    Ok(fields)
+    Ok(edits)
 }
 
-/// The values of a user to be created.
+/// What sets the values of a user to be created.
 ///
 /// # Errors
 /// ftrack would not accept a value.
-pub fn first_values(person: &Person, current: &Current) -> Result<BTreeMap<Field, Values>, String> {
-    let mut fields = BTreeMap::new();
-    let mut set = |field: Field, new: Value| {
-        fields.insert(
-            field,
-            Values {
-                old: Value::Null,
-                new,
-            },
-        )
-    };
-    set(Field::Username, text(&person.username));
-    set(Field::IsActive, Value::Bool(true));
-    for (field, wanted) in wanted_fields(person, current) {
-        match (wanted, &field) {
-            (DesiredValue::Text(value), _) => {
-                let new = formed(&field, current, &Value::Null, value)?;
-                set(field, new);
-            }
+pub fn first_values(person: &Person, current: &Current) -> Result<Vec<Edit>, String> {
+    let mut edits = vec![set(
+        Attribute::Username,
+        Value::Null,
+        text(&person.username),
+    )];
+    for (attribute, wanted) in wanted_attributes(person, current) {
+        let new = match (wanted, &attribute) {
+            (DesiredValue::Text(value), _) => formed(&attribute, current, &Value::Null, value)?,
             // If they were omitted, ftrack would set them to "first" and "last".
-            (DesiredValue::Keep | DesiredValue::Clear, Field::FirstName | Field::LastName) => {
-                drop(set(field, text("")))
-            }
-            (DesiredValue::Clear, Field::Custom(_)) => drop(set(field, Value::Null)),
-            (DesiredValue::Keep | DesiredValue::Clear, _) => {}
-        }
+            (
+                DesiredValue::Keep | DesiredValue::Clear,
+                Attribute::FirstName | Attribute::LastName,
+            ) => text(""),
+            (DesiredValue::Clear, Attribute::Custom(_)) => Value::Null,
+            (DesiredValue::Keep | DesiredValue::Clear, _) => continue,
+        };
+        edits.push(set(attribute, Value::Null, new));
     }
-    Ok(fields)
+    Ok(edits)
+}
+
+/// An edit that sets an attribute.
+#[must_use]
+pub fn set(attribute: Attribute, old: Value, new: Value) -> Edit {
+    Edit::Set {
+        attribute,
+        values: Values { old, new },
+    }
 }
 
 /// A text as a value.
@@ -93,71 +85,72 @@ pub fn text(value: &str) -> Value {
     Value::String(value.to_owned())
 }
 
-/// A text in the form that its field requires.
-fn formed(field: &Field, current: &Current, old: &Value, new: &str) -> Result<Value, String> {
-    match field {
-        Field::Custom(key) => {
+/// A text in the form that its attribute requires.
+fn formed(
+    attribute: &Attribute,
+    current: &Current,
+    old: &Value,
+    new: &str,
+) -> Result<Value, String> {
+    match attribute {
+        Attribute::Custom(key) => {
             let kind = place(current, key)
                 .and_then(|place| current.custom_kinds.get(place))
                 .copied()
                 .unwrap_or_default();
             custom::value(kind, old, new)
-                .map_err(|problem| format!("its {} {problem}", field.name()))
+                .map_err(|problem| format!("its {} {problem}", attribute.name()))
         }
-        Field::Username
-        | Field::FirstName
-        | Field::LastName
-        | Field::Email
-        | Field::IsActive
-        | Field::UserType
-        | Field::Link => Ok(text(new)),
+        Attribute::Username
+        | Attribute::FirstName
+        | Attribute::LastName
+        | Attribute::Email
+        | Attribute::UserType => Ok(text(new)),
     }
 }
 
-/// The optional attributes of a person with the field of each.
-fn wanted_fields<'a>(person: &'a Person, current: &Current) -> Vec<(Field, &'a DesiredValue)> {
-    let mut fields = vec![
-        (Field::Email, &person.email),
-        (Field::FirstName, &person.first_name),
-        (Field::LastName, &person.last_name),
+/// The optional attributes of a person with their values, in the order of [`Attribute`].
+fn wanted_attributes<'a>(
+    person: &'a Person,
+    current: &Current,
+) -> Vec<(Attribute, &'a DesiredValue)> {
+    let mut wanted = vec![
+        (Attribute::FirstName, &person.first_name),
+        (Attribute::LastName, &person.last_name),
+        (Attribute::Email, &person.email),
     ];
-    fields.extend(
+    wanted.extend(
         current
             .custom_attributes
             .iter()
             .zip(&person.custom)
-            .map(|((key, _), wanted)| (Field::Custom(key.clone()), wanted)),
+            .map(|((key, _), wanted)| (Attribute::Custom(key.clone()), wanted)),
     );
-    fields
+    wanted
 }
 
-/// The text of a user's field that contains only text.
-fn shown_text<'a>(user: &'a User, field: &Field) -> Option<&'a str> {
-    match field {
-        Field::Username => Some(&user.username),
-        Field::FirstName => user.first_name.as_deref(),
-        Field::LastName => user.last_name.as_deref(),
-        Field::Email => user.email.as_deref(),
-        Field::IsActive | Field::UserType | Field::Custom(_) | Field::Link => None,
+/// The text of a user's attribute that contains only text.
+fn shown_text<'a>(user: &'a User, attribute: &Attribute) -> Option<&'a str> {
+    match attribute {
+        Attribute::Username => Some(&user.username),
+        Attribute::FirstName => user.first_name.as_deref(),
+        Attribute::LastName => user.last_name.as_deref(),
+        Attribute::Email => user.email.as_deref(),
+        Attribute::UserType | Attribute::Custom(_) => None,
     }
 }
 
-/// The value of a user's field.
-fn value_of(user: &User, field: &Field, current: &Current) -> Value {
-    match field {
-        Field::Username | Field::FirstName | Field::LastName | Field::Email => {
-            shown_text(user, field).map_or(Value::Null, text)
+/// The value of a user's attribute.
+fn value_of(user: &User, attribute: &Attribute, current: &Current) -> Value {
+    match attribute {
+        Attribute::Username | Attribute::FirstName | Attribute::LastName | Attribute::Email => {
+            shown_text(user, attribute).map_or(Value::Null, text)
         }
-        Field::IsActive => Value::Bool(user.is_active),
-        Field::Custom(key) => {
+        Attribute::Custom(key) => {
             let value = place(current, key).and_then(|place| user.custom_values.get(place));
             value.cloned().unwrap_or(Value::Null)
         }
-        Field::Link => user
-            .link
-            .link()
-            .map_or(Value::Null, |link| as_value(&user.id, link)),
-        Field::UserType => Value::Null,
+        Attribute::UserType => Value::Null,
     }
 }
 

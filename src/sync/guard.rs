@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{config::Limits, model::user::EntityId};
+use crate::{
+    config::Limits,
+    model::{
+        change::{Action, Change, ChangeId, HeldBy, Hold},
+        edit::{Attribute, Edit},
+        user::EntityId,
+    },
+};
 
-use super::order;
-use crate::model::change::{Action, Change, Field, HeldBy, Hold, Plan, Values};
+use super::{decision::Plan, order};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.
@@ -37,6 +43,12 @@ impl Vetted {
         &self.held
     }
 
+    /// All changes; one that is held in part comes in its two parts.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> + Clone {
+        let held = self.held.iter().map(|held| &held.change);
+        self.allowed.iter().chain(held)
+    }
+
     /// Holds those of the allowed deactivations that would remove the last active administrator,
     /// using a fresh read of the administrators right before the write; without a person's
     /// approval, every administrator's deactivation.
@@ -44,7 +56,7 @@ impl Vetted {
         let going: BTreeSet<&EntityId> = self
             .allowed
             .iter()
-            .filter(|change| change.action == Action::Deactivate)
+            .filter(|change| deactivates(change))
             .map(|change| &change.ftrack_id)
             .collect();
         let hold = if administrators
@@ -61,9 +73,8 @@ impl Vetted {
             None
         };
         let Some(hold) = hold else { return };
-        let is_held = |change: &Change| {
-            change.action == Action::Deactivate && administrators.contains(&change.ftrack_id)
-        };
+        let is_held =
+            |change: &Change| deactivates(change) && administrators.contains(&change.ftrack_id);
         let (held, allowed) = std::mem::take(&mut self.allowed)
             .into_iter()
             .partition(is_held);
@@ -97,101 +108,124 @@ pub struct Bounds<'a> {
 
 /// Holds what is dangerous: see [`HeldBy`].
 #[must_use]
-pub fn vet(plan: &Plan, bounds: Bounds<'_>) -> Vetted {
-    let last = last_administrator(plan);
+pub fn vet(plan: &Plan<'_>, bounds: Bounds<'_>) -> Vetted {
+    let last = LastAdministrator::of(plan, plan.changes());
     let holds: Vec<Option<Verdict>> = plan
-        .changes
-        .iter()
+        .changes()
         .map(|change| verdict(plan, &last, change))
         .collect();
     let over = Limit::of(plan, &holds, bounds);
     let judged = plan
-        .changes
-        .iter()
+        .changes()
         .zip(holds)
         .map(|(change, hold)| (change, hold.or_else(|| over.verdict(change))));
     settle(judged)
 }
 
-/// Lets a person's approval release everything but the deactivation of the last administrator,
-/// which cannot be approved.
+/// Lets a person's approval of these changes release everything but the deactivation of the last
+/// administrator, which cannot be approved.
 #[must_use]
-pub fn approve(plan: &Plan) -> Vetted {
-    let last = last_administrator(plan);
-    settle(
-        plan.changes
+pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>) -> Vetted {
+    let changes = || {
+        plan.changes()
+            .filter(|change| approved.contains(&change.id))
+    };
+    let last = LastAdministrator::of(plan, changes());
+    let last_hold = |change: &Change| {
+        let hold = change
+            .edits
             .iter()
-            .map(|change| (change, last.verdict(change))),
-    )
+            .find_map(|edit| last.hold(change, edit))?;
+        Some(Verdict::Whole(hold))
+    };
+    settle(changes().map(|change| (change, last_hold(change))))
 }
 
-/// The held part of a change, and why.
-struct Verdict {
-    hold: Hold,
-    /// The held fields; an empty list means all of them.
-    fields: Option<BTreeSet<Field>>,
-}
-
-impl Verdict {
-    fn whole(by: HeldBy, why: impl Into<String>) -> Self {
-        Self {
-            hold: Hold::new(by, why),
-            fields: None,
-        }
-    }
+/// What is held of a change, and why.
+enum Verdict {
+    Whole(Hold),
+    /// Only these edits.
+    Part(Hold, Vec<Edit>),
 }
 
 /// What holds a change, apart from the limit.
-fn verdict(plan: &Plan, last: &LastAdministrator, change: &Change) -> Option<Verdict> {
-    let whole = |hold: &Hold| Verdict {
-        hold: hold.clone(),
-        fields: None,
-    };
-    if let Some(of_user) = last
-        .verdict(change)
-        .or_else(|| plan.holds.get(&change.ftrack_id).map(whole))
-    {
-        return Some(of_user);
+fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Option<Verdict> {
+    let last_hold = change.edits.iter().find_map(|edit| last.hold(change, edit));
+    if let Some(hold) = last_hold.or_else(|| plan.holds.get(&change.ftrack_id).cloned()) {
+        return Some(Verdict::Whole(hold));
     }
-    match change.action {
-        Action::Deactivate => {
-            if let Some(doubt) = plan.doubts.first() {
-                return Some(Verdict::whole(HeldBy::Doubt, doubt.as_str()));
+    let held: Vec<(&Edit, Hold)> = change
+        .edits
+        .iter()
+        .filter_map(|edit| Some((edit, rule(plan, change, edit)?)))
+        .collect();
+    let of_activity = held
+        .iter()
+        .find(|(edit, _)| matches!(edit, Edit::Activate | Edit::Deactivate));
+    let (_, hold) = of_activity.or(held.first())?;
+    // Values that belong to the other activity are held with it.
+    if of_activity.is_some() || held.len() == change.edits.len() {
+        return Some(Verdict::Whole(hold.clone()));
+    }
+    let edits = held.iter().map(|(edit, _)| (*edit).clone()).collect();
+    Some(Verdict::Part(hold.clone(), edits))
+}
+
+/// What holds an edit. Every kind of edit has its rule here, and none is written without one.
+fn rule(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
+    match edit {
+        Edit::Deactivate => doubtful(plan)
+            .or_else(|| of_a_replica(plan, change))
+            .or_else(|| guarded(plan, change)),
+        Edit::Activate => of_a_replica(plan, change).or_else(|| guarded(plan, change)),
+        Edit::Set { attribute, .. } => match attribute {
+            Attribute::Username | Attribute::Email => {
+                of_a_replica(plan, change).or_else(|| guarded(plan, change))
             }
+            Attribute::FirstName
+            | Attribute::LastName
+            | Attribute::UserType
+            | Attribute::Custom(_) => of_a_replica(plan, change),
+        },
+        Edit::Link => of_a_replica(plan, change),
+    }
+}
+
+/// A doubtful reading shows nobody absent.
+fn doubtful(plan: &Plan<'_>) -> Option<Hold> {
+    let doubt = plan.doubts.first()?;
+    Some(Hold::new(HeldBy::Doubt, doubt.as_str()))
+}
+
+/// A reading of a replica only creates users.
+fn of_a_replica(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
+    let server = plan.replica.as_ref()?;
+    match change.action {
+        Action::Create => None,
+        Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
+            let why = format!(
+                "{server} is not the preferred server and may lag behind; the next reading of the \
+                 preferred server releases it, or a person's approval: `plan --out FILE`, then \
+                 `apply FILE`"
+            );
+            Some(Hold::new(HeldBy::Replica, why))
         }
-        Action::Create => return None,
-        Action::Update | Action::Reactivate | Action::Adopt => {}
     }
-    if let Some(server) = &plan.replica {
-        let why = format!(
-            "{server} is not the preferred server and may lag behind; the next reading of the \
-             preferred server releases it, or a person's approval: `plan --out FILE`, then `apply \
-             FILE`"
-        );
-        return Some(Verdict::whole(HeldBy::Replica, why));
-    }
-    guarded(plan, change)
 }
 
 /// Login, mail and activity of administrators and protected users.
-fn guarded(plan: &Plan, change: &Change) -> Option<Verdict> {
+fn guarded(plan: &Plan<'_>, change: &Change) -> Option<Hold> {
     let reason = plan.guarded.get(&change.ftrack_id)?;
-    let held: BTreeSet<Field> = [Field::Username, Field::Email, Field::IsActive]
-        .into_iter()
-        .filter(|field| change.fields.contains_key(field))
-        .collect();
-    if held.is_empty() {
-        return None;
-    }
     let why = format!(
         "{reason}, whose login, mail and activity change only with a person's approval; review it \
          with `plan --out FILE`, then approve with `apply FILE`"
     );
-    Some(Verdict {
-        hold: Hold::new(HeldBy::Protected, why),
-        // Values that belong to the other activity are held with it.
-        fields: (!held.contains(&Field::IsActive)).then_some(held),
-    })
+    Some(Hold::new(HeldBy::Protected, why))
+}
+
+/// Whether a change ends the user's access.
+fn deactivates(change: &Change) -> bool {
+    change.has(&Edit::Deactivate)
 }
 
 /// The limit on deactivations.
@@ -204,12 +238,11 @@ enum Limit<'a> {
 
 impl<'a> Limit<'a> {
     /// Counts what would be written, and what was written without approval before.
-    fn of(plan: &Plan, holds: &[Option<Verdict>], bounds: Bounds<'a>) -> Self {
+    fn of(plan: &Plan<'_>, holds: &[Option<Verdict>], bounds: Bounds<'a>) -> Self {
         let free = plan
-            .changes
-            .iter()
+            .changes()
             .zip(holds)
-            .filter(|(change, hold)| change.action == Action::Deactivate && hold.is_none());
+            .filter(|(change, hold)| deactivates(change) && hold.is_none());
         let (wanted, most) = (
             free.count(),
             most(bounds.limits.deactivate, plan.owned_active),
@@ -236,17 +269,17 @@ impl<'a> Limit<'a> {
     }
 
     fn verdict(&self, change: &Change) -> Option<Verdict> {
-        if change.action != Action::Deactivate {
+        if !deactivates(change) {
             return None;
         }
         match self {
-            Self::Over(why) => Some(Verdict::whole(HeldBy::Limit, why.as_str())),
+            Self::Over(why) => Some(Verdict::Whole(Hold::new(HeldBy::Limit, why.as_str()))),
             Self::Within(held_before) => {
                 held_before.contains(change.directory_id.as_str()).then(|| {
                     let why = "it was more than limits.deactivate allows in an earlier run, and \
                         time alone does not release it; review it with `plan --out FILE`, \
                                then approve with `apply FILE`";
-                    Verdict::whole(HeldBy::Limit, why)
+                    Verdict::Whole(Hold::new(HeldBy::Limit, why))
                 })
             }
         }
@@ -275,15 +308,12 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Ve
     for (change, verdict) in judged {
         match verdict {
             None => vetted.allowed.push(change.clone()),
-            Some(Verdict { hold, fields: None }) => vetted.held.push(Held {
+            Some(Verdict::Whole(hold)) => vetted.held.push(Held {
                 change: change.clone(),
                 hold,
             }),
-            Some(Verdict {
-                hold,
-                fields: Some(fields),
-            }) => {
-                let (held, allowed) = parted(change, &fields);
+            Some(Verdict::Part(hold, edits)) => {
+                let (held, allowed) = parted(change, &edits);
                 vetted.allowed.extend(allowed);
                 vetted.held.push(Held { change: held, hold });
             }
@@ -293,29 +323,15 @@ fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Ve
     vetted
 }
 
-/// Splits a change into the part that is held, and the part that is not.
-fn parted(change: &Change, held: &BTreeSet<Field>) -> (Change, Option<Change>) {
-    let part = |fields: BTreeMap<Field, Values>| {
-        let username = match fields.get(&Field::Username) {
-            Some(renamed) => renamed.new.as_str(),
-            None => change
-                .fields
-                .get(&Field::Username)
-                .and_then(|renamed| renamed.old.as_str()),
-        };
-        Change {
-            username: username.unwrap_or(&change.username).to_owned(),
-            fields,
-            rotation: None,
-            ..change.clone()
-        }
-    };
-    let (held, allowed): (BTreeMap<_, _>, BTreeMap<_, _>) = change
-        .fields
-        .clone()
-        .into_iter()
-        .partition(|(field, _)| held.contains(field));
-    (part(held), (!allowed.is_empty()).then(|| part(allowed)))
+/// Splits a change into the part with these edits, which is held, and the rest, if any.
+fn parted(change: &Change, held: &[Edit]) -> (Change, Option<Change>) {
+    let (held, allowed): (Vec<Edit>, Vec<Edit>) = change
+        .edits
+        .iter()
+        .cloned()
+        .partition(|edit| held.contains(edit));
+    let allowed = (!allowed.is_empty()).then(|| change.part(allowed));
+    (change.part(held), allowed)
 }
 
 /// Holds changes that take a login which a held change would free: the server would refuse them.
@@ -326,13 +342,13 @@ fn hold_dependents(vetted: &mut Vetted) {
             .iter()
             .filter_map(|held| {
                 Some((
-                    order::released(&held.change, &Field::Username)?,
+                    order::released(&held.change, &Attribute::Username)?,
                     held.hold.by,
                 ))
             })
             .collect();
         let waits = |change: &Change| {
-            order::taken(change, &Field::Username).and_then(|login| kept.get(&login).copied())
+            order::taken(change, &Attribute::Username).and_then(|login| kept.get(&login).copied())
         };
         let Some(place) = vetted
             .allowed
@@ -348,7 +364,11 @@ fn hold_dependents(vetted: &mut Vetted) {
             "it takes a login that another user has until a held change is approved",
         );
         let (held, allowed) = match change.action {
-            Action::Update => parted(&change, &BTreeSet::from([Field::Username])),
+            Action::Update => {
+                let is_login = |edit: &&Edit| edit.sets(&Attribute::Username);
+                let login: Vec<Edit> = change.edits.iter().filter(is_login).cloned().collect();
+                parted(&change, &login)
+            }
             Action::Create | Action::Adopt | Action::Reactivate | Action::Deactivate => {
                 (change, None)
             }
@@ -373,42 +393,42 @@ enum LastAdministrator {
 }
 
 impl LastAdministrator {
-    fn verdict(&self, change: &Change) -> Option<Verdict> {
-        if change.action != Action::Deactivate {
-            return None;
+    /// What these changes of a plan would do.
+    fn of<'c>(plan: &Plan<'_>, changes: impl Iterator<Item = &'c Change>) -> Self {
+        if plan.active_administrators.is_empty() {
+            return Self::NoneVisible;
         }
-        match self {
-            Self::Safe => None,
-            Self::Would(last) => last
-                .contains(&change.ftrack_id)
-                .then(|| Verdict::whole(HeldBy::Administrator, WOULD_BE_THE_LAST)),
-            Self::NoneVisible => Some(Verdict::whole(
-                HeldBy::Administrator,
+        let going: BTreeSet<&EntityId> = changes
+            .filter(|change| deactivates(change))
+            .map(|change| &change.ftrack_id)
+            .collect();
+        if plan
+            .active_administrators
+            .iter()
+            .all(|administrator| going.contains(administrator))
+        {
+            Self::Would(plan.active_administrators.iter().cloned().collect())
+        } else {
+            Self::Safe
+        }
+    }
+
+    /// What holds an edit, whoever approves it.
+    fn hold(&self, change: &Change, edit: &Edit) -> Option<Hold> {
+        let is_end = match edit {
+            Edit::Deactivate => true,
+            Edit::Activate | Edit::Set { .. } | Edit::Link => false,
+        };
+        let why = match self {
+            Self::Safe => return None,
+            Self::Would(last) if last.contains(&change.ftrack_id) => WOULD_BE_THE_LAST,
+            Self::Would(_) => return None,
+            Self::NoneVisible => {
                 "no active administrator except the API user is visible in ftrack, so this may be \
                  the last one; grant the API user's role read access to security roles, or list \
-                 yours in ftrack.administrator_roles",
-            )),
-        }
-    }
-}
-
-fn last_administrator(plan: &Plan) -> LastAdministrator {
-    if plan.active_administrators.is_empty() {
-        return LastAdministrator::NoneVisible;
-    }
-    let going: BTreeSet<&EntityId> = plan
-        .changes
-        .iter()
-        .filter(|change| change.action == Action::Deactivate)
-        .map(|change| &change.ftrack_id)
-        .collect();
-    if plan
-        .active_administrators
-        .iter()
-        .all(|administrator| going.contains(administrator))
-    {
-        LastAdministrator::Would(plan.active_administrators.iter().cloned().collect())
-    } else {
-        LastAdministrator::Safe
+                 yours in ftrack.administrator_roles"
+            }
+        };
+        is_end.then(|| Hold::new(HeldBy::Administrator, why))
     }
 }

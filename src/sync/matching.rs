@@ -5,6 +5,7 @@ use std::{
     borrow::{Borrow, Cow},
     collections::{HashMap, hash_map::Entry},
     hash::Hash,
+    slice,
 };
 
 use crate::{
@@ -12,6 +13,8 @@ use crate::{
     model::{
         entry::DirectoryId,
         id::IdAttribute,
+        link::Link,
+        reason::{Contested, ContestedValue, Reason},
         user::{Current, EntityId, User},
     },
 };
@@ -23,16 +26,16 @@ use super::{
 };
 
 /// The user of a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
-    /// The user at this index of [`Current::users`] has the person's link.
-    Linked(usize, Owner),
-    /// The user at this index has no owner, and the rules allow adopting it.
-    Adopted(usize),
+#[derive(Debug, Clone, PartialEq)]
+pub enum Match<'a> {
+    /// The user has the person's link.
+    Linked(&'a User, &'a Link, Owner),
+    /// The user has no owner, and the rules allow adopting it.
+    Adopted(&'a User),
     /// There is none: one is to be created.
     New,
     /// Nothing is done for the person, for this reason.
-    LeftOut(String),
+    Skipped(Reason),
 }
 
 /// The id of the user that is created for a person: the same in every attempt, so that a repeated
@@ -65,54 +68,54 @@ const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x7c1d_2f0e_6a57_5b1c_9b43_b
 
 /// Matches every person, in the order of [`Desired::people`].
 #[must_use]
-pub fn match_people(
+pub fn match_people<'a>(
     desired: &Desired,
-    current: &Current,
+    current: &'a Current,
     rules: &Rules,
     owners: &Owners<'_>,
-) -> Vec<Match> {
+) -> Vec<Match<'a>> {
     let index = Index::new(current, rules, owners);
-    let mut matches: Vec<Match> = desired
+    let mut matches: Vec<Match<'a>> = desired
         .people()
         .iter()
         .map(|(id, person)| index.find(id, person, desired, rules))
         .collect();
     skip_rivals_for_a_username(desired, &mut matches);
     skip_rivals_for_an_id(desired, &mut matches);
-    skip_rivals_for_a_user(desired, current, &mut matches);
+    skip_rivals_for_a_user(desired, &mut matches);
     matches
 }
 
-/// Indices of the users by everything that they are looked up by.
-struct Index<'a> {
+/// The users by everything that they are looked up by.
+struct Index<'a, 'o> {
     current: &'a Current,
-    owners: &'a Owners<'a>,
+    owners: &'o Owners<'o>,
     /// Users with a link, of any source: a person who has a user never gets a second one.
-    linked: Places<&'a DirectoryId>,
+    linked: Lookup<&'a DirectoryId, &'a User>,
     /// Users without a link whose ids this program may have made.
-    created: HashMap<&'a EntityId, usize>,
+    created: HashMap<&'a EntityId, &'a User>,
     /// The same of users with a link that says nothing about the people of this reading, or that is
     /// unreadable.
-    unclear: HashMap<&'a EntityId, usize>,
-    by_key: Places<Cow<'a, str>>,
+    unclear: HashMap<&'a EntityId, &'a User>,
+    by_key: Lookup<Cow<'a, str>, &'a User>,
 }
 
-impl<'a> Index<'a> {
-    fn new(current: &'a Current, rules: &Rules, owners: &'a Owners<'a>) -> Self {
+impl<'a, 'o> Index<'a, 'o> {
+    fn new(current: &'a Current, rules: &Rules, owners: &'o Owners<'o>) -> Self {
         let mut index = Self {
             current,
             owners,
-            linked: Places::default(),
+            linked: Lookup::default(),
             created: HashMap::new(),
             unclear: HashMap::new(),
-            by_key: Places::default(),
+            by_key: Lookup::default(),
         };
-        for (place, user) in current.users.iter().enumerate() {
+        for user in &current.users {
             match user.link.link() {
-                Some(link) if owners.is_comparable(link) => index.linked.add(&link.id, place),
+                Some(link) if owners.is_comparable(link) => index.linked.add(&link.id, user),
                 None if user.link.is_none() => {
                     if user.id.is_of_version_5() {
-                        index.created.insert(&user.id, place);
+                        index.created.insert(&user.id, user);
                     }
                     let key = match rules.users.adopt {
                         Adopt::Username => Some(&*user.username),
@@ -120,11 +123,11 @@ impl<'a> Index<'a> {
                         Adopt::Never => None,
                     };
                     if let Some(key) = key.filter(|key| !key.is_empty()) {
-                        index.by_key.add(fold(key), place);
+                        index.by_key.add(fold(key), user);
                     }
                 }
                 Some(_) | None if user.id.is_of_version_5() => {
-                    index.unclear.insert(&user.id, place);
+                    index.unclear.insert(&user.id, user);
                 }
                 Some(_) | None => {}
             }
@@ -132,41 +135,29 @@ impl<'a> Index<'a> {
         index
     }
 
-    fn user(&self, place: usize) -> Option<&'a User> {
-        self.current.users.get(place)
-    }
-
-    fn find(&self, id: &DirectoryId, person: &Person, desired: &Desired, rules: &Rules) -> Match {
+    fn find(
+        &self,
+        id: &DirectoryId,
+        person: &Person,
+        desired: &Desired,
+        rules: &Rules,
+    ) -> Match<'a> {
         match self.linked.at(id) {
             [] => {}
-            [place] => match self.user(*place).and_then(|user| user.link.link()) {
-                Some(link) => return Match::Linked(*place, self.owners.of(link, Some(person))),
+            [user] => match user.link.link() {
+                Some(link) => return Match::Linked(user, link, self.owners.of(link, Some(person))),
                 None => return Match::New,
             },
-            several => {
-                return Match::LeftOut(format!(
-                    "{} ftrack users have its link: {}",
-                    several.len(),
-                    self.names(several)
-                ));
-            }
+            several => return Match::Skipped(Reason::SeveralUsers(names(several))),
         }
-        if let Some(place) = self.created_among(&self.created, id, desired, rules) {
-            return Match::Adopted(place);
+        if let Some(user) = self.created_among(&self.created, id, desired, rules) {
+            return Match::Adopted(user);
         }
         if let Some(user) = self.current.claims.get(id) {
-            return Match::LeftOut(format!(
-                "the ftrack user {user} has a link to it that cannot be read"
-            ));
+            return Match::Skipped(Reason::ClaimedBy(user.clone()));
         }
-        if let Some(user) = self
-            .created_among(&self.unclear, id, desired, rules)
-            .and_then(|place| self.user(place))
-        {
-            return Match::LeftOut(format!(
-                "its ftrack user {:?} has a link that does not identify it",
-                user.username
-            ));
+        if let Some(user) = self.created_among(&self.unclear, id, desired, rules) {
+            return Match::Skipped(Reason::LinkOfAnother(user.username.clone()));
         }
         let key = match (rules.users.adopt, &person.email) {
             (Adopt::Username, _) => fold(&person.username),
@@ -177,12 +168,13 @@ impl<'a> Index<'a> {
         };
         match self.by_key.at(&*key) {
             [] => Match::New,
-            [place] => self.adopt(*place, rules),
-            several => Match::LeftOut(format!(
-                "{} ftrack users could be adopted for it: {}",
-                several.len(),
-                self.names(several)
-            )),
+            [user] => match rules.adoption_refused(user) {
+                None => Match::Adopted(user),
+                Some(why) => {
+                    Match::Skipped(Reason::NotAdopted(Box::new((user.username.clone(), why))))
+                }
+            },
+            several => Match::Skipped(Reason::SeveralAdoptable(names(several))),
         }
     }
 
@@ -190,11 +182,11 @@ impl<'a> Index<'a> {
     /// these.
     fn created_among(
         &self,
-        users: &HashMap<&EntityId, usize>,
+        users: &HashMap<&EntityId, &'a User>,
         id: &DirectoryId,
         desired: &Desired,
         rules: &Rules,
-    ) -> Option<usize> {
+    ) -> Option<&'a User> {
         if users.is_empty() {
             return None;
         }
@@ -208,95 +200,80 @@ impl<'a> Index<'a> {
             .chain(before)
             .find_map(|user| users.get(&user).copied())
     }
-
-    fn adopt(&self, place: usize, rules: &Rules) -> Match {
-        match self
-            .user(place)
-            .and_then(|user| rules.adoption_refused(user).map(|reason| (user, reason)))
-        {
-            None => Match::Adopted(place),
-            Some((user, reason)) => Match::LeftOut(format!(
-                "the ftrack user {:?} is not adopted: {reason}",
-                user.username
-            )),
-        }
-    }
-
-    fn names(&self, places: &[usize]) -> String {
-        let names: Vec<String> = places
-            .iter()
-            .filter_map(|place| self.user(*place))
-            .map(|user| format!("{:?}", user.username))
-            .collect();
-        names.join(", ")
-    }
 }
 
-/// Indices by lookup key: almost always one per key, which needs only its entry in the table.
-struct Places<K> {
-    first: HashMap<K, usize>,
-    /// All indices of the keys that have several, by the first of them.
-    several: HashMap<usize, Vec<usize>>,
+fn names(users: &[&User]) -> Vec<Box<str>> {
+    users.iter().map(|user| user.username.clone()).collect()
 }
 
-impl<K> Default for Places<K> {
+/// Values by lookup key: almost always one per key, which needs only its entry in the table.
+struct Lookup<K, V>(HashMap<K, Found<V>>);
+
+enum Found<V> {
+    One(V),
+    #[allow(
+        clippy::box_collection,
+        reason = "rare, and the usual case stays small"
+    )]
+    Several(Box<Vec<V>>),
+}
+
+impl<K, V> Default for Lookup<K, V> {
     fn default() -> Self {
-        Self {
-            first: HashMap::new(),
-            several: HashMap::new(),
-        }
+        Self(HashMap::new())
     }
 }
 
-impl<K: Eq + Hash> Places<K> {
-    fn add(&mut self, key: K, place: usize) {
-        match self.first.entry(key) {
+impl<K: Eq + Hash, V: Copy> Lookup<K, V> {
+    fn add(&mut self, key: K, value: V) {
+        match self.0.entry(key) {
             Entry::Vacant(free) => {
-                free.insert(place);
+                free.insert(Found::One(value));
             }
-            Entry::Occupied(taken) => {
-                let first = *taken.get();
-                self.several
-                    .entry(first)
-                    .or_insert_with(|| vec![first])
-                    .push(place);
-            }
+            Entry::Occupied(mut taken) => match taken.get_mut() {
+                Found::One(first) => {
+                    let both = vec![*first, value];
+                    taken.insert(Found::Several(Box::new(both)));
+                }
+                Found::Several(several) => several.push(value),
+            },
         }
     }
 
-    fn at<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> &[usize]
+    fn at<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> &[V]
     where
         K: Borrow<Q>,
     {
-        match self.first.get(key) {
-            Some(first) => self
-                .several
-                .get(first)
-                .map_or(std::slice::from_ref(first), Vec::as_slice),
+        match self.0.get(key) {
+            Some(Found::One(one)) => slice::from_ref(one),
+            Some(Found::Several(several)) => several,
             None => &[],
         }
     }
 
-    /// The indices of each key that has several.
-    fn into_several(self) -> impl Iterator<Item = Vec<usize>> {
-        self.several.into_values()
+    /// The values of each key that has several.
+    fn into_several(self) -> impl Iterator<Item = Vec<V>> {
+        self.0.into_values().filter_map(|found| match found {
+            Found::One(_) => None,
+            Found::Several(several) => Some(*several),
+        })
     }
 }
 
 /// If several entries claim one username, none gets it, and each is reported with another one.
-fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match]) {
-    let mut wanted = Places::default();
+fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match<'_>]) {
+    let mut wanted = Lookup::default();
     for (place, (_, person)) in desired.people().iter().enumerate() {
         wanted.add(fold(&person.username), place);
     }
     skip(desired, matches, wanted.into_several(), |person| {
-        format!("the username {:?}", person.username)
+        ContestedValue::Username(person.username.clone())
     });
 }
 
 /// If several entries show one directory id, none is the person; an attribute that the operator
 /// configured may not be unique.
-fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
+fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match<'_>]) {
     let mut place = 0;
     // People are ordered by directory id, so that those of one id are adjacent.
     for same in desired
@@ -307,44 +284,41 @@ fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match]) {
         place = places.end;
         if let [(id, _), _, ..] = same {
             skip(desired, matches, std::iter::once(places.collect()), |_| {
-                format!("the directory id {id}")
+                ContestedValue::DirectoryId(id.as_str().into())
             });
         }
     }
 }
 
 /// If several entries match one user, none gets it.
-fn skip_rivals_for_a_user(desired: &Desired, current: &Current, matches: &mut [Match]) {
-    let claims = |found: &Match| match found {
-        Match::Linked(user, _) | Match::Adopted(user) => Some(*user),
-        Match::New | Match::LeftOut(_) => None,
+fn skip_rivals_for_a_user<'a>(desired: &Desired, matches: &mut [Match<'a>]) {
+    let mut claimed: Lookup<&'a EntityId, usize> = Lookup::default();
+    let user = |found: &Match<'a>| match found {
+        Match::Linked(user, ..) | Match::Adopted(user) => Some(*user),
+        Match::New | Match::Skipped(_) => None,
     };
-    let mut claimed = Places::default();
     for (place, found) in matches.iter().enumerate() {
-        if let Some(user) = claims(found) {
-            claimed.add(user, place);
+        if let Some(user) = user(found) {
+            claimed.add(&user.id, place);
         }
     }
     for places in claimed.into_several() {
-        let user = places
-            .first()
-            .and_then(|place| matches.get(*place))
-            .and_then(claims);
-        let name = user
-            .and_then(|user| current.users.get(user))
-            .map(|user| user.username.clone())
-            .unwrap_or_default();
+        let first = places.first().and_then(|place| matches.get(*place));
+        let Some(user) = first.and_then(user) else {
+            continue;
+        };
         skip(desired, matches, std::iter::once(places), |_| {
-            format!("the ftrack user {name:?}")
+            ContestedValue::User(user.username.clone())
         });
     }
 }
 
+/// Skips entries that claim the same; `rivals` are their positions among the people.
 fn skip(
     desired: &Desired,
-    matches: &mut [Match],
+    matches: &mut [Match<'_>],
     rivals: impl Iterator<Item = Vec<usize>>,
-    what: impl Fn(&Person) -> String,
+    what: impl Fn(&Person) -> ContestedValue,
 ) {
     for places in rivals {
         let entries: Vec<&Person> = places
@@ -353,19 +327,17 @@ fn skip(
             .map(|(_, person)| person)
             .collect();
         for (nth, place) in places.iter().enumerate() {
-            let others: Vec<&str> = entries
+            let others = entries
                 .iter()
                 .enumerate()
                 .filter(|(other, _)| *other != nth)
-                .map(|(_, person)| &*person.dn)
-                .take(3)
-                .collect();
+                .map(|(_, person)| person.dn.clone())
+                .take(3);
             if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
-                *slot = Match::LeftOut(format!(
-                    "{} is also claimed by {}; none of them gets it",
-                    what(person),
-                    others.join(" and ")
-                ));
+                *slot = Match::Skipped(Reason::Contested(Box::new(Contested {
+                    what: what(person),
+                    others: others.collect(),
+                })));
             }
         }
     }

@@ -2,6 +2,8 @@
 //! out: no I/O, clock, log or async.
 
 pub(crate) mod custom;
+pub(crate) mod decide;
+pub(crate) mod decision;
 pub(crate) mod desired;
 pub(crate) mod difference;
 pub(crate) mod guard;
@@ -10,7 +12,6 @@ pub mod matching;
 pub(crate) mod observed;
 pub(crate) mod order;
 pub(crate) mod owner;
-pub(crate) mod plan;
 pub(crate) mod rules;
 
 #[cfg(test)]

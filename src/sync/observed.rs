@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    change::{Action, Field, Values},
+    change::Action,
+    edit::{Field, Values},
+    report::{ChangeResult, Reported},
     user::{Current, EntityId},
 };
 
@@ -60,34 +62,19 @@ impl AllValues {
     }
 }
 
-/// A change that somebody else made to one user.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Observed {
-    pub action: Action,
-    /// The login after it.
-    pub username: String,
-    /// The user's id in ftrack.
-    pub ftrack_id: EntityId,
-    /// The person's directory id, where the user has a link.
-    pub directory_id: Option<String>,
-    /// The values, each from what to what.
-    pub fields: BTreeMap<Field, Values>,
-}
+/// Why ftrack's users are other ones than before.
+const REASON: &str = "ftrack's own synchronisation";
 
-impl Observed {
-    /// Whether an existing user has another login now.
-    #[must_use]
-    pub fn is_rename(&self) -> bool {
-        self.action != Action::Create && self.fields.contains_key(&Field::Username)
-    }
+/// Whether an existing user has another login now.
+fn is_rename(change: &Reported) -> bool {
+    change.action != Action::Create && change.fields.contains_key(&Field::Username)
 }
 
 /// The differences between the two times.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Difference {
     /// Users that are new, or have other values; ordered by id.
-    pub changes: Vec<Observed>,
+    pub changes: Vec<Reported>,
     /// The logins of deleted users.
     pub removed: Vec<String>,
     /// How many of those were active.
@@ -112,7 +99,7 @@ impl Difference {
     pub fn renamed(&self) -> usize {
         self.changes
             .iter()
-            .filter(|change| change.is_rename())
+            .filter(|change| is_rename(change))
             .count()
     }
 }
@@ -139,7 +126,7 @@ pub fn difference(before: &AllValues, after: &AllValues) -> Difference {
     difference
 }
 
-fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option<Observed> {
+fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option<Reported> {
     let mut fields = BTreeMap::new();
     let mut compare = |field: Field, value: fn(&UserValues) -> Value| {
         let values = Values {
@@ -168,12 +155,17 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         .directory_id
         .as_deref()
         .or_else(|| old?.directory_id.as_deref());
-    Some(Observed {
+    Some(Reported {
         action,
         username: new.username.to_string(),
-        ftrack_id: id.clone(),
+        dn: None,
         directory_id: directory_id.map(str::to_owned),
+        ftrack_id: id.clone(),
         fields,
+        reason: REASON.to_owned(),
+        result: ChangeResult::Applied,
+        held_by: None,
+        error: None,
     })
 }
 
@@ -224,7 +216,7 @@ mod tests {
         let changes = &difference.changes;
         let told: Vec<(Action, &str, bool)> = changes
             .iter()
-            .map(|change| (change.action, change.username.as_str(), change.is_rename()))
+            .map(|change| (change.action, change.username.as_str(), is_rename(change)))
             .collect();
         assert_eq!(
             told,

@@ -6,55 +6,73 @@ use std::collections::{HashMap, HashSet};
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
 use super::rules::fold;
-use crate::model::change::{Action, Change, Field};
+use crate::model::{
+    change::{Action, Change},
+    edit::Attribute,
+};
 
 /// The attributes for which the server may require unique values.
-const UNIQUE: [Field; 2] = [Field::Username, Field::Email];
+const UNIQUE: [Attribute; 2] = [Attribute::Username, Attribute::Email];
 
-/// The value that a change frees in a field, folded; `None` when it frees nothing.
+/// The value that a change frees in an attribute, folded; `None` when it frees nothing.
 #[must_use]
-pub fn released(change: &Change, field: &Field) -> Option<String> {
-    let values = change.fields.get(field)?;
+pub fn released(change: &Change, of: &Attribute) -> Option<String> {
+    let values = change.values(of)?;
     let old = fold(values.old.as_str()?);
     (values.new.as_str().map(fold).as_ref() != Some(&old)).then(|| old.into_owned())
 }
 
-/// The value that a change takes in a field, folded; `None` when it takes nothing new.
+/// The value that a change takes in an attribute, folded; `None` when it takes nothing new.
 #[must_use]
-pub fn taken(change: &Change, field: &Field) -> Option<String> {
-    let values = change.fields.get(field)?;
+pub fn taken(change: &Change, of: &Attribute) -> Option<String> {
+    let values = change.values(of)?;
     let new = fold(values.new.as_str()?);
     (values.old.as_str().map(fold).as_ref() != Some(&new)).then(|| new.into_owned())
 }
 
-/// Orders changes so that each finds its values and a seat free: deactivations go first, and a
-/// change that frees a value goes before the one that takes it.
-///
-/// Changes that wait for each other get a common `rotation`, and are adjacent.
+/// The place of a change in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The index among the changes that were given.
+    pub index: usize,
+    /// Common to changes that wait for each other.
+    pub rotation: Option<usize>,
+}
+
+/// The order in which each change finds its values and a seat free: deactivations go first, and a
+/// change that frees a value goes before the one that takes it. Those of one rotation are adjacent.
 #[must_use]
-pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
-    let graph = waits(&changes);
-    let mut slots: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(slots.len());
+pub fn in_order(changes: &[&Change]) -> Vec<Place> {
+    let graph = waits(changes);
+    let mut is_placed = vec![false; changes.len()];
+    let mut ordered = Vec::with_capacity(changes.len());
     // Components come in reverse topological order: those without dependencies first.
-    for (rotation, component) in kosaraju_scc(&graph).into_iter().enumerate() {
-        let mut places: Vec<usize> = component
+    for (number, component) in kosaraju_scc(&graph).into_iter().enumerate() {
+        let mut indices: Vec<usize> = component
             .into_iter()
             .filter_map(|node| graph.node_weight(node).copied().flatten())
             .collect();
-        places.sort_unstable();
-        let rotates = places.len() > 1;
-        for place in places {
-            if let Some(mut change) = slots.get_mut(place).and_then(Option::take) {
-                change.rotation = rotates.then_some(rotation);
-                ordered.push(change);
+        indices.sort_unstable();
+        let rotation = (indices.len() > 1).then_some(number);
+        for index in indices {
+            if let Some(placed) = is_placed.get_mut(index) {
+                *placed = true;
             }
+            ordered.push(Place { index, rotation });
         }
     }
-    ordered.extend(slots.into_iter().flatten());
+    let others = is_placed.iter().enumerate().filter(|(_, placed)| !**placed);
+    ordered.extend(others.map(|(index, _)| Place {
+        index,
+        rotation: None,
+    }));
     // A stable sort, so that rotations stay together: they contain no deactivation, which frees
     // neither a login nor a mail address.
-    ordered.sort_by_key(|change| change.action != Action::Deactivate);
+    ordered.sort_by_key(|place| {
+        changes
+            .get(place.index)
+            .is_none_or(|change| change.action != Action::Deactivate)
+    });
     ordered
 }
 
@@ -63,17 +81,17 @@ pub fn in_order(changes: Vec<Change>) -> Vec<Change> {
 ///
 /// Values are nodes of their own, without an index, since many changes may share a mail address:
 /// this keeps the number of edges linear.
-fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
+fn waits(changes: &[&Change]) -> DiGraph<Option<usize>, ()> {
     let mut graph = DiGraph::new();
     let mut nodes = HashMap::new();
-    for field in &UNIQUE {
+    for of in &UNIQUE {
         let wanted: HashSet<String> = changes
             .iter()
-            .filter_map(|change| taken(change, field))
+            .filter_map(|change| taken(change, of))
             .collect();
         let mut values = HashMap::new();
         for (place, change) in changes.iter().enumerate() {
-            if let Some(value) = released(change, field).filter(|value| wanted.contains(value)) {
+            if let Some(value) = released(change, of).filter(|value| wanted.contains(value)) {
                 let value = *values.entry(value).or_insert_with(|| graph.add_node(None));
                 let releaser = *nodes
                     .entry(place)
@@ -82,7 +100,7 @@ fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
             }
         }
         for (place, change) in changes.iter().enumerate() {
-            if let Some(value) = taken(change, field).and_then(|value| values.get(&value)) {
+            if let Some(value) = taken(change, of).and_then(|value| values.get(&value)) {
                 let taker = *nodes
                     .entry(place)
                     .or_insert_with(|| graph.add_node(Some(place)));
@@ -97,33 +115,30 @@ fn waits(changes: &[Change]) -> DiGraph<Option<usize>, ()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::{
-        change::Values,
-        entry::DirectoryId,
-        id::IdAttribute,
-        link::{Activity, Form, Link, Signature},
-        user::EntityId,
+    use crate::{
+        model::{
+            change::ChangeParts,
+            entry::DirectoryId,
+            id::IdAttribute,
+            link::{Activity, Form, Link, Signature},
+            reason::Reason,
+            user::EntityId,
+        },
+        sync::difference::{set, text},
     };
 
     fn mail(place: usize, old: &str, new: &str) -> Change {
         let directory_id = DirectoryId::new(&format!("d{place}")).unwrap();
-        Change {
+        Change::new(ChangeParts {
             action: Action::Update,
             username: format!("user{place}"),
             dn: None,
             directory_id: directory_id.clone(),
             ftrack_id: EntityId::new(&format!("u{place}")).unwrap(),
-            fields: BTreeMap::from([(
-                Field::Email,
-                Values {
-                    old: old.into(),
-                    new: new.into(),
-                },
-            )]),
-            reason: String::new(),
+            edits: vec![set(Attribute::Email, text(old), text(new))],
+            reason: Reason::OtherValues,
+            before: None,
             link: Link {
                 source: "artists".into(),
                 directory: None,
@@ -133,8 +148,7 @@ mod tests {
                 form: Form::Current,
                 signature: Signature::NotChecked,
             },
-            rotation: None,
-        }
+        })
     }
 
     #[test]
@@ -146,17 +160,19 @@ mod tests {
         changes.extend(
             (many..2 * many).map(|place| mail(place, &format!("{place}@x.test"), "old@x.test")),
         );
+        let changes: Vec<&Change> = changes.iter().collect();
         assert_eq!(waits(&changes).edge_count(), 2 * many);
-        let ordered = in_order(changes);
-        let first_taker = ordered
-            .iter()
-            .position(|change| change.fields[&Field::Email].new == "old@x.test")
-            .unwrap();
+        let ordered = in_order(&changes);
+        let takes = |place: &Place| {
+            let email = changes[place.index].values(&Attribute::Email).unwrap();
+            email.new == "old@x.test"
+        };
+        let first_taker = ordered.iter().position(takes).unwrap();
         assert_eq!(
             (first_taker, ordered.len()),
             (many, 2 * many),
             "all who give it up go first"
         );
-        assert!(ordered.iter().all(|change| change.rotation.is_none()));
+        assert!(ordered.iter().all(|place| place.rotation.is_none()));
     }
 }

@@ -12,17 +12,20 @@ use proptest::{option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
+    decide::{Evidence, Known, Matched, PlanRefused},
+    decision::{Decision, Outcome, Plan, Who},
     desired::{Desired, DesiredValue, Mapped, Person},
     guard,
     guard::{Bounds, Vetted},
-    plan::{Known, PlanRefused, plan},
     rules::Rules,
 };
 use crate::{
     config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
-    directory::read::Reading,
+    directory::{Absent, read::Reading},
     model::{
-        change::{Absences, Action, Field, HeldBy, Plan},
+        absence::Absences,
+        change::{Action, Change, HeldBy},
+        edit::{Attribute, Edit, Field},
         entry::DirectoryId,
         link::{Activity, Form, Link, LinkFound, Signature},
         user::{Current, CustomKind, EntityId, User, UserKind},
@@ -201,29 +204,44 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Result<Plan, PlanRefused> {
-    let before = Known {
-        absences: &Absences::new(),
+/// What is decided, where everybody who is asked for once more is absent.
+fn planned<'a>(
+    desired: &'a Desired,
+    current: &'a Current,
+    rules: &'a Rules,
+) -> Result<Plan<'a>, PlanRefused> {
+    static NOBODY: Absences = Absences::new();
+    let known = Known {
+        absences: &NOBODY,
         directory: None,
+        inactive: None,
+        has_another_writer: false,
     };
-    plan(&reading(entries), current, rules, before, now())
+    let matched = Matched::new(desired, current, rules, known, now())?;
+    let ids = matched.due().into_iter().map(|link| link.id.clone());
+    let evidence = Evidence {
+        absent: ids.map(|id| (id.clone(), Absent::for_tests(id))).collect(),
+        ..Evidence::default()
+    };
+    Ok(matched.decide(&evidence))
 }
 
 /// What the guard allows without and with a person's approval.
-fn vetted(plan: &Plan) -> [Vetted; 2] {
+fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
     let limits = limits();
     let bounds = Bounds {
         limits: &limits,
         deactivated: 0,
         held_before: &BTreeSet::new(),
     };
-    [guard::vet(plan, bounds), guard::approve(plan)]
+    let all = plan.changes().map(|change| change.id).collect();
+    [guard::vet(plan, bounds), guard::approve(plan, &all)]
 }
 
-/// The state of ftrack after a plan was written.
-fn applied(current: &Current, plan: &Plan) -> Current {
+/// The state of ftrack after changes were written.
+fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>) -> Current {
     let mut after = current.clone();
-    for change in &plan.changes {
+    for change in changes {
         let place = after
             .users
             .iter()
@@ -245,16 +263,22 @@ fn applied(current: &Current, plan: &Plan) -> Current {
             });
         let user = &mut after.users[place];
         user.link = LinkFound::Link(Box::new(change.link.clone()));
-        for (field, values) in &change.fields {
-            let text = || values.new.as_str().map(Into::into);
-            match field {
-                Field::Username => user.username = text().unwrap(),
-                Field::FirstName => user.first_name = text(),
-                Field::LastName => user.last_name = text(),
-                Field::Email => user.email = text(),
-                Field::IsActive => user.is_active = values.new.as_bool().unwrap(),
-                Field::Custom(_) => user.custom_values = [values.new.clone()].into(),
-                Field::UserType | Field::Link => {}
+        for edit in &change.edits {
+            match edit {
+                Edit::Set { attribute, values } => {
+                    let text = || values.new.as_str().map(Into::into);
+                    match attribute {
+                        Attribute::Username => user.username = text().unwrap(),
+                        Attribute::FirstName => user.first_name = text(),
+                        Attribute::LastName => user.last_name = text(),
+                        Attribute::Email => user.email = text(),
+                        Attribute::Custom(_) => user.custom_values = [values.new.clone()].into(),
+                        Attribute::UserType => {}
+                    }
+                }
+                Edit::Activate => user.is_active = true,
+                Edit::Deactivate => user.is_active = false,
+                Edit::Link => {}
             }
         }
     }
@@ -264,52 +288,104 @@ fn applied(current: &Current, plan: &Plan) -> Current {
 
 /// The plan; a reading that is refused as a whole has none, and nothing is written.
 macro_rules! plan_or_nothing {
-    ($entries:expr, $current:expr, $rules:expr) => {
-        match planned($entries, $current, $rules) {
+    ($desired:expr, $current:expr, $rules:expr) => {
+        match planned($desired, $current, $rules) {
             Ok(plan) => plan,
             Err(_) => return Ok(()),
         }
     };
 }
 
+fn changes(plan: &Plan<'_>) -> Vec<Change> {
+    plan.changes().cloned().collect()
+}
+
 proptest! {
     #[test]
     fn equal_values_give_equal_plans(entries in entries(), current in current(), rules in rules()) {
-        let (one, other) = (planned(&entries, &current, &rules), planned(&entries, &current, &rules));
+        let desired = reading(&entries);
+        let (one, other) = (planned(&desired, &current, &rules), planned(&desired, &current, &rules));
         let (Ok(one), Ok(other)) = (&one, &other) else {
             prop_assert_eq!(one.err(), other.err());
             return Ok(());
         };
-        prop_assert_eq!(serde_json::to_string(&one.changes).unwrap(), serde_json::to_string(&other.changes).unwrap());
-        prop_assert_eq!((&one.skipped, &one.warnings), (&other.skipped, &other.warnings));
+        prop_assert_eq!(&one.decisions, &other.decisions);
+        prop_assert_eq!((one.skipped(), one.warnings()), (other.skipped(), other.warnings()));
+    }
+
+    #[test]
+    fn everybody_gets_one_decision(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let about = |decision: &Decision<'_>| match decision.who {
+            Who::Person((id, person)) => format!("person {id} {}", person.dn),
+            Who::Entry(entry) => format!("entry {}", entry.dn),
+            Who::User(user) => format!("user {}", user.id),
+        };
+        let mut decided = std::collections::BTreeMap::new();
+        for decision in &plan.decisions {
+            // A taken login is skipped, and the rest of the change is made.
+            if decision.outcome != Outcome::Skipped || decision.change().is_some() {
+                *decided.entry(about(decision)).or_insert(0) += 1;
+            }
+            prop_assert!(!decision.reason.to_string().is_empty());
+        }
+        for (_, person) in desired.people() {
+            prop_assert!(plan.decisions.iter().any(|decision| matches!(decision.who, Who::Person((_, of)) if of == person)), "nothing about {:?}", person);
+        }
+        // Two entries may show one id and one DN here.
+        let is_user = |about: &&String| about.starts_with("user ");
+        prop_assert!(decided.keys().filter(is_user).all(|about| decided[about] == 1), "{:?}", decided);
+        for user in &current.users {
+            let ours = user.link.link().is_some_and(|link| &*link.source == "artists" && link.directory.as_deref() != Some("d-2"));
+            let is_named = plan.decisions.iter().any(|decision| decision.user.is_some_and(|of| of.id == user.id));
+            let is_contested = plan.decisions.iter().any(|decision| decision.outcome == Outcome::Skipped);
+            prop_assert!(!ours || is_named || is_contested, "nothing about {:?}", user);
+        }
     }
 
     #[test]
     fn the_order_of_the_entries_does_not_matter(entries in entries(), current in current(), rules in rules()) {
         let backwards: Entries = entries.iter().rev().cloned().collect();
-        prop_assert_eq!(planned(&entries, &current, &rules).map(|plan| plan.changes), planned(&backwards, &current, &rules).map(|plan| plan.changes));
+        let (one, other) = (reading(&entries), reading(&backwards));
+        let (one, other) = (planned(&one, &current, &rules), planned(&other, &current, &rules));
+        prop_assert_eq!(one.map(|plan| changes(&plan)), other.map(|plan| changes(&plan)));
     }
 
     #[test]
     fn what_was_written_leaves_nothing_to_do(entries in entries(), current in current(), rules in rules()) {
-        let first = plan_or_nothing!(&entries, &current, &rules);
-        let after = applied(&current, &first);
+        let desired = reading(&entries);
+        let first = plan_or_nothing!(&desired, &current, &rules);
+        let after = applied(&current, first.changes());
         // Once an administrator is active again, others can be distinguished from administrators.
         let sees_one = |current: &Current| current.users.iter().any(|user| user.administrator && user.is_active);
         if sees_one(&current) != sees_one(&after) {
             return Ok(());
         }
-        let second = plan_or_nothing!(&entries, &after, &rules).changes;
-        prop_assert_eq!(second, vec![], "after {:#?}", first.changes);
+        let second = plan_or_nothing!(&desired, &after, &rules);
+        prop_assert_eq!(changes(&second), vec![], "after {:#?}", changes(&first));
+    }
+
+    #[test]
+    fn nobody_whom_no_second_look_proved_absent_is_deactivated(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        static NOBODY: Absences = Absences::new();
+        let known = Known { absences: &NOBODY, directory: None, inactive: None, has_another_writer: false };
+        let Ok(matched) = Matched::new(&desired, &current, &rules, known, now()) else {
+            return Ok(());
+        };
+        let plan = matched.decide(&Evidence::default());
+        prop_assert_eq!(plan.changes_of(Action::Deactivate).count(), 0);
     }
 
     #[test]
     fn nobody_who_is_present_is_deactivated_and_no_stranger_is_touched(entries in entries(), current in current(), rules in rules()) {
-        let plan = plan_or_nothing!(&entries, &current, &rules);
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!(&desired, &current, &rules);
         let present: BTreeSet<DirectoryId> = entries.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
         let mut users = BTreeSet::new();
-        for change in &plan.changes {
-            prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", plan.changes);
+        for change in plan.changes() {
+            prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", changes(&plan));
             prop_assert!(change.action != Action::Deactivate || !present.contains(&change.directory_id), "{:#?}", change);
             let Some(user) = current.users.iter().find(|user| user.id == change.ftrack_id) else {
                 prop_assert_eq!(change.action, Action::Create);
@@ -330,14 +406,15 @@ proptest! {
             }
             let by_hand = user.link.link().is_some_and(|link| link.activity == Activity::Settled) && !user.is_active;
             prop_assert!(!by_hand || change.action != Action::Reactivate, "{:#?}", change);
-            prop_assert!(user.kind == UserKind::Person && *user.username != *"ldap-sync" || !change.fields.contains_key(&Field::IsActive));
+            prop_assert!(user.kind == UserKind::Person && *user.username != *"ldap-sync" || change.activity().is_none());
         }
     }
 
     #[test]
     fn several_users_of_one_link_are_all_left_alone(entries in entries(), current in current(), rules in rules()) {
-        let plan = plan_or_nothing!(&entries, &current, &rules);
-        for change in plan.changes.iter().filter(|change| change.action != Action::Create) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!(&desired, &current, &rules);
+        for change in plan.changes().filter(|change| change.action != Action::Create) {
             let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.id == change.directory_id)).count();
             prop_assert!(carriers <= 1 || change.action == Action::Update && change.dn.is_none(), "{:#?}", change);
         }
@@ -345,43 +422,46 @@ proptest! {
 
     #[test]
     fn login_mail_and_activity_of_the_guarded_wait_for_a_person(entries in entries(), current in current(), rules in rules()) {
-        let plan = plan_or_nothing!(&entries, &current, &rules);
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!(&desired, &current, &rules);
         let [unapproved, _] = vetted(&plan);
         for change in unapproved.allowed() {
             let user = current.users.iter().find(|user| user.id == change.ftrack_id);
             let is_guarded = user.is_some_and(|user| user.administrator || *user.username == *"dan");
-            let touches = [Field::Username, Field::Email, Field::IsActive].iter().any(|field| change.fields.contains_key(field));
+            let fields = change.fields();
+            let touches = [Field::Username, Field::Email, Field::IsActive].iter().any(|field| fields.contains_key(field));
             prop_assert!(!is_guarded || !touches, "{:#?}", change);
         }
         // Nothing is lost: the held and the allowed changes together are the plan.
-        for change in &plan.changes {
-            let parts = unapproved.allowed().iter().chain(unapproved.held().iter().map(|held| &held.change));
-            let fields: usize = parts.filter(|part| part.ftrack_id == change.ftrack_id).map(|part| part.fields.len()).sum();
-            prop_assert_eq!(fields, change.fields.len());
+        for change in plan.changes() {
+            let parts = unapproved.changes().filter(|part| part.id == change.id);
+            prop_assert!(parts.clone().all(|part| part.fingerprint == change.fingerprint));
+            let edits: usize = parts.map(|part| part.edits.len()).sum();
+            prop_assert_eq!(edits, change.edits.len());
         }
     }
 
     #[test]
     fn no_two_users_are_to_have_one_login_and_the_guard_keeps_an_administrator(entries in entries(), current in current(), rules in rules()) {
-        let plan = plan_or_nothing!(&entries, &current, &rules);
-        let taken = |plan: &[crate::model::change::Change]| -> BTreeSet<String> {
-            plan.iter().filter(|change| change.fields.contains_key(&Field::Username)).map(|change| change.username.to_lowercase()).collect()
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let taken = |changes: &[Change]| -> BTreeSet<String> {
+            changes.iter().filter(|change| change.values(&Attribute::Username).is_some()).map(|change| change.username.to_lowercase()).collect()
         };
         let vetted = vetted(&plan);
-        for written in [&plan.changes[..], vetted[0].allowed(), vetted[1].allowed()] {
-            let plan = Plan { changes: written.to_vec(), ..Plan::default() };
-            let after = applied(&current, &plan);
+        let all = changes(&plan);
+        for written in [&all[..], vetted[0].allowed(), vetted[1].allowed()] {
+            let after = applied(&current, written);
             for login in taken(written) {
                 let before = current.users.iter().filter(|user| user.username.to_lowercase() == login).count();
                 let holders = after.users.iter().filter(|user| user.username.to_lowercase() == login).count();
-                prop_assert!(holders <= before.max(1), "{login}: {:#?}", plan.changes);
+                prop_assert!(holders <= before.max(1), "{login}: {:#?}", all);
             }
         }
         for vetted in vetted {
-            let written = Plan { changes: vetted.allowed().to_vec(), ..Plan::default() };
             let stays = |user: &&User| user.administrator && user.is_active && *user.username != *"ldap-sync";
             let keys = |current: &Current| current.users.iter().filter(stays).count();
-            prop_assert!(keys(&applied(&current, &written)) > 0 || vetted.allowed().iter().all(|change| change.action != Action::Deactivate));
+            prop_assert!(keys(&applied(&current, vetted.allowed())) > 0 || vetted.allowed().iter().all(|change| change.action != Action::Deactivate));
         }
         let [unapproved, _] = self::vetted(&plan);
         prop_assert!(plan.doubts.is_empty() || unapproved.allowed().iter().all(|change| change.action != Action::Deactivate));

@@ -184,7 +184,7 @@ fn what_is_no_plan_is_refused_by_name() {
     let cases = [
         ("{".to_owned(), 2, "is not a plan that `plan --out` wrote"),
         (
-            good.replace("\"format\": 2", "\"format\": 99"),
+            good.replace("\"format\": 3", "\"format\": 99"),
             2,
             "its format version is 99",
         ),

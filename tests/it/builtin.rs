@@ -9,7 +9,8 @@ mod once;
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     model::{
-        change::{Action, Field},
+        change::Action,
+        edit::Field,
         report::{ChangeResult, Outcome, Report},
     },
 };

@@ -17,7 +17,7 @@ use ftrack_ldap_sync::{
     config,
     config::{Config, Environment},
     model::{
-        change::{Absence, Absences},
+        absence::{Absence, Absences},
         pause::Pause,
         report::Outcome,
     },

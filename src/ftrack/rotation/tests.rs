@@ -5,9 +5,11 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{
+    change::ChangeParts,
     entry::DirectoryId,
     id::IdAttribute,
     link::{Form, Signature},
+    reason::Reason,
 };
 
 const RUN: &str = "this-run";
@@ -24,28 +26,22 @@ fn link(activity: Activity) -> Link {
     }
 }
 
-fn change(action: Action, field: Field, old: Value, new: Value, activity: Activity) -> Change {
-    Change {
+fn change(action: Action, edit: Edit, activity: Activity) -> Change {
+    Change::new(ChangeParts {
         action,
         username: "ada".into(),
         dn: None,
         directory_id: DirectoryId::new("p-1").unwrap(),
         ftrack_id: EntityId::new("u-1").unwrap(),
-        fields: [(field, Values { old, new })].into(),
-        reason: String::new(),
+        edits: vec![edit],
+        reason: Reason::OtherValues,
+        before: None,
         link: link(activity),
-        rotation: None,
-    }
+    })
 }
 
 fn create() -> Change {
-    change(
-        Action::Create,
-        Field::IsActive,
-        Value::Null,
-        json!(true),
-        Activity::Settled,
-    )
+    change(Action::Create, Edit::Activate, Activity::Settled)
 }
 
 /// A user with a link that some run made, or without one.
@@ -148,13 +144,7 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
     let deactivated = Activity::Deactivated {
         since: "2026-02-02T00:00:00Z".into(),
     };
-    let deactivate = change(
-        Action::Deactivate,
-        Field::IsActive,
-        json!(true),
-        json!(false),
-        deactivated,
-    );
+    let deactivate = change(Action::Deactivate, Edit::Deactivate, deactivated);
     for (activity, wanted) in [
         (Activity::Settled, Err(CannotWrite::DeactivatedByHand)),
         (Activity::Activating, Err(CannotWrite::DeactivatedByHand)),
@@ -185,13 +175,7 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
         "its own is finished"
     );
 
-    let reactivate = change(
-        Action::Reactivate,
-        Field::IsActive,
-        json!(false),
-        json!(true),
-        Activity::Settled,
-    );
+    let reactivate = change(Action::Reactivate, Edit::Activate, Activity::Settled);
     let unsettled = user(true, Some((Activity::Activating, None)));
     assert_eq!(
         left_of(&reactivate, &unsettled, Progress::Nothing),
@@ -213,13 +197,14 @@ fn what_another_program_did_before_anything_was_sent_is_its_own() {
         done
     );
 
-    let adopt = change(
-        Action::Adopt,
-        Field::LastName,
-        json!("Byron"),
-        json!("Lovelace"),
-        Activity::Settled,
-    );
+    let last_name = Edit::Set {
+        attribute: Attribute::LastName,
+        values: Values {
+            old: json!("Byron"),
+            new: json!("Lovelace"),
+        },
+    };
+    let adopt = change(Action::Adopt, last_name, Activity::Settled);
     let taken = user(true, Some((Activity::Settled, Some("another-run"))));
     assert_eq!(left_of(&adopt, &taken, Progress::Nothing), done);
     let unfinished = UserState {

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, Transaction, params};
 
 use crate::{
-    model::change::{Absence, Absences},
+    model::absence::{Absence, Absences},
     state::{
         database::{State, columns, columns::Time, corruption},
         files::StateError,

@@ -10,7 +10,9 @@ use rusqlite::{
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
 use crate::{
-    model::{backoff::Backoff, change::Absence, pause::Pause, summary::RunSummary, user::EntityId},
+    model::{
+        absence::Absence, backoff::Backoff, pause::Pause, summary::RunSummary, user::EntityId,
+    },
     state::database::{RefusedAccount, values::Written},
 };
 

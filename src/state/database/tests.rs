@@ -22,8 +22,8 @@ use super::*;
 use crate::{
     config::Environment,
     model::{
+        absence::{Absence, Absences},
         backoff::Backoff,
-        change::{Absence, Absences},
         pause::Pause,
         report::{FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{change::Absences, user::EntityId};
+use crate::model::{absence::Absences, user::EntityId};
 
 /// What a job remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::{process::Stdio, time::Duration};
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault},
     model::{
-        change::{Action, Field, HeldBy},
+        change::{Action, HeldBy},
+        edit::Field,
         report::Report,
     },
 };

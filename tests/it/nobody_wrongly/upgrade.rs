@@ -4,7 +4,8 @@
 use std::fs;
 
 use ftrack_ldap_sync::model::{
-    change::{Action, Field, HeldBy},
+    change::{Action, HeldBy},
+    edit::Field,
     report::Outcome,
 };
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     model::{
-        change::{Action, Field},
+        change::Action,
+        edit::Field,
         report::{ChangeResult, Report, Reported},
     },
 };

@@ -8,23 +8,24 @@ use crate::{
         change::{HeldBy, Hold},
         entry::DirectoryId,
         link::{Activity, Link, Signature},
+        reason::Reason,
         user::User,
     },
     sync::{desired::Person, owner::Owner},
 };
 
 /// The user that a change is about.
-pub(super) struct Subject<'a> {
+pub(super) struct Subject<'o, 'a> {
     pub user: &'a User,
     pub id: &'a DirectoryId,
     pub person: Option<&'a Person>,
     pub link: Option<&'a Link>,
-    pub owner: Option<&'a Owner>,
+    pub owner: Option<&'o Owner>,
 }
 
-impl<'a> Subject<'a> {
+impl<'o, 'a> Subject<'o, 'a> {
     /// A user whose person left.
-    pub fn of_link(user: &'a User, link: &'a Link, owner: &'a Owner) -> Self {
+    pub fn of_link(user: &'a User, link: &'a Link, owner: &'o Owner) -> Self {
         Self {
             user,
             id: &link.id,
@@ -35,7 +36,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-impl Subject<'_> {
+impl Subject<'_, '_> {
     /// What holds every change to the user, whatever its kind.
     pub fn hold(&self) -> Option<Hold> {
         if self
@@ -75,25 +76,17 @@ impl Subject<'_> {
 }
 
 /// Why a user becomes active again.
-pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> String {
+pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
     match (&link.activity, owner) {
-        (_, Owner::Left { job }) => format!(
-            "the person left the search bases of the job {job:?}, which deactivated the user, and \
-             is now in this job's"
-        ),
-        (Activity::Activating, _) => {
-            "the person is in the directory, and the user was refused a seat before".to_owned()
-        }
+        (_, Owner::Left { job }) => Reason::LeftJobInactive(job.as_str().into()),
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
             let since = activity.deactivated_at().map_or_else(
                 || since.clone(),
                 |since| since.to_rfc3339_opts(SecondsFormat::Secs, true),
             );
-            format!(
-                "the person is back in the directory; this program deactivated the user on {since}"
-            )
+            Reason::Back(since.into())
         }
-        (Activity::Settled | Activity::Released, _) => String::new(),
+        (Activity::Activating | Activity::Settled | Activity::Released, _) => Reason::SeatRefused,
     }
 }
 
@@ -103,26 +96,21 @@ pub(super) fn reason_to_rewrite(
     new: &Link,
     owner: &Owner,
     is_alone: bool,
-) -> Option<String> {
+) -> Option<Reason> {
     if let Owner::Left { job } = owner {
-        return Some(format!(
-            "the person left the search bases of the job {job:?}, and is now in this job's"
-        ));
+        return Some(Reason::LeftJob(job.as_str().into()));
     }
     if let Owner::NoJob { source } = owner {
-        return Some(format!(
-            "the user moves from the source {:?}, which no job has, to this job",
-            &**source
-        ));
+        return Some(Reason::FromNoJob((&**source).into()));
     }
     if !is_alone {
         return None;
     }
     if old.activity != new.activity {
-        return Some("the change that an earlier run began is complete".to_owned());
+        return Some(Reason::Completed);
     }
     if old.signature != new.signature {
-        return Some("the user's link needs a signature".to_owned());
+        return Some(Reason::Unsigned);
     }
-    Some("the user's link is incomplete".to_owned())
+    Some(Reason::LinkIncomplete)
 }

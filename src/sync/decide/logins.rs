@@ -3,81 +3,72 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
-use super::Planner;
+use super::{Decider, Draft};
 use crate::{
     model::{
-        change::{Action, Change, Field},
+        change::{Action, Change},
+        edit::Attribute,
         link::LinkFound,
+        reason::Reason,
         user::{EntityId, User},
     },
     sync::{order, owner::Owner, rules::fold},
 };
 
-impl Planner<'_> {
+impl Decider<'_, '_> {
     /// A username that somebody else has and does not free cannot be taken: such changes are
     /// skipped, and those that depend on them.
     pub(super) fn skip_taken_usernames(&mut self) {
-        let wanted = self
-            .plan
-            .changes
-            .iter()
-            .filter_map(|change| order::taken(change, &Field::Username));
+        let changes = self.changes.iter().map(|draft| &draft.change);
+        let wanted = changes
+            .clone()
+            .filter_map(|change| order::taken(change, &Attribute::Username));
         let mut holders: HashMap<String, Vec<&User>> =
             wanted.map(|username| (username, Vec::new())).collect();
         if holders.is_empty() {
             return;
         }
-        for user in &self.current.users {
+        for user in &self.matched.current.users {
             if let Some(holders) = holders.get_mut(&*fold(&user.username)) {
                 holders.push(user);
             }
         }
-        let mut giving_up: HashMap<_, _> = self
-            .plan
-            .changes
-            .iter()
-            .filter_map(|change| {
-                Some((
-                    change.ftrack_id.clone(),
-                    order::released(change, &Field::Username)?,
-                ))
-            })
-            .collect();
+        let freed = |change: &Change| {
+            let login = order::released(change, &Attribute::Username)?;
+            Some((change.ftrack_id.clone(), login))
+        };
+        let mut giving_up: HashMap<_, _> = changes.filter_map(freed).collect();
         loop {
-            let (blocked, free) = std::mem::take(&mut self.plan.changes)
+            let is_blocked =
+                |draft: &Draft<'_>| blocker(&draft.change, &holders, &giving_up).is_some();
+            let (blocked, free) = std::mem::take(&mut self.changes)
                 .into_iter()
-                .partition::<Vec<_>, _>(|change| blocker(change, &holders, &giving_up).is_some());
-            self.plan.changes = free;
+                .partition::<Vec<_>, _>(is_blocked);
+            self.changes = free;
             if blocked.is_empty() {
                 return;
             }
-            for change in &blocked {
-                if let Some(holder) = blocker(change, &holders, &giving_up) {
-                    let reason = format!(
-                        "the username {:?} belongs to another ftrack user, {}",
-                        change.username,
-                        self.whose(holder)
-                    );
-                    self.skip(change.dn.as_deref().unwrap_or_default(), reason);
+            let reasons: Vec<Option<Reason>> = blocked
+                .iter()
+                .map(|Draft { change, .. }| {
+                    let holder = blocker(change, &holders, &giving_up)?;
+                    let login = change.username.as_str().into();
+                    Some(Reason::UsernameTaken(Box::new((login, self.whose(holder)))))
+                })
+                .collect();
+            for (draft, reason) in blocked.into_iter().zip(reasons) {
+                giving_up.remove(&draft.change.ftrack_id);
+                if let Some(reason) = reason {
+                    self.skip(draft.who, reason);
                 }
-            }
-            for mut change in blocked {
-                giving_up.remove(&change.ftrack_id);
                 // For a user that already is the person's, only the login is dropped: somebody who
                 // is back gets access all the same.
-                let old = change
-                    .fields
-                    .remove(&Field::Username)
-                    .map(|values| values.old);
-                let goes_on = match change.action {
-                    Action::Update | Action::Reactivate => !change.fields.is_empty(),
-                    Action::Create | Action::Deactivate | Action::Adopt => false,
+                let rest = match draft.change.action {
+                    Action::Update | Action::Reactivate => draft.change.without_username(),
+                    Action::Create | Action::Deactivate | Action::Adopt => None,
                 };
-                if let (Some(Value::String(old)), true) = (old, goes_on) {
-                    change.username = old;
-                    self.plan.changes.push(change);
+                if let Some(change) = rest {
+                    self.changes.push(Draft { change, ..draft });
                 }
             }
         }
@@ -86,7 +77,7 @@ impl Planner<'_> {
     fn whose(&self, user: &User) -> String {
         let link = match &user.link {
             LinkFound::Absent | LinkFound::OfAnotherUser => {
-                return match self.rules.adoption_refused(user) {
+                return match self.matched.rules.adoption_refused(user) {
                     Some(reason) => format!("which is not adopted: {reason}"),
                     None => "which has no owner".into(),
                 };
@@ -94,7 +85,7 @@ impl Planner<'_> {
             LinkFound::Unreadable => return "whose link cannot be read".into(),
             LinkFound::Link(link) => link,
         };
-        match self.owners.of(link, None) {
+        match self.matched.owners.of(link, None) {
             Owner::Ours | Owner::OursBefore => {}
             Owner::Sibling { job } | Owner::Left { job } => {
                 return format!("which belongs to the job {job:?}");
@@ -109,13 +100,13 @@ impl Planner<'_> {
                 );
             }
         }
-        if !self.desired.is_told_by(&link.attribute) {
+        if !self.matched.desired.is_told_by(&link.attribute) {
             return format!(
                 "which is identified by {} and not by the id attribute of this read",
                 link.attribute
             );
         }
-        if self.desired.lacks(&link.id) {
+        if self.matched.desired.lacks(&link.id) {
             return format!(
                 "of a person who left (directory id {}); a successor never inherits it: rename \
                  that user to free the login",
@@ -132,7 +123,7 @@ fn blocker<'a>(
     holders: &HashMap<String, Vec<&'a User>>,
     giving_up: &HashMap<EntityId, String>,
 ) -> Option<&'a User> {
-    let taken = order::taken(change, &Field::Username)?;
+    let taken = order::taken(change, &Attribute::Username)?;
     let holders = holders.get(&taken)?;
     holders
         .iter()

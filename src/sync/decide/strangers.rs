@@ -37,15 +37,15 @@ pub(super) fn most_are_ours(
     desired: &Desired,
     current: &Current,
     owners: &Owners<'_>,
-    matches: &[Match],
+    matches: &[Match<'_>],
 ) -> Result<(), PlanRefused> {
     let people = desired.people().len();
     let by_login = links_by_login(desired, current, matches);
     let mut counts: BTreeMap<Stranger, usize> = BTreeMap::new();
     for ((_, person), found) in desired.people().iter().zip(matches) {
         let stranger = match found {
-            Match::Linked(_, owner) => of_owner(owner.clone()),
-            Match::New | Match::LeftOut(_) => {
+            Match::Linked(_, _, owner) => of_owner(owner.clone()),
+            Match::New | Match::Skipped(_) => {
                 let link = by_login.get(&fold(&person.username)).copied().flatten();
                 link.and_then(|link| of_link(link, desired, owners))
             }
@@ -67,9 +67,9 @@ pub(super) fn most_are_ours(
 fn links_by_login<'a>(
     desired: &'a Desired,
     current: &'a Current,
-    matches: &[Match],
+    matches: &[Match<'_>],
 ) -> HashMap<Cow<'a, str>, Option<&'a Link>> {
-    let is_without = |found: &Match| matches!(found, Match::New | Match::LeftOut(_));
+    let is_without = |found: &Match<'_>| matches!(found, Match::New | Match::Skipped(_));
     let without = desired
         .people()
         .iter()

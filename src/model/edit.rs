@@ -1,0 +1,146 @@
+//! What a change writes to a user: edits, and the columns in which plans and reports show them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An attribute of a user whose value a change sets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribute {
+    /// The login.
+    Username,
+    /// The first name.
+    FirstName,
+    /// The last name.
+    LastName,
+    /// The mail address.
+    Email,
+    /// The user type, by id; only written when a user is created.
+    UserType,
+    /// A custom attribute, by key.
+    Custom(String),
+}
+
+impl Attribute {
+    /// The attribute's name in ftrack, also used in plans and reports.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.field().name()
+    }
+
+    /// Its column in plans and reports.
+    #[must_use]
+    pub fn field(&self) -> Field {
+        match self {
+            Self::Username => Field::Username,
+            Self::FirstName => Field::FirstName,
+            Self::LastName => Field::LastName,
+            Self::Email => Field::Email,
+            Self::UserType => Field::UserType,
+            Self::Custom(key) => Field::Custom(key.clone()),
+        }
+    }
+}
+
+/// A column of a change in plans and reports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Field {
+    /// The login.
+    Username,
+    /// The first name.
+    FirstName,
+    /// The last name.
+    LastName,
+    /// The mail address.
+    Email,
+    /// Whether the user may sign in.
+    IsActive,
+    /// The user type, by id.
+    UserType,
+    /// A custom attribute, by key.
+    Custom(String),
+    /// The link in the user's metadata.
+    Link,
+}
+
+impl Field {
+    /// The attribute's name in ftrack.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Username => "username".into(),
+            Self::FirstName => "first_name".into(),
+            Self::LastName => "last_name".into(),
+            Self::Email => "email".into(),
+            Self::IsActive => "is_active".into(),
+            Self::UserType => "user_type_id".into(),
+            Self::Custom(key) => format!("custom_attributes.{key}"),
+            Self::Link => "link".into(),
+        }
+    }
+}
+
+impl From<Field> for String {
+    fn from(field: Field) -> Self {
+        field.name()
+    }
+}
+
+impl TryFrom<String> for Field {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Ok(match name.as_str() {
+            "username" => Self::Username,
+            "first_name" => Self::FirstName,
+            "last_name" => Self::LastName,
+            "email" => Self::Email,
+            "is_active" => Self::IsActive,
+            "user_type_id" => Self::UserType,
+            "link" => Self::Link,
+            custom => match custom.strip_prefix("custom_attributes.") {
+                Some(key) => Self::Custom(key.into()),
+                None => return Err(format!("{name:?} is not an attribute of a user")),
+            },
+        })
+    }
+}
+
+/// The old and the new value of a field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    /// The value that was read; null when there was none.
+    pub old: Value,
+    /// The value to write; null to clear it.
+    pub new: Value,
+}
+
+/// One write to one user. The guard has a rule for each kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Sets an attribute.
+    Set {
+        /// Which one.
+        attribute: Attribute,
+        /// From what to what.
+        values: Values,
+    },
+    /// Lets the user sign in, which takes a seat; the link says so.
+    Activate,
+    /// Ends the user's access; the link says so.
+    Deactivate,
+    /// Writes a link that differs from the present one in more than the activity.
+    Link,
+}
+
+impl Edit {
+    /// Whether it sets this attribute.
+    #[must_use]
+    pub fn sets(&self, wanted: &Attribute) -> bool {
+        match self {
+            Self::Set { attribute, .. } => attribute == wanted,
+            Self::Activate | Self::Deactivate | Self::Link => false,
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Why something was decided: every reason with its values, and the words of each.
+
+use std::fmt;
+
+use crate::model::user::EntityId;
+
+/// Why a change is made, an entry is skipped, or a user is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The person's user has all values.
+    InStep,
+
+    // Changes.
+    /// The person has no user.
+    NoUser,
+    /// The directory has other values than the user.
+    OtherValues,
+    /// This program began to create the user, and did not finish.
+    AdoptBegun,
+    /// The user has no owner, and the rule `users.adopt` matches it.
+    AdoptMatched(Box<str>),
+    /// The person left the search bases of another job, and the user follows.
+    LeftJob(Box<str>),
+    /// The same, for a user that the other job deactivated.
+    LeftJobInactive(Box<str>),
+    /// The user's source belongs to no job.
+    FromNoJob(Box<str>),
+    /// What an earlier run began is complete.
+    Completed,
+    /// The user's link has no valid signature.
+    Unsigned,
+    /// The user's link lacks what links have now.
+    LinkIncomplete,
+    /// The person is back; the user was deactivated at this time, RFC 3339.
+    Back(Box<str>),
+    /// The user got no seat in an earlier run.
+    SeatRefused,
+    /// Somebody else reactivated the user, and the person is back.
+    ReactivatedAndBack,
+    /// A run was interrupted after the deactivation.
+    DeactivationDone,
+    /// Somebody else reactivated the user of a person who left.
+    Released,
+    /// The person left the directory.
+    Absent,
+
+    // Skipped entries.
+    /// The entry has no usable value, as these words say.
+    Unmapped(Box<str>),
+    /// ftrack would not accept a value, as these words say.
+    Unacceptable(Box<str>),
+    /// These users have the person's link.
+    SeveralUsers(Vec<Box<str>>),
+    /// This user has a link to the person that cannot be read.
+    ClaimedBy(EntityId),
+    /// This user was created for the person, and has a link that does not say so.
+    LinkOfAnother(Box<str>),
+    /// These users could be adopted.
+    SeveralAdoptable(Vec<Box<str>>),
+    /// The only user that matches is not adopted, and why.
+    NotAdopted(Box<(Box<str>, &'static str)>),
+    /// Other entries claim the same.
+    Contested(Box<Contested>),
+    /// The person's login is that of the API user.
+    OwnUsername(Box<str>),
+    /// `users.create` is off.
+    CreateOff,
+    /// The login belongs to another user, and whose it is.
+    UsernameTaken(Box<(Box<str>, String)>),
+
+    // Users that are left alone.
+    /// The user is never changed, and why.
+    Untouchable(&'static str),
+    /// The same, for a user whose person left.
+    UntouchableLeft(&'static str),
+    /// Another job owns the user.
+    OfJob(Box<str>),
+    /// The person is present, but the entry was skipped.
+    EntrySkipped,
+    /// Somebody else deactivated the user.
+    DeactivatedByHand,
+    /// `users.reactivate` is off.
+    ReactivateOff,
+    /// The user is identified by another id attribute than this reading uses.
+    OtherIdAttribute,
+    /// The person left, and the user is inactive.
+    LeftInactive,
+    /// The person left, and somebody else reactivated the user.
+    ReleasedBefore,
+    /// `users.deactivate` is off.
+    DeactivateOff,
+    /// The person has been missing since this time, RFC 3339, which is not long enough.
+    MissingSince(Box<str>),
+    /// The person left, and several users have the link.
+    SharedLink,
+    /// The person with this directory id was found by the second look.
+    FoundById(Box<str>),
+    /// The person with this directory id is now in the search bases of this job.
+    MovedToJob(Box<(Box<str>, Box<str>)>),
+    /// No server was asked for the person again.
+    NotAsked,
+}
+
+/// Several entries claim one thing, so none of them gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contested {
+    /// The login, directory id or user.
+    pub what: ContestedValue,
+    /// The DNs of some of the other entries.
+    pub others: Vec<Box<str>>,
+}
+
+/// What several entries claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants are self-explanatory")]
+pub enum ContestedValue {
+    Username(Box<str>),
+    DirectoryId(Box<str>),
+    User(Box<str>),
+}
+
+impl Reason {
+    /// What an administrator should know although nothing, or something else, is done about it;
+    /// of the user with that login.
+    #[must_use]
+    pub fn warning(&self, username: &str) -> Option<String> {
+        Some(match self {
+            Self::Untouchable(why) => format!("the user {username:?} is left alone: {why}"),
+            Self::UntouchableLeft(why) => {
+                format!(
+                    "the person of the user {username:?} left, but the user stays active: {why}"
+                )
+            }
+            Self::ReactivatedAndBack => format!(
+                "the user {username:?}, whom this program deactivated, was reactivated by \
+                 somebody else; the person is back in the directory"
+            ),
+            Self::Released | Self::ReleasedBefore => format!(
+                "the user {username:?} is active, although the person left: this program \
+                 deactivated it, and somebody reactivated it"
+            ),
+            Self::DeactivateOff => {
+                format!("the person of the user {username:?} left, and users.deactivate is false")
+            }
+            Self::MissingSince(since) => format!(
+                "the person of the user {username:?} has been missing since {since}; the user \
+                 stays active until users.deactivate_after is over"
+            ),
+            Self::SharedLink => format!(
+                "the user {username:?} and others have the same link, and its person left the \
+                 directory; none of them is changed: delete the link of those who are not that \
+                 person"
+            ),
+            Self::FoundById(_) | Self::MovedToJob(_) | Self::NotAsked => self.to_string(),
+            Self::InStep
+            | Self::NoUser
+            | Self::OtherValues
+            | Self::AdoptBegun
+            | Self::AdoptMatched(_)
+            | Self::LeftJob(_)
+            | Self::LeftJobInactive(_)
+            | Self::FromNoJob(_)
+            | Self::Completed
+            | Self::Unsigned
+            | Self::LinkIncomplete
+            | Self::Back(_)
+            | Self::SeatRefused
+            | Self::DeactivationDone
+            | Self::Absent
+            | Self::Unmapped(_)
+            | Self::Unacceptable(_)
+            | Self::SeveralUsers(_)
+            | Self::ClaimedBy(_)
+            | Self::LinkOfAnother(_)
+            | Self::SeveralAdoptable(_)
+            | Self::NotAdopted(_)
+            | Self::Contested(_)
+            | Self::OwnUsername(_)
+            | Self::CreateOff
+            | Self::UsernameTaken(_)
+            | Self::OfJob(_)
+            | Self::EntrySkipped
+            | Self::DeactivatedByHand
+            | Self::ReactivateOff
+            | Self::OtherIdAttribute
+            | Self::LeftInactive => return None,
+        })
+    }
+}
+
+impl Reason {
+    /// The words of the reasons without a value.
+    fn fixed(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::InStep => "the user has the directory's values",
+            Self::NoUser => "the person is in the directory and has no user",
+            Self::OtherValues => "the directory has other values",
+            Self::AdoptBegun => {
+                "this program began to create the user in a run that was interrupted"
+            }
+            Self::Completed => "the change that an earlier run began is complete",
+            Self::Unsigned => "the user's link needs a signature",
+            Self::LinkIncomplete => "the user's link is incomplete",
+            Self::SeatRefused => {
+                "the person is in the directory, and the user was refused a seat before"
+            }
+            Self::ReactivatedAndBack => {
+                "somebody reactivated the user, and the person is back in the directory"
+            }
+            Self::DeactivationDone => "a run was interrupted after it had deactivated the user",
+            Self::Released => {
+                "somebody reactivated the user, although the person left; the program leaves it \
+                 alone from now on"
+            }
+            Self::Absent => "the person is no longer in the directory, as complete reads show",
+            Self::CreateOff => "there is no user for it, and users.create is false",
+            Self::EntrySkipped => "the person is in the directory, and the entry was skipped",
+            Self::DeactivatedByHand => "somebody else deactivated the user",
+            Self::ReactivateOff => "users.reactivate is false",
+            Self::OtherIdAttribute => {
+                "the user is identified by another id attribute than this read uses"
+            }
+            Self::LeftInactive => "the person left, and the user is inactive",
+            Self::ReleasedBefore => "the person left, and somebody else reactivated the user",
+            Self::DeactivateOff => "the person left, and users.deactivate is false",
+            Self::SharedLink => "the person left, and several users have the link",
+            Self::NotAsked => "no server was asked for the person again, so the user is unchanged",
+            Self::AdoptMatched(_)
+            | Self::LeftJob(_)
+            | Self::LeftJobInactive(_)
+            | Self::FromNoJob(_)
+            | Self::Back(_)
+            | Self::Unmapped(_)
+            | Self::Unacceptable(_)
+            | Self::SeveralUsers(_)
+            | Self::ClaimedBy(_)
+            | Self::LinkOfAnother(_)
+            | Self::SeveralAdoptable(_)
+            | Self::NotAdopted(_)
+            | Self::Contested(_)
+            | Self::OwnUsername(_)
+            | Self::UsernameTaken(_)
+            | Self::Untouchable(_)
+            | Self::UntouchableLeft(_)
+            | Self::OfJob(_)
+            | Self::MissingSince(_)
+            | Self::FoundById(_)
+            | Self::MovedToJob(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(words) = self.fixed() {
+            return f.write_str(words);
+        }
+        match self {
+            Self::AdoptMatched(username) => write!(
+                f,
+                "the user {username:?} has no owner, and matches the person by users.adopt"
+            ),
+            Self::LeftJob(job) => write!(
+                f,
+                "the person left the search bases of the job {job:?}, and is now in this job's"
+            ),
+            Self::LeftJobInactive(job) => write!(
+                f,
+                "the person left the search bases of the job {job:?}, which deactivated the user, \
+                 and is now in this job's"
+            ),
+            Self::FromNoJob(source) => write!(
+                f,
+                "the user moves from the source {source:?}, which no job has, to this job"
+            ),
+            Self::Back(since) => write!(
+                f,
+                "the person is back in the directory; this program deactivated the user on {since}"
+            ),
+            Self::Unmapped(words) | Self::Unacceptable(words) => f.write_str(words),
+            Self::SeveralUsers(names) => write!(
+                f,
+                "{} ftrack users have its link: {}",
+                names.len(),
+                quoted(names)
+            ),
+            Self::ClaimedBy(user) => {
+                write!(
+                    f,
+                    "the ftrack user {user} has a link to it that cannot be read"
+                )
+            }
+            Self::LinkOfAnother(username) => write!(
+                f,
+                "its ftrack user {username:?} has a link that does not identify it"
+            ),
+            Self::SeveralAdoptable(names) => write!(
+                f,
+                "{} ftrack users could be adopted for it: {}",
+                names.len(),
+                quoted(names)
+            ),
+            Self::NotAdopted(refusal) => {
+                let (username, why) = &**refusal;
+                write!(f, "the ftrack user {username:?} is not adopted: {why}")
+            }
+            Self::Contested(contested) => write!(f, "{contested}"),
+            Self::OwnUsername(username) => write!(
+                f,
+                "the username {username:?} is that of the program's own API user"
+            ),
+            Self::UsernameTaken(taken) => {
+                let (username, whose) = &**taken;
+                write!(
+                    f,
+                    "the username {username:?} belongs to another ftrack user, {whose}"
+                )
+            }
+            Self::Untouchable(why) | Self::UntouchableLeft(why) => f.write_str(why),
+            Self::OfJob(job) => write!(f, "the job {job:?} owns the user"),
+            Self::MissingSince(since) => write!(
+                f,
+                "the person has been missing since {since}, and users.deactivate_after is not over"
+            ),
+            Self::FoundById(id) => write!(
+                f,
+                "the person with the directory id {id} was missing from the read, but was found \
+                 by id; the user is unchanged"
+            ),
+            Self::MovedToJob(moved) => {
+                let (id, job) = &**moved;
+                write!(
+                    f,
+                    "the person with the directory id {id} left the search bases of this job, and \
+                     is now in the job {job:?}, which takes the user over"
+                )
+            }
+            Self::InStep
+            | Self::NoUser
+            | Self::OtherValues
+            | Self::AdoptBegun
+            | Self::Completed
+            | Self::Unsigned
+            | Self::LinkIncomplete
+            | Self::SeatRefused
+            | Self::ReactivatedAndBack
+            | Self::DeactivationDone
+            | Self::Released
+            | Self::Absent
+            | Self::CreateOff
+            | Self::EntrySkipped
+            | Self::DeactivatedByHand
+            | Self::ReactivateOff
+            | Self::OtherIdAttribute
+            | Self::LeftInactive
+            | Self::ReleasedBefore
+            | Self::DeactivateOff
+            | Self::SharedLink
+            | Self::NotAsked => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Contested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            ContestedValue::Username(username) => write!(f, "the username {username:?}")?,
+            ContestedValue::DirectoryId(id) => write!(f, "the directory id {id}")?,
+            ContestedValue::User(username) => write!(f, "the ftrack user {username:?}")?,
+        }
+        let others = self.others.join(" and ");
+        write!(f, " is also claimed by {others}; none of them gets it")
+    }
+}
+
+fn quoted(names: &[Box<str>]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    names.join(", ")
+}

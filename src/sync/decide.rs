@@ -1,0 +1,379 @@
+//! Decides about everybody: a pure function from the desired and the current state to a plan.
+//!
+//! It has two steps, since a deactivation needs proof: [`Matched`] says whose user is due to be
+//! deactivated, and those are asked for once more before [`Matched::decide`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    directory::Absent,
+    model::{
+        absence::Absences,
+        change::Hold,
+        edit::{Attribute, Edit},
+        entry::DirectoryId,
+        id::IdAttribute,
+        link::{Activity, Form, Link, Signature},
+        reason::Reason,
+        user::{Current, EntityId, User},
+    },
+};
+
+use super::{
+    decision::{Decision, Outcome, Plan, Who},
+    desired::Desired,
+    matching::{Match, match_people},
+    order,
+    owner::{OtherDirectory, Owner, Owners},
+    rules::Rules,
+};
+use crate::model::change::{Action, Change, ChangeParts};
+
+mod logins;
+mod missing;
+mod notices;
+mod owned;
+mod people;
+mod strangers;
+mod subject;
+
+use owned::OwnedUsers;
+use subject::Subject;
+
+/// What a job remembers from its earlier runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Who was missing after the last complete read.
+    pub absences: &'a Absences,
+    /// The directory's id in the last run.
+    pub directory: Option<&'a str>,
+    /// Users of the job that were inactive although the program did not deactivate them; none where
+    /// that is not known.
+    pub inactive: Option<&'a BTreeSet<EntityId>>,
+    /// Whether another job starts ftrack's own synchronisation, which deactivates users too.
+    pub has_another_writer: bool,
+}
+
+/// What was found out about the people whose users are due to be deactivated, and where they would
+/// be.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Whom no search by id found.
+    pub absent: BTreeMap<DirectoryId, Absent>,
+    /// Who was found by id on the server that was read.
+    pub there: BTreeSet<DirectoryId>,
+    /// Who is among the people of another job, and of which.
+    pub of_job: BTreeMap<DirectoryId, String>,
+    /// Servers that could not be asked, as warnings.
+    pub unanswered: Vec<String>,
+    /// Search bases that show nobody, and showed somebody before.
+    pub emptied_bases: Vec<String>,
+}
+
+/// Both servers were read completely, but the combined result must not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanRefused {
+    /// The directory is another one.
+    #[error(transparent)]
+    OtherDirectory(#[from] OtherDirectory),
+    /// Most people's users are not this job's.
+    #[error(
+        "{count} of {people} people have users that {whose}, so nothing was written: {way_out}"
+    )]
+    NotOurs {
+        /// How many people.
+        count: usize,
+        /// Of how many.
+        people: usize,
+        /// Whose the users are.
+        whose: String,
+        /// What to do about it.
+        way_out: String,
+    },
+}
+
+/// Everybody with their users.
+#[derive(Debug)]
+pub struct Matched<'a> {
+    desired: &'a Desired,
+    current: &'a Current,
+    rules: &'a Rules,
+    known: Known<'a>,
+    now: DateTime<Utc>,
+    owners: Owners<'a>,
+    matches: Vec<Match<'a>>,
+    owned: OwnedUsers<'a>,
+    /// True if no active administrator is visible, so that anybody may be one.
+    is_blind: bool,
+}
+
+impl<'a> Matched<'a> {
+    /// Finds the user of each person.
+    ///
+    /// # Errors
+    /// The directory is another one than before, or most of its people have users that are not this
+    /// job's.
+    pub fn new(
+        desired: &'a Desired,
+        current: &'a Current,
+        rules: &'a Rules,
+        known: Known<'a>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, PlanRefused> {
+        let owners = Owners::new(desired, current, rules, known.directory)?;
+        let matches = match_people(desired, current, rules, &owners);
+        strangers::most_are_ours(desired, current, &owners, &matches)?;
+        let owned = OwnedUsers::new(desired, current, &owners, &matches);
+        let is_administrator = |user: &User| user.administrator && user.is_active;
+        Ok(Self {
+            is_blind: !current.users.iter().any(is_administrator),
+            desired,
+            current,
+            rules,
+            known,
+            now,
+            owners,
+            matches,
+            owned,
+        })
+    }
+
+    /// The links of the users that would be deactivated if their people are absent.
+    #[must_use]
+    pub fn due(&self) -> Vec<&'a Link> {
+        let missing = self.owned.missing.iter();
+        missing
+            .filter(|missing| self.is_due(missing))
+            .map(|missing| missing.link)
+            .collect()
+    }
+
+    /// The sources that own users.
+    #[must_use]
+    pub fn sources(&self) -> BTreeSet<&'a str> {
+        let links = self
+            .current
+            .users
+            .iter()
+            .filter_map(|user| user.link.link());
+        links.map(|link| &*link.source).collect()
+    }
+
+    /// The sources whose users all belong to other directories.
+    #[must_use]
+    pub fn sources_elsewhere(&self) -> BTreeSet<std::sync::Arc<str>> {
+        self.owners.of_other_directories(self.current)
+    }
+
+    /// Decides about everybody; equal values give equal plans, byte for byte.
+    #[must_use]
+    pub fn decide(&self, evidence: &Evidence) -> Plan<'a> {
+        let mut decider = Decider {
+            matched: self,
+            evidence,
+            plan: self.first_facts(),
+            changes: Vec::new(),
+            others: Vec::new(),
+        };
+        for (identified, found) in self.desired.people().iter().zip(&self.matches) {
+            match found {
+                Match::Linked(user, _, Owner::Sibling { job }) => {
+                    // That job stays the owner as long as the entry lies in its bases, whatever its
+                    // filter says.
+                    let reason = Reason::OfJob(job.as_str().into());
+                    decider.leave_alone(Who::Person(identified), Some(user), reason);
+                }
+                Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
+                Match::Adopted(user) => decider.adopt(identified, user),
+                Match::New => decider.create(identified),
+                Match::Skipped(reason) => decider.skip(Who::Person(identified), reason.clone()),
+            }
+        }
+        for entry in self.desired.skipped() {
+            let reason = Reason::Unmapped(entry.reason.as_str().into());
+            decider.skip(Who::Entry(entry), reason);
+        }
+        decider.owned_users();
+        decider.skip_taken_usernames();
+        decider.finish()
+    }
+
+    /// What is known before anything is decided.
+    fn first_facts(&self) -> Plan<'a> {
+        let stays = |user: &&User| {
+            user.administrator && user.is_active && !self.rules.is_api_user(&user.username)
+        };
+        let administrators = self.current.users.iter().filter(stays);
+        Plan {
+            active_administrators: administrators.map(|user| user.id.clone()).collect(),
+            owned: self.owned.users,
+            owned_active: self.owned.active,
+            linked: self.owned.linked,
+            inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
+            deactivated_at: self.owned.deactivated_at.clone(),
+            replica: (!self.desired.is_preferred()).then(|| self.desired.server().to_owned()),
+            directory: self
+                .desired
+                .directory()
+                .filter(|_| self.owners.former_directories().next().is_none())
+                .cloned(),
+            ..Plan::default()
+        }
+    }
+
+    /// The link for a person of this reading.
+    fn link(&self, id: &DirectoryId) -> Link {
+        Link {
+            source: self.rules.source.clone(),
+            directory: self.desired.directory().cloned(),
+            id: id.clone(),
+            attribute: self
+                .desired
+                .id_attribute()
+                .cloned()
+                .unwrap_or(IdAttribute::EntryUuid),
+            activity: Activity::Settled,
+            form: Form::Current,
+            signature: self.rules.signature,
+        }
+    }
+
+    /// The link that a person of this reading should have in place of the present one; as complete
+    /// as possible.
+    fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
+        let new = self.link(id);
+        match (&new.directory, link.signature) {
+            // Unknown parts are not written; they wait until the directory's id can be read.
+            (None, Signature::NotChecked | Signature::Valid) => Link {
+                directory: link.directory.clone(),
+                form: link.form,
+                ..new
+            },
+            (None, Signature::Invalid) => Link {
+                directory: link.directory.clone(),
+                ..new
+            },
+            (Some(_), _) => new,
+        }
+    }
+}
+
+/// Collects the decisions.
+struct Decider<'a, 'm> {
+    matched: &'m Matched<'a>,
+    evidence: &'m Evidence,
+    plan: Plan<'a>,
+    changes: Vec<Draft<'a>>,
+    /// The decisions to change nothing.
+    others: Vec<Decision<'a>>,
+}
+
+/// A change whose login may turn out to be taken.
+struct Draft<'a> {
+    who: Who<'a>,
+    user: Option<&'a User>,
+    change: Change,
+}
+
+impl<'a> Decider<'a, '_> {
+    /// Drafts a change, with what holds it.
+    fn change(
+        &mut self,
+        who: Who<'a>,
+        action: Action,
+        subject: &Subject<'_, 'a>,
+        edits: Vec<Edit>,
+        (reason, link): (Reason, Link),
+    ) {
+        let Subject {
+            user, id, person, ..
+        } = subject;
+        if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
+            self.hold(user, hold);
+        }
+        let unknown = "no active administrator is visible in ftrack, so anybody may be one";
+        let guarded = self.matched.rules.guarded(user);
+        if let Some(why) = guarded.or(self.matched.is_blind.then_some(unknown)) {
+            self.plan.guarded.insert(user.id.clone(), why);
+        }
+        let renamed = edits.iter().find_map(|edit| match edit {
+            Edit::Set { attribute, values } if *attribute == Attribute::Username => {
+                values.new.as_str()
+            }
+            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        });
+        let change = Change::new(ChangeParts {
+            action,
+            username: renamed.unwrap_or(&user.username).to_owned(),
+            dn: person.map(|person| person.dn.as_ref().into()),
+            directory_id: (*id).clone(),
+            ftrack_id: user.id.clone(),
+            edits,
+            reason,
+            before: subject.link.cloned(),
+            link,
+        });
+        self.changes.push(Draft {
+            who,
+            user: Some(user),
+            change,
+        });
+    }
+
+    fn hold(&mut self, user: &User, hold: Hold) {
+        self.plan.holds.entry(user.id.clone()).or_insert(hold);
+    }
+
+    fn skip(&mut self, who: Who<'a>, reason: Reason) {
+        self.settle(who, None, Outcome::Skipped, reason);
+    }
+
+    fn leave_alone(&mut self, who: Who<'a>, user: Option<&'a User>, reason: Reason) {
+        self.settle(who, user, Outcome::LeftAlone, reason);
+    }
+
+    fn settle(&mut self, who: Who<'a>, user: Option<&'a User>, outcome: Outcome, reason: Reason) {
+        self.others.push(Decision {
+            who,
+            user,
+            outcome,
+            reason,
+        });
+    }
+
+    /// Puts the changes in the order in which they are written, and everything else after them.
+    fn finish(mut self) -> Plan<'a> {
+        let changes: Vec<&Change> = self.changes.iter().map(|draft| &draft.change).collect();
+        let in_order = order::in_order(&changes);
+        let mut drafts: Vec<Option<Draft<'a>>> = std::mem::take(&mut self.changes)
+            .into_iter()
+            .map(Some)
+            .collect();
+        let mut decisions = Vec::with_capacity(drafts.len() + self.others.len());
+        for place in in_order {
+            let Some(draft) = drafts.get_mut(place.index).and_then(Option::take) else {
+                continue;
+            };
+            let change = Change {
+                rotation: place.rotation,
+                ..draft.change
+            };
+            decisions.push(Decision {
+                who: draft.who,
+                user: draft.user,
+                reason: change.reason.clone(),
+                outcome: Outcome::Change(Box::new(change)),
+            });
+        }
+        decisions.append(&mut self.others);
+        if self.plan.replica.is_some() {
+            // A reading of a replica shows nobody absent.
+            self.plan.absences.clone_from(self.matched.known.absences);
+        }
+        self.plan.decisions = decisions;
+        self.notices();
+        self.plan
+    }
+}

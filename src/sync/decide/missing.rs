@@ -1,0 +1,239 @@
+//! Users that the job owns and whose people the reading does not show.
+
+use chrono::SecondsFormat;
+
+use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
+use crate::{
+    directory::{AbsenceDoubt, Absent},
+    model::{
+        absence::Absence,
+        change::{Action, HeldBy, Hold},
+        edit::Edit,
+        link::{Activity, Link},
+        reason::Reason,
+        user::User,
+    },
+    sync::decision::{Outcome, Who},
+};
+
+/// In how many complete reads a person must be missing where `deactivate_after` is not zero.
+const ENOUGH_READS: u32 = 2;
+
+/// What a missing person means for the user.
+enum Missing {
+    /// Only the link is to be written, with this activity.
+    Note(Activity, Reason),
+    /// Nothing is done.
+    LeftAlone(Reason),
+    /// The user is active, and has been the program's until now.
+    Active(Absence, Next),
+}
+
+/// What comes next for the active user of a missing person.
+enum Next {
+    /// It is not deactivated.
+    Stays(Reason),
+    /// It is not deactivated yet.
+    Waits(Reason),
+    /// It is deactivated if the person is absent.
+    Due,
+}
+
+impl Matched<'_> {
+    /// Whether the user is deactivated if the person is absent.
+    pub(super) fn is_due(&self, missing: &MissingPerson<'_>) -> bool {
+        matches!(self.examine(missing), Missing::Active(_, Next::Due))
+    }
+
+    fn examine(&self, missing: &MissingPerson<'_>) -> Missing {
+        let MissingPerson {
+            user,
+            link,
+            owner: _,
+            is_shared,
+        } = missing;
+        if *is_shared {
+            return Missing::LeftAlone(Reason::SharedLink);
+        }
+        match (&link.activity, user.is_active) {
+            (Activity::Deactivating { since }, false) => {
+                let since = since.clone();
+                Missing::Note(Activity::Deactivated { since }, Reason::DeactivationDone)
+            }
+            (_, false) => Missing::LeftAlone(Reason::LeftInactive),
+            (Activity::Deactivated { .. }, true) => {
+                Missing::Note(Activity::Released, Reason::Released)
+            }
+            (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
+            (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
+                let absence = self.absence(link);
+                let next = self.next(user, &absence);
+                Missing::Active(absence, next)
+            }
+        }
+    }
+
+    /// How long the person has been missing, with this read.
+    fn absence(&self, link: &Link) -> Absence {
+        match self.known.absences.get(link.id.as_str()) {
+            // Two are sufficient; a number that stops growing need not be saved after each run. A
+            // time from a clock that was ahead is counted from now, since it might never pass.
+            Some(before) if before.since <= self.now => Absence {
+                since: before.since,
+                reads: before.reads.saturating_add(1).min(ENOUGH_READS),
+            },
+            Some(_) | None => Absence {
+                since: self.now,
+                reads: 1,
+            },
+        }
+    }
+
+    fn next(&self, user: &User, absence: &Absence) -> Next {
+        if !self.rules.users.deactivate {
+            return Next::Stays(Reason::DeactivateOff);
+        }
+        if let Some(why) = self.rules.untouchable(user) {
+            return Next::Stays(Reason::UntouchableLeft(why));
+        }
+        let missing_for = self.now.signed_duration_since(absence.since);
+        let least = self.rules.deactivate_after;
+        if !least.is_zero() && (absence.reads < ENOUGH_READS || missing_for < least) {
+            let since = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+            return Next::Waits(Reason::MissingSince(since.into()));
+        }
+        Next::Due
+    }
+
+    /// Holds every change to a user whose link names a directory, where the id of the directory
+    /// that was read is not known and the person's id may be another person's elsewhere.
+    fn unknown_person(&self, subject: &Subject<'_, '_>) -> Option<Hold> {
+        let link = subject.link?;
+        let is_known = link.attribute.is_universal()
+            || link.directory.is_none()
+            || self.desired.directory().is_some();
+        (!is_known).then(|| unknown_directory(link))
+    }
+}
+
+impl<'a> Decider<'a, '_> {
+    /// Decides about every user that the job owns and that has no person.
+    pub(super) fn owned_users(&mut self) {
+        let matched = self.matched;
+        for missing in &matched.owned.missing {
+            self.missing(missing);
+        }
+        for (user, reason) in &matched.owned.undecided {
+            self.leave_alone(Who::User(user), Some(user), reason.clone());
+        }
+    }
+
+    fn missing(&mut self, missing: &MissingPerson<'a>) {
+        let MissingPerson { user, link, .. } = *missing;
+        let who = Who::User(user);
+        match self.matched.examine(missing) {
+            Missing::Note(activity, reason) => {
+                let new = Link {
+                    activity,
+                    ..link.clone()
+                };
+                let subject = Subject::of_link(user, link, &missing.owner);
+                let edits = vec![Edit::Link];
+                self.change(who, Action::Update, &subject, edits, (reason, new));
+            }
+            Missing::LeftAlone(reason) => self.leave_alone(who, Some(user), reason),
+            Missing::Active(absence, next) => {
+                let id = link.id.as_str().to_owned();
+                self.plan.absences.insert(id, absence);
+                match next {
+                    Next::Stays(reason) => self.leave_alone(who, Some(user), reason),
+                    Next::Waits(reason) => {
+                        self.settle(who, Some(user), Outcome::Waiting, reason);
+                    }
+                    Next::Due => self.due(missing),
+                }
+            }
+        }
+    }
+
+    /// A user that is due to be deactivated: it is, if the person is absent.
+    fn due(&mut self, missing: &MissingPerson<'a>) {
+        let MissingPerson { user, link, .. } = *missing;
+        let id = &link.id;
+        let shown: Box<str> = id.as_str().into();
+        let found = if self.evidence.there.contains(id) {
+            Some(Reason::FoundById(shown))
+        } else {
+            let job = self.evidence.of_job.get(id);
+            job.map(|job| Reason::MovedToJob(Box::new((shown, job.as_str().into()))))
+        };
+        let evidence = self.evidence;
+        match (found, evidence.absent.get(id)) {
+            (Some(reason), _) => {
+                self.plan.absences.remove(id.as_str());
+                self.leave_alone(Who::User(user), Some(user), reason);
+            }
+            (None, Some(absent)) => self.deactivate(missing, absent),
+            (None, None) => self.leave_alone(Who::User(user), Some(user), Reason::NotAsked),
+        }
+    }
+
+    /// Deactivates the user of somebody who is proven to be absent.
+    fn deactivate(&mut self, missing: &MissingPerson<'a>, absent: &Absent) {
+        let MissingPerson { user, link, .. } = *missing;
+        // To the millisecond, so that it distinguishes the deactivations of one run from those of
+        // another.
+        let since = self
+            .matched
+            .now
+            .to_rfc3339_opts(SecondsFormat::Millis, true);
+        let new = Link {
+            activity: Activity::Deactivated { since },
+            ..link.clone()
+        };
+        if link.directory.is_none() || self.matched.desired.directory().is_none() {
+            self.hold(user, unknown_directory(link));
+        }
+        let subject = Subject::of_link(user, link, &missing.owner);
+        let edits = vec![Edit::Deactivate];
+        let reason = (Reason::Absent, new);
+        self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
+        match absent.doubt() {
+            Some(AbsenceDoubt::ShownBy { server }) => {
+                let why = format!(
+                    "{server} still shows the person {:?} (directory id {}), which the server \
+                     that was read does not",
+                    user.username,
+                    absent.id()
+                );
+                self.plan.notices.push(why.clone());
+                self.hold(user, Hold::new(HeldBy::Replica, why));
+            }
+            Some(AbsenceDoubt::Unclear(why)) => {
+                self.hold(user, Hold::new(HeldBy::Doubt, why.as_str()));
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn unknown_person(&self, subject: &Subject<'_, '_>) -> Option<Hold> {
+        self.matched.unknown_person(subject)
+    }
+}
+
+/// Why it cannot be proven that a person left the directory of a link.
+fn unknown_directory(link: &Link) -> Hold {
+    let why = match &link.directory {
+        None => {
+            "the user's link does not record the person's directory, since an earlier version \
+             wrote it or the directory's id could not be read, and the directory has not shown \
+             the person since; if the person left, approve it"
+        }
+        Some(_) => {
+            "the id of the naming context's own entry cannot be read, so it is not known whether \
+             this is the directory of the user's link; grant the bind account read access to it, \
+             or set id for the directory"
+        }
+    };
+    Hold::new(HeldBy::Doubt, why)
+}

@@ -1,0 +1,160 @@
+//! What an administrator should know that concerns nobody in particular.
+
+use std::collections::BTreeMap;
+
+use super::Decider;
+use crate::{
+    model::user::User,
+    sync::{matching::Match, owner::Owner},
+};
+
+impl Decider<'_, '_> {
+    /// Adds the notices, and the doubts about the reading as a whole.
+    pub(super) fn notices(&mut self) {
+        let of_people = std::mem::take(&mut self.plan.notices);
+        self.of_the_readings();
+        self.of_the_directory();
+        self.of_links();
+        self.of_other_jobs();
+        self.plan.notices.extend(of_people);
+        self.plan
+            .notices
+            .extend(self.evidence.unanswered.iter().cloned());
+        self.of_emptied_bases();
+        self.of_other_writers();
+    }
+
+    fn notice(&mut self, text: String) {
+        self.plan.notices.push(text);
+    }
+
+    fn of_the_readings(&mut self) {
+        let matched = self.matched;
+        let notes = matched.desired.notes().iter();
+        let notes = notes.chain(&matched.current.warnings).cloned();
+        self.plan.notices.extend(notes);
+        let unidentified = matched.desired.unidentified();
+        if unidentified > 0 {
+            self.plan.doubts.push(format!(
+                "{unidentified} entries show no id attribute, so nobody can be proven absent; \
+                 grant the bind account read access to it, or set id_attribute"
+            ));
+        }
+    }
+
+    fn of_the_directory(&mut self) {
+        let matched = self.matched;
+        if matched.desired.directory().is_none() {
+            self.notice(
+                "the id of the naming context's own entry cannot be read, so links do not record \
+                 the directory of their people; grant the bind account read access to it, or set \
+                 id for the directory"
+                    .to_owned(),
+            );
+        }
+        if let Some(server) = &self.plan.replica {
+            let text = format!(
+                "{server} was read instead of the preferred server, and may lag behind: only \
+                 creates are written; trust_replicas = true changes that"
+            );
+            self.notice(text);
+        }
+        for before in matched.owners.former_directories() {
+            self.notice(format!(
+                "the directory's id differs from the links ({before:?} before), but most of their \
+                 people are in it: an approval rewrites them"
+            ));
+        }
+    }
+
+    fn of_links(&mut self) {
+        let owned = &self.matched.owned;
+        for User { username, .. } in &owned.unreadable {
+            self.plan.notices.push(format!(
+                "the link of the user {username:?} cannot be read; the user is left alone"
+            ));
+        }
+        for User { username, .. } in &owned.of_another {
+            self.plan.notices.push(format!(
+                "the link of the user {username:?} names another user, so somebody moved or \
+                 copied it; it counts as none"
+            ));
+        }
+        let read = self.matched.desired.id_attribute();
+        if let (1.., Some(read)) = (owned.otherwise_identified(), read) {
+            self.plan.notices.push(format!(
+                "{} users are identified by another id attribute than {read}, which this read \
+                 uses, so they are left alone; set id_attribute to the one that identifies them",
+                owned.otherwise_identified()
+            ));
+        }
+        if owned.elsewhere > 0 {
+            self.plan.notices.push(format!(
+                "{} users have links of this job's source from another directory, probably \
+                 another installation's, and are left alone; give one of the two jobs another \
+                 source",
+                owned.elsewhere
+            ));
+        }
+    }
+
+    fn of_other_jobs(&mut self) {
+        let mut of_jobs: BTreeMap<&str, usize> = BTreeMap::new();
+        for found in &self.matched.matches {
+            if let Match::Linked(_, _, Owner::Sibling { job }) = found {
+                *of_jobs.entry(job).or_default() += 1;
+            }
+        }
+        for (job, count) in of_jobs {
+            self.notice(format!(
+                "{count} of these people are in the search bases of the job {job:?}, which owns \
+                 their users"
+            ));
+        }
+    }
+
+    /// A base that is suddenly empty, while people are missing, may be one that the bind account
+    /// can no longer read; a server need not report that.
+    fn of_emptied_bases(&mut self) {
+        if self.plan.absences.is_empty() {
+            return;
+        }
+        for base in &self.evidence.emptied_bases {
+            let doubt = format!(
+                "people are missing, and the search base {base} shows nobody at all: can the bind \
+                 account still read the entries below it, and is it not an alias? If so, approve \
+                 it"
+            );
+            self.plan.notices.push(doubt.clone());
+            self.plan.doubts.push(doubt);
+        }
+    }
+
+    /// Users that somebody else deactivated since the run before, once each: a second writer is
+    /// visible, and not overruled.
+    fn of_other_writers(&mut self) {
+        let known = self.matched.known;
+        let Some(before) = known.inactive else { return };
+        let new: Vec<&str> = self
+            .matched
+            .owned
+            .inactive
+            .iter()
+            .filter(|(id, _)| !before.contains(**id))
+            .map(|(_, login)| *login)
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        let who = if known.has_another_writer {
+            "; ftrack's own LDAP synchronisation, which another job starts, may be the cause"
+        } else {
+            ""
+        };
+        self.notice(format!(
+            "users were deactivated by somebody else since the previous run, and stay inactive: \
+             {}{who}",
+            new.join(", ")
+        ));
+    }
+}

@@ -1,0 +1,247 @@
+//! People of the reading: their users are updated, reactivated, adopted or created.
+
+use serde_json::Value;
+
+use super::{
+    Decider, Draft,
+    subject::{Subject, reason_to_reactivate, reason_to_rewrite},
+};
+use crate::{
+    model::{
+        change::{Action, Change, ChangeParts},
+        edit::{Attribute, Edit},
+        link::{Activity, Link},
+        reason::Reason,
+        user::User,
+    },
+    sync::{
+        decision::{Outcome, Who},
+        desired::{Identified, Person},
+        difference::{differences, first_values, set, text},
+        matching::created_id,
+        owner::Owner,
+    },
+};
+
+impl<'a> Decider<'a, '_> {
+    /// A user with the person's link: update, reactivate, or nothing.
+    pub(super) fn linked(
+        &mut self,
+        identified: &'a Identified,
+        user: &'a User,
+        link: &'a Link,
+        owner: &Owner,
+    ) {
+        let (id, person) = identified;
+        let who = Who::Person(identified);
+        let rules = self.matched.rules;
+        if let Some(why) = rules.untouchable(user) {
+            let reason = Reason::Untouchable(why);
+            return self.settle(who, Some(user), Outcome::Unchanged, reason);
+        }
+        let mut edits = match self.wanted(person, user) {
+            Ok(edits) => edits,
+            Err(reason) => return self.skip(who, reason),
+        };
+        let settled = self.matched.settled(id, link);
+        let subject = Subject {
+            user,
+            id,
+            person: Some(person),
+            link: Some(link),
+            owner: Some(owner),
+        };
+        let wakes =
+            !user.is_active && !matches!(link.activity, Activity::Settled | Activity::Released);
+        let may_wake = match link.activity {
+            // A create that was begun may be finished by any job that may create.
+            Activity::Activating => rules.users.reactivate || rules.users.create,
+            Activity::Settled
+            | Activity::Released
+            | Activity::Deactivating { .. }
+            | Activity::Deactivated { .. } => rules.users.reactivate,
+        };
+        if wakes && may_wake {
+            edits.push(Edit::Activate);
+            // Where only the activity changes, it is written with the activity itself.
+            if !differs_in_activity_alone(link, &settled) {
+                edits.push(Edit::Link);
+            }
+            let reason = reason_to_reactivate(link, owner);
+            return self.change(who, Action::Reactivate, &subject, edits, (reason, settled));
+        }
+        let stays = if wakes {
+            Stays::Inactive
+        } else {
+            Stays::AsItIs
+        };
+        self.update(who, &subject, edits, settled, stays);
+    }
+
+    /// Updates the values of a user whose activity stays.
+    fn update(
+        &mut self,
+        who: Who<'a>,
+        subject: &Subject<'_, 'a>,
+        mut edits: Vec<Edit>,
+        settled: Link,
+        stays: Stays,
+    ) {
+        let (Some(link), Some(owner)) = (subject.link, subject.owner) else {
+            return;
+        };
+        // A user of another source is only taken over together with its activity.
+        let new = match (stays, link.source == self.matched.rules.source) {
+            (Stays::AsItIs, _) => settled,
+            (Stays::Inactive, true) => Link {
+                activity: link.activity.clone(),
+                ..settled
+            },
+            (Stays::Inactive, false) => link.clone(),
+        };
+        let mut reason = Reason::OtherValues;
+        if *link != new {
+            if let Some(of_link) = reason_to_rewrite(link, &new, owner, edits.is_empty()) {
+                reason = of_link;
+            }
+            if matches!(link.activity, Activity::Deactivated { .. }) && stays == Stays::AsItIs {
+                reason = Reason::ReactivatedAndBack;
+            }
+            edits.push(Edit::Link);
+        }
+        if edits.is_empty() {
+            let reason = match (subject.user.is_active, stays) {
+                (true, _) => Reason::InStep,
+                (false, Stays::AsItIs) => Reason::DeactivatedByHand,
+                (false, Stays::Inactive) => Reason::ReactivateOff,
+            };
+            return self.settle(who, Some(subject.user), Outcome::Unchanged, reason);
+        }
+        self.change(who, Action::Update, subject, edits, (reason, new));
+    }
+
+    /// What sets a user's values.
+    ///
+    /// # Errors
+    /// ftrack would not accept a value.
+    fn wanted(&self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
+        let rules = self.matched.rules;
+        if !rules.users.update {
+            return Ok(Vec::new());
+        }
+        if rules.is_api_user(&person.username) {
+            return Err(Reason::OwnUsername(person.username.clone()));
+        }
+        differences(person, user, self.matched.current)
+            .map_err(|problem| Reason::Unacceptable(problem.into()))
+    }
+
+    /// Adopts a user without an owner; its activity is unchanged.
+    pub(super) fn adopt(&mut self, identified: &'a Identified, user: &'a User) {
+        let (id, person) = identified;
+        let who = Who::Person(identified);
+        let rules = self.matched.rules;
+        // Also for a user that this program began to create: somebody may have made it an
+        // administrator since.
+        let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
+            API user's role read access to security roles, or list yours in \
+            ftrack.administrator_roles";
+        let refused = rules.never_adopted(user);
+        if let Some(why) = refused.or(self.matched.is_blind.then_some(unknown)) {
+            let refusal = Box::new((user.username.clone(), why));
+            return self.skip(who, Reason::NotAdopted(refusal));
+        }
+        let mut edits = match self.wanted(person, user) {
+            Ok(edits) => edits,
+            Err(reason) => return self.skip(who, reason),
+        };
+        edits.push(Edit::Link);
+        let is_begun = self
+            .matched
+            .desired
+            .id_attribute()
+            .is_some_and(|attribute| user.id == created_id(&rules.source, attribute, id));
+        let reason = if is_begun {
+            Reason::AdoptBegun
+        } else {
+            Reason::AdoptMatched(user.username.clone())
+        };
+        let subject = Subject {
+            user,
+            id,
+            person: Some(person),
+            link: None,
+            owner: None,
+        };
+        let link = self.matched.link(id);
+        self.change(who, Action::Adopt, &subject, edits, (reason, link));
+    }
+
+    /// Creates a user.
+    pub(super) fn create(&mut self, identified: &'a Identified) {
+        let (id, person) = identified;
+        let who = Who::Person(identified);
+        match self.first_edits(person) {
+            Err(reason) => self.skip(who, reason),
+            Ok(edits) => {
+                let Some(attribute) = self.matched.desired.id_attribute() else {
+                    return;
+                };
+                let change = Change::new(ChangeParts {
+                    action: Action::Create,
+                    username: person.username.as_ref().into(),
+                    dn: Some(person.dn.as_ref().into()),
+                    directory_id: id.clone(),
+                    ftrack_id: created_id(&self.matched.rules.source, attribute, id),
+                    edits,
+                    reason: Reason::NoUser,
+                    before: None,
+                    link: self.matched.link(id),
+                });
+                self.changes.push(Draft {
+                    who,
+                    user: None,
+                    change,
+                });
+            }
+        }
+    }
+
+    /// What makes the user of a person who has none.
+    ///
+    /// # Errors
+    /// Why no user is created.
+    fn first_edits(&self, person: &Person) -> Result<Vec<Edit>, Reason> {
+        let (rules, current) = (self.matched.rules, self.matched.current);
+        if !rules.users.create {
+            return Err(Reason::CreateOff);
+        }
+        if rules.is_api_user(&person.username) {
+            return Err(Reason::OwnUsername(person.username.clone()));
+        }
+        let mut edits = first_values(person, current)
+            .map_err(|problem| Reason::Unacceptable(problem.into()))?;
+        edits.push(Edit::Activate);
+        let user_type = rules.users.user_type.as_ref();
+        if let Some(user_type) = user_type.and_then(|name| current.user_types.get(name)) {
+            let id = text(user_type.as_str());
+            edits.push(set(Attribute::UserType, Value::Null, id));
+        }
+        Ok(edits)
+    }
+}
+
+/// The activity of a user whose values are updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stays {
+    /// It is as it should be.
+    AsItIs,
+    /// The user would be reactivated, and may not be.
+    Inactive,
+}
+
+/// Whether two links of one user are the same but for the activity.
+fn differs_in_activity_alone(one: &Link, other: &Link) -> bool {
+    (&one.source, &one.directory, one.form, one.signature)
+        == (&other.source, &other.directory, other.form, other.signature)
+}

@@ -1,0 +1,173 @@
+//! Decisions, and the plan, which consists of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+
+use super::desired::Identified;
+use crate::model::{
+    absence::Absences,
+    change::{Action, Change, Hold, Skipped},
+    reason::Reason,
+    user::{EntityId, User},
+};
+
+/// What was decided about a person, an entry or a user, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision<'a> {
+    /// Whom it is about.
+    pub who: Who<'a>,
+    /// The person's user, if there is one.
+    pub user: Option<&'a User>,
+    /// What happens.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Whom a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Who<'a> {
+    /// A person of the reading.
+    Person(&'a Identified),
+    /// An entry of the reading that shows no person who could be matched.
+    Entry(&'a Skipped),
+    /// A user that the job owns, without a person in the reading.
+    User(&'a User),
+}
+
+/// What happens to somebody.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The user is changed, if the guard allows it.
+    Change(Box<Change>),
+    /// The person's user needs no change.
+    Unchanged,
+    /// Nothing can be done for the entry.
+    Skipped,
+    /// The user is not this job's, or is not to be changed.
+    LeftAlone,
+    /// The person is missing, but has not been for long enough.
+    Waiting,
+}
+
+impl Decision<'_> {
+    /// The change, if it is one.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        match &self.outcome {
+            Outcome::Change(change) => Some(change),
+            Outcome::Unchanged | Outcome::Skipped | Outcome::LeftAlone | Outcome::Waiting => None,
+        }
+    }
+
+    /// What an administrator should know about it, if anything.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let user = self.user?;
+        let is_adopted = self
+            .change()
+            .is_some_and(|change| change.action == Action::Adopt);
+        match self.who {
+            // It is not known who deactivated it, and the program undoes only what it did.
+            Who::Person((_, person)) if is_adopted && !user.is_active => Some(format!(
+                "the user {:?}, adopted for {}, is inactive and stays inactive; activate it in \
+                 ftrack if the person needs access",
+                user.username, person.dn
+            )),
+            Who::Person(_) | Who::Entry(_) | Who::User(_) => self.reason.warning(&user.username),
+        }
+    }
+
+    /// The entry as reports show it, if it is skipped.
+    #[must_use]
+    pub fn skipped(&self) -> Option<Skipped> {
+        match self.outcome {
+            Outcome::Skipped => Some(Skipped {
+                dn: match self.who {
+                    Who::Person((_, person)) => person.dn.to_string(),
+                    Who::Entry(entry) => entry.dn.clone(),
+                    Who::User(user) => user.username.to_string(),
+                },
+                reason: self.reason.to_string(),
+            }),
+            Outcome::Change(_) | Outcome::Unchanged | Outcome::LeftAlone | Outcome::Waiting => None,
+        }
+    }
+}
+
+/// What a run would do if nothing were held: the decision about everybody, and what else it found.
+#[derive(Debug, Clone, Default)]
+pub struct Plan<'a> {
+    /// The changes in the order in which they are to be written; then the others, by directory id
+    /// and user id.
+    pub decisions: Vec<Decision<'a>>,
+    /// Warnings that concern nobody in particular.
+    pub notices: Vec<String>,
+    /// Users that the job owns.
+    pub owned: usize,
+    /// Active users that the job owns; the base of a percentage limit.
+    pub owned_active: usize,
+    /// Ids of the active administrators that are visible in ftrack.
+    pub active_administrators: Vec<EntityId>,
+    /// Why the reading itself is doubtful, which holds every deactivation.
+    pub doubts: Vec<String>,
+    /// Why changes of one user are held.
+    pub holds: BTreeMap<EntityId, Hold>,
+    /// Users whose login, mail and activity change only with a person's approval, and why.
+    pub guarded: BTreeMap<EntityId, &'static str>,
+    /// Why a reading of this server only creates users; none when it is the preferred one.
+    pub replica: Option<String>,
+    /// The directory's id; none where it is not known, or differs from the links.
+    pub directory: Option<Arc<str>>,
+    /// Users with a trusted link, of any source.
+    pub linked: usize,
+    /// Users of the job that are inactive although the program did not deactivate them.
+    pub inactive: BTreeSet<EntityId>,
+    /// When users that the job owns were deactivated, according to their links.
+    pub deactivated_at: Vec<DateTime<Utc>>,
+    /// Who is missing after this read.
+    pub absences: Absences,
+}
+
+impl Plan<'_> {
+    /// The changes, in the order in which they are to be written.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> + Clone {
+        // Changes come first.
+        self.decisions.iter().map_while(Decision::change)
+    }
+
+    /// The changes of one kind.
+    pub fn changes_of(&self, action: Action) -> impl Iterator<Item = &Change> + Clone {
+        self.changes().filter(move |change| change.action == action)
+    }
+
+    /// The skipped entries, sorted.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<Skipped> {
+        let mut skipped: Vec<Skipped> = self
+            .decisions
+            .iter()
+            .filter_map(Decision::skipped)
+            .collect();
+        skipped.sort();
+        skipped
+    }
+
+    /// People whose user needs no change.
+    #[must_use]
+    pub fn unchanged(&self) -> usize {
+        let is_unchanged = |decision: &&Decision<'_>| decision.outcome == Outcome::Unchanged;
+        self.decisions.iter().filter(is_unchanged).count()
+    }
+
+    /// What concerns nobody in particular, then what concerns somebody.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let of_people = self.decisions.iter().filter_map(Decision::warning);
+        self.notices.iter().cloned().chain(of_people).collect()
+    }
+}
