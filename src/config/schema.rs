@@ -3,14 +3,14 @@
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::written;
+use super::file::File;
 
 /// The JSON schema (draft 2020-12) of the configuration file.
 #[must_use]
 pub fn schema() -> Value {
     SchemaSettings::draft2020_12()
         .into_generator()
-        .into_root_schema_for::<written::File>()
+        .into_root_schema_for::<File>()
         .to_value()
 }
 
@@ -39,7 +39,7 @@ impl Kinds {
         Self {
             schema: inline
                 .into_generator()
-                .into_root_schema_for::<written::File>()
+                .into_root_schema_for::<File>()
                 .to_value(),
         }
     }

@@ -8,10 +8,10 @@ use figment::{
 use serde::Deserialize;
 
 use super::{
+    file::File,
     finding::{KeyPath, did_you_mean, nearest},
     notes::Notes,
     schema::{self, Kinds},
-    written,
 };
 
 /// The maximum number of findings about the structure; further ones are not reported.
@@ -34,7 +34,7 @@ const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
 
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.
-pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
+pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
     let mut values = values;
     lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
     if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
@@ -43,7 +43,7 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     }
     let mut values = Value::from(values);
     for _ in 0..ENOUGH {
-        let error = match written::File::deserialize(&values) {
+        let error = match File::deserialize(&values) {
             Ok(file) => return Some(file),
             Err(error) => error,
         };

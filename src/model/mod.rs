@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod change;
 pub mod entry;
+pub mod fold;
 pub mod id;
 pub mod link;
 pub mod pause;

@@ -19,7 +19,9 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
+    config::{
+        Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Source, Target, Users, WhenAbsent,
+    },
     directory::read::Reading,
     model::{
         change::{Absences, Action, Field, HeldBy, Plan},
@@ -163,16 +165,17 @@ fn rules() -> impl Strategy<Value = Rules> {
             reactivate,
             adopt,
             deactivate_after: Duration::ZERO,
-            protect: vec!["dan".into()],
+            protect: vec!["dan".parse().unwrap()],
             user_type: None,
         };
-        Rules::new(&job(users), "ldap-sync").unwrap()
+        Rules::new(&job(users), "ldap-sync")
     })
 }
 
 fn job(users: Users) -> LdapJob {
     let rule = AttributeRule {
-        from: "uid".into(),
+        target: Target::Username,
+        from: Source::Attribute("uid".into()),
         when_absent: WhenAbsent::Keep,
         required: true,
     };
@@ -181,7 +184,7 @@ fn job(users: Users) -> LdapJob {
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],
         scope: Scope::Subtree,
-        filter: "(uid=*)".into(),
+        filter: "(uid=*)".parse().unwrap(),
         attributes: BTreeMap::from([("username".into(), rule)]),
         users,
         limits: limits(),
