@@ -77,6 +77,17 @@ pub struct JobTable {
     pub retry: RetryTable,
 }
 
+/// The keys that only a job that reads a directory has.
+pub const LDAP_KEYS: [&str; 7] = [
+    "source",
+    "directory",
+    "search_bases",
+    "scope",
+    "filter",
+    "attributes",
+    "users",
+];
+
 impl Default for JobTable {
     fn default() -> Self {
         Self {

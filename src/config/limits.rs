@@ -37,6 +37,12 @@ pub struct LimitsTable {
     pub min_entries: Option<Number<0, 100_000_000>>,
 }
 
+/// The keys that only a job that reads a directory has.
+pub const LDAP_KEYS: [&str; 3] = ["per", "unusable", "min_entries"];
+
+/// The keys that only a job of kind `ftrack-ldap` has.
+pub const FTRACK_LDAP_KEYS: [&str; 1] = ["rename"];
+
 impl Default for LimitsTable {
     fn default() -> Self {
         Self {

@@ -57,6 +57,34 @@ impl Kinds {
             Some(_) | None => Kind::Text,
         }
     }
+
+    /// The keys of all secrets, each with the path of its table, in which a star stands for any
+    /// name.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(Vec<String>, String)> {
+        let mut found = Vec::new();
+        find_secrets(&self.schema, &[], &mut found);
+        found
+    }
+}
+
+fn find_secrets(table: &Value, at: &[String], found: &mut Vec<(Vec<String>, String)>) {
+    let named = table.get("properties").and_then(Value::as_object);
+    let any = table
+        .get("additionalProperties")
+        .filter(|inner| inner.is_object());
+    let any = any.map(|inner| ("*", inner));
+    let named = named
+        .into_iter()
+        .flatten()
+        .map(|(key, inner)| (key.as_str(), inner));
+    for (key, inner) in named.chain(any) {
+        if inner.get("writeOnly") == Some(&Value::Bool(true)) {
+            found.push((at.to_vec(), key.to_owned()));
+        }
+        let path: Vec<String> = at.iter().cloned().chain([key.to_owned()]).collect();
+        find_secrets(inner, &path, found);
+    }
 }
 
 /// The schema of a key inside a table, which may be an optional one.
@@ -99,6 +127,23 @@ mod tests {
 
     fn kind(path: &str) -> Kind {
         Kinds::new().of(&path.split('.').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_type() {
+        let secrets = Kinds::new().secrets();
+        let paths: Vec<String> = secrets
+            .iter()
+            .map(|(table, key)| format!("{}.{key}", table.join(".")))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "ftrack.api_key",
+                "ftrack.link_key",
+                "directories.*.bind_password"
+            ]
+        );
     }
 
     #[test]

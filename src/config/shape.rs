@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     file::File,
     finding::{KeyPath, did_you_mean, nearest},
+    job, limits,
     notes::Notes,
     schema::{self, Kinds},
 };
@@ -19,18 +20,6 @@ const ENOUGH: usize = 100;
 
 /// Keys of a job that are designed, but not supported by this version.
 const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
-
-/// Keys that only a job that reads a directory has, and those of its limits.
-const LDAP_KEYS: [&str; 7] = [
-    "source",
-    "directory",
-    "search_bases",
-    "scope",
-    "filter",
-    "attributes",
-    "users",
-];
-const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
 
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.
@@ -86,19 +75,19 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
         let problem = "has no meaning for a job of kind \"ftrack-ldap\": ftrack reads its \
             directory with its own settings; remove it";
         leave_out(keys, &at, notes, problem, |key| {
-            !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
+            !job::LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
         });
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
             let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for \
                 one run; remove it";
             leave_out(limits, &at.key("limits"), notes, problem, |key| {
-                !LDAP_LIMITS.contains(&key)
+                !limits::LDAP_KEYS.contains(&key)
             });
         }
     } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
         let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";
         leave_out(limits, &at.key("limits"), notes, problem, |key| {
-            key != "rename"
+            !limits::FTRACK_LDAP_KEYS.contains(&key)
         });
     }
 }

@@ -31,7 +31,7 @@ macro_rules! table {
             $( $(#[$attribute:meta])* $key:ident: $W:ty $(=> $C:ty)? = $default:expr, )*
         }
     ) => {
-        #[doc = concat!("What the program uses of [`", stringify!($Written), "`], which describes the keys.")]
+        #[doc = concat!("What the program uses of `", stringify!($Written), "`, which describes the keys.")]
         #[derive(Debug, Clone)]
         #[allow(missing_docs, reason = "the written form describes the keys")]
         pub struct $Used {

@@ -170,7 +170,13 @@ impl Scheduler {
             let mut calendar = self.calendar.open();
             for (id, name) in new {
                 if let Some(schedule) = schedules.remove(&name) {
-                    calendar.enter(id, Call::Job { name, schedule });
+                    calendar.enter(
+                        id,
+                        Call::Job {
+                            name,
+                            schedule: Box::new(schedule),
+                        },
+                    );
                 }
             }
             known
@@ -278,7 +284,7 @@ enum Call {
     Beat,
     Job {
         name: String,
-        schedule: Schedule,
+        schedule: Box<Schedule>,
     },
 }
 
@@ -323,10 +329,10 @@ impl Calendar {
         let now = self.clock.now();
         if let Some(Entry { call, next, .. }) = self.entries.get_mut(&id)
             && let Call::Job { schedule: old, .. } = call
-            && *old != schedule
+            && **old != schedule
         {
             *next = schedule.next_after(now);
-            *old = schedule;
+            **old = schedule;
         }
         true
     }
