@@ -133,33 +133,34 @@ fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
             "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]",
         );
     }
-    table.urls.check(notes, &key);
     let sends_password = table.bind_password.is_some() || table.bind_password_file.is_some();
-    for (index, address) in table.urls.usable() {
-        let at = key.index(index);
-        match address.url().scheme() {
-            "ldaps" if table.start_tls => notes.find(
-                &at,
+    table.urls.check_with(notes, &key, |address| {
+        let problem = match address.url().scheme() {
+            "ldaps" if table.start_tls => {
                 "ldaps:// is encrypted from the first byte; write ldap:// with start_tls = true, \
-                 or remove start_tls",
-            ),
-            "ldaps" => {}
+                 or remove start_tls"
+            }
+            "ldaps" => return None,
             "ldap"
                 if table.start_tls
                     || table.allow_plaintext
                     || is_loopback(address.url())
-                    || !sends_password => {}
-            "ldap" => notes.find(
-                &at,
+                    || !sends_password =>
+            {
+                return None;
+            }
+            "ldap" => {
                 "the bind password would go over the network in plain text; use ldaps:// or \
-                 start_tls = true, or accept it with allow_plaintext = true",
-            ),
-            scheme => notes.find(
-                &at,
-                format!("{scheme:?} is not an LDAP scheme; write ldaps:// or ldap://"),
-            ),
-        }
-    }
+                 start_tls = true, or accept it with allow_plaintext = true"
+            }
+            scheme => {
+                return Some(format!(
+                    "{scheme:?} is not an LDAP scheme; write ldaps:// or ldap://"
+                ));
+            }
+        };
+        Some(problem.to_owned())
+    });
 }
 
 /// Checks that the bind settings fit together.
@@ -185,7 +186,7 @@ fn check_authentication(
             );
         }
         let mut urls = table.urls.usable();
-        let is_plain = urls.any(|(_, address)| address.url().scheme() == "ldap");
+        let is_plain = urls.any(|address| address.url().scheme() == "ldap");
         if !table.start_tls && is_plain {
             notes.find(
                 &at.key("sasl"),

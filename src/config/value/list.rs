@@ -16,16 +16,29 @@ impl<V> List<V> {
         self.0.is_empty()
     }
 
-    /// The elements that can be used, each with its position.
-    pub fn usable(&self) -> impl Iterator<Item = (usize, &V)> {
-        let elements = self.0.iter().enumerate();
-        elements.filter_map(|(index, element)| Some((index, element.as_ref().ok()?)))
+    /// The elements that can be used.
+    pub fn usable(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().flatten()
     }
 
     /// Records what is wrong with each element.
     pub fn check(&self, notes: &mut Notes, at: &KeyPath) {
+        self.check_with(notes, at, |_| None);
+    }
+
+    /// Records what is wrong with each element, by its own form or beside other keys.
+    pub fn check_with(
+        &self,
+        notes: &mut Notes,
+        at: &KeyPath,
+        problem: impl Fn(&V) -> Option<String>,
+    ) {
         for (index, element) in self.0.iter().enumerate() {
-            if let Err(problem) = element {
+            let problem = match element {
+                Ok(value) => problem(value),
+                Err(problem) => Some(problem.clone()),
+            };
+            if let Some(problem) = problem {
                 notes.find(&at.index(index), problem);
             }
         }
@@ -60,7 +73,7 @@ impl<'de, V: FromStr<Err = String>> Deserialize<'de> for List<V> {
 
 impl<V: ToString> Serialize for List<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.usable().map(|(_, value)| value.to_string()))
+        serializer.collect_seq(self.usable().map(ToString::to_string))
     }
 }
 
