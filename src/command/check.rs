@@ -1,6 +1,6 @@
 //! `check`: the configuration, then both servers; each finding says what to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -47,6 +47,7 @@ pub async fn check(
 ) -> Result<Exit, Stop> {
     let mut looked_at = config.clone();
     looked_at.ftrack = ftrack::settings(&config.ftrack, LIMIT);
+    let looked_at = Arc::new(looked_at);
     let (mut findings, compiled) = offline::compile(&looked_at, Utc::now());
     let is_configured = !has_failed(&findings);
     if let (Some(compiled), true, false) = (compiled, is_configured, args.offline) {
@@ -72,13 +73,12 @@ pub async fn check(
 
 /// Checks all servers, each for at most `limit`; the order of the findings does not depend on which
 /// server answers first.
-async fn servers(config: &Config, compiled: &Compiled<'_>, limit: Duration) -> Vec<Finding> {
+async fn servers(config: &Config, compiled: &Compiled, limit: Duration) -> Vec<Finding> {
     let directories = config.directories.iter().filter_map(|(name, directory)| {
-        let pool = compiled.pools.get(name.as_str())?;
+        let pool = compiled.servers.directory(name)?;
         let jobs: Vec<_> = compiled
-            .jobs
-            .iter()
-            .filter(|job| job.job.directory == *name)
+            .ldap_jobs()
+            .filter(|(_, work)| work.job.directory == *name)
             .collect();
         Some(async move { directory::look(directory, pool, &jobs, limit).await })
     });

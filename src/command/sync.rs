@@ -136,9 +136,8 @@ async fn run(
 
 /// One job with its own connections.
 fn prepare(config: &Arc<Config>, name: &str) -> Result<CompiledJob, Stop> {
-    Servers::new(config)
-        .and_then(|servers| CompiledJob::new(config, name, &servers))
-        .map_err(|error| Stop::usage(&error))
+    let servers = Servers::new(config).map_err(|error| Stop::usage(&error))?;
+    CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))
 }
 
 /// Prints a report.

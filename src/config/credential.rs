@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -20,7 +22,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 const READERS: usize = 4;
 
 /// A secret, and the file from which it is reloaded before each use, if it has one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(from = "Secret")]
+#[schemars(inline, with = "Secret")]
 pub struct Credential {
     loaded: Secret,
     file: Option<PathBuf>,
@@ -47,6 +51,12 @@ impl fmt::Display for Unreadable {
 impl From<Secret> for Credential {
     fn from(loaded: Secret) -> Self {
         Self::new(loaded, None)
+    }
+}
+
+impl Serialize for Credential {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.loaded.serialize(serializer)
     }
 }
 

@@ -1,29 +1,151 @@
-//! One job: what it does, and when; for a job that reads a directory, which people, mapped how,
-//! under which rules and limits.
+//! `[jobs.NAME]`: one job, and what it does.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    attributes::{self, AttributeKey, AttributeRule},
+    finding::{KeyPath, did_you_mean},
+    limits::{FtrackLdapJob, Limits, LimitsTable},
+    notes::Notes,
+    retry::{self, RetryTable},
+    table::Complete,
+    users::{self, Users, UsersTable},
+    value::{
+        Base, DAY, Expression, Filter, List, Period, SECOND, Zone, check_name, line, line_problem,
+    },
+};
 use crate::model::backoff::Retry;
 
-/// A checked job.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Job {
-    /// Cron expression; the job runs only on request when absent.
-    pub schedule: Option<String>,
-    /// The time zone of `schedule`.
+/// The longest run that may be configured.
+const LONGEST: u64 = 7 * DAY;
+
+/// One job: which people of which directory are kept in step, and by which rules. For a job of kind
+/// `ftrack-ldap`, only the keys `kind`, `schedule`, `timezone`, `catch_up`, `splay`, `time_limit`,
+/// `retry` and, in `limits`, `deactivate` and `rename` have a meaning.
+// The table of two kinds of jobs, each of which has a type of its own that holds only its keys: a
+// key that only one of them has is absent for the other.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(rename = "Job")]
+pub struct JobTable {
+    /// What a run does.
+    pub kind: Kind,
+    /// When it runs: a cron expression of five fields (six with seconds first), or a nickname such
+    /// as `@daily`; only on request when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Expression>,
+    /// The IANA name of the time zone of `schedule`.
+    #[serde(with = "Zone")]
+    #[schemars(with = "String")]
     pub timezone: chrono_tz::Tz,
     /// Whether a missed run is made up for, once, at start.
     pub catch_up: bool,
-    /// The interval over which starts are spread.
-    pub splay: Duration,
+    /// The interval over which starts are spread, always the same delay for the same host and job.
+    pub splay: Period<0, DAY>,
     /// The time limit of one run.
+    pub time_limit: Period<SECOND, LONGEST>,
+    /// The name that marks this job's people in ftrack; the job's own name when absent. When you
+    /// rename a job, set it to the old name.
+    #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The name of the directory in which people are searched; may be omitted if there is only one
+    /// directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The DNs where the searches start; required.
+    #[serde(skip_serializing_if = "List::is_empty")]
+    pub search_bases: List<Base>,
+    /// How deep the searches go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// The filter for people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// The mapping for each ftrack attribute: `username` (required), `email`, `first_name` and
+    /// `last_name` or instead `full_name`, and `custom_attributes.KEY`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, AttributeKey>,
+    /// Which changes to users are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<UsersTable>,
+    /// How much a run may change without approval.
+    pub limits: LimitsTable,
+    /// How failed runs are retried, instead of waiting for the next scheduled run.
+    pub retry: RetryTable,
+}
+
+/// The keys that only a job that reads a directory has.
+pub const LDAP_KEYS: [&str; 7] = [
+    "source",
+    "directory",
+    "search_bases",
+    "scope",
+    "filter",
+    "attributes",
+    "users",
+];
+
+impl Default for JobTable {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Ldap,
+            schedule: None,
+            timezone: chrono_tz::UTC,
+            catch_up: true,
+            splay: Period::seconds(0),
+            time_limit: Period::hours(1),
+            source: None,
+            directory: None,
+            search_bases: List::default(),
+            scope: Some(Scope::default()),
+            filter: None,
+            attributes: BTreeMap::new(),
+            users: Some(UsersTable::default()),
+            limits: LimitsTable::default(),
+            retry: RetryTable::default(),
+        }
+    }
+}
+
+/// What a run of a job does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", expecting = r#""ldap" or "ftrack-ldap""#)]
+pub enum Kind {
+    /// It reads a directory, and keeps ftrack's users in step with it.
+    #[default]
+    Ldap,
+    /// It starts ftrack's own LDAP synchronisation.
+    FtrackLdap,
+}
+
+/// How deep a search goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""subtree" or "one""#)]
+pub enum Scope {
+    /// The base and everything below it.
+    #[default]
+    Subtree,
+    /// Only the entries directly below the base.
+    One,
+}
+
+/// A job, with what all kinds have.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the table of a job describes the keys")]
+pub struct Job {
+    pub schedule: Option<Expression>,
+    pub timezone: chrono_tz::Tz,
+    pub catch_up: bool,
+    pub splay: Duration,
     pub time_limit: Duration,
     pub retry: Retry,
     pub kind: JobKind,
 }
 
-/// What a run of a job does.
+/// What a run of a job does, with the keys that only this kind has.
 #[derive(Debug, Clone)]
 pub enum JobKind {
     /// It reads a directory, and keeps ftrack's users in step with it.
@@ -45,116 +167,169 @@ impl Job {
 
 /// A job that reads a directory: which people are kept in step, and by which rules.
 #[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
+#[allow(missing_docs, reason = "the table of a job describes the keys")]
 pub struct LdapJob {
-    /// The name that marks this job's people in ftrack; the job's own name unless configured.
+    /// The job's own name unless configured.
     pub source: String,
-    /// The name of the directory.
     pub directory: String,
-    /// Where the searches start; never empty.
+    /// Never empty.
     pub search_bases: Vec<String>,
     pub scope: Scope,
-    /// The filter for people (RFC 4515).
-    pub filter: String,
-    /// The mapping for each ftrack attribute: `username`, `email`, `first_name`, `last_name`,
-    /// `full_name`, `custom_attributes.KEY`.
+    pub filter: Filter,
     pub attributes: BTreeMap<String, AttributeRule>,
     pub users: Users,
     pub limits: Limits,
 }
 
-/// A job of kind `ftrack-ldap`: more changes than these in one run, of all active users, raise an
-/// alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct FtrackLdapJob {
-    pub deactivate: Limit,
-    /// Renames are logins that change.
-    pub rename: Limit,
+/// Checks the table of a job, in a configuration with these directories.
+pub fn check(
+    notes: &mut Notes,
+    name: &str,
+    mut table: JobTable,
+    directories: &[String],
+) -> Option<Job> {
+    let at = KeyPath::default().key("jobs").key(name);
+    check_name(notes, &at, name);
+    let retry = retry::check(notes, &at.key("retry"), std::mem::take(&mut table.retry));
+    let kind = match table.kind {
+        Kind::Ldap => {
+            ldap(notes, &at, name, &mut table, directories).map(|job| JobKind::Ldap(Box::new(job)))
+        }
+        Kind::FtrackLdap => Some(JobKind::FtrackLdap(table.limits.of_ftrack_ldap())),
+    };
+    Some(Job {
+        schedule: table.schedule,
+        timezone: table.timezone,
+        catch_up: table.catch_up,
+        splay: table.splay.complete()?,
+        time_limit: table.time_limit.complete()?,
+        retry: retry?,
+        kind: kind?,
+    })
 }
 
-/// How deep a search goes (RFC 4511 section 4.5.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The base and everything below it.
-    Subtree,
-    /// Only the entries directly below the base.
-    One,
+/// The settings of a job that reads a directory, taken out of its table.
+fn ldap(
+    notes: &mut Notes,
+    at: &KeyPath,
+    name: &str,
+    table: &mut JobTable,
+    directories: &[String],
+) -> Option<LdapJob> {
+    if let (None, Some(problem)) = (&table.source, line_problem(name)) {
+        notes.find(&at.key("source"), problem);
+    }
+    let directory = directory(
+        notes,
+        &at.key("directory"),
+        table.directory.take(),
+        directories,
+    );
+    let bases = at.key("search_bases");
+    if table.search_bases.is_empty() {
+        notes.missing(
+            &bases,
+            "where the searches start, such as [\"ou=people,dc=studio,dc=test\"]",
+        );
+    }
+    table.search_bases.check(notes, &bases);
+    if table.filter.is_none() {
+        notes.missing(
+            &at.key("filter"),
+            "which entries are people, such as \"(objectClass=inetOrgPerson)\"",
+        );
+    }
+    let mapping = at.key("attributes");
+    let is_mapped = table.attributes.contains_key("email");
+    let attributes = attributes::check(notes, &mapping, std::mem::take(&mut table.attributes));
+    let users = table.users.take().unwrap_or_default();
+    let users = users::check(notes, &at.key("users"), users, |notes| {
+        is_mapped || notes.is_judged(&mapping.key("email"))
+    });
+    Some(LdapJob {
+        source: table.source.take().unwrap_or_else(|| name.to_owned()),
+        directory: directory?,
+        search_bases: std::mem::take(&mut table.search_bases).complete()?,
+        scope: table.scope.unwrap_or_default(),
+        filter: table.filter.take()?,
+        attributes: attributes?,
+        users: users?,
+        limits: std::mem::take(&mut table.limits).of_ldap()?,
+    })
 }
 
-/// The mapping for one ftrack attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeRule {
-    /// An LDAP attribute's name, or a template if it contains `{{`.
-    pub from: String,
-    /// What happens when the directory shows no value.
-    pub when_absent: WhenAbsent,
-    /// Whether an entry without a value is skipped.
-    pub required: bool,
+fn directory(
+    notes: &mut Notes,
+    at: &KeyPath,
+    name: Option<String>,
+    directories: &[String],
+) -> Option<String> {
+    match (name, directories) {
+        // A configuration without any directory is a finding of its own.
+        (_, []) => None,
+        (None, [only]) => Some(only.clone()),
+        (None, _) => {
+            notes.missing(
+                at,
+                &format!("there are several directories: {}", directories.join(", ")),
+            );
+            None
+        }
+        (Some(name), _) if directories.contains(&name) => Some(name),
+        (Some(name), _) => {
+            let known = directories.iter().map(String::as_str);
+            notes.find(
+                at,
+                format!(
+                    "there is no directory {name:?}{}",
+                    did_you_mean(&name, known)
+                ),
+            );
+            None
+        }
+    }
 }
 
-/// What happens to the value in ftrack when the directory shows none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenAbsent {
-    /// It is unchanged.
-    Keep,
-    /// It is emptied.
-    Clear,
+/// As it would be written.
+impl From<Job> for JobTable {
+    fn from(job: Job) -> Self {
+        let of_kind = match job.kind {
+            JobKind::Ldap(job) => (*job).into(),
+            JobKind::FtrackLdap(job) => Self {
+                kind: Kind::FtrackLdap,
+                scope: None,
+                users: None,
+                limits: job.into(),
+                ..Self::default()
+            },
+        };
+        Self {
+            schedule: job.schedule,
+            timezone: job.timezone,
+            catch_up: job.catch_up,
+            splay: job.splay.into(),
+            time_limit: job.time_limit.into(),
+            retry: job.retry.into(),
+            ..of_kind
+        }
+    }
 }
 
-/// Which changes to users are allowed.
-#[derive(Debug, Clone)]
-pub struct Users {
-    /// Whether users are created for new people.
-    pub create: bool,
-    /// Whether values of existing users are changed.
-    pub update: bool,
-    /// Whether users of people who left are deactivated.
-    pub deactivate: bool,
-    /// Whether users that this program deactivated are reactivated when the person is back.
-    pub reactivate: bool,
-    /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
-    /// recognised.
-    pub adopt: Adopt,
-    /// How long somebody must be missing, over at least two complete runs where it is not zero.
-    pub deactivate_after: Duration,
-    /// Glob patterns of usernames that are never adopted, and whose login, mail and activity change
-    /// only with a person's approval.
-    pub protect: Vec<String>,
-    /// The name of the user type for created users; the server's default when absent.
-    pub user_type: Option<String>,
-}
-
-/// How an ftrack user without an owner is recognised as a person of the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adopt {
-    /// The same username, whatever its case.
-    Username,
-    /// The same mail address, whatever its case.
-    Email,
-    /// Never.
-    Never,
-}
-
-/// How much a run may change without approval.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// The period in which changes are counted, over all runs.
-    pub per: Duration,
-    /// The most deactivations in that period.
-    pub deactivate: Limit,
-    /// A directory read with more unusable entries than this has failed.
-    pub unusable: Limit,
-    /// A directory read with fewer people than this has failed.
-    pub min_entries: usize,
-}
-
-/// A count, or a percentage: of the active users that the job owns, of all active users, or of the
-/// entries that were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
-pub enum Limit {
-    Count(usize),
-    /// At most 100.
-    Percent(u8),
+impl From<LdapJob> for JobTable {
+    fn from(job: LdapJob) -> Self {
+        let attributes = job.attributes.iter();
+        let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
+        Self {
+            kind: Kind::Ldap,
+            source: Some(job.source),
+            directory: Some(job.directory),
+            search_bases: job.search_bases.into(),
+            scope: Some(job.scope),
+            filter: Some(job.filter),
+            attributes: attributes.collect(),
+            users: Some(job.users.into()),
+            limits: job.limits.into(),
+            ..Self::default()
+        }
+    }
 }

@@ -35,13 +35,6 @@ const FTRACK_VARIABLES: [(&str, &str); 3] = [
 /// The maximum number of levels in the name of a variable.
 const DEEPEST: usize = 16;
 
-/// The tables with secrets, and each secret's key; a star stands for any name.
-const SECRETS: [(&[&str], &str); 3] = [
-    (&["ftrack"], "api_key"),
-    (&["ftrack"], "link_key"),
-    (&["directories", "*"], "bind_password"),
-];
-
 /// The environment variables that matter to a configuration; its `Debug` form shows only their
 /// names.
 #[derive(Clone, Default)]
@@ -138,15 +131,16 @@ fn merge(layers: Vec<Dict>) -> Option<Dict> {
 /// A secret and the file of a secret are two ways to write one value: the later layer's replaces
 /// the earlier one's, whichever way each uses.
 fn replace_secrets(layers: &mut [Dict]) {
+    let known = Kinds::new().secrets();
     for later in 1..layers.len() {
         let (before, after) = layers.split_at_mut(later);
         let Some(layer) = after.first() else { continue };
-        for (table, secret) in SECRETS {
+        for (table, secret) in &known {
             let file = format!("{secret}_file");
             for (way, secrets) in tables(layer, table) {
                 let written = (secrets.contains_key(secret), secrets.contains_key(&file));
                 let replaced = match written {
-                    (true, false) => file.as_str(),
+                    (true, false) => &file,
                     (false, true) => secret,
                     (true, true) | (false, false) => continue,
                 };
@@ -159,12 +153,15 @@ fn replace_secrets(layers: &mut [Dict]) {
 }
 
 /// The tables that match a pattern, each with its path.
-fn tables<'d>(dict: &'d Dict, pattern: &[&str]) -> Vec<(Vec<String>, &'d Dict)> {
+fn tables<'d>(dict: &'d Dict, pattern: &[String]) -> Vec<(Vec<String>, &'d Dict)> {
     let Some((first, rest)) = pattern.split_first() else {
         return vec![(Vec::new(), dict)];
     };
     let mut found = Vec::new();
-    for (key, value) in dict.iter().filter(|(key, _)| *first == "*" || first == key) {
+    for (key, value) in dict
+        .iter()
+        .filter(|(key, _)| *first == "*" || first == *key)
+    {
         let Some(inner) = value.as_dict() else {
             continue;
         };

@@ -2,37 +2,43 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-mod check;
+mod attributes;
 mod credential;
+mod directory;
 mod document;
+mod file;
 mod files;
 mod finding;
+mod ftrack;
 mod job;
 mod layers;
+mod limits;
+mod named_files;
 mod notes;
+mod retry;
 mod schema;
 mod secret;
-mod server;
 mod shape;
-mod show;
-mod written;
+mod table;
+mod users;
+mod value;
 
-pub use check::{is_attribute, schedule};
+pub use attributes::{AttributeRule, Target, WhenAbsent};
 pub use credential::{Credential, Unreadable};
+pub use directory::{Directory, Sasl};
+pub use file::{Http, Reports};
 pub use finding::{Finding, Findings, KeyPath, Place};
-pub use job::{
-    Adopt, AttributeRule, FtrackLdapJob, Job, JobKind, LdapJob, Limit, Limits, Scope, Users,
-    WhenAbsent,
-};
+pub use ftrack::Ftrack;
+pub use job::{Job, JobKind, LdapJob, Scope};
 pub use layers::Environment;
+pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
-pub use server::{Directory, Ftrack, Sasl};
+pub use users::{Adopt, Users};
+pub use value::{Expression, Filter, Limit, Pattern, Source, Template, is_attribute};
 
 /// The default path of the configuration file.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
@@ -53,7 +59,7 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
     };
     let config = layers::read(file, environment, &mut notes)
         .and_then(|values| shape::read(values, &mut notes))
-        .and_then(|written| check::config(written, &places, &mut notes));
+        .and_then(|written| written.check(&places, &mut notes));
     match config {
         Some(config) if notes.is_clean() => Ok(config),
         Some(_) | None => Err(notes.into_findings()),
@@ -139,7 +145,7 @@ impl Config {
     ///
     /// When a value cannot be written as TOML, such as a path that is not UTF-8.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string(&show::written(self))
+        toml::to_string(&file::File::from(self.clone()))
     }
 }
 
@@ -164,20 +170,4 @@ pub enum NoSuchJob {
     /// Not possible for a checked configuration.
     #[error("there is no job")]
     None,
-}
-
-/// The HTTP listener for health and metrics.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Http {
-    pub listen: SocketAddr,
-}
-
-/// How long reports are saved: the newest `keep` of each job, and none older than `keep_for`.
-#[derive(Debug, Clone)]
-pub struct Reports {
-    /// The maximum number of reports of one job.
-    pub keep: usize,
-    /// The maximum age of a report.
-    pub keep_for: Duration,
 }

@@ -3,14 +3,14 @@
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::written;
+use super::file::File;
 
 /// The JSON schema (draft 2020-12) of the configuration file.
 #[must_use]
 pub fn schema() -> Value {
     SchemaSettings::draft2020_12()
         .into_generator()
-        .into_root_schema_for::<written::File>()
+        .into_root_schema_for::<File>()
         .to_value()
 }
 
@@ -39,7 +39,7 @@ impl Kinds {
         Self {
             schema: inline
                 .into_generator()
-                .into_root_schema_for::<written::File>()
+                .into_root_schema_for::<File>()
                 .to_value(),
         }
     }
@@ -56,6 +56,34 @@ impl Kinds {
             Some(schema) if !is_one_of(schema, &["string", "null"]) => Kind::Other,
             Some(_) | None => Kind::Text,
         }
+    }
+
+    /// The keys of all secrets, each with the path of its table, in which a star stands for any
+    /// name.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(Vec<String>, String)> {
+        let mut found = Vec::new();
+        find_secrets(&self.schema, &[], &mut found);
+        found
+    }
+}
+
+fn find_secrets(table: &Value, at: &[String], found: &mut Vec<(Vec<String>, String)>) {
+    let named = table.get("properties").and_then(Value::as_object);
+    let any = table
+        .get("additionalProperties")
+        .filter(|inner| inner.is_object());
+    let any = any.map(|inner| ("*", inner));
+    let named = named
+        .into_iter()
+        .flatten()
+        .map(|(key, inner)| (key.as_str(), inner));
+    for (key, inner) in named.chain(any) {
+        if inner.get("writeOnly") == Some(&Value::Bool(true)) {
+            found.push((at.to_vec(), key.to_owned()));
+        }
+        let path: Vec<String> = at.iter().cloned().chain([key.to_owned()]).collect();
+        find_secrets(inner, &path, found);
     }
 }
 
@@ -99,6 +127,23 @@ mod tests {
 
     fn kind(path: &str) -> Kind {
         Kinds::new().of(&path.split('.').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_type() {
+        let secrets = Kinds::new().secrets();
+        let paths: Vec<String> = secrets
+            .iter()
+            .map(|(table, key)| format!("{}.{key}", table.join(".")))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "ftrack.api_key",
+                "ftrack.link_key",
+                "directories.*.bind_password"
+            ]
+        );
     }
 
     #[test]

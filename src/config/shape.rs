@@ -8,10 +8,11 @@ use figment::{
 use serde::Deserialize;
 
 use super::{
+    file::File,
     finding::{KeyPath, did_you_mean, nearest},
+    job, limits,
     notes::Notes,
     schema::{self, Kinds},
-    written,
 };
 
 /// The maximum number of findings about the structure; further ones are not reported.
@@ -20,21 +21,9 @@ const ENOUGH: usize = 100;
 /// Keys of a job that are designed, but not supported by this version.
 const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
 
-/// Keys that only a job that reads a directory has, and those of its limits.
-const LDAP_KEYS: [&str; 7] = [
-    "source",
-    "directory",
-    "search_bases",
-    "scope",
-    "filter",
-    "attributes",
-    "users",
-];
-const LDAP_LIMITS: [&str; 3] = ["per", "unusable", "min_entries"];
-
 /// Converts values into the structure of the configuration. Whatever does not fit is recorded and
 /// omitted; `None` when there are too many findings.
-pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
+pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
     let mut values = values;
     lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
     if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
@@ -43,7 +32,7 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<written::File> {
     }
     let mut values = Value::from(values);
     for _ in 0..ENOUGH {
-        let error = match written::File::deserialize(&values) {
+        let error = match File::deserialize(&values) {
             Ok(file) => return Some(file),
             Err(error) => error,
         };
@@ -86,19 +75,19 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
         let problem = "has no meaning for a job of kind \"ftrack-ldap\": ftrack reads its \
             directory with its own settings; remove it";
         leave_out(keys, &at, notes, problem, |key| {
-            !LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
+            !job::LDAP_KEYS.contains(&key) && !LATER_KEYS.contains(&key)
         });
         if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
             let problem = "has no meaning for a job of kind \"ftrack-ldap\", whose limits are for \
                 one run; remove it";
             leave_out(limits, &at.key("limits"), notes, problem, |key| {
-                !LDAP_LIMITS.contains(&key)
+                !limits::LDAP_KEYS.contains(&key)
             });
         }
     } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
         let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";
         leave_out(limits, &at.key("limits"), notes, problem, |key| {
-            key != "rename"
+            !limits::FTRACK_LDAP_KEYS.contains(&key)
         });
     }
 }

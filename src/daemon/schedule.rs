@@ -1,7 +1,7 @@
 //! When a job is due: its cron expression in its time zone, across clock changes. Pure: the time is
 //! given.
 //!
-//! The expression's fields are parsed by croner, but croner is only used on a clock without
+//! The expression's fields are those of croner, but croner is only used on a clock without
 //! changes, and the changes are handled here: in a zone that has them, croner 3.0.1 omits the
 //! repeated hour of `*/15 * * * *` and the skipped times of `30 2,3 * * *`, and it looks for the
 //! end of a gap no further than two hours. Two rules instead of that:
@@ -17,15 +17,14 @@ use std::{iter, time::Duration};
 
 use chrono::{DateTime, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
-use croner::Cron;
 use uuid::Uuid;
 
-use crate::config::{self, Job};
+use crate::config::{Expression, Job};
 
 /// When a job is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    cron: Cron,
+    expression: Expression,
     hours: Hours,
     zone: Tz,
     /// The delay after the time of the expression; whole seconds, and less than the splay.
@@ -47,41 +46,29 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2f6e_90d1_54c8_5a7b_8e1d_3c0b_96af_7d4
 
 impl Schedule {
     /// The schedule of a configured job on a host; a job that runs only on request has none.
-    ///
-    /// # Errors
-    /// What is wrong with the expression.
-    pub fn of(name: &str, job: &Job, host: &str) -> Result<Option<Self>, String> {
-        let expression = job.schedule.as_deref();
-        expression
-            .map(|expression| Self::new(expression, job.timezone, job.splay, host, name))
-            .transpose()
+    #[must_use]
+    pub fn of(name: &str, job: &Job, host: &str) -> Option<Self> {
+        let expression = job.schedule.as_ref()?;
+        Some(Self::new(expression, job.timezone, job.splay, host, name))
     }
 
     /// The schedule of a job on a host.
     ///
     /// With a `splay`, everything is due later by a delay that is always the same for the same host
     /// and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
-    ///
-    /// # Errors
-    /// What is wrong with the expression.
-    pub fn new(
-        expression: &str,
-        zone: Tz,
-        splay: Duration,
-        host: &str,
-        job: &str,
-    ) -> Result<Self, String> {
+    #[must_use]
+    pub fn new(expression: &Expression, zone: Tz, splay: Duration, host: &str, job: &str) -> Self {
         let hash = Uuid::new_v5(&NAMESPACE, format!("{host}\0{job}").as_bytes()).as_u128();
         let seconds = splay.as_secs() + u64::from(splay.subsec_nanos() > 0);
         let lag = hash
             .checked_rem(u128::from(seconds))
             .and_then(|lag| i64::try_from(lag).ok());
-        Ok(Self {
-            cron: config::schedule(expression)?,
-            hours: hours(expression),
+        Self {
+            expression: expression.clone(),
+            hours: hours(expression.as_str()),
             zone,
             lag: lag.and_then(TimeDelta::try_seconds).unwrap_or_default(),
-        })
+        }
     }
 
     /// The first moment after this one at which the job is due; never this one itself, and a whole
@@ -111,6 +98,12 @@ impl Schedule {
     #[must_use]
     pub fn missed_since(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         self.next_after(last).is_some_and(|due| due <= now)
+    }
+
+    /// The cron expression.
+    #[must_use]
+    pub fn expression(&self) -> &Expression {
+        &self.expression
     }
 
     /// The time zone of the expression.
@@ -171,7 +164,8 @@ impl Schedule {
     /// The first match after this time, on a clock without changes.
     fn match_after(&self, time: NaiveDateTime) -> Option<NaiveDateTime> {
         Some(
-            self.cron
+            self.expression
+                .cron()
                 .find_next_occurrence(&time.and_utc(), false)
                 .ok()?
                 .naive_utc(),

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_cron_scheduler::{
     Job, JobScheduler, JobSchedulerError, MetaDataStorage, SimpleJobCode, SimpleNotificationCode,
@@ -70,12 +70,9 @@ pub enum SchedulerError {
     /// It did not answer in time.
     #[error("the scheduler did not answer within {} seconds", PATIENCE.as_secs())]
     Silent,
-    /// The heartbeat cannot be scheduled.
-    #[error("the daemon's heartbeat cannot be scheduled: {0}")]
-    Beat(String),
 }
 
-/// Each second, in the crate's syntax and in ours.
+/// Each second, in the crate's syntax.
 const EACH_SECOND: &str = "* * * * * *";
 
 /// A clock that goes back by less than this is being adjusted, and nothing needs to be
@@ -131,8 +128,6 @@ impl Scheduler {
     /// # Errors
     /// The scheduler cannot be started.
     pub async fn start(clock: Clock, to: mpsc::Sender<Tick>) -> Result<Self, SchedulerError> {
-        let second = Schedule::new(EACH_SECOND, chrono_tz::UTC, Duration::ZERO, "", "")
-            .map_err(SchedulerError::Beat)?;
         let calendar = Shared(Arc::new(Mutex::new(Calendar {
             seen: clock.now(),
             clock,
@@ -152,7 +147,7 @@ impl Scheduler {
             calendar,
         };
         let id = ticks.add().await?;
-        ticks.calendar.open().enter(id, Call::Beat, second);
+        ticks.calendar.open().enter(id, Call::Beat);
         ticks.scheduler.start().await?;
         Ok(ticks)
     }
@@ -175,7 +170,13 @@ impl Scheduler {
             let mut calendar = self.calendar.open();
             for (id, name) in new {
                 if let Some(schedule) = schedules.remove(&name) {
-                    calendar.enter(id, Call::Job(name), schedule);
+                    calendar.enter(
+                        id,
+                        Call::Job {
+                            name,
+                            schedule: Box::new(schedule),
+                        },
+                    );
                 }
             }
             known
@@ -273,22 +274,35 @@ struct Calendar {
 
 struct Entry {
     call: Call,
-    schedule: Schedule,
     next: Option<DateTime<Utc>>,
     /// Since when it is due without having been sent.
     due: Option<DateTime<Utc>>,
 }
 
 enum Call {
+    /// Each second.
     Beat,
-    Job(String),
+    Job {
+        name: String,
+        schedule: Box<Schedule>,
+    },
 }
 
 impl Call {
     fn job(&self) -> Option<&str> {
         match self {
             Self::Beat => None,
-            Self::Job(name) => Some(name),
+            Self::Job { name, .. } => Some(name),
+        }
+    }
+
+    /// The first moment after this one at which it is due.
+    fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Beat => after
+                .trunc_subsecs(0)
+                .checked_add_signed(TimeDelta::seconds(1)),
+            Self::Job { schedule, .. } => schedule.next_after(after),
         }
     }
 }
@@ -300,18 +314,10 @@ impl Shared {
 }
 
 impl Calendar {
-    fn enter(&mut self, id: Uuid, call: Call, schedule: Schedule) {
-        let next = schedule.next_after(self.clock.now());
+    fn enter(&mut self, id: Uuid, call: Call) {
+        let next = call.next_after(self.clock.now());
         let due = None;
-        self.entries.insert(
-            id,
-            Entry {
-                call,
-                schedule,
-                next,
-                due,
-            },
-        );
+        self.entries.insert(id, Entry { call, next, due });
     }
 
     /// Sets the schedule of an entry, or removes it where there is none; returns whether it stays.
@@ -320,13 +326,13 @@ impl Calendar {
             self.entries.remove(&id);
             return false;
         };
-        if let Some(entry) = self
-            .entries
-            .get_mut(&id)
-            .filter(|entry| entry.schedule != schedule)
+        let now = self.clock.now();
+        if let Some(Entry { call, next, .. }) = self.entries.get_mut(&id)
+            && let Call::Job { schedule: old, .. } = call
+            && **old != schedule
         {
-            entry.next = schedule.next_after(self.clock.now());
-            entry.schedule = schedule;
+            *next = schedule.next_after(now);
+            **old = schedule;
         }
         true
     }
@@ -349,7 +355,7 @@ impl Calendar {
             let come = entry.next.filter(|next| *next <= now && !went_back);
             entry.due = entry.due.or(come);
             if come.is_some() || went_back {
-                entry.next = entry.schedule.next_after(now);
+                entry.next = entry.call.next_after(now);
             }
         }
         let due = self.entries.iter().filter(|(_, entry)| entry.due.is_some());
@@ -370,7 +376,7 @@ impl Calendar {
         let tick = match &entry.call {
             Call::Beat if to.capacity() <= waiting => return,
             Call::Beat => Tick::Beat,
-            Call::Job(name) => Tick::Job {
+            Call::Job { name, .. } => Tick::Job {
                 name: name.clone(),
                 due,
             },

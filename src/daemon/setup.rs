@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Config, Credential, Directory, Environment, Ftrack, Job},
     directory::DirectoryPool,
-    run::{CompiledJob, servers::Servers},
+    run::{CompiledJob, CompiledRules, servers::Servers},
 };
 
 /// Where a configuration comes from.
@@ -36,13 +36,8 @@ pub struct Setup {
     pub servers: Servers,
     /// When it was loaded.
     pub loaded_at: DateTime<Utc>,
-    jobs: BTreeMap<String, ScheduledJob>,
-}
-
-#[derive(Debug)]
-struct ScheduledJob {
-    prepared: Arc<CompiledJob>,
-    schedule: Option<Schedule>,
+    jobs: BTreeMap<String, Arc<CompiledJob>>,
+    schedules: BTreeMap<String, Schedule>,
 }
 
 impl Source {
@@ -63,24 +58,27 @@ impl Setup {
         let servers = Servers::new(&config)?;
         let mut jobs = BTreeMap::new();
         for (name, job) in &config.jobs {
-            let ready = ScheduledJob {
-                prepared: Arc::new(CompiledJob::new(&config, name, &servers)?),
-                schedule: Schedule::of(name, job, host).map_err(anyhow::Error::msg)?,
-            };
-            jobs.insert(name.clone(), ready);
+            let rules = CompiledRules::new(&config, name, job);
+            jobs.insert(name.clone(), Arc::new(rules.connect(&servers)?));
         }
+        let schedules = config
+            .jobs
+            .iter()
+            .filter_map(|(name, job)| Some((name.clone(), Schedule::of(name, job, host)?)))
+            .collect();
         Ok(Self {
             config,
             servers,
             loaded_at: now,
             jobs,
+            schedules,
         })
     }
 
     /// A compiled job.
     #[must_use]
     pub fn compiled(&self, job: &str) -> Option<Arc<CompiledJob>> {
-        self.jobs.get(job).map(|job| Arc::clone(&job.prepared))
+        self.jobs.get(job).cloned()
     }
 
     /// The names of all jobs.
@@ -92,9 +90,7 @@ impl Setup {
     /// The schedules of all jobs that have one.
     #[must_use]
     pub fn schedules(&self) -> BTreeMap<String, Schedule> {
-        let scheduled =
-            |(name, job): (&String, &ScheduledJob)| Some((name.clone(), job.schedule.clone()?));
-        self.jobs.iter().filter_map(scheduled).collect()
+        self.schedules.clone()
     }
 
     /// What the core needs of it. `in_use` is the configuration that the daemon started with.
@@ -110,9 +106,9 @@ impl Setup {
                     time_limit: TimeDelta::from_std(job.time_limit).unwrap_or(TimeDelta::MAX),
                 },
                 catch_up: job.catch_up,
-                expression: job.schedule.clone(),
+                expression: job.schedule.as_ref().map(ToString::to_string),
                 timezone: job.timezone.name().to_owned(),
-                schedule: self.jobs.get(name).and_then(|job| job.schedule.clone()),
+                schedule: self.schedules.get(name).cloned(),
                 servers: servers_of(job),
             };
             (name.clone(), loaded)

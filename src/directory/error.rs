@@ -93,15 +93,6 @@ pub enum DirectoryError {
         /// The server's words.
         text: String,
     },
-    /// A search filter is invalid (RFC 4515).
-    #[error(
-        "the filter {filter:?} is malformed; RFC 4515 requires the form \
-         (&(objectClass=person)(mail=*))"
-    )]
-    Filter {
-        /// The filter.
-        filter: String,
-    },
     /// A search base does not exist, or is not visible to the account.
     #[error(
         "{server}: there is no {base:?}, or it is not visible to the account{}; check the search \
@@ -225,7 +216,6 @@ impl DirectoryError {
             Self::BindRefused { code, .. } | Self::Refused { code, .. } => matches!(code, 51 | 52),
             Self::File { .. }
             | Self::Settings { .. }
-            | Self::Filter { .. }
             | Self::NoSuchBase { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
@@ -250,7 +240,6 @@ impl DirectoryError {
             | Self::TimedOut { .. }
             | Self::StartTlsRefused { .. }
             | Self::Tls { .. }
-            | Self::Filter { .. }
             | Self::NoSuchBase { .. }
             | Self::Refused { .. }
             | Self::Referred { .. }
@@ -300,7 +289,6 @@ impl DirectoryError {
             | Self::StartTlsRefused { .. }
             | Self::Tls { .. }
             | Self::BindRefused { .. }
-            | Self::Filter { .. }
             | Self::NoSuchBase { .. }
             | Self::Refused { .. }
             | Self::Referred { .. } => {
@@ -320,7 +308,6 @@ impl DirectoryError {
             Self::Connect { .. } => "no connection".into(),
             Self::TimedOut { .. } | Self::Deadline { .. } => "timeout".into(),
             Self::Tls { .. } => "TLS failed".into(),
-            Self::Filter { .. } => "malformed filter".into(),
             Self::NoSuchBase { .. } => "noSuchObject (32)".into(),
             Self::StartTlsRefused { code, .. }
             | Self::BindRefused { code, .. }

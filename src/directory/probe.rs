@@ -8,13 +8,12 @@ use super::{
     connection::Connection,
     connector::Connector,
     error::DirectoryError,
-    filter,
     lookup::{concluded, decode, look, strings},
     searches::directory_id,
     server::{RootDse, Schema},
     transport::Transport,
 };
-use crate::config::Scope;
+use crate::config::{Filter, Scope};
 
 /// More entries matched than the one that was asked for (RFC 4511 appendix A.2).
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
@@ -26,7 +25,7 @@ pub struct ProbedSearch<'a> {
     pub bases: &'a [String],
     pub scope: Scope,
     /// The filter for people.
-    pub filter: &'a str,
+    pub filter: &'a Filter,
     /// The mapped attributes.
     pub attributes: &'a [String],
     /// The directory's id from the configuration.
@@ -56,7 +55,7 @@ pub enum Probed {
     RootDse,
     /// The directory's id.
     DirectoryId,
-    /// The filter's syntax.
+    /// The filter; its syntax is that of the configuration.
     Filter,
     /// A search base.
     Base(String),
@@ -227,14 +226,9 @@ async fn look_at_search(
     steps: &mut Vec<Step>,
 ) -> Result<(), Ended> {
     identify(connection, wanted, root, steps).await?;
-    let malformed = filter::check(wanted.filter).err();
-    let is_filter = malformed.is_none();
     steps.push(step(
         Probed::Filter,
-        malformed.map_or_else(
-            || Observation::Well(wanted.filter.into()),
-            Observation::Failed,
-        ),
+        Observation::Well(wanted.filter.to_string()),
     ));
     for base in wanted.bases {
         match look(connection, base, "(objectClass=*)", &["1.1"]).await {
@@ -247,14 +241,12 @@ async fn look_at_search(
                 continue;
             }
         }
-        if is_filter {
-            match somebody(connection, base, wanted).await {
-                Ok(somebody) => steps.push(step(
-                    Probed::People(base.clone()),
-                    people(base, wanted, somebody),
-                )),
-                Err(error) => push_failure(steps, Probed::People(base.clone()), error)?,
-            }
+        match somebody(connection, base, wanted).await {
+            Ok(somebody) => steps.push(step(
+                Probed::People(base.clone()),
+                people(base, wanted, somebody),
+            )),
+            Err(error) => push_failure(steps, Probed::People(base.clone()), error)?,
         }
     }
     if let Some(schema) = schema {
@@ -325,7 +317,7 @@ async fn somebody(
     let mut stream = ldap
         .with_search_options(options)
         .with_timeout(limit)
-        .streaming_search(base, scope, wanted.filter, vec!["1.1"])
+        .streaming_search(base, scope, wanted.filter.as_str(), vec!["1.1"])
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;

@@ -119,7 +119,7 @@ pub async fn read<T>(
         |named| vec![named],
     );
     attributes.extend(ids.iter().map(|id| id.name().to_owned()));
-    let searches = of_request(pool, request, &request.filter, &dedup(attributes));
+    let searches = of_request(pool, request, request.filter.as_str(), &dedup(attributes));
     let mut collect = Collect {
         configured,
         candidates: Vec::new(),

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{error::DirectoryError, search::SearchEvidence};
-use crate::config::Scope;
+use crate::config::{Filter, Scope};
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -12,8 +12,8 @@ pub struct ReadRequest {
     pub bases: Vec<String>,
     /// The scope of the searches.
     pub scope: Scope,
-    /// The filter (RFC 4515).
-    pub filter: String,
+    /// The filter for people.
+    pub filter: Filter,
     /// The attributes to return; the id is requested in addition.
     pub attributes: Vec<String>,
     /// The attribute that identifies an entry permanently; detected when absent.

@@ -7,7 +7,6 @@ use super::{
     connection::Connection,
     dn::Dn,
     error::DirectoryError,
-    filter,
     lookup::look,
     pool::{DirectoryPool, Server},
     request::{ReadFailure, ReadRequest},
@@ -106,9 +105,6 @@ pub(super) async fn run(
             reason: "there is no search base".into(),
         });
     }
-    searches
-        .iter()
-        .try_for_each(|search| filter::check(&search.filter))?;
     let mut failures = Vec::new();
     let may_be_asked = |server: &&Server| match servers {
         Servers::InOrder => true,

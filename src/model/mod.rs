@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod change;
 pub mod edit;
 pub mod entry;
+pub mod fold;
 pub mod id;
 pub mod link;
 pub mod pause;

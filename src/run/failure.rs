@@ -120,7 +120,6 @@ impl From<&DirectoryError> for FailureKind {
             | DirectoryError::StartTlsRefused { .. }
             | DirectoryError::Tls { .. }
             | DirectoryError::BindRefused { .. }
-            | DirectoryError::Filter { .. }
             | DirectoryError::NoSuchBase { .. }
             | DirectoryError::Refused { .. }
             | DirectoryError::Referred { .. }

@@ -9,41 +9,56 @@ use crate::{
 
 /// The compiled settings of a job that reads a directory.
 #[derive(Debug)]
-pub(super) struct LdapWork {
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct LdapWork {
+    /// As configured.
     pub job: LdapJob,
     pub mapping: Mapping,
     pub rules: Rules,
     pub pool: DirectoryPool,
 }
 
-impl LdapWork {
-    /// Compiles the rules of a job.
+/// What is compiled of a job that reads a directory before there are connections.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct LdapRules {
+    /// As configured.
+    pub job: LdapJob,
+    pub mapping: Mapping,
+    rules: Rules,
+}
+
+impl LdapRules {
+    /// The rules of a job.
+    pub(super) fn new(config: &Config, job: &LdapJob) -> Self {
+        Self {
+            job: job.clone(),
+            mapping: Mapping::new(job.attributes.values()),
+            rules: Rules::new(job, &config.ftrack.api_user).beside(config, &job.directory),
+        }
+    }
+
+    /// Adds the connections.
     ///
     /// # Errors
-    /// A rule cannot be used, or the servers are those of another configuration.
-    pub fn new(
-        config: &Config,
-        name: &str,
-        job: &LdapJob,
-        servers: &Servers,
-    ) -> anyhow::Result<Self> {
-        let pool = servers.directory(&job.directory).ok_or_else(|| {
-            anyhow::anyhow!(
-                "the job {name} names the directory {:?}, which is not among the servers",
-                job.directory
-            )
-        })?;
-        let mapping = Mapping::new(&job.attributes)?;
-        if let Some((attribute, error)) = mapping.broken_templates().first() {
+    /// A template fails whatever the entry, or the servers are those of another configuration.
+    pub(super) fn connect(self, name: &str, servers: &Servers) -> anyhow::Result<LdapWork> {
+        if let Some((attribute, error)) = self.mapping.broken_templates().first() {
             anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
         }
-        Ok(Self {
-            job: job.clone(),
-            mapping,
-            rules: Rules::new(job, &config.ftrack.api_user)?
-                .beside(config, &job.directory)
-                .with_signature(servers.ftrack().signer().signature()),
+        let directory = &self.job.directory;
+        let pool = servers.directory(directory).ok_or_else(|| {
+            anyhow::anyhow!(
+                "the job {name} names the directory {directory:?}, which is not among the servers"
+            )
+        })?;
+        Ok(LdapWork {
             pool: pool.clone(),
+            mapping: self.mapping,
+            rules: self
+                .rules
+                .with_signature(servers.ftrack().signer().signature()),
+            job: self.job,
         })
     }
 }

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, FtrackLdapJob, Job, JobKind},
+    config::{Config, FtrackLdapJob, Job},
     event::{Event, RunName},
     ftrack::session::{Session, Until},
 };
 
 mod administrators;
 mod builtin;
+mod compiled_rules;
 mod confirm;
 pub mod failure;
 mod ldap;
@@ -45,8 +46,9 @@ use crate::{
     },
 };
 use builtin::OpenSync;
+pub use compiled_rules::CompiledRules;
 use failure::{Failure, NotPlannable, PlanError, RunStartError};
-use ldap_work::LdapWork;
+pub use ldap_work::{LdapRules, LdapWork};
 use saved::SavedPlan;
 use servers::Servers;
 
@@ -115,24 +117,22 @@ impl CompiledJob {
     /// There is no such job, or a rule cannot be used.
     pub fn new(config: &Arc<Config>, name: &str, servers: &Servers) -> anyhow::Result<Self> {
         let (name, job) = config.job(Some(name))?;
-        let work = match &job.kind {
-            JobKind::Ldap(job) => Work::Ldap(Box::new(LdapWork::new(config, name, job, servers)?)),
-            JobKind::FtrackLdap(job) => Work::FtrackLdap(*job),
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            job: job.clone(),
-            work,
-            config: Arc::clone(config),
-            servers: servers.clone(),
-            session: servers.ftrack().clone(),
-        })
+        CompiledRules::new(config, name, job).connect(servers)
     }
 
     /// The job's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What a job that reads a directory does; `None` for any other kind.
+    #[must_use]
+    pub fn ldap(&self) -> Option<&LdapWork> {
+        match &self.work {
+            Work::Ldap(work) => Some(work),
+            Work::FtrackLdap(_) => None,
+        }
     }
 
     /// Checks that the changes of a run can be planned.

@@ -2,32 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use unicode_normalization::UnicodeNormalization;
 
 use super::desired::{DesiredValue, Mapped, Person};
 use crate::{
-    config::{AttributeRule, WhenAbsent},
+    config::{AttributeRule, Source, Target, WhenAbsent},
     model::entry::Entry,
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
 pub const LONGEST: usize = 255;
 
-/// The maximum number of instructions per template.
-const FUEL: u64 = 10_000;
-
-/// The compiled attribute rules of a job.
+/// The attribute rules of a job.
 #[derive(Debug)]
 pub struct Mapping {
-    rules: Vec<(Target, AttributeRule, Source)>,
+    rules: Vec<(Place, AttributeRule)>,
     custom_keys: Vec<String>,
-    templates: Environment<'static>,
 }
 
-/// The target of a rule.
+/// Where the value of a rule is put in a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+enum Place {
     Username,
     Email,
     FirstName,
@@ -37,83 +32,40 @@ enum Target {
     Custom(usize),
 }
 
-/// The source of a rule's value.
-#[derive(Debug)]
-enum Source {
-    /// The first value of an LDAP attribute.
-    Attribute(String),
-    /// A template, named after its target, over these LDAP attributes.
-    Template { name: String, over: Vec<String> },
-}
-
-/// An attribute rule cannot be used; the configuration's own check finds it first.
-#[derive(Debug, thiserror::Error)]
-pub enum BadMapping {
-    /// The target is not an attribute that can be mapped.
-    #[error("attributes.{0}: not an attribute that can be mapped")]
-    Target(String),
-    /// A template's syntax is wrong.
-    #[error("attributes.{0}: {1}")]
-    Template(String, minijinja::Error),
-}
-
 /// The error in one value, for which the entry is skipped.
 struct Unusable(String);
 
 impl Mapping {
-    /// Compiles the attribute rules of a job.
-    ///
-    /// # Errors
-    /// The target of a rule is not an attribute of a user, or a template's syntax is wrong.
-    pub fn new(attributes: &BTreeMap<String, AttributeRule>) -> Result<Self, BadMapping> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        templates.set_fuel(Some(FUEL));
-        let mut rules = Vec::new();
+    /// The attribute rules of a job.
+    pub fn new<'r>(attributes: impl IntoIterator<Item = &'r AttributeRule>) -> Self {
         let mut custom_keys = Vec::new();
-        for (target, rule) in attributes {
-            let source = if rule.from.contains("{{") || rule.from.contains("{%") {
-                let wrong = |error| BadMapping::Template(target.clone(), error);
-                templates
-                    .add_template_owned(target.clone(), rule.from.clone())
-                    .map_err(wrong)?;
-                let mut over: Vec<String> = templates
-                    .get_template(target)
-                    .map_err(wrong)?
-                    .undeclared_variables(false)
-                    .into_iter()
-                    .collect();
-                over.sort();
-                Source::Template {
-                    name: target.clone(),
-                    over,
+        let rules = attributes.into_iter().map(|rule| {
+            let place = match &rule.target {
+                Target::Username => Place::Username,
+                Target::Email => Place::Email,
+                Target::FirstName => Place::FirstName,
+                Target::LastName => Place::LastName,
+                Target::FullName => Place::FullName,
+                Target::Custom(key) => {
+                    custom_keys.push(key.clone());
+                    Place::Custom(custom_keys.len() - 1)
                 }
-            } else {
-                Source::Attribute(rule.from.clone())
             };
-            rules.push((
-                Target::named(target, &mut custom_keys)?,
-                rule.clone(),
-                source,
-            ));
-        }
-        Ok(Self {
-            rules,
+            (place, rule.clone())
+        });
+        Self {
+            rules: rules.collect(),
             custom_keys,
-            templates,
-        })
+        }
     }
 
     /// The LDAP attributes that the rules read, which a search requests; sorted, each once.
     #[must_use]
     pub fn ldap_attributes(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for (_, _, source) in &self.rules {
-            match source {
-                Source::Attribute(name) => names.push(name.clone()),
-                Source::Template { over, .. } => names.extend(over.iter().cloned()),
-            }
-        }
+        let sources = self.rules.iter().map(|(_, rule)| &rule.from);
+        let mut names: Vec<String> = sources
+            .flat_map(|source| source.attributes().iter().cloned())
+            .collect();
         names.sort_by_key(|name| name.to_ascii_lowercase());
         names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
         names
@@ -127,39 +79,15 @@ impl Mapping {
 
     /// The templates that fail whatever the entry, such as for a filter that does not exist: the
     /// target, and the reason.
-    ///
-    /// They are tried with all of their attributes, none, each alone and each missing; a branch
-    /// that none of these takes is not tested.
     #[must_use]
     pub fn broken_templates(&self) -> Vec<(&str, minijinja::Error)> {
-        let templates = self.rules.iter().filter_map(|(_, _, source)| match source {
+        let templates = self.rules.iter().filter_map(|(_, rule)| match &rule.from {
             Source::Attribute(_) => None,
-            Source::Template { name, over } => Some((name, over)),
+            Source::Template(template) => Some(template),
         });
         templates
-            .filter_map(|(name, over)| Some((name.as_str(), self.broken(name, over)?)))
+            .filter_map(|template| Some((template.name(), template.fault()?)))
             .collect()
-    }
-
-    fn broken(&self, name: &str, over: &[String]) -> Option<minijinja::Error> {
-        let template = self.templates.get_template(name).ok()?;
-        let fails = |present: Vec<&String>| {
-            let values: BTreeMap<&str, &str> = present
-                .into_iter()
-                .map(|name| (name.as_str(), "sample"))
-                .collect();
-            template
-                .render(values)
-                .err()
-                .filter(|error| is_for_good(error.kind()))
-        };
-        let missing = |one: &String| over.iter().filter(|name| *name != one).collect();
-        fails(over.iter().collect())
-            .or_else(|| fails(Vec::new()))
-            .or_else(|| {
-                over.iter()
-                    .find_map(|one| fails(missing(one)).or_else(|| fails(vec![one])))
-            })
     }
 
     /// Maps an entry to a person, or says why it is skipped.
@@ -176,102 +104,44 @@ impl Mapping {
 
     fn person(&self, entry: &Entry) -> Result<Person, Unusable> {
         let mut person = Person::unmapped(&entry.dn, self.custom_keys.len());
-        for (target, rule, source) in &self.rules {
-            let value = self.value(entry, source, &mut person)?;
-            if value.is_none() && (rule.required || *target == Target::Username) {
-                return Err(Unusable(format!(
-                    "it has no {}, which is required",
-                    source.name()
-                )));
+        for (place, rule) in &self.rules {
+            let value = value(entry, &rule.from, &mut person)?;
+            if value.is_none() && (rule.required || *place == Place::Username) {
+                let name = match &rule.from {
+                    Source::Attribute(name) => name,
+                    Source::Template(template) => template.name(),
+                };
+                return Err(Unusable(format!("it has no {name}, which is required")));
             }
-            place(&mut person, target, value, rule.when_absent)?;
+            put(&mut person, place, value, rule.when_absent)?;
         }
         Ok(person)
     }
+}
 
-    /// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
-    fn value(
-        &self,
-        entry: &Entry,
-        source: &Source,
-        person: &mut Person,
-    ) -> Result<Option<String>, Unusable> {
-        let text = match source {
-            Source::Attribute(name) => first_text(entry, name, person)?,
-            Source::Template { name, over } => {
-                let mut values = BTreeMap::new();
-                for variable in over {
-                    if let Some(text) = first_text(entry, variable, person)? {
-                        values.insert(variable.as_str(), text);
-                    }
+/// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
+fn value(entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<String>, Unusable> {
+    let text = match source {
+        Source::Attribute(name) => first_text(entry, name, person)?,
+        Source::Template(template) => {
+            let mut values = BTreeMap::new();
+            for variable in source.attributes() {
+                if let Some(text) = first_text(entry, variable, person)? {
+                    values.insert(variable.as_str(), text);
                 }
-                self.render(name, &values)?
             }
-        };
-        Ok(text
-            .as_deref()
-            .map(one_line)
-            .filter(|text| !text.is_empty()))
-    }
-
-    fn render(
-        &self,
-        name: &str,
-        values: &BTreeMap<&str, String>,
-    ) -> Result<Option<String>, Unusable> {
-        let rendered = self
-            .templates
-            .get_template(name)
-            .and_then(|template| template.render(values));
-        match rendered {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == ErrorKind::UndefinedError => Ok(None),
-            Err(error) => Err(Unusable(format!("the template for {name} fails: {error}"))),
+            template.render(&values).map_err(|error| {
+                Unusable(format!(
+                    "the template for {} fails: {error}",
+                    template.name()
+                ))
+            })?
         }
-    }
-}
-
-impl Target {
-    fn named(name: &str, custom_keys: &mut Vec<String>) -> Result<Self, BadMapping> {
-        Ok(match name {
-            "username" => Self::Username,
-            "email" => Self::Email,
-            "first_name" => Self::FirstName,
-            "last_name" => Self::LastName,
-            "full_name" => Self::FullName,
-            other => {
-                let key = other
-                    .strip_prefix("custom_attributes.")
-                    .filter(|key| !key.is_empty());
-                custom_keys.push(key.ok_or_else(|| BadMapping::Target(other.into()))?.into());
-                Self::Custom(custom_keys.len() - 1)
-            }
-        })
-    }
-}
-
-impl Source {
-    fn name(&self) -> &str {
-        match self {
-            Self::Attribute(name) => name,
-            Self::Template { name, .. } => name,
-        }
-    }
-}
-
-/// Whether a template failed because of its text, not because of the values.
-fn is_for_good(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::UnknownFilter
-            | ErrorKind::UnknownFunction
-            | ErrorKind::UnknownTest
-            | ErrorKind::UnknownMethod
-            | ErrorKind::TooManyArguments
-            | ErrorKind::MissingArgument
-            | ErrorKind::TemplateNotFound
-            | ErrorKind::OutOfFuel
-    )
+    };
+    Ok(text
+        .as_deref()
+        .map(one_line)
+        .filter(|text| !text.is_empty()))
 }
 
 /// The first value of an attribute as text; several values give a warning, a value that is not text
@@ -313,14 +183,14 @@ fn one_line(text: &str) -> String {
 }
 
 /// Puts a value in its field, unless ftrack would refuse it.
-fn place(
+fn put(
     person: &mut Person,
-    target: &Target,
+    place: &Place,
     value: Option<String>,
     when_absent: WhenAbsent,
 ) -> Result<(), Unusable> {
     if let Some(text) = &value {
-        acceptable(target, text)?;
+        acceptable(place, text)?;
     }
     let absent = match when_absent {
         WhenAbsent::Keep => DesiredValue::Keep,
@@ -329,18 +199,18 @@ fn place(
     let wanted = |text: Option<String>| {
         text.map_or_else(|| absent.clone(), |text| DesiredValue::Text(text.into()))
     };
-    match target {
-        Target::Username => person.username = value.unwrap_or_default().into(),
-        Target::Email => person.email = wanted(value),
-        Target::FirstName => person.first_name = wanted(value),
-        Target::LastName => person.last_name = wanted(value),
-        Target::FullName => {
+    match place {
+        Place::Username => person.username = value.unwrap_or_default().into(),
+        Place::Email => person.email = wanted(value),
+        Place::FirstName => person.first_name = wanted(value),
+        Place::LastName => person.last_name = wanted(value),
+        Place::FullName => {
             let (first, last) = value.as_deref().map(split_at_last_space).unzip();
             person.first_name = wanted(first);
             person.last_name = wanted(last);
         }
-        Target::Custom(place) => {
-            if let Some(slot) = person.custom.get_mut(*place) {
+        Place::Custom(index) => {
+            if let Some(slot) = person.custom.get_mut(*index) {
                 *slot = wanted(value);
             }
         }
@@ -349,14 +219,14 @@ fn place(
 }
 
 /// Values that ftrack would refuse are found here, while planning, and not while writing.
-fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
-    let what = match target {
-        Target::Username => "username",
-        Target::Email => "email",
-        Target::FirstName => "first_name",
-        Target::LastName => "last_name",
-        Target::FullName => "full_name",
-        Target::Custom(_) => return Ok(()),
+fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
+    let what = match place {
+        Place::Username => "username",
+        Place::Email => "email",
+        Place::FirstName => "first_name",
+        Place::LastName => "last_name",
+        Place::FullName => "full_name",
+        Place::Custom(_) => return Ok(()),
     };
     let characters = text.chars().count();
     if characters > LONGEST {
@@ -364,7 +234,7 @@ fn acceptable(target: &Target, text: &str) -> Result<(), Unusable> {
             "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
-    if *target == Target::Email && !is_address(text) {
+    if *place == Place::Email && !is_address(text) {
         return Err(Unusable(format!(
             "its {what} is not a mail address: {text:?}"
         )));
@@ -399,20 +269,22 @@ fn split_at_last_space(full: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn rule(from: &str) -> AttributeRule {
+    fn rule(target: &str, from: &str) -> AttributeRule {
         AttributeRule {
-            from: from.into(),
+            target: target.parse().unwrap(),
+            from: Source::parse(target, from).unwrap(),
             when_absent: WhenAbsent::Keep,
             required: false,
         }
     }
 
     fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
-        let rules = rules
+        let rules: Vec<_> = rules
             .iter()
-            .map(|(target, from)| ((*target).to_owned(), rule(from)))
+            .map(|(target, from)| rule(target, from))
             .collect();
         let attributes = attributes
             .iter()
@@ -423,9 +295,7 @@ mod tests {
                 )
             })
             .collect();
-        Mapping::new(&rules)
-            .unwrap()
-            .map(&Entry::new("uid=x".into(), attributes))
+        Mapping::new(&rules).map(&Entry::new("uid=x".into(), attributes))
     }
 
     fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
@@ -507,12 +377,12 @@ mod tests {
         assert_eq!(&*person.username, "ada");
         assert_eq!(person.email, DesiredValue::Text("ADA@x.test".into()));
         assert_eq!(person.first_name, DesiredValue::Keep);
-        let rules = rules
+        let rules: Vec<_> = rules
             .iter()
-            .map(|(target, from)| ((*target).to_owned(), rule(from)))
+            .map(|(target, from)| rule(target, from))
             .collect();
         assert_eq!(
-            Mapping::new(&rules).unwrap().ldap_attributes(),
+            Mapping::new(&rules).ldap_attributes(),
             ["givenName", "mail", "sn", "uid"]
         );
     }
@@ -520,8 +390,8 @@ mod tests {
     #[test]
     fn a_template_that_no_entry_can_mend_is_found() {
         let broken = |template: &str| {
-            let rules = BTreeMap::from([("username".to_owned(), rule(template))]);
-            let mapping = Mapping::new(&rules).unwrap();
+            let rules = [rule("username", template)];
+            let mapping = Mapping::new(&rules);
             mapping
                 .broken_templates()
                 .first()

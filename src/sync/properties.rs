@@ -20,7 +20,9 @@ use super::{
     rules::Rules,
 };
 use crate::{
-    config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
+    config::{
+        Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Source, Target, Users, WhenAbsent,
+    },
     directory::{Absent, read::Reading},
     model::{
         absence::Absences,
@@ -166,16 +168,17 @@ fn rules() -> impl Strategy<Value = Rules> {
             reactivate,
             adopt,
             deactivate_after: Duration::ZERO,
-            protect: vec!["dan".into()],
+            protect: vec!["dan".parse().unwrap()],
             user_type: None,
         };
-        Rules::new(&job(users), "ldap-sync").unwrap()
+        Rules::new(&job(users), "ldap-sync")
     })
 }
 
 fn job(users: Users) -> LdapJob {
     let rule = AttributeRule {
-        from: "uid".into(),
+        target: Target::Username,
+        from: Source::Attribute("uid".into()),
         when_absent: WhenAbsent::Keep,
         required: true,
     };
@@ -184,7 +187,7 @@ fn job(users: Users) -> LdapJob {
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],
         scope: Scope::Subtree,
-        filter: "(uid=*)".into(),
+        filter: "(uid=*)".parse().unwrap(),
         attributes: BTreeMap::from([("username".into(), rule)]),
         users,
         limits: limits(),

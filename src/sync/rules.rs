@@ -1,11 +1,10 @@
 //! The rules of one job that a plan obeys.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use chrono::Duration;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use unicode_normalization::UnicodeNormalization;
 
+pub use crate::model::fold::fold;
 use crate::{
     config,
     config::{Adopt, Scope},
@@ -32,7 +31,6 @@ pub struct Rules {
     /// The signature state of links that are written.
     pub signature: Signature,
     api_user: String,
-    protect: GlobSet,
 }
 
 /// Another job of the same configuration.
@@ -90,11 +88,6 @@ impl Sibling {
     }
 }
 
-/// A pattern of `protect` is not a glob.
-#[derive(Debug, thiserror::Error)]
-#[error("users.protect: {0}")]
-pub struct BadPattern(#[from] globset::Error);
-
 /// The user type of `users.user_type` cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadUserType {
@@ -116,21 +109,9 @@ pub enum BadUserType {
 
 impl Rules {
     /// The rules of a job, for the program's own API user.
-    ///
-    /// # Errors
-    /// A protected pattern is not a glob, which the configuration's own check finds first.
-    pub fn new(job: &config::LdapJob, api_user: &str) -> Result<Self, BadPattern> {
-        let mut protect = GlobSetBuilder::new();
-        for pattern in &job.users.protect {
-            protect.add(GlobBuilder::new(pattern).case_insensitive(true).build()?);
-            // Globs ignore the case of ASCII alone, and know one form of each letter. A pattern
-            // that folding breaks, such as `[Z-a]`, holds as it is written.
-            let folded = fold(pattern);
-            if let Ok(folded) = GlobBuilder::new(&folded).build() {
-                protect.add(folded);
-            }
-        }
-        Ok(Self {
+    #[must_use]
+    pub fn new(job: &config::LdapJob, api_user: &str) -> Self {
+        Self {
             source: job.source.as_str().into(),
             users: job.users.clone(),
             reach: Reach::new(job),
@@ -139,8 +120,7 @@ impl Rules {
             deactivate_after: Duration::from_std(job.users.deactivate_after)
                 .unwrap_or(Duration::MAX),
             api_user: fold(api_user).into_owned(),
-            protect: protect.build()?,
-        })
+        }
     }
 
     /// Why the user is never changed: it is the program's own, or of a type that is never changed.
@@ -187,7 +167,9 @@ impl Rules {
     /// Whether a username is protected by a pattern, ignoring case.
     #[must_use]
     pub fn is_protected(&self, username: &str) -> bool {
-        self.protect.is_match(username) || self.protect.is_match(&*fold(username))
+        let folded = fold(username);
+        let mut patterns = self.users.protect.iter();
+        patterns.any(|pattern| pattern.matches(username, &folded))
     }
 
     /// Why the login, mail and activity of a user change only with a person's approval, if they do.
@@ -244,51 +226,5 @@ impl Rules {
             name: name.clone(),
             known: known.join(", "),
         })
-    }
-}
-
-/// The form in which logins and mail addresses are compared: whether the server distinguishes case
-/// or accents is not known, so the program never relies on it. Most are in that form already, and
-/// are not copied.
-#[must_use]
-pub fn fold(text: &str) -> Cow<'_, str> {
-    if !text.is_ascii() {
-        // Via upper case, which has one form where lower case has several: both sigmas, and the
-        // sharp s beside "ss". From lower case, since the sharp s has a capital of its own as well.
-        Cow::Owned(
-            text.nfc()
-                .flat_map(char::to_lowercase)
-                .flat_map(char::to_uppercase)
-                .flat_map(char::to_lowercase)
-                .nfc()
-                .collect(),
-        )
-    } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(text.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fold;
-
-    #[test]
-    fn one_login_in_many_forms_is_one_login() {
-        for (one, other) in [
-            ("ADA", "ada"),
-            ("jos\u{e9}", "Jose\u{301}"),
-            ("\u{c5}sa", "a\u{30a}sa"),
-            (
-                "\u{3bf}\u{3b4}\u{3cc}\u{3c2}",
-                "\u{39f}\u{394}\u{38c}\u{3a3}",
-            ),
-            ("stra\u{df}er", "STRASSER"),
-            ("stra\u{df}er", "STRA\u{1e9e}ER"),
-        ] {
-            assert_eq!(fold(one), fold(other));
-        }
-        assert_ne!(fold("jos\u{e9}"), fold("jose"));
     }
 }

@@ -107,7 +107,7 @@ async fn read_from(directory: &Directory) -> Result<Reading<Entry>, ReadFailure>
     let request = ReadRequest {
         bases: vec![BASE.into()],
         scope: Scope::Subtree,
-        filter: "(objectClass=*)".into(),
+        filter: "(objectClass=*)".parse().unwrap(),
         attributes: vec!["member".into()],
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(20),

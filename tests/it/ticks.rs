@@ -85,13 +85,12 @@ fn due(job: &str, since: &str) -> Due {
 fn schedules(jobs: &[(&str, &str)]) -> BTreeMap<String, Schedule> {
     let schedule = |expression: &str| {
         Schedule::new(
-            expression,
+            &expression.parse().unwrap(),
             chrono_tz::Europe::Stockholm,
             Duration::ZERO,
             "host",
             "job",
         )
-        .unwrap()
     };
     jobs.iter()
         .map(|(name, expression)| ((*name).to_owned(), schedule(expression)))

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    finding::{About, Finding},
-    offline::CheckedJob,
-};
+use super::finding::{About, Finding};
 use crate::{
     config::{Directory, LdapJob},
     directory::{
@@ -14,6 +11,7 @@ use crate::{
         error::DirectoryError,
         probe::{Observation, Probe, Probed, ProbedSearch, Step},
     },
+    run::LdapWork,
 };
 
 /// Checks each server in turn, each for at most `limit`, for the jobs that use the directory.
@@ -23,7 +21,7 @@ use crate::{
 pub async fn look(
     directory: &Directory,
     pool: &DirectoryPool,
-    jobs: &[&CheckedJob<'_>],
+    jobs: &[(&str, &LdapWork)],
     limit: Duration,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -56,16 +54,19 @@ enum Credentials<'a> {
 async fn look_at_server(
     pool: &DirectoryPool,
     connector: &Connector,
-    jobs: &[&CheckedJob<'_>],
+    jobs: &[(&str, &LdapWork)],
     credentials: &Credentials<'_>,
     limit: Duration,
 ) -> (Vec<Finding>, bool) {
     let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
-    let attributes: Vec<Vec<String>> = jobs.iter().map(|job| attributes(pool, job)).collect();
+    let attributes: Vec<Vec<String>> = jobs
+        .iter()
+        .map(|(_, work)| attributes(pool, work))
+        .collect();
     let wanted: Vec<ProbedSearch<'_>> = jobs
         .iter()
         .zip(&attributes)
-        .map(|(job, attributes)| wanted(pool, job.job, attributes))
+        .map(|((_, work), attributes)| wanted(pool, &work.job, attributes))
         .collect();
     let mut probe = Probe::new(connector);
     let mut is_spared = false;
@@ -94,9 +95,9 @@ async fn look_at_server(
         );
     }
     let mut searches = Vec::new();
-    for (job, steps) in jobs.iter().zip(&probe.searches) {
-        let mut about = About::new(format!("job {} at {}", job.name, connector.server()));
-        let gravity = Severities::of(job.job, steps);
+    for ((name, work), steps) in jobs.iter().zip(&probe.searches) {
+        let mut about = About::new(format!("job {name} at {}", connector.server()));
+        let gravity = Severities::of(&work.job, steps);
         for step in steps {
             tell(
                 &mut about,
@@ -139,17 +140,12 @@ fn wanted<'a>(
 
 /// What the server's schema must have: the attributes that the job maps, and the configured id
 /// attribute.
-fn attributes(pool: &DirectoryPool, job: &CheckedJob<'_>) -> Vec<String> {
-    let id = pool.id_attribute().filter(|id| {
-        !job.ldap_attributes
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(id))
-    });
-    job.ldap_attributes
-        .iter()
-        .cloned()
-        .chain(id.map(str::to_owned))
-        .collect()
+fn attributes(pool: &DirectoryPool, work: &LdapWork) -> Vec<String> {
+    let mut attributes = work.mapping.ldap_attributes();
+    let is_read = |id: &&str| attributes.iter().any(|name| name.eq_ignore_ascii_case(id));
+    let id = pool.id_attribute().filter(|id| !is_read(id));
+    attributes.extend(id.map(str::to_owned));
+    attributes
 }
 
 fn is_refusal(step: &Step) -> bool {
@@ -206,7 +202,7 @@ impl<'a> Severities<'a> {
 
     fn is_required(&self, name: &str) -> bool {
         let mut rules = self.job.attributes.values();
-        rules.any(|rule| rule.required && rule.from.eq_ignore_ascii_case(name))
+        rules.any(|rule| rule.required && rule.from.as_str().eq_ignore_ascii_case(name))
     }
 }
 

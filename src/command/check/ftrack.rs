@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     finding::{About, Finding},
-    offline::{CheckedJob, Compiled},
+    offline::Compiled,
 };
 use crate::{
     config,
@@ -23,6 +23,7 @@ use crate::{
         user_state,
     },
     model::user::EntityId,
+    run::{CompiledJob, LdapWork},
 };
 
 /// Settings for the check: each call is tried at most twice, and two calls fit into `limit`.
@@ -38,17 +39,14 @@ pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
 
 /// Checks the server for at most `limit`, for all jobs. The only write that it sends changes
 /// nothing.
-pub async fn look(
-    ftrack: &config::Ftrack,
-    compiled: &Compiled<'_>,
-    limit: Duration,
-) -> Vec<Finding> {
-    let session = &compiled.session;
+pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled, limit: Duration) -> Vec<Finding> {
+    let session = compiled.servers.ftrack();
+    let ftrack_ldap = compiled.jobs.iter().filter(|job| job.ldap().is_none());
     let mut look = Look {
         ftrack,
         session,
-        jobs: &compiled.jobs,
-        ftrack_ldap: &compiled.ftrack_ldap,
+        jobs: compiled.ldap_jobs().collect(),
+        ftrack_ldap: ftrack_ldap.map(CompiledJob::name).collect(),
         // Longer than the limit, which ends the whole check with its own message.
         until: Until {
             deadline: Instant::now() + limit * 2,
@@ -77,9 +75,9 @@ pub async fn look(
 struct Look<'a> {
     ftrack: &'a config::Ftrack,
     session: &'a Session,
-    jobs: &'a [CheckedJob<'a>],
+    jobs: Vec<(&'a str, &'a LdapWork)>,
     /// The names of the jobs of kind `ftrack-ldap`.
-    ftrack_ldap: &'a [&'a str],
+    ftrack_ldap: Vec<&'a str>,
     until: Until,
     about: About,
     of_jobs: Vec<Finding>,
@@ -124,7 +122,7 @@ impl Look<'_> {
         let custom: BTreeSet<String> = self
             .jobs
             .iter()
-            .flat_map(|job| job.custom_keys.iter().cloned())
+            .flat_map(|(_, work)| work.mapping.custom_keys().iter().cloned())
             .collect();
         let custom: Vec<String> = custom.into_iter().collect();
         match server::schemas(self.session, &self.until).await {
@@ -222,7 +220,7 @@ impl Look<'_> {
         let detail = "no active administrator is visible, so every deactivation would be held";
         let way_out = "give the role of ftrack.api_user read access to users and security roles, \
             or list your administrators' roles in ftrack.administrator_roles";
-        if self.jobs.iter().any(|job| job.job.users.deactivate) {
+        if self.jobs.iter().any(|(_, work)| work.job.users.deactivate) {
             self.about.fail("administrators", detail, way_out);
         } else {
             self.about.warn("administrators", detail, way_out);
@@ -231,7 +229,7 @@ impl Look<'_> {
 
     /// What can be said about ftrack's own synchronisation without starting it.
     async fn ftrack_ldap(&mut self) {
-        for name in self.ftrack_ldap {
+        for name in &self.ftrack_ldap {
             let mut about = About::new(format!("job {name} at ftrack"));
             match builtin_sync::note(self.session, &self.until).await {
                 Ok(_) => about.ok(
@@ -251,14 +249,15 @@ impl Look<'_> {
         if let Err(error) = &types {
             self.fail("user_type", error);
         }
-        for job in self.jobs {
-            let mut about = About::new(format!("job {} at ftrack", job.name));
-            if let (Some(name), Ok(types)) = (&job.job.users.user_type, &types) {
+        for (job, work) in &self.jobs {
+            let mut about = About::new(format!("job {job} at ftrack"));
+            if let (Some(name), Ok(types)) = (&work.job.users.user_type, &types) {
                 user_type(&mut about, name, types);
             }
-            match read::custom_attributes(self.session, &job.custom_keys, &self.until).await {
+            let custom_keys = work.mapping.custom_keys();
+            match read::custom_attributes(self.session, custom_keys, &self.until).await {
                 Ok(found) => {
-                    for (key, id) in job.custom_keys.iter().zip(found) {
+                    for (key, id) in custom_keys.iter().zip(found) {
                         custom_attribute(&mut about, key, id.as_ref());
                     }
                 }

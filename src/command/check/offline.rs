@@ -1,19 +1,21 @@
 //! Checks a configuration without contacting a server, beyond what loading it has shown: rules that
 //! compile, and the next runs.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{About, Finding};
 use crate::{
     config,
-    config::{Config, Job, JobKind, LdapJob},
+    config::{Config, Job},
     daemon::{schedule::Schedule, scheduler},
-    directory::DirectoryPool,
-    ftrack::session::Session,
+    run::{
+        CompiledJob, CompiledRules, LdapWork,
+        servers::{ServerError, Servers},
+    },
     state::files,
-    sync::{mapping::Mapping, rules::Rules},
+    sync::mapping::Mapping,
 };
 
 /// How many of a job's next runs are shown.
@@ -22,94 +24,92 @@ const RUNS: usize = 5;
 /// The compiled configuration, for the checks of the servers.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct Compiled<'a> {
-    pub session: Session,
-    /// By name.
-    pub pools: BTreeMap<&'a str, DirectoryPool>,
-    /// The jobs that read a directory.
-    pub jobs: Vec<CheckedJob<'a>>,
-    /// The names of the jobs of kind `ftrack-ldap`.
-    pub ftrack_ldap: Vec<&'a str>,
+pub struct Compiled {
+    pub servers: Servers,
+    pub jobs: Vec<CompiledJob>,
 }
 
-/// One compiled job, for the checks of its servers.
-#[derive(Debug)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct CheckedJob<'a> {
-    pub name: &'a str,
-    /// As configured.
-    pub job: &'a LdapJob,
-    /// The LDAP attributes that the job reads.
-    pub ldap_attributes: Vec<String>,
-    /// The keys of the custom attributes that the job fills.
-    pub custom_keys: Vec<String>,
+impl Compiled {
+    /// The jobs that read a directory, by name.
+    pub fn ldap_jobs(&self) -> impl Iterator<Item = (&str, &LdapWork)> {
+        self.jobs
+            .iter()
+            .filter_map(|job| Some((job.name(), job.ldap()?)))
+    }
 }
 
 /// Compiles everything; the result is absent when anything has failed. The next runs are those
 /// after `now`.
 #[must_use]
-pub fn compile<'a>(config: &'a Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled<'a>>) {
-    let mut servers = About::new("configuration".into());
-    let session = match Session::new(&config.ftrack) {
-        Ok(session) => Some(session),
-        Err(error) => {
-            let (what, way_out) = error.apart();
-            servers.fail("ftrack", what, way_out);
+pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled>) {
+    let (mut findings, servers) = servers(config);
+    let mut rules = Vec::new();
+    let mut all = true;
+    let host = scheduler::host();
+    for (name, job) in &config.jobs {
+        let mut about = About::new(format!("job {name}"));
+        let of_job = CompiledRules::new(config, name, job);
+        match of_job.ldap() {
+            Some(ldap) => all &= attributes(&mut about, &ldap.mapping),
+            None => two_writers(&mut about, name, config),
+        }
+        rules.push(of_job);
+        schedule(
+            &mut about,
+            job,
+            Schedule::of(name, job, &host).as_ref(),
+            now,
+        );
+        findings.extend(about.into_findings());
+    }
+    let compiled = servers.filter(|_| all).and_then(|servers| {
+        let jobs = rules.into_iter().map(|rules| rules.connect(&servers).ok());
+        Some(Compiled {
+            jobs: jobs.collect::<Option<_>>()?,
+            servers,
+        })
+    });
+    (findings, compiled)
+}
+
+/// The findings about the servers' settings and the state directory, and the connections, none of
+/// which is opened yet.
+fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
+    let mut about = About::new("configuration".into());
+    let servers = match Servers::new(config) {
+        Ok(servers) => {
+            about.ok(
+                "configuration",
+                "it is valid, and the files that it names are readable",
+            );
+            Some(servers)
+        }
+        Err(errors) => {
+            let is_ftrack = |error: &&ServerError| matches!(error, ServerError::Ftrack(_));
+            let of_ftrack = errors
+                .iter()
+                .filter(is_ftrack)
+                .map(|error| ("ftrack", error));
+            let of_directories = errors.iter().filter(|error| !is_ftrack(error));
+            for (check, error) in of_ftrack.chain(of_directories.map(|error| ("directory", error)))
+            {
+                let (what, way_out) = error.apart();
+                about.fail(check, what, way_out);
+            }
             None
         }
     };
-    let mut pools = BTreeMap::new();
-    for (name, directory) in &config.directories {
-        match DirectoryPool::new(name, directory) {
-            Ok(pool) => _ = pools.insert(name.as_str(), pool),
-            Err(error) => {
-                let (what, way_out) = error.apart();
-                servers.fail("directory", what, way_out);
-            }
-        }
-    }
-    if session.is_some() && pools.len() == config.directories.len() {
-        servers.ok(
-            "configuration",
-            "it is valid, and the files that it names are readable",
-        );
-    }
     let state_dir = config.state_dir.display();
     match files::can_keep(&config.state_dir) {
-        Ok(()) => servers.ok("state", format!("{state_dir} is writable")),
-        Err(error) => servers.fail(
+        Ok(()) => about.ok("state", format!("{state_dir} is writable")),
+        Err(error) => about.fail(
             "state",
             format!("cannot save reports in {state_dir}: {error}"),
             "make the directory writable for the user who runs the program, or run it as the \
              directory's owner",
         ),
     }
-    let mut findings = servers.into_findings();
-    let (mut jobs, mut ftrack_ldap) = (Vec::new(), Vec::new());
-    let host = scheduler::host();
-    for (name, job) in &config.jobs {
-        let mut about = About::new(format!("job {name}"));
-        match &job.kind {
-            JobKind::Ldap(job) => {
-                jobs.extend(compile_job(&mut about, name, job, &config.ftrack.api_user))
-            }
-            JobKind::FtrackLdap(_) => {
-                ftrack_ldap.push(name.as_str());
-                two_writers(&mut about, name, config);
-            }
-        }
-        schedule(&mut about, job, &Schedule::of(name, job, &host), now);
-        findings.extend(about.into_findings());
-    }
-    let all = jobs.len() + ftrack_ldap.len() == config.jobs.len()
-        && pools.len() == config.directories.len();
-    let compiled = session.filter(|_| all).map(|session| Compiled {
-        session,
-        pools,
-        jobs,
-        ftrack_ldap,
-    });
-    (findings, compiled)
+    (about.into_findings(), servers)
 }
 
 /// A job that has ftrack synchronise, beside jobs of the program that write the same users.
@@ -152,21 +152,8 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
     );
 }
 
-fn compile_job<'a>(
-    about: &mut About,
-    name: &'a str,
-    job: &'a LdapJob,
-    api_user: &str,
-) -> Option<CheckedJob<'a>> {
-    let rules = Rules::new(job, api_user)
-        .map_err(|error| about.fail("rules", error.to_string(), "fix the pattern"));
-    let mapping = match Mapping::new(&job.attributes) {
-        Ok(mapping) => mapping,
-        Err(error) => {
-            about.fail("attributes", error.to_string(), "fix the rule");
-            return None;
-        }
-    };
+/// Whether the attributes of a job can be made.
+fn attributes(about: &mut About, mapping: &Mapping) -> bool {
     let broken = mapping.broken_templates();
     for (target, error) in &broken {
         about.fail(
@@ -191,31 +178,20 @@ fn compile_job<'a>(
             "write the LDAP attribute's name, such as givenName",
         );
     }
-    if rules.is_err() || !broken.is_empty() || !impossible.is_empty() {
-        return None;
+    let can_be_made = broken.is_empty() && impossible.is_empty();
+    if can_be_made {
+        about.ok(
+            "attributes",
+            format!("they are made of {}", ldap_attributes.join(", ")),
+        );
     }
-    about.ok(
-        "attributes",
-        format!("they are made of {}", ldap_attributes.join(", ")),
-    );
-    let custom_keys = mapping.custom_keys().to_vec();
-    Some(CheckedJob {
-        name,
-        job,
-        ldap_attributes,
-        custom_keys,
-    })
+    can_be_made
 }
 
-fn schedule(
-    about: &mut About,
-    job: &Job,
-    schedule: &Result<Option<Schedule>, String>,
-    now: DateTime<Utc>,
-) {
+fn schedule(about: &mut About, job: &Job, schedule: Option<&Schedule>, now: DateTime<Utc>) {
     match schedule {
-        Ok(None) => about.ok("schedule", "no schedule; the job runs only on request"),
-        Ok(Some(schedule)) => {
+        None => about.ok("schedule", "no schedule; the job runs only on request"),
+        Some(schedule) => {
             let next = schedule
                 .occurrences(now)
                 .take(RUNS)
@@ -223,7 +199,7 @@ fn schedule(
             let next: Vec<String> = next
                 .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
                 .collect();
-            let expression = job.schedule.as_deref().unwrap_or_default();
+            let expression = schedule.expression();
             let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
             let splay = if job.splay == Duration::ZERO {
                 String::new()
@@ -239,7 +215,6 @@ fn schedule(
                 ),
             );
         }
-        Err(problem) => about.fail("schedule", problem.clone(), "fix the job's schedule"),
     }
 }
 
@@ -267,7 +242,12 @@ mod tests {
         let now = Utc.with_ymd_and_hms(2026, month, day, 20, 0, 0).unwrap();
         let mut about = About::new(String::new());
         let job = &config.jobs["artists"];
-        super::schedule(&mut about, job, &Schedule::of("artists", job, "host"), now);
+        super::schedule(
+            &mut about,
+            job,
+            Schedule::of("artists", job, "host").as_ref(),
+            now,
+        );
         about.into_findings().remove(0).detail
     }
 

@@ -87,7 +87,13 @@ fn loaded(jobs: &[(&str, &str)]) -> Loaded {
 }
 
 fn daily() -> Schedule {
-    Schedule::new("@daily", chrono_tz::UTC, Duration::ZERO, "host", "job").unwrap()
+    Schedule::new(
+        &"@daily".parse().unwrap(),
+        chrono_tz::UTC,
+        Duration::ZERO,
+        "host",
+        "job",
+    )
 }
 
 fn pause(until: Option<&str>) -> Pause {

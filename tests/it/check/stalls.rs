@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -108,14 +109,14 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
     world.ftrack_settings = "request_timeout = \"1h\"".into();
     world.studio().fail_when(|_| Some(Fault::StallBefore));
     slapd.signal("STOP");
-    let config = patient(&world);
+    let config = Arc::new(patient(&world));
     world.runtime().block_on(async {
         let (_, compiled) = offline::compile(&config, Utc::now());
         let compiled = compiled.unwrap();
-        let jobs: Vec<_> = compiled.jobs.iter().collect();
+        let jobs: Vec<_> = compiled.ldap_jobs().collect();
         let studio = directory::look(
             &config.directories["studio"],
-            &compiled.pools["studio"],
+            compiled.servers.directory("studio").unwrap(),
             &jobs,
             LIMIT,
         )

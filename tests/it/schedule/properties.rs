@@ -40,7 +40,8 @@ fn any() -> impl Strategy<Value = (Schedule, DateTime<Utc>)> {
         -7_200..7_200_i64,
     );
     parts.prop_map(|(expression, zone, splay, second, near)| {
-        let schedule = Schedule::new(expression, zone, splay, "host", "job").unwrap();
+        let expression = expression.parse().unwrap();
+        let schedule = Schedule::new(&expression, zone, splay, "host", "job");
         let after = DateTime::from_timestamp(second, 0).unwrap();
         (
             schedule,

@@ -1,0 +1,218 @@
+//! `[directories.NAME]`: an LDAP directory.
+
+use std::{path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Credential,
+    files::Places,
+    finding::KeyPath,
+    named_files,
+    notes::Notes,
+    table::table,
+    value::{Address, HOUR, List, Number, Period, attribute, check_name, is_loopback, line},
+};
+
+table! {
+    /// One LDAP directory: replicas of the same tree.
+    #[schemars(rename = "Directory")]
+    struct DirectoryTable => struct Directory {
+        /// `ldaps://` or `ldap://` addresses of replicas, the preferred one first; required.
+        urls: List<Address> => Vec<Url> = List::default(),
+        /// The bind DN; an anonymous bind when absent.
+        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+        bind_dn: Option<String> => Option<String> = None,
+        /// The password for `bind_dn`, a secret; preferably in a file of its own, see
+        /// `bind_password_file`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bind_password: Option<Credential> => Option<Credential> = None,
+        /// A file that contains only the password for `bind_dn`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bind_password_file: Option<PathBuf> = None,
+        /// Whether `ldap://` connections are upgraded to TLS by StartTLS before anything else is sent.
+        start_tls: bool => bool = false,
+        /// A PEM file of certificates to trust instead of the system's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ca_file: Option<PathBuf> => Option<PathBuf> = None,
+        /// A PEM file of the client certificate and its issuers; needs `client_key_file`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_cert_file: Option<PathBuf> => Option<PathBuf> = None,
+        /// A PEM file of the client certificate's key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_key_file: Option<PathBuf> => Option<PathBuf> = None,
+        /// A SASL mechanism instead of a bind with a password.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sasl: Option<Sasl> => Option<Sasl> = None,
+        /// Entries per page; servers refuse more than their own limit, which is 1000 for Active
+        /// Directory.
+        // OpenLDAP's default size limit does not allow larger pages either.
+        page_size: Number<1, 10_000> => i32 = Number(1000),
+        /// Time limit for name resolution, connecting and TLS together.
+        connect_timeout: Period<100, HOUR> => Duration = Period::seconds(5),
+        /// Time limit for a bind, or for the next message of a search.
+        operation_timeout: Period<100, HOUR> => Duration = Period::seconds(30),
+        /// The maximum number of open connections.
+        pool_size: Number<1, 64> => usize = Number(4),
+        /// Whether a password may go over plain `ldap://` to another machine, where anybody on the
+        /// network can read it.
+        allow_plaintext: bool => bool = false,
+        /// The attribute that identifies an entry permanently; entryUUID, objectGUID, nsUniqueId or
+        /// ipaUniqueID is detected when absent.
+        #[serde(deserialize_with = "attribute", skip_serializing_if = "Option::is_none")]
+        id_attribute: Option<String> => Option<String> = None,
+        /// Identifies the directory itself, where the id of its naming context's own entry cannot be
+        /// read; never change it afterwards.
+        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+        id: Option<String> => Option<String> = None,
+        /// Whether a reading of any server is as good as one of the first; otherwise a reading of
+        /// another server only creates users.
+        trust_replicas: bool => bool = false,
+    }
+}
+
+/// A SASL mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "lowercase",
+    expecting = "the name of a SASL mechanism in quotes"
+)]
+pub enum Sasl {
+    /// The identity of the client certificate.
+    External,
+}
+
+/// Checks the table of a directory, and reads the files that it names.
+pub fn check(
+    notes: &mut Notes,
+    places: &Places,
+    name: &str,
+    mut table: DirectoryTable,
+) -> Option<Directory> {
+    let at = KeyPath::default().key("directories").key(name);
+    check_name(notes, &at, name);
+    check_urls(notes, &at, &table);
+    let found_before = notes.count();
+    let DirectoryTable {
+        bind_password,
+        bind_password_file,
+        ..
+    } = &mut table;
+    named_files::secret(
+        notes,
+        places,
+        &at,
+        "bind_password",
+        bind_password,
+        bind_password_file,
+    );
+    let has_password = bind_password.is_some() || notes.count() > found_before;
+    check_authentication(notes, &at, &table, has_password);
+    for (key, file) in [
+        ("ca_file", &mut table.ca_file),
+        ("client_cert_file", &mut table.client_cert_file),
+    ] {
+        named_files::certificates(notes, places, &at.key(key), file);
+    }
+    named_files::private_key(
+        notes,
+        places,
+        &at.key("client_key_file"),
+        &mut table.client_key_file,
+    );
+    table.complete()
+}
+
+fn check_urls(notes: &mut Notes, at: &KeyPath, table: &DirectoryTable) {
+    let key = at.key("urls");
+    if table.urls.is_empty() {
+        notes.missing(
+            &key,
+            "the addresses of the directory's servers, such as [\"ldaps://ldap.studio.test\"]",
+        );
+    }
+    let sends_password = table.bind_password.is_some() || table.bind_password_file.is_some();
+    table.urls.check_with(notes, &key, |address| {
+        let problem = match address.url().scheme() {
+            "ldaps" if table.start_tls => {
+                "ldaps:// is encrypted from the first byte; write ldap:// with start_tls = true, \
+                 or remove start_tls"
+            }
+            "ldaps" => return None,
+            "ldap"
+                if table.start_tls
+                    || table.allow_plaintext
+                    || is_loopback(address.url())
+                    || !sends_password =>
+            {
+                return None;
+            }
+            "ldap" => {
+                "the bind password would go over the network in plain text; use ldaps:// or \
+                 start_tls = true, or accept it with allow_plaintext = true"
+            }
+            scheme => {
+                return Some(format!(
+                    "{scheme:?} is not an LDAP scheme; write ldaps:// or ldap://"
+                ));
+            }
+        };
+        Some(problem.to_owned())
+    });
+}
+
+/// Checks that the bind settings fit together.
+fn check_authentication(
+    notes: &mut Notes,
+    at: &KeyPath,
+    table: &DirectoryTable,
+    has_password: bool,
+) {
+    let (dn, password) = (at.key("bind_dn"), at.key("bind_password"));
+    let certificate = table.client_cert_file.is_some();
+    if table.sasl.is_some() {
+        if table.bind_dn.is_some() || has_password {
+            notes.find(
+                &at.key("sasl"),
+                "binds with the client certificate; remove bind_dn and the password",
+            );
+        }
+        if !certificate {
+            notes.missing(
+                &at.key("client_cert_file"),
+                "sasl = \"external\" binds with the client certificate",
+            );
+        }
+        let mut urls = table.urls.usable();
+        let is_plain = urls.any(|address| address.url().scheme() == "ldap");
+        if !table.start_tls && is_plain {
+            notes.find(
+                &at.key("sasl"),
+                "a client certificate is only used with TLS; use ldaps:// or start_tls = true",
+            );
+        }
+    } else if table.bind_dn.is_some()
+        && !has_password
+        && !notes.is_judged(&password)
+        && !notes.is_judged(&at.key("bind_password_file"))
+    {
+        notes.find(
+            &dn,
+            "has no password, which would be an anonymous bind; set bind_password_file = \"file \
+             that contains the password\"",
+        );
+    } else if has_password && table.bind_dn.is_none() {
+        notes.missing(&dn, "a password without a bind DN; set bind_dn");
+    }
+    if certificate && table.client_key_file.is_none() {
+        notes.missing(&at.key("client_key_file"), "client_cert_file needs its key");
+    }
+    if table.client_key_file.is_some() && !certificate {
+        notes.missing(
+            &at.key("client_cert_file"),
+            "client_key_file needs its certificate",
+        );
+    }
+}

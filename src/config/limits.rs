@@ -1,0 +1,124 @@
+//! `[jobs.NAME.limits]`: how much a run may change without approval.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    table::Complete,
+    value::{Limit, Number, Period, SECOND, YEAR},
+};
+
+/// How much a run may change without approval.
+// The table of two kinds of jobs: a key that only one of them has is absent for the other.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+#[schemars(rename = "Limits")]
+pub struct LimitsTable {
+    /// The period in which changes are counted, over all runs; a single run is bounded by the same
+    /// limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<Period<SECOND, YEAR>>,
+    /// The most deactivations in that period, of the active users that the job owns; more are held
+    /// for a person to approve. A percentage is rounded down, and allows at least one; `0` and `0%`
+    /// allow none. For a job of kind `ftrack-ldap`: in one run, of all active users; more raise an
+    /// alarm.
+    pub deactivate: Limit,
+    /// Only for a job of kind `ftrack-ldap`: the most logins that change in one run, of all active
+    /// users; `10%` when absent. More raise an alarm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rename: Option<Limit>,
+    /// A directory read with more unusable entries than this has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<Limit>,
+    /// A directory read with fewer people than this has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_entries: Option<Number<0, 100_000_000>>,
+}
+
+/// The keys that only a job that reads a directory has.
+pub const LDAP_KEYS: [&str; 3] = ["per", "unusable", "min_entries"];
+
+/// The keys that only a job of kind `ftrack-ldap` has.
+pub const FTRACK_LDAP_KEYS: [&str; 1] = ["rename"];
+
+impl Default for LimitsTable {
+    fn default() -> Self {
+        Self {
+            per: Some(Period::hours(24)),
+            deactivate: Limit::Percent(10),
+            rename: None,
+            unusable: Some(Limit::Percent(50)),
+            min_entries: Some(Number(1)),
+        }
+    }
+}
+
+/// The limits of a job that reads a directory.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The period in which changes are counted, over all runs.
+    pub per: Duration,
+    /// The most deactivations in that period, of the active users that the job owns.
+    pub deactivate: Limit,
+    /// A directory read with more unusable entries than this has failed.
+    pub unusable: Limit,
+    /// A directory read with fewer people than this has failed.
+    pub min_entries: usize,
+}
+
+/// A job of kind `ftrack-ldap`: more changes than these in one run, of all active users, raise an
+/// alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct FtrackLdapJob {
+    pub deactivate: Limit,
+    /// Renames are logins that change.
+    pub rename: Limit,
+}
+
+impl LimitsTable {
+    /// The limits of a job that reads a directory; what is absent has its default.
+    pub fn of_ldap(self) -> Option<Limits> {
+        let default = Self::default();
+        Some(Limits {
+            per: self.per.or(default.per)?.complete()?,
+            deactivate: self.deactivate,
+            unusable: self.unusable.or(default.unusable)?,
+            min_entries: self.min_entries.or(default.min_entries)?.complete()?,
+        })
+    }
+
+    /// The limits of a job of kind `ftrack-ldap`.
+    pub fn of_ftrack_ldap(self) -> FtrackLdapJob {
+        FtrackLdapJob {
+            deactivate: self.deactivate,
+            rename: self.rename.unwrap_or(Limit::Percent(10)),
+        }
+    }
+}
+
+impl From<Limits> for LimitsTable {
+    fn from(limits: Limits) -> Self {
+        Self {
+            per: Some(limits.per.into()),
+            deactivate: limits.deactivate,
+            rename: None,
+            unusable: Some(limits.unusable),
+            min_entries: Some(limits.min_entries.into()),
+        }
+    }
+}
+
+impl From<FtrackLdapJob> for LimitsTable {
+    fn from(limits: FtrackLdapJob) -> Self {
+        Self {
+            per: None,
+            deactivate: limits.deactivate,
+            rename: Some(limits.rename),
+            unusable: None,
+            min_entries: None,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The files that keys name: secrets and certificates. Each is read while the configuration is
+//! checked, and its key gets the path that was found.
+
+use std::path::PathBuf;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use super::{
+    Credential, Secret,
+    files::{self, Places},
+    finding::KeyPath,
+    notes::Notes,
+};
+
+/// Checks a secret in the configuration, or reads the file of its own; no message contains it.
+pub fn secret(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    name: &str,
+    inline: &mut Option<Credential>,
+    file: &mut Option<PathBuf>,
+) {
+    let key = at.key(name);
+    let file_key = at.key(&format!("{name}_file"));
+    *inline = match (inline.take(), file.take()) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            notes.find(
+                &key,
+                format!("set twice, here and in {name}_file; remove one"),
+            );
+            None
+        }
+        (Some(credential), None) => Secret::checked(credential.loaded().clone())
+            .map(Credential::from)
+            .map_err(|problem| notes.find(&key, problem))
+            .ok(),
+        (None, Some(path)) => Credential::of_file(&places.find(&path))
+            .map_err(|unreadable| notes.find(&file_key, unreadable.to_string()))
+            .ok(),
+    };
+}
+
+/// Finds a PEM file with at least one certificate.
+pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
+    pem(notes, places, at, path, |content| {
+        let mut certificates = CertificateDer::pem_slice_iter(content);
+        let first = certificates
+            .next()
+            .ok_or_else(|| "contains no PEM certificate".to_owned())?;
+        first
+            .and_then(|_| certificates.try_for_each(|certificate| certificate.map(|_| ())))
+            .map_err(|error| format!("is not a PEM file of certificates: {error}"))
+    })
+}
+
+/// Finds a PEM file with a private key.
+pub fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
+    // The reason is omitted: it could quote the file's content.
+    pem(notes, places, at, path, |content| {
+        PrivateKeyDer::from_pem_slice(content)
+            .map(|_| ())
+            .map_err(|_| "contains no PEM private key (it must have no passphrase)".to_owned())
+    })
+}
+
+fn pem(
+    notes: &mut Notes,
+    places: &Places,
+    at: &KeyPath,
+    path: &mut Option<PathBuf>,
+    holds: impl FnOnce(&[u8]) -> Result<(), String>,
+) {
+    let Some(path) = path else { return };
+    *path = places.find(path);
+    let result = files::read(path, files::CERTIFICATES_LIMIT).and_then(|content| holds(&content));
+    if let Err(problem) = result {
+        notes.find(at, format!("{} {problem}", path.display()));
+    }
+}

@@ -1,0 +1,71 @@
+//! `[jobs.NAME.users]`: which changes to users are allowed.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    finding::KeyPath,
+    notes::Notes,
+    table::table,
+    value::{CENTURY, List, Pattern, Period, line},
+};
+
+table! {
+    /// Which changes to users are allowed.
+    #[schemars(rename = "Users")]
+    struct UsersTable => struct Users {
+        /// Whether users are created for new people.
+        create: bool => bool = true,
+        /// Whether values of existing users are changed.
+        update: bool => bool = true,
+        /// Whether users of people who left are deactivated.
+        deactivate: bool => bool = true,
+        /// Whether users that this program deactivated are reactivated when the person is back.
+        reactivate: bool => bool = true,
+        /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
+        /// recognised.
+        adopt: Adopt => Adopt = Adopt::Username,
+        /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
+        deactivate_after: Period<0, CENTURY> => Duration = Period::seconds(0),
+        /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login,
+        /// mail and activity change only with a person's approval.
+        protect: List<Pattern> => Vec<Pattern> = List::default(),
+        /// The name of the user type for created users; the server's default when absent.
+        #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
+        user_type: Option<String> => Option<String> = None,
+    }
+}
+
+/// How an ftrack user without an owner is recognised as a person of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "lowercase",
+    expecting = r#""username", "email" or "never""#
+)]
+pub enum Adopt {
+    /// The same username, whatever its case.
+    Username,
+    /// The same mail address, whatever its case.
+    Email,
+    /// Never.
+    Never,
+}
+
+/// Checks the table at this key; `has_email` is whether the job maps the mail address.
+pub fn check(
+    notes: &mut Notes,
+    at: &KeyPath,
+    table: UsersTable,
+    has_email: impl FnOnce(&Notes) -> bool,
+) -> Option<Users> {
+    if table.adopt == Adopt::Email && !has_email(notes) {
+        notes.find(
+            &at.key("adopt"),
+            "\"email\" needs the attribute email in the job's attributes",
+        );
+    }
+    table.protect.check(notes, &at.key("protect"));
+    table.complete()
+}

@@ -1,0 +1,28 @@
+//! The values of keys: each is parsed once, while the configuration is read, into the type that the
+//! program uses, and says what is wrong with it.
+
+mod address;
+mod attribute;
+mod expression;
+mod filter;
+mod limit;
+mod list;
+mod number;
+mod pattern;
+mod period;
+mod template;
+mod text;
+mod zone;
+
+pub use address::{Address, FtrackAddress, is_loopback, listen};
+pub use attribute::{Base, attribute, is_attribute};
+pub use expression::Expression;
+pub use filter::Filter;
+pub use limit::Limit;
+pub use list::List;
+pub use number::Number;
+pub use pattern::Pattern;
+pub use period::{CENTURY, DAY, HOUR, Period, SECOND, YEAR};
+pub use template::{Source, Template};
+pub use text::{Line, check_name, line, line_problem};
+pub use zone::Zone;

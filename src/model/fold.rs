@@ -1,0 +1,51 @@
+//! The form in which logins and mail addresses are compared.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The form in which logins and mail addresses are compared: whether the server distinguishes case
+/// or accents is not known, so the program never relies on it. Most are in that form already, and
+/// are not copied.
+#[must_use]
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if !text.is_ascii() {
+        // Via upper case, which has one form where lower case has several: both sigmas, and the
+        // sharp s beside "ss". From lower case, since the sharp s has a capital of its own as well.
+        Cow::Owned(
+            text.nfc()
+                .flat_map(char::to_lowercase)
+                .flat_map(char::to_uppercase)
+                .flat_map(char::to_lowercase)
+                .nfc()
+                .collect(),
+        )
+    } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn one_login_in_many_forms_is_one_login() {
+        for (one, other) in [
+            ("ADA", "ada"),
+            ("jos\u{e9}", "Jose\u{301}"),
+            ("\u{c5}sa", "a\u{30a}sa"),
+            (
+                "\u{3bf}\u{3b4}\u{3cc}\u{3c2}",
+                "\u{39f}\u{394}\u{38c}\u{3a3}",
+            ),
+            ("stra\u{df}er", "STRASSER"),
+            ("stra\u{df}er", "STRA\u{1e9e}ER"),
+        ] {
+            assert_eq!(fold(one), fold(other));
+        }
+        assert_ne!(fold("jos\u{e9}"), fold("jose"));
+    }
+}
