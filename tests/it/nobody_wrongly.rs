@@ -4,13 +4,11 @@
 mod drain;
 mod guarded;
 mod installations;
-mod jobs;
 mod learnt;
 mod replicas;
 mod second_look;
 mod together;
 mod unknown;
-mod unusable;
 mod upgrade;
 
 use std::net::{Ipv4Addr, SocketAddr};
