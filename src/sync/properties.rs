@@ -2,208 +2,32 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod generators;
 
-use chrono::{DateTime, Utc};
-use proptest::{option, prelude::*, sample::select};
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{
-    desired::{Desired, DesiredValue, Mapped, Person},
     guard,
     guard::{Bounds, Vetted},
     plan::{Known, PlanRefused, plan},
     rules::Rules,
 };
-use crate::{
-    config::{Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Users, WhenAbsent},
-    directory::read::Reading,
-    model::{
-        change::{Absences, Action, Field, HeldBy, Plan},
-        entry::DirectoryId,
-        link::{Activity, Form, Link, LinkFound, Signature},
-        user::{Current, CustomKind, EntityId, User, UserKind},
-    },
+use crate::model::{
+    change::{Action, Change, Field, HeldBy, Plan},
+    entry::DirectoryId,
+    link::{Activity, Link, LinkFound},
+    user::{Current, User, UserKind},
 };
-
-const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
-
-/// The content of a directory: entries by id, among them entries without an id, and skipped ones.
-type Entries = Vec<(Option<u8>, Option<(usize, Option<usize>, Option<u8>)>)>;
-
-fn entries() -> impl Strategy<Value = Entries> {
-    let values = (
-        0..LOGINS.len(),
-        option::of(0..LOGINS.len()),
-        option::of(0_u8..3),
-    );
-    let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
-    proptest::collection::vec((id, option::weighted(0.9, values)), 0..8)
-}
-
-fn reading(entries: &Entries) -> Desired {
-    let mapped = entries.iter().map(|(id, values)| {
-        let mapped = match values {
-            None => Mapped::Skipped {
-                dn: "cn=skipped".into(),
-                reason: "it has no uid".into(),
-            },
-            Some((login, mail, floor)) => Mapped::Person(Person {
-                username: LOGINS[*login].into(),
-                email: mail.map_or(DesiredValue::Keep, |mail| {
-                    DesiredValue::Text(format!("{}@studio.test", LOGINS[mail]).into())
-                }),
-                first_name: DesiredValue::Clear,
-                custom: [floor.map_or(DesiredValue::Clear, |floor| {
-                    DesiredValue::Text(floor.to_string().into())
-                })]
-                .into(),
-                ..Person::unmapped(&format!("uid={login},id={id:?}"), 1)
-            }),
-        };
-        (id.map(directory_id), mapped)
-    });
-    Desired::new(Reading::for_tests(mapped.collect()), &limits()).unwrap()
-}
-
-fn directory_id(number: u8) -> DirectoryId {
-    DirectoryId::new(&format!("id-{number}")).unwrap()
-}
-
-fn link() -> impl Strategy<Value = LinkFound> {
-    let since = || "2026-01-01T00:00:00Z".to_owned();
-    let activity = select(vec![
-        Activity::Settled,
-        Activity::Activating,
-        Activity::Deactivating { since: since() },
-        Activity::Deactivated { since: since() },
-    ]);
-    let source = select(vec!["artists", "artists", "artists", "painters"]);
-    let directory = select(vec![
-        Some("d-1"),
-        Some("d-1"),
-        Some("d-1"),
-        Some("d-2"),
-        None,
-    ]);
-    let ours =
-        (0_u8..8, activity, source, directory).prop_map(|(id, activity, source, directory)| {
-            LinkFound::Link(Box::new(Link {
-                source: source.into(),
-                directory: directory.map(Into::into),
-                id: directory_id(id),
-                attribute: crate::model::id::IdAttribute::EntryUuid,
-                activity,
-                form: if directory.is_some() {
-                    Form::Current
-                } else {
-                    Form::Earlier
-                },
-                signature: Signature::NotChecked,
-            }))
-        });
-    prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
-}
-
-fn current() -> impl Strategy<Value = Current> {
-    let user = (
-        option::of(0..LOGINS.len()),
-        any::<bool>(),
-        link(),
-        0_u8..10,
-        option::of(0_u8..3),
-    );
-    proptest::collection::vec(user, 0..8).prop_map(|users| {
-        let users =
-            users
-                .into_iter()
-                .enumerate()
-                .map(|(place, (mail, is_active, link, kind, floor))| User {
-                    id: EntityId::new(&format!("user-{place}")).unwrap(),
-                    // Each login once, in either case: whether two that differ only by case may
-                    // exist depends on the server.
-                    username: LOGINS
-                        .get(place)
-                        .copied()
-                        .map_or_else(|| format!("other{place}"), str::to_owned)
-                        .into(),
-                    first_name: None,
-                    last_name: Some("Name".into()),
-                    email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
-                    is_active,
-                    kind: if kind == 0 {
-                        UserKind::Untouchable
-                    } else {
-                        UserKind::Person
-                    },
-                    administrator: kind == 1,
-                    link,
-                    custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
-                        .into(),
-                });
-        Current {
-            users: users.collect(),
-            custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
-            custom_kinds: vec![CustomKind::Number],
-            ..Current::default()
-        }
-    })
-}
-
-fn rules() -> impl Strategy<Value = Rules> {
-    let adopt = select(vec![Adopt::Username, Adopt::Email, Adopt::Never]);
-    (adopt, any::<[bool; 4]>()).prop_map(|(adopt, [create, update, deactivate, reactivate])| {
-        let users = Users {
-            create,
-            update,
-            deactivate,
-            reactivate,
-            adopt,
-            deactivate_after: Duration::ZERO,
-            protect: vec!["dan".into()],
-            user_type: None,
-        };
-        Rules::new(&job(users), "ldap-sync").unwrap()
-    })
-}
-
-fn job(users: Users) -> LdapJob {
-    let rule = AttributeRule {
-        from: "uid".into(),
-        when_absent: WhenAbsent::Keep,
-        required: true,
-    };
-    LdapJob {
-        source: "artists".into(),
-        directory: "studio".into(),
-        search_bases: vec!["dc=test".into()],
-        scope: Scope::Subtree,
-        filter: "(uid=*)".into(),
-        attributes: BTreeMap::from([("username".into(), rule)]),
-        users,
-        limits: limits(),
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        per: Duration::from_secs(86_400),
-        deactivate: Limit::Percent(100),
-        unusable: Limit::Percent(100),
-        min_entries: 0,
-    }
-}
-
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-}
+use generators::{
+    Entries, current, directory_id, entries, is_with_painters, limits, now, reading, rules,
+};
 
 fn planned(entries: &Entries, current: &Current, rules: &Rules) -> Result<Plan, PlanRefused> {
     let before = Known {
-        absences: &Absences::new(),
+        absences: &entries.absences,
         directory: None,
     };
     plan(&reading(entries), current, rules, before, now())
@@ -262,6 +86,13 @@ fn applied(current: &Current, plan: &Plan) -> Current {
     after
 }
 
+/// Whether a link is certainly that of the person of a change: by the same attribute, whose values
+/// are unique everywhere, or of the same directory.
+fn is_of(link: &Link, change: &Change, entries: &Entries) -> bool {
+    let is_unique = link.attribute.is_universal() || link.directory.as_deref() == Some("d-1");
+    link.id == change.directory_id && link.attribute == entries.attribute && is_unique
+}
+
 /// The plan; a reading that is refused as a whole has none, and nothing is written.
 macro_rules! plan_or_nothing {
     ($entries:expr, $current:expr, $rules:expr) => {
@@ -286,7 +117,8 @@ proptest! {
 
     #[test]
     fn the_order_of_the_entries_does_not_matter(entries in entries(), current in current(), rules in rules()) {
-        let backwards: Entries = entries.iter().rev().cloned().collect();
+        let mut backwards = entries.clone();
+        backwards.shown.reverse();
         prop_assert_eq!(planned(&entries, &current, &rules).map(|plan| plan.changes), planned(&backwards, &current, &rules).map(|plan| plan.changes));
     }
 
@@ -306,7 +138,7 @@ proptest! {
     #[test]
     fn nobody_who_is_present_is_deactivated_and_no_stranger_is_touched(entries in entries(), current in current(), rules in rules()) {
         let plan = plan_or_nothing!(&entries, &current, &rules);
-        let present: BTreeSet<DirectoryId> = entries.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
+        let present: BTreeSet<DirectoryId> = entries.shown.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
         let mut users = BTreeSet::new();
         for change in &plan.changes {
             prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", plan.changes);
@@ -315,7 +147,7 @@ proptest! {
                 prop_assert_eq!(change.action, Action::Create);
                 // One id never gets two users, whatever source or directory the first one belongs
                 // to.
-                let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| link.id == change.directory_id));
+                let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries)));
                 prop_assert!(!has_one, "a second user: {:#?}", change);
                 continue;
             };
@@ -323,7 +155,8 @@ proptest! {
                 LinkFound::Link(link) => {
                     prop_assert_eq!(&link.id, &change.directory_id);
                     let is_held = plan.holds.get(&user.id).is_some_and(|hold| hold.by == HeldBy::Configuration);
-                    prop_assert!(&*link.source == "artists" || is_held, "a stranger: {:#?}", change);
+                    let has_left = !rules.siblings.is_empty() && change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
+                    prop_assert!(&*link.source == "artists" || is_held || has_left, "a stranger: {:#?}", change);
                 }
                 LinkFound::Absent | LinkFound::OfAnotherUser => prop_assert!(change.action == Action::Adopt && !user.administrator, "{:#?}", change),
                 LinkFound::Unreadable => prop_assert!(false, "{:#?}", change),
@@ -338,7 +171,7 @@ proptest! {
     fn several_users_of_one_link_are_all_left_alone(entries in entries(), current in current(), rules in rules()) {
         let plan = plan_or_nothing!(&entries, &current, &rules);
         for change in plan.changes.iter().filter(|change| change.action != Action::Create) {
-            let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.id == change.directory_id)).count();
+            let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries))).count();
             prop_assert!(carriers <= 1 || change.action == Action::Update && change.dn.is_none(), "{:#?}", change);
         }
     }
@@ -385,5 +218,86 @@ proptest! {
         }
         let [unapproved, _] = self::vetted(&plan);
         prop_assert!(plan.doubts.is_empty() || unapproved.allowed().iter().all(|change| change.action != Action::Deactivate));
+    }
+
+    #[test]
+    fn a_released_user_is_not_deactivated_unless_the_person_was_back(entries in entries(), current in current(), rules in rules()) {
+        let first = plan_or_nothing!(&entries, &current, &rules);
+        let after = applied(&current, &first);
+        let second = plan_or_nothing!(&entries, &after, &rules);
+        // What the first plan releases is released for the second.
+        for (plan, current) in [(&first, &current), (&second, &after)] {
+            for change in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+                let user = current.users.iter().find(|user| user.id == change.ftrack_id).unwrap();
+                let activity = &user.link.link().unwrap().activity;
+                prop_assert!(!matches!(activity, Activity::Released | Activity::Deactivated { .. }), "{:#?}", change);
+            }
+        }
+    }
+
+    #[test]
+    fn a_siblings_people_are_touched_only_after_they_left_its_bases(entries in entries(), current in current(), rules in rules()) {
+        let plan = plan_or_nothing!(&entries, &current, &rules);
+        if rules.siblings.is_empty() {
+            return Ok(());
+        }
+        let painters = current.users.iter().filter(|user| user.link.link().is_some_and(|link| &*link.source == "painters"));
+        for user in painters {
+            for change in plan.changes.iter().filter(|change| change.ftrack_id == user.id) {
+                let has_left = change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
+                prop_assert!(has_left && matches!(change.action, Action::Update | Action::Reactivate), "{:#?}", change);
+                prop_assert_eq!(&*change.link.source, "artists", "the user is taken over as a whole: {:#?}", change);
+            }
+        }
+    }
+
+    #[test]
+    fn users_who_are_known_by_another_attribute_are_left_alone(entries in entries(), current in current(), rules in rules()) {
+        let plan = plan_or_nothing!(&entries, &current, &rules);
+        let others = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.attribute != entries.attribute));
+        for user in others {
+            prop_assert!(plan.changes.iter().all(|change| change.ftrack_id != user.id), "{:#?}", user);
+        }
+    }
+
+    #[test]
+    fn nobody_is_deactivated_before_the_time_is_over_and_two_reads_showed_it(entries in entries(), current in current(), rules in rules()) {
+        let plan = plan_or_nothing!(&entries, &current, &rules);
+        if rules.deactivate_after.is_zero() {
+            return Ok(());
+        }
+        for change in plan.changes.iter().filter(|change| change.action == Action::Deactivate) {
+            let before = entries.absences.get(change.directory_id.as_str());
+            let is_over = before.is_some_and(|before| before.reads >= 1 && before.since + rules.deactivate_after <= now());
+            prop_assert!(is_over, "{:#?} {:#?}", before, change);
+        }
+        // Who is missing now is remembered, from the first time on and never from the future.
+        for (id, absence) in &plan.absences {
+            let before = entries.absences.get(id).filter(|before| before.since <= now());
+            prop_assert_eq!(absence.since, before.map_or_else(now, |before| before.since));
+            prop_assert!(absence.reads >= before.map_or(1, |before| (before.reads + 1).min(2)));
+        }
+    }
+
+    #[test]
+    fn users_of_the_service_and_demo_types_are_never_changed(entries in entries(), current in current(), rules in rules()) {
+        let plan = plan_or_nothing!(&entries, &current, &rules);
+        let untouchable = current.users.iter().filter(|user| user.kind == UserKind::Untouchable || *user.username == *"ldap-sync");
+        for user in untouchable {
+            for change in plan.changes.iter().filter(|change| change.ftrack_id == user.id) {
+                // What its link says of its activity may become true, which changes nothing else.
+                prop_assert!(change.action == Action::Update && change.fields.keys().eq([&Field::Link]), "{:#?} {:#?}", user, change);
+                prop_assert!(change.dn.is_none(), "{:#?} {:#?}", user, change);
+            }
+        }
+    }
+
+    #[test]
+    fn created_users_get_the_type_of_the_rules_and_nobody_else_gets_one(entries in entries(), current in current(), rules in rules()) {
+        let plan = plan_or_nothing!(&entries, &current, &rules);
+        for change in &plan.changes {
+            let wanted = change.action == Action::Create && rules.users.user_type.is_some();
+            prop_assert_eq!(change.fields.contains_key(&Field::UserType), wanted, "{:#?}", change);
+        }
     }
 }

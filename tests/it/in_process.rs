@@ -5,13 +5,14 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use ftrack_ldap_sync::{
     cli::{ApplyArgs, Cli, Command, Exit, PlanArgs, SyncArgs},
     config,
     config::{Config, Environment},
     model::report::{Report, Trigger},
-    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers},
+    run::{CompiledJob, Purpose, failure::RunStartError, saved::SavedPlan, servers::Servers},
     state::State,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,16 @@ pub struct Finished<T> {
     pub status: i32,
 }
 
+/// Whether a run could not start because another one has the lock of its job.
+///
+/// A process that another test starts shares the open files of this one until its own program
+/// begins, the lock of a run that has just ended included.
+pub fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(RunStartError::Busy(_)))
+}
+
 /// A command that gives a report: `sync` or `apply`, with the arguments of the command line.
-pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>, String> {
+pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>> {
     let (job, purpose) = match command(arguments)? {
         Command::Sync(SyncArgs { job, dry_run, .. }) => {
             let purpose = if dry_run {
@@ -37,58 +46,52 @@ pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>,
             (job, purpose)
         }
         Command::Apply(ApplyArgs { file, .. }) => {
-            let plan = SavedPlan::load(&file).map_err(|error| error.to_string())?;
+            let plan = SavedPlan::load(&file)?;
             (Some(plan.job.clone()), Purpose::Approved(plan))
         }
-        other => return Err(format!("{other:?} gives no report")),
+        other => return Err(anyhow!("{other:?} gives no report")),
     };
     let config = load(file)?;
     let job = compiled(&config, job.as_deref())?;
     if !matches!(purpose, Purpose::Sync) {
-        job.can_be_planned().map_err(|error| error.to_string())?;
+        job.can_be_planned()?;
     }
-    let (state, _) = State::open(&config).map_err(|error| error.to_string())?;
+    let (state, _) = State::open(&config)?;
     let cancel = CancellationToken::new();
     let result = job
         .run(&state, Trigger::Manual, purpose, &cancel, &|_| ())
-        .await
-        .map_err(|error| error.to_string())?;
+        .await?;
     let status = Exit::of(&result) as i32;
     Ok(Finished { result, status })
 }
 
 /// `plan`, with the arguments of the command line; `--out` writes the file.
-pub async fn plan(file: &Path, arguments: &[&str]) -> Result<SavedPlan, String> {
+pub async fn plan(file: &Path, arguments: &[&str]) -> Result<SavedPlan> {
     let Command::Plan(PlanArgs { job, out, .. }) = command(arguments)? else {
-        return Err(format!("{arguments:?} gives no plan"));
+        return Err(anyhow!("{arguments:?} gives no plan"));
     };
     let config = load(file)?;
     let job = compiled(&config, job.as_deref())?;
-    let plan = job
-        .plan(&CancellationToken::new(), &|_| ())
-        .await
-        .map_err(|error| error.to_string())?;
+    let plan = job.plan(&CancellationToken::new(), &|_| ()).await?;
     if let Some(path) = out {
-        fs::write(path, serde_json::to_vec_pretty(&plan).unwrap()).unwrap();
+        fs::write(path, serde_json::to_vec_pretty(&plan)?)?;
     }
     Ok(plan)
 }
 
-fn command(arguments: &[&str]) -> Result<Command, String> {
+fn command(arguments: &[&str]) -> Result<Command> {
     let line = ["ftrack-ldap-sync"].iter().chain(arguments);
-    let cli = Cli::try_parse_from(line).map_err(|error| error.to_string())?;
-    Ok(cli.command)
+    Ok(Cli::try_parse_from(line)?.command)
 }
 
-fn load(file: &Path) -> Result<Arc<Config>, String> {
+fn load(file: &Path) -> Result<Arc<Config>> {
     let config = config::load(file, &Environment::default());
     config
         .map(Arc::new)
-        .map_err(|findings| findings.to_string())
+        .map_err(|findings| anyhow!("{findings}"))
 }
 
-fn compiled(config: &Arc<Config>, job: Option<&str>) -> Result<CompiledJob, String> {
-    let (name, _) = config.job(job).map_err(|error| error.to_string())?;
-    let servers = Servers::new(config).map_err(|error| format!("{error:#}"))?;
-    CompiledJob::new(config, name, &servers).map_err(|error| format!("{error:#}"))
+fn compiled(config: &Arc<Config>, job: Option<&str>) -> Result<CompiledJob> {
+    let (name, _) = config.job(job)?;
+    CompiledJob::new(config, name, &Servers::new(config)?)
 }

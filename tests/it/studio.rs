@@ -26,7 +26,11 @@ use ftrack_ldap_sync::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::in_process::{self, Finished};
+use crate::{
+    crash::LIMIT,
+    in_process::{self, Finished},
+    slapd::wait_until,
+};
 
 /// The password of the account that reads the directory.
 pub const PASSWORD: &str = crate::slapd::SYNC_PASSWORD;
@@ -320,11 +324,20 @@ impl Studio {
 
     /// The same in this process, with another file of the configuration.
     pub fn synced_with(&self, file: &Path, arguments: &[&str]) -> Report {
-        let finished = in_process::report(file, arguments);
-        let Finished { result, status } = self
-            .runtime
-            .block_on(Box::pin(finished))
-            .unwrap_or_else(|error| panic!("no report: {error}"));
+        let run = || {
+            let finished = in_process::report(file, arguments);
+            self.runtime.block_on(Box::pin(finished))
+        };
+        let mut finished = run();
+        wait_until(LIMIT, || {
+            let is_busy = finished.as_ref().is_err_and(in_process::is_busy);
+            if is_busy {
+                finished = run();
+            }
+            !is_busy
+        });
+        let Finished { result, status } =
+            finished.unwrap_or_else(|error| panic!("no report: {error:#}"));
         assert_report(&result, status);
         result
     }
@@ -343,7 +356,8 @@ impl Studio {
                 let arguments = [&["plan"], arguments].concat();
                 let file = self.config();
                 let plan = in_process::plan(&file, &arguments);
-                self.runtime.block_on(Box::pin(plan))
+                let plan = self.runtime.block_on(Box::pin(plan));
+                plan.map_err(|error| format!("{error:#}"))
             }
         }
     }
