@@ -36,20 +36,19 @@ pub fn is_busy(error: &anyhow::Error) -> bool {
 
 /// A command that gives a report: `sync` or `apply`, with the arguments of the command line.
 pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>> {
-    let (job, purpose) = match command(arguments)? {
-        Command::Sync(SyncArgs { job, dry_run, .. }) => {
-            let purpose = if dry_run {
-                Purpose::DryRun
-            } else {
-                Purpose::Sync
-            };
-            (job, purpose)
-        }
-        Command::Apply(ApplyArgs { file, .. }) => {
-            let plan = SavedPlan::load(&file)?;
-            (Some(plan.job.clone()), Purpose::Approved(plan))
-        }
-        other => return Err(anyhow!("{other:?} gives no report")),
+    let command = command(arguments)?;
+    let (job, purpose) = if let Command::Sync(SyncArgs { job, dry_run, .. }) = command {
+        let purpose = if dry_run {
+            Purpose::DryRun
+        } else {
+            Purpose::Sync
+        };
+        (job, purpose)
+    } else if let Command::Apply(ApplyArgs { file, .. }) = command {
+        let plan = SavedPlan::load(&file)?;
+        (Some(plan.job.clone()), Purpose::Approved(plan))
+    } else {
+        return Err(anyhow!("{arguments:?} gives no report"));
     };
     let config = load(file)?;
     let job = compiled(&config, job.as_deref())?;

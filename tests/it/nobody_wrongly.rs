@@ -1,5 +1,5 @@
 //! Nobody is locked out, let in or taken over wrongly: complete reads with wrong content, false
-//! links, and several jobs.
+//! links, and several servers and installations.
 
 mod drain;
 mod guarded;

@@ -1,5 +1,5 @@
-//! The rules of a job, one by one: which users are changed and how, and which are left alone or
-//! held.
+//! What tests of a job's rules do to a studio, and what they ask of its reports. The rules
+//! themselves are in `situations/`; here are the doubts that take several runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doubts;

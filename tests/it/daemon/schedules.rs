@@ -152,12 +152,14 @@ fn jobs_on_two_directories_run_side_by_side_and_on_one_in_turn() {
     let other = |name: &str, directory: &str| {
         format!(
             "[jobs.{name}]\ndirectory = \"{directory}\"\nsearch_bases = \
-             [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
-             \"uid\" }}\n"
+             [\"ou=services,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
+             \"uid\" }}\nlimits.min_entries = 0\n"
         )
     };
     studio.job = format!(
-        "{}{}[directories.second]\nurls = [{:?}]\n",
+        "{}{}[directories.second]\nurls = [{:?}]\nbind_dn = \
+         \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\nbind_password_file = \
+         \"ldap-password\"\n",
         other("same", "studio"),
         other("second", "second"),
         studio.directory_url

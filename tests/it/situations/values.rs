@@ -271,7 +271,7 @@ fn a_user_type_that_is_never_touched_is_found_before_anything_is_written() {
 
 #[test]
 fn a_full_name_becomes_first_and_last() {
-    let named = |uid: &str, name: &str| person(uid, "x", "y").with("displayName", name.to_owned());
+    let named = |uid: &str, name: &str| person(uid, "x", "y").with("displayName", name);
     let mut situation = Situation::of(&[])
         .entry(named("juan", "Juan Carlos Ruiz"))
         .entry(named("madonna", "Madonna"))
