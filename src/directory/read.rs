@@ -90,6 +90,15 @@ impl<T> Reading<T> {
             searches: Vec::new(),
         }
     }
+
+    /// The same with ids of another attribute.
+    #[cfg(test)]
+    pub(crate) fn identified_by(self, attribute: IdAttribute) -> Self {
+        Self {
+            id_attribute: Some(attribute),
+            ..self
+        }
+    }
 }
 
 /// Reads everything, or fails. `map` converts each entry to the caller's compact form as it

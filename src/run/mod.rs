@@ -29,7 +29,7 @@ mod record;
 pub mod saved;
 mod second_look;
 pub mod servers;
-pub(crate) mod text;
+pub mod text;
 
 use crate::{
     model::{

@@ -2,225 +2,58 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod generators;
 
-use chrono::{DateTime, Utc};
-use proptest::{option, prelude::*, sample::select};
-use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{
     decide::{Evidence, Known, Matched, PlanRefused},
     decision::{Decision, Outcome, Plan, Who},
-    desired::{Desired, DesiredValue, Mapped, Person},
+    desired::Desired,
     guard,
     guard::{Bounds, Vetted},
     rules::Rules,
 };
 use crate::{
-    config::{
-        Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Source, Target, Users, WhenAbsent,
-    },
-    directory::{Absent, read::Reading},
+    directory::Absent,
     model::{
         absence::Absences,
         change::{Action, Change, HeldBy},
         edit::{Attribute, Edit, Field},
         entry::DirectoryId,
-        link::{Activity, Form, Link, LinkFound, Signature},
-        user::{Current, CustomKind, EntityId, User, UserKind},
+        link::{Activity, Link, LinkFound},
+        user::{Current, User, UserKind},
     },
 };
+use generators::{
+    Entries, current, directory_id, entries, is_with_painters, limits, now, reading, rules,
+};
 
-const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
-
-/// The content of a directory: entries by id, among them entries without an id, and skipped ones.
-type Entries = Vec<(Option<u8>, Option<(usize, Option<usize>, Option<u8>)>)>;
-
-fn entries() -> impl Strategy<Value = Entries> {
-    let values = (
-        0..LOGINS.len(),
-        option::of(0..LOGINS.len()),
-        option::of(0_u8..3),
-    );
-    let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
-    proptest::collection::vec((id, option::weighted(0.9, values)), 0..8)
-}
-
-fn reading(entries: &Entries) -> Desired {
-    let mapped = entries.iter().map(|(id, values)| {
-        let mapped = match values {
-            None => Mapped::Skipped {
-                dn: "cn=skipped".into(),
-                reason: "it has no uid".into(),
-            },
-            Some((login, mail, floor)) => Mapped::Person(Person {
-                username: LOGINS[*login].into(),
-                email: mail.map_or(DesiredValue::Keep, |mail| {
-                    DesiredValue::Text(format!("{}@studio.test", LOGINS[mail]).into())
-                }),
-                first_name: DesiredValue::Clear,
-                custom: [floor.map_or(DesiredValue::Clear, |floor| {
-                    DesiredValue::Text(floor.to_string().into())
-                })]
-                .into(),
-                ..Person::unmapped(&format!("uid={login},id={id:?}"), 1)
-            }),
-        };
-        (id.map(directory_id), mapped)
-    });
-    Desired::new(Reading::for_tests(mapped.collect()), &limits()).unwrap()
-}
-
-fn directory_id(number: u8) -> DirectoryId {
-    DirectoryId::new(&format!("id-{number}")).unwrap()
-}
-
-fn link() -> impl Strategy<Value = LinkFound> {
-    let since = || "2026-01-01T00:00:00Z".to_owned();
-    let activity = select(vec![
-        Activity::Settled,
-        Activity::Activating,
-        Activity::Deactivating { since: since() },
-        Activity::Deactivated { since: since() },
-    ]);
-    let source = select(vec!["artists", "artists", "artists", "painters"]);
-    let directory = select(vec![
-        Some("d-1"),
-        Some("d-1"),
-        Some("d-1"),
-        Some("d-2"),
-        None,
-    ]);
-    let ours =
-        (0_u8..8, activity, source, directory).prop_map(|(id, activity, source, directory)| {
-            LinkFound::Link(Box::new(Link {
-                source: source.into(),
-                directory: directory.map(Into::into),
-                id: directory_id(id),
-                attribute: crate::model::id::IdAttribute::EntryUuid,
-                activity,
-                form: if directory.is_some() {
-                    Form::Current
-                } else {
-                    Form::Earlier
-                },
-                signature: Signature::NotChecked,
-            }))
-        });
-    prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
-}
-
-fn current() -> impl Strategy<Value = Current> {
-    let user = (
-        option::of(0..LOGINS.len()),
-        any::<bool>(),
-        link(),
-        0_u8..10,
-        option::of(0_u8..3),
-    );
-    proptest::collection::vec(user, 0..8).prop_map(|users| {
-        let users =
-            users
-                .into_iter()
-                .enumerate()
-                .map(|(place, (mail, is_active, link, kind, floor))| User {
-                    id: EntityId::new(&format!("user-{place}")).unwrap(),
-                    // Each login once, in either case: whether two that differ only by case may
-                    // exist depends on the server.
-                    username: LOGINS
-                        .get(place)
-                        .copied()
-                        .map_or_else(|| format!("other{place}"), str::to_owned)
-                        .into(),
-                    first_name: None,
-                    last_name: Some("Name".into()),
-                    email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
-                    is_active,
-                    kind: if kind == 0 {
-                        UserKind::Untouchable
-                    } else {
-                        UserKind::Person
-                    },
-                    administrator: kind == 1,
-                    link,
-                    custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
-                        .into(),
-                });
-        Current {
-            users: users.collect(),
-            custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
-            custom_kinds: vec![CustomKind::Number],
-            ..Current::default()
-        }
-    })
-}
-
-fn rules() -> impl Strategy<Value = Rules> {
-    let adopt = select(vec![Adopt::Username, Adopt::Email, Adopt::Never]);
-    (adopt, any::<[bool; 4]>()).prop_map(|(adopt, [create, update, deactivate, reactivate])| {
-        let users = Users {
-            create,
-            update,
-            deactivate,
-            reactivate,
-            adopt,
-            deactivate_after: Duration::ZERO,
-            protect: vec!["dan".parse().unwrap()],
-            user_type: None,
-        };
-        Rules::new(&job(users), "ldap-sync")
-    })
-}
-
-fn job(users: Users) -> LdapJob {
-    let rule = AttributeRule {
-        target: Target::Username,
-        from: Source::Attribute("uid".into()),
-        when_absent: WhenAbsent::Keep,
-        required: true,
-    };
-    LdapJob {
-        source: "artists".into(),
-        directory: "studio".into(),
-        search_bases: vec!["dc=test".into()],
-        scope: Scope::Subtree,
-        filter: "(uid=*)".parse().unwrap(),
-        attributes: BTreeMap::from([("username".into(), rule)]),
-        users,
-        limits: limits(),
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        per: Duration::from_secs(86_400),
-        deactivate: Limit::Percent(100),
-        unusable: Limit::Percent(100),
-        min_entries: 0,
-    }
-}
-
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-}
-
-/// What is decided, where everybody who is asked for once more is absent.
-fn planned<'a>(
-    desired: &'a Desired,
+/// Everybody with their users, after what is remembered of earlier reads.
+fn matched<'a>(
+    (desired, absences): (&'a Desired, &'a Absences),
     current: &'a Current,
     rules: &'a Rules,
-) -> Result<Plan<'a>, PlanRefused> {
-    static NOBODY: Absences = Absences::new();
+) -> Result<Matched<'a>, PlanRefused> {
     let known = Known {
-        absences: &NOBODY,
+        absences,
         directory: None,
         inactive: None,
         has_another_writer: false,
     };
-    let matched = Matched::new(desired, current, rules, known, now())?;
+    Matched::new(desired, current, rules, known, now())
+}
+
+/// What is decided, where everybody who is asked for once more is absent.
+fn planned<'a>(
+    (desired, absences): (&'a Desired, &'a Absences),
+    current: &'a Current,
+    rules: &'a Rules,
+) -> Result<Plan<'a>, PlanRefused> {
+    let matched = matched((desired, absences), current, rules)?;
     let ids = matched.due().into_iter().map(|link| link.id.clone());
     let evidence = Evidence {
         absent: ids.map(|id| (id.clone(), Absent::for_tests(id))).collect(),
@@ -289,6 +122,13 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
     after
 }
 
+/// Whether a link is certainly that of the person of a change: by the same attribute, whose values
+/// are unique everywhere, or of the same directory.
+fn is_of(link: &Link, change: &Change, entries: &Entries) -> bool {
+    let is_unique = link.attribute.is_universal() || link.directory.as_deref() == Some("d-1");
+    link.id == change.directory_id && link.attribute == entries.attribute && is_unique
+}
+
 /// The plan; a reading that is refused as a whole has none, and nothing is written.
 macro_rules! plan_or_nothing {
     ($desired:expr, $current:expr, $rules:expr) => {
@@ -307,7 +147,7 @@ proptest! {
     #[test]
     fn equal_values_give_equal_plans(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let (one, other) = (planned(&desired, &current, &rules), planned(&desired, &current, &rules));
+        let (one, other) = (planned((&desired, &entries.absences), &current, &rules), planned((&desired, &entries.absences), &current, &rules));
         let (Ok(one), Ok(other)) = (&one, &other) else {
             prop_assert_eq!(one.err(), other.err());
             return Ok(());
@@ -319,13 +159,13 @@ proptest! {
     #[test]
     fn everybody_gets_one_decision(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
         let about = |decision: &Decision<'_>| match decision.who {
             Who::Person((id, person)) => format!("person {id} {}", person.dn),
             Who::Entry(entry) => format!("entry {}", entry.dn),
             Who::User(user) => format!("user {}", user.id),
         };
-        let mut decided = std::collections::BTreeMap::new();
+        let mut decided = BTreeMap::new();
         for decision in &plan.decisions {
             // A taken login is skipped, and the rest of the change is made.
             if decision.outcome != Outcome::Skipped || decision.change().is_some() {
@@ -349,32 +189,31 @@ proptest! {
 
     #[test]
     fn the_order_of_the_entries_does_not_matter(entries in entries(), current in current(), rules in rules()) {
-        let backwards: Entries = entries.iter().rev().cloned().collect();
+        let mut backwards = entries.clone();
+        backwards.shown.reverse();
         let (one, other) = (reading(&entries), reading(&backwards));
-        let (one, other) = (planned(&one, &current, &rules), planned(&other, &current, &rules));
+        let (one, other) = (planned((&one, &entries.absences), &current, &rules), planned((&other, &entries.absences), &current, &rules));
         prop_assert_eq!(one.map(|plan| changes(&plan)), other.map(|plan| changes(&plan)));
     }
 
     #[test]
     fn what_was_written_leaves_nothing_to_do(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let first = plan_or_nothing!(&desired, &current, &rules);
+        let first = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
         let after = applied(&current, first.changes());
         // Once an administrator is active again, others can be distinguished from administrators.
         let sees_one = |current: &Current| current.users.iter().any(|user| user.administrator && user.is_active);
         if sees_one(&current) != sees_one(&after) {
             return Ok(());
         }
-        let second = plan_or_nothing!(&desired, &after, &rules);
+        let second = plan_or_nothing!((&desired, &entries.absences), &after, &rules);
         prop_assert_eq!(changes(&second), vec![], "after {:#?}", changes(&first));
     }
 
     #[test]
     fn nobody_whom_no_second_look_proved_absent_is_deactivated(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        static NOBODY: Absences = Absences::new();
-        let known = Known { absences: &NOBODY, directory: None, inactive: None, has_another_writer: false };
-        let Ok(matched) = Matched::new(&desired, &current, &rules, known, now()) else {
+        let Ok(matched) = matched((&desired, &entries.absences), &current, &rules) else {
             return Ok(());
         };
         let plan = matched.decide(&Evidence::default());
@@ -384,8 +223,8 @@ proptest! {
     #[test]
     fn nobody_who_is_present_is_deactivated_and_no_stranger_is_touched(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!(&desired, &current, &rules);
-        let present: BTreeSet<DirectoryId> = entries.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let present: BTreeSet<DirectoryId> = entries.shown.iter().filter_map(|(id, _)| *id).map(directory_id).collect();
         let mut users = BTreeSet::new();
         for change in plan.changes() {
             prop_assert!(users.insert(&change.ftrack_id), "two changes for one user: {:#?}", changes(&plan));
@@ -394,7 +233,7 @@ proptest! {
                 prop_assert_eq!(change.action, Action::Create);
                 // One id never gets two users, whatever source or directory the first one belongs
                 // to.
-                let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| link.id == change.directory_id));
+                let has_one = current.users.iter().any(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries)));
                 prop_assert!(!has_one, "a second user: {:#?}", change);
                 continue;
             };
@@ -402,7 +241,8 @@ proptest! {
                 LinkFound::Link(link) => {
                     prop_assert_eq!(&link.id, &change.directory_id);
                     let is_held = plan.holds.get(&user.id).is_some_and(|hold| hold.by == HeldBy::Configuration);
-                    prop_assert!(&*link.source == "artists" || is_held, "a stranger: {:#?}", change);
+                    let has_left = !rules.siblings.is_empty() && change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
+                    prop_assert!(&*link.source == "artists" || is_held || has_left, "a stranger: {:#?}", change);
                 }
                 LinkFound::Absent | LinkFound::OfAnotherUser => prop_assert!(change.action == Action::Adopt && !user.administrator, "{:#?}", change),
                 LinkFound::Unreadable => prop_assert!(false, "{:#?}", change),
@@ -416,9 +256,9 @@ proptest! {
     #[test]
     fn several_users_of_one_link_are_all_left_alone(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
         for change in plan.changes().filter(|change| change.action != Action::Create) {
-            let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.id == change.directory_id)).count();
+            let carriers = current.users.iter().filter(|user| user.link.link().is_some_and(|link| is_of(link, change, &entries))).count();
             prop_assert!(carriers <= 1 || change.action == Action::Update && change.dn.is_none(), "{:#?}", change);
         }
     }
@@ -426,7 +266,7 @@ proptest! {
     #[test]
     fn login_mail_and_activity_of_the_guarded_wait_for_a_person(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
         let [unapproved, _] = vetted(&plan);
         for change in unapproved.allowed() {
             let user = current.users.iter().find(|user| user.id == change.ftrack_id);
@@ -447,7 +287,7 @@ proptest! {
     #[test]
     fn no_two_users_are_to_have_one_login_and_the_guard_keeps_an_administrator(entries in entries(), current in current(), rules in rules()) {
         let desired = reading(&entries);
-        let plan = plan_or_nothing!(&desired, &current, &rules);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
         let taken = |changes: &[Change]| -> BTreeSet<String> {
             changes.iter().filter(|change| change.values(&Attribute::Username).is_some()).map(|change| change.username.to_lowercase()).collect()
         };
@@ -468,5 +308,92 @@ proptest! {
         }
         let [unapproved, _] = self::vetted(&plan);
         prop_assert!(plan.doubts.is_empty() || unapproved.allowed().iter().all(|change| change.action != Action::Deactivate));
+    }
+
+    #[test]
+    fn a_released_user_is_not_deactivated_unless_the_person_was_back(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let first = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let after = applied(&current, first.changes());
+        let second = plan_or_nothing!((&desired, &entries.absences), &after, &rules);
+        // What the first plan releases is released for the second.
+        for (plan, current) in [(&first, &current), (&second, &after)] {
+            for change in plan.changes().filter(|change| change.action == Action::Deactivate) {
+                let user = current.users.iter().find(|user| user.id == change.ftrack_id).unwrap();
+                let activity = &user.link.link().unwrap().activity;
+                prop_assert!(!matches!(activity, Activity::Released | Activity::Deactivated { .. }), "{:#?}", change);
+            }
+        }
+    }
+
+    #[test]
+    fn a_siblings_people_are_touched_only_after_they_left_its_bases(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        if rules.siblings.is_empty() {
+            return Ok(());
+        }
+        let painters = current.users.iter().filter(|user| user.link.link().is_some_and(|link| &*link.source == "painters"));
+        for user in painters {
+            for change in plan.changes().filter(|change| change.ftrack_id == user.id) {
+                let has_left = change.dn.as_ref().is_some_and(|dn| !is_with_painters(dn));
+                prop_assert!(has_left && matches!(change.action, Action::Update | Action::Reactivate), "{:#?}", change);
+                prop_assert_eq!(&*change.link.source, "artists", "the user is taken over as a whole: {:#?}", change);
+            }
+        }
+    }
+
+    #[test]
+    fn users_who_are_known_by_another_attribute_are_left_alone(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let others = current.users.iter().filter(|user| user.link.link().is_some_and(|link| link.attribute != entries.attribute));
+        for user in others {
+            prop_assert!(plan.changes().all(|change| change.ftrack_id != user.id), "{:#?}", user);
+        }
+    }
+
+    #[test]
+    fn nobody_is_deactivated_before_the_time_is_over_and_two_reads_showed_it(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        if rules.deactivate_after.is_zero() {
+            return Ok(());
+        }
+        for change in plan.changes().filter(|change| change.action == Action::Deactivate) {
+            let before = entries.absences.get(change.directory_id.as_str());
+            let is_over = before.is_some_and(|before| before.reads >= 1 && before.since + rules.deactivate_after <= now());
+            prop_assert!(is_over, "{:#?} {:#?}", before, change);
+        }
+        // Who is missing now is remembered, from the first time on and never from the future.
+        for (id, absence) in &plan.absences {
+            let before = entries.absences.get(id).filter(|before| before.since <= now());
+            prop_assert_eq!(absence.since, before.map_or_else(now, |before| before.since));
+            prop_assert!(absence.reads >= before.map_or(1, |before| (before.reads + 1).min(2)));
+        }
+    }
+
+    #[test]
+    fn users_of_the_service_and_demo_types_are_never_changed(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let untouchable = current.users.iter().filter(|user| user.kind == UserKind::Untouchable || *user.username == *"ldap-sync");
+        for user in untouchable {
+            for change in plan.changes().filter(|change| change.ftrack_id == user.id) {
+                // What its link says of its activity may become true, which changes nothing else.
+                prop_assert!(change.action == Action::Update && change.edits == [Edit::Link], "{:#?} {:#?}", user, change);
+                prop_assert!(change.dn.is_none(), "{:#?} {:#?}", user, change);
+            }
+        }
+    }
+
+    #[test]
+    fn created_users_get_the_type_of_the_rules_and_nobody_else_gets_one(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        for change in plan.changes() {
+            let wanted = change.action == Action::Create && rules.users.user_type.is_some();
+            prop_assert_eq!(change.values(&Attribute::UserType).is_some(), wanted, "{:#?}", change);
+        }
     }
 }

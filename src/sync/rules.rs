@@ -78,7 +78,7 @@ impl Reach {
 }
 
 impl Sibling {
-    fn new(name: &str, job: &config::LdapJob, directory: &str) -> Self {
+    pub(super) fn new(name: &str, job: &config::LdapJob, directory: &str) -> Self {
         Self {
             job: name.to_owned(),
             source: job.source.as_str().into(),

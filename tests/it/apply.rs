@@ -23,7 +23,7 @@ use crate::{
 /// one joined.
 fn waiting() -> Studio {
     let uids: Vec<String> = (0..10).map(|number| format!("user{number}")).collect();
-    let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>());
+    let studio = Studio::of(&uids.iter().map(String::as_str).collect::<Vec<_>>()).end_to_end();
     studio.sync();
     for uid in &uids[..4] {
         leave(&studio, uid);
@@ -211,7 +211,7 @@ fn what_is_no_plan_is_refused_by_name() {
 
 #[test]
 fn the_exit_status_tells_what_a_plan_holds() {
-    let studio = Studio::of(&["ada", "bob", "cyd"]);
+    let studio = Studio::of(&["ada", "bob", "cyd"]).end_to_end();
     let status = |studio: &Studio| studio.run(&["plan", "--detailed-exitcode"]).status;
     assert_eq!(status(&studio), 10);
     assert_eq!(studio.run(&["plan"]).status, 0);
@@ -274,7 +274,7 @@ fn a_dry_run_writes_nothing_and_says_what_it_would() {
 
 #[test]
 fn runs_are_listed_and_found_by_what_fits_one_alone() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let none = studio.run(&["runs", "show", "last"]);
     assert!(
         none.status == 2 && none.stderr.contains("no saved runs yet"),
@@ -320,7 +320,7 @@ fn runs_are_listed_and_found_by_what_fits_one_alone() {
 
 #[test]
 fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     crate::rules::add_config(&studio, "[reports]\nkeep = 3\nkeep_for = \"30d\"\n");
     let folder = studio.state_dir().join("reports/artists");
     fs::create_dir_all(&folder).unwrap();
@@ -351,7 +351,7 @@ fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
 
 #[test]
 fn the_newest_run_stays_the_last_one_when_the_clock_was_set_back() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     crate::rules::add_config(&studio, "[reports]\nkeep = 2\nkeep_for = \"30d\"\n");
     let folder = studio.state_dir().join("reports/artists");
     // The clock showed the end of the century once.
@@ -391,7 +391,7 @@ fn the_newest_run_stays_the_last_one_when_the_clock_was_set_back() {
 
 #[test]
 fn a_run_of_a_job_that_runs_already_is_refused() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let (began, waits) = std::sync::mpsc::channel();
     studio.ftrack().fail_when(move |call| {
         let first = call.kind == CallKind::Write && call.number_of_kind == 1;
@@ -439,7 +439,7 @@ fn a_run_of_a_job_that_runs_already_is_refused() {
 
 #[test]
 fn an_odd_value_cannot_forge_a_line_of_a_report() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     studio.sync();
     by_hand(
         &studio,

@@ -92,7 +92,7 @@ fn survive(crash: &Crash) {
 /// A studio in which every kind of change is due, and two people whose activity somebody changed by
 /// hand.
 fn studio(crash: &Crash) -> Studio {
-    let mut studio = Studio::of(&["stay", "swap-a", "swap-b", "hand-off", "hand-on"]);
+    let mut studio = Studio::of(&["stay", "swap-a", "swap-b", "hand-off", "hand-on"]).end_to_end();
     studio.job = NO_LIMIT.into();
     studio.ftrack_settings = format!("batch_size = {}", crash.batch_size);
     studio

@@ -128,7 +128,7 @@ proptest! {
 }
 
 fn live_through(day: &Day) {
-    let mut studio = Studio::empty();
+    let mut studio = Studio::empty().end_to_end();
     studio.job = NO_LIMIT.into();
     studio
         .tree()

@@ -93,8 +93,7 @@ fn assert_cut(report: &Report, what: &str) {
 /// Saves a plan beside the configuration.
 fn saved(studio: &Studio) -> PathBuf {
     let path = studio.folder().join("plan.json");
-    let ended = studio.run(&["plan", "--out", path.to_str().unwrap()]);
-    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    studio.plan(&["--out", path.to_str().unwrap()]).unwrap();
     path
 }
 
@@ -117,12 +116,8 @@ fn fails_whatever_is_asked(studio: &Studio, what: &str, cut: impl Fn(&Studio)) {
         assert_cut(&studio.synced(arguments), what);
         assert_eq!(studio.ftrack().counters().write_calls, 0);
     }
-    let planned = studio.run(&["plan"]);
-    assert!(
-        planned.status == 1 && planned.stderr.contains("was cut short"),
-        "{}",
-        planned.stderr
-    );
+    let error = studio.plan(&[]).unwrap_err();
+    assert!(error.contains("was cut short"), "{error}");
     assert_eq!(studio.ftrack().users(), before);
     mend(studio);
     assert_eq!(studio.sync().counts.updated, 1);

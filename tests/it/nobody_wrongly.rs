@@ -1,16 +1,14 @@
 //! Nobody is locked out, let in or taken over wrongly: complete reads with wrong content, false
-//! links, and several jobs.
+//! links, and several servers and installations.
 
 mod drain;
 mod guarded;
 mod installations;
-mod jobs;
 mod learnt;
 mod replicas;
 mod second_look;
 mod together;
 mod unknown;
-mod unusable;
 mod upgrade;
 
 use std::net::{Ipv4Addr, SocketAddr};

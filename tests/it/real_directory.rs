@@ -50,7 +50,7 @@ fn expected(people: &[Person]) -> (Vec<&Person>, usize) {
 fn a_thousand_odd_people_come_out_right_and_a_second_run_changes_nothing() {
     let people = cast::people(PEOPLE, 7, Oddities::Some);
     let slapd = slapd(&people);
-    let mut studio = Studio::empty();
+    let mut studio = Studio::empty().end_to_end();
     studio.directory_url = slapd.url().to_string();
     let (users, left_out) = expected(&people);
 
@@ -94,7 +94,7 @@ fn a_thousand_odd_people_come_out_right_and_a_second_run_changes_nothing() {
 fn people_who_leave_and_move_in_a_real_directory_are_told_apart() {
     let people = cast::people(30, 3, Oddities::None);
     let slapd = slapd(&people);
-    let mut studio = Studio::empty();
+    let mut studio = Studio::empty().end_to_end();
     studio.directory_url = slapd.url().to_string();
     studio.sync();
 

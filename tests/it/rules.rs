@@ -1,15 +1,10 @@
-//! The rules of a job, one by one: which users are changed and how, and which are left alone or
-//! held.
+//! What tests of a job's rules do to a studio, and what they ask of its reports. The rules
+//! themselves are in `situations/`; here are the doubts that take several runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod doubts;
-mod limits;
-mod people;
-mod values;
 
-pub use people::make_administrator;
-
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
@@ -44,12 +39,27 @@ pub fn by_hand(studio: &Studio, username: &str, fields: &Value) {
         .unwrap();
 }
 
+/// Gives a user the Administrator role.
+pub fn make_administrator(studio: &Studio, username: &str) {
+    let roles = studio.ftrack().rows("SecurityRole").unwrap();
+    let role = roles
+        .iter()
+        .find(|role| role["name"] == "Administrator")
+        .unwrap();
+    let user = studio.user(username).id;
+    let fields = json!({"id": format!("role-of-{username}"), "user_id": user, "security_role_id": role["id"]});
+    studio.ftrack().insert("UserSecurityRole", &fields).unwrap();
+    assert_eq!(
+        studio.user(username).roles,
+        BTreeSet::from(["Administrator".to_owned()])
+    );
+}
+
 /// Approves whatever the program would do now, as a person does: by a saved plan.
 pub fn approve(studio: &Studio) -> Report {
     let plan = studio.folder().join("approved.json");
     let plan = plan.to_str().unwrap();
-    let ended = studio.run(&["plan", "--out", plan]);
-    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    studio.plan(&["--out", plan]).unwrap();
     studio.synced(&["apply", plan, "--format", "json"])
 }
 
@@ -100,16 +110,6 @@ pub fn logins(report: &Report, action: Action) -> Vec<&str> {
         .collect();
     logins.sort_unstable();
     logins
-}
-
-/// The reasons for which entries were left out, in one text.
-pub fn reasons(report: &Report) -> String {
-    let lines: Vec<String> = report
-        .skipped
-        .iter()
-        .map(|entry| format!("{}: {}", entry.dn, entry.reason))
-        .collect();
-    lines.join("\n")
 }
 
 /// What the link of a user says that the program last did.

@@ -69,7 +69,7 @@ fn rows(studio: &Studio, query: &str) -> i64 {
 
 #[test]
 fn a_damaged_database_is_made_anew_and_said() {
-    let studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve"]);
+    let studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve"]).end_to_end();
     let first = studio.sync();
     assert_eq!(
         studio
@@ -158,7 +158,7 @@ fn a_damaged_database_is_made_anew_and_said() {
 
 #[test]
 fn what_an_older_version_kept_goes_on_counting() {
-    let mut studio = Studio::of(&["ada", "bob"]);
+    let mut studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
     leave(&studio, "ada");
     let id = studio
@@ -197,14 +197,14 @@ fn what_an_older_version_kept_goes_on_counting() {
 
 #[test]
 fn plan_makes_no_state() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     assert_eq!(studio.run(&["plan"]).status, 0);
     assert!(!studio.state_dir().exists());
 }
 
 #[test]
 fn jobs_that_begin_at_once_make_one_database() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let jobs: Vec<String> = (0..6).map(|number| format!("job{number}")).collect();
     let more: Vec<String> = jobs
         .iter()
@@ -266,7 +266,7 @@ fn a_writer_that_is_killed_leaves_all_of_it_or_nothing() {
     if let Some(file) = env::var_os(WRITER) {
         write_until_killed(&load(Path::new(&file)));
     }
-    let studio = Studio::empty();
+    let studio = Studio::empty().end_to_end();
     let config = config(&studio);
     drop(open(&config));
     let mut cut_off = 0;
@@ -329,7 +329,7 @@ fn write_until_killed(config: &Config) -> ! {
 
 #[test]
 fn a_command_and_whoever_has_it_open_write_side_by_side() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let state = open(&config(&studio));
     let mut child = studio.start(&["sync", "--format", "json"]);
     let mut written = 0;

@@ -1,4 +1,5 @@
-//! The tests' environment: a directory, an ftrack, a configuration and the real program.
+//! The tests' environment: a directory, an ftrack, a configuration and the program, in this process
+//! or as one of its own.
 
 use std::{
     fs,
@@ -12,15 +13,24 @@ use ftrack_ldap_sync::{
     demo::{
         cast,
         directory::{DirectoryServer, Tree, TreeEntry},
-        ftrack::{Account, FtrackServer, Options, Rules, Studio as Ftrack},
+        ftrack::{
+            Account, Call, CallKind, Fault, FtrackServer, Gate, Options, Rules, Studio as Ftrack,
+        },
     },
     model::{
         change::Action,
         report::{ChangeResult, Report},
     },
+    run::saved::SavedPlan,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::{
+    crash::LIMIT,
+    in_process::{self, Finished},
+    slapd::wait_until,
+};
 
 /// The password of the account that reads the directory.
 pub const PASSWORD: &str = crate::slapd::SYNC_PASSWORD;
@@ -48,6 +58,16 @@ pub struct Studio {
     pub attributes: String,
     /// What stands in the file of the directory's password.
     pub password: String,
+    runs: Runs,
+}
+
+/// How `sync`, `plan` and `apply` run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// In the process of the test.
+    InProcess,
+    /// As the real program.
+    AsProgram,
 }
 
 /// How the program ended, and what it said.
@@ -149,7 +169,14 @@ impl Studio {
                          last_name = \"sn\""
                 .into(),
             password: PASSWORD.into(),
+            runs: Runs::InProcess,
         }
+    }
+
+    /// The same studio, whose commands are those of the real program: end to end.
+    pub fn end_to_end(mut self) -> Self {
+        self.runs = Runs::AsProgram;
+        self
     }
 
     /// The directory's tree.
@@ -172,6 +199,20 @@ impl Studio {
         self.ftrack()
             .user(username)
             .unwrap_or_else(|| panic!("there is no user {username:?}"))
+    }
+
+    /// Holds the answer to every call of that kind until the gate is opened.
+    pub fn hold(&self, kind: CallKind) -> Gate {
+        self.hold_when(move |call| call.kind == kind)
+    }
+
+    /// Holds the answer to every call that is so until the gate is opened.
+    pub fn hold_when(&self, mut is_so: impl FnMut(&Call) -> bool + Send + 'static) -> Gate {
+        let gate = Gate::new();
+        let held = gate.clone();
+        self.ftrack()
+            .fail_when(move |call| is_so(call).then(|| Fault::HoldAnswer(held.clone())));
+        gate
     }
 
     /// Where ftrack is.
@@ -268,11 +309,57 @@ impl Studio {
     /// One command that gives a report, checked like `sync`.
     pub fn synced(&self, arguments: &[&str]) -> Report {
         self.ftrack().forget();
-        let ended = self.run(arguments);
-        let report = ended.report();
-        assert_eq!(ended.status, expected_status(&report), "{report:#?}");
-        assert_counts_add_up(&report);
+        let (report, status) = match self.runs {
+            Runs::AsProgram => {
+                let ended = self.run(arguments);
+                (ended.report(), ended.status)
+            }
+            Runs::InProcess => {
+                return self.synced_with(&self.config(), arguments);
+            }
+        };
+        assert_report(&report, status);
         report
+    }
+
+    /// The same in this process, with another file of the configuration.
+    pub fn synced_with(&self, file: &Path, arguments: &[&str]) -> Report {
+        let run = || {
+            let finished = in_process::report(file, arguments);
+            self.runtime.block_on(Box::pin(finished))
+        };
+        let mut finished = run();
+        wait_until(LIMIT, || {
+            let is_busy = finished.as_ref().is_err_and(in_process::is_busy);
+            if is_busy {
+                finished = run();
+            }
+            !is_busy
+        });
+        let Finished { result, status } =
+            finished.unwrap_or_else(|error| panic!("no report: {error:#}"));
+        assert_report(&result, status);
+        result
+    }
+
+    /// What `plan` finds to do, or why it cannot tell; `--out` writes the file.
+    pub fn plan(&self, arguments: &[&str]) -> Result<SavedPlan, String> {
+        match self.runs {
+            Runs::AsProgram => {
+                let ended = self.run(&[&["plan", "--format", "json"], arguments].concat());
+                match ended.status {
+                    0 => Ok(serde_json::from_str(&ended.stdout).unwrap()),
+                    _ => Err(ended.stderr),
+                }
+            }
+            Runs::InProcess => {
+                let arguments = [&["plan"], arguments].concat();
+                let file = self.config();
+                let plan = in_process::plan(&file, &arguments);
+                let plan = self.runtime.block_on(Box::pin(plan));
+                plan.map_err(|error| format!("{error:#}"))
+            }
+        }
     }
 
     /// A `sync` that finds nothing to do: no write call, and as many read calls as ever.
@@ -289,6 +376,12 @@ impl Studio {
         assert_eq!(self.ftrack().counters().write_calls, 0);
         report
     }
+}
+
+/// A report is consistent in itself, and with the exit status.
+fn assert_report(report: &Report, status: i32) {
+    assert_eq!(status, expected_status(report), "{report:#?}");
+    assert_counts_add_up(report);
 }
 
 /// The status that the contract gives an outcome.

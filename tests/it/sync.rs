@@ -15,7 +15,7 @@ use crate::{
 
 #[test]
 fn people_become_users_and_a_second_run_changes_nothing() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
     let report = studio.sync();
     assert_eq!(report.outcome, Outcome::Succeeded, "{report:#?}");
     assert_eq!(report.counts.created, 2);
@@ -34,7 +34,7 @@ fn people_become_users_and_a_second_run_changes_nothing() {
 
 #[test]
 fn a_leaver_is_deactivated_and_reactivated_when_back() {
-    let studio = Studio::of(&["ada", "bob", "cyd"]);
+    let studio = Studio::of(&["ada", "bob", "cyd"]).end_to_end();
     studio.sync();
     let elsewhere = "uid=bob,ou=services,dc=studio,dc=test";
     studio.tree().rename(&dn("bob"), elsewhere).unwrap();
@@ -60,7 +60,7 @@ fn a_leaver_is_deactivated_and_reactivated_when_back() {
 
 #[test]
 fn a_rename_is_one_update_of_one_user() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
     let before = studio.user("ada");
     studio
@@ -80,7 +80,7 @@ fn a_rename_is_one_update_of_one_user() {
 
 #[test]
 fn one_bad_entry_is_named_and_stops_nobody_else() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let mut nobody = person("x", "No", "Login");
     nobody.dn = "cn=nobody,ou=people,dc=studio,dc=test".into();
     nobody.attributes.retain(|(name, _)| name != "uid");
@@ -92,7 +92,7 @@ fn one_bad_entry_is_named_and_stops_nobody_else() {
 
 #[test]
 fn a_template_that_can_never_work_stops_the_run_before_it_begins() {
-    let mut studio = Studio::of(&["ada"]);
+    let mut studio = Studio::of(&["ada"]).end_to_end();
     studio.attributes = "username = \"uid\", full_name = \"{{ cn | lowre }}\"".into();
     let ended = studio.run(&["sync"]);
     assert_eq!(ended.status, 2, "{}", ended.stderr);
@@ -106,7 +106,7 @@ fn a_template_that_can_never_work_stops_the_run_before_it_begins() {
 
 #[test]
 fn another_id_attribute_tells_nothing_about_people_who_are_known_by_the_first() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
     studio.tree().remove(&dn("bob")).unwrap();
     std::fs::create_dir(studio.folder().join("config.d")).unwrap();
@@ -139,7 +139,7 @@ fn another_id_attribute_tells_nothing_about_people_who_are_known_by_the_first() 
 
 #[test]
 fn a_damaged_report_hides_no_other() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let run = studio.sync().run;
     std::fs::write(
         studio
@@ -160,7 +160,7 @@ fn a_damaged_report_hides_no_other() {
 
 #[test]
 fn a_run_that_is_killed_while_it_reads_leaves_a_report_too() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     studio
         .ftrack()
         .fail_next(Some(CallKind::Read), Fault::StallBefore);
@@ -185,7 +185,7 @@ fn a_run_that_is_killed_while_it_reads_leaves_a_report_too() {
 
 #[test]
 fn somebody_who_moves_from_one_jobs_part_of_the_tree_to_anothers_keeps_the_user() {
-    let mut studio = Studio::of(&["ada", "bob"]);
+    let mut studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.job = "[jobs.movers]\ndirectory = \"studio\"\nsearch_bases = \
                   [\"ou=services,dc=studio,dc=test\"]\nmin_entries = 0\n"
         .replace(
@@ -234,7 +234,7 @@ fn somebody_who_moves_from_one_jobs_part_of_the_tree_to_anothers_keeps_the_user(
 
 #[test]
 fn a_job_that_was_renamed_without_its_source_is_told_so() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
     std::fs::create_dir(studio.folder().join("config.d")).unwrap();
     std::fs::write(

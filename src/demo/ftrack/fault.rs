@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::gate::Gate;
+
 /// What goes wrong with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -30,6 +32,10 @@ pub enum Fault {
     ErrorAfter,
     /// Everything was done; the answer comes that much later.
     Delay(Duration),
+    /// Everything was done; the answer comes once the gate is open.
+    HoldAnswer(Gate),
+    /// Nothing is done, and so not answered, before the gate is open.
+    HoldRequest(Gate),
     /// 307 to that address, and nothing was done.
     Redirect(String),
 }

@@ -19,6 +19,7 @@ use super::{
     connection::Cut,
     error::ApiError,
     fault::{Call, Fault},
+    gate::Gate,
     operation::VERSION,
     studio::Studio,
 };
@@ -150,6 +151,15 @@ async fn faulty(
             late(site, delay).await;
             response
         }
+        Fault::HoldAnswer(gate) => {
+            let response = done().await;
+            held(site, &gate).await;
+            response
+        }
+        Fault::HoldRequest(gate) => {
+            held(site, &gate).await;
+            done().await
+        }
     }
 }
 
@@ -277,6 +287,14 @@ async fn stalled(site: &Site, cut: &Cut) -> Response {
 async fn late(site: &Site, delay: Duration) {
     tokio::select! {
         () = tokio::time::sleep(delay) => {}
+        () = site.stop.cancelled() => {}
+    }
+}
+
+/// Waits until the gate is open, or the server stops.
+async fn held(site: &Site, gate: &Gate) {
+    tokio::select! {
+        () = gate.pass() => {}
         () = site.stop.cancelled() => {}
     }
 }

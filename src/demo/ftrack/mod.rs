@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod fault;
 mod filter;
+mod gate;
 mod http;
 mod operation;
 mod options;
@@ -33,6 +34,7 @@ pub use self::{
     account::Account,
     error::ApiError,
     fault::{Call, CallKind, Fault, RetryAfter},
+    gate::Gate,
     options::{
         Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, NewRoles, Options, Rights,
         Rules,

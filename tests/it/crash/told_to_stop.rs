@@ -18,7 +18,8 @@ use super::{Effect, LIMIT, assert_the_killed_run_is_told, moment};
 use crate::{slapd::wait_until, studio::Studio};
 
 fn studio() -> Studio {
-    let mut studio = Studio::of(&["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3"]);
+    let mut studio =
+        Studio::of(&["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3"]).end_to_end();
     studio.ftrack_settings = "batch_size = 3".into();
     studio
 }
@@ -32,6 +33,14 @@ fn terminate(child: &Child) {
     assert!(status.success());
 }
 
+/// Whether no signal to the process is pending.
+fn is_delivered(child: &Child) -> bool {
+    fs::read_to_string(format!("/proc/{}/status", child.id()))
+        .unwrap()
+        .lines()
+        .any(|line| line == "ShdPnd:\t0000000000000000")
+}
+
 fn nth_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
     move |call| call.kind == CallKind::Write && call.number_of_kind == nth
 }
@@ -39,18 +48,13 @@ fn nth_write(nth: u64) -> impl FnMut(&Call) -> bool + Send + 'static {
 #[test]
 fn the_batch_in_flight_is_finished_and_told() {
     let studio = studio();
-    let (say, heard) = mpsc::channel();
     // The links of the first batch come with its third call at most: so this is in the middle.
-    studio.ftrack().fail_when(move |call| {
-        let now = call.kind == CallKind::Write && call.number_of_kind == 3;
-        now.then(|| {
-            say.send(()).unwrap();
-            Fault::Delay(Duration::from_millis(1500))
-        })
-    });
+    let gate = studio.hold_when(nth_write(3));
     let child = studio.start(&["sync", "--format", "json"]);
-    heard.recv_timeout(LIMIT).unwrap();
+    assert!(gate.wait_for(1, LIMIT), "it does not write");
     terminate(&child);
+    assert!(wait_until(LIMIT, || is_delivered(&child)));
+    gate.open();
     let ended = child.wait_with_output().unwrap();
     studio.ftrack().heal();
     assert_eq!(ended.status.code(), Some(1));
@@ -204,14 +208,7 @@ fn a_second_signal_ends_the_program_at_once() {
     moment.recv_timeout(LIMIT).unwrap();
     terminate(&child);
     // Two signals that are not yet delivered would be one.
-    let pending = format!("/proc/{}/status", child.id());
-    let delivered = || {
-        fs::read_to_string(&pending)
-            .unwrap()
-            .lines()
-            .any(|line| line == "ShdPnd:\t0000000000000000")
-    };
-    assert!(wait_until(LIMIT, delivered));
+    assert!(wait_until(LIMIT, || is_delivered(&child)));
     assert!(
         child.try_wait().unwrap().is_none(),
         "the first signal ended it"

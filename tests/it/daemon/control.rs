@@ -133,17 +133,16 @@ fn a_run_under_way_delays_no_answer() {
         !metrics.contains("last_success_timestamp_seconds{"),
         "nothing claims a success before the first run"
     );
-    studio.ftrack().fail_when(|call| {
-        (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_secs(3)))
-    });
+    let gate = studio.hold(CallKind::Write);
     daemon.signal("USR1");
-    wait_for_phase(&studio, "running");
+    assert!(gate.wait_for(1, LIMIT), "nothing was written");
     for path in ["/healthz", "/readyz", "/metrics", "/"] {
         let began = std::time::Instant::now();
         assert_eq!(page(&studio, &daemon, path).0, 200, "{path}");
         assert!(began.elapsed() < Duration::from_secs(1), "{path}");
     }
     assert_eq!(job(&studio)["phase"], "running");
+    gate.open();
     wait_for_phase(&studio, "idle");
     let (_, metrics) = page(&studio, &daemon, "/metrics");
     for line in [

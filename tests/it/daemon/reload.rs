@@ -1,8 +1,8 @@
 //! SIGHUP: a changed configuration is used for the next run, an invalid one is not.
 
-use std::{fs, time::Duration};
+use std::fs;
 
-use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
+use ftrack_ldap_sync::demo::ftrack::CallKind;
 
 use super::{Daemon, LIMIT, job, status};
 use crate::{
@@ -66,19 +66,14 @@ fn a_broken_configuration_leaves_everything_as_it_was() {
 #[test]
 fn a_reload_during_a_run_lets_it_go_on_with_what_it_began_with() {
     let mut studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * * *\"");
-    let (say, heard) = std::sync::mpsc::channel();
-    studio.ftrack().fail_when(move |call| {
-        (call.kind == CallKind::Write && call.number_of_kind == 1).then(|| {
-            say.send(()).unwrap();
-            Fault::Delay(Duration::from_secs(2))
-        })
-    });
+    let gate = studio.hold_when(|call| call.kind == CallKind::Write && call.number_of_kind == 1);
     let daemon = Daemon::start(&studio);
-    heard.recv_timeout(LIMIT).unwrap();
+    assert!(gate.wait_for(1, LIMIT), "it does not write");
     studio.job = "schedule = \"* * * * * *\"\nusers.create = false".into();
     studio.config();
     daemon.signal("HUP");
     daemon.event("config.reloaded");
+    gate.open();
     let reports = studio.reports_when(1);
     assert_eq!(reports[0].counts.created, 1, "{:#?}", reports[0]);
     studio.tree().add(person("bob", "Given", "bob")).unwrap();

@@ -4,11 +4,11 @@ use std::{fs, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ftrack_ldap_sync::{
-    demo::ftrack::{CallKind, Fault},
+    demo::ftrack::CallKind,
     model::report::{Outcome, Report, Trigger},
 };
 
-use super::{Daemon, job, must, wait_for_phase};
+use super::{Daemon, job, must, status, wait_for_phase};
 use crate::{
     slapd::wait_until,
     studio::{Studio, dn, person},
@@ -75,17 +75,16 @@ fn people_are_synced_on_a_schedule() {
 #[test]
 fn a_job_never_overlaps_itself() {
     let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"* * * * * *\"");
-    studio.ftrack().fail_when(|call| {
-        (call.kind == CallKind::Read && call.number == 2)
-            .then_some(Fault::Delay(Duration::from_secs(4)))
-    });
+    let gate = studio.hold_when(|call| call.kind == CallKind::Read && call.number == 2);
     let daemon = Daemon::start(&studio);
     assert_eq!(daemon.event("tick.skipped")["job"], "artists");
+    let skipped = || job(&studio)["ticks_skipped"].as_u64().unwrap();
+    assert!(wait_until(super::LIMIT, || skipped() >= 2));
+    gate.open();
     let reports = studio.reports_when(3);
     for two in reports.windows(2) {
         assert!(two[0].finished_at <= two[1].started_at, "{two:#?}");
     }
-    assert!(job(&studio)["ticks_skipped"].as_u64().unwrap() >= 2);
     assert_eq!(
         daemon.events("tick.skipped").len(),
         1,
@@ -153,22 +152,33 @@ fn jobs_on_two_directories_run_side_by_side_and_on_one_in_turn() {
     let other = |name: &str, directory: &str| {
         format!(
             "[jobs.{name}]\ndirectory = \"{directory}\"\nsearch_bases = \
-             [\"ou=none,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
-             \"uid\" }}\n"
+             [\"ou=services,dc=studio,dc=test\"]\nfilter = \"(uid=*)\"\nattributes = {{ username = \
+             \"uid\" }}\nlimits.min_entries = 0\n"
         )
     };
     studio.job = format!(
-        "{}{}[directories.second]\nurls = [{:?}]\n",
+        "{}{}[directories.second]\nurls = [{:?}]\nbind_dn = \
+         \"cn=ldap-sync,ou=services,dc=studio,dc=test\"\nbind_password_file = \
+         \"ldap-password\"\n",
         other("same", "studio"),
         other("second", "second"),
         studio.directory_url
     );
-    studio.ftrack().fail_when(|call| {
-        (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_millis(400)))
-    });
     let daemon = Daemon::start(&studio);
     daemon.nth_event(2, "contact.made");
+    let gate = studio.hold(CallKind::Read);
     daemon.signal("USR1");
+    let running = || {
+        let status = status(&studio);
+        let jobs = status["jobs"].as_array().unwrap();
+        jobs.iter().filter(|job| job["phase"] == "running").count()
+    };
+    assert!(
+        wait_until(super::LIMIT, || running() == 2),
+        "{:#}",
+        status(&studio)
+    );
+    gate.open();
     let reports = studio.reports_when(3);
     let of = |job: &str| reports.iter().find(|report| report.job == job).unwrap();
     let apart = |one: &Report, other: &Report| {

@@ -83,17 +83,15 @@ fn while_it_plans() {
 #[test]
 fn while_it_writes() {
     let studio = studio();
-    let (say, heard) = std::sync::mpsc::channel();
-    studio.ftrack().fail_when(move |call| {
-        let now = call.kind == CallKind::Write && call.number_of_kind == 2;
-        now.then(|| {
-            say.send(()).unwrap();
-            Fault::Delay(Duration::from_millis(1500))
-        })
-    });
-    let daemon = Daemon::start(&studio);
-    heard.recv_timeout(LIMIT).unwrap();
-    stop_in_time(daemon);
+    let gate = studio.hold_when(|call| call.kind == CallKind::Write && call.number_of_kind == 2);
+    let mut daemon = Daemon::start(&studio);
+    assert!(gate.wait_for(1, LIMIT), "it does not write");
+    daemon.signal("TERM");
+    assert!(daemon.notified(|line| line == "STOPPING=1").is_some());
+    let began = std::time::Instant::now();
+    gate.open();
+    assert!(daemon.wait().success());
+    assert!(began.elapsed() < Duration::from_secs(10));
     studio.ftrack().heal();
     let report = studio.reports().remove(0);
     assert_eq!(

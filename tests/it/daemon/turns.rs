@@ -3,10 +3,9 @@
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
-    time::Duration,
 };
 
-use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault};
+use ftrack_ldap_sync::demo::ftrack::{CallKind, Gate};
 use serde_json::Value;
 
 use super::{Daemon, LIMIT, must, wait_for_phase};
@@ -31,18 +30,16 @@ fn triggered(studio: &Studio, job: &str) -> impl Iterator<Item = Value> + use<> 
         .map(|line| serde_json::from_str(&line).unwrap())
 }
 
-/// A daemon whose job `artists` takes its time, and is under way.
-fn at_work(studio: &Studio) -> Daemon {
+/// A daemon whose job `artists` is under way, and reads until the gate is opened.
+fn at_work(studio: &Studio) -> (Daemon, Gate) {
     let daemon = Daemon::start(studio);
     daemon.nth_event(1, "contact.made");
-    studio.ftrack().fail_when(|call| {
-        (call.kind == CallKind::Read).then_some(Fault::Delay(Duration::from_secs(3)))
-    });
+    let gate = studio.hold(CallKind::Read);
     assert_eq!(
         triggered(studio, "artists").next().unwrap()["type"],
         "started"
     );
-    daemon
+    (daemon, gate)
 }
 
 fn studio() -> Studio {
@@ -52,10 +49,10 @@ fn studio() -> Studio {
 #[test]
 fn a_run_that_waits_for_its_turn_says_so_and_runs() {
     let studio = studio();
-    let daemon = at_work(&studio);
+    let (daemon, gate) = at_work(&studio);
     let mut told = triggered(&studio, "others");
     assert_eq!(told.next().unwrap()["type"], "waiting");
-    studio.ftrack().heal();
+    gate.open();
     let rest: Vec<Value> = told.collect();
     assert_eq!(rest[0]["type"], "started", "{rest:#?}");
     assert_eq!(rest.last().unwrap()["type"], "finished");
@@ -65,7 +62,7 @@ fn a_run_that_waits_for_its_turn_says_so_and_runs() {
 #[test]
 fn whoever_waits_when_the_daemon_stops_hears_so() {
     let studio = studio();
-    let daemon = at_work(&studio);
+    let (daemon, gate) = at_work(&studio);
     let mut told = triggered(&studio, "others");
     assert_eq!(told.next().unwrap()["type"], "waiting");
     daemon.signal("TERM");
@@ -76,7 +73,7 @@ fn whoever_waits_when_the_daemon_stops_hears_so() {
     );
     let late = triggered(&studio, "others").next();
     assert!(late.is_none_or(|late| late["kind"] == "stopping"));
-    studio.ftrack().heal();
+    gate.open();
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn live_through(jobs: Jobs, start: usize, days: &[(Vec<Event>, usize)]) {
 
 impl World {
     fn new(jobs: Jobs) -> Self {
-        let mut studio = Studio::empty();
+        let mut studio = Studio::empty().end_to_end();
         studio.job = format!(
             "limits.deactivate = {LIMIT}\nlimits.min_entries = 0\nlimits.unusable = \"100%\""
         );

@@ -15,7 +15,7 @@ use crate::{
 
 #[test]
 fn every_result_code_in_every_place_fails_the_run() {
-    let mut studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve", "fay"]);
+    let mut studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve", "fay"]).end_to_end();
     studio.job = NO_LIMIT.into();
     settings(&studio, 2, "");
     let proxy = LdapProxy::start(studio.directory().address(), None);
@@ -73,7 +73,7 @@ fn ldif(people: std::ops::Range<usize>) -> String {
 #[test]
 fn a_server_that_is_killed_in_the_middle_of_a_read() {
     const PEOPLE: usize = 400;
-    let mut studio = Studio::empty();
+    let mut studio = Studio::empty().end_to_end();
     studio.job = NO_LIMIT.into();
     fs::write(studio.folder().join("slapd-password"), SYNC_PASSWORD).unwrap();
     let password = "bind_password_file = \"slapd-password\"";
@@ -120,7 +120,7 @@ fn a_server_that_is_killed_in_the_middle_of_a_read() {
 #[test]
 fn half_of_the_people_hidden_is_held_by_the_limit() {
     let uids = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
-    let mut studio = Studio::of(&uids);
+    let mut studio = Studio::of(&uids).end_to_end();
     studio.sync();
     for uid in &uids[..4] {
         studio.tree().rename(&dn(uid), &hidden(uid)).unwrap();
@@ -175,7 +175,7 @@ fn hidden(uid: &str) -> String {
 
 #[test]
 fn an_empty_answer_is_nobodys_departure() {
-    let mut studio = Studio::of(&["ada", "bob"]);
+    let mut studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.job = NO_LIMIT.into();
     studio.sync();
     for uid in ["ada", "bob"] {

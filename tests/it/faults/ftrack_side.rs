@@ -1,7 +1,7 @@
 //! Faults of ftrack while it is read: the run succeeds, or it fails and changes no user.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{sync::mpsc, time::Duration};
+use std::time::Duration;
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, CallKind, Fault, RetryAfter},
@@ -17,7 +17,8 @@ use crate::studio::{Studio, dn, person};
 fn studio() -> Studio {
     let mut studio = Studio::of(&[
         "ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jim",
-    ]);
+    ])
+    .end_to_end();
     studio.job = NO_LIMIT.into();
     studio.ftrack_settings = "page_size = 3\nattempts = 2\nconnections = 2".into();
     studio.sync();
@@ -143,16 +144,10 @@ fn users_who_come_and_go_between_two_pages() {
         let early = "00000000-0000-4000-8000-000000000001";
         studio.ftrack().add_user(&stranger(early, "early")).unwrap();
         studio.ftrack().forget();
-        let (say, heard) = mpsc::channel();
-        studio.ftrack().fail_when(move |call| {
-            let now = call.kind == CallKind::Read && call.number_of_kind == nth;
-            now.then(|| {
-                say.send(()).unwrap();
-                Fault::Delay(Duration::from_millis(200))
-            })
-        });
+        let gate =
+            studio.hold_when(move |call| call.kind == CallKind::Read && call.number_of_kind == nth);
         let child = studio.start(&["sync", "--format", "json"]);
-        heard.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!(gate.wait_for(1, Duration::from_secs(20)), "{nth}");
         // One comes before all others, one goes and so moves all others.
         let (came, gone) = (
             "00000000-0000-4000-8000-000000000000",
@@ -163,6 +158,7 @@ fn users_who_come_and_go_between_two_pages() {
         } else {
             studio.ftrack().remove("User", &gone).unwrap();
         }
+        gate.open();
         let ended = child.wait_with_output().unwrap();
         studio.ftrack().heal();
         assert_done(&serde_json::from_slice(&ended.stdout).unwrap(), DUE);

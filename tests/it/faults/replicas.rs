@@ -21,7 +21,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let mut studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve"]);
+        let mut studio = Studio::of(&["ada", "bob", "cyd", "dan", "eve"]).end_to_end();
         studio.job = NO_LIMIT.into();
         let first = LdapProxy::start(studio.directory().address(), None);
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

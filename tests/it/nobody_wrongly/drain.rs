@@ -119,12 +119,13 @@ fn a_lost_state_counts_from_the_links() {
     );
     // A dry run and a plan, which may not make a state, see the same.
     std::fs::remove_dir_all(studio.state_dir()).unwrap();
-    let plan = studio.run(&["plan", "--format", "json"]);
-    assert!(
-        plan.stdout.contains("\"held_by\": \"limit\""),
-        "{}",
-        plan.stdout
-    );
+    let plan = studio.plan(&[]).unwrap();
+    let held: Vec<_> = plan
+        .changes
+        .iter()
+        .filter_map(|planned| planned.held_by)
+        .collect();
+    assert_eq!(held, [HeldBy::Limit], "{plan:#?}");
     assert!(studio.user("user03").is_active);
 }
 

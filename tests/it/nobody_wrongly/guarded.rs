@@ -1,10 +1,13 @@
 //! Administrators and protected users: no update takes them over, and links that were forged, moved
 //! or copied have no effect.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{CallKind, Fault},
+    demo::ftrack::{CallKind, Fault, Gate},
     model::{
         change::{Action, HeldBy},
         edit::Field,
@@ -15,6 +18,7 @@ use serde_json::json;
 
 use super::{forge_link, holds, make_links_earlier, stored_link};
 use crate::{
+    crash::LIMIT,
     rules::{account, approve, leave, logins, make_administrator},
     slapd::wait_until,
     studio::{Studio, dn},
@@ -305,25 +309,34 @@ fn jobs_that_run_at_once_do_not_take_the_last_administrators_together() {
         .unwrap();
     let plan = |job: &str| {
         let file = studio.folder().join(format!("{job}.plan"));
-        let ended = studio.run(&["plan", job, "--out", file.to_str().unwrap()]);
-        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        studio
+            .plan(&[job, "--out", file.to_str().unwrap()])
+            .unwrap();
         file
     };
     let plans = [plan("artists"), plan("others")];
-    // Both read at the same time, before either writes; the first write waits until the other
-    // program has had its chance.
-    studio.ftrack().fail_when(|call| {
-        (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(700)))
+    // The first write waits until the other program is about to look at the administrators.
+    let gate = Gate::new();
+    let held = gate.clone();
+    studio.ftrack().fail_when(move |call| {
+        (call.kind == CallKind::Write).then(|| Fault::HoldRequest(held.clone()))
     });
     let started = plans.map(|plan| {
         let mut command = studio.command(&["apply", plan.to_str().unwrap(), "--format", "json"]);
         command.stderr(Stdio::null()).spawn().unwrap()
     });
+    assert!(gate.wait_for(1, LIMIT), "nothing was written");
+    let looks = |program: &Child| {
+        let open = fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap();
+        open.filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+            .any(|path| path.ends_with("administrators.lock"))
+    };
+    assert!(wait_until(LIMIT, || started.iter().all(looks)));
+    gate.open();
     let reports: Vec<Report> = started
         .into_iter()
         .map(|program| serde_json::from_slice(&program.wait_with_output().unwrap().stdout).unwrap())
         .collect();
-    assert!(wait_until(Duration::from_secs(1), || true));
     let deactivated: usize = reports.iter().map(|report| report.counts.deactivated).sum();
     let held: Vec<_> = reports
         .iter()

@@ -28,7 +28,7 @@ fn office<'a>(first: &Studio, uids: impl IntoIterator<Item = &'a str>) -> Studio
 
 /// One sync of an office; what is written is seen at the first one's ftrack.
 fn sync(office: &Studio) -> Report {
-    office.run(&["sync", "--format", "json"]).report()
+    office.sync()
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn another_directory_with_other_people_fails_the_run() {
         "{report:#?}"
     );
     // Also for a plan, and also where the state was lost and the logins are the same.
-    assert_eq!(studio.run(&["plan"]).status, 1);
+    assert_eq!(studio.plan(&[]).unwrap_err(), report.error.unwrap());
     std::fs::remove_dir_all(studio.state_dir()).unwrap();
     let same_logins = Studio::of(&["ada", "bob", "cyd"]);
     studio.directory_url = same_logins.directory_url.clone();

@@ -152,7 +152,7 @@ fn an_approval_of_something_else_lifts_no_doubt_of_a_base() {
     studio.tree().add(person("joiner", "New", "Face")).unwrap();
     let plan = studio.folder().join("plan.json");
     let plan = plan.to_str().unwrap();
-    assert_eq!(studio.run(&["plan", "--out", plan]).status, 0);
+    studio.plan(&["--out", plan]).unwrap();
     studio
         .tree()
         .rename(

@@ -235,7 +235,7 @@ fn apply_does_not_lift_what_was_not_seen() {
         .unwrap();
     let plan = studio.folder().join("plan.json");
     let plan = plan.to_str().unwrap();
-    assert_eq!(studio.run(&["plan", "--out", plan]).status, 0);
+    studio.plan(&["--out", plan]).unwrap();
     assert!(
         std::fs::read_to_string(plan)
             .unwrap()
@@ -265,7 +265,7 @@ fn apply_does_not_take_an_administrator_who_was_none() {
     leave(&studio, "bob");
     let plan = studio.folder().join("plan.json");
     let plan = plan.to_str().unwrap();
-    assert_eq!(studio.run(&["plan", "--out", plan]).status, 0);
+    studio.plan(&["--out", plan]).unwrap();
     make_administrator(&studio, "ada");
     make_administrator(&studio, "bob");
     let report = studio.synced(&["apply", plan, "--format", "json"]);
@@ -449,8 +449,7 @@ fn a_hold_can_be_approved_while_a_second_server_refuses_the_bind() {
         ),
     );
     let plan = studio.folder().join("plan.json");
-    let ended = studio.run(&["plan", "--out", plan.to_str().unwrap()]);
-    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    studio.plan(&["--out", plan.to_str().unwrap()]).unwrap();
 }
 
 /// Two tables of one directory with accounts of their own, each of which sees one part alone, and

@@ -64,7 +64,7 @@ fn a_directory_without_an_id_takes_nobody_of_another_over() {
             first.ftrack_url()
         ),
     );
-    let report = second.run(&["sync", "--format", "json"]).report();
+    let report = second.sync();
     let ada = first.ftrack().user("ada");
     assert_eq!(
         ada.and_then(|user| user.email).as_deref(),

@@ -1,5 +1,5 @@
-//! People who look absent, users that look free or new, and may not be: lost permissions, ids and
-//! logins in another spelling.
+//! People who look absent, and users that look free or new, and may not be: lost permissions, bases
+//! that show nobody, and words that look like others.
 
 use std::process::{Command, Stdio};
 
@@ -11,11 +11,8 @@ use ftrack_ldap_sync::{
     },
 };
 
-use super::{
-    absences, absent_since, account, activity, add_config, approve, come_back, leave, logins,
-    reasons,
-};
-use crate::studio::{Studio, dn, person};
+use super::{activity, add_config, approve, come_back, leave, logins};
+use crate::studio::{Studio, person};
 
 /// Lets the key see nothing of an entity type.
 fn hide(studio: &Studio, entity_type: &str) {
@@ -73,132 +70,6 @@ fn users_that_are_all_out_of_sight_stop_a_run() {
         "{report:#?}"
     );
     assert!(report.error.unwrap().contains("reading users"));
-}
-
-#[test]
-fn nobody_is_adopted_where_no_administrator_is_visible() {
-    let studio = Studio::of(&["admin", "ada"]);
-    studio.ftrack().add_user(&account("ada")).unwrap();
-    hide(&studio, "UserSecurityRole");
-    let before = studio.ftrack().users();
-    let report = studio.sync();
-    assert_eq!(
-        (report.changes.len(), report.skipped.len()),
-        (0, 2),
-        "{report:#?}"
-    );
-    assert!(
-        reasons(&report).contains("no active administrator is visible"),
-        "{}",
-        reasons(&report)
-    );
-    assert_eq!(studio.ftrack().users(), before);
-}
-
-#[test]
-fn a_login_in_another_unicode_form_is_the_same_login() {
-    let studio = Studio::empty();
-    let entry = TreeEntry::new(dn("jos\u{e9}")).with("objectClass", "inetOrgPerson");
-    let entry = ["cn", "sn", "uid"]
-        .iter()
-        .fold(entry, |entry, attribute| entry.with(attribute, "jos\u{e9}"));
-    studio.tree().add(entry).unwrap();
-    let id = studio.ftrack().add_user(&account("jose\u{301}")).unwrap();
-    let report = studio.sync();
-    assert_eq!(
-        (report.counts.adopted, report.counts.created),
-        (1, 0),
-        "{report:#?}"
-    );
-    assert_eq!(studio.user("jos\u{e9}").id, id);
-    studio.sync_changes_nothing();
-}
-
-#[test]
-fn an_id_in_another_case_is_no_absence() {
-    let studio = Studio::empty();
-    add_config(
-        &studio,
-        "[directories.studio]\nid_attribute = \"employeeNumber\"\n",
-    );
-    for (uid, number) in [("ada", "Ab-7"), ("bob", "Ab-8")] {
-        studio
-            .tree()
-            .add(person(uid, "G", uid).with("employeeNumber", number))
-            .unwrap();
-    }
-    studio.sync();
-    studio
-        .tree()
-        .replace(&dn("ada"), "employeeNumber", &["AB-7"])
-        .unwrap();
-    let report = studio.sync();
-    assert_eq!(report.changes, [], "{report:#?}");
-    assert!(
-        report
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("Ab-7")),
-        "{:#?}",
-        report.warnings
-    );
-    assert!(studio.user("ada").is_active);
-}
-
-#[test]
-fn who_comes_back_gets_access_though_the_new_login_is_taken() {
-    let studio = Studio::of(&["ada", "bob"]);
-    studio.sync();
-    leave(&studio, "ada");
-    studio.sync();
-    studio.ftrack().add_user(&account("lovelace")).unwrap();
-    come_back(&studio, "ada");
-    studio
-        .tree()
-        .replace(&dn("ada"), "sn", &["Lovelace"])
-        .unwrap();
-    studio.tree().rename(&dn("ada"), &dn("lovelace")).unwrap();
-    let report = studio.sync();
-    assert_eq!(logins(&report, Action::Reactivate), ["ada"], "{report:#?}");
-    assert!(
-        reasons(&report).contains("\"lovelace\" belongs to another ftrack user"),
-        "{}",
-        reasons(&report)
-    );
-    let user = studio.user("ada");
-    assert_eq!(
-        (user.is_active, user.last_name.as_deref()),
-        (true, Some("Lovelace"))
-    );
-    let again = studio.sync();
-    assert_eq!(
-        (
-            again.changes.len(),
-            again.ftrack.write_calls,
-            again.skipped.len()
-        ),
-        (0, 0, 1),
-        "{again:#?}"
-    );
-}
-
-#[test]
-fn an_absence_from_the_future_is_counted_anew() {
-    let mut studio = Studio::of(&["ada", "bob"]);
-    studio.job = "users = { deactivate_after = \"1s\" }".into();
-    studio.sync();
-    leave(&studio, "ada");
-    studio.sync();
-    assert!(absent_since(
-        &studio,
-        "2999-01-01T00:00:00Z".parse().unwrap()
-    ));
-    assert_eq!(studio.sync().counts.deactivated, 0);
-    let [since] = &absences(&studio)[..] else {
-        panic!("one is missing")
-    };
-    assert!(!since.starts_with("2999"), "{since}");
-    assert!(studio.user("ada").is_active);
 }
 
 #[test]

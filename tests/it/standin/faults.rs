@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault, RetryAfter};
+use ftrack_ldap_sync::demo::ftrack::{CallKind, Fault, Gate, RetryAfter};
 use reqwest::{
     Client,
     header::{CONTENT_ENCODING, RETRY_AFTER},
@@ -297,7 +297,8 @@ async fn a_call_in_flight_is_answered_before_the_server_stops_and_cut_off_when_i
             studio,
             client,
         } = world().await;
-        studio.fail_next(None, Fault::Delay(Duration::from_millis(300)));
+        // Held until the server stops.
+        studio.fail_next(None, Fault::HoldAnswer(Gate::new()));
         let url = format!("{}/api", server.url());
         let call = client
             .post(url)

@@ -17,7 +17,7 @@ fn said(stderr: &str, event: &str) -> usize {
 
 #[test]
 fn a_run_under_way_goes_on_and_is_kept() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
     for (number, what) in [Deleted::Database, Deleted::LockFile, Deleted::Folder]
         .into_iter()
@@ -90,7 +90,7 @@ impl Deleted {
 
 #[test]
 fn a_command_and_whoever_has_it_open_find_the_same_new_one() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let daemon = open(&config(&studio));
     daemon
         .set_pause("interns", Some(&pause("moving house")))

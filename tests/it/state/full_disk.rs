@@ -101,7 +101,7 @@ impl Drop for Disk {
 
 #[test]
 fn a_database_is_made_whole_or_not_at_all() {
-    let studio = Studio::empty();
+    let studio = Studio::empty().end_to_end();
     let config = config(&studio);
     let Some(disk) = Disk::mount(&studio.state_dir()) else {
         return;
@@ -136,7 +136,7 @@ fn a_database_is_made_whole_or_not_at_all() {
 
 #[test]
 fn what_cannot_be_written_leaves_what_was_there() {
-    let studio = Studio::of(&["ada"]);
+    let studio = Studio::of(&["ada"]).end_to_end();
     let config = config(&studio);
     let Some(disk) = Disk::mount(&studio.state_dir()) else {
         return;
@@ -198,7 +198,7 @@ fn what_cannot_be_written_leaves_what_was_there() {
 fn a_sync_without_room_fails_and_the_next_one_with_room_works() {
     let uids: Vec<String> = (0..40).map(|number| format!("user{number:02}")).collect();
     let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
-    let studio = Studio::of(&uids);
+    let studio = Studio::of(&uids).end_to_end();
     let Some(disk) = Disk::mount(&studio.state_dir()) else {
         return;
     };

@@ -1,9 +1,9 @@
 //! Two real programs with their own state, started at the same time for the same people.
 
-use std::{collections::BTreeMap, process::Child, time::Duration};
+use std::{collections::BTreeMap, process::Child};
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{Account, Atomicity, Call, CallKind, Fault, Rules},
+    demo::ftrack::{Account, Atomicity, Call, CallKind, Fault, Gate, Rules},
     model::{
         change::Action,
         report::{ChangeResult, Report},
@@ -128,8 +128,10 @@ fn each_user_is_created_once_and_reported_by_who_created_it() {
 #[test]
 fn writes_that_are_late() {
     every_way(0, || {
-        Box::new(|call| {
-            (call.kind == CallKind::Write).then_some(Fault::Delay(Duration::from_millis(120)))
+        // Neither hears of its first write before the other has begun to write as well.
+        let gate = Gate::until(2);
+        Box::new(move |call| {
+            (call.kind == CallKind::Write).then(|| Fault::HoldAnswer(gate.clone()))
         })
     });
 }

@@ -1,0 +1,307 @@
+//! Random directories, ftracks and rules.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use proptest::{option, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{
+        Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Source, Target, Users, WhenAbsent,
+    },
+    directory::read::Reading,
+    model::{
+        absence::{Absence, Absences},
+        entry::DirectoryId,
+        id::IdAttribute,
+        link::{Activity, Form, Link, LinkFound, Signature},
+        user::{Current, CustomKind, EntityId, User, UserKind},
+    },
+    sync::{
+        desired::{Desired, DesiredValue, Mapped, Person},
+        rules::{Rules, Sibling},
+    },
+};
+
+/// Where people of this job alone are; its own search base is above both.
+const ARTISTS: &str = "ou=artists,dc=test";
+/// The search base of the other job.
+const PAINTERS: &str = "ou=painters,dc=test";
+
+const LOGINS: [&str; 6] = ["ada", "Ada", "bob", "cyd", "dan", "ldap-sync"];
+
+/// What is known of the directory: what a reading shows, and who was missing before.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// Entries by id, among them entries without an id, and skipped ones.
+    pub shown: Vec<(Option<u8>, Option<Values>)>,
+    /// The attribute that the ids come from.
+    pub attribute: IdAttribute,
+    /// Who was missing in the reads before.
+    pub absences: Absences,
+}
+
+/// The values of an entry.
+#[derive(Debug, Clone)]
+pub struct Values {
+    login: usize,
+    mail: Option<usize>,
+    floor: Option<u8>,
+    /// Whether it is in the search base of the other job, in which people come and go.
+    with_painters: bool,
+}
+
+/// The attribute that identifies people: one that servers generate, or one of the operator's.
+fn attribute() -> impl Strategy<Value = IdAttribute> {
+    let other = || IdAttribute::Other("employeeNumber".into());
+    select(vec![
+        IdAttribute::EntryUuid,
+        IdAttribute::EntryUuid,
+        IdAttribute::EntryUuid,
+        other(),
+    ])
+}
+
+/// People who were missing before: for a while or a long time, in one read or several, or by a
+/// clock that was ahead.
+fn absences() -> impl Strategy<Value = Absences> {
+    let hours = select(vec![-1, 1, 23, 24, 48]);
+    proptest::collection::btree_map(0_u8..8, (hours, 1_u32..3), 0..6).prop_map(|absences| {
+        let absences = absences.into_iter().map(|(id, (hours, reads))| {
+            let since = now() - chrono::Duration::hours(hours);
+            (
+                directory_id(id).as_str().to_owned(),
+                Absence { since, reads },
+            )
+        });
+        absences.collect()
+    })
+}
+
+pub fn entries() -> impl Strategy<Value = Entries> {
+    let values = (
+        0..LOGINS.len(),
+        option::of(0..LOGINS.len()),
+        option::of(0_u8..3),
+        any::<bool>(),
+    );
+    let values = values.prop_map(|(login, mail, floor, with_painters)| Values {
+        login,
+        mail,
+        floor,
+        with_painters,
+    });
+    let id = prop_oneof![20 => (0_u8..8).prop_map(Some), 1 => Just(None)];
+    let shown = proptest::collection::vec((id, option::weighted(0.9, values)), 0..8);
+    (shown, attribute(), absences()).prop_map(|(shown, attribute, absences)| Entries {
+        shown,
+        attribute,
+        absences,
+    })
+}
+
+pub fn reading(entries: &Entries) -> Desired {
+    let mapped = entries.shown.iter().map(|(id, values)| {
+        let mapped = match values {
+            None => Mapped::Skipped {
+                dn: "cn=skipped".into(),
+                reason: "it has no uid".into(),
+            },
+            Some(Values {
+                login,
+                mail,
+                floor,
+                with_painters,
+            }) => {
+                let base = if *with_painters { PAINTERS } else { ARTISTS };
+                let id = id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+                Mapped::Person(Person {
+                    username: LOGINS[*login].into(),
+                    email: mail.map_or(DesiredValue::Keep, |mail| {
+                        DesiredValue::Text(format!("{}@studio.test", LOGINS[mail]).into())
+                    }),
+                    first_name: DesiredValue::Clear,
+                    custom: [floor.map_or(DesiredValue::Clear, |floor| {
+                        DesiredValue::Text(floor.to_string().into())
+                    })]
+                    .into(),
+                    ..Person::unmapped(&format!("uid={login},cn={id},{base}"), 1)
+                })
+            }
+        };
+        (id.map(directory_id), mapped)
+    });
+    let reading = Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone());
+    Desired::new(reading, &limits()).unwrap()
+}
+
+/// Whether an entry is in the search base of the other job.
+pub fn is_with_painters(dn: &str) -> bool {
+    dn.ends_with(PAINTERS)
+}
+
+pub fn directory_id(number: u8) -> DirectoryId {
+    DirectoryId::new(&format!("id-{number}")).unwrap()
+}
+
+fn link() -> impl Strategy<Value = LinkFound> {
+    let since = || "2026-01-01T00:00:00Z".to_owned();
+    let activity = select(vec![
+        Activity::Settled,
+        Activity::Activating,
+        Activity::Deactivating { since: since() },
+        Activity::Deactivated { since: since() },
+        Activity::Released,
+    ]);
+    let source = select(vec!["artists", "artists", "artists", "painters"]);
+    let directory = select(vec![
+        Some("d-1"),
+        Some("d-1"),
+        Some("d-1"),
+        Some("d-2"),
+        None,
+    ]);
+    let ours = (0_u8..8, activity, source, directory, attribute()).prop_map(
+        |(id, activity, source, directory, attribute)| {
+            LinkFound::Link(Box::new(Link {
+                source: source.into(),
+                directory: directory.map(Into::into),
+                id: directory_id(id),
+                attribute,
+                activity,
+                form: if directory.is_some() {
+                    Form::Current
+                } else {
+                    Form::Earlier
+                },
+                signature: Signature::NotChecked,
+            }))
+        },
+    );
+    prop_oneof![10 => ours, 6 => Just(LinkFound::Absent), 1 => Just(LinkFound::Unreadable), 1 => Just(LinkFound::OfAnotherUser)]
+}
+
+pub fn current() -> impl Strategy<Value = Current> {
+    let user = (
+        option::of(0..LOGINS.len()),
+        any::<bool>(),
+        link(),
+        0_u8..10,
+        option::of(0_u8..3),
+    );
+    proptest::collection::vec(user, 0..8).prop_map(|users| {
+        let users =
+            users
+                .into_iter()
+                .enumerate()
+                .map(|(place, (mail, is_active, link, kind, floor))| User {
+                    id: EntityId::new(&format!("user-{place}")).unwrap(),
+                    // Each login once, in either case: whether two that differ only by case may
+                    // exist depends on the server.
+                    username: LOGINS
+                        .get(place)
+                        .copied()
+                        .map_or_else(|| format!("other{place}"), str::to_owned)
+                        .into(),
+                    first_name: None,
+                    last_name: Some("Name".into()),
+                    email: mail.map(|mail| format!("{}@studio.test", LOGINS[mail]).into()),
+                    is_active,
+                    kind: if kind == 0 {
+                        UserKind::Untouchable
+                    } else {
+                        UserKind::Person
+                    },
+                    administrator: kind == 1,
+                    link,
+                    custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
+                        .into(),
+                });
+        Current {
+            users: users.collect(),
+            custom_attributes: vec![("floor".into(), EntityId::new("c-1").unwrap())],
+            custom_kinds: vec![CustomKind::Number],
+            user_types: BTreeMap::from([("ldap".into(), EntityId::new("t-1").unwrap())]),
+            ..Current::default()
+        }
+    })
+}
+
+pub fn rules() -> impl Strategy<Value = Rules> {
+    let adopt = select(vec![Adopt::Username, Adopt::Email, Adopt::Never]);
+    let day = Duration::from_secs(86_400);
+    let deactivate_after = select(vec![Duration::ZERO, Duration::ZERO, day]);
+    let user_type = select(vec![None, Some("ldap".to_owned())]);
+    (
+        adopt,
+        any::<[bool; 4]>(),
+        deactivate_after,
+        user_type,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(
+                adopt,
+                [create, update, deactivate, reactivate],
+                deactivate_after,
+                user_type,
+                has_sibling,
+            )| {
+                let users = Users {
+                    create,
+                    update,
+                    deactivate,
+                    reactivate,
+                    adopt,
+                    deactivate_after,
+                    protect: vec!["dan".parse().unwrap()],
+                    user_type,
+                };
+                let mut rules = Rules::new(&job(users), "ldap-sync");
+                if has_sibling {
+                    let painters = LdapJob {
+                        source: "painters".into(),
+                        search_bases: vec![PAINTERS.into()],
+                        ..job(rules.users.clone())
+                    };
+                    rules
+                        .siblings
+                        .push(Sibling::new("painters", &painters, "studio"));
+                }
+                rules
+            },
+        )
+}
+
+fn job(users: Users) -> LdapJob {
+    let rule = AttributeRule {
+        target: Target::Username,
+        from: Source::Attribute("uid".into()),
+        when_absent: WhenAbsent::Keep,
+        required: true,
+    };
+    LdapJob {
+        source: "artists".into(),
+        directory: "studio".into(),
+        search_bases: vec!["dc=test".into()],
+        scope: Scope::Subtree,
+        filter: "(uid=*)".parse().unwrap(),
+        attributes: BTreeMap::from([("username".into(), rule)]),
+        users,
+        limits: limits(),
+    }
+}
+
+pub fn limits() -> Limits {
+    Limits {
+        per: Duration::from_secs(86_400),
+        deactivate: Limit::Percent(100),
+        unusable: Limit::Percent(100),
+        min_entries: 0,
+    }
+}
+
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}

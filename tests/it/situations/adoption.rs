@@ -1,0 +1,235 @@
+//! Which users that nobody owns become a person's.
+
+use ftrack_ldap_sync::demo::{directory::TreeEntry, ftrack::Account};
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::Situation;
+use crate::{
+    rules::{account, by_hand, leave, make_administrator},
+    studio::dn,
+};
+
+#[test]
+fn users_that_nobody_linked_are_not_touched() {
+    let strangers = ["freelancer", "Renderfarm", "old"];
+    let situation = strangers
+        .into_iter()
+        .fold(Situation::of(&["ada", "bob"]), Situation::stranger);
+    let before = situation.ftrack().users();
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 2 to create
+
+      + create     ada  uid=ada,ou=people,dc=studio,dc=test
+          username: ada
+          first_name: Given
+          last_name: ada
+          email: ada@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     bob  uid=bob,ou=people,dc=studio,dc=test
+          username: bob
+          first_name: Given
+          last_name: bob
+          email: bob@studio.test
+          is_active: true
+          the person is in the directory and has no user
+    ");
+    let situation = situation.after_sync().then(|studio| leave(studio, "ada"));
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate
+
+      - deactivate ada  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+    ");
+    situation.sync();
+    let mut after = situation.ftrack().users();
+    after.retain(|user| user.username != "ada" && user.username != "bob");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_user_is_adopted_by_its_login_whatever_its_case() {
+    let situation = Situation::of(&["ada"]).stranger("ADA");
+    let id = situation.user("ADA").id;
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to adopt
+
+      = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
+          username: ADA -> ada
+          first_name: Given
+          last_name: ada
+          email: ADA@studio.test -> ada@studio.test
+          the user "ADA" has no owner, and matches the person by users.adopt
+    "#);
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"ada: active, "Given" "ada" <ada@studio.test>; artists, settled"#);
+    assert_eq!(situation.user("ada").id, id);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_login_in_another_unicode_form_is_the_same_login() {
+    let entry = TreeEntry::new(dn("jos\u{e9}")).with("objectClass", "inetOrgPerson");
+    let entry = ["cn", "sn", "uid"]
+        .iter()
+        .fold(entry, |entry, attribute| entry.with(attribute, "jos\u{e9}"));
+    let situation = Situation::of(&[]).entry(entry).stranger("jose\u{301}");
+    let id = situation.user("jose\u{301}").id;
+    let plan = situation.plan_text().replace('\u{301}', "[acute]");
+    assert_snapshot!(plan, @r#"
+    Plan for artists: 1 to adopt
+
+      = adopt      josé  uid=josé,ou=people,dc=studio,dc=test
+          username: jose[acute] -> josé
+          last_name: josé
+          the user "jose\u{301}" has no owner, and matches the person by users.adopt
+    "#);
+    situation.sync();
+    assert_eq!(situation.user("jos\u{e9}").id, id);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_user_is_adopted_by_its_mail_where_that_is_the_rule() {
+    let situation = Situation::of(&["ada", "bob"])
+        .job("users = { adopt = \"email\" }")
+        .account(Account {
+            email: Some("ADA@Studio.test".into()),
+            ..account("a.lovelace")
+        })
+        .account(Account {
+            email: None,
+            ..account("bob")
+        });
+    let id = situation.user("a.lovelace").id;
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to adopt, 1 entry skipped
+
+      = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
+          username: a.lovelace -> ada
+          first_name: Given
+          last_name: ada
+          email: ADA@Studio.test -> ada@studio.test
+          the user "a.lovelace" has no owner, and matches the person by users.adopt
+
+      1 entry skipped:
+        uid=bob,ou=people,dc=studio,dc=test
+          the username "bob" belongs to another ftrack user, which has no owner
+    "#);
+    situation.sync();
+    assert_eq!(situation.user("ada").id, id);
+}
+
+#[test]
+fn nobody_is_adopted_where_that_is_the_rule() {
+    let situation = Situation::of(&["ada"])
+        .job("users = { adopt = \"never\" }")
+        .stranger("ada");
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do, 1 entry skipped
+
+      1 entry skipped:
+        uid=ada,ou=people,dc=studio,dc=test
+          the username "ada" belongs to another ftrack user, which is not adopted: it is not this job's, and users.adopt is "never"
+    "#);
+    situation.sync_changes_nothing();
+    assert_snapshot!(situation.users(), @r#"ada: active, "" "" <ada@studio.test>; no link"#);
+    assert!(situation.user("ada").metadata.is_empty());
+}
+
+#[test]
+fn who_is_never_adopted_is_named() {
+    let of_type = |username: &str, user_type: &str| Account {
+        user_type: user_type.to_owned(),
+        ..account(username)
+    };
+    let situation = Situation::of(&["admin", "ldap-sync", "svc-farm", "robot", "visitor"])
+        .job("users = { protect = [\"SVC-*\"] }")
+        .stranger("svc-farm")
+        .account(of_type("robot", "service"))
+        .account(of_type("visitor", "demo"));
+    let before = situation.ftrack().users();
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do, 5 entries skipped
+
+      5 entries skipped:
+        uid=admin,ou=people,dc=studio,dc=test
+          the ftrack user "admin" is not adopted: it is an administrator, and administrators are never adopted
+        uid=ldap-sync,ou=people,dc=studio,dc=test
+          the ftrack user "ldap-sync" is not adopted: it is the program's own API user
+        uid=robot,ou=people,dc=studio,dc=test
+          the ftrack user "robot" is not adopted: its user type is service or demo
+        uid=svc-farm,ou=people,dc=studio,dc=test
+          the ftrack user "svc-farm" is not adopted: it is protected by users.protect
+        uid=visitor,ou=people,dc=studio,dc=test
+          the ftrack user "visitor" is not adopted: its user type is service or demo
+    "#);
+    situation.sync_changes_nothing();
+    assert_eq!(situation.ftrack().users(), before);
+}
+
+#[test]
+fn nobody_is_adopted_where_no_administrator_is_visible() {
+    let situation = Situation::of(&["admin", "ada"])
+        .stranger("ada")
+        .then(|studio| {
+            let hidden = ["UserSecurityRole".to_owned()];
+            studio
+                .ftrack()
+                .change_rules(|rules| rules.unreadable = hidden.into());
+        });
+    let before = situation.ftrack().users();
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do, 2 entries skipped
+
+      2 entries skipped:
+        uid=ada,ou=people,dc=studio,dc=test
+          the ftrack user "ada" is not adopted: no active administrator is visible in ftrack, so it may be one; grant the API user's role read access to security roles, or list yours in ftrack.administrator_roles
+        uid=admin,ou=people,dc=studio,dc=test
+          the ftrack user "admin" is not adopted: no active administrator is visible in ftrack, so it may be one; grant the API user's role read access to security roles, or list yours in ftrack.administrator_roles
+    "#);
+    situation.sync_changes_nothing();
+    assert_eq!(situation.ftrack().users(), before);
+}
+
+#[test]
+fn a_user_that_a_cut_off_run_began_is_adopted_but_neither_as_administrator_nor_activated() {
+    let situation = Situation::of(&["ada", "bob", "cyd"])
+        .job("users = { adopt = \"never\" }\nlimits = { deactivate = 3 }")
+        .after_sync()
+        .then(|studio| {
+            // As after a run that was cut off between the user and its link.
+            for uid in ["ada", "bob", "cyd"] {
+                let link = json!([studio.user(uid).id, "ftrack-ldap-sync"]);
+                studio.ftrack().remove("Metadata", &link).unwrap();
+            }
+            by_hand(studio, "bob", &json!({"is_active": false}));
+            make_administrator(studio, "cyd");
+        });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 2 to adopt, 1 entry skipped
+
+      = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
+          this program began to create the user in a run that was interrupted
+
+      = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
+          this program began to create the user in a run that was interrupted
+
+      1 entry skipped:
+        uid=cyd,ou=people,dc=studio,dc=test
+          the ftrack user "cyd" is not adopted: it is an administrator, and administrators are never adopted
+
+      Warnings:
+        the user "bob", adopted for uid=bob,ou=people,dc=studio,dc=test, is inactive and stays inactive; activate it in ftrack if the person needs access
+    "#);
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
+    bob: inactive, "Given" "bob" <bob@studio.test>; artists, settled
+    cyd: active, "Given" "cyd" <cyd@studio.test>; no link
+    "#);
+    situation.sync_changes_nothing();
+}

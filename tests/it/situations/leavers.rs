@@ -1,0 +1,193 @@
+//! People who leave and come back, and how long they must be missing.
+
+use std::fs;
+
+use chrono::{Duration, Utc};
+use ftrack_ldap_sync::model::report::Outcome;
+use insta::assert_snapshot;
+
+use super::Situation;
+use crate::{
+    rules::{absences, absent_since, approve, come_back, leave},
+    studio::Studio,
+};
+
+/// Lets an hour go by.
+fn backdate_absences(studio: &Studio) {
+    assert!(
+        absent_since(studio, Utc::now() - Duration::hours(2)),
+        "nobody is missing"
+    );
+}
+
+#[test]
+fn a_leaver_who_comes_back_is_reactivated_as_if_nothing_had_been() {
+    let situation = Situation::synced(&["ada", "bob"]);
+    let before = situation.user("ada");
+    leave(&situation, "ada");
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate
+
+      - deactivate ada  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+    ");
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"
+    ada: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+    fs::remove_dir_all(situation.state_dir()).unwrap();
+    situation.sync_changes_nothing();
+    come_back(&situation, "ada");
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to reactivate
+
+      ^ reactivate ada  uid=ada,ou=people,dc=studio,dc=test
+          is_active: false -> true
+          the person is back in the directory; this program deactivated the user on [time]
+    ");
+    situation.sync();
+    assert_eq!(situation.user("ada"), before);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn lost_state_changes_nothing() {
+    let situation = Situation::synced(&["ada", "bob"])
+        .then(|studio| leave(studio, "bob"))
+        .after_sync();
+    fs::remove_dir_all(situation.state_dir()).unwrap();
+    assert_snapshot!(situation.plan_text(), @"Plan for artists: nothing to do");
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
+    let situation = Situation::synced(&["ada", "bob"])
+        .job("users = { protect = [\"a?a\"] }")
+        .then(|studio| leave(studio, "ada"));
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate, 1 of them held
+
+      - deactivate ada HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+    ");
+    let report = situation.sync();
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls),
+        (Outcome::Held, 0)
+    );
+    assert_snapshot!(situation.report_text(&report), @"
+    held
+      - deactivate ada HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
+
+    1 unchanged, 1 held.
+    ");
+    assert!(situation.user("ada").is_active);
+    approve(&situation);
+    assert_snapshot!(situation.users(), @r#"
+    ada: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn somebody_must_be_missing_as_long_as_the_rule_says() {
+    let mut situation = Situation::synced(&["ada", "bob"])
+        .job("users = { deactivate_after = \"1h\" }")
+        .then(|studio| leave(studio, "ada"));
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do
+
+      Warnings:
+        the person of the user "ada" has been missing since [time]; the user stays active until users.deactivate_after is over
+    "#);
+    situation.sync_changes_nothing();
+    situation.sync_changes_nothing();
+    come_back(&situation, "ada");
+    situation.sync_changes_nothing();
+    // Who is back was never away.
+    assert_eq!(absences(&situation), Vec::<String>::new());
+    leave(&situation, "ada");
+    situation.sync_changes_nothing();
+    "users = { deactivate_after = \"1s\" }".clone_into(&mut situation.job);
+    backdate_absences(&situation);
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate
+
+      - deactivate ada  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+    ");
+    situation.sync();
+    assert!(!situation.user("ada").is_active);
+}
+
+#[test]
+fn one_complete_read_is_not_enough_where_patience_is_asked_for() {
+    let mut situation = Situation::of(&["ada", "bob"])
+        .job("users = { deactivate_after = \"1s\" }")
+        .after_sync()
+        .then(|studio| leave(studio, "ada"));
+    situation.sync_changes_nothing();
+    backdate_absences(&situation);
+    // A read that failed counts for nothing.
+    let nowhere = "ldap://127.0.0.1:9".into();
+    let url = std::mem::replace(&mut situation.directory_url, nowhere);
+    assert_eq!(situation.sync().outcome, Outcome::Failed);
+    situation.directory_url = url;
+    // Without what was known, one waits anew.
+    fs::remove_dir_all(situation.state_dir()).unwrap();
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do
+
+      Warnings:
+        the person of the user "ada" has been missing since [time]; the user stays active until users.deactivate_after is over
+    "#);
+    situation.sync_changes_nothing();
+    assert!(situation.user("ada").is_active);
+    backdate_absences(&situation);
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to deactivate
+
+      - deactivate ada  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+    ");
+    situation.sync();
+    assert!(!situation.user("ada").is_active);
+}
+
+#[test]
+fn an_absence_from_the_future_is_counted_anew() {
+    let situation = Situation::of(&["ada", "bob"])
+        .job("users = { deactivate_after = \"1s\" }")
+        .after_sync()
+        .then(|studio| leave(studio, "ada"))
+        .after_sync()
+        .then(|studio| {
+            let future = "2999-01-01T00:00:00Z".parse().unwrap();
+            assert!(absent_since(studio, future));
+        });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do
+
+      Warnings:
+        the person of the user "ada" has been missing since [time]; the user stays active until users.deactivate_after is over
+    "#);
+    situation.sync_changes_nothing();
+    let [since] = &absences(&situation)[..] else {
+        panic!("one is missing")
+    };
+    assert!(!since.starts_with("2999"), "{since}");
+    assert!(situation.user("ada").is_active);
+}

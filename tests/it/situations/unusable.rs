@@ -1,0 +1,104 @@
+//! A reading with mostly unusable entries fails, writes nothing, and reports what they lack.
+
+use ftrack_ldap_sync::model::report::{Outcome, Report};
+use insta::assert_snapshot;
+
+use super::Situation;
+use crate::{rules::leave, studio::dn};
+
+/// A sync fails for the reason that the plan has, and everybody stays active.
+fn assert_fails(situation: &Situation, plan: &str) {
+    let report: Report = situation.sync();
+    assert_eq!(
+        (
+            report.outcome,
+            report.changes.len(),
+            report.ftrack.write_calls
+        ),
+        (Outcome::Failed, 0, 0),
+        "{report:#?}"
+    );
+    let error = report.error.as_deref().unwrap();
+    assert_eq!(plan, format!("error: {error}\n"));
+    assert!(situation.ftrack().users().iter().all(|user| user.is_active));
+}
+
+/// A synced studio, of whom one left.
+fn after_one_left() -> Situation {
+    Situation::synced(&["ada", "bob", "cyd"]).then(|studio| leave(studio, "cyd"))
+}
+
+#[test]
+fn a_login_attribute_that_nobody_shows_fails_the_run_and_is_named() {
+    let mut situation = after_one_left();
+    let succeeded = situation.succeeded_runs();
+    situation.attributes = "username = \"uidd\", email = \"mail\"".into();
+    let plan = situation.plan_text();
+    assert_snapshot!(plan, @"error: 2 of 2 entries cannot be used, which is more than limits.unusable allows, so nothing was written: it has no uidd, which is required (2 of them); check the job's attributes and id_attribute, and whether the bind account may read them");
+    assert_fails(&situation, &plan);
+    assert_eq!(situation.succeeded_runs(), succeeded);
+}
+
+#[test]
+fn an_id_attribute_that_nobody_shows_fails_the_run() {
+    let situation =
+        after_one_left().config("[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    let plan = situation.plan_text();
+    assert_snapshot!(plan, @"error: 2 of 2 entries cannot be used, which is more than limits.unusable allows, so nothing was written: it shows no id attribute, so it cannot be identified (2 of them); check the job's attributes and id_attribute, and whether the bind account may read them");
+    assert_fails(&situation, &plan);
+}
+
+#[test]
+fn another_id_attribute_fails_the_run_and_names_the_one_by_which_people_are_known() {
+    let situation = after_one_left()
+        .then(|studio| {
+            for (uid, number) in [("ada", "1"), ("bob", "2")] {
+                let number = [number];
+                studio
+                    .tree()
+                    .replace(&dn(uid), "employeeNumber", &number)
+                    .unwrap();
+            }
+        })
+        .config("[directories.studio]\nid_attribute = \"employeeNumber\"\n");
+    let plan = situation.plan_text();
+    assert_snapshot!(plan, @r#"error: 2 of 2 people have users that are identified by the id attribute entryUUID, and this reading uses employeeNumber, so nothing was written: set id_attribute = "entryUUID""#);
+    assert_fails(&situation, &plan);
+}
+
+#[test]
+fn the_limit_is_what_it_says() {
+    let people = ["ada", "bob", "cyd", "dan"];
+    let outcomes: String = [
+        ("\"50%\"", 2),
+        ("\"50%\"", 3),
+        ("\"0%\"", 1),
+        ("\"100%\"", 4),
+        ("1", 1),
+        ("1", 2),
+        ("0", 0),
+    ]
+    .map(|(limit, left_out)| {
+        let situation = Situation::of(&people)
+            .job(&format!("limits.unusable = {limit}"))
+            .then(|studio| {
+                for uid in &people[..left_out] {
+                    let mail = ["no address"];
+                    studio.tree().replace(&dn(uid), "mail", &mail).unwrap();
+                }
+            });
+        let report = situation.sync();
+        let (outcome, created) = (report.outcome.as_str(), report.counts.created);
+        format!("{limit}, {left_out} of 4 unusable: {outcome}, {created} created\n")
+    })
+    .concat();
+    assert_snapshot!(outcomes, @r#"
+    "50%", 2 of 4 unusable: succeeded, 2 created
+    "50%", 3 of 4 unusable: failed, 0 created
+    "0%", 1 of 4 unusable: failed, 0 created
+    "100%", 4 of 4 unusable: succeeded, 0 created
+    1, 1 of 4 unusable: succeeded, 3 created
+    1, 2 of 4 unusable: failed, 0 created
+    0, 0 of 4 unusable: succeeded, 4 created
+    "#);
+}
