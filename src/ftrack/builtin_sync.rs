@@ -18,7 +18,7 @@ use super::{
     operation::Operation,
     page, query,
     row::Row,
-    session::{Session, Until},
+    session::{Reader, Until, Writer},
 };
 use crate::model::{
     server_job::{ServerJob, Status},
@@ -92,15 +92,15 @@ impl JobRow {
             .or_else(|| self.created_at.get("value")?.as_str())
     }
 
-    fn shown(self, session: &Session) -> ServerJob {
+    fn shown(self, reader: &Reader) -> ServerJob {
         let text = match &self.data {
             Value::Null => None,
             Value::String(text) if text.trim().is_empty() => None,
             Value::String(text) => {
-                Some(session.excerpt(&described(text).unwrap_or_else(|| text.clone())))
+                Some(reader.excerpt(&described(text).unwrap_or_else(|| text.clone())))
             }
             other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Some(session.excerpt(&other.to_string()))
+                Some(reader.excerpt(&other.to_string()))
             }
         };
         ServerJob {
@@ -109,7 +109,7 @@ impl JobRow {
             status: self
                 .status
                 .as_deref()
-                .map_or(Status::Queued, |word| status(word, session)),
+                .map_or(Status::Queued, |word| status(word, reader)),
             text,
         }
     }
@@ -127,22 +127,22 @@ fn described(text: &str) -> Option<String> {
         .map(|described| described.description)
 }
 
-fn status(word: &str, session: &Session) -> Status {
+fn status(word: &str, reader: &Reader) -> Status {
     match word {
         "queued" => Status::Queued,
         "running" => Status::Running,
         "done" => Status::Done,
         "failed" => Status::Failed,
-        other => Status::Unknown(session.excerpt(other)),
+        other => Status::Unknown(reader.excerpt(other)),
     }
 }
 
 /// Records the newest jobs, of any kind.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
-pub async fn note(session: &Session, until: &Until) -> Result<Noted, FtrackError> {
-    let rows = newest(session, until).await?;
+/// Those of [`Reader::read_call`].
+pub async fn note(reader: &Reader, until: &Until) -> Result<Noted, FtrackError> {
+    let rows = newest(reader, until).await?;
     Ok(Noted {
         newest: rows
             .iter()
@@ -153,8 +153,8 @@ pub async fn note(session: &Session, until: &Until) -> Result<Noted, FtrackError
     })
 }
 
-async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackError> {
-    page::beginning::<JobRow>(session, &query::newest_jobs(), NOTED, until).await
+async fn newest(reader: &Reader, until: &Until) -> Result<Vec<JobRow>, FtrackError> {
+    page::beginning::<JobRow>(reader, &query::newest_jobs(), NOTED, until).await
 }
 
 /// Starts the synchronisation: one call, which is repeated only where the server provably did not
@@ -164,18 +164,19 @@ async fn newest(session: &Session, until: &Until) -> Result<Vec<JobRow>, FtrackE
 /// # Errors
 /// Nothing was started, or it is not known whether something was.
 pub async fn start(
-    session: &Session,
+    writer: &Writer,
     noted: &Noted,
     api_user: Option<&EntityId>,
     until: &Until,
 ) -> Result<ServerJob, NotStarted> {
-    let answers = session
+    let reader = writer.reader();
+    let answers = writer
         .write_as::<Value>(&[Operation::start_ldap_sync()], until)
         .await;
     let error = match answers {
         Ok(answers) => {
             let answer = answers.into_iter().next().unwrap_or_default();
-            return of_answer(answer.get("data").unwrap_or(&answer), session);
+            return of_answer(answer.get("data").unwrap_or(&answer), reader);
         }
         // An error of the server's own, after which the job may exist all the same.
         Err(WriteFailure::Refused(error))
@@ -196,7 +197,7 @@ pub async fn start(
              followed, and none is started again before the next scheduled or manual run"
         ))
     };
-    match come_about_since(session, noted, api_user, until).await {
+    match come_about_since(reader, noted, api_user, until).await {
         Ok(Ok(job)) => Ok(job),
         Ok(Err(why)) => Err(unclear(&why)),
         Err(unread) => Err(unclear(&format!(
@@ -206,13 +207,13 @@ pub async fn start(
 }
 
 /// The job in the server's answer.
-fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted> {
+fn of_answer(answer: &Value, reader: &Reader) -> Result<ServerJob, NotStarted> {
     let row = serde_json::from_value::<JobRow>(answer.clone());
-    row.map(|row| row.shown(session)).map_err(|_| {
+    row.map(|row| row.shown(reader)).map_err(|_| {
         NotStarted::Unclear(format!(
             "ftrack answered the start of its own LDAP synchronisation without the id of a job, \
              so it cannot be followed: {}",
-            session.excerpt(&answer.to_string())
+            reader.excerpt(&answer.to_string())
         ))
     })
 }
@@ -221,14 +222,14 @@ fn of_answer(answer: &Value, session: &Session) -> Result<ServerJob, NotStarted>
 /// is none to be taken for it.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub async fn come_about_since(
-    session: &Session,
+    reader: &Reader,
     noted: &Noted,
     api_user: Option<&EntityId>,
     until: &Until,
 ) -> Result<Result<ServerJob, String>, FtrackError> {
-    let rows = newest(session, until).await?;
+    let rows = newest(reader, until).await?;
     // An older job may be among the newest now only because another one was deleted.
     let is_later = |row: &JobRow| match (row.created_at(), noted.newest.as_deref()) {
         (Some(made), Some(newest)) => made >= newest,
@@ -241,7 +242,7 @@ pub async fn come_about_since(
         .into_iter()
         .filter(|row| !noted.ids.contains(&row.id) && is_later(row) && is_ours(row));
     Ok(match (new.next(), new.count()) {
-        (Some(only), 0) => Ok(only.shown(session)),
+        (Some(only), 0) => Ok(only.shown(reader)),
         (Some(_), more) => Err(format!("{} jobs were created meanwhile", more + 1)),
         (None, _) => Err("no job was created meanwhile".to_owned()),
     })
@@ -251,14 +252,14 @@ pub async fn come_about_since(
 /// row.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub async fn find(
-    session: &Session,
+    reader: &Reader,
     id: &EntityId,
     until: &Until,
 ) -> Result<Option<ServerJob>, FtrackError> {
     for _ in 1..MISSING_LOOKS {
-        if let Some(job) = look(session, id, until).await? {
+        if let Some(job) = look(reader, id, until).await? {
             return Ok(Some(job));
         }
         tokio::select! {
@@ -266,23 +267,23 @@ pub async fn find(
             () = tokio::time::sleep(FIRST_WAIT) => {}
         }
     }
-    look(session, id, until).await
+    look(reader, id, until).await
 }
 
 /// Reads a job once; `None` when the server does not show it.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub async fn look(
-    session: &Session,
+    reader: &Reader,
     id: &EntityId,
     until: &Until,
 ) -> Result<Option<ServerJob>, FtrackError> {
-    let rows = page::beginning::<JobRow>(session, &query::job(id), 2, until).await?;
+    let rows = page::beginning::<JobRow>(reader, &query::job(id), 2, until).await?;
     Ok(rows
         .into_iter()
         .find(|row| row.id == *id)
-        .map(|row| row.shown(session)))
+        .map(|row| row.shown(reader)))
 }
 
 /// Polls a job in growing intervals until it has ended, or the deadline of `until` has passed;
@@ -291,7 +292,7 @@ pub async fn look(
 /// # Errors
 /// The job did not end, or could not be followed to its end. Temporary errors are retried.
 pub async fn follow(
-    session: &Session,
+    reader: &Reader,
     job: &mut ServerJob,
     until: &Until,
     seen: impl Fn(&ServerJob),
@@ -304,13 +305,13 @@ pub async fn follow(
         seen(job);
         let left = until.deadline.saturating_duration_since(Instant::now());
         tokio::select! {
-            () = until.cancel.cancelled() => return Err(NotFollowed::Unread(session.error_of("following the server's job", FtrackErrorKind::Cancelled))),
+            () = until.cancel.cancelled() => return Err(NotFollowed::Unread(reader.error_of("following the server's job", FtrackErrorKind::Cancelled))),
             () = tokio::time::sleep(wait.min(left)) => {}
         }
         if Instant::now() >= until.deadline {
             return late(unread);
         }
-        match look(session, &job.id, until).await {
+        match look(reader, &job.id, until).await {
             Ok(Some(now)) => {
                 (missing, unread) = (0, None);
                 *job = now;

@@ -14,7 +14,7 @@ use super::{
     query,
     query::Listing,
     row::{IdRow, LinkRow, ParentRow, Row, UserRow},
-    session::{Session, Until},
+    session::{Reader, Until},
     user_state::users_a_call,
 };
 use crate::model::user::{Current, EntityId};
@@ -35,11 +35,11 @@ pub(super) struct MissingRows {
 
 impl MissingRows {
     /// The error for a list that was read this many times.
-    pub(super) fn error(self, session: &Session, tries: u32) -> FtrackError {
+    pub(super) fn error(self, reader: &Reader, tries: u32) -> FtrackError {
         let Self { what, rows, lacks } = self;
         FtrackError::new(
             &format!("reading {what}"),
-            session.server(),
+            reader.server(),
             tries,
             FtrackErrorKind::CutShort { what, rows, lacks },
         )
@@ -61,9 +61,9 @@ pub(super) enum Lists {
 /// and the rows at the end.
 ///
 /// # Errors
-/// Those of [`Session::read_call`], and those of a list that changes while it is read.
+/// Those of [`Reader::read_call`], and those of a list that changes while it is read.
 pub(super) async fn examine(
-    session: &Session,
+    reader: &Reader,
     users: &[UserRow],
     links: &[LinkRow],
     until: &Until,
@@ -78,10 +78,10 @@ pub(super) async fn examine(
     let unlinked: Vec<EntityId> = missing_in_order(links, made_here).cloned().collect();
     let (last_users, last_links) = (query::users_from_the_end(), query::links_from_the_end());
     let (last_user, last_link, user, link) = tokio::try_join!(
-        lacked_at_the_end::<IdRow, _>(session, &last_users, users, until),
-        lacked_at_the_end::<ParentRow, _>(session, &last_links, links, until),
-        first_of::<IdRow>(session, &orphans, query::ids_of_users, until),
-        first_of::<ParentRow>(session, &unlinked, query::links_of, until),
+        lacked_at_the_end::<IdRow, _>(reader, &last_users, users, until),
+        lacked_at_the_end::<ParentRow, _>(reader, &last_links, links, until),
+        first_of::<IdRow>(reader, &orphans, query::ids_of_users, until),
+        first_of::<ParentRow>(reader, &unlinked, query::links_of, until),
     )?;
     let gap = |what, rows, lacks| MissingRows { what, rows, lacks };
     let of_users = last_user
@@ -122,9 +122,9 @@ pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
 /// Where this program has never worked there is neither, and nothing is asked.
 ///
 /// # Errors
-/// [`Trouble::CutShort`] when there is one; those of [`Session::read_call`].
+/// [`Trouble::CutShort`] when there is one; those of [`Reader::read_call`].
 pub async fn confirm(
-    session: &Session,
+    reader: &Reader,
     current: &Current,
     created: &[EntityId],
     until: &Until,
@@ -151,8 +151,8 @@ pub async fn confirm(
         .filter(|user| !user.link.is_row() && !user.id.is_of_version_5());
     let unlinked: Vec<EntityId> = unlinked.map(|user| user.id.clone()).collect();
     let (user, link) = tokio::try_join!(
-        first_of::<IdRow>(session, &created, query::ids_of_users, until),
-        first_of::<ParentRow>(session, &unlinked, query::links_of, until),
+        first_of::<IdRow>(reader, &created, query::ids_of_users, until),
+        first_of::<ParentRow>(reader, &unlinked, query::links_of, until),
     )?;
     let links = current
         .users
@@ -164,7 +164,7 @@ pub async fn confirm(
     let of_users = user.map(|lacks| gap("users", current.users.len(), lacks));
     let of_links = link.map(|lacks| gap("links of users", links, lacks));
     match of_users.or(of_links) {
-        Some(gap) => Err(gap.error(session, 1)),
+        Some(gap) => Err(gap.error(reader, 1)),
         None => Ok(()),
     }
 }
@@ -191,12 +191,12 @@ fn missing_in<'i, R: Row>(
 
 /// A row at the other end that a list lacks.
 async fn lacked_at_the_end<R: Row, L: Row>(
-    session: &Session,
+    reader: &Reader,
     end: &Listing,
     rows: &[L],
     until: &Until,
 ) -> Result<Option<EntityId>, FtrackError> {
-    let end = beginning::<R>(session, end, ROWS_OF_THE_END, until).await?;
+    let end = beginning::<R>(reader, end, ROWS_OF_THE_END, until).await?;
     Ok(missing_in(rows, end.iter().map(Row::identity))
         .next()
         .cloned())
@@ -204,15 +204,15 @@ async fn lacked_at_the_end<R: Row, L: Row>(
 
 /// One of the ids for which there is a row after all; the others are then not asked for.
 async fn first_of<R: Row>(
-    session: &Session,
+    reader: &Reader,
     ids: &[EntityId],
     listing: fn(&[EntityId]) -> Listing,
     until: &Until,
 ) -> Result<Option<EntityId>, FtrackError> {
-    let listings: Vec<Listing> = ids.chunks(users_a_call(session)).map(listing).collect();
+    let listings: Vec<Listing> = ids.chunks(users_a_call(reader)).map(listing).collect();
     let mut found = stream::iter(&listings)
-        .map(|listing| list::<R>(session, listing, until))
-        .buffer_unordered(session.connections());
+        .map(|listing| list::<R>(reader, listing, until))
+        .buffer_unordered(reader.connections());
     while let Some(rows) = found.try_next().await? {
         if let Some(row) = rows.first() {
             return Ok(Some(row.identity().clone()));

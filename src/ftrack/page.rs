@@ -13,7 +13,7 @@ use super::{
     operation::Operation,
     query::Listing,
     row::Row,
-    session::{Session, Until},
+    session::{Reader, Until},
 };
 
 /// The number of attempts to read a list that changes.
@@ -24,16 +24,16 @@ const MOST_ROWS: usize = 1_000_000;
 /// All rows of a list, sorted by identity, without duplicates.
 ///
 /// # Errors
-/// Those of [`Session::read_call`]; [`Trouble::Changing`] when the list changed during each of the
+/// Those of [`Reader::read_call`]; [`Trouble::Changing`] when the list changed during each of the
 /// attempts.
 pub(super) async fn list<R: Row>(
-    session: &Session,
+    reader: &Reader,
     listing: &Listing,
     until: &Until,
 ) -> Result<Vec<R>, FtrackError> {
     let mut one_row_each_time = true;
     for _ in 0..TRIES {
-        match once::<R>(session, listing, until).await? {
+        match once::<R>(reader, listing, until).await? {
             ListAttempt::Whole(mut rows) => {
                 rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
                 if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
@@ -51,20 +51,20 @@ pub(super) async fn list<R: Row>(
     } else {
         FtrackErrorKind::Changing { what, tries: TRIES }
     };
-    Err(session.error_of(&format!("reading {}", listing.what), trouble))
+    Err(reader.error_of(&format!("reading {}", listing.what), trouble))
 }
 
 /// The first rows of a list, at most this many.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub(super) async fn beginning<R: Row>(
-    session: &Session,
+    reader: &Reader,
     listing: &Listing,
     rows: u32,
     until: &Until,
 ) -> Result<Vec<R>, FtrackError> {
-    let (rows, _) = page(session, listing, 0, rows, until).await?;
+    let (rows, _) = page(reader, listing, 0, rows, until).await?;
     Ok(rows)
 }
 
@@ -93,18 +93,18 @@ enum Step {
 
 /// Reads the list once.
 async fn once<R: Row>(
-    session: &Session,
+    reader: &Reader,
     listing: &Listing,
     until: &Until,
 ) -> Result<ListAttempt<R>, FtrackError> {
-    let mut limit = session.page_size();
-    let (mut rows, after) = page::<R>(session, listing, 0, limit, until).await?;
+    let mut limit = reader.page_size();
+    let (mut rows, after) = page::<R>(reader, listing, 0, limit, until).await?;
     if after == After::End || rows.is_empty() {
         return Ok(ListAttempt::Whole(rows));
     }
     if rows.len() == 1 {
         // The server says that there is more, whether or not that is true.
-        let (next, _) = page::<R>(session, listing, 1, limit, until).await?;
+        let (next, _) = page::<R>(reader, listing, 1, limit, until).await?;
         return Ok(if next.is_empty() {
             ListAttempt::Whole(rows)
         } else {
@@ -119,15 +119,15 @@ async fn once<R: Row>(
         let start = length(rows.len() - 1);
         let offsets =
             (0..).map_while(move |index: u32| index.checked_mul(limit - 1)?.checked_add(start));
-        let in_this_round = if at_once < session.connections() {
+        let in_this_round = if at_once < reader.connections() {
             at_once
         } else {
             usize::MAX
         };
         let mut pages = stream::iter(offsets.take(in_this_round))
-            .map(move |offset| page::<R>(session, listing, offset, limit, until))
+            .map(move |offset| page::<R>(reader, listing, offset, limit, until))
             .buffered(at_once);
-        at_once = (at_once * 2).min(session.connections());
+        at_once = (at_once * 2).min(reader.connections());
         while let Some(page) = pages.next().await {
             let (page, after) = page?;
             let length_found = length(page.len());
@@ -141,7 +141,7 @@ async fn once<R: Row>(
                 }
             }
             if rows.len() > MOST_ROWS {
-                return Err(session.error_of(
+                return Err(reader.error_of(
                     &format!("reading {}", listing.what),
                     FtrackErrorKind::Malformed(format!("the list has more than {MOST_ROWS} rows")),
                 ));
@@ -172,21 +172,21 @@ fn join<R: Row>(rows: &mut Vec<R>, page: Vec<R>, after: After, limit: u32) -> St
 }
 
 async fn page<R: Row>(
-    session: &Session,
+    reader: &Reader,
     listing: &Listing,
     offset: u32,
     limit: u32,
     until: &Until,
 ) -> Result<(Vec<R>, After), FtrackError> {
     let operation = Operation::query(listing.page(offset, limit));
-    let answers = session
+    let answers = reader
         .read_as::<Page<R>>(std::slice::from_ref(&operation), until)
         .await?;
     let page = match answers.into_iter().next() {
         Some(page) => page.rows(),
         None => Err(FtrackErrorKind::Malformed("no answer".to_owned())),
     };
-    page.map_err(|trouble| session.error_of(&operation.to_string(), trouble))
+    page.map_err(|trouble| reader.error_of(&operation.to_string(), trouble))
 }
 
 fn length(rows: usize) -> u32 {

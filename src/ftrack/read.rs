@@ -14,7 +14,7 @@ use super::{
     page::list,
     query,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
-    session::{Session, Until},
+    session::{Reader, Until},
 };
 use crate::{
     ftrack::signer::Signer,
@@ -46,22 +46,22 @@ const TRIES: u32 = 3;
 /// The error of any part: there is no partial [`Current`]. A list that was cut short, and a mapped
 /// custom attribute or a role that the server does not have, are errors that name it.
 pub async fn read(
-    session: &Session,
+    reader: &Reader,
     request: ReadCurrent<'_>,
     until: &Until,
 ) -> Result<Current, FtrackError> {
-    let before = session.calls().reads;
+    let before = reader.calls().reads;
     let mut tries = 1;
     loop {
-        match once(session, request, until).await? {
+        match once(reader, request, until).await? {
             Ok(current) => {
-                let read_calls = session.calls().reads - before;
+                let read_calls = reader.calls().reads - before;
                 return Ok(Current {
                     read_calls,
                     ..current
                 });
             }
-            Err(gap) if tries >= TRIES => return Err(gap.error(session, tries)),
+            Err(gap) if tries >= TRIES => return Err(gap.error(reader, tries)),
             Err(_) => tries += 1,
         }
     }
@@ -69,24 +69,24 @@ pub async fn read(
 
 /// Reads everything once, unless a list turns out to be incomplete.
 async fn once(
-    session: &Session,
+    reader: &Reader,
     request: ReadCurrent<'_>,
     until: &Until,
 ) -> Result<Result<Current, MissingRows>, FtrackError> {
     let (users, links) = (query::users(), query::links());
     let (users, links, user_types, administrators, custom) = tokio::try_join!(
-        list::<UserRow>(session, &users, until),
-        list::<LinkRow>(session, &links, until),
-        user_types(session, until),
-        administrators(session, request.administrator_roles, until),
-        custom_values(session, request.custom_attributes, until),
+        list::<UserRow>(reader, &users, until),
+        list::<LinkRow>(reader, &links, until),
+        user_types(reader, until),
+        administrators(reader, request.administrator_roles, until),
+        custom_values(reader, request.custom_attributes, until),
     )?;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
         let reason = "the list is empty; grant the key's role read access to it".to_owned();
-        return Err(session.error_of("reading users", FtrackErrorKind::Malformed(reason)));
+        return Err(reader.error_of("reading users", FtrackErrorKind::Malformed(reason)));
     }
-    let orphans = match complete::examine(session, &users, &links, until).await? {
+    let orphans = match complete::examine(reader, &users, &links, until).await? {
         Lists::Whole { orphans } => orphans,
         Lists::Short(gap) => return Ok(Err(gap)),
     };
@@ -103,14 +103,14 @@ async fn once(
             .collect(),
         user_types: &user_types,
         administrators,
-        signer: session.signer(),
+        signer: reader.signer(),
         claims: BTreeMap::new(),
     };
     let users = users
         .into_iter()
         .map(|row| parts.user(row))
         .collect::<Result<_, _>>()
-        .map_err(|trouble| session.error_of("reading users", trouble))?;
+        .map_err(|trouble| reader.error_of("reading users", trouble))?;
     let claims = parts.claims;
     Ok(Ok(Current {
         users,
@@ -128,13 +128,13 @@ async fn once(
 /// `None`.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub async fn custom_attributes(
-    session: &Session,
+    reader: &Reader,
     keys: &[String],
     until: &Until,
 ) -> Result<Vec<Option<EntityId>>, FtrackError> {
-    let found = attributes_of_users(session, keys, until).await?;
+    let found = attributes_of_users(reader, keys, until).await?;
     Ok(found
         .into_iter()
         .map(|found| found.map(|(id, _)| id))
@@ -142,14 +142,14 @@ pub async fn custom_attributes(
 }
 
 async fn attributes_of_users(
-    session: &Session,
+    reader: &Reader,
     keys: &[String],
     until: &Until,
 ) -> Result<Vec<Option<(EntityId, CustomKind)>>, FtrackError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = list::<AttributeRow>(session, &query::custom_attributes(), until).await?;
+    let rows = list::<AttributeRow>(reader, &query::custom_attributes(), until).await?;
     let named = rows
         .iter()
         .filter_map(|row| row.kind.as_ref())
@@ -181,13 +181,13 @@ async fn attributes_of_users(
 /// names of all roles.
 ///
 /// # Errors
-/// Those of [`Session::read_call`].
+/// Those of [`Reader::read_call`].
 pub async fn security_roles(
-    session: &Session,
+    reader: &Reader,
     names: &[String],
     until: &Until,
 ) -> Result<(Vec<Option<EntityId>>, Vec<String>), FtrackError> {
-    let rows = list::<NamedRow>(session, &query::security_roles(), until).await?;
+    let rows = list::<NamedRow>(reader, &query::security_roles(), until).await?;
     let same = |name: &str, row: &NamedRow| {
         row.name
             .as_deref()
@@ -272,12 +272,12 @@ fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -
 ///
 /// # Errors
 ///
-/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when there are none.
+/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when there are none.
 pub async fn user_types(
-    session: &Session,
+    reader: &Reader,
     until: &Until,
 ) -> Result<BTreeMap<String, EntityId>, FtrackError> {
-    let rows = list::<NamedRow>(session, &query::user_types(), until).await?;
+    let rows = list::<NamedRow>(reader, &query::user_types(), until).await?;
     let types: BTreeMap<String, EntityId> = rows
         .into_iter()
         .filter_map(|row| Some((row.name?, row.id)))
@@ -285,7 +285,7 @@ pub async fn user_types(
     if types.is_empty() {
         // Without them, users that are never changed could not be recognised.
         let reason = "the list is empty; grant the key's role read access to it".to_owned();
-        return Err(session.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
+        return Err(reader.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)
 }
@@ -294,16 +294,16 @@ pub async fn user_types(
 ///
 /// # Errors
 ///
-/// Those of [`Session::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
+/// Those of [`Reader::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
 pub async fn administrators(
-    session: &Session,
+    reader: &Reader,
     names: &[String],
     until: &Until,
 ) -> Result<Vec<EntityId>, FtrackError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let (found, known) = security_roles(session, names, until).await?;
+    let (found, known) = security_roles(reader, names, until).await?;
     let mut roles = Vec::with_capacity(names.len());
     for (name, id) in names.iter().zip(found) {
         let unknown = || FtrackErrorKind::UnknownRole {
@@ -311,10 +311,10 @@ pub async fn administrators(
             known: known.join(", "),
         };
         roles.push(
-            id.ok_or_else(|| session.error_of("looking for the administrator roles", unknown()))?,
+            id.ok_or_else(|| reader.error_of("looking for the administrator roles", unknown()))?,
         );
     }
-    let rows = list::<MemberRow>(session, &query::members_of(&roles), until).await?;
+    let rows = list::<MemberRow>(reader, &query::members_of(&roles), until).await?;
     let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
     users.sort_unstable();
     Ok(users)
@@ -328,7 +328,7 @@ struct Custom {
 }
 
 async fn custom_values(
-    session: &Session,
+    reader: &Reader,
     keys: &[String],
     until: &Until,
 ) -> Result<Custom, FtrackError> {
@@ -338,10 +338,10 @@ async fn custom_values(
     );
     for (key, found) in keys
         .iter()
-        .zip(attributes_of_users(session, keys, until).await?)
+        .zip(attributes_of_users(reader, keys, until).await?)
     {
         let unknown = || {
-            session.error_of(
+            reader.error_of(
                 "looking for the mapped custom attributes",
                 FtrackErrorKind::UnknownCustomAttribute(key.clone()),
             )
@@ -355,8 +355,8 @@ async fn custom_values(
         .map(|(_, id)| query::custom_values(id))
         .collect();
     let values = stream::iter(&listings)
-        .map(|listing| list::<ValueRow>(session, listing, until))
-        .buffered(session.connections())
+        .map(|listing| list::<ValueRow>(reader, listing, until))
+        .buffered(reader.connections())
         .try_collect()
         .await?;
     Ok(Custom {

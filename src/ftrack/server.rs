@@ -11,7 +11,7 @@ use super::{
     operation::Operation,
     query,
     row::UserRow,
-    session::{Session, Until},
+    session::{Reader, Until, Writer},
 };
 
 /// The server's description of itself.
@@ -71,10 +71,10 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
 /// Asks for the server's version: shows that it is an ftrack server, and that it accepts the key.
 ///
 /// # Errors
-/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer has no version.
-pub async fn information(session: &Session, until: &Until) -> Result<Information, FtrackError> {
+/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when the answer has no version.
+pub async fn information(reader: &Reader, until: &Until) -> Result<Information, FtrackError> {
     let operation = Operation::QueryServerInformation;
-    let answers = session
+    let answers = reader
         .read_call(std::slice::from_ref(&operation), until)
         .await?;
     match answers
@@ -83,9 +83,9 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
         .and_then(Value::as_str)
     {
         Some(version) => Ok(Information {
-            version: session.excerpt(version),
+            version: reader.excerpt(version),
         }),
-        None => Err(session.error_of(
+        None => Err(reader.error_of(
             &operation.to_string(),
             FtrackErrorKind::Malformed("it does not show its version".to_owned()),
         )),
@@ -95,10 +95,10 @@ pub async fn information(session: &Session, until: &Until) -> Result<Information
 /// Asks for all schemas.
 ///
 /// # Errors
-/// Those of [`Session::read_call`]; [`Trouble::Malformed`] when the answer is not a list of
+/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when the answer is not a list of
 /// schemas.
-pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, FtrackError> {
-    let answers = session.read_call(&[Operation::QuerySchemas], until).await?;
+pub async fn schemas(reader: &Reader, until: &Until) -> Result<Schemas, FtrackError> {
+    let answers = reader.read_call(&[Operation::QuerySchemas], until).await?;
     let mut entities = BTreeMap::new();
     for schema in answers
         .first()
@@ -116,7 +116,7 @@ pub async fn schemas(session: &Session, until: &Until) -> Result<Schemas, Ftrack
     }
     if entities.is_empty() {
         let reason = "the answer is not a list of schemas".to_owned();
-        return Err(session.error_of(
+        return Err(reader.error_of(
             &Operation::QuerySchemas.to_string(),
             FtrackErrorKind::Malformed(reason),
         ));
@@ -162,17 +162,18 @@ impl Schemas {
 /// Errors that say nothing about the permission: the server cannot be reached, refuses the key, or
 /// does not allow reading users.
 pub async fn permission(
-    session: &Session,
+    writer: &Writer,
     api_user: &str,
     until: &Until,
 ) -> Result<Permission, FtrackError> {
+    let reader = writer.reader();
     let operation = Operation::query(query::some_users().page(0, 20));
-    let answers = session
+    let answers = reader
         .read_as::<Page<UserRow>>(std::slice::from_ref(&operation), until)
         .await?;
     let page = answers.into_iter().next().map(Page::rows).transpose();
     let (users, _) = page
-        .map_err(|trouble| session.error_of(&operation.to_string(), trouble))?
+        .map_err(|trouble| reader.error_of(&operation.to_string(), trouble))?
         .unzip();
     let somebody = users
         .unwrap_or_default()
@@ -187,7 +188,7 @@ pub async fn permission(
             "there is no user to try it with except the API user".to_owned(),
         ));
     };
-    match session
+    match writer
         .write_call(&[Operation::update_user(&user.id, Map::new())], until)
         .await
     {

@@ -82,19 +82,29 @@ pub struct CredentialRefusal {
     pub mark: String,
 }
 
-/// A session with one ftrack server as one API user. Clones share the connections, the limit of
-/// calls in flight, the key and the counts.
+/// The connections to one ftrack server as one API user, which all jobs share, with the limit of
+/// calls in flight. It is used through a [`Reader`] or a [`Writer`].
 #[derive(Debug, Clone)]
 pub struct Session {
     shared: Arc<Shared>,
+}
+
+/// Calls that read: it cannot send anything else. Clones share the key and the counts.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
     calls: Arc<Calls>,
-    keys: Arc<Keys>,
+    keys: Arc<Mutex<Arc<Keys>>>,
     /// A mark of the run, unique on all machines: it is written into the links of the users that
     /// the run creates.
     run_mark: Arc<str>,
     /// The job and the run that events name; empty outside of a run.
     run: Arc<(String, String)>,
 }
+
+/// Calls that write; with the key and the counts of the reader of the same run.
+#[derive(Debug, Clone)]
+pub struct Writer(Reader);
 
 /// The number of calls.
 #[derive(Debug, Default)]
@@ -200,23 +210,33 @@ impl Session {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            calls: Arc::default(),
-            keys,
-            run_mark: run_mark(),
-            run: Arc::default(),
         })
     }
 
-    /// A session for one run: with the same connections and the same limit, but counts of its own.
+    /// A reader outside of a run, with counts of its own.
     #[must_use]
-    pub fn for_run(&self, of: RunName<'_>) -> Self {
-        Self {
+    pub fn reader(&self) -> Reader {
+        let none = RunName { job: "", run: "" };
+        self.for_run(none).0
+    }
+
+    /// A writer outside of a run.
+    #[must_use]
+    pub fn writer(&self) -> Writer {
+        Writer(self.reader())
+    }
+
+    /// A reader and a writer for one run, with counts of their own.
+    #[must_use]
+    pub fn for_run(&self, of: RunName<'_>) -> (Reader, Writer) {
+        let reader = Reader {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
-            keys: Arc::clone(&self.keys),
+            keys: Arc::new(Mutex::new(self.shared.last_keys())),
             run_mark: run_mark(),
             run: Arc::new((of.job.to_owned(), of.run.to_owned())),
-        }
+        };
+        (reader.clone(), Writer(reader))
     }
 
     /// Signs and verifies links.
@@ -225,37 +245,10 @@ impl Session {
         &self.shared.signer
     }
 
-    /// The mark of the run that uses the session.
+    /// The server's scheme, host and port, for reports.
     #[must_use]
-    pub fn run_mark(&self) -> &str {
-        &self.run_mark
-    }
-
-    /// Reloads the key from its file, for all further calls of this session and of clones made from
-    /// now on.
-    ///
-    /// # Errors
-    /// [`Trouble::Setup`] when the file no longer contains a key.
-    pub async fn take_key(&mut self) -> Result<(), FtrackError> {
-        let fail = |reason: String| {
-            self.error_of("preparing the connection", FtrackErrorKind::Setup(reason))
-        };
-        let current = self
-            .shared
-            .key
-            .current()
-            .await
-            .map_err(|unreadable| fail(format!("ftrack.api_key_file: {unreadable}")))?;
-        let mut last = self
-            .shared
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !last.is_in_use(&current) {
-            *last = Arc::new(last.followed_by(current).map_err(fail)?);
-        }
-        self.keys = Arc::clone(&last);
-        Ok(())
+    pub fn server(&self) -> &str {
+        &self.shared.server
     }
 
     /// A mark of the key that the next run would use, made with a secret salt: it shows whether the
@@ -264,9 +257,9 @@ impl Session {
     /// # Errors
     /// [`Trouble::Setup`] when the key's file no longer contains one.
     pub async fn credential_mark(&self, salt: &str) -> Result<String, FtrackError> {
-        let mut next = self.clone();
+        let next = self.reader();
         next.take_key().await?;
-        Ok(next.keys.mark(salt, &self.shared.api_user))
+        Ok(next.keys().mark(salt, &self.shared.api_user))
     }
 
     /// The last time that the server refused the user or the key, in any run; none if it never did.
@@ -293,6 +286,51 @@ impl Session {
             retries: self.shared.retries.load(Ordering::Relaxed),
         }
     }
+}
+
+impl Reader {
+    /// Signs and verifies links.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.shared.signer
+    }
+
+    /// The mark of the run that uses the session.
+    #[must_use]
+    pub fn run_mark(&self) -> &str {
+        &self.run_mark
+    }
+
+    /// Reloads the key from its file, for all further calls of this run, and of readers made from now
+    /// on.
+    ///
+    /// # Errors
+    /// [`Trouble::Setup`] when the file no longer contains a key.
+    pub async fn take_key(&self) -> Result<(), FtrackError> {
+        let fail = |reason: String| {
+            self.error_of("preparing the connection", FtrackErrorKind::Setup(reason))
+        };
+        let current = self
+            .shared
+            .key
+            .current()
+            .await
+            .map_err(|unreadable| fail(format!("ftrack.api_key_file: {unreadable}")))?;
+        let mut last = self
+            .shared
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !last.is_in_use(&current) {
+            *last = Arc::new(last.followed_by(current).map_err(fail)?);
+        }
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&last);
+        Ok(())
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 
     /// Sends operations that only read, and repeats them when that may help (429, 5xx, an answer
     /// that is not JSON, broken connections, timeouts), up to `attempts` times.
@@ -305,43 +343,6 @@ impl Session {
         until: &Until,
     ) -> Result<Vec<Value>, FtrackError> {
         self.read_as(operations, until).await
-    }
-
-    /// Sends operations that write: once, except where the server provably did not process them (no
-    /// connection, 429), which is repeated.
-    ///
-    /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
-    /// result is worth waiting for. The wait for the next attempt is ended: nothing was sent.
-    ///
-    /// # Errors
-    /// Classified by what is known about the operations: see [`WriteFailure`].
-    pub async fn write_call(
-        &self,
-        operations: &[Operation],
-        until: &Until,
-    ) -> Result<(), WriteFailure> {
-        self.write_as::<Acknowledged>(operations, until)
-            .await
-            .map(drop)
-    }
-
-    /// As [`Session::write_call`], with the answers parsed into types of the caller's.
-    pub(super) async fn write_as<A: ResponseItem>(
-        &self,
-        operations: &[Operation],
-        until: &Until,
-    ) -> Result<Vec<A>, WriteFailure> {
-        let body = self.body(operations).map_err(WriteFailure::of)?;
-        let again = |failed: &Failed| {
-            failed.trouble.passes()
-                && matches!(
-                    failed.trouble,
-                    FtrackErrorKind::Unreachable { .. } | FtrackErrorKind::Busy(_)
-                )
-        };
-        self.attempts(&body, operations, until, CallKind::Write, again)
-            .await
-            .map_err(WriteFailure::of)
     }
 
     /// The number of calls so far.
@@ -359,7 +360,7 @@ impl Session {
         &self.shared.server
     }
 
-    /// As [`Session::read_call`], with the answers parsed into types of the caller's.
+    /// As [`Reader::read_call`], with the answers parsed into types of the caller's.
     pub(super) async fn read_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
@@ -395,7 +396,7 @@ impl Session {
 
     /// A text of the server, safe to show.
     pub(super) fn excerpt(&self, text: &str) -> String {
-        excerpt(text, &self.keys)
+        excerpt(text, &self.keys())
     }
 
     fn error(&self, operations: &[Operation], tries: u32, trouble: FtrackErrorKind) -> FtrackError {
@@ -484,7 +485,7 @@ impl Session {
                 .last_refusal
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            *last = Some((Instant::now(), Arc::clone(&self.keys)));
+            *last = Some((Instant::now(), self.keys()));
         }
     }
 
@@ -511,7 +512,7 @@ impl Session {
             .shared
             .client
             .post(self.shared.endpoint.clone())
-            .header(Keys::HEADER, self.keys.header());
+            .header(Keys::HEADER, self.keys().header());
         let sent = request.body(body).send().await;
         if sent.as_ref().is_err_and(reqwest::Error::is_connect) {
             for count in counts {
@@ -555,14 +556,14 @@ impl Session {
         if status == StatusCode::TOO_MANY_REQUESTS {
             let trouble = FtrackErrorKind::Busy(excerpt(
                 &String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)),
-                &self.keys,
+                &self.keys(),
             ));
             return Err(Failed {
                 trouble,
                 retry_after,
             });
         }
-        answer::read(status.as_u16(), &body, expected, &self.keys).map_err(|trouble| Failed {
+        answer::read(status.as_u16(), &body, expected, &self.keys()).map_err(|trouble| Failed {
             trouble,
             retry_after,
         })
@@ -573,7 +574,7 @@ impl Session {
             error,
             self.shared.connect_timeout,
             self.shared.request_timeout,
-            &self.keys,
+            &self.keys(),
         )
         .into()
     }
@@ -588,9 +589,63 @@ impl Session {
             .as_ref()
             .and_then(|target| Some((target.host_str()?, target.port())))
         {
-            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys),
-            Some((host, None)) => excerpt(host, &self.keys),
+            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys()),
+            Some((host, None)) => excerpt(host, &self.keys()),
             None => "an unnamed address".to_owned(),
         }
+    }
+}
+
+impl Writer {
+    /// The reader of the same run.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.0
+    }
+
+    /// Sends operations that write: once, except where the server provably did not process them (no
+    /// connection, 429), which is repeated.
+    ///
+    /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
+    /// result is worth waiting for. The wait for the next attempt is ended: nothing was sent.
+    ///
+    /// # Errors
+    /// Classified by what is known about the operations: see [`WriteFailure`].
+    pub async fn write_call(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<(), WriteFailure> {
+        self.write_as::<Acknowledged>(operations, until)
+            .await
+            .map(drop)
+    }
+
+    /// As [`Writer::write_call`], with the answers parsed into types of the caller's.
+    pub(super) async fn write_as<A: ResponseItem>(
+        &self,
+        operations: &[Operation],
+        until: &Until,
+    ) -> Result<Vec<A>, WriteFailure> {
+        let Self(reader) = self;
+        let body = reader.body(operations).map_err(WriteFailure::of)?;
+        let again = |failed: &Failed| {
+            failed.trouble.passes()
+                && matches!(
+                    failed.trouble,
+                    FtrackErrorKind::Unreachable { .. } | FtrackErrorKind::Busy(_)
+                )
+        };
+        reader
+            .attempts(&body, operations, until, CallKind::Write, again)
+            .await
+            .map_err(WriteFailure::of)
+    }
+}
+
+impl Shared {
+    /// The key as it was last read.
+    fn last_keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

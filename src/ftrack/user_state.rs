@@ -11,7 +11,7 @@ use super::{
     page::list,
     query,
     row::{LinkRow, UserRow, ValueRow},
-    session::{Session, Until},
+    session::{Reader, Until},
 };
 use crate::{
     ftrack::signer::Signer,
@@ -67,16 +67,16 @@ impl From<&User> for UserState {
 /// [`crate::model::user::Current::custom_attributes`]); a user that is missing does not exist.
 ///
 /// # Errors
-/// Those of [`Session::read_call`], and those of a list that changes while it is read.
+/// Those of [`Reader::read_call`], and those of a list that changes while it is read.
 pub async fn states(
-    session: &Session,
+    reader: &Reader,
     users: &[EntityId],
     custom_attributes: &[(String, EntityId)],
     until: &Until,
 ) -> Result<BTreeMap<EntityId, UserState>, FtrackError> {
-    stream::iter(users.chunks(users_a_call(session)))
-        .map(|users| some(session, users, custom_attributes, until))
-        .buffer_unordered(session.connections())
+    stream::iter(users.chunks(users_a_call(reader)))
+        .map(|users| some(reader, users, custom_attributes, until))
+        .buffer_unordered(reader.connections())
         .try_fold(BTreeMap::new(), |mut all, some| async move {
             all.extend(some);
             Ok(all)
@@ -86,8 +86,8 @@ pub async fn states(
 
 /// The number of users in one call; a list that is as long as a page would be followed by another,
 /// empty one.
-pub(super) fn users_a_call(session: &Session) -> usize {
-    usize::try_from(session.page_size() - 1)
+pub(super) fn users_a_call(reader: &Reader) -> usize {
+    usize::try_from(reader.page_size() - 1)
         .unwrap_or(USERS_A_CALL)
         .min(USERS_A_CALL)
 }
@@ -95,7 +95,7 @@ pub(super) fn users_a_call(session: &Session) -> usize {
 type States = BTreeMap<EntityId, UserState>;
 
 async fn some(
-    session: &Session,
+    reader: &Reader,
     users: &[EntityId],
     custom_attributes: &[(String, EntityId)],
     until: &Until,
@@ -105,17 +105,17 @@ async fn some(
         let mut values = Vec::with_capacity(custom_attributes.len());
         for (_, id) in custom_attributes {
             values
-                .push(list::<ValueRow>(session, &query::custom_values_of(id, users), until).await?);
+                .push(list::<ValueRow>(reader, &query::custom_values_of(id, users), until).await?);
         }
         Ok(values)
     };
     let (rows, links, values) = tokio::try_join!(
-        list::<UserRow>(session, &own, until),
-        list::<LinkRow>(session, &links, until),
+        list::<UserRow>(reader, &own, until),
+        list::<LinkRow>(reader, &links, until),
         values
     )?;
-    joined(rows, links, values, session.signer())
-        .map_err(|trouble| session.error_of("reading users again", trouble))
+    joined(rows, links, values, reader.signer())
+        .map_err(|trouble| reader.error_of("reading users again", trouble))
 }
 
 fn joined(

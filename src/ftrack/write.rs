@@ -23,7 +23,7 @@ use super::{
     outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, reason},
     rotation,
     rotation::{CannotWrite, WriteContext},
-    session::{Session, Until},
+    session::{Until, Writer},
     stop_rule::StopRule,
     stopped::{StopCause, WriteStopped},
     user_state::UserState,
@@ -48,19 +48,19 @@ const MOST_ROUNDS: usize = 12;
 /// Returns why writing stopped early, if it did; then everything that was not tried is among the
 /// results, with that reason.
 pub async fn write(
-    session: &Session,
+    writer: &Writer,
     vetted: &Vetted,
     current: &Current,
     limits: WriteLimits<'_>,
     each: impl FnMut(&[ChangeOutcome]) + Send,
 ) -> Option<WriteStopped> {
-    let mut writer = Writer {
-        session,
+    let mut writing = Writing {
+        writer,
         changes: vetted.allowed(),
         doings: ProgressOfChanges::none(vetted.allowed().len()),
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
-            run_mark: session.run_mark(),
+            run_mark: writer.reader().run_mark(),
             orphans: &current.orphans,
         },
         limits,
@@ -69,8 +69,8 @@ pub async fn write(
         unsettled: Batch::settling(),
         each,
     };
-    writer.all(current).await;
-    writer.stopped
+    writing.all(current).await;
+    writing.stopped
 }
 
 /// Bounds of the writing.
@@ -94,8 +94,8 @@ enum Round {
     Parts(Vec<Vec<Vec<usize>>>),
 }
 
-struct Writer<'a, F> {
-    session: &'a Session,
+struct Writing<'a, F> {
+    writer: &'a Writer,
     changes: &'a [Change],
     doings: ProgressOfChanges,
     means: WriteContext<'a>,
@@ -108,7 +108,7 @@ struct Writer<'a, F> {
     each: F,
 }
 
-impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     async fn all(&mut self, current: &Current) {
         let known: HashMap<&EntityId, _> =
             current.users.iter().map(|user| (&user.id, user)).collect();
@@ -251,14 +251,14 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             cancel: self.limits.until.cancel.clone(),
             ..self.finishing()
         };
-        self.session.write_call(operations, &until).await
+        self.writer.write_call(operations, &until).await
     }
 
     /// Sends another call of a batch that began: a stop ends the wait for the next attempt only
     /// after the grace. A request that was sent is not cut off.
     async fn finish(&self, operations: &[Operation]) -> Result<(), WriteFailure> {
         let until = self.finishing();
-        let call = pin!(self.session.write_call(operations, &until));
+        let call = pin!(self.writer.write_call(operations, &until));
         match select(call, pin!(self.grace())).await {
             Either::Left((answer, _)) => answer,
             Either::Right(((), call)) => {

@@ -90,10 +90,9 @@ impl RunContext<'_, LdapWork> {
     /// The active administrators except the API user, who does not count as a person.
     async fn active_administrators(&self) -> Result<BTreeSet<EntityId>, FtrackError> {
         let roles = &self.prepared.config.ftrack.administrator_roles;
-        let administrators =
-            ftrack::read::administrators(&self.session, roles, &self.until).await?;
+        let administrators = ftrack::read::administrators(&self.reader, roles, &self.until).await?;
         let states =
-            ftrack::user_state::states(&self.session, &administrators, &[], &self.until).await?;
+            ftrack::user_state::states(&self.reader, &administrators, &[], &self.until).await?;
         let stays =
             |username: &str, is_active: bool| is_active && !self.work.rules.is_api_user(username);
         let active = states

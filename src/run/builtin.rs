@@ -12,8 +12,11 @@ use crate::{
     event::{Builtin, BuiltinAlarm, Event},
     ftrack,
     ftrack::{
-        builtin_sync, builtin_sync::NotStarted, error::FtrackError, read::ReadCurrent,
-        session::Until,
+        builtin_sync,
+        builtin_sync::NotStarted,
+        error::FtrackError,
+        read::ReadCurrent,
+        session::{Until, Writer},
     },
     model::{
         report::{BuiltinPart, Counts, FailureKind, Outcome, RunPhase, Trigger},
@@ -47,27 +50,30 @@ impl RunContext<'_, FtrackLdapJob> {
     ///
     /// Returns whether the synchronisation is reported to its end, so that it can be forgotten once
     /// the report is saved.
-    pub(super) async fn have_ftrack_synchronise(&mut self) -> (Result<(), Failure>, Reported) {
-        match self.begin_sync().await {
+    pub(super) async fn have_ftrack_synchronise(
+        &mut self,
+        writer: &Writer,
+    ) -> (Result<(), Failure>, Reported) {
+        match self.begin_sync(writer).await {
             Ok((open, job)) => self.follow_and_report(open, job).await,
             Err(failure) => (Err(failure), Reported::Open),
         }
     }
 
     /// Finds the synchronisation that is still open, or starts one.
-    async fn begin_sync(&mut self) -> Result<(OpenSync, ServerJob), Failure> {
-        self.session
+    async fn begin_sync(&mut self, writer: &Writer) -> Result<(OpenSync, ServerJob), Failure> {
+        self.reader
             .take_key()
             .await
             .map_err(|error| self.ftrack_unread(&error))?;
-        let before = OpenSync::load(&self.prepared.config.state_dir, self.session.server())?;
+        let before = OpenSync::load(&self.prepared.config.state_dir, self.reader.server())?;
         let Some(mut open) = before else {
             let users = self
                 .read_users()
                 .await
                 .map_err(|error| self.ftrack_unread(&error))?;
             return self
-                .start_sync(OpenSync::before(&self.report, users), None)
+                .start_sync(OpenSync::before(&self.report, users), None, writer)
                 .await;
         };
         let job = self
@@ -93,7 +99,7 @@ impl RunContext<'_, FtrackLdapJob> {
                     open.start.run
                 ));
                 let earlier = mem::replace(&mut open.start, Start::by(&self.report));
-                self.start_sync(open, Some(earlier)).await
+                self.start_sync(open, Some(earlier), writer).await
             }
             Trigger::Startup | Trigger::Retry => Err(Failure {
                 kind: FailureKind::FtrackUnclear,
@@ -108,7 +114,7 @@ impl RunContext<'_, FtrackLdapJob> {
 
     async fn read_users(&mut self) -> Result<AllValues, FtrackError> {
         let began = Instant::now();
-        let current = ftrack::read::read(&self.session, ReadCurrent::default(), &self.until).await;
+        let current = ftrack::read::read(&self.reader, ReadCurrent::default(), &self.until).await;
         self.record_phase(RunPhase::Ftrack, began.elapsed());
         let current = current?;
         self.record_current(&current, began.elapsed());
@@ -119,11 +125,11 @@ impl RunContext<'_, FtrackLdapJob> {
     /// show it, or it cannot be identified.
     async fn still_there(&self, open: &mut OpenSync) -> Result<Option<ServerJob>, FtrackError> {
         match &open.start.job {
-            Some(id) => builtin_sync::find(&self.session, id, &self.until).await,
+            Some(id) => builtin_sync::find(&self.reader, id, &self.until).await,
             None => {
                 let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
                 let found = builtin_sync::come_about_since(
-                    &self.session,
+                    &self.reader,
                     &open.start.noted,
                     api_user,
                     &self.until,
@@ -141,8 +147,9 @@ impl RunContext<'_, FtrackLdapJob> {
         &mut self,
         mut open: OpenSync,
         earlier: Option<Start>,
+        writer: &Writer,
     ) -> Result<(OpenSync, ServerJob), Failure> {
-        open.start.noted = builtin_sync::note(&self.session, &self.until)
+        open.start.noted = builtin_sync::note(&self.reader, &self.until)
             .await
             .map_err(|error| self.ftrack_unread(&error))?;
         let state_dir = &self.prepared.config.state_dir;
@@ -151,7 +158,7 @@ impl RunContext<'_, FtrackLdapJob> {
         self.report.builtin = Some(BuiltinPart::default());
         Journal::open(state_dir, &self.report)?;
         let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
-        match builtin_sync::start(&self.session, &open.start.noted, api_user, &self.until).await {
+        match builtin_sync::start(writer, &open.start.noted, api_user, &self.until).await {
             Ok(job) => {
                 open.start.job = Some(job.id.clone());
                 self.record_server_job(&job);
@@ -217,7 +224,7 @@ impl RunContext<'_, FtrackLdapJob> {
             cancel: self.until.cancel.clone(),
         };
         let progress = self.progress;
-        let followed = builtin_sync::follow(&self.session, &mut job, &until, |job| {
+        let followed = builtin_sync::follow(&self.reader, &mut job, &until, |job| {
             progress(match job.status {
                 Status::Queued => Progress::ServerJobQueued,
                 Status::Running | Status::Done | Status::Failed | Status::Unknown(_) => {

@@ -27,7 +27,7 @@ impl RunContext<'_, LdapWork> {
         if created.is_empty() && plan.changes_of(Action::Adopt).next().is_none() {
             return Ok(());
         }
-        let confirmed = read::confirm(&self.session, current, &created, &self.until).await;
+        let confirmed = read::confirm(&self.reader, current, &created, &self.until).await;
         confirmed.map_err(|error| self.record_read_error(ReadError::Ftrack(error)))
     }
 }

@@ -3,13 +3,17 @@
 use std::time::Instant;
 
 use super::{
-    Progress, Purpose, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome, record,
+    Aim, Progress, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome, record,
     saved::SavedPlan,
 };
 use crate::{
     event::{Event, RunName},
     ftrack,
-    ftrack::{session::Until, stopped::WriteStopped, write::WriteLimits},
+    ftrack::{
+        session::{Until, Writer},
+        stopped::WriteStopped,
+        write::WriteLimits,
+    },
     model::{
         report::{DirectoryPart, FailureKind, RunPhase},
         user::Current,
@@ -24,31 +28,27 @@ use crate::{
 
 impl RunContext<'_, LdapWork> {
     /// The whole run: each step takes the values of those before it.
-    pub(super) async fn execute(&mut self, purpose: Purpose, state: &State) -> Result<(), Failure> {
-        let remembered = state.remembered(&self.prepared.name, self.session.server())?;
+    pub(super) async fn execute(&mut self, aim: Aim, state: &State) -> Result<(), Failure> {
+        let remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
         let desired = self.desired(reading, &current)?;
         let plan = self
             .decide(&desired, &current, &remembered, &request)
             .await?;
-        let (mut vetted, approval) = self.vet(&plan, &remembered, &purpose)?;
-        let _lock = match purpose {
-            Purpose::DryRun => None,
-            Purpose::Sync | Purpose::Approved(_) => {
-                self.look_at_administrators(&mut vetted, approval).await?
-            }
-        };
-        self.record_plan(&plan, &vetted);
-        match purpose {
-            Purpose::DryRun => {
+        let (mut vetted, approval) = self.vet(&plan, &remembered, aim.approved())?;
+        match aim {
+            Aim::Look => {
+                self.record_plan(&plan, &vetted);
                 self.report.outcome = outcome(&self.report.counts);
                 Ok(())
             }
-            Purpose::Sync | Purpose::Approved(_) => {
+            Aim::Write { writer, .. } => {
+                let _lock = self.look_at_administrators(&mut vetted, approval).await?;
+                self.record_plan(&plan, &vetted);
                 self.remember(state, &remembered, &plan, &current, &vetted, approval)?;
                 let counted = self.count_deactivations(state, &vetted, approval)?;
-                self.apply(&plan, &vetted, &current).await?;
+                self.apply(&plan, &vetted, &current, &writer).await?;
                 self.settle_deactivations(state, counted, approval)
             }
         }
@@ -81,15 +81,13 @@ impl RunContext<'_, LdapWork> {
         &self,
         plan: &Plan<'_>,
         remembered: &Remembered,
-        purpose: &Purpose,
+        approved: Option<&SavedPlan>,
     ) -> Result<(Vetted, Approval), Failure> {
         let vetted = guard::vet(plan, self.bounds(plan, remembered));
-        match purpose {
-            Purpose::Sync | Purpose::DryRun => match self.fall_of_links(plan, remembered) {
-                Some(fall) => Err(Failure::refused(fall)),
-                None => Ok((vetted, Approval::None)),
-            },
-            Purpose::Approved(saved) => {
+        match (approved, self.fall_of_links(plan, remembered)) {
+            (None, Some(fall)) => Err(Failure::refused(fall)),
+            (None, None) => Ok((vetted, Approval::None)),
+            (Some(saved), _) => {
                 let approved = saved.approved(plan, &vetted).map_err(Failure::refused)?;
                 Ok((guard::approve(plan, &approved), Approval::Given))
             }
@@ -139,6 +137,7 @@ impl RunContext<'_, LdapWork> {
         plan: &Plan<'_>,
         vetted: &Vetted,
         current: &Current,
+        writer: &Writer,
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let changes = vetted.allowed().len();
@@ -162,7 +161,7 @@ impl RunContext<'_, LdapWork> {
                 job: &self.prepared.name,
                 run: &self.report.run,
             };
-            stopped = ftrack::write::write(&self.session, vetted, current, limits, |done| {
+            stopped = ftrack::write::write(writer, vetted, current, limits, |done| {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
                 let lines = record::record_results(reported, done, of);

@@ -76,7 +76,7 @@ impl RunContext<'_, LdapWork> {
         }
         state.set_inactive(
             job,
-            self.session.server(),
+            self.reader.server(),
             remembered,
             inactive(plan, current, vetted),
         )?;

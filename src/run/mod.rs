@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, FtrackLdapJob, Job},
     event::{Event, RunName},
-    ftrack::session::{Session, Until},
+    ftrack::session::{Reader, Session, Until, Writer},
 };
 
 mod administrators;
@@ -84,6 +84,40 @@ pub enum Purpose {
     Approved(SavedPlan),
 }
 
+/// A purpose, with the means for it: what only looks has no writer.
+enum Aim {
+    Look,
+    Write {
+        writer: Writer,
+        /// What a person approved, if the run is for that.
+        approved: Option<SavedPlan>,
+    },
+}
+
+impl Aim {
+    fn new(purpose: Purpose, writer: Writer) -> Self {
+        match purpose {
+            Purpose::DryRun => Self::Look,
+            Purpose::Sync => Self::Write {
+                writer,
+                approved: None,
+            },
+            Purpose::Approved(plan) => Self::Write {
+                writer,
+                approved: Some(plan),
+            },
+        }
+    }
+
+    /// What a person approved, if the run is for that.
+    fn approved(&self) -> Option<&SavedPlan> {
+        match self {
+            Self::Look => None,
+            Self::Write { approved, .. } => approved.as_ref(),
+        }
+    }
+}
+
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,7 +140,7 @@ struct RunContext<'a, W> {
     progress: &'a (dyn Fn(Progress) + Sync),
     history: History,
     report: Report,
-    session: Session,
+    reader: Reader,
 }
 
 impl CompiledJob {
@@ -170,26 +204,27 @@ impl CompiledJob {
         self.recover(&history, state)?;
         match &self.work {
             Work::Ldap(work) => {
-                let mut course =
+                let (mut context, writer) =
                     RunContext::start(self, &**work, trigger, &purpose, history, cancel, progress);
                 // Also the report of a run that is killed must say that none was reached.
-                course.directory_part();
-                course.begin()?;
+                context.directory_part();
+                context.begin()?;
                 // On the heap: both kinds of runs in one value exceed a thread's stack in a debug
                 // build.
-                let ended = Box::pin(course.execute(purpose, state)).await;
-                Ok(course.finish(ended, state))
+                let aim = Aim::new(purpose, writer);
+                let ended = Box::pin(context.execute(aim, state)).await;
+                Ok(context.finish(ended, state))
             }
             Work::FtrackLdap(work) => {
                 if !matches!(purpose, Purpose::Sync) {
                     return Err(self.not_plannable().into());
                 }
                 let _one_at_a_time = lock::take_sync(&self.config.state_dir)?;
-                let mut course =
+                let (mut context, writer) =
                     RunContext::start(self, work, trigger, &purpose, history, cancel, progress);
-                course.begin()?;
-                let (ended, reported) = Box::pin(course.have_ftrack_synchronise()).await;
-                let report = course.finish(ended, state);
+                context.begin()?;
+                let (ended, reported) = Box::pin(context.have_ftrack_synchronise(&writer)).await;
+                let report = context.finish(ended, state);
                 // After a report that could not be saved, the next run logs the same again.
                 let is_kept = History::new(&self.config.state_dir).has(&self.name, &report.run);
                 if let Err(error) = is_kept
@@ -222,7 +257,7 @@ impl CompiledJob {
         };
         let remembered = state::known(&self.config.state_dir, &self.name, self.session.server())?;
         let history = History::new(&self.config.state_dir);
-        let mut course = RunContext::start(
+        let (mut context, _) = RunContext::start(
             self,
             &**work,
             Trigger::Manual,
@@ -231,7 +266,7 @@ impl CompiledJob {
             cancel,
             progress,
         );
-        course
+        context
             .plan_only(&remembered)
             .await
             .map_err(|Failure { why, .. }| PlanError::Read(why))
@@ -267,6 +302,7 @@ impl CompiledJob {
 }
 
 impl<'a, W> RunContext<'a, W> {
+    /// A run with its own reader, and the writer for those that write.
     fn start(
         prepared: &'a CompiledJob,
         work: &'a W,
@@ -275,7 +311,7 @@ impl<'a, W> RunContext<'a, W> {
         history: History,
         cancel: &CancellationToken,
         progress: &'a (dyn Fn(Progress) + Sync),
-    ) -> Self {
+    ) -> (Self, Writer) {
         let now = Utc::now();
         let report = Report {
             run: history.next_id(now),
@@ -306,19 +342,20 @@ impl<'a, W> RunContext<'a, W> {
             cancel: cancel.clone(),
         };
         // Other jobs may use the same connections; their calls are not counted for this run.
-        let session = prepared.session.for_run(RunName {
+        let (reader, writer) = prepared.session.for_run(RunName {
             job: &report.job,
             run: &report.run,
         });
-        Self {
+        let context = Self {
             prepared,
             work,
             until,
             progress,
             history,
             report,
-            session,
-        }
+            reader,
+        };
+        (context, writer)
     }
 
     /// From here on, a run that is killed leaves a report all the same.
@@ -348,7 +385,7 @@ impl<'a, W> RunContext<'a, W> {
             self.report.error = Some(why);
             self.report.error_kind = Some(kind);
         }
-        let calls = self.session.calls();
+        let calls = self.reader.calls();
         self.report.ftrack.read_calls = calls.reads;
         self.report.ftrack.write_calls = calls.writes;
         self.report.finished_at = Utc::now();

@@ -41,7 +41,7 @@ impl<'a> RunContext<'a, LdapWork> {
         &mut self,
         request: &ReadRequest,
     ) -> Result<(Reading<Mapped>, Current), Failure> {
-        self.session
+        self.reader
             .take_key()
             .await
             .map_err(|error| self.record_read_error(ReadError::Ftrack(error)))?;
@@ -69,7 +69,7 @@ impl<'a> RunContext<'a, LdapWork> {
             administrator_roles: roles,
         };
         let ftrack = async {
-            let current = ftrack::read::read(&self.session, wanted, &self.until).await;
+            let current = ftrack::read::read(&self.reader, wanted, &self.until).await;
             ftrack_took.get_or_init(|| began.elapsed());
             current.map_err(ReadError::Ftrack)
         };

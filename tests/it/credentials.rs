@@ -18,7 +18,7 @@ use ftrack_ldap_sync::{
         error::{FtrackError, FtrackErrorKind},
         operation::Operation,
         query,
-        session::Session,
+        session::{Reader, Session},
     },
     model::entry::Entry,
 };
@@ -321,8 +321,8 @@ async fn ftrack(file: &Path) -> (Scripted, Session) {
     (server, session)
 }
 
-async fn refused(session: &Session) -> FtrackError {
-    let error = session.read_call(&question(), &until()).await.unwrap_err();
+async fn refused(reader: &Reader) -> FtrackError {
+    let error = reader.read_call(&question(), &until()).await.unwrap_err();
     assert!(
         matches!(error.kind(), FtrackErrorKind::Credentials(_)),
         "{error}"
@@ -342,7 +342,7 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
             .unwrap()
             .to_owned()
     };
-    let mut first = session.for_run(RUN);
+    let (first, _) = session.for_run(RUN);
     first.take_key().await.unwrap();
     refused(&first).await;
     let of_first = session.last_refusal(SALT).unwrap();
@@ -351,7 +351,7 @@ async fn a_key_that_changed_in_its_file_is_used_by_the_next_run() {
     // A run that is under way goes on with its own.
     refused(&first).await;
     assert_eq!(session.last_refusal(SALT).unwrap().mark, of_first.mark);
-    let mut second = session.for_run(RUN);
+    let (second, _) = session.for_run(RUN);
     second.take_key().await.unwrap();
     let error = refused(&second).await;
     assert_eq!([sent(0), sent(1), sent(2)], [KEY, KEY, OTHER]);
@@ -386,7 +386,7 @@ async fn a_file_without_a_key_is_an_error_that_names_it_and_nothing_is_sent() {
             Some(content) => fs::write(&file, content).unwrap(),
             None => fs::remove_file(&file).unwrap(),
         }
-        let error = session.for_run(RUN).take_key().await.unwrap_err();
+        let error = session.reader().take_key().await.unwrap_err();
         assert!(matches!(error.kind(), FtrackErrorKind::Setup(_)), "{error}");
         assert!(
             error.to_string().contains(&file.display().to_string())

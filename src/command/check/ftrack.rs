@@ -19,7 +19,7 @@ use crate::{
         error::{ConnectErrorKind, FtrackError, FtrackErrorKind},
         read, server,
         server::Permission,
-        session::{Session, Until},
+        session::{Reader, Until, Writer},
         user_state,
     },
     model::user::EntityId,
@@ -40,11 +40,13 @@ pub fn settings(ftrack: &config::Ftrack, limit: Duration) -> config::Ftrack {
 /// Checks the server for at most `limit`, for all jobs. The only write that it sends changes
 /// nothing.
 pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled, limit: Duration) -> Vec<Finding> {
-    let session = compiled.servers.ftrack();
+    let writer = compiled.servers.ftrack().writer();
+    let reader = writer.reader();
     let ftrack_ldap = compiled.jobs.iter().filter(|job| job.ldap().is_none());
     let mut look = Look {
         ftrack,
-        session,
+        reader,
+        writer: &writer,
         jobs: compiled.ldap_jobs().collect(),
         ftrack_ldap: ftrack_ldap.map(CompiledJob::name).collect(),
         // Longer than the limit, which ends the whole check with its own message.
@@ -52,7 +54,7 @@ pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled, limit: Duration)
             deadline: Instant::now() + limit * 2,
             cancel: CancellationToken::new(),
         },
-        about: About::new(format!("ftrack {}", session.server())),
+        about: About::new(format!("ftrack {}", reader.server())),
         of_jobs: Vec::new(),
     };
     if tokio::time::timeout(limit, look.whole()).await.is_err() {
@@ -74,7 +76,9 @@ pub async fn look(ftrack: &config::Ftrack, compiled: &Compiled, limit: Duration)
 
 struct Look<'a> {
     ftrack: &'a config::Ftrack,
-    session: &'a Session,
+    reader: &'a Reader,
+    /// For the one write, which changes nothing.
+    writer: &'a Writer,
     jobs: Vec<(&'a str, &'a LdapWork)>,
     /// The names of the jobs of kind `ftrack-ldap`.
     ftrack_ldap: Vec<&'a str>,
@@ -99,7 +103,7 @@ impl Look<'_> {
 
     /// Whether further questions can be asked.
     async fn connection(&mut self) -> bool {
-        match server::information(self.session, &self.until).await {
+        match server::information(self.reader, &self.until).await {
             Ok(information) => {
                 self.about.ok(
                     "connection",
@@ -125,7 +129,7 @@ impl Look<'_> {
             .flat_map(|(_, work)| work.mapping.custom_keys().iter().cloned())
             .collect();
         let custom: Vec<String> = custom.into_iter().collect();
-        match server::schemas(self.session, &self.until).await {
+        match server::schemas(self.reader, &self.until).await {
             Ok(schemas) => {
                 let lacking = schemas.lacking(&custom);
                 for attribute in &lacking {
@@ -152,7 +156,7 @@ impl Look<'_> {
 
     async fn permission(&mut self) {
         const WAY_OUT: &str = "give the role of ftrack.api_user the permission to manage users";
-        match server::permission(self.session, &self.ftrack.api_user, &self.until).await {
+        match server::permission(self.writer, &self.ftrack.api_user, &self.until).await {
             Ok(Permission::Granted) => self.about.ok("permission", "the key may write users"),
             Ok(Permission::Refused(refusal)) => self.about.fail(
                 "permission",
@@ -173,7 +177,7 @@ impl Look<'_> {
 
     async fn administrators(&mut self) {
         let names = &self.ftrack.administrator_roles;
-        let (found, known) = match read::security_roles(self.session, names, &self.until).await {
+        let (found, known) = match read::security_roles(self.reader, names, &self.until).await {
             Ok(answer) => answer,
             Err(error) => return self.fail("administrator_role", &error),
         };
@@ -210,8 +214,8 @@ impl Look<'_> {
     }
 
     async fn active_administrators(&self, roles: &[String]) -> Result<usize, FtrackError> {
-        let users = read::administrators(self.session, roles, &self.until).await?;
-        let states = user_state::states(self.session, &users, &[], &self.until).await?;
+        let users = read::administrators(self.reader, roles, &self.until).await?;
+        let states = user_state::states(self.reader, &users, &[], &self.until).await?;
         Ok(states.values().filter(|user| user.is_active).count())
     }
 
@@ -231,7 +235,7 @@ impl Look<'_> {
     async fn ftrack_ldap(&mut self) {
         for name in &self.ftrack_ldap {
             let mut about = About::new(format!("job {name} at ftrack"));
-            match builtin_sync::note(self.session, &self.until).await {
+            match builtin_sync::note(self.reader, &self.until).await {
                 Ok(_) => about.ok(
                     "builtin",
                     "the key may read the server's jobs; only the first run shows whether an LDAP \
@@ -245,7 +249,7 @@ impl Look<'_> {
     }
 
     async fn of_jobs(&mut self) {
-        let types = read::user_types(self.session, &self.until).await;
+        let types = read::user_types(self.reader, &self.until).await;
         if let Err(error) = &types {
             self.fail("user_type", error);
         }
@@ -255,7 +259,7 @@ impl Look<'_> {
                 user_type(&mut about, name, types);
             }
             let custom_keys = work.mapping.custom_keys();
-            match read::custom_attributes(self.session, custom_keys, &self.until).await {
+            match read::custom_attributes(self.reader, custom_keys, &self.until).await {
                 Ok(found) => {
                     for (key, id) in custom_keys.iter().zip(found) {
                         custom_attribute(&mut about, key, id.as_ref());

@@ -14,7 +14,7 @@ use crate::{
     ftrack::{
         self,
         error::FtrackError,
-        session::{Session, Until},
+        session::{Reader, Until},
     },
     model::report::FailureKind,
 };
@@ -50,16 +50,16 @@ impl Coordinator {
 }
 
 /// Asks ftrack for its version, with the key that its file holds now.
-async fn query_server_information(session: &mut Session, until: &Until) -> Result<(), FtrackError> {
-    session.take_key().await?;
-    ftrack::server::information(session, until).await.map(drop)
+async fn query_server_information(reader: &Reader, until: &Until) -> Result<(), FtrackError> {
+    reader.take_key().await?;
+    ftrack::server::information(reader, until).await.map(drop)
 }
 
 /// Reaches one server.
 fn probe(setup: &Setup, server: &str) -> impl Future<Output = ProbeResult> + Send + use<> {
     let cancel = tokio_util::sync::CancellationToken::new();
     let pool = setup.pool(server);
-    let mut session = setup.servers.ftrack().clone();
+    let reader = setup.servers.ftrack().reader();
     let (servers, salt, server) = (setup.servers.clone(), setup.salt(), server.to_owned());
     async move {
         let until = Until {
@@ -72,7 +72,7 @@ fn probe(setup: &Setup, server: &str) -> impl Future<Output = ProbeResult> + Sen
                     Ok(_) => Ok(()),
                     Err(error) => Err((FailureKind::from(&error), error.to_string())),
                 },
-                None => match query_server_information(&mut session, &until).await {
+                None => match query_server_information(&reader, &until).await {
                     Ok(()) => Ok(()),
                     Err(error) => Err((FailureKind::from(&error), error.to_string())),
                 },

@@ -1,6 +1,6 @@
 //! What one call writes: what is left of the changes of a batch, and the operations for it.
 
-use super::Writer;
+use super::Writing;
 use crate::ftrack::{
     batch::Batch,
     operation::Operation,
@@ -27,7 +27,7 @@ impl Call {
     }
 }
 
-impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     /// What is left to be written of a batch; changes that are done or cannot be done are removed.
     pub(super) fn call(&mut self, batch: &mut Batch) -> Call {
         let mut call = Call {
@@ -111,7 +111,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
                 let Some(change) = self.changes.get(place) else {
                     continue;
                 };
-                match left.operations(&change.ftrack_id, self.session.signer()) {
+                match left.operations(&change.ftrack_id, self.writer.reader().signer()) {
                     Ok(of_change) => operations.extend(of_change),
                     Err(obstructed) => done.push(ChangeOutcome {
                         place,

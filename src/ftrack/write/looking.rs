@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Writer, stopped};
+use super::{Writing, stopped};
 use crate::{
     ftrack::{
         batch::{Age, Batch},
@@ -18,7 +18,7 @@ use crate::{
 /// How long a batch in flight may still take after a stop is requested.
 const GRACE: Duration = Duration::from_secs(8);
 
-impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
+impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     /// Reads users right before they are changed, so that changes by others since the plan was made
     /// are neither overwritten nor misreported.
     ///
@@ -94,7 +94,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writer<'_, F> {
             .collect();
         let until = self.finishing();
         tokio::select! {
-            looked = states(self.session, &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            looked = states(self.writer.reader(), &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
             () = self.grace() => Err(WriteStopped::requested()),
         }
     }

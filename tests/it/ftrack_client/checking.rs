@@ -18,14 +18,16 @@ async fn the_version_is_told_by_an_ftrack_server_alone() {
         Scripted::start(|_, _| json(&json!([{"version": "4.13.8.12345", "schema_hash": "x"}])))
             .await;
     assert_eq!(
-        information(&server.session(), &until())
+        information(server.session().reader(), &until())
             .await
             .unwrap()
             .version,
         "4.13.8.12345"
     );
     let server = Scripted::start(|_, _| json(&json!([{"message": "hello"}]))).await;
-    let error = information(&server.session(), &until()).await.unwrap_err();
+    let error = information(server.session().reader(), &until())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error.kind(), FtrackErrorKind::Malformed(_)),
         "{error:?}"
@@ -63,7 +65,7 @@ async fn what_the_schemas_lack_is_named() {
         ),
     ]]);
     let server = Scripted::start(move |_, _| json(&list)).await;
-    let schemas_found = schemas(&server.session(), &until()).await.unwrap();
+    let schemas_found = schemas(server.session().reader(), &until()).await.unwrap();
     assert!(schemas_found.has("User", "username") && !schemas_found.has("User", "email"));
     assert_eq!(schemas_found.lacking(&[]), ["User.email"]);
     assert_eq!(
@@ -77,7 +79,7 @@ async fn what_the_schemas_lack_is_named() {
     );
     let server = Scripted::start(|_, _| json(&json!([{"schemas": []}]))).await;
     assert!(matches!(
-        schemas(&server.session(), &until())
+        schemas(server.session().reader(), &until())
             .await
             .unwrap_err()
             .kind(),

@@ -9,7 +9,7 @@ use ftrack_ldap_sync::{
     ftrack::{
         error::{FtrackError, FtrackErrorKind},
         read::{ReadCurrent, read},
-        session::Session,
+        session::{Session, Writer},
         user_state::states,
     },
     model::{
@@ -137,7 +137,7 @@ fn studio(table: &str, users: usize) -> Vec<Value> {
     }
 }
 
-async fn read_all(session: &Session, custom_attributes: &[&str]) -> Result<Current, FtrackError> {
+async fn read_all(session: &Writer, custom_attributes: &[&str]) -> Result<Current, FtrackError> {
     let custom_attributes: Vec<String> = custom_attributes
         .iter()
         .map(|key| (*key).to_owned())
@@ -147,7 +147,7 @@ async fn read_all(session: &Session, custom_attributes: &[&str]) -> Result<Curre
         custom_attributes: &custom_attributes,
         administrator_roles: &roles,
     };
-    read(session, request, &until()).await
+    read(session.reader(), request, &until()).await
 }
 
 /// Reads a studio of so many users that pages so, in pages of three rows, and how many calls that
@@ -289,9 +289,12 @@ async fn the_calls_are_as_many_as_the_pages_and_the_small_lists() {
         Scripted::start(|_, operations| answer(operations, PLAIN, |table| studio(table, 40))).await;
     let mut config = config(&server.url);
     config.page_size = 1000;
-    let current = read_all(&Session::new(&config).unwrap(), &["employee_number"])
-        .await
-        .unwrap();
+    let current = read_all(
+        &Session::new(&config).unwrap().writer(),
+        &["employee_number"],
+    )
+    .await
+    .unwrap();
     // Users, links, types, roles, their holders, custom attributes, and the values of one; then the
     // ends of users and links, and whom the link of nobody is of.
     assert_eq!(
@@ -334,7 +337,7 @@ async fn changing(
     .await;
     let mut config = config(&server.url);
     config.connections = 1;
-    let current = read_all(&Session::new(&config).unwrap(), &[]).await;
+    let current = read_all(&Session::new(&config).unwrap().writer(), &[]).await;
     (current, pages.load(Ordering::Relaxed))
 }
 
@@ -432,7 +435,7 @@ async fn a_user_without_an_id_a_name_or_an_activity_is_an_error() {
         let server = Scripted::start(move |_, operations| answer(operations, PLAIN, &spoilt)).await;
         let mut config = config(&server.url);
         config.page_size = 100;
-        let error = read_all(&Session::new(&config).unwrap(), &[])
+        let error = read_all(&Session::new(&config).unwrap().writer(), &[])
             .await
             .unwrap_err();
         assert!(
@@ -454,7 +457,7 @@ async fn some_users_are_read_again_by_id() {
         .await;
         let mut config = config(&server.url);
         config.page_size = 100;
-        let session = Session::new(&config).unwrap();
+        let session = Session::new(&config).unwrap().writer();
         let mut ids: Vec<EntityId> = (1..=450)
             .step_by(2)
             .map(|number| id(&format!("u-{number:03}")))
@@ -464,7 +467,9 @@ async fn some_users_are_read_again_by_id() {
             ("badge".to_owned(), id("c-1")),
             ("employee_number".to_owned(), id("c-2")),
         ];
-        let found = states(&session, &ids, &custom, &until()).await.unwrap();
+        let found = states(session.reader(), &ids, &custom, &until())
+            .await
+            .unwrap();
         assert_eq!(found.len(), 226);
         assert!(!found.contains_key(&id("never-created")));
         let linked = &found[&id("u-004")];
@@ -475,13 +480,13 @@ async fn some_users_are_read_again_by_id() {
         assert_eq!(found[&id("u-009")].user_type, Some(id("t-ftrack")));
         if (cap, always_next) == (1000, false) {
             assert_eq!(
-                session.calls().reads,
+                session.reader().calls().reads,
                 3 * 4,
                 "users, links, and two attributes, of 99 users a call"
             );
         }
         assert!(
-            states(&session, &[], &custom, &until())
+            states(session.reader(), &[], &custom, &until())
                 .await
                 .unwrap()
                 .is_empty()
@@ -535,7 +540,7 @@ proptest! {
             })).await;
             let mut config = config(&server.url);
             (config.page_size, config.connections) = (page_size, connections);
-            read_all(&Session::new(&config).unwrap(), &[]).await
+            read_all(&Session::new(&config).unwrap().writer(), &[]).await
         });
         match current {
             Ok(current) => {

@@ -15,7 +15,7 @@ use axum::{
 };
 use ftrack_ldap_sync::{
     config::{self, Secret},
-    ftrack::session::{Session, Until},
+    ftrack::session::{Session, Until, Writer},
 };
 use futures_util::stream;
 use serde_json::Value;
@@ -100,8 +100,8 @@ impl Scripted {
         self.calls.lock().unwrap().clone()
     }
 
-    pub fn session(&self) -> Session {
-        Session::new(&config(&self.url)).unwrap()
+    pub fn session(&self) -> Writer {
+        Session::new(&config(&self.url)).unwrap().writer()
     }
 }
 

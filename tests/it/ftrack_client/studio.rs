@@ -11,7 +11,7 @@ use ftrack_ldap_sync::{
         operation::Operation,
         read::{ReadCurrent, read},
         server::{Permission, information, permission, schemas},
-        session::Session,
+        session::{Session, Writer},
         signer::Signer,
         user_state::states,
     },
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use super::scripted::{KEY, config, until};
 
 /// A server with some people, a service, and the custom attribute `badge`; and a session with it.
-async fn studio() -> (FtrackServer, Session) {
+async fn studio() -> (FtrackServer, Writer) {
     let options = Options {
         api_user: "ldap-sync".to_owned(),
         api_key: KEY.to_owned(),
@@ -67,16 +67,18 @@ async fn studio() -> (FtrackServer, Session) {
             ..person(8)
         })
         .unwrap();
-    let session = Session::new(&config(&server.url().parse().unwrap())).unwrap();
+    let session = Session::new(&config(&server.url().parse().unwrap()))
+        .unwrap()
+        .writer();
     (server, session)
 }
 
-async fn current(session: &Session) -> Current {
+async fn current(session: &Writer) -> Current {
     let request = ReadCurrent {
         custom_attributes: &["badge".to_owned()],
         administrator_roles: &["Administrator".to_owned()],
     };
-    read(session, request, &until()).await.unwrap()
+    read(session.reader(), request, &until()).await.unwrap()
 }
 
 fn link(id: &str) -> Link {
@@ -141,7 +143,7 @@ async fn what_is_written_is_read_back() {
     // can be compared.
     let mut config = config(&server.url().parse().unwrap());
     config.page_size = 100;
-    let session = Session::new(&config).unwrap();
+    let session = Session::new(&config).unwrap().writer();
     let before = current(&session).await;
     let badge = &before.custom_attributes[0].1;
     let id = EntityId::new(&Uuid::new_v4().to_string()).unwrap();
@@ -154,7 +156,7 @@ async fn what_is_written_is_read_back() {
     session.write_call(&creation, &until()).await.unwrap();
     let ids = [id.clone()];
     let read_back = async || {
-        states(&session, &ids, &before.custom_attributes, &until())
+        states(session.reader(), &ids, &before.custom_attributes, &until())
             .await
             .unwrap()
             .remove(&id)
@@ -205,9 +207,12 @@ async fn what_is_written_is_read_back() {
     );
     assert_eq!(
         server.studio().counters().write_calls,
-        session.calls().writes
+        session.reader().calls().writes
     );
-    assert_eq!(server.studio().counters().read_calls, session.calls().reads);
+    assert_eq!(
+        server.studio().counters().read_calls,
+        session.reader().calls().reads
+    );
 }
 
 #[tokio::test]
@@ -232,7 +237,7 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
             matches!(failure, WriteFailure::Unclear(_)),
             "{fault:?}: {failure:?}"
         );
-        let found = states(&session, std::slice::from_ref(&id), &[], &until())
+        let found = states(session.reader(), std::slice::from_ref(&id), &[], &until())
             .await
             .unwrap();
         assert_eq!(found.contains_key(&id), written, "{fault:?}");
@@ -243,14 +248,14 @@ async fn a_write_whose_answer_is_lost_is_found_by_its_id() {
 async fn what_check_asks_is_answered() {
     let (server, session) = studio().await;
     assert!(
-        !information(&session, &until())
+        !information(session.reader(), &until())
             .await
             .unwrap()
             .version
             .is_empty()
     );
     assert_eq!(
-        schemas(&session, &until())
+        schemas(session.reader(), &until())
             .await
             .unwrap()
             .lacking(&["badge".to_owned()]),
@@ -282,7 +287,7 @@ async fn what_check_asks_is_answered() {
 
     let mut other = config(&server.url().parse().unwrap());
     other.api_key = Secret::new("wrong".to_owned()).into();
-    let error = information(&Session::new(&other).unwrap(), &until())
+    let error = information(&Session::new(&other).unwrap().reader(), &until())
         .await
         .unwrap_err();
     assert!(
@@ -292,7 +297,7 @@ async fn what_check_asks_is_answered() {
     server
         .studio()
         .change_rules(|rules| rules.unreadable = ["UserType".to_owned()].into());
-    let nothing = read(&session, ReadCurrent::default(), &until())
+    let nothing = read(session.reader(), ReadCurrent::default(), &until())
         .await
         .unwrap_err();
     assert!(nothing.to_string().contains("user types"), "{nothing}");

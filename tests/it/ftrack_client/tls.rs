@@ -93,16 +93,16 @@ fn answer(tcp: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<()> {
 async fn read(address: &str, ca_file: Option<PathBuf>) -> Result<(), FtrackErrorKind> {
     let mut config = config(&address.parse().unwrap());
     config.ca_file = ca_file;
-    let session = Session::new(&config).unwrap();
+    let session = Session::new(&config).unwrap().writer();
     let question = [Operation::query(query::user_types().page(0, 2))];
-    let answers = session.read_call(&question, &until()).await;
+    let answers = session.reader().read_call(&question, &until()).await;
     if answers.is_err() {
         let failure = session.write_call(&question, &until()).await.unwrap_err();
         assert!(
             matches!(failure, WriteFailure::Fatal(_)),
             "a certificate does not mend itself: {failure:?}"
         );
-        assert_eq!(session.calls(), CallCounts::default());
+        assert_eq!(session.reader().calls(), CallCounts::default());
     }
     answers.map(|_| ()).map_err(|error| error.kind().clone())
 }

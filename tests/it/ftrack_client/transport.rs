@@ -76,8 +76,8 @@ async fn read_after(
     let server =
         Scripted::start(move |number, _| if number == 0 { first() } else { GOOD.into() }).await;
     let session = server.session();
-    let outcome = session.read_call(&question(), &until()).await;
-    assert_eq!(session.calls().reads, server.calls().len() as u64);
+    let outcome = session.reader().read_call(&question(), &until()).await;
+    assert_eq!(session.reader().calls().reads, server.calls().len() as u64);
     (outcome, server.calls().len())
 }
 
@@ -86,9 +86,9 @@ async fn write_to(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (WriteFa
     let server = Scripted::start(move |_, _| reply()).await;
     let mut config = config(&server.url);
     config.request_timeout = Duration::from_millis(300);
-    let session = Session::new(&config).unwrap();
+    let session = Session::new(&config).unwrap().writer();
     let failure = session.write_call(&change(), &until()).await.unwrap_err();
-    assert_eq!(session.calls().writes, server.calls().len() as u64);
+    assert_eq!(session.reader().calls().writes, server.calls().len() as u64);
     (failure, server.calls().len())
 }
 
@@ -108,11 +108,15 @@ async fn a_call_carries_what_the_server_wants_and_nothing_else() {
     let server = Scripted::start(|_, _| GOOD.into()).await;
     let mut config = config(&format!("{}studio/?x=1#y", server.url).parse().unwrap());
     config.api_user = "bjørn".to_owned();
-    let session = Session::new(&config).unwrap();
-    session.read_call(&question(), &until()).await.unwrap();
+    let session = Session::new(&config).unwrap().writer();
+    session
+        .reader()
+        .read_call(&question(), &until())
+        .await
+        .unwrap();
     session.write_call(&change(), &until()).await.unwrap();
     assert_eq!(
-        session.calls(),
+        session.reader().calls(),
         CallCounts {
             reads: 1,
             writes: 1
@@ -291,6 +295,7 @@ async fn the_last_trouble_is_told_after_all_attempts() {
     let server = Scripted::start(|_, _| html(502).into()).await;
     let error = server
         .session()
+        .reader()
         .read_call(&question(), &until())
         .await
         .unwrap_err();
@@ -336,6 +341,7 @@ async fn nobody_waits_past_the_deadline() {
     let begin = Instant::now();
     let error = server
         .session()
+        .reader()
         .read_call(&question(), &until())
         .await
         .unwrap_err();
@@ -349,6 +355,7 @@ async fn nobody_waits_past_the_deadline() {
     soon.deadline = Instant::now() + Duration::from_millis(200);
     let error = silent
         .session()
+        .reader()
         .read_call(&question(), &soon)
         .await
         .unwrap_err();
@@ -382,11 +389,11 @@ async fn asking_to_stop_ends_a_read_but_not_a_write_under_way() {
     .await;
     let mut config = config(&server.url);
     config.request_timeout = Duration::from_secs(1);
-    let session = Session::new(&config).unwrap();
+    let session = Session::new(&config).unwrap().writer();
     let until = until();
     let (question, change) = (question(), change());
     let (read, write, ()) = tokio::join!(
-        session.read_call(&question, &until),
+        session.reader().read_call(&question, &until),
         session.write_call(&change, &until),
         async {
             let both_are_there = async {
@@ -424,13 +431,17 @@ async fn a_server_that_stalls_is_given_up() {
     .await;
     let mut config = config(&server.url);
     (config.request_timeout, config.attempts) = (Duration::from_millis(200), 2);
-    let session = Session::new(&config).unwrap();
-    let error = session.read_call(&question(), &until()).await.unwrap_err();
+    let session = Session::new(&config).unwrap().writer();
+    let error = session
+        .reader()
+        .read_call(&question(), &until())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.kind(),
         &FtrackErrorKind::TimedOut(Duration::from_millis(200))
     );
-    assert_eq!(session.calls().reads, 2);
+    assert_eq!(session.reader().calls().reads, 2);
     says_all(&error);
 }
 
@@ -450,6 +461,7 @@ async fn a_redirect_is_not_followed_and_the_key_stays_here() {
         let server = Scripted::start(move |_, _| redirect().into()).await;
         let error = server
             .session()
+            .reader()
             .read_call(&question(), &until())
             .await
             .unwrap_err();
@@ -585,8 +597,12 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     });
     let mut config = config(&url);
     config.attempts = 2;
-    let session = Session::new(&config).unwrap();
-    let error = session.read_call(&question(), &until()).await.unwrap_err();
+    let session = Session::new(&config).unwrap().writer();
+    let error = session
+        .reader()
+        .read_call(&question(), &until())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error.kind(), FtrackErrorKind::Interrupted(_)),
         "{error:?}"
@@ -595,7 +611,7 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     let failure = session.write_call(&change(), &until()).await.unwrap_err();
     assert!(matches!(failure, WriteFailure::Unclear(_)), "{failure:?}");
     assert_eq!(
-        session.calls(),
+        session.reader().calls(),
         CallCounts {
             reads: 2,
             writes: 1
@@ -620,7 +636,7 @@ async fn a_connection_that_is_reset_is_an_interruption_and_none_at_all_is_not_se
     );
     assert!(error.to_string().contains("failed 2 times"), "{error}");
     says_all(&error);
-    assert_eq!(session.calls().writes, 1);
+    assert_eq!(session.reader().calls().writes, 1);
 }
 
 #[tokio::test]
@@ -629,6 +645,7 @@ async fn a_name_that_does_not_exist_is_told() {
     config.attempts = 1;
     let error = Session::new(&config)
         .unwrap()
+        .reader()
         .read_call(&question(), &until())
         .await
         .unwrap_err();
