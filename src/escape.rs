@@ -24,15 +24,6 @@ pub fn escape_control(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Splits an error's text: what happened, and what to do, which follows its last semicolon.
-#[must_use]
-pub fn what_and_way_out(text: String) -> (String, String) {
-    match text.rsplit_once("; ") {
-        Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
-        None => (text, String::new()),
-    }
-}
-
 /// Control characters, line and paragraph separators, and characters that change direction (Unicode
 /// TR 9 section 2, TR 36 section 2.5).
 fn is_dangerous(character: char) -> bool {

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use super::error::is_refusal;
+use super::result_code::is_refusal;
 use crate::config::Secret;
 
 /// The binds of one server since the program started.

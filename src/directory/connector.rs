@@ -20,8 +20,9 @@ use url::Url;
 use super::{
     binds::Binds,
     connection::{Connection, garbled},
-    error::{DirectoryError, TlsFault, words},
+    error::{DirectoryError, words},
     tls,
+    tls_fault::TlsFault,
     transport::Transport,
 };
 use crate::config::{Credential, Directory, Sasl, Secret, Unreadable};

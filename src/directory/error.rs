@@ -1,14 +1,16 @@
 //! Errors of the directory: what was tried, on which server, and what to do.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use crate::escape::what_and_way_out;
+use super::{
+    result_code::{bind_advice, code_advice, code_name, is_refusal},
+    tls_fault::TlsFault,
+};
 
 /// Why a directory could not be used, or a read of it is incomplete.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum DirectoryError {
     /// A certificate or key file of the configuration cannot be used.
-    #[error("the {what} file {} cannot be used: {reason}", path.display())]
     File {
         /// What the file is for.
         what: &'static str,
@@ -18,7 +20,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The settings of a directory contradict each other.
-    #[error("directory {directory}: {reason}")]
     Settings {
         /// The directory's name in the configuration.
         directory: String,
@@ -26,10 +27,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The host name has no address.
-    #[error(
-        "{server}: the name {host} cannot be resolved ({reason}); check the name and this \
-         machine's DNS"
-    )]
     NameNotResolved {
         /// The server's URL.
         server: String,
@@ -39,10 +36,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// No TCP connection was established.
-    #[error(
-        "{server}: cannot connect to {address} ({reason}); check the server, its port and any \
-         firewall in between"
-    )]
     Connect {
         /// The server's URL.
         server: String,
@@ -52,7 +45,6 @@ pub enum DirectoryError {
         reason: io::Error,
     },
     /// The server did not answer in time.
-    #[error("{server}: {tried} took longer than {}", humantime::format_duration(*limit))]
     TimedOut {
         /// The server's URL.
         server: String,
@@ -62,8 +54,6 @@ pub enum DirectoryError {
         limit: Duration,
     },
     /// The server refused StartTLS on a plain connection (RFC 4511 section 4.14).
-    #[error("{server}: StartTLS was refused with {} ({code}): {text}; use ldaps:// or enable \
-        StartTLS on the server", code_name(*code))]
     StartTlsRefused {
         /// The server's URL.
         server: String,
@@ -73,7 +63,6 @@ pub enum DirectoryError {
         text: String,
     },
     /// No trusted TLS connection was established.
-    #[error("{server}: {fault}")]
     Tls {
         /// The server's URL.
         server: String,
@@ -82,7 +71,6 @@ pub enum DirectoryError {
     },
     /// The server refused the credentials; they are not tried at another server, since each refusal
     /// counts against the account.
-    #[error("{server}: the bind as {who} was refused with {} ({code}): {text}{}", code_name(*code), bind_advice(text))]
     BindRefused {
         /// The server's URL.
         server: String,
@@ -94,11 +82,6 @@ pub enum DirectoryError {
         text: String,
     },
     /// A search base does not exist, or is not visible to the account.
-    #[error(
-        "{server}: there is no {base:?}, or it is not visible to the account{}; check the search \
-         base and the account's rights",
-        matched_words(matched)
-    )]
     NoSuchBase {
         /// The server's URL.
         server: String,
@@ -108,7 +91,6 @@ pub enum DirectoryError {
         matched: String,
     },
     /// The server ended an operation with a result other than success.
-    #[error("{server}: {tried} ended with {} ({code}): {text}{}", code_name(*code), code_advice(*code))]
     Refused {
         /// The server's URL.
         server: String,
@@ -120,8 +102,6 @@ pub enum DirectoryError {
         text: String,
     },
     /// A part of the tree is on another server, so the answer is incomplete.
-    #[error("{server}: part of the tree below {base:?} is referred to {}; choose search bases \
-        that are on this server", to.join(" "))]
     Referred {
         /// The server's URL.
         server: String,
@@ -131,7 +111,6 @@ pub enum DirectoryError {
         to: Vec<String>,
     },
     /// The server reported success, but its answer cannot be proven complete.
-    #[error("{server}: the answer for {base:?} cannot be proven complete: {reason}")]
     NotProven {
         /// The server's URL.
         server: String,
@@ -141,7 +120,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The server sent more than the program accepts.
-    #[error("{server}: {reason}")]
     TooMuch {
         /// The server's URL.
         server: String,
@@ -149,7 +127,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The server sent invalid LDAP.
-    #[error("{server}: the answer is not valid LDAP: {reason}")]
     Garbled {
         /// The server's URL.
         server: String,
@@ -157,7 +134,6 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The connection ended before the operation did.
-    #[error("{server}: the connection was lost during {tried}: {reason}")]
     Lost {
         /// The server's URL.
         server: String,
@@ -167,17 +143,13 @@ pub enum DirectoryError {
         reason: String,
     },
     /// The time limit of the whole read passed.
-    #[error("the time limit of the whole read was reached during {tried}")]
     Deadline {
         /// What was under way.
         tried: String,
     },
     /// A stop was requested.
-    #[error("stopped on request")]
     Cancelled,
     /// Every connection of the pool stayed in use.
-    #[error("{server}: no connection of the pool became free within \
-        {}", humantime::format_duration(*limit))]
     PoolExhausted {
         /// The server's URL.
         server: String,
@@ -185,7 +157,6 @@ pub enum DirectoryError {
         limit: Duration,
     },
     /// None of several servers could be used.
-    #[error("none of the directory's servers can be used: {}", join(.0))]
     AllServers(Vec<DirectoryError>),
 }
 
@@ -253,22 +224,141 @@ impl DirectoryError {
         }
     }
 
-    /// What happened, and what to do, as two texts; the error's text contains both, except where
-    /// the advice depends only on the kind of error.
+    /// What happened.
     #[must_use]
-    pub fn apart(&self) -> (String, String) {
-        let way_out = match self {
+    pub fn what(&self) -> String {
+        match self {
+            Self::File { what, path, reason } => {
+                format!(
+                    "the {what} file {} cannot be used: {reason}",
+                    path.display()
+                )
+            }
+            Self::Settings { directory, reason } => format!("directory {directory}: {reason}"),
+            Self::NameNotResolved {
+                server,
+                host,
+                reason,
+            } => format!("{server}: the name {host} cannot be resolved ({reason})"),
+            Self::Connect {
+                server,
+                address,
+                reason,
+            } => format!("{server}: cannot connect to {address} ({reason})"),
+            Self::TimedOut {
+                server,
+                tried,
+                limit,
+            } => {
+                let limit = humantime::format_duration(*limit);
+                format!("{server}: {tried} took longer than {limit}")
+            }
+            Self::StartTlsRefused { server, code, text } => {
+                let name = code_name(*code);
+                format!("{server}: StartTLS was refused with {name} ({code}): {text}")
+            }
+            Self::Tls { server, fault } => format!("{server}: {}", fault.what()),
+            Self::BindRefused {
+                server,
+                who,
+                code,
+                text,
+            } => {
+                let name = code_name(*code);
+                format!("{server}: the bind as {who} was refused with {name} ({code}): {text}")
+            }
+            Self::NoSuchBase {
+                server,
+                base,
+                matched,
+            } => format!(
+                "{server}: there is no {base:?}, or it is not visible to the account{}",
+                matched_words(matched)
+            ),
+            Self::Refused {
+                server,
+                tried,
+                code,
+                text,
+            } => {
+                let name = code_name(*code);
+                format!("{server}: {tried} ended with {name} ({code}): {text}")
+            }
+            Self::Referred { server, base, to } => format!(
+                "{server}: part of the tree below {base:?} is referred to {}",
+                to.join(" ")
+            ),
+            Self::NotProven {
+                server,
+                base,
+                reason,
+            } => format!("{server}: the answer for {base:?} cannot be proven complete: {reason}"),
+            Self::TooMuch { server, reason } => format!("{server}: {reason}"),
+            Self::Garbled { server, reason } => {
+                format!("{server}: the answer is not valid LDAP: {reason}")
+            }
+            Self::Lost {
+                server,
+                tried,
+                reason,
+            } => format!("{server}: the connection was lost during {tried}: {reason}"),
+            Self::Deadline { tried } => {
+                format!("the time limit of the whole read was reached during {tried}")
+            }
+            Self::Cancelled => "stopped on request".to_owned(),
+            Self::PoolExhausted { server, limit } => format!(
+                "{server}: no connection of the pool became free within {}",
+                humantime::format_duration(*limit)
+            ),
+            Self::AllServers(errors) => {
+                format!(
+                    "none of the directory's servers can be used: {}",
+                    join(errors)
+                )
+            }
+        }
+    }
+
+    /// What to do about it, if the error alone shows that.
+    #[must_use]
+    pub fn way_out(&self) -> Option<&'static str> {
+        match self {
+            Self::NameNotResolved { .. } => Some("check the name and this machine's DNS"),
+            Self::Connect { .. } => Some("check the server, its port and any firewall in between"),
+            Self::StartTlsRefused { .. } => Some("use ldaps:// or enable StartTLS on the server"),
+            Self::Tls { fault, .. } => fault.way_out(),
+            Self::BindRefused { text, .. } => Some(bind_advice(text)),
+            Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
+            Self::Refused { code, .. } => code_advice(*code),
+            Self::Referred { .. } => Some("choose search bases that are on this server"),
+            Self::File { .. }
+            | Self::Settings { .. }
+            | Self::TimedOut { .. }
+            | Self::NotProven { .. }
+            | Self::TooMuch { .. }
+            | Self::Garbled { .. }
+            | Self::Lost { .. }
+            | Self::Deadline { .. }
+            | Self::Cancelled
+            | Self::PoolExhausted { .. }
+            | Self::AllServers(_) => None,
+        }
+    }
+
+    /// What to do about it; where the error shows no more, what the kind of error suggests.
+    #[must_use]
+    pub fn general_way_out(&self) -> &'static str {
+        if let Some(way_out) = self.way_out() {
+            return way_out;
+        }
+        match self {
             Self::TimedOut { .. } => {
-                "check the load of the server and the network to it; a slow server \
-                 needs a longer connect_timeout or operation_timeout"
+                "check the load of the server and the network to it; a slow server needs a longer \
+                 connect_timeout or operation_timeout"
             }
-            Self::Refused { code, .. } if code_advice(*code).is_empty() => {
-                "see the server's log for the reason"
+            Self::Tls { .. } => {
+                "see the server's log, and which TLS versions and ciphers it offers"
             }
-            Self::Tls {
-                fault: TlsFault::Other { .. },
-                ..
-            } => "see the server's log, and which TLS versions and ciphers it offers",
             Self::File { .. } => "name another file, or fix this one",
             Self::Settings { .. } => "fix the directory's settings",
             Self::NotProven { .. } => {
@@ -284,18 +374,14 @@ impl DirectoryError {
             }
             Self::PoolExhausted { .. } => "raise pool_size",
             Self::Deadline { .. } | Self::Cancelled | Self::AllServers(_) => "try again",
-            Self::NameNotResolved { .. }
+            Self::Refused { .. }
+            | Self::NameNotResolved { .. }
             | Self::Connect { .. }
             | Self::StartTlsRefused { .. }
-            | Self::Tls { .. }
             | Self::BindRefused { .. }
             | Self::NoSuchBase { .. }
-            | Self::Refused { .. }
-            | Self::Referred { .. } => {
-                return what_and_way_out(self.to_string());
-            }
-        };
-        (self.to_string(), way_out.to_owned())
+            | Self::Referred { .. } => "see the server's log for the reason",
+        }
     }
 
     /// The outcome in a few words, for the searches in the report: `busy (51)`, `timeout`,
@@ -326,130 +412,40 @@ impl DirectoryError {
     }
 }
 
-/// How TLS failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsFault {
-    /// The server's certificate is not issued by a trusted authority.
-    UntrustedIssuer {
-        /// What the verifier said.
-        detail: String,
-    },
-    /// The certificate is for other names.
-    WrongHost {
-        /// The name that was asked for.
-        expected: String,
-        /// The names in the certificate, as far as known.
-        presented: Vec<String>,
-    },
-    /// The certificate has expired.
-    Expired,
-    /// The certificate is not valid yet.
-    NotYetValid,
-    /// The server rejects the client certificate, or requires one.
-    ClientCertificate {
-        /// The alert that the server sent.
-        detail: String,
-    },
-    /// The server does not speak TLS.
-    NotTls {
-        /// What it sent instead.
-        detail: String,
-    },
-    /// Anything else.
-    Other {
-        /// What the TLS library said.
-        detail: String,
-    },
-}
-
-impl fmt::Display for TlsFault {
+impl fmt::Display for DirectoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UntrustedIssuer { detail } => {
-                write!(
-                    f,
-                    "the server's certificate is not trusted ({detail}); set ca_file to the \
-                     certificate of its issuer"
-                )
-            }
-            Self::WrongHost {
-                expected,
-                presented,
-            } => {
-                write!(f, "the server's certificate is not for {expected}")?;
-                if !presented.is_empty() {
-                    write!(f, " but for {}", presented.join(", "))?;
-                }
-                f.write_str(
-                    "; use a name from the certificate in the URL, or renew the certificate with \
-                     this name",
-                )
-            }
-            Self::Expired => f.write_str(
-                "the server's certificate has expired; renew it, or correct this machine's clock",
-            ),
-            Self::NotYetValid => {
-                f.write_str("the server's certificate is not valid yet; check this machine's clock")
-            }
-            Self::ClientCertificate { detail } => {
-                write!(
-                    f,
-                    "the server rejects the client certificate, or requires one \
-                     ({detail}); check client_cert_file and client_key_file"
-                )
-            }
-            Self::NotTls { detail } => {
-                write!(
-                    f,
-                    "the server does not speak TLS ({detail}); ldaps:// is usually port 636, \
-                     StartTLS with ldap:// port 389"
-                )
-            }
-            Self::Other { detail } => write!(f, "TLS failed: {detail}"),
+        f.write_str(&self.what())?;
+        match self.way_out() {
+            Some(way_out) => write!(f, "; {way_out}"),
+            None => Ok(()),
         }
     }
 }
 
-/// The name of a result code (RFC 4511 section 4.1.9).
-#[must_use]
-pub fn code_name(code: u32) -> &'static str {
-    match code {
-        0 => "success",
-        1 => "operationsError",
-        2 => "protocolError",
-        3 => "timeLimitExceeded",
-        4 => "sizeLimitExceeded",
-        7 => "authMethodNotSupported",
-        8 => "strongerAuthRequired",
-        10 => "referral",
-        11 => "adminLimitExceeded",
-        12 => "unavailableCriticalExtension",
-        13 => "confidentialityRequired",
-        14 => "saslBindInProgress",
-        16 => "noSuchAttribute",
-        17 => "undefinedAttributeType",
-        18 => "inappropriateMatching",
-        21 => "invalidAttributeSyntax",
-        32 => "noSuchObject",
-        33 => "aliasProblem",
-        34 => "invalidDNSyntax",
-        36 => "aliasDereferencingProblem",
-        48 => "inappropriateAuthentication",
-        49 => "invalidCredentials",
-        50 => "insufficientAccessRights",
-        51 => "busy",
-        52 => "unavailable",
-        53 => "unwillingToPerform",
-        54 => "loopDetect",
-        80 => "other",
-        _ => "an unusual result",
+impl Error for DirectoryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Connect { reason, .. } => Some(reason),
+            Self::File { .. }
+            | Self::Settings { .. }
+            | Self::NameNotResolved { .. }
+            | Self::TimedOut { .. }
+            | Self::StartTlsRefused { .. }
+            | Self::Tls { .. }
+            | Self::BindRefused { .. }
+            | Self::NoSuchBase { .. }
+            | Self::Refused { .. }
+            | Self::Referred { .. }
+            | Self::NotProven { .. }
+            | Self::TooMuch { .. }
+            | Self::Garbled { .. }
+            | Self::Lost { .. }
+            | Self::Deadline { .. }
+            | Self::Cancelled
+            | Self::PoolExhausted { .. }
+            | Self::AllServers(_) => None,
+        }
     }
-}
-
-/// Whether this result code of a bind means that the credentials are wrong: every failure but busy
-/// and unavailable.
-pub(super) fn is_refusal(code: u32) -> bool {
-    !matches!(code, 0 | 51 | 52)
 }
 
 /// A server's message, safe to print: on one line, of bounded length, without control characters.
@@ -465,53 +461,6 @@ pub(super) fn words(text: &str) -> String {
         "the server gave no reason".into()
     } else {
         plain
-    }
-}
-
-/// What to do about a result code of a search.
-fn code_advice(code: u32) -> &'static str {
-    match code {
-        1 => "; the server may require a bind first, or have a problem of its own (see its log)",
-        3 => "; raise the server's time limit for this account, or narrow the search",
-        4 => {
-            "; raise the server's size limit for this account (slapd: limits … \
-             size.prtotal=unlimited)"
-        }
-        11 => {
-            "; the request exceeds the server's limits for this account: lower page_size, or raise \
-             its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
-             nsPagedLookThroughLimit)"
-        }
-        12 => {
-            "; the server does not offer paged results (RFC 2696), without which completeness \
-             cannot be proven"
-        }
-        8 | 13 => "; the server requires encryption: use ldaps:// or start_tls",
-        34 => "; a search base is not a DN",
-        50 => "; grant the account the right to search there",
-        51 | 52 => "; the next run tries again",
-        _ => "",
-    }
-}
-
-/// The meaning of Active Directory's code in a refused bind (Microsoft KB, `AcceptSecurityContext
-/// error, data …`).
-fn bind_advice(text: &str) -> &'static str {
-    let code = text
-        .split("data ")
-        .nth(1)
-        .and_then(|rest| rest.split([',', ' ', '\0']).next());
-    match code {
-        Some("525") => "; the account does not exist",
-        Some("52e") => "; the name or the password is wrong",
-        Some("530") => "; the account may not log on at this time",
-        Some("531") => "; the account may not log on from here",
-        Some("532") => "; the password has expired",
-        Some("533") => "; the account is disabled",
-        Some("701") => "; the account has expired",
-        Some("773") => "; the password must be changed first",
-        Some("775") => "; the account is locked",
-        _ => "; check bind_dn and the password, and whether the account is locked",
     }
 }
 

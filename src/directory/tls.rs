@@ -11,7 +11,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use super::error::{DirectoryError, TlsFault};
+use super::{error::DirectoryError, tls_fault::TlsFault};
 use crate::config::Directory;
 
 /// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate

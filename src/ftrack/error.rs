@@ -1,12 +1,12 @@
 //! Errors of ftrack: what was tried, on which server, what happened, what to do, and whether a
 //! retry may help.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use thiserror::Error;
 
 use super::key::Keys;
-use crate::{escape::what_and_way_out, model::user::EntityId};
+use crate::model::user::EntityId;
 
 /// Texts from the server are truncated to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -46,16 +46,21 @@ impl FtrackError {
         self.trouble.passes()
     }
 
-    /// What happened, and what to do, as two texts.
+    /// What happened, without the server's name.
     #[must_use]
-    pub fn apart(&self) -> (String, String) {
-        let (what, way_out) = self.trouble.apart();
+    pub fn what(&self) -> String {
         let times = if self.tries > 1 {
             format!(" {} times", self.tries)
         } else {
             String::new()
         };
-        (format!("{} failed{times}: {what}", self.doing), way_out)
+        format!("{} failed{times}: {}", self.doing, self.trouble.what())
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        self.trouble.general_way_out().into_owned()
     }
 
     /// The server's own message, if it answered with an error of its own.
@@ -148,44 +153,27 @@ impl ConnectErrorKind {
     }
 }
 
-/// What happened, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum FtrackErrorKind {
     /// The client could not be built from its configuration.
-    #[error("{0}")]
     Setup(String),
     /// No connection was established, so nothing was sent.
-    #[error("no connection: {reason}; {}", .obstacle.way_out())]
     Unreachable {
         obstacle: ConnectErrorKind,
         /// The network's error message.
         reason: String,
     },
     /// The connection ended before the whole answer was received.
-    #[error(
-        "the connection broke: {0}; if it happens often, check the proxies and load balancers in \
-         between"
-    )]
     Interrupted(String),
     /// The answer took too long.
-    #[error("no complete answer within {}; if the server is only slow, raise \
-        ftrack.request_timeout or lower ftrack.page_size or \
-        ftrack.batch_size", humantime::format_duration(*.0))]
     TimedOut(Duration),
     /// The time limit of the whole run was reached.
-    #[error(
-        "the time limit of the run was reached; raise the job's time_limit if runs need longer"
-    )]
     DeadlinePassed,
     /// A stop was requested.
-    #[error("stopped on request")]
     Cancelled,
     /// The server redirected the client elsewhere, where the key must not be sent.
-    #[error(
-        "the server answered {status}, a redirect to {host}, which is never followed; set \
-         ftrack.server to the final address"
-    )]
     Redirected {
         /// The HTTP status.
         status: u16,
@@ -193,10 +181,8 @@ pub enum FtrackErrorKind {
         host: String,
     },
     /// The server is rate limiting (429).
-    #[error("the server has too many requests (429): {0}; lower ftrack.connections, or wait")]
     Busy(String),
     /// An HTTP error without an error of ftrack's in it, mostly from something in between.
-    #[error("the answer was HTTP {status}: {excerpt}; {}", status_way_out(*.status))]
     Status {
         /// The HTTP status.
         status: u16,
@@ -204,44 +190,20 @@ pub enum FtrackErrorKind {
         excerpt: String,
     },
     /// A successful answer whose body is not JSON.
-    #[error(
-        "the answer was not JSON but: {0}; check that ftrack.server is an ftrack server, and that \
-         no login or maintenance page is in front of it"
-    )]
     NotJson(String),
     /// JSON that is truncated or damaged.
-    #[error(
-        "the answer was cut off or damaged: {0}; if it happens often, check the proxies and load \
-         balancers in between"
-    )]
     Damaged(String),
     /// The answer exceeds the size limit.
-    #[error("the answer was larger than {} MiB; lower ftrack.page_size", .0 / (1024 * 1024))]
     TooLarge(usize),
     /// JSON that does not have the expected form.
-    #[error(
-        "the answer does not have the expected form: {0}; this ftrack version may not be supported"
-    )]
     Malformed(String),
     /// The key or its user was refused.
-    #[error(
-        "the server refused ftrack.api_user with ftrack.api_key: {0}; create a new key under \
-         Settings > API keys, and check that the user exists and is active"
-    )]
     Credentials(ServerRefusal),
     /// The key is valid but lacks the permission.
-    #[error(
-        "the key lacks the permission to do this: {0}; give its role the permission to manage users"
-    )]
     Permission(ServerRefusal),
     /// The server refused the request, with its reason.
-    #[error("the server refused it: {0}")]
     Refused(ServerRefusal),
     /// A list changed during each read of its pages.
-    #[error(
-        "the list of {what} changed during each of {tries} reads; something else adds or removes \
-         them at the same time"
-    )]
     Changing {
         /// Which list.
         what: String,
@@ -249,11 +211,6 @@ pub enum FtrackErrorKind {
         tries: u32,
     },
     /// A list was incomplete each time that it was read.
-    #[error(
-        "the list of {what} was cut short: it had {rows} rows, without that of the user {lacks}, \
-         which the server returns otherwise; check for a row limit on the server or in between, \
-         and for something else that adds users at the same time"
-    )]
     CutShort {
         /// Which list.
         what: &'static str,
@@ -263,15 +220,8 @@ pub enum FtrackErrorKind {
         lacks: EntityId,
     },
     /// A mapped custom attribute does not exist.
-    #[error(
-        "ftrack has no custom attribute {0:?} for users readable with this key; create it under Settings > Custom attributes, and give the key's role read and write access to it"
-    )]
     UnknownCustomAttribute(String),
     /// A configured administrator role does not exist.
-    #[error(
-        "ftrack has no security role {role:?}, which ftrack.administrator_roles names; it has: \
-         {known}"
-    )]
     UnknownRole {
         /// The role's name.
         role: String,
@@ -309,23 +259,109 @@ impl FtrackErrorKind {
         }
     }
 
-    /// What happened, and what to do.
-    fn apart(&self) -> (String, String) {
-        let way_out = match self {
-            Self::Unreachable { obstacle, reason } => {
-                return (
-                    format!("no connection: {reason}"),
-                    obstacle.way_out().to_owned(),
-                );
+    /// What happened.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Setup(reason) => reason.clone(),
+            Self::Unreachable { reason, .. } => format!("no connection: {reason}"),
+            Self::Interrupted(reason) => format!("the connection broke: {reason}"),
+            Self::TimedOut(limit) => format!(
+                "no complete answer within {}",
+                humantime::format_duration(*limit)
+            ),
+            Self::DeadlinePassed => "the time limit of the run was reached".to_owned(),
+            Self::Cancelled => "stopped on request".to_owned(),
+            Self::Redirected { status, host } => format!(
+                "the server answered {status}, a redirect to {host}, which is never followed"
+            ),
+            Self::Busy(excerpt) => format!("the server has too many requests (429): {excerpt}"),
+            Self::Status { status, excerpt } => {
+                format!("the answer was HTTP {status}: {excerpt}")
             }
-            Self::Setup(text) if !text.contains("; ") => "fix the settings of [ftrack]",
-            Self::Refused(_) => "see the log of the server",
-            Self::Changing { .. } => "try again when nothing else changes users",
-            Self::Cancelled => "try again",
-            Self::Interrupted(_)
-            | Self::Setup(_)
+            Self::NotJson(excerpt) => format!("the answer was not JSON but: {excerpt}"),
+            Self::Damaged(reason) => format!("the answer was cut off or damaged: {reason}"),
+            Self::TooLarge(bytes) => {
+                format!("the answer was larger than {} MiB", bytes / (1024 * 1024))
+            }
+            Self::Malformed(reason) => {
+                format!("the answer does not have the expected form: {reason}")
+            }
+            Self::Credentials(refusal) => {
+                format!("the server refused ftrack.api_user with ftrack.api_key: {refusal}")
+            }
+            Self::Permission(refusal) => {
+                format!("the key lacks the permission to do this: {refusal}")
+            }
+            Self::Refused(refusal) => format!("the server refused it: {refusal}"),
+            Self::Changing { what, tries } => {
+                format!("the list of {what} changed during each of {tries} reads")
+            }
+            Self::CutShort { what, rows, lacks } => format!(
+                "the list of {what} was cut short: it had {rows} rows, without that of the user \
+                 {lacks}, which the server returns otherwise"
+            ),
+            Self::UnknownCustomAttribute(key) => {
+                format!("ftrack has no custom attribute {key:?} for users readable with this key")
+            }
+            Self::UnknownRole { role, .. } => format!(
+                "ftrack has no security role {role:?}, which ftrack.administrator_roles names"
+            ),
+        }
+    }
+
+    /// What to do about it, if the error alone shows that.
+    #[must_use]
+    pub fn way_out(&self) -> Option<Cow<'static, str>> {
+        let between = "if it happens often, check the proxies and load balancers in between";
+        let way_out = match self {
+            Self::Setup(_) | Self::Cancelled | Self::Refused(_) => return None,
+            Self::UnknownRole { known, .. } => return Some(format!("it has: {known}").into()),
+            Self::Unreachable { obstacle, .. } => obstacle.way_out(),
+            Self::Interrupted(_) | Self::Damaged(_) => between,
+            Self::TimedOut(_) => {
+                "if the server is only slow, raise ftrack.request_timeout or lower \
+                 ftrack.page_size or ftrack.batch_size"
+            }
+            Self::DeadlinePassed => "raise the job's time_limit if runs need longer",
+            Self::Redirected { .. } => "set ftrack.server to the final address",
+            Self::Busy(_) => "lower ftrack.connections, or wait",
+            Self::Status { status, .. } => status_way_out(*status),
+            Self::NotJson(_) => {
+                "check that ftrack.server is an ftrack server, and that no login or maintenance \
+                 page is in front of it"
+            }
+            Self::TooLarge(_) => "lower ftrack.page_size",
+            Self::Malformed(_) => "this ftrack version may not be supported",
+            Self::Credentials(_) => {
+                "create a new key under Settings > API keys, and check that the user exists and \
+                 is active"
+            }
+            Self::Permission(_) => "give its role the permission to manage users",
+            Self::Changing { .. } => "something else adds or removes them at the same time",
+            Self::CutShort { .. } => {
+                "check for a row limit on the server or in between, and for something else that \
+                 adds users at the same time"
+            }
+            Self::UnknownCustomAttribute(_) => {
+                "create it under Settings > Custom attributes, and give the key's role read and \
+                 write access to it"
+            }
+        };
+        Some(way_out.into())
+    }
+
+    /// What to do where the error shows no more.
+    fn general_way_out(&self) -> Cow<'static, str> {
+        match self {
+            Self::Setup(_) => "fix the settings of [ftrack]".into(),
+            Self::Refused(_) => "see the log of the server".into(),
+            Self::Changing { .. } => "try again when nothing else changes users".into(),
+            Self::Unreachable { .. }
+            | Self::Interrupted(_)
             | Self::TimedOut(_)
             | Self::DeadlinePassed
+            | Self::Cancelled
             | Self::Redirected { .. }
             | Self::Busy(_)
             | Self::Status { .. }
@@ -337,11 +373,8 @@ impl FtrackErrorKind {
             | Self::Permission(_)
             | Self::CutShort { .. }
             | Self::UnknownCustomAttribute(_)
-            | Self::UnknownRole { .. } => {
-                return what_and_way_out(self.to_string());
-            }
-        };
-        (self.to_string(), way_out.to_owned())
+            | Self::UnknownRole { .. } => self.way_out().unwrap_or("try again".into()),
+        }
     }
 
     /// Whether the same request may succeed later.
@@ -374,6 +407,18 @@ impl FtrackErrorKind {
         }
     }
 }
+
+impl fmt::Display for FtrackErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())?;
+        match self.way_out() {
+            Some(way_out) => write!(f, "; {way_out}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for FtrackErrorKind {}
 
 /// The result of a write call that failed.
 #[derive(Debug, Clone, Error)]

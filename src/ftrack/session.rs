@@ -1,6 +1,8 @@
 //! The only connection to ftrack: a POST of a list of operations, with time limits, bounds, strict
 //! errors, and retries of what may be repeated.
 
+mod writer;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,11 +21,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+pub use writer::Writer;
+
 use super::{
     answer,
-    answer::{Acknowledged, ResponseItem},
+    answer::ResponseItem,
     client::{client, endpoint, retry_after},
-    error::{FtrackError, FtrackErrorKind, WriteFailure, excerpt},
+    error::{FtrackError, FtrackErrorKind, excerpt},
     key::Keys,
     network,
     operation::Operation,
@@ -101,10 +105,6 @@ pub struct Reader {
     /// The job and the run that events name; empty outside of a run.
     run: Arc<(String, String)>,
 }
-
-/// Calls that write; with the key and the counts of the reader of the same run.
-#[derive(Debug, Clone)]
-pub struct Writer(Reader);
 
 /// The number of calls.
 #[derive(Debug, Default)]
@@ -223,7 +223,7 @@ impl Session {
     /// A writer outside of a run.
     #[must_use]
     pub fn writer(&self) -> Writer {
-        Writer(self.reader())
+        Writer::of(self.reader())
     }
 
     /// A reader and a writer for one run, with counts of their own.
@@ -236,7 +236,7 @@ impl Session {
             run_mark: run_mark(),
             run: Arc::new((of.job.to_owned(), of.run.to_owned())),
         };
-        (reader.clone(), Writer(reader))
+        (reader.clone(), Writer::of(reader))
     }
 
     /// Signs and verifies links.
@@ -593,53 +593,6 @@ impl Reader {
             Some((host, None)) => excerpt(host, &self.keys()),
             None => "an unnamed address".to_owned(),
         }
-    }
-}
-
-impl Writer {
-    /// The reader of the same run.
-    #[must_use]
-    pub fn reader(&self) -> &Reader {
-        &self.0
-    }
-
-    /// Sends operations that write: once, except where the server provably did not process them (no
-    /// connection, 429), which is repeated.
-    ///
-    /// An attempt in progress is not ended by `until`, only by the request's own time limit: its
-    /// result is worth waiting for. The wait for the next attempt is ended: nothing was sent.
-    ///
-    /// # Errors
-    /// Classified by what is known about the operations: see [`WriteFailure`].
-    pub async fn write_call(
-        &self,
-        operations: &[Operation],
-        until: &Until,
-    ) -> Result<(), WriteFailure> {
-        self.write_as::<Acknowledged>(operations, until)
-            .await
-            .map(drop)
-    }
-
-    /// As [`Writer::write_call`], with the answers parsed into types of the caller's.
-    pub(super) async fn write_as<A: ResponseItem>(
-        &self,
-        operations: &[Operation],
-        until: &Until,
-    ) -> Result<Vec<A>, WriteFailure> {
-        let Self(reader) = self;
-        let body = reader.body(operations).map_err(WriteFailure::of)?;
-        let again = |failed: &Failed| {
-            failed.trouble.passes()
-                && matches!(
-                    failed.trouble,
-                    FtrackErrorKind::Unreachable { .. } | FtrackErrorKind::Busy(_)
-                )
-        };
-        reader
-            .attempts(&body, operations, until, CallKind::Write, again)
-            .await
-            .map_err(WriteFailure::of)
     }
 }
 

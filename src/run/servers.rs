@@ -55,12 +55,21 @@ impl Error for ServersError {
 }
 
 impl ServerError {
-    /// What happened, and what to do, as two texts.
+    /// What happened.
     #[must_use]
-    pub fn apart(&self) -> (String, String) {
+    pub fn what(&self) -> String {
         match self {
-            Self::Directory(error) => error.apart(),
-            Self::Ftrack(error) => error.apart(),
+            Self::Directory(error) => error.what(),
+            Self::Ftrack(error) => error.what(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        match self {
+            Self::Directory(error) => error.general_way_out().to_owned(),
+            Self::Ftrack(error) => error.way_out(),
         }
     }
 }

@@ -290,7 +290,7 @@ fn plan_files() {
     wrong("[".repeat(100_000).as_bytes(), &["is not a plan"]);
     wrong(&good.as_bytes()[..good.len() / 2], &["is not a plan"]);
     wrong(
-        good.replacen("\"format\": 2", "\"format\": 99", 1)
+        good.replacen("\"format\": 3", "\"format\": 99", 1)
             .as_bytes(),
         &["99"],
     );

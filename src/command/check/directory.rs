@@ -228,7 +228,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
             about.fail(check, seen.as_str(), way_out.as_str())
         }
         (Observation::Failed(error), _) => {
-            let (what, way_out) = error.apart();
+            let (what, way_out) = (error.what(), error.general_way_out());
             // The heading already names the server.
             let what = what
                 .strip_prefix(&format!("{}: ", connector.server()))

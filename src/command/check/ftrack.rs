@@ -317,7 +317,7 @@ fn choose(what: &str, known: &[String]) -> String {
 }
 
 fn fail(about: &mut About, check: &'static str, error: &FtrackError) {
-    let (what, way_out) = error.apart();
+    let (what, way_out) = (error.what(), error.way_out());
     about.fail(check, what, way_out);
 }
 

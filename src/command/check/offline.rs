@@ -93,7 +93,7 @@ fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
             let of_directories = errors.iter().filter(|error| !is_ftrack(error));
             for (check, error) in of_ftrack.chain(of_directories.map(|error| ("directory", error)))
             {
-                let (what, way_out) = error.apart();
+                let (what, way_out) = (error.what(), error.way_out());
                 about.fail(check, what, way_out);
             }
             None

@@ -20,8 +20,9 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::directory::{
-    error::{DirectoryError, TlsFault},
+    error::DirectoryError,
     tls,
+    tls_fault::TlsFault,
     wire::{message, message::Fault},
 };
 

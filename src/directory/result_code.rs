@@ -1,0 +1,90 @@
+//! LDAP result codes: their names, and what to do about them.
+
+/// The name of a result code (RFC 4511 section 4.1.9).
+#[must_use]
+pub fn code_name(code: u32) -> &'static str {
+    match code {
+        0 => "success",
+        1 => "operationsError",
+        2 => "protocolError",
+        3 => "timeLimitExceeded",
+        4 => "sizeLimitExceeded",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        11 => "adminLimitExceeded",
+        12 => "unavailableCriticalExtension",
+        13 => "confidentialityRequired",
+        14 => "saslBindInProgress",
+        16 => "noSuchAttribute",
+        17 => "undefinedAttributeType",
+        18 => "inappropriateMatching",
+        21 => "invalidAttributeSyntax",
+        32 => "noSuchObject",
+        33 => "aliasProblem",
+        34 => "invalidDNSyntax",
+        36 => "aliasDereferencingProblem",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        54 => "loopDetect",
+        80 => "other",
+        _ => "an unusual result",
+    }
+}
+
+/// Whether this result code of a bind means that the credentials are wrong: every failure but busy
+/// and unavailable.
+pub(super) fn is_refusal(code: u32) -> bool {
+    !matches!(code, 0 | 51 | 52)
+}
+
+/// What to do about a result code of a search.
+pub(super) fn code_advice(code: u32) -> Option<&'static str> {
+    Some(match code {
+        1 => "the server may require a bind first, or have a problem of its own (see its log)",
+        3 => "raise the server's time limit for this account, or narrow the search",
+        4 => {
+            "raise the server's size limit for this account (slapd: limits … \
+             size.prtotal=unlimited)"
+        }
+        11 => {
+            "the request exceeds the server's limits for this account: lower page_size, or raise \
+             its limits (slapd: size.pr, 389-ds: nsslapd-lookthroughlimit and \
+             nsPagedLookThroughLimit)"
+        }
+        12 => {
+            "the server does not offer paged results (RFC 2696), without which completeness \
+             cannot be proven"
+        }
+        8 | 13 => "the server requires encryption: use ldaps:// or start_tls",
+        34 => "a search base is not a DN",
+        50 => "grant the account the right to search there",
+        51 | 52 => "the next run tries again",
+        _ => return None,
+    })
+}
+
+/// The meaning of Active Directory's code in a refused bind (Microsoft KB, `AcceptSecurityContext
+/// error, data …`).
+pub(super) fn bind_advice(text: &str) -> &'static str {
+    let code = text
+        .split("data ")
+        .nth(1)
+        .and_then(|rest| rest.split([',', ' ', '\0']).next());
+    match code {
+        Some("525") => "the account does not exist",
+        Some("52e") => "the name or the password is wrong",
+        Some("530") => "the account may not log on at this time",
+        Some("531") => "the account may not log on from here",
+        Some("532") => "the password has expired",
+        Some("533") => "the account is disabled",
+        Some("701") => "the account has expired",
+        Some("773") => "the password must be changed first",
+        Some("775") => "the account is locked",
+        _ => "check bind_dn and the password, and whether the account is locked",
+    }
+}
