@@ -183,6 +183,21 @@ async fn interrupted_it_ends_at_once_and_leaves_nothing() {
     run.is_tidy();
 }
 
+/// Reads the status page until it shows a text: it is served before the jobs are loaded.
+async fn page_with(page: &str, text: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let limit = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = client.get(page).send().await.unwrap();
+        let shown = answer.text().await.unwrap();
+        if shown.contains(text) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < limit, "{shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn served_it_can_be_synced_by_hand() {
     let run = Run::new();
@@ -202,16 +217,7 @@ async fn served_it_can_be_synced_by_hand() {
             "{value} is not in\n{written}"
         );
     }
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let shown = client
-        .get(&page)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    assert!(shown.contains("artists"), "{shown}");
+    page_with(&page, "artists").await;
     demo.line("ldapsearch").await;
 
     let said = |arguments: &[&str]| {
