@@ -18,14 +18,14 @@ use crate::{
     run::{CompiledJob, Purpose, servers::Servers, text},
 };
 
+mod narration;
 mod serve;
-mod telling;
 
 /// How many changes of each kind are shown where there are many.
 const FEW: usize = 2;
 
 /// How one chapter ended, for the table at the end.
-struct Told {
+struct PlayedChapter {
     chapter: Chapter,
     exit: Exit,
     report: Report,
@@ -80,7 +80,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
         config::load(&world.config_file(), &Environment::default())
             .map_err(|findings| Stop::failed(&findings))?,
     );
-    print(&telling::opening(world))?;
+    print(&narration::opening(world))?;
     let before: BTreeSet<String> = world
         .ftrack
         .studio()
@@ -91,8 +91,9 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let mut all = Vec::with_capacity(Chapter::ALL.len());
     let mut wrong = Vec::new();
     for chapter in Chapter::ALL {
-        print(&telling::before(chapter, &story))?;
-        let (told, differences) = play(chapter, &story, (world, &config), &before, cancel).await?;
+        print(&narration::before(chapter, &story))?;
+        let (played, differences) =
+            play(chapter, &story, (world, &config), &before, cancel).await?;
         if cancel.is_cancelled() {
             return Err(Stop {
                 exit: Exit::Failed,
@@ -103,24 +104,24 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
             });
         }
         let report = match chapter {
-            Chapter::FirstSync | Chapter::HalfGone => text::shortened(&told.report, FEW),
+            Chapter::FirstSync | Chapter::HalfGone => text::shortened(&played.report, FEW),
             Chapter::Again
             | Chapter::OrdinaryDay
             | Chapter::Return
             | Chapter::BadDay
-            | Chapter::Normal => text::report(&told.report),
+            | Chapter::Normal => text::report(&played.report),
         };
-        print(&telling::ran(&report, told.exit))?;
-        print(&telling::after(chapter, &story))?;
+        print(&narration::ran(&report, played.exit))?;
+        print(&narration::after(chapter, &story))?;
         wrong.extend(
             differences
                 .into_iter()
-                .map(|difference| format!("{}: {difference}", telling::heading(chapter))),
+                .map(|difference| format!("{}: {difference}", narration::heading(chapter))),
         );
-        all.push(told);
+        all.push(played);
     }
     if wrong.is_empty() {
-        print(&telling::closing(&all, &binary()))?;
+        print(&narration::closing(&all, &binary()))?;
         return Ok(Exit::Done);
     }
     Err(Stop {
@@ -136,7 +137,7 @@ async fn play(
     (world, config): (&World, &Arc<Config>),
     strangers: &BTreeSet<String>,
     cancel: &CancellationToken,
-) -> Result<(Told, Vec<String>), Stop> {
+) -> Result<(PlayedChapter, Vec<String>), Stop> {
     let studio = world.ftrack.studio();
     let (users, calls) = (studio.users(), studio.counters().write_calls);
     story.play(chapter, world)?;
@@ -174,7 +175,7 @@ async fn play(
     differences.extend(lost_or_replaced(&users, &then, report.counts.created));
     let exit = Exit::of(&report);
     Ok((
-        Told {
+        PlayedChapter {
             chapter,
             exit,
             report,

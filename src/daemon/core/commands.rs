@@ -1,5 +1,5 @@
 //! What clients and signals want: at once where it can be decided at once, and otherwise when what
-//! it depends on is known or kept.
+//! it depends on is known or saved.
 
 use super::{
     Core, Effect,
@@ -77,7 +77,7 @@ impl Core {
         self.jobs.trigger(job, dry_run, now)
     }
 
-    /// A pause is kept over a restart, or not done.
+    /// A pause is saved, since it outlasts a restart, or not done.
     fn pause(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
         match self.jobs.check_known(&job) {
             Ok(()) => {
@@ -99,7 +99,7 @@ impl Core {
         }
     }
 
-    pub(super) fn pause_kept(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
+    pub(super) fn pause_saved(&mut self, from: Option<RequestId>, job: String, pause: Pause) {
         match self.jobs.pause(&job, pause.clone()) {
             Ok(()) => {
                 let paused = job.clone();
@@ -110,7 +110,7 @@ impl Core {
         }
     }
 
-    pub(super) fn resume_kept(&mut self, from: Option<RequestId>, job: String) {
+    pub(super) fn resume_saved(&mut self, from: Option<RequestId>, job: String) {
         match self.jobs.resume(&job) {
             Ok(pause) => {
                 if pause.is_some() {
@@ -126,7 +126,7 @@ impl Core {
     /// after a restart as well.
     pub(super) fn end_expired_pauses(&mut self) {
         for job in self.jobs.rested(self.now.time) {
-            // A pause that is being kept is not to be overwritten by the end of the one before.
+            // A pause that is being saved is not to be overwritten by the end of the one before.
             if self.writes.pauses(&job) {
                 continue;
             }

@@ -175,7 +175,7 @@ pub enum Effect {
     Persist {
         /// The number of the write.
         id: u64,
-        /// What is to be kept.
+        /// What is to be saved.
         write: Write,
     },
     /// Log something.
@@ -220,7 +220,7 @@ pub enum Effect {
     UseConfiguration,
 }
 
-/// What is to be kept over a restart.
+/// What outlasts a restart, and is to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     /// A job's failures in a row, or that there are none.

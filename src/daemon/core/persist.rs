@@ -1,4 +1,4 @@
-//! What is kept over a restart: written elsewhere and in order, while everything else goes on.
+//! What outlasts a restart: saved elsewhere and in order, while everything else goes on.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::{daemon::commands::CommandError, model::pause::Pause};
 pub(super) struct Writes {
     next: u64,
     then: BTreeMap<u64, Then>,
-    /// Whether it was logged that nothing can be kept, and nothing could be kept since.
+    /// Whether it was logged that nothing can be saved, and nothing could be saved since.
     failure_logged: bool,
 }
 
-/// What is done once it is kept, and not done when it cannot be kept.
+/// What is done once it is saved, and not done when it cannot be saved.
 #[derive(Debug)]
 pub(super) enum Then {
     Pause {
@@ -40,12 +40,12 @@ impl Then {
 }
 
 impl Writes {
-    /// Whether somebody waits for an answer until something is kept.
+    /// Whether somebody waits for an answer until something is saved.
     pub(super) fn anybody_waits(&self) -> bool {
         !self.then.is_empty()
     }
 
-    /// Whether a pause of a job, or its end, is being kept.
+    /// Whether a pause of a job, or its end, is being saved.
     pub(super) fn pauses(&self, job: &str) -> bool {
         self.then.values().any(|then| then.job() == job)
     }
@@ -71,8 +71,8 @@ impl Core {
             (Ok(()), then) => {
                 self.writes.failure_logged = false;
                 match then {
-                    Some(Then::Pause { from, job, pause }) => self.pause_kept(from, job, pause),
-                    Some(Then::Resume { from, job }) => self.resume_kept(from, job),
+                    Some(Then::Pause { from, job, pause }) => self.pause_saved(from, job, pause),
+                    Some(Then::Resume { from, job }) => self.resume_saved(from, job),
                     None => {}
                 }
             }
@@ -85,7 +85,7 @@ impl Core {
         }
     }
 
-    /// Logged once, and not again before something could be kept.
+    /// Logged once, and not again before something could be saved.
     pub(super) fn log_state_failure(&mut self, error: &str) {
         if !std::mem::replace(&mut self.writes.failure_logged, true) {
             self.notice(Notice::StateFailed(error.to_owned()));

@@ -30,7 +30,7 @@ mod commands;
 mod runs;
 mod servers;
 
-/// A daemon, its clock, and what it was told to keep so far.
+/// A daemon, its clock, and what it was told to save so far.
 struct Daemon {
     core: Core,
     now: Now,
@@ -194,12 +194,12 @@ impl Daemon {
         self.command(Command::Pause { job, pause })
     }
 
-    fn kept(&mut self, id: u64) -> Vec<String> {
+    fn saved(&mut self, id: u64) -> Vec<String> {
         let result = Ok(());
         self.step(Input::Persisted { id, result })
     }
 
-    fn not_kept(&mut self, id: u64) -> Vec<String> {
+    fn not_saved(&mut self, id: u64) -> Vec<String> {
         let result = Err("the disk is full".to_owned());
         self.step(Input::Persisted { id, result })
     }
@@ -270,13 +270,13 @@ fn words(effect: &Effect) -> String {
         Effect::Probe { server, .. } => format!("probe {server}"),
         Effect::Persist { id, write } => match write {
             Write::Backoff(job, Some(backoff)) => {
-                format!("keep {id}: backoff of {job}, {}", backoff.failures)
+                format!("save {id}: backoff of {job}, {}", backoff.failures)
             }
-            Write::Backoff(job, None) => format!("keep {id}: no backoff of {job}"),
-            Write::Pause(job, Some(_)) => format!("keep {id}: pause of {job}"),
-            Write::Pause(job, None) => format!("keep {id}: no pause of {job}"),
-            Write::Refusal(server, Some(_)) => format!("keep {id}: refusal of {server}"),
-            Write::Refusal(server, None) => format!("keep {id}: no refusal of {server}"),
+            Write::Backoff(job, None) => format!("save {id}: no backoff of {job}"),
+            Write::Pause(job, Some(_)) => format!("save {id}: pause of {job}"),
+            Write::Pause(job, None) => format!("save {id}: no pause of {job}"),
+            Write::Refusal(server, Some(_)) => format!("save {id}: refusal of {server}"),
+            Write::Refusal(server, None) => format!("save {id}: no refusal of {server}"),
         },
         Effect::Emit(notice) => format!("log {}", notice_words(notice)),
         Effect::Count(Counter::TickSkipped(job)) => format!("count skipped tick of {job}"),

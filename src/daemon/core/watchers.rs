@@ -40,14 +40,17 @@ impl Core {
     /// Tells those whose runs have not begun that they have to wait, or, when their runs will not
     /// begin any more, why not.
     pub(super) fn send_updates(&mut self) {
-        self.end_locked_waits();
-        let mut in_vain = Vec::new();
+        // Whoever waits while the daemon stops is told of the stop, whatever else is wrong.
+        if !self.stopping {
+            self.end_locked_waits();
+        }
+        let mut never_run = Vec::new();
         for (job, watcher) in &mut self.watchers {
             if self.runs.contains_key(job) {
                 continue;
             }
             if self.stopping || !self.jobs.is_asked(job) {
-                in_vain.push(job.clone());
+                never_run.push(job.clone());
             } else if !std::mem::replace(&mut watcher.told_to_wait, true) {
                 self.effects.push(Effect::Update {
                     to: watcher.to,
@@ -55,7 +58,7 @@ impl Core {
                 });
             }
         }
-        for job in in_vain {
+        for job in never_run {
             let why = if self.stopping {
                 Err(CommandError::Stopping)
             } else {

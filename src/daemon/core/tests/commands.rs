@@ -1,4 +1,4 @@
-//! What people and signals want, and what is kept before it is done.
+//! What people and signals want, and what is saved before it is done.
 
 use super::*;
 
@@ -9,11 +9,11 @@ fn a_pause_is_done_when_it_is_kept() {
     let mut daemon = Daemon::ready(&[("a", "x")]);
     assert_eq!(
         daemon.pause("a", pause(None)),
-        ["keep 0: pause of a"],
+        ["save 0: pause of a"],
         "no reply yet"
     );
     assert_eq!(daemon.phase("a"), "idle");
-    assert_eq!(daemon.kept(0), ["log paused a", "reply 1: a"]);
+    assert_eq!(daemon.saved(0), ["log paused a", "reply 1: a"]);
     assert_eq!(daemon.phase("a"), "paused");
     assert_eq!(daemon.tick("a"), NONE);
     let refused = daemon.trigger("a");
@@ -21,10 +21,10 @@ fn a_pause_is_done_when_it_is_kept() {
     let job = "a".to_owned();
     assert_eq!(
         daemon.command(Command::Resume { job }),
-        ["keep 1: no pause of a"]
+        ["save 1: no pause of a"]
     );
     assert_eq!(daemon.phase("a"), "paused");
-    assert_eq!(daemon.kept(1), ["log resumed a", "reply 3: a"]);
+    assert_eq!(daemon.saved(1), ["log resumed a", "reply 3: a"]);
     assert_eq!(daemon.tick("a"), ["start a"]);
 }
 
@@ -34,7 +34,7 @@ fn what_cannot_be_kept_is_not_done_and_logged_once() {
     daemon.pause("a", pause(None));
     let not_done = "it cannot be saved over a restart, so it was not done: the disk is full";
     assert_eq!(
-        daemon.not_kept(0),
+        daemon.not_saved(0),
         [
             "log state failed".to_owned(),
             format!("reply 1: {not_done}")
@@ -42,14 +42,14 @@ fn what_cannot_be_kept_is_not_done_and_logged_once() {
     );
     assert_eq!(daemon.phase("a"), "idle");
     daemon.pause("a", pause(None));
-    assert_eq!(daemon.not_kept(1), [format!("reply 2: {not_done}")]);
+    assert_eq!(daemon.not_saved(1), [format!("reply 2: {not_done}")]);
     daemon.pause("a", pause(None));
-    daemon.kept(2);
+    daemon.saved(2);
     daemon.pause("a", pause(None));
     assert_eq!(
-        daemon.not_kept(3)[0],
+        daemon.not_saved(3)[0],
         "log state failed",
-        "it could be kept in between"
+        "it could be saved in between"
     );
 }
 
@@ -70,10 +70,10 @@ fn a_disk_that_does_not_answer_stops_no_heartbeat_and_no_run() {
 fn a_pause_is_over_by_itself_even_if_that_cannot_be_kept() {
     let mut daemon = Daemon::ready(&[("a", "x")]);
     daemon.pause("a", pause(Some("2026-01-01T00:01:00Z")));
-    daemon.kept(0);
+    daemon.saved(0);
     assert_eq!(daemon.after(59), NONE);
-    assert_eq!(daemon.after(1), ["keep 1: no pause of a", "log resumed a"]);
-    daemon.not_kept(1);
+    assert_eq!(daemon.after(1), ["save 1: no pause of a", "log resumed a"]);
+    daemon.not_saved(1);
     assert_eq!(daemon.tick("a"), ["start a"]);
 }
 
@@ -81,10 +81,10 @@ fn a_pause_is_over_by_itself_even_if_that_cannot_be_kept() {
 fn the_end_of_a_pause_does_not_overwrite_one_that_is_being_kept() {
     let mut daemon = Daemon::ready(&[("a", "x")]);
     daemon.pause("a", pause(Some("2026-01-01T00:01:00Z")));
-    daemon.kept(0);
+    daemon.saved(0);
     daemon.pause("a", pause(None));
     assert_eq!(daemon.after(90), NONE);
-    daemon.kept(1);
+    daemon.saved(1);
     assert_eq!(daemon.after(1), NONE);
     assert_eq!(daemon.phase("a"), "paused");
 }
@@ -95,7 +95,7 @@ fn a_daemon_that_stops_answers_those_who_wait_first() {
     daemon.pause("a", pause(None));
     daemon.step(Input::Stop);
     assert!(!daemon.core.is_finished());
-    assert_eq!(daemon.kept(0), ["log paused a", "reply 1: a"]);
+    assert_eq!(daemon.saved(0), ["log paused a", "reply 1: a"]);
     assert!(daemon.core.is_finished());
 }
 
@@ -113,11 +113,11 @@ fn a_trigger_is_told_that_it_waits_and_how_it_ends() {
     );
     assert_eq!(
         daemon.ended("a", None),
-        ["keep 0: no backoff of a", "start b for 1"]
+        ["save 0: no backoff of a", "start b for 1"]
     );
     assert_eq!(
         daemon.ended("b", None),
-        ["keep 1: no backoff of b", "tell 1 at last: finished"]
+        ["save 1: no backoff of b", "tell 1 at last: finished"]
     );
 }
 
@@ -146,7 +146,7 @@ fn who_waits_for_a_job_that_goes_is_told_so() {
 fn a_signal_triggers_every_job_that_is_not_paused() {
     let mut daemon = Daemon::ready(&[("a", "x"), ("b", "y")]);
     daemon.pause("a", pause(None));
-    daemon.kept(0);
+    daemon.saved(0);
     let (from, command) = (None, Command::TriggerAll);
     assert_eq!(
         daemon.step(Input::Command { from, command }),
@@ -187,7 +187,7 @@ fn a_reload_that_moves_a_running_job_lets_no_second_run_on_its_directory_begin()
     assert_eq!(daemon.tick("c"), ["start c"], "and not y");
     assert_eq!(
         daemon.ended("a", None),
-        ["keep 0: no backoff of a", "start b"]
+        ["save 0: no backoff of a", "start b"]
     );
     assert_eq!(daemon.tick("a"), NONE);
 }

@@ -46,7 +46,7 @@ fn a_tick_during_a_run_is_counted_each_time_and_logged_once() {
         ["count skipped tick of a", "log skipped a"]
     );
     assert_eq!(daemon.tick("a"), ["count skipped tick of a"]);
-    assert_eq!(daemon.ended("a", None), ["keep 0: no backoff of a"]);
+    assert_eq!(daemon.ended("a", None), ["save 0: no backoff of a"]);
     assert_eq!(daemon.tick("a"), ["start a"]);
     assert_eq!(daemon.status().job("a").unwrap().ticks_skipped, 2);
 }
@@ -87,7 +87,7 @@ fn an_outage_is_logged_at_its_beginning_and_its_end_and_kept() {
     daemon.tick("a");
     assert_eq!(
         daemon.ended("a", Some(FailureKind::Directory)),
-        ["keep 0: backoff of a, 1", "log outage of a began"]
+        ["save 0: backoff of a, 1", "log outage of a began"]
     );
     assert_eq!(daemon.phase("a"), "backing off");
     assert_eq!(daemon.tick("a"), NONE, "its next attempt comes first");
@@ -95,12 +95,12 @@ fn an_outage_is_logged_at_its_beginning_and_its_end_and_kept() {
     assert_eq!(daemon.after(7), ["start a"]);
     assert_eq!(
         daemon.ended("a", Some(FailureKind::Directory)),
-        ["keep 1: backoff of a, 2"]
+        ["save 1: backoff of a, 2"]
     );
     assert_eq!(daemon.after(120), ["start a"]);
     assert_eq!(
         daemon.ended("a", None),
-        ["keep 2: no backoff of a", "log outage of a ended"]
+        ["save 2: no backoff of a", "log outage of a ended"]
     );
     assert_eq!(daemon.phase("a"), "idle");
 }
@@ -154,14 +154,14 @@ fn a_run_without_a_report_is_logged_once_and_shown_as_its_journal_tells_it() {
         [
             "log state failed",
             "log broken a",
-            "keep 0: backoff of a, 1",
+            "save 0: backoff of a, 1",
             "log outage of a began"
         ]
     );
     assert!(daemon.status().job("a").unwrap().last_run.is_some());
-    daemon.not_kept(0);
+    daemon.not_saved(0);
     daemon.after(60);
-    assert_eq!(broken(&mut daemon), ["keep 1: backoff of a, 2"]);
+    assert_eq!(broken(&mut daemon), ["save 1: backoff of a, 2"]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_another_program_runs_is_tried_again() {
     assert_eq!(
         daemon.step(busy),
         [
-            "keep 0: no backoff of a",
+            "save 0: no backoff of a",
             "log a runs elsewhere",
             "tell 1: waiting"
         ]
@@ -218,7 +218,7 @@ fn the_end_starts_nothing_and_waits_for_the_runs() {
     assert!(!daemon.core.is_finished());
     assert_eq!(
         daemon.ended("a", Some(FailureKind::Stopped)),
-        ["keep 0: no backoff of a", "tell 1 at last: finished"]
+        ["save 0: no backoff of a", "tell 1 at last: finished"]
     );
     assert!(daemon.core.is_finished());
 }

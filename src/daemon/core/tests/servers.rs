@@ -14,7 +14,7 @@ fn refused_at_start() -> Daemon {
         daemon.probed(X, refused("old")),
         [
             "fingerprint 0: directory x",
-            "keep 0: refusal of directory x",
+            "save 0: refusal of directory x",
             "log refused by directory x"
         ]
     );
@@ -82,7 +82,7 @@ fn new_credentials_are_tried_at_once_by_a_probe_and_then_by_runs() {
     assert_eq!(
         daemon.probed(X, ProbeResult::Well),
         [
-            "keep 1: no refusal of directory x",
+            "save 1: no refusal of directory x",
             "log contact with directory x",
             "start a"
         ]
@@ -176,7 +176,7 @@ fn a_clock_that_was_set_back_locks_out_for_as_long_as_was_meant() {
     let mut daemon = refused_at_start();
     daemon.fingerprints(0, &[(X, "old")]);
     daemon.now.time -= TimeDelta::days(365);
-    assert_eq!(daemon.after(1)[0], "keep 1: refusal of directory x");
+    assert_eq!(daemon.after(1)[0], "save 1: refusal of directory x");
     daemon.fingerprints(1, &[(X, "old")]);
     assert_eq!(daemon.after(1200)[1..], ["probe directory x"]);
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
-use super::Told;
+use super::PlayedChapter;
 use crate::{
     cli::Exit,
     demo::{
@@ -149,7 +149,7 @@ pub fn after(chapter: Chapter, story: &Story) -> String {
 }
 
 /// A summary, and how to go on.
-pub fn closing(all: &[Told], binary: &str) -> String {
+pub fn closing(all: &[PlayedChapter], binary: &str) -> String {
     format!(
         "\n\n{}\n\n{}\n\nSTATUS  the exit status: 0 done, 1 failed, 3 changes are held for a \
          person\nWRITES  calls that change something in ftrack\nACTIVE  people of the directory \
@@ -166,18 +166,18 @@ pub fn closing(all: &[Told], binary: &str) -> String {
     )
 }
 
-fn table(all: &[Told]) -> String {
+fn table(all: &[PlayedChapter]) -> String {
     let mut table = Table::new();
     *table.style_mut() = NOTHING;
     table.set_header(["", "OUTCOME", "STATUS", "WRITES", "ACTIVE"]);
-    for told in all {
+    for played in all {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
-            Cell::new(heading(told.chapter)),
-            Cell::new(told.report.outcome.as_str()),
-            number((told.exit as u8).to_string()),
-            number(told.report.ftrack.write_calls.to_string()),
-            number(told.active.to_string()),
+            Cell::new(heading(played.chapter)),
+            Cell::new(played.report.outcome.as_str()),
+            number((played.exit as u8).to_string()),
+            number(played.report.ftrack.write_calls.to_string()),
+            number(played.active.to_string()),
         ]);
     }
     let lines: Vec<String> = table
