@@ -14,7 +14,8 @@ use super::{
     table::Complete,
     users::{self, Users, UsersTable},
     value::{
-        Base, DAY, Expression, Filter, List, Period, SECOND, Zone, check_name, line, line_problem,
+        Base, CronExpression, DAY, Filter, List, Period, SECOND, Zone, check_name, line,
+        line_problem,
     },
 };
 use crate::model::backoff::Retry;
@@ -36,7 +37,7 @@ pub struct JobTable {
     /// When it runs: a cron expression of five fields (six with seconds first), or a nickname such
     /// as `@daily`; only on request when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<Expression>,
+    pub schedule: Option<CronExpression>,
     /// The IANA name of the time zone of `schedule`.
     #[serde(with = "Zone")]
     #[schemars(with = "String")]
@@ -136,7 +137,7 @@ pub enum Scope {
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the table of a job describes the keys")]
 pub struct Job {
-    pub schedule: Option<Expression>,
+    pub schedule: Option<CronExpression>,
     pub timezone: chrono_tz::Tz,
     pub catch_up: bool,
     pub splay: Duration,

@@ -19,12 +19,12 @@ use chrono::{DateTime, NaiveDateTime, Offset, SubsecRound, TimeDelta, TimeZone, 
 use chrono_tz::{GapInfo, Tz};
 use uuid::Uuid;
 
-use crate::config::{Expression, Job};
+use crate::config::{CronExpression, Job};
 
 /// When a job is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    expression: Expression,
+    expression: CronExpression,
     hours: Hours,
     zone: Tz,
     /// The delay after the time of the expression; whole seconds, and less than the splay.
@@ -57,7 +57,13 @@ impl Schedule {
     /// With a `splay`, everything is due later by a delay that is always the same for the same host
     /// and job: a UUID of version 5 (RFC 9562) of both names, modulo the splay's seconds.
     #[must_use]
-    pub fn new(expression: &Expression, zone: Tz, splay: Duration, host: &str, job: &str) -> Self {
+    pub fn new(
+        expression: &CronExpression,
+        zone: Tz,
+        splay: Duration,
+        host: &str,
+        job: &str,
+    ) -> Self {
         let hash = Uuid::new_v5(&NAMESPACE, format!("{host}\0{job}").as_bytes()).as_u128();
         let seconds = splay.as_secs() + u64::from(splay.subsec_nanos() > 0);
         let lag = hash
@@ -102,7 +108,7 @@ impl Schedule {
 
     /// The cron expression.
     #[must_use]
-    pub fn expression(&self) -> &Expression {
+    pub fn expression(&self) -> &CronExpression {
         &self.expression
     }
 

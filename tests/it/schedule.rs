@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
-use ftrack_ldap_sync::{config::Expression, daemon::schedule::Schedule};
+use ftrack_ldap_sync::{config::CronExpression, daemon::schedule::Schedule};
 
 /// A schedule without a splay.
 fn schedule(expression: &str, zone: Tz) -> Schedule {
@@ -101,12 +101,12 @@ fn what_is_due_once_in_decades_is_found_at_once() {
 
 #[test]
 fn a_wrong_expression_is_told() {
-    let error = "61 * * * *".parse::<Expression>().unwrap_err();
+    let error = "61 * * * *".parse::<CronExpression>().unwrap_err();
     assert!(
         error.starts_with("\"61 * * * *\" is not a cron expression"),
         "{error}"
     );
-    let error = "0 0 30 2 *".parse::<Expression>().unwrap_err();
+    let error = "0 0 30 2 *".parse::<CronExpression>().unwrap_err();
     assert_eq!(error, "\"0 0 30 2 *\" never occurs");
 }
 

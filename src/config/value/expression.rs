@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(inline, with = "String")]
-pub struct Expression {
+pub struct CronExpression {
     text: String,
     cron: Cron,
 }
 
-impl Expression {
+impl CronExpression {
     /// As it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -37,7 +37,7 @@ impl Expression {
     }
 }
 
-impl TryFrom<String> for Expression {
+impl TryFrom<String> for CronExpression {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -46,7 +46,7 @@ impl TryFrom<String> for Expression {
     }
 }
 
-impl FromStr for Expression {
+impl FromStr for CronExpression {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -54,13 +54,13 @@ impl FromStr for Expression {
     }
 }
 
-impl From<Expression> for String {
-    fn from(expression: Expression) -> Self {
+impl From<CronExpression> for String {
+    fn from(expression: CronExpression) -> Self {
         expression.text
     }
 }
 
-impl fmt::Display for Expression {
+impl fmt::Display for CronExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }

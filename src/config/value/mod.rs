@@ -16,7 +16,7 @@ mod zone;
 
 pub use address::{Address, FtrackAddress, is_loopback, listen};
 pub use attribute::{Base, attribute, is_attribute};
-pub use expression::Expression;
+pub use expression::CronExpression;
 pub use filter::Filter;
 pub use limit::Limit;
 pub use list::List;
