@@ -12,7 +12,7 @@ use reqwest::{
 };
 use url::Url;
 
-use super::network;
+use super::{error::SetupProblem, network};
 use crate::config;
 
 /// How long an unused connection is kept open: less than common load balancers do, which would
@@ -35,7 +35,7 @@ pub(super) fn endpoint(server: &Url) -> Option<Url> {
 }
 
 /// The client that posts them, without the key, which may change while the client exists.
-pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
+pub(super) fn client(config: &config::Ftrack) -> Result<Client, SetupProblem> {
     let mut builder = Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
@@ -62,26 +62,24 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, String> {
         let certificates = Certificate::from_pem_bundle(&pem)
             .map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
         if certificates.is_empty() {
-            return Err(format!(
-                "ftrack.ca_file {} contains no certificate",
-                file.display()
-            ));
+            let what = format!("ftrack.ca_file {} contains no certificate", file.display());
+            return Err(what.into());
         }
         builder = builder.tls_certs_only(certificates);
     }
     builder.build().map_err(|error| {
-        let reasons = network::reasons(&error);
-        match &config.ca_file {
+        let what = format!(
+            "cannot set up the HTTP client: {}",
+            network::reasons(&error)
+        );
+        let way_out = match &config.ca_file {
             Some(file) => format!(
-                "cannot set up the HTTP client: {reasons}; check that ftrack.ca_file {} contains \
-                 complete certificates",
+                "check that ftrack.ca_file {} contains complete certificates",
                 file.display()
             ),
-            None => format!(
-                "cannot set up the HTTP client: {reasons}; check this system's certificates, or \
-                 set ftrack.ca_file"
-            ),
-        }
+            None => "check this system's certificates, or set ftrack.ca_file".to_owned(),
+        };
+        SetupProblem::new(what, way_out)
     })
 }
 

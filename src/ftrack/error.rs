@@ -117,6 +117,32 @@ impl fmt::Display for ServerRefusal {
     }
 }
 
+/// Why the client cannot be built from its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupProblem {
+    what: String,
+    way_out: Option<String>,
+}
+
+impl SetupProblem {
+    /// A problem with what to do about it.
+    pub(super) fn new(what: String, way_out: String) -> Self {
+        Self {
+            what,
+            way_out: Some(way_out),
+        }
+    }
+}
+
+impl From<String> for SetupProblem {
+    fn from(what: String) -> Self {
+        Self {
+            what,
+            way_out: None,
+        }
+    }
+}
+
 /// Why no connection was established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectErrorKind {
@@ -158,7 +184,7 @@ impl ConnectErrorKind {
 #[allow(missing_docs, reason = "variants and fields are self-explanatory")]
 pub enum FtrackErrorKind {
     /// The client could not be built from its configuration.
-    Setup(String),
+    Setup(SetupProblem),
     /// No connection was established, so nothing was sent.
     Unreachable {
         obstacle: ConnectErrorKind,
@@ -263,7 +289,7 @@ impl FtrackErrorKind {
     #[must_use]
     pub fn what(&self) -> String {
         match self {
-            Self::Setup(reason) => reason.clone(),
+            Self::Setup(problem) => problem.what.clone(),
             Self::Unreachable { reason, .. } => format!("no connection: {reason}"),
             Self::Interrupted(reason) => format!("the connection broke: {reason}"),
             Self::TimedOut(limit) => format!(
@@ -315,7 +341,8 @@ impl FtrackErrorKind {
     pub fn way_out(&self) -> Option<Cow<'static, str>> {
         let between = "if it happens often, check the proxies and load balancers in between";
         let way_out = match self {
-            Self::Setup(_) | Self::Cancelled | Self::Refused(_) => return None,
+            Self::Setup(problem) => return problem.way_out.clone().map(Into::into),
+            Self::Cancelled | Self::Refused(_) => return None,
             Self::UnknownRole { known, .. } => return Some(format!("it has: {known}").into()),
             Self::Unreachable { obstacle, .. } => obstacle.way_out(),
             Self::Interrupted(_) | Self::Damaged(_) => between,
@@ -354,7 +381,9 @@ impl FtrackErrorKind {
     /// What to do where the error shows no more.
     fn general_way_out(&self) -> Cow<'static, str> {
         match self {
-            Self::Setup(_) => "fix the settings of [ftrack]".into(),
+            Self::Setup(_) => self
+                .way_out()
+                .unwrap_or("fix the settings of [ftrack]".into()),
             Self::Refused(_) => "see the log of the server".into(),
             Self::Changing { .. } => "try again when nothing else changes users".into(),
             Self::Unreachable { .. }

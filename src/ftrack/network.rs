@@ -37,7 +37,7 @@ pub(super) fn lost(
     if error.is_decode() {
         FtrackErrorKind::Damaged(reason)
     } else if error.is_builder() {
-        FtrackErrorKind::Setup(reason)
+        FtrackErrorKind::Setup(reason.into())
     } else {
         FtrackErrorKind::Interrupted(reason)
     }

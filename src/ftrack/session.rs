@@ -27,7 +27,7 @@ use super::{
     answer,
     answer::ResponseItem,
     client::{client, endpoint, retry_after},
-    error::{FtrackError, FtrackErrorKind, excerpt},
+    error::{FtrackError, FtrackErrorKind, SetupProblem, excerpt},
     key::Keys,
     network,
     operation::Operation,
@@ -176,19 +176,21 @@ impl Session {
     /// not valid in an HTTP header.
     pub fn new(config: &config::Ftrack) -> Result<Self, FtrackError> {
         let server = config.server.origin().ascii_serialization();
-        let fail = |reason: String| {
+        let fail = |problem: SetupProblem| {
             FtrackError::new(
                 "preparing the connection",
                 &server,
                 1,
-                FtrackErrorKind::Setup(reason),
+                FtrackErrorKind::Setup(problem),
             )
         };
         let endpoint = endpoint(&config.server)
-            .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned()))?;
+            .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned().into()))?;
         let client = client(config).map_err(fail)?;
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
-        let keys = Arc::new(Keys::new(config.api_key.loaded().clone()).map_err(fail)?);
+        let keys = Arc::new(
+            Keys::new(config.api_key.loaded().clone()).map_err(|problem| fail(problem.into()))?,
+        );
         let shared = Shared {
             client,
             endpoint,
@@ -308,7 +310,10 @@ impl Reader {
     /// [`Trouble::Setup`] when the file no longer contains a key.
     pub async fn take_key(&self) -> Result<(), FtrackError> {
         let fail = |reason: String| {
-            self.error_of("preparing the connection", FtrackErrorKind::Setup(reason))
+            self.error_of(
+                "preparing the connection",
+                FtrackErrorKind::Setup(reason.into()),
+            )
         };
         let current = self
             .shared
@@ -409,8 +414,13 @@ impl Reader {
     }
 
     fn body(&self, operations: &[Operation]) -> Result<Vec<u8>, FtrackError> {
-        serde_json::to_vec(operations)
-            .map_err(|error| self.error(operations, 1, FtrackErrorKind::Setup(error.to_string())))
+        serde_json::to_vec(operations).map_err(|error| {
+            self.error(
+                operations,
+                1,
+                FtrackErrorKind::Setup(error.to_string().into()),
+            )
+        })
     }
 
     async fn attempts<A: ResponseItem>(

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     ftrack::signer::Signer,
     model::{
+        edit::Field,
         link::LinkFound,
         user::{EntityId, User},
     },
@@ -59,6 +60,30 @@ impl From<&User> for UserState {
             link: user.link.clone(),
             link_made_by: None,
             custom_values: user.custom_values.clone(),
+        }
+    }
+}
+
+impl UserState {
+    /// The value of a column; null for the link.
+    #[must_use]
+    pub fn value(&self, field: &Field, custom_attributes: &[(String, EntityId)]) -> Value {
+        let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
+        match field {
+            Field::Username => text(Some(&self.username)),
+            Field::FirstName => text(self.first_name.as_deref()),
+            Field::LastName => text(self.last_name.as_deref()),
+            Field::Email => text(self.email.as_deref()),
+            Field::IsActive => Value::Bool(self.is_active),
+            Field::UserType => text(self.user_type.as_ref().map(EntityId::as_str)),
+            Field::Custom(key) => {
+                let place = custom_attributes.iter().position(|(known, _)| known == key);
+                place
+                    .and_then(|place| self.custom_values.get(place))
+                    .cloned()
+                    .unwrap_or(Value::Null)
+            }
+            Field::Link => Value::Null,
         }
     }
 }

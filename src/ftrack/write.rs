@@ -21,8 +21,9 @@ use super::{
     error::{FtrackError, FtrackErrorKind, WriteFailure},
     operation::Operation,
     outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, reason},
+    remaining,
+    remaining::{CannotWrite, WriteContext},
     rotation,
-    rotation::{CannotWrite, WriteContext},
     session::{Until, Writer},
     stop_rule::StopRule,
     stopped::{StopCause, WriteStopped},
@@ -298,7 +299,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 let Some(change) = self.changes.get(*place) else {
                     return false;
                 };
-                let Ok(left) = rotation::remaining(
+                let Ok(left) = remaining::remaining(
                     change,
                     batch.seen.get(&change.ftrack_id),
                     self.doings.of(*place),
@@ -314,7 +315,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                     self.stop_rule.succeeded(change.action);
                     return true;
                 }
-                let failure = rotation::not_kept(change, &left);
+                let failure = remaining::not_kept(change, &left);
                 if inactive && change.action.takes_a_seat() {
                     self.stop_rule.stored_inactive();
                 }
@@ -376,7 +377,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             (Action::Create, so_far) => so_far,
             (_, Progress::Nothing | Progress::Sent) => Progress::Nothing,
         };
-        let is_anothers = match rotation::remaining(
+        let is_anothers = match remaining::remaining(
             change,
             batch.seen.get(&change.ftrack_id),
             so_far,
@@ -431,7 +432,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 cause: StopCause::Other,
             });
         }
-        let written = rotation::written_all_the_same(change, seen, self.means.custom_attributes);
+        let written = remaining::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
             failure = format!("{failure}; but these were written: {}", written.join(", "));
         }
@@ -450,7 +451,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         let change = self.changes.get(place)?;
         let is_others =
             change.action == Action::Create && self.doings.of(place) != Progress::Linked;
-        let holds = rotation::holds(
+        let holds = remaining::holds(
             change,
             batch.seen.get(&change.ftrack_id),
             self.means.custom_attributes,

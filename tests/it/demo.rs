@@ -194,7 +194,6 @@ async fn page_with(page: &str, text: &str) {
             return;
         }
         assert!(tokio::time::Instant::now() < limit, "{shown}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -5,7 +5,9 @@ use crate::ftrack::{
     batch::Batch,
     operation::Operation,
     outcome::{ChangeOutcome, OutcomeKind, Progress},
-    rotation::{self, Remaining},
+    remaining,
+    remaining::Remaining,
+    rotation,
 };
 
 /// What is left to be written of a batch.
@@ -45,7 +47,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                     continue;
                 };
                 let no_seat = self.stop_rule.no_seat_for(change.action);
-                match rotation::remaining(
+                match remaining::remaining(
                     change,
                     batch.seen.get(&change.ftrack_id),
                     self.doings.of(*place),

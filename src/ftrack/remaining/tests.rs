@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::model::{
     change::ChangeParts,
+    edit::Values,
     entry::DirectoryId,
     id::IdAttribute,
     link::{Form, Signature},

@@ -1,0 +1,533 @@
+//! What is still to be written for a change: the difference between the user's state and the
+//! target. No I/O.
+//!
+//! Every attempt computes it again, so an attempt that was interrupted, refused or not answered
+//! continues where it stopped, and the order of the operations keeps the link true wherever a
+//! server may stop.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::{operation::Operation, outcome::Progress, rotation, user_state::UserState};
+use crate::{
+    ftrack::signer::Signer,
+    model::{
+        change::{Action, Change},
+        edit::{Attribute, Edit, Field},
+        link::{Activity, Link, LinkFound},
+        user::EntityId,
+    },
+    sync::custom::equal,
+};
+
+/// Why a change cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotWrite {
+    /// The user was deleted.
+    #[error("the user no longer exists in ftrack")]
+    Gone,
+    /// Somebody else owns the user now.
+    #[error("the user now belongs to the source {0:?}")]
+    OwnedBy(String),
+    /// The link was deleted.
+    #[error("the user no longer has an owner: its link was deleted since it was read")]
+    Disowned,
+    /// Somebody deactivated the user, who is theirs to reactivate.
+    #[error("somebody else deactivated the user since it was read")]
+    DeactivatedByHand,
+    /// Another program created the user, and must finish it.
+    #[error(
+        "another program created the user at the same time; it is left alone, and the next run \
+         checks it again"
+    )]
+    CreatedMeanwhile,
+    /// Another program adopted the user, and has not finished.
+    #[error(
+        "another program adopted the user at the same time; it is left alone, and the next run \
+         checks it again"
+    )]
+    TakenMeanwhile,
+    /// Somebody activated the user.
+    #[error(
+        "somebody else activated the user since it was read; it is left alone, and the next run \
+         checks it again"
+    )]
+    ActivatedMeanwhile,
+    /// Somebody changed an attribute that the change writes.
+    #[error(
+        "{field} was changed to {there} since it was read, which is neither the old value nor the \
+         new one; the next run checks it again"
+    )]
+    Drifted {
+        /// The attribute.
+        field: String,
+        /// What it is now.
+        there: Value,
+    },
+    /// The user's metadata row is not a link.
+    #[error("the user's link cannot be read")]
+    UnreadableLink,
+    /// The operation cannot be serialised.
+    #[error("the link cannot be written: {0}")]
+    Unwritable(String),
+}
+
+/// What is left of a change.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Remaining {
+    /// What is to be written, in order.
+    steps: Vec<Step>,
+    /// The attributes of the user that still differ, with their present value.
+    pub differing: Vec<(Field, Value)>,
+    /// Whether the change is in effect, and only the link remains to be updated.
+    pub only_settles: bool,
+}
+
+/// One write to a user.
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    /// Create the user with these values.
+    Create(Map<String, Value>),
+    /// Set these values.
+    Update(Map<String, Value>),
+    /// Set a custom attribute.
+    Custom(EntityId, Value),
+    /// Write the link, with the mark of the run that made it.
+    Link {
+        link: Link,
+        row: Row,
+        made_by: Option<Box<str>>,
+    },
+}
+
+impl Remaining {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The operations, in order.
+    ///
+    /// # Errors
+    /// A link cannot be serialised.
+    pub fn operations(
+        self,
+        user: &EntityId,
+        signer: &Signer,
+    ) -> Result<Vec<Operation>, CannotWrite> {
+        let operation = |step| match step {
+            Step::Create(values) => Ok(Operation::create_user(user, values)),
+            Step::Update(values) => Ok(Operation::update_user(user, values)),
+            Step::Custom(configuration, value) => {
+                Ok(Operation::set_custom_value(&configuration, user, value))
+            }
+            Step::Link { link, row, made_by } => match row {
+                Row::Stands => Operation::update_link(user, &link, made_by.as_deref(), signer),
+                Row::None => Operation::create_link(user, &link, made_by.as_deref(), signer),
+            },
+        };
+        let operations: Result<_, serde_json::Error> =
+            self.steps.into_iter().map(operation).collect();
+        operations.map_err(|error| CannotWrite::Unwritable(error.to_string()))
+    }
+
+    /// Whether the user's activity still has to change.
+    #[must_use]
+    pub fn differs_in_activity(&self) -> bool {
+        self.differing
+            .iter()
+            .any(|(field, _)| *field == Field::IsActive)
+    }
+}
+
+/// The input for operations, besides the change and the user's state.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteContext<'a> {
+    /// The mapped custom attributes: the key, and the id of its configuration.
+    pub custom_attributes: &'a [(String, EntityId)],
+    /// The mark of the run, for the links that it makes.
+    pub run_mark: &'a str,
+    /// Users that do not exist, although they have a link.
+    pub orphans: &'a BTreeSet<EntityId>,
+}
+
+/// Whether a link belongs to the person of the change: by the job's source, or by the source that
+/// the change was planned to replace.
+fn is_of(link: &Link, change: &Change) -> bool {
+    let new = &change.link;
+    let is_before = |is_same: fn(&Link, &Link) -> bool| {
+        let before = change.before.as_ref();
+        before.is_some_and(|before| is_same(link, before))
+    };
+    (link.source == new.source || is_before(|link, before| link.source == before.source))
+        && (link.directory == new.directory
+            || is_before(|link, before| link.directory == before.directory)
+            || change.before.is_none() && link.directory.is_none())
+        && link.id == new.id
+        && link.attribute == new.attribute
+}
+
+/// The writes that bring a user from its present state to the target of a change; none when it is
+/// done.
+///
+/// # Errors
+/// The user cannot be brought there at all.
+pub fn remaining(
+    change: &Change,
+    seen: Option<&UserState>,
+    so_far: Progress,
+    means: WriteContext<'_>,
+) -> Result<Remaining, CannotWrite> {
+    let Some(seen) = seen else {
+        return if change.action == Action::Create {
+            Ok(create(change, means))
+        } else {
+            Err(CannotWrite::Gone)
+        };
+    };
+    let found = found(change, seen, so_far, means)?;
+    if change.action == Action::Deactivate && !seen.is_active {
+        match found.map(|link| &link.activity) {
+            Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
+            // Made by another program; its own link tells when.
+            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
+                if so_far == Progress::Nothing =>
+            {
+                return Ok(Remaining::default());
+            }
+            Some(Activity::Activating | Activity::Released) if so_far == Progress::Nothing => {
+                return Err(CannotWrite::DeactivatedByHand);
+            }
+            Some(_) | None => {}
+        }
+    }
+    let differing = differing(change, seen, means.custom_attributes);
+    let row = if seen.link.is_row() {
+        Row::Stands
+    } else {
+        Row::None
+    };
+    let made_by = if found.is_some() {
+        seen.link_made_by.as_deref()
+    } else {
+        Some(means.run_mark)
+    };
+    if let Some((field, there)) = differing
+        .iter()
+        .find(|(field, there)| drifted(change, field, there))
+    {
+        return Err(CannotWrite::Drifted {
+            field: field.name(),
+            there: there.clone(),
+        });
+    }
+    let link = |link, row| Step::Link {
+        link,
+        row,
+        made_by: made_by.map(Into::into),
+    };
+    let (before, after) = links(change, seen, found, &differing);
+    let row_after = if before.is_some() { Row::Stands } else { row };
+    let mut steps: Vec<Step> = before.map(|before| link(before, row)).into_iter().collect();
+    let still = |field: &Field| differing.iter().any(|(differs, _)| differs == field);
+    let values = columns(change, still);
+    if !values.is_empty() {
+        steps.push(Step::Update(values));
+    }
+    steps.extend(set_custom(change, means.custom_attributes, still));
+    steps.extend(after.map(|after| link(after, row_after)));
+    if let (Progress::Nothing, false, Some(obstructed)) = (
+        so_far,
+        steps.is_empty(),
+        begun_by_others(change, seen, found),
+    ) {
+        return Err(obstructed);
+    }
+    let only_settles =
+        differing.is_empty() && !(change.action == Action::Create && found.is_none());
+    Ok(Remaining {
+        steps,
+        differing,
+        only_settles,
+    })
+}
+
+/// The link with which a change continues; none where the user still has to get one.
+fn found<'s>(
+    change: &Change,
+    seen: &'s UserState,
+    so_far: Progress,
+    means: WriteContext<'_>,
+) -> Result<Option<&'s Link>, CannotWrite> {
+    match &seen.link {
+        LinkFound::Absent | LinkFound::OfAnotherUser => match (change.action, so_far) {
+            (Action::Create, Progress::Nothing) => Err(CannotWrite::CreatedMeanwhile),
+            // Of two programs, the one whose link exists has created the user: only one of them can
+            // write it.
+            (Action::Create, Progress::Sent | Progress::Linked) | (Action::Adopt, _) => Ok(None),
+            (Action::Update | Action::Deactivate | Action::Reactivate, _) => {
+                Err(CannotWrite::Disowned)
+            }
+        },
+        LinkFound::Link(link) if !is_of(link, change) => {
+            Err(CannotWrite::OwnedBy(link.source.to_string()))
+        }
+        LinkFound::Link(_)
+            if change.action == Action::Create
+                && so_far != Progress::Linked
+                && !is_made_by(seen, means.run_mark) =>
+        {
+            Err(CannotWrite::CreatedMeanwhile)
+        }
+        LinkFound::Link(link) => Ok(Some(link)),
+        LinkFound::Unreadable => Err(CannotWrite::UnreadableLink),
+    }
+}
+
+/// Whether the run with this mark made a user's link: created the user, or adopted it.
+#[must_use]
+pub fn is_made_by(seen: &UserState, run_mark: &str) -> bool {
+    seen.link.link().is_some() && seen.link_made_by.as_deref() == Some(run_mark)
+}
+
+/// Whether another program is about to do what a change, for which nothing was sent yet, would do.
+fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> Option<CannotWrite> {
+    match change.action {
+        Action::Reactivate if seen.is_active => Some(CannotWrite::ActivatedMeanwhile),
+        Action::Adopt if found.is_some() => Some(CannotWrite::TakenMeanwhile),
+        Action::Create
+        | Action::Update
+        | Action::Deactivate
+        | Action::Reactivate
+        | Action::Adopt => None,
+    }
+}
+
+/// Whether a change is in effect in ftrack, although its link may still be marked as pending: what
+/// the next run would take it for.
+#[must_use]
+pub fn holds(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> bool {
+    let Some(seen) = seen else { return false };
+    let LinkFound::Link(found) = &seen.link else {
+        return false;
+    };
+    let ours = found.source == change.link.source && found.id == change.link.id;
+    let link_holds = !change.has(&Edit::Link) || **found == change.link;
+    ours && link_holds && differing(change, seen, custom_attributes).is_empty()
+}
+
+/// The attributes of an unfinished change that were written all the same, by name.
+#[must_use]
+pub fn written_all_the_same(
+    change: &Change,
+    seen: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<String> {
+    let Some(seen) = seen else { return Vec::new() };
+    let still = differing(change, seen, custom_attributes);
+    let written = change.fields().into_iter().filter(|(field, values)| {
+        let changes = change.action == Action::Create || !equal(&values.old, &values.new);
+        *field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == field)
+    });
+    written.map(|(field, _)| field.name()).collect()
+}
+
+/// Whether an attribute differs from the wanted value, and also from the value that was read and
+/// from the program's own intermediate values.
+fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
+    let between = change.rotation.is_some()
+        && match field {
+            Field::Username => *there == rotation::parked(&change.ftrack_id),
+            Field::Email => there.is_null(),
+            Field::FirstName
+            | Field::LastName
+            | Field::IsActive
+            | Field::UserType
+            | Field::Custom(_)
+            | Field::Link => false,
+        };
+    let is_old = || {
+        let of_field = |edit: &&Edit| wanted(edit).is_some_and(|(of, _)| of == *field);
+        change
+            .edits
+            .iter()
+            .find(of_field)
+            .is_none_or(|edit| match edit {
+                Edit::Set { values, .. } => equal(&values.old, there),
+                Edit::Activate => *there == false,
+                Edit::Deactivate => *there == true,
+                Edit::Link => true,
+            })
+    };
+    change.action != Action::Create && !between && !is_old()
+}
+
+/// The column that an edit writes, and its new value; none for the link.
+fn wanted(edit: &Edit) -> Option<(Field, Value)> {
+    match edit {
+        Edit::Set { attribute, values } => Some((attribute.field(), values.new.clone())),
+        Edit::Activate => Some((Field::IsActive, Value::Bool(true))),
+        Edit::Deactivate => Some((Field::IsActive, Value::Bool(false))),
+        Edit::Link => None,
+    }
+}
+
+/// The user's own columns that a change writes, by name.
+fn columns(change: &Change, still: impl Fn(&Field) -> bool) -> Map<String, Value> {
+    let own = change.edits.iter().filter_map(wanted);
+    own.filter(|(field, _)| !matches!(field, Field::Custom(_)) && still(field))
+        .map(|(field, new)| (field.name(), new))
+        .collect()
+}
+
+/// A user is created active and marked as not confirmed; the result is read back before the mark is
+/// removed.
+fn create(change: &Change, means: WriteContext<'_>) -> Remaining {
+    let link = Step::Link {
+        link: Link {
+            activity: Activity::Activating,
+            ..change.link.clone()
+        },
+        row: if means.orphans.contains(&change.ftrack_id) {
+            Row::Stands
+        } else {
+            Row::None
+        },
+        made_by: Some(means.run_mark.into()),
+    };
+    let mut steps = vec![Step::Create(columns(change, |_| true)), link];
+    steps.extend(set_custom(change, means.custom_attributes, |_| true));
+    let written = change.edits.iter().filter_map(wanted);
+    let differing = written.map(|(field, _)| (field, Value::Null)).collect();
+    Remaining {
+        steps,
+        differing,
+        only_settles: false,
+    }
+}
+
+/// The links to write before and after the user's attributes.
+///
+/// A user that is to become active, or inactive, has a link that says so until it is confirmed:
+/// whoever finds the user in another state in between finds an intention, not another person's
+/// change. A user without a link gets it first, so that nothing is written to a user that somebody
+/// else took over in the meantime.
+fn links(
+    change: &Change,
+    seen: &UserState,
+    found: Option<&Link>,
+    differing: &[(Field, Value)],
+) -> (Option<Link>, Option<Link>) {
+    let with = |activity: Activity| Link {
+        activity,
+        ..change.link.clone()
+    };
+    let activity_differs = differing.iter().any(|(field, _)| *field == Field::IsActive);
+    match change.activity() {
+        Some(true) if activity_differs => {
+            let marked = found.is_some_and(|link| {
+                !matches!(link.activity, Activity::Settled | Activity::Released)
+            });
+            ((!marked).then(|| with(Activity::Activating)), None)
+        }
+        Some(false) if activity_differs => {
+            let since = match &change.link.activity {
+                Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
+                Activity::Settled | Activity::Activating | Activity::Released => String::new(),
+            };
+            let marked =
+                found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
+            (
+                (!marked).then(|| with(Activity::Deactivating { since })),
+                None,
+            )
+        }
+        _ if found.is_none() && change.action == Action::Create => {
+            (Some(with(Activity::Activating)), None)
+        }
+        _ if found.is_none() => (Some(change.link.clone()), None),
+        _ => {
+            let done =
+                found == Some(&change.link) || (!seen.is_active && change.action == Action::Create);
+            (None, (!done).then(|| change.link.clone()))
+        }
+    }
+}
+
+/// Whether there is already a row where a link is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    None,
+    Stands,
+}
+
+fn set_custom(
+    change: &Change,
+    custom_attributes: &[(String, EntityId)],
+    still: impl Fn(&Field) -> bool,
+) -> Vec<Step> {
+    let configuration = |key: &str| {
+        custom_attributes
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, id)| id)
+    };
+    let custom = change.edits.iter().filter_map(|edit| match edit {
+        Edit::Set {
+            attribute: attribute @ Attribute::Custom(key),
+            values,
+        } if still(&attribute.field()) => Some(Step::Custom(
+            configuration(key)?.clone(),
+            values.new.clone(),
+        )),
+        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+    });
+    custom.collect()
+}
+
+/// The attributes of a change that the user does not have as wanted.
+fn differing(
+    change: &Change,
+    seen: &UserState,
+    custom_attributes: &[(String, EntityId)],
+) -> Vec<(Field, Value)> {
+    let wanted = change.edits.iter().filter_map(wanted);
+    wanted
+        .map(|(field, new)| {
+            let there = seen.value(&field, custom_attributes);
+            (field, new, there)
+        })
+        .filter(|(_, new, there)| !equal(new, there))
+        .map(|(field, _, there)| (field, there))
+        .collect()
+}
+
+/// Why a change that ftrack accepted failed all the same.
+pub(super) fn not_kept(change: &Change, left: &Remaining) -> String {
+    let all = change.fields();
+    let fields = left.differing.iter().filter_map(|(field, there)| {
+        let wanted = &all.get(field)?.new;
+        let hint = if *field == Field::IsActive && *wanted == true {
+            " (are there no seats left?)"
+        } else {
+            ""
+        };
+        Some(format!(
+            "{} as {there} instead of {wanted}{hint}",
+            field.name()
+        ))
+    });
+    format!(
+        "ftrack accepted the change, but stored {}",
+        fields.collect::<Vec<_>>().join(", ")
+    )
+}
