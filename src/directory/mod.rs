@@ -1,6 +1,5 @@
 //! LDAP: a directory read that is complete, or an error.
 
-mod absent;
 mod binds;
 pub(crate) mod connection;
 pub(crate) mod connector;
@@ -25,10 +24,9 @@ mod tls_fault;
 mod transport;
 mod wire;
 
-pub use absent::{AbsenceDoubt, Absent};
 pub use contact::contact;
 pub use error::DirectoryError;
-pub use look_again::{Answer, LookedAgain, ask, look_again};
+pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
 pub use pool::DirectoryPool;
 pub use read::{Reading, read};
 pub use request::{ReadFailure, ReadRequest};

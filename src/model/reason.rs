@@ -45,10 +45,12 @@ pub enum Reason {
     Absent,
 
     // Skipped entries.
-    /// The entry has no usable value, as these words say.
-    Unmapped(Box<str>),
-    /// ftrack would not accept a value, as these words say.
-    Unacceptable(Box<str>),
+    /// The entry shows no id attribute.
+    NoId,
+    /// The entry has no value of this attribute or template, which is required.
+    MissingValue(Box<str>),
+    /// A value cannot be used, or ftrack would not accept it, as these words say.
+    InvalidValue(Box<str>),
     /// These users have the person's link.
     SeveralUsers(Vec<Box<str>>),
     /// This user has a link to the person that cannot be read.
@@ -167,8 +169,9 @@ impl Reason {
             | Self::SeatRefused
             | Self::DeactivationDone
             | Self::Absent
-            | Self::Unmapped(_)
-            | Self::Unacceptable(_)
+            | Self::NoId
+            | Self::MissingValue(_)
+            | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
             | Self::ClaimedBy(_)
             | Self::LinkOfAnother(_)
@@ -213,6 +216,7 @@ impl Reason {
                  alone from now on"
             }
             Self::Absent => "the person is no longer in the directory, as complete reads show",
+            Self::NoId => "it shows no id attribute, so it cannot be identified",
             Self::CreateOff => "there is no user for it, and users.create is false",
             Self::EntrySkipped => "the person is in the directory, and the entry was skipped",
             Self::DeactivatedByHand => "somebody else deactivated the user",
@@ -230,8 +234,8 @@ impl Reason {
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
             | Self::Back(_)
-            | Self::Unmapped(_)
-            | Self::Unacceptable(_)
+            | Self::MissingValue(_)
+            | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
             | Self::ClaimedBy(_)
             | Self::LinkOfAnother(_)
@@ -277,7 +281,8 @@ impl fmt::Display for Reason {
                 f,
                 "the person is back in the directory; this program deactivated the user on {since}"
             ),
-            Self::Unmapped(words) | Self::Unacceptable(words) => f.write_str(words),
+            Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),
+            Self::InvalidValue(words) => f.write_str(words),
             Self::SeveralUsers(names) => write!(
                 f,
                 "{} ftrack users have its link: {}",
@@ -347,6 +352,7 @@ impl fmt::Display for Reason {
             | Self::DeactivationDone
             | Self::Released
             | Self::Absent
+            | Self::NoId
             | Self::CreateOff
             | Self::EntrySkipped
             | Self::DeactivatedByHand

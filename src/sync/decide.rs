@@ -192,8 +192,7 @@ impl<'a> Matched<'a> {
             }
         }
         for entry in self.desired.skipped() {
-            let reason = Reason::Unmapped(entry.reason.as_str().into());
-            decider.skip(Who::Entry(entry), reason);
+            decider.skip(Who::Entry(entry), entry.reason.clone());
         }
         decider.owned_users();
         decider.skip_taken_usernames();

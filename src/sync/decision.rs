@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::desired::Identified;
+use super::desired::{Identified, SkippedEntry};
 use crate::model::{
     absence::Absences,
     change::{Action, Change, Hold, Skipped},
@@ -34,7 +34,7 @@ pub enum Who<'a> {
     /// A person of the reading.
     Person(&'a Identified),
     /// An entry of the reading that shows no person who could be matched.
-    Entry(&'a Skipped),
+    Entry(&'a SkippedEntry),
     /// A user that the job owns, without a person in the reading.
     User(&'a User),
 }
@@ -89,7 +89,7 @@ impl Decision<'_> {
             Outcome::Skipped => Some(Skipped {
                 dn: match self.who {
                     Who::Person((_, person)) => person.dn.to_string(),
-                    Who::Entry(entry) => entry.dn.clone(),
+                    Who::Entry(entry) => entry.dn.to_string(),
                     Who::User(user) => user.username.to_string(),
                 },
                 reason: self.reason.to_string(),

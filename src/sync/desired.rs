@@ -11,7 +11,7 @@ use crate::{
     model::{entry::DirectoryId, id::IdAttribute},
 };
 
-use crate::model::change::Skipped;
+use crate::model::reason::Reason;
 
 /// A person as ftrack should show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,15 @@ pub enum DesiredValue {
     Text(Box<str>),
 }
 
+/// An entry that shows no person who could have a user; its person is still present.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SkippedEntry {
+    /// The entry's DN.
+    pub dn: Box<str>,
+    /// Why.
+    pub reason: Reason,
+}
+
 /// The result of mapping one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mapped {
@@ -68,8 +77,8 @@ pub enum Mapped {
     Skipped {
         /// The entry's DN.
         dn: Box<str>,
-        /// As text.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
 }
 
@@ -78,7 +87,7 @@ pub enum Mapped {
 pub struct Desired {
     people: Vec<Identified>,
     left_out: HashSet<DirectoryId>,
-    skipped: Vec<Skipped>,
+    skipped: Vec<SkippedEntry>,
     unidentified: usize,
     notes: Vec<String>,
     entries: usize,
@@ -153,17 +162,14 @@ impl Desired {
             }
             (Some(id), Mapped::Skipped { dn, reason }) => {
                 desired.left_out.insert(id);
-                desired.skipped.push(Skipped {
-                    dn: dn.into(),
-                    reason,
-                });
+                desired.skipped.push(SkippedEntry { dn, reason });
                 None
             }
             (None, Mapped::Person(Person { dn, .. }) | Mapped::Skipped { dn, .. }) => {
                 desired.unidentified += 1;
-                desired.skipped.push(Skipped {
-                    dn: dn.into(),
-                    reason: "it shows no id attribute, so it cannot be identified".into(),
+                desired.skipped.push(SkippedEntry {
+                    dn,
+                    reason: Reason::NoId,
                 });
                 None
             }
@@ -237,7 +243,7 @@ impl Desired {
 
     /// Entries that were skipped while mapping.
     #[must_use]
-    pub fn skipped(&self) -> &[Skipped] {
+    pub fn skipped(&self) -> &[SkippedEntry] {
         &self.skipped
     }
 
@@ -279,13 +285,13 @@ impl Desired {
 }
 
 /// The most frequent reasons for which entries were skipped.
-fn frequent_reasons(skipped: &[Skipped]) -> String {
+fn frequent_reasons(skipped: &[SkippedEntry]) -> String {
     const MOST: usize = 3;
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for entry in skipped {
-        *counts.entry(&entry.reason).or_default() += 1;
+        *counts.entry(entry.reason.to_string()).or_default() += 1;
     }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let shown: Vec<String> = counts
         .iter()

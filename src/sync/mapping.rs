@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::desired::{DesiredValue, Mapped, Person};
 use crate::{
     config::{AttributeRule, Source, Target, WhenAbsent},
-    model::entry::Entry,
+    model::{entry::Entry, reason::Reason},
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
@@ -33,7 +33,13 @@ enum Place {
 }
 
 /// The error in one value, for which the entry is skipped.
-struct Unusable(String);
+struct Unusable(Reason);
+
+impl Unusable {
+    fn invalid(words: String) -> Self {
+        Self(Reason::InvalidValue(words.into()))
+    }
+}
 
 impl Mapping {
     /// The attribute rules of a job.
@@ -111,7 +117,7 @@ impl Mapping {
                     Source::Attribute(name) => name,
                     Source::Template(template) => template.name(),
                 };
-                return Err(Unusable(format!("it has no {name}, which is required")));
+                return Err(Unusable(Reason::MissingValue(name.into())));
             }
             put(&mut person, place, value, rule.when_absent)?;
         }
@@ -131,10 +137,8 @@ fn value(entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<S
                 }
             }
             template.render(&values).map_err(|error| {
-                Unusable(format!(
-                    "the template for {} fails: {error}",
-                    template.name()
-                ))
+                let name = template.name();
+                Unusable::invalid(format!("the template for {name} fails: {error}"))
             })?
         }
     };
@@ -156,7 +160,9 @@ fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<S
     }
     match std::str::from_utf8(first) {
         Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Unusable(format!("the value of {name} is not text (UTF-8)"))),
+        Err(_) => Err(Unusable::invalid(format!(
+            "the value of {name} is not text (UTF-8)"
+        ))),
     }
 }
 
@@ -230,12 +236,12 @@ fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
     };
     let characters = text.chars().count();
     if characters > LONGEST {
-        return Err(Unusable(format!(
+        return Err(Unusable::invalid(format!(
             "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
     if *place == Place::Email && !is_address(text) {
-        return Err(Unusable(format!(
+        return Err(Unusable::invalid(format!(
             "its {what} is not a mail address: {text:?}"
         )));
     }
@@ -308,7 +314,7 @@ mod tests {
     fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
         match mapped(rules, attributes) {
             Mapped::Person(person) => panic!("not skipped: {person:?}"),
-            Mapped::Skipped { reason, .. } => reason,
+            Mapped::Skipped { reason, .. } => reason.to_string(),
         }
     }
 

@@ -55,15 +55,17 @@ impl Matched<'_> {
         if *is_shared {
             return Missing::LeftAlone(Reason::SharedLink);
         }
+        let note = |activity, reason| match self.rules.untouchable(user) {
+            Some(why) => Missing::LeftAlone(Reason::Untouchable(why)),
+            None => Missing::Note(activity, reason),
+        };
         match (&link.activity, user.is_active) {
             (Activity::Deactivating { since }, false) => {
                 let since = since.clone();
-                Missing::Note(Activity::Deactivated { since }, Reason::DeactivationDone)
+                note(Activity::Deactivated { since }, Reason::DeactivationDone)
             }
             (_, false) => Missing::LeftAlone(Reason::LeftInactive),
-            (Activity::Deactivated { .. }, true) => {
-                Missing::Note(Activity::Released, Reason::Released)
-            }
+            (Activity::Deactivated { .. }, true) => note(Activity::Released, Reason::Released),
             (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
                 let absence = self.absence(link);

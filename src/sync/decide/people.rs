@@ -133,7 +133,7 @@ impl<'a> Decider<'a, '_> {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
         differences(person, user, self.matched.current)
-            .map_err(|problem| Reason::Unacceptable(problem.into()))
+            .map_err(|problem| Reason::InvalidValue(problem.into()))
     }
 
     /// Adopts a user without an owner; its activity is unchanged.
@@ -220,7 +220,7 @@ impl<'a> Decider<'a, '_> {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
         let mut edits = first_values(person, current)
-            .map_err(|problem| Reason::Unacceptable(problem.into()))?;
+            .map_err(|problem| Reason::InvalidValue(problem.into()))?;
         edits.push(Edit::Activate);
         let user_type = rules.users.user_type.as_ref();
         if let Some(user_type) = user_type.and_then(|name| current.user_types.get(name)) {

@@ -16,6 +16,7 @@ use crate::{
         entry::DirectoryId,
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
+        reason::Reason,
         user::{Current, CustomKind, EntityId, User, UserKind},
     },
     sync::{
@@ -106,7 +107,7 @@ pub fn reading(entries: &Entries) -> Desired {
         let mapped = match values {
             None => Mapped::Skipped {
                 dn: "cn=skipped".into(),
-                reason: "it has no uid".into(),
+                reason: Reason::MissingValue("uid".into()),
             },
             Some(Values {
                 login,
