@@ -41,7 +41,6 @@ pub enum Event<'a> {
         /// The error message.
         error: &'a str,
     },
-    /// A run started.
     RunStarted(RunName<'a>),
     /// The directory was read completely.
     DirectoryRead {
@@ -79,7 +78,10 @@ pub enum Event<'a> {
         skipped: usize,
     },
     /// Something about ftrack's own synchronisation.
-    Builtin { of: RunName<'a>, what: Builtin<'a> },
+    Builtin {
+        of: RunName<'a>,
+        what: Builtin<'a>,
+    },
     /// The result of one change.
     Change {
         of: RunName<'a>,
@@ -91,14 +93,15 @@ pub enum Event<'a> {
         dn: &'a str,
         reason: &'a str,
     },
-    /// A warning of a run.
-    RunWarning { of: RunName<'a>, warning: &'a str },
+    RunWarning {
+        of: RunName<'a>,
+        warning: &'a str,
+    },
     /// A run ended.
     RunFinished(&'a Report),
     /// A run's report, results or counts cannot be saved.
     StateFailed {
         of: RunName<'a>,
-        /// The error.
         error: &'a str,
     },
     /// The state database was damaged; it was set aside and recreated.

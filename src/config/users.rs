@@ -44,12 +44,12 @@ table! {
     rename_all = "lowercase",
     expecting = r#""username", "email" or "never""#
 )]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum Adopt {
     /// The same username, whatever its case.
     Username,
     /// The same mail address, whatever its case.
     Email,
-    /// Never.
     Never,
 }
 

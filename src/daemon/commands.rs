@@ -62,7 +62,6 @@ pub enum RunUpdate {
     /// It waits for another run on its directory, or for a free slot.
     Waiting,
     Started,
-    /// Its progress.
     Progress(Progress),
     /// It ended, with this report.
     Finished {

@@ -101,7 +101,6 @@ pub struct StartRun {
 pub enum RunEnd<'a> {
     /// It succeeded.
     Well,
-    /// It failed.
     Failed {
         kind: FailureKind,
         /// The message.
@@ -116,7 +115,6 @@ pub enum RunEnd<'a> {
 /// What to report about an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutageChange {
-    /// It began.
     Began(Backoff),
     /// Another kind of failure, or the job is suspended now.
     Changed(Backoff),
@@ -366,7 +364,6 @@ impl JobTable {
     }
 }
 
-/// The state of a job.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct JobState<'a> {

@@ -129,7 +129,6 @@ pub struct Running {
     /// Whether it is a dry run.
     pub dry_run: bool,
     pub started_at: DateTime<Utc>,
-    /// Its progress.
     pub progress: Option<Progress>,
 }
 

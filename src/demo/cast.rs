@@ -39,6 +39,7 @@ pub enum Oddities {
 
 /// The odd form of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum Oddity {
     /// A comma in the RDN.
     CommaInName,
@@ -64,7 +65,6 @@ pub enum Oddity {
     Decomposed,
     /// An invalid mail address.
     NotAnAddress,
-    /// No login.
     NoLogin,
     /// A login and a mail address in capitals.
     Capitals,

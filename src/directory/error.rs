@@ -9,12 +9,12 @@ use super::{
 
 /// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum DirectoryError {
     /// A certificate or key file of the configuration cannot be used.
     File {
         /// What the file is for.
         what: &'static str,
-        /// Its path.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -50,7 +50,6 @@ pub enum DirectoryError {
         server: String,
         /// What was waited for.
         tried: String,
-        /// The limit.
         limit: Duration,
     },
     /// The server refused StartTLS on a plain connection (RFC 4511 section 4.14).

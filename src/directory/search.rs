@@ -25,7 +25,6 @@ const MAX_EMPTY_PAGES: u32 = 1000;
 pub struct Search {
     /// The search base.
     pub base: String,
-    /// The scope.
     pub scope: Scope,
     /// The filter (RFC 4515).
     pub filter: String,
@@ -37,10 +36,10 @@ pub struct Search {
 
 /// The result of a search, or how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct SearchEvidence {
     /// The search base.
     pub base: String,
-    /// The filter.
     pub filter: String,
     /// Pages that ended with success.
     pub pages: u32,

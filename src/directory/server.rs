@@ -22,14 +22,12 @@ pub enum ServerKind {
     Other,
 }
 
-/// The root DSE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootDse {
     /// The kind of server.
     pub kind: ServerKind,
     /// The vendor and version, if shown (RFC 3045).
     pub vendor: Option<String>,
-    /// The naming contexts.
     pub naming_contexts: Vec<String>,
     /// The supported controls, by OID.
     pub supported_controls: Vec<String>,

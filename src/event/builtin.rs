@@ -21,16 +21,15 @@ pub enum Builtin<'a> {
 
 /// What ftrack's own synchronisation did, and the job's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct BuiltinAlarm {
     /// Users that were active before it.
     pub active: usize,
     /// Users that it deactivated.
     pub deactivated: usize,
-    /// The limit.
     pub deactivate_limit: usize,
     /// Users whose login changed.
     pub renamed: usize,
-    /// The limit.
     pub rename_limit: usize,
 }
 

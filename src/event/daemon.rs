@@ -47,11 +47,7 @@ pub enum DaemonEvent<'a> {
     /// A run is far beyond its time limit and does not end; it no longer blocks other runs.
     RunStuck { job: &'a str },
     /// A run ended without a report of its own.
-    RunBroken {
-        job: &'a str,
-        /// The error.
-        error: &'a str,
-    },
+    RunBroken { job: &'a str, error: &'a str },
     /// A job cannot be triggered now.
     TriggerRefused {
         job: &'a str,
@@ -83,15 +79,9 @@ pub enum DaemonEvent<'a> {
         error: &'a str,
     },
     /// The scheduler cannot use the new schedules; the old ones stay.
-    SchedulerFailed {
-        /// The error.
-        error: &'a str,
-    },
+    SchedulerFailed { error: &'a str },
     /// The daemon's own state cannot be saved or read.
-    StateFailed {
-        /// The error.
-        error: &'a str,
-    },
+    StateFailed { error: &'a str },
 }
 
 /// Every event of the daemon with its level and fields; log monitors rely on these.

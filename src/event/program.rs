@@ -6,6 +6,7 @@ use crate::escape::escape_control;
 
 /// A log event of the program itself.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum ProgramEvent<'a> {
     /// It panicked, which is a bug.
     Panicked {
@@ -19,10 +20,7 @@ pub enum ProgramEvent<'a> {
     },
     /// The state database was deleted or replaced while it was in use; the one that is now in its
     /// place is used.
-    StateRemade {
-        /// Its path.
-        path: &'a Path,
-    },
+    StateRemade { path: &'a Path },
 }
 
 /// Every event of the program itself with its level and fields; log monitors rely on these.

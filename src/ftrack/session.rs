@@ -68,10 +68,10 @@ pub struct CallCounts {
 
 /// Counts since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct FtrackFigures {
     /// Calls that only read.
     pub read_calls: u64,
-    /// Calls that write.
     pub write_calls: u64,
     /// Repeated calls.
     pub retries: u64,

@@ -12,7 +12,6 @@ use std::{
 /// The capacity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Lines.
     pub lines: usize,
     /// Bytes in all.
     pub bytes: usize,
@@ -37,7 +36,6 @@ pub(super) enum Entry {
 /// The next step of the writer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Write this.
     Write(Entry),
     /// Report this many dropped lines, with no line after them.
     Dropped(u64),

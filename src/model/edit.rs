@@ -5,12 +5,11 @@ use serde_json::Value;
 
 /// An attribute of a user whose value a change sets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum Attribute {
     /// The login.
     Username,
-    /// The first name.
     FirstName,
-    /// The last name.
     LastName,
     /// The mail address.
     Email,
@@ -44,12 +43,11 @@ impl Attribute {
 /// A column of a change in plans and reports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum Field {
     /// The login.
     Username,
-    /// The first name.
     FirstName,
-    /// The last name.
     LastName,
     /// The mail address.
     Email,

@@ -240,7 +240,6 @@ pub struct FtrackPart {
     /// Users with a link of any job; absent where it is not known.
     #[serde(default)]
     pub linked: Option<usize>,
-    /// Calls that read.
     pub read_calls: u64,
     /// Calls that wrote.
     pub write_calls: u64,

@@ -9,11 +9,9 @@ use crate::model::user::EntityId;
 pub enum Status {
     /// It waits for one of the server's workers.
     Queued,
-    /// It is running.
     Running,
     /// It succeeded.
     Done,
-    /// It failed.
     Failed,
     /// A status that is not in the schemas.
     Unknown(String),

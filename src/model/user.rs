@@ -106,10 +106,9 @@ pub enum UserKind {
 
 /// The kind of value of a custom attribute, from the type of its configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum CustomKind {
-    /// Text.
     Text,
-    /// A number.
     Number,
     /// True or false.
     Boolean,

@@ -36,8 +36,8 @@ pub enum RunStartError {
     "the job {job:?} is of kind \"ftrack-ldap\": the changes of ftrack's own synchronisation \
      cannot be planned; `sync {job}` runs it and reports what it changed"
 )]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct NotPlannable {
-    /// The job.
     pub job: String,
 }
 

@@ -30,9 +30,10 @@ const FORMAT: u32 = 3;
 /// The maximum size of a plan file, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// A saved plan.
+/// A plan that `plan --out FILE` writes, and `apply FILE` takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct SavedPlan {
     /// The version of this file's format.
     pub format: u32,
@@ -44,7 +45,6 @@ pub struct SavedPlan {
     pub changes: Vec<Planned>,
     /// Skipped entries.
     pub skipped: Vec<Skipped>,
-    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -134,19 +134,17 @@ impl Planned {
 
 /// A plan file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum BadPlanFile {
     /// It cannot be read.
     #[error("cannot read the plan file {path}: {source}")]
     Unreadable {
-        /// The path.
         path: String,
         /// The system's error.
         source: std::io::Error,
     },
-    /// It is not a plan.
     #[error("{path} is not a plan that `plan --out` wrote: {why}")]
     NotAPlan {
-        /// The path.
         path: String,
         /// What is wrong with it.
         why: String,

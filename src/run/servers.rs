@@ -21,10 +21,9 @@ pub struct Servers {
 /// The connections to a server cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum ServerError {
-    /// To a directory.
     Directory(#[from] DirectoryError),
-    /// To ftrack.
     Ftrack(#[from] FtrackError),
 }
 

@@ -53,9 +53,7 @@ pub type Identified = (DirectoryId, Person);
 pub enum DesiredValue {
     /// Unchanged: absent is not empty.
     Keep,
-    /// Cleared.
     Clear,
-    /// This text.
     Text(Box<str>),
 }
 

@@ -24,7 +24,6 @@ pub struct Vetted {
 /// A change that is not written until a person approves it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
-    /// The change.
     pub change: Change,
     /// Why it is held, and what to do.
     pub hold: Hold,

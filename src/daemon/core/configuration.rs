@@ -22,7 +22,6 @@ pub struct Loaded {
     pub restart_for: Vec<String>,
 }
 
-/// A job.
 #[derive(Debug, Clone)]
 pub struct LoadedJob {
     /// What the job table needs.
@@ -33,13 +32,11 @@ pub struct LoadedJob {
     pub expression: Option<String>,
     /// The zone of its schedule.
     pub timezone: String,
-    /// Its schedule.
     pub schedule: Option<Schedule>,
     /// The servers that it uses.
     pub servers: Vec<String>,
 }
 
-/// A server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedServer {
     /// `ftrack`, or `directory` and its name.
@@ -126,7 +123,6 @@ impl Configuration {
         self.error = Some(error);
     }
 
-    /// A job.
     #[must_use]
     pub fn job(&self, job: &str) -> Option<&LoadedJob> {
         self.loaded.jobs.get(job)

@@ -40,18 +40,14 @@ pub enum Input {
         /// What it wants.
         command: Command,
     },
-    /// A run ended.
     RunEnded {
-        /// The job.
         job: String,
         /// How it ended.
         outcome: RunOutcome,
         /// What it found out about the servers that it used.
         servers: Vec<(String, Access, ProbeResult)>,
     },
-    /// A probe ended.
     ProbeEnded {
-        /// The server.
         server: String,
         /// What it was asked with.
         access: Access,
@@ -83,7 +79,6 @@ pub enum Input {
 pub enum Command {
     /// A run of this job now.
     Trigger {
-        /// The job.
         job: String,
         /// Whether it is to write nothing.
         dry_run: bool,
@@ -92,16 +87,12 @@ pub enum Command {
     TriggerAll,
     /// No run of this job until the pause is over.
     Pause {
-        /// The job.
         job: String,
         /// Until when, and why.
         pause: Pause,
     },
     /// An end of the job's pause.
-    Resume {
-        /// The job.
-        job: String,
-    },
+    Resume { job: String },
     /// The configuration loaded anew.
     Reload,
 }
@@ -109,7 +100,6 @@ pub enum Command {
 /// How a run ended.
 #[derive(Debug)]
 pub enum RunOutcome {
-    /// With a report.
     Reported(Box<Report>),
     /// It did not begin: another program runs the job.
     Busy,
@@ -151,7 +141,6 @@ pub struct LastRuns {
 /// Something that is to be done; what comes of it is told as an [`Input`].
 #[derive(Debug)]
 pub enum Effect {
-    /// Start a run.
     StartRun {
         /// Of which job, and why.
         start: StartRun,
@@ -211,7 +200,6 @@ pub enum Effect {
     ComputeFingerprints {
         /// The number of the computation.
         id: u64,
-        /// The servers.
         servers: Vec<String>,
     },
     /// Load the configuration, and what is remembered of its jobs.
@@ -268,20 +256,15 @@ pub enum Notice {
     /// See [`DaemonEvent::Stopping`].
     Stopping,
     /// See [`DaemonEvent::ContactMade`].
-    ContactMade {
-        /// The server.
-        server: String,
-    },
+    ContactMade { server: String },
     /// See [`DaemonEvent::ContactFailed`].
     ContactFailed {
-        /// The server.
         server: String,
         /// Why.
         error: String,
     },
     /// See [`DaemonEvent::CredentialsRefused`].
     CredentialsRefused {
-        /// The server.
         server: String,
         /// When they are tried again.
         next: DateTime<Utc>,
@@ -296,28 +279,24 @@ pub enum Notice {
     RunStuck(String),
     /// See [`DaemonEvent::RunBroken`].
     RunBroken {
-        /// The job.
         job: String,
         /// How.
         error: String,
     },
     /// See [`DaemonEvent::TriggerRefused`].
     TriggerRefused {
-        /// The job.
         job: String,
         /// Why.
         error: String,
     },
     /// An outage of a job.
     Outage {
-        /// The job.
         job: String,
         /// What of it.
         change: OutageChange,
     },
     /// See [`DaemonEvent::JobPaused`].
     JobPaused {
-        /// The job.
         job: String,
         /// Until when, and why.
         pause: Pause,
@@ -333,7 +312,6 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// The event.
     #[must_use]
     pub fn event(&self) -> DaemonEvent<'_> {
         match self {

@@ -17,7 +17,7 @@ pub struct Family {
     pub help: &'static str,
 }
 
-/// The kind of a metric.
+/// How Prometheus takes a metric's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Up and down.
@@ -38,7 +38,7 @@ impl Family {
         found.ok_or_else(|| Error::Msg(format!("there is no metric {name}")))
     }
 
-    /// The full name.
+    /// With the program's prefix.
     #[must_use]
     pub fn full_name(&self) -> String {
         let prefix = if self.name.starts_with("process_") {

@@ -26,6 +26,7 @@ pub struct TreeEntry {
 
 /// Why a tree refused a change, which then has no effect.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum TreeError {
     /// The text is not a DN.
     #[error(transparent)]
@@ -33,7 +34,6 @@ pub enum TreeError {
     /// The DN lies outside the tree.
     #[error("{dn} is not below {suffix}")]
     Outside {
-        /// The DN.
         dn: String,
         /// The naming context of the tree.
         suffix: String,
@@ -53,7 +53,6 @@ pub enum TreeError {
     /// The entry would violate the schema.
     #[error("{dn}: {why}")]
     Schema {
-        /// The DN.
         dn: String,
         /// What does not fit.
         why: String,

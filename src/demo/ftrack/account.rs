@@ -23,14 +23,13 @@ use super::{
 /// One user of the studio.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct Account {
     /// The user's id; generated when it is empty.
     pub id: String,
     /// The login.
     pub username: String,
-    /// The first name.
     pub first_name: Option<String>,
-    /// The last name.
     pub last_name: Option<String>,
     /// The mail address.
     pub email: Option<String>,

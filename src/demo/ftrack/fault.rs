@@ -42,8 +42,8 @@ pub enum Fault {
 
 /// The form of the delay in a 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum RetryAfter {
-    /// In seconds.
     Seconds(u64),
     /// As an HTTP date.
     At(SystemTime),

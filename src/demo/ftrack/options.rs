@@ -10,11 +10,11 @@ use super::account::Account;
 
 /// Who may call, and by which rules.
 #[derive(Clone)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub struct Options {
     /// The user name that the key is used with; an active Administrator of that name exists from
     /// the start.
     pub api_user: String,
-    /// The API key.
     pub api_key: String,
     /// The rules at the start; they can be changed while the server runs.
     pub rules: Rules,
@@ -146,19 +146,19 @@ pub enum Disclosure {
 
 /// What a role that was just added applies to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum NewRoles {
     /// Nothing until a project is granted.
     #[default]
     NoProjects,
-    /// All open projects.
     AllOpenProjects,
 }
 
 /// How ftrack's own LDAP synchronisation ends; the job is queued at first, running at the first
 /// poll, and ended at the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum BuiltinSync {
-    /// Done.
     #[default]
     Done,
     /// Done after this many more polls.

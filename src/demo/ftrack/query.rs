@@ -80,7 +80,6 @@ pub(super) enum Filter {
 pub(super) enum Operator {
     /// `is`, `=`
     Is,
-    /// `is_not`, `!=`
     IsNot,
     /// `<`, `before`, `less_than`
     Less,
@@ -90,9 +89,7 @@ pub(super) enum Operator {
     Greater,
     /// `>=`
     AtLeast,
-    /// `like`
     Like,
-    /// `not_like`
     NotLike,
 }
 

@@ -36,7 +36,6 @@ pub(super) enum ColumnKind {
     Text,
     /// True or false.
     Boolean,
-    /// A number.
     Number,
     /// A moment, kept as ISO 8601.
     Moment,
@@ -99,7 +98,6 @@ pub(super) enum Property {
 /// One type of entity.
 #[derive(Debug)]
 pub(super) struct Entity {
-    /// Its name.
     pub(super) name: Arc<str>,
     /// Its columns, in the schema's order.
     pub(super) columns: Vec<Column>,

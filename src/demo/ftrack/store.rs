@@ -20,9 +20,7 @@ pub(super) const SEPARATOR: char = '\u{1f}';
 pub(super) enum Cell {
     /// Nothing.
     Null,
-    /// A boolean.
     Boolean(bool),
-    /// A number.
     Number(Number),
     /// Text, ids and moments.
     Text(Arc<str>),
@@ -172,7 +170,6 @@ impl Key {
         Self(parts.join(&SEPARATOR.to_string()).into())
     }
 
-    /// The parts.
     pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split(SEPARATOR)
     }

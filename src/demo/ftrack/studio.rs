@@ -68,7 +68,6 @@ pub struct Counters {
 pub(super) struct World {
     /// The rows.
     pub(super) store: Store,
-    /// The rules.
     pub(super) rules: Rules,
     /// Lists found lately.
     pub(super) found: Found,

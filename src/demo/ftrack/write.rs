@@ -31,7 +31,6 @@ impl Ids {
 pub(super) struct Writer<'a> {
     /// The rows.
     pub(super) store: &'a mut Store,
-    /// The rules.
     pub(super) rules: &'a Rules,
     /// Ids for new rows.
     pub(super) ids: &'a mut Ids,

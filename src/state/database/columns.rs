@@ -25,7 +25,6 @@ pub(super) struct Time(pub(super) DateTime<Utc>);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EnumText<T>(pub(super) T);
 
-/// A count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(pub(super) usize);
 
