@@ -91,6 +91,15 @@ impl<T> Reading<T> {
         }
     }
 
+    /// The same from another server than the preferred one.
+    #[cfg(test)]
+    pub(crate) fn of_a_replica(self) -> Self {
+        Self {
+            is_preferred: false,
+            ..self
+        }
+    }
+
     /// The same with ids of another attribute.
     #[cfg(test)]
     pub(crate) fn identified_by(self, attribute: IdAttribute) -> Self {

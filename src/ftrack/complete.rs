@@ -122,7 +122,7 @@ pub(super) fn warning(orphans: &BTreeSet<EntityId>) -> Option<String> {
 /// Where this program has never worked there is neither, and nothing is asked.
 ///
 /// # Errors
-/// [`Trouble::CutShort`] when there is one; those of [`Reader::read_call`].
+/// [`FtrackErrorKind::CutShort`] when there is one; those of [`Reader::read_call`].
 pub async fn confirm(
     reader: &Reader,
     current: &Current,

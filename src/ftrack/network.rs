@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Classifies an error of the HTTP client. Only errors before a connection was established become
-/// [`Trouble::Unreachable`].
+/// [`FtrackErrorKind::Unreachable`].
 pub(super) fn lost(
     error: &reqwest::Error,
     connecting: Duration,

@@ -24,7 +24,7 @@ const MOST_ROWS: usize = 1_000_000;
 /// All rows of a list, sorted by identity, without duplicates.
 ///
 /// # Errors
-/// Those of [`Reader::read_call`]; [`Trouble::Changing`] when the list changed during each of the
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::Changing`] when the list changed during each of the
 /// attempts.
 pub(super) async fn list<R: Row>(
     reader: &Reader,

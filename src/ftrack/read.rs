@@ -272,7 +272,7 @@ fn kind(user_type: Option<&EntityId>, user_types: &BTreeMap<String, EntityId>) -
 ///
 /// # Errors
 ///
-/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when there are none.
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::Malformed`] when there are none.
 pub async fn user_types(
     reader: &Reader,
     until: &Until,
@@ -294,7 +294,7 @@ pub async fn user_types(
 ///
 /// # Errors
 ///
-/// Those of [`Reader::read_call`]; [`Trouble::UnknownRole`] when a role does not exist.
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnknownRole`] when a role does not exist.
 pub async fn administrators(
     reader: &Reader,
     names: &[String],

@@ -33,6 +33,12 @@ pub enum CannotWrite {
     /// Somebody else owns the user now.
     #[error("the user now belongs to the source {0:?}")]
     OwnedBy(String),
+    /// The link was rewritten.
+    #[error(
+        "the user's link was rewritten since it was read; the user is left alone, and the next run \
+         checks it again"
+    )]
+    Relinked,
     /// The link was deleted.
     #[error("the user no longer has an owner: its link was deleted since it was read")]
     Disowned,
@@ -275,7 +281,11 @@ fn found<'s>(
             }
         },
         LinkFound::Link(link) if !is_of(link, change) => {
-            Err(CannotWrite::OwnedBy(link.source.to_string()))
+            Err(if link.source == change.link.source {
+                CannotWrite::Relinked
+            } else {
+                CannotWrite::OwnedBy(link.source.to_string())
+            })
         }
         LinkFound::Link(_)
             if change.action == Action::Create

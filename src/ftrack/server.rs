@@ -71,7 +71,7 @@ const NEEDED_FOR_CUSTOM: [(&str, &[&str]); 2] = [
 /// Asks for the server's version: shows that it is an ftrack server, and that it accepts the key.
 ///
 /// # Errors
-/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when the answer has no version.
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::Malformed`] when the answer has no version.
 pub async fn information(reader: &Reader, until: &Until) -> Result<Information, FtrackError> {
     let operation = Operation::QueryServerInformation;
     let answers = reader
@@ -95,7 +95,7 @@ pub async fn information(reader: &Reader, until: &Until) -> Result<Information, 
 /// Asks for all schemas.
 ///
 /// # Errors
-/// Those of [`Reader::read_call`]; [`Trouble::Malformed`] when the answer is not a list of
+/// Those of [`Reader::read_call`]; [`FtrackErrorKind::Malformed`] when the answer is not a list of
 /// schemas.
 pub async fn schemas(reader: &Reader, until: &Until) -> Result<Schemas, FtrackError> {
     let answers = reader.read_call(&[Operation::QuerySchemas], until).await?;

@@ -172,7 +172,7 @@ impl Session {
     /// Prepares the client; no connection is made.
     ///
     /// # Errors
-    /// [`Trouble::Setup`] when the CA file cannot be read or contains no certificate, or a value is
+    /// [`FtrackErrorKind::Setup`] when the CA file cannot be read or contains no certificate, or a value is
     /// not valid in an HTTP header.
     pub fn new(config: &config::Ftrack) -> Result<Self, FtrackError> {
         let server = config.server.origin().ascii_serialization();
@@ -257,7 +257,7 @@ impl Session {
     /// key is still the same, and does not help to guess it.
     ///
     /// # Errors
-    /// [`Trouble::Setup`] when the key's file no longer contains one.
+    /// [`FtrackErrorKind::Setup`] when the key's file no longer contains one.
     pub async fn credential_mark(&self, salt: &str) -> Result<String, FtrackError> {
         let next = self.reader();
         next.take_key().await?;
@@ -307,7 +307,7 @@ impl Reader {
     /// on.
     ///
     /// # Errors
-    /// [`Trouble::Setup`] when the file no longer contains a key.
+    /// [`FtrackErrorKind::Setup`] when the file no longer contains a key.
     pub async fn take_key(&self) -> Result<(), FtrackError> {
         let fail = |reason: String| {
             self.error_of(

@@ -149,18 +149,18 @@ impl Change {
     }
 
     fn digest(&self) -> Fingerprint {
-        let decided = serde_json::json!([
+        let before = self.before.as_ref();
+        let decided = (
             self.action,
-            self.username,
+            &self.username,
             self.directory_id.as_str(),
-            self.ftrack_id,
-            self.before
-                .as_ref()
-                .map(|link| as_value(&self.ftrack_id, link)),
-            self.link.source,
+            &self.ftrack_id,
+            before.map(|link| as_value(&self.ftrack_id, link)),
+            &self.link.source,
             self.fields(),
-        ]);
-        Fingerprint(Uuid::new_v5(&NAMESPACE, decided.to_string().as_bytes()))
+        );
+        let text = serde_json::to_vec(&decided).unwrap_or_default();
+        Fingerprint(Uuid::new_v5(&NAMESPACE, &text))
     }
 
     /// The edits by column, each from what to what.

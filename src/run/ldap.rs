@@ -48,7 +48,11 @@ impl RunContext<'_, LdapWork> {
                 self.record_plan(&plan, &vetted);
                 self.remember(state, &remembered, &plan, &current, &vetted, approval)?;
                 let counted = self.count_deactivations(state, &vetted, approval)?;
-                self.apply(&plan, &vetted, &current, &writer).await?;
+                let unchanged = plan.unchanged();
+                // What was read of the directory is the largest part of the memory.
+                drop(plan);
+                drop(desired);
+                self.apply(unchanged, &vetted, &current, &writer).await?;
                 self.settle_deactivations(state, counted, approval)
             }
         }
@@ -134,7 +138,7 @@ impl RunContext<'_, LdapWork> {
     /// Writes the allowed changes, with the old values on disk before the first write.
     async fn apply(
         &mut self,
-        plan: &Plan<'_>,
+        unchanged: usize,
         vetted: &Vetted,
         current: &Current,
         writer: &Writer,
@@ -179,7 +183,7 @@ impl RunContext<'_, LdapWork> {
             .await;
         }
         self.record_phase(RunPhase::Writing, began.elapsed());
-        self.count(plan);
+        self.count(unchanged);
         self.report.outcome = outcome(&self.report.counts);
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {

@@ -26,7 +26,7 @@ use crate::{
     },
     state::{Remembered, history::History},
     sync::{
-        decide::{Evidence, Known, Matched},
+        decide::{Known, Matched},
         decision::Plan,
         desired::{Desired, Mapped},
     },
@@ -95,10 +95,11 @@ impl<'a> RunContext<'a, LdapWork> {
         current: &Current,
     ) -> Result<Desired, Failure> {
         let began = Instant::now();
-        let desired = Desired::new(reading, &self.work.job.limits).map_err(Failure::refused)?;
+        let desired = Desired::new(reading, &self.work.job.limits);
         let user_type = self.work.rules.check_user_type(current);
-        user_type.map_err(Failure::refused)?;
         self.record_phase(RunPhase::Planning, began.elapsed());
+        let desired = desired.map_err(Failure::refused)?;
+        user_type.map_err(Failure::refused)?;
         Ok(desired)
     }
 
@@ -115,6 +116,23 @@ impl<'a> RunContext<'a, LdapWork> {
         'a: 'r,
     {
         let began = Instant::now();
+        let plan = self.decided(desired, current, remembered, request).await;
+        self.record_phase(RunPhase::Planning, began.elapsed());
+        let plan = plan?;
+        self.confirm(&plan, current).await?;
+        Ok(plan)
+    }
+
+    async fn decided<'r>(
+        &mut self,
+        desired: &'r Desired,
+        current: &'r Current,
+        remembered: &'r Remembered,
+        request: &ReadRequest,
+    ) -> Result<Plan<'r>, Failure>
+    where
+        'a: 'r,
+    {
         let known = Known {
             absences: &remembered.absences,
             directory: remembered.directory.as_deref(),
@@ -124,14 +142,11 @@ impl<'a> RunContext<'a, LdapWork> {
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, Utc::now());
         let matched = matched.map_err(Failure::refused)?;
-        let evidence = Evidence {
-            emptied_bases: self.emptied_bases(remembered),
-            ..self.look_again(&matched, desired, request).await?
-        };
-        let plan = matched.decide(&evidence);
-        self.record_phase(RunPhase::Planning, began.elapsed());
-        self.confirm(&plan, current).await?;
-        Ok(plan)
+        let mut evidence = self.look_again(&matched, desired, request).await?;
+        if matched.lacks_anybody() {
+            evidence.emptied_bases = self.emptied_bases(remembered);
+        }
+        Ok(matched.decide(&evidence))
     }
 
     /// Whether another job starts ftrack's own synchronisation.

@@ -43,7 +43,7 @@ impl RunContext<'_, LdapWork> {
         }
         self.report.skipped = plan.skipped();
         self.report.warnings = plan.warnings();
-        self.count(plan);
+        self.count(plan.unchanged());
         let of = self.name();
         Event::RunPlanned {
             of,
@@ -73,11 +73,11 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// Counts the results so far.
-    pub(super) fn count(&mut self, plan: &Plan<'_>) {
+    /// Counts the results so far, beside the people whose users need no change.
+    pub(super) fn count(&mut self, unchanged: usize) {
         let counts = Counts::of_results(&self.report.changes);
         self.report.counts = Counts {
-            unchanged: plan.unchanged() + counts.unchanged,
+            unchanged: unchanged + counts.unchanged,
             skipped: self.report.skipped.len(),
             ..counts
         };

@@ -79,6 +79,29 @@ pub struct PlannedChange {
     pub rotation: Option<usize>,
 }
 
+impl PlannedChange {
+    /// Whether it is that change: decided from the same, and to the same end as the file shows it.
+    fn is(&self, new: &Change) -> bool {
+        let Self {
+            id,
+            fingerprint,
+            action,
+            username,
+            dn: _,
+            directory_id,
+            ftrack_id,
+            fields,
+            reason: _,
+            link: _,
+            rotation: _,
+        } = self;
+        (*id, *fingerprint, *action) == (new.id, new.fingerprint, new.action)
+            && (username, ftrack_id) == (&new.username, &new.ftrack_id)
+            && directory_id == new.directory_id.as_str()
+            && *fields == new.fields()
+    }
+}
+
 impl From<&Change> for PlannedChange {
     fn from(change: &Change) -> Self {
         Self {
@@ -232,13 +255,13 @@ impl SavedPlan {
             .map(|change| (&change.ftrack_id, change))
             .collect();
         let (mut stale, mut approved) = (Vec::new(), BTreeSet::new());
-        for change in self.whole_changes() {
+        for change in &self.whole_changes() {
             let PlannedChange {
                 action, username, ..
             } = change;
             match fresh.get(&change.ftrack_id) {
-                Some(new) if new.fingerprint == change.fingerprint => {
-                    approved.insert(change.id);
+                Some(new) if change.is(new) => {
+                    approved.insert(new.id);
                 }
                 Some(_) => stale.push(format!("{action} {username:?} has changed")),
                 None => stale.push(format!("{action} {username:?} is no longer needed")),
@@ -276,11 +299,29 @@ impl SavedPlan {
         })
     }
 
-    /// The first part of each change.
-    fn whole_changes(&self) -> impl Iterator<Item = &PlannedChange> {
-        let mut seen = BTreeSet::new();
-        let changes = self.changes.iter().map(|planned| &planned.change);
-        changes.filter(move |change| seen.insert(change.id))
+    /// The changes, each put together from the parts in which the guard judged it.
+    fn whole_changes(&self) -> Vec<PlannedChange> {
+        let mut whole: Vec<PlannedChange> = Vec::new();
+        let mut places: HashMap<ChangeId, usize> = HashMap::new();
+        for Planned { change, .. } in &self.changes {
+            match places
+                .get(&change.id)
+                .and_then(|place| whole.get_mut(*place))
+            {
+                Some(known) => {
+                    // The user's final login is that of the part that renames it.
+                    if change.fields.contains_key(&Field::Username) {
+                        known.username.clone_from(&change.username);
+                    }
+                    known.fields.extend(change.fields.clone());
+                }
+                None => {
+                    places.insert(change.id, whole.len());
+                    whole.push(change.clone());
+                }
+            }
+        }
+        whole
     }
 }
 

@@ -3,7 +3,10 @@
 //! It has two steps, since a deactivation needs proof: [`Matched`] says whose user is due to be
 //! deactivated, and those are asked for once more before [`Matched::decide`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -11,7 +14,7 @@ use crate::{
     directory::Absent,
     model::{
         absence::Absences,
-        change::Hold,
+        change::{Action, Change, ChangeParts, Hold},
         edit::{Attribute, Edit},
         entry::DirectoryId,
         id::IdAttribute,
@@ -29,7 +32,6 @@ use super::{
     owner::{OtherDirectory, Owner, Owners},
     rules::Rules,
 };
-use crate::model::change::{Action, Change, ChangeParts};
 
 mod logins;
 mod missing;
@@ -150,6 +152,12 @@ impl<'a> Matched<'a> {
             .collect()
     }
 
+    /// Whether the reading lacks people of the job's users.
+    #[must_use]
+    pub fn lacks_anybody(&self) -> bool {
+        !self.owned.missing.is_empty()
+    }
+
     /// The sources that own users.
     #[must_use]
     pub fn sources(&self) -> BTreeSet<&'a str> {
@@ -163,7 +171,7 @@ impl<'a> Matched<'a> {
 
     /// The sources whose users all belong to other directories.
     #[must_use]
-    pub fn sources_elsewhere(&self) -> BTreeSet<std::sync::Arc<str>> {
+    pub fn sources_elsewhere(&self) -> BTreeSet<Arc<str>> {
         self.owners.of_other_directories(self.current)
     }
 
@@ -367,12 +375,12 @@ impl<'a> Decider<'a, '_> {
             });
         }
         decisions.append(&mut self.others);
-        if self.plan.replica.is_some() {
-            // A reading of a replica shows nobody absent.
-            self.plan.absences.clone_from(self.matched.known.absences);
-        }
         self.plan.decisions = decisions;
         self.notices();
+        if self.plan.replica.is_some() {
+            // A reading of a replica shows nobody absent, for later runs.
+            self.plan.absences.clone_from(self.matched.known.absences);
+        }
         self.plan
     }
 }

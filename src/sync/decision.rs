@@ -20,7 +20,7 @@ use crate::model::{
 pub struct Decision<'a> {
     /// Whom it is about.
     pub who: Who<'a>,
-    /// The person's user, if there is one.
+    /// The user of whom something is decided; none where an entry is skipped.
     pub user: Option<&'a User>,
     /// What happens.
     pub outcome: Outcome,
@@ -102,8 +102,9 @@ impl Decision<'_> {
 /// What a run would do if nothing were held: the decision about everybody, and what else it found.
 #[derive(Debug, Clone, Default)]
 pub struct Plan<'a> {
-    /// The changes in the order in which they are to be written; then the others, by directory id
-    /// and user id.
+    /// The changes in the order in which they are to be written; then people by directory id,
+    /// skipped entries, and users by id. Somebody whose login is taken is skipped, and changed in
+    /// everything else.
     pub decisions: Vec<Decision<'a>>,
     /// Warnings that concern nobody in particular.
     pub notices: Vec<String>,

@@ -5,11 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{
-    id::IdAttribute,
-    link::Link,
-    user::{Current, User},
-};
+use crate::model::{id::IdAttribute, link::Link, user::Current};
 
 use super::{
     desired::{Desired, Person},
@@ -232,14 +228,5 @@ impl<'a> Owners<'a> {
             .siblings
             .iter()
             .find(|sibling| *sibling.source == *source)
-    }
-
-    /// The users that this job owns, with their links.
-    pub fn owned<'u>(&self, current: &'u Current) -> impl Iterator<Item = (&'u User, &'u Link)> {
-        let links = current
-            .users
-            .iter()
-            .filter_map(|user| Some((user, user.link.link()?)));
-        links.filter(|(_, link)| matches!(self.of(link, None), Owner::Ours | Owner::OursBefore))
     }
 }

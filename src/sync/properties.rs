@@ -29,7 +29,8 @@ use crate::{
     },
 };
 use generators::{
-    Entries, current, directory_id, entries, is_with_painters, limits, now, reading, rules,
+    Entries, current, directory_id, entries, is_with_painters, limits, now, reading,
+    reading_of_a_replica, rules,
 };
 
 /// Everybody with their users, after what is remembered of earlier reads.
@@ -167,8 +168,8 @@ proptest! {
         };
         let mut decided = BTreeMap::new();
         for decision in &plan.decisions {
-            // A taken login is skipped, and the rest of the change is made.
-            if decision.outcome != Outcome::Skipped || decision.change().is_some() {
+            // Somebody whose login is taken is skipped, and changed in everything else.
+            if decision.outcome != Outcome::Skipped {
                 *decided.entry(about(decision)).or_insert(0) += 1;
             }
             prop_assert!(!decision.reason.to_string().is_empty());
@@ -179,11 +180,13 @@ proptest! {
         // Two entries may show one id and one DN here.
         let is_user = |about: &&String| about.starts_with("user ");
         prop_assert!(decided.keys().filter(is_user).all(|about| decided[about] == 1), "{:?}", decided);
+        let of_present = |link: &Link| desired.people().iter().any(|(id, _)| *id == link.id);
         for user in &current.users {
-            let ours = user.link.link().is_some_and(|link| &*link.source == "artists" && link.directory.as_deref() != Some("d-2"));
+            let Some(link) = user.link.link() else { continue };
+            let ours = &*link.source == "artists" && link.directory.as_deref() != Some("d-2");
             let is_named = plan.decisions.iter().any(|decision| decision.user.is_some_and(|of| of.id == user.id));
-            let is_contested = plan.decisions.iter().any(|decision| decision.outcome == Outcome::Skipped);
-            prop_assert!(!ours || is_named || is_contested, "nothing about {:?}", user);
+            // A person of the reading stands for its user.
+            prop_assert!(!ours || is_named || of_present(link), "nothing about {:?}", user);
         }
     }
 
@@ -218,6 +221,28 @@ proptest! {
         };
         let plan = matched.decide(&Evidence::default());
         prop_assert_eq!(plan.changes_of(Action::Deactivate).count(), 0);
+    }
+
+    #[test]
+    fn a_base_that_is_suddenly_empty_makes_whoever_is_missing_doubtful_on_a_replica_too(entries in entries(), current in current(), rules in rules()) {
+        for desired in [reading(&entries), reading_of_a_replica(&entries)] {
+            // Nobody was missing before.
+            let nobody = Absences::new();
+            let Ok(matched) = matched((&desired, &nobody), &current, &rules) else {
+                return Ok(());
+            };
+            let ids = matched.due().into_iter().map(|link| link.id.clone());
+            let absent = ids.map(|id| (id.clone(), Absent::for_tests(id))).collect();
+            let emptied_bases = vec!["ou=x".to_owned()];
+            let plan = matched.decide(&Evidence { absent, emptied_bases, ..Evidence::default() });
+            let [unapproved, _] = vetted(&plan);
+            for change in plan.changes_of(Action::Deactivate) {
+                let held = unapproved.held().iter().find(|held| held.change.id == change.id);
+                prop_assert!(held.is_some(), "{:#?}", change);
+                prop_assert!(plan.doubts.iter().any(|doubt| doubt.contains("the search base ou=x")), "{:#?}", plan.doubts);
+            }
+            prop_assert!(desired.is_preferred() || plan.absences.is_empty(), "a replica shows nobody absent");
+        }
     }
 
     #[test]

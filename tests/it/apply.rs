@@ -178,6 +178,49 @@ fn a_plan_reads_back_as_it_was_written() {
 }
 
 #[test]
+fn a_plan_that_was_edited_is_not_applied() {
+    let studio = waiting();
+    let plan = saved(&studio);
+    let good: Value = serde_json::from_slice(&fs::read(&plan).unwrap()).unwrap();
+    let place = |action: &str| {
+        let changes = good["changes"].as_array().unwrap();
+        let is_it = |planned: &Value| planned["change"]["action"] == action;
+        changes.iter().position(is_it).unwrap()
+    };
+    let (update, create) = (place("update"), place("create"));
+    let leaver = place("deactivate");
+    type Edit = Box<dyn Fn(&mut Value)>;
+    let edits: [Edit; 4] = [
+        Box::new(move |plan| {
+            let fields = &mut plan["changes"][update]["change"]["fields"];
+            fields["last_name"]["new"] = "Else".into();
+        }),
+        Box::new(move |plan| {
+            let fields = plan["changes"][create]["change"]["fields"].as_object_mut();
+            fields.unwrap().remove("last_name");
+        }),
+        Box::new(move |plan| {
+            plan["changes"][create]["change"]["username"] = "admin".into();
+        }),
+        // The fingerprint of one change, and the id of another.
+        Box::new(move |plan| {
+            let id = plan["changes"][leaver]["change"]["id"].clone();
+            plan["changes"][update]["change"]["id"] = id;
+        }),
+    ];
+    for edit in edits {
+        let mut edited = good.clone();
+        edit(&mut edited);
+        fs::write(&plan, edited.to_string()).unwrap();
+        let report = apply(&studio, &plan);
+        assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
+        assert_eq!(report.ftrack.write_calls, 0, "{report:#?}");
+        let error = report.error.unwrap();
+        assert!(error.contains("the plan is stale"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_plan_is_refused_by_name() {
     let studio = waiting();
     let good = fs::read_to_string(saved(&studio)).unwrap();

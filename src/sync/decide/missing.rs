@@ -55,17 +55,21 @@ impl Matched<'_> {
         if *is_shared {
             return Missing::LeftAlone(Reason::SharedLink);
         }
-        let note = |activity, reason| match self.rules.untouchable(user) {
-            Some(why) => Missing::LeftAlone(Reason::Untouchable(why)),
+        // Of a user that is never changed, the link is not either.
+        let note = |activity, reason, otherwise| match self.rules.untouchable(user) {
+            Some(_) => Missing::LeftAlone(otherwise),
             None => Missing::Note(activity, reason),
         };
         match (&link.activity, user.is_active) {
             (Activity::Deactivating { since }, false) => {
                 let since = since.clone();
-                note(Activity::Deactivated { since }, Reason::DeactivationDone)
+                let done = Activity::Deactivated { since };
+                note(done, Reason::DeactivationDone, Reason::LeftInactive)
             }
             (_, false) => Missing::LeftAlone(Reason::LeftInactive),
-            (Activity::Deactivated { .. }, true) => note(Activity::Released, Reason::Released),
+            (Activity::Deactivated { .. }, true) => {
+                note(Activity::Released, Reason::Released, Reason::ReleasedBefore)
+            }
             (Activity::Released, true) => Missing::LeftAlone(Reason::ReleasedBefore),
             (Activity::Settled | Activity::Activating | Activity::Deactivating { .. }, true) => {
                 let absence = self.absence(link);
@@ -170,7 +174,8 @@ impl<'a> Decider<'a, '_> {
             job.map(|job| Reason::MovedToJob(Box::new((shown, job.as_str().into()))))
         };
         let evidence = self.evidence;
-        match (found, evidence.absent.get(id)) {
+        let absent = evidence.absent.get(id);
+        match (found, absent.filter(|absent| absent.id() == id)) {
             (Some(reason), _) => {
                 self.plan.absences.remove(id.as_str());
                 self.leave_alone(Who::User(user), Some(user), reason);

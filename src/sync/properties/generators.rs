@@ -103,6 +103,15 @@ pub fn entries() -> impl Strategy<Value = Entries> {
 }
 
 pub fn reading(entries: &Entries) -> Desired {
+    Desired::new(shown(entries), &limits()).unwrap()
+}
+
+/// The same from another server than the preferred one.
+pub fn reading_of_a_replica(entries: &Entries) -> Desired {
+    Desired::new(shown(entries).of_a_replica(), &limits()).unwrap()
+}
+
+fn shown(entries: &Entries) -> Reading<Mapped> {
     let mapped = entries.shown.iter().map(|(id, values)| {
         let mapped = match values {
             None => Mapped::Skipped {
@@ -133,8 +142,7 @@ pub fn reading(entries: &Entries) -> Desired {
         };
         (id.map(directory_id), mapped)
     });
-    let reading = Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone());
-    Desired::new(reading, &limits()).unwrap()
+    Reading::for_tests(mapped.collect()).identified_by(entries.attribute.clone())
 }
 
 /// Whether an entry is in the search base of the other job.
