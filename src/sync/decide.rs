@@ -297,7 +297,10 @@ impl<'a> Decider<'a, '_> {
         let Subject {
             user, id, person, ..
         } = subject;
-        if let Some(hold) = subject.hold().or_else(|| self.unknown_person(subject)) {
+        if let Some(hold) = subject
+            .hold()
+            .or_else(|| self.matched.unknown_person(subject))
+        {
             self.hold(user, hold);
         }
         let unknown = "no active administrator is visible in ftrack, so anybody may be one";

@@ -113,7 +113,7 @@ impl Matched<'_> {
 
     /// Holds every change to a user whose link names a directory, where the id of the directory
     /// that was read is not known and the person's id may be another person's elsewhere.
-    fn unknown_person(&self, subject: &Subject<'_, '_>) -> Option<Hold> {
+    pub(super) fn unknown_person(&self, subject: &Subject<'_, '_>) -> Option<Hold> {
         let link = subject.link?;
         let is_known = link.attribute.is_universal()
             || link.directory.is_none()
@@ -221,10 +221,6 @@ impl<'a> Decider<'a, '_> {
             }
             None => {}
         }
-    }
-
-    pub(super) fn unknown_person(&self, subject: &Subject<'_, '_>) -> Option<Hold> {
-        self.matched.unknown_person(subject)
     }
 }
 
