@@ -136,7 +136,7 @@ impl Parser<'_> {
         if selected.is_some() && !self.keyword("from") {
             return Err(unexpected(self.rest.next(), "\"from\""));
         }
-        let entity = self.model.find(&self.word("an entity type")?)?;
+        let entity = self.model.find(&self.expect_token("an entity type")?)?;
         let paths = |names: Vec<String>| {
             names
                 .iter()
@@ -174,7 +174,7 @@ impl Parser<'_> {
     fn order(&mut self, entity: EntityRef) -> Result<Vec<(Path, Direction)>, ApiError> {
         let mut order = Vec::new();
         loop {
-            let name = self.word("an attribute")?;
+            let name = self.expect_token("an attribute")?;
             let path = self.path(entity, &name)?;
             if path.column.is_none() {
                 return Err(ApiError::validation(format!(
@@ -195,9 +195,9 @@ impl Parser<'_> {
     }
 
     fn names(&mut self) -> Result<Vec<String>, ApiError> {
-        let mut names = vec![self.word("an attribute")?];
+        let mut names = vec![self.expect_token("an attribute")?];
         while self.rest.next_if_eq(&Token::Comma).is_some() {
-            names.push(self.word("an attribute")?);
+            names.push(self.expect_token("an attribute")?);
         }
         Ok(names)
     }
@@ -232,7 +232,7 @@ impl Parser<'_> {
             self.close()?;
             inner
         } else {
-            let name = self.word("an attribute")?;
+            let name = self.expect_token("an attribute")?;
             let path = self.path(entity, &name)?;
             self.predicate(&name, path)?
         };
@@ -380,7 +380,7 @@ impl Parser<'_> {
             .is_some()
     }
 
-    fn word(&mut self, wanted: &str) -> Result<String, ApiError> {
+    fn expect_token(&mut self, wanted: &str) -> Result<String, ApiError> {
         match self.rest.next() {
             Some(Token::Word(word)) => Ok(word),
             other => Err(unexpected(other, wanted)),
@@ -388,7 +388,7 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<usize, ApiError> {
-        let word = self.word("a number")?;
+        let word = self.expect_token("a number")?;
         word.parse()
             .map_err(|_| ApiError::parse(format!("Expected a number, found {word:?}.")))
     }
