@@ -104,6 +104,7 @@ pub struct Change {
 #[allow(missing_docs, reason = "fields are those of the change")]
 pub struct ChangeParts {
     pub action: Action,
+    /// The user's login before the change.
     pub username: String,
     pub dn: Option<String>,
     pub directory_id: DirectoryId,
@@ -133,7 +134,7 @@ impl Change {
         let mut change = Self {
             id: ChangeId(Uuid::new_v5(&NAMESPACE, name.as_bytes())),
             action,
-            username,
+            username: login_after(&edits, &username),
             dn,
             directory_id,
             ftrack_id,
@@ -222,11 +223,7 @@ impl Change {
     #[must_use]
     pub fn without_username(self) -> Option<Self> {
         let is_login = |edit: &Edit| edit.sets(&Attribute::Username);
-        let username = self
-            .values(&Attribute::Username)
-            .and_then(|values| values.old.as_str())
-            .unwrap_or(&self.username)
-            .to_owned();
+        let username = self.login_before().to_owned();
         let edits: Vec<Edit> = self
             .edits
             .into_iter()
@@ -252,20 +249,30 @@ impl Change {
     /// the whole.
     #[must_use]
     pub fn part(&self, edits: Vec<Edit>) -> Self {
-        let login = self.values(&Attribute::Username);
-        let is_renamed = edits.iter().any(|edit| edit.sets(&Attribute::Username));
-        let username = match login {
-            Some(values) if is_renamed => values.new.as_str(),
-            Some(values) => values.old.as_str(),
-            None => None,
-        };
         Self {
-            username: username.unwrap_or(&self.username).to_owned(),
+            username: login_after(&edits, self.login_before()),
             edits,
             rotation: None,
             ..self.clone()
         }
     }
+
+    /// The user's login before the change; that of a user to be created is its first one.
+    fn login_before(&self) -> &str {
+        let old = self
+            .values(&Attribute::Username)
+            .and_then(|values| values.old.as_str());
+        old.unwrap_or(&self.username)
+    }
+}
+
+/// The login that edits leave a user, who has this one now.
+fn login_after(edits: &[Edit], now: &str) -> String {
+    let new = edits.iter().find_map(|edit| match edit {
+        Edit::Set { attribute, values } if *attribute == Attribute::Username => values.new.as_str(),
+        Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+    });
+    new.unwrap_or(now).to_owned()
 }
 
 /// What holds a change until a person approves it.

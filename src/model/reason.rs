@@ -52,13 +52,13 @@ pub enum Reason {
     /// A value cannot be used, or ftrack would not accept it, as these words say.
     InvalidValue(Box<str>),
     /// These users have the person's link.
-    SeveralUsers(Vec<Box<str>>),
+    SeveralUsers(Box<[Box<str>]>),
     /// This user has a link to the person that cannot be read.
     ClaimedBy(EntityId),
     /// This user was created for the person, and has a link that does not say so.
     LinkOfAnother(Box<str>),
     /// These users could be adopted.
-    SeveralAdoptable(Vec<Box<str>>),
+    SeveralAdoptable(Box<[Box<str>]>),
     /// The only user that matches is not adopted, and why.
     NotAdopted(Box<(Box<str>, &'static str)>),
     /// Other entries claim the same.

@@ -15,7 +15,7 @@ use crate::{
     model::{
         absence::Absences,
         change::{Action, Change, ChangeParts, Hold},
-        edit::{Attribute, Edit},
+        edit::Edit,
         entry::DirectoryId,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
@@ -183,14 +183,14 @@ impl<'a> Matched<'a> {
             evidence,
             plan: self.first_facts(),
             changes: Vec::new(),
-            others: Vec::new(),
+            others: Vec::with_capacity(self.desired.entries()),
         };
         for (identified, found) in self.desired.people().iter().zip(&self.matches) {
             match found {
                 Match::Linked(user, _, Owner::Sibling { job }) => {
                     // That job stays the owner as long as the entry lies in its bases, whatever its
                     // filter says.
-                    let reason = Reason::OfJob(job.as_str().into());
+                    let reason = Reason::OfJob((**job).into());
                     decider.leave_alone(Who::Person(identified), Some(user), reason);
                 }
                 Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
@@ -308,15 +308,9 @@ impl<'a> Decider<'a, '_> {
         if let Some(why) = guarded.or(self.matched.is_blind.then_some(unknown)) {
             self.plan.guarded.insert(user.id.clone(), why);
         }
-        let renamed = edits.iter().find_map(|edit| match edit {
-            Edit::Set { attribute, values } if *attribute == Attribute::Username => {
-                values.new.as_str()
-            }
-            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
-        });
         let change = Change::new(ChangeParts {
             action,
-            username: renamed.unwrap_or(&user.username).to_owned(),
+            username: user.username.to_string(),
             dn: person.map(|person| person.dn.as_ref().into()),
             directory_id: (*id).clone(),
             ftrack_id: user.id.clone(),
@@ -361,24 +355,22 @@ impl<'a> Decider<'a, '_> {
             .into_iter()
             .map(Some)
             .collect();
-        let mut decisions = Vec::with_capacity(drafts.len() + self.others.len());
-        for place in in_order {
-            let Some(draft) = drafts.get_mut(place.index).and_then(Option::take) else {
-                continue;
-            };
+        let changes = in_order.into_iter().filter_map(|place| {
+            let draft = drafts.get_mut(place.index)?.take()?;
             let change = Change {
                 rotation: place.rotation,
                 ..draft.change
             };
-            decisions.push(Decision {
+            Some(Decision {
                 who: draft.who,
                 user: draft.user,
                 reason: change.reason.clone(),
                 outcome: Outcome::Change(Box::new(change)),
-            });
-        }
-        decisions.append(&mut self.others);
-        self.plan.decisions = decisions;
+            })
+        });
+        // In place: these are the decisions about everybody.
+        self.plan.decisions = std::mem::take(&mut self.others);
+        self.plan.decisions.splice(..0, changes);
         self.notices();
         if self.plan.replica.is_some() {
             // A reading of a replica shows nobody absent, for later runs.

@@ -202,7 +202,7 @@ impl<'a, 'o> Index<'a, 'o> {
     }
 }
 
-fn names(users: &[&User]) -> Vec<Box<str>> {
+fn names(users: &[&User]) -> Box<[Box<str>]> {
     users.iter().map(|user| user.username.clone()).collect()
 }
 

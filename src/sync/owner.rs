@@ -23,12 +23,12 @@ pub enum Owner {
     /// Another job whose bases the person left: this job takes the user over.
     Left {
         /// The name of that job.
-        job: String,
+        job: Arc<str>,
     },
     /// Another job, which keeps it.
     Sibling {
         /// The name of that job.
-        job: String,
+        job: Arc<str>,
     },
     /// A source that no job has.
     NoJob { source: Arc<str> },
@@ -201,7 +201,7 @@ impl<'a> Owners<'a> {
                 source: Arc::clone(&link.source),
             };
         };
-        let job = sibling.job.clone();
+        let job = Arc::clone(&sibling.job);
         match person {
             Some(person) if self.shows(link) && !sibling.reach.holds(&person.dn) => {
                 Owner::Left { job }

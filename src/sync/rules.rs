@@ -37,7 +37,7 @@ pub struct Rules {
 #[derive(Debug, Clone)]
 pub struct Sibling {
     /// Its name.
-    pub job: String,
+    pub job: Arc<str>,
     /// The name that marks its people in ftrack.
     pub source: Arc<str>,
     /// Whether it names the same table `[directories.NAME]`.
@@ -80,7 +80,7 @@ impl Reach {
 impl Sibling {
     pub(super) fn new(name: &str, job: &config::LdapJob, directory: &str) -> Self {
         Self {
-            job: name.to_owned(),
+            job: name.into(),
             source: job.source.as_str().into(),
             shares_table: job.directory == directory,
             reach: Reach::new(job),

@@ -78,7 +78,7 @@ impl Subject<'_, '_> {
 /// Why a user becomes active again.
 pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
     match (&link.activity, owner) {
-        (_, Owner::Left { job }) => Reason::LeftJobInactive(job.as_str().into()),
+        (_, Owner::Left { job }) => Reason::LeftJobInactive((**job).into()),
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
             let since = activity.deactivated_at().map_or_else(
                 || since.clone(),
@@ -98,7 +98,7 @@ pub(super) fn reason_to_rewrite(
     is_alone: bool,
 ) -> Option<Reason> {
     if let Owner::Left { job } = owner {
-        return Some(Reason::LeftJob(job.as_str().into()));
+        return Some(Reason::LeftJob((**job).into()));
     }
     if let Owner::NoJob { source } = owner {
         return Some(Reason::FromNoJob((&**source).into()));
