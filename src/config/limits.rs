@@ -25,10 +25,19 @@ pub struct LimitsTable {
     /// allow none. For a job of kind `ftrack-ldap`: in one run, of all active users; more raise an
     /// alarm.
     pub deactivate: Limit,
-    /// Only for a job of kind `ftrack-ldap`: the most logins that change in one run, of all active
-    /// users; `10%` when absent. More raise an alarm.
+    /// The most logins that change, likewise. For a job of kind `ftrack-ldap`: in one run, of all
+    /// active users; more raise an alarm.
+    pub rename: Limit,
+    /// The most users with values that are emptied, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rename: Option<Limit>,
+    pub clear: Option<Limit>,
+    /// The most users that are reactivated, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reactivate: Option<Limit>,
+    /// The most users that are created, likewise; a percentage other than `0%` allows at least 25,
+    /// and there is no limit while the job has only begun with its people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create: Option<Limit>,
     /// A directory read with more unusable entries than this has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<Limit>,
@@ -38,17 +47,24 @@ pub struct LimitsTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 3] = ["per", "unusable", "min_entries"];
-
-/// The keys that only a job of kind `ftrack-ldap` has.
-pub const FTRACK_LDAP_KEYS: [&str; 1] = ["rename"];
+pub const LDAP_KEYS: [&str; 6] = [
+    "per",
+    "clear",
+    "reactivate",
+    "create",
+    "unusable",
+    "min_entries",
+];
 
 impl Default for LimitsTable {
     fn default() -> Self {
         Self {
             per: Some(Period::hours(24)),
             deactivate: Limit::Percent(10),
-            rename: None,
+            rename: Limit::Percent(10),
+            clear: Some(Limit::Percent(10)),
+            reactivate: Some(Limit::Percent(25)),
+            create: Some(Limit::Percent(50)),
             unusable: Some(Limit::Percent(50)),
             min_entries: Some(Number(1)),
         }
@@ -62,6 +78,14 @@ pub struct Limits {
     pub per: Duration,
     /// The most deactivations in that period, of the active users that the job owns.
     pub deactivate: Limit,
+    /// The most logins that change.
+    pub rename: Limit,
+    /// The most users with values that are emptied.
+    pub clear: Limit,
+    /// The most users that are reactivated.
+    pub reactivate: Limit,
+    /// The most users that are created.
+    pub create: Limit,
     /// A directory read with more unusable entries than this has failed.
     pub unusable: Limit,
     /// A directory read with fewer people than this has failed.
@@ -85,6 +109,10 @@ impl LimitsTable {
         Some(Limits {
             per: self.per.or(default.per)?.complete()?,
             deactivate: self.deactivate,
+            rename: self.rename,
+            clear: self.clear.or(default.clear)?,
+            reactivate: self.reactivate.or(default.reactivate)?,
+            create: self.create.or(default.create)?,
             unusable: self.unusable.or(default.unusable)?,
             min_entries: self.min_entries.or(default.min_entries)?.complete()?,
         })
@@ -94,7 +122,7 @@ impl LimitsTable {
     pub fn of_ftrack_ldap(self) -> FtrackLdapJob {
         FtrackLdapJob {
             deactivate: self.deactivate,
-            rename: self.rename.unwrap_or(Limit::Percent(10)),
+            rename: self.rename,
         }
     }
 }
@@ -104,7 +132,10 @@ impl From<Limits> for LimitsTable {
         Self {
             per: Some(limits.per.into()),
             deactivate: limits.deactivate,
-            rename: None,
+            rename: limits.rename,
+            clear: Some(limits.clear),
+            reactivate: Some(limits.reactivate),
+            create: Some(limits.create),
             unusable: Some(limits.unusable),
             min_entries: Some(limits.min_entries.into()),
         }
@@ -116,7 +147,10 @@ impl From<FtrackLdapJob> for LimitsTable {
         Self {
             per: None,
             deactivate: limits.deactivate,
-            rename: Some(limits.rename),
+            rename: limits.rename,
+            clear: None,
+            reactivate: None,
+            create: None,
             unusable: None,
             min_entries: None,
         }

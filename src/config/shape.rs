@@ -84,11 +84,6 @@ fn keys_of_kind(name: &str, job: &mut Value, notes: &mut Notes) {
                 !limits::LDAP_KEYS.contains(&key)
             });
         }
-    } else if let Some(Value::Dict(_, limits)) = keys.get_mut("limits") {
-        let problem = "only a job of kind \"ftrack-ldap\" has this limit in this version";
-        leave_out(limits, &at.key("limits"), notes, problem, |key| {
-            !limits::FTRACK_LDAP_KEYS.contains(&key)
-        });
     }
 }
 

@@ -3,9 +3,11 @@
 pub mod absence;
 pub mod backoff;
 pub mod change;
+pub mod change_kind;
 pub mod edit;
 pub mod entry;
 pub mod fold;
+pub mod held_people;
 pub mod id;
 pub mod link;
 pub mod pause;

@@ -15,7 +15,8 @@ use crate::{
         write::WriteLimits,
     },
     model::{
-        report::{DirectoryPart, FailureKind, RunPhase},
+        change::Change,
+        report::{ChangeResult, DirectoryPart, FailureKind, Reported, RunPhase},
         user::Current,
     },
     state::{Remembered, State, Written, journal::Journal},
@@ -47,13 +48,16 @@ impl RunContext<'_, LdapWork> {
                 let _lock = self.look_at_administrators(&mut vetted, approval).await?;
                 self.record_plan(&plan, &vetted);
                 self.remember(state, &remembered, &plan, &current, &vetted, approval)?;
-                let counted = self.count_deactivations(state, &vetted, approval)?;
+                let is_first = memory::is_first_contact(&plan, &remembered);
+                let counted = memory::written(&self.report.run, &vetted, approval, is_first);
+                state.count_written(&self.prepared.name, &counted)?;
                 let unchanged = plan.unchanged();
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
                 self.apply(unchanged, &vetted, &current, &writer).await?;
-                self.settle_deactivations(state, counted, approval)
+                let settled = self.settled(counted, &vetted, approval);
+                Ok(state.count_written(&self.prepared.name, &settled)?)
             }
         }
     }
@@ -69,7 +73,7 @@ impl RunContext<'_, LdapWork> {
         let plan = self
             .decide(&desired, &current, remembered, &request)
             .await?;
-        let vetted = guard::vet(&plan, self.bounds(&plan, remembered));
+        let vetted = guard::vet(&plan, &self.bounds(&plan, remembered));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         Ok(SavedPlan::new(
             job,
@@ -87,7 +91,7 @@ impl RunContext<'_, LdapWork> {
         remembered: &Remembered,
         approved: Option<&SavedPlan>,
     ) -> Result<(Vetted, Approval), Failure> {
-        let vetted = guard::vet(plan, self.bounds(plan, remembered));
+        let vetted = guard::vet(plan, &self.bounds(plan, remembered));
         match (approved, self.fall_of_links(plan, remembered)) {
             (None, Some(fall)) => Err(Failure::refused(fall)),
             (None, None) => Ok((vetted, Approval::None)),
@@ -98,36 +102,25 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// Counts the deactivations before they are written, so that a run that is killed counts as
+    /// What was really written of what was counted before, so that a run that is killed counts as
     /// well.
-    fn count_deactivations(
-        &self,
-        state: &State,
-        vetted: &Vetted,
-        approval: Approval,
-    ) -> Result<Option<Written>, Failure> {
-        let counted = memory::deactivations(&self.report.run, vetted, approval);
-        if let Some(written) = &counted {
-            state.count_deactivations(&self.prepared.name, written)?;
-        }
-        Ok(counted)
-    }
-
-    /// Counts those that were really written.
-    fn settle_deactivations(
-        &self,
-        state: &State,
-        counted: Option<Written>,
-        approval: Approval,
-    ) -> Result<(), Failure> {
-        let Some(mut written) = counted else {
-            return Ok(());
+    fn settled(&self, counted: Vec<Written>, vetted: &Vetted, approval: Approval) -> Vec<Written> {
+        let results = vetted.allowed().iter().zip(&self.report.changes);
+        let applied = |kind| {
+            let is_applied = |(change, reported): &(&Change, &Reported)| {
+                reported.result == ChangeResult::Applied && change.is_of(kind)
+            };
+            results.clone().filter(is_applied).count()
         };
-        if approval == Approval::None {
-            written.number = self.report.counts.deactivated;
-        }
-        written.is_settled = true;
-        Ok(state.count_deactivations(&self.prepared.name, &written)?)
+        let settled = counted.into_iter().map(|written| Written {
+            number: match approval {
+                Approval::None => applied(written.kind),
+                Approval::Given => written.number,
+            },
+            is_settled: true,
+            ..written
+        });
+        settled.collect()
     }
 
     /// The directory part of the report.

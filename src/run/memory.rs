@@ -7,15 +7,17 @@ use chrono::{TimeDelta, Utc};
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     model::{
-        change::{Action, Change, HeldBy},
+        change::{Change, HeldBy},
+        change_kind::ChangeKind,
         edit::Edit,
+        held_people::HeldPeople,
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
     sync::{
         decision::Plan,
         guard,
-        guard::{Approval, Bounds, Vetted},
+        guard::{Approval, Bounds, Held, LIMITED, Vetted},
     },
 };
 
@@ -29,8 +31,9 @@ impl RunContext<'_, LdapWork> {
         let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
         Bounds {
             limits: &self.work.job.limits,
-            deactivated: remembered.deactivated_within(per, Utc::now(), &plan.deactivated_at),
+            written: remembered.written_within(per, Utc::now(), &plan.deactivated_at),
             held_before: &remembered.held,
+            is_first_contact: is_first_contact(plan, remembered),
         }
     }
 
@@ -67,12 +70,14 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
         state.set_absences(job, &remembered.absences, &plan.absences)?;
-        for written in remembered.settled(&plan.deactivated_at) {
-            state.count_deactivations(job, &written)?;
+        let settled: Vec<Written> = remembered.settled(&plan.deactivated_at).collect();
+        state.count_written(job, &settled)?;
+        if is_first_contact(plan, remembered) && !remembered.has_begun {
+            state.begin_first_contact(job, self.reader.server())?;
         }
         // A reading of a replica releases nobody: it may lag behind.
         if approval == Approval::None && plan.replica.is_none() {
-            state.set_held(job, &remembered.held, &held_by_limit(remembered, vetted))?;
+            state.set_held(job, &remembered.held, &held_people(remembered, vetted))?;
         }
         state.set_inactive(
             job,
@@ -149,46 +154,72 @@ fn inactive(plan: &Plan<'_>, current: &Current, vetted: &Vetted) -> BTreeSet<Ent
         .collect()
 }
 
-/// The deactivations of a run, as they are counted: the links contain the time at which the plan
-/// was made. Approved ones do not count.
-pub(super) fn deactivations(run: &str, vetted: &Vetted, approval: Approval) -> Option<Written> {
-    let deactivations = vetted
-        .allowed()
-        .iter()
-        .filter(|change| change.action == Action::Deactivate);
-    let number = match approval {
-        Approval::None => deactivations.clone().count(),
-        Approval::Given => 0,
-    };
-    let since = deactivations
-        .filter_map(|change| change.link.activity.deactivated_at())
-        .next()?;
-    Some(Written {
-        run: run.to_owned(),
-        at: Utc::now(),
-        number,
-        since,
-        is_settled: false,
-    })
+/// Whether the job has only begun with its people: it had no run that did not fail, and owned
+/// nobody when it began.
+pub(super) fn is_first_contact(plan: &Plan<'_>, remembered: &Remembered) -> bool {
+    remembered.linked.is_none() && (plan.owned == 0 || remembered.has_begun)
+}
+
+/// The changes of a run, as they are counted. Approved ones do not count, nor do creates of a first
+/// contact; approved deactivations are known by the time in their links.
+pub(super) fn written(
+    run: &str,
+    vetted: &Vetted,
+    approval: Approval,
+    is_first_contact: bool,
+) -> Vec<Written> {
+    let allowed = vetted.allowed();
+    let mut deactivated = allowed.iter().filter_map(|change| {
+        let is_one = change.is_of(ChangeKind::Deactivate);
+        is_one.then(|| change.link.activity.deactivated_at())?
+    });
+    let at = Utc::now();
+    let since = deactivated.next().unwrap_or(at);
+    let counted = LIMITED.into_iter().filter_map(|kind| {
+        let number = allowed.iter().filter(|change| change.is_of(kind)).count();
+        let number = match (approval, kind) {
+            (_, _) if number == 0 => None,
+            (_, ChangeKind::Create) if is_first_contact => None,
+            (Approval::None, _) => Some(number),
+            (Approval::Given, ChangeKind::Deactivate) => Some(0),
+            (Approval::Given, _) => None,
+        }?;
+        Some(Written {
+            run: run.to_owned(),
+            kind,
+            at,
+            number,
+            since,
+            is_settled: false,
+        })
+    });
+    counted.collect()
 }
 
 /// The deactivations, held or not.
 fn deactivated(vetted: &Vetted) -> impl Iterator<Item = &Change> {
     vetted
         .changes()
-        .filter(|change| change.action == Action::Deactivate)
+        .filter(|change| change.is_of(ChangeKind::Deactivate))
 }
 
-/// Whose deactivation a limit holds, now or since an earlier run; they are released only when the
-/// deactivation is no longer due, or a person approves it.
-fn held_by_limit(remembered: &Remembered, vetted: &Vetted) -> BTreeSet<String> {
-    let id = |change: &Change| change.directory_id.as_str().to_owned();
-    let now = vetted
-        .held()
-        .iter()
-        .filter(|held| held.hold.by == HeldBy::Limit)
-        .map(|held| id(&held.change));
-    let wanted = deactivated(vetted).map(id);
-    now.chain(wanted.filter(|id| remembered.held.contains(id)))
-        .collect()
+/// Whose changes a limit holds, now or since an earlier run; they are released only when the change
+/// is no longer due, or a person approves it.
+fn held_people(remembered: &Remembered, vetted: &Vetted) -> HeldPeople {
+    let mut people = HeldPeople::default();
+    let by_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
+    for Held { change, .. } in vetted.held().iter().filter(by_limit) {
+        for kind in LIMITED.into_iter().filter(|kind| change.is_of(*kind)) {
+            people.add(HeldBy::Limit, kind, change.directory_id.as_str(), "");
+        }
+    }
+    for change in vetted.changes() {
+        for kind in LIMITED.into_iter().filter(|kind| change.is_of(*kind)) {
+            let id = &change.directory_id;
+            if let Some(cause) = remembered.held.cause(HeldBy::Limit, kind, id) {
+                people.add(HeldBy::Limit, kind, id.as_str(), cause);
+            }
+        }
+    }
+    people
 }

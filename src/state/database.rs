@@ -8,8 +8,9 @@
 //! | `pauses` | jobs that a person paused |
 //! | `refusals` | servers that refused the credentials |
 //! | `absences` | who has been missing since when: the start of `deactivate_after` |
-//! | `written` | how many deactivations each run wrote without a person's approval: what the limits count, besides the links in ftrack |
-//! | `held` | whose deactivation a limit holds |
+//! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |
+//! | `held_people` | whose changes are held, by what and why |
+//! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |

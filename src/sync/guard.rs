@@ -6,12 +6,21 @@ use crate::{
     config::Limits,
     model::{
         change::{Action, Change, ChangeId, HeldBy, Hold},
+        change_kind::ChangeKind,
         edit::{Attribute, Edit},
+        held_people::HeldPeople,
         user::EntityId,
     },
 };
 
 use super::{decision::Plan, order};
+
+mod administrators;
+mod limits;
+
+use administrators::{LastAdministrator, WOULD_BE_THE_LAST};
+use limits::Limit;
+pub use limits::{LIMITED, most};
 
 /// Changes that may be written, and those that are held; made only by the guard, and nothing else
 /// can be applied.
@@ -94,31 +103,34 @@ pub enum Approval {
 }
 
 /// How many dangerous changes may be written without a person's approval.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Bounds<'a> {
     pub limits: &'a Limits,
-    /// Deactivations that were written within `limits.per` before this run, without approval.
-    pub deactivated: usize,
-    /// The people whose deactivation has been held by a limit since an earlier run: time alone does
-    /// not release them.
-    pub held_before: &'a BTreeSet<String>,
+    /// What was written within `limits.per` before this run, without approval.
+    pub written: BTreeMap<ChangeKind, usize>,
+    /// The people whose changes have been held by a limit since an earlier run: time alone does not
+    /// release them.
+    pub held_before: &'a HeldPeople,
+    /// Whether the job has only begun with its people: it then creates as many users as there are.
+    pub is_first_contact: bool,
 }
 
 /// Holds what is dangerous: see [`HeldBy`].
 #[must_use]
-pub fn vet(plan: &Plan<'_>, bounds: Bounds<'_>) -> Vetted {
+pub fn vet(plan: &Plan<'_>, bounds: &Bounds<'_>) -> Vetted {
     let last = LastAdministrator::of(plan, plan.changes());
-    let holds: Vec<Option<Verdict>> = plan
+    let mut verdicts: Vec<Verdict> = plan
         .changes()
         .map(|change| verdict(plan, &last, change))
         .collect();
-    let over = Limit::of(plan, &holds, bounds);
-    let judged = plan
-        .changes()
-        .zip(holds)
-        .map(|(change, hold)| (change, hold.or_else(|| over.verdict(change))));
-    settle(judged)
+    for kind in LIMITED {
+        let limit = Limit::of(kind, plan, &verdicts, bounds);
+        for (change, verdict) in plan.changes().zip(&mut verdicts) {
+            limit.judge(change, verdict);
+        }
+    }
+    settle(plan.changes().zip(verdicts))
 }
 
 /// Lets a person's approval of these changes release everything but the deactivation of the last
@@ -130,44 +142,96 @@ pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>) -> Vetted {
             .filter(|change| approved.contains(&change.id))
     };
     let last = LastAdministrator::of(plan, changes());
-    let last_hold = |change: &Change| {
-        let hold = change
-            .edits
-            .iter()
-            .find_map(|edit| last.hold(change, edit))?;
-        Some(Verdict::Whole(hold))
+    let verdict = |change: &Change| {
+        let mut verdict = Verdict::default();
+        let mut edits = change.edits.iter();
+        if let Some(hold) = edits.find_map(|edit| last.hold(change, edit)) {
+            verdict.hold_all(change, &hold);
+        }
+        verdict
     };
-    settle(changes().map(|change| (change, last_hold(change))))
+    settle(changes().map(|change| (change, verdict(change))))
 }
 
-/// What is held of a change, and why.
-enum Verdict {
-    Whole(Hold),
-    /// Only these edits.
-    Part(Hold, Vec<Edit>),
+/// The edits of a change that are held, each by its position, and why.
+#[derive(Debug, Default)]
+struct Verdict {
+    held: Vec<(usize, Hold)>,
 }
 
-/// What holds a change, apart from the limit.
-fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Option<Verdict> {
-    let last_hold = change.edits.iter().find_map(|edit| last.hold(change, edit));
-    if let Some(hold) = last_hold.or_else(|| plan.holds.get(&change.ftrack_id).cloned()) {
-        return Some(Verdict::Whole(hold));
+impl Verdict {
+    fn is_held(&self, place: usize) -> bool {
+        self.held.iter().any(|(held, _)| *held == place)
     }
-    let held: Vec<(&Edit, Hold)> = change
-        .edits
-        .iter()
-        .filter_map(|edit| Some((edit, rule(plan, change, edit)?)))
-        .collect();
-    let of_activity = held
-        .iter()
-        .find(|(edit, _)| matches!(edit, Edit::Activate | Edit::Deactivate));
-    let (_, hold) = of_activity.or(held.first())?;
-    // Values that belong to the other activity are held with it.
-    if of_activity.is_some() || held.len() == change.edits.len() {
-        return Some(Verdict::Whole(hold.clone()));
+
+    /// Holds an edit, unless something else does; values that belong to the other activity are held
+    /// with it.
+    fn hold(&mut self, change: &Change, place: usize, hold: &Hold) {
+        match change.edits.get(place) {
+            Some(Edit::Activate | Edit::Deactivate) => self.hold_all(change, hold),
+            Some(Edit::Set { .. } | Edit::Link) if !self.is_held(place) => {
+                self.held.push((place, hold.clone()));
+            }
+            Some(Edit::Set { .. } | Edit::Link) | None => {}
+        }
     }
-    let edits = held.iter().map(|(edit, _)| (*edit).clone()).collect();
-    Some(Verdict::Part(hold.clone(), edits))
+
+    /// Holds everything that nothing else holds.
+    fn hold_all(&mut self, change: &Change, hold: &Hold) {
+        for place in 0..change.edits.len() {
+            if !self.is_held(place) {
+                self.held.push((place, hold.clone()));
+            }
+        }
+    }
+
+    /// Whether an edit of this kind may be written.
+    fn frees(&self, change: &Change, kind: ChangeKind) -> bool {
+        let mut edits = change.edits.iter().enumerate();
+        edits.any(|(place, edit)| {
+            ChangeKind::of(change.action, edit) == kind && !self.is_held(place)
+        })
+    }
+
+    /// The held edits, by what holds them.
+    fn into_parts(self, change: &Change) -> Vec<(Hold, Vec<Edit>)> {
+        let mut parts: Vec<(Hold, Vec<Edit>)> = Vec::new();
+        for (place, hold) in self.held {
+            let Some(edit) = change.edits.get(place) else {
+                continue;
+            };
+            match parts.iter_mut().find(|(known, _)| *known == hold) {
+                Some((_, edits)) => edits.push(edit.clone()),
+                None => parts.push((hold, vec![edit.clone()])),
+            }
+        }
+        parts
+    }
+}
+
+/// What holds a change, apart from the limits.
+fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut edits = change.edits.iter();
+    let last_hold = edits.find_map(|edit| last.hold(change, edit));
+    if let Some(hold) = last_hold.as_ref().or(plan.holds.get(&change.ftrack_id)) {
+        verdict.hold_all(change, hold);
+        return verdict;
+    }
+    let rules = || change.edits.iter().map(|edit| rule(plan, change, edit));
+    let of_activity = change.edits.iter().zip(rules()).find_map(|(edit, hold)| {
+        hold.filter(|_| matches!(edit, Edit::Activate | Edit::Deactivate))
+    });
+    if let Some(hold) = of_activity {
+        verdict.hold_all(change, &hold);
+        return verdict;
+    }
+    for (place, hold) in rules().enumerate() {
+        if let Some(hold) = hold {
+            verdict.hold(change, place, &hold);
+        }
+    }
+    verdict
 }
 
 /// What holds an edit. Every kind of edit has its rule here, and none is written without one.
@@ -227,94 +291,30 @@ fn deactivates(change: &Change) -> bool {
     change.has(&Edit::Deactivate)
 }
 
-/// The limit on deactivations.
-enum Limit<'a> {
-    /// Within the limit; these people have been held since an earlier run.
-    Within(&'a BTreeSet<String>),
-    /// Above the limit.
-    Over(String),
-}
-
-impl<'a> Limit<'a> {
-    /// Counts what would be written, and what was written without approval before.
-    fn of(plan: &Plan<'_>, holds: &[Option<Verdict>], bounds: Bounds<'a>) -> Self {
-        let free = plan
-            .changes()
-            .zip(holds)
-            .filter(|(change, hold)| deactivates(change) && hold.is_none());
-        let (wanted, most) = (
-            free.count(),
-            most(bounds.limits.deactivate, plan.owned_active),
-        );
-        if wanted == 0 || wanted + bounds.deactivated <= most {
-            return Self::Within(bounds.held_before);
-        }
-        let before = match bounds.deactivated {
-            0 => String::new(),
-            written => format!(
-                ", with {written} written within {} before,",
-                humantime::format_duration(bounds.limits.per)
-            ),
-        };
-        let (noun, verb) = if wanted == 1 {
-            ("deactivation", "is")
-        } else {
-            ("deactivations", "are")
-        };
-        Self::Over(format!(
-            "{wanted} {noun}{before} {verb} more than limits.deactivate allows ({most}); review \
-             them with `plan --out FILE`, then approve with `apply FILE`"
-        ))
-    }
-
-    fn verdict(&self, change: &Change) -> Option<Verdict> {
-        if !deactivates(change) {
-            return None;
-        }
-        match self {
-            Self::Over(why) => Some(Verdict::Whole(Hold::new(HeldBy::Limit, why.as_str()))),
-            Self::Within(held_before) => {
-                held_before.contains(change.directory_id.as_str()).then(|| {
-                    let why = "it was more than limits.deactivate allows in an earlier run, and \
-                        time alone does not release it; review it with `plan --out FILE`, \
-                               then approve with `apply FILE`";
-                    Verdict::Whole(Hold::new(HeldBy::Limit, why))
-                })
-            }
-        }
-    }
-}
-
-/// The most deactivations that a limit allows for this number of active users: a percentage is
-/// rounded down, and allows one unless it is 0.
-#[must_use]
-pub fn most(limit: crate::config::Limit, owned_active: usize) -> usize {
-    match limit {
-        crate::config::Limit::Count(count) => count,
-        crate::config::Limit::Percent(0) => 0,
-        crate::config::Limit::Percent(percent) => {
-            (owned_active.saturating_mul(usize::from(percent)) / 100).max(1)
-        }
-    }
-}
-
 /// Separates what is held from what may be written.
-fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Option<Verdict>)>) -> Vetted {
+fn settle<'a>(judged: impl Iterator<Item = (&'a Change, Verdict)>) -> Vetted {
     let mut vetted = Vetted {
         allowed: Vec::new(),
         held: Vec::new(),
     };
     for (change, verdict) in judged {
-        match verdict {
-            None => vetted.allowed.push(change.clone()),
-            Some(Verdict::Whole(hold)) => vetted.held.push(Held {
+        let is_whole = verdict.held.len() == change.edits.len();
+        let parts = verdict.into_parts(change);
+        match parts.as_slice() {
+            [] => vetted.allowed.push(change.clone()),
+            [(hold, _)] if is_whole => vetted.held.push(Held {
                 change: change.clone(),
-                hold,
+                hold: hold.clone(),
             }),
-            Some(Verdict::Part(hold, edits)) => {
-                let (held, allowed) = parted(change, &edits);
+            parts => {
+                let held = parts.iter().map(|(hold, edits)| Held {
+                    change: change.part(edits.clone()),
+                    hold: hold.clone(),
+                });
+                vetted.held.extend(held);
+                let all: Vec<Edit> = parts.iter().flat_map(|(_, edits)| edits.clone()).collect();
+                let (_, allowed) = parted(change, &all);
                 vetted.allowed.extend(allowed);
-                vetted.held.push(Held { change: held, hold });
             }
         }
     }
@@ -376,58 +376,5 @@ fn hold_dependents(vetted: &mut Vetted) {
         if let Some(allowed) = allowed {
             vetted.allowed.insert(place, allowed);
         }
-    }
-}
-
-const WOULD_BE_THE_LAST: &str = "it would leave ftrack without an active administrator";
-
-/// What a plan would do to the last active administrators.
-enum LastAdministrator {
-    /// At least one remains.
-    Safe,
-    /// These would be the last.
-    Would(BTreeSet<EntityId>),
-    /// The API user sees no administrator but itself, so anybody may be the last.
-    NoneVisible,
-}
-
-impl LastAdministrator {
-    /// What these changes of a plan would do.
-    fn of<'c>(plan: &Plan<'_>, changes: impl Iterator<Item = &'c Change>) -> Self {
-        if plan.active_administrators.is_empty() {
-            return Self::NoneVisible;
-        }
-        let going: BTreeSet<&EntityId> = changes
-            .filter(|change| deactivates(change))
-            .map(|change| &change.ftrack_id)
-            .collect();
-        if plan
-            .active_administrators
-            .iter()
-            .all(|administrator| going.contains(administrator))
-        {
-            Self::Would(plan.active_administrators.iter().cloned().collect())
-        } else {
-            Self::Safe
-        }
-    }
-
-    /// What holds an edit, whoever approves it.
-    fn hold(&self, change: &Change, edit: &Edit) -> Option<Hold> {
-        let is_end = match edit {
-            Edit::Deactivate => true,
-            Edit::Activate | Edit::Set { .. } | Edit::Link => false,
-        };
-        let why = match self {
-            Self::Safe => return None,
-            Self::Would(last) if last.contains(&change.ftrack_id) => WOULD_BE_THE_LAST,
-            Self::Would(_) => return None,
-            Self::NoneVisible => {
-                "no active administrator except the API user is visible in ftrack, so this may be \
-                 the last one; grant the API user's role read access to security roles, or list \
-                 yours in ftrack.administrator_roles"
-            }
-        };
-        is_end.then(|| Hold::new(HeldBy::Administrator, why))
     }
 }

@@ -24,6 +24,7 @@ use crate::{
         change::{Action, Change, HeldBy},
         edit::{Attribute, Edit, Field},
         entry::DirectoryId,
+        held_people::HeldPeople,
         link::{Activity, Link, LinkFound},
         user::{Current, User, UserKind},
     },
@@ -68,11 +69,12 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
     let limits = limits();
     let bounds = Bounds {
         limits: &limits,
-        deactivated: 0,
-        held_before: &BTreeSet::new(),
+        written: BTreeMap::new(),
+        held_before: &HeldPeople::default(),
+        is_first_contact: false,
     };
     let all = plan.changes().map(|change| change.id).collect();
-    [guard::vet(plan, bounds), guard::approve(plan, &all)]
+    [guard::vet(plan, &bounds), guard::approve(plan, &all)]
 }
 
 /// The state of ftrack after changes were written.

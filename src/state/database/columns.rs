@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
 use crate::{
     model::{
-        absence::Absence, backoff::Backoff, pause::Pause, summary::RunSummary, user::EntityId,
+        absence::Absence, backoff::Backoff, change::HeldBy, change_kind::ChangeKind, pause::Pause,
+        summary::RunSummary, user::EntityId,
     },
     state::database::{RefusedAccount, values::Written},
 };
@@ -105,8 +106,9 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM refusals", refusal)?;
     each(connection, "SELECT * FROM absences", absence)?;
     each(connection, "SELECT * FROM written", written)?;
-    each(connection, "SELECT directory_id FROM held", |row| {
-        row.get::<_, String>("directory_id")
+    each(connection, "SELECT * FROM held_people", held)?;
+    each(connection, "SELECT job FROM first_contacts", |row| {
+        row.get::<_, String>("job")
     })?;
     each(connection, "SELECT directory FROM directories", |row| {
         row.get::<_, String>("directory")
@@ -193,11 +195,21 @@ pub(super) fn refusal(row: &Row<'_>) -> rusqlite::Result<(String, RefusedAccount
 pub(super) fn written(row: &Row<'_>) -> rusqlite::Result<Written> {
     Ok(Written {
         run: row.get("run")?,
+        kind: row.get("kind").map(|EnumText(kind)| kind)?,
         at: row.get("at").map(|Time(at)| at)?,
         number: row.get("number").map(|Count(number)| number)?,
         since: row.get("since").map(|Time(since)| since)?,
         is_settled: row.get("settled")?,
     })
+}
+
+pub(super) fn held(row: &Row<'_>) -> rusqlite::Result<(HeldBy, ChangeKind, String, String)> {
+    Ok((
+        row.get("held_by").map(|EnumText(by)| by)?,
+        row.get("kind").map(|EnumText(kind)| kind)?,
+        row.get("directory_id")?,
+        row.get("cause")?,
+    ))
 }
 
 pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {

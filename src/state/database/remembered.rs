@@ -11,11 +11,11 @@ use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
-    model::user::EntityId,
+    model::{held_people::HeldPeople, user::EntityId},
     state::{
         database::{
             FILE, State, absences, columns,
-            columns::{Count, Ids, Time},
+            columns::{Count, EnumText, Ids, Time},
             corruption,
             lock::DatabaseLock,
             runs, schema,
@@ -37,67 +37,80 @@ impl State {
         self.read(|connection| of_job(connection, job, ftrack))
     }
 
-    /// Saves how many deactivations a run writes without approval: before it writes them, so that a
-    /// run that is killed counts as well, and once more when the number is known.
+    /// Saves how many changes a run writes without approval: before it writes them, so that a run
+    /// that is killed counts as well, and once more when the numbers are known.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
-    pub fn count_deactivations(&self, job: &str, written: &Written) -> Result<(), StateError> {
-        let Written {
-            run,
-            at,
-            number,
-            since,
-            is_settled,
-        } = written;
+    pub fn count_written(&self, job: &str, all: &[Written]) -> Result<(), StateError> {
+        let Some(at) = all.iter().map(|written| written.at).max() else {
+            return Ok(());
+        };
+        let oldest = at.checked_sub_signed(TimeDelta::days(KEPT_DAYS));
         self.write(|transaction| {
-            let oldest = at
-                .checked_sub_signed(TimeDelta::days(KEPT_DAYS))
-                .unwrap_or(*at);
             transaction.execute(
                 "DELETE FROM written WHERE job = ?1 AND at < ?2",
-                params![job, Time(oldest)],
+                params![job, Time(oldest.unwrap_or(at))],
             )?;
-            transaction.execute(
+            let mut add = transaction.prepare(
                 "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) \
-                 VALUES (?1, ?2, 'deactivate', ?3, ?4, ?5, ?6)",
-                params![
-                    job,
-                    run,
-                    Time(*at),
-                    Count(*number),
-                    Time(*since),
-                    is_settled
-                ],
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
-            Ok(())
+            all.iter().try_for_each(|written| {
+                let Written {
+                    run,
+                    kind,
+                    at,
+                    number,
+                    since,
+                    is_settled,
+                } = written;
+                let (at, since) = (Time(*at), Time(*since));
+                let (kind, number) = (EnumText(kind), Count(*number));
+                add.execute(params![job, run, kind, at, number, since, is_settled])
+                    .map(drop)
+            })
         })
     }
 
-    /// Saves whose deactivation a limit holds, replacing those before; nothing is written where
-    /// they are the same.
+    /// Saves whose changes are held, replacing those before; nothing is written where they are the
+    /// same.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
     pub fn set_held(
         &self,
         job: &str,
-        before: &BTreeSet<String>,
-        now: &BTreeSet<String>,
+        before: &HeldPeople,
+        now: &HeldPeople,
     ) -> Result<(), StateError> {
         if before == now {
             return Ok(());
         }
         self.write(|transaction| {
-            transaction.execute(
-                "DELETE FROM held WHERE job = ?1 AND kind = 'deactivate'",
-                params![job],
-            )?;
+            transaction.execute("DELETE FROM held_people WHERE job = ?1", params![job])?;
             let mut add = transaction.prepare(
-                "INSERT INTO held (job, kind, directory_id) VALUES (?1, 'deactivate', ?2)",
+                "INSERT INTO held_people (job, held_by, kind, directory_id, cause) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
-            now.iter()
-                .try_for_each(|id| add.execute(params![job, id]).map(drop))
+            now.iter().try_for_each(|(by, kind, id, cause)| {
+                add.execute(params![job, EnumText(by), EnumText(kind), id, cause])
+                    .map(drop)
+            })
+        })
+    }
+
+    /// Saves that a job's first contact with its people at an ftrack server has begun.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn begin_first_contact(&self, job: &str, ftrack: &str) -> Result<(), StateError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO first_contacts (job, ftrack) VALUES (?1, ?2)",
+                params![job, ftrack],
+            )?;
+            Ok(())
         })
     }
 
@@ -212,11 +225,14 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
 }
 
 fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
-    let mut written =
-        connection.prepare("SELECT * FROM written WHERE job = ?1 AND kind = 'deactivate'")?;
-    let deactivations = written.query_map(params![job], columns::written)?;
-    let mut held = connection
-        .prepare("SELECT directory_id FROM held WHERE job = ?1 AND kind = 'deactivate'")?;
+    let mut written = connection.prepare("SELECT * FROM written WHERE job = ?1")?;
+    let written = written.query_map(params![job], columns::written)?;
+    let mut rows = connection.prepare("SELECT * FROM held_people WHERE job = ?1")?;
+    let mut held = HeldPeople::default();
+    for row in rows.query_map(params![job], columns::held)? {
+        let (by, kind, id, cause) = row?;
+        held.add(by, kind, &id, &cause);
+    }
     let mut bases = connection.prepare("SELECT base, entries FROM bases WHERE job = ?1")?;
     let bases = bases.query_map(params![job], |row| {
         let Count(entries) = row.get("entries")?;
@@ -231,10 +247,11 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
                 |row| row.get("directory"),
             )
             .optional()?,
-        deactivations: deactivations.collect::<rusqlite::Result<_>>()?,
-        held: held
-            .query_map(params![job], |row| row.get("directory_id"))?
-            .collect::<rusqlite::Result<_>>()?,
+        written: written.collect::<rusqlite::Result<_>>()?,
+        held,
+        has_begun: connection
+            .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
+            .exists(params![job, ftrack])?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
         inactive: connection
             .query_row(

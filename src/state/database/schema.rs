@@ -107,6 +107,23 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE held_people (
+        job          TEXT NOT NULL,
+        held_by      TEXT NOT NULL,
+        kind         TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        cause        TEXT NOT NULL,
+        PRIMARY KEY (job, held_by, kind, directory_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO held_people SELECT job, 'limit', kind, directory_id, '' FROM held;
+    DROP TABLE held;
+    CREATE TABLE first_contacts (
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        PRIMARY KEY (job, ftrack)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

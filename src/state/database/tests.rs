@@ -24,6 +24,9 @@ use crate::{
     model::{
         absence::{Absence, Absences},
         backoff::Backoff,
+        change::HeldBy,
+        change_kind::ChangeKind,
+        held_people::HeldPeople,
         pause::Pause,
         report::{FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,
@@ -562,6 +565,7 @@ fn a_second_daemon_is_told_of_the_first() {
 fn written(run: &str, number: usize) -> Written {
     Written {
         run: run.into(),
+        kind: ChangeKind::Deactivate,
         at: at("2026-01-31T10:00:00Z"),
         number,
         since: at("2026-01-31T10:00:00.123Z"),
@@ -578,29 +582,26 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     state
         .set_directory("artists", &before, Some("d-1"), &bases)
         .unwrap();
+    let mut held = HeldPeople::default();
+    held.add(HeldBy::Limit, ChangeKind::Deactivate, "p-1", "");
+    held.add(HeldBy::Limit, ChangeKind::Rename, "p-2", "");
+    state.set_held("artists", &before.held, &held).unwrap();
     state
-        .set_held(
-            "artists",
-            &before.held,
-            &["p-1".to_owned(), "p-2".to_owned()].into(),
-        )
+        .count_written("artists", &[written("run-1", 9)])
         .unwrap();
     state
-        .count_deactivations("artists", &written("run-1", 9))
+        .count_written("artists", &[written("run-1", 3)])
         .unwrap();
     state
-        .count_deactivations("artists", &written("run-1", 3))
-        .unwrap();
-    state
-        .count_deactivations("interns", &written("run-1", 5))
+        .count_written("interns", &[written("run-1", 5)])
         .unwrap();
     let known = state.remembered("artists", FTRACK).unwrap();
     assert_eq!(
         (known.directory.as_deref(), &known.bases),
         (Some("d-1"), &bases)
     );
-    assert_eq!(known.held, ["p-1".to_owned(), "p-2".to_owned()].into());
-    assert_eq!(known.deactivations, [written("run-1", 3)]);
+    assert_eq!(known.held, held);
+    assert_eq!(known.written, [written("run-1", 3)]);
     let changes = || {
         state
             .read(|connection| {
@@ -629,9 +630,9 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
         at: at("2027-06-01T10:00:00Z"),
         ..written("run-2", 1)
     };
-    state.count_deactivations("artists", &later).unwrap();
+    state.count_written("artists", &[later.clone()]).unwrap();
     assert_eq!(
-        state.remembered("artists", FTRACK).unwrap().deactivations,
+        state.remembered("artists", FTRACK).unwrap().written,
         [later]
     );
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{absence::Absences, user::EntityId};
+use crate::model::{
+    absence::Absences, change_kind::ChangeKind, held_people::HeldPeople, user::EntityId,
+};
 
 /// What a job remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,11 +15,13 @@ pub struct Remembered {
     pub absences: Absences,
     /// The directory's id in the last run.
     pub directory: Option<String>,
-    /// Deactivations that were written, and how many of them without a person's approval; for those
-    /// that are missing here the links are used.
-    pub deactivations: Vec<Written>,
-    /// The directory ids of people whose deactivation a limit holds.
-    pub held: BTreeSet<String>,
+    /// What was written, and how much of it without a person's approval; for deactivations that
+    /// are missing here the links are used.
+    pub written: Vec<Written>,
+    /// People whose changes are held.
+    pub held: HeldPeople,
+    /// Whether the job's first contact with its people has begun.
+    pub has_begun: bool,
     /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
     /// The users of the job that were inactive in the last run although the program had not
@@ -27,17 +31,18 @@ pub struct Remembered {
     pub linked: Option<LinkedUsers>,
 }
 
-/// The deactivations of one run.
+/// The changes of one kind in one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Written {
     pub run: String,
+    pub kind: ChangeKind,
     pub at: DateTime<Utc>,
     /// How many users without a person's approval, or the maximum while that is not settled.
     pub number: usize,
-    /// The time in their links: the same for all of one run, and for no other.
+    /// The time in the links of deactivated users: the same for all of one run, and for no other.
     pub since: DateTime<Utc>,
-    /// Whether the run was completed; otherwise the links tell how many there were.
+    /// Whether the run was completed; otherwise the links tell how many deactivations there were.
     pub is_settled: bool,
 }
 
@@ -69,7 +74,7 @@ pub struct RefusedAccount {
 impl Written {
     /// How many users it was, according to the links.
     fn number(&self, links: &[DateTime<Utc>]) -> usize {
-        if self.is_settled {
+        if self.is_settled || self.kind != ChangeKind::Deactivate {
             return self.number;
         }
         links
@@ -81,40 +86,39 @@ impl Written {
 }
 
 impl Remembered {
-    /// The deactivations that count for a limit now: those that were written within that time
-    /// before it, according to this state and, where it knows nothing of them, to the links of the
-    /// users: the state was lost, the job had another name, or another host ran it. Times in the
-    /// future count as now.
+    /// What counts for the limits now: what was written within that time before it, according to
+    /// this state and, where it knows nothing of a deactivation, to the links of the users: the
+    /// state was lost, the job had another name, or another host ran it. Times in the future count
+    /// as now.
     #[must_use]
-    pub fn deactivated_within(
+    pub fn written_within(
         &self,
         per: TimeDelta,
         now: DateTime<Utc>,
         links: &[DateTime<Utc>],
-    ) -> usize {
+    ) -> BTreeMap<ChangeKind, usize> {
         let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
-        let known: HashSet<DateTime<Utc>> = self
-            .deactivations
+        let mut counts: BTreeMap<ChangeKind, usize> = BTreeMap::new();
+        for written in self.written.iter().filter(|written| is_within(written.at)) {
+            *counts.entry(written.kind).or_default() += written.number(links);
+        }
+        let known: HashSet<DateTime<Utc>> =
+            self.deactivations().map(|written| written.since).collect();
+        let of_links = links
             .iter()
-            .map(|written| written.since)
-            .collect();
-        let counted: usize = self
-            .deactivations
-            .iter()
-            .filter(|written| is_within(written.at))
-            .map(|written| written.number(links))
-            .sum();
-        counted
-            + links
-                .iter()
-                .filter(|since| is_within(**since) && !known.contains(*since))
-                .count()
+            .filter(|since| is_within(**since) && !known.contains(*since));
+        *counts.entry(ChangeKind::Deactivate).or_default() += of_links.count();
+        counts
+    }
+
+    fn deactivations(&self) -> impl Iterator<Item = &Written> {
+        let is_one = |written: &&Written| written.kind == ChangeKind::Deactivate;
+        self.written.iter().filter(is_one)
     }
 
     /// What interrupted runs wrote, now that the links are known.
     pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
-        self.deactivations
-            .iter()
+        self.deactivations()
             .filter(|written| !written.is_settled)
             .map(|written| Written {
                 number: written.number(links),
@@ -132,6 +136,7 @@ mod tests {
     fn written(at: DateTime<Utc>, number: usize) -> Written {
         Written {
             run: "run".into(),
+            kind: ChangeKind::Deactivate,
             at,
             number,
             since: at,
@@ -144,7 +149,7 @@ mod tests {
         let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
         let hours = |hours| now - TimeDelta::hours(hours);
         let remembered = Remembered {
-            deactivations: vec![
+            written: vec![
                 written(hours(1), 2),
                 written(hours(23), 3),
                 written(hours(25), 100),
@@ -154,38 +159,37 @@ mod tests {
             ],
             ..Remembered::default()
         };
-        let day = TimeDelta::hours(24);
+        let deactivated = |remembered: &Remembered, links: &[DateTime<Utc>]| {
+            let within = remembered.written_within(TimeDelta::hours(24), now, links);
+            within[&ChangeKind::Deactivate]
+        };
         assert_eq!(
-            remembered.deactivated_within(day, now, &[]),
+            deactivated(&remembered, &[]),
             6,
             "one in the future counts as now"
         );
         // Of the links, those that are not known.
         assert_eq!(
-            remembered.deactivated_within(
-                day,
-                now,
+            deactivated(
+                &remembered,
                 &[hours(1), hours(5), hours(11), hours(30), hours(-1)]
             ),
             8
         );
         let lost = Remembered::default();
         assert_eq!(
-            lost.deactivated_within(day, now, &[hours(5), hours(11), hours(30), hours(-1)]),
+            deactivated(&lost, &[hours(5), hours(11), hours(30), hours(-1)]),
             3
         );
         // For a run that was killed, the links tell how many there were.
         let killed = Remembered {
-            deactivations: vec![Written {
+            written: vec![Written {
                 is_settled: false,
                 ..written(hours(1), 5)
             }],
             ..Remembered::default()
         };
-        assert_eq!(
-            killed.deactivated_within(day, now, &[hours(1), hours(1), hours(2)]),
-            3
-        );
+        assert_eq!(deactivated(&killed, &[hours(1), hours(1), hours(2)]), 3);
         assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
     }
 }

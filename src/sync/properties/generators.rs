@@ -306,6 +306,10 @@ pub fn limits() -> Limits {
     Limits {
         per: Duration::from_secs(86_400),
         deactivate: Limit::Percent(100),
+        rename: Limit::Percent(100),
+        clear: Limit::Percent(100),
+        reactivate: Limit::Percent(100),
+        create: Limit::Percent(100),
         unusable: Limit::Percent(100),
         min_entries: 0,
     }

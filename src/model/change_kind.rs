@@ -1,0 +1,110 @@
+//! The kinds of change that limits count and holds name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    change::{Action, Change},
+    edit::{Attribute, Edit, Values},
+};
+
+/// A kind of change to one user; a change may be of several kinds at once, one for each edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// A user is created.
+    Create,
+    /// A user without an owner becomes the person's.
+    Adopt,
+    /// A value or a link is set.
+    Update,
+    /// The login becomes another one.
+    Rename,
+    /// A value is emptied.
+    Clear,
+    /// The user's access ends.
+    Deactivate,
+    /// The user's access begins again.
+    Reactivate,
+}
+
+impl ChangeKind {
+    /// The name in limits, reports and the state.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Adopt => "adopt",
+            Self::Update => "update",
+            Self::Rename => "rename",
+            Self::Clear => "clear",
+            Self::Deactivate => "deactivate",
+            Self::Reactivate => "reactivate",
+        }
+    }
+
+    /// The kind of an edit in a change with this action.
+    #[must_use]
+    pub fn of(action: Action, edit: &Edit) -> Self {
+        match (action, edit) {
+            (Action::Create, _) => Self::Create,
+            (_, Edit::Activate) => Self::Reactivate,
+            (_, Edit::Deactivate) => Self::Deactivate,
+            (_, Edit::Set { attribute, values }) => match attribute {
+                Attribute::Username => Self::Rename,
+                Attribute::FirstName
+                | Attribute::LastName
+                | Attribute::Email
+                | Attribute::UserType
+                | Attribute::Custom(_)
+                    if empties(values) =>
+                {
+                    Self::Clear
+                }
+                Attribute::FirstName
+                | Attribute::LastName
+                | Attribute::Email
+                | Attribute::UserType
+                | Attribute::Custom(_) => Self::of_values(action),
+            },
+            (_, Edit::Link) => Self::of_values(action),
+        }
+    }
+
+    fn of_values(action: Action) -> Self {
+        match action {
+            Action::Adopt => Self::Adopt,
+            Action::Create => Self::Create,
+            Action::Update | Action::Deactivate | Action::Reactivate => Self::Update,
+        }
+    }
+}
+
+/// Whether a value becomes empty.
+fn empties(values: &Values) -> bool {
+    let is_empty =
+        |value: &serde_json::Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
+    is_empty(&values.new) && !is_empty(&values.old)
+}
+
+impl Change {
+    /// The edits of one kind.
+    pub fn edits_of(&self, kind: ChangeKind) -> impl Iterator<Item = &Edit> {
+        self.edits
+            .iter()
+            .filter(move |edit| ChangeKind::of(self.action, edit) == kind)
+    }
+
+    /// Whether an edit is of this kind.
+    #[must_use]
+    pub fn is_of(&self, kind: ChangeKind) -> bool {
+        self.edits_of(kind).next().is_some()
+    }
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

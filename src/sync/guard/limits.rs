@@ -1,0 +1,165 @@
+//! The limits: how many changes of a kind may be written without a person's approval.
+
+use crate::{
+    config,
+    config::Limits,
+    model::{
+        change::{Change, HeldBy, Hold},
+        change_kind::ChangeKind,
+        held_people::HeldPeople,
+    },
+    sync::{
+        decision::Plan,
+        guard::{Bounds, Verdict},
+    },
+};
+
+/// The kinds that have a limit.
+pub const LIMITED: [ChangeKind; 5] = [
+    ChangeKind::Deactivate,
+    ChangeKind::Reactivate,
+    ChangeKind::Create,
+    ChangeKind::Rename,
+    ChangeKind::Clear,
+];
+
+/// The fewest creates that a percentage means: a small studio grows by more than its half.
+const FEWEST_CREATES: usize = 25;
+
+/// The limit on one kind of change.
+pub(super) struct Limit<'a> {
+    kind: ChangeKind,
+    /// Why all of them are held, if they are too many.
+    over: Option<Hold>,
+    /// Who has been held since an earlier run.
+    held_before: &'a HeldPeople,
+}
+
+impl<'a> Limit<'a> {
+    /// Counts what would be written, and what was written without approval before.
+    pub fn of(
+        kind: ChangeKind,
+        plan: &Plan<'_>,
+        verdicts: &[Verdict],
+        bounds: &'a Bounds<'a>,
+    ) -> Self {
+        let free = plan
+            .changes()
+            .zip(verdicts)
+            .filter(|(change, verdict)| verdict.frees(change, kind));
+        let wanted = free.count();
+        let before = bounds.written.get(&kind).copied().unwrap_or_default();
+        let most = allowed(kind, bounds, plan.owned_active);
+        let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);
+        Self {
+            kind,
+            over: most.filter(|_| is_over).map(|most| {
+                Hold::new(
+                    HeldBy::Limit,
+                    too_many(kind, (wanted, before), most, bounds),
+                )
+            }),
+            held_before: bounds.held_before,
+        }
+    }
+
+    /// Holds the edits of the kind, if they are too many or were in an earlier run.
+    pub fn judge(&self, change: &Change, verdict: &mut Verdict) {
+        let was_held = || {
+            let cause = self
+                .held_before
+                .cause(HeldBy::Limit, self.kind, &change.directory_id);
+            cause.is_some()
+        };
+        let earlier = || {
+            let why = format!(
+                "it was more than limits.{} allows in an earlier run, and time alone does not \
+                 release it; review it with `plan --out FILE`, then approve with `apply FILE`",
+                self.kind
+            );
+            Hold::new(HeldBy::Limit, why)
+        };
+        let hold = match &self.over {
+            Some(hold) => hold.clone(),
+            None if was_held() => earlier(),
+            None => return,
+        };
+        for (place, edit) in change.edits.iter().enumerate() {
+            if ChangeKind::of(change.action, edit) == self.kind {
+                verdict.hold(change, place, &hold);
+            }
+        }
+    }
+}
+
+/// The most changes of a kind; none where it is not limited.
+fn allowed(kind: ChangeKind, bounds: &Bounds<'_>, owned_active: usize) -> Option<usize> {
+    let Limits {
+        per: _,
+        deactivate,
+        rename,
+        clear,
+        reactivate,
+        create,
+        unusable: _,
+        min_entries: _,
+    } = bounds.limits;
+    match kind {
+        ChangeKind::Deactivate => Some(most(*deactivate, owned_active)),
+        ChangeKind::Rename => Some(most(*rename, owned_active)),
+        ChangeKind::Clear => Some(most(*clear, owned_active)),
+        ChangeKind::Reactivate => Some(most(*reactivate, owned_active)),
+        ChangeKind::Create if bounds.is_first_contact => None,
+        ChangeKind::Create => Some(match create {
+            config::Limit::Percent(1..) => most(*create, owned_active).max(FEWEST_CREATES),
+            config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),
+        }),
+        ChangeKind::Adopt | ChangeKind::Update => None,
+    }
+}
+
+fn too_many(
+    kind: ChangeKind,
+    (wanted, before): (usize, usize),
+    most: usize,
+    bounds: &Bounds<'_>,
+) -> String {
+    let before = match before {
+        0 => String::new(),
+        written => format!(
+            ", with {written} written within {} before,",
+            humantime::format_duration(bounds.limits.per)
+        ),
+    };
+    let (one, many) = match kind {
+        ChangeKind::Create => ("new user", "new users"),
+        ChangeKind::Adopt => ("adoption", "adoptions"),
+        ChangeKind::Update => ("update", "updates"),
+        ChangeKind::Rename => ("changed login", "changed logins"),
+        ChangeKind::Clear => ("user with emptied values", "users with emptied values"),
+        ChangeKind::Deactivate => ("deactivation", "deactivations"),
+        ChangeKind::Reactivate => ("reactivation", "reactivations"),
+    };
+    let (noun, verb) = if wanted == 1 {
+        (one, "is")
+    } else {
+        (many, "are")
+    };
+    format!(
+        "{wanted} {noun}{before} {verb} more than limits.{kind} allows ({most}); review them with \
+         `plan --out FILE`, then approve with `apply FILE`"
+    )
+}
+
+/// The most changes that a limit allows for this number of active users: a percentage is rounded
+/// down, and allows one unless it is 0.
+#[must_use]
+pub fn most(limit: config::Limit, owned_active: usize) -> usize {
+    match limit {
+        config::Limit::Count(count) => count,
+        config::Limit::Percent(0) => 0,
+        config::Limit::Percent(percent) => {
+            (owned_active.saturating_mul(usize::from(percent)) / 100).max(1)
+        }
+    }
+}
