@@ -299,6 +299,7 @@ mod tests {
             skipped: 0,
             held: 0,
             failed: 0,
+            unsettled: 0,
         },
         writes: Writes::None,
         active: 40,

@@ -65,6 +65,10 @@ pub struct JobTable {
     /// The filter for people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// What happens to users whom a changed search base, filter, mapping, source or directory would
+    /// deactivate, rename, or deprive of values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_change: Option<ConfigChange>,
     /// The mapping for each ftrack attribute: `username` (required), `email`, `first_name` and
     /// `last_name` or instead `full_name`, and `custom_attributes.KEY`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -79,12 +83,13 @@ pub struct JobTable {
 }
 
 /// The keys that only a job that reads a directory has.
-pub const LDAP_KEYS: [&str; 7] = [
+pub const LDAP_KEYS: [&str; 8] = [
     "source",
     "directory",
     "search_bases",
     "scope",
     "filter",
+    "config_change",
     "attributes",
     "users",
 ];
@@ -103,6 +108,7 @@ impl Default for JobTable {
             search_bases: List::default(),
             scope: Some(Scope::default()),
             filter: None,
+            config_change: Some(ConfigChange::default()),
             attributes: BTreeMap::new(),
             users: Some(UsersTable::default()),
             limits: LimitsTable::default(),
@@ -131,6 +137,18 @@ pub enum Scope {
     Subtree,
     /// Only the entries directly below the base.
     One,
+}
+
+/// What happens to users whom a changed configuration would deactivate, rename, or deprive of
+/// values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = r#""hold" or "apply""#)]
+pub enum ConfigChange {
+    /// Those whom the first complete reading shows to be affected are held for a person to approve.
+    #[default]
+    Hold,
+    /// They are changed at once.
+    Apply,
 }
 
 /// A job, with what all kinds have.
@@ -177,6 +195,7 @@ pub struct LdapJob {
     pub search_bases: Vec<String>,
     pub scope: Scope,
     pub filter: Filter,
+    pub config_change: ConfigChange,
     pub attributes: BTreeMap<String, AttributeRule>,
     pub users: Users,
     pub limits: Limits,
@@ -253,6 +272,7 @@ fn ldap(
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
         scope: table.scope.unwrap_or_default(),
         filter: table.filter.take()?,
+        config_change: table.config_change.unwrap_or_default(),
         attributes: attributes?,
         users: users?,
         limits: std::mem::take(&mut table.limits).of_ldap()?,
@@ -299,6 +319,7 @@ impl From<Job> for JobTable {
             JobKind::FtrackLdap(job) => Self {
                 kind: Kind::FtrackLdap,
                 scope: None,
+                config_change: None,
                 users: None,
                 limits: job.into(),
                 ..Self::default()
@@ -327,6 +348,7 @@ impl From<LdapJob> for JobTable {
             search_bases: job.search_bases.into(),
             scope: Some(job.scope),
             filter: Some(job.filter),
+            config_change: Some(job.config_change),
             attributes: attributes.collect(),
             users: Some(job.users.into()),
             limits: job.limits.into(),

@@ -32,7 +32,7 @@ pub use directory::{Directory, Sasl};
 pub use file::{Http, Reports};
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use ftrack::Ftrack;
-pub use job::{Job, JobKind, LdapJob, Scope};
+pub use job::{ConfigChange, Job, JobKind, LdapJob, Scope};
 pub use layers::Environment;
 pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;

@@ -27,10 +27,13 @@ table! {
         /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
         /// recognised.
         adopt: Adopt => Adopt = Adopt::Username,
+        /// Whether users are adopted after the first contact too, without a person's approval.
+        adopt_always: bool => bool = false,
         /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
         deactivate_after: Period<0, CENTURY> => Duration = Period::seconds(0),
-        /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never adopted, and whose login,
-        /// mail and activity change only with a person's approval.
+        /// Patterns (`*`, `?`, `[abc]`, `{a,b}`) of usernames that are never created or adopted, and
+        /// whose login, mail and activity change only with a person's approval. The protection
+        /// belongs to the user, and stays when the login changes.
         protect: List<Pattern> => Vec<Pattern> = List::default(),
         /// The name of the user type for created users; the server's default when absent.
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
@@ -48,7 +51,8 @@ table! {
 pub enum Adopt {
     /// The same username, whatever its case.
     Username,
-    /// The same mail address, whatever its case.
+    /// The same mail address, whatever its case. Whoever can edit his own mail address in the
+    /// directory can then take over the account of somebody else.
     Email,
     Never,
 }

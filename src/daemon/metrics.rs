@@ -337,6 +337,7 @@ impl Scrape {
         if let Some(run) = settled {
             self.set("held_changes", name, run.held as f64)?;
             self.set("failed_changes", name, run.failed as f64)?;
+            self.set("unsettled_people", name, run.unsettled as f64)?;
         }
         if let Some(run) = settled.filter(|run| run.entries > 0 || run.linked.is_some()) {
             // A job of kind `ftrack-ldap` has no directory, and owns no users.

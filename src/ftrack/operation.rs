@@ -253,6 +253,7 @@ mod tests {
             id: DirectoryId::new("d-1").unwrap(),
             attribute: IdAttribute::EntryUuid,
             activity: Activity::Settled,
+            protected: None,
             form: Form::Current,
             signature: Signature::NotChecked,
         };

@@ -290,6 +290,11 @@ pub enum HeldBy {
     Configuration,
     /// Login, mail or activity of an administrator or a protected user.
     Protected,
+    /// An existing user would become a person's after the first contact, or a second user would be
+    /// created for somebody who seems to have one.
+    Adoption,
+    /// The entry was most likely deleted and made again.
+    Successor,
     /// More changes of the kind than the limit allows.
     Limit,
 }
@@ -304,6 +309,8 @@ impl HeldBy {
             Self::Replica => "replica",
             Self::Configuration => "configuration",
             Self::Protected => "protected",
+            Self::Adoption => "adoption",
+            Self::Successor => "successor",
             Self::Limit => "limit",
         }
     }

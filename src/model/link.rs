@@ -75,6 +75,9 @@ pub struct Link {
     /// What the program last did to the user's activity.
     #[serde(flatten)]
     pub activity: Activity,
+    /// Whether the user is protected, whatever its login is now; absent where its login decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
     /// Whether it names its user.
     #[serde(skip)]
     pub form: Form,

@@ -31,6 +31,8 @@ pub enum Reason {
     Unsigned,
     /// The user's link lacks what links have now.
     LinkIncomplete,
+    /// The user's link is to record whether the user is protected.
+    Protection,
     /// The person is back; the user was deactivated at this time, RFC 3339.
     Back(Box<str>),
     /// The user got no seat in an earlier run.
@@ -65,6 +67,8 @@ pub enum Reason {
     Contested(Box<Contested>),
     /// The person's login is that of the API user.
     OwnUsername(Box<str>),
+    /// The person asks for a login that `users.protect` reserves.
+    ProtectedUsername(Box<str>),
     /// `users.create` is off.
     CreateOff,
     /// The login belongs to another user, and whose it is.
@@ -165,6 +169,7 @@ impl Reason {
             | Self::Completed
             | Self::Unsigned
             | Self::LinkIncomplete
+            | Self::Protection
             | Self::Back(_)
             | Self::SeatRefused
             | Self::DeactivationDone
@@ -179,6 +184,7 @@ impl Reason {
             | Self::NotAdopted(_)
             | Self::Contested(_)
             | Self::OwnUsername(_)
+            | Self::ProtectedUsername(_)
             | Self::CreateOff
             | Self::UsernameTaken(_)
             | Self::OfJob(_)
@@ -204,6 +210,7 @@ impl Reason {
             Self::Completed => "the change that an earlier run began is complete",
             Self::Unsigned => "the user's link needs a signature",
             Self::LinkIncomplete => "the user's link is incomplete",
+            Self::Protection => "the user's link records whether users.protect protects the user",
             Self::SeatRefused => {
                 "the person is in the directory, and the user was refused a seat before"
             }
@@ -243,6 +250,7 @@ impl Reason {
             | Self::NotAdopted(_)
             | Self::Contested(_)
             | Self::OwnUsername(_)
+            | Self::ProtectedUsername(_)
             | Self::UsernameTaken(_)
             | Self::Untouchable(_)
             | Self::UntouchableLeft(_)
@@ -314,6 +322,10 @@ impl fmt::Display for Reason {
                 f,
                 "the username {username:?} is that of the program's own API user"
             ),
+            Self::ProtectedUsername(username) => write!(
+                f,
+                "users.protect reserves the username {username:?}, so no user is made for it"
+            ),
             Self::UsernameTaken(taken) => {
                 let (username, whose) = &**taken;
                 write!(
@@ -347,6 +359,7 @@ impl fmt::Display for Reason {
             | Self::Completed
             | Self::Unsigned
             | Self::LinkIncomplete
+            | Self::Protection
             | Self::SeatRefused
             | Self::ReactivatedAndBack
             | Self::DeactivationDone

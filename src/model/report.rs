@@ -267,6 +267,9 @@ pub struct Counts {
     pub held: usize,
     /// Changes that could not be applied.
     pub failed: usize,
+    /// People of the directory without an active user, for a reason that a person must settle.
+    #[serde(default)]
+    pub unsettled: usize,
 }
 
 /// One change with its result.

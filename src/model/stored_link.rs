@@ -32,6 +32,8 @@ pub(crate) struct Stored<'a> {
     activity: Cow<'a, str>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     since: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protected: Option<bool>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     by: Option<Cow<'a, str>>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
@@ -71,6 +73,7 @@ impl<'a> Stored<'a> {
             attribute: Cow::Borrowed(&link.attribute),
             activity: activity.into(),
             since: since.map(Into::into),
+            protected: link.protected,
             by: by.filter(|_| is_current).map(Into::into),
             signature: None,
         }
@@ -102,6 +105,7 @@ impl<'a> Stored<'a> {
             id: DirectoryId::new(&stored.id)?,
             attribute: stored.attribute.clone().into_owned(),
             activity,
+            protected: stored.protected,
             form,
             signature: Signature::NotChecked,
         };

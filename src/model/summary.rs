@@ -36,6 +36,9 @@ pub struct RunSummary {
     pub held: usize,
     /// Changes that failed.
     pub failed: usize,
+    /// People without an active user, for a reason that a person must settle.
+    #[serde(default)]
+    pub unsettled: usize,
 }
 
 impl RunSummary {
@@ -70,6 +73,7 @@ impl RunSummary {
                 .map(|linked| linked + counts.created + counts.adopted),
             held: counts.held,
             failed: counts.failed,
+            unsettled: counts.unsettled,
         }
     }
 }

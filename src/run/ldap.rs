@@ -24,6 +24,7 @@ use crate::{
         decision::Plan,
         guard,
         guard::{Approval, Vetted},
+        settings::Settings,
     },
 };
 
@@ -34,10 +35,10 @@ impl RunContext<'_, LdapWork> {
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
         let desired = self.desired(reading, &current)?;
-        let plan = self
-            .decide(&desired, &current, &remembered, &request)
-            .await?;
-        let (mut vetted, approval) = self.vet(&plan, &remembered, aim.approved())?;
+        let settings = self.settings(&desired);
+        let past = (&remembered, &settings);
+        let plan = self.decide(&desired, &current, past, &request).await?;
+        let (mut vetted, approval) = self.vet(&plan, past, aim.approved())?;
         match aim {
             Aim::Look => {
                 self.record_plan(&plan, &vetted);
@@ -47,8 +48,8 @@ impl RunContext<'_, LdapWork> {
             Aim::Write { writer, .. } => {
                 let _lock = self.look_at_administrators(&mut vetted, approval).await?;
                 self.record_plan(&plan, &vetted);
-                self.remember(state, &remembered, &plan, &current, &vetted, approval)?;
-                let is_first = memory::is_first_contact(&plan, &remembered);
+                self.remember(state, past, &plan, &current, &vetted, approval)?;
+                let is_first = plan.is_first_contact;
                 let counted = memory::written(&self.report.run, &vetted, approval, is_first);
                 state.count_written(&self.prepared.name, &counted)?;
                 let unchanged = plan.unchanged();
@@ -57,7 +58,12 @@ impl RunContext<'_, LdapWork> {
                 drop(desired);
                 self.apply(unchanged, &vetted, &current, &writer).await?;
                 let settled = self.settled(counted, &vetted, approval);
-                Ok(state.count_written(&self.prepared.name, &settled)?)
+                state.count_written(&self.prepared.name, &settled)?;
+                if is_first {
+                    let (job, ftrack) = (&self.prepared.name, self.reader.server());
+                    state.set_first_contact(job, ftrack, false)?;
+                }
+                Ok(())
             }
         }
     }
@@ -70,10 +76,10 @@ impl RunContext<'_, LdapWork> {
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
         let desired = self.desired(reading, &current)?;
-        let plan = self
-            .decide(&desired, &current, remembered, &request)
-            .await?;
-        let vetted = guard::vet(&plan, &self.bounds(&plan, remembered));
+        let settings = self.settings(&desired);
+        let past = (remembered, &settings);
+        let plan = self.decide(&desired, &current, past, &request).await?;
+        let vetted = guard::vet(&plan, &self.bounds(&plan, remembered, &settings));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         Ok(SavedPlan::new(
             job,
@@ -88,10 +94,10 @@ impl RunContext<'_, LdapWork> {
     fn vet(
         &self,
         plan: &Plan<'_>,
-        remembered: &Remembered,
+        (remembered, settings): (&Remembered, &Settings),
         approved: Option<&SavedPlan>,
     ) -> Result<(Vetted, Approval), Failure> {
-        let vetted = guard::vet(plan, &self.bounds(plan, remembered));
+        let vetted = guard::vet(plan, &self.bounds(plan, remembered, settings));
         match (approved, self.fall_of_links(plan, remembered)) {
             (None, Some(fall)) => Err(Failure::refused(fall)),
             (None, None) => Ok((vetted, Approval::None)),

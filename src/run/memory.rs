@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
     model::{
-        change::{Change, HeldBy},
+        change::{Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
         edit::Edit,
         held_people::HeldPeople,
@@ -16,14 +16,22 @@ use crate::{
     state::{LinkedUsers, Remembered, State, Written},
     sync::{
         decision::Plan,
+        desired::Desired,
         guard,
         guard::{Approval, Bounds, Held, LIMITED, Vetted},
+        settings,
+        settings::{Setting, Settings},
     },
 };
 
 impl RunContext<'_, LdapWork> {
     /// What the limits of the job leave for this run.
-    pub(super) fn bounds<'r>(&self, plan: &Plan<'_>, remembered: &'r Remembered) -> Bounds<'r>
+    pub(super) fn bounds<'r>(
+        &self,
+        plan: &Plan<'_>,
+        remembered: &'r Remembered,
+        settings: &Settings,
+    ) -> Bounds<'r>
     where
         Self: 'r,
     {
@@ -33,8 +41,17 @@ impl RunContext<'_, LdapWork> {
             limits: &self.work.job.limits,
             written: remembered.written_within(per, Utc::now(), &plan.deactivated_at),
             held_before: &remembered.held,
-            is_first_contact: is_first_contact(plan, remembered),
+            changed: changed(remembered, settings),
+            config_change: self.work.job.config_change,
         }
+    }
+
+    /// The settings with which the people were read.
+    pub(super) fn settings(&self, desired: &Desired) -> Settings {
+        let job = &self.work.job;
+        let directory = self.prepared.config.directories.get(&job.directory);
+        let bind_dn = directory.and_then(|directory| directory.bind_dn.as_deref());
+        Settings::new(job, bind_dn, desired)
     }
 
     /// Fails when more users lost their links since the run before than may be deactivated: a key
@@ -62,7 +79,7 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn remember(
         &self,
         state: &State,
-        remembered: &Remembered,
+        (remembered, settings): (&Remembered, &Settings),
         plan: &Plan<'_>,
         current: &Current,
         vetted: &Vetted,
@@ -72,12 +89,14 @@ impl RunContext<'_, LdapWork> {
         state.set_absences(job, &remembered.absences, &plan.absences)?;
         let settled: Vec<Written> = remembered.settled(&plan.deactivated_at).collect();
         state.count_written(job, &settled)?;
-        if is_first_contact(plan, remembered) && !remembered.has_begun {
-            state.begin_first_contact(job, self.reader.server())?;
+        if plan.is_first_contact && !remembered.has_begun {
+            state.set_first_contact(job, self.reader.server(), true)?;
         }
         // A reading of a replica releases nobody: it may lag behind.
-        if approval == Approval::None && plan.replica.is_none() {
-            state.set_held(job, &remembered.held, &held_people(remembered, vetted))?;
+        if plan.replica.is_none() {
+            let held = held_people(remembered, plan, &changed(remembered, settings), vetted);
+            state.set_held(job, &remembered.held, &held)?;
+            state.set_settings(job, remembered.settings.as_ref(), settings)?;
         }
         state.set_inactive(
             job,
@@ -154,10 +173,10 @@ fn inactive(plan: &Plan<'_>, current: &Current, vetted: &Vetted) -> BTreeSet<Ent
         .collect()
 }
 
-/// Whether the job has only begun with its people: it had no run that did not fail, and owned
-/// nobody when it began.
-pub(super) fn is_first_contact(plan: &Plan<'_>, remembered: &Remembered) -> bool {
-    remembered.linked.is_none() && (plan.owned == 0 || remembered.has_begun)
+/// The settings that changed since the people were last read; none where that is not known.
+pub(super) fn changed(remembered: &Remembered, settings: &Settings) -> Vec<Setting> {
+    let before = remembered.settings.as_ref();
+    before.map_or_else(Vec::new, |before| settings.changed(before))
 }
 
 /// The changes of a run, as they are counted. Approved ones do not count, nor do creates of a first
@@ -203,21 +222,48 @@ fn deactivated(vetted: &Vetted) -> impl Iterator<Item = &Change> {
         .filter(|change| change.is_of(ChangeKind::Deactivate))
 }
 
-/// Whose changes a limit holds, now or since an earlier run; they are released only when the change
-/// is no longer due, or a person approves it.
-fn held_people(remembered: &Remembered, vetted: &Vetted) -> HeldPeople {
-    let mut people = HeldPeople::default();
+/// Whose changes a limit or a changed setting holds, now or since an earlier run. They are released
+/// when the change is no longer due, or a person approved it: time alone releases nobody.
+fn held_people(
+    remembered: &Remembered,
+    plan: &Plan<'_>,
+    changed: &[Setting],
+    vetted: &Vetted,
+) -> HeldPeople {
+    let kinds = |change: &Change| -> BTreeSet<ChangeKind> {
+        let edits = change.edits.iter();
+        edits
+            .map(|edit| ChangeKind::of(change.action, edit))
+            .collect()
+    };
+    let allowed: BTreeSet<(ChangeId, ChangeKind)> = vetted
+        .allowed()
+        .iter()
+        .flat_map(|change| kinds(change).into_iter().map(|kind| (change.id, kind)))
+        .collect();
     let by_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
-    for Held { change, .. } in vetted.held().iter().filter(by_limit) {
-        for kind in LIMITED.into_iter().filter(|kind| change.is_of(*kind)) {
-            people.add(HeldBy::Limit, kind, change.directory_id.as_str(), "");
-        }
-    }
-    for change in vetted.changes() {
-        for kind in LIMITED.into_iter().filter(|kind| change.is_of(*kind)) {
-            let id = &change.directory_id;
-            if let Some(cause) = remembered.held.cause(HeldBy::Limit, kind, id) {
-                people.add(HeldBy::Limit, kind, id.as_str(), cause);
+    let over_limit: BTreeSet<(ChangeId, ChangeKind)> = vetted
+        .held()
+        .iter()
+        .filter(by_limit)
+        .flat_map(|Held { change, .. }| kinds(change).into_iter().map(|kind| (change.id, kind)))
+        .collect();
+    let mut people = HeldPeople::default();
+    for change in plan.changes() {
+        let id = &change.directory_id;
+        for edit in &change.edits {
+            let kind = ChangeKind::of(change.action, edit);
+            let is_held = !allowed.contains(&(change.id, kind));
+            let earlier = |by| remembered.held.cause(by, kind, id).map(ToOwned::to_owned);
+            let of_setting = settings::cause(changed, change, edit);
+            let of_setting = of_setting.or_else(|| earlier(HeldBy::Configuration));
+            if let Some(cause) = of_setting.filter(|_| is_held) {
+                people.add(HeldBy::Configuration, kind, id.as_str(), &cause);
+            }
+            let is_limited = LIMITED.contains(&kind)
+                && (over_limit.contains(&(change.id, kind)) || earlier(HeldBy::Limit).is_some());
+            if is_held && is_limited {
+                people.add(HeldBy::Limit, kind, id.as_str(), "");
             }
         }
     }

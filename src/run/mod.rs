@@ -437,7 +437,7 @@ impl<'a, W> RunContext<'a, W> {
 
 /// The outcome of a run whose writing is complete.
 fn outcome(counts: &Counts) -> Outcome {
-    match (counts.held, counts.failed) {
+    match (counts.held, counts.failed + counts.unsettled) {
         (0, 0) => Outcome::Succeeded,
         (0, _) => Outcome::Partial,
         _ => Outcome::Held,

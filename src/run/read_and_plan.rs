@@ -13,7 +13,7 @@ use super::{
     Progress, RunContext,
     failure::{Failure, ReadError},
     ldap_work::LdapWork,
-    record,
+    memory, record,
 };
 use crate::{
     directory,
@@ -29,6 +29,7 @@ use crate::{
         decide::{Known, Matched},
         decision::Plan,
         desired::{Desired, Mapped},
+        settings::{Setting, Settings},
     },
 };
 
@@ -109,14 +110,14 @@ impl<'a> RunContext<'a, LdapWork> {
         &mut self,
         desired: &'r Desired,
         current: &'r Current,
-        remembered: &'r Remembered,
+        past: (&'r Remembered, &Settings),
         request: &ReadRequest,
     ) -> Result<Plan<'r>, Failure>
     where
         'a: 'r,
     {
         let began = Instant::now();
-        let plan = self.decided(desired, current, remembered, request).await;
+        let plan = self.decided(desired, current, past, request).await;
         self.record_phase(RunPhase::Planning, began.elapsed());
         let plan = plan?;
         self.confirm(&plan, current).await?;
@@ -127,7 +128,7 @@ impl<'a> RunContext<'a, LdapWork> {
         &mut self,
         desired: &'r Desired,
         current: &'r Current,
-        remembered: &'r Remembered,
+        (remembered, settings): (&'r Remembered, &Settings),
         request: &ReadRequest,
     ) -> Result<Plan<'r>, Failure>
     where
@@ -138,6 +139,9 @@ impl<'a> RunContext<'a, LdapWork> {
             directory: remembered.directory.as_deref(),
             inactive: remembered.inactive.as_ref(),
             has_another_writer: self.has_another_writer(),
+            is_new: !remembered.has_succeeded,
+            has_begun: remembered.has_begun,
+            is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
         };
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, Utc::now());

@@ -43,6 +43,7 @@ impl RunContext<'_, LdapWork> {
         }
         self.report.skipped = plan.skipped();
         self.report.warnings = plan.warnings();
+        self.report.counts.unsettled = plan.unsettled.len();
         self.count(plan.unchanged());
         let of = self.name();
         Event::RunPlanned {
@@ -79,6 +80,7 @@ impl RunContext<'_, LdapWork> {
         self.report.counts = Counts {
             unchanged: unchanged + counts.unchanged,
             skipped: self.report.skipped.len(),
+            unsettled: self.report.counts.unsettled,
             ..counts
         };
     }

@@ -283,7 +283,12 @@ impl SavedPlan {
     fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator => true,
-            HeldBy::Doubt | HeldBy::Replica | HeldBy::Configuration | HeldBy::Protected => {
+            HeldBy::Doubt
+            | HeldBy::Replica
+            | HeldBy::Configuration
+            | HeldBy::Protected
+            | HeldBy::Adoption
+            | HeldBy::Successor => {
                 let planned = self.changes.iter();
                 let of_change = planned.filter(|planned| planned.change.id == change.id);
                 of_change

@@ -10,6 +10,7 @@
 //! | `absences` | who has been missing since when: the start of `deactivate_after` |
 //! | `written` | how many changes of each kind a run wrote without a person's approval: what the limits count, besides the links in ftrack |
 //! | `held_people` | whose changes are held, by what and why |
+//! | `settings` | with which settings each job read its people |
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |

@@ -4,7 +4,8 @@
 //! deactivated, and those are asked for once more before [`Matched::decide`].
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -26,11 +27,11 @@ use crate::{
 
 use super::{
     decision::{Decision, Outcome, Plan, Who},
-    desired::Desired,
+    desired::{Desired, Identified, Person},
     matching::{Match, match_people},
     order,
     owner::{OtherDirectory, Owner, Owners},
-    rules::Rules,
+    rules::{PROTECTED, Rules},
 };
 
 mod logins;
@@ -40,6 +41,8 @@ mod owned;
 mod people;
 mod strangers;
 mod subject;
+mod successors;
+mod unsettled;
 
 use owned::OwnedUsers;
 use subject::Subject;
@@ -56,6 +59,12 @@ pub struct Known<'a> {
     pub inactive: Option<&'a BTreeSet<EntityId>>,
     /// Whether another job starts ftrack's own synchronisation, which deactivates users too.
     pub has_another_writer: bool,
+    /// Whether the job had no run that wrote what it should.
+    pub is_new: bool,
+    /// Whether its first contact with its people has begun, and no run of it came to its end.
+    pub has_begun: bool,
+    /// Whether `users.protect` changed since the last run.
+    pub is_protect_changed: bool,
 }
 
 /// What was found out about the people whose users are due to be deactivated, and where they would
@@ -183,6 +192,8 @@ impl<'a> Matched<'a> {
             evidence,
             plan: self.first_facts(),
             changes: Vec::new(),
+            newcomers: self.newcomers(),
+            unsettled: BTreeSet::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
         for (identified, found) in self.desired.people().iter().zip(&self.matches) {
@@ -196,7 +207,12 @@ impl<'a> Matched<'a> {
                 Match::Linked(user, link, owner) => decider.linked(identified, user, link, owner),
                 Match::Adopted(user) => decider.adopt(identified, user),
                 Match::New => decider.create(identified),
-                Match::Skipped(reason) => decider.skip(Who::Person(identified), reason.clone()),
+                Match::Skipped(reason) => {
+                    if reason.needs_a_person() {
+                        decider.unsettled.insert(&identified.0);
+                    }
+                    decider.skip(Who::Person(identified), reason.clone());
+                }
             }
         }
         for entry in self.desired.skipped() {
@@ -204,6 +220,7 @@ impl<'a> Matched<'a> {
         }
         decider.owned_users();
         decider.skip_taken_usernames();
+        decider.hold_second_users();
         decider.finish()
     }
 
@@ -218,6 +235,7 @@ impl<'a> Matched<'a> {
             owned: self.owned.users,
             owned_active: self.owned.active,
             linked: self.owned.linked,
+            is_first_contact: self.is_first_contact(),
             inactive: self.owned.inactive.keys().map(|id| (*id).clone()).collect(),
             deactivated_at: self.owned.deactivated_at.clone(),
             replica: (!self.desired.is_preferred()).then(|| self.desired.server().to_owned()),
@@ -228,6 +246,12 @@ impl<'a> Matched<'a> {
                 .cloned(),
             ..Plan::default()
         }
+    }
+
+    /// Whether the job has only begun with its people: it had no run that wrote what it should, and
+    /// owned nobody when it began.
+    fn is_first_contact(&self) -> bool {
+        self.known.is_new && (self.owned.users == 0 || self.known.has_begun)
     }
 
     /// The link for a person of this reading.
@@ -242,6 +266,7 @@ impl<'a> Matched<'a> {
                 .cloned()
                 .unwrap_or(IdAttribute::EntryUuid),
             activity: Activity::Settled,
+            protected: None,
             form: Form::Current,
             signature: self.rules.signature,
         }
@@ -249,8 +274,11 @@ impl<'a> Matched<'a> {
 
     /// The link that a person of this reading should have in place of the present one; as complete
     /// as possible.
-    fn settled(&self, id: &DirectoryId, link: &Link) -> Link {
-        let new = self.link(id);
+    fn settled(&self, (id, person): &Identified, user: &User, link: &Link) -> Link {
+        let new = Link {
+            protected: self.protection(person, user, link),
+            ..self.link(id)
+        };
         match (&new.directory, link.signature) {
             // Unknown parts are not written; they wait until the directory's id can be read.
             (None, Signature::NotChecked | Signature::Valid) => Link {
@@ -267,12 +295,32 @@ impl<'a> Matched<'a> {
     }
 }
 
+impl Matched<'_> {
+    /// Whether a user is protected, as its link is to record it: by the login that it has when
+    /// protection is first recorded, or when the patterns changed. None where its login, which no
+    /// pattern matches, decides.
+    fn protection(&self, person: &Person, user: &User, link: &Link) -> Option<bool> {
+        let is_protected = || self.rules.is_protected(&user.username);
+        match link.protected {
+            Some(recorded) if !self.known.is_protect_changed => Some(recorded),
+            Some(_) | None if is_protected() => Some(true),
+            // A login that matches a pattern from now on was given by the directory.
+            Some(_) | None if self.rules.is_protected(&person.username) => Some(false),
+            Some(_) | None => None,
+        }
+    }
+}
+
 /// Collects the decisions.
 struct Decider<'a, 'm> {
     matched: &'m Matched<'a>,
     evidence: &'m Evidence,
     plan: Plan<'a>,
     changes: Vec<Draft<'a>>,
+    /// People without a user, by folded login; empty where nobody is missing.
+    newcomers: HashMap<Cow<'a, str>, &'a Identified>,
+    /// People who are skipped for a reason that a person must settle.
+    unsettled: BTreeSet<&'a DirectoryId>,
     /// The decisions to change nothing.
     others: Vec<Decision<'a>>,
 }
@@ -305,6 +353,7 @@ impl<'a> Decider<'a, '_> {
         }
         let unknown = "no active administrator is visible in ftrack, so anybody may be one";
         let guarded = self.matched.rules.guarded(user);
+        let guarded = guarded.or((link.protected == Some(true)).then_some(PROTECTED));
         if let Some(why) = guarded.or(self.matched.is_blind.then_some(unknown)) {
             self.plan.guarded.insert(user.id.clone(), why);
         }
@@ -371,6 +420,7 @@ impl<'a> Decider<'a, '_> {
         // In place: these are the decisions about everybody.
         self.plan.decisions = std::mem::take(&mut self.others);
         self.plan.decisions.splice(..0, changes);
+        self.plan.unsettled = self.without_an_active_user();
         self.notices();
         if self.plan.replica.is_some() {
             // A reading of a replica shows nobody absent, for later runs.

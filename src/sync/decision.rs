@@ -11,6 +11,7 @@ use super::desired::{Identified, SkippedEntry};
 use crate::model::{
     absence::Absences,
     change::{Action, Change, Hold, Skipped},
+    entry::DirectoryId,
     reason::Reason,
     user::{EntityId, User},
 };
@@ -128,6 +129,10 @@ pub struct Plan<'a> {
     pub linked: usize,
     /// Users of the job that are inactive although the program did not deactivate them.
     pub inactive: BTreeSet<EntityId>,
+    /// Whether the job has only begun with its people.
+    pub is_first_contact: bool,
+    /// People of the reading without an active user, for a reason that a person must settle.
+    pub unsettled: BTreeSet<DirectoryId>,
     /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,
     /// Who is missing after this read.

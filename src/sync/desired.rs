@@ -239,6 +239,14 @@ impl Desired {
                 .is_err()
     }
 
+    /// The person with an id.
+    #[must_use]
+    pub fn person(&self, id: &DirectoryId) -> Option<&Person> {
+        let place = self.people.binary_search_by(|(known, _)| known.cmp(id));
+        let (_, person) = self.people.get(place.ok()?)?;
+        Some(person)
+    }
+
     /// Entries that were skipped while mapping.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedEntry] {

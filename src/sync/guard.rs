@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    config::Limits,
+    config::{ConfigChange, Limits},
     model::{
         change::{Action, Change, ChangeId, HeldBy, Hold},
         change_kind::ChangeKind,
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{decision::Plan, order};
+use super::{decision::Plan, order, settings, settings::Setting};
 
 mod administrators;
 mod limits;
@@ -112,8 +112,10 @@ pub struct Bounds<'a> {
     /// The people whose changes have been held by a limit since an earlier run: time alone does not
     /// release them.
     pub held_before: &'a HeldPeople,
-    /// Whether the job has only begun with its people: it then creates as many users as there are.
-    pub is_first_contact: bool,
+    /// The settings that changed since the people were last read.
+    pub changed: Vec<Setting>,
+    /// Whether what they bear on is held.
+    pub config_change: ConfigChange,
 }
 
 /// Holds what is dangerous: see [`HeldBy`].
@@ -122,7 +124,7 @@ pub fn vet(plan: &Plan<'_>, bounds: &Bounds<'_>) -> Vetted {
     let last = LastAdministrator::of(plan, plan.changes());
     let mut verdicts: Vec<Verdict> = plan
         .changes()
-        .map(|change| verdict(plan, &last, change))
+        .map(|change| verdict(plan, bounds, &last, change))
         .collect();
     for kind in LIMITED {
         let limit = Limit::of(kind, plan, &verdicts, bounds);
@@ -210,7 +212,12 @@ impl Verdict {
 }
 
 /// What holds a change, apart from the limits.
-fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Verdict {
+fn verdict(
+    plan: &Plan<'_>,
+    bounds: &Bounds<'_>,
+    last: &LastAdministrator,
+    change: &Change,
+) -> Verdict {
     let mut verdict = Verdict::default();
     let mut edits = change.edits.iter();
     let last_hold = edits.find_map(|edit| last.hold(change, edit));
@@ -218,7 +225,12 @@ fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Verdic
         verdict.hold_all(change, hold);
         return verdict;
     }
-    let rules = || change.edits.iter().map(|edit| rule(plan, change, edit));
+    let rules = || {
+        change
+            .edits
+            .iter()
+            .map(|edit| rule(plan, bounds, change, edit))
+    };
     let of_activity = change.edits.iter().zip(rules()).find_map(|(edit, hold)| {
         hold.filter(|_| matches!(edit, Edit::Activate | Edit::Deactivate))
     });
@@ -235,23 +247,48 @@ fn verdict(plan: &Plan<'_>, last: &LastAdministrator, change: &Change) -> Verdic
 }
 
 /// What holds an edit. Every kind of edit has its rule here, and none is written without one.
-fn rule(plan: &Plan<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
+fn rule(plan: &Plan<'_>, bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
+    let replica = || of_a_replica(plan, change);
+    let configured = || of_a_changed_setting(bounds, change, edit);
     match edit {
         Edit::Deactivate => doubtful(plan)
-            .or_else(|| of_a_replica(plan, change))
+            .or_else(replica)
+            .or_else(configured)
             .or_else(|| guarded(plan, change)),
-        Edit::Activate => of_a_replica(plan, change).or_else(|| guarded(plan, change)),
+        Edit::Activate => replica().or_else(|| guarded(plan, change)),
         Edit::Set { attribute, .. } => match attribute {
-            Attribute::Username | Attribute::Email => {
-                of_a_replica(plan, change).or_else(|| guarded(plan, change))
-            }
+            Attribute::Username | Attribute::Email => replica()
+                .or_else(configured)
+                .or_else(|| guarded(plan, change)),
             Attribute::FirstName
             | Attribute::LastName
             | Attribute::UserType
-            | Attribute::Custom(_) => of_a_replica(plan, change),
+            | Attribute::Custom(_) => replica().or_else(configured),
         },
-        Edit::Link => of_a_replica(plan, change),
+        Edit::Link => replica(),
     }
+}
+
+/// A setting that changed explains the edit better than the people do: now, or when the first
+/// reading after it showed the person to be affected.
+fn of_a_changed_setting(bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Option<Hold> {
+    match bounds.config_change {
+        ConfigChange::Hold => {}
+        ConfigChange::Apply => return None,
+    }
+    let kind = ChangeKind::of(change.action, edit);
+    let earlier = || {
+        let id = &change.directory_id;
+        let cause = bounds.held_before.cause(HeldBy::Configuration, kind, id);
+        cause.map(ToOwned::to_owned)
+    };
+    let cause = settings::cause(&bounds.changed, change, edit).or_else(earlier)?;
+    let why = format!(
+        "the configuration changed ({cause}), which explains it better than the people do; if it \
+         is meant, approve it: `plan --out FILE`, then `apply FILE`; config_change = \"apply\" \
+         applies such changes without asking"
+    );
+    Some(Hold::new(HeldBy::Configuration, why))
 }
 
 /// A doubtful reading shows nobody absent.

@@ -260,19 +260,37 @@ impl<K: Eq + Hash, V: Copy> Lookup<K, V> {
     }
 }
 
-/// If several entries claim one username, none gets it, and each is reported with another one.
+/// If several entries claim one username, none gets it, and each is reported with another one;
+/// unless it is the login of a user of one of them: whoever asks for a colleague's login does not
+/// take part.
 fn skip_rivals_for_a_username(desired: &Desired, matches: &mut [Match<'_>]) {
     let mut wanted = Lookup::default();
     for (place, (_, person)) in desired.people().iter().enumerate() {
         wanted.add(fold(&person.username), place);
     }
-    skip(desired, matches, wanted.into_several(), |person| {
+    let contested: Vec<Vec<usize>> = wanted
+        .into_several()
+        .filter(|places| present_owner(desired, matches, places).is_none())
+        .collect();
+    skip(desired, matches, contested.into_iter(), |person| {
         ContestedValue::Username(person.username.clone())
     });
 }
 
-/// If several entries show one directory id, none is the person; an attribute that the operator
-/// configured may not be unique.
+/// The only one of these places whose person has a link, and the login that the person asks for.
+fn present_owner(desired: &Desired, matches: &[Match<'_>], places: &[usize]) -> Option<usize> {
+    let has_the_login = |place: &usize| match (desired.people().get(*place), matches.get(*place)) {
+        (Some((_, person)), Some(Match::Linked(user, ..))) => {
+            fold(&person.username) == fold(&user.username)
+        }
+        (_, _) => false,
+    };
+    let mut owners = places.iter().copied().filter(has_the_login);
+    owners.next().filter(|_| owners.next().is_none())
+}
+
+/// If several entries show one directory id, none is the person, unless only one of them has the
+/// login of the person's user; an attribute that the operator configured may not be unique.
 fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match<'_>]) {
     let mut place = 0;
     // People are ordered by directory id, so that those of one id are adjacent.
@@ -283,9 +301,17 @@ fn skip_rivals_for_an_id(desired: &Desired, matches: &mut [Match<'_>]) {
         let places = place..place + same.len();
         place = places.end;
         if let [(id, _), _, ..] = same {
-            skip(desired, matches, std::iter::once(places.collect()), |_| {
+            let places: Vec<usize> = places.collect();
+            let owner = present_owner(desired, matches, &places);
+            let kept = owner.and_then(|owner| Some((owner, matches.get(owner)?.clone())));
+            skip(desired, matches, std::iter::once(places), |_| {
                 ContestedValue::DirectoryId(id.as_str().into())
             });
+            if let Some((owner, found)) = kept
+                && let Some(slot) = matches.get_mut(owner)
+            {
+                *slot = found;
+            }
         }
     }
 }

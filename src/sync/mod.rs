@@ -13,6 +13,7 @@ pub(crate) mod observed;
 pub(crate) mod order;
 pub(crate) mod owner;
 pub(crate) mod rules;
+pub(crate) mod settings;
 
 #[cfg(test)]
 mod properties;

@@ -145,6 +145,7 @@ mod tests {
                 id: directory_id,
                 attribute: IdAttribute::EntryUuid,
                 activity: Activity::Settled,
+                protected: None,
                 form: Form::Current,
                 signature: Signature::NotChecked,
             },

@@ -18,6 +18,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
+    config::ConfigChange,
     directory::Absent,
     model::{
         absence::Absences,
@@ -45,6 +46,9 @@ fn matched<'a>(
         directory: None,
         inactive: None,
         has_another_writer: false,
+        is_new: false,
+        has_begun: false,
+        is_protect_changed: false,
     };
     Matched::new(desired, current, rules, known, now())
 }
@@ -71,7 +75,8 @@ fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
         limits: &limits,
         written: BTreeMap::new(),
         held_before: &HeldPeople::default(),
-        is_first_contact: false,
+        changed: Vec::new(),
+        config_change: ConfigChange::Hold,
     };
     let all = plan.changes().map(|change| change.id).collect();
     [guard::vet(plan, &bounds), guard::approve(plan, &all)]

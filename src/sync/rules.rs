@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Why a protected user is guarded.
+pub const PROTECTED: &str = "it is protected by users.protect";
+
 /// The rules of one job: whose people, which changes are allowed, and who is never changed.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -167,6 +170,9 @@ impl Rules {
     /// Whether a username is protected by a pattern, ignoring case.
     #[must_use]
     pub fn is_protected(&self, username: &str) -> bool {
+        if self.users.protect.is_empty() {
+            return false;
+        }
         let folded = fold(username);
         let mut patterns = self.users.protect.iter();
         patterns.any(|pattern| pattern.matches(username, &folded))
@@ -178,8 +184,10 @@ impl Rules {
         if user.administrator {
             return Some("it is an administrator");
         }
-        self.is_protected(&user.username)
-            .then_some("it is protected by users.protect")
+        let recorded = user.link.link().and_then(|link| link.protected);
+        recorded
+            .unwrap_or_else(|| self.is_protected(&user.username))
+            .then_some(PROTECTED)
     }
 
     /// Why the user may not be adopted, if so.
@@ -200,8 +208,7 @@ impl Rules {
         if user.administrator {
             return Some("it is an administrator, and administrators are never adopted");
         }
-        self.is_protected(&user.username)
-            .then_some("it is protected by users.protect")
+        self.is_protected(&user.username).then_some(PROTECTED)
     }
 
     /// Checks that the user type for created users exists, and is one that this program may change.

@@ -112,6 +112,7 @@ fn account(person: &cast::Person) -> Account {
         id: person_id,
         attribute: IdAttribute::EntryUuid,
         activity: Activity::Settled,
+        protected: None,
         form: Form::Current,
         signature: Signature::NotChecked,
     };

@@ -54,6 +54,8 @@ pub struct Studio {
     pub directory_url: String,
     /// Whose people are read.
     pub search_base: String,
+    /// Which entries are people.
+    pub filter: String,
     /// What fills the users' attributes.
     pub attributes: String,
     /// What stands in the file of the directory's password.
@@ -165,6 +167,7 @@ impl Studio {
             ftrack_settings: String::new(),
             directory_url,
             search_base: cast::PEOPLE.into(),
+            filter: "(objectClass=inetOrgPerson)".into(),
             attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", \
                          last_name = \"sn\""
                 .into(),
@@ -246,6 +249,7 @@ impl Studio {
             ftrack_settings,
             directory_url,
             search_base,
+            filter,
             attributes,
             ..
         } = self;
@@ -257,7 +261,7 @@ impl Studio {
              [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \
              \"ldap-password\"\noperation_timeout = \"3s\"\n[jobs.artists]\ndirectory = \
              \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \
-             \"(objectClass=inetOrgPerson)\"\nattributes = {{ {attributes} }}\n{job}\n"
+             {filter:?}\nattributes = {{ {attributes} }}\n{job}\n"
         );
         self.write("config.toml", &text);
         path

@@ -130,6 +130,12 @@ pub const FAMILIES: &[Family] = &[
         JOB,
         "Changes that the last run that did not fail could not apply.",
     ),
+    gauge(
+        "unsettled_people",
+        JOB,
+        "People without an active user after the last run that did not fail, for a reason that a \
+         person must settle.",
+    ),
     gauge("consecutive_failures", JOB, "Failed runs in a row."),
     gauge(
         "backoff_until_timestamp_seconds",

@@ -22,6 +22,7 @@ fn link(activity: Activity) -> Link {
         id: DirectoryId::new("p-1").unwrap(),
         attribute: IdAttribute::EntryUuid,
         activity,
+        protected: None,
         form: Form::Current,
         signature: Signature::NotChecked,
     }

@@ -15,6 +15,7 @@ use crate::{
         summary::RunSummary, user::EntityId,
     },
     state::database::{RefusedAccount, values::Written},
+    sync::settings::Setting,
 };
 
 /// A time as text: RFC 3339 in UTC, to the nanosecond, always of the same length. Years that would
@@ -107,6 +108,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT * FROM absences", absence)?;
     each(connection, "SELECT * FROM written", written)?;
     each(connection, "SELECT * FROM held_people", held)?;
+    each(connection, "SELECT * FROM settings", setting)?;
     each(connection, "SELECT job FROM first_contacts", |row| {
         row.get::<_, String>("job")
     })?;
@@ -159,6 +161,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
             .map(|Count(linked)| linked),
         held: count("held")?,
         failed: count("failed")?,
+        unsettled: count("unsettled")?,
     })
 }
 
@@ -210,6 +213,13 @@ pub(super) fn held(row: &Row<'_>) -> rusqlite::Result<(HeldBy, ChangeKind, Strin
         row.get("directory_id")?,
         row.get("cause")?,
     ))
+}
+
+/// A setting; none where this version has no such setting.
+pub(super) fn setting(row: &Row<'_>) -> rusqlite::Result<Option<(Setting, String)>> {
+    let name: String = row.get("setting")?;
+    let value = row.get("value")?;
+    Ok(Setting::named(&name).map(|setting| (setting, value)))
 }
 
 pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {

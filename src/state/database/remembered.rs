@@ -23,6 +23,7 @@ use crate::{
         },
         files::StateError,
     },
+    sync::settings::Settings,
 };
 
 /// How long written changes are remembered, in days: longer than any `limits.per`.
@@ -100,17 +101,50 @@ impl State {
         })
     }
 
-    /// Saves that a job's first contact with its people at an ftrack server has begun.
+    /// Saves with which settings a job read its people; nothing is written where that is known.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
-    pub fn begin_first_contact(&self, job: &str, ftrack: &str) -> Result<(), StateError> {
+    pub fn set_settings(
+        &self,
+        job: &str,
+        before: Option<&Settings>,
+        now: &Settings,
+    ) -> Result<(), StateError> {
+        if before == Some(now) {
+            return Ok(());
+        }
         self.write(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO first_contacts (job, ftrack) VALUES (?1, ?2)",
-                params![job, ftrack],
-            )?;
-            Ok(())
+            transaction.execute("DELETE FROM settings WHERE job = ?1", params![job])?;
+            let mut add = transaction
+                .prepare("INSERT INTO settings (job, setting, value) VALUES (?1, ?2, ?3)")?;
+            now.iter().try_for_each(|(setting, value)| {
+                add.execute(params![job, setting.to_string(), value])
+                    .map(drop)
+            })
+        })
+    }
+
+    /// Saves that a job's first contact with its people at an ftrack server has begun, or that a
+    /// run of it came to its end.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_first_contact(
+        &self,
+        job: &str,
+        ftrack: &str,
+        has_begun: bool,
+    ) -> Result<(), StateError> {
+        let statement = if has_begun {
+            "INSERT OR REPLACE INTO first_contacts (job, ftrack) VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM first_contacts WHERE job = ?1 AND ftrack = ?2"
+        };
+        self.write(|transaction| {
+            transaction
+                .execute(statement, params![job, ftrack])
+                .map(drop)
         })
     }
 
@@ -188,6 +222,13 @@ fn put_bases(
         .try_for_each(|(base, entries)| add.execute(params![job, base, Count(*entries)]).map(drop))
 }
 
+fn settings(connection: &Connection, job: &str) -> rusqlite::Result<Option<Settings>> {
+    let mut rows = connection.prepare("SELECT * FROM settings WHERE job = ?1")?;
+    let rows = rows.query_map(params![job], columns::setting)?;
+    let known: Vec<Option<_>> = rows.collect::<rusqlite::Result<_>>()?;
+    Ok((!known.is_empty()).then(|| Settings::saved(known.into_iter().flatten())))
+}
+
 /// What a job remembers, as far as it is known without creating or changing anything: nothing where
 /// there is no database yet, or where the next run has to update it first.
 ///
@@ -249,6 +290,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .optional()?,
         written: written.collect::<rusqlite::Result<_>>()?,
         held,
+        settings: settings(connection, job)?,
         has_begun: connection
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,
@@ -262,5 +304,6 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .optional()?
             .map(|Ids(ids)| ids),
         linked: runs::linked_before(connection, job, ftrack)?,
+        has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
     })
 }

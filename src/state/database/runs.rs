@@ -88,6 +88,20 @@ pub(super) fn linked_before(
         .optional()
 }
 
+/// Whether a run of the job wrote what it should, but for single records.
+pub(super) fn has_succeeded(
+    connection: &Connection,
+    job: &str,
+    ftrack: &str,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare(
+            "SELECT 1 FROM runs WHERE job = ?1 AND ftrack = ?2 AND dry_run = 0 \
+             AND outcome IN ('succeeded', 'partial')",
+        )?
+        .exists(params![job, ftrack])
+}
+
 /// Adds one run, or replaces its counts.
 pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result<()> {
     let RunSummary {
@@ -107,12 +121,14 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         linked,
         held,
         failed,
+        unsettled,
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, \
-         outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed) \
-         VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, \
-         :error_kind, :error, :ftrack, :entries, :owned, :owned_active, :linked, :held, :failed)",
+         outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
+         unsettled) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, \
+         :error_kind, :error, :ftrack, :entries, :owned, :owned_active, :linked, :held, :failed, \
+         :unsettled)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -131,6 +147,7 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":linked": linked.map(Count),
         ":held": Count(*held),
         ":failed": Count(*failed),
+        ":unsettled": Count(*unsettled),
     })?;
     Ok(())
 }

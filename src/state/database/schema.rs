@@ -118,6 +118,13 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     INSERT INTO held_people SELECT job, 'limit', kind, directory_id, '' FROM held;
     DROP TABLE held;
+    CREATE TABLE settings (
+        job          TEXT NOT NULL,
+        setting      TEXT NOT NULL,
+        value        TEXT NOT NULL,
+        PRIMARY KEY (job, setting)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE runs ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0 CHECK (unsettled >= 0);
     CREATE TABLE first_contacts (
         job          TEXT NOT NULL,
         ftrack       TEXT NOT NULL,

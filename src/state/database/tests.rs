@@ -103,6 +103,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         linked: Some(50),
         held: 2,
         failed: 1,
+        unsettled: 0,
     }
 }
 
@@ -630,7 +631,9 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
         at: at("2027-06-01T10:00:00Z"),
         ..written("run-2", 1)
     };
-    state.count_written("artists", &[later.clone()]).unwrap();
+    state
+        .count_written("artists", std::slice::from_ref(&later))
+        .unwrap();
     assert_eq!(
         state.remembered("artists", FTRACK).unwrap().written,
         [later]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{
-    absence::Absences, change_kind::ChangeKind, held_people::HeldPeople, user::EntityId,
+use crate::{
+    model::{absence::Absences, change_kind::ChangeKind, held_people::HeldPeople, user::EntityId},
+    sync::settings::Settings,
 };
 
 /// What a job remembers.
@@ -20,13 +21,17 @@ pub struct Remembered {
     pub written: Vec<Written>,
     /// People whose changes are held.
     pub held: HeldPeople,
-    /// Whether the job's first contact with its people has begun.
+    /// With which settings the job read its people; none where that is not known.
+    pub settings: Option<Settings>,
+    /// Whether the job's first contact with its people has begun, and no run of it came to its end.
     pub has_begun: bool,
     /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
     /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
+    /// Whether a run of the job wrote what it should, but for single records.
+    pub has_succeeded: bool,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
 }

@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use super::{Decider, Draft};
 use crate::{
     model::{
-        change::{Action, Change},
+        change::{Action, Change, HeldBy},
         edit::Attribute,
         link::LinkFound,
         reason::Reason,
         user::{EntityId, User},
     },
-    sync::{order, owner::Owner, rules::fold},
+    sync::{decision::Who, order, owner::Owner, rules::fold},
 };
 
-impl Decider<'_, '_> {
+impl<'a> Decider<'a, '_> {
     /// A username that somebody else has and does not free cannot be taken: such changes are
     /// skipped, and those that depend on them.
     pub(super) fn skip_taken_usernames(&mut self) {
@@ -48,17 +48,21 @@ impl Decider<'_, '_> {
             if blocked.is_empty() {
                 return;
             }
-            let reasons: Vec<Option<Reason>> = blocked
+            let reasons: Vec<Option<(Reason, &User)>> = blocked
                 .iter()
                 .map(|Draft { change, .. }| {
                     let holder = blocker(change, &holders, &giving_up)?;
-                    let login = change.username.as_str().into();
-                    Some(Reason::UsernameTaken(Box::new((login, self.whose(holder)))))
+                    let taken = (change.username.as_str().into(), self.whose(holder));
+                    Some((Reason::UsernameTaken(Box::new(taken)), holder))
                 })
                 .collect();
             for (draft, reason) in blocked.into_iter().zip(reasons) {
                 giving_up.remove(&draft.change.ftrack_id);
-                if let Some(reason) = reason {
+                if let Some((reason, holder)) = reason {
+                    // An active user without an owner is most likely the person's own.
+                    if !(holder.link.is_none() && holder.is_active) {
+                        self.needs_a_person(draft.who);
+                    }
                     self.skip(draft.who, reason);
                 }
                 // For a user that already is the person's, only the login is dropped: somebody who
@@ -71,6 +75,15 @@ impl Decider<'_, '_> {
                     self.changes.push(Draft { change, ..draft });
                 }
             }
+        }
+    }
+
+    fn needs_a_person(&mut self, who: Who<'a>) {
+        match who {
+            Who::Person((id, _)) => {
+                self.unsettled.insert(id);
+            }
+            Who::Entry(_) | Who::User(_) => {}
         }
     }
 
@@ -106,6 +119,14 @@ impl Decider<'_, '_> {
                 link.attribute
             );
         }
+        let hold = self.plan.holds.get(&user.id).map(|hold| hold.by);
+        if hold == Some(HeldBy::Successor) {
+            return format!(
+                "of an entry that is gone (directory id {}) and was most likely this one; its \
+                 deactivation is held, and says what to do",
+                link.id
+            );
+        }
         if self.matched.desired.lacks(&link.id) {
             return format!(
                 "of a person who left (directory id {}); a successor never inherits it: rename \
@@ -113,7 +134,10 @@ impl Decider<'_, '_> {
                 link.id
             );
         }
-        format!("of the entry with the directory id {}", link.id)
+        match self.matched.desired.person(&link.id) {
+            Some(person) => format!("of {}", person.dn),
+            None => format!("of the entry with the directory id {}", link.id),
+        }
     }
 }
 

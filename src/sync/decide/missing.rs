@@ -205,6 +205,9 @@ impl<'a> Decider<'a, '_> {
         let edits = vec![Edit::Deactivate];
         let reason = (Reason::Absent, new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
+        if let Some(hold) = self.successor(user, link) {
+            self.hold(user, hold);
+        }
         match absent.doubt() {
             Some(AbsenceDoubt::ShownBy { server }) => {
                 let why = format!(

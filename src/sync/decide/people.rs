@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{
-        change::{Action, Change, ChangeParts},
+        change::{Action, Change, ChangeParts, HeldBy, Hold},
         edit::{Attribute, Edit},
         link::{Activity, Link},
         reason::Reason,
@@ -43,7 +43,7 @@ impl<'a> Decider<'a, '_> {
             Ok(edits) => edits,
             Err(reason) => return self.skip(who, reason),
         };
-        let settled = self.matched.settled(id, link);
+        let settled = self.matched.settled(identified, user, link);
         let subject = Subject {
             user,
             id,
@@ -156,6 +156,9 @@ impl<'a> Decider<'a, '_> {
             Err(reason) => return self.skip(who, reason),
         };
         edits.push(Edit::Link);
+        if rules.is_protected(&person.username) {
+            return self.skip(who, Reason::ProtectedUsername(person.username.clone()));
+        }
         let is_begun = self
             .matched
             .desired
@@ -175,6 +178,11 @@ impl<'a> Decider<'a, '_> {
         };
         let link = self.matched.link(id);
         self.change(who, Action::Adopt, &subject, edits, (reason, link));
+        let is_late = !is_begun && !self.plan.is_first_contact && !rules.users.adopt_always;
+        // On a replica it is held for another reason, which the preferred server may end.
+        if is_late && self.plan.replica.is_none() {
+            self.hold(user, late_adoption());
+        }
     }
 
     /// Creates a user.
@@ -219,6 +227,9 @@ impl<'a> Decider<'a, '_> {
         if rules.is_api_user(&person.username) {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
+        if rules.is_protected(&person.username) {
+            return Err(Reason::ProtectedUsername(person.username.clone()));
+        }
         let mut edits = first_values(person, current)
             .map_err(|problem| Reason::InvalidValue(problem.into()))?;
         edits.push(Edit::Activate);
@@ -229,6 +240,16 @@ impl<'a> Decider<'a, '_> {
         }
         Ok(edits)
     }
+}
+
+/// After the first contact, a user that nobody owns becomes a person's only with an approval.
+fn late_adoption() -> Hold {
+    Hold::new(
+        HeldBy::Adoption,
+        "an existing user would become the person's after the job's first contact; if the user is \
+         the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true \
+         adopts without asking",
+    )
 }
 
 /// The activity of a user whose values are updated.
@@ -242,6 +263,9 @@ enum Stays {
 
 /// Whether two links of one user are the same but for the activity.
 fn differs_in_activity_alone(one: &Link, other: &Link) -> bool {
-    (&one.source, &one.directory, one.form, one.signature)
-        == (&other.source, &other.directory, other.form, other.signature)
+    let apart = |link: &Link| Link {
+        activity: Activity::Settled,
+        ..link.clone()
+    };
+    apart(one) == apart(other)
 }

@@ -112,5 +112,8 @@ pub(super) fn reason_to_rewrite(
     if old.signature != new.signature {
         return Some(Reason::Unsigned);
     }
+    if old.protected != new.protected {
+        return Some(Reason::Protection);
+    }
     Some(Reason::LinkIncomplete)
 }

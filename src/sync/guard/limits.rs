@@ -49,7 +49,7 @@ impl<'a> Limit<'a> {
             .filter(|(change, verdict)| verdict.frees(change, kind));
         let wanted = free.count();
         let before = bounds.written.get(&kind).copied().unwrap_or_default();
-        let most = allowed(kind, bounds, plan.owned_active);
+        let most = allowed(kind, plan, bounds.limits);
         let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);
         Self {
             kind,
@@ -93,7 +93,8 @@ impl<'a> Limit<'a> {
 }
 
 /// The most changes of a kind; none where it is not limited.
-fn allowed(kind: ChangeKind, bounds: &Bounds<'_>, owned_active: usize) -> Option<usize> {
+fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> {
+    let owned_active = plan.owned_active;
     let Limits {
         per: _,
         deactivate,
@@ -103,13 +104,13 @@ fn allowed(kind: ChangeKind, bounds: &Bounds<'_>, owned_active: usize) -> Option
         create,
         unusable: _,
         min_entries: _,
-    } = bounds.limits;
+    } = limits;
     match kind {
         ChangeKind::Deactivate => Some(most(*deactivate, owned_active)),
         ChangeKind::Rename => Some(most(*rename, owned_active)),
         ChangeKind::Clear => Some(most(*clear, owned_active)),
         ChangeKind::Reactivate => Some(most(*reactivate, owned_active)),
-        ChangeKind::Create if bounds.is_first_contact => None,
+        ChangeKind::Create if plan.is_first_contact => None,
         ChangeKind::Create => Some(match create {
             config::Limit::Percent(1..) => most(*create, owned_active).max(FEWEST_CREATES),
             config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),

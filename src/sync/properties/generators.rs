@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{
-        Adopt, AttributeRule, LdapJob, Limit, Limits, Scope, Source, Target, Users, WhenAbsent,
+        Adopt, AttributeRule, ConfigChange, LdapJob, Limit, Limits, Scope, Source, Target, Users,
+        WhenAbsent,
     },
     directory::read::Reading,
     model::{
@@ -179,6 +180,7 @@ fn link() -> impl Strategy<Value = LinkFound> {
                 id: directory_id(id),
                 attribute,
                 activity,
+                protected: None,
                 form: if directory.is_some() {
                     Form::Current
                 } else {
@@ -263,6 +265,7 @@ pub fn rules() -> impl Strategy<Value = Rules> {
                     deactivate,
                     reactivate,
                     adopt,
+                    adopt_always: true,
                     deactivate_after,
                     protect: vec!["dan".parse().unwrap()],
                     user_type,
@@ -296,6 +299,7 @@ fn job(users: Users) -> LdapJob {
         search_bases: vec!["dc=test".into()],
         scope: Scope::Subtree,
         filter: "(uid=*)".parse().unwrap(),
+        config_change: ConfigChange::Hold,
         attributes: BTreeMap::from([("username".into(), rule)]),
         users,
         limits: limits(),

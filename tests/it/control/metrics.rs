@@ -35,6 +35,7 @@ const CONTRACT: [&str; 16] = [
     "ftrack_ldap_sync_owned_users",
     "ftrack_ldap_sync_held_changes",
     "ftrack_ldap_sync_consecutive_failures",
+    "ftrack_ldap_sync_unsettled_people",
     "ftrack_ldap_sync_paused",
     "ftrack_ldap_sync_ticks_skipped_total",
     "ftrack_ldap_sync_config_reload_failures_total",
@@ -197,6 +198,7 @@ fn every_metric_of_the_contract_is_there_under_its_name() {
         ("owned_users{active=\"false\",job=\"artists\"}", 5.0),
         ("held_changes{job=\"artists\"}", 2.0),
         ("failed_changes{job=\"artists\"}", 0.0),
+        ("unsettled_people{job=\"artists\"}", 0.0),
         ("consecutive_failures{job=\"artists\"}", 2.0),
         ("suspended{job=\"artists\"}", 1.0),
         ("paused{job=\"artists\"}", 0.0),
@@ -264,6 +266,7 @@ fn before_the_first_run_counters_are_zero_and_nothing_claims_a_success() {
         "owned_users",
         "held_changes",
         "failed_changes",
+        "unsettled_people",
         "run_duration",
     ] {
         assert!(!scraped.mentions(absent), "{absent}: {scraped:#?}");

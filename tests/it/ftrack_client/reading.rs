@@ -202,6 +202,7 @@ async fn everything_a_plan_needs_is_read() {
         activity: Activity::Deactivated {
             since: "2026-01-01T00:00:00Z".to_owned(),
         },
+        protected: None,
         form: Form::Earlier,
         signature: Signature::NotChecked,
     };

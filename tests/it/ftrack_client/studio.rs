@@ -88,6 +88,7 @@ fn link(id: &str) -> Link {
         id: DirectoryId::new(id).unwrap(),
         attribute: ftrack_ldap_sync::model::id::IdAttribute::EntryUuid,
         activity: Activity::Settled,
+        protected: None,
         form: Form::Earlier,
         signature: Signature::NotChecked,
     }

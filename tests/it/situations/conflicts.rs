@@ -5,14 +5,14 @@ use insta::assert_snapshot;
 
 use super::Situation;
 use crate::{
-    rules::{account, come_back, leave},
+    rules::{account, approve, come_back, leave},
     studio::{dn, person},
 };
 
 const NUMBERED: &str = "[directories.studio]\nid_attribute = \"employeeNumber\"\n";
 
 #[test]
-fn entries_that_want_one_username_are_both_left_out_and_both_named() {
+fn whoever_asks_for_a_colleagues_login_is_left_out_and_named() {
     let mut twin = person("ADA", "Other", "Ada");
     twin.dn = "cn=twin,ou=people,dc=studio,dc=test".into();
     let situation = Situation::synced(&["ada", "bob"])
@@ -22,7 +22,38 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
             changed.unwrap();
         });
     assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: nothing to do, 2 entries skipped
+    Plan for artists: 1 to update, 1 entry skipped
+
+      ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
+          last_name: ada -> Changed
+          the directory has other values
+
+      1 entry skipped:
+        cn=twin,ou=people,dc=studio,dc=test
+          the username "ADA" belongs to another ftrack user, of uid=ada,ou=people,dc=studio,dc=test
+    "#);
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "Changed" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+}
+
+#[test]
+fn entries_that_want_one_username_are_both_left_out_and_both_named() {
+    let mut twin = person("ADA", "Other", "Ada");
+    twin.dn = "cn=twin,ou=people,dc=studio,dc=test".into();
+    let situation = Situation::of(&["ada", "bob"]).entry(twin);
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to create, 2 entries skipped
+
+      + create     bob  uid=bob,ou=people,dc=studio,dc=test
+          username: bob
+          first_name: Given
+          last_name: bob
+          email: bob@studio.test
+          is_active: true
+          the person is in the directory and has no user
 
       2 entries skipped:
         cn=twin,ou=people,dc=studio,dc=test
@@ -30,12 +61,8 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
         uid=ada,ou=people,dc=studio,dc=test
           the username "ada" is also claimed by cn=twin,ou=people,dc=studio,dc=test; none of them gets it
     "#);
-    situation.sync_changes_nothing();
-    // Who is skipped is not gone.
-    assert_snapshot!(situation.users(), @r#"
-    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
-    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
-    "#);
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"bob: active, "Given" "bob" <bob@studio.test>; artists, settled"#);
 }
 
 #[test]
@@ -146,17 +173,19 @@ fn successor(adopt: &str) -> (Situation, Account) {
 fn a_successor_never_gets_the_leavers_account_by_the_login() {
     let (situation, leaver) = successor("username");
     assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to deactivate, 1 entry skipped
+    Plan for artists: 1 to deactivate, 1 of them held, 1 entry skipped
 
-      - deactivate ada  not in the directory
+      - deactivate ada HELD  not in the directory
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack: the job then adopts the user for the new entry
+
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "ada" belongs to another ftrack user, of a person who left (directory id [id]); a successor never inherits it: rename that user to free the login
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
     "#);
-    situation.sync();
+    approve(&situation);
     let now = situation.user("ada");
     assert_eq!(
         (&now.id, &now.first_name, now.is_active),
@@ -191,17 +220,19 @@ fn a_successor_never_gets_the_leavers_account_by_the_login() {
 fn a_successor_never_gets_the_leavers_account_by_the_mail() {
     let (situation, leaver) = successor("email");
     assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 1 to deactivate, 1 entry skipped
+    Plan for artists: 1 to deactivate, 1 of them held, 1 entry skipped
 
-      - deactivate ada  not in the directory
+      - deactivate ada HELD  not in the directory
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack: the job then adopts the user for the new entry
+
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "ada" belongs to another ftrack user, of a person who left (directory id [id]); a successor never inherits it: rename that user to free the login
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
     "#);
-    situation.sync();
+    approve(&situation);
     let now = situation.user("ada");
     assert_eq!(
         (&now.id, &now.first_name, now.is_active),

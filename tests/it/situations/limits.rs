@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Situation;
 use crate::{
-    rules::{account, approve, leave, make_administrator},
+    rules::{account, approve, come_back, leave, make_administrator},
     studio::{Studio, dn, person},
 };
 
@@ -285,4 +285,103 @@ fn nobody_is_gone_while_an_entry_shows_no_id() {
     ");
     situation.sync();
     assert!(situation.user("ada").is_active);
+}
+
+/// People with numbered logins.
+fn numbered(people: usize) -> Vec<String> {
+    (0..people)
+        .map(|number| format!("user{number:03}"))
+        .collect()
+}
+
+/// So many people with users.
+fn many(people: usize) -> Situation {
+    let uids = numbered(people);
+    Situation::synced(&uids.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What a sync did: its outcome, and the counts of what it changed and held.
+fn brief(situation: &Situation) -> String {
+    let report = situation.sync();
+    let counts = &report.counts;
+    let mut why: Vec<&str> = report
+        .changes
+        .iter()
+        .filter_map(|change| change.error.as_deref())
+        .collect();
+    why.dedup();
+    format!(
+        "{}: {} created, {} updated, {} reactivated, {} held; {}",
+        report.outcome.as_str(),
+        counts.created,
+        counts.updated,
+        counts.reactivated,
+        counts.held,
+        why.join("; ")
+    )
+}
+
+#[test]
+fn logins_that_change_at_once_are_held_and_other_values_are_written() {
+    let situation = many(20).then(|studio| {
+        for uid in &numbered(20)[..3] {
+            let renamed = dn(&format!("{uid}.new"));
+            studio.tree().rename(&dn(uid), &renamed).unwrap();
+            studio.tree().replace(&renamed, "sn", &["Changed"]).unwrap();
+        }
+    });
+    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 changed logins are more than limits.rename allows (2); review them with `plan --out FILE`, then approve with `apply FILE`");
+    // One at a time is no way around it, within the time that the limit counts.
+    let situation = many(20);
+    for (number, uid) in numbered(20)[..3].iter().enumerate() {
+        let renamed = dn(&format!("{uid}.new"));
+        situation.tree().rename(&dn(uid), &renamed).unwrap();
+        let counts = situation.sync().counts;
+        assert_eq!(counts.held, usize::from(number == 2), "{number}");
+    }
+    // An approval does not count.
+    approve(&situation);
+    assert_snapshot!(brief(&situation), @"succeeded: 0 created, 0 updated, 0 reactivated, 0 held;");
+}
+
+#[test]
+fn values_that_are_emptied_at_once_are_held() {
+    let mut situation = many(20);
+    "username = \"uid\", email = { from = \"mail\", when_absent = \"clear\" }, first_name = \
+     \"givenName\", last_name = \"sn\""
+        .clone_into(&mut situation.attributes);
+    let situation = situation.after_sync().then(|studio| {
+        for uid in &numbered(20)[..3] {
+            studio.tree().replace(&dn(uid), "mail", &[]).unwrap();
+            studio.tree().replace(&dn(uid), "sn", &["Changed"]).unwrap();
+        }
+    });
+    assert_snapshot!(brief(&situation), @"held: 0 created, 3 updated, 0 reactivated, 3 held; 3 users with emptied values are more than limits.clear allows (2); review them with `plan --out FILE`, then approve with `apply FILE`");
+}
+
+#[test]
+fn more_new_people_than_ever_are_held() {
+    let situation = many(4).then(|studio| {
+        for uid in &numbered(30)[4..] {
+            studio.tree().add(person(uid, "New", "Face")).unwrap();
+        }
+    });
+    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 26 held; 26 new users are more than limits.create allows (25); review them with `plan --out FILE`, then approve with `apply FILE`");
+    let situation = situation.then(|studio| studio.tree().remove(&dn("user029")).unwrap());
+    // Those who were held are not released by others' going.
+    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 25 held; it was more than limits.create allows in an earlier run, and time alone does not release it; review it with `plan --out FILE`, then approve with `apply FILE`");
+    assert_eq!(approve(&situation).counts.created, 25);
+}
+
+#[test]
+fn people_who_are_all_back_at_once_are_held() {
+    let uids = numbered(8);
+    let situation = Situation::of(&uids.iter().map(String::as_str).collect::<Vec<_>>())
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync()
+        .then(|studio| uids[..3].iter().for_each(|uid| leave(studio, uid)))
+        .after_sync()
+        .then(|studio| uids[..3].iter().for_each(|uid| come_back(studio, uid)));
+    assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 3 held; 3 reactivations are more than limits.reactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`");
+    assert_eq!(approve(&situation).counts.reactivated, 3);
 }

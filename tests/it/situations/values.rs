@@ -17,10 +17,12 @@ fn ada(studio: &Studio, attribute: &str, values: &[&str]) {
 
 #[test]
 fn an_absent_value_is_kept_unless_it_is_to_be_cleared() {
-    let situation = Situation::synced(&["ada", "bob"]).then(|studio| {
-        ada(studio, "mail", &[]);
-        ada(studio, "givenName", &[]);
-    });
+    let situation = Situation::synced(&["ada", "bob"])
+        .job("config_change = \"apply\"")
+        .then(|studio| {
+            ada(studio, "mail", &[]);
+            ada(studio, "givenName", &[]);
+        });
     assert_snapshot!(situation.plan_text(), @"Plan for artists: nothing to do");
     situation.sync_changes_nothing();
     assert_snapshot!(situation.users(), @r#"

@@ -1,0 +1,93 @@
+//! People of the reading without an active user, whom only a person can help.
+
+use std::collections::BTreeSet;
+
+use super::Decider;
+use crate::model::{entry::DirectoryId, reason::Reason, user::User};
+
+impl Decider<'_, '_> {
+    /// Those of the people who were skipped for a reason that a person must settle, and have no
+    /// active user.
+    pub(super) fn without_an_active_user(&self) -> BTreeSet<DirectoryId> {
+        if self.unsettled.is_empty() {
+            return BTreeSet::new();
+        }
+        let current = self.matched.current;
+        let active = current.users.iter().filter(|user| user.is_active);
+        let mut unsettled = self.unsettled.clone();
+        for user in active {
+            match user.link.link() {
+                Some(link) => unsettled.remove(&link.id),
+                None => self.claimed(user).is_some_and(|id| unsettled.remove(id)),
+            };
+        }
+        let becomes_active = self
+            .plan
+            .changes()
+            .filter(|change| change.activity() == Some(true));
+        for change in becomes_active {
+            unsettled.remove(&change.directory_id);
+        }
+        unsettled.into_iter().cloned().collect()
+    }
+
+    /// The person whom an unreadable link of the user names.
+    fn claimed(&self, user: &User) -> Option<&DirectoryId> {
+        let mut claims = self.matched.current.claims.iter();
+        claims.find_map(|(id, of)| (*of == user.id).then_some(id))
+    }
+}
+
+impl Reason {
+    /// Whether a person has to settle for whom the user is.
+    pub(super) fn needs_a_person(&self) -> bool {
+        match self {
+            Self::SeveralUsers(_)
+            | Self::SeveralAdoptable(_)
+            | Self::ClaimedBy(_)
+            | Self::LinkOfAnother(_)
+            | Self::Contested(_)
+            | Self::UsernameTaken(_) => true,
+            Self::InStep
+            | Self::NoUser
+            | Self::OtherValues
+            | Self::AdoptBegun
+            | Self::AdoptMatched(_)
+            | Self::LeftJob(_)
+            | Self::LeftJobInactive(_)
+            | Self::FromNoJob(_)
+            | Self::Completed
+            | Self::Unsigned
+            | Self::LinkIncomplete
+            | Self::Protection
+            | Self::Back(_)
+            | Self::SeatRefused
+            | Self::ReactivatedAndBack
+            | Self::DeactivationDone
+            | Self::Released
+            | Self::Absent
+            | Self::NoId
+            | Self::MissingValue(_)
+            | Self::InvalidValue(_)
+            | Self::NotAdopted(_)
+            | Self::OwnUsername(_)
+            | Self::ProtectedUsername(_)
+            | Self::CreateOff
+            | Self::Untouchable(_)
+            | Self::UntouchableLeft(_)
+            | Self::OfJob(_)
+            | Self::EntrySkipped
+            | Self::DeactivatedByHand
+            | Self::ReactivateOff
+            | Self::OtherIdAttribute
+            | Self::LeftInactive
+            | Self::ReleasedBefore
+            | Self::DeactivateOff
+            | Self::MissingSince(_)
+            | Self::SharedLink
+            | Self::FoundById(_)
+            | Self::MovedToJob(_)
+            | Self::NotAsked => false,
+        }
+    }
+}

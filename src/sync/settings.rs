@@ -1,0 +1,191 @@
+//! The settings that decide who is read, and what is read of them: where one of them changed, that
+//! explains missing people and other values better than the people themselves do.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::desired::Desired;
+use crate::{
+    config::{AttributeRule, LdapJob, WhenAbsent},
+    model::{
+        change::Change,
+        change_kind::ChangeKind,
+        edit::{Attribute, Edit},
+    },
+};
+
+/// One of the settings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(
+    missing_docs,
+    reason = "variants are the keys of a job, unless described"
+)]
+pub enum Setting {
+    SearchBases,
+    Scope,
+    Filter,
+    Source,
+    /// The directory's id.
+    Directory,
+    /// The bind DN of the directory, which decides what can be seen.
+    BindAccount,
+    /// The attribute that identified the people.
+    IdAttribute,
+    /// `users.protect`.
+    Protect,
+    /// The mapping of an ftrack attribute, by its key.
+    Attribute(String),
+}
+
+impl Setting {
+    /// Whether its change may be the reason for an edit that ends access or loses values.
+    fn bears_on(&self, change: &Change, edit: &Edit) -> bool {
+        let kind = ChangeKind::of(change.action, edit);
+        match self {
+            Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
+                kind == ChangeKind::Deactivate
+            }
+            Self::Directory | Self::BindAccount => matches!(
+                kind,
+                ChangeKind::Deactivate | ChangeKind::Rename | ChangeKind::Clear
+            ),
+            Self::Protect => false,
+            Self::Attribute(key) => {
+                matches!(kind, ChangeKind::Rename | ChangeKind::Clear)
+                    && sets_what(edit).is_some_and(|attribute| is_mapped_by(key, attribute))
+            }
+        }
+    }
+}
+
+fn sets_what(edit: &Edit) -> Option<&Attribute> {
+    match edit {
+        Edit::Set { attribute, .. } => Some(attribute),
+        Edit::Activate | Edit::Deactivate | Edit::Link => None,
+    }
+}
+
+/// Whether the mapping with this key sets the attribute; that of the full name sets two.
+fn is_mapped_by(key: &str, attribute: &Attribute) -> bool {
+    let is_name = matches!(attribute, Attribute::FirstName | Attribute::LastName);
+    key == attribute.name() || (is_name && key == FULL_NAME)
+}
+
+const FULL_NAME: &str = "full_name";
+
+impl Setting {
+    /// The setting with this name; none where there is no such setting.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let others = [
+            Self::SearchBases,
+            Self::Scope,
+            Self::Filter,
+            Self::Source,
+            Self::Directory,
+            Self::BindAccount,
+            Self::IdAttribute,
+            Self::Protect,
+        ];
+        match name.strip_prefix("attributes.") {
+            Some(key) => Some(Self::Attribute(key.to_owned())),
+            None => others
+                .into_iter()
+                .find(|setting| setting.to_string() == name),
+        }
+    }
+}
+
+/// As the key of a job, or with the place where it stands.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SearchBases => f.write_str("search_bases"),
+            Self::Scope => f.write_str("scope"),
+            Self::Filter => f.write_str("filter"),
+            Self::Source => f.write_str("source"),
+            Self::Directory => f.write_str("directory"),
+            Self::BindAccount => f.write_str("bind_dn of the directory"),
+            Self::IdAttribute => f.write_str("id_attribute of the directory"),
+            Self::Protect => f.write_str("users.protect"),
+            Self::Attribute(key) => write!(f, "attributes.{key}"),
+        }
+    }
+}
+
+/// The values of the settings in one run, as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<Setting, String>);
+
+impl Settings {
+    /// The settings of a job with this bind account, for what it read.
+    #[must_use]
+    pub fn new(job: &LdapJob, bind_dn: Option<&str>, desired: &Desired) -> Self {
+        let mut bases = job.search_bases.clone();
+        bases.sort();
+        let mut protect: Vec<String> = job.users.protect.iter().map(ToString::to_string).collect();
+        protect.sort();
+        let mut settings = BTreeMap::from([
+            (Setting::SearchBases, bases.join("\n")),
+            (Setting::Scope, format!("{:?}", job.scope)),
+            (Setting::Filter, job.filter.to_string()),
+            (Setting::Source, job.source.clone()),
+            (Setting::BindAccount, bind_dn.unwrap_or_default().to_owned()),
+            (Setting::Protect, protect.join("\n")),
+        ]);
+        if let Some(directory) = desired.directory() {
+            settings.insert(Setting::Directory, directory.to_string());
+        }
+        if let Some(attribute) = desired.id_attribute() {
+            settings.insert(Setting::IdAttribute, attribute.to_string());
+        }
+        for (key, rule) in &job.attributes {
+            settings.insert(Setting::Attribute(key.clone()), mapping(rule));
+        }
+        Self(settings)
+    }
+
+    /// Those of an earlier run, as they were saved.
+    pub fn saved(settings: impl IntoIterator<Item = (Setting, String)>) -> Self {
+        Self(settings.into_iter().collect())
+    }
+
+    /// Each setting with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&Setting, &str)> {
+        self.0.iter().map(|(setting, value)| (setting, &**value))
+    }
+
+    /// The settings that differ from those before: also one that is there no more, or was not. What
+    /// a reading does not show, since there was nobody to identify, is no difference.
+    #[must_use]
+    pub fn changed(&self, before: &Self) -> Vec<Setting> {
+        let all = self.0.keys().chain(before.0.keys());
+        let differs = |setting: &&Setting| {
+            let (now, then) = (self.0.get(setting), before.0.get(setting));
+            let is_read = matches!(setting, Setting::IdAttribute | Setting::Directory);
+            let is_known = !is_read || (now.is_some() && then.is_some());
+            is_known && now != then
+        };
+        let mut changed: Vec<Setting> = all.filter(differs).cloned().collect();
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+}
+
+/// The settings that bear on an edit, as one text; none where there is none.
+#[must_use]
+pub fn cause(changed: &[Setting], change: &Change, edit: &Edit) -> Option<String> {
+    let bearing = changed
+        .iter()
+        .filter(|setting| setting.bears_on(change, edit));
+    let names: Vec<String> = bearing.map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn mapping(rule: &AttributeRule) -> String {
+    let or_empty = match rule.when_absent {
+        WhenAbsent::Clear => " or empty",
+        WhenAbsent::Keep => "",
+    };
+    format!("{}{or_empty}", rule.from)
+}

@@ -1,0 +1,244 @@
+//! Entries that were deleted and made again, and people who ask for what others have.
+
+use ftrack_ldap_sync::model::report::Outcome;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::Situation;
+use crate::{
+    rules::{account, approve, by_hand},
+    studio::{Studio, dn, person},
+};
+
+/// Deletes the entry, and makes it again with another id.
+fn made_again(studio: &Studio, uid: &str) {
+    studio.tree().remove(&dn(uid)).unwrap();
+    studio.tree().add(person(uid, "Given", uid)).unwrap();
+}
+
+/// Takes the link from a user.
+fn unlink(studio: &Studio, username: &str) {
+    let user = studio.user(username).id;
+    let rows = studio.ftrack().rows("Metadata").unwrap();
+    let link = rows.iter().find(|row| row["parent_id"] == json!(user));
+    let key = json!([link.unwrap()["parent_id"], link.unwrap()["key"]]);
+    studio.ftrack().remove("Metadata", &key).unwrap();
+}
+
+#[test]
+fn an_entry_that_was_made_again_locks_nobody_out() {
+    let situation = Situation::of(&["ada", "bob"])
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync()
+        .then(|studio| made_again(studio, "ada"));
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to deactivate, 1 of them held, 1 entry skipped
+
+      - deactivate ada HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 change is held: the new entry "uid=ada,ou=people,dc=studio,dc=test" (directory id [id]) has the login and mail address of the user "ada", whose entry (directory id [id]) is gone: it was most likely deleted and made again. If it is another person, approve the deactivation (`plan --out FILE`, then `apply FILE`) and rename the user in ftrack, which frees the login. If it is the same person, delete the user's metadata "ftrack-ldap-sync" in ftrack: the job then adopts the user for the new entry
+
+      1 entry skipped:
+        uid=ada,ou=people,dc=studio,dc=test
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
+    "#);
+    let report = situation.sync();
+    assert_eq!(
+        (report.outcome, report.counts.unsettled),
+        (Outcome::Held, 1)
+    );
+    assert_eq!(situation.sync().counts.held, 1);
+    // The same person: without its link, the user is the new entry's once that is approved.
+    unlink(&situation, "ada");
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to adopt, 1 of them held
+
+      = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          the user "ada" has no owner, and matches the person by users.adopt
+
+      1 change is held: an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
+    "#);
+    approve(&situation);
+    situation.sync_changes_nothing();
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+}
+
+#[test]
+fn another_person_gets_a_user_of_their_own() {
+    let situation = Situation::of(&["ada", "bob"])
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync()
+        .then(|studio| made_again(studio, "ada"));
+    let report = approve(&situation);
+    assert_eq!(
+        (report.counts.deactivated, report.outcome),
+        (1, Outcome::Partial)
+    );
+    // The person has no user, for a reason that only a person can settle.
+    assert_eq!(report.counts.unsettled, 1);
+    by_hand(&situation, "ada", &json!({ "username": "ada.former" }));
+    assert_eq!(situation.sync().counts.created, 1);
+    assert_snapshot!(situation.users(), @r#"
+    ada.former: inactive, "Given" "ada" <ada@studio.test>; artists, deactivated
+    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+}
+
+#[test]
+fn a_mail_address_that_differs_tells_a_successor_from_the_same_person() {
+    let situation = Situation::of(&["ada", "bob"])
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync()
+        .then(|studio| {
+            made_again(studio, "ada");
+            let mail = ["ada.two@studio.test"];
+            studio.tree().replace(&dn("ada"), "mail", &mail).unwrap();
+        });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to deactivate, 1 entry skipped
+
+      - deactivate ada  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 entry skipped:
+        uid=ada,ou=people,dc=studio,dc=test
+          the username "ada" belongs to another ftrack user, of a person who left (directory id [id]); a successor never inherits it: rename that user to free the login
+    "#);
+    assert_eq!(situation.sync().outcome, Outcome::Partial);
+}
+
+#[test]
+fn whoever_asks_for_a_colleagues_login_stands_in_nobodys_way() {
+    let situation = Situation::synced(&["ada", "bob"]).then(|studio| {
+        let tree = studio.tree();
+        tree.replace(&dn("bob"), "uid", &["bob", "ADA"]).unwrap();
+        tree.replace(&dn("ada"), "sn", &["Changed"]).unwrap();
+        let mut eve = person("ada", "Eve", "New");
+        eve.dn = "cn=eve,ou=people,dc=studio,dc=test".into();
+        tree.add(eve).unwrap();
+    });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to update, 1 entry skipped
+
+      ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
+          last_name: ada -> Changed
+          the directory has other values
+
+      1 entry skipped:
+        cn=eve,ou=people,dc=studio,dc=test
+          the username "ada" belongs to another ftrack user, of uid=ada,ou=people,dc=studio,dc=test
+
+      Warnings:
+        1 entries have several values of uid, of which the first is used; one is uid=bob,ou=people,dc=studio,dc=test
+    "#);
+    let report = situation.sync();
+    assert_eq!(
+        (report.outcome, report.counts.unsettled),
+        (Outcome::Partial, 1)
+    );
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "Changed" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    "#);
+}
+
+#[test]
+fn whoever_shows_a_colleagues_number_stands_in_nobodys_way() {
+    let situation = Situation::of(&[])
+        .config("[directories.studio]\nid_attribute = \"employeeNumber\"\n")
+        .numbered("ada", "7")
+        .numbered("bob", "8")
+        .after_sync()
+        .numbered("eve", "7")
+        .then(|studio| {
+            studio
+                .tree()
+                .replace(&dn("ada"), "sn", &["Changed"])
+                .unwrap()
+        });
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 1 to update, 1 entry skipped
+
+      ~ update     ada  uid=ada,ou=people,dc=studio,dc=test
+          last_name: ada -> Changed
+          the directory has other values
+
+      1 entry skipped:
+        uid=eve,ou=people,dc=studio,dc=test
+          the directory id 7 is also claimed by uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+    ");
+}
+
+#[test]
+fn adoption_after_the_first_contact_waits_for_a_person() {
+    let situation = Situation::of(&["ada"])
+        .stranger("ada")
+        .after_sync()
+        .stranger("bob")
+        .entry(person("bob", "Given", "bob"));
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to adopt, 1 of them held
+
+      = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: bob
+          the user "bob" has no owner, and matches the person by users.adopt
+
+      1 change is held: an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
+    "#);
+    assert_eq!(situation.sync().outcome, Outcome::Held);
+    let situation = situation.job("users = { adopt_always = true }");
+    assert_eq!(situation.sync().counts.adopted, 1);
+}
+
+#[test]
+fn nobody_gets_a_second_user_where_logins_are_mail_addresses() {
+    let uids = ["ada", "bob", "cyd"];
+    let situation = uids.iter().fold(Situation::of(&uids), |situation, uid| {
+        let mut known = account(&format!("{uid}@studio.test"));
+        known.email = Some(format!("{uid}@studio.test"));
+        situation.account(known)
+    });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 3 to create, 3 of them held
+
+      + create     ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          username: ada
+          first_name: Given
+          last_name: ada
+          email: ada@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          username: bob
+          first_name: Given
+          last_name: bob
+          email: bob@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     cyd HELD  uid=cyd,ou=people,dc=studio,dc=test
+          username: cyd
+          first_name: Given
+          last_name: cyd
+          email: cyd@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      3 changes are held: 3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user; users.adopt = "email" gives them the one they have
+
+      Warnings:
+        3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user; users.adopt = "email" gives them the one they have
+    "#);
+    assert_eq!(situation.sync().outcome, Outcome::Held);
+    let situation = situation.job("users = { adopt = \"email\" }");
+    assert_eq!(situation.sync().counts.adopted, 3);
+}
