@@ -24,7 +24,7 @@ use ftrack_ldap_sync::{
 use super::{Daemon, at, job, report, status};
 
 /// The names that monitoring is built on.
-const CONTRACT: [&str; 16] = [
+const CONTRACT: [&str; 17] = [
     "ftrack_ldap_sync_last_attempt_timestamp_seconds",
     "ftrack_ldap_sync_last_success_timestamp_seconds",
     "ftrack_ldap_sync_next_run_timestamp_seconds",
