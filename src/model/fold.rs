@@ -6,18 +6,19 @@ use unicode_normalization::UnicodeNormalization;
 
 /// The form in which logins and mail addresses are compared: whether the server distinguishes case
 /// or accents is not known, so the program never relies on it. Most are in that form already, and
-/// are not copied.
+/// are not copied. Compatible characters, such as fullwidth letters, are the same ones (Unicode's
+/// NFKC, UAX 15): nobody can tell such logins apart.
 #[must_use]
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
         // Via upper case, which has one form where lower case has several: both sigmas, and the
         // sharp s beside "ss". From lower case, since the sharp s has a capital of its own as well.
         Cow::Owned(
-            text.nfc()
+            text.nfkc()
                 .flat_map(char::to_lowercase)
                 .flat_map(char::to_uppercase)
                 .flat_map(char::to_lowercase)
-                .nfc()
+                .nfkc()
                 .collect(),
         )
     } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -42,6 +43,7 @@ mod tests {
                 "\u{39f}\u{394}\u{38c}\u{3a3}",
             ),
             ("stra\u{df}er", "STRASSER"),
+            ("\u{ff41}\u{ff44}\u{ff41}", "Ada"),
             ("stra\u{df}er", "STRA\u{1e9e}ER"),
         ] {
             assert_eq!(fold(one), fold(other));

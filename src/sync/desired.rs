@@ -8,6 +8,7 @@ use std::{
 use crate::{
     config::{Limit, Limits},
     directory::read::Reading,
+    escape::{escape_control, is_unseen},
     model::{entry::DirectoryId, id::IdAttribute},
 };
 
@@ -148,7 +149,7 @@ impl Desired {
         }
         let entries = reading.into_entries();
         let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
-        let identified = |(id, mapped)| match (id, mapped) {
+        let identified = |(id, mapped)| match (id, seen(mapped)) {
             (Some(id), Mapped::Person(mut person)) => {
                 for attribute in std::mem::take(&mut person.several) {
                     several
@@ -287,6 +288,38 @@ impl Desired {
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
+    }
+}
+
+/// Skips a person whose login or mail address contains a character that shows nothing: nobody could
+/// tell it from the same text without the character.
+fn seen(mapped: Mapped) -> Mapped {
+    let Mapped::Person(person) = mapped else {
+        return mapped;
+    };
+    let email = match &person.email {
+        DesiredValue::Text(email) => &**email,
+        DesiredValue::Keep | DesiredValue::Clear => "",
+    };
+    let texts = [("login", &*person.username), ("mail address", email)];
+    let unseen = texts.into_iter().find_map(|(what, text)| {
+        let character = text.chars().find(|character| is_unseen(*character))?;
+        Some((what, text, character))
+    });
+    match unseen {
+        None => Mapped::Person(person),
+        Some((what, text, character)) => {
+            let words = format!(
+                "its {what} {} contains the character U+{:04X}, which shows nothing, so that it \
+                 looks like another {what}",
+                escape_control(text),
+                u32::from(character)
+            );
+            Mapped::Skipped {
+                dn: person.dn,
+                reason: Reason::InvalidValue(words.into()),
+            }
+        }
     }
 }
 

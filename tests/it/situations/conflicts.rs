@@ -1,6 +1,6 @@
 //! Several who want the same: a login, a user, an id; and successors of those who left.
 
-use ftrack_ldap_sync::demo::ftrack::Account;
+use ftrack_ldap_sync::demo::{directory::TreeEntry, ftrack::Account};
 use insta::assert_snapshot;
 
 use super::Situation;
@@ -294,4 +294,30 @@ fn who_comes_back_gets_access_though_the_new_login_is_taken() {
     "#);
     let again = situation.sync_changes_nothing();
     assert_eq!(again.skipped.len(), 1, "{again:#?}");
+}
+
+#[test]
+fn logins_and_addresses_that_nobody_can_tell_apart_are_left_out_and_named() {
+    let named = |uid: &str, mail: &str, cn: &str| {
+        TreeEntry::new(format!("cn={cn},ou=people,dc=studio,dc=test"))
+            .with("objectClass", "inetOrgPerson")
+            .with("uid", uid)
+            .with("cn", cn)
+            .with("sn", "Name")
+            .with("description", mail)
+    };
+    let mut situation = Situation::synced(&["ada"])
+        .entry(named("ada\u{200b}", "a@studio.test", "zero width"))
+        .entry(named(
+            "\u{ff41}\u{ff44}\u{ff41}",
+            "b@studio.test",
+            "fullwidth",
+        ))
+        .entry(named("a\u{ad}da", "c@studio.test", "soft hyphen"))
+        .entry(named("eve", "eve\u{e0041}@studio.test", "tag"))
+        .job("limits = { unusable = \"100%\" }");
+    "username = \"uid\", email = \"description\", last_name = \"sn\""
+        .clone_into(&mut situation.attributes);
+    assert_snapshot!(situation.plan_text(), @"");
+    situation.sync_changes_nothing();
 }
