@@ -1,66 +1,131 @@
 //! Parses the body of an answer: a list with one element for each operation, or one of the many
 //! forms of an error. No I/O.
 
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, error::Category};
+use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+    },
+};
+use serde_json::{Value, error::Category, value::RawValue};
 
 use super::{
+    budget::{Budget, Charge},
     error::{FtrackErrorKind, ServerRefusal, excerpt},
     key::Keys,
+    row::Row,
 };
 
-/// The answer to one operation; may be an error in place of a result.
-pub(super) trait ResponseItem: DeserializeOwned {
-    /// The error's class and text, if it is one.
-    fn exception(&self) -> Option<(String, String)>;
+/// The most bytes of a text of the server that are looked at for an error; more than fit in one.
+const LONGEST_TEXT: usize = 16 << 10;
+/// The most bytes of an answer of no particular form: a value takes far more memory than its text.
+const LARGEST_VALUE: usize = 1 << 20;
+/// The most bytes that are parsed at once into rows: a mismatch is told with the whole text of the
+/// value that is of the wrong type. Longer lists are parsed row by row.
+const AT_ONCE: usize = 2 << 20;
+
+/// What an answer may contain; nothing beyond it is parsed.
+#[derive(Debug, Clone)]
+pub(super) struct Expected {
+    /// The number of operations.
+    pub answers: usize,
+    /// The most rows of each page.
+    pub rows: usize,
+    /// For the rows.
+    pub budget: Arc<Budget>,
 }
 
-impl ResponseItem for Value {
-    fn exception(&self) -> Option<(String, String)> {
-        self.get("exception")
-            .filter(|exception| !exception.is_null())
-            .map(|exception| {
-                (
-                    words(exception),
-                    self.get("content").map(words).unwrap_or_default(),
-                )
-            })
+/// The answer to one operation; may be an error in place of a result.
+pub(super) trait ResponseItem: Sized {
+    /// Its parts, of which nothing is copied.
+    type Parts<'a>: Deserialize<'a>;
+
+    /// The error in its place, if it is one.
+    fn exception<'a>(parts: &Self::Parts<'a>) -> Option<Exception<'a>>;
+
+    /// Parses it.
+    fn parse(parts: Self::Parts<'_>, expected: &Expected) -> Result<Self, Unparsed>;
+}
+
+/// Why an answer is not parsed.
+pub(super) enum Unparsed {
+    /// It does not have the expected form.
+    Misshapen(serde_json::Error),
+    /// Its rows need more memory than the reading may take.
+    Exhausted,
+}
+
+impl From<serde_json::Error> for Unparsed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Misshapen(error)
+    }
+}
+
+/// An error in place of an answer: its class and text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Exception<'a> {
+    #[serde(borrow, default)]
+    exception: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+}
+
+/// An answer of no particular form, at most 1 MiB of it.
+pub(super) struct AnyAnswer(pub Value);
+
+impl ResponseItem for AnyAnswer {
+    type Parts<'a> = &'a RawValue;
+
+    fn exception<'a>(parts: &Self::Parts<'a>) -> Option<Exception<'a>> {
+        let found: Exception<'a> = serde_json::from_str(parts.get()).ok()?;
+        (parts.get().starts_with('{') && found.exception.is_some()).then_some(found)
+    }
+
+    fn parse(parts: Self::Parts<'_>, _: &Expected) -> Result<Self, Unparsed> {
+        if parts.get().len() > LARGEST_VALUE {
+            let reason = format!("an answer of more than {LARGEST_VALUE} bytes");
+            return Err(serde_json::Error::custom(reason).into());
+        }
+        Ok(Self(serde_json::from_str(parts.get())?))
     }
 }
 
 /// The answer to an operation that writes: only whether it is an error, since the result is read
 /// back.
-#[derive(Debug, Deserialize)]
-pub(super) struct Acknowledged {
-    #[serde(default)]
-    exception: Option<Value>,
-    #[serde(default)]
-    content: Option<Value>,
-}
+pub(super) struct Acknowledged;
 
 impl ResponseItem for Acknowledged {
-    fn exception(&self) -> Option<(String, String)> {
-        self.exception.as_ref().map(|exception| {
-            (
-                words(exception),
-                self.content.as_ref().map(words).unwrap_or_default(),
-            )
-        })
+    type Parts<'a> = Element<Exception<'a>>;
+
+    fn exception<'a>(Element(parts): &Self::Parts<'a>) -> Option<Exception<'a>> {
+        parts.exception.is_some().then_some(*parts)
+    }
+
+    fn parse(_: Self::Parts<'_>, _: &Expected) -> Result<Self, Unparsed> {
+        Ok(Self)
     }
 }
 
 /// The answer to one query: a page of rows.
-#[derive(Debug, Deserialize)]
-#[serde(bound = "R: DeserializeOwned")]
 pub(super) struct Page<R> {
-    #[serde(default)]
     data: Option<Vec<R>>,
-    #[serde(default)]
-    metadata: Option<Metadata>,
-    #[serde(default)]
-    exception: Option<Value>,
-    #[serde(default)]
-    content: Option<Value>,
+    after: After,
+    charge: Charge,
+}
+
+/// The parts of the answer to a query.
+#[derive(Deserialize)]
+pub(super) struct PageParts<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    exception: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,15 +140,82 @@ struct Next {
     offset: Option<u64>,
 }
 
-impl<R: DeserializeOwned> ResponseItem for Page<R> {
-    fn exception(&self) -> Option<(String, String)> {
-        self.exception.as_ref().map(|exception| {
-            (
-                words(exception),
-                self.content.as_ref().map(words).unwrap_or_default(),
-            )
+impl<R: Row> ResponseItem for Page<R> {
+    type Parts<'a> = Element<PageParts<'a>>;
+
+    fn exception<'a>(Element(parts): &Self::Parts<'a>) -> Option<Exception<'a>> {
+        let (exception, content) = (parts.exception, parts.content);
+        exception
+            .is_some()
+            .then_some(Exception { exception, content })
+    }
+
+    fn parse(Element(parts): Self::Parts<'_>, expected: &Expected) -> Result<Self, Unparsed> {
+        let mut charge = Charge::on(&expected.budget);
+        let data = match parts.data {
+            Some(rows) => Some(some_rows(rows, expected.rows, &mut charge)?),
+            None => None,
+        };
+        let metadata: Option<Metadata> = parts.metadata.map(small).transpose()?;
+        let next = metadata.and_then(|metadata| metadata.next);
+        Ok(Self {
+            data,
+            after: match next.and_then(|next| next.offset) {
+                Some(_) => After::More,
+                None => After::End,
+            },
+            charge,
         })
     }
+}
+
+/// Parses a part that is never long.
+fn small<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, serde_json::Error> {
+    if part.get().len() > LARGEST_VALUE {
+        let reason = format!("a part of an answer of more than {LARGEST_VALUE} bytes");
+        return Err(serde_json::Error::custom(reason));
+    }
+    serde_json::from_str(part.get())
+}
+
+/// Parses rows one by one, until there are more than were asked for, or than fit.
+fn some_rows<R: Row>(
+    rows: &RawValue,
+    most: usize,
+    charge: &mut Charge,
+) -> Result<Vec<R>, Unparsed> {
+    let mut is_exhausted = false;
+    let each = |row: &R| {
+        is_exhausted = charge.take(row.size()).is_err();
+        !is_exhausted
+    };
+    let mut text = serde_json::Deserializer::from_str(rows.get());
+    let parsed = if rows.get().len() <= AT_ONCE {
+        Bounded::new(most, "rows", each).deserialize(&mut text)
+    } else {
+        Bounded::new(most, "rows", |_: &&RawValue| true)
+            .deserialize(&mut text)
+            .and_then(|rows| one_by_one(rows, each))
+    };
+    if is_exhausted {
+        return Err(Unparsed::Exhausted);
+    }
+    Ok(parsed?)
+}
+
+fn one_by_one<R: Row>(
+    rows: Vec<&RawValue>,
+    mut goes_on: impl FnMut(&R) -> bool,
+) -> Result<Vec<R>, serde_json::Error> {
+    let mut parsed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let row = small(row)?;
+        if !goes_on(&row) {
+            break;
+        }
+        parsed.push(row);
+    }
+    Ok(parsed)
 }
 
 /// Whether the server says that there are more rows after a page. It may say so although none are
@@ -97,36 +229,105 @@ pub(super) enum After {
 }
 
 impl<R> Page<R> {
-    /// The rows, and whether there are more.
-    pub(super) fn rows(self) -> Result<(Vec<R>, After), FtrackErrorKind> {
+    /// The rows, whether there are more, and the memory that they take.
+    pub(super) fn rows(self) -> Result<(Vec<R>, After, Charge), FtrackErrorKind> {
         let rows = self.data.ok_or_else(|| {
             FtrackErrorKind::Malformed("a query was answered without \"data\"".to_owned())
         })?;
-        let next = self
-            .metadata
-            .and_then(|metadata| metadata.next)
-            .and_then(|next| next.offset);
-        Ok((
-            rows,
-            if next.is_some() {
-                After::More
-            } else {
-                After::End
-            },
-        ))
+        Ok((rows, self.after, self.charge))
     }
 }
 
-/// Parses the body of an answer to `expected` operations.
+/// A list of at most so many elements, each of which is looked at as it arrives.
+struct Bounded<T, F> {
+    most: usize,
+    what: &'static str,
+    /// Whether to go on.
+    each: F,
+    of: PhantomData<T>,
+}
+
+impl<T, F: FnMut(&T) -> bool> Bounded<T, F> {
+    fn new(most: usize, what: &'static str, each: F) -> Self {
+        Self {
+            most,
+            what,
+            each,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, F: FnMut(&T) -> bool> DeserializeSeed<'de> for Bounded<T, F> {
+    type Value = Vec<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>, F: FnMut(&T) -> bool> Visitor<'de> for Bounded<T, F> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} {}", self.most, self.what)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(mut self, mut elements: S) -> Result<Vec<T>, S::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            if list.len() == self.most {
+                let reason = format!("more than the {} {} asked for", self.most, self.what);
+                return Err(S::Error::custom(reason));
+            }
+            if !(self.each)(&element) {
+                return Err(S::Error::custom("too much"));
+            }
+            list.push(element);
+        }
+        Ok(list)
+    }
+}
+
+/// One answer of a list. A text in its place is not repeated by the error.
+pub(super) struct Element<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(ElementVisitor(PhantomData))
+            .map(Self)
+    }
+}
+
+struct ElementVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ElementVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer to an operation")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<T, E> {
+        Err(E::custom("a text came in place of an answer"))
+    }
+}
+
+/// Parses the body of an answer, as far as it may go.
 ///
 /// # Errors
-/// Each form of failure as its own [`Trouble`]: an error object (at any status), the 422 form, an
-/// error in place of an element, a body that is not JSON or is truncated, a wrong number of
-/// elements, elements of another form.
+/// Each form of failure as its own [`FtrackErrorKind`]: an error object (at any status), the 422
+/// form, an error in place of an element, a body that is not JSON or is truncated, a wrong number
+/// of elements, elements of another form, more than fits.
 pub(super) fn read<A: ResponseItem>(
     status: u16,
     body: &[u8],
-    expected: usize,
+    expected: &Expected,
     keys: &Keys,
 ) -> Result<Vec<A>, FtrackErrorKind> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
@@ -139,61 +340,77 @@ pub(super) fn read<A: ResponseItem>(
 fn list<A: ResponseItem>(
     status: u16,
     body: &[u8],
-    expected: usize,
+    expected: &Expected,
     keys: &Keys,
 ) -> Result<Vec<A>, FtrackErrorKind> {
-    let answers: Vec<A> = serde_json::from_slice(body).map_err(|error| unreadable(&error, keys))?;
-    for (operation, answer) in answers.iter().enumerate() {
-        if let Some((exception, content)) = answer.exception() {
+    let unreadable = |error: serde_json::Error| unreadable(&error, keys);
+    let bounded = Bounded::new(expected.answers, "answers", |_: &A::Parts<'_>| true);
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let elements = bounded.deserialize(&mut deserializer).map_err(unreadable)?;
+    deserializer.end().map_err(unreadable)?;
+    for (operation, element) in elements.iter().enumerate() {
+        if let Some(Exception { exception, content }) = A::exception(element) {
             return Err(sorted(ServerRefusal {
-                exception: excerpt(&exception, keys).into(),
-                content: excerpt(&content, keys).into(),
+                exception: excerpt(&words(exception), keys).into(),
+                content: excerpt(&words(content), keys).into(),
                 error_code: None,
                 status,
                 operation: Some(operation),
             }));
         }
     }
-    if answers.len() == expected {
-        Ok(answers)
-    } else {
-        Err(FtrackErrorKind::Malformed(format!(
-            "{} answers came to {expected} operations",
-            answers.len()
-        )))
+    if elements.len() != expected.answers {
+        return Err(FtrackErrorKind::Malformed(format!(
+            "{} answers came to {} operations",
+            elements.len(),
+            expected.answers
+        )));
     }
+    let parse = |element| {
+        A::parse(element, expected).map_err(|unparsed| match unparsed {
+            Unparsed::Misshapen(error) => unreadable(error),
+            Unparsed::Exhausted => FtrackErrorKind::TooMuch(expected.budget.all()),
+        })
+    };
+    elements.into_iter().map(parse).collect()
 }
 
 /// The object in place of a list.
 #[derive(Deserialize)]
-struct ErrorObject {
-    exception: Option<Value>,
-    content: Option<Value>,
-    error_code: Option<Value>,
-    error: Option<Value>,
-    detail: Option<Value>,
+struct ErrorObject<'a> {
+    #[serde(borrow, default)]
+    exception: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error_code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
 }
 
 fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
-    let object: ErrorObject = match serde_json::from_slice(body) {
+    let object: ErrorObject<'_> = match serde_json::from_slice(body) {
         Ok(object) => object,
         Err(_) if status >= 400 => return foreign(status, body, keys),
         Err(error) => return unreadable(&error, keys),
     };
+    let error_code = object.error_code.map(|code| words(Some(code)));
     // Gateways answer with an object, too. Only ftrack's own error may say that the key is refused,
     // which keeps every job from using it.
-    let is_own = object.exception.is_some() || object.error_code.as_ref().is_some_and(is_of_key);
+    let is_own = object.exception.is_some() || error_code.as_deref().is_some_and(is_of_key);
     if matches!(status, 401 | 403 | 407) && !is_own {
         return foreign(status, body, keys);
     }
     let (exception, content) = match (object.exception, object.error, object.detail) {
-        (Some(exception), error, _) => (words(&exception), object.content.or(error)),
+        (Some(exception), error, _) => (words(Some(exception)), object.content.or(error)),
         (None, Some(error), _) => ("error".to_owned(), object.content.or(Some(error))),
         // FastAPI's form of a request that does not match the server's own description of it.
         (None, None, Some(detail)) => ("invalid request".to_owned(), Some(detail)),
         (None, None, None) if status >= 400 => return foreign(status, body, keys),
         (None, None, None) => {
-            let text = excerpt(&String::from_utf8_lossy(body), keys);
+            let text = beginning(body, keys);
             return FtrackErrorKind::Malformed(format!(
                 "an object that is neither a list of answers nor an error: {text}"
             ));
@@ -201,29 +418,21 @@ fn refused(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
     };
     sorted(ServerRefusal {
         exception: excerpt(&exception, keys).into(),
-        content: excerpt(&content.as_ref().map(words).unwrap_or_default(), keys).into(),
-        error_code: object
-            .error_code
-            .filter(|code| !code.is_null())
-            .map(|code| excerpt(&words(&code), keys).into()),
+        content: excerpt(&words(content), keys).into(),
+        error_code: error_code.map(|code| excerpt(&code, keys).into()),
         status,
         operation: None,
     })
 }
 
 /// Whether an error code is about the key.
-fn is_of_key(code: &Value) -> bool {
-    code.as_str()
-        .is_some_and(|code| code.starts_with("api_credentials"))
+fn is_of_key(code: &str) -> bool {
+    code.starts_with("api_credentials")
 }
 
 /// Distinguishes a refused key and a missing permission from other refusals.
 fn sorted(refusal: ServerRefusal) -> FtrackErrorKind {
-    let credentials = refusal.status == 401
-        || refusal
-            .error_code
-            .as_deref()
-            .is_some_and(|code| code.starts_with("api_credentials"));
+    let credentials = refusal.status == 401 || refusal.error_code.as_deref().is_some_and(is_of_key);
     match &*refusal.exception {
         "InvalidCredentialsError" | "FTAuthenticationError" => {
             FtrackErrorKind::Credentials(refusal)
@@ -236,10 +445,7 @@ fn sorted(refusal: ServerRefusal) -> FtrackErrorKind {
 
 /// An answer that does not come from ftrack.
 fn foreign(status: u16, body: &[u8], keys: &Keys) -> FtrackErrorKind {
-    let text = excerpt(
-        &String::from_utf8_lossy(body.get(..8192).unwrap_or(body)),
-        keys,
-    );
+    let text = beginning(body, keys);
     if (200..300).contains(&status) {
         FtrackErrorKind::NotJson(text)
     } else {
@@ -258,39 +464,76 @@ fn unreadable(error: &serde_json::Error, keys: &Keys) -> FtrackErrorKind {
     }
 }
 
-/// A JSON value as text; a string is used as it is.
-fn words(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
+/// How a body begins, as text.
+pub(super) fn beginning(body: &[u8], keys: &Keys) -> String {
+    let body = body.get(..LONGEST_TEXT).unwrap_or(body);
+    excerpt(&String::from_utf8_lossy(body), keys)
+}
+
+/// The beginning of a JSON value as text; a string is used as it is.
+fn words(value: Option<&RawValue>) -> String {
+    let text = value.map(RawValue::get).unwrap_or_default();
+    if !text.starts_with('"') {
+        return cut(text, LONGEST_TEXT).to_owned();
     }
+    beginning_of(text, LONGEST_TEXT).into_owned()
+}
+
+/// The content of a JSON string, or the beginning of one that is longer than so many bytes.
+pub(super) fn beginning_of(string: &str, most: usize) -> Cow<'_, str> {
+    if string.len() <= most {
+        return serde_json::from_str(string).map_or_else(|_| string.to_owned().into(), Cow::Owned);
+    }
+    // The longest escape, of a character beyond the basic plane, takes 12 bytes.
+    let whole = (0..12)
+        .find_map(|less| serde_json::from_str(&format!("{}\"", cut(string, most - less))).ok());
+    whole.map_or_else(|| cut(string, most).into(), Cow::Owned)
+}
+
+/// The beginning of a text, at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::{After, Page, read};
+    use super::{After, AnyAnswer, Expected, Page, ResponseItem};
     use crate::{
         config::Secret,
         ftrack::{
+            budget::Budget,
             error::FtrackErrorKind,
             key::Keys,
-            row::{LinkRow, UserRow},
+            row::{IdRow, LinkRow, UserRow, ValueRow},
         },
     };
+    use proptest::prelude::*;
 
     fn key() -> Keys {
         Keys::new(Secret::new("the-key".to_owned())).unwrap()
     }
 
+    fn read<A: ResponseItem>(
+        status: u16,
+        body: &[u8],
+        answers: usize,
+        keys: &Keys,
+    ) -> Result<Vec<A>, FtrackErrorKind> {
+        let expected = Expected {
+            answers,
+            rows: 2,
+            budget: Budget::of_one_reading(),
+        };
+        super::read(status, body, &expected, keys)
+    }
+
     fn trouble(status: u16, body: &str, expected: usize) -> FtrackErrorKind {
-        read::<Value>(status, body.as_bytes(), expected, &key()).unwrap_err()
+        match read::<AnyAnswer>(status, body.as_bytes(), expected, &key()) {
+            Ok(_) => panic!("parsed"),
+            Err(trouble) => trouble,
+        }
     }
 
     #[test]
@@ -303,8 +546,10 @@ mod tests {
         ] {
             let body =
                 format!(r#" [{{"action":"query","data":[{{"id":"a"}}],"metadata":{metadata}}}]"#);
-            let mut pages = read::<Page<Value>>(200, body.as_bytes(), 1, &key()).unwrap();
-            let (rows, end) = pages.pop().unwrap().rows().unwrap();
+            let Ok(mut pages) = read::<Page<IdRow>>(200, body.as_bytes(), 1, &key()) else {
+                panic!("{metadata}")
+            };
+            let (rows, end, _) = pages.pop().unwrap().rows().unwrap();
             assert_eq!((rows.len(), end), (1, after), "{metadata}");
         }
     }
@@ -384,6 +629,74 @@ mod tests {
     }
 
     #[test]
+    fn nothing_beyond_what_was_asked_for_is_parsed() {
+        let rows = |count: usize| {
+            let row = r#"{"id":"a"}"#;
+            format!(r#"[{{"data":[{}]}}]"#, vec![row; count].join(","))
+        };
+        let three = read::<Page<IdRow>>(200, rows(3).as_bytes(), 1, &key());
+        let Err(FtrackErrorKind::Malformed(reason)) = three else {
+            panic!("parsed")
+        };
+        assert!(
+            reason.starts_with("more than the 2 rows asked for"),
+            "{reason}"
+        );
+        let FtrackErrorKind::Malformed(reason) = trouble(200, "[{},{},{}]", 2) else {
+            panic!("parsed")
+        };
+        assert!(
+            reason.starts_with("more than the 2 answers asked for"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_text_in_the_wrong_place_is_not_repeated() {
+        let long = "\\u0001".repeat(1 << 20);
+        for body in [
+            format!(r#"["{long}"]"#),
+            format!(r#"[{{"data":"{long}"}}]"#),
+            format!(r#"[{{"data":[],"metadata":"{long}"}}]"#),
+            format!(r#"[{{"data":[{{"id":"a","is_active":"{long}"}}]}}]"#),
+            format!(r#"[{{"data":[{{"id":"{long}"}}]}}]"#),
+        ] {
+            let Err(trouble) = read::<Page<UserRow>>(200, body.as_bytes(), 1, &key()) else {
+                panic!("parsed")
+            };
+            assert!(
+                matches!(trouble, FtrackErrorKind::Malformed(_)),
+                "{trouble:?}"
+            );
+            assert!(trouble.to_string().len() < 1000);
+        }
+    }
+
+    #[test]
+    fn a_value_of_many_parts_is_kept_as_text() {
+        let many = vec!["0"; 100_000].join(",");
+        let body = format!(r#"[{{"data":[{{"entity_id":"a","value":[{many}]}}]}}]"#);
+        let Ok(mut pages) = read::<Page<ValueRow>>(200, body.as_bytes(), 1, &key()) else {
+            panic!("not parsed")
+        };
+        let (rows, ..) = pages.pop().unwrap().rows().unwrap();
+        assert_eq!(rows[0].value.as_str().map(str::len), Some(many.len() + 2));
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_text_is_told() {
+        for (text, most, told) in [
+            (r#""a\u00e9""#, 100, "aé"),
+            (r#""abc\u00e9def\\\\\\""#, 12, "abcé"),
+            (r#""ab\ud83d\ude00cdefghi""#, 13, "ab"),
+            (r#""aaaaaaaaaaaaaaaa\\""#, 18, "aaaaaaaaaaaaaaaa"),
+        ] {
+            let beginning = super::beginning_of(text, most);
+            assert!(beginning.starts_with(told), "{text} {beginning}");
+        }
+    }
+
+    #[test]
     fn what_stands_between_refuses_no_key() {
         for gateway in [
             r#"{"message":"Unauthorized"}"#,
@@ -402,7 +715,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(status in 100_u16..600, body in proptest::collection::vec(any::<u8>(), 0..200), expected in 0_usize..3) {
-            let _ = read::<Value>(status, &body, expected, &key());
+            let _ = read::<AnyAnswer>(status, &body, expected, &key());
             let _ = read::<Page<UserRow>>(status, &body, expected, &key());
         }
 
@@ -414,7 +727,7 @@ mod tests {
                 *place = byte;
             }
             body.truncate(cut.max(1));
-            let _ = read::<Value>(200, &body, 1, &key());
+            let _ = read::<AnyAnswer>(200, &body, 1, &key());
             let _ = read::<Page<UserRow>>(200, &body, 1, &key());
             let _ = read::<Page<LinkRow>>(200, &body, 1, &key());
         }

@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    answer::AnyAnswer,
+    budget::of_text,
     error::{FtrackError, FtrackErrorKind, WriteFailure},
     operation::Operation,
     page, query,
-    row::Row,
+    row::{Row, bounded, of_value},
     session::{Reader, Until, Writer},
 };
 use crate::model::{
@@ -69,9 +71,9 @@ struct JobRow {
     id: EntityId,
     #[serde(default)]
     status: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     data: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     created_at: Value,
     #[serde(default)]
     user_id: Option<EntityId>,
@@ -80,6 +82,13 @@ struct JobRow {
 impl Row for JobRow {
     fn identity(&self) -> &EntityId {
         &self.id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + of_text(self.id.as_str())
+            + of_value(&self.data)
+            + of_value(&self.created_at)
     }
 }
 
@@ -171,11 +180,12 @@ pub async fn start(
 ) -> Result<ServerJob, NotStarted> {
     let reader = writer.reader();
     let answers = writer
-        .write_as::<Value>(&[Operation::start_ldap_sync()], until)
+        .write_as::<AnyAnswer>(&[Operation::start_ldap_sync()], until)
         .await;
     let error = match answers {
         Ok(answers) => {
-            let answer = answers.into_iter().next().unwrap_or_default();
+            let answer = answers.into_iter().next();
+            let answer = answer.map_or(Value::Null, |AnyAnswer(answer)| answer);
             return of_answer(answer.get("data").unwrap_or(&answer), reader);
         }
         // An error of the server's own, after which the job may exist all the same.
@@ -208,7 +218,7 @@ pub async fn start(
 
 /// The job in the server's answer.
 fn of_answer(answer: &Value, reader: &Reader) -> Result<ServerJob, NotStarted> {
-    let row = serde_json::from_value::<JobRow>(answer.clone());
+    let row = serde_json::from_str::<JobRow>(&answer.to_string());
     row.map(|row| row.shown(reader)).map_err(|_| {
         NotStarted::Unclear(format!(
             "ftrack answered the start of its own LDAP synchronisation without the id of a job, \

@@ -221,6 +221,8 @@ pub enum FtrackErrorKind {
     Damaged(String),
     /// The answer exceeds the size limit.
     TooLarge(usize),
+    /// What was read exceeds so many bytes of memory.
+    TooMuch(usize),
     /// JSON that does not have the expected form.
     Malformed(String),
     /// The key or its user was refused.
@@ -310,6 +312,12 @@ impl FtrackErrorKind {
             Self::TooLarge(bytes) => {
                 format!("the answer was larger than {} MiB", bytes / (1024 * 1024))
             }
+            Self::TooMuch(bytes) => {
+                format!(
+                    "what it sent needs more than {} MiB of memory",
+                    bytes / (1024 * 1024)
+                )
+            }
             Self::Malformed(reason) => {
                 format!("the answer does not have the expected form: {reason}")
             }
@@ -359,6 +367,10 @@ impl FtrackErrorKind {
                  page is in front of it"
             }
             Self::TooLarge(_) => "lower ftrack.page_size",
+            Self::TooMuch(_) => {
+                "see which users have values of such a length, or whether something else answers \
+                 in the server's place"
+            }
             Self::Malformed(_) => "this ftrack version may not be supported",
             Self::Credentials(_) => {
                 "create a new key under Settings > API keys, and check that the user exists and \
@@ -397,6 +409,7 @@ impl FtrackErrorKind {
             | Self::NotJson(_)
             | Self::Damaged(_)
             | Self::TooLarge(_)
+            | Self::TooMuch(_)
             | Self::Malformed(_)
             | Self::Credentials(_)
             | Self::Permission(_)
@@ -428,6 +441,7 @@ impl FtrackErrorKind {
             Self::Setup(_)
             | Self::Redirected { .. }
             | Self::TooLarge(_)
+            | Self::TooMuch(_)
             | Self::Malformed(_)
             | Self::Credentials(_)
             | Self::Permission(_)
@@ -510,6 +524,7 @@ impl WriteFailure {
             | FtrackErrorKind::NotJson(_)
             | FtrackErrorKind::Damaged(_)
             | FtrackErrorKind::TooLarge(_)
+            | FtrackErrorKind::TooMuch(_)
             | FtrackErrorKind::Malformed(_)
             | FtrackErrorKind::Changing { .. }
             | FtrackErrorKind::CutShort { .. } => Self::Unclear(error),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod batch;
+mod budget;
 pub(crate) mod builtin_sync;
 mod client;
 mod complete;

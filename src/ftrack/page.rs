@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     answer::{After, Page},
+    budget::Charge,
     error::{FtrackError, FtrackErrorKind},
     operation::Operation,
     query::Listing,
@@ -34,9 +35,10 @@ pub(super) async fn list<R: Row>(
     let mut one_row_each_time = true;
     for _ in 0..TRIES {
         match once::<R>(reader, listing, until).await? {
-            ListAttempt::Whole(mut rows) => {
+            ListAttempt::Whole(mut rows, charge) => {
                 rows.sort_unstable_by(|one, other| one.identity().cmp(other.identity()));
                 if rows.is_sorted_by(|one, other| one.identity() < other.identity()) {
+                    charge.settle();
                     return Ok(rows);
                 }
                 one_row_each_time = false;
@@ -64,14 +66,14 @@ pub(super) async fn beginning<R: Row>(
     rows: u32,
     until: &Until,
 ) -> Result<Vec<R>, FtrackError> {
-    let (rows, _) = page(reader, listing, 0, rows, until).await?;
+    let (rows, ..) = page(reader, listing, 0, rows, until).await?;
     Ok(rows)
 }
 
 /// The result of reading a list once.
 enum ListAttempt<R> {
-    /// All rows, in the order in which they arrived.
-    Whole(Vec<R>),
+    /// All rows, in the order in which they arrived, and the memory that they take.
+    Whole(Vec<R>, Charge),
     /// It changed during the read.
     Changed,
     /// One row, and another one after it: it grew during the read, or the server returns one row at
@@ -98,15 +100,15 @@ async fn once<R: Row>(
     until: &Until,
 ) -> Result<ListAttempt<R>, FtrackError> {
     let mut limit = reader.page_size();
-    let (mut rows, after) = page::<R>(reader, listing, 0, limit, until).await?;
+    let (mut rows, after, mut charge) = page::<R>(reader, listing, 0, limit, until).await?;
     if after == After::End || rows.is_empty() {
-        return Ok(ListAttempt::Whole(rows));
+        return Ok(ListAttempt::Whole(rows, charge));
     }
     if rows.len() == 1 {
         // The server says that there is more, whether or not that is true.
-        let (next, _) = page::<R>(reader, listing, 1, limit, until).await?;
+        let (next, ..) = page::<R>(reader, listing, 1, limit, until).await?;
         return Ok(if next.is_empty() {
-            ListAttempt::Whole(rows)
+            ListAttempt::Whole(rows, charge)
         } else {
             ListAttempt::OneRow
         });
@@ -129,10 +131,11 @@ async fn once<R: Row>(
             .buffered(at_once);
         at_once = (at_once * 2).min(reader.connections());
         while let Some(page) = pages.next().await {
-            let (page, after) = page?;
+            let (page, after, taken) = page?;
+            charge.add(taken);
             let length_found = length(page.len());
             match join(&mut rows, page, after, limit) {
-                Step::Last => return Ok(ListAttempt::Whole(rows)),
+                Step::Last => return Ok(ListAttempt::Whole(rows, charge)),
                 Step::Broken => return Ok(ListAttempt::Changed),
                 Step::Full => {}
                 Step::OtherLength => {
@@ -177,10 +180,11 @@ async fn page<R: Row>(
     offset: u32,
     limit: u32,
     until: &Until,
-) -> Result<(Vec<R>, After), FtrackError> {
+) -> Result<(Vec<R>, After, Charge), FtrackError> {
     let operation = Operation::query(listing.page(offset, limit));
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let answers = reader
-        .read_as::<Page<R>>(std::slice::from_ref(&operation), until)
+        .read_as::<Page<R>>(std::slice::from_ref(&operation), most, until)
         .await?;
     let page = match answers.into_iter().next() {
         Some(page) => page.rows(),

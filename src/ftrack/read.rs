@@ -12,7 +12,7 @@ use super::{
     complete::{Lists, MissingRows},
     error::{FtrackError, FtrackErrorKind},
     page::list,
-    query,
+    query, row,
     row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
     session::{Reader, Until},
 };
@@ -34,6 +34,11 @@ pub struct ReadCurrent<'a> {
     pub administrator_roles: &'a [String],
 }
 
+/// The maximum number of users named in a warning.
+const NAMED: usize = 3;
+/// The most bytes of role names in an error.
+const LONGEST_NAMES: usize = 2000;
+
 /// The number of attempts to read lists that do not match: users may be created while they are
 /// read.
 const TRIES: u32 = 3;
@@ -53,7 +58,7 @@ pub async fn read(
     let before = reader.calls().reads;
     let mut tries = 1;
     loop {
-        match once(reader, request, until).await? {
+        match once(&reader.for_one_reading(), request, until).await? {
             Ok(current) => {
                 let read_calls = reader.calls().reads - before;
                 return Ok(Current {
@@ -86,6 +91,8 @@ async fn once(
         let reason = "the list is empty; grant the key's role read access to it".to_owned();
         return Err(reader.error_of("reading users", FtrackErrorKind::Malformed(reason)));
     }
+    row::are_usable(&users).map_err(|trouble| reader.error_of("reading users", trouble))?;
+    let odd = odd_users(&users);
     let orphans = match complete::examine(reader, &users, &links, until).await? {
         Lists::Whole { orphans } => orphans,
         Lists::Short(gap) => return Ok(Err(gap)),
@@ -106,18 +113,14 @@ async fn once(
         signer: reader.signer(),
         claims: BTreeMap::new(),
     };
-    let users = users
-        .into_iter()
-        .map(|row| parts.user(row))
-        .collect::<Result<_, _>>()
-        .map_err(|trouble| reader.error_of("reading users", trouble))?;
+    let users = users.into_iter().map(|row| parts.user(row)).collect();
     let claims = parts.claims;
     Ok(Ok(Current {
         users,
         custom_attributes,
         custom_kinds,
         user_types,
-        warnings: complete::warning(&orphans).into_iter().collect(),
+        warnings: complete::warning(&orphans).into_iter().chain(odd).collect(),
         orphans,
         claims,
         read_calls: 0,
@@ -215,8 +218,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn user(&mut self, mut row: UserRow) -> Result<User, FtrackErrorKind> {
-        let (username, is_active) = row.required()?;
+    fn user(&mut self, row: UserRow) -> User {
         let link = match next_of(&mut self.links, &row.id) {
             Some(found) => {
                 if let Some(person) = found.link.claims() {
@@ -230,18 +232,24 @@ impl Parts<'_> {
             .values
             .iter_mut()
             .map(|values| next_of(values, &row.id).map_or(Value::Null, |found| found.value));
-        Ok(User {
+        let is_odd = row.is_odd();
+        User {
             custom_values: custom_values.collect(),
-            kind: kind(row.user_type_id.as_ref(), self.user_types),
-            administrator: self.administrators.binary_search(&row.id).is_ok(),
+            kind: if is_odd {
+                UserKind::Odd
+            } else {
+                kind(row.user_type_id.as_ref(), self.user_types)
+            },
+            // Somebody who cannot sign in is not the administrator who is left.
+            administrator: !is_odd && self.administrators.binary_search(&row.id).is_ok(),
             id: row.id,
-            username,
+            username: row.username.unwrap_or_default(),
             first_name: row.first_name,
             last_name: row.last_name,
             email: row.email,
-            is_active,
+            is_active: row.is_active.unwrap_or_default(),
             link,
-        })
+        }
     }
 }
 
@@ -249,6 +257,25 @@ impl Parts<'_> {
 fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Option<R> {
     while rows.next_if(|row| row.identity() < user).is_some() {}
     rows.next_if(|row| row.identity() == user)
+}
+
+/// The warning about users who lack what every user has, with their ids.
+fn odd_users(users: &[UserRow]) -> Option<String> {
+    let mut odd = users.iter().filter(|user| user.is_odd());
+    let named: Vec<&str> = odd
+        .by_ref()
+        .take(NAMED)
+        .map(|user| user.id.as_str())
+        .collect();
+    let more = odd.count();
+    let others = if more > 0 { ", …" } else { "" };
+    (!named.is_empty()).then(|| {
+        format!(
+            "{} users in ftrack have no username, or no is_active, and are left alone: {}{others}",
+            named.len() + more,
+            named.join(", ")
+        )
+    })
 }
 
 /// A user without a type counts as a person; one of an unknown type is left alone.
@@ -308,7 +335,7 @@ pub async fn administrators(
     for (name, id) in names.iter().zip(found) {
         let unknown = || FtrackErrorKind::UnknownRole {
             role: name.clone(),
-            known: known.join(", "),
+            known: reader.excerpt(&some_names(&known)),
         };
         roles.push(
             id.ok_or_else(|| reader.error_of("looking for the administrator roles", unknown()))?,
@@ -318,6 +345,21 @@ pub async fn administrators(
     let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
     users.sort_unstable();
     Ok(users)
+}
+
+/// The first of the names.
+fn some_names(names: &[String]) -> String {
+    let mut text = String::new();
+    for name in names {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.extend(name.chars().take(LONGEST_NAMES));
+        if text.len() > LONGEST_NAMES {
+            break;
+        }
+    }
+    text
 }
 
 /// The mapped custom attributes, each with its kind and all values.

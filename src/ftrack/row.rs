@@ -1,15 +1,66 @@
 //! The rows returned by queries: flat, compact, and checked. No I/O.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, value::RawValue};
 
-use super::error::FtrackErrorKind;
-use crate::model::{stored_link::Unverified, user::EntityId};
+use super::{answer::beginning_of, budget::of_text, error::FtrackErrorKind};
+use crate::model::{
+    link::{Link, LinkFound},
+    stored_link::Unverified,
+    user::EntityId,
+};
+
+/// The longest value, in bytes, that is kept in its parts: each takes far more memory than its
+/// text. A longer one is kept as the text that it arrived as.
+const LONGEST_PARTS: usize = 64 << 10;
+/// The longest text of a link, in bytes; those that are written have a few hundred.
+const LONGEST_LINK: usize = 16 << 10;
+/// More than the time in a link takes, in bytes.
+const LONGEST_TIME: usize = 64;
 
 /// A row that is read page by page, and identified by one column.
 pub(super) trait Row: serde::de::DeserializeOwned + Send {
     /// The column that the listing is ordered by, unique per row.
     fn identity(&self) -> &EntityId;
+    /// The memory that it takes, in bytes.
+    fn size(&self) -> usize;
+}
+
+fn of_texts<'t>(texts: impl IntoIterator<Item = &'t Box<str>>) -> usize {
+    texts.into_iter().map(|text| of_text(text)).sum()
+}
+
+fn of_ids<'i>(ids: impl IntoIterator<Item = &'i EntityId>) -> usize {
+    ids.into_iter().map(|id| of_text(id.as_str())).sum()
+}
+
+/// The memory that a value takes on the heap, in bytes.
+pub(super) fn of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => of_text(text),
+        Value::Array(values) => values
+            .iter()
+            .map(|value| size_of::<Value>() + of_value(value))
+            .sum(),
+        Value::Object(values) => values
+            .iter()
+            .map(|(name, value)| 2 * size_of::<Value>() + of_text(name) + of_value(value))
+            .sum(),
+    }
+}
+
+/// A value of any form, in bounded memory.
+pub(super) fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+    if raw.starts_with('"') {
+        return Ok(Value::String(beginning_of(raw, usize::MAX).into_owned()));
+    }
+    let parts = (raw.len() <= LONGEST_PARTS).then(|| serde_json::from_str(raw));
+    parts.map_or_else(
+        || Ok(Value::String(raw.to_owned())),
+        |parts| parts.map_err(serde::de::Error::custom),
+    )
 }
 
 /// A user's own columns. An attribute that is null may be missing from the answer.
@@ -31,27 +82,49 @@ pub(super) struct UserRow {
 }
 
 impl UserRow {
-    /// The columns that every user has.
-    pub(super) fn required(&mut self) -> Result<(Box<str>, bool), FtrackErrorKind> {
-        let Some(username) = self.username.take() else {
-            return Err(FtrackErrorKind::Malformed(format!(
-                "the user {} has no username",
-                self.id
-            )));
-        };
-        let Some(is_active) = self.is_active else {
-            return Err(FtrackErrorKind::Malformed(format!(
-                "the user {} has no is_active value",
-                self.id
-            )));
-        };
-        Ok((username, is_active))
+    /// Whether it lacks what every user has.
+    pub fn is_odd(&self) -> bool {
+        self.username.is_none() || self.is_active.is_none()
+    }
+}
+
+/// Whether a list of users can be used: a column that nobody has is missing.
+///
+/// # Errors
+/// The column.
+pub(super) fn are_usable(users: &[UserRow]) -> Result<(), FtrackErrorKind> {
+    let missing = if users.iter().all(|user| user.username.is_none()) {
+        "username"
+    } else if users.iter().all(|user| user.is_active.is_none()) {
+        "is_active"
+    } else {
+        return Ok(());
+    };
+    match users.first() {
+        Some(user) => Err(FtrackErrorKind::Malformed(format!(
+            "no user has a value of {missing}; one is {}",
+            user.id
+        ))),
+        None => Ok(()),
     }
 }
 
 impl Row for UserRow {
     fn identity(&self) -> &EntityId {
         &self.id
+    }
+
+    fn size(&self) -> usize {
+        let texts = [
+            &self.username,
+            &self.first_name,
+            &self.last_name,
+            &self.email,
+        ];
+        let ids = [Some(&self.id), self.user_type_id.as_ref()];
+        size_of::<Self>()
+            + of_texts(texts.into_iter().flatten())
+            + of_ids(ids.into_iter().flatten())
     }
 }
 
@@ -67,6 +140,22 @@ impl Row for LinkRow {
     fn identity(&self) -> &EntityId {
         &self.parent_id
     }
+
+    fn size(&self) -> usize {
+        let link = match &self.link.found {
+            LinkFound::Link(link) => size_of::<Link>() + of_text(link.id.as_str()) + LONGEST_TIME,
+            LinkFound::Absent | LinkFound::OfAnotherUser | LinkFound::Unreadable => 0,
+        };
+        let claim = self
+            .link
+            .claims()
+            .map_or(0, |person| of_text(person.as_str()));
+        size_of::<Self>()
+            + of_ids([&self.parent_id])
+            + of_texts(&self.link.signature)
+            + link
+            + claim
+    }
 }
 
 /// That a user exists.
@@ -78,6 +167,10 @@ pub(super) struct IdRow {
 impl Row for IdRow {
     fn identity(&self) -> &EntityId {
         &self.id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.id])
     }
 }
 
@@ -91,19 +184,24 @@ impl Row for ParentRow {
     fn identity(&self) -> &EntityId {
         &self.parent_id
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.parent_id])
+    }
 }
 
 /// A link as it arrives; a value that is not text is not a link.
 #[derive(Debug, Deserialize)]
 struct MetadataRow {
     parent_id: EntityId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     value: Value,
 }
 
 impl From<MetadataRow> for LinkRow {
     fn from(MetadataRow { parent_id, value }: MetadataRow) -> Self {
-        let link = value.as_str().map_or_else(Unverified::unreadable, |text| {
+        let text = value.as_str().filter(|text| text.len() <= LONGEST_LINK);
+        let link = text.map_or_else(Unverified::unreadable, |text| {
             Unverified::parse(&parent_id, text)
         });
         Self { parent_id, link }
@@ -122,6 +220,10 @@ impl Row for NamedRow {
     fn identity(&self) -> &EntityId {
         &self.id
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.id]) + self.name.as_deref().map_or(0, of_text)
+    }
 }
 
 /// That a user has a role.
@@ -134,6 +236,10 @@ pub(super) struct MemberRow {
 impl Row for MemberRow {
     fn identity(&self) -> &EntityId {
         &self.id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.id, &self.user_id])
     }
 }
 
@@ -154,18 +260,28 @@ impl Row for AttributeRow {
     fn identity(&self) -> &EntityId {
         &self.id
     }
+
+    fn size(&self) -> usize {
+        let texts = [&self.key, &self.entity_type].into_iter().flatten();
+        let texts: usize = texts.map(|text| of_text(text)).sum();
+        size_of::<Self>() + of_ids([&self.id]) + texts + self.kind.as_ref().map_or(0, Row::size)
+    }
 }
 
 /// A user's value of a custom attribute.
 #[derive(Debug, Deserialize)]
 pub(super) struct ValueRow {
     pub entity_id: EntityId,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     pub value: Value,
 }
 
 impl Row for ValueRow {
     fn identity(&self) -> &EntityId {
         &self.entity_id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.entity_id]) + of_value(&self.value)
     }
 }

@@ -1,12 +1,20 @@
 //! Questions of `check` to the server: whether it answers, accepts the key, has the entities that
 //! are used, and allows writing users.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    answer::Page,
+    answer::{AnyAnswer, Exception, Expected, Page, ResponseItem, Unparsed},
     error::{FtrackError, FtrackErrorKind, ServerRefusal, WriteFailure},
     operation::Operation,
     query,
@@ -21,9 +29,90 @@ pub struct Information {
     pub version: String,
 }
 
-/// The entities of the server, with the names of their properties.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schemas(BTreeMap<String, BTreeSet<String>>);
+/// The entities of the server that a sync uses, with the names of their properties that it uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Schemas(BTreeMap<&'static str, BTreeSet<&'static str>>);
+
+/// The parts of one schema.
+#[derive(Deserialize)]
+struct SchemaParts<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    properties: Option<&'a RawValue>,
+}
+
+impl ResponseItem for Schemas {
+    type Parts<'a> = &'a RawValue;
+
+    fn exception<'a>(parts: &Self::Parts<'a>) -> Option<Exception<'a>> {
+        AnyAnswer::exception(parts)
+    }
+
+    fn parse(parts: Self::Parts<'_>, _: &Expected) -> Result<Self, Unparsed> {
+        let mut schemas = Self::default();
+        if !parts.get().starts_with('[') {
+            return Ok(schemas);
+        }
+        let mut text = serde_json::Deserializer::from_str(parts.get());
+        text.deserialize_seq(EachSchema(&mut schemas))?;
+        Ok(schemas)
+    }
+}
+
+/// Takes schemas one by one.
+struct EachSchema<'s>(&'s mut Schemas);
+
+impl<'de> Visitor<'de> for EachSchema<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of schemas")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut schemas: S) -> Result<(), S::Error> {
+        while let Some(schema) = schemas.next_element::<&'de RawValue>()? {
+            let Ok(SchemaParts { id, properties }) = serde_json::from_str(schema.get()) else {
+                continue;
+            };
+            let known = NEEDED
+                .iter()
+                .chain(&NEEDED_FOR_CUSTOM)
+                .find(|(entity, _)| id.is_some_and(|id| id.get().trim_matches('"') == *entity));
+            let (Some((entity, names)), Some(properties)) = (known, properties) else {
+                continue;
+            };
+            let mut found = BTreeSet::new();
+            let mut text = serde_json::Deserializer::from_str(properties.get());
+            if text
+                .deserialize_map(EachProperty(names, &mut found))
+                .is_ok()
+            {
+                self.0.0.insert(entity, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the names of those properties that are used.
+struct EachProperty<'s>(&'static [&'static str], &'s mut BTreeSet<&'static str>);
+
+impl<'de> Visitor<'de> for EachProperty<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the properties of a schema")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut properties: M) -> Result<(), M::Error> {
+        let Self(names, found) = self;
+        while let Some((name, _)) = properties.next_entry::<Cow<'de, str>, IgnoredAny>()? {
+            found.extend(names.iter().find(|known| **known == name));
+        }
+        Ok(())
+    }
+}
 
 /// Whether the key may write users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,22 +187,10 @@ pub async fn information(reader: &Reader, until: &Until) -> Result<Information, 
 /// Those of [`Reader::read_call`]; [`FtrackErrorKind::Malformed`] when the answer is not a list of
 /// schemas.
 pub async fn schemas(reader: &Reader, until: &Until) -> Result<Schemas, FtrackError> {
-    let answers = reader.read_call(&[Operation::QuerySchemas], until).await?;
-    let mut entities = BTreeMap::new();
-    for schema in answers
-        .first()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let (Some(id), Some(properties)) = (
-            schema.get("id").and_then(Value::as_str),
-            schema.get("properties").and_then(Value::as_object),
-        ) else {
-            continue;
-        };
-        entities.insert(id.to_owned(), properties.keys().cloned().collect());
-    }
+    let answers = reader
+        .read_as::<Schemas>(&[Operation::QuerySchemas], 0, until)
+        .await?;
+    let Schemas(entities) = answers.into_iter().next().unwrap_or_default();
     if entities.is_empty() {
         let reason = "the answer is not a list of schemas".to_owned();
         return Err(reader.error_of(
@@ -169,14 +246,12 @@ pub async fn permission(
     let reader = writer.reader();
     let operation = Operation::query(query::some_users().page(0, 20));
     let answers = reader
-        .read_as::<Page<UserRow>>(std::slice::from_ref(&operation), until)
+        .read_as::<Page<UserRow>>(std::slice::from_ref(&operation), 20, until)
         .await?;
     let page = answers.into_iter().next().map(Page::rows).transpose();
-    let (users, _) = page
-        .map_err(|trouble| reader.error_of(&operation.to_string(), trouble))?
-        .unzip();
-    let somebody = users
-        .unwrap_or_default()
+    let page = page.map_err(|trouble| reader.error_of(&operation.to_string(), trouble))?;
+    let somebody = page
+        .map_or_else(Vec::new, |(users, ..)| users)
         .into_iter()
         .find(|user: &UserRow| {
             user.username

@@ -1,9 +1,11 @@
 //! The only connection to ftrack: a POST of a list of operations, with time limits, bounds, strict
 //! errors, and retries of what may be repeated.
 
+mod received;
 mod writer;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,10 +14,8 @@ use std::{
 };
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::{
-    Client, Response, StatusCode,
-    header::{HeaderMap, LOCATION},
-};
+use futures_util::FutureExt;
+use reqwest::Client;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +24,11 @@ use url::Url;
 pub use writer::Writer;
 
 use super::{
-    answer,
-    answer::ResponseItem,
-    client::{client, endpoint, retry_after},
+    answer::{AnyAnswer, Expected, ResponseItem},
+    budget::Budget,
+    client::{client, endpoint},
     error::{FtrackError, FtrackErrorKind, SetupProblem, excerpt},
     key::Keys,
-    network,
     operation::Operation,
     stopped::StopCause,
 };
@@ -39,9 +38,8 @@ use crate::{
     ftrack::signer::Signer,
 };
 
-/// The most bytes of one answer, decompressed.
-const LARGEST_BODY: usize = 64 * 1024 * 1024;
-/// The longest Retry-After of a server that is respected.
+/// The longest Retry-After of a server for which a call waits; a longer one ends the call, and the
+/// job waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The first delay before a retry; doubles, with jitter.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
@@ -99,6 +97,10 @@ pub struct Reader {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
     keys: Arc<Mutex<Arc<Keys>>>,
+    /// For the rows of lists.
+    budget: Arc<Budget>,
+    /// How long the server last asked to wait, in seconds, if too long for a call; 0 if it did not.
+    asked_to_wait: Arc<AtomicU64>,
     /// A mark of the run, unique on all machines: it is written into the links of the users that
     /// the run creates.
     run_mark: Arc<str>,
@@ -141,6 +143,10 @@ struct Shared {
     page_size: u32,
     connections: usize,
     in_flight: Semaphore,
+    /// For the answers in flight.
+    bodies: Arc<Budget>,
+    /// Held by the one that goes beyond that.
+    beyond: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy)]
@@ -209,6 +215,8 @@ impl Session {
             page_size: config.page_size.max(2),
             connections,
             in_flight: Semaphore::new(connections),
+            bodies: Budget::in_flight(),
+            beyond: tokio::sync::Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -235,6 +243,8 @@ impl Session {
             shared: Arc::clone(&self.shared),
             calls: Arc::default(),
             keys: Arc::new(Mutex::new(self.shared.last_keys())),
+            budget: Budget::of_each_list(),
+            asked_to_wait: Arc::default(),
             run_mark: run_mark(),
             run: Arc::new((of.job.to_owned(), of.run.to_owned())),
         };
@@ -347,7 +357,31 @@ impl Reader {
         operations: &[Operation],
         until: &Until,
     ) -> Result<Vec<Value>, FtrackError> {
-        self.read_as(operations, until).await
+        let answers = self.read_as::<AnyAnswer>(operations, 0, until).await?;
+        Ok(answers
+            .into_iter()
+            .map(|AnyAnswer(answer)| answer)
+            .collect())
+    }
+
+    /// The same reader, for lists that are kept together: all of them share one budget of memory.
+    pub(super) fn for_one_reading(&self) -> Self {
+        Self {
+            budget: Budget::of_one_reading(),
+            ..self.clone()
+        }
+    }
+
+    /// How long the server last asked to wait, if that was too long for a call to wait.
+    #[must_use]
+    pub fn asked_to_wait(&self) -> Option<Duration> {
+        let seconds = self.asked_to_wait.load(Ordering::Relaxed);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// For the rows of lists.
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// The number of calls so far.
@@ -365,14 +399,22 @@ impl Reader {
         &self.shared.server
     }
 
-    /// As [`Reader::read_call`], with the answers parsed into types of the caller's.
+    /// As [`Reader::read_call`], with the answers parsed into types of the caller's: pages of at
+    /// most so many rows.
     pub(super) async fn read_as<A: ResponseItem>(
         &self,
         operations: &[Operation],
+        rows: usize,
         until: &Until,
     ) -> Result<Vec<A>, FtrackError> {
         let body = self.body(operations)?;
-        let reading = self.attempts(&body, operations, until, CallKind::Read, |failed| {
+        let expected = Expected {
+            answers: operations.len(),
+            rows,
+            budget: Arc::clone(&self.budget),
+        };
+        let call = (&*body, &expected);
+        let reading = self.attempts(call, operations, until, CallKind::Read, |failed| {
             failed.trouble.passes()
         });
         tokio::select! {
@@ -425,7 +467,7 @@ impl Reader {
 
     async fn attempts<A: ResponseItem>(
         &self,
-        body: &[u8],
+        (body, expected): (&[u8], &Expected),
         operations: &[Operation],
         until: &Until,
         kind: CallKind,
@@ -439,17 +481,20 @@ impl Reader {
             .with_jitter();
         let attempt = || async {
             tries.fetch_add(1, Ordering::Relaxed);
-            self.attempt(body.to_vec(), operations.len(), until, kind)
-                .await
+            self.attempt(body.to_vec(), expected, until, kind).await
         };
         let cancel = until.cancel.clone();
         let outcome = attempt
             .retry(backoff)
             .when(again)
             .adjust(|failed: &Failed, delay: Option<Duration>| {
-                let delay = failed.retry_after.map_or(delay?, |asked| {
-                    asked.min(LONGEST_WAIT).max(delay.unwrap_or_default())
-                });
+                if let Some(asked) = failed.retry_after.filter(|asked| *asked > LONGEST_WAIT) {
+                    // Longer than a run should take: the job waits.
+                    self.asked_to_wait.store(asked.as_secs(), Ordering::Relaxed);
+                    return None;
+                }
+                let asked = failed.retry_after.unwrap_or_default();
+                let delay = delay?.max(asked);
                 // Waiting past the deadline would only hide the error.
                 (delay < until.deadline.saturating_duration_since(Instant::now())).then_some(delay)
             })
@@ -502,7 +547,7 @@ impl Reader {
     async fn attempt<A: ResponseItem>(
         &self,
         body: Vec<u8>,
-        expected: usize,
+        expected: &Expected,
         until: &Until,
         kind: CallKind,
     ) -> Result<Vec<A>, Failed> {
@@ -530,79 +575,13 @@ impl Reader {
             }
         }
         let response = sent.map_err(|error| self.lost(&error))?;
-        let outcome = self.received(response, expected).await;
+        let received = AssertUnwindSafe(self.received(response, expected)).catch_unwind();
+        let outcome = received.await.unwrap_or_else(|_| {
+            let reason = "a library could not cope with it".to_owned();
+            Err(FtrackErrorKind::Malformed(reason).into())
+        });
         drop(permit);
         outcome
-    }
-
-    async fn received<A: ResponseItem>(
-        &self,
-        mut response: Response,
-        expected: usize,
-    ) -> Result<Vec<A>, Failed> {
-        let status = response.status();
-        if status.is_redirection() {
-            return Err(FtrackErrorKind::Redirected {
-                status: status.as_u16(),
-                host: self.redirect_host(response.headers()),
-            }
-            .into());
-        }
-        let retry_after = retry_after(response.headers());
-        let announced = response
-            .content_length()
-            .and_then(|length| usize::try_from(length).ok())
-            .unwrap_or_default();
-        if announced > LARGEST_BODY {
-            return Err(FtrackErrorKind::TooLarge(LARGEST_BODY).into());
-        }
-        let mut body = Vec::with_capacity(announced);
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
-            if body.len() + chunk.len() > LARGEST_BODY {
-                return Err(FtrackErrorKind::TooLarge(LARGEST_BODY).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = FtrackErrorKind::Busy(excerpt(
-                &String::from_utf8_lossy(body.get(..8192).unwrap_or(&body)),
-                &self.keys(),
-            ));
-            return Err(Failed {
-                trouble,
-                retry_after,
-            });
-        }
-        answer::read(status.as_u16(), &body, expected, &self.keys()).map_err(|trouble| Failed {
-            trouble,
-            retry_after,
-        })
-    }
-
-    fn lost(&self, error: &reqwest::Error) -> Failed {
-        network::lost(
-            error,
-            self.shared.connect_timeout,
-            self.shared.request_timeout,
-            &self.keys(),
-        )
-        .into()
-    }
-
-    /// The host of a redirect, which may also be a path of the same server.
-    fn redirect_host(&self, headers: &HeaderMap) -> String {
-        let target = headers
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .and_then(|location| self.shared.endpoint.join(location).ok());
-        match target
-            .as_ref()
-            .and_then(|target| Some((target.host_str()?, target.port())))
-        {
-            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys()),
-            Some((host, None)) => excerpt(host, &self.keys()),
-            None => "an unnamed address".to_owned(),
-        }
     }
 }
 

@@ -62,6 +62,7 @@ impl FtrackError {
             | FtrackErrorKind::NotJson(_)
             | FtrackErrorKind::Damaged(_)
             | FtrackErrorKind::TooLarge(_)
+            | FtrackErrorKind::TooMuch(_)
             | FtrackErrorKind::Malformed(_)
             | FtrackErrorKind::Permission(_)
             | FtrackErrorKind::Changing { .. }

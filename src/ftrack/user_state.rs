@@ -10,7 +10,7 @@ use super::{
     error::{FtrackError, FtrackErrorKind},
     page::list,
     query,
-    row::{LinkRow, UserRow, ValueRow},
+    row::{LinkRow, UserRow, ValueRow, are_usable},
     session::{Reader, Until},
 };
 use crate::{
@@ -149,15 +149,16 @@ fn joined(
     values: Vec<Vec<ValueRow>>,
     signer: &Signer,
 ) -> Result<States, FtrackErrorKind> {
+    are_usable(&rows)?;
     let mut states = States::new();
-    for mut row in rows {
-        let (username, is_active) = row.required()?;
+    for row in rows {
+        // What is missing differs from whatever was written.
         let state = UserState {
-            username,
+            username: row.username.unwrap_or_default(),
             first_name: row.first_name,
             last_name: row.last_name,
             email: row.email,
-            is_active,
+            is_active: row.is_active.unwrap_or_default(),
             user_type: row.user_type_id,
             link: LinkFound::Absent,
             link_made_by: None,

@@ -51,7 +51,10 @@ impl TryFrom<Box<str>> for EntityId {
     type Error = String;
 
     fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
-        Self::new(&text).ok_or_else(|| format!("{text:?} is not an entity id"))
+        Self::new(&text).ok_or_else(|| match text.len() {
+            0..=64 => format!("{text:?} is not an entity id"),
+            bytes => format!("a text of {bytes} bytes is not an entity id"),
+        })
     }
 }
 
@@ -102,6 +105,8 @@ pub enum UserKind {
     Person,
     /// Of the user type `service` or `demo`.
     Untouchable,
+    /// Without a login, or without a value that says whether the user is active: never changed.
+    Odd,
 }
 
 /// The kind of value of a custom attribute, from the type of its configuration.
@@ -152,7 +157,7 @@ pub struct Current {
     pub orphans: BTreeSet<EntityId>,
     /// People whose user has an unreadable link, such as one of a newer version.
     pub claims: BTreeMap<DirectoryId, EntityId>,
-    /// Warnings about the lists: that there are orphans.
+    /// Warnings about the lists: that there are orphans, or odd users.
     pub warnings: Vec<String>,
     /// The number of calls it took.
     pub read_calls: u64,

@@ -135,6 +135,7 @@ impl Rules {
         match user.kind {
             crate::model::user::UserKind::Person => None,
             crate::model::user::UserKind::Untouchable => Some("its user type is service or demo"),
+            crate::model::user::UserKind::Odd => Some("ftrack shows no login or activity of it"),
         }
     }
 

@@ -343,6 +343,7 @@ fn step_of(error: &FtrackError) -> &'static str {
         | FtrackErrorKind::NotJson(_)
         | FtrackErrorKind::Damaged(_)
         | FtrackErrorKind::TooLarge(_)
+        | FtrackErrorKind::TooMuch(_)
         | FtrackErrorKind::Malformed(_)
         | FtrackErrorKind::Refused(_)
         | FtrackErrorKind::Changing { .. }

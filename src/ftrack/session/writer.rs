@@ -1,8 +1,10 @@
 //! Calls that write.
 
+use std::sync::Arc;
+
 use super::{CallKind, Failed, Reader, Until};
 use crate::ftrack::{
-    answer::{Acknowledged, ResponseItem},
+    answer::{Acknowledged, Expected, ResponseItem},
     error::{FtrackErrorKind, WriteFailure},
     operation::Operation,
 };
@@ -56,8 +58,19 @@ impl Writer {
                     FtrackErrorKind::Unreachable { .. } | FtrackErrorKind::Busy(_)
                 )
         };
+        let expected = Expected {
+            answers: operations.len(),
+            rows: 0,
+            budget: Arc::clone(reader.budget()),
+        };
         reader
-            .attempts(&body, operations, until, CallKind::Write, again)
+            .attempts(
+                (&body, &expected),
+                operations,
+                until,
+                CallKind::Write,
+                again,
+            )
             .await
             .map_err(WriteFailure::of)
     }

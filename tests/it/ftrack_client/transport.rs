@@ -309,6 +309,21 @@ async fn the_last_trouble_is_told_after_all_attempts() {
 }
 
 #[tokio::test]
+async fn nobody_waits_within_a_call_for_more_than_a_minute() {
+    let server = Scripted::start(|_, _| wait("61").into()).await;
+    let writer = server.session();
+    let reader = writer.reader();
+    assert_eq!(reader.asked_to_wait(), None);
+    let error = reader.read_call(&question(), &until()).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), FtrackErrorKind::Busy(_)),
+        "{error:?}"
+    );
+    assert_eq!(reader.asked_to_wait(), Some(Duration::from_secs(61)));
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn retry_after_is_heeded_in_both_forms() {
     let begin = Instant::now();
     let (answers, calls) = read_after(|| wait("1").into()).await;

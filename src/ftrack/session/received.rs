@@ -1,0 +1,111 @@
+//! Takes in an answer, within bounds.
+
+use reqwest::{
+    Response, StatusCode,
+    header::{HeaderMap, LOCATION},
+};
+use tokio::sync::MutexGuard;
+
+use super::{Failed, Reader};
+use crate::ftrack::{
+    answer,
+    answer::{Expected, ResponseItem},
+    budget::{Charge, OF_AN_ANSWER},
+    client::retry_after,
+    error::{FtrackErrorKind, excerpt},
+    network,
+};
+
+/// What an answer may take of what all answers in flight may.
+struct Place<'s> {
+    charge: Charge,
+    /// The only one that goes beyond.
+    beyond: Option<MutexGuard<'s, ()>>,
+}
+
+impl Reader {
+    /// The parsed answers in a response.
+    pub(super) async fn received<A: ResponseItem>(
+        &self,
+        response: Response,
+        expected: &Expected,
+    ) -> Result<Vec<A>, Failed> {
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(FtrackErrorKind::Redirected {
+                status: status.as_u16(),
+                host: self.redirect_host(response.headers()),
+            }
+            .into());
+        }
+        let retry_after = retry_after(response.headers());
+        // Its bytes count until they are parsed.
+        let mut place = Place {
+            charge: Charge::on(&self.shared.bodies),
+            beyond: None,
+        };
+        let body = self.content(response, &mut place).await?;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let trouble = FtrackErrorKind::Busy(answer::beginning(&body, &self.keys()));
+            return Err(Failed {
+                trouble,
+                retry_after,
+            });
+        }
+        answer::read(status.as_u16(), &body, expected, &self.keys()).map_err(|trouble| Failed {
+            trouble,
+            retry_after,
+        })
+    }
+
+    /// The body of an answer, within the limits of one and of all in flight: beyond those, one
+    /// answer is taken in after another.
+    async fn content<'s>(
+        &'s self,
+        mut response: Response,
+        place: &mut Place<'s>,
+    ) -> Result<Vec<u8>, Failed> {
+        let too_large = || FtrackErrorKind::TooLarge(OF_AN_ANSWER);
+        let announced = response.content_length().unwrap_or_default();
+        if usize::try_from(announced).is_ok_and(|announced| announced > OF_AN_ANSWER) {
+            return Err(too_large().into());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(&error))? {
+            if body.len() + chunk.len() > OF_AN_ANSWER {
+                return Err(too_large().into());
+            }
+            if place.beyond.is_none() && place.charge.take(chunk.len()).is_err() {
+                place.beyond = Some(self.shared.beyond.lock().await);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    pub(super) fn lost(&self, error: &reqwest::Error) -> Failed {
+        network::lost(
+            error,
+            self.shared.connect_timeout,
+            self.shared.request_timeout,
+            &self.keys(),
+        )
+        .into()
+    }
+
+    /// The host of a redirect, which may also be a path of the same server.
+    fn redirect_host(&self, headers: &HeaderMap) -> String {
+        let target = headers
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok())
+            .and_then(|location| self.shared.endpoint.join(location).ok());
+        match target
+            .as_ref()
+            .and_then(|target| Some((target.host_str()?, target.port())))
+        {
+            Some((host, Some(port))) => excerpt(&format!("{host}:{port}"), &self.keys()),
+            Some((host, None)) => excerpt(host, &self.keys()),
+            None => "an unnamed address".to_owned(),
+        }
+    }
+}
