@@ -3,20 +3,24 @@
 
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream, exop::WhoAmI};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, ResultEntry, SearchStream, StdStream,
+    exop::WhoAmI,
+};
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    error::{DirectoryError, words},
+    error::{DirectoryError, scrubbed, words},
     transport::Transport,
 };
 use crate::{
     config::Secret,
-    directory::wire::{framing, framing::End},
+    directory::wire::{framing, framing::End, gate::Gate},
 };
 
 /// One bound connection, used by one task at a time; dropping it closes it at once.
@@ -25,6 +29,7 @@ pub struct Connection {
     pub(super) ldap: Ldap,
     driver: AbortOnDropHandle<Result<(), LdapError>>,
     guard: AbortOnDropHandle<()>,
+    gate: Arc<Gate>,
     end: End,
     server: String,
     pub(super) operation_timeout: Duration,
@@ -49,9 +54,11 @@ impl Connection {
         };
         let (near, far) = UnixStream::pair().map_err(local)?;
         let far = far.into_std().map_err(local)?;
+        let gate = Arc::<Gate>::default();
+        let at = Arc::clone(&gate);
         let (guard, end) = match transport {
-            Transport::Plain(stream) => framing::spawn(stream, near),
-            Transport::Tls(stream) => framing::spawn(stream, near),
+            Transport::Plain(stream) => framing::spawn(stream, near, at),
+            Transport::Tls(stream) => framing::spawn(stream, near, at),
         };
         let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(far));
         let (driver, ldap) = LdapConnAsync::with_settings(settings, "ldapi://guard")
@@ -61,6 +68,7 @@ impl Connection {
             ldap,
             driver: AbortOnDropHandle::new(tokio::spawn(driver.drive())),
             guard,
+            gate,
             end,
             server,
             operation_timeout,
@@ -113,6 +121,26 @@ impl Connection {
         )
     }
 
+    /// The next message of a search, which makes room for another one.
+    pub(super) async fn next<'a, S, A>(
+        &self,
+        stream: &mut SearchStream<'a, S, A>,
+        tried: &str,
+    ) -> Result<Option<ResultEntry>, DirectoryError>
+    where
+        S: AsRef<str> + Send + Sync + 'a,
+        A: AsRef<[S]> + Send + Sync + 'a,
+    {
+        let message = stream.next().await;
+        self.gate.take();
+        message.map_err(|error| self.failure(tried, &error))
+    }
+
+    /// A text of the server, safe to print, without the password that it was bound with.
+    pub(super) fn words(&self, text: &str) -> String {
+        words(&scrubbed(text, self.password.as_ref()))
+    }
+
     /// Translates an error of the library, using the reason why the connection ended when that is
     /// known.
     pub(super) fn failure(&self, tried: &str, error: &LdapError) -> DirectoryError {
@@ -128,11 +156,11 @@ impl Connection {
                 server: self.server.clone(),
                 tried: tried.into(),
                 code: result.rc,
-                text: words(&result.text),
+                text: self.words(&result.text),
             };
         }
         match self.end.get() {
-            Some(ended) => ended.error(&self.server, tried),
+            Some(ended) => ended.error(&self.server, tried, |text| self.words(text)),
             // The guard records every end that comes from outside; without one, the library gave up
             // on what it received.
             None => self.garbled(&format!("cannot parse a message during {tried}")),

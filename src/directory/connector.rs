@@ -333,7 +333,7 @@ impl Connector {
             server: self.server.clone(),
             who: self.credentials.who().into(),
             code: result.rc,
-            text: words(&result.text),
+            text: connection.words(&result.text),
         })
     }
 

@@ -1,11 +1,12 @@
 //! Errors of the directory: what was tried, on which server, and what to do.
 
-use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use super::{
     result_code::{bind_advice, code_advice, code_name, is_refusal},
     tls_fault::TlsFault,
 };
+use crate::config::Secret;
 
 /// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug)]
@@ -447,6 +448,17 @@ impl Error for DirectoryError {
     }
 }
 
+/// A server's text without a password that it repeats.
+pub(super) fn scrubbed<'t>(text: &'t str, password: Option<&Secret>) -> Cow<'t, str> {
+    let password = password
+        .map(Secret::expose)
+        .filter(|password| !password.is_empty());
+    match password {
+        Some(password) if text.contains(password) => text.replace(password, "***").into(),
+        Some(_) | None => text.into(),
+    }
+}
+
 /// A server's message, safe to print: on one line, of bounded length, without control characters.
 pub(super) fn words(text: &str) -> String {
     const LONGEST: usize = 500;
@@ -492,6 +504,17 @@ mod tests {
             "busy ERROR forged  [31m"
         );
         assert_eq!(words(&"x".repeat(10_000)).len(), 500);
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let password = Secret::new("hunter2".to_owned());
+        assert_eq!(
+            scrubbed("no user with hunter2, hunter2", Some(&password)),
+            "no user with ***, ***"
+        );
+        assert_eq!(scrubbed("abc", Some(&Secret::new(String::new()))), "abc");
+        assert_eq!(scrubbed("abc", None), "abc");
     }
 
     #[test]

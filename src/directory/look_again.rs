@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budget::OverBudget,
     error::DirectoryError,
     filter,
     pool::DirectoryPool,
@@ -168,6 +169,7 @@ pub async fn ask(
             request,
             &filter::both(&request.filter, &filter::any(&filters)),
             &attributes,
+            &attributes,
         );
         asked.extend(searches.iter().map(|_| Group::new(group)));
         wanted.extend(searches);
@@ -244,13 +246,13 @@ impl EntrySink for Found<'_> {
     /// The server compares with its own rules, which may ignore case, blanks, hyphens or braces:
     /// every id that it may have matched counts as present. An entry that matches none was still
     /// found by the server.
-    fn entry(&mut self, search: usize, entry: &Entry) {
+    fn entry(&mut self, search: usize, entry: &Entry) -> Result<(), OverBudget> {
         let Some(group) = self.asked.get(search) else {
-            return;
+            return Ok(());
         };
         if let [only] = group.ids {
             self.answer.there.insert(only.clone(), entry.dn.clone());
-            return;
+            return Ok(());
         }
         let shown = self.attribute.spellings(entry);
         let meant: Vec<&DirectoryId> = shown
@@ -266,6 +268,7 @@ impl EntrySink for Found<'_> {
                 .there
                 .extend(meant.into_iter().map(|id| (id.clone(), entry.dn.clone())));
         }
+        Ok(())
     }
 
     fn page(&mut self, _: u64) {}
@@ -299,10 +302,8 @@ mod tests {
                 .iter()
                 .map(|value| value.as_bytes().to_vec())
                 .collect();
-            found.entry(
-                0,
-                &Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]),
-            );
+            let entry = Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]);
+            found.entry(0, &entry).unwrap();
         }
         let Answer {
             there, doubtful, ..

@@ -7,9 +7,13 @@ use ldap3::{
 
 use super::{
     connection::Connection,
-    error::{DirectoryError, words},
+    error::DirectoryError,
+    wire::too_large::{LONGEST_DN, MARK},
 };
 use crate::model::entry::Entry;
+
+/// The most addresses of a referral that an error names.
+const MOST_ADDRESSES: usize = 10;
 
 /// Reads only the base entry, without paging; the answer contains one entry, or none when the
 /// filter does not match.
@@ -32,11 +36,7 @@ pub(super) async fn look(
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;
-    while let Some(message) = stream
-        .next()
-        .await
-        .map_err(|error| connection.failure(&tried, &error))?
-    {
+    while let Some(message) = connection.next(&mut stream, &tried).await? {
         if let Some(entry) = entry(connection, base, message)? {
             found.get_or_insert(entry);
         }
@@ -60,18 +60,23 @@ pub(super) fn concluded(
         0 | 10 => Err(DirectoryError::Referred {
             server,
             base: base.into(),
-            to: result.refs.iter().map(|uri| words(uri)).collect(),
+            to: result
+                .refs
+                .iter()
+                .take(MOST_ADDRESSES)
+                .map(|uri| connection.words(uri))
+                .collect(),
         }),
         32 => Err(DirectoryError::NoSuchBase {
             server,
             base: base.into(),
-            matched: result.matched.replace(char::is_control, " "),
+            matched: matched(connection, &result.matched),
         }),
         code => Err(DirectoryError::Refused {
             server,
             tried: tried.into(),
             code,
-            text: words(&result.text),
+            text: connection.words(&result.text),
         }),
     }
 }
@@ -84,7 +89,7 @@ pub(super) fn entry(
     message: ResultEntry,
 ) -> Result<Option<Entry>, DirectoryError> {
     if message.is_ref() {
-        let to = strings(message.0);
+        let to = strings(connection, message.0);
         return Err(DirectoryError::Referred {
             server: connection.server().into(),
             base: base.into(),
@@ -94,9 +99,24 @@ pub(super) fn entry(
     if message.is_intermediate() {
         return Err(connection.garbled("an unsolicited intermediate message"));
     }
-    decode(message.0)
-        .map(Some)
-        .ok_or_else(|| connection.garbled("an entry that cannot be parsed"))
+    let entry =
+        decode(message.0).ok_or_else(|| connection.garbled("an entry that cannot be parsed"))?;
+    if entry.dn.len() > LONGEST_DN {
+        return Err(DirectoryError::TooMuch {
+            server: connection.server().into(),
+            reason: format!("it sent an entry whose DN is longer than {LONGEST_DN} bytes"),
+        });
+    }
+    Ok(Some(entry))
+}
+
+/// The part of a base that exists, safe to print.
+fn matched(connection: &Connection, dn: &str) -> String {
+    if dn.is_empty() {
+        String::new()
+    } else {
+        connection.words(dn)
+    }
 }
 
 /// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
@@ -115,15 +135,20 @@ pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
             Some((name, values))
         })
         .collect::<Option<Vec<_>>>()?;
-    Some(Entry::new(dn, attributes))
+    match attributes.as_slice() {
+        [(name, _)] if name == MARK => Some(Entry::new(dn, Vec::new()).too_large()),
+        _ => Some(Entry::new(dn, attributes)),
+    }
 }
 
-pub(super) fn strings(tag: StructureTag) -> Vec<String> {
+/// The first addresses of a reference.
+pub(super) fn strings(connection: &Connection, tag: StructureTag) -> Vec<String> {
     let parts = constructed(tag).unwrap_or_default();
     parts
         .into_iter()
         .filter_map(primitive)
-        .map(|bytes| words(&String::from_utf8_lossy(&bytes)))
+        .take(MOST_ADDRESSES)
+        .map(|bytes| connection.words(&String::from_utf8_lossy(&bytes)))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! LDAP: a directory read that is complete, or an error.
 
 mod binds;
+mod budget;
 pub(crate) mod connection;
 pub(crate) mod connector;
 mod contact;

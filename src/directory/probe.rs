@@ -322,13 +322,9 @@ async fn somebody(
         .map_err(|error| connection.failure(&tried, &error))?;
     let mut found = None;
     let mut referred = Vec::new();
-    while let Some(message) = stream
-        .next()
-        .await
-        .map_err(|error| connection.failure(&tried, &error))?
-    {
+    while let Some(message) = connection.next(&mut stream, &tried).await? {
         if message.is_ref() {
-            referred.extend(strings(message.0));
+            referred.extend(strings(connection, message.0));
         } else if let Some(entry) = decode(message.0) {
             found.get_or_insert(entry.dn);
         }

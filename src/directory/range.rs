@@ -1,13 +1,18 @@
 //! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
 //! 3.1.1.3.1.3.3); all parts are fetched.
 
-use super::{connection::Connection, error::DirectoryError, lookup::look};
-use crate::model::entry::Entry;
+use super::{
+    budget::{BUDGET, OverBudget},
+    connection::Connection,
+    error::DirectoryError,
+    lookup::look,
+};
+use crate::model::entry::{Entry, Kept, of_bytes};
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
 /// Matches the entry itself, whatever its class (RFC 4512 section 2.4.1).
-const ANYTHING: &str = "(objectClass=*)";
+pub(super) const ANYTHING: &str = "(objectClass=*)";
 
 /// An attribute of which only a first part of the values was returned.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +33,8 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
         };
         if range.first != 0 {
             return Err(format!(
-                "the values of {description} do not start at the first"
+                "the values of {} do not start at the first",
+                short(description)
             ));
         }
         if let Some(last) = range.last {
@@ -55,6 +61,7 @@ pub(super) async fn complete(
     entry: &mut Entry,
     gaps: Vec<Gap>,
 ) -> Result<(), DirectoryError> {
+    let mut bytes = entry.size();
     for Gap { name, mut next } in gaps {
         loop {
             let wanted = format!("{name};range={next}-*");
@@ -88,6 +95,13 @@ pub(super) async fn complete(
                 )));
             }
             next += values.len();
+            bytes += values
+                .iter()
+                .map(|value| of_bytes(value.len()))
+                .sum::<usize>();
+            if bytes > BUDGET {
+                return Err(OverBudget.error(connection));
+            }
             if let Some((_, all)) = entry
                 .attributes_mut()
                 .iter_mut()
@@ -101,6 +115,15 @@ pub(super) async fn complete(
         }
     }
     Ok(())
+}
+
+/// The beginning of a description, for an error.
+fn short(description: &str) -> String {
+    description
+        .chars()
+        .take(100)
+        .filter(|c| !c.is_control())
+        .collect()
 }
 
 /// `member;range=0-1499`; `last` is none for `*`, which means up to the end.
@@ -134,10 +157,11 @@ impl Range {
             };
             Some((first.parse().ok()?, last))
         });
-        let (first, last) = parsed.ok_or_else(|| format!("the range of {description}"))?;
+        let (first, last) = parsed.ok_or_else(|| format!("the range of {}", short(description)))?;
         if last.is_some_and(|last: usize| last >= MAX_VALUES) {
             return Err(format!(
-                "the range of {description} goes beyond {MAX_VALUES}"
+                "the range of {} goes beyond {MAX_VALUES}",
+                short(description)
             ));
         }
         Ok(Some(Self { name, first, last }))

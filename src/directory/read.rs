@@ -9,6 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budget::{BUDGET, OverBudget},
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
     search::SearchEvidence,
@@ -16,7 +17,7 @@ use super::{
     server::ServerKind,
 };
 use crate::model::{
-    entry::{DirectoryId, Entry},
+    entry::{DirectoryId, Entry, Kept, of_bytes},
     id::IdAttribute,
 };
 
@@ -119,7 +120,7 @@ impl<T> Reading<T> {
 ///
 /// # Errors
 /// Whatever prevented a complete answer: see `DirectoryError`.
-pub async fn read<T>(
+pub async fn read<T: Kept>(
     pool: &DirectoryPool,
     request: &ReadRequest,
     map: impl FnMut(&Entry) -> T,
@@ -136,14 +137,17 @@ pub async fn read<T>(
         || IdAttribute::candidates(ServerKind::Other),
         |named| vec![named],
     );
-    attributes.extend(ids.iter().map(|id| id.name().to_owned()));
-    let searches = of_request(pool, request, request.filter.as_str(), &dedup(attributes));
+    let ids: Vec<String> = ids.iter().map(|id| id.name().to_owned()).collect();
+    attributes.extend(ids.iter().cloned());
+    let (filter, attributes) = (request.filter.as_str(), dedup(attributes));
+    let searches = of_request(pool, request, filter, &attributes, &ids);
     let mut collect = Collect {
         configured,
         candidates: Vec::new(),
         chosen: None,
         entries: Vec::new(),
         marks: Vec::new(),
+        bytes: 0,
         map,
         progress,
     };
@@ -176,19 +180,22 @@ struct Collect<T, M, P> {
     entries: Vec<(Option<DirectoryId>, T)>,
     /// Distinguishes entries of the same id, in the same order.
     marks: Vec<u64>,
+    /// The memory that the entries take, in bytes.
+    bytes: usize,
     map: M,
     progress: P,
 }
 
-impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
+impl<T: Kept, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
     fn begin(&mut self, about: &ServerIdentity) {
         self.candidates.clone_from(&about.candidates);
         self.chosen.clone_from(&self.configured);
         self.entries.clear();
         self.marks.clear();
+        self.bytes = 0;
     }
 
-    fn entry(&mut self, _: usize, entry: &Entry) {
+    fn entry(&mut self, _: usize, entry: &Entry) -> Result<(), OverBudget> {
         if self.chosen.is_none() {
             self.chosen = self
                 .candidates
@@ -202,7 +209,14 @@ impl<T, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
             .and_then(|attribute| attribute.of(entry));
         self.marks
             .push(mark(self.chosen.as_ref(), id.as_ref(), &entry.dn));
-        self.entries.push((id, (self.map)(entry)));
+        let mapped = (self.map)(entry);
+        let of_id = id.as_ref().map_or(0, |id| of_bytes(id.as_str().len()));
+        self.bytes += mapped.size() + of_id + size_of::<(Option<DirectoryId>, u64)>();
+        if self.bytes > BUDGET {
+            return Err(OverBudget);
+        }
+        self.entries.push((id, mapped));
+        Ok(())
     }
 
     fn page(&mut self, entries: u64) {

@@ -6,12 +6,17 @@ use ldap3::{
 };
 
 use super::{
+    budget::{BUDGET, OverBudget},
     connection::Connection,
     error::DirectoryError,
-    lookup::{concluded, entry},
+    lookup::{concluded, entry, look},
     range,
+    range::{ANYTHING, Gap},
 };
-use crate::{directory::wire::ber, model::entry::Entry};
+use crate::{
+    directory::wire::ber,
+    model::entry::{Entry, Kept},
+};
 
 /// Paged results (RFC 2696).
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
@@ -30,6 +35,8 @@ pub struct Search {
     pub filter: String,
     /// The attributes to return.
     pub attributes: Vec<String>,
+    /// Those among them that may identify an entry.
+    pub ids: Vec<String>,
     /// Entries per page.
     pub page_size: i32,
 }
@@ -74,7 +81,7 @@ pub(super) async fn search(
     connection: &mut Connection,
     search: &Search,
     evidence: &mut SearchEvidence,
-    mut sink: impl FnMut(Entry, &SearchEvidence),
+    mut sink: impl FnMut(Entry, &SearchEvidence) -> Result<(), OverBudget>,
 ) -> Result<(), DirectoryError> {
     let mut cookie = Vec::new();
     let mut empty_pages = 0_u32;
@@ -116,7 +123,7 @@ async fn page(
     search: &Search,
     cookie: Vec<u8>,
     evidence: &mut SearchEvidence,
-    sink: &mut impl FnMut(Entry, &SearchEvidence),
+    sink: &mut impl FnMut(Entry, &SearchEvidence) -> Result<(), OverBudget>,
 ) -> Result<Vec<u8>, DirectoryError> {
     let tried = format!(
         "page {} of the search of {:?} for {}",
@@ -144,12 +151,8 @@ async fn page(
         )
         .await
         .map_err(|error| connection.failure(&tried, &error))?;
-    let mut ranged = Vec::new();
-    while let Some(message) = stream
-        .next()
-        .await
-        .map_err(|error| connection.failure(&tried, &error))?
-    {
+    let mut unfinished = Unfinished::default();
+    while let Some(message) = connection.next(&mut stream, &tried).await? {
         let Some(mut entry) = entry(connection, &search.base, message)? else {
             continue;
         };
@@ -164,9 +167,17 @@ async fn page(
                 reason,
             });
         }
+        if entry.is_too_large() {
+            unfinished.too_large.push(entry.dn);
+            continue;
+        }
         match range::started(&mut entry).map_err(|reason| connection.garbled(&reason))? {
-            gaps if gaps.is_empty() => sink(entry, evidence),
-            gaps => ranged.push((entry, gaps)),
+            gaps if gaps.is_empty() => {
+                sink(entry, evidence).map_err(|over| over.error(connection))?
+            }
+            gaps => unfinished
+                .ranged(entry, gaps)
+                .map_err(|over| over.error(connection))?,
         }
     }
     // The verdict is this page's own result, which is available only after its stream has ended.
@@ -177,11 +188,53 @@ async fn page(
         base: search.base.clone(),
         reason: format!("{tried}: {reason}"),
     })?;
-    for (mut entry, gaps) in ranged {
+    for (mut entry, gaps) in unfinished.ranged {
         range::complete(connection, &mut entry, gaps).await?;
-        sink(entry, evidence);
+        sink(entry, evidence).map_err(|over| over.error(connection))?;
+    }
+    for dn in unfinished.too_large {
+        let entry = identified(connection, dn, &search.ids).await?;
+        sink(entry, evidence).map_err(|over| over.error(connection))?;
     }
     Ok(next)
+}
+
+/// Entries of a page for which something else must be asked.
+#[derive(Default)]
+struct Unfinished {
+    ranged: Vec<(Entry, Vec<Gap>)>,
+    /// The memory that they take, in bytes.
+    bytes: usize,
+    /// The DNs of entries that were too large.
+    too_large: Vec<String>,
+}
+
+impl Unfinished {
+    fn ranged(&mut self, entry: Entry, gaps: Vec<Gap>) -> Result<(), OverBudget> {
+        self.bytes += entry.size();
+        if self.bytes > BUDGET {
+            return Err(OverBudget);
+        }
+        self.ranged.push((entry, gaps));
+        Ok(())
+    }
+}
+
+/// An entry that was too large, with its id if that can be read alone.
+async fn identified(
+    connection: &mut Connection,
+    dn: String,
+    ids: &[String],
+) -> Result<Entry, DirectoryError> {
+    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let found = match look(connection, &dn, ANYTHING, &names).await {
+        Ok(found) => found,
+        Err(DirectoryError::NoSuchBase { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(found
+        .unwrap_or_else(|| Entry::new(dn, Vec::new()))
+        .too_large())
 }
 
 /// The cookie in the paging control of an answer (RFC 2696 section 2), without which the answer

@@ -1,9 +1,13 @@
 //! Several searches on one server; another server may take its place only before the first entry.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budget::OverBudget,
     connection::Connection,
     dn::Dn,
     error::DirectoryError,
@@ -71,12 +75,16 @@ pub(super) trait EntrySink {
     /// A server is about to be asked; discard what another one returned.
     fn begin(&mut self, about: &ServerIdentity);
     /// An entry of the search at that index.
-    fn entry(&mut self, search: usize, entry: &Entry);
+    ///
+    /// # Errors
+    /// What is kept of the entries needs too much memory.
+    fn entry(&mut self, search: usize, entry: &Entry) -> Result<(), OverBudget>;
     /// A page is complete; `entries` is the total so far.
     fn page(&mut self, entries: u64);
 }
 
-/// Ends the work at the deadline or on request; the connection in use is closed with it.
+/// Ends the work at the deadline or on request; the connection in use is closed with it. A library
+/// that panics ends it too, and nothing more.
 pub(super) async fn bounded<R>(
     work: impl Future<Output = Result<R, DirectoryError>>,
     deadline: Instant,
@@ -85,7 +93,12 @@ pub(super) async fn bounded<R>(
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(DirectoryError::Cancelled),
-        outcome = work => outcome,
+        outcome = AssertUnwindSafe(work).catch_unwind() => outcome.unwrap_or_else(|_| {
+            Err(DirectoryError::Garbled {
+                server: "the directory".into(),
+                reason: "a library could not cope with it".into(),
+            })
+        }),
         () = tokio::time::sleep_until(deadline) => Err(DirectoryError::Deadline { tried: "reading the directory".into() }),
     }
 }
@@ -166,7 +179,7 @@ async fn run_over(
                 pages = so_far.pages;
                 sink.page(entries + so_far.entries);
             }
-            sink.entry(place, &entry);
+            sink.entry(place, &entry)
         })
         .await?;
         entries += evidence.entries;
@@ -246,6 +259,7 @@ pub(super) fn of_request(
     request: &ReadRequest,
     filter: &str,
     attributes: &[String],
+    ids: &[String],
 ) -> Vec<Search> {
     let scope = match request.scope {
         Scope::Subtree => ldap3::Scope::Subtree,
@@ -256,6 +270,7 @@ pub(super) fn of_request(
         scope,
         filter: filter.into(),
         attributes: attributes.to_vec(),
+        ids: ids.to_vec(),
         page_size: pool.page_size(),
     };
     request.bases.iter().map(search).collect()

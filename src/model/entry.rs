@@ -9,13 +9,72 @@ pub struct Entry {
     pub dn: String,
     /// Attribute descriptions as the server wrote them, with their values byte for byte.
     attributes: Vec<(String, Vec<Vec<u8>>)>,
+    is_too_large: bool,
+}
+
+/// The longest id, in characters.
+const LONGEST_ID: usize = 1024;
+
+/// What is kept of the entries of a reading, which has a budget of memory.
+pub trait Kept {
+    /// The memory that it takes, in bytes.
+    fn size(&self) -> usize;
+}
+
+impl Kept for () {
+    fn size(&self) -> usize {
+        0
+    }
+}
+
+impl Kept for String {
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_bytes(self.len())
+    }
+}
+
+impl Kept for Entry {
+    fn size(&self) -> usize {
+        let value = |value: &Vec<u8>| size_of::<Vec<u8>>() + of_bytes(value.len());
+        let attribute = |(name, values): &(String, Vec<Vec<u8>>)| {
+            let values: usize = values.iter().map(value).sum();
+            size_of::<(String, Vec<Vec<u8>>)>() + of_bytes(name.len()) + values
+        };
+        let attributes: usize = self.attributes.iter().map(attribute).sum();
+        size_of::<Self>() + of_bytes(self.dn.len()) + attributes
+    }
+}
+
+/// The memory that so many bytes take on the heap, with the allocator's own share.
+#[must_use]
+pub fn of_bytes(bytes: usize) -> usize {
+    bytes + 16
 }
 
 impl Entry {
     /// An entry with this DN and these attributes.
     #[must_use]
     pub fn new(dn: String, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
-        Self { dn, attributes }
+        Self {
+            dn,
+            attributes,
+            is_too_large: false,
+        }
+    }
+
+    /// The same entry of which everything else was too large to be read.
+    #[must_use]
+    pub fn too_large(self) -> Self {
+        Self {
+            is_too_large: true,
+            ..self
+        }
+    }
+
+    /// Whether it was too large to be read: only its DN is known, and its id if that could be read.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.is_too_large
     }
 
     /// The attributes with their values, to add values that the server returned in parts.
@@ -40,12 +99,12 @@ impl Entry {
 pub struct DirectoryId(Box<str>);
 
 impl DirectoryId {
-    /// Takes an id in its canonical form; `None` when it is empty or contains anything but
-    /// printable ASCII without spaces.
+    /// Takes an id in its canonical form; `None` when it is empty, longer than 1024 characters, or
+    /// contains anything but printable ASCII without spaces.
     #[must_use]
     pub fn new(canonical: &str) -> Option<Self> {
-        let printable =
-            !canonical.is_empty() && canonical.bytes().all(|byte| byte.is_ascii_graphic());
+        let printable = (1..=LONGEST_ID).contains(&canonical.len())
+            && canonical.bytes().all(|byte| byte.is_ascii_graphic());
         printable.then(|| Self(canonical.into()))
     }
 

@@ -49,6 +49,8 @@ pub enum Reason {
     // Skipped entries.
     /// The entry shows no id attribute.
     NoId,
+    /// The entry is larger than is read.
+    TooLarge,
     /// The entry has no value of this attribute or template, which is required.
     MissingValue(Box<str>),
     /// A value cannot be used, or ftrack would not accept it, as these words say.
@@ -175,6 +177,7 @@ impl Reason {
             | Self::DeactivationDone
             | Self::Absent
             | Self::NoId
+            | Self::TooLarge
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
@@ -224,6 +227,7 @@ impl Reason {
             }
             Self::Absent => "the person is no longer in the directory, as complete reads show",
             Self::NoId => "it shows no id attribute, so it cannot be identified",
+            Self::TooLarge => "it is larger than 16 MiB, so it was not read",
             Self::CreateOff => "there is no user for it, and users.create is false",
             Self::EntrySkipped => "the person is in the directory, and the entry was skipped",
             Self::DeactivatedByHand => "somebody else deactivated the user",
@@ -366,6 +370,7 @@ impl fmt::Display for Reason {
             | Self::Released
             | Self::Absent
             | Self::NoId
+            | Self::TooLarge
             | Self::CreateOff
             | Self::EntrySkipped
             | Self::DeactivatedByHand

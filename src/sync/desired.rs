@@ -9,7 +9,10 @@ use crate::{
     config::{Limit, Limits},
     directory::read::Reading,
     escape::{escape_control, is_unseen},
-    model::{entry::DirectoryId, id::IdAttribute},
+    model::{
+        entry::{DirectoryId, Kept, of_bytes},
+        id::IdAttribute,
+    },
 };
 
 use crate::model::reason::Reason;
@@ -58,6 +61,15 @@ pub enum DesiredValue {
     Text(Box<str>),
 }
 
+impl DesiredValue {
+    fn size(&self) -> usize {
+        match self {
+            Self::Keep | Self::Clear => 0,
+            Self::Text(text) => of_bytes(text.len()),
+        }
+    }
+}
+
 /// An entry that shows no person who could have a user; its person is still present.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SkippedEntry {
@@ -79,6 +91,33 @@ pub enum Mapped {
         /// Why.
         reason: Reason,
     },
+}
+
+impl Kept for Mapped {
+    fn size(&self) -> usize {
+        let own = match self {
+            Self::Person(person) => {
+                let values = [&person.email, &person.first_name, &person.last_name];
+                let values = values.into_iter().chain(&person.custom);
+                let texts = [&person.dn, &person.username]
+                    .into_iter()
+                    .chain(&person.several);
+                values.map(DesiredValue::size).sum::<usize>()
+                    + texts.map(|text| of_bytes(text.len())).sum::<usize>()
+                    + size_of_val(&*person.custom)
+            }
+            Self::Skipped { dn, reason } => {
+                let words =
+                    if let Reason::InvalidValue(words) | Reason::MissingValue(words) = reason {
+                        words.len()
+                    } else {
+                        0
+                    };
+                of_bytes(dn.len()) + of_bytes(words)
+            }
+        };
+        size_of::<Self>() + own
+    }
 }
 
 /// The desired state, made only from a complete reading: nobody can be called absent without one.

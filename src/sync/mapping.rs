@@ -99,7 +99,12 @@ impl Mapping {
     /// Maps an entry to a person, or says why it is skipped.
     #[must_use]
     pub fn map(&self, entry: &Entry) -> Mapped {
-        match self.person(entry) {
+        let mapped = if entry.is_too_large() {
+            Err(Unusable(Reason::TooLarge))
+        } else {
+            self.person(entry)
+        };
+        match mapped {
             Ok(person) => Mapped::Person(person),
             Err(Unusable(reason)) => Mapped::Skipped {
                 dn: entry.dn.as_str().into(),

@@ -23,10 +23,16 @@ use crate::directory::{
     error::DirectoryError,
     tls,
     tls_fault::TlsFault,
-    wire::{message, message::Fault},
+    wire::{
+        gate::{Gate, cost},
+        message,
+        message::Fault,
+        too_large,
+    },
 };
 
-/// The longest message, in bytes: a group of 100,000 members fits.
+/// The longest message that is read, in bytes: a group of 100,000 members fits. An entry that is
+/// longer is passed over.
 const MAX_MESSAGE: u64 = 16 << 20;
 /// The most bytes between two requests: one page with a portrait for each of 1,000 people fits.
 const MAX_ANSWER: u64 = 256 << 20;
@@ -34,7 +40,7 @@ const MAX_ANSWER: u64 = 256 << 20;
 const MAX_DEPTH: usize = 16;
 /// The most elements of one message; each costs the library far more memory than its two bytes on
 /// the wire.
-const MAX_ELEMENTS: u32 = 500_000;
+const MAX_ELEMENTS: u32 = 150_000;
 /// The longest message that is not an entry.
 const MAX_PLAIN: usize = 256 << 10;
 /// The size of one read.
@@ -63,8 +69,13 @@ pub(in crate::directory) enum ConnectionEnd {
 }
 
 impl ConnectionEnd {
-    /// The error for the operation in progress.
-    pub(in crate::directory) fn error(&self, server: &str, tried: &str) -> DirectoryError {
+    /// The error for the operation in progress; `words` makes a text of the server safe to print.
+    pub(in crate::directory) fn error(
+        &self,
+        server: &str,
+        tried: &str,
+        words: impl Fn(&str) -> String,
+    ) -> DirectoryError {
         let (server, tried) = (server.to_owned(), tried.to_owned());
         match self {
             Self::Closed => DirectoryError::Lost {
@@ -93,7 +104,7 @@ impl ConnectionEnd {
                 server,
                 tried: format!("{tried} (the server hung up)"),
                 code: *code,
-                text: text.clone(),
+                text: words(text),
             },
         }
     }
@@ -104,7 +115,11 @@ pub(in crate::directory) type End = Arc<OnceLock<ConnectionEnd>>;
 
 /// Carries bytes between a server and the library's end of a socket pair until one side ends;
 /// dropping the task ends both.
-pub(in crate::directory) fn spawn<S>(network: S, local: UnixStream) -> (AbortOnDropHandle<()>, End)
+pub(in crate::directory) fn spawn<S>(
+    network: S,
+    local: UnixStream,
+    gate: Arc<Gate>,
+) -> (AbortOnDropHandle<()>, End)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -115,8 +130,8 @@ where
         let (mut from_local, mut to_local) = local.into_split();
         let unanswered = AtomicU64::new(0);
         tokio::select! {
-            ended = inbound(&mut from_network, &mut to_local, &unanswered) => { let _ = reason.set(ended); }
-            ended = outbound(&mut from_local, &mut to_network, &unanswered) => {
+            ended = inbound(&mut from_network, &mut to_local, &unanswered, &gate) => { let _ = reason.set(ended); }
+            ended = outbound(&mut from_local, &mut to_network, &unanswered, &gate) => {
                 if let Some(ended) = ended { let _ = reason.set(ended); }
             }
         }
@@ -131,6 +146,7 @@ async fn inbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     to: &mut W,
     unanswered: &AtomicU64,
+    gate: &Gate,
 ) -> ConnectionEnd {
     let mut measure = Framing::default();
     let mut chunk = vec![0; CHUNK];
@@ -147,12 +163,21 @@ async fn inbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 MAX_ANSWER >> 20
             ));
         }
-        if let Err(ended) = measure.take(bytes) {
-            return ended;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = match measure.take(rest) {
+                Ok(rest) => rest,
+                Err(ended) => return ended,
+            };
         }
-        if to.write_all(bytes).await.is_err() {
+        for cost in measure.streamed.drain(..) {
+            gate.pass(cost);
+        }
+        if to.write_all(&measure.passed).await.is_err() {
             return ConnectionEnd::Closed;
         }
+        measure.passed.clear();
+        gate.wait().await;
     }
 }
 
@@ -160,6 +185,7 @@ async fn outbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut R,
     to: &mut W,
     unanswered: &AtomicU64,
+    gate: &Gate,
 ) -> Option<ConnectionEnd> {
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -169,6 +195,7 @@ async fn outbound<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
             return None;
         }
         unanswered.store(0, Ordering::Relaxed);
+        gate.open();
         let sent = async {
             to.write_all(chunk.get(..count).unwrap_or_default()).await?;
             to.flush().await
@@ -207,13 +234,22 @@ struct Framing {
     elements: u32,
     /// The number of elements of the message itself so far: its id, the operation, the controls.
     parts: u8,
-    /// The message so far, unless it is an entry.
+    /// The message so far: all of it, or the beginning of an entry that is passed over.
     plain: Vec<u8>,
     is_entry: bool,
+    /// Whether the message is not passed on, since it is too large.
+    is_skipped: bool,
+    /// Where the message began.
+    start: u64,
+    /// The bytes to pass on.
+    passed: Vec<u8>,
+    /// What the messages among them that a search streams cost.
+    streamed: Vec<u64>,
 }
 
 impl Framing {
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), ConnectionEnd> {
+    /// Takes bytes up to the end of a message, or all of them, and returns the rest.
+    fn take<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], ConnectionEnd> {
         while let Some(&first) = bytes.first() {
             let count = if self.skip > 0 {
                 usize::try_from(self.skip)
@@ -223,14 +259,7 @@ impl Framing {
                 1
             };
             let (now, rest) = bytes.split_at(count);
-            if !self.is_entry {
-                self.plain.extend_from_slice(now);
-            }
-            if self.plain.len() > MAX_PLAIN {
-                return Err(ConnectionEnd::TooMuch(format!(
-                    "it sent a message other than an entry of more than {MAX_PLAIN} bytes"
-                )));
-            }
+            self.keep(now)?;
             self.position += count as u64;
             bytes = rest;
             if self.skip > 0 {
@@ -241,7 +270,31 @@ impl Framing {
                     self.element(length)?;
                 }
             }
-            self.close()?;
+            if self.close()? {
+                return Ok(bytes);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Keeps what is checked at the end of the message, and passes on the rest.
+    fn keep(&mut self, now: &[u8]) -> Result<(), ConnectionEnd> {
+        if self.is_skipped {
+            let room = too_large::BEGINNING.saturating_sub(self.plain.len());
+            self.plain.extend(now.iter().take(room));
+            return Ok(());
+        }
+        if !self.is_entry {
+            self.plain.extend_from_slice(now);
+            if self.plain.len() > MAX_PLAIN {
+                return Err(ConnectionEnd::TooMuch(format!(
+                    "it sent a message other than an entry of more than {MAX_PLAIN} bytes"
+                )));
+            }
+        }
+        // Whether a message is passed on is known after its own header.
+        if !self.open.is_empty() {
+            self.passed.extend_from_slice(now);
         }
         Ok(())
     }
@@ -278,23 +331,35 @@ impl Framing {
 
     fn element(&mut self, length: u64) -> Result<(), ConnectionEnd> {
         let tag = self.header.first().copied().unwrap_or_default();
+        if self.open.is_empty() {
+            if length > MAX_ANSWER {
+                return Err(ConnectionEnd::TooMuch(format!(
+                    "it announced a message of {length} bytes"
+                )));
+            }
+            self.start = self.position - self.header.len() as u64;
+            self.is_skipped = length > MAX_MESSAGE;
+            if !self.is_skipped {
+                self.passed.extend_from_slice(&self.header);
+            }
+        }
         self.header.clear();
         if self.open.len() == 1 {
             self.parts = self.parts.saturating_add(1);
             self.is_entry |= self.parts == 2 && tag == message::ENTRY;
+            if self.is_skipped && self.parts == 2 && !self.is_entry {
+                return Err(ConnectionEnd::TooMuch(format!(
+                    "it announced a message of more than {MAX_MESSAGE} bytes that is not an entry"
+                )));
+            }
         }
-        self.elements += 1;
-        if length > MAX_MESSAGE {
-            return Err(ConnectionEnd::TooMuch(format!(
-                "it announced a message of {length} bytes; the limit is {MAX_MESSAGE}"
-            )));
-        }
-        if self.elements > MAX_ELEMENTS {
+        self.elements = self.elements.saturating_add(1);
+        if self.elements > MAX_ELEMENTS && !self.is_skipped {
             return Err(ConnectionEnd::TooMuch(format!(
                 "it sent a message of more than {MAX_ELEMENTS} elements"
             )));
         }
-        let end = self.position + length;
+        let end = self.position.saturating_add(length);
         if self.open.last().is_some_and(|outer| end > *outer) {
             return Err(ConnectionEnd::Garbled(
                 "an element is longer than its container".into(),
@@ -312,34 +377,43 @@ impl Framing {
         Ok(())
     }
 
-    /// Closes the elements that end here.
-    fn close(&mut self) -> Result<(), ConnectionEnd> {
+    /// Closes the elements that end here; whether the message ends.
+    fn close(&mut self) -> Result<bool, ConnectionEnd> {
         if self.skip > 0 || !self.header.is_empty() {
             // An element's header may not extend beyond the end of its container.
             return match self.open.last() {
                 Some(end) if self.position >= *end && !self.header.is_empty() => Err(
                     ConnectionEnd::Garbled("an element ends within its own header".into()),
                 ),
-                _ => Ok(()),
+                _ => Ok(false),
             };
         }
         while self.open.last().is_some_and(|end| *end == self.position) {
             self.open.pop();
         }
-        if self.open.is_empty() {
-            let checked = if self.is_entry {
-                Ok(())
-            } else {
-                message::check(&self.plain)
-            };
-            (self.elements, self.parts, self.is_entry) = (0, 0, false);
-            self.plain.clear();
-            return checked.map_err(|fault| match fault {
+        if !self.open.is_empty() {
+            return Ok(false);
+        }
+        if self.is_skipped {
+            let instead = too_large::instead_of(&self.plain)
+                .ok_or_else(|| ConnectionEnd::Garbled("an entry without a DN".into()))?;
+            self.passed.extend(instead);
+        } else if !self.is_entry {
+            message::check(&self.plain).map_err(|fault| match fault {
                 Fault::Notice { code, text } => ConnectionEnd::Notice { code, text },
                 Fault::Misbuilt(what) => ConnectionEnd::Garbled(what.into()),
-            });
+            })?;
         }
-        Ok(())
+        if self.is_entry || message::is_streamed(&self.plain) {
+            let bytes = self.position - self.start;
+            self.streamed
+                .push(cost(bytes.min(MAX_MESSAGE), self.elements));
+        }
+        (self.elements, self.parts) = (0, 0);
+        (self.is_entry, self.is_skipped) = (false, false);
+        self.plain.clear();
+        self.plain.shrink_to(MAX_PLAIN);
+        Ok(true)
     }
 }
 
@@ -353,15 +427,24 @@ mod tests {
         0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00,
     ];
 
+    /// Lets all bytes through.
+    fn through(measure: &mut Framing, mut bytes: &[u8]) -> Result<(), ConnectionEnd> {
+        while !bytes.is_empty() {
+            bytes = measure.take(bytes)?;
+        }
+        Ok(())
+    }
+
     #[test]
     fn messages_pass_in_any_pieces() {
         let two = [BOUND, BOUND].concat();
         for size in 1..=two.len() {
             let mut measure = Framing::default();
             for piece in two.chunks(size) {
-                measure.take(piece).unwrap();
+                through(&mut measure, piece).unwrap();
             }
             assert!(measure.open.is_empty(), "pieces of {size}");
+            assert_eq!(measure.passed, two, "pieces of {size}");
         }
     }
 
@@ -388,19 +471,51 @@ mod tests {
 
     #[test]
     fn length_is_bounded() {
-        assert!(
-            Framing::default()
-                .take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x00])
-                .is_ok()
-        );
+        // A search result of more than 16 MiB.
+        let announced = [
+            0x30, 0x84, 0x01, 0x00, 0x00, 0x01, 0x02, 0x01, 0x01, 0x65, 0x02,
+        ];
         assert!(matches!(
-            Framing::default().take(&[0x30, 0x84, 0x01, 0x00, 0x00, 0x01]),
+            Framing::default().take(&announced),
             Err(ConnectionEnd::TooMuch(_))
         ));
         assert!(matches!(
             Framing::default().take(&[0x30, 0x80]),
             Err(ConnectionEnd::Garbled(_))
         ));
+    }
+
+    #[test]
+    fn an_entry_that_is_too_large_is_passed_on_without_its_attributes() {
+        let attribute = |bytes: usize| {
+            let mut value = vec![0x04, 0x84];
+            value.extend(u32::try_from(bytes).unwrap().to_be_bytes());
+            value.resize(6 + bytes, b'x');
+            value
+        };
+        let framed = |tag: u8, content: &[u8]| {
+            let mut all = vec![tag, 0x84];
+            all.extend(u32::try_from(content.len()).unwrap().to_be_bytes());
+            all.extend(content);
+            all
+        };
+        let set = framed(0x31, &attribute(17 << 20));
+        let attributes = framed(
+            0x30,
+            &framed(0x30, &[&[0x04, 0x02, b's', b'n'][..], &set].concat()),
+        );
+        let entry = framed(
+            0x64,
+            &[&[0x04, 0x04, b'c', b'n', b'=', b'x'][..], &attributes].concat(),
+        );
+        let message = framed(0x30, &[&[0x02, 0x01, 0x07][..], &entry].concat());
+        let mut measure = Framing::default();
+        for piece in [&message[..], &BOUND[..]].concat().chunks(CHUNK) {
+            through(&mut measure, piece).unwrap();
+        }
+        let instead = too_large::instead_of(&message).unwrap();
+        assert_eq!(measure.passed, [&instead[..], &BOUND[..]].concat());
+        assert!(instead.len() < 100 && measure.plain.capacity() <= MAX_PLAIN);
     }
 
     #[test]

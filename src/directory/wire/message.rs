@@ -1,10 +1,7 @@
 //! Checks that a message other than an entry is built according to RFC 4511 before it reaches the
 //! library, which would otherwise panic. No I/O.
 
-use crate::directory::{
-    error::words,
-    wire::ber::{Element, element},
-};
+use crate::directory::wire::ber::{Element, element};
 
 /// A search result entry, which is not inspected here (RFC 4511 section 4.5.2).
 pub(in crate::directory) const ENTRY: u8 = 0x64;
@@ -16,7 +13,7 @@ pub(in crate::directory) enum Fault {
     Notice {
         /// The result code.
         code: u32,
-        /// The server's words.
+        /// The server's words, as they came.
         text: String,
     },
     /// It is not built like a message to a client.
@@ -62,6 +59,14 @@ pub(in crate::directory) fn check(message: &[u8]) -> Result<(), Fault> {
     }
 }
 
+/// Whether a search streams this message: a reference, or an intermediate response.
+pub(in crate::directory) fn is_streamed(message: &[u8]) -> bool {
+    let operation = element(message).map(|message| Parts(message.content).nth(1));
+    operation
+        .flatten()
+        .is_some_and(|operation| matches!(operation.tag, 0x73 | 0x79))
+}
+
 /// The parts of every result (RFC 4511 section 4.1.9); a longer code would be truncated, in the
 /// worst case to success.
 fn result(mut parts: Parts<'_>) -> Result<(), Fault> {
@@ -99,10 +104,10 @@ fn notice(response: &[u8]) -> Fault {
     let text = parts
         .by_ref()
         .nth(1)
-        .map(|text| words(&String::from_utf8_lossy(text.content)));
+        .map(|text| String::from_utf8_lossy(text.content).into_owned());
     Fault::Notice {
         code,
-        text: text.unwrap_or_else(|| words("")),
+        text: text.unwrap_or_default(),
     }
 }
 

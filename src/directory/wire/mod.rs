@@ -3,4 +3,6 @@
 
 pub(super) mod ber;
 pub(super) mod framing;
+pub(super) mod gate;
 pub(super) mod message;
+pub(super) mod too_large;

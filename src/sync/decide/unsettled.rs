@@ -67,6 +67,7 @@ impl Reason {
             | Self::Released
             | Self::Absent
             | Self::NoId
+            | Self::TooLarge
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::NotAdopted(_)
