@@ -1,7 +1,7 @@
 //! Which job runs when, and what follows from the end of a run. Pure: the time, the jitter and the
 //! locked servers are given; the caller executes the decisions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -105,6 +105,8 @@ pub enum RunEnd<'a> {
         kind: FailureKind,
         /// The message.
         error: &'a str,
+        /// How long the server asked to wait.
+        asked: Option<Duration>,
     },
     /// It was stopped on request, which is not a failure.
     Stopped,

@@ -78,6 +78,11 @@ pub enum DaemonEvent<'a> {
         /// The findings.
         error: &'a str,
     },
+    /// The system's clock was set, or the last run is dated in the future.
+    ClockLeapt {
+        /// By how many seconds it went ahead; negative where it went back.
+        seconds: i64,
+    },
     /// The scheduler cannot use the new schedules; the old ones stay.
     SchedulerFailed { error: &'a str },
     /// The daemon's own state cannot be saved or read.
@@ -133,6 +138,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("job.resumed", "INFO", &["job"]),
     ("config.reloaded", "INFO", &["restart_for"]),
     ("config.refused", "ERROR", &["error"]),
+    ("clock.leapt", "WARN", &["seconds"]),
     ("scheduler.failed", "ERROR", &["error"]),
     ("daemon.state_failed", "ERROR", &["error"]),
 ];
@@ -146,6 +152,7 @@ macro_rules! emit_outage {
             suspended,
             kind,
             error,
+            asked: _,
         } = $backoff;
         tracing::error!(
             event = $name,
@@ -237,6 +244,9 @@ impl DaemonEvent<'_> {
             ),
             Self::ConfigRefused { error } => {
                 tracing::error!(event = "config.refused", error = %escape_control(error), "the new configuration is invalid; the old one stays");
+            }
+            Self::ClockLeapt { seconds } => {
+                tracing::warn!(event = "clock.leapt", seconds);
             }
             Self::SchedulerFailed { error } => {
                 tracing::error!(event = "scheduler.failed", error = %escape_control(error), "the schedules cannot be applied")

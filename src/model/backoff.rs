@@ -37,6 +37,10 @@ pub struct Backoff {
     pub kind: FailureKind,
     /// The last failure's message.
     pub error: String,
+    /// How long the server asked to wait, if longer than what follows from the failures; not saved,
+    /// so that a new daemon tries at once.
+    #[serde(skip)]
+    pub asked: Option<TimeDelta>,
 }
 
 /// One failed attempt.
@@ -48,17 +52,31 @@ pub struct Failed<'a> {
     pub kind: FailureKind,
     /// The message.
     pub error: &'a str,
+    /// How long the server asked to wait.
+    pub asked: Option<Duration>,
 }
+
+/// The longest time that a server may ask to wait.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 
 impl Backoff {
     /// The back-off after a failure, given the one before it. `jitter` is a random number from 0 to
     /// 1, so that many installations do not return at the same moment.
     #[must_use]
     pub fn after(before: Option<&Self>, failed: Failed<'_>, retry: &Retry, jitter: f64) -> Self {
-        let Failed { at, kind, error } = failed;
+        let Failed {
+            at,
+            kind,
+            error,
+            asked,
+        } = failed;
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
         let suspended = failures >= retry.suspend_after;
-        let delay = delay(failures, kind, retry, jitter);
+        let meant = delay(failures, kind, retry, jitter);
+        let asked = asked
+            .map(|asked| span(asked.min(LONGEST_ASKED)))
+            .filter(|asked| *asked > meant);
+        let delay = asked.unwrap_or(meant);
         Self {
             failures,
             since: before.map_or(at, |before| before.since),
@@ -68,6 +86,7 @@ impl Backoff {
             suspended,
             kind,
             error: error.to_owned(),
+            asked,
         }
     }
 
@@ -87,6 +106,7 @@ impl Backoff {
         let meant = [0.0, 1.0]
             .map(|jitter| delay(self.failures, self.kind, retry, jitter))
             .into_iter()
+            .chain(self.asked)
             .max();
         self.retry_at <= now || meant.is_some_and(|meant| self.retry_at - now > meant)
     }
@@ -189,6 +209,7 @@ mod tests {
                     at,
                     kind,
                     error: "",
+                    asked: None,
                 },
                 &RETRY,
                 jitter,
@@ -227,6 +248,7 @@ mod tests {
                     at,
                     kind,
                     error: "",
+                    asked: None,
                 },
                 &RETRY,
                 0.5,
@@ -238,12 +260,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_asks_for_is_waited_for() {
+        let at = DateTime::UNIX_EPOCH;
+        let failed = |asked: u64| Failed {
+            at,
+            kind: FailureKind::Ftrack,
+            error: "",
+            asked: Some(Duration::from_secs(asked)),
+        };
+        let delay = |asked| {
+            let backoff = Backoff::after(None, failed(asked), &RETRY, 0.0);
+            assert!(!backoff.is_due(backoff.retry_at - TimeDelta::seconds(1), &RETRY));
+            (backoff.retry_at - at).num_seconds()
+        };
+        assert_eq!([30, 7200, u64::MAX].map(delay), [60, 7200, 24 * 3600]);
+    }
+
+    #[test]
     fn a_job_is_suspended_after_so_many() {
         let at = DateTime::UNIX_EPOCH;
         let failed = Failed {
             at,
             kind: FailureKind::Ftrack,
             error: "",
+            asked: None,
         };
         let mut backoff = Backoff::after(None, failed, &RETRY, 0.0);
         for _ in 2..10 {
@@ -268,9 +308,9 @@ mod tests {
         ) {
             let retry = Retry { initial: Duration::from_secs(initial.min(max)), max: Duration::from_secs(max), suspend_after: 7 };
             let at = DateTime::from_timestamp(at, 0).unwrap();
-            let before = Backoff { failures, since: at, retry_at: at, suspended: false, kind: FailureKind::State, error: String::new() };
+            let before = Backoff { failures, since: at, retry_at: at, suspended: false, kind: FailureKind::State, error: String::new(), asked: None };
             for kind in [FailureKind::State, FailureKind::DirectoryRefused] {
-                let after = Backoff::after(Some(&before), Failed { at, kind, error: "" }, &retry, jitter);
+                let after = Backoff::after(Some(&before), Failed { at, kind, error: "", asked: None }, &retry, jitter);
                 prop_assert!(after.retry_at >= at);
                 prop_assert!(after.is_due(after.retry_at, &retry));
             }
@@ -284,7 +324,7 @@ mod tests {
             let mut before = None;
             for jitter in jitter {
                 let at = *times.last().unwrap();
-                let after = Backoff::after(before.as_ref(), Failed { at, kind: FailureKind::DirectoryRefused, error: "" }, &retry, jitter);
+                let after = Backoff::after(before.as_ref(), Failed { at, kind: FailureKind::DirectoryRefused, error: "", asked: None }, &retry, jitter);
                 times.push(after.retry_at);
                 before = Some(after);
             }

@@ -31,6 +31,10 @@ pub struct Report {
     /// The kind of failure; null when it did not fail.
     #[serde(default)]
     pub error_kind: Option<FailureKind>,
+    /// How many seconds ftrack asked to wait before the next call, where that was more than a minute
+    /// and the run failed for it; omitted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// The duration of each phase that was reached, in seconds.
     #[serde(default)]
     pub seconds: BTreeMap<RunPhase, f64>,

@@ -323,6 +323,7 @@ impl<'a, W> RunContext<'a, W> {
             outcome: Outcome::Failed,
             error: None,
             error_kind: None,
+            retry_after: None,
             seconds: BTreeMap::new(),
             directory: None,
             builtin: None,
@@ -384,6 +385,7 @@ impl<'a, W> RunContext<'a, W> {
             self.report.outcome = Outcome::Failed;
             self.report.error = Some(why);
             self.report.error_kind = Some(kind);
+            self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
         }
         let calls = self.reader.calls();
         self.report.ftrack.read_calls = calls.reads;

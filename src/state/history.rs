@@ -16,6 +16,9 @@ use crate::{
 
 /// The maximum size of a report, in bytes.
 const LARGEST: u64 = 1 << 30;
+/// The most reports that are removed at once because of their age: a clock that is wrong does not
+/// remove them all.
+const AGED_AT_ONCE: usize = 10;
 
 /// The reports under one state directory: `reports/JOB/RUN.json`.
 #[derive(Debug, Clone)]
@@ -202,17 +205,30 @@ fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
     runs.sort_unstable_by(|a, b| b.cmp(a));
     let oldest = TimeDelta::from_std(retention.keep_for)
         .ok()
-        .and_then(|age| now.checked_sub_signed(age))
+        .and_then(|age| believed(&runs, now).checked_sub_signed(age))
         .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
-    for (place, run) in runs.iter().enumerate() {
-        let too_old = place > 0
-            && oldest
-                .as_ref()
-                .is_some_and(|oldest| run.as_str() < oldest.as_str());
-        if place >= retention.keep.max(1) || too_old {
-            let _ = fs::remove_file(folder.join(format!("{run}.json")));
-        }
+    let is_too_old = |run: &str| oldest.as_deref().is_some_and(|oldest| run < oldest);
+    let kept = runs.len().min(retention.keep.max(1));
+    let (newer, beyond) = runs.split_at(kept);
+    let aged = newer.iter().skip(1).rev();
+    let aged = aged.filter(|run| is_too_old(run)).take(AGED_AT_ONCE);
+    for run in beyond.iter().chain(aged) {
+        let _ = fs::remove_file(folder.join(format!("{run}.json")));
     }
+}
+
+/// The time by which reports are old: a clock that is far ahead of the report before this one may be
+/// wrong, and is believed when later reports agree.
+fn believed(newest_first: &[String], now: DateTime<Utc>) -> DateTime<Utc> {
+    let before = newest_first.get(1).and_then(|run| time_of(run));
+    let next = before.and_then(|before| before.checked_add_signed(TimeDelta::days(1)));
+    next.map_or(now, |next| next.min(now))
+}
+
+fn time_of(run: &str) -> Option<DateTime<Utc>> {
+    let (second, _) = run.rsplit_once('-')?;
+    let second = NaiveDateTime::parse_from_str(second, "%Y%m%d-%H%M%S").ok()?;
+    Some(second.and_utc())
 }
 
 fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
@@ -256,4 +272,52 @@ fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    fn day(number: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap() + TimeDelta::days(number)
+    }
+
+    /// The number of reports after one more is saved at each of these times.
+    fn left<const N: usize>(folder: &Path, times: [DateTime<Utc>; N]) -> [usize; N] {
+        let retention = config::Reports {
+            keep: 500,
+            keep_for: Duration::from_secs(30 * 24 * 3600),
+        };
+        times.map(|now| {
+            fs::write(folder.join(format!("{}.json", id_at(now))), "{}").unwrap();
+            remove_old(folder, &retention, now);
+            reports(folder).unwrap().len()
+        })
+    }
+
+    #[test]
+    fn a_clock_that_is_a_year_ahead_removes_nothing_at_once() {
+        let folder = tempfile::TempDir::new().unwrap();
+        assert_eq!(left(folder.path(), [20, 21, 22].map(day)), [1, 2, 3]);
+        for number in 0..20 {
+            left(folder.path(), [day(20) + TimeDelta::hours(number)]);
+        }
+        let (before, ahead) = (reports(folder.path()).unwrap().len(), day(400));
+        let next = |minutes: i64| ahead + TimeDelta::minutes(minutes);
+        // Nothing by the first report of that time, and little by each of those that agree.
+        assert_eq!(
+            left(folder.path(), [next(0), next(15)]),
+            [before + 1, before + 2 - AGED_AT_ONCE]
+        );
+    }
+
+    #[test]
+    fn what_is_too_old_goes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let days = [0, 1, 2, 31, 32, 33].map(day);
+        assert_eq!(left(folder.path(), days), [1, 2, 3, 4, 3, 3]);
+    }
 }

@@ -271,6 +271,8 @@ pub enum Notice {
         /// What the server said.
         error: String,
     },
+    /// See [`DaemonEvent::ClockLeapt`].
+    ClockLeapt(i64),
     /// See [`DaemonEvent::RunMissed`].
     RunMissed(String),
     /// See [`DaemonEvent::TickSkipped`].
@@ -331,6 +333,7 @@ impl Notice {
                 next: *next,
                 error,
             },
+            Self::ClockLeapt(seconds) => DaemonEvent::ClockLeapt { seconds: *seconds },
             Self::RunMissed(job) => DaemonEvent::RunMissed { job },
             Self::TickSkipped(job) => DaemonEvent::TickSkipped { job },
             Self::RunStuck(job) => DaemonEvent::RunStuck { job },

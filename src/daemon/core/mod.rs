@@ -41,6 +41,9 @@ use watchers::Watcher;
 /// server.
 const IN_TURN: TimeDelta = TimeDelta::milliseconds(100);
 
+/// A clock that is off by no more than this is being adjusted.
+const ADJUSTED: TimeDelta = TimeDelta::minutes(1);
+
 /// The moment of an input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Now {
@@ -83,6 +86,8 @@ pub struct Core {
     /// Whether the lockouts of an earlier daemon are still to be logged.
     lockouts_to_log: bool,
     beat_at: DateTime<Utc>,
+    /// The uptime at that moment.
+    beat_uptime: Duration,
     stopping: bool,
     effects: Vec<Effect>,
 }
@@ -107,6 +112,7 @@ impl Core {
     ) -> Self {
         Self {
             beat_at: about.started_at,
+            beat_uptime: now.uptime,
             about,
             now,
             configuration: Configuration::new(loaded),
@@ -181,7 +187,10 @@ impl Core {
     fn on_second(&mut self) {
         self.effect(Effect::Beat);
         let now = self.now;
-        self.beat_at = now.time;
+        let passed = now.uptime.saturating_sub(self.beat_uptime);
+        let passed = TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX);
+        self.notice_leap(now.time - self.beat_at - passed);
+        (self.beat_at, self.beat_uptime) = (now.time, now.uptime);
         if self.stopping {
             return;
         }
@@ -200,6 +209,13 @@ impl Core {
             self.compute_fingerprints();
         }
         self.start_probes();
+    }
+
+    /// Says that the clock was set, unless it is only being adjusted.
+    fn notice_leap(&mut self, by: TimeDelta) {
+        if by.abs() > ADJUSTED {
+            self.notice(Notice::ClockLeapt(by.num_seconds()));
+        }
     }
 
     /// Nothing new begins; what is under way is told to finish.

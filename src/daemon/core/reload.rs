@@ -1,9 +1,9 @@
 //! The configuration: what the daemon starts with, and what it is told to load anew.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Core, Effect,
+    ADJUSTED, Core, Effect,
     configuration::Loaded,
     effect::{Counter, Notice, Notification, Persisted},
 };
@@ -14,6 +14,10 @@ impl Core {
     pub(super) fn on_start(&mut self, persisted: Persisted) {
         let now = self.now.time;
         self.use_configuration(persisted);
+        let ended = self.last_runs.values().filter_map(|past| past.run.as_ref());
+        if let Some(ahead) = ended.map(|last| last.finished_at - now).max() {
+            self.notice_leap((-ahead).min(TimeDelta::zero()));
+        }
         let missed: Vec<String> = self
             .jobs
             .names()
@@ -109,6 +113,8 @@ impl Core {
         match self.last_runs.get(job).and_then(|past| past.run.as_ref()) {
             // A run that was told to stop, or cut off, did not do what it was there for.
             Some(last) if last.error_kind == Some(FailureKind::Stopped) => true,
+            // A clock that was ahead then says nothing about what was missed since.
+            Some(last) if last.started_at - now > ADJUSTED => true,
             Some(last) => schedule.missed_since(last.started_at, now),
             None => false,
         }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -136,7 +137,7 @@ impl Core {
                     let (job, error) = (job.to_owned(), error.clone());
                     self.notice(Notice::RunBroken { job, error });
                 }
-                broken(*kind, error)
+                broken(*kind, error, None)
             }
         };
         let change = self.jobs.ended(job, ended, self.now.time, self.now.jitter);
@@ -173,14 +174,15 @@ fn end_of(report: &Report) -> RunEnd<'_> {
         (Outcome::Failed, kind) => broken(
             kind.unwrap_or(FailureKind::Internal),
             report.error.as_deref().unwrap_or_default(),
+            report.retry_after.map(Duration::from_secs),
         ),
     }
 }
 
-fn broken(kind: FailureKind, error: &str) -> RunEnd<'_> {
+fn broken(kind: FailureKind, error: &str, asked: Option<Duration>) -> RunEnd<'_> {
     if kind == FailureKind::Stopped {
         RunEnd::Stopped
     } else {
-        RunEnd::Failed { kind, error }
+        RunEnd::Failed { kind, error, asked }
     }
 }

@@ -317,6 +317,7 @@ fn notice_words(notice: &Notice) -> String {
         Notice::ContactMade { server } => format!("contact with {server}"),
         Notice::ContactFailed { server, .. } => format!("no contact with {server}"),
         Notice::CredentialsRefused { server, .. } => format!("refused by {server}"),
+        Notice::ClockLeapt(seconds) => format!("clock leapt by {seconds}"),
         Notice::RunMissed(job) => format!("missed {job}"),
         Notice::TickSkipped(job) => format!("skipped {job}"),
         Notice::RunStuck(job) => format!("stuck {job}"),

@@ -85,11 +85,12 @@ impl JobTable {
             RunEnd::Well | RunEnd::Failed { .. } if run.dry_run => None,
             RunEnd::Busy => job.runs_elsewhere(&run, now),
             RunEnd::Well => job.worked().map(OutageChange::Ended),
-            RunEnd::Failed { kind, error } => job.failed(
+            RunEnd::Failed { kind, error, asked } => job.failed(
                 Failed {
                     at: now,
                     kind,
                     error,
+                    asked,
                 },
                 jitter,
             ),

@@ -47,6 +47,7 @@ fn free(_: &str) -> Option<DateTime<Utc>> {
 const FAILED: RunEnd<'static> = RunEnd::Failed {
     kind: FailureKind::Directory,
     error: "no route",
+    asked: None,
 };
 
 fn pause(until: Option<i64>) -> Pause {
@@ -161,6 +162,7 @@ fn failures_are_retried_instead_of_ticks_and_success_ends_them() {
     let other = RunEnd::Failed {
         kind: FailureKind::Ftrack,
         error: "503",
+        asked: None,
     };
     assert!(matches!(
         job_table.ended("a", other, at(201), 0.0),
@@ -339,6 +341,7 @@ fn changed_credentials_end_the_waiting_for_the_old_ones() {
     let refused = RunEnd::Failed {
         kind: FailureKind::DirectoryRefused,
         error: "49",
+        asked: None,
     };
     for (job, ended) in [("b", refused), ("c", FAILED)] {
         job_table.tick(job, at(1));

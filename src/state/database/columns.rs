@@ -173,6 +173,7 @@ pub(super) fn backoff(row: &Row<'_>) -> rusqlite::Result<Backoff> {
         suspended: row.get("suspended")?,
         kind: row.get("kind").map(|EnumText(word)| word)?,
         error: row.get("error")?,
+        asked: None,
     })
 }
 

@@ -26,6 +26,7 @@ pub(super) fn put_backoff(
         suspended,
         kind,
         error,
+        asked: _,
     } = backoff;
     connection.execute(
         "INSERT OR REPLACE INTO backoffs (job, failures, since, retry_at, suspended, kind, error) \

@@ -129,6 +129,7 @@ fn backoff(failures: &[RunSummary], retry: &Retry) -> Option<Backoff> {
             at: run.finished_at,
             kind: run.error_kind.unwrap_or(FailureKind::Internal),
             error: run.error.as_deref().unwrap_or_default(),
+            asked: None,
         };
         Some(Backoff::after(before.as_ref(), failed, retry, 0.0))
     })

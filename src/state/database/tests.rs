@@ -146,6 +146,7 @@ fn backoff() -> Backoff {
         suspended: true,
         kind: FailureKind::DirectoryRefused,
         error: "invalid credentials".into(),
+        asked: None,
     }
 }
 

@@ -140,6 +140,7 @@ fn full() -> (Metrics, Status) {
         suspended: true,
         kind: FailureKind::Directory,
         error: String::new(),
+        asked: None,
     });
     artists.running = Some(ftrack_ldap_sync::daemon::status::Running {
         dry_run: false,

@@ -98,6 +98,7 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
         suspended: true,
         kind: FailureKind::Directory,
         error: "<script>alert('1')</script> & \"quotes\" \u{202e}\n".into(),
+        asked: None,
     });
     bad.pause = Some(Pause {
         since: at("2026-01-01T00:00:00Z"),

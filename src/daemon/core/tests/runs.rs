@@ -72,6 +72,38 @@ fn a_run_that_was_missed_is_made_up_for_once() {
     assert!(missed(true, "2025-12-28T00:00:00Z"));
     assert!(!missed(false, "2025-12-28T00:00:00Z"));
     assert!(!missed(true, "2026-01-01T00:00:00Z"), "nothing was missed");
+    assert!(
+        missed(true, "2027-01-01T00:00:00Z"),
+        "a clock that was a year ahead says nothing about what was missed"
+    );
+}
+
+#[test]
+fn a_clock_that_was_set_is_noticed_once() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    assert_eq!(daemon.after(600), NONE);
+    daemon.now.time += TimeDelta::days(365);
+    assert_eq!(daemon.after(1), ["log clock leapt by 31536000"]);
+    assert_eq!(daemon.after(1), NONE);
+    daemon.now.time -= TimeDelta::days(365);
+    assert_eq!(daemon.after(1), ["log clock leapt by -31536000"]);
+    daemon.now.time += TimeDelta::seconds(30);
+    assert_eq!(daemon.after(1), NONE, "it is being adjusted");
+}
+
+#[test]
+fn a_server_that_asks_for_two_hours_is_left_alone_for_them() {
+    let mut daemon = Daemon::ready(&[("a", "x")]);
+    daemon.tick("a");
+    let mut busy = report("a", Some(FailureKind::Ftrack));
+    busy.retry_after = Some(7200);
+    daemon.step(Input::RunEnded {
+        job: "a".to_owned(),
+        outcome: RunOutcome::Reported(busy),
+        servers: Vec::new(),
+    });
+    assert_eq!(daemon.after(7199), NONE);
+    assert_eq!(daemon.after(1), ["start a"]);
 }
 
 #[test]
@@ -170,7 +202,7 @@ fn a_run_far_beyond_its_limit_is_logged_by_a_clock_that_nobody_sets() {
     daemon.tick("a");
     daemon.tick("b");
     daemon.now.time += TimeDelta::days(30);
-    assert_eq!(daemon.after(3600), NONE, "the clock was set");
+    assert_eq!(daemon.after(3600), ["log clock leapt by 2592000"]);
     assert_eq!(daemon.after(61), ["log stuck a", "start b"]);
 }
 
