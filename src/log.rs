@@ -35,9 +35,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// The default filter: warnings and errors of libraries; of ldap3 only errors, since it warns of
-/// each entry of an abandoned search.
-const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=error,hyper_util=error,rustls=error";
+/// The default filter: warnings and errors of libraries, except of those whose errors the program's
+/// own events tell, with what to do about them.
+const DEFAULT_FILTER: &str = "warn,ftrack_ldap_sync=info,ldap3=off,lber=off,hyper_util=off,\
+                              reqwest=off,rustls=off,rustls_platform_verifier=off";
 
 /// How much is logged when `RUST_LOG` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,8 @@ pub enum Verbosity {
 }
 
 /// The filter for `Quiet`.
-const QUIET_FILTER: &str = "error,ftrack_ldap_sync=off,ldap3=off,hyper_util=off,rustls=off";
+const QUIET_FILTER: &str = "error,ftrack_ldap_sync=off,ldap3=off,lber=off,hyper_util=off,\
+                            reqwest=off,rustls=off,rustls_platform_verifier=off";
 
 /// The capacity of the queue: the lines of one run of a large studio.
 const BOUNDS: Bounds = Bounds {
@@ -134,6 +136,7 @@ pub fn say_panics(to_people: bool) {
         let error = panic
             .payload_as_str()
             .unwrap_or("a panic without a message");
+        let error = &without_folders(error);
         if to_people {
             say(&format!(
                 "error: a bug in this program; please report it: {}",
@@ -143,6 +146,15 @@ pub fn say_panics(to_people: bool) {
             ProgramEvent::Panicked { error }.emit();
         }
     }));
+}
+
+/// The message of a panic without the folders in which the program was built.
+fn without_folders(message: &str) -> String {
+    let short = |word: &str| match word.rsplit_once('/') {
+        Some((_, file)) if word.contains(".rs") => file.to_owned(),
+        Some(_) | None => word.to_owned(),
+    };
+    message.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether standard error is a terminal.

@@ -2,7 +2,7 @@
 //! everything else passes byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod ber;
+pub mod ber;
 mod broken_answers;
 mod connection;
 

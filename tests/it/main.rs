@@ -11,6 +11,7 @@
 mod ability;
 mod apply;
 mod bad_input;
+mod bounds;
 mod builtin;
 mod check;
 mod config;

@@ -6,13 +6,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Arc,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::{
+    bounds::tampering::Proxy,
     faults::NO_LIMIT,
-    ldap_proxy::{Fault, LdapProxy, Trouble},
+    ldap_proxy::{Fault, LdapProxy, Trouble, ber, ber::Message},
     studio::{KEY, PASSWORD, Studio, dn, person},
 };
 
@@ -302,6 +304,43 @@ fn mistakes_around_secrets() {
             assert!(
                 said.iter().all(|output| output.status.code() == Some(2)),
                 "{text} {arguments:?}"
+            );
+        }
+    }
+}
+
+/// A directory that repeats the password that it was given, in its answers of a kind.
+fn repeating(studio: &Studio, tag: u8, code: u8) -> Proxy {
+    let tamper = move |_, answer: Vec<u8>| {
+        let message = Message::new(&answer);
+        let text = format!("{PASSWORD} is what you sent, {PASSWORD}");
+        Some(if message.tag == tag {
+            let text = text.as_bytes();
+            ber::result_saying(message.id, tag, code, text, text)
+        } else {
+            answer
+        })
+    };
+    Proxy::of_directory(studio.directory().address(), Arc::new(tamper))
+}
+
+#[test]
+fn a_directory_that_repeats_the_password_is_not_repeated() {
+    let mut studio = Studio::of(&["ada"]).end_to_end();
+    for (tag, code) in [
+        (ber::BIND_RESPONSE, 49),
+        (ber::SEARCH_DONE, 53),
+        (ber::SEARCH_DONE, 32),
+    ] {
+        let proxy = repeating(&studio, tag, code);
+        studio.directory_url = format!("ldap://{}", proxy.address);
+        for arguments in [&["sync"][..], &["check"]] {
+            let said = everything_it_says(&studio, arguments, &[]);
+            let first = String::from_utf8_lossy(&said[0].stdout).into_owned()
+                + &String::from_utf8_lossy(&said[0].stderr);
+            assert!(
+                first.contains("*** is what you sent, ***"),
+                "{code}: {first}"
             );
         }
     }

@@ -52,6 +52,8 @@ pub struct Studio {
     pub ftrack_settings: String,
     /// Where the directory is said to be: a proxy, perhaps.
     pub directory_url: String,
+    /// Where ftrack is said to be, if not where it is.
+    pub ftrack_at: Option<String>,
     /// Whose people are read.
     pub search_base: String,
     /// Which entries are people.
@@ -166,6 +168,7 @@ impl Studio {
             job: String::new(),
             ftrack_settings: String::new(),
             directory_url,
+            ftrack_at: None,
             search_base: cast::PEOPLE.into(),
             filter: "(objectClass=inetOrgPerson)".into(),
             attributes: "username = \"uid\", email = \"mail\", first_name = \"givenName\", \
@@ -253,7 +256,8 @@ impl Studio {
             attributes,
             ..
         } = self;
-        let (state, server, bind_dn) = (self.state_dir(), self.ftrack.url(), cast::SERVICE);
+        let server = self.ftrack_at.clone().unwrap_or_else(|| self.ftrack.url());
+        let (state, bind_dn) = (self.state_dir(), cast::SERVICE);
         let text = format!(
             "state_dir = {state:?}\n{top}[ftrack]\nserver = {server:?}\napi_user = \
              \"ldap-sync\"\napi_key_file = \

@@ -113,9 +113,33 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A search entry with another attribute, of so many equal values.
+pub fn entry_with(entry: &[u8], name: &[u8], value: &[u8], count: usize) -> Vec<u8> {
+    let whole = Message::new(entry);
+    let (_, dn, rest) = element(whole.content);
+    let (_, attributes, _) = element(rest);
+    let values = tlv(0x31, &tlv(0x04, value).repeat(count));
+    let more = tlv(0x30, &[tlv(0x04, name), values].concat());
+    let content = [tlv(0x04, dn), tlv(0x30, &[attributes, &more].concat())].concat();
+    message(whole.id, &tlv(SEARCH_ENTRY, &content), whole.controls)
+}
+
+/// A search entry with another DN.
+pub fn renamed(entry: &[u8], dn: &str) -> Vec<u8> {
+    let whole = Message::new(entry);
+    let (_, _, rest) = element(whole.content);
+    let content = [&tlv(0x04, dn.as_bytes()), rest].concat();
+    message(whole.id, &tlv(SEARCH_ENTRY, &content), whole.controls)
+}
+
 /// An answer that ends an operation: `SearchResultDone`, `BindResponse`.
 pub fn result(id: &[u8], tag: u8, code: u8) -> Vec<u8> {
-    let mut content = [tlv(0x0a, &[code]), tlv(0x04, b""), tlv(0x04, b"injected")].concat();
+    result_saying(id, tag, code, b"", b"injected")
+}
+
+/// The same with a matched DN, and a text of the server.
+pub fn result_saying(id: &[u8], tag: u8, code: u8, matched: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut content = [tlv(0x0a, &[code]), tlv(0x04, matched), tlv(0x04, text)].concat();
     if code == 10 {
         content.extend(tlv(0xa3, &tlv(0x04, ELSEWHERE)));
     }

@@ -1,0 +1,85 @@
+//! What the directory's answers cost.
+
+use std::sync::Arc;
+
+use super::{Measured, PATIENT, tampering::Proxy};
+use crate::{
+    faults::settings,
+    ldap_proxy::ber::{Message, SEARCH_ENTRY, entry_with, renamed},
+    studio::{Studio, dn},
+};
+
+/// A sync of a studio of one person, whose entry comes so often, changed each time.
+fn flooded(
+    times: usize,
+    change: impl Fn(usize, &[u8]) -> Vec<u8> + Send + Sync + 'static,
+) -> (Studio, Proxy) {
+    let mut studio = Studio::of(&["ada"]).end_to_end();
+    settings(&studio, 1000, PATIENT);
+    let tamper = move |_, answer: Vec<u8>| {
+        let message = Message::new(&answer);
+        let person = dn("ada");
+        let is_person = answer
+            .windows(person.len())
+            .any(|found| found == person.as_bytes());
+        if message.tag != SEARCH_ENTRY || !is_person {
+            return Some(answer);
+        }
+        let entries: Vec<Vec<u8>> = (0..times).map(|nth| change(nth, &answer)).collect();
+        Some(entries.concat())
+    };
+    let proxy = Proxy::of_directory(studio.directory().address(), Arc::new(tamper));
+    studio.directory_url = format!("ldap://{}", proxy.address);
+    (studio, proxy)
+}
+
+#[test]
+fn values_that_nobody_mapped_cost_nothing_that_stays() {
+    // Twelve of the largest messages, of a few large values or of as many as may be.
+    for (length, count) in [(5 << 20, 3), (60, 140_000)] {
+        let value = vec![b'x'; length];
+        let (studio, _proxy) = flooded(12, move |_, entry| {
+            entry_with(entry, b"jpegPhoto", &value, count)
+        });
+        let report = Measured::sync(&studio).report();
+        assert_eq!(report.counts.created, 1, "{report:#?}");
+    }
+}
+
+#[test]
+fn values_that_are_kept_have_a_budget() {
+    let value = vec![b'x'; 1 << 20];
+    let (mut studio, _proxy) = flooded(220, move |nth, entry| {
+        let other = renamed(entry, &format!("uid=n{nth},ou=people,dc=studio,dc=test"));
+        entry_with(&other, b"title", &value, 1)
+    });
+    studio
+        .ftrack()
+        .add_custom_attribute("title", "text")
+        .unwrap();
+    studio
+        .attributes
+        .push_str(", \"custom_attributes.title\" = \"title\"");
+    let error = Measured::sync(&studio).failure();
+    assert!(
+        error.contains("what is kept of its entries needs more than 160 MiB of memory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn names_have_bounds_too() {
+    let long = format!("uid={},dc=test", "n".repeat(20_000));
+    let (studio, _proxy) = flooded(1, move |_, entry| renamed(entry, &long));
+    let error = Measured::sync(&studio).failure();
+    assert!(
+        error.contains("an entry whose DN is longer than 16384 bytes"),
+        "{error}"
+    );
+    let (studio, _proxy) = flooded(20, |nth, entry| {
+        let name = format!("x{nth}{}", "n".repeat(10 << 20));
+        entry_with(entry, name.as_bytes(), b"v", 1)
+    });
+    let report = Measured::sync(&studio).report();
+    assert_eq!(report.counts.created, 1, "{report:#?}");
+}
