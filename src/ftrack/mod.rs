@@ -22,5 +22,6 @@ pub mod session;
 pub mod signer;
 mod stop_rule;
 pub(crate) mod stopped;
+mod text;
 pub mod user_state;
 pub(crate) mod write;

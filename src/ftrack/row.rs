@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, value::RawValue};
 
-use super::{answer::beginning_of, budget::of_text, error::FtrackErrorKind};
+use super::{budget::of_text, error::FtrackErrorKind, text::beginning_of};
 use crate::model::{
     link::{Link, LinkFound},
     stored_link::Unverified,

@@ -14,6 +14,7 @@ use crate::ftrack::{
     client::retry_after,
     error::{FtrackErrorKind, excerpt},
     network,
+    text::beginning,
 };
 
 /// What an answer may take of what all answers in flight may.
@@ -46,7 +47,7 @@ impl Reader {
         };
         let body = self.content(response, &mut place).await?;
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let trouble = FtrackErrorKind::Busy(answer::beginning(&body, &self.keys()));
+            let trouble = FtrackErrorKind::Busy(beginning(&body, &self.keys()));
             return Err(Failed {
                 trouble,
                 retry_after,

@@ -1,6 +1,6 @@
 //! What ftrack's answers cost.
 
-use std::{io::Write, sync::Arc};
+use std::io::Write;
 
 use axum::{
     http::header,
