@@ -111,7 +111,13 @@ fn rows_without_end_cost_a_budget() {
     let (studio, scripted) = answered(move |operations| {
         let expression = operations[0]["expression"].as_str().unwrap();
         if !expression.contains("from User order by id offset") {
-            return axum::Json(json!([{"data": []}])).into_response();
+            let named = json!({"id": "a-1", "name": "Administrator", "user_id": "u-000000000"});
+            let rows = if expression.contains("Metadata") {
+                json!([])
+            } else {
+                json!([named])
+            };
+            return axum::Json(json!([{"data": rows}])).into_response();
         }
         let (offset, limit) = (
             number_after(expression, "offset"),
