@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     model::report::{Report, Trigger},
     run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text},
-    state::files,
+    state::paths,
 };
 
 /// `sync`: one run in the foreground, and its report.
@@ -78,7 +78,7 @@ pub async fn plan(
     let plan = plan.map_err(|error| Stop::failed(&error))?;
     if let Some(path) = &args.out {
         let content = serde_json::to_vec_pretty(&plan).map_err(|error| Stop::failed(&error))?;
-        files::replace(path, &content).map_err(|error| Stop::failed(&error))?;
+        paths::replace(path, &content).map_err(|error| Stop::failed(&error))?;
     }
     match args.format {
         Format::Text => print(&text::plan(&plan)).and_then(|_| saved(args))?,

@@ -284,13 +284,12 @@ impl CompiledJob {
     /// Makes the reports of interrupted runs.
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
-        for (journal, mut report) in
-            journal::recover(&self.config.state_dir, job, |run| history.has(job, run))?
-        {
+        let state_dir = &self.config.state_dir;
+        for mut report in journal::recover(state_dir, job, |run| history.has(job, run))? {
             report.finished_at = Utc::now();
             history.keep(&report, retention, report.finished_at)?;
             state.add_run(&RunSummary::of(&report), retention.keep)?;
-            journal::remove(&journal);
+            journal::remove(state_dir, job, &report.run);
             Event::RunRecovered(RunName {
                 job,
                 run: &report.run,
@@ -394,11 +393,7 @@ impl<'a, W> RunContext<'a, W> {
             .history
             .keep(&self.report, &config.reports, self.report.finished_at)
         {
-            Ok(_) => journal::remove(&journal::path(
-                &config.state_dir,
-                &self.prepared.name,
-                &self.report.run,
-            )),
+            Ok(_) => journal::remove(&config.state_dir, &self.prepared.name, &self.report.run),
             Err(error) => {
                 let error = self.log_state_failure(&error);
                 self.report.outcome = Outcome::Failed;

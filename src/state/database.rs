@@ -40,14 +40,14 @@ mod runs;
 mod schema;
 mod values;
 
-pub use remembered::known;
+pub use remembered::{has_refusals, known};
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 
 use crate::{
     config::Config,
     event::{Event, program::ProgramEvent},
     model::set_aside::SetAside,
-    state::files::StateError,
+    state::{files::StateError, folder::Folder},
 };
 use cached::CachedJobs;
 use corruption::UnusableDatabase;
@@ -89,14 +89,15 @@ impl State {
     /// The directory or the database cannot be used, though it is not damaged: no permission, no
     /// space, written by a newer version, in use for too long.
     pub fn open(config: &Config) -> Result<(Self, Option<SetAside>), StateError> {
-        let folder = std::path::absolute(&config.state_dir)
-            .map_err(|source| StateError::new("find", &config.state_dir, source))?;
-        let path = folder.join(FILE);
-        let (gate, alone) = DatabaseLock::open_exclusive(&folder)?;
+        let folder = Folder::make(&config.state_dir)?;
+        let _rights = folder.rights()?;
+        // Without links: SQLite follows none.
         let config = Config {
-            state_dir: folder,
+            state_dir: folder.path().to_owned(),
             ..config.clone()
         };
+        let path = config.state_dir.join(FILE);
+        let (gate, alone) = DatabaseLock::open_exclusive(&config.state_dir)?;
         let (connection, set_aside) = set_right(&config, &path)?;
         let identity = in_place(&path)?;
         drop(alone);
@@ -166,6 +167,8 @@ impl State {
         work: impl FnOnce(&mut Connection, &mut CachedJobs) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // SQLite creates and deletes files: also those that the files of another user name.
+        let _rights = Folder::nearest(&self.config.state_dir)?.rights()?;
         let _passed = self.pass(&mut open, pass)?;
         let Open {
             connection, held, ..
@@ -258,7 +261,7 @@ enum Made {
 }
 
 fn made(path: &Path) -> Result<Made, StateError> {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Made::No),
         Err(error) => Err(StateError::new("open", path, error)),
         Ok(there) if there.is_dir() => Err(StateError::new(

@@ -1,17 +1,13 @@
 //! The saved reports: written, listed, found, and removed when they are old.
 
-use std::{
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use crate::{
     config,
     model::report::Report,
-    state::{files, files::StateError},
+    state::{files::StateError, folder::Folder},
 };
 
 /// The maximum size of a report, in bytes.
@@ -20,7 +16,7 @@ const LARGEST: u64 = 1 << 30;
 /// The reports under one state directory: `reports/JOB/RUN.json`.
 #[derive(Debug, Clone)]
 pub struct History {
-    folder: PathBuf,
+    state_dir: PathBuf,
 }
 
 /// A report cannot be shown.
@@ -62,7 +58,7 @@ impl History {
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
         Self {
-            folder: state_dir.join("reports"),
+            state_dir: state_dir.to_owned(),
         }
     }
 
@@ -76,13 +72,15 @@ impl History {
         retention: &config::Reports,
         now: DateTime<Utc>,
     ) -> Result<PathBuf, StateError> {
-        let folder = self.folder.join(&report.job);
-        files::make_folder(&folder)?;
-        let path = folder.join(format!("{}.json", report.run));
+        let folder = Folder::make(&self.state_dir)?
+            .make_sub(FOLDER)?
+            .make_sub(&report.job)?;
+        let name = format!("{}.json", report.run);
+        let path = folder.path().join(&name);
         let mut content = serde_json::to_vec(report)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
-        files::replace(&path, &content)?;
+        folder.replace(&name, &content)?;
         remove_old(&folder, retention, now);
         Ok(path)
     }
@@ -90,7 +88,8 @@ impl History {
     /// Whether a run has a report.
     #[must_use]
     pub fn has(&self, job: &str, run: &str) -> bool {
-        self.folder.join(job).join(format!("{run}.json")).exists()
+        let folder = self.of_job(job).ok().flatten();
+        folder.is_some_and(|folder| folder.has(&format!("{run}.json")))
     }
 
     /// The id of a run that starts now. Ids sort by time, also within a second: the last four
@@ -115,9 +114,15 @@ impl History {
     /// The directory cannot be read.
     pub fn runs(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
         let mut runs = Vec::new();
-        for folder in folders(&self.folder)? {
-            let name = file_name(&folder);
-            if job.is_none_or(|job| job == name) {
+        let all = self.folder()?;
+        let names = all.as_ref().map_or(Ok(Vec::new()), Folder::names)?;
+        for name in names {
+            if job.is_some_and(|job| job != name) {
+                continue;
+            }
+            // What is not a directory is not ours.
+            let folder = all.as_ref().and_then(|all| all.sub(&name).ok().flatten());
+            if let Some(folder) = folder {
                 runs.extend(reports(&folder)?.into_iter().map(|run| (run, name.clone())));
             }
         }
@@ -161,20 +166,38 @@ impl History {
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
-        let path = self.folder.join(job).join(format!("{run}.json"));
-        let wrong = |source| StateError::new("read", &path, source);
-        let mut content = Vec::new();
-        fs::File::open(&path)
-            .map_err(wrong)?
-            .take(LARGEST)
-            .read_to_end(&mut content)
-            .map_err(wrong)?;
-        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged {
+        let name = format!("{run}.json");
+        let path = self.state_dir.join(FOLDER).join(job).join(&name);
+        let content = match self.of_job(job)? {
+            Some(folder) => folder.read(&name, LARGEST)?,
+            None => None,
+        };
+        let missing = || StateError::new("read", &path, std::io::ErrorKind::NotFound.into());
+        let damaged = |why: String| HistoryError::Damaged {
             path: path.display().to_string(),
-            why: error.to_string(),
-        })
+            why,
+        };
+        let report: Report = serde_json::from_slice(&content.ok_or_else(missing)?)
+            .map_err(|error| damaged(error.to_string()))?;
+        if report.job == job && report.run == run {
+            Ok(report)
+        } else {
+            Err(damaged("it is the report of another run".to_owned()))
+        }
+    }
+
+    fn folder(&self) -> Result<Option<Folder>, StateError> {
+        let state = Folder::find(&self.state_dir)?;
+        state.map_or(Ok(None), |state| state.sub(FOLDER))
+    }
+
+    fn of_job(&self, job: &str) -> Result<Option<Folder>, StateError> {
+        self.folder()?.map_or(Ok(None), |all| all.sub(job))
     }
 }
+
+/// The directory of the reports in the state directory, with one for each job.
+const FOLDER: &str = "reports";
 
 fn id_at(time: DateTime<Utc>) -> String {
     let part = u64::from(time.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
@@ -195,7 +218,7 @@ fn successor(id: &str) -> Option<String> {
 
 /// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
 /// after the next run.
-fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
+fn remove_old(folder: &Folder, retention: &config::Reports, now: DateTime<Utc>) {
     let Ok(mut runs) = reports(folder) else {
         return;
     };
@@ -210,30 +233,13 @@ fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
                 .as_ref()
                 .is_some_and(|oldest| run.as_str() < oldest.as_str());
         if place >= retention.keep.max(1) || too_old {
-            let _ = fs::remove_file(folder.join(format!("{run}.json")));
+            let _ = folder.remove(&format!("{run}.json"));
         }
     }
 }
 
-fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the directory", path, error)),
-    };
-    Ok(entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect())
-}
-
-fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries = fs::read_dir(folder)
-        .map_err(|error| StateError::new("read the directory", folder, error))?;
-    let names = entries
-        .filter_map(Result::ok)
-        .map(|entry| file_name(&entry.path()));
+fn reports(folder: &Folder) -> Result<Vec<String>, StateError> {
+    let names = folder.names()?.into_iter();
     Ok(names
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
         .filter(|name| is_run(name))
@@ -242,7 +248,7 @@ fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
 
 /// Whether a name is that of a run, such as `20260131-235959-0f3c`: other files in the directory
 /// are neither shown nor removed.
-fn is_run(name: &str) -> bool {
+pub(super) fn is_run(name: &str) -> bool {
     let form = "00000000-000000-xxxx";
     let fits = |(shown, form): (char, char)| match form {
         '0' => shown.is_ascii_digit(),
@@ -250,10 +256,4 @@ fn is_run(name: &str) -> bool {
         _ => shown == form,
     };
     name.chars().count() == form.len() && name.chars().zip(form.chars()).all(fits)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }

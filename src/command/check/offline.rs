@@ -14,7 +14,7 @@ use crate::{
         CompiledJob, CompiledRules, LdapWork,
         servers::{ServerError, Servers},
     },
-    state::files,
+    state::paths,
     sync::mapping::Mapping,
 };
 
@@ -100,7 +100,7 @@ fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
         }
     };
     let state_dir = config.state_dir.display();
-    match files::can_keep(&config.state_dir) {
+    match paths::can_keep(&config.state_dir) {
         Ok(()) => about.ok("state", format!("{state_dir} is writable")),
         Err(error) => about.fail(
             "state",

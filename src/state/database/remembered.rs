@@ -22,6 +22,7 @@ use crate::{
             values::{Remembered, Written},
         },
         files::StateError,
+        folder::Folder,
     },
     sync::settings::Settings,
 };
@@ -235,10 +236,49 @@ fn settings(connection: &Connection, job: &str) -> rusqlite::Result<Option<Setti
 /// # Errors
 /// It cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
-    let folder = std::path::absolute(state_dir)
-        .map_err(|source| StateError::new("find", state_dir, source))?;
-    let path = folder.join(FILE);
-    match fs::metadata(&path) {
+    let looked = look(state_dir, |connection| of_job(connection, job, ftrack))?;
+    match looked {
+        Looked::Read(remembered) => Ok(remembered),
+        Looked::Unusable => Ok(Remembered::default()),
+        Looked::Missing => Ok(Remembered {
+            absences: absences::of_file(state_dir, job)?,
+            ..Remembered::default()
+        }),
+    }
+}
+
+/// Whether a server has refused anything, as far as it is known without creating or changing
+/// anything.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_refusals(state_dir: &Path) -> Result<bool, StateError> {
+    let looked = look(state_dir, |connection| {
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM refusals)", [], |row| {
+            row.get(0)
+        })
+    })?;
+    Ok(matches!(looked, Looked::Read(true)))
+}
+
+/// What was found where nothing is created or changed.
+enum Looked<T> {
+    Read(T),
+    /// The next run has to update or to recreate it first.
+    Unusable,
+    Missing,
+}
+
+fn look<T>(
+    state_dir: &Path,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<Looked<T>, StateError> {
+    let Some(folder) = Folder::find(state_dir)? else {
+        return Ok(Looked::Missing);
+    };
+    let _rights = folder.rights()?;
+    let path = folder.path().join(FILE);
+    match fs::symlink_metadata(&path) {
         Ok(there) if there.is_file() && there.len() > 0 => {}
         Ok(there) if there.is_dir() => {
             return Err(StateError::new(
@@ -247,21 +287,22 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
                 io::ErrorKind::IsADirectory.into(),
             ));
         }
-        Ok(_) => return Ok(Remembered::default()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Remembered {
-                absences: absences::of_file(&folder, job)?,
-                ..Remembered::default()
-            });
+        Ok(there) if !there.is_file() => {
+            let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a file");
+            return Err(StateError::new("read", &path, why));
         }
+        // It is empty, which the next run finds damaged.
+        Ok(_) => return Ok(Looked::Unusable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Looked::Missing),
         Err(error) => return Err(StateError::new("read", &path, error)),
     }
-    let gate = DatabaseLock::look(&folder)?;
+    let gate = DatabaseLock::look(folder.path())?;
     let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
     match schema::look(&path)? {
-        Some(connection) => of_job(&connection, job, ftrack)
+        Some(connection) => read(&connection)
+            .map(Looked::Read)
             .map_err(|error| corruption::failed("read", &path, &error)),
-        None => Ok(Remembered::default()),
+        None => Ok(Looked::Unusable),
     }
 }
 
