@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     name = "ftrack-ldap-sync",
-    version,
+    version = crate::VERSION_AND_COMMIT,
     about,
     max_term_width = 120,
     subcommand_required = true,

@@ -18,3 +18,15 @@ pub mod sync;
 
 /// From `Cargo.toml`, with the commit where it is known.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit from which the program was built; `unknown` outside a checkout, if the build did not
+/// say it. `src/build.rs` provides it.
+pub const COMMIT: &str = env!("FTRACK_LDAP_SYNC_COMMIT");
+
+/// What `--version` prints after the program's name.
+pub const VERSION_AND_COMMIT: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("FTRACK_LDAP_SYNC_COMMIT"),
+    ")"
+);

@@ -10,7 +10,7 @@ mod credential;
 mod directory;
 mod document;
 mod file;
-mod files;
+pub(crate) mod files;
 mod finding;
 mod ftrack;
 mod job;

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::File,
-    io::Read,
     path::Path,
 };
 
@@ -11,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::files,
     model::{
         change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
         edit::{Field, Values},
@@ -160,11 +159,11 @@ impl Planned {
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum BadPlanFile {
     /// It cannot be read.
-    #[error("cannot read the plan file {path}: {source}")]
+    #[error("the plan file {path} {problem}")]
     Unreadable {
         path: String,
-        /// The system's error.
-        source: std::io::Error,
+        /// What is wrong, to follow the file's name.
+        problem: String,
     },
     #[error("{path} is not a plan that `plan --out` wrote: {why}")]
     NotAPlan {
@@ -216,16 +215,11 @@ impl SavedPlan {
     /// The file cannot be read, or is not a plan of this program.
     pub fn load(path: &Path) -> Result<Self, BadPlanFile> {
         let name = || path.display().to_string();
-        let unreadable = |source| BadPlanFile::Unreadable {
+        let unreadable = |problem| BadPlanFile::Unreadable {
             path: name(),
-            source,
+            problem,
         };
-        let mut content = Vec::new();
-        File::open(path)
-            .map_err(unreadable)?
-            .take(LARGEST)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
+        let content = files::read(path, LARGEST).map_err(unreadable)?;
         let plan: Self =
             serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
                 path: name(),

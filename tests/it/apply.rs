@@ -503,3 +503,30 @@ fn an_odd_value_cannot_forge_a_line_of_a_report() {
         ended.stdout
     );
 }
+
+#[test]
+fn a_plan_file_that_is_none_is_refused_and_not_waited_for() {
+    let studio = Studio::of(&["ada"]).end_to_end();
+    let pipe = studio.folder().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let folder = studio.folder().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    for path in [&pipe, &folder, &"/dev/zero".into()] {
+        let name = path.to_str().unwrap();
+        let ended = studio.run(&["apply", name]);
+        let problem = format!("the plan file {name} is not a regular file");
+        assert!(
+            ended.status == 2 && ended.stderr.contains(&problem),
+            "{}",
+            ended.stderr
+        );
+    }
+    // Nor is one replaced by a plan.
+    let ended = studio.run(&["plan", "--out", pipe.to_str().unwrap()]);
+    assert!(
+        ended.status == 1 && ended.stderr.contains("it is not a regular file"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
+}

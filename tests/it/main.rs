@@ -55,4 +55,5 @@ mod ticks;
 mod tidy;
 mod truth;
 mod two_programs;
+mod version;
 mod writing;

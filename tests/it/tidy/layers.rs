@@ -23,6 +23,8 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["command"],
     &["main"],
+    // A program of its own, which cargo runs.
+    &["build"],
 ];
 
 /// What does no I/O, reads no clock and logs nothing.
