@@ -15,8 +15,9 @@ pub mod model;
 pub mod run;
 pub mod state;
 pub mod sync;
+pub mod tls;
 
-/// From `Cargo.toml`, with the commit where it is known.
+/// The version in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit from which the program was built; `unknown` outside a checkout, if the build did not

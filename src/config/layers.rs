@@ -42,6 +42,23 @@ pub struct Environment {
     variables: BTreeMap<String, OsString>,
 }
 
+/// The variable that names the proxy for URLs with this scheme, as the HTTP client looks for it.
+#[must_use]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one reader of the environment"
+)]
+pub fn proxy_variable(scheme: &str) -> Option<&'static str> {
+    let own = if scheme == "https" {
+        ["HTTPS_PROXY", "https_proxy"]
+    } else {
+        ["HTTP_PROXY", "http_proxy"]
+    };
+    own.into_iter()
+        .chain(["ALL_PROXY", "all_proxy"])
+        .find(|name| std::env::var(name).is_ok_and(|value| !value.is_empty()))
+}
+
 impl Environment {
     /// The environment of this process.
     #[must_use]

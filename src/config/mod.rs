@@ -33,7 +33,7 @@ pub use file::{Http, Reports};
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use ftrack::Ftrack;
 pub use job::{ConfigChange, Job, JobKind, LdapJob, Scope};
-pub use layers::Environment;
+pub use layers::{Environment, proxy_variable};
 pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};

@@ -2,10 +2,8 @@
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use super::{
-    result_code::{bind_advice, code_advice, code_name, is_refusal},
-    tls_fault::TlsFault,
-};
+use super::result_code::{bind_advice, code_advice, code_name, is_refusal};
+use crate::tls::TlsFault;
 
 /// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug)]
@@ -326,7 +324,7 @@ impl DirectoryError {
             Self::Connect { .. } => Some("check the server, its port and any firewall in between"),
             Self::StartTlsRefused { .. } => Some("use ldaps:// or enable StartTLS on the server"),
             Self::Tls { fault, .. } => fault.way_out(),
-            Self::BindRefused { text, .. } => Some(bind_advice(text)),
+            Self::BindRefused { code, text, .. } => Some(bind_advice(*code, text)),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),

@@ -20,7 +20,6 @@ pub(crate) mod search;
 mod searches;
 pub(crate) mod server;
 mod tls;
-mod tls_fault;
 mod transport;
 mod wire;
 
@@ -31,4 +30,3 @@ pub use pool::DirectoryPool;
 pub use read::{Reading, read};
 pub use request::{ReadFailure, ReadRequest};
 pub use search::SearchEvidence;
-pub use tls_fault::TlsFault;

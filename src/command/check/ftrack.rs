@@ -327,7 +327,11 @@ fn step_of(error: &FtrackError) -> &'static str {
         FtrackErrorKind::Unreachable { obstacle, .. } => match obstacle {
             ConnectErrorKind::Name => "name",
             ConnectErrorKind::Closed => "port",
-            ConnectErrorKind::Untrusted | ConnectErrorKind::WrongHost => "tls",
+            ConnectErrorKind::Untrusted
+            | ConnectErrorKind::WrongHost
+            | ConnectErrorKind::Certificate(_)
+            | ConnectErrorKind::NotTls => "tls",
+            ConnectErrorKind::Proxy => "proxy",
             ConnectErrorKind::Slow | ConnectErrorKind::Other => "connection",
         },
         FtrackErrorKind::Credentials(_) => "key",

@@ -19,11 +19,12 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::directory::{
-    error::DirectoryError,
-    tls,
-    tls_fault::TlsFault,
-    wire::{message, message::Fault},
+use crate::{
+    directory::{
+        error::DirectoryError,
+        wire::{message, message::Fault},
+    },
+    tls::TlsFault,
 };
 
 /// The longest message, in bytes: a group of 100,000 members fits.
@@ -184,7 +185,7 @@ fn network(error: &io::Error) -> ConnectionEnd {
         .get_ref()
         .is_some_and(|inner| inner.is::<rustls::Error>())
     {
-        return ConnectionEnd::Tls(tls::fault(error));
+        return ConnectionEnd::Tls(TlsFault::of_handshake(error));
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return ConnectionEnd::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end

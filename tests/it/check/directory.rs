@@ -65,7 +65,10 @@ fn a_certificate_that_nobody_vouches_for() {
     assert!(
         trouble.starts_with(&format!(
             "fail tls about directory studio {url}: the server's certificate is not trusted ("
-        )) && trouble.ends_with("; set ca_file to the certificate of its issuer"),
+        )) && trouble.ends_with(
+            "; set ca_file to the certificate of its issuer, or to the server's own if it is \
+             self-signed"
+        ),
         "{trouble}"
     );
 }

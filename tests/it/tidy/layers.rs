@@ -12,7 +12,7 @@ use super::{
 const LAYERS: &[&[&str]] = &[
     &["model", "escape"],
     &["config", "event"],
-    &["log"],
+    &["log", "tls"],
     &["directory"],
     &["sync"],
     &["ftrack"],
