@@ -57,6 +57,7 @@ pub async fn check(
                 incomplete")),
             online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
         }
+        super::lift_lockouts(config, &compiled.servers);
     }
     let ok = !has_failed(&findings);
     let checked = Checked { findings, ok };

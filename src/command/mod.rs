@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
     config::{Config, Environment, Job},
+    daemon::setup,
     event::Event,
     log,
-    state::State,
+    run::servers::Servers,
+    state::{self, State},
 };
 
 pub mod check;
@@ -122,6 +124,18 @@ fn open_state(config: &Config) -> Result<State, Stop> {
         Event::StateSetAside(set_aside).emit();
     }
     Ok(state)
+}
+
+/// Lets a daemon on the same state know which servers accepted the credentials: what it does not try
+/// since they were refused, it tries at once. That this cannot be saved is no failure of the command.
+fn lift_lockouts(config: &Config, servers: &Servers) {
+    let accepted = setup::accepted(servers, &setup::salt(config));
+    if !accepted.is_empty()
+        && state::has_refusals(&config.state_dir).is_ok_and(|any| any)
+        && let Ok((state, _)) = State::open(config)
+    {
+        let _ = state.lift_refusals(&accepted);
+    }
 }
 
 /// Prints a result on standard output, after what was logged before it; a closed pipe is not an

@@ -68,13 +68,14 @@ pub async fn plan(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, args.job.as_deref())?;
-    let prepared = prepare(config, name)?;
+    let (prepared, servers) = prepare(config, name)?;
     prepared
         .can_be_planned()
         .map_err(|error| Stop::usage(&error))?;
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);
+    super::lift_lockouts(config, &servers);
     let plan = plan.map_err(|error| Stop::failed(&error))?;
     if let Some(path) = &args.out {
         let content = serde_json::to_vec_pretty(&plan).map_err(|error| Stop::failed(&error))?;
@@ -115,7 +116,7 @@ async fn run(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
-    let prepared = prepare(config, name)?;
+    let (prepared, servers) = prepare(config, name)?;
     if !matches!(purpose, Purpose::Sync) {
         prepared
             .can_be_planned()
@@ -129,15 +130,17 @@ async fn run(
         })
         .await;
     drop(line);
+    super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| Stop::failed(&error))?;
     show(&report, format)?;
     Ok(Exit::of(&report))
 }
 
 /// One job with its own connections.
-fn prepare(config: &Arc<Config>, name: &str) -> Result<CompiledJob, Stop> {
+fn prepare(config: &Arc<Config>, name: &str) -> Result<(CompiledJob, Servers), Stop> {
     let servers = Servers::new(config).map_err(|error| Stop::usage(&error))?;
-    CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))
+    let compiled = CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))?;
+    Ok((compiled, servers))
 }
 
 /// Prints a report.

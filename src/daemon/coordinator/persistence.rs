@@ -1,8 +1,9 @@
 //! What is remembered over a restart: written and read by one thread, in order, which may wait for
 //! the disk. Nobody else does.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -46,6 +47,7 @@ enum Request {
         jobs: Vec<String>,
         answer: oneshot::Sender<Persisted>,
     },
+    Lifted(oneshot::Sender<BTreeMap<String, DateTime<Utc>>>),
 }
 
 impl Persistence {
@@ -67,6 +69,11 @@ impl Persistence {
                         answer,
                     } => {
                         let _ = answer.send(read(&state, &interrupted, jobs));
+                    }
+                    // Nobody waits for it any more.
+                    Request::Lifted(answer) if answer.is_closed() => {}
+                    Request::Lifted(answer) => {
+                        let _ = answer.send(lifted(&state));
                     }
                 }
             }
@@ -106,6 +113,16 @@ impl Persistence {
 }
 
 impl Reader {
+    /// The servers that refused something which another process has found accepted since, with the
+    /// time of the refusal. Nothing when too much waits for the disk.
+    pub(super) async fn lifted(&self) -> BTreeMap<String, DateTime<Utc>> {
+        let (answer, answered) = oneshot::channel();
+        match self.0.try_send(Request::Lifted(answer)) {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
     /// What is remembered of these jobs; nothing when the thread has ended.
     pub(super) async fn read(
         &self,
@@ -168,4 +185,12 @@ pub(super) fn or_log<T>(answer: Result<T, StateError>) -> Option<T> {
             .emit();
         })
         .ok()
+}
+
+fn lifted(state: &State) -> BTreeMap<String, DateTime<Utc>> {
+    let refusals = state.refusals().unwrap_or_default().into_iter();
+    refusals
+        .filter(|(_, refused)| refused.is_lifted())
+        .map(|(server, refused)| (server, refused.refused_at))
+        .collect()
 }

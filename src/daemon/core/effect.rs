@@ -69,6 +69,8 @@ pub enum Input {
         id: u64,
         /// What they are; none where there are no credentials, or they cannot be read.
         fingerprints: BTreeMap<String, Option<String>>,
+        /// When the servers refused what another process has found accepted since.
+        lifted: BTreeMap<String, DateTime<Utc>>,
     },
     /// The daemon was told to stop.
     Stop,
