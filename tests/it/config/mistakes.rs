@@ -130,6 +130,7 @@ fn out_of_range() {
         (FILTER, "+ retry.suspend_after = 0", &["config.toml:15: jobs.artists.retry.suspend_after: 0 is out of range; it must be 1 to 1000"]),
         ("[ftrack]", "[reports]\nkeep = 0\nkeep_for = \"1s\"\n[ftrack]", &["config.toml:3: reports.keep: 0 is out of range; it must be 1 to 1000000", r#"config.toml:4: reports.keep_for: "1s" is out of range; it must be 1h to 36525d"#]),
         ("[ftrack]", "[http]\nlisten = \"localhost\"\n[ftrack]", &[r#"config.toml:3: http.listen: "localhost" is not an IP address and a port such as "127.0.0.1:9464""#]),
+        ("[ftrack]", "[http]\nlisten = \"127.0.0.1:1\"\nhosts = [\"https://sync.test\", \"sync.test\", \"Sync.test\", \"sync.test:80\"]\n[ftrack]", &[r#"config.toml:4: http.hosts[0]: "https://sync.test" is not a host's name in lower case, without scheme and port"#, r#"config.toml:4: http.hosts[2]: "Sync.test" is not a host's name in lower case, without scheme and port"#, r#"config.toml:4: http.hosts[3]: "sync.test:80" is not a host's name in lower case, without scheme and port"#]),
         ("[ftrack]", "[http]\n[ftrack]", &[r#"config.toml:2: http.listen: missing; the address and port to listen on, such as "127.0.0.1:9464""#]),
         ("[ftrack]", "state_dir = \"\"\n[ftrack]", &["config.toml:2: state_dir: empty"]),
     ]);

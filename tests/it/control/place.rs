@@ -123,7 +123,10 @@ fn in_the_folder_of_another_user_it_is_that_users_and_root_makes_nothing_elsewhe
     let bind = |path: &str| daemon.runtime.block_on(ControlSocket::bind(&there(path)));
     let socket = bind("service/made/control.sock").unwrap();
     let made = fs::metadata(there("service/made/control.sock")).unwrap();
-    assert_eq!((made.uid(), made.gid(), made.mode() & 0o777), (SERVICE, SERVICE, 0o660));
+    assert_eq!(
+        (made.uid(), made.gid(), made.mode() & 0o777),
+        (SERVICE, SERVICE, 0o660)
+    );
     drop(socket);
     assert!(!there("service/made/control.sock").exists());
     let refused = bind("service/run/control.sock").unwrap_err().to_string();
