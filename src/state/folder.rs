@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::state::{
     files::StateError,
+    rights,
     rights::{Owner, OwnerRights},
 };
 
@@ -81,7 +82,10 @@ impl Folder {
             missing,
         } = way(path).map_err(&wrong)?;
         for name in missing {
-            folder = folder.made(&name).map_err(&wrong)?;
+            let owner = folder.owner;
+            folder = folder
+                .made(&name)
+                .map_err(|error| wrong(rights::explained(error, owner)))?;
         }
         Ok(folder)
     }
@@ -117,7 +121,7 @@ impl Folder {
         match self.opened(OsStr::new(name)) {
             Ok(folder) => Ok(Some(folder)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.wrong("open the directory", name)(error)),
+            Err(error) => Err(self.wrong("open the directory", name.as_ref())(error)),
         }
     }
 
@@ -127,7 +131,7 @@ impl Folder {
     /// It is a link or another file, or cannot be created.
     pub(crate) fn make_sub(&self, name: &str) -> Result<Self, StateError> {
         self.made(OsStr::new(name))
-            .map_err(self.wrong("create the directory", name))
+            .map_err(self.wrong("create the directory", name.as_ref()))
     }
 
     /// The names of the directories and files, in no order; those that are no UTF-8 are not ours.
@@ -163,7 +167,7 @@ impl Folder {
         match self.file(name, OFlags::RDONLY) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.wrong("open", name)(error)),
+            Err(error) => Err(self.wrong("open", name.as_ref())(error)),
         }
     }
 
@@ -176,7 +180,7 @@ impl Folder {
             return Ok(None);
         };
         let mut content = Vec::new();
-        let wrong = self.wrong("read", name);
+        let wrong = self.wrong("read", name.as_ref());
         file.take(most.saturating_add(1))
             .read_to_end(&mut content)
             .map_err(&wrong)?;
@@ -194,7 +198,7 @@ impl Folder {
     pub(crate) fn append(&self, name: &str) -> Result<File, StateError> {
         let _rights = self.rights()?;
         self.file(name, OFlags::WRONLY | OFlags::APPEND)
-            .map_err(self.wrong("write", name))
+            .map_err(self.wrong("write", name.as_ref()))
     }
 
     /// A file that is locked, and holds at most the number of a process; created where it is
@@ -204,7 +208,7 @@ impl Folder {
     /// It is a link or no regular file, or cannot be opened.
     pub(crate) fn lock_file(&self, name: &str) -> Result<File, StateError> {
         let _rights = self.rights()?;
-        let wrong = self.wrong("open", name);
+        let wrong = self.wrong("open", name.as_ref());
         let file = self
             .file(name, OFlags::RDWR | OFlags::CREATE)
             .map_err(&wrong)?;
@@ -228,7 +232,7 @@ impl Folder {
     ) -> Result<(), StateError> {
         let _rights = self.rights()?;
         let name = name.as_ref();
-        let wrong = of(&self.path.join(name), "write");
+        let wrong = self.wrong("write", name);
         let name = checked(name).map_err(|error| wrong(error.into()))?;
         let new = format!(".new-{}", Uuid::new_v4().simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | CAREFULLY;
@@ -267,7 +271,9 @@ impl Folder {
         let _rights = self.rights()?;
         let removed = checked(name.as_ref()).and_then(|plain| unlinkat(&self.fd, plain, flags));
         match removed {
-            Err(error) if error != Errno::NOENT => Err(self.wrong("remove", name)(error.into())),
+            Err(error) if error != Errno::NOENT => {
+                Err(self.wrong("remove", name.as_ref())(error.into()))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -280,11 +286,12 @@ impl Folder {
         let _rights = self.rights()?;
         let renamed = checked(from.as_ref())
             .and_then(|from| renameat(&self.fd, from, &self.fd, checked(to.as_ref())?));
-        renamed.map_err(|error| self.wrong("rename", from)(error.into()))
+        renamed.map_err(|error| self.wrong("rename", from.as_ref())(error.into()))
     }
 
-    fn wrong(&self, what: &'static str, name: &str) -> impl Fn(io::Error) -> StateError + use<> {
-        of(&self.path.join(name), what)
+    fn wrong(&self, what: &'static str, name: &OsStr) -> impl Fn(io::Error) -> StateError + use<> {
+        let (wrong, owner) = (of(&self.path.join(name), what), self.owner);
+        move |error| wrong(rights::explained(error, owner))
     }
 
     /// This directory, open for reading it.

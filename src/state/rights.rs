@@ -5,7 +5,9 @@ use std::{io, marker::PhantomData};
 
 use rustix::{
     fs::Stat,
-    process::{DumpableBehavior, Gid, Uid, getegid, geteuid, getgroups, set_dumpable_behavior},
+    process::{
+        DumpableBehavior, Gid, Uid, getegid, geteuid, getgroups, getuid, set_dumpable_behavior,
+    },
     thread::{
         CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid,
         set_thread_res_uid,
@@ -27,6 +29,26 @@ impl Owner {
             Gid::from_raw(directory.st_gid),
         );
         (!uid.is_root()).then_some(Self { uid, gid })
+    }
+}
+
+/// Root is not used to being refused something: says with whose rights it was.
+pub(super) fn explained(error: io::Error, owner: Option<Owner>) -> io::Error {
+    match owner {
+        Some(Owner { uid, .. })
+            if error.kind() == io::ErrorKind::PermissionDenied && getuid().is_root() =>
+        {
+            io::Error::new(
+                error.kind(),
+                format!(
+                    "{error}; root works here with the rights of the user {}, who owns the \
+                     directory or a part of the path to it: give that user the directory and what \
+                     is in it",
+                    uid.as_raw()
+                ),
+            )
+        }
+        Some(_) | None => error,
     }
 }
 
