@@ -248,7 +248,7 @@ fn a_trigger_that_waits_is_decided_when_the_credentials_are_accepted_meanwhile()
 #[test]
 fn another_address_is_tried_at_once_though_the_credentials_are_the_same() {
     let mut daemon = refused_at_start();
-    daemon.fingerprints(0, &[(X, "old-1")]);
+    daemon.fingerprints(0, &[(X, "old")]);
     let mut changed = loaded(&[("a", "x")]);
     changed.servers[1].access = Access::of("another address");
     assert_eq!(
