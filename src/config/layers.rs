@@ -62,7 +62,7 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
         let matters = |name: &str| {
             name.starts_with(PREFIX)
-                || name == "CREDENTIALS_DIRECTORY"
+                || matches!(name, "CREDENTIALS_DIRECTORY" | "COLUMNS")
                 || FTRACK_VARIABLES
                     .iter()
                     .any(|(variable, _)| *variable == name)
@@ -79,6 +79,15 @@ impl Environment {
             .get("CREDENTIALS_DIRECTORY")
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
+    }
+}
+
+impl Environment {
+    /// The width of a terminal that does not report it, in columns.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        let columns = self.variables.get("COLUMNS")?.to_str()?.parse().ok();
+        columns.filter(|columns| *columns > 0)
     }
 }
 

@@ -361,6 +361,25 @@ impl Reported {
 }
 
 impl Counts {
+    /// The number of changes that were written.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        let Self {
+            created,
+            updated,
+            deactivated,
+            reactivated,
+            adopted,
+            role_changes,
+            group_changes,
+            unchanged: _,
+            skipped: _,
+            held: _,
+            failed: _,
+        } = self;
+        created + updated + deactivated + reactivated + adopted + role_changes + group_changes
+    }
+
     /// Counts the results of changes.
     #[must_use]
     pub fn of_results(changes: &[Reported]) -> Self {

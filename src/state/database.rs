@@ -3,7 +3,7 @@
 //!
 //! | table | contains |
 //! |---|---|
-//! | `runs` | the counts of each run; the newest of each job, and its last successful one |
+//! | `runs` | the summary of each run that has a report |
 //! | `backoffs` | jobs that failed, and when they are retried |
 //! | `pauses` | jobs that a person paused |
 //! | `refusals` | servers that refused the credentials |
@@ -32,6 +32,7 @@ mod columns;
 mod corruption;
 mod create;
 mod jobs;
+mod listing;
 mod lock;
 mod put;
 mod rebuild;
@@ -40,6 +41,7 @@ mod runs;
 mod schema;
 mod values;
 
+pub use listing::each_run;
 pub use remembered::known;
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 

@@ -1,4 +1,4 @@
-//! The saved reports: written, listed, found, and removed when they are old.
+//! The saved reports: written, listed, found, and removed.
 
 use std::{
     fs,
@@ -8,11 +8,19 @@ use std::{
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    config,
-    model::report::Report,
+    model::{
+        report::Report,
+        summary::{ReportHead, RunSummary},
+    },
     state::{files, files::StateError},
 };
+
+mod listing;
+
+pub use listing::{Listed, RunFilter};
 
 /// The maximum size of a report, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -66,16 +74,11 @@ impl History {
         }
     }
 
-    /// Saves a report, and removes those that are too old or too many.
+    /// Saves a report.
     ///
     /// # Errors
-    /// The report cannot be written; failing to remove old ones is not an error.
-    pub fn keep(
-        &self,
-        report: &Report,
-        retention: &config::Reports,
-        now: DateTime<Utc>,
-    ) -> Result<PathBuf, StateError> {
+    /// The report cannot be written.
+    pub fn keep(&self, report: &Report) -> Result<PathBuf, StateError> {
         let folder = self.folder.join(&report.job);
         files::make_folder(&folder)?;
         let path = folder.join(format!("{}.json", report.run));
@@ -83,14 +86,24 @@ impl History {
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
         files::replace(&path, &content)?;
-        remove_old(&folder, retention, now);
         Ok(path)
+    }
+
+    /// Removes the reports of these runs, as far as it can.
+    pub fn remove(&self, job: &str, runs: &[String]) {
+        for run in runs {
+            let _ = fs::remove_file(self.path(job, run));
+        }
     }
 
     /// Whether a run has a report.
     #[must_use]
     pub fn has(&self, job: &str, run: &str) -> bool {
-        self.folder.join(job).join(format!("{run}.json")).exists()
+        self.path(job, run).exists()
+    }
+
+    fn path(&self, job: &str, run: &str) -> PathBuf {
+        self.folder.join(job).join(format!("{run}.json"))
     }
 
     /// The id of a run that starts now. Ids sort by time, also within a second: the last four
@@ -161,7 +174,27 @@ impl History {
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
-        let path = self.folder.join(job).join(format!("{run}.json"));
+        self.part(job, run)
+    }
+
+    /// The summary of exactly this run; its changes are not read.
+    ///
+    /// # Errors
+    /// The report cannot be read, is damaged, or is that of another run.
+    pub fn summary(&self, job: &str, run: &str) -> Result<RunSummary, HistoryError> {
+        let summary = RunSummary::from(self.part::<ReportHead>(job, run)?);
+        if summary.job == job && summary.run == run {
+            return Ok(summary);
+        }
+        Err(HistoryError::Damaged {
+            path: self.path(job, run).display().to_string(),
+            why: format!("it is that of {}, {}", summary.run, summary.job),
+        })
+    }
+
+    /// A part of a report.
+    fn part<T: DeserializeOwned>(&self, job: &str, run: &str) -> Result<T, HistoryError> {
+        let path = self.path(job, run);
         let wrong = |source| StateError::new("read", &path, source);
         let mut content = Vec::new();
         fs::File::open(&path)
@@ -191,28 +224,6 @@ fn successor(id: &str) -> Option<String> {
     Some(id_at(
         second.and_utc().checked_add_signed(TimeDelta::seconds(1))?,
     ))
-}
-
-/// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
-/// after the next run.
-fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
-    let Ok(mut runs) = reports(folder) else {
-        return;
-    };
-    runs.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = TimeDelta::from_std(retention.keep_for)
-        .ok()
-        .and_then(|age| now.checked_sub_signed(age))
-        .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
-    for (place, run) in runs.iter().enumerate() {
-        let too_old = place > 0
-            && oldest
-                .as_ref()
-                .is_some_and(|oldest| run.as_str() < oldest.as_str());
-        if place >= retention.keep.max(1) || too_old {
-            let _ = fs::remove_file(folder.join(format!("{run}.json")));
-        }
-    }
 }
 
 fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {

@@ -208,6 +208,7 @@ fn names_that_nobody_knows() {
         &["sync", "--dry-run", "lightning"],
         &["plan", "lightning"],
         &["runs", "--job", "lightning"],
+        &["runs", "show", "last", "--job", "lightning"],
     ] {
         Bad::new(arguments, USAGE, &["lightning", "artists"]).check(&config);
     }
@@ -228,6 +229,20 @@ fn names_that_nobody_knows() {
     Bad::new(&["apply"], USAGE, &["<FILE>"]).check(&config);
     Bad::new(&["runs", "--limit", "many"], USAGE, &["'many'", "--limit"]).check(&config);
     Bad::new(&["runs", "shwo"], USAGE, &["'shwo'"]).check(&config);
+    Bad::new(
+        &["runs", "--outcome", "good"],
+        USAGE,
+        &["'good'", "succeeded"],
+    )
+    .check(&config);
+    for option in ["--since", "--until"] {
+        Bad::new(
+            &["runs", option, "tuesday"],
+            USAGE,
+            &[option, "tuesday", "2h"],
+        )
+        .check(&config);
+    }
     for filter in ["info,ldap3=lots", "a=b=c"] {
         Bad::new(&["sync"], USAGE, &["RUST_LOG", filter])
             .with(&[("RUST_LOG", filter)])

@@ -29,6 +29,7 @@ mod events;
 mod failures;
 mod faults;
 mod ftrack_client;
+mod history;
 mod in_process;
 mod ldap_client;
 mod ldap_proxy;

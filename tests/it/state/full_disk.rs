@@ -167,7 +167,7 @@ fn what_cannot_be_written_leaves_what_was_there() {
         newer.run = format!("29990101-000000-{room:04x}");
         newer.error = Some("long ".repeat(4000));
         let last = state.last_run("artists").unwrap();
-        let expected_run = match state.add_run(&newer, 100) {
+        let expected_run = match state.add_run(&newer, &config.reports) {
             Ok(()) => Some(newer),
             Err(_) => {
                 refused.1 += 1;
