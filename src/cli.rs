@@ -133,6 +133,9 @@ pub struct PlanArgs {
     /// Output format of the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Show all changes also on a terminal, which otherwise shows as many as fit
+    #[arg(long)]
+    pub all: bool,
     /// Save the plan to FILE, for `apply`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -15,6 +15,7 @@ pub mod model;
 pub mod run;
 pub mod state;
 pub mod sync;
+pub mod wrap;
 
 /// From `Cargo.toml`, with the commit where it is known.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

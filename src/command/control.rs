@@ -6,7 +6,8 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    moment, print_json, print_text, progress::ProgressLine, sync::show, terminal, terminal::Screen,
+    moment, print_json, print_text, progress::ProgressLine, sync::show_new, terminal,
+    terminal::Screen,
 };
 use crate::{
     cli::{Exit, Format, PauseArgs, ResumeArgs, StatusArgs, Stop, TriggerArgs},
@@ -86,7 +87,7 @@ pub async fn trigger(
     };
     drop(line);
     match ended? {
-        RunUpdate::Finished { report } => show(&report, args.format).map(|_| Exit::of(&report)),
+        RunUpdate::Finished { report } => show_new(&report, args.format).map(|_| Exit::of(&report)),
         RunUpdate::Ended { error } => Err(Stop::failed(&error)),
         RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
             Err(client::daemon_gone())

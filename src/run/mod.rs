@@ -21,6 +21,7 @@ mod builtin;
 mod compiled_rules;
 mod confirm;
 pub mod failure;
+mod last_known;
 mod ldap;
 mod ldap_work;
 mod memory;

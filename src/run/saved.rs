@@ -15,7 +15,7 @@ use crate::{
         change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
         edit::{Field, Values},
         link::Link,
-        report::{ChangeResult, Reported},
+        report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
         user::EntityId,
     },
     sync::{
@@ -41,6 +41,12 @@ pub struct SavedPlan {
     pub job: String,
     /// When it was made.
     pub made_at: DateTime<Utc>,
+    /// What was read from the directory.
+    #[serde(default)]
+    pub directory: Option<DirectoryPart>,
+    /// What was read from ftrack.
+    #[serde(default)]
+    pub ftrack: Option<FtrackPart>,
     /// The changes, in the order in which they are written.
     pub changes: Vec<Planned>,
     /// Skipped entries.
@@ -72,6 +78,8 @@ pub struct PlannedChange {
     pub dn: Option<String>,
     pub directory_id: String,
     pub ftrack_id: EntityId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<LastKnown>,
     pub fields: BTreeMap<Field, Values>,
     pub reason: String,
     pub link: Link,
@@ -90,6 +98,7 @@ impl PlannedChange {
             dn: _,
             directory_id,
             ftrack_id,
+            person: _,
             fields,
             reason: _,
             link: _,
@@ -112,6 +121,7 @@ impl From<&Change> for PlannedChange {
             dn: change.dn.clone(),
             directory_id: change.directory_id.as_str().to_owned(),
             ftrack_id: change.ftrack_id.clone(),
+            person: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
             link: change.link.clone(),
@@ -132,6 +142,7 @@ impl Planned {
             dn,
             directory_id,
             ftrack_id,
+            person,
             fields,
             reason,
             link: _,
@@ -143,6 +154,7 @@ impl Planned {
             dn,
             directory_id: Some(directory_id),
             ftrack_id,
+            person,
             fields,
             reason,
             result: match self.held_by {
@@ -204,6 +216,8 @@ impl SavedPlan {
             format: FORMAT,
             job: job.to_owned(),
             made_at,
+            directory: None,
+            ftrack: None,
             changes: in_order.flatten().collect(),
             skipped: plan.skipped(),
             warnings: plan.warnings().into_iter().chain(fall).collect(),

@@ -14,6 +14,7 @@
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
+//! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -34,6 +35,7 @@ mod create;
 mod jobs;
 mod listing;
 mod lock;
+mod people;
 mod put;
 mod rebuild;
 mod remembered;
@@ -42,6 +44,7 @@ mod schema;
 mod values;
 
 pub use listing::each_run;
+pub use people::last_dns;
 pub use remembered::known;
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 

@@ -7,4 +7,4 @@ pub mod history;
 pub(crate) mod journal;
 pub(crate) mod lock;
 
-pub use database::{LinkedUsers, RefusedAccount, Remembered, State, Written, known};
+pub use database::{LinkedUsers, RefusedAccount, Remembered, State, Written, known, last_dns};

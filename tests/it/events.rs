@@ -184,7 +184,7 @@ fn a_change_says_why_and_which_values_from_what_to_what() {
     assert_eq!(failed["reason"], "the directory has other values");
     let fields = failed["fields"].as_str().unwrap();
     assert!(
-        fields.ends_with(r#"last_name: "Ada" -> "Holm\"; is_active: \"\u{202e}""#),
+        fields.ends_with(r#"last_name: "ada" -> "Holm\"; is_active: \"\u{202e}""#),
         "{fields}"
     );
     assert!(

@@ -43,6 +43,7 @@ mod real_directory;
 mod resolver;
 mod rules;
 mod schedule;
+mod screen;
 mod secrets;
 mod shared;
 mod situations;

@@ -137,6 +137,9 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT directory FROM directories", |row| {
         row.get::<_, String>("directory")
     })?;
+    each(connection, "SELECT dn FROM people", |row| {
+        row.get::<_, String>("dn")
+    })?;
     each(connection, "SELECT ftrack_ids FROM inactive", |row| {
         row.get::<_, Ids>("ftrack_ids")
     })?;

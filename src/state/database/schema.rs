@@ -137,6 +137,12 @@ pub(super) const STEPS: &[&str] = &[
     ALTER TABLE runs ADD COLUMN counts TEXT CHECK (json_valid(counts));
     ALTER TABLE runs ADD COLUMN alarm INTEGER NOT NULL DEFAULT 0 CHECK (alarm IN (0, 1));
     CREATE INDEX runs_by_time ON runs (run DESC, job DESC);
+    CREATE TABLE people (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        dn           TEXT NOT NULL,
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -9,7 +9,11 @@ use serde_json::Value;
 
 use super::{History, HistoryError};
 use crate::{
-    model::{fold::fold, report::Outcome, summary::RunSummary},
+    model::{
+        fold::fold,
+        report::{LastKnown, Outcome},
+        summary::RunSummary,
+    },
     state::{database, files::StateError},
 };
 
@@ -167,6 +171,8 @@ struct Named {
     dn: Option<String>,
     directory_id: Option<String>,
     ftrack_id: String,
+    #[serde(default)]
+    person: LastKnown,
     fields: NamedValues,
 }
 
@@ -204,6 +210,9 @@ impl People {
                 || is(&change.ftrack_id)
                 || change.dn.as_deref().is_some_and(is)
                 || change.directory_id.as_deref().is_some_and(is)
+                || [&change.person.email, &change.person.last_dn]
+                    .iter()
+                    .any(|known| known.as_deref().is_some_and(is))
                 || is_among(&change.fields.username)
                 || is_among(&change.fields.email)
         };

@@ -10,7 +10,7 @@ use super::{
 
 /// The rooms, the lowest first; those of one line do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["model", "escape"],
+    &["model", "escape", "wrap"],
     &["config", "event"],
     &["log"],
     &["directory"],
@@ -30,6 +30,7 @@ const PURE: &[&str] = &[
     "model",
     "sync",
     "escape",
+    "wrap",
     "ftrack::query",
     "ftrack::operation",
     "ftrack::rotation",
