@@ -72,6 +72,10 @@ pub async fn plan(
     prepared
         .can_be_planned()
         .map_err(|error| Stop::usage(&error))?;
+    if let Some(path) = &args.out {
+        // Not only after both servers were read.
+        files::can_replace(path).map_err(|error| Stop::failed(&error))?;
+    }
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);

@@ -269,7 +269,9 @@ impl SavedPlan {
             .map(|change| (&change.ftrack_id, change))
             .collect();
         let (mut stale, mut approved) = (Vec::new(), BTreeSet::new());
-        for change in &self.whole_changes() {
+        let whole = self.whole_changes();
+        let mut gone = 0;
+        for change in &whole {
             let PlannedChange {
                 action, username, ..
             } = change;
@@ -277,9 +279,18 @@ impl SavedPlan {
                 Some(new) if change.is(new) => {
                     approved.insert(new.id);
                 }
+                Some(new) if new.fingerprint == change.fingerprint => {
+                    return Err(Stale::Edited(format!("{action} {username:?}")));
+                }
                 Some(_) => stale.push(format!("{action} {username:?} has changed")),
-                None => stale.push(format!("{action} {username:?} is no longer needed")),
+                None => {
+                    gone += 1;
+                    stale.push(format!("{action} {username:?} is no longer needed"));
+                }
             }
+        }
+        if gone > 0 && gone == whole.len() {
+            return Err(Stale::NothingLeft);
         }
         let held = vetted.held().iter();
         let wanted = held.filter(|held| approved.contains(&held.change.id));
@@ -287,7 +298,7 @@ impl SavedPlan {
         if stale.is_empty() {
             Ok(approved)
         } else {
-            Err(Stale(stale))
+            Err(Stale::Differs(stale))
         }
     }
 
@@ -344,13 +355,36 @@ impl SavedPlan {
     }
 }
 
-/// A saved plan no longer matches the servers.
+/// A saved plan does not match the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale(Vec<String>);
+pub enum Stale {
+    /// A change of the file is not the one that `plan` wrote.
+    Edited(String),
+    /// None of its changes is needed.
+    NothingLeft,
+    /// Something has changed since.
+    Differs(Vec<String>),
+}
 
 impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(differences) = self;
+        let differences = match self {
+            Self::Edited(change) => {
+                return write!(
+                    f,
+                    "the plan was edited after `plan` wrote it ({change}), and nothing was \
+                     written: only a plan that is as it was written can be applied. Make a new \
+                     plan, review it, and apply that"
+                );
+            }
+            Self::NothingLeft => {
+                return f.write_str(
+                    "nothing of the plan is left to do, and nothing was written: it was applied \
+                     already, or both servers came to agree otherwise",
+                );
+            }
+            Self::Differs(differences) => differences,
+        };
         let shown: Vec<&str> = differences.iter().take(5).map(String::as_str).collect();
         write!(
             f,

@@ -9,7 +9,10 @@ use crate::{
     escape::escape_control,
     model::{
         change::{Action, Skipped},
-        report::{BuiltinPart, ChangeResult, DirectoryPart, FtrackPart, Outcome, Report, Reported},
+        report::{
+            BuiltinPart, ChangeResult, DirectoryPart, FailureKind, FtrackPart, Outcome, Report,
+            Reported,
+        },
     },
 };
 
@@ -67,7 +70,14 @@ pub fn report(report: &Report, extent: Extent) -> String {
         );
     }
     if let Some(directory) = &report.directory {
-        read(&mut text, directory);
+        if was_waited_for(report, directory) {
+            read(&mut text, directory);
+        } else {
+            line(
+                &mut text,
+                "  directory  not read, since the run failed before",
+            );
+        }
     }
     ftrack_line(&mut text, report);
     if let Some(builtin) = &report.builtin {
@@ -139,6 +149,27 @@ fn builtin_line(text: &mut String, builtin: &BuiltinPart) {
         text,
         &format!("             its own synchronisation, {job}{status}{said}"),
     );
+}
+
+/// Whether the directory was read, or is why the run failed: both servers are read at the same time,
+/// and when ftrack fails the directory is not waited for.
+fn was_waited_for(report: &Report, directory: &DirectoryPart) -> bool {
+    let is_why = match report.error_kind {
+        None
+        | Some(FailureKind::DirectoryRefused | FailureKind::Directory | FailureKind::TimeLimit) => {
+            true
+        }
+        Some(
+            FailureKind::FtrackRefused
+            | FailureKind::Ftrack
+            | FailureKind::FtrackUnclear
+            | FailureKind::State
+            | FailureKind::Refused
+            | FailureKind::Stopped
+            | FailureKind::Internal,
+        ) => false,
+    };
+    is_why || directory.complete || directory.server.is_some() || !directory.searches.is_empty()
 }
 
 /// What was read from the directory.

@@ -23,6 +23,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -117,6 +118,12 @@ impl State {
             open: Mutex::new(open),
         };
         Ok((state, set_aside))
+    }
+
+    /// When the file was last written, by this process or another one; none where it is not there.
+    #[must_use]
+    pub fn written_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.path).ok()?.modified().ok()
     }
 
     /// Reads, while nobody writes to the file or sets it aside.

@@ -9,7 +9,7 @@ use std::{
 
 /// A file or directory of the program's state cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {what} {path}: {source}")]
+#[error("cannot {what} {path}: {}", in_words(source))]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StateError {
     pub what: &'static str,
@@ -17,6 +17,15 @@ pub struct StateError {
     /// The system's error.
     #[source]
     pub source: io::Error,
+}
+
+/// The system's words; those of a kind alone are for developers.
+fn in_words(error: &io::Error) -> String {
+    let is_kind_alone = error.raw_os_error().is_none() && error.get_ref().is_none();
+    match error.kind() {
+        io::ErrorKind::NotFound if is_kind_alone => "no such file or directory".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 impl StateError {
@@ -115,6 +124,22 @@ pub fn can_keep(path: &Path) -> Result<(), StateError> {
         Ok(_) => Ok(()),
         Err(error) => Err(StateError::new("write in", there, error.kind().into())),
     }
+}
+
+/// Whether a file can be written, as far as its directory tells.
+///
+/// # Errors
+/// There is no such directory, or nothing can be written in it.
+pub fn can_replace(path: &Path) -> Result<(), StateError> {
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let wrong = |source| StateError::new("write", path, source);
+    if !fs::metadata(folder).map_err(wrong)?.is_dir() {
+        return Err(wrong(io::ErrorKind::NotADirectory.into()));
+    }
+    can_keep(folder)
 }
 
 /// Replaces a file by this content: after a crash or on a full disk the old content or the new is

@@ -135,7 +135,7 @@ fn configurations() {
     let wrong = |from: &str, to: &str, names: &[&str]| {
         assert!(good.contains(from), "{from}");
         fs::write(&path, good.replace(from, to)).unwrap();
-        for arguments in [&["sync"][..], &["plan"], &["runs"], &["config", "show"]] {
+        for arguments in [&["sync"][..], &["plan"], &["check", "--offline"]] {
             Bad::new(arguments, USAGE, &[&["bad.toml:"], names].concat()).check(&path);
         }
     };
@@ -285,6 +285,12 @@ fn plan_files() {
         0
     );
     let good = fs::read_to_string(&good).unwrap();
+    Bad::new(
+        &["plan", "--out", "/no/such/folder/new.plan"],
+        FAILED,
+        &["/no/such/folder", "No such file or directory"],
+    )
+    .check(&config);
     let folder = studio.folder().to_str().unwrap().to_owned();
     let nowhere = format!("{folder}/nowhere.plan");
     Bad::new(

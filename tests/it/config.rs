@@ -473,10 +473,13 @@ fn a_file_that_cannot_be_read_is_named() {
     );
 
     let folder = Folder::new(GOOD);
-    folder.file("config.toml", b"\xff");
+    folder.file(
+        "config.toml",
+        b"# one\n# two\nstate_dir = \"/var/lib/\xe9t\xe9\"\n",
+    );
     assert_eq!(
         folder.load(&[]).unwrap_err(),
-        "config.toml: is not UTF-8 text"
+        "config.toml:3: is not UTF-8 text; save the file in that encoding"
     );
     folder.file("config.toml", vec![b'#'; (1 << 20) + 1]);
     assert_eq!(
@@ -523,6 +526,23 @@ fn variables_that_cannot_be_right_are_named() {
             "FTRACK__PAGE_SIZE: ftrack.page_size: a whole number is expected, not text",
         ),
         (
+            "FTRACK_LDAP_SYNC_FTRACK_SERVER",
+            "https://planted.test",
+            "ftrack_server: unknown key; two underscores separate levels: \
+             FTRACK_LDAP_SYNC_FTRACK__SERVER",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_JOBS_ARTISTS_TIME_LIMIT",
+            "planted",
+            "two underscores separate levels: FTRACK_LDAP_SYNC_JOBS__ARTISTS__TIME_LIMIT",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_JOBS__ARTISTS_SCHEDULE",
+            "planted",
+            "a table is expected, not text; two underscores separate levels: \
+             FTRACK_LDAP_SYNC_JOBS__ARTISTS__SCHEDULE",
+        ),
+        (
             "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
             "",
             "DIRECTORIES__STUDIO__BIND_PASSWORD: directories.studio.bind_password: empty; ",
@@ -539,6 +559,7 @@ fn variables_that_cannot_be_right_are_named() {
             found.starts_with(&format!("environment variable {name}: ")) && found.contains(said),
             "{name}={value}: {found}"
         );
+        assert_eq!(found.lines().count(), 1, "one cause, one error: {found}");
         assert!(
             !found.contains("planted") && !found.contains("12345"),
             "{found}"

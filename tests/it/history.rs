@@ -3,6 +3,10 @@
 
 use std::{fs, path::Path, process::Command};
 
+use ftrack_ldap_sync::{
+    model::report::{DirectoryPart, FailureKind, Outcome},
+    run::text::{self, Extent},
+};
 use serde_json::Value;
 
 use crate::studio::{Ended, Studio, dn};
@@ -130,5 +134,28 @@ fn the_list_says_when_and_what() {
     assert_eq!(
         (none.status, none.stdout.as_str()),
         (0, "No saved run matches.\n")
+    );
+}
+
+#[test]
+fn a_report_does_not_blame_the_directory_for_what_ftrack_refused() {
+    let (studio, _) = studio();
+    let mut report = studio.sync();
+    report.outcome = Outcome::Failed;
+    report.directory = Some(DirectoryPart::default());
+    let shown = |kind| {
+        let mut report = report.clone();
+        report.error_kind = Some(kind);
+        text::report(&report, Extent::Whole)
+    };
+    let refused = shown(FailureKind::FtrackRefused);
+    assert!(
+        refused.contains("  directory  not read, since the run failed before\n"),
+        "{refused}"
+    );
+    let unreachable = shown(FailureKind::Directory);
+    assert!(
+        unreachable.contains("  directory  no server reached: not read to its end\n"),
+        "{unreachable}"
     );
 }
