@@ -88,8 +88,8 @@ impl RunContext<'_, LdapWork> {
             planned.change.person = people.of(planned.change.action, &planned.change.ftrack_id);
         }
         self.record_owned(&plan);
-        saved.directory = self.report.directory.clone();
-        saved.ftrack = Some(self.report.ftrack.clone());
+        saved.directory = self.report.directory.clone().map(Box::new);
+        saved.ftrack = Some(Box::new(self.report.ftrack.clone()));
         Ok(saved)
     }
 

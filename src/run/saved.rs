@@ -43,10 +43,10 @@ pub struct SavedPlan {
     pub made_at: DateTime<Utc>,
     /// What was read from the directory.
     #[serde(default)]
-    pub directory: Option<DirectoryPart>,
+    pub directory: Option<Box<DirectoryPart>>,
     /// What was read from ftrack.
     #[serde(default)]
-    pub ftrack: Option<FtrackPart>,
+    pub ftrack: Option<Box<FtrackPart>>,
     /// The changes, in the order in which they are written.
     pub changes: Vec<Planned>,
     /// Skipped entries.

@@ -22,9 +22,10 @@ pub struct StateError {
 /// The system's words; those of a kind alone are for developers.
 fn in_words(error: &io::Error) -> String {
     let is_kind_alone = error.raw_os_error().is_none() && error.get_ref().is_none();
-    match error.kind() {
-        io::ErrorKind::NotFound if is_kind_alone => "no such file or directory".to_owned(),
-        _ => error.to_string(),
+    if is_kind_alone && error.kind() == io::ErrorKind::NotFound {
+        "no such file or directory".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
