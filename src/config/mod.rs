@@ -94,15 +94,36 @@ pub struct Paths {
     pub control_socket: PathBuf,
 }
 
+/// The keys of [`Paths`].
+const PATHS: [&str; 2] = ["state_dir", "control_socket"];
+
 /// Only the paths of a configuration; nothing else of it is checked.
 ///
 /// # Errors
-/// A file cannot be read, or is not TOML.
+/// A file cannot be read or is not TOML, or one of these keys is misspelt or no text.
 pub fn paths(file: &Path, environment: &Environment) -> Result<Paths, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
     let Some(values) = layers::read(file, environment, &mut notes) else {
         return Err(notes.into_findings());
     };
+    // A misspelt path must not become the default.
+    for key in values.keys().filter(|key| !PATHS.contains(&key.as_str())) {
+        if let Some(meant) = finding::nearest(key, PATHS) {
+            let problem = format!("unknown key; did you mean {meant:?}?");
+            notes.find(&KeyPath::default().key(key), problem);
+        }
+    }
+    for key in PATHS {
+        if values
+            .get(key)
+            .is_some_and(|value| value.as_str().is_none())
+        {
+            notes.find(&KeyPath::default().key(key), "a path in quotes is expected");
+        }
+    }
+    if !notes.is_clean() {
+        return Err(notes.into_findings());
+    }
     let default = file::File::default();
     let path = |key: &str, default: PathBuf| {
         let written = values.get(key).and_then(|value| value.as_str());

@@ -76,8 +76,8 @@ fn runs_are_found_without_secrets_with_a_broken_configuration_and_of_jobs_that_a
     let people = [
         ("bob", 2),
         ("BOB", 2),
-        ("bob@studio.test", 1),
-        (dn("bob").as_str(), 1),
+        ("bob@studio.test", 2),
+        (dn("bob").as_str(), 2),
         (user.as_str(), 2),
         ("ada", 1),
         ("eve", 0),
