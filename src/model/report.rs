@@ -392,6 +392,7 @@ impl Counts {
             skipped: _,
             held: _,
             failed: _,
+            unsettled: _,
         } = self;
         created + updated + deactivated + reactivated + adopted + role_changes + group_changes
     }
