@@ -16,6 +16,7 @@ pub mod run;
 pub mod state;
 pub mod sync;
 pub mod tls;
+pub mod wrap;
 
 /// The version in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{print, print_json};
+use super::{print_json, print_text};
 use crate::{
     cli::{CheckArgs, Exit, Format, Stop},
     config::Config,
@@ -62,7 +62,7 @@ pub async fn check(
     let ok = !has_failed(&findings);
     let checked = Checked { findings, ok };
     match args.format {
-        Format::Text => print(&text::text(&checked.findings))?,
+        Format::Text => print_text(&text::text(&checked.findings))?,
         Format::Json => print_json(&checked)?,
     };
     Ok(match (is_configured, ok) {

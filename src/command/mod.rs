@@ -24,10 +24,14 @@ pub(crate) mod control;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
 pub(crate) mod signals;
 pub(crate) mod sync;
+pub(crate) mod terminal;
+
+use terminal::Screen;
 
 /// Runs the command.
 ///
@@ -45,7 +49,8 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     };
     let socket = |daemon: &DaemonArgs| match &daemon.socket {
         Some(path) => Ok(path.clone()),
-        None => crate::config::control_socket(&file, &Environment::of_process())
+        None => crate::config::paths(&file, &Environment::of_process())
+            .map(|paths| paths.control_socket)
             .map_err(|findings| control::unreadable(&findings)),
     };
     match command {
@@ -68,9 +73,11 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Check(args) => {
             with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await })
         }
-        Command::Runs(args) => runs::runs(&load()?, &args),
-        Command::Config(ConfigCommand::Show) => {
-            print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?)
+        Command::Runs(args) => runs::runs(&file, &args),
+        Command::Config(ConfigCommand::Show { format }) => {
+            let effective = crate::config::effective(&file, &Environment::of_process());
+            let effective = effective.map_err(|findings| Stop::usage(&findings))?;
+            print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
         }
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
         Command::Config(ConfigCommand::Example) => print(config::example()),
@@ -154,6 +161,11 @@ fn print(text: &str) -> Result<Exit, Stop> {
         }
         Ok(()) | Err(_) => Ok(Exit::Done),
     }
+}
+
+/// Prints a result for people, so that it fits on the terminal.
+fn print_text(text: &str) -> Result<Exit, Stop> {
+    print(&Screen::of_stdout().fit(text))
 }
 
 /// Prints a value as JSON.

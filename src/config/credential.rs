@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{Secret, files};
+use super::{MASK, Secret, files};
 
 /// Time limit for reading the file; a file on a network file system may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -68,6 +68,11 @@ impl Credential {
     /// The file contains no secret.
     pub fn of_file(file: &Path) -> Result<Self, Unreadable> {
         Ok(Self::new(read(file)?, Some(file.to_owned())))
+    }
+
+    /// The credential of a file that is not read: only its mask is known.
+    pub(super) fn unread(file: PathBuf) -> Self {
+        Self::new(Secret::new(MASK.repeat(2)), Some(file))
     }
 
     fn new(loaded: Secret, file: Option<PathBuf>) -> Self {

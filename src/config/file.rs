@@ -76,13 +76,13 @@ table! {
 }
 
 table! {
-    /// How long reports are saved: the newest of each job, and none that is too old.
+    /// How long reports are saved. The newest one of each job always stays.
     #[schemars(rename = "Reports")]
     struct ReportsTable => struct Reports {
-        /// The maximum number of reports of one job.
+        /// The maximum number of reports of one job's runs that changed, held and failed nothing.
         keep: Number<1, 1_000_000> => usize = Number(500),
-        /// The maximum age of a report.
-        keep_for: Period<HOUR, CENTURY> => Duration = Period::days(90),
+        /// The maximum age of all other reports.
+        keep_for: Period<HOUR, CENTURY> => Duration = Period::days(400),
     }
 }
 

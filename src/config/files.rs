@@ -19,9 +19,19 @@ pub const SECRET_LIMIT: u64 = 64 << 10;
 /// it.
 pub const CERTIFICATES_LIMIT: u64 = 1 << 20;
 
+/// Whether files of secrets are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretFiles {
+    /// They are read, and must contain what they are named for.
+    Read,
+    /// Only their paths are used: for those who may read the configuration, but not its secrets.
+    NotRead,
+}
+
 /// Where relative paths are looked up.
 #[derive(Debug, Clone)]
 pub struct Places {
+    pub secrets: SecretFiles,
     /// The folder of the main configuration file.
     pub beside: PathBuf,
     /// `$CREDENTIALS_DIRECTORY`, where systemd provides credentials.

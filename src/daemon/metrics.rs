@@ -231,7 +231,12 @@ impl Metrics {
                 .last_run
                 .clone()
                 .filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
-            scrape.job(job, settled.or(before).as_ref())?;
+            // Another process may have made the last one.
+            let newest = settled
+                .into_iter()
+                .chain(before)
+                .max_by(|one, other| one.run.cmp(&other.run));
+            scrape.job(job, newest.as_ref())?;
         }
         scrape.daemon(status)?;
         scrape.figures(figures)?;

@@ -3,7 +3,7 @@
 //!
 //! | table | contains |
 //! |---|---|
-//! | `runs` | the counts of each run; the newest of each job, and its last successful one |
+//! | `runs` | the summary of each run that has a report |
 //! | `backoffs` | jobs that failed, and when they are retried |
 //! | `pauses` | jobs that a person paused |
 //! | `refusals` | servers that refused the credentials |
@@ -14,6 +14,7 @@
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
+//! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -22,6 +23,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -32,7 +34,9 @@ mod columns;
 mod corruption;
 mod create;
 mod jobs;
+mod listing;
 mod lock;
+mod people;
 mod put;
 mod rebuild;
 mod remembered;
@@ -40,6 +44,8 @@ mod runs;
 mod schema;
 mod values;
 
+pub use listing::each_run;
+pub use people::last_dns;
 pub use remembered::{has_refusals, known};
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 
@@ -113,6 +119,12 @@ impl State {
             open: Mutex::new(open),
         };
         Ok((state, set_aside))
+    }
+
+    /// When the file was last written, by this process or another one; none where it is not there.
+    #[must_use]
+    pub fn written_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.path).ok()?.modified().ok()
     }
 
     /// Reads, while nobody writes to the file or sets it aside.

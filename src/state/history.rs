@@ -1,14 +1,22 @@
-//! The saved reports: written, listed, found, and removed when they are old.
+//! The saved reports: written, listed, found, and removed.
 
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    config,
-    model::report::Report,
+    model::{
+        report::Report,
+        summary::{ReportHead, RunSummary},
+    },
     state::{files::StateError, folder::Folder},
 };
+
+mod listing;
+
+pub use listing::{Listed, RunFilter};
 
 /// The maximum size of a report, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -53,6 +61,9 @@ pub enum HistoryError {
     Empty,
 }
 
+/// The directory of the reports, in the state directory.
+const FOLDER: &str = "reports";
+
 impl History {
     /// The history under a state directory, which need not exist yet.
     #[must_use]
@@ -62,34 +73,37 @@ impl History {
         }
     }
 
-    /// Saves a report, and removes those that are too old or too many.
+    /// Saves a report.
     ///
     /// # Errors
-    /// The report cannot be written; failing to remove old ones is not an error.
-    pub fn keep(
-        &self,
-        report: &Report,
-        retention: &config::Reports,
-        now: DateTime<Utc>,
-    ) -> Result<PathBuf, StateError> {
+    /// The report cannot be written.
+    pub fn keep(&self, report: &Report) -> Result<PathBuf, StateError> {
         let folder = Folder::make(&self.state_dir)?
             .make_sub(FOLDER)?
             .make_sub(&report.job)?;
-        let name = format!("{}.json", report.run);
+        let name = file_of(&report.run);
         let path = folder.path().join(&name);
         let mut content = serde_json::to_vec(report)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
         folder.replace(&name, &content)?;
-        remove_old(&folder, retention, now);
         Ok(path)
+    }
+
+    /// Removes the reports of these runs, as far as it can.
+    pub fn remove(&self, job: &str, runs: &[String]) {
+        if let Ok(Some(folder)) = self.of_job(job) {
+            for run in runs {
+                let _ = folder.remove(&file_of(run));
+            }
+        }
     }
 
     /// Whether a run has a report.
     #[must_use]
     pub fn has(&self, job: &str, run: &str) -> bool {
         let folder = self.of_job(job).ok().flatten();
-        folder.is_some_and(|folder| folder.has(&format!("{run}.json")))
+        folder.is_some_and(|folder| folder.has(&file_of(run)))
     }
 
     /// The id of a run that starts now. Ids sort by time, also within a second: the last four
@@ -166,24 +180,50 @@ impl History {
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
-        let name = format!("{run}.json");
-        let path = self.state_dir.join(FOLDER).join(job).join(&name);
+        let report: Report = self.part(job, run)?;
+        if report.job == job && report.run == run {
+            return Ok(report);
+        }
+        Err(self.of_another(job, run))
+    }
+
+    /// The summary of exactly this run; its changes are not read.
+    ///
+    /// # Errors
+    /// The report cannot be read, is damaged, or is that of another run.
+    pub fn summary(&self, job: &str, run: &str) -> Result<RunSummary, HistoryError> {
+        let summary = RunSummary::from(self.part::<ReportHead>(job, run)?);
+        if summary.job == job && summary.run == run {
+            return Ok(summary);
+        }
+        Err(self.of_another(job, run))
+    }
+
+    fn of_another(&self, job: &str, run: &str) -> HistoryError {
+        HistoryError::Damaged {
+            path: self.path(job, run).display().to_string(),
+            why: "it is the report of another run".to_owned(),
+        }
+    }
+
+    fn path(&self, job: &str, run: &str) -> PathBuf {
+        self.state_dir.join(FOLDER).join(job).join(file_of(run))
+    }
+
+    /// A part of a report.
+    fn part<T: DeserializeOwned>(&self, job: &str, run: &str) -> Result<T, HistoryError> {
+        let path = self.path(job, run);
         let content = match self.of_job(job)? {
-            Some(folder) => folder.read(&name, LARGEST)?,
+            Some(folder) => folder.read(&file_of(run), LARGEST)?,
             None => None,
         };
         let missing = || StateError::new("read", &path, std::io::ErrorKind::NotFound.into());
-        let damaged = |why: String| HistoryError::Damaged {
-            path: path.display().to_string(),
-            why,
-        };
-        let report: Report = serde_json::from_slice(&content.ok_or_else(missing)?)
-            .map_err(|error| damaged(error.to_string()))?;
-        if report.job == job && report.run == run {
-            Ok(report)
-        } else {
-            Err(damaged("it is the report of another run".to_owned()))
-        }
+        serde_json::from_slice(&content.ok_or_else(missing)?).map_err(|error| {
+            HistoryError::Damaged {
+                path: path.display().to_string(),
+                why: error.to_string(),
+            }
+        })
     }
 
     fn folder(&self) -> Result<Option<Folder>, StateError> {
@@ -196,8 +236,10 @@ impl History {
     }
 }
 
-/// The directory of the reports in the state directory, with one for each job.
-const FOLDER: &str = "reports";
+/// The name of a run's report.
+fn file_of(run: &str) -> String {
+    format!("{run}.json")
+}
 
 fn id_at(time: DateTime<Utc>) -> String {
     let part = u64::from(time.timestamp_subsec_nanos().min(999_999_999)) * 0x1_0000 / 1_000_000_000;
@@ -214,28 +256,6 @@ fn successor(id: &str) -> Option<String> {
     Some(id_at(
         second.and_utc().checked_add_signed(TimeDelta::seconds(1))?,
     ))
-}
-
-/// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
-/// after the next run.
-fn remove_old(folder: &Folder, retention: &config::Reports, now: DateTime<Utc>) {
-    let Ok(mut runs) = reports(folder) else {
-        return;
-    };
-    runs.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = TimeDelta::from_std(retention.keep_for)
-        .ok()
-        .and_then(|age| now.checked_sub_signed(age))
-        .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
-    for (place, run) in runs.iter().enumerate() {
-        let too_old = place > 0
-            && oldest
-                .as_ref()
-                .is_some_and(|oldest| run.as_str() < oldest.as_str());
-        if place >= retention.keep.max(1) || too_old {
-            let _ = folder.remove(&format!("{run}.json"));
-        }
-    }
 }
 
 fn reports(folder: &Folder) -> Result<Vec<String>, StateError> {

@@ -10,4 +10,6 @@ pub(crate) mod lock;
 pub(crate) mod paths;
 mod rights;
 
-pub use database::{LinkedUsers, RefusedAccount, Remembered, State, Written, has_refusals, known};
+pub use database::{
+    LinkedUsers, RefusedAccount, Remembered, State, Written, has_refusals, known, last_dns,
+};

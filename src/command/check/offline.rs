@@ -154,15 +154,6 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
 
 /// Whether the attributes of a job can be made.
 fn attributes(about: &mut About, mapping: &Mapping) -> bool {
-    let broken = mapping.broken_templates();
-    for (target, error) in &broken {
-        about.fail(
-            "template",
-            format!("attributes.{target}: the template fails for every entry: {error}"),
-            "see minijinja's list of filters, tests and functions; an attribute that may be \
-             absent needs default(…)",
-        );
-    }
     let ldap_attributes = mapping.ldap_attributes();
     let impossible: Vec<&String> = ldap_attributes
         .iter()
@@ -178,7 +169,7 @@ fn attributes(about: &mut About, mapping: &Mapping) -> bool {
             "write the LDAP attribute's name, such as givenName",
         );
     }
-    let can_be_made = broken.is_empty() && impossible.is_empty();
+    let can_be_made = impossible.is_empty();
     if can_be_made {
         about.ok(
             "attributes",

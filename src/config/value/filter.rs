@@ -52,26 +52,26 @@ impl fmt::Display for Filter {
 }
 
 fn check(filter: &str) -> Result<(), String> {
-    let mut depth = 0_usize;
+    let wrong = |why: String| format!("{filter:?} is not a filter (RFC 4515): {why}");
+    let mut open = Vec::new();
     let mut deepest = 0;
-    for byte in filter.bytes() {
-        match byte {
-            b'(' => depth = depth.saturating_add(1),
-            b')' if depth == 0 => {
-                return Err(format!(
-                    "{filter:?} is not a filter (RFC 4515): a closing parenthesis has no opening \
-                     one"
-                ));
+    for (place, character) in filter.chars().enumerate() {
+        match character {
+            '(' => open.push(place + 1),
+            ')' if open.pop().is_none() => {
+                return Err(wrong(format!(
+                    "the closing parenthesis at character {} has no opening one",
+                    place + 1
+                )));
             }
-            b')' => depth -= 1,
             _ => {}
         }
-        deepest = deepest.max(depth);
+        deepest = deepest.max(open.len());
     }
-    if depth > 0 {
-        return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): {depth} of its parentheses are not closed"
-        ));
+    if let Some(place) = open.last() {
+        return Err(wrong(format!(
+            "the parenthesis at character {place} is not closed"
+        )));
     }
     if deepest > DEEPEST {
         return Err(format!(
@@ -79,14 +79,38 @@ fn check(filter: &str) -> Result<(), String> {
         ));
     }
     if !filter.starts_with('(') {
-        return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): it must be in parentheses, such as \
-             \"(objectClass=inetOrgPerson)\""
+        return Err(wrong(
+            "it must be in parentheses, such as \"(objectClass=inetOrgPerson)\"".to_owned(),
         ));
     }
-    ldap3::parse_filter(filter).map(|_| ()).map_err(|()| {
-        format!("{filter:?} is not a filter (RFC 4515), such as \"(objectClass=inetOrgPerson)\"")
-    })
+    ldap3::parse_filter(filter)
+        .map(|_| ())
+        .map_err(|()| wrong(why(filter)))
+}
+
+/// What is wrong with a filter whose parentheses match: the first part that is wrong by itself.
+fn why(filter: &str) -> String {
+    let mut opened = None;
+    for (place, character) in filter.char_indices() {
+        match (character, opened) {
+            ('(', _) => opened = Some(place),
+            (')', Some(start)) => {
+                opened = None;
+                let part = filter.get(start..=place).unwrap_or_default();
+                if ldap3::parse_filter(part).is_err() {
+                    let at = filter.get(..start).unwrap_or_default().chars().count() + 1;
+                    return format!(
+                        "at character {at}, {part:?} is no condition such as \"(uid=*)\"; \
+                         parentheses, * and \\ in a value are written \\28, \\29, \\2a and \\5c"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    "its conditions are joined by & (all), | (any) or ! (not), as in \
+     \"(&(objectClass=person)(!(uid=svc-*)))\""
+        .to_owned()
 }
 
 #[cfg(test)]

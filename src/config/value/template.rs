@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
 use super::is_attribute;
+use crate::config::finding::did_you_mean;
 
 /// The maximum number of instructions per template.
 const FUEL: u64 = 10_000;
@@ -36,7 +37,11 @@ impl Source {
     /// What is wrong with it.
     pub fn parse(target: &str, text: &str) -> Result<Self, String> {
         if text.contains("{{") || text.contains("{%") {
-            Template::parse(target, text).map(Self::Template)
+            let template = Template::parse(target, text)?;
+            match template.fault() {
+                Some(error) => Err(format!("{text:?} fails for every entry: {}", why(&error))),
+                None => Ok(Self::Template(template)),
+            }
         } else if is_attribute(text) {
             Ok(Self::Attribute(text.to_owned()))
         } else {
@@ -81,12 +86,7 @@ impl Template {
             .add_template_owned(name.to_owned(), text.to_owned())
             .and_then(|()| environment.get_template(name))
             .map(|template| template.undeclared_variables(false))
-            .map_err(|error| {
-                let reason = error
-                    .detail()
-                    .map_or_else(|| error.kind().to_string(), str::to_owned);
-                format!("{text:?} is not a template: {reason}")
-            })?;
+            .map_err(|error| format!("{text:?} is not a template: {}", why(&error)))?;
         let mut attributes: Vec<String> = attributes.into_iter().collect();
         attributes.sort();
         Ok(Self {
@@ -123,7 +123,7 @@ impl Template {
     /// It is tried with all of its attributes, none, each alone and each missing; a branch that
     /// none of these takes is not tested.
     #[must_use]
-    pub fn fault(&self) -> Option<minijinja::Error> {
+    fn fault(&self) -> Option<minijinja::Error> {
         let fails = |present: Vec<&String>| {
             let values: BTreeMap<&str, String> = present
                 .into_iter()
@@ -148,6 +148,45 @@ impl Template {
     }
 }
 
+/// The filters of templates, for the nearest one to an unknown name.
+const FILTERS: [&str; 23] = [
+    "abs",
+    "batch",
+    "bool",
+    "capitalize",
+    "default",
+    "first",
+    "float",
+    "indent",
+    "int",
+    "join",
+    "last",
+    "length",
+    "lower",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "split",
+    "string",
+    "title",
+    "trim",
+    "unique",
+    "upper",
+];
+
+/// What is wrong with a template, with the nearest filter where its name is unknown.
+fn why(error: &minijinja::Error) -> String {
+    let reason = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    let unknown = reason
+        .strip_prefix("filter ")
+        .and_then(|rest| rest.strip_suffix(" is unknown"));
+    let hint = unknown.map(|name| did_you_mean(name, FILTERS));
+    format!("{reason}{}", hint.unwrap_or_default())
+}
+
 /// Whether a template failed because of its text, not because of the values.
 fn is_for_good(kind: ErrorKind) -> bool {
     matches!(
@@ -161,4 +200,54 @@ fn is_for_good(kind: ErrorKind) -> bool {
             | ErrorKind::TemplateNotFound
             | ErrorKind::OutOfFuel
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILTERS, Source};
+
+    #[test]
+    fn the_known_filters_are_there() {
+        for filter in FILTERS {
+            let fault = Source::parse("username", &format!("{{{{ uid | {filter} }}}}")).err();
+            let is_unknown = |fault: &String| fault.contains("is unknown");
+            assert!(!fault.as_ref().is_some_and(is_unknown), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_no_entry_can_mend_is_found() {
+        let broken = |template: &str| Source::parse("username", template).err();
+        for good in [
+            "{{ uid | lower }}",
+            "{{ mail | default(uid) }}",
+            "{{ uid | int }}",
+            "{{ mail[0] }}",
+            "{{ uid }}{{ sn }}",
+        ] {
+            assert_eq!(broken(good), None, "{good}");
+        }
+        for (bad, words) in [
+            (
+                "{{ uid | lowre }}",
+                "filter lowre is unknown; did you mean \"lower\"?",
+            ),
+            ("{{ uid }}{{ initials(sn) }}", "initials is unknown"),
+            ("{{ uid.lower() }}", "no method named lower"),
+            (
+                "{% if uid is odd_one %}x{% endif %}",
+                "test odd_one is unknown",
+            ),
+            (
+                "{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}",
+                "filter lowre is unknown",
+            ),
+        ] {
+            assert!(
+                broken(bad).is_some_and(|error| error.contains(words)),
+                "{bad}: {:?}",
+                broken(bad)
+            );
+        }
+    }
 }

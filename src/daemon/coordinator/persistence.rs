@@ -48,6 +48,10 @@ enum Request {
         answer: oneshot::Sender<Persisted>,
     },
     Lifted(oneshot::Sender<BTreeMap<String, DateTime<Utc>>>),
+    /// Finds runs of other processes.
+    LookAtRuns {
+        jobs: Vec<String>,
+    },
 }
 
 impl Persistence {
@@ -55,6 +59,7 @@ impl Persistence {
     pub(super) fn start(state: Arc<State>, completions: mpsc::Sender<Completion>) -> Self {
         let (requests, mut wanted) = mpsc::channel(QUEUE);
         let thread = tokio::task::spawn_blocking(move || {
+            let mut seen = None;
             while let Some(request) = wanted.blocking_recv() {
                 match request {
                     Request::Write { id, write } => {
@@ -75,6 +80,13 @@ impl Persistence {
                     Request::Lifted(answer) => {
                         let _ = answer.send(lifted(&state));
                     }
+                    // A file that is gone or as it was is left alone.
+                    Request::LookAtRuns { jobs } if seen == state.written_at() => drop(jobs),
+                    Request::LookAtRuns { jobs } => {
+                        seen = state.written_at();
+                        let runs = Input::RunsSaved(saved_runs(&state, jobs));
+                        let _ = completions.blocking_send(Completion::Input(runs));
+                    }
                 }
             }
         });
@@ -87,6 +99,12 @@ impl Persistence {
         self.requests.try_send(request).map_err(|_| {
             format!("{QUEUE} changes wait for the disk that holds state_dir, which does not answer")
         })
+    }
+
+    /// Looks for the last runs of these jobs. Never waits; where too much waits already, a later look
+    /// finds them.
+    pub(super) fn look_at_runs(&self, jobs: Vec<String>) {
+        let _ = self.requests.try_send(Request::LookAtRuns { jobs });
     }
 
     /// What is remembered of these jobs, after interrupted runs of some got their reports.
@@ -146,6 +164,19 @@ fn keep(state: &State, write: &Write) -> Result<(), StateError> {
         Write::Pause(job, pause) => state.set_pause(job, pause.as_ref()),
         Write::Refusal(server, refused) => state.set_refusal(server, refused.as_ref()),
     }
+}
+
+/// The last runs of these jobs; what cannot be read is left to a later look.
+fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, LastRuns> {
+    let of_job = |job: String| {
+        let last = LastRuns {
+            run: state.last_attempt(&job).ok()?,
+            success: state.last_success(&job).ok()?.map(|run| run.finished_at),
+            logged: Arc::default(),
+        };
+        Some((job, last))
+    };
+    jobs.into_iter().filter_map(of_job).collect()
 }
 
 /// What cannot be read is logged, and nothing is known of it.

@@ -63,6 +63,8 @@ pub enum Input {
         /// Why it failed.
         result: Result<(), String>,
     },
+    /// The last runs that are saved, also those of other processes.
+    RunsSaved(BTreeMap<String, LastRuns>),
     /// Fingerprints were computed.
     Fingerprints {
         /// Which computation it was.

@@ -145,6 +145,7 @@ impl Core {
             } => self.on_server_known(&server, access, &result),
             Input::Loaded(loaded) => self.on_loaded(loaded.map(|loaded| *loaded)),
             Input::Persisted { id, result } => self.on_persisted(id, result),
+            Input::RunsSaved(saved) => self.on_runs_saved(saved),
             Input::Fingerprints {
                 id,
                 fingerprints,

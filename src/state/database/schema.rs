@@ -132,6 +132,19 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
+    // Runs of earlier versions have neither counts nor changes until their reports are read again.
+    "
+    ALTER TABLE runs ADD COLUMN changed INTEGER CHECK (changed >= 0);
+    ALTER TABLE runs ADD COLUMN counts TEXT CHECK (json_valid(counts));
+    ALTER TABLE runs ADD COLUMN alarm INTEGER NOT NULL DEFAULT 0 CHECK (alarm IN (0, 1));
+    CREATE INDEX runs_by_time ON runs (run DESC, job DESC);
+    CREATE TABLE people (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        dn           TEXT NOT NULL,
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -10,7 +10,7 @@ use super::{
 
 /// The rooms, the lowest first; those of one line do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["model", "escape"],
+    &["model", "escape", "wrap"],
     &["config", "event"],
     &["log", "tls"],
     &["directory"],
@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "model",
     "sync",
     "escape",
+    "wrap",
     "ftrack::query",
     "ftrack::operation",
     "ftrack::rotation",
