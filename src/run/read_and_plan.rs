@@ -100,6 +100,7 @@ impl<'a> RunContext<'a, LdapWork> {
         let user_type = self.work.rules.check_user_type(current);
         self.record_phase(RunPhase::Planning, began.elapsed());
         let desired = desired.map_err(Failure::refused)?;
+        let desired = desired.settled(current, self.work.rules.users.adopt);
         user_type.map_err(Failure::refused)?;
         Ok(desired)
     }

@@ -5,14 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use super::{several, several::Several};
 use crate::{
-    config::{Limit, Limits},
+    config::{Adopt, Limit, Limits},
     directory::read::Reading,
     escape::{escape_control, is_unseen},
-    model::{entry::DirectoryId, id::IdAttribute},
+    model::{entry::DirectoryId, id::IdAttribute, reason::Reason, user::Current},
 };
-
-use crate::model::reason::Reason;
 
 /// A person as ftrack should show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +25,8 @@ pub struct Person {
     pub last_name: DesiredValue,
     /// In the order of the mapping's keys.
     pub custom: Box<[DesiredValue]>,
-    /// LDAP attributes with several values, of which the first was used.
-    pub several: Vec<Box<str>>,
+    /// What is known of values beyond those above; settled before users are matched.
+    pub several: Option<Box<Several>>,
 }
 
 impl Person {
@@ -41,7 +40,7 @@ impl Person {
             first_name: DesiredValue::Keep,
             last_name: DesiredValue::Keep,
             custom: vec![DesiredValue::Keep; custom].into(),
-            several: Vec::new(),
+            several: None,
         }
     }
 }
@@ -148,15 +147,10 @@ impl Desired {
             });
         }
         let entries = reading.into_entries();
-        let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
+        let mut noted = Noted::default();
         let identified = |(id, mapped)| match (id, seen(mapped)) {
             (Some(id), Mapped::Person(mut person)) => {
-                for attribute in std::mem::take(&mut person.several) {
-                    several
-                        .entry(attribute)
-                        .or_insert_with(|| (0, person.dn.clone()))
-                        .0 += 1;
-                }
+                noted.take(&mut person);
                 Some((id, person))
             }
             (Some(id), Mapped::Skipped { dn, reason }) => {
@@ -178,16 +172,16 @@ impl Desired {
         desired.people = entries.into_iter().filter_map(identified).collect();
         desired.are_usable(limits.unusable)?;
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        desired.notes = several
-            .into_iter()
-            .map(|(attribute, (count, dn))| {
-                format!(
-                    "{count} entries have several values of {attribute}, of which the first is \
-                     used; one is {dn}"
-                )
-            })
-            .collect();
+        desired.notes.extend(noted.notes());
         Ok(desired)
+    }
+
+    /// Settles which of several values people have: what ftrack has is kept as long as it is among
+    /// them.
+    #[must_use]
+    pub fn settled(mut self, current: &Current, adopt: Adopt) -> Self {
+        several::settle(&mut self.people, current, adopt);
+        self
     }
 
     /// Whether no more entries were skipped than the limit allows.
@@ -320,6 +314,52 @@ fn seen(mapped: Mapped) -> Mapped {
                 reason: Reason::InvalidValue(words.into()),
             }
         }
+    }
+}
+
+/// LDAP attributes about which there is something to say: how many entries, and one of them.
+#[derive(Debug, Default)]
+struct Noted {
+    several: BTreeMap<Box<str>, (usize, Box<str>)>,
+    not_text: BTreeMap<Box<str>, (usize, Box<str>)>,
+}
+
+impl Noted {
+    /// Takes what there is to say of a person; what is left are the choices.
+    fn take(&mut self, person: &mut Person) {
+        let Some(several) = &mut person.several else {
+            return;
+        };
+        let lists = [
+            (&mut self.several, std::mem::take(&mut several.attributes)),
+            (&mut self.not_text, std::mem::take(&mut several.not_text)),
+        ];
+        for (noted, names) in lists {
+            for name in names {
+                let counted = noted.entry(name).or_insert_with(|| (0, person.dn.clone()));
+                counted.0 += 1;
+            }
+        }
+        if several.choices.is_empty() {
+            person.several = None;
+        }
+    }
+
+    fn notes(self) -> impl Iterator<Item = String> {
+        let several = self.several.into_iter().map(|(attribute, (count, dn))| {
+            format!(
+                "{count} entries have several values of {attribute}: the one that ftrack has is \
+                 kept, and a new user gets the one in the entry's name, or the first in \
+                 alphabetical order; one is {dn}"
+            )
+        });
+        let not_text = self.not_text.into_iter().map(|(attribute, (count, dn))| {
+            format!(
+                "{count} entries have a value of {attribute} that is not text (UTF-8) and is \
+                 ignored; one is {dn}"
+            )
+        });
+        several.chain(not_text)
     }
 }
 

@@ -1,17 +1,26 @@
 //! Maps an entry to the person that ftrack should show, or says why that is not possible.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::desired::{DesiredValue, Mapped, Person};
+use super::{
+    desired::{DesiredValue, Mapped, Person},
+    several::{Choice, Several},
+};
 use crate::{
-    config::{AttributeRule, Source, Target, WhenAbsent},
-    model::{entry::Entry, reason::Reason},
+    config::{AttributeRule, Source, Target, Template, WhenAbsent},
+    directory::dn,
+    model::{entry::Entry, fold::fold, reason::Reason},
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
 pub const LONGEST: usize = 255;
+/// The most values of one attribute, and results of one template, that count; the rest is ignored.
+const MOST_VALUES: usize = 64;
 
 /// The attribute rules of a job.
 #[derive(Debug)]
@@ -21,8 +30,8 @@ pub struct Mapping {
 }
 
 /// Where the value of a rule is put in a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
     Username,
     Email,
     FirstName,
@@ -110,70 +119,194 @@ impl Mapping {
 
     fn person(&self, entry: &Entry) -> Result<Person, Unusable> {
         let mut person = Person::unmapped(&entry.dn, self.custom_keys.len());
+        let mut several = Several::default();
         for (place, rule) in &self.rules {
-            let value = value(entry, &rule.from, &mut person)?;
-            if value.is_none() && (rule.required || *place == Place::Username) {
-                let name = match &rule.from {
-                    Source::Attribute(name) => name,
-                    Source::Template(template) => template.name(),
-                };
-                return Err(Unusable(Reason::MissingValue(name.into())));
+            let is_required = rule.required || *place == Place::Username;
+            match given(entry, &rule.from, &mut several)? {
+                Given::Values(values) => {
+                    let values = acceptable_ones(*place, values)?;
+                    if let Some(first) = values.first() {
+                        place.put(&mut person, first);
+                    }
+                    if values.len() > 1 {
+                        let values = values.into_iter().map(Into::into).collect();
+                        several.choices.push(Choice {
+                            place: *place,
+                            values,
+                        });
+                    }
+                }
+                Given::NotText(name) if is_required => {
+                    let words = format!("the value of {name} is not text (UTF-8)");
+                    return Err(Unusable::invalid(words));
+                }
+                // The directory shows a value, so nothing is cleared.
+                Given::NotText(name) => note(&mut several.not_text, name),
+                Given::Nothing if is_required => {
+                    let name = match &rule.from {
+                        Source::Attribute(name) => name,
+                        Source::Template(template) => template.name(),
+                    };
+                    return Err(Unusable(Reason::MissingValue(name.into())));
+                }
+                Given::Nothing => place.leave(&mut person, rule.when_absent),
             }
-            put(&mut person, place, value, rule.when_absent)?;
         }
+        person.several = (several != Several::default()).then(|| Box::new(several));
         Ok(person)
     }
 }
 
-/// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
-fn value(entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<String>, Unusable> {
-    let text = match source {
-        Source::Attribute(name) => first_text(entry, name, person)?,
-        Source::Template(template) => {
-            let mut values = BTreeMap::new();
-            for variable in source.attributes() {
-                if let Some(text) = first_text(entry, variable, person)? {
-                    values.insert(variable.as_str(), text);
-                }
-            }
-            template.render(&values).map_err(|error| {
-                let name = template.name();
-                Unusable::invalid(format!("the template for {name} fails: {error}"))
-            })?
-        }
-    };
-    Ok(text
-        .as_deref()
-        .map(one_line)
-        .filter(|text| !text.is_empty()))
+/// What a rule gives.
+enum Given<'e> {
+    Nothing,
+    /// No value of this attribute is text.
+    NotText(&'e str),
+    /// Each once, trimmed, in NFC and on one line; first the one for a new user. At least one.
+    Values(Vec<String>),
 }
 
-/// The first value of an attribute as text; several values give a warning, a value that is not text
-/// skips the entry.
-fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<String>, Unusable> {
-    let values = entry.values(name);
-    let Some(first) = values.first() else {
-        return Ok(None);
-    };
-    if values.len() > 1 && !person.several.iter().any(|noted| **noted == *name) {
-        person.several.push(name.into());
+/// The values of a source. Which is first does not depend on the order in which the server sent
+/// them, which says nothing (RFC 4511 section 4.1.7).
+///
+/// A template is rendered with every combination of its attributes' values, of which the first
+/// [`MOST_VALUES`] count.
+fn given<'e>(
+    entry: &Entry,
+    source: &'e Source,
+    several: &mut Several,
+) -> Result<Given<'e>, Unusable> {
+    let mut texts: Vec<(&'e str, Vec<Cow<'_, str>>)> = Vec::new();
+    for name in source.attributes() {
+        match attribute_texts(entry, name, several) {
+            None => return Ok(Given::NotText(name)),
+            Some(found) => texts.push((name, found)),
+        }
     }
-    match std::str::from_utf8(first) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Unusable::invalid(format!(
-            "the value of {name} is not text (UTF-8)"
-        ))),
+    let mut values: Vec<String> = match source {
+        Source::Attribute(_) => {
+            let found = texts.into_iter().flat_map(|(_, found)| found);
+            found.map(Cow::into_owned).collect()
+        }
+        Source::Template(template) => rendered(template, &texts)?,
+    };
+    values.retain(|value| !value.is_empty());
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+    Ok(if values.is_empty() {
+        Given::Nothing
+    } else {
+        Given::Values(values)
+    })
+}
+
+/// The results of a template for the combinations of values; an error only if none has a result.
+fn rendered(
+    template: &Template,
+    texts: &[(&str, Vec<Cow<'_, str>>)],
+) -> Result<Vec<String>, Unusable> {
+    let (mut values, mut failed) = (Vec::new(), None);
+    for combination in combinations(texts) {
+        match template.render(&combination) {
+            Ok(text) => values.extend(text.map(|text| one_line(&text).into_owned())),
+            Err(error) => {
+                let name = template.name();
+                let words = format!("the template for {name} fails: {error}");
+                failed.get_or_insert(Unusable::invalid(words));
+            }
+        }
+    }
+    match failed {
+        Some(failed) if values.is_empty() => Err(failed),
+        Some(_) | None => Ok(values),
+    }
+}
+
+/// Every combination of one value of each attribute that has any, those of the first values first;
+/// at most [`MOST_VALUES`].
+fn combinations<'v>(texts: &'v [(&str, Vec<Cow<'_, str>>)]) -> Vec<BTreeMap<&'v str, &'v str>> {
+    let mut all = vec![BTreeMap::new()];
+    for (name, values) in texts.iter().filter(|(_, values)| !values.is_empty()) {
+        let extended = values.iter().flat_map(|value| {
+            all.iter().map(move |before| {
+                let mut with = before.clone();
+                with.insert(*name, &**value);
+                with
+            })
+        });
+        all = extended.take(MOST_VALUES).collect();
+    }
+    all
+}
+
+/// The values of an attribute that are text, each once, first the one in the entry's own name, then
+/// in alphabetical order; `None` where it has values, and none is text.
+fn attribute_texts<'e>(
+    entry: &'e Entry,
+    name: &str,
+    several: &mut Several,
+) -> Option<Vec<Cow<'e, str>>> {
+    let values = entry.values(name);
+    let mut texts: Vec<Cow<'e, str>> = values
+        .iter()
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .map(one_line)
+        .collect();
+    if texts.is_empty() && !values.is_empty() {
+        return None;
+    }
+    texts.retain(|text| !text.is_empty());
+    if texts.len() > 1 {
+        texts.sort_unstable();
+        texts.dedup();
+    }
+    if texts.len() > 1 {
+        note(&mut several.attributes, name);
+        let naming: Vec<String> = dn::naming_values(&entry.dn)
+            .iter()
+            .map(|value| fold(&one_line(value)).into_owned())
+            .collect();
+        // A stable sort: otherwise in alphabetical order.
+        texts.sort_by_key(|text| !naming.iter().any(|naming| *naming == fold(text)));
+        texts.truncate(MOST_VALUES);
+    }
+    Some(texts)
+}
+
+fn note(names: &mut Vec<Box<str>>, name: &str) {
+    if !names.iter().any(|noted| **noted == *name) {
+        names.push(name.into());
+    }
+}
+
+/// Those of the values that ftrack would accept.
+///
+/// # Errors
+/// It would accept none.
+fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unusable> {
+    let (mut accepted, mut refused) = (Vec::with_capacity(values.len()), None);
+    for value in values {
+        match acceptable(place, &value) {
+            Ok(()) => accepted.push(value),
+            Err(reason) => {
+                refused.get_or_insert(reason);
+            }
+        }
+    }
+    match refused {
+        Some(reason) if accepted.is_empty() => Err(reason),
+        Some(_) | None => Ok(accepted),
     }
 }
 
 /// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> Cow<'_, str> {
     let already = text.is_ascii()
         && !text.bytes().any(|byte| byte.is_ascii_control())
         && text.trim() == text
         && !text.contains("  ");
     if already {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let composed: String = text
         .nfc()
@@ -185,47 +318,58 @@ fn one_line(text: &str) -> String {
             }
         })
         .collect();
-    composed.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<&str> = composed.split_whitespace().collect();
+    Cow::Owned(words.join(" "))
 }
 
-/// Puts a value in its field, unless ftrack would refuse it.
-fn put(
-    person: &mut Person,
-    place: &Place,
-    value: Option<String>,
-    when_absent: WhenAbsent,
-) -> Result<(), Unusable> {
-    if let Some(text) = &value {
-        acceptable(place, text)?;
-    }
-    let absent = match when_absent {
-        WhenAbsent::Keep => DesiredValue::Keep,
-        WhenAbsent::Clear => DesiredValue::Clear,
-    };
-    let wanted = |text: Option<String>| {
-        text.map_or_else(|| absent.clone(), |text| DesiredValue::Text(text.into()))
-    };
-    match place {
-        Place::Username => person.username = value.unwrap_or_default().into(),
-        Place::Email => person.email = wanted(value),
-        Place::FirstName => person.first_name = wanted(value),
-        Place::LastName => person.last_name = wanted(value),
-        Place::FullName => {
-            let (first, last) = value.as_deref().map(split_at_last_space).unzip();
-            person.first_name = wanted(first);
-            person.last_name = wanted(last);
-        }
-        Place::Custom(index) => {
-            if let Some(slot) = person.custom.get_mut(*index) {
-                *slot = wanted(value);
+impl Place {
+    /// Puts a value in its field.
+    pub(super) fn put(self, person: &mut Person, value: &str) {
+        let text = |text: &str| DesiredValue::Text(text.into());
+        match self {
+            Self::Username => person.username = value.into(),
+            Self::Email => person.email = text(value),
+            Self::FirstName => person.first_name = text(value),
+            Self::LastName => person.last_name = text(value),
+            Self::FullName => {
+                let (first, last) = split_at_last_space(value);
+                person.first_name = text(first);
+                person.last_name = text(last);
+            }
+            Self::Custom(index) => {
+                if let Some(slot) = person.custom.get_mut(index) {
+                    *slot = text(value);
+                }
             }
         }
     }
-    Ok(())
+
+    /// What happens to the field when the directory shows no value.
+    fn leave(self, person: &mut Person, when_absent: WhenAbsent) {
+        let absent = match when_absent {
+            WhenAbsent::Keep => DesiredValue::Keep,
+            WhenAbsent::Clear => DesiredValue::Clear,
+        };
+        match self {
+            Self::Username => {}
+            Self::Email => person.email = absent,
+            Self::FirstName => person.first_name = absent,
+            Self::LastName => person.last_name = absent,
+            Self::FullName => {
+                person.first_name = absent.clone();
+                person.last_name = absent;
+            }
+            Self::Custom(index) => {
+                if let Some(slot) = person.custom.get_mut(index) {
+                    *slot = absent;
+                }
+            }
+        }
+    }
 }
 
 /// Values that ftrack would refuse are found here, while planning, and not while writing.
-fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
+fn acceptable(place: Place, text: &str) -> Result<(), Unusable> {
     let what = match place {
         Place::Username => "username",
         Place::Email => "email",
@@ -240,7 +384,7 @@ fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
             "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
-    if *place == Place::Email && !is_address(text) {
+    if place == Place::Email && !is_address(text) {
         return Err(Unusable::invalid(format!(
             "its {what} is not a mail address: {text:?}"
         )));
@@ -268,9 +412,8 @@ fn is_address(text: &str) -> bool {
 
 /// The first and last name of a full name: the parts before and after the last space; a single word
 /// is a first name without a last name.
-fn split_at_last_space(full: &str) -> (String, String) {
-    let (first, last) = full.rsplit_once(' ').unwrap_or((full, ""));
-    (first.to_owned(), last.to_owned())
+pub(super) fn split_at_last_space(full: &str) -> (&str, &str) {
+    full.rsplit_once(' ').unwrap_or((full, ""))
 }
 
 #[cfg(test)]
@@ -363,13 +506,56 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_several_values_is_taken_and_said() {
-        let person = person(
+    fn the_order_of_several_values_does_not_matter() {
+        let rules = [
+            ("username", "uid"),
+            ("email", "mail"),
+            ("first_name", "{{ uid }} {{ mail }}"),
+        ];
+        let of = |uid: &[&[u8]], mail: &[&[u8]]| person(&rules, &[("uid", uid), ("mail", mail)]);
+        let one = of(&[b"a", b"x", b"b"], &[b"b@x.test", b"a@x.test"]);
+        for other in [
+            of(&[b"x", b"b", b"a", b"x"], &[b"a@x.test", b"b@x.test"]),
+            of(&[b"b", b"a", b"x"], &[b"b@x.test", b"a@x.test"]),
+        ] {
+            assert_eq!(one, other);
+        }
+        assert_eq!(&*one.username, "x", "the entry is uid=x");
+        assert_eq!(one.email, DesiredValue::Text("a@x.test".into()));
+        assert_eq!(one.first_name, DesiredValue::Text("x a@x.test".into()));
+        let several = one.several.unwrap();
+        assert_eq!(several.attributes, ["uid".into(), "mail".into()]);
+        let counts: Vec<usize> = several.choices.iter().map(|one| one.values.len()).collect();
+        assert_eq!(counts, [3, 2, 6]);
+        let odd = of(&[b"a"], &[b"nobody", b"b@x.test"]);
+        let accepted = DesiredValue::Text("b@x.test".into());
+        assert_eq!(odd.email, accepted);
+    }
+
+    #[test]
+    fn equal_values_are_one_value() {
+        let one = person(
             &[("username", "uid"), ("email", "mail")],
-            &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])],
+            &[
+                ("uid", &[b"a", b"a"]),
+                ("mail", &[b"a@x.test", b" a@x.test"]),
+            ],
         );
-        assert_eq!(person.email, DesiredValue::Text("a@x.test".into()));
-        assert_eq!(person.several, vec!["mail".into()]);
+        assert_eq!((&*one.username, &one.several), ("a", &None));
+    }
+
+    #[test]
+    fn many_values_are_bounded() {
+        let many: Vec<Vec<u8>> = (0..500)
+            .map(|nth| format!("v{nth:03}").into_bytes())
+            .collect();
+        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+        let one = person(
+            &[("username", "{{ uid }}.{{ cn }}{{ sn }}")],
+            &[("uid", &many), ("cn", &many), ("sn", &many)],
+        );
+        let several = one.several.unwrap();
+        assert_eq!(several.choices[0].values.len(), MOST_VALUES);
     }
 
     #[test]
@@ -448,10 +634,14 @@ mod tests {
             skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]),
             "its email is not a mail address: \"nobody\""
         );
+        let binary: &[&[u8]] = &[&[0xff, 0xfe]];
         assert_eq!(
-            skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]),
+            skipped(&rules, &[("uid", binary)]),
             "the value of uid is not text (UTF-8)"
         );
+        let kept = person(&rules, &[("uid", &[b"a"]), ("mail", binary)]);
+        assert_eq!(kept.email, DesiredValue::Keep);
+        assert_eq!(kept.several.unwrap().not_text, ["mail".into()]);
         let long = "x".repeat(256);
         assert_eq!(
             skipped(&rules, &[("uid", &[long.as_bytes()])]),

@@ -14,6 +14,7 @@ pub(crate) mod order;
 pub(crate) mod owner;
 pub(crate) mod rules;
 pub(crate) mod settings;
+mod several;
 
 #[cfg(test)]
 mod properties;

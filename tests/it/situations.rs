@@ -16,6 +16,7 @@ mod protection;
 mod rights;
 mod settings;
 mod successors;
+mod several;
 mod text;
 mod unusable;
 mod values;
