@@ -172,6 +172,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter,
         pages,
         entries,
+        referrals,
         result,
     } = evidence;
     Search {
@@ -179,6 +180,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter: filter.clone(),
         pages: u64::from(*pages),
         entries: *entries,
+        referrals: *referrals,
         result: result.clone(),
     }
 }

@@ -8,12 +8,13 @@ use std::{
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    desired::{DesiredValue, Mapped, Person},
-    several::{Choice, Several},
+    choice::{Choice, Place, Several},
+    desired::{Mapped, Person},
 };
 use crate::{
-    config::{AttributeRule, Source, Target, Template, WhenAbsent},
+    config::{AttributeRule, Source, Target, Template},
     directory::dn,
+    escape::is_unseen,
     model::{entry::Entry, fold::fold, reason::Reason},
 };
 
@@ -22,23 +23,14 @@ pub const LONGEST: usize = 255;
 /// The most values of one attribute, and results of one template, that count; the rest is ignored.
 const MOST_VALUES: usize = 64;
 
+/// The object class of alias entries, by name and OID.
+const ALIAS: [&str; 2] = ["alias", "2.5.6.1"];
+
 /// The attribute rules of a job.
 #[derive(Debug)]
 pub struct Mapping {
     rules: Vec<(Place, AttributeRule)>,
     custom_keys: Vec<String>,
-}
-
-/// Where the value of a rule is put in a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Username,
-    Email,
-    FirstName,
-    LastName,
-    FullName,
-    /// The custom attribute at this index of `custom_keys`.
-    Custom(usize),
 }
 
 /// The error in one value, for which the entry is skipped.
@@ -108,6 +100,11 @@ impl Mapping {
     /// Maps an entry to a person, or says why it is skipped.
     #[must_use]
     pub fn map(&self, entry: &Entry) -> Mapped {
+        if is_alias(entry) {
+            return Mapped::Alias {
+                dn: entry.dn.as_str().into(),
+            };
+        }
         match self.person(entry) {
             Ok(person) => Mapped::Person(person),
             Err(Unusable(reason)) => Mapped::Skipped {
@@ -126,7 +123,7 @@ impl Mapping {
                 Given::Values(values) => {
                     let values = acceptable_ones(*place, values)?;
                     if let Some(first) = values.first() {
-                        place.put(&mut person, first);
+                        person.put(*place, first);
                     }
                     if values.len() > 1 {
                         let values = values.into_iter().map(Into::into).collect();
@@ -149,12 +146,22 @@ impl Mapping {
                     };
                     return Err(Unusable(Reason::MissingValue(name.into())));
                 }
-                Given::Nothing => place.leave(&mut person, rule.when_absent),
+                Given::Nothing => person.leave(*place, rule.when_absent),
             }
         }
         person.several = (several != Several::default()).then(|| Box::new(several));
         Ok(person)
     }
+}
+
+/// Whether an entry is only another name of an entry (RFC 4512 section 2.6).
+fn is_alias(entry: &Entry) -> bool {
+    let mut classes = entry.values("objectClass").iter();
+    classes.any(|class| {
+        ALIAS
+            .iter()
+            .any(|name| class.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 /// What a rule gives.
@@ -240,7 +247,7 @@ fn combinations<'v>(texts: &'v [(&str, Vec<Cow<'_, str>>)]) -> Vec<BTreeMap<&'v 
 }
 
 /// The values of an attribute that are text, each once, first the one in the entry's own name, then
-/// in alphabetical order; `None` where it has values, and none is text.
+/// the shorter ones, and of one length in alphabetical order; `None` where it has values, and none is text.
 fn attribute_texts<'e>(
     entry: &'e Entry,
     name: &str,
@@ -267,7 +274,10 @@ fn attribute_texts<'e>(
             .map(|value| fold(&one_line(value)).into_owned())
             .collect();
         // A stable sort: otherwise in alphabetical order.
-        texts.sort_by_key(|text| !naming.iter().any(|naming| *naming == fold(text)));
+        texts.sort_by_key(|text| {
+            let is_naming = naming.iter().any(|naming| *naming == fold(text));
+            (!is_naming, text.chars().count())
+        });
         texts.truncate(MOST_VALUES);
     }
     Some(texts)
@@ -292,6 +302,12 @@ fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unu
                 refused.get_or_insert(reason);
             }
         }
+    }
+    // A login or an address with a character that shows nothing is never kept or chosen beside one
+    // without.
+    let is_seen = |value: &String| !value.chars().any(is_unseen);
+    if matches!(place, Place::Username | Place::Email) && accepted.iter().any(is_seen) {
+        accepted.retain(is_seen);
     }
     match refused {
         Some(reason) if accepted.is_empty() => Err(reason),
@@ -320,52 +336,6 @@ fn one_line(text: &str) -> Cow<'_, str> {
         .collect();
     let words: Vec<&str> = composed.split_whitespace().collect();
     Cow::Owned(words.join(" "))
-}
-
-impl Place {
-    /// Puts a value in its field.
-    pub(super) fn put(self, person: &mut Person, value: &str) {
-        let text = |text: &str| DesiredValue::Text(text.into());
-        match self {
-            Self::Username => person.username = value.into(),
-            Self::Email => person.email = text(value),
-            Self::FirstName => person.first_name = text(value),
-            Self::LastName => person.last_name = text(value),
-            Self::FullName => {
-                let (first, last) = split_at_last_space(value);
-                person.first_name = text(first);
-                person.last_name = text(last);
-            }
-            Self::Custom(index) => {
-                if let Some(slot) = person.custom.get_mut(index) {
-                    *slot = text(value);
-                }
-            }
-        }
-    }
-
-    /// What happens to the field when the directory shows no value.
-    fn leave(self, person: &mut Person, when_absent: WhenAbsent) {
-        let absent = match when_absent {
-            WhenAbsent::Keep => DesiredValue::Keep,
-            WhenAbsent::Clear => DesiredValue::Clear,
-        };
-        match self {
-            Self::Username => {}
-            Self::Email => person.email = absent,
-            Self::FirstName => person.first_name = absent,
-            Self::LastName => person.last_name = absent,
-            Self::FullName => {
-                person.first_name = absent.clone();
-                person.last_name = absent;
-            }
-            Self::Custom(index) => {
-                if let Some(slot) = person.custom.get_mut(index) {
-                    *slot = absent;
-                }
-            }
-        }
-    }
 }
 
 /// Values that ftrack would refuse are found here, while planning, and not while writing.
@@ -410,259 +380,5 @@ fn is_address(text: &str) -> bool {
         && !domain.contains("..")
 }
 
-/// The first and last name of a full name: the parts before and after the last space; a single word
-/// is a first name without a last name.
-pub(super) fn split_at_last_space(full: &str) -> (&str, &str) {
-    full.rsplit_once(' ').unwrap_or((full, ""))
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn rule(target: &str, from: &str) -> AttributeRule {
-        AttributeRule {
-            target: target.parse().unwrap(),
-            from: Source::parse(target, from).unwrap(),
-            when_absent: WhenAbsent::Keep,
-            required: false,
-        }
-    }
-
-    fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(target, from)| rule(target, from))
-            .collect();
-        let attributes = attributes
-            .iter()
-            .map(|(name, values)| {
-                (
-                    (*name).to_owned(),
-                    values.iter().map(|value| value.to_vec()).collect(),
-                )
-            })
-            .collect();
-        Mapping::new(&rules).map(&Entry::new("uid=x".into(), attributes))
-    }
-
-    fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
-        match mapped(rules, attributes) {
-            Mapped::Person(person) => person,
-            Mapped::Skipped { reason, .. } => panic!("skipped: {reason}"),
-        }
-    }
-
-    fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
-        match mapped(rules, attributes) {
-            Mapped::Person(person) => panic!("not skipped: {person:?}"),
-            Mapped::Skipped { reason, .. } => reason.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_name_is_trimmed_composed_and_on_one_line() {
-        let person = person(
-            &[("username", "uid"), ("first_name", "givenName")],
-            &[
-                ("UID", &[b" ada "]),
-                ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()]),
-            ],
-        );
-        assert_eq!(&*person.username, "ada");
-        assert_eq!(
-            person.first_name,
-            DesiredValue::Text("Jos\u{e9} Mar\u{ed}a".into())
-        );
-    }
-
-    #[test]
-    fn a_full_name_is_split_at_its_last_space() {
-        let rules = [("username", "uid"), ("full_name", "cn")];
-        let two = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Juan Carlos Ruiz"])]);
-        assert_eq!(
-            (two.first_name, two.last_name),
-            (
-                DesiredValue::Text("Juan Carlos".into()),
-                DesiredValue::Text("Ruiz".into())
-            )
-        );
-        let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
-        assert_eq!(
-            (one.first_name, one.last_name),
-            (
-                DesiredValue::Text("Madonna".into()),
-                DesiredValue::Text("".into())
-            )
-        );
-        for silent in [&[][..], &[&b"  "[..]]] {
-            let none = person(&rules, &[("uid", &[b"a"]), ("cn", silent)]);
-            assert_eq!(
-                (none.first_name, none.last_name),
-                (DesiredValue::Keep, DesiredValue::Keep)
-            );
-        }
-    }
-
-    #[test]
-    fn the_order_of_several_values_does_not_matter() {
-        let rules = [
-            ("username", "uid"),
-            ("email", "mail"),
-            ("first_name", "{{ uid }} {{ mail }}"),
-        ];
-        let of = |uid: &[&[u8]], mail: &[&[u8]]| person(&rules, &[("uid", uid), ("mail", mail)]);
-        let one = of(&[b"a", b"x", b"b"], &[b"b@x.test", b"a@x.test"]);
-        for other in [
-            of(&[b"x", b"b", b"a", b"x"], &[b"a@x.test", b"b@x.test"]),
-            of(&[b"b", b"a", b"x"], &[b"b@x.test", b"a@x.test"]),
-        ] {
-            assert_eq!(one, other);
-        }
-        assert_eq!(&*one.username, "x", "the entry is uid=x");
-        assert_eq!(one.email, DesiredValue::Text("a@x.test".into()));
-        assert_eq!(one.first_name, DesiredValue::Text("x a@x.test".into()));
-        let several = one.several.unwrap();
-        assert_eq!(several.attributes, ["uid".into(), "mail".into()]);
-        let counts: Vec<usize> = several.choices.iter().map(|one| one.values.len()).collect();
-        assert_eq!(counts, [3, 2, 6]);
-        let odd = of(&[b"a"], &[b"nobody", b"b@x.test"]);
-        let accepted = DesiredValue::Text("b@x.test".into());
-        assert_eq!(odd.email, accepted);
-    }
-
-    #[test]
-    fn equal_values_are_one_value() {
-        let one = person(
-            &[("username", "uid"), ("email", "mail")],
-            &[
-                ("uid", &[b"a", b"a"]),
-                ("mail", &[b"a@x.test", b" a@x.test"]),
-            ],
-        );
-        assert_eq!((&*one.username, &one.several), ("a", &None));
-    }
-
-    #[test]
-    fn many_values_are_bounded() {
-        let many: Vec<Vec<u8>> = (0..500)
-            .map(|nth| format!("v{nth:03}").into_bytes())
-            .collect();
-        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
-        let one = person(
-            &[("username", "{{ uid }}.{{ cn }}{{ sn }}")],
-            &[("uid", &many), ("cn", &many), ("sn", &many)],
-        );
-        let several = one.several.unwrap();
-        assert_eq!(several.choices[0].values.len(), MOST_VALUES);
-    }
-
-    #[test]
-    fn a_template_reads_its_attributes_and_is_absent_without_them() {
-        let rules = [
-            ("username", "{{ uid | lower }}"),
-            ("email", "{{ mail | default(uid ~ '@x.test') }}"),
-            ("first_name", "{{ givenName }} {{ sn }}"),
-        ];
-        let person = person(&rules, &[("uid", &[b"ADA"]), ("sn", &[b"L"])]);
-        assert_eq!(&*person.username, "ada");
-        assert_eq!(person.email, DesiredValue::Text("ADA@x.test".into()));
-        assert_eq!(person.first_name, DesiredValue::Keep);
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(target, from)| rule(target, from))
-            .collect();
-        assert_eq!(
-            Mapping::new(&rules).ldap_attributes(),
-            ["givenName", "mail", "sn", "uid"]
-        );
-    }
-
-    #[test]
-    fn a_template_that_no_entry_can_mend_is_found() {
-        let broken = |template: &str| {
-            let rules = [rule("username", template)];
-            let mapping = Mapping::new(&rules);
-            mapping
-                .broken_templates()
-                .first()
-                .map(|(_, error)| error.to_string())
-        };
-        for good in [
-            "{{ uid | lower }}",
-            "{{ mail | default(uid) }}",
-            "{{ uid | int }}",
-            "{{ mail[0] }}",
-            "{{ uid }}{{ sn }}",
-        ] {
-            assert_eq!(broken(good), None, "{good}");
-        }
-        for (bad, words) in [
-            ("{{ uid | lowre }}", "filter lowre is unknown"),
-            ("{{ uid }}{{ initials(sn) }}", "initials is unknown"),
-            ("{{ uid.lower() }}", "no method named lower"),
-            (
-                "{% if uid is odd_one %}x{% endif %}",
-                "test odd_one is unknown",
-            ),
-            (
-                "{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}",
-                "filter lowre is unknown",
-            ),
-        ] {
-            assert!(
-                broken(bad).is_some_and(|error| error.contains(words)),
-                "{bad}: {:?}",
-                broken(bad)
-            );
-        }
-    }
-
-    #[test]
-    fn what_ftrack_would_refuse_is_left_out_by_name() {
-        let rules = [("username", "uid"), ("email", "mail")];
-        assert_eq!(
-            skipped(&rules, &[("mail", &[b"a@x.test"])]),
-            "it has no uid, which is required"
-        );
-        assert_eq!(
-            skipped(&rules, &[("uid", &[b"  "])]),
-            "it has no uid, which is required"
-        );
-        assert_eq!(
-            skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]),
-            "its email is not a mail address: \"nobody\""
-        );
-        let binary: &[&[u8]] = &[&[0xff, 0xfe]];
-        assert_eq!(
-            skipped(&rules, &[("uid", binary)]),
-            "the value of uid is not text (UTF-8)"
-        );
-        let kept = person(&rules, &[("uid", &[b"a"]), ("mail", binary)]);
-        assert_eq!(kept.email, DesiredValue::Keep);
-        assert_eq!(kept.several.unwrap().not_text, ["mail".into()]);
-        let long = "x".repeat(256);
-        assert_eq!(
-            skipped(&rules, &[("uid", &[long.as_bytes()])]),
-            "its username is 256 characters long; ftrack accepts 255"
-        );
-        let edge = "x".repeat(255);
-        assert_eq!(
-            &*person(&rules, &[("uid", &[edge.as_bytes()])]).username,
-            edge
-        );
-    }
-
-    #[test]
-    fn a_template_that_does_not_end_leaves_the_entry_out() {
-        let rules = [
-            ("username", "uid"),
-            (
-                "first_name",
-                "{{ uid }}{% for i in range(99999) %}{{ i }}{% endfor %}",
-            ),
-        ];
-        assert!(skipped(&rules, &[("uid", &[b"a"])]).contains("the template for first_name fails"));
-    }
-}
+mod tests;

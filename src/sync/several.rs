@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::{
+    choice::{Choice, Place, split_at_last_space},
     custom,
-    desired::{DesiredValue, Identified, Person},
-    mapping::{Place, split_at_last_space},
+    desired::{Desired, DesiredValue, Identified, Person},
     rules::fold,
 };
 use crate::{
@@ -17,30 +17,18 @@ use crate::{
     },
 };
 
-/// What is known of the values of an entry beyond those in use; most entries have nothing of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Several {
-    /// LDAP attributes with several values.
-    pub attributes: Vec<Box<str>>,
-    /// LDAP attributes that are ignored, since no value of them is text.
-    pub not_text: Vec<Box<str>>,
-    /// The rules that give several values.
-    pub choices: Vec<Choice>,
-}
-
-/// The values of one rule: each once, two at least, first the one for a new user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    pub(super) place: Place,
-    pub(super) values: Vec<Box<str>>,
-}
-
-/// Settles which of several values people have: what their users have, if it is among them.
+/// The state in which it is settled which of several values people have: what their users have, if it is among them.
 ///
 /// A person without a user is known by any of the values by which users are adopted, if they lead
 /// to one user. Everything after this step, such as the search for rivals, sees only the settled
 /// value.
-pub(super) fn settle(people: &mut [Identified], current: &Current, adopt: Adopt) {
+#[must_use]
+pub fn settled(mut desired: Desired, current: &Current, adopt: Adopt) -> Desired {
+    settle(desired.people_mut(), current, adopt);
+    desired
+}
+
+fn settle(people: &mut [Identified], current: &Current, adopt: Adopt) {
     if people.iter().all(|(_, person)| person.several.is_none()) {
         return;
     }
@@ -52,7 +40,7 @@ pub(super) fn settle(people: &mut [Identified], current: &Current, adopt: Adopt)
         let user = users.of(id, person, &several.choices);
         for choice in &several.choices {
             if let Some(value) = choice.settled(user, current) {
-                choice.place.put(person, value);
+                person.put(choice.place, value);
             }
         }
     }
@@ -127,13 +115,11 @@ impl Choice {
     /// The value that the user has, exactly or in the form in which logins are compared; otherwise
     /// the first that ftrack can take. `None` where the first is used, as mapped.
     fn settled(&self, user: Option<&User>, current: &Current) -> Option<&str> {
-        let is_held =
-            |value: &&Box<str>| user.is_some_and(|user| self.is_held(user, value, current));
-        let is_alike = |value: &&Box<str>| user.is_some_and(|user| self.is_alike(user, value));
-        let values = || self.values.iter();
+        let is_held = |value: &&str| user.is_some_and(|user| self.is_held(user, value, current));
+        let is_alike = |value: &&str| user.is_some_and(|user| self.is_alike(user, value));
+        let values = || self.values.iter().map(|value| &**value);
         let held = values().find(is_held).or_else(|| values().find(is_alike));
-        let fitting = || values().find(|value| self.fits(value, current));
-        held.or_else(fitting).map(|value| &**value)
+        held.or_else(|| values().find(|value| self.fits(value, current)))
     }
 
     fn is_held(&self, user: &User, value: &str, current: &Current) -> bool {

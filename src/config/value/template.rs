@@ -201,7 +201,7 @@ fn lookups(text: &str) -> Result<Vec<String>, String> {
             }
             let literal = parts.next();
             let before = outside.trim_end().strip_suffix('[').map(str::trim_end);
-            if !before.is_some_and(|before| last_word(before) == ALL) {
+            if before.is_none_or(|before| last_word(before) != ALL) {
                 let is_used = outside
                     .split(|c| !is_word(c))
                     .any(|word| word.split('.').next() == Some(ALL));
@@ -248,7 +248,7 @@ fn written_oid(code: &str) -> Option<&str> {
     code.split(|c| !is_word(c)).find(|word| {
         let arcs: Vec<&str> = word.split('.').collect();
         let is_number = |arc: &&str| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit());
-        arcs.len() > 2 && arcs.iter().all(|arc| is_number(&arc))
+        arcs.len() > 2 && arcs.iter().all(is_number)
     })
 }
 

@@ -131,6 +131,12 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE referrals (
+        job          TEXT NOT NULL PRIMARY KEY,
+        number       INTEGER NOT NULL CHECK (number >= 0)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -107,7 +107,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         return;
     };
     let mut refused = 0;
-    for room in (0..=64).step_by(4) {
+    for room in (0..=80).step_by(4) {
         disk.leave(room);
         match State::open(&config) {
             Ok((state, _)) => drop(state),
@@ -122,7 +122,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         drop(open(&config));
         fs::remove_file(database(&studio)).unwrap();
     }
-    assert!((1..16).contains(&refused), "{refused} of 17 found no room");
+    assert!((1..20).contains(&refused), "{refused} of 21 found no room");
 
     // A damaged one stays where it is until there is room for another.
     fs::write(database(&studio), "damaged").unwrap();
