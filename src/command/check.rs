@@ -17,15 +17,20 @@ pub mod directory;
 pub mod finding;
 pub mod ftrack;
 pub mod offline;
+mod people;
+mod settings;
 mod text;
 
+use directory::Limits;
 use finding::{Finding, Verdict};
 use offline::Compiled;
 
 /// Time limit for one server. Directories and ftrack are checked in parallel, the servers of one
 /// directory in turn, so a check ends within this time for each server of the directory that has
-/// the most.
+/// the most, and what it takes to read the people.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Time limit for reading the people of one job from one server, beyond that.
+const READ_LIMIT: Duration = Duration::from_secs(600);
 
 /// What `check --format json` prints.
 #[derive(Debug, Serialize)]
@@ -81,7 +86,11 @@ async fn servers(config: &Config, compiled: &Compiled, limit: Duration) -> Vec<F
             .ldap_jobs()
             .filter(|(_, work)| work.job.directory == *name)
             .collect();
-        Some(async move { directory::look(directory, pool, &jobs, limit).await })
+        let limits = Limits {
+            server: limit,
+            read: READ_LIMIT,
+        };
+        Some(async move { directory::look(directory, pool, &jobs, limits).await })
     });
     let (of_directories, of_ftrack) = tokio::join!(
         join_all(directories),

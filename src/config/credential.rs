@@ -84,6 +84,12 @@ impl Credential {
         }
     }
 
+    /// The file of the secret, if it has one of its own.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The secret as it was when the configuration was loaded.
     #[must_use]
     pub fn loaded(&self) -> &Secret {

@@ -39,7 +39,7 @@ pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use users::{Adopt, Users};
-pub use value::{CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute};
+pub use value::{Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute};
 
 /// The default path of the configuration file.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";

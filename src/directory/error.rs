@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
-use super::result_code::{bind_advice, code_advice, code_name, is_refusal};
+use super::{
+    name_fault::NameFault,
+    result_code::{bind_advice, code_advice, code_name, is_refusal},
+};
 use crate::tls::TlsFault;
 
 /// Why a directory could not be used, or a read of it is incomplete.
@@ -116,6 +119,13 @@ pub enum DirectoryError {
         /// What is missing.
         reason: String,
     },
+    /// Attributes were asked for under names that this server does not have.
+    UnknownNames {
+        /// The server's URL.
+        server: String,
+        /// Those that have no meaning here.
+        names: Vec<NameFault>,
+    },
     /// The server sent more than the program accepts.
     TooMuch {
         /// The server's URL.
@@ -187,6 +197,7 @@ impl DirectoryError {
             | Self::NoSuchBase { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
@@ -212,6 +223,7 @@ impl DirectoryError {
             | Self::Refused { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }
@@ -290,6 +302,9 @@ impl DirectoryError {
                 base,
                 reason,
             } => format!("{server}: the answer for {base:?} cannot be proven complete: {reason}"),
+            Self::UnknownNames { server, names } => {
+                format!("{server}: {}", NameFault::all(names))
+            }
             Self::TooMuch { server, reason } => format!("{server}: {reason}"),
             Self::Garbled { server, reason } => {
                 format!("{server}: the answer is not valid LDAP: {reason}")
@@ -328,6 +343,9 @@ impl DirectoryError {
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),
+            Self::UnknownNames { .. } => {
+                Some("write the attribute's name in the job's attributes as the directory does")
+            }
             Self::File { .. }
             | Self::Settings { .. }
             | Self::TimedOut { .. }
@@ -377,6 +395,7 @@ impl DirectoryError {
             | Self::StartTlsRefused { .. }
             | Self::BindRefused { .. }
             | Self::NoSuchBase { .. }
+            | Self::UnknownNames { .. }
             | Self::Referred { .. } => "see the server's log for the reason",
         }
     }
@@ -399,6 +418,7 @@ impl DirectoryError {
             }
             Self::Referred { .. } => "referral".into(),
             Self::NotProven { .. } => "not proven complete".into(),
+            Self::UnknownNames { .. } => "unknown attribute".into(),
             Self::TooMuch { .. } => "too much sent".into(),
             Self::Garbled { .. } => "garbled answer".into(),
             Self::Lost { .. } => "connection lost".into(),
@@ -434,6 +454,7 @@ impl Error for DirectoryError {
             | Self::Refused { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }

@@ -38,7 +38,7 @@ pub(super) async fn look(
         .map_err(|error| connection.failure(&tried, &error))?
     {
         if let Some(entry) = entry(connection, base, message)? {
-            found.get_or_insert(entry);
+            found.get_or_insert(entry.merged());
         }
     }
     let result = stream.finish().await;
@@ -100,7 +100,7 @@ pub(super) fn entry(
 }
 
 /// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
-pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
+fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();
     let attributes = constructed(parts.next()?)?
@@ -118,7 +118,7 @@ pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
     Some(Entry::new(dn, attributes))
 }
 
-pub(super) fn strings(tag: StructureTag) -> Vec<String> {
+fn strings(tag: StructureTag) -> Vec<String> {
     let parts = constructed(tag).unwrap_or_default();
     parts
         .into_iter()

@@ -1,6 +1,7 @@
 //! LDAP: a directory read that is complete, or an error.
 
 mod binds;
+pub(crate) mod certificate;
 pub(crate) mod connection;
 pub(crate) mod connector;
 mod contact;
@@ -10,12 +11,16 @@ pub(crate) mod filter;
 mod id_search;
 pub(crate) mod look_again;
 mod lookup;
+mod name_fault;
+mod names;
 pub mod pool;
 pub mod probe;
 mod range;
 pub mod read;
+mod reading;
 mod request;
 mod result_code;
+pub(crate) mod schema;
 pub(crate) mod search;
 mod searches;
 pub(crate) mod server;
@@ -26,7 +31,9 @@ mod wire;
 pub use contact::contact;
 pub use error::DirectoryError;
 pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
+pub use name_fault::NameFault;
 pub use pool::DirectoryPool;
-pub use read::{Reading, read};
+pub use read::read;
+pub use reading::Reading;
 pub use request::{ReadFailure, ReadRequest};
 pub use search::SearchEvidence;

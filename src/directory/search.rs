@@ -2,7 +2,7 @@
 
 use ldap3::{
     DerefAliases, Scope, SearchOptions,
-    controls::{Control, MakeCritical, PagedResults},
+    controls::{Control, MakeCritical, ManageDsaIt, PagedResults, RawControl},
 };
 
 use super::{
@@ -10,11 +10,12 @@ use super::{
     error::DirectoryError,
     lookup::{concluded, entry},
     range,
+    server::{PAGED_RESULTS, ReferralObjects, Referrals},
 };
 use crate::{directory::wire::ber, model::entry::Entry};
 
-/// Paged results (RFC 2696).
-const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// The object class of referral objects (RFC 3296 section 2.2), by name and OID.
+const REFERRAL: [&str; 2] = ["referral", "2.16.840.1.113730.3.2.6"];
 /// The most entries of one search.
 const MAX_ENTRIES: u64 = 2_000_000;
 /// The maximum number of empty pages in a row: a server may send some while it searches.
@@ -32,6 +33,24 @@ pub struct Search {
     pub attributes: Vec<String>,
     /// Entries per page.
     pub page_size: i32,
+    /// How referral objects are returned.
+    pub(super) referrals: Referrals,
+    pub(super) referral_objects: ReferralObjects,
+}
+
+impl Search {
+    /// The filter that is sent: referral objects hide what lies elsewhere, so they are returned as
+    /// well, whatever people are.
+    fn sent_filter(&self) -> String {
+        match (self.referrals, self.referral_objects) {
+            (Referrals::AsEntries, ReferralObjects::Counted) => {
+                format!("(|{}(objectClass=referral))", self.filter)
+            }
+            (Referrals::AsEntries, ReferralObjects::LeftOut) | (Referrals::AsReferences, _) => {
+                self.filter.clone()
+            }
+        }
+    }
 }
 
 /// The result of a search, or how far it got.
@@ -43,8 +62,10 @@ pub struct SearchEvidence {
     pub filter: String,
     /// Pages that ended with success.
     pub pages: u32,
-    /// Entries received.
+    /// Entries received, without referral objects.
     pub entries: u64,
+    /// Referral objects received, where the server returns them as entries.
+    pub referrals: u64,
     /// The result: `success`, `timeout`, `busy (51)` and so on.
     pub result: String,
 }
@@ -58,6 +79,7 @@ impl SearchEvidence {
             filter: search.filter.clone(),
             pages: 0,
             entries: 0,
+            referrals: 0,
             result: "not finished".into(),
         }
     }
@@ -79,14 +101,14 @@ pub(super) async fn search(
     let mut cookie = Vec::new();
     let mut empty_pages = 0_u32;
     loop {
-        let before = evidence.entries;
+        let before = evidence.entries + evidence.referrals;
         let next = page(connection, search, cookie.clone(), evidence, &mut sink).await?;
         evidence.pages = evidence.pages.saturating_add(1);
         if next.is_empty() {
             evidence.result = "success".into();
             return Ok(());
         }
-        empty_pages = if evidence.entries == before {
+        empty_pages = if evidence.entries + evidence.referrals == before {
             empty_pages + 1
         } else {
             0
@@ -128,18 +150,12 @@ async fn page(
     let mut ldap = connection.ldap.clone();
     let mut stream = ldap
         .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
-        .with_controls(
-            PagedResults {
-                size: search.page_size,
-                cookie,
-            }
-            .critical(),
-        )
+        .with_controls(controls(search, cookie))
         .with_timeout(limit)
         .streaming_search(
             &search.base,
             search.scope,
-            &search.filter,
+            &search.sent_filter(),
             search.attributes.as_slice(),
         )
         .await
@@ -153,8 +169,12 @@ async fn page(
         let Some(mut entry) = entry(connection, &search.base, message)? else {
             continue;
         };
-        evidence.entries += 1;
-        if evidence.entries > MAX_ENTRIES {
+        if is_referral(&entry) {
+            evidence.referrals += 1;
+        } else {
+            evidence.entries += 1;
+        }
+        if evidence.entries + evidence.referrals > MAX_ENTRIES {
             let reason = format!(
                 "the search of {:?} returned more than {MAX_ENTRIES} entries",
                 search.base
@@ -163,6 +183,9 @@ async fn page(
                 server: connection.server().into(),
                 reason,
             });
+        }
+        if is_referral(&entry) {
+            continue;
         }
         match range::started(&mut entry).map_err(|reason| connection.garbled(&reason))? {
             gaps if gaps.is_empty() => sink(entry, evidence),
@@ -182,6 +205,31 @@ async fn page(
         sink(entry, evidence);
     }
     Ok(next)
+}
+
+/// The controls of a search: the next page, or nothing; and referral objects as entries, where the
+/// server offers that.
+fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
+    let page = PagedResults {
+        size: search.page_size,
+        cookie,
+    };
+    let mut controls: Vec<RawControl> = vec![page.critical().into()];
+    match search.referrals {
+        Referrals::AsEntries => controls.push(ManageDsaIt.into()),
+        Referrals::AsReferences => {}
+    }
+    controls
+}
+
+/// Whether an entry is a referral object; without its object class it is not.
+fn is_referral(entry: &Entry) -> bool {
+    let mut classes = entry.values("objectClass").iter();
+    classes.any(|class| {
+        REFERRAL
+            .iter()
+            .any(|name| class.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 /// The cookie in the paging control of an answer (RFC 2696 section 2), without which the answer

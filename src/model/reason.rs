@@ -49,6 +49,10 @@ pub enum Reason {
     // Skipped entries.
     /// The entry shows no id attribute.
     NoId,
+    /// The entry has so many values of the id attribute.
+    SeveralIds(usize),
+    /// The entry is only another name of an entry.
+    AliasEntry,
     /// The entry has no value of this attribute or template, which is required.
     MissingValue(Box<str>),
     /// A value cannot be used, or ftrack would not accept it, as these words say.
@@ -175,6 +179,8 @@ impl Reason {
             | Self::DeactivationDone
             | Self::Absent
             | Self::NoId
+            | Self::SeveralIds(_)
+            | Self::AliasEntry
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
@@ -224,6 +230,7 @@ impl Reason {
             }
             Self::Absent => "the person is no longer in the directory, as complete reads show",
             Self::NoId => "it shows no id attribute, so it cannot be identified",
+            Self::AliasEntry => "it is an alias entry (objectClass alias), and nobody's own",
             Self::CreateOff => "there is no user for it, and users.create is false",
             Self::EntrySkipped => "the person is in the directory, and the entry was skipped",
             Self::DeactivatedByHand => "somebody else deactivated the user",
@@ -241,6 +248,7 @@ impl Reason {
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
             | Self::Back(_)
+            | Self::SeveralIds(_)
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
@@ -289,6 +297,7 @@ impl fmt::Display for Reason {
                 f,
                 "the person is back in the directory; this program deactivated the user on {since}"
             ),
+            Self::SeveralIds(number) => f.write_str(&several_ids(*number)),
             Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),
             Self::InvalidValue(words) => f.write_str(words),
             Self::SeveralUsers(names) => write!(
@@ -366,6 +375,7 @@ impl fmt::Display for Reason {
             | Self::Released
             | Self::Absent
             | Self::NoId
+            | Self::AliasEntry
             | Self::CreateOff
             | Self::EntrySkipped
             | Self::DeactivatedByHand
@@ -390,6 +400,10 @@ impl fmt::Display for Contested {
         let others = self.others.join(" and ");
         write!(f, " is also claimed by {others}; none of them gets it")
     }
+}
+
+fn several_ids(number: usize) -> String {
+    format!("it has {number} values of the id attribute, so it cannot be identified")
 }
 
 fn quoted(names: &[Box<str>]) -> String {

@@ -211,6 +211,14 @@ pub struct BuiltinPart {
     pub text: Option<String>,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// One search and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -221,6 +229,9 @@ pub struct Search {
     pub pages: u64,
     /// Entries that were received.
     pub entries: u64,
+    /// Referral objects among what was received, where the server returns them as entries.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub referrals: u64,
     /// `success`, or how it ended.
     pub result: String,
 }

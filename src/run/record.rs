@@ -181,6 +181,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter,
         pages,
         entries,
+        referrals,
         result,
     } = evidence;
     Search {
@@ -188,6 +189,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter: filter.clone(),
         pages: u64::from(*pages),
         entries: *entries,
+        referrals: *referrals,
         result: result.clone(),
     }
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::finding::{About, Finding};
+use super::{
+    finding::{About, Finding},
+    settings,
+};
 use crate::{
     config,
     config::{Config, Job},
@@ -42,7 +45,7 @@ impl Compiled {
 /// after `now`.
 #[must_use]
 pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled>) {
-    let (mut findings, servers) = servers(config);
+    let (mut findings, servers) = servers(config, now);
     let mut rules = Vec::new();
     let mut all = true;
     let host = scheduler::host();
@@ -53,6 +56,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
             Some(ldap) => all &= attributes(&mut about, &ldap.mapping),
             None => two_writers(&mut about, name, config),
         }
+        settings::of_job(&mut about, name, job, config);
         rules.push(of_job);
         schedule(
             &mut about,
@@ -74,7 +78,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
 
 /// The findings about the servers' settings and the state directory, and the connections, none of
 /// which is opened yet.
-fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
+fn servers(config: &Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Servers>) {
     let mut about = About::new("configuration".into());
     let servers = match Servers::new(config) {
         Ok(servers) => {
@@ -109,6 +113,7 @@ fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
              directory's owner",
         ),
     }
+    settings::of_program(&mut about, config, now);
     (about.into_findings(), servers)
 }
 

@@ -1,9 +1,11 @@
 //! Search filters.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::is_attribute;
 
 /// How deep the parentheses of a filter may nest; the filter parser recurses for each.
 const DEEPEST: usize = 64;
@@ -19,6 +21,43 @@ impl Filter {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// An attribute in a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asserted<'a> {
+    /// Its description, as it is written.
+    pub name: &'a str,
+    /// Whether a NOT is around it.
+    pub is_negated: bool,
+}
+
+impl Filter {
+    /// The attributes about which it asserts something, each once. (RFC 4515 section 3: parentheses
+    /// in values are escaped.)
+    #[must_use]
+    pub fn attributes(&self) -> BTreeSet<Asserted<'_>> {
+        let mut found = BTreeSet::new();
+        // For each open parenthesis, whether a NOT is around it.
+        let mut open: Vec<bool> = Vec::new();
+        let mut rest = self.0.as_str();
+        while let Some(place) = rest.find(['(', ')']) {
+            let (before, after) = rest.split_at(place + 1);
+            rest = after;
+            if before.ends_with(')') {
+                open.pop();
+                continue;
+            }
+            let is_negated = open.last().copied().unwrap_or_default();
+            open.push(is_negated || after.starts_with('!'));
+            let name = after.split(['=', '<', '>', '~', ':', '(']).next();
+            let name = name.unwrap_or_default().trim();
+            if is_attribute(name) {
+                found.insert(Asserted { name, is_negated });
+            }
+        }
+        found
     }
 }
 
@@ -118,7 +157,29 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
-    use super::check;
+    use super::{Asserted, Filter, check};
+
+    #[test]
+    fn the_attributes_of_a_filter() {
+        let filter = "(&(objectClass=person)(!(|(uid=svc-*)(cn;lang-en>=\\28x\\29)))(!(a~=b))(memberOf:1.2:=cn=a)\
+                      (:dn:2.4.6:=x))";
+        let filter: Filter = filter.parse().unwrap();
+        let found: Vec<(&str, bool)> = filter
+            .attributes()
+            .into_iter()
+            .map(|Asserted { name, is_negated }| (name, is_negated))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a", true),
+                ("cn;lang-en", true),
+                ("memberOf", false),
+                ("objectClass", false),
+                ("uid", true)
+            ]
+        );
+    }
 
     #[test]
     fn filters() {

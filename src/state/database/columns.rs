@@ -143,6 +143,9 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT ftrack_ids FROM inactive", |row| {
         row.get::<_, Ids>("ftrack_ids")
     })?;
+    each(connection, "SELECT number FROM referrals", |row| {
+        row.get::<_, Count>("number").map(drop)
+    })?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
         Ok(())

@@ -185,6 +185,28 @@ impl State {
 }
 
 impl State {
+    /// Saves how many referral objects a job read; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_referrals(
+        &self,
+        job: &str,
+        before: &Remembered,
+        number: usize,
+    ) -> Result<(), StateError> {
+        if before.referrals == number {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO referrals (job, number) VALUES (?1, ?2)",
+                params![job, Count(number)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Saves which users of a job in an ftrack server are inactive although the program did not
     /// deactivate them; nothing is written where that is known.
     ///
@@ -336,6 +358,14 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
+        referrals: connection
+            .query_row(
+                "SELECT number FROM referrals WHERE job = ?1",
+                params![job],
+                |row| row.get("number"),
+            )
+            .optional()?
+            .map_or(0, |Count(number)| number),
         inactive: connection
             .query_row(
                 "SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2",

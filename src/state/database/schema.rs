@@ -132,6 +132,12 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE referrals (
+        job          TEXT NOT NULL PRIMARY KEY,
+        number       INTEGER NOT NULL CHECK (number >= 0)
+    ) STRICT, WITHOUT ROWID;
+",
     // Runs of earlier versions have neither counts nor changes until their reports are read again.
     "
     ALTER TABLE runs ADD COLUMN changed INTEGER CHECK (changed >= 0);

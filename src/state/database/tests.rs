@@ -549,10 +549,11 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     state
         .count_written("interns", &[written("run-1", 5)])
         .unwrap();
+    state.set_referrals("artists", &before, 2).unwrap();
     let known = state.remembered("artists", FTRACK).unwrap();
     assert_eq!(
-        (known.directory.as_deref(), &known.bases),
-        (Some("d-1"), &bases)
+        (known.directory.as_deref(), &known.bases, known.referrals),
+        (Some("d-1"), &bases, 2)
     );
     assert_eq!(known.held, held);
     assert_eq!(known.written, [written("run-1", 3)]);

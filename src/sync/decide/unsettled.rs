@@ -67,6 +67,8 @@ impl Reason {
             | Self::Released
             | Self::Absent
             | Self::NoId
+            | Self::SeveralIds(_)
+            | Self::AliasEntry
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::NotAdopted(_)

@@ -26,7 +26,7 @@ fn listening() -> (World, impl Fn() -> bool) {
 fn offline_contacts_nobody_and_tells_the_next_runs() {
     let (mut world, is_contacted) = listening();
     world.job = "schedule = \"0 3 * * *\"\ntimezone = \
-                 \"Asia/Tokyo\"\n[jobs.on-request]\nsearch_bases = [\"dc=test\"]\nfilter = \
+                 \"Asia/Tokyo\"\n[jobs.on-request]\nsearch_bases = [\"dc=other\"]\nfilter = \
                  \"(uid=*)\"\nattributes = { username = \"uid\" }"
         .into();
     let checked = world.check(&["--offline"]);

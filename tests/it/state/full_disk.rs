@@ -107,7 +107,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         return;
     };
     let mut refused = 0;
-    for room in (0..=96).step_by(4) {
+    for room in (0..=112).step_by(4) {
         disk.leave(room);
         match State::open(&config) {
             Ok((state, _)) => drop(state),
@@ -122,7 +122,7 @@ fn a_database_is_made_whole_or_not_at_all() {
         drop(open(&config));
         fs::remove_file(database(&studio)).unwrap();
     }
-    assert!((1..24).contains(&refused), "{refused} of 25 found no room");
+    assert!((1..28).contains(&refused), "{refused} of 29 found no room");
 
     // A damaged one stays where it is until there is room for another.
     fs::write(database(&studio), "damaged").unwrap();
