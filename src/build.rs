@@ -12,13 +12,16 @@ use std::{
     process::Command,
 };
 
-/// The variable for the program; set in the environment, it is used as it is.
-const VARIABLE: &str = "FTRACK_LDAP_SYNC_COMMIT";
+/// The commit, where a packager sets it in the environment of the build.
+const GIVEN: &str = "FTRACK_LDAP_SYNC_COMMIT";
+/// The variable for the program. Cargo also sets it for programs that it runs, which take a variable
+/// of their own prefix for a key of their configuration.
+const VARIABLE: &str = "COMMIT_OF_THE_BUILD";
 
 fn main() {
     println!("cargo::rerun-if-changed=src/build.rs");
-    println!("cargo::rerun-if-env-changed={VARIABLE}");
-    let given = env::var(VARIABLE).ok().filter(|commit| is_commit(commit));
+    println!("cargo::rerun-if-env-changed={GIVEN}");
+    let given = env::var(GIVEN).ok().filter(|commit| is_commit(commit));
     let commit = given.or_else(|| of_checkout(Path::new(&env::var_os("CARGO_MANIFEST_DIR")?)));
     let commit = commit.as_deref().unwrap_or("unknown");
     println!("cargo::rustc-env={VARIABLE}={commit}");

@@ -23,12 +23,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The commit from which the program was built; `unknown` outside a checkout, if the build did not
 /// say it. `src/build.rs` provides it.
-pub const COMMIT: &str = env!("FTRACK_LDAP_SYNC_COMMIT");
+pub const COMMIT: &str = env!("COMMIT_OF_THE_BUILD");
 
 /// What `--version` prints after the program's name.
 pub const VERSION_AND_COMMIT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",
-    env!("FTRACK_LDAP_SYNC_COMMIT"),
+    env!("COMMIT_OF_THE_BUILD"),
     ")"
 );

@@ -36,6 +36,7 @@ mod create;
 mod jobs;
 mod listing;
 mod lock;
+mod look;
 mod people;
 mod put;
 mod rebuild;

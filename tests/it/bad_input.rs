@@ -288,7 +288,7 @@ fn plan_files() {
     Bad::new(
         &["plan", "--out", "/no/such/folder/new.plan"],
         FAILED,
-        &["/no/such/folder", "No such file or directory"],
+        &["/no/such/folder", "no such file or directory"],
     )
     .check(&config);
     let folder = studio.folder().to_str().unwrap().to_owned();

@@ -35,7 +35,7 @@ fn package(folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/build.rs");
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::copy(script, folder.join("src/build.rs")).unwrap();
-    let main = "fn main() { println!(env!(\"FTRACK_LDAP_SYNC_COMMIT\")) }\n";
+    let main = "fn main() { println!(env!(\"COMMIT_OF_THE_BUILD\")) }\n";
     fs::write(folder.join("src/main.rs"), main).unwrap();
     let manifest = "[package]\nname = \"probe\"\nedition = \"2024\"\nbuild = \
                     \"src/build.rs\"\n[workspace]\n";

@@ -1,13 +1,11 @@
 //! The summaries of all runs, one after another.
 
-use std::{fs, ops::ControlFlow, path::Path};
-
-use rusqlite::Connection;
+use std::{ops::ControlFlow, path::Path};
 
 use crate::{
     model::summary::RunSummary,
     state::{
-        database::{FILE, columns, corruption, lock::DatabaseLock, schema},
+        database::{columns, look::look},
         files::StateError,
     },
 };
@@ -30,27 +28,5 @@ pub fn each_run(
         }
         Ok(())
     });
-    looked.map(Option::unwrap_or_default)
-}
-
-/// Reads a database without creating or changing anything; none where there is none, or where the
-/// next run has to update it first.
-pub(super) fn look<T>(
-    state_dir: &Path,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<Option<T>, StateError> {
-    let folder = std::path::absolute(state_dir)
-        .map_err(|source| StateError::new("find", state_dir, source))?;
-    let path = folder.join(FILE);
-    if !fs::metadata(&path).is_ok_and(|there| there.is_file() && there.len() > 0) {
-        return Ok(None);
-    }
-    let gate = DatabaseLock::look(&folder)?;
-    let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
-    let Some(connection) = schema::look(&path)? else {
-        return Ok(None);
-    };
-    work(&connection)
-        .map(Some)
-        .map_err(|error| corruption::failed("read", &path, &error))
+    looked.map(drop)
 }

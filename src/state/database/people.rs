@@ -10,7 +10,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     model::absence::Absences,
     state::{
-        database::{State, listing},
+        database::{
+            State,
+            look::{Looked, look},
+        },
         files::StateError,
     },
 };
@@ -86,7 +89,7 @@ pub fn last_dns<'i>(
     if ids.peek().is_none() {
         return Ok(BTreeMap::new());
     }
-    let found = listing::look(state_dir, |connection| {
+    let found = look(state_dir, |connection| {
         let mut statement =
             connection.prepare("SELECT dn FROM people WHERE job = ?1 AND directory_id = ?2")?;
         let mut dns = BTreeMap::new();
@@ -98,5 +101,8 @@ pub fn last_dns<'i>(
         }
         Ok(dns)
     });
-    Ok(found?.unwrap_or_default())
+    Ok(match found? {
+        Looked::Read(dns) => dns,
+        Looked::Unusable | Looked::Missing => BTreeMap::new(),
+    })
 }

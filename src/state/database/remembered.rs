@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
     path::Path,
 };
 
@@ -14,15 +13,13 @@ use crate::{
     model::{held_people::HeldPeople, user::EntityId},
     state::{
         database::{
-            FILE, State, absences, columns,
+            State, absences, columns,
             columns::{Count, EnumText, Ids, Time},
-            corruption,
-            lock::DatabaseLock,
-            runs, schema,
+            look::{Looked, look},
+            runs,
             values::{Remembered, Written},
         },
         files::StateError,
-        folder::Folder,
     },
     sync::settings::Settings,
 };
@@ -281,51 +278,6 @@ pub fn has_refusals(state_dir: &Path) -> Result<bool, StateError> {
         })
     })?;
     Ok(matches!(looked, Looked::Read(true)))
-}
-
-/// What was found where nothing is created or changed.
-enum Looked<T> {
-    Read(T),
-    /// The next run has to update or to recreate it first.
-    Unusable,
-    Missing,
-}
-
-fn look<T>(
-    state_dir: &Path,
-    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<Looked<T>, StateError> {
-    let Some(folder) = Folder::find(state_dir)? else {
-        return Ok(Looked::Missing);
-    };
-    let _rights = folder.rights()?;
-    let path = folder.path().join(FILE);
-    match fs::symlink_metadata(&path) {
-        Ok(there) if there.is_file() && there.len() > 0 => {}
-        Ok(there) if there.is_dir() => {
-            return Err(StateError::new(
-                "read",
-                &path,
-                io::ErrorKind::IsADirectory.into(),
-            ));
-        }
-        Ok(there) if !there.is_file() => {
-            let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a file");
-            return Err(StateError::new("read", &path, why));
-        }
-        // It is empty, which the next run finds damaged.
-        Ok(_) => return Ok(Looked::Unusable),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Looked::Missing),
-        Err(error) => return Err(StateError::new("read", &path, error)),
-    }
-    let gate = DatabaseLock::look(folder.path())?;
-    let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
-    match schema::look(&path)? {
-        Some(connection) => read(&connection)
-            .map(Looked::Read)
-            .map_err(|error| corruption::failed("read", &path, &error)),
-        None => Ok(Looked::Unusable),
-    }
 }
 
 fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
