@@ -299,7 +299,12 @@ fn plan_files() {
         &["nowhere.plan", "No such file"],
     )
     .check(&config);
-    Bad::new(&["apply", &folder], USAGE, &[&folder, "directory"]).check(&config);
+    Bad::new(
+        &["apply", &folder],
+        USAGE,
+        &[&folder, "is not a regular file"],
+    )
+    .check(&config);
     let wrong = |content: &[u8], names: &[&str]| {
         let path = file("wrong.plan", content);
         Bad::new(&["apply", &path], USAGE, &[&["wrong.plan"], names].concat()).check(&config);
