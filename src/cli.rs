@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 use clap_complete::Shell;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     name = "ftrack-ldap-sync",
-    version,
+    version = crate::VERSION_AND_COMMIT,
     about,
     max_term_width = 120,
     subcommand_required = true,
@@ -133,6 +133,9 @@ pub struct PlanArgs {
     /// Output format of the plan
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Show all changes also on a terminal, which otherwise shows as many as fit
+    #[arg(long)]
+    pub all: bool,
     /// Save the plan to FILE, for `apply`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -169,12 +172,31 @@ pub struct CheckArgs {
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
-    /// Only the runs of this job
+    /// Only the runs of this job; it need not be configured any more
     #[arg(long, global = true)]
     pub job: Option<String>,
+    /// Only runs that started since T: a duration before now such as `7d`, `YYYY-MM-DD`,
+    /// `YYYY-MM-DD HH:MM`, or RFC 3339
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Only runs that started before T
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+    /// Only runs that changed something in ftrack
+    #[arg(long)]
+    pub changed: bool,
+    /// Only runs with this outcome; several are separated by commas
+    #[arg(long, value_enum, value_name = "OUTCOME", value_delimiter = ',')]
+    pub outcome: Vec<Outcome>,
+    /// Only runs that name this person: login, mail, DN, directory id or ftrack id
+    #[arg(long, value_name = "WHO")]
+    pub person: Option<String>,
     /// Maximum number of runs to list
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
+    /// State directory, where the configuration cannot be read
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -273,8 +295,12 @@ pub struct DemoArgs {
 /// `config`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Show the effective configuration, with secrets masked
-    Show,
+    /// Show the effective configuration, with secrets masked; their files are not read
+    Show {
+        /// Output format; text is TOML
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Print the JSON schema of the configuration file
     Schema,
     /// Print a commented example configuration
@@ -324,6 +350,16 @@ impl Exit {
             Outcome::Held => Self::Held,
             Outcome::Failed => Self::Failed,
         }
+    }
+}
+
+impl ValueEnum for Outcome {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Succeeded, Self::Partial, Self::Held, Self::Failed]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 

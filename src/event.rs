@@ -25,6 +25,7 @@ macro_rules! say {
 }
 
 mod builtin;
+mod change;
 pub mod daemon;
 pub mod program;
 mod repeats;
@@ -182,6 +183,8 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "dn",
             "directory_id",
             "ftrack_id",
+            "reason",
+            "fields",
         ],
     ),
     (
@@ -195,6 +198,8 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "dn",
             "directory_id",
             "ftrack_id",
+            "reason",
+            "fields",
             "error",
         ],
     ),
@@ -209,6 +214,8 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "dn",
             "directory_id",
             "ftrack_id",
+            "reason",
+            "fields",
             "error",
         ],
     ),
@@ -346,7 +353,7 @@ impl Event<'_> {
                 );
             }
             Self::Builtin { of, what } => what.emit(level, of),
-            Self::Change { of, change } => emit_change(level, of, change),
+            Self::Change { of, change } => change::emit(level, of, change),
             Self::EntrySkipped {
                 of: RunName { job, run },
                 dn,
@@ -379,31 +386,6 @@ impl Event<'_> {
                 "report of an interrupted run saved"
             ),
         }
-    }
-}
-
-fn emit_change(level: Level, RunName { job, run }: RunName<'_>, change: &Reported) {
-    let action = change.action.as_str();
-    let (username, dn) = (
-        escape_control(&change.username),
-        escape_control(change.dn.as_deref().unwrap_or_default()),
-    );
-    let (directory_id, ftrack_id) = (
-        change.directory_id.as_deref().unwrap_or_default(),
-        change.ftrack_id.as_str(),
-    );
-    let error = escape_control(change.error.as_deref().unwrap_or_default());
-    match change.result {
-        ChangeResult::Applied => {
-            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, "changed")
-        }
-        ChangeResult::Held => {
-            say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "held")
-        }
-        ChangeResult::Failed => {
-            say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %error, "not applied")
-        }
-        ChangeResult::Planned => {}
     }
 }
 

@@ -15,6 +15,20 @@ pub mod model;
 pub mod run;
 pub mod state;
 pub mod sync;
+pub mod tls;
+pub mod wrap;
 
-/// From `Cargo.toml`, with the commit where it is known.
+/// The version in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit from which the program was built; `unknown` outside a checkout, if the build did not
+/// say it. `src/build.rs` provides it.
+pub const COMMIT: &str = env!("COMMIT_OF_THE_BUILD");
+
+/// What `--version` prints after the program's name.
+pub const VERSION_AND_COMMIT: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("COMMIT_OF_THE_BUILD"),
+    ")"
+);

@@ -16,12 +16,13 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
 mod line;
+mod people;
 mod queue;
 mod sink;
 pub(crate) mod terminal;
 mod writer;
 
-use crate::{escape::escape_control, event::program::ProgramEvent};
+use crate::{escape::escape_control, event::program::ProgramEvent, wrap::wrapped};
 use line::Line;
 use queue::{Bounds, Queue};
 use sink::Sink;
@@ -111,7 +112,10 @@ pub fn start(
             .with_current_span(false)
             .with_span_list(false)
             .try_init(),
-        LogFormat::Text => lines.with_ansi(is_coloured()).try_init(),
+        LogFormat::Text => lines
+            .with_ansi(is_coloured())
+            .event_format(people::ForPeople)
+            .try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
 }
@@ -123,6 +127,10 @@ pub fn say(text: &str) {
         text.to_owned()
     } else {
         anstream::adapter::strip_str(text).to_string()
+    };
+    let text = match terminal::columns() {
+        Some(columns) => wrapped(&text, columns),
+        None => text,
     };
     for line in text.lines() {
         queue().add(format!("{line}\n").into_bytes());

@@ -10,15 +10,29 @@ use ftrack_ldap_sync::{
     event::Event,
     log::{self, LogFormat, Verbosity},
 };
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// Exit status after a panic, which is a bug in the program.
 const DEFECT: u8 = 101;
 
 fn main() -> ExitCode {
+    forbid_core_dumps();
     // The panic was logged when it happened.
     let exit = panic::catch_unwind(answer).unwrap_or(ExitCode::from(DEFECT));
     log::finish();
     exit
+}
+
+/// A core dump would contain the secrets. The first also keeps other processes of the same user from
+/// reading this one's memory, and holds where a program on the machine collects the dumps; where
+/// either is forbidden, such as in a sandbox, the other has to do.
+fn forbid_core_dumps() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 fn answer() -> ExitCode {

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{print, print_json};
+use super::{print_json, print_text};
 use crate::{
     cli::{CheckArgs, Exit, Format, Stop},
     config::Config,
@@ -17,15 +17,20 @@ pub mod directory;
 pub mod finding;
 pub mod ftrack;
 pub mod offline;
+mod people;
+mod settings;
 mod text;
 
+use directory::Limits;
 use finding::{Finding, Verdict};
 use offline::Compiled;
 
 /// Time limit for one server. Directories and ftrack are checked in parallel, the servers of one
 /// directory in turn, so a check ends within this time for each server of the directory that has
-/// the most.
+/// the most, and what it takes to read the people.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Time limit for reading the people of one job from one server, beyond that.
+const READ_LIMIT: Duration = Duration::from_secs(600);
 
 /// What `check --format json` prints.
 #[derive(Debug, Serialize)]
@@ -57,11 +62,12 @@ pub async fn check(
                 incomplete")),
             online = servers(&looked_at, &compiled, LIMIT) => findings.extend(online),
         }
+        super::lift_lockouts(config, &compiled.servers);
     }
     let ok = !has_failed(&findings);
     let checked = Checked { findings, ok };
     match args.format {
-        Format::Text => print(&text::text(&checked.findings))?,
+        Format::Text => print_text(&text::text(&checked.findings))?,
         Format::Json => print_json(&checked)?,
     };
     Ok(match (is_configured, ok) {
@@ -80,7 +86,11 @@ async fn servers(config: &Config, compiled: &Compiled, limit: Duration) -> Vec<F
             .ldap_jobs()
             .filter(|(_, work)| work.job.directory == *name)
             .collect();
-        Some(async move { directory::look(directory, pool, &jobs, limit).await })
+        let limits = Limits {
+            server: limit,
+            read: READ_LIMIT,
+        };
+        Some(async move { directory::look(directory, pool, &jobs, limits).await })
     });
     let (of_directories, of_ftrack) = tokio::join!(
         join_all(directories),

@@ -1,18 +1,21 @@
 //! `config show`, `config schema` and `config example`: each returns the text for standard output.
 
-use anyhow::Context;
+use crate::{
+    cli::Format,
+    config::{self, EffectiveConfig},
+};
 
-use crate::config::{self, Config};
-
-/// The effective configuration as TOML, with every default filled in and every secret masked.
+/// The effective configuration, with every default filled in and every secret masked.
 ///
 /// # Errors
 ///
 /// When a value cannot be written as TOML, such as a path that is not UTF-8.
-pub fn show(config: &Config) -> anyhow::Result<String> {
-    config
-        .to_toml()
-        .context("the configuration cannot be shown as TOML")
+pub fn show(config: &EffectiveConfig, format: Format) -> anyhow::Result<String> {
+    let text = match format {
+        Format::Text => config.to_toml()?,
+        Format::Json => format!("{:#}\n", serde_json::to_value(config)?),
+    };
+    Ok(text)
 }
 
 /// The JSON schema of the configuration file, for editors and other checkers.

@@ -3,13 +3,15 @@
 use std::{path::Path, time::Duration};
 
 use chrono::Utc;
-use comfy_table::{Table, presets::NOTHING};
 use tokio_util::sync::CancellationToken;
 
-use super::{print, print_json, progress::ProgressLine, sync::show};
+use super::{
+    moment, print_json, print_text, progress::ProgressLine, sync::show_new, terminal,
+    terminal::Screen,
+};
 use crate::{
     cli::{Exit, Format, PauseArgs, ResumeArgs, StatusArgs, Stop, TriggerArgs},
-    config::Findings,
+    config::{Findings, default_control_socket},
     daemon::{
         commands::{CommandError, RunUpdate},
         control::{PauseRequest, StatusReply, TriggerRequest},
@@ -21,7 +23,6 @@ use crate::{
 };
 
 mod client;
-mod until;
 
 use client::Daemon;
 
@@ -29,10 +30,11 @@ use client::Daemon;
 #[must_use]
 pub fn unreadable(findings: &Findings) -> Stop {
     let mut stop = Stop::usage(findings);
-    stop.lines.push(
-        "it does not say where the daemon listens; give its control socket with --socket PATH"
-            .to_owned(),
-    );
+    stop.lines.push(format!(
+        "it does not say where the daemon listens; give its control socket with --socket PATH \
+         (the default is {})",
+        default_control_socket().display()
+    ));
     stop
 }
 
@@ -44,7 +46,7 @@ pub fn unreadable(findings: &Findings) -> Stop {
 pub async fn status(socket: &Path, args: &StatusArgs) -> Result<Exit, Stop> {
     let now = Daemon::at(socket)?.status().await?;
     match args.format {
-        Format::Text => print(&table(&now.status))?,
+        Format::Text => print_text(&table(&now.status, Screen::of_stdout()))?,
         Format::Json => print_json(&now)?,
     };
     let StatusReply {
@@ -85,7 +87,7 @@ pub async fn trigger(
     };
     drop(line);
     match ended? {
-        RunUpdate::Finished { report } => show(&report, args.format).map(|_| Exit::of(&report)),
+        RunUpdate::Finished { report } => show_new(&report, args.format).map(|_| Exit::of(&report)),
         RunUpdate::Ended { error } => Err(Stop::failed(&error)),
         RunUpdate::Waiting | RunUpdate::Started | RunUpdate::Progress(_) => {
             Err(client::daemon_gone())
@@ -105,7 +107,7 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     let until = args
         .until
         .as_deref()
-        .map(|text| until::time(text, Utc::now(), zone))
+        .map(|text| moment::after(text, Utc::now(), &zone, zone.name()))
         .transpose();
     let until = until.map_err(|error| {
         Stop::usage(&format!(
@@ -125,11 +127,11 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
         ""
     };
     match job.pause.as_ref().and_then(|pause| pause.until) {
-        Some(until) => print(&format!(
+        Some(until) => print_text(&format!(
             "{name} is paused until {}{running}.\n",
             in_words(until, zone)
         )),
-        None => print(&format!(
+        None => print_text(&format!(
             "{name} is paused until `resume {name}`{running}.\n"
         )),
     }
@@ -154,7 +156,7 @@ pub async fn resume(socket: &Path, args: &ResumeArgs) -> Result<Exit, Stop> {
     } else {
         "was not paused"
     };
-    print(&format!("{name} {was}; next run: {next_run}.\n"))
+    print_text(&format!("{name} {was}; next run: {next_run}.\n"))
 }
 
 /// Follows a run until it ends.
@@ -213,9 +215,8 @@ fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, S
 }
 
 /// The daemon and its jobs, as text.
-fn table(status: &Status) -> String {
-    let mut table = Table::new();
-    *table.style_mut() = NOTHING;
+fn table(status: &Status, screen: Screen) -> String {
+    let mut table = screen.table();
     table.set_header(["JOB", "PHASE", "LAST RUN", "OUTCOME", "NEXT RUN"]);
     let jobs: Vec<StatusRow> = status.jobs.iter().map(StatusRow::of).collect();
     for StatusRow {
@@ -261,12 +262,7 @@ fn table(status: &Status) -> String {
         ));
     }
     lines.push(String::new());
-    lines.extend(
-        table
-            .to_string()
-            .lines()
-            .map(|line| line.trim_end().to_owned()),
-    );
+    lines.push(terminal::lines(&table).trim_end().to_owned());
     let notes = jobs.iter().flat_map(|job| {
         job.notes
             .iter()

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, env, path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{print, progress::ProgressLine};
+use super::{print_text, progress::ProgressLine};
 use crate::{
     cli::{DemoArgs, Exit, Stop},
     config,
@@ -15,7 +15,11 @@ use crate::{
         world::{JOB, Wanted, World, WorldError},
     },
     model::report::{Report, Trigger},
-    run::{CompiledJob, Purpose, servers::Servers, text},
+    run::{
+        CompiledJob, Purpose,
+        servers::Servers,
+        text::{self, Extent},
+    },
 };
 
 mod narration;
@@ -80,7 +84,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
         config::load(&world.config_file(), &Environment::default())
             .map_err(|findings| Stop::failed(&findings))?,
     );
-    print(&narration::opening(world))?;
+    print_text(&narration::opening(world))?;
     let before: BTreeSet<String> = world
         .ftrack
         .studio()
@@ -91,7 +95,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
     let mut all = Vec::with_capacity(Chapter::ALL.len());
     let mut wrong = Vec::new();
     for chapter in Chapter::ALL {
-        print(&narration::before(chapter, &story))?;
+        print_text(&narration::before(chapter, &story))?;
         let (played, differences) =
             play(chapter, &story, (world, &config), &before, cancel).await?;
         if cancel.is_cancelled() {
@@ -104,15 +108,17 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
             });
         }
         let report = match chapter {
-            Chapter::FirstSync | Chapter::HalfGone => text::shortened(&played.report, FEW),
+            Chapter::FirstSync | Chapter::HalfGone => {
+                text::report(&played.report, Extent::OfEachKind(FEW))
+            }
             Chapter::Again
             | Chapter::OrdinaryDay
             | Chapter::Return
             | Chapter::BadDay
-            | Chapter::Normal => text::report(&played.report),
+            | Chapter::Normal => text::report(&played.report, Extent::Whole),
         };
-        print(&narration::ran(&report, played.exit))?;
-        print(&narration::after(chapter, &story))?;
+        print_text(&narration::ran(&report, played.exit))?;
+        print_text(&narration::after(chapter, &story))?;
         wrong.extend(
             differences
                 .into_iter()
@@ -121,7 +127,7 @@ async fn tell(world: &World, cancel: &CancellationToken) -> Result<Exit, Stop> {
         all.push(played);
     }
     if wrong.is_empty() {
-        print(&narration::closing(&all, &binary()))?;
+        print_text(&narration::closing(&all, &binary()))?;
         return Ok(Exit::Done);
     }
     Err(Stop {

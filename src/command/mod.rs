@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{Cli, Command, ConfigCommand, DaemonArgs, Exit, Stop},
     config::{Config, Environment, Job},
+    daemon::setup,
     event::Event,
     log,
-    state::State,
+    run::servers::Servers,
+    state::{self, State},
 };
 
 pub mod check;
@@ -22,10 +24,14 @@ pub(crate) mod control;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod moment;
 pub(crate) mod progress;
 pub(crate) mod runs;
 pub(crate) mod signals;
 pub(crate) mod sync;
+pub(crate) mod terminal;
+
+use terminal::Screen;
 
 /// Runs the command.
 ///
@@ -43,7 +49,8 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
     };
     let socket = |daemon: &DaemonArgs| match &daemon.socket {
         Some(path) => Ok(path.clone()),
-        None => crate::config::control_socket(&file, &Environment::of_process())
+        None => crate::config::paths(&file, &Environment::of_process())
+            .map(|paths| paths.control_socket)
             .map_err(|findings| control::unreadable(&findings)),
     };
     match command {
@@ -66,9 +73,11 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
         Command::Check(args) => {
             with_runtime(|cancel| async move { check::check(&load()?, &args, &cancel).await })
         }
-        Command::Runs(args) => runs::runs(&load()?, &args),
-        Command::Config(ConfigCommand::Show) => {
-            print(&config::show(&load()?).map_err(|error| Stop::failed(&error))?)
+        Command::Runs(args) => runs::runs(&file, &args),
+        Command::Config(ConfigCommand::Show { format }) => {
+            let effective = crate::config::effective(&file, &Environment::of_process());
+            let effective = effective.map_err(|findings| Stop::usage(&findings))?;
+            print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
         }
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
         Command::Config(ConfigCommand::Example) => print(config::example()),
@@ -124,6 +133,18 @@ fn open_state(config: &Config) -> Result<State, Stop> {
     Ok(state)
 }
 
+/// Lets a daemon on the same state know which servers accepted the credentials: what it does not try
+/// since they were refused, it tries at once. That this cannot be saved is no failure of the command.
+fn lift_lockouts(config: &Config, servers: &Servers) {
+    let accepted = setup::accepted(servers, &setup::salt(config));
+    if !accepted.is_empty()
+        && state::has_refusals(&config.state_dir).is_ok_and(|any| any)
+        && let Ok((state, _)) = State::open(config)
+    {
+        let _ = state.lift_refusals(&accepted);
+    }
+}
+
 /// Prints a result on standard output, after what was logged before it; a closed pipe is not an
 /// error.
 fn print(text: &str) -> Result<Exit, Stop> {
@@ -140,6 +161,11 @@ fn print(text: &str) -> Result<Exit, Stop> {
         }
         Ok(()) | Err(_) => Ok(Exit::Done),
     }
+}
+
+/// Prints a result for people, so that it fits on the terminal.
+fn print_text(text: &str) -> Result<Exit, Stop> {
+    print(&Screen::of_stdout().fit(text))
 }
 
 /// Prints a value as JSON.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{job, print, print_json, progress::ProgressLine};
+use super::{job, print_json, print_text, progress::ProgressLine, terminal::Screen};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
     config::Config,
     model::report::{Report, Trigger},
-    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text},
-    state::files,
+    run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
+    state::paths,
 };
 
 /// `sync`: one run in the foreground, and its report.
@@ -68,20 +68,27 @@ pub async fn plan(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, args.job.as_deref())?;
-    let prepared = prepare(config, name)?;
+    let (prepared, servers) = prepare(config, name)?;
     prepared
         .can_be_planned()
         .map_err(|error| Stop::usage(&error))?;
+    if let Some(path) = &args.out {
+        // Not only after both servers were read.
+        paths::can_replace(path).map_err(|error| Stop::failed(&error))?;
+    }
     let line = ProgressLine::start();
     let plan = prepared.plan(cancel, &|progress| line.show(progress)).await;
     drop(line);
+    super::lift_lockouts(config, &servers);
     let plan = plan.map_err(|error| Stop::failed(&error))?;
     if let Some(path) = &args.out {
         let content = serde_json::to_vec_pretty(&plan).map_err(|error| Stop::failed(&error))?;
-        files::replace(path, &content).map_err(|error| Stop::failed(&error))?;
+        paths::replace(path, &content).map_err(|error| Stop::failed(&error))?;
     }
     match args.format {
-        Format::Text => print(&text::plan(&plan)).and_then(|_| saved(args))?,
+        Format::Text => {
+            print_text(&text::plan(&plan, extent(args.all))).and_then(|_| saved(args))?
+        }
         Format::Json => print_json(&plan)?,
     };
     Ok(
@@ -101,7 +108,7 @@ pub async fn plan(
 fn saved(args: &PlanArgs) -> Result<Exit, Stop> {
     args.out.as_ref().map_or(Ok(Exit::Done), |path| {
         let path = path.display();
-        print(&format!(
+        print_text(&format!(
             "\nSaved to {path}; `apply {path}` writes exactly this.\n"
         ))
     })
@@ -115,7 +122,7 @@ async fn run(
     cancel: &CancellationToken,
 ) -> Result<Exit, Stop> {
     let (name, _) = job(config, name)?;
-    let prepared = prepare(config, name)?;
+    let (prepared, servers) = prepare(config, name)?;
     if !matches!(purpose, Purpose::Sync) {
         prepared
             .can_be_planned()
@@ -129,24 +136,46 @@ async fn run(
         })
         .await;
     drop(line);
+    super::lift_lockouts(config, &servers);
     let report = report.map_err(|error| Stop::failed(&error))?;
-    show(&report, format)?;
+    show_new(&report, format)?;
     Ok(Exit::of(&report))
 }
 
 /// One job with its own connections.
-fn prepare(config: &Arc<Config>, name: &str) -> Result<CompiledJob, Stop> {
+fn prepare(config: &Arc<Config>, name: &str) -> Result<(CompiledJob, Servers), Stop> {
     let servers = Servers::new(config).map_err(|error| Stop::usage(&error))?;
-    CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))
+    let compiled = CompiledJob::new(config, name, &servers).map_err(|error| Stop::usage(&error))?;
+    Ok((compiled, servers))
 }
 
-/// Prints a report.
+/// Prints the report of a run that has just ended: on a terminal, as much as fits.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn show_new(report: &Report, format: Format) -> Result<Exit, Stop> {
+    show_part(report, format, extent(false))
+}
+
+/// Prints a whole report.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn show(report: &Report, format: Format) -> Result<Exit, Stop> {
+    show_part(report, format, Extent::Whole)
+}
+
+fn show_part(report: &Report, format: Format, extent: Extent) -> Result<Exit, Stop> {
     match format {
-        Format::Text => print(&text::report(report)),
+        Format::Text => print_text(&text::report(report, extent)),
         Format::Json => print_json(report),
+    }
+}
+
+/// How much is shown: everything in a pipe or file, a screenful on a terminal.
+fn extent(all: bool) -> Extent {
+    match Screen::of_stdout().rows() {
+        Some(rows) if !all => Extent::Rows(rows),
+        Some(_) | None => Extent::Whole,
     }
 }

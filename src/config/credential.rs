@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{Secret, files};
+use super::{MASK, Secret, files};
 
 /// Time limit for reading the file; a file on a network file system may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -62,12 +62,17 @@ impl Serialize for Credential {
 
 impl Credential {
     /// Reads the credential from a file, by the rules for all secrets: a regular file of bounded
-    /// length, not empty; a trailing line end is not part of the secret.
+    /// length, not empty; neither a trailing line end nor a byte order mark is part of the secret.
     ///
     /// # Errors
     /// The file contains no secret.
     pub fn of_file(file: &Path) -> Result<Self, Unreadable> {
         Ok(Self::new(read(file)?, Some(file.to_owned())))
+    }
+
+    /// The credential of a file that is not read: only its mask is known.
+    pub(super) fn unread(file: PathBuf) -> Self {
+        Self::new(Secret::new(MASK.repeat(2)), Some(file))
     }
 
     fn new(loaded: Secret, file: Option<PathBuf>) -> Self {
@@ -77,6 +82,12 @@ impl Credential {
             file,
             readers,
         }
+    }
+
+    /// The file of the secret, if it has one of its own.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The secret as it was when the configuration was loaded.
@@ -134,6 +145,14 @@ impl Secret {
         format!("{first:02x}{second:02x}")
     }
 
+    /// The mark of what is tried at a server: that of the secret, and four more digits for where and
+    /// how it is sent, which `way` describes, such as `1a2b-3c4d`.
+    #[must_use]
+    pub fn mark_on(&self, salt: &str, who: &str, way: &str) -> String {
+        let of_way = Self::new(way.to_owned()).mark(salt, "");
+        format!("{}-{of_way}", self.mark(salt, who))
+    }
+
     /// Takes a text as a secret.
     ///
     /// # Errors
@@ -155,6 +174,8 @@ fn read(file: &Path) -> Result<Secret, Unreadable> {
         problem,
     };
     let text = files::read_text(file, files::SECRET_LIMIT).map_err(unreadable)?;
+    // Editors on Windows write the mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
     Secret::checked(secret).map_err(|problem| {
         let verb = if problem.starts_with("empty") {
@@ -188,6 +209,9 @@ mod tests {
             ("salt", "cn=other", "secret"),
             ("salt", "cn=sync", "terces"),
         ];
+        let on = |way| Secret::new("secret".to_owned()).mark_on("salt", "cn=sync", way);
+        assert!(on("ldap://a").starts_with(&one) && on("ldap://a") != on("ldaps://a"));
+        assert_eq!(on("ldap://a").len(), 9);
         assert!(
             others
                 .iter()
@@ -210,6 +234,8 @@ mod tests {
         std::fs::write(&file, " second\n").unwrap();
         assert_eq!(credential.current().await.unwrap().expose(), " second");
         assert_eq!(credential.loaded().expose(), "first");
+        std::fs::write(&file, "\u{feff}third\n").unwrap();
+        assert_eq!(credential.current().await.unwrap().expose(), "third");
         assert!(
             !format!("{credential:?}").contains("first"),
             "{credential:?}"

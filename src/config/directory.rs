@@ -34,7 +34,8 @@ table! {
         bind_password_file: Option<PathBuf> = None,
         /// Whether `ldap://` connections are upgraded to TLS by StartTLS before anything else is sent.
         start_tls: bool => bool = false,
-        /// A PEM file of certificates to trust instead of the system's.
+        /// A PEM file of certificates to trust instead of the system's: of authorities, or of the
+        /// servers themselves.
         #[serde(skip_serializing_if = "Option::is_none")]
         ca_file: Option<PathBuf> => Option<PathBuf> = None,
         /// A PEM file of the client certificate and its issuers; needs `client_key_file`.

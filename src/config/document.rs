@@ -43,12 +43,39 @@ pub fn parse(path: &Path, text: &str) -> Document {
             reader.find(
                 reader.place(offset),
                 KeyPath::default(),
-                format!("not TOML: {}", error.message()),
+                format!(
+                    "not TOML: {}",
+                    in_words(error.message(), written(text, error.span()))
+                ),
             );
         }
     }
     reader.document.values = reader.table(&KeyPath::default(), table.get_ref());
     reader.document
+}
+
+/// The text that an error is about, if it cannot be more than a key.
+fn written(text: &str, span: Option<std::ops::Range<usize>>) -> Option<&str> {
+    let written = text.get(span?)?.trim_matches(['"', '\'']);
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=64)
+        .contains(&written.len())
+        .then_some(written)
+        .filter(|written| written.bytes().all(is_key))
+}
+
+/// The parser's words, and what to do about the errors that are made most.
+fn in_words(message: &str, written: Option<&str>) -> String {
+    match written {
+        Some(key) if message.starts_with("duplicate key") => {
+            format!("{key:?} is written twice in this table; remove one")
+        }
+        _ if message.contains("escape") || message.contains("unicode value") => {
+            "in \"…\" a backslash is written twice, as \\\\; or put the text in single quotes '…'"
+                .to_owned()
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// Parses one TOML value, such as a number or a list in an environment variable; `None` when it is

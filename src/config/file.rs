@@ -14,7 +14,7 @@ use super::{
     job::{self, JobTable, Kind},
     notes::Notes,
     table::{Complete, table},
-    value::{CENTURY, HOUR, Number, Period, listen},
+    value::{CENTURY, HOUR, Line, List, Number, Period, listen},
 };
 
 /// The configuration of ftrack-ldap-sync.
@@ -68,17 +68,21 @@ table! {
         #[serde(deserialize_with = "listen", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]
         listen: Option<SocketAddr> => SocketAddr = None,
+        /// The names under which the status page is served, such as that of a proxy in front of it;
+        /// besides addresses, `localhost` and this machine's own name.
+        #[serde(skip_serializing_if = "List::is_empty")]
+        hosts: List<Line> => Vec<String> = List::default(),
     }
 }
 
 table! {
-    /// How long reports are saved: the newest of each job, and none that is too old.
+    /// How long reports are saved. The newest one of each job always stays.
     #[schemars(rename = "Reports")]
     struct ReportsTable => struct Reports {
-        /// The maximum number of reports of one job.
+        /// The maximum number of reports of one job's runs that changed, held and failed nothing.
         keep: Number<1, 1_000_000> => usize = Number(500),
-        /// The maximum age of a report.
-        keep_for: Period<HOUR, CENTURY> => Duration = Period::days(90),
+        /// The maximum age of all other reports.
+        keep_for: Period<HOUR, CENTURY> => Duration = Period::days(400),
     }
 }
 
@@ -99,6 +103,20 @@ impl File {
                 &top.key("http").key("listen"),
                 "the address and port to listen on, such as \"127.0.0.1:9464\"",
             );
+        }
+        if let Some(http) = &self.http {
+            http.hosts
+                .check_with(notes, &top.key("http").key("hosts"), |name| {
+                    let name = name.to_string();
+                    let is_name = url::Host::parse(&name).is_ok_and(
+                        |host| matches!(host, url::Host::Domain(parsed) if parsed == name),
+                    );
+                    (!is_name).then(|| {
+                        format!(
+                            "{name:?} is not a host's name in lower case, without scheme and port"
+                        )
+                    })
+                });
         }
         let ftrack = ftrack::check(notes, places, self.ftrack);
         check_presence(notes, &self.directories, &self.jobs);

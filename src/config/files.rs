@@ -1,10 +1,13 @@
 //! The files that a configuration names: where they are looked up, and how much of them is read.
 
 use std::{
-    fs::{self, File},
+    fs::OpenOptions,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 /// The maximum size of a configuration file, in bytes.
 pub const CONFIGURATION_LIMIT: u64 = 1 << 20;
@@ -16,9 +19,19 @@ pub const SECRET_LIMIT: u64 = 64 << 10;
 /// it.
 pub const CERTIFICATES_LIMIT: u64 = 1 << 20;
 
+/// Whether files of secrets are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretFiles {
+    /// They are read, and must contain what they are named for.
+    Read,
+    /// Only their paths are used: for those who may read the configuration, but not its secrets.
+    NotRead,
+}
+
 /// Where relative paths are looked up.
 #[derive(Debug, Clone)]
 pub struct Places {
+    pub secrets: SecretFiles,
     /// The folder of the main configuration file.
     pub beside: PathBuf,
     /// `$CREDENTIALS_DIRECTORY`, where systemd provides credentials.
@@ -57,13 +70,18 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
 /// longer; the text is to follow the file's name, and contains nothing of its content.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("cannot be read: {error}");
-    if !fs::metadata(path).map_err(failed)?.is_file() {
+    // A pipe opens without waiting for its other end, to be refused.
+    let without_waiting = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(without_waiting.bits().cast_signed())
+        .open(path)
+        .map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
         return Err("is not a regular file".to_owned());
     }
     let mut content = Vec::new();
-    File::open(path)
-        .map_err(failed)?
-        .take(limit.saturating_add(1))
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut content)
         .map_err(failed)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= limit) {

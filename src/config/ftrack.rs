@@ -44,7 +44,7 @@ table! {
         #[serde(skip_serializing_if = "Option::is_none")]
         link_key_file: Option<PathBuf> = None,
         /// A PEM file of certificates to trust instead of the system's, for a server with its own
-        /// certificate authority.
+        /// certificate authority, or with a self-signed certificate.
         #[serde(skip_serializing_if = "Option::is_none")]
         ca_file: Option<PathBuf> => Option<PathBuf> = None,
         /// Time limit for a connection.

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// The prefix of the program's own variables.
-const PREFIX: &str = "FTRACK_LDAP_SYNC_";
+pub(super) const PREFIX: &str = "FTRACK_LDAP_SYNC_";
 
 /// ftrack's own variables, and the keys of `[ftrack]` that they provide.
 const FTRACK_VARIABLES: [(&str, &str); 3] = [
@@ -40,6 +40,23 @@ const DEEPEST: usize = 16;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, OsString>,
+}
+
+/// The variable that names the proxy for URLs with this scheme, as the HTTP client looks for it.
+#[must_use]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one reader of the environment"
+)]
+pub fn proxy_variable(scheme: &str) -> Option<&'static str> {
+    let own = if scheme == "https" {
+        ["HTTPS_PROXY", "https_proxy"]
+    } else {
+        ["HTTP_PROXY", "http_proxy"]
+    };
+    own.into_iter()
+        .chain(["ALL_PROXY", "all_proxy"])
+        .find(|name| std::env::var(name).is_ok_and(|value| !value.is_empty()))
 }
 
 impl Environment {
@@ -62,7 +79,7 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
         let matters = |name: &str| {
             name.starts_with(PREFIX)
-                || name == "CREDENTIALS_DIRECTORY"
+                || matches!(name, "CREDENTIALS_DIRECTORY" | "COLUMNS")
                 || FTRACK_VARIABLES
                     .iter()
                     .any(|(variable, _)| *variable == name)
@@ -79,6 +96,15 @@ impl Environment {
             .get("CREDENTIALS_DIRECTORY")
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
+    }
+}
+
+impl Environment {
+    /// The width of a terminal that does not report it, in columns.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        let columns = self.variables.get("COLUMNS")?.to_str()?.parse().ok();
+        columns.filter(|columns| *columns > 0)
     }
 }
 
@@ -193,8 +219,17 @@ fn file(path: &Path) -> Document {
             example, and --config names a file elsewhere";
         return unreadable(path, way_out.to_owned());
     }
-    match files::read_text(path, files::CONFIGURATION_LIMIT) {
-        Ok(text) => document::parse(path, &text),
+    match files::read(path, files::CONFIGURATION_LIMIT) {
+        Ok(content) => match String::from_utf8(content) {
+            Ok(text) => document::parse(path, &text),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().iter().take(valid);
+                let line = before.filter(|byte| **byte == b'\n').count() + 1;
+                let problem = "is not UTF-8 text; save the file in that encoding".to_owned();
+                unusable(path, Some(line), problem)
+            }
+        },
         Err(problem) => unreadable(path, problem),
     }
 }
@@ -227,9 +262,13 @@ fn fragments(path: &Path) -> Vec<Document> {
 }
 
 fn unreadable(path: &Path, problem: String) -> Document {
+    unusable(path, None, problem)
+}
+
+fn unusable(path: &Path, line: Option<usize>, problem: String) -> Document {
     let place = Place::File {
         path: path.to_owned(),
-        line: None,
+        line,
     };
     Document {
         findings: vec![Finding {

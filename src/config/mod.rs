@@ -10,7 +10,7 @@ mod credential;
 mod directory;
 mod document;
 mod file;
-mod files;
+pub(crate) mod files;
 mod finding;
 mod ftrack;
 mod job;
@@ -30,15 +30,16 @@ pub use attributes::{AttributeRule, Target, WhenAbsent};
 pub use credential::{Credential, Unreadable};
 pub use directory::{Directory, Sasl};
 pub use file::{Http, Reports};
+use files::SecretFiles;
 pub use finding::{Finding, Findings, KeyPath, Place};
 pub use ftrack::Ftrack;
 pub use job::{ConfigChange, Job, JobKind, LdapJob, Scope};
-pub use layers::Environment;
+pub use layers::{Environment, proxy_variable};
 pub use limits::{FtrackLdapJob, Limits};
 pub use schema::schema;
 pub use secret::{MASK, Secret};
 pub use users::{Adopt, Users};
-pub use value::{CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute};
+pub use value::{Asserted, CronExpression, Filter, Limit, Pattern, Source, Template, is_attribute};
 
 /// The default path of the configuration file.
 pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
@@ -52,9 +53,27 @@ pub const DEFAULT_FILE: &str = "/etc/ftrack-ldap-sync/config.toml";
 /// # Errors
 /// All findings, each with its place, its key and what to do; never a secret.
 pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> {
+    checked(file, environment, SecretFiles::Read)
+}
+
+/// The effective configuration, for showing: files of secrets are not read.
+///
+/// # Errors
+/// As for [`load`].
+pub fn effective(file: &Path, environment: &Environment) -> Result<EffectiveConfig, Findings> {
+    checked(file, environment, SecretFiles::NotRead)
+        .map(|config| EffectiveConfig(file::File::from(config)))
+}
+
+fn checked(
+    file: &Path,
+    environment: &Environment,
+    secrets: SecretFiles,
+) -> Result<Config, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
     let places = files::Places {
-        beside: file.parent().map(Path::to_owned).unwrap_or_default(),
+        secrets,
+        beside: beside(file),
         credentials: environment.credentials_directory(),
     };
     let config = layers::read(file, environment, &mut notes)
@@ -66,22 +85,90 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Config, Findings> 
     }
 }
 
-/// Only the path of the control socket: for users who may send commands to a daemon, but not read
-/// its secrets. Nothing else is checked.
+/// The paths by which the other commands find a daemon and its reports. They are found without
+/// secrets, and also in a configuration with other errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Paths {
+    pub state_dir: PathBuf,
+    pub control_socket: PathBuf,
+}
+
+/// The keys of [`Paths`].
+const PATHS: [&str; 2] = ["state_dir", "control_socket"];
+
+/// Only the paths of a configuration; nothing else of it is checked.
 ///
 /// # Errors
-/// A file cannot be read, or does not have the form of a configuration.
-pub fn control_socket(file: &Path, environment: &Environment) -> Result<PathBuf, Findings> {
+/// A file cannot be read or is not TOML, or one of these keys is misspelt or no text.
+pub fn paths(file: &Path, environment: &Environment) -> Result<Paths, Findings> {
     let mut notes = notes::Notes::new(file.to_owned());
-    let written = layers::read(file, environment, &mut notes)
-        .and_then(|values| shape::read(values, &mut notes));
-    match written.filter(|_| notes.is_clean()) {
-        Some(written) => Ok(file
-            .parent()
-            .map(Path::to_owned)
-            .unwrap_or_default()
-            .join(written.control_socket)),
-        None => Err(notes.into_findings()),
+    let Some(values) = layers::read(file, environment, &mut notes) else {
+        return Err(notes.into_findings());
+    };
+    // A misspelt path must not become the default.
+    for key in values.keys().filter(|key| !PATHS.contains(&key.as_str())) {
+        if let Some(meant) = finding::nearest(key, PATHS) {
+            let problem = format!("unknown key; did you mean {meant:?}?");
+            notes.find(&KeyPath::default().key(key), problem);
+        }
+    }
+    for key in PATHS {
+        if values
+            .get(key)
+            .is_some_and(|value| value.as_str().is_none())
+        {
+            notes.find(&KeyPath::default().key(key), "a path in quotes is expected");
+        }
+    }
+    if !notes.is_clean() {
+        return Err(notes.into_findings());
+    }
+    let default = file::File::default();
+    let path = |key: &str, default: PathBuf| {
+        let written = values.get(key).and_then(|value| value.as_str());
+        let written = written.filter(|path| !path.is_empty());
+        beside(file).join(written.map_or(default, PathBuf::from))
+    };
+    Ok(Paths {
+        state_dir: path("state_dir", default.state_dir),
+        control_socket: path("control_socket", default.control_socket),
+    })
+}
+
+/// The names of the jobs of a configuration, as far as it can be read.
+#[must_use]
+pub fn job_names(file: &Path, environment: &Environment) -> Vec<String> {
+    let mut notes = notes::Notes::new(file.to_owned());
+    let values = layers::read(file, environment, &mut notes).unwrap_or_default();
+    let jobs = values.get("jobs").and_then(|jobs| jobs.as_dict());
+    jobs.map(|jobs| jobs.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// The control socket where no configuration names another.
+#[must_use]
+pub fn default_control_socket() -> PathBuf {
+    file::File::default().control_socket
+}
+
+/// The folder in which relative paths are looked up.
+fn beside(file: &Path) -> PathBuf {
+    file.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// A configuration as it would be written, with every default filled in and every secret masked.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(transparent)]
+pub struct EffectiveConfig(file::File);
+
+impl EffectiveConfig {
+    /// As TOML.
+    ///
+    /// # Errors
+    /// A value cannot be written as TOML, such as a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.0)
     }
 }
 
@@ -137,15 +224,6 @@ impl Config {
             }
         };
         Ok((name, job))
-    }
-
-    /// The effective configuration as TOML, with every default filled in and every secret masked.
-    ///
-    /// # Errors
-    ///
-    /// When a value cannot be written as TOML, such as a path that is not UTF-8.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string(&file::File::from(self.clone()))
     }
 }
 

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{
     Credential, Secret,
-    files::{self, Places},
+    files::{self, Places, SecretFiles},
     finding::KeyPath,
     notes::Notes,
 };
@@ -36,6 +36,9 @@ pub fn secret(
             .map(Credential::from)
             .map_err(|problem| notes.find(&key, problem))
             .ok(),
+        (None, Some(path)) if places.secrets == SecretFiles::NotRead => {
+            Some(Credential::unread(places.find(&path)))
+        }
         (None, Some(path)) => Credential::of_file(&places.find(&path))
             .map_err(|unreadable| notes.find(&file_key, unreadable.to_string()))
             .ok(),
@@ -57,6 +60,9 @@ pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut
 
 /// Finds a PEM file with a private key.
 pub fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
+    if places.secrets == SecretFiles::NotRead {
+        return;
+    }
     // The reason is omitted: it could quote the file's content.
     pem(notes, places, at, path, |content| {
         PrivateKeyDer::from_pem_slice(content)

@@ -76,6 +76,23 @@ impl Notes {
             || self.excused.iter().any(excused)
     }
 
+    /// The variable that sets a value; none where a file does.
+    pub fn variable(&self, key: &KeyPath) -> Option<String> {
+        match self.place(key) {
+            Place::Variable(name) => Some(name),
+            Place::File { .. } => None,
+        }
+    }
+
+    /// The names of the tables in a table, such as those of the jobs.
+    pub fn names_in(&self, table: &str) -> BTreeSet<String> {
+        let within = self.places.keys().map(KeyPath::keys);
+        within
+            .filter(|keys| keys.first() == Some(&table))
+            .filter_map(|keys| keys.get(1).map(|name| (*name).to_owned()))
+            .collect()
+    }
+
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }

@@ -58,6 +58,22 @@ impl Kinds {
         }
     }
 
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn knows(&self, way: &[String]) -> bool {
+        way.iter()
+            .try_fold(&self.schema, |schema, key| inner(schema, key))
+            .is_some()
+    }
+
+    /// The paths of the tables that have a key of this name; a star stands for any name.
+    #[must_use]
+    pub fn tables_with(&self, key: &str) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        find_tables(&self.schema, &[], key, &mut found);
+        found
+    }
+
     /// The keys of all secrets, each with the path of its table, in which a star stands for any
     /// name.
     #[must_use]
@@ -65,6 +81,28 @@ impl Kinds {
         let mut found = Vec::new();
         find_secrets(&self.schema, &[], &mut found);
         found
+    }
+}
+
+fn find_tables(table: &Value, at: &[String], wanted: &str, found: &mut Vec<Vec<String>>) {
+    let named = table.get("properties").and_then(Value::as_object);
+    if named.is_some_and(|named| named.contains_key(wanted)) && !found.iter().any(|one| one == at) {
+        found.push(at.to_vec());
+    }
+    let any = table
+        .get("additionalProperties")
+        .filter(|inner| inner.is_object());
+    let any = any.map(|inner| ("*", inner));
+    let named = named
+        .into_iter()
+        .flatten()
+        .map(|(key, inner)| (key.as_str(), inner));
+    for (key, inner) in named.chain(any) {
+        let path: Vec<String> = at.iter().cloned().chain([key.to_owned()]).collect();
+        find_tables(inner, &path, wanted, found);
+    }
+    for schema in alternatives(table) {
+        find_tables(schema, at, wanted, found);
     }
 }
 

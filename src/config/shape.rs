@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::{
     file::File,
     finding::{KeyPath, did_you_mean, nearest},
-    job, limits,
+    job,
+    layers::PREFIX,
+    limits,
     notes::Notes,
     schema::{self, Kinds},
 };
@@ -25,7 +27,8 @@ const LATER_KEYS: [&str; 3] = ["roles", "groups", "member_of"];
 /// omitted; `None` when there are too many findings.
 pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
     let mut values = values;
-    lists_for_tables(&mut values, &mut Vec::new(), &Kinds::new(), notes);
+    let kinds = Kinds::new();
+    lists_for_tables(&mut values, &mut Vec::new(), &kinds, notes);
     if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
         jobs.iter_mut()
             .for_each(|(name, job)| keys_of_kind(name, job, notes));
@@ -38,7 +41,7 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
         };
         let way: Vec<&str> = error.path.iter().map(String::as_str).collect();
         let path = key_path(&values, &way);
-        note(&path, &error.kind, notes);
+        note(&path, &error.kind, &kinds, notes);
         if !remove(&mut values, &way) {
             return None;
         }
@@ -104,16 +107,19 @@ fn leave_out(
 }
 
 /// Records one error from serde, without the value that it is about, which may be a secret.
-fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
+fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
     let problem = match kind {
-        Kind::UnknownField(name, known) => {
-            if let (Some(meant), Some(table)) =
-                (nearest(name, known.iter().copied()), path.parent())
-            {
-                notes.excuse(table.key(meant));
+        Kind::UnknownField(name, known) => match misplaced(path, name, kinds, notes) {
+            Some(problem) => problem,
+            None => {
+                if let (Some(meant), Some(table)) =
+                    (nearest(name, known.iter().copied()), path.parent())
+                {
+                    notes.excuse(table.key(meant));
+                }
+                unknown_key(path, name, known)
             }
-            unknown_key(path, name, known)
-        }
+        },
         Kind::UnknownVariant(name, _)
             if name == "gssapi" && path.keys().last() == Some(&"sasl") =>
         {
@@ -132,7 +138,16 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
             )
         }
         Kind::InvalidType(found, expected) => {
-            format!("{} is expected, not {}", in_words(expected), type_of(found))
+            let hint = match separated(path, kinds, notes) {
+                Some(hint) => format!("; {hint}"),
+                None if is_quoted(found, expected) => "; leave out the quotes".to_owned(),
+                None => String::new(),
+            };
+            format!(
+                "{} is expected, not {}{hint}",
+                in_words(expected),
+                type_of(found)
+            )
         }
         Kind::InvalidValue(_, expected) => {
             format!("out of range: {} is expected", in_words(expected))
@@ -148,6 +163,102 @@ fn note(path: &KeyPath, kind: &Kind, notes: &mut Notes) {
     };
     notes.find(path, problem);
     notes.excuse(path.clone());
+}
+
+/// Whether a number, or true or false, is written as text.
+fn is_quoted(found: &Actual, expected: &str) -> bool {
+    let Actual::Str(text) = found else {
+        return false;
+    };
+    match expected {
+        "i64" => text.trim().parse::<i64>().is_ok(),
+        "a boolean" => text.trim().parse::<bool>().is_ok(),
+        _ => false,
+    }
+}
+
+/// What to say about a key that exists, but elsewhere; the value is then not missing there.
+fn misplaced(path: &KeyPath, name: &str, kinds: &Kinds, notes: &mut Notes) -> Option<String> {
+    if let Some(hint) = separated(path, kinds, notes) {
+        return Some(format!("unknown key; {hint}"));
+    }
+    let tables = kinds.tables_with(name);
+    if tables.is_empty() {
+        return None;
+    }
+    for table in &tables {
+        for table in with_names(table, notes) {
+            notes.excuse(table.key(name));
+        }
+    }
+    if tables.iter().any(Vec::is_empty) {
+        return Some("it belongs at the top, before the first table".to_owned());
+    }
+    let tables: Vec<String> = tables
+        .iter()
+        .map(|table| format!("[{}]", table.join(".").replace('*', "NAME")))
+        .collect();
+    Some(format!(
+        "it does not belong here, but in {}",
+        tables.join(" or ")
+    ))
+}
+
+/// The paths of the tables that a pattern matches.
+fn with_names(pattern: &[String], notes: &Notes) -> Vec<KeyPath> {
+    let mut paths = vec![KeyPath::default()];
+    for (position, key) in pattern.iter().enumerate() {
+        let names: Vec<String> = match (key.as_str(), pattern.first()) {
+            ("*", Some(table)) if position == 1 => notes.names_in(table).into_iter().collect(),
+            (key, _) => vec![key.to_owned()],
+        };
+        paths = paths
+            .iter()
+            .flat_map(|path| names.iter().map(|name| path.key(name)))
+            .collect();
+    }
+    paths
+}
+
+/// The right name of a variable that has one underscore where two separate levels.
+fn separated(path: &KeyPath, kinds: &Kinds, notes: &mut Notes) -> Option<String> {
+    notes.variable(path)?;
+    let (last, before) = path.keys().split_last().map(|(last, before)| {
+        let before: Vec<String> = before.iter().map(|key| (*key).to_owned()).collect();
+        ((*last).to_owned(), before)
+    })?;
+    let way = levels(&last, &before, kinds)?;
+    let meant = way
+        .iter()
+        .fold(KeyPath::default(), |path, key| path.key(key));
+    notes.excuse(meant);
+    Some(format!(
+        "two underscores separate levels: {PREFIX}{}",
+        way.join("__").to_uppercase()
+    ))
+}
+
+/// The path of an existing key that a name means whose words are separated by one underscore each.
+fn levels(name: &str, before: &[String], kinds: &Kinds) -> Option<Vec<String>> {
+    name.match_indices('_').find_map(|(place, _)| {
+        let (first, rest) = (name.get(..place)?, name.get(place + 1..)?);
+        let mut way = before.to_vec();
+        way.push(first.to_owned());
+        if first.is_empty() || !kinds.knows(&way) {
+            return None;
+        }
+        let mut whole = way.clone();
+        whole.push(rest.to_owned());
+        if !rest.is_empty() && kinds.knows(&whole) && !is_name(&whole) {
+            return Some(whole);
+        }
+        levels(rest, &way, kinds)
+    })
+}
+
+/// Whether the last key is a name of the configuration's own choice, as that of a job.
+fn is_name(way: &[String]) -> bool {
+    matches!(way, [table, _] if table == "jobs" || table == "directories")
 }
 
 fn unknown_key(path: &KeyPath, name: &str, known: &[&str]) -> String {

@@ -61,6 +61,9 @@ pub enum Completion {
     Loaded(Result<Box<(Setup, Persisted)>, String>),
 }
 
+/// The interval between two looks for runs that other processes made.
+const LOOK_AT_RUNS: Duration = Duration::from_secs(5);
+
 /// The daemon at work.
 pub struct Coordinator {
     core: Core,
@@ -76,6 +79,8 @@ pub struct Coordinator {
     requests: Requests,
     runs: BTreeMap<String, ActiveRun>,
     cut: CancellationToken,
+    /// When runs of other processes are looked for again.
+    look_at: Instant,
     /// Inputs that are known at once.
     backlog: VecDeque<Input>,
 }
@@ -149,6 +154,7 @@ impl Coordinator {
             requests: Requests::default(),
             runs: BTreeMap::new(),
             cut: CancellationToken::new(),
+            look_at: Instant::now(),
             backlog: VecDeque::new(),
         };
         coordinator.handle(Input::Start(persisted));
@@ -182,10 +188,7 @@ impl Coordinator {
                     cut_at = Some(Instant::now() + TO_END);
                 }
                 Some(completion) = inbox.completions.recv() => self.on_completion(completion),
-                Some(tick) = inbox.ticks.recv() => self.handle(match tick {
-                    Tick::Beat => Input::Second,
-                    Tick::Job { name, .. } => Input::Tick(name),
-                }),
+                Some(tick) = inbox.ticks.recv() => self.on_tick(tick),
                 Some(command) = inbox.commands.recv() => {
                     let input = self.requests.input(command);
                     self.handle(input);
@@ -197,6 +200,21 @@ impl Coordinator {
         self.schedules.stop().await;
         self.persistence.stop(LAST_WRITES).await;
         DaemonEvent::Stopped.emit();
+    }
+
+    fn on_tick(&mut self, tick: Tick) {
+        match tick {
+            Tick::Beat => {
+                let now = Instant::now();
+                if now >= self.look_at {
+                    self.look_at = now + LOOK_AT_RUNS;
+                    let jobs = self.core.job_names().map(str::to_owned).collect();
+                    self.persistence.look_at_runs(jobs);
+                }
+                self.handle(Input::Second);
+            }
+            Tick::Job { name, .. } => self.handle(Input::Tick(name)),
+        }
     }
 
     fn on_completion(&mut self, completion: Completion) {

@@ -4,8 +4,9 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -13,6 +14,7 @@ use chrono::Utc;
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use super::{
     commands::Commands,
@@ -41,6 +43,8 @@ pub struct HttpState {
     pub metrics: Arc<Metrics>,
     /// The current counts of the connections; never blocks.
     pub figures: Arc<dyn Fn() -> ConnectionFigures + Send + Sync>,
+    /// The names under which pages are served, besides addresses and `localhost`.
+    pub hosts: Arc<[String]>,
 }
 
 impl fmt::Debug for HttpState {
@@ -77,14 +81,55 @@ pub async fn listen(listener: TcpListener, site: HttpState, end: &CancellationTo
 }
 
 fn router(site: HttpState) -> Router {
-    Router::new()
+    let pages = Router::new()
         .route("/", get(page))
+        .route_layer(from_fn_with_state(site.clone(), only_known_hosts));
+    // The kubelet and Prometheus ask at an address, or at a name that nobody knows before.
+    let probes = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics));
+    pages
+        .merge(probes)
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_methods)
         .with_state(site)
+}
+
+/// Refuses requests for a page under a name that is not this daemon's: somebody else's name that
+/// leads to this address lets that somebody's page read this one (DNS rebinding).
+async fn only_known_hosts(State(site): State<HttpState>, request: Request, next: Next) -> Response {
+    let host = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str())
+        .or_else(|| request.headers().get(header::HOST)?.to_str().ok());
+    if host.is_some_and(|host| is_known(host, &site.hosts)) {
+        return next.run(request).await;
+    }
+    let named = escape_control(host.unwrap_or_default());
+    text(
+        StatusCode::MISDIRECTED_REQUEST,
+        format!(
+            "this page is not served under the name \"{named}\"; use this machine's address, or add the \
+             name to http.hosts\n"
+        ),
+    )
+}
+
+/// Whether a host, with or without a port, is an address, `localhost`, or one of these names.
+fn is_known(host: &str, hosts: &[String]) -> bool {
+    let Ok(url) = Url::parse(&format!("http://{host}/")) else {
+        return false;
+    };
+    match url.host() {
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+        }
+        None => false,
+    }
 }
 
 async fn nothing_here() -> Response {
@@ -138,7 +183,8 @@ async fn page(State(site): State<HttpState>) -> Response {
     let headers = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'",
         ),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

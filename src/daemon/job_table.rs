@@ -274,13 +274,13 @@ impl JobTable {
         }
     }
 
-    /// A server's credentials have changed: a job that failed because of the old ones is retried at
-    /// once.
-    pub fn hasten(&mut self, name: &str, now: DateTime<Utc>) {
-        let is_refused = |backoff: &Backoff| backoff.kind.is_refusal();
+    /// What is tried at a server has changed: a job whose last run failed in one of these ways is
+    /// retried at once.
+    pub fn hasten(&mut self, name: &str, after: &[FailureKind], now: DateTime<Utc>) {
+        let failed_so = |backoff: &Backoff| after.contains(&backoff.kind);
         if let Some(job) = self.jobs.get_mut(name)
             && job.is_quiet()
-            && job.backoff().is_some_and(is_refused)
+            && job.backoff().is_some_and(failed_so)
         {
             job.queue(Trigger::Retry, now);
         }

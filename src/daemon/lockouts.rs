@@ -18,8 +18,8 @@ const ENOUGH: usize = 3;
 #[derive(Debug, Default)]
 pub struct Lockouts(BTreeMap<String, Lockout>);
 
-/// A server with the mark of the credentials that would be used there; none if there are no
-/// credentials.
+/// A server with the mark of what would be tried there; none if nothing can be. A mark of the
+/// credentials alone stands for every way to send them.
 pub type ServerCredentials = (String, Option<String>);
 
 #[derive(Debug)]
@@ -36,6 +36,10 @@ impl Lockouts {
     /// From the saved state.
     #[must_use]
     pub fn new(refused: BTreeMap<String, RefusedAccount>) -> Self {
+        // A bind in the foreground has worked since.
+        let refused = refused
+            .into_iter()
+            .filter(|(_, refused)| !refused.is_lifted());
         let remembered = |(server, refused): (String, RefusedAccount)| {
             let failures = usize::try_from(refused.failures)
                 .unwrap_or(ENOUGH)
@@ -48,7 +52,7 @@ impl Lockouts {
             };
             (server, account)
         };
-        Self(refused.into_iter().map(remembered).collect())
+        Self(refused.map(remembered).collect())
     }
 
     /// The first of these servers that must not be tried yet, why, and until when.
@@ -147,6 +151,14 @@ impl Lockouts {
         self.0.contains_key(server)
     }
 
+    /// Another process found that a server accepts what it refused at that time; returns whether this
+    /// is the last refusal.
+    pub fn lifted(&mut self, server: &str, refused_at: DateTime<Utc>) -> bool {
+        let account = self.0.get(server);
+        account.is_some_and(|account| account.refused.refused_at == refused_at)
+            && self.accepted(server)
+    }
+
     /// A server accepted the credentials; returns whether it had refused some.
     pub fn accepted(&mut self, server: &str) -> bool {
         self.0.remove(server).is_some()
@@ -157,7 +169,11 @@ impl Lockout {
     /// Whether the credentials that would be used are those that were refused; true where that is
     /// not known.
     fn is_same(&self, mark: Option<&String>) -> bool {
-        self.refused.mark.is_none() || mark == self.refused.mark.as_ref()
+        match (&self.refused.mark, mark) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(refused), Some(now)) => refused == now || of_credentials(refused) == now,
+        }
     }
 
     /// Moves the last refusal to now, and the earlier ones by the same amount.
@@ -188,6 +204,12 @@ impl Lockout {
         .max(enough.flatten());
         until.filter(|until| *until > now)
     }
+}
+
+/// The part of a mark that is of the credentials, without where and how they are sent.
+#[must_use]
+pub fn of_credentials(mark: &str) -> &str {
+    mark.split_once('-').map_or(mark, |(first, _)| first)
 }
 
 /// A server that must not be tried yet.
@@ -256,6 +278,35 @@ mod tests {
         assert!(notice(&mut accounts, "b") && !notice(&mut accounts, "b"));
         refuse(&mut accounts, "b", at(1));
         assert!(!notice(&mut accounts, "b") && notice(&mut accounts, "c"));
+    }
+
+    #[test]
+    fn another_way_to_the_same_server_is_tried_and_another_server_of_the_account_is_not() {
+        let mut accounts = Lockouts::default();
+        refuse(&mut accounts, "a-1", at(0));
+        assert!(accounts.locked_out(&servers("a-1"), at(1)).is_some());
+        assert!(accounts.locked_out(&servers("a-2"), at(1)).is_none());
+        assert!(accounts.locked_out(&servers("b-1"), at(1)).is_none());
+        // Of another directory with the same account.
+        assert!(accounts.locked_out(&servers("a"), at(1)).is_some());
+        assert!(accounts.locked_out(&servers("b"), at(1)).is_none());
+    }
+
+    #[test]
+    fn what_another_process_found_accepted_is_tried() {
+        let mut accounts = Lockouts::default();
+        let mut refused = refuse(&mut accounts, "a", at(0));
+        assert!(
+            !accounts.lifted("directory studio", at(1)),
+            "of an earlier refusal"
+        );
+        assert!(!accounts.lifted("ftrack", at(0)));
+        assert!(accounts.locked_out(&servers("a"), at(1)).is_some());
+        assert!(accounts.lifted("directory studio", at(0)));
+        assert!(accounts.locked_out(&servers("a"), at(1)).is_none());
+        refused.next_at = refused.refused_at;
+        let later = Lockouts::new(BTreeMap::from([("directory studio".to_owned(), refused)]));
+        assert!(!later.has_refused("directory studio"));
     }
 
     #[test]

@@ -55,12 +55,6 @@ const RESULTS: [ChangeResult; 3] = [
     ChangeResult::Failed,
 ];
 
-/// The commit, if the build provided it.
-const COMMIT: &str = match option_env!("FTRACK_LDAP_SYNC_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 /// The counters of a running daemon.
 #[derive(Debug)]
 pub struct Metrics {
@@ -237,7 +231,12 @@ impl Metrics {
                 .last_run
                 .clone()
                 .filter(|run| came_to_its_end(run.outcome) && !run.dry_run);
-            scrape.job(job, settled.or(before).as_ref())?;
+            // Another process may have made the last one.
+            let newest = settled
+                .into_iter()
+                .chain(before)
+                .max_by(|one, other| one.run.cmp(&other.run));
+            scrape.job(job, newest.as_ref())?;
         }
         scrape.daemon(status)?;
         scrape.figures(figures)?;
@@ -353,7 +352,7 @@ impl Scrape {
     }
 
     fn daemon(&mut self, status: &Status) -> Result<(), Error> {
-        self.set("build_info", &[status.version.as_str(), COMMIT], 1.0)?;
+        self.set("build_info", &[status.version.as_str(), crate::COMMIT], 1.0)?;
         self.set("ready", &[], flag(status.is_ready()))?;
         self.set("log_lines_dropped_total", &[], log::dropped() as f64)?;
         self.set(

@@ -117,11 +117,18 @@ pub async fn run(
     let (servers, connected) = watch::channel(setup.servers.clone());
     let commands = Commands::new(command_sender, status);
     let end = CancellationToken::new();
+    let hosts: Vec<String> = config
+        .http
+        .iter()
+        .flat_map(|http| http.hosts.clone())
+        .chain([source.host.clone()])
+        .collect();
     let state_of_http = HttpState {
         commands: commands.clone(),
         heartbeat: Arc::clone(&heartbeat),
         metrics: Arc::clone(&metrics),
         figures: Arc::new(move || ConnectionFigures::of(&connected.borrow())),
+        hosts: hosts.into(),
     };
     let listeners = start_listeners(control, listener, state_of_http, &end);
     listening(Listeners {

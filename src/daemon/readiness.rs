@@ -87,6 +87,14 @@ impl Readiness {
             .any(|server| server.name == name && server.access == access)
     }
 
+    /// Whether a server is to be reached with another access than this one so far.
+    #[must_use]
+    pub fn is_otherwise(&self, name: &str, access: Access) -> bool {
+        self.0
+            .iter()
+            .any(|server| server.name == name && server.access != access)
+    }
+
     /// The servers that are being contacted.
     pub fn under_way(&self) -> Vec<String> {
         self.0

@@ -153,7 +153,7 @@ impl Setup {
     /// The secret salt of the marks.
     #[must_use]
     pub fn salt(&self) -> String {
-        self.config.state_dir.to_string_lossy().into_owned()
+        salt(&self.config)
     }
 
     /// The connections to a server, if it is a directory.
@@ -207,8 +207,36 @@ impl Setup {
         if listen(http) != listen(&in_use.http) {
             keys.push("http.listen".to_owned());
         }
+        let hosts = |http: &Option<crate::config::Http>| {
+            http.as_ref()
+                .map(|http| http.hosts.clone())
+                .unwrap_or_default()
+        };
+        if hosts(http) != hosts(&in_use.http) {
+            keys.push("http.hosts".to_owned());
+        }
         keys
     }
+}
+
+/// The secret salt of the marks of one state directory.
+#[must_use]
+pub fn salt(config: &Config) -> String {
+    config.state_dir.to_string_lossy().into_owned()
+}
+
+/// The servers that accepted credentials over these connections and refused none, with the mark of
+/// what was tried.
+#[must_use]
+pub fn accepted(servers: &Servers, salt: &str) -> Vec<(String, String)> {
+    let directories = servers.directories().filter_map(|pool| {
+        let mark = pool.accepted_mark(salt)?;
+        Some((directory_name(pool.name()), mark))
+    });
+    let ftrack = servers.ftrack().accepted_mark(salt);
+    directories
+        .chain(ftrack.map(|mark| (FTRACK.to_owned(), mark)))
+        .collect()
 }
 
 /// When a server last refused credentials over these connections, and their mark.
@@ -221,7 +249,7 @@ pub fn last_refusal(
     match pool(servers, server) {
         Some(pool) => pool
             .last_refusal(salt)
-            .map(|refusal| (refusal.at, refusal.mark)),
+            .map(|refusal| (refusal.at, Some(refusal.mark))),
         None if server == FTRACK => servers
             .ftrack()
             .last_refusal(salt)

@@ -22,6 +22,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::state::folder::Folder;
+
 /// The file mode: the owner and the group may send commands.
 const MODE: u32 = 0o660;
 
@@ -83,13 +85,14 @@ impl ControlSocket {
                 error,
             }
         };
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            fs::create_dir_all(folder).map_err(system("created"))?;
-        }
-        remove_stale(path).await?;
+        // Where root starts the daemon, the directory's owner gets the socket, and decides about
+        // no file elsewhere.
+        let folder =
+            Folder::make(folder_of(path)).map_err(|error| system("created")(error.source))?;
+        remove_stale(path, &folder).await?;
+        let _rights = folder
+            .rights()
+            .map_err(|error| system("created")(error.source))?;
         let listener = listen(path).map_err(system("created"))?;
         let metadata = fs::symlink_metadata(path).map_err(system("created"))?;
         let file = SocketFile {
@@ -108,6 +111,13 @@ impl ControlSocket {
     }
 }
 
+/// The directory of the socket; that of a bare file name is the empty path, which cannot be opened.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
 impl Listener for ControlSocket {
     type Io = UnixStream;
     type Addr = SocketAddr;
@@ -123,6 +133,10 @@ impl Listener for ControlSocket {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        let folder = Folder::find(folder_of(&self.path)).ok().flatten();
+        let Some(Ok(_rights)) = folder.map(|folder| folder.rights()) else {
+            return;
+        };
         if fs::symlink_metadata(&self.path)
             .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode))
         {
@@ -133,7 +147,7 @@ impl Drop for SocketFile {
 }
 
 /// Removes the old socket, if nobody listens on it.
-async fn remove_stale(path: &Path) -> Result<(), SocketError> {
+async fn remove_stale(path: &Path, folder: &Folder) -> Result<(), SocketError> {
     let system = |what, error| SocketError::System {
         path: path.to_owned(),
         what,
@@ -149,9 +163,14 @@ async fn remove_stale(path: &Path) -> Result<(), SocketError> {
     }
     match timeout(ACCEPTING, UnixStream::connect(path)).await {
         Err(_) | Ok(Ok(_)) => Err(SocketError::Taken(path.to_owned())),
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .or_else(gone)
-            .map_err(|error| system("replaced", error)),
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            let _rights = folder
+                .rights()
+                .map_err(|error| system("replaced", error.source))?;
+            fs::remove_file(path)
+                .or_else(gone)
+                .map_err(|error| system("replaced", error))
+        }
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
         // Its queue is full, so somebody listens.
         Ok(Err(error)) if error.kind() == ErrorKind::WouldBlock => {

@@ -17,6 +17,7 @@ pub(super) struct Binds {
     tried: AtomicU64,
     refused: AtomicU64,
     last_refusal: Mutex<Option<(Instant, Option<Secret>)>>,
+    last_acceptance: Mutex<Option<Option<Secret>>>,
 }
 
 /// A bind that is about to be sent.
@@ -39,6 +40,14 @@ impl Binds {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// The password that was accepted last, if any credentials were; none for those without one.
+    pub fn last_acceptance(&self) -> Option<Option<Secret>> {
+        self.last_acceptance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// When credentials were last refused, and with which password.
     pub fn last_refusal(&self) -> Option<(Instant, Option<Secret>)> {
         self.last_refusal
@@ -51,6 +60,13 @@ impl Binds {
 impl BindAttempt<'_> {
     /// The server answered with this result code.
     pub fn answered(self, code: u32, password: Option<&Secret>) {
+        if code == 0 {
+            *self
+                .0
+                .last_acceptance
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(password.cloned());
+        }
         if is_refusal(code) {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
             let mut last = self

@@ -22,10 +22,12 @@ use super::{
     connection::{Connection, garbled},
     error::{DirectoryError, words},
     tls,
-    tls_fault::TlsFault,
     transport::Transport,
 };
-use crate::config::{Credential, Directory, Sasl, Secret, Unreadable};
+use crate::{
+    config::{Credential, Directory, Sasl, Secret, Unreadable, files},
+    tls::TlsFault,
+};
 
 /// The extended operation StartTLS (RFC 4511 section 4.14.1).
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
@@ -39,6 +41,8 @@ pub struct Connector {
     tls: Option<Arc<ClientConfig>>,
     encryption: Encryption,
     credentials: Credentials,
+    /// Where and how the directory's servers are reached, for marks.
+    way: Arc<str>,
     binds: Arc<Binds>,
     connect_timeout: Duration,
     operation_timeout: Duration,
@@ -131,6 +135,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
     if directory.urls.is_empty() {
         return Err(settings("urls is empty"));
     }
+    let way: Arc<str> = way(directory).into();
     directory
         .urls
         .iter()
@@ -154,6 +159,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 tls: tls.clone(),
                 encryption,
                 credentials: credentials.clone(),
+                way: Arc::clone(&way),
                 binds: Arc::default(),
                 connect_timeout: directory.connect_timeout,
                 operation_timeout: directory.operation_timeout,
@@ -276,7 +282,7 @@ impl Connector {
         let handshake = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
         match timeout_at(until, handshake).await {
             Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
-            Ok(Err(error)) => Err(tls(tls::fault(&error))),
+            Ok(Err(error)) => Err(tls(TlsFault::of_handshake(&error))),
             Err(_) => Err(self.timed_out("the TLS handshake")),
         }
     }
@@ -345,12 +351,18 @@ impl Connector {
             .is_ok_and(|presented| connection.is_bound_with(presented.password()))
     }
 
-    /// The mark of the current password: see `Secret::mark`. None where no password is sent.
-    pub(super) async fn mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
+    /// The mark of what would be tried now: see `Secret::mark_on`.
+    pub(super) async fn mark(&self, salt: &str) -> Result<String, DirectoryError> {
         let presented = self.present().await?;
-        Ok(presented
-            .password()
-            .map(|password| password.mark(salt, self.who())))
+        Ok(self.mark_of(presented.password(), salt))
+    }
+
+    /// The mark of what was tried with this password, or without one.
+    pub(super) fn mark_of(&self, password: Option<&Secret>, salt: &str) -> String {
+        let none = Secret::new(String::new());
+        password
+            .unwrap_or(&none)
+            .mark_on(salt, self.who(), &self.way)
     }
 
     /// Counts of binds since the program started.
@@ -481,6 +493,20 @@ impl Connector {
             limit: self.connect_timeout,
         }
     }
+}
+
+/// Everything but the credentials that decides what a bind at a directory's servers ends with. A
+/// client certificate counts by its content: a renewed one has the name of the old one.
+fn way(directory: &Directory) -> String {
+    let urls: Vec<String> = directory.urls.iter().map(shown).collect();
+    let certificate = directory
+        .client_cert_file
+        .as_deref()
+        .and_then(|file| files::read(file, files::CERTIFICATES_LIMIT).ok());
+    format!(
+        "{urls:?} {} {:?} {:?} {certificate:?}",
+        directory.start_tls, directory.sasl, directory.ca_file
+    )
 }
 
 /// A URL reduced to scheme, host and port, so that secrets in it are not shown.

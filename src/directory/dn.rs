@@ -49,6 +49,17 @@ impl Dn {
     }
 }
 
+/// The values in the name of the entry itself, its RDN, without escapes; none where the text is not
+/// a DN.
+#[must_use]
+pub fn naming_values(dn: &str) -> Vec<String> {
+    let rdn = split(dn, |separator| matches!(separator, ',' | ';')).next();
+    let parts = split(rdn.unwrap_or_default(), |separator| separator == '+');
+    parts
+        .filter_map(|part| unescaped(part.split_once('=')?.1))
+        .collect()
+}
+
 /// The parts of a text between unescaped separators.
 fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     let mut escaped = false;
@@ -138,6 +149,15 @@ mod tests {
         for none in ["people", "=x", "cn=a,,dc=test", "cn=a\\"] {
             assert_eq!(Dn::parse(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn the_name_of_an_entry() {
+        assert_eq!(
+            naming_values("cn=Holm\\, Anna+uid=anna,dc=test"),
+            ["Holm, Anna", "anna"]
+        );
+        assert_eq!(naming_values("people"), [] as [String; 0]);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::{borrow::Cow, error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use super::{
+    name_fault::NameFault,
     result_code::{bind_advice, code_advice, code_name, is_refusal},
-    tls_fault::TlsFault,
 };
-use crate::config::Secret;
+use crate::{config::Secret, tls::TlsFault};
 
 /// Why a directory could not be used, or a read of it is incomplete.
 #[derive(Debug)]
@@ -119,6 +119,13 @@ pub enum DirectoryError {
         /// What is missing.
         reason: String,
     },
+    /// Attributes were asked for under names that this server does not have.
+    UnknownNames {
+        /// The server's URL.
+        server: String,
+        /// Those that have no meaning here.
+        names: Vec<NameFault>,
+    },
     /// The server sent more than the program accepts.
     TooMuch {
         /// The server's URL.
@@ -190,6 +197,7 @@ impl DirectoryError {
             | Self::NoSuchBase { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Deadline { .. }
             | Self::Cancelled
@@ -215,6 +223,7 @@ impl DirectoryError {
             | Self::Refused { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }
@@ -293,6 +302,9 @@ impl DirectoryError {
                 base,
                 reason,
             } => format!("{server}: the answer for {base:?} cannot be proven complete: {reason}"),
+            Self::UnknownNames { server, names } => {
+                format!("{server}: {}", NameFault::all(names))
+            }
             Self::TooMuch { server, reason } => format!("{server}: {reason}"),
             Self::Garbled { server, reason } => {
                 format!("{server}: the answer is not valid LDAP: {reason}")
@@ -327,10 +339,13 @@ impl DirectoryError {
             Self::Connect { .. } => Some("check the server, its port and any firewall in between"),
             Self::StartTlsRefused { .. } => Some("use ldaps:// or enable StartTLS on the server"),
             Self::Tls { fault, .. } => fault.way_out(),
-            Self::BindRefused { text, .. } => Some(bind_advice(text)),
+            Self::BindRefused { code, text, .. } => Some(bind_advice(*code, text)),
             Self::NoSuchBase { .. } => Some("check the search base and the account's rights"),
             Self::Refused { code, .. } => code_advice(*code),
             Self::Referred { .. } => Some("choose search bases that are on this server"),
+            Self::UnknownNames { .. } => {
+                Some("write the attribute's name in the job's attributes as the directory does")
+            }
             Self::File { .. }
             | Self::Settings { .. }
             | Self::TimedOut { .. }
@@ -380,6 +395,7 @@ impl DirectoryError {
             | Self::StartTlsRefused { .. }
             | Self::BindRefused { .. }
             | Self::NoSuchBase { .. }
+            | Self::UnknownNames { .. }
             | Self::Referred { .. } => "see the server's log for the reason",
         }
     }
@@ -402,6 +418,7 @@ impl DirectoryError {
             }
             Self::Referred { .. } => "referral".into(),
             Self::NotProven { .. } => "not proven complete".into(),
+            Self::UnknownNames { .. } => "unknown attribute".into(),
             Self::TooMuch { .. } => "too much sent".into(),
             Self::Garbled { .. } => "garbled answer".into(),
             Self::Lost { .. } => "connection lost".into(),
@@ -437,6 +454,7 @@ impl Error for DirectoryError {
             | Self::Refused { .. }
             | Self::Referred { .. }
             | Self::NotProven { .. }
+            | Self::UnknownNames { .. }
             | Self::TooMuch { .. }
             | Self::Garbled { .. }
             | Self::Lost { .. }

@@ -11,7 +11,10 @@ use super::{
     filter,
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
-    searches::{EntrySink, SearchRun, ServerIdentity, Servers, bounded, of_request, run},
+    searches::{
+        EntrySink, Naming, SearchRun, Searches, ServerIdentity, Servers, bounded, of_request, run,
+    },
+    server::ReferralObjects,
 };
 use crate::model::{
     entry::{DirectoryId, Entry},
@@ -147,7 +150,12 @@ pub async fn ask(
     cancel: &CancellationToken,
 ) -> Result<Answer, ReadFailure> {
     let attributes = [id_attribute.name().to_owned()];
-    let (mut wanted, mut asked) = (Vec::new(), Vec::new());
+    let naming = if id_attribute.is_universal() {
+        Naming::AsAsked
+    } else {
+        Naming::BySchema(Vec::new())
+    };
+    let (mut list, mut asked) = (Vec::new(), Vec::new());
     for group in ids.chunks(GROUP) {
         let filters: Vec<String> = group
             .iter()
@@ -172,11 +180,16 @@ pub async fn ask(
             &attributes,
         );
         asked.extend(searches.iter().map(|_| Group::new(group)));
-        wanted.extend(searches);
+        list.extend(searches);
     }
-    if wanted.is_empty() {
+    if list.is_empty() {
         return Ok(Answer::default());
     }
+    let wanted = Searches {
+        list,
+        naming,
+        referral_objects: ReferralObjects::LeftOut,
+    };
     let mut sink = Found {
         attribute: id_attribute,
         asked,

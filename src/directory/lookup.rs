@@ -38,7 +38,7 @@ pub(super) async fn look(
     let mut found = None;
     while let Some(message) = connection.next(&mut stream, &tried).await? {
         if let Some(entry) = entry(connection, base, message)? {
-            found.get_or_insert(entry);
+            found.get_or_insert(entry.merged());
         }
     }
     let result = stream.finish().await;
@@ -120,7 +120,7 @@ fn matched(connection: &Connection, dn: &str) -> String {
 }
 
 /// Parses an entry (RFC 4511 section 4.5.2), values byte for byte; none when it is malformed.
-pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
+fn decode(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = String::from_utf8_lossy(&primitive(parts.next()?)?).into_owned();
     let attributes = constructed(parts.next()?)?
@@ -142,7 +142,7 @@ pub(super) fn decode(tag: StructureTag) -> Option<Entry> {
 }
 
 /// The first addresses of a reference.
-pub(super) fn strings(connection: &Connection, tag: StructureTag) -> Vec<String> {
+fn strings(connection: &Connection, tag: StructureTag) -> Vec<String> {
     let parts = constructed(tag).unwrap_or_default();
     parts
         .into_iter()

@@ -105,17 +105,30 @@ impl DirectoryPool {
                 .is_some_and(|first| first.connector.server() == server)
     }
 
-    /// A mark of the password that the next bind would send, made with a secret salt: it shows
-    /// whether the password is still the same, and does not help to guess it. None where no
-    /// password is sent.
+    /// A mark of what the next bind would try, made with a secret salt: it shows whether the name,
+    /// the password, the addresses and the TLS settings are still the same, and does not help to
+    /// guess the password.
     ///
     /// # Errors
     /// `File` when the password's file no longer contains one.
     pub async fn credential_mark(&self, salt: &str) -> Result<Option<String>, DirectoryError> {
         match self.servers.first() {
-            Some(server) => server.connector.mark(salt).await,
+            Some(server) => server.connector.mark(salt).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The mark of what the servers accepted, if one did and none refused anything.
+    #[must_use]
+    pub fn accepted_mark(&self, salt: &str) -> Option<String> {
+        let mut servers = self.servers.iter().map(|server| &server.connector);
+        if servers.clone().any(|server| server.binds().refused() > 0) {
+            return None;
+        }
+        servers.find_map(|server| {
+            let password = server.binds().last_acceptance()?;
+            Some(server.mark_of(password.as_ref(), salt))
+        })
     }
 
     /// The last time that a server refused the credentials, including refusals that a run did not
@@ -127,7 +140,7 @@ impl DirectoryPool {
             Some(CredentialRefusal {
                 server: connector.server().to_owned(),
                 at,
-                mark: password.map(|password| password.mark(salt, connector.who())),
+                mark: connector.mark_of(password.as_ref(), salt),
             })
         });
         refusals.max_by_key(|refusal| refusal.at)
@@ -175,9 +188,8 @@ pub struct CredentialRefusal {
     pub server: String,
     /// When, by a monotonic clock.
     pub at: Instant,
-    /// The mark of the refused password, from `DirectoryPool::credential_mark`; none where none was
-    /// sent.
-    pub mark: Option<String>,
+    /// The mark of what was tried, as of `DirectoryPool::credential_mark`.
+    pub mark: String,
 }
 
 /// The counts of one server since the program started.

@@ -2,35 +2,13 @@
 
 use std::net::SocketAddr;
 
-use ldap3::{DerefAliases, Scope as LdapScope, SearchOptions};
-
 use super::{
-    connection::Connection,
-    connector::Connector,
-    error::DirectoryError,
-    lookup::{concluded, decode, look, strings},
-    searches::directory_id,
-    server::{RootDse, Schema},
+    connection::Connection, connector::Connector, error::DirectoryError, lookup::look,
+    name_fault::NameFault, pool::DirectoryPool, read::read_over, reading::Reading,
+    request::ReadRequest, schema::Schema, searches::directory_id, server::RootDse,
     transport::Transport,
 };
-use crate::config::{Filter, Scope};
-
-/// More entries matched than the one that was asked for (RFC 4511 appendix A.2).
-const SIZE_LIMIT_EXCEEDED: u32 = 4;
-
-/// The searches of one job, for the check.
-#[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
-pub struct ProbedSearch<'a> {
-    pub bases: &'a [String],
-    pub scope: Scope,
-    /// The filter for people.
-    pub filter: &'a Filter,
-    /// The mapped attributes.
-    pub attributes: &'a [String],
-    /// The directory's id from the configuration.
-    pub directory_id: Option<&'a str>,
-}
+use crate::model::entry::{Entry, Kept};
 
 /// One check.
 #[derive(Debug)]
@@ -61,8 +39,8 @@ pub enum Probed {
     Base(String),
     /// Whether the filter matches anybody below a search base.
     People(String),
-    /// Whether the schema has a mapped attribute.
-    Attribute(String),
+    /// A read of all people, as a run does it.
+    Read,
 }
 
 #[derive(Debug)]
@@ -83,25 +61,44 @@ pub enum Observation {
 /// Checks of one server over one connection; the findings stay when the check is stopped.
 #[derive(Debug)]
 pub struct Probe<'a> {
+    pool: &'a DirectoryPool,
     connector: &'a Connector,
     /// Findings about the server itself.
     pub server: Vec<Step>,
-    /// Findings about each search, in the order in which they were passed to [`Probe::enter`].
-    pub searches: Vec<Vec<Step>>,
+}
+
+/// A server that accepted the credentials and described itself.
+#[derive(Debug)]
+pub struct Entered<'a> {
+    pool: &'a DirectoryPool,
+    connection: Connection,
+    root: RootDse,
+    /// Its schema, if it shows one.
+    pub schema: Option<Schema>,
+}
+
+/// What a read of all people showed.
+#[derive(Debug)]
+pub struct People<T> {
+    /// As a run reads them.
+    pub reading: Reading<T>,
+    /// What is wrong with the names of attributes; most of it fails a run.
+    pub names: Vec<NameFault>,
 }
 
 /// Nothing else can be asked: the step that was recorded last failed in a way that ends the
 /// connection.
-struct Ended;
+#[derive(Debug, Clone, Copy)]
+pub struct Ended;
 
 impl<'a> Probe<'a> {
     /// A check without findings.
     #[must_use]
-    pub fn new(connector: &'a Connector) -> Self {
+    pub fn new(pool: &'a DirectoryPool, connector: &'a Connector) -> Self {
         Self {
+            pool,
             connector,
             server: Vec::new(),
-            searches: Vec::new(),
         }
     }
 
@@ -138,29 +135,111 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Binds, once, and checks what the server knows, and each search.
-    pub async fn enter(&mut self, transport: Transport, wanted: &[ProbedSearch<'_>]) {
+    /// Binds, once, and checks what the server says about itself. `None` when nothing else can be
+    /// asked.
+    pub async fn enter(&mut self, transport: Transport) -> Option<Entered<'a>> {
         let bound = self.connector.bind(transport).await;
-        let Some(mut connection) = note(&mut self.server, Probed::Bind, bound, |_| {
+        let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
             "the credentials are accepted".into()
-        }) else {
-            return;
-        };
-        let Ok((root, schema)) = describe(&mut connection, &mut self.server).await else {
-            return;
-        };
-        for search in wanted {
-            self.searches.push(Vec::new());
-            let Some(steps) = self.searches.last_mut() else {
-                return;
-            };
-            if look_at_search(&mut connection, search, &root, schema.as_ref(), steps)
-                .await
-                .is_err()
-            {
-                return;
+        })?;
+        let described = describe(&mut connection, &mut self.server).await;
+        let (root, schema) = described.ok()?;
+        Some(Entered {
+            pool: self.pool,
+            connection,
+            root,
+            schema,
+        })
+    }
+}
+
+impl Entered<'_> {
+    /// Checks the searches of a request, and reads all people as a run does it, with attributes
+    /// that are only looked at; the findings go into `steps`. The people are absent when they
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// Nothing else can be asked of the server.
+    pub async fn search<T: Kept>(
+        &mut self,
+        request: &ReadRequest,
+        also: &[&str],
+        map: impl FnMut(&Entry) -> T,
+        steps: &mut Vec<Step>,
+    ) -> Result<Option<People<T>>, Ended> {
+        self.identify(request, steps).await?;
+        steps.push(step(
+            Probed::Filter,
+            Observation::Well(request.filter.to_string()),
+        ));
+        let mut is_complete = true;
+        for base in &request.bases {
+            match look(&mut self.connection, base, "(objectClass=*)", &["1.1"]).await {
+                Ok(_) => steps.push(step(
+                    Probed::Base(base.clone()),
+                    Observation::Well(format!("{base} exists")),
+                )),
+                Err(error) => {
+                    push_failure(steps, Probed::Base(base.clone()), error)?;
+                    is_complete = false;
+                }
             }
         }
+        if !is_complete {
+            return Ok(None);
+        }
+        let read = read_over(self.pool, &mut self.connection, request, also, map).await;
+        match read {
+            Ok((reading, names)) => {
+                steps.extend(reading.searches().iter().map(|search| {
+                    let base = Probed::People(search.base.clone());
+                    step(base, people(&search.base, request, search.entries))
+                }));
+                Ok(Some(People { reading, names }))
+            }
+            Err(failure) => {
+                push_failure(steps, Probed::Read, failure.error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The directory's id, without which nobody can be called absent.
+    async fn identify(
+        &mut self,
+        request: &ReadRequest,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Ended> {
+        let bases: Vec<&str> = request.bases.iter().map(String::as_str).collect();
+        let read = directory_id(&mut self.connection, &self.root, &bases).await;
+        let found = match (self.pool.id(), read) {
+            (Some(named), _) => {
+                Observation::Well(format!("the configuration sets the id {named:?}"))
+            }
+            (None, Ok(Some(id))) => {
+                Observation::Well(format!("the naming context has the id {id}"))
+            }
+            (None, Ok(None)) => Observation::Doubtful {
+                seen: "the id of the naming context's own entry cannot be read, so every \
+                       deactivation will be held"
+                    .into(),
+                way_out: "grant the account read access to it, or set id for the directory".into(),
+            },
+            (None, Err(error)) => return push_failure(steps, Probed::DirectoryId, error),
+        };
+        steps.push(step(Probed::DirectoryId, found));
+        Ok(())
+    }
+}
+
+fn people(base: &str, request: &ReadRequest, entries: u64) -> Observation {
+    let filter = &request.filter;
+    if entries > 0 {
+        return Observation::Well(format!("{filter} matches {entries} entries below {base:?}"));
+    }
+    Observation::Doubtful {
+        seen: format!("{filter} matches nobody below {base:?}"),
+        way_out: "check the filter, the base, the scope and the account's rights".into(),
     }
 }
 
@@ -192,99 +271,6 @@ async fn describe(
     Ok((root, None))
 }
 
-/// The directory's id, without which nobody can be called absent.
-async fn identify(
-    connection: &mut Connection,
-    wanted: &ProbedSearch<'_>,
-    root: &RootDse,
-    steps: &mut Vec<Step>,
-) -> Result<(), Ended> {
-    let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
-    let found = match (
-        wanted.directory_id,
-        directory_id(connection, root, &bases).await,
-    ) {
-        (Some(named), _) => Observation::Well(format!("the configuration sets the id {named:?}")),
-        (None, Ok(Some(id))) => Observation::Well(format!("the naming context has the id {id}")),
-        (None, Ok(None)) => Observation::Doubtful {
-            seen: "the id of the naming context's own entry cannot be read, so every deactivation \
-                   will be held"
-                .into(),
-            way_out: "grant the account read access to it, or set id for the directory".into(),
-        },
-        (None, Err(error)) => return push_failure(steps, Probed::DirectoryId, error),
-    };
-    steps.push(step(Probed::DirectoryId, found));
-    Ok(())
-}
-
-async fn look_at_search(
-    connection: &mut Connection,
-    wanted: &ProbedSearch<'_>,
-    root: &RootDse,
-    schema: Option<&Schema>,
-    steps: &mut Vec<Step>,
-) -> Result<(), Ended> {
-    identify(connection, wanted, root, steps).await?;
-    steps.push(step(
-        Probed::Filter,
-        Observation::Well(wanted.filter.to_string()),
-    ));
-    for base in wanted.bases {
-        match look(connection, base, "(objectClass=*)", &["1.1"]).await {
-            Ok(_) => steps.push(step(
-                Probed::Base(base.clone()),
-                Observation::Well(format!("{base} exists")),
-            )),
-            Err(error) => {
-                push_failure(steps, Probed::Base(base.clone()), error)?;
-                continue;
-            }
-        }
-        match somebody(connection, base, wanted).await {
-            Ok(somebody) => steps.push(step(
-                Probed::People(base.clone()),
-                people(base, wanted, somebody),
-            )),
-            Err(error) => push_failure(steps, Probed::People(base.clone()), error)?,
-        }
-    }
-    if let Some(schema) = schema {
-        steps.extend(
-            wanted
-                .attributes
-                .iter()
-                .map(|attribute| known(schema, attribute)),
-        );
-    }
-    Ok(())
-}
-
-fn people(base: &str, wanted: &ProbedSearch<'_>, somebody: Option<String>) -> Observation {
-    match somebody {
-        Some(dn) => Observation::Well(format!("the filter matches {dn}")),
-        None => Observation::Doubtful {
-            seen: format!("{} matches nobody below {base:?}", wanted.filter),
-            way_out: "check the filter, the base, the scope and the account's rights".into(),
-        },
-    }
-}
-
-fn known(schema: &Schema, attribute: &str) -> Step {
-    let found = if schema.knows(attribute) {
-        Observation::Well(format!("the schema has {attribute}"))
-    } else {
-        Observation::Doubtful {
-            seen: format!("the directory's schema has no attribute {attribute}"),
-            way_out: nearest(schema, attribute).map_or_else(
-                || "check its name".into(),
-                |near| format!("did you mean {near}?"),
-            ),
-        }
-    };
-    step(Probed::Attribute(attribute.to_owned()), found)
-}
-
 /// Records a failure; it ends the check when the connection cannot be used after it.
 fn push_failure(
     steps: &mut Vec<Step>,
@@ -294,54 +280,6 @@ fn push_failure(
     let ends = error.concerns_one_server();
     steps.push(step(looked_at, Observation::Failed(error)));
     if ends { Err(Ended) } else { Ok(()) }
-}
-
-/// The DN of one entry that the filter matches; one entry is requested, and the result "size limit
-/// exceeded" (4) is fine.
-async fn somebody(
-    connection: &mut Connection,
-    base: &str,
-    wanted: &ProbedSearch<'_>,
-) -> Result<Option<String>, DirectoryError> {
-    let tried = format!(
-        "the search of {base:?} for one entry that matches {}",
-        wanted.filter
-    );
-    let scope = match wanted.scope {
-        Scope::Subtree => LdapScope::Subtree,
-        Scope::One => LdapScope::OneLevel,
-    };
-    let limit = connection.operation_timeout;
-    let mut ldap = connection.ldap.clone();
-    let options = SearchOptions::new().deref(DerefAliases::Never).sizelimit(1);
-    let mut stream = ldap
-        .with_search_options(options)
-        .with_timeout(limit)
-        .streaming_search(base, scope, wanted.filter.as_str(), vec!["1.1"])
-        .await
-        .map_err(|error| connection.failure(&tried, &error))?;
-    let mut found = None;
-    let mut referred = Vec::new();
-    while let Some(message) = connection.next(&mut stream, &tried).await? {
-        if message.is_ref() {
-            referred.extend(strings(connection, message.0));
-        } else if let Some(entry) = decode(message.0) {
-            found.get_or_insert(entry.dn);
-        }
-    }
-    let result = stream.finish().await;
-    if result.rc != SIZE_LIMIT_EXCEEDED {
-        concluded(connection, base, &tried, &result)?;
-    }
-    if referred.is_empty() {
-        Ok(found)
-    } else {
-        Err(DirectoryError::Referred {
-            server: connection.server().into(),
-            base: base.into(),
-            to: referred,
-        })
-    }
 }
 
 fn note<V>(
@@ -364,17 +302,4 @@ fn note<V>(
 
 fn step(looked_at: Probed, found: Observation) -> Step {
     Step { looked_at, found }
-}
-
-/// The most similar attribute of the schema, if it is similar enough.
-fn nearest<'a>(schema: &'a Schema, attribute: &str) -> Option<&'a str> {
-    const NEAR_ENOUGH: f64 = 0.85;
-    let wanted = attribute.to_ascii_lowercase();
-    let rated = schema
-        .names()
-        .map(|name| (strsim::jaro_winkler(name, &wanted), name));
-    rated
-        .filter(|(likeness, _)| *likeness >= NEAR_ENOUGH)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

@@ -36,10 +36,11 @@ pub fn code_name(code: u32) -> &'static str {
     }
 }
 
-/// Whether this result code of a bind means that the credentials are wrong: every failure but busy
-/// and unavailable.
+/// Whether this result code of a bind means that the credentials are wrong: every failure but those
+/// of a server that has not looked at them, since it is busy or unavailable, or wants TLS or another
+/// way to bind first.
 pub(super) fn is_refusal(code: u32) -> bool {
-    !matches!(code, 0 | 51 | 52)
+    !matches!(code, 0 | 7 | 8 | 13 | 51 | 52)
 }
 
 /// What to do about a result code of a search.
@@ -68,9 +69,14 @@ pub(super) fn code_advice(code: u32) -> Option<&'static str> {
     })
 }
 
-/// The meaning of Active Directory's code in a refused bind (Microsoft KB, `AcceptSecurityContext
-/// error, data …`).
-pub(super) fn bind_advice(text: &str) -> &'static str {
+/// What to do about a refused bind: about its result code, or else by Active Directory's code in the
+/// text (Microsoft KB, `AcceptSecurityContext error, data …`).
+pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
+    match code {
+        7 => return "the server does not offer this way to bind: see sasl, bind_dn and its log",
+        8 | 13 => return "the server wants TLS before a bind: use ldaps:// or start_tls = true",
+        _ => {}
+    }
     let code = text
         .split("data ")
         .nth(1)

@@ -2,7 +2,7 @@
 
 use ldap3::{
     DerefAliases, Scope, SearchOptions,
-    controls::{Control, MakeCritical, PagedResults},
+    controls::{Control, MakeCritical, ManageDsaIt, PagedResults, RawControl},
 };
 
 use super::{
@@ -12,14 +12,15 @@ use super::{
     lookup::{concluded, entry, look},
     range,
     range::{ANYTHING, Gap},
+    server::{PAGED_RESULTS, ReferralObjects, Referrals},
 };
 use crate::{
     directory::wire::ber,
     model::entry::{Entry, Kept},
 };
 
-/// Paged results (RFC 2696).
-const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// The object class of referral objects (RFC 3296 section 2.2), by name and OID.
+const REFERRAL: [&str; 2] = ["referral", "2.16.840.1.113730.3.2.6"];
 /// The most entries of one search.
 const MAX_ENTRIES: u64 = 2_000_000;
 /// The maximum number of empty pages in a row: a server may send some while it searches.
@@ -39,6 +40,24 @@ pub struct Search {
     pub ids: Vec<String>,
     /// Entries per page.
     pub page_size: i32,
+    /// How referral objects are returned.
+    pub(super) referrals: Referrals,
+    pub(super) referral_objects: ReferralObjects,
+}
+
+impl Search {
+    /// The filter that is sent: referral objects hide what lies elsewhere, so they are returned as
+    /// well, whatever people are.
+    fn sent_filter(&self) -> String {
+        match (self.referrals, self.referral_objects) {
+            (Referrals::AsEntries, ReferralObjects::Counted) => {
+                format!("(|{}(objectClass=referral))", self.filter)
+            }
+            (Referrals::AsEntries, ReferralObjects::LeftOut) | (Referrals::AsReferences, _) => {
+                self.filter.clone()
+            }
+        }
+    }
 }
 
 /// The result of a search, or how far it got.
@@ -50,8 +69,10 @@ pub struct SearchEvidence {
     pub filter: String,
     /// Pages that ended with success.
     pub pages: u32,
-    /// Entries received.
+    /// Entries received, without referral objects.
     pub entries: u64,
+    /// Referral objects received, where the server returns them as entries.
+    pub referrals: u64,
     /// The result: `success`, `timeout`, `busy (51)` and so on.
     pub result: String,
 }
@@ -65,6 +86,7 @@ impl SearchEvidence {
             filter: search.filter.clone(),
             pages: 0,
             entries: 0,
+            referrals: 0,
             result: "not finished".into(),
         }
     }
@@ -86,14 +108,14 @@ pub(super) async fn search(
     let mut cookie = Vec::new();
     let mut empty_pages = 0_u32;
     loop {
-        let before = evidence.entries;
+        let before = evidence.entries + evidence.referrals;
         let next = page(connection, search, cookie.clone(), evidence, &mut sink).await?;
         evidence.pages = evidence.pages.saturating_add(1);
         if next.is_empty() {
             evidence.result = "success".into();
             return Ok(());
         }
-        empty_pages = if evidence.entries == before {
+        empty_pages = if evidence.entries + evidence.referrals == before {
             empty_pages + 1
         } else {
             0
@@ -135,18 +157,12 @@ async fn page(
     let mut ldap = connection.ldap.clone();
     let mut stream = ldap
         .with_search_options(SearchOptions::new().deref(DerefAliases::Never))
-        .with_controls(
-            PagedResults {
-                size: search.page_size,
-                cookie,
-            }
-            .critical(),
-        )
+        .with_controls(controls(search, cookie))
         .with_timeout(limit)
         .streaming_search(
             &search.base,
             search.scope,
-            &search.filter,
+            &search.sent_filter(),
             search.attributes.as_slice(),
         )
         .await
@@ -156,8 +172,12 @@ async fn page(
         let Some(mut entry) = entry(connection, &search.base, message)? else {
             continue;
         };
-        evidence.entries += 1;
-        if evidence.entries > MAX_ENTRIES {
+        if is_referral(&entry) {
+            evidence.referrals += 1;
+        } else {
+            evidence.entries += 1;
+        }
+        if evidence.entries + evidence.referrals > MAX_ENTRIES {
             let reason = format!(
                 "the search of {:?} returned more than {MAX_ENTRIES} entries",
                 search.base
@@ -166,6 +186,9 @@ async fn page(
                 server: connection.server().into(),
                 reason,
             });
+        }
+        if is_referral(&entry) {
+            continue;
         }
         if entry.is_too_large() {
             unfinished.too_large.push(entry.dn);
@@ -235,6 +258,31 @@ async fn identified(
     Ok(found
         .unwrap_or_else(|| Entry::new(dn, Vec::new()))
         .too_large())
+}
+
+/// The controls of a search: the next page, or nothing; and referral objects as entries, where the
+/// server offers that.
+fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
+    let page = PagedResults {
+        size: search.page_size,
+        cookie,
+    };
+    let mut controls: Vec<RawControl> = vec![page.critical().into()];
+    match search.referrals {
+        Referrals::AsEntries => controls.push(ManageDsaIt.into()),
+        Referrals::AsReferences => {}
+    }
+    controls
+}
+
+/// Whether an entry is a referral object; without its object class it is not.
+fn is_referral(entry: &Entry) -> bool {
+    let mut classes = entry.values("objectClass").iter();
+    classes.any(|class| {
+        REFERRAL
+            .iter()
+            .any(|name| class.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 /// The cookie in the paging control of an answer (RFC 2696 section 2), without which the answer

@@ -1,6 +1,6 @@
 //! Several searches on one server; another server may take its place only before the first entry.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
@@ -12,10 +12,13 @@ use super::{
     dn::Dn,
     error::DirectoryError,
     lookup::look,
+    name_fault::NameFault,
+    names::Names,
     pool::{DirectoryPool, Server},
     request::{ReadFailure, ReadRequest},
+    schema::Schema,
     search::{Search, SearchEvidence, search},
-    server::RootDse,
+    server::{ReferralObjects, Referrals, RootDse},
 };
 use crate::{
     config::Scope,
@@ -31,6 +34,25 @@ pub(super) enum Servers<'a> {
     Only(&'a str),
 }
 
+/// Searches that are one read.
+#[derive(Debug)]
+pub(super) struct Searches {
+    pub list: Vec<Search>,
+    /// What is done about the names of attributes.
+    pub naming: Naming,
+    /// What is done about referral objects, where the server returns them as entries.
+    pub referral_objects: ReferralObjects,
+}
+
+/// What is done about the names of attributes that a server may call otherwise.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// They are found by the server's schema, and these must have a meaning.
+    BySchema(Vec<String>),
+    /// Servers have one name for them.
+    AsAsked,
+}
+
 /// The progress of a read; kept outside the work, so that it is still known when the work is
 /// stopped.
 #[derive(Debug, Default)]
@@ -39,6 +61,8 @@ pub(super) struct SearchRun {
     pub searches: Vec<SearchEvidence>,
     /// What the server is.
     pub about: ServerIdentity,
+    /// What is wrong with names that no entry showed.
+    pub name_faults: Vec<NameFault>,
 }
 
 /// What a server says about itself before it is searched.
@@ -49,13 +73,15 @@ pub(super) struct ServerIdentity {
     /// The id of the entry of the naming context that contains the first base; none where it cannot
     /// be read.
     pub directory_id: Option<String>,
+    referrals: Referrals,
+    schema: Option<Arc<Schema>>,
 }
 
 impl SearchRun {
     fn is_untouched(&self) -> bool {
         self.searches
             .iter()
-            .all(|search| search.pages == 0 && search.entries == 0)
+            .all(|search| search.pages == 0 && search.entries + search.referrals == 0)
     }
 
     pub fn failure(mut self, error: DirectoryError) -> ReadFailure {
@@ -107,11 +133,11 @@ pub(super) async fn bounded<R>(
 pub(super) async fn run(
     pool: &DirectoryPool,
     servers: Servers<'_>,
-    searches: &[Search],
+    searches: &Searches,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<String, DirectoryError> {
-    if searches.is_empty() {
+    if searches.list.is_empty() {
         // Asking nothing does not show that nobody is there.
         return Err(DirectoryError::Settings {
             directory: pool.name().into(),
@@ -138,7 +164,7 @@ pub(super) async fn run(
 
 async fn run_on(
     server: &Server,
-    searches: &[Search],
+    searches: &Searches,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
@@ -158,47 +184,68 @@ async fn run_on(
     }
 }
 
-async fn run_over(
+/// Runs all searches over one connection.
+pub(super) async fn run_over(
     connection: &mut Connection,
-    searches: &[Search],
+    searches: &Searches,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
-    let bases: Vec<&str> = searches.iter().map(|search| search.base.as_str()).collect();
-    course.about = about(connection, &bases).await?;
+    let bases: Vec<&str> = searches.list.iter().map(|search| &*search.base).collect();
+    course.about = about(connection, &bases, &searches.naming).await?;
     sink.begin(&course.about);
+    let asked = searches.list.first().map(|search| &*search.attributes);
+    let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());
     let mut entries = 0;
-    for (place, wanted) in searches.iter().enumerate() {
+    for (place, wanted) in searches.list.iter().enumerate() {
         course.searches.push(SearchEvidence::of(wanted));
         let Some(evidence) = course.searches.last_mut() else {
             continue;
         };
+        let wanted = Search {
+            referrals: course.about.referrals,
+            referral_objects: searches.referral_objects,
+            ..wanted.clone()
+        };
         let mut pages = 0;
-        search(connection, wanted, evidence, |entry, so_far| {
+        search(connection, &wanted, evidence, |entry, so_far| {
             if so_far.pages != pages {
                 pages = so_far.pages;
                 sink.page(entries + so_far.entries);
             }
-            sink.entry(place, &entry)
+            sink.entry(place, &names.resolve(entry))
         })
         .await?;
         entries += evidence.entries;
         sink.page(entries);
     }
+    match &searches.naming {
+        Naming::BySchema(meant) if entries > 0 => {
+            course.name_faults = names.faults(meant);
+        }
+        Naming::BySchema(_) | Naming::AsAsked => {}
+    }
     Ok(())
 }
 
-/// Reads the root DSE of a server, and the id of its directory.
+/// Reads the root DSE of a server, its schema where that is needed, and the id of its directory.
 async fn about(
     connection: &mut Connection,
     bases: &[&str],
+    naming: &Naming,
 ) -> Result<ServerIdentity, DirectoryError> {
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
+    let schema = match naming {
+        Naming::BySchema(_) => Schema::read(connection, &root).await?.map(Arc::new),
+        Naming::AsAsked => None,
+    };
     Ok(ServerIdentity {
         candidates,
         directory_id,
+        referrals: root.referrals(),
+        schema,
     })
 }
 
@@ -272,6 +319,8 @@ pub(super) fn of_request(
         attributes: attributes.to_vec(),
         ids: ids.to_vec(),
         page_size: pool.page_size(),
+        referrals: Referrals::default(),
+        referral_objects: ReferralObjects::LeftOut,
     };
     request.bases.iter().map(search).collect()
 }

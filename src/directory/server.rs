@@ -1,13 +1,14 @@
-//! What a server is and supports: its root DSE (RFC 4512 section 5.1) and the attributes of its
-//! schema (section 4.2).
-
-use std::collections::BTreeSet;
+//! What a server is and supports: its root DSE (RFC 4512 section 5.1).
 
 use super::{connection::Connection, error::DirectoryError, lookup::look};
 use crate::model::entry::Entry;
 
 /// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+/// Simple paged results (RFC 2696).
+pub(super) const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
+/// Referral objects are treated as any other entry (RFC 3296 section 3).
+const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 
 /// The kinds of servers that are distinguished, since each identifies entries in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,28 @@ pub enum ServerKind {
     Other,
 }
 
+/// How a server returns referral objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Referrals {
+    /// As references to other servers, with which no search is complete.
+    #[default]
+    AsReferences,
+    /// As entries, on request (RFC 3296), which are counted.
+    AsEntries,
+}
+
+/// What is done about referral objects, where the server returns them as entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReferralObjects {
+    /// They are asked for beside the people, and counted.
+    Counted,
+    /// Nobody asks for them.
+    LeftOut,
+}
+
+/// What a server says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "some fields are self-explanatory")]
 pub struct RootDse {
     /// The kind of server.
     pub kind: ServerKind,
@@ -61,6 +83,26 @@ impl RootDse {
                 Ok(Self::of(&Entry::new(String::new(), Vec::new())))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a control is offered.
+    fn offers(&self, control: &str) -> bool {
+        self.supported_controls.iter().any(|oid| oid == control)
+    }
+
+    /// Whether it offers to return results in pages.
+    #[must_use]
+    pub fn offers_pages(&self) -> bool {
+        self.offers(PAGED_RESULTS)
+    }
+
+    /// How referral objects are treated: as entries where the server offers that.
+    pub(super) fn referrals(&self) -> Referrals {
+        if self.offers(MANAGE_DSA_IT) {
+            Referrals::AsEntries
+        } else {
+            Referrals::AsReferences
         }
     }
 
@@ -107,113 +149,5 @@ impl RootDse {
             sasl_mechanisms: texts("supportedSASLMechanisms"),
             schema: texts("subschemaSubentry").into_iter().next(),
         }
-    }
-}
-
-/// The attributes of a server's schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schema {
-    /// Names and OIDs in lower case.
-    names: BTreeSet<String>,
-}
-
-impl Schema {
-    /// Reads the schema that the root DSE points to; none when it points nowhere or shows nothing
-    /// there.
-    ///
-    /// # Errors
-    /// Everything but an answer.
-    pub async fn read(
-        connection: &mut Connection,
-        root: &RootDse,
-    ) -> Result<Option<Self>, DirectoryError> {
-        let Some(place) = &root.schema else {
-            return Ok(None);
-        };
-        let entry = match look(
-            connection,
-            place,
-            "(objectClass=subschema)",
-            &["attributeTypes"],
-        )
-        .await
-        {
-            Ok(entry) => entry,
-            Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let names: BTreeSet<String> = entry
-            .iter()
-            .flat_map(|entry| entry.values("attributeTypes"))
-            .flat_map(|value| names(&String::from_utf8_lossy(value)))
-            .collect();
-        Ok((!names.is_empty()).then_some(Self { names }))
-    }
-
-    /// Whether the schema has an attribute, ignoring the case of its name and any options.
-    #[must_use]
-    pub fn knows(&self, attribute: &str) -> bool {
-        let plain = attribute.split(';').next().unwrap_or_default();
-        self.names.contains(&plain.to_ascii_lowercase())
-    }
-
-    /// The names, in lower case.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-}
-
-/// The OID and the names in an attribute type description (RFC 4512 section 4.1.2), in lower case.
-fn names(description: &str) -> Vec<String> {
-    let mut words = description
-        .trim_start_matches(['(', ' '])
-        .split_whitespace();
-    let mut names: Vec<String> = words
-        .next()
-        .into_iter()
-        .map(str::to_ascii_lowercase)
-        .collect();
-    if words.next() == Some("NAME") {
-        let rest = description
-            .split_once("NAME")
-            .map_or("", |(_, rest)| rest)
-            .trim_start();
-        // One quoted name, or several in parentheses.
-        let quoted = if rest.starts_with('(') {
-            rest.split(')').next().unwrap_or_default()
-        } else {
-            rest
-        };
-        let mut parts = quoted.split('\'').skip(1).step_by(2);
-        if rest.starts_with('(') {
-            names.extend(parts.map(str::to_ascii_lowercase));
-        } else {
-            names.extend(parts.next().map(str::to_ascii_lowercase));
-        }
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    #[test]
-    fn names_of_attribute_types() {
-        assert_eq!(
-            names(
-                "( 2.5.4.4 NAME ( 'sn' 'surname' ) DESC 'RFC2256: last (family) name' SUP name )"
-            ),
-            ["2.5.4.4", "sn", "surname"]
-        );
-        assert_eq!(
-            names("( 1.3 NAME 'employeeType' DESC 'it''s' )"),
-            ["1.3", "employeetype"]
-        );
-        assert_eq!(names("( 1.4 DESC 'no NAME here' )"), ["1.4"]);
-        assert_eq!(names(""), [] as [String; 0]);
     }
 }

@@ -1,18 +1,17 @@
-//! The TLS settings of a directory: trusted certificates and the client certificate, and the
-//! meaning of a failed handshake.
+//! The TLS settings of a directory: trusted certificates and the client certificate.
 
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, RootCertStore,
+    ClientConfig,
     client::WantsClientCert,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
 
-use super::{error::DirectoryError, tls_fault::TlsFault};
-use crate::config::Directory;
+use super::error::DirectoryError;
+use crate::{config::Directory, tls::trust::NamedCertificates};
 
 /// The TLS settings of a directory: the system's roots, or `ca_file` alone; a client certificate
 /// when there is one.
@@ -32,7 +31,13 @@ pub fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(|error| settings(format!("TLS cannot be set up: {error}")))?;
     let builder = match &directory.ca_file {
-        Some(path) => builder.with_root_certificates(roots(path)?),
+        Some(path) => {
+            let named = NamedCertificates::new(certificates("CA", path)?, provider);
+            let named = named.map_err(|reason| file("CA", path, reason))?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(named))
+        }
         None => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(system_verifier(name, provider)?)),
@@ -46,89 +51,6 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-/// Translates a failed handshake.
-#[must_use]
-pub fn fault(error: &io::Error) -> TlsFault {
-    match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
-        Some(inner) => rustls_fault(inner),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => TlsFault::NotTls {
-            detail: "the server closed the connection during the handshake".into(),
-        },
-        None => TlsFault::Other {
-            detail: error.to_string(),
-        },
-    }
-}
-
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums are non-exhaustive; other errors are reported in the library's own words"
-)]
-fn rustls_fault(error: &rustls::Error) -> TlsFault {
-    use rustls::AlertDescription as Alert;
-    match error {
-        rustls::Error::InvalidCertificate(reason) => certificate_fault(reason),
-        rustls::Error::InvalidMessage(reason) => TlsFault::NotTls {
-            detail: format!("{reason:?}"),
-        },
-        rustls::Error::AlertReceived(
-            alert @ (Alert::CertificateRequired
-            | Alert::NoCertificate
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied),
-        ) => TlsFault::ClientCertificate {
-            detail: format!("alert {alert:?}"),
-        },
-        other => TlsFault::Other {
-            detail: other.to_string(),
-        },
-    }
-}
-
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enum is non-exhaustive; other errors are reported in the library's own words"
-)]
-fn certificate_fault(reason: &CertificateError) -> TlsFault {
-    match reason {
-        CertificateError::UnknownIssuer => TlsFault::UntrustedIssuer {
-            detail: "unknown issuer".into(),
-        },
-        CertificateError::BadSignature => TlsFault::UntrustedIssuer {
-            detail: "its signature is not the issuer's".into(),
-        },
-        CertificateError::NotValidForName => TlsFault::WrongHost {
-            expected: "this host".into(),
-            presented: Vec::new(),
-        },
-        CertificateError::NotValidForNameContext {
-            expected,
-            presented,
-        } => TlsFault::WrongHost {
-            expected: expected.to_str().into_owned(),
-            presented: presented.clone(),
-        },
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            TlsFault::NotYetValid
-        }
-        CertificateError::Other(other) => TlsFault::UntrustedIssuer {
-            detail: other.to_string(),
-        },
-        other => TlsFault::Other {
-            detail: other.to_string(),
-        },
-    }
-}
-
 fn system_verifier(name: &str, provider: Arc<CryptoProvider>) -> Result<Verifier, DirectoryError> {
     Verifier::new(provider).map_err(|error| DirectoryError::Settings {
         directory: name.into(),
@@ -137,16 +59,6 @@ fn system_verifier(name: &str, provider: Arc<CryptoProvider>) -> Result<Verifier
              ca-certificates, or set ca_file"
         ),
     })
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, DirectoryError> {
-    let mut store = RootCertStore::empty();
-    for certificate in certificates("CA", path)? {
-        store
-            .add(certificate)
-            .map_err(|error| file("CA", path, error.to_string()))?;
-    }
-    Ok(store)
 }
 
 fn with_client_certificate(

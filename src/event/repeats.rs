@@ -127,6 +127,7 @@ fn of_change(change: &Reported) -> u64 {
         &change.username,
         &change.dn,
         &change.directory_id,
+        super::change::values(change),
         &change.error,
     ))
 }

@@ -1,19 +1,24 @@
 //! Sets up the HTTP client, and reads the headers of an answer.
 
 use std::{
-    fs,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use reqwest::{
-    Certificate, Client,
+    Client,
     header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect,
 };
+use rustls::{
+    ClientConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use url::Url;
 
-use super::{error::SetupProblem, network};
-use crate::config;
+use super::{error::SetupProblem, network, proxy::is_direct};
+use crate::{config, config::files, tls::trust::NamedCertificates};
 
 /// How long an unused connection is kept open: less than common load balancers do, which would
 /// otherwise close it during a request.
@@ -50,37 +55,49 @@ pub(super) fn client(config: &config::Ftrack) -> Result<Client, SetupProblem> {
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(config.connections.max(1))
         .referer(false);
-    if config.server.host().is_some_and(|host| is_loopback(&host)) {
-        // A proxy elsewhere cannot reach this machine's own servers, and plain HTTP would disclose
-        // the key to it.
+    if is_direct(&config.server) {
         builder = builder.no_proxy();
     }
     if let Some(file) = &config.ca_file {
-        let pem = fs::read(file).map_err(|error| {
-            format!("ftrack.ca_file {} cannot be read: {error}", file.display())
+        let pem = files::read(file, files::CERTIFICATES_LIMIT)
+            .map_err(|problem| format!("ftrack.ca_file {} {problem}", file.display()))?;
+        let tls = trusting(&pem).map_err(|problem| {
+            let file = file.display();
+            SetupProblem::new(
+                format!("ftrack.ca_file {file} {problem}"),
+                format!("check that ftrack.ca_file {file} contains complete certificates"),
+            )
         })?;
-        let certificates = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| format!("ftrack.ca_file {} is not PEM: {error}", file.display()))?;
-        if certificates.is_empty() {
-            let what = format!("ftrack.ca_file {} contains no certificate", file.display());
-            return Err(what.into());
-        }
-        builder = builder.tls_certs_only(certificates);
+        builder = builder.tls_backend_preconfigured(tls);
     }
     builder.build().map_err(|error| {
         let what = format!(
             "cannot set up the HTTP client: {}",
             network::reasons(&error)
         );
-        let way_out = match &config.ca_file {
-            Some(file) => format!(
-                "check that ftrack.ca_file {} contains complete certificates",
-                file.display()
-            ),
-            None => "check this system's certificates, or set ftrack.ca_file".to_owned(),
-        };
-        SetupProblem::new(what, way_out)
+        let way_out = "check this system's certificates, or set ftrack.ca_file";
+        SetupProblem::new(what, way_out.to_owned())
     })
+}
+
+/// TLS that trusts the certificates in this text alone.
+fn trusting(pem: &[u8]) -> Result<ClientConfig, String> {
+    let named = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let named = named.map_err(|error| format!("is not PEM: {error}"))?;
+    if named.is_empty() {
+        return Err("contains no certificate".to_owned());
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let named = NamedCertificates::new(named, Arc::clone(&provider))
+        .map_err(|problem| format!("cannot be used: {problem}"))?;
+    let mut tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("cannot be used: {error}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(named))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    Ok(tls)
 }
 
 fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
@@ -102,14 +119,6 @@ fn headers(config: &config::Ftrack) -> Result<HeaderMap, String> {
         ),
         (HeaderName::from_static("ftrack-user"), user),
     ]))
-}
-
-fn is_loopback(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    }
 }
 
 /// How long the server asks to wait (RFC 9110 section 10.2.3): seconds, or a date, which is

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use thiserror::Error;
 
 use super::key::Keys;
-use crate::model::user::EntityId;
+use crate::{model::user::EntityId, tls::TlsFault};
 
 /// Texts from the server are truncated to this many characters before they reach an error.
 const LONGEST_EXCERPT: usize = 300;
@@ -150,10 +150,16 @@ pub enum ConnectErrorKind {
     Name,
     /// Nothing listens on the port.
     Closed,
-    /// The certificate is not issued by a trusted authority, or is not valid now.
+    /// The certificate is not issued by a trusted authority.
     Untrusted,
     /// The certificate is for another host.
     WrongHost,
+    /// Another fault of the certificate, and what to do about it.
+    Certificate(&'static str),
+    /// The server does not speak TLS.
+    NotTls,
+    /// It was tried through a proxy.
+    Proxy,
     /// It took longer than the limit.
     Slow,
     /// Anything else: the reason says what.
@@ -161,6 +167,21 @@ pub enum ConnectErrorKind {
 }
 
 impl ConnectErrorKind {
+    pub(super) fn of_tls(fault: &TlsFault) -> Self {
+        match fault {
+            TlsFault::UntrustedIssuer { .. } => Self::Untrusted,
+            TlsFault::WrongHost { .. } => Self::WrongHost,
+            TlsFault::NotTls { .. } => Self::NotTls,
+            TlsFault::NoAlternativeName
+            | TlsFault::Version1
+            | TlsFault::WeakSignature
+            | TlsFault::Authority
+            | TlsFault::Expired
+            | TlsFault::NotYetValid => fault.way_out().map_or(Self::Other, Self::Certificate),
+            TlsFault::ClientCertificate { .. } | TlsFault::Other { .. } => Self::Other,
+        }
+    }
+
     fn way_out(self) -> &'static str {
         match self {
             Self::Name => "check the host in ftrack.server and this machine's name resolution",
@@ -170,6 +191,14 @@ impl ConnectErrorKind {
                  set ftrack.ca_file"
             }
             Self::WrongHost => "use the name in the server's certificate in ftrack.server",
+            Self::Certificate(way_out) => way_out,
+            Self::NotTls => {
+                "check the port in ftrack.server: https:// needs one at which the server speaks TLS"
+            }
+            Self::Proxy => {
+                "check that the proxy runs and lets this machine through, or correct the variable; \
+                 NO_PROXY lists hosts that are reached without it"
+            }
             Self::Slow => {
                 "check the network and firewalls between this machine and the server, or raise \
                  ftrack.connect_timeout"
@@ -425,7 +454,10 @@ impl FtrackErrorKind {
         match self {
             Self::Unreachable { obstacle, .. } => !matches!(
                 obstacle,
-                ConnectErrorKind::Untrusted | ConnectErrorKind::WrongHost
+                ConnectErrorKind::Untrusted
+                    | ConnectErrorKind::WrongHost
+                    | ConnectErrorKind::Certificate(_)
+                    | ConnectErrorKind::NotTls
             ),
             Self::Status { status, .. } => matches!(status, 408 | 425 | 500..=599),
             Self::Refused(refusal) => refusal.status >= 500,

@@ -56,9 +56,9 @@ impl Keys {
         self.header.clone()
     }
 
-    /// The mark of the key in use: see `Secret::mark`.
-    pub fn mark(&self, salt: &str, who: &str) -> String {
-        self.in_use.mark(salt, who)
+    /// The mark of the key in use: see `Secret::mark_on`.
+    pub fn mark(&self, salt: &str, who: &str, way: &str) -> String {
+        self.in_use.mark_on(salt, who, way)
     }
 
     /// The text without either key.

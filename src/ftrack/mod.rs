@@ -12,6 +12,7 @@ mod network;
 pub mod operation;
 pub(crate) mod outcome;
 mod page;
+mod proxy;
 pub mod query;
 pub mod read;
 mod remaining;

@@ -2,12 +2,12 @@
 
 use std::{error::Error, io, time::Duration};
 
-use rustls::CertificateError;
-
 use super::{
     error::{ConnectErrorKind, FtrackErrorKind, excerpt},
     key::Keys,
+    proxy::Proxy,
 };
+use crate::tls::TlsFault;
 
 /// Classifies an error of the HTTP client. Only errors before a connection was established become
 /// [`FtrackErrorKind::Unreachable`].
@@ -15,9 +15,16 @@ pub(super) fn lost(
     error: &reqwest::Error,
     connecting: Duration,
     whole: Duration,
+    proxy: Option<&Proxy>,
     keys: &Keys,
 ) -> FtrackErrorKind {
     if error.is_connect() {
+        if let Some(fault) = tls_fault(error) {
+            return FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::of_tls(&fault),
+                reason: excerpt(&fault.what(), keys),
+            };
+        }
         let obstacle = if error.is_timeout() {
             ConnectErrorKind::Slow
         } else {
@@ -28,7 +35,13 @@ pub(super) fn lost(
         } else {
             excerpt(&reasons(error), keys)
         };
-        return FtrackErrorKind::Unreachable { obstacle, reason };
+        return match proxy {
+            Some(proxy) => FtrackErrorKind::Unreachable {
+                obstacle: ConnectErrorKind::Proxy,
+                reason: format!("through {proxy}: {reason}"),
+            },
+            None => FtrackErrorKind::Unreachable { obstacle, reason },
+        };
     }
     if error.is_timeout() {
         return FtrackErrorKind::TimedOut(whole);
@@ -77,19 +90,14 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     .take(16)
 }
 
+fn tls_fault(error: &(dyn Error + 'static)) -> Option<TlsFault> {
+    chain(error)
+        .find_map(|reason| reason.downcast_ref())
+        .map(TlsFault::of)
+}
+
 fn obstacle(error: &(dyn Error + 'static)) -> ConnectErrorKind {
     for reason in chain(error) {
-        if let Some(rustls::Error::InvalidCertificate(certificate)) = reason.downcast_ref() {
-            let wrong_host = matches!(
-                certificate,
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-            );
-            return if wrong_host {
-                ConnectErrorKind::WrongHost
-            } else {
-                ConnectErrorKind::Untrusted
-            };
-        }
         if reason.to_string().starts_with("dns error") {
             return ConnectErrorKind::Name;
         }

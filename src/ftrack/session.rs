@@ -30,6 +30,7 @@ use super::{
     error::{FtrackError, FtrackErrorKind, SetupProblem, excerpt},
     key::Keys,
     operation::Operation,
+    proxy::Proxy,
     stopped::StopCause,
 };
 use crate::{
@@ -135,6 +136,9 @@ struct Shared {
     /// The key as it was last read.
     keys: Mutex<Arc<Keys>>,
     last_refusal: Mutex<Option<(Instant, Arc<Keys>)>>,
+    last_acceptance: Mutex<Option<Arc<Keys>>>,
+    /// Where the key is sent, and what is trusted there, for marks.
+    way: String,
     total: Calls,
     retries: AtomicU64,
     connect_timeout: Duration,
@@ -147,6 +151,7 @@ struct Shared {
     bodies: Arc<Budget>,
     /// Held by the one that goes beyond that.
     beyond: tokio::sync::Mutex<()>,
+    proxy: Option<Proxy>,
 }
 
 #[derive(Clone, Copy)]
@@ -193,6 +198,7 @@ impl Session {
         let endpoint = endpoint(&config.server)
             .ok_or_else(|| fail("ftrack.server is not an HTTP address".to_owned().into()))?;
         let client = client(config).map_err(fail)?;
+        let proxy = Proxy::of(&endpoint);
         let connections = config.connections.clamp(1, Semaphore::MAX_PERMITS);
         let keys = Arc::new(
             Keys::new(config.api_key.loaded().clone()).map_err(|problem| fail(problem.into()))?,
@@ -206,6 +212,8 @@ impl Session {
             signer: Signer::new(config.link_key.as_ref().map(Credential::loaded)),
             keys: Mutex::new(Arc::clone(&keys)),
             last_refusal: Mutex::default(),
+            last_acceptance: Mutex::default(),
+            way: format!("{} {:?}", config.server, config.ca_file),
             total: Calls::default(),
             retries: AtomicU64::new(0),
             connect_timeout: config.connect_timeout,
@@ -217,6 +225,7 @@ impl Session {
             in_flight: Semaphore::new(connections),
             bodies: Budget::in_flight(),
             beyond: tokio::sync::Mutex::default(),
+            proxy,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -271,7 +280,17 @@ impl Session {
     pub async fn credential_mark(&self, salt: &str) -> Result<String, FtrackError> {
         let next = self.reader();
         next.take_key().await?;
-        Ok(next.keys().mark(salt, &self.shared.api_user))
+        Ok(self.shared.mark(&next.keys(), salt))
+    }
+
+    /// The mark of the user and the key that the server accepted, if it did and refused none.
+    #[must_use]
+    pub fn accepted_mark(&self, salt: &str) -> Option<String> {
+        let accepted = self.shared.last_acceptance.lock();
+        let keys = accepted.unwrap_or_else(PoisonError::into_inner).clone()?;
+        let refused = self.shared.last_refusal.lock();
+        let is_refused = refused.unwrap_or_else(PoisonError::into_inner).is_some();
+        (!is_refused).then(|| self.shared.mark(&keys, salt))
     }
 
     /// The last time that the server refused the user or the key, in any run; none if it never did.
@@ -285,7 +304,7 @@ impl Session {
             .clone();
         last.map(|(at, keys)| CredentialRefusal {
             at,
-            mark: keys.mark(salt, &self.shared.api_user),
+            mark: self.shared.mark(&keys, salt),
         })
     }
 
@@ -527,7 +546,13 @@ impl Reader {
         };
         outcome
             .map_err(error)
+            .inspect(|_| self.note_acceptance())
             .inspect_err(|error| self.note_refusal(error, operations))
+    }
+
+    fn note_acceptance(&self) {
+        let accepted = &self.shared.last_acceptance;
+        *accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.keys());
     }
 
     fn note_refusal(&self, error: &FtrackError, operations: &[Operation]) {
@@ -586,6 +611,11 @@ impl Reader {
 }
 
 impl Shared {
+    /// The mark of a key: see `Secret::mark_on`.
+    fn mark(&self, keys: &Keys, salt: &str) -> String {
+        keys.mark(salt, &self.api_user, &self.way)
+    }
+
     /// The key as it was last read.
     fn last_keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))

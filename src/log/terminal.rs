@@ -22,11 +22,23 @@ struct Terminal(Mutex<Vec<u8>>);
 /// Where progress is drawn: standard error if it is a suitable terminal, and nowhere otherwise.
 #[must_use]
 pub fn draw_target() -> ProgressDrawTarget {
-    // Finds out whether it is a terminal, and which one.
-    if ProgressDrawTarget::stderr().is_hidden() {
+    // Finds out whether it is a terminal, and which one; NO_COLOR also means no moving line.
+    if ProgressDrawTarget::stderr().is_hidden() || !super::is_coloured() {
         return ProgressDrawTarget::hidden();
     }
     ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::default()), REFRESH_RATE)
+}
+
+/// The width of standard error in columns; none where it is no terminal, or one that does not report
+/// it.
+pub(super) fn reported_width() -> Option<u16> {
+    let size = tcgetwinsize(super::standard_error()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// The width for lines on standard error in columns; none where it is no terminal.
+pub(super) fn columns() -> Option<usize> {
+    super::is_on_terminal().then(|| reported_width().unwrap_or(WIDTH).into())
 }
 
 impl Terminal {
@@ -45,10 +57,7 @@ impl Terminal {
 
 impl TermLike for Terminal {
     fn width(&self) -> u16 {
-        match tcgetwinsize(super::standard_error()) {
-            Ok(size) if size.ws_col > 0 => size.ws_col,
-            Ok(_) | Err(_) => WIDTH,
-        }
+        reported_width().unwrap_or(WIDTH)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

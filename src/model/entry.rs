@@ -1,14 +1,17 @@
 //! Entries, their values, and the permanent id. No I/O.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
+
+/// Attribute descriptions with their values, byte for byte.
+pub type Attributes = Vec<(String, Vec<Vec<u8>>)>;
 
 /// One entry as the server returned it, with the requested attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The entry's DN as the server wrote it (RFC 4514); not an identity, since renames change it.
     pub dn: String,
-    /// Attribute descriptions as the server wrote them, with their values byte for byte.
-    attributes: Vec<(String, Vec<Vec<u8>>)>,
+    /// As the server wrote them.
+    attributes: Attributes,
     is_too_large: bool,
 }
 
@@ -54,7 +57,7 @@ pub fn of_bytes(bytes: usize) -> usize {
 impl Entry {
     /// An entry with this DN and these attributes.
     #[must_use]
-    pub fn new(dn: String, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
+    pub fn new(dn: String, attributes: Attributes) -> Self {
         Self {
             dn,
             attributes,
@@ -77,8 +80,30 @@ impl Entry {
         self.is_too_large
     }
 
+    /// The entry with the parts of each attribute as one, should the server have sent several.
+    #[must_use]
+    pub(crate) fn merged(self) -> Self {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut attributes = Attributes::new();
+        for (description, mut values) in self.attributes {
+            let place = *places
+                .entry(description.to_ascii_lowercase())
+                .or_insert(attributes.len());
+            match attributes.get_mut(place) {
+                Some((_, all)) => all.append(&mut values),
+                None => attributes.push((description, values)),
+            }
+        }
+        Self { attributes, ..self }
+    }
+
+    /// The DN, and the attributes with their values.
+    pub(crate) fn into_parts(self) -> (String, Attributes) {
+        (self.dn, self.attributes)
+    }
+
     /// The attributes with their values, to add values that the server returned in parts.
-    pub(crate) fn attributes_mut(&mut self) -> &mut Vec<(String, Vec<Vec<u8>>)> {
+    pub(crate) fn attributes_mut(&mut self) -> &mut Attributes {
         &mut self.attributes
     }
 

@@ -1,6 +1,6 @@
 //! Which attribute identifies an entry permanently, and how its value is written. No I/O.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -68,16 +68,40 @@ impl IdAttribute {
     /// invalid one.
     #[must_use]
     pub fn of(&self, entry: &Entry) -> Option<DirectoryId> {
-        let [value] = entry.values(self.name()) else {
-            return None;
-        };
+        self.read(entry).ok().flatten()
+    }
+
+    /// The id of an entry in its canonical form; none when the entry has no value, or an invalid
+    /// one. Values that mean the same are one.
+    ///
+    /// # Errors
+    /// The number of values, where there are several.
+    pub fn read(&self, entry: &Entry) -> Result<Option<DirectoryId>, usize> {
+        match entry.values(self.name()) {
+            [] => Ok(None),
+            [value] => Ok(self.canonical(value)),
+            values => {
+                let ids: BTreeSet<Result<DirectoryId, &Vec<u8>>> = values
+                    .iter()
+                    .map(|value| self.canonical(value).ok_or(value))
+                    .collect();
+                match (ids.len(), ids.into_iter().next()) {
+                    (1, id) => Ok(id.and_then(Result::ok)),
+                    (several, _) => Err(several),
+                }
+            }
+        }
+    }
+
+    /// A value in its canonical form; none when it is invalid.
+    fn canonical(&self, value: &[u8]) -> Option<DirectoryId> {
         match self {
             Self::EntryUuid | Self::NsUniqueId | Self::IpaUniqueId => {
                 DirectoryId::new(&std::str::from_utf8(value).ok()?.to_ascii_lowercase())
             }
-            Self::ObjectGuid => DirectoryId::new(
-                &Uuid::from_bytes_le(value.as_slice().try_into().ok()?).to_string(),
-            ),
+            Self::ObjectGuid => {
+                DirectoryId::new(&Uuid::from_bytes_le(value.try_into().ok()?).to_string())
+            }
             Self::Other(_) => std::str::from_utf8(value)
                 .ok()
                 .and_then(DirectoryId::new)
@@ -90,13 +114,8 @@ impl IdAttribute {
     #[must_use]
     pub fn spellings(&self, entry: &Entry) -> Vec<String> {
         let of_value = |value: &Vec<u8>| {
-            let alone = Entry::new(
-                String::new(),
-                vec![(self.name().to_owned(), vec![value.clone()])],
-            );
-            let canonical = self.of(&alone).map(|id| id.as_str().to_owned());
             [
-                canonical,
+                self.canonical(value).map(|id| id.as_str().to_owned()),
                 std::str::from_utf8(value).ok().map(str::to_owned),
                 Some(hex(value)),
             ]
@@ -208,6 +227,14 @@ mod tests {
             "cn=x".into(),
             vec![("badge".into(), vec![b"1".to_vec(), b"2".to_vec()])],
         );
-        assert!(IdAttribute::named("badge").of(&twice).is_none());
+        let badge = IdAttribute::named("badge");
+        assert_eq!(badge.read(&twice), Err(2));
+        assert!(badge.of(&twice).is_none());
+        // One value in two spellings, as servers may send it twice.
+        let uuid = "0a1b2c3d-0000-0000-0000-00000000000f";
+        let values = [uuid, &uuid.to_uppercase()].map(|value| value.as_bytes().to_vec());
+        let twice = Entry::new("cn=x".into(), vec![("entryUUID".into(), values.to_vec())]);
+        let id = IdAttribute::EntryUuid.of(&twice).unwrap();
+        assert_eq!(id.as_str(), uuid);
     }
 }

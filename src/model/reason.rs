@@ -51,6 +51,10 @@ pub enum Reason {
     NoId,
     /// The entry is larger than is read.
     TooLarge,
+    /// The entry has so many values of the id attribute.
+    SeveralIds(usize),
+    /// The entry is only another name of an entry.
+    AliasEntry,
     /// The entry has no value of this attribute or template, which is required.
     MissingValue(Box<str>),
     /// A value cannot be used, or ftrack would not accept it, as these words say.
@@ -178,6 +182,8 @@ impl Reason {
             | Self::Absent
             | Self::NoId
             | Self::TooLarge
+            | Self::SeveralIds(_)
+            | Self::AliasEntry
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
@@ -228,6 +234,7 @@ impl Reason {
             Self::Absent => "the person is no longer in the directory, as complete reads show",
             Self::NoId => "it shows no id attribute, so it cannot be identified",
             Self::TooLarge => "it is larger than 16 MiB, so it was not read",
+            Self::AliasEntry => "it is an alias entry (objectClass alias), and nobody's own",
             Self::CreateOff => "there is no user for it, and users.create is false",
             Self::EntrySkipped => "the person is in the directory, and the entry was skipped",
             Self::DeactivatedByHand => "somebody else deactivated the user",
@@ -245,6 +252,7 @@ impl Reason {
             | Self::LeftJobInactive(_)
             | Self::FromNoJob(_)
             | Self::Back(_)
+            | Self::SeveralIds(_)
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::SeveralUsers(_)
@@ -293,6 +301,7 @@ impl fmt::Display for Reason {
                 f,
                 "the person is back in the directory; this program deactivated the user on {since}"
             ),
+            Self::SeveralIds(number) => f.write_str(&several_ids(*number)),
             Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),
             Self::InvalidValue(words) => f.write_str(words),
             Self::SeveralUsers(names) => write!(
@@ -371,6 +380,7 @@ impl fmt::Display for Reason {
             | Self::Absent
             | Self::NoId
             | Self::TooLarge
+            | Self::AliasEntry
             | Self::CreateOff
             | Self::EntrySkipped
             | Self::DeactivatedByHand
@@ -395,6 +405,10 @@ impl fmt::Display for Contested {
         let others = self.others.join(" and ");
         write!(f, " is also claimed by {others}; none of them gets it")
     }
+}
+
+fn several_ids(number: usize) -> String {
+    format!("it has {number} values of the id attribute, so it cannot be identified")
 }
 
 fn quoted(names: &[Box<str>]) -> String {

@@ -215,6 +215,14 @@ pub struct BuiltinPart {
     pub text: Option<String>,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// One search and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -225,6 +233,9 @@ pub struct Search {
     pub pages: u64,
     /// Entries that were received.
     pub entries: u64,
+    /// Referral objects among what was received, where the server returns them as entries.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub referrals: u64,
     /// `success`, or how it ended.
     pub result: String,
 }
@@ -289,6 +300,9 @@ pub struct Reported {
     pub directory_id: Option<String>,
     /// The user's id in ftrack.
     pub ftrack_id: EntityId,
+    /// Who it is; only where the user is to be deactivated, since there is no entry to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<LastKnown>,
     /// The values, each from what to what.
     pub fields: BTreeMap<Field, Values>,
     /// Why, as text.
@@ -299,6 +313,18 @@ pub struct Reported {
     pub held_by: Option<HeldBy>,
     /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
+}
+
+/// What is last known of a person who is missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct LastKnown {
+    /// First and last name of the user in ftrack.
+    pub name: Option<String>,
+    /// The mail address of the user in ftrack.
+    pub email: Option<String>,
+    /// The DN of the person's entry in the last read that showed it; null where no run saved it.
+    pub last_dn: Option<String>,
 }
 
 /// The result of one change.
@@ -339,6 +365,7 @@ impl Reported {
             dn: change.dn.clone(),
             directory_id: Some(change.directory_id.as_str().to_owned()),
             ftrack_id: change.ftrack_id.clone(),
+            person: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
             result,
@@ -365,6 +392,26 @@ impl Reported {
 }
 
 impl Counts {
+    /// The number of changes that were written.
+    #[must_use]
+    pub fn changed(&self) -> usize {
+        let Self {
+            created,
+            updated,
+            deactivated,
+            reactivated,
+            adopted,
+            role_changes,
+            group_changes,
+            unchanged: _,
+            skipped: _,
+            held: _,
+            failed: _,
+            unsettled: _,
+        } = self;
+        created + updated + deactivated + reactivated + adopted + role_changes + group_changes
+    }
+
     /// Counts the results of changes.
     #[must_use]
     pub fn of_results(changes: &[Reported]) -> Self {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::report::{FailureKind, Outcome, Report, Trigger};
+use crate::model::report::{Counts, FailureKind, FtrackPart, Outcome, Report, Trigger};
 
 /// The part of a report that outlives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +39,45 @@ pub struct RunSummary {
     /// People without an active user, for a reason that a person must settle.
     #[serde(default)]
     pub unsettled: usize,
+    /// What was written, and what was not; empty for runs of earlier versions without a report.
+    #[serde(default)]
+    pub counts: Counts,
+    /// Whether ftrack's own synchronisation did more than the job's limits allow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
+}
+
+/// The part of a report that its summary is made of: the changes, which are most of a report, are
+/// not read.
+#[derive(Debug, Deserialize)]
+pub struct ReportHead {
+    run: String,
+    job: String,
+    trigger: Trigger,
+    dry_run: bool,
+    started_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+    outcome: Outcome,
+    error: Option<String>,
+    #[serde(default)]
+    error_kind: Option<FailureKind>,
+    directory: Option<EntriesRead>,
+    ftrack: FtrackPart,
+    counts: Counts,
+    #[serde(default)]
+    alarm: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct EntriesRead {
+    entries: usize,
 }
 
 impl RunSummary {
     /// The summary of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
-        let counts = &report.counts;
-        Self {
+        Self::from(ReportHead {
             run: report.run.clone(),
             job: report.job.clone(),
             trigger: report.trigger,
@@ -54,26 +85,57 @@ impl RunSummary {
             started_at: report.started_at,
             finished_at: report.finished_at,
             outcome: report.outcome,
-            error_kind: report.error_kind,
             error: report.error.clone(),
-            ftrack: report.ftrack.server.clone(),
-            entries: report
-                .directory
-                .as_ref()
-                .map_or(0, |directory| directory.entries),
-            owned: report.ftrack.owned + counts.created + counts.adopted,
-            owned_active: (report.ftrack.owned_active
-                + counts.created
-                + counts.adopted
-                + counts.reactivated)
+            error_kind: report.error_kind,
+            directory: report.directory.as_ref().map(|directory| EntriesRead {
+                entries: directory.entries,
+            }),
+            ftrack: report.ftrack.clone(),
+            counts: report.counts.clone(),
+            alarm: report.alarm,
+        })
+    }
+}
+
+impl From<ReportHead> for RunSummary {
+    fn from(head: ReportHead) -> Self {
+        let ReportHead {
+            run,
+            job,
+            trigger,
+            dry_run,
+            started_at,
+            finished_at,
+            outcome,
+            error,
+            error_kind,
+            directory,
+            ftrack,
+            counts,
+            alarm,
+        } = head;
+        let added = counts.created + counts.adopted;
+        Self {
+            run,
+            job,
+            trigger,
+            dry_run,
+            started_at,
+            finished_at,
+            outcome,
+            error_kind,
+            error,
+            ftrack: ftrack.server,
+            entries: directory.map_or(0, |directory| directory.entries),
+            owned: ftrack.owned + added,
+            owned_active: (ftrack.owned_active + added + counts.reactivated)
                 .saturating_sub(counts.deactivated),
-            linked: report
-                .ftrack
-                .linked
-                .map(|linked| linked + counts.created + counts.adopted),
+            linked: ftrack.linked.map(|linked| linked + added),
             held: counts.held,
             failed: counts.failed,
             unsettled: counts.unsettled,
+            counts,
+            alarm,
         }
     }
 }

@@ -17,12 +17,15 @@ use crate::{
     ftrack,
     ftrack::{error::FtrackError, session::Until},
     model::{change::Action, user::EntityId},
-    state::{files, files::StateError},
+    state::{files::StateError, folder::Folder},
     sync::guard::{Approval, Vetted},
 };
 
 /// The interval between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The name of the lock in the state directory.
+const NAME: &str = "administrators.lock";
 
 /// Held while administrators are deactivated, by one run at a time of all programs on a state
 /// directory. Programs on other machines do not see it.
@@ -33,14 +36,13 @@ pub(super) struct AdministratorLock {
 
 impl AdministratorLock {
     async fn take(state_dir: &Path, until: &Until) -> Result<Option<Self>, StateError> {
-        let path = state_dir.join("administrators.lock");
-        let file = files::open_lock(&path)?;
+        let file = Folder::make(state_dir)?.lock_file(NAME)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => {
-                    return Err(StateError::new("lock", &path, source));
+                    return Err(StateError::new("lock", &state_dir.join(NAME), source));
                 }
             }
             if std::time::Instant::now() >= until.deadline {

@@ -48,7 +48,7 @@ impl CompiledRules {
     /// The job with its connections, none of which is opened yet.
     ///
     /// # Errors
-    /// A template fails whatever the entry, or the servers are those of another configuration.
+    /// The servers are those of another configuration.
     pub fn connect(self, servers: &Servers) -> anyhow::Result<CompiledJob> {
         let work = match self.rules {
             RulesOfKind::Ldap(rules) => {

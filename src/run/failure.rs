@@ -124,6 +124,7 @@ impl From<&DirectoryError> for FailureKind {
             | DirectoryError::Refused { .. }
             | DirectoryError::Referred { .. }
             | DirectoryError::NotProven { .. }
+            | DirectoryError::UnknownNames { .. }
             | DirectoryError::TooMuch { .. }
             | DirectoryError::Garbled { .. }
             | DirectoryError::Lost { .. }

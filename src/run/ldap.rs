@@ -49,6 +49,7 @@ impl RunContext<'_, LdapWork> {
                 let _lock = self.look_at_administrators(&mut vetted, approval).await?;
                 self.record_plan(&plan, &vetted);
                 self.remember(state, past, &plan, &current, &vetted, approval)?;
+                self.remember_dns(state, &plan, &desired)?;
                 let is_first = plan.is_first_contact;
                 let counted = memory::written(&self.report.run, &vetted, approval, is_first);
                 state.count_written(&self.prepared.name, &counted)?;
@@ -81,13 +82,15 @@ impl RunContext<'_, LdapWork> {
         let plan = self.decide(&desired, &current, past, &request).await?;
         let vetted = guard::vet(&plan, &self.bounds(&plan, remembered, &settings));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
-        Ok(SavedPlan::new(
-            job,
-            chrono::Utc::now(),
-            &plan,
-            &vetted,
-            fall,
-        ))
+        let mut saved = SavedPlan::new(job, chrono::Utc::now(), &plan, &vetted, fall);
+        let people = self.last_known(&plan);
+        for planned in &mut saved.changes {
+            planned.change.person = people.of(planned.change.action, &planned.change.ftrack_id);
+        }
+        self.record_owned(&plan);
+        saved.directory = self.report.directory.clone().map(Box::new);
+        saved.ftrack = Some(Box::new(self.report.ftrack.clone()));
+        Ok(saved)
     }
 
     /// What may be written of a plan.

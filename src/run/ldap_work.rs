@@ -41,11 +41,8 @@ impl LdapRules {
     /// Adds the connections.
     ///
     /// # Errors
-    /// A template fails whatever the entry, or the servers are those of another configuration.
+    /// The servers are those of another configuration.
     pub(super) fn connect(self, name: &str, servers: &Servers) -> anyhow::Result<LdapWork> {
-        if let Some((attribute, error)) = self.mapping.broken_templates().first() {
-            anyhow::bail!("jobs.{name}.attributes.{attribute}: {error}");
-        }
         let directory = &self.job.directory;
         let pool = servers.directory(directory).ok_or_else(|| {
             anyhow::anyhow!(

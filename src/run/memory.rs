@@ -110,6 +110,9 @@ impl RunContext<'_, LdapWork> {
             plan.directory.as_deref(),
             &self.bases(plan, vetted, approval),
         )?;
+        if is_settled(plan, vetted, approval) {
+            state.set_referrals(job, remembered, self.referrals())?;
+        }
         Ok(())
     }
 
@@ -122,18 +125,7 @@ impl RunContext<'_, LdapWork> {
         vetted: &Vetted,
         approval: Approval,
     ) -> BTreeMap<String, usize> {
-        let approved: BTreeSet<&str> = deactivated(vetted)
-            .map(|change| change.directory_id.as_str())
-            .collect();
-        let is_approved = || {
-            approval == Approval::Given
-                && plan
-                    .absences
-                    .keys()
-                    .all(|id| approved.contains(id.as_str()))
-        };
-        let is_settled = plan.replica.is_none()
-            && (plan.absences.is_empty() || plan.doubts.is_empty() || is_approved());
+        let is_settled = is_settled(plan, vetted, approval);
         let read = self
             .report
             .directory
@@ -149,6 +141,19 @@ impl RunContext<'_, LdapWork> {
             })
             .collect()
     }
+}
+
+/// Whether what was read is no longer a reason for doubt: nobody is missing, nothing is doubtful, or
+/// a person approved those who are missing; a reading of a replica proves nothing.
+fn is_settled(plan: &Plan<'_>, vetted: &Vetted, approval: Approval) -> bool {
+    let approved: BTreeSet<&str> = deactivated(vetted)
+        .map(|change| change.directory_id.as_str())
+        .collect();
+    let mut missing = plan.absences.keys();
+    plan.replica.is_none()
+        && (plan.absences.is_empty()
+            || plan.doubts.is_empty()
+            || approval == Approval::Given && missing.all(|id| approved.contains(id.as_str())))
 }
 
 /// The users that are inactive although the program did not deactivate them; of users that a job

@@ -21,6 +21,7 @@ mod builtin;
 mod compiled_rules;
 mod confirm;
 pub mod failure;
+mod last_known;
 mod ldap;
 mod ldap_work;
 mod memory;
@@ -284,13 +285,12 @@ impl CompiledJob {
     /// Makes the reports of interrupted runs.
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
-        for (journal, mut report) in
-            journal::recover(&self.config.state_dir, job, |run| history.has(job, run))?
-        {
+        let state_dir = &self.config.state_dir;
+        for mut report in journal::recover(state_dir, job, |run| history.has(job, run))? {
             report.finished_at = Utc::now();
-            history.keep(&report, retention, report.finished_at)?;
-            state.add_run(&RunSummary::of(&report), retention.keep)?;
-            journal::remove(&journal);
+            history.keep(&report)?;
+            state.add_run(&RunSummary::of(&report), retention)?;
+            journal::remove(state_dir, job, &report.run);
             Event::RunRecovered(RunName {
                 job,
                 run: &report.run,
@@ -392,15 +392,8 @@ impl<'a, W> RunContext<'a, W> {
         self.report.ftrack.write_calls = calls.writes;
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
-        match self
-            .history
-            .keep(&self.report, &config.reports, self.report.finished_at)
-        {
-            Ok(_) => journal::remove(&journal::path(
-                &config.state_dir,
-                &self.prepared.name,
-                &self.report.run,
-            )),
+        match self.history.keep(&self.report) {
+            Ok(_) => journal::remove(&config.state_dir, &self.prepared.name, &self.report.run),
             Err(error) => {
                 let error = self.log_state_failure(&error);
                 self.report.outcome = Outcome::Failed;
@@ -418,7 +411,7 @@ impl<'a, W> RunContext<'a, W> {
             }
         }
         // The report is valid without it, and the next process to open the database adds it.
-        if let Err(error) = state.add_run(&RunSummary::of(&self.report), config.reports.keep) {
+        if let Err(error) = state.add_run(&RunSummary::of(&self.report), &config.reports) {
             self.log_state_failure(&error);
         }
         Event::RunFinished(&self.report).emit();

@@ -29,7 +29,9 @@ use crate::{
         decide::{Known, Matched},
         decision::Plan,
         desired::{Desired, Mapped},
+        owner::known_attribute,
         settings::{Setting, Settings},
+        several,
     },
 };
 
@@ -84,6 +86,11 @@ impl<'a> RunContext<'a, LdapWork> {
             self.report.directory = shown.into_inner().or(self.report.directory.take());
             self.record_read_error(unread)
         })?;
+        // An attribute that appears beside the one by which the users are known is none of it.
+        let reading = match known_attribute(&current, &work.rules.source) {
+            Some(attribute) => reading.known_by(attribute),
+            None => reading,
+        };
         self.record_reading(&reading, directory_took);
         self.record_current(&current, ftrack_took);
         Ok((reading, current))
@@ -100,6 +107,7 @@ impl<'a> RunContext<'a, LdapWork> {
         let user_type = self.work.rules.check_user_type(current);
         self.record_phase(RunPhase::Planning, began.elapsed());
         let desired = desired.map_err(Failure::refused)?;
+        let desired = several::settled(desired, current, self.work.rules.users.adopt);
         user_type.map_err(Failure::refused)?;
         Ok(desired)
     }
@@ -149,6 +157,8 @@ impl<'a> RunContext<'a, LdapWork> {
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {
             evidence.emptied_bases = self.emptied_bases(remembered);
+            let referrals = (remembered.referrals, self.referrals());
+            evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);
         }
         Ok(matched.decide(&evidence))
     }
@@ -185,6 +195,14 @@ impl<'a> RunContext<'a, LdapWork> {
             .filter(|search| search.entries == 0 && !was_empty(&search.base))
             .map(|search| search.base.clone())
             .collect()
+    }
+
+    /// The number of referral objects that were read.
+    pub(super) fn referrals(&self) -> usize {
+        let directory = self.report.directory.iter();
+        let searches = directory.flat_map(|directory| &directory.searches);
+        let number: u64 = searches.map(|search| search.referrals).sum();
+        usize::try_from(number).unwrap_or(usize::MAX)
     }
 
     /// What the job reads.

@@ -25,9 +25,7 @@ use crate::{
 impl RunContext<'_, LdapWork> {
     /// Puts the plan into the report.
     pub(super) fn record_plan(&mut self, plan: &Plan<'_>, vetted: &Vetted) {
-        self.report.ftrack.owned = plan.owned;
-        self.report.ftrack.owned_active = plan.owned_active;
-        self.report.ftrack.linked = Some(plan.linked);
+        self.record_owned(plan);
         let allowed = vetted
             .allowed()
             .iter()
@@ -37,6 +35,10 @@ impl RunContext<'_, LdapWork> {
             .iter()
             .map(|held| Reported::held(&held.change, &held.hold));
         self.report.changes = allowed.chain(held).collect();
+        let people = self.last_known(plan);
+        for change in &mut self.report.changes {
+            change.person = people.of(change.action, &change.ftrack_id);
+        }
         let mut seen = BTreeSet::new();
         for change in vetted.changes().filter(|change| seen.insert(change.id)) {
             *self.report.planned.entry(change.action).or_default() += 1;
@@ -72,6 +74,13 @@ impl RunContext<'_, LdapWork> {
         {
             Event::Change { of, change }.emit();
         }
+    }
+
+    /// How many users the job owns.
+    pub(super) fn record_owned(&mut self, plan: &Plan<'_>) {
+        self.report.ftrack.owned = plan.owned;
+        self.report.ftrack.owned_active = plan.owned_active;
+        self.report.ftrack.linked = Some(plan.linked);
     }
 
     /// Counts the results so far, beside the people whose users need no change.
@@ -172,6 +181,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter,
         pages,
         entries,
+        referrals,
         result,
     } = evidence;
     Search {
@@ -179,6 +189,7 @@ fn search(evidence: &SearchEvidence) -> Search {
         filter: filter.clone(),
         pages: u64::from(*pages),
         entries: *entries,
+        referrals: *referrals,
         result: result.clone(),
     }
 }

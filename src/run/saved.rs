@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::File,
-    io::Read,
     path::Path,
 };
 
@@ -11,11 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::files,
     model::{
         change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
         edit::{Field, Values},
         link::Link,
-        report::{ChangeResult, Reported},
+        report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
         user::EntityId,
     },
     sync::{
@@ -41,6 +40,12 @@ pub struct SavedPlan {
     pub job: String,
     /// When it was made.
     pub made_at: DateTime<Utc>,
+    /// What was read from the directory.
+    #[serde(default)]
+    pub directory: Option<Box<DirectoryPart>>,
+    /// What was read from ftrack.
+    #[serde(default)]
+    pub ftrack: Option<Box<FtrackPart>>,
     /// The changes, in the order in which they are written.
     pub changes: Vec<Planned>,
     /// Skipped entries.
@@ -72,6 +77,8 @@ pub struct PlannedChange {
     pub dn: Option<String>,
     pub directory_id: String,
     pub ftrack_id: EntityId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<LastKnown>,
     pub fields: BTreeMap<Field, Values>,
     pub reason: String,
     pub link: Link,
@@ -90,6 +97,7 @@ impl PlannedChange {
             dn: _,
             directory_id,
             ftrack_id,
+            person: _,
             fields,
             reason: _,
             link: _,
@@ -112,6 +120,7 @@ impl From<&Change> for PlannedChange {
             dn: change.dn.clone(),
             directory_id: change.directory_id.as_str().to_owned(),
             ftrack_id: change.ftrack_id.clone(),
+            person: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
             link: change.link.clone(),
@@ -132,6 +141,7 @@ impl Planned {
             dn,
             directory_id,
             ftrack_id,
+            person,
             fields,
             reason,
             link: _,
@@ -143,6 +153,7 @@ impl Planned {
             dn,
             directory_id: Some(directory_id),
             ftrack_id,
+            person,
             fields,
             reason,
             result: match self.held_by {
@@ -160,11 +171,11 @@ impl Planned {
 #[allow(missing_docs, reason = "some variants and fields are self-explanatory")]
 pub enum BadPlanFile {
     /// It cannot be read.
-    #[error("cannot read the plan file {path}: {source}")]
+    #[error("the plan file {path} {problem}")]
     Unreadable {
         path: String,
-        /// The system's error.
-        source: std::io::Error,
+        /// What is wrong, to follow the file's name.
+        problem: String,
     },
     #[error("{path} is not a plan that `plan --out` wrote: {why}")]
     NotAPlan {
@@ -204,6 +215,8 @@ impl SavedPlan {
             format: FORMAT,
             job: job.to_owned(),
             made_at,
+            directory: None,
+            ftrack: None,
             changes: in_order.flatten().collect(),
             skipped: plan.skipped(),
             warnings: plan.warnings().into_iter().chain(fall).collect(),
@@ -216,16 +229,11 @@ impl SavedPlan {
     /// The file cannot be read, or is not a plan of this program.
     pub fn load(path: &Path) -> Result<Self, BadPlanFile> {
         let name = || path.display().to_string();
-        let unreadable = |source| BadPlanFile::Unreadable {
+        let unreadable = |problem| BadPlanFile::Unreadable {
             path: name(),
-            source,
+            problem,
         };
-        let mut content = Vec::new();
-        File::open(path)
-            .map_err(unreadable)?
-            .take(LARGEST)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
+        let content = files::read(path, LARGEST).map_err(unreadable)?;
         let plan: Self =
             serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
                 path: name(),
@@ -255,7 +263,9 @@ impl SavedPlan {
             .map(|change| (&change.ftrack_id, change))
             .collect();
         let (mut stale, mut approved) = (Vec::new(), BTreeSet::new());
-        for change in &self.whole_changes() {
+        let whole = self.whole_changes();
+        let mut gone = 0;
+        for change in &whole {
             let PlannedChange {
                 action, username, ..
             } = change;
@@ -263,9 +273,18 @@ impl SavedPlan {
                 Some(new) if change.is(new) => {
                     approved.insert(new.id);
                 }
+                Some(new) if new.fingerprint == change.fingerprint => {
+                    return Err(Stale::Edited(format!("{action} {username:?}")));
+                }
                 Some(_) => stale.push(format!("{action} {username:?} has changed")),
-                None => stale.push(format!("{action} {username:?} is no longer needed")),
+                None => {
+                    gone += 1;
+                    stale.push(format!("{action} {username:?} is no longer needed"));
+                }
             }
+        }
+        if gone > 0 && gone == whole.len() {
+            return Err(Stale::NothingLeft);
         }
         let held = vetted.held().iter();
         let wanted = held.filter(|held| approved.contains(&held.change.id));
@@ -273,7 +292,7 @@ impl SavedPlan {
         if stale.is_empty() {
             Ok(approved)
         } else {
-            Err(Stale(stale))
+            Err(Stale::Differs(stale))
         }
     }
 
@@ -330,13 +349,36 @@ impl SavedPlan {
     }
 }
 
-/// A saved plan no longer matches the servers.
+/// A saved plan does not match the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale(Vec<String>);
+pub enum Stale {
+    /// A change of the file is not the one that `plan` wrote.
+    Edited(String),
+    /// None of its changes is needed.
+    NothingLeft,
+    /// Something has changed since.
+    Differs(Vec<String>),
+}
 
 impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(differences) = self;
+        let differences = match self {
+            Self::Edited(change) => {
+                return write!(
+                    f,
+                    "the plan was edited after `plan` wrote it ({change}), and nothing was \
+                     written: only a plan that is as it was written can be applied. Make a new \
+                     plan, review it, and apply that"
+                );
+            }
+            Self::NothingLeft => {
+                return f.write_str(
+                    "nothing of the plan is left to do, and nothing was written: it was applied \
+                     already, or both servers came to agree otherwise",
+                );
+            }
+            Self::Differs(differences) => differences,
+        };
         let shown: Vec<&str> = differences.iter().take(5).map(String::as_str).collect();
         write!(
             f,

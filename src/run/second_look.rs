@@ -441,6 +441,7 @@ impl StillThere {
             of_job: self.of_sibling,
             unanswered: self.unanswered,
             emptied_bases: Vec::new(),
+            changed_referrals: None,
         }
     }
 }

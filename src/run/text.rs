@@ -9,20 +9,41 @@ use crate::{
     escape::escape_control,
     model::{
         change::{Action, Skipped},
-        edit::Field,
-        report::{BuiltinPart, ChangeResult, DirectoryPart, Outcome, Report, Reported},
+        report::{
+            BuiltinPart, ChangeResult, DirectoryPart, FailureKind, FtrackPart, Outcome, Report,
+            Reported,
+        },
     },
 };
 
-/// A report as text; the caller strips colours where they are not wanted.
-#[must_use]
-pub fn report(report: &Report) -> String {
-    shortened(report, usize::MAX)
+mod changes;
+
+use changes::Read;
+
+/// How much of a plan or report is shown; what is left out is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Whole,
+    /// This many changes of each kind.
+    OfEachKind(usize),
+    /// As much as fits on this many rows, but at least one change of each kind.
+    Rows(usize),
 }
 
-/// A report that shows only this many changes of each kind; the others are counted.
+impl Extent {
+    /// How many entries, warnings and reasons are shown of each kind.
+    fn few(self) -> usize {
+        match self {
+            Self::Whole | Self::OfEachKind(_) => usize::MAX,
+            Self::Rows(rows) => (rows / 8).max(2),
+        }
+    }
+}
+
+/// A report as text; the caller strips colours where they are not wanted.
 #[must_use]
-pub fn shortened(report: &Report, most: usize) -> String {
+pub fn report(report: &Report, extent: Extent) -> String {
     let mut text = String::new();
     let seconds = report
         .finished_at
@@ -49,7 +70,14 @@ pub fn shortened(report: &Report, most: usize) -> String {
         );
     }
     if let Some(directory) = &report.directory {
-        read(&mut text, directory);
+        if was_waited_for(report, directory) {
+            read(&mut text, directory);
+        } else {
+            line(
+                &mut text,
+                "  directory  not read, since the run failed before",
+            );
+        }
     }
     ftrack_line(&mut text, report);
     if let Some(builtin) = &report.builtin {
@@ -60,12 +88,16 @@ pub fn shortened(report: &Report, most: usize) -> String {
     } else {
         Read::Directory
     };
-    changes(&mut text, &report.changes, read, most);
-    held(&mut text, &report.changes);
-    skipped(&mut text, &report.skipped);
-    warnings(&mut text, &report.warnings);
+    let changes = changes::write(&mut text, &report.changes, read, extent);
+    held(&mut text, &report.changes, extent);
+    let skipped = skipped(&mut text, &report.skipped, extent);
+    let warnings = warnings(&mut text, &report.warnings, extent);
     text.push('\n');
     line(&mut text, &summary(report));
+    if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
+        let all = format!("`runs show {}` shows the rest.", report.run);
+        line(&mut text, &all);
+    }
     text
 }
 
@@ -119,6 +151,27 @@ fn builtin_line(text: &mut String, builtin: &BuiltinPart) {
     );
 }
 
+/// Whether the directory was read, or is why the run failed: both servers are read at the same time,
+/// and when ftrack fails the directory is not waited for.
+fn was_waited_for(report: &Report, directory: &DirectoryPart) -> bool {
+    let is_why = match report.error_kind {
+        None
+        | Some(FailureKind::DirectoryRefused | FailureKind::Directory | FailureKind::TimeLimit) => {
+            true
+        }
+        Some(
+            FailureKind::FtrackRefused
+            | FailureKind::Ftrack
+            | FailureKind::FtrackUnclear
+            | FailureKind::State
+            | FailureKind::Refused
+            | FailureKind::Stopped
+            | FailureKind::Internal,
+        ) => false,
+    };
+    is_why || directory.complete || directory.server.is_some() || !directory.searches.is_empty()
+}
+
 /// What was read from the directory.
 fn read(text: &mut String, directory: &DirectoryPart) {
     let server = directory.server.as_deref().unwrap_or("no server reached");
@@ -149,9 +202,9 @@ fn read(text: &mut String, directory: &DirectoryPart) {
     }
 }
 
-/// A plan as text.
+/// A plan as text: what was read and owned, the changes, and how many there are.
 #[must_use]
-pub fn plan(plan: &SavedPlan) -> String {
+pub fn plan(plan: &SavedPlan, extent: Extent) -> String {
     let mut text = String::new();
     let reported: Vec<Reported> = plan
         .changes
@@ -164,21 +217,48 @@ pub fn plan(plan: &SavedPlan) -> String {
         planned(&reported, plan.skipped.len())
     );
     line(&mut text, &headline);
-    changes(&mut text, &reported, Read::Directory, usize::MAX);
-    held(&mut text, &reported);
-    skipped(&mut text, &plan.skipped);
-    warnings(&mut text, &plan.warnings);
-    if reported.len() > ON_A_SCREEN {
+    if let Some(directory) = &plan.directory {
+        read(&mut text, directory);
+    }
+    if let Some(ftrack) = &plan.ftrack {
+        owned(&mut text, ftrack);
+    }
+    let changes = changes::write(&mut text, &reported, Read::Directory, extent);
+    held(&mut text, &reported, extent);
+    let skipped = skipped(&mut text, &plan.skipped, extent);
+    let warnings = warnings(&mut text, &plan.warnings, extent);
+    if reported.len() > ON_A_SCREEN || (changes, skipped, warnings) != (0, 0, 0) {
         line(&mut text, &format!("\n{headline}"));
     }
+    if (changes, skipped, warnings) != (0, 0, 0) {
+        line(&mut text, "`--all` shows the rest.");
+    }
     text
+}
+
+/// What was read of ftrack, and how many of it the job owns.
+fn owned(text: &mut String, ftrack: &FtrackPart) {
+    let FtrackPart {
+        server,
+        users,
+        owned,
+        owned_active,
+        ..
+    } = ftrack;
+    line(
+        text,
+        &format!(
+            "  ftrack     {server}: {}, {owned} of this job, {owned_active} of them active",
+            several(*users, "user", "users")
+        ),
+    );
 }
 
 /// How many changes fit on a screen; after more of them the headline is repeated.
 const ON_A_SCREEN: usize = 8;
 
 /// Why changes are held, each reason once.
-fn held(text: &mut String, changes: &[Reported]) {
+fn held(text: &mut String, changes: &[Reported], extent: Extent) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for change in changes
         .iter()
@@ -188,12 +268,17 @@ fn held(text: &mut String, changes: &[Reported]) {
             .entry(change.error.as_deref().unwrap_or_default())
             .or_default() += 1;
     }
-    for (reason, count) in reasons {
+    let few = extent.few();
+    let more = reasons.len().saturating_sub(few);
+    for (reason, count) in reasons.into_iter().take(few) {
         let what = paint(
             magenta(),
             &format!("{} held", several(count, "change is", "changes are")),
         );
         line(text, &format!("\n  {what}: {}", escape_control(reason)));
+    }
+    if more > 0 {
+        line(text, &format!("  … and {more} more reasons"));
     }
 }
 
@@ -280,105 +365,10 @@ fn summary(report: &Report) -> String {
     }
 }
 
-/// The actions for which a report can say whether the person is in the directory.
-#[derive(Clone, Copy)]
-enum Read {
-    Directory,
-    FtrackAlone,
-}
-
-fn changes(text: &mut String, changes: &[Reported], read: Read, most: usize) {
-    for action in ALL {
-        let mut of_action: Vec<&Reported> = changes
-            .iter()
-            .filter(|change| change.action == action)
-            .collect();
-        of_action.sort_by(|a, b| a.username.cmp(&b.username));
-        for change in of_action.iter().take(most) {
-            text.push('\n');
-            one_change(text, change, read);
-        }
-        let more = of_action.len().saturating_sub(most);
-        if more > 0 {
-            line(
-                text,
-                &format!("\n  … and {more} more to {}", action.as_str()),
-            );
-        }
-    }
-}
-
-fn one_change(text: &mut String, change: &Reported, read: Read) {
-    let (sign, style) = match change.action {
-        Action::Create => ('+', green()),
-        Action::Adopt => ('=', blue()),
-        Action::Update => ('~', yellow()),
-        Action::Reactivate => ('^', green()),
-        Action::Deactivate => ('-', red()),
-    };
-    let result = match change.result {
-        ChangeResult::Applied | ChangeResult::Planned => String::new(),
-        ChangeResult::Held => paint(magenta(), " HELD"),
-        ChangeResult::Failed => paint(red(), " FAILED"),
-    };
-    let dn = match (&change.dn, read) {
-        (Some(dn), _) => format!("  {}", escape_control(dn)),
-        (None, Read::Directory) => "  not in the directory".to_owned(),
-        (None, Read::FtrackAlone) => String::new(),
-    };
-    line(
-        text,
-        &format!(
-            "  {} {}{result}{dn}",
-            paint(style, &format!("{sign} {:<10}", change.action.as_str())),
-            paint(Style::new().bold(), &escape_control(&change.username))
-        ),
-    );
-    for (field, values) in &change.fields {
-        if *field != Field::Link {
-            let old = if values.old.is_null() {
-                String::new()
-            } else {
-                format!("{} -> ", value(&values.old))
-            };
-            line(
-                text,
-                &format!("      {}: {old}{}", field.name(), value(&values.new)),
-            );
-        }
-    }
-    line(
-        text,
-        &format!("      {}", paint(dim(), &escape_control(&change.reason))),
-    );
-    // Many changes are held for the same reason, which is shown once for all.
-    if let Some(error) = change
-        .error
-        .as_ref()
-        .filter(|_| change.result != ChangeResult::Held)
-    {
-        line(
-            text,
-            &format!("      {}", paint(red(), &escape_control(error))),
-        );
-    }
-}
-
-fn value(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => "(none)".into(),
-        serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
-        serde_json::Value::String(text) => escape_control(text).into_owned(),
-        serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => escape_control(&value.to_string()).into_owned(),
-    }
-}
-
-fn skipped(text: &mut String, skipped: &[Skipped]) {
+/// Writes the skipped entries, and returns how many are left out.
+fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
     if skipped.is_empty() {
-        return;
+        return 0;
     }
     line(
         text,
@@ -387,7 +377,7 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
             several(skipped.len(), "entry", "entries")
         ),
     );
-    for entry in skipped {
+    for entry in skipped.iter().take(extent.few()) {
         line(
             text,
             &format!(
@@ -397,19 +387,30 @@ fn skipped(text: &mut String, skipped: &[Skipped]) {
             ),
         );
     }
+    and_more(text, skipped.len(), extent)
 }
 
-fn warnings(text: &mut String, warnings: &[String]) {
+/// Writes the warnings, and returns how many are left out.
+fn warnings(text: &mut String, warnings: &[String], extent: Extent) -> usize {
     if warnings.is_empty() {
-        return;
+        return 0;
     }
     line(text, "\n  Warnings:");
-    for warning in warnings {
+    for warning in warnings.iter().take(extent.few()) {
         line(
             text,
             &format!("    {}", paint(yellow(), &escape_control(warning))),
         );
     }
+    and_more(text, warnings.len(), extent)
+}
+
+fn and_more(text: &mut String, all: usize, extent: Extent) -> usize {
+    let more = all.saturating_sub(extent.few());
+    if more > 0 {
+        line(text, &format!("    … and {more} more"));
+    }
+    more
 }
 
 /// A number with the right form of its noun.

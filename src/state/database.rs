@@ -3,7 +3,7 @@
 //!
 //! | table | contains |
 //! |---|---|
-//! | `runs` | the counts of each run; the newest of each job, and its last successful one |
+//! | `runs` | the summary of each run that has a report |
 //! | `backoffs` | jobs that failed, and when they are retried |
 //! | `pauses` | jobs that a person paused |
 //! | `refusals` | servers that refused the credentials |
@@ -14,6 +14,7 @@
 //! | `first_contacts` | jobs whose first contact with their people has begun |
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
+//! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -22,6 +23,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -32,7 +34,10 @@ mod columns;
 mod corruption;
 mod create;
 mod jobs;
+mod listing;
 mod lock;
+mod look;
+mod people;
 mod put;
 mod rebuild;
 mod remembered;
@@ -40,14 +45,16 @@ mod runs;
 mod schema;
 mod values;
 
-pub use remembered::known;
+pub use listing::each_run;
+pub use people::last_dns;
+pub use remembered::{has_refusals, known};
 pub use values::{LinkedUsers, RefusedAccount, Remembered, Written};
 
 use crate::{
     config::Config,
     event::{Event, program::ProgramEvent},
     model::set_aside::SetAside,
-    state::files::StateError,
+    state::{files::StateError, folder::Folder},
 };
 use cached::CachedJobs;
 use corruption::UnusableDatabase;
@@ -89,14 +96,15 @@ impl State {
     /// The directory or the database cannot be used, though it is not damaged: no permission, no
     /// space, written by a newer version, in use for too long.
     pub fn open(config: &Config) -> Result<(Self, Option<SetAside>), StateError> {
-        let folder = std::path::absolute(&config.state_dir)
-            .map_err(|source| StateError::new("find", &config.state_dir, source))?;
-        let path = folder.join(FILE);
-        let (gate, alone) = DatabaseLock::open_exclusive(&folder)?;
+        let folder = Folder::make(&config.state_dir)?;
+        let _rights = folder.rights()?;
+        // Without links: SQLite follows none.
         let config = Config {
-            state_dir: folder,
+            state_dir: folder.path().to_owned(),
             ..config.clone()
         };
+        let path = config.state_dir.join(FILE);
+        let (gate, alone) = DatabaseLock::open_exclusive(&config.state_dir)?;
         let (connection, set_aside) = set_right(&config, &path)?;
         let identity = in_place(&path)?;
         drop(alone);
@@ -112,6 +120,12 @@ impl State {
             open: Mutex::new(open),
         };
         Ok((state, set_aside))
+    }
+
+    /// When the file was last written, by this process or another one; none where it is not there.
+    #[must_use]
+    pub fn written_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.path).ok()?.modified().ok()
     }
 
     /// Reads, while nobody writes to the file or sets it aside.
@@ -166,6 +180,8 @@ impl State {
         work: impl FnOnce(&mut Connection, &mut CachedJobs) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // SQLite creates and deletes files: also those that the files of another user name.
+        let _rights = Folder::nearest(&self.config.state_dir)?.rights()?;
         let _passed = self.pass(&mut open, pass)?;
         let Open {
             connection, held, ..
@@ -258,7 +274,7 @@ enum Made {
 }
 
 fn made(path: &Path) -> Result<Made, StateError> {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Made::No),
         Err(error) => Err(StateError::new("open", path, error)),
         Ok(there) if there.is_dir() => Err(StateError::new(

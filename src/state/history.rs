@@ -1,29 +1,30 @@
-//! The saved reports: written, listed, found, and removed when they are old.
+//! The saved reports: written, listed, found, and removed.
 
-use std::{
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    config,
-    model::report::Report,
-    state::{files, files::StateError},
+    model::{
+        report::Report,
+        summary::{ReportHead, RunSummary},
+    },
+    state::{files::StateError, folder::Folder},
 };
+
+mod listing;
+
+pub use listing::{Listed, RunFilter};
 
 /// The maximum size of a report, in bytes.
 const LARGEST: u64 = 1 << 30;
-/// The most reports that are removed at once because of their age: a clock that is wrong does not
-/// remove them all.
-const AGED_AT_ONCE: usize = 10;
 
 /// The reports under one state directory: `reports/JOB/RUN.json`.
 #[derive(Debug, Clone)]
 pub struct History {
-    folder: PathBuf,
+    state_dir: PathBuf,
 }
 
 /// A report cannot be shown.
@@ -60,40 +61,49 @@ pub enum HistoryError {
     Empty,
 }
 
+/// The directory of the reports, in the state directory.
+const FOLDER: &str = "reports";
+
 impl History {
     /// The history under a state directory, which need not exist yet.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
         Self {
-            folder: state_dir.join("reports"),
+            state_dir: state_dir.to_owned(),
         }
     }
 
-    /// Saves a report, and removes those that are too old or too many.
+    /// Saves a report.
     ///
     /// # Errors
-    /// The report cannot be written; failing to remove old ones is not an error.
-    pub fn keep(
-        &self,
-        report: &Report,
-        retention: &config::Reports,
-        now: DateTime<Utc>,
-    ) -> Result<PathBuf, StateError> {
-        let folder = self.folder.join(&report.job);
-        files::make_folder(&folder)?;
-        let path = folder.join(format!("{}.json", report.run));
+    /// The report cannot be written.
+    pub fn keep(&self, report: &Report) -> Result<PathBuf, StateError> {
+        let folder = Folder::make(&self.state_dir)?
+            .make_sub(FOLDER)?
+            .make_sub(&report.job)?;
+        let name = file_of(&report.run);
+        let path = folder.path().join(&name);
         let mut content = serde_json::to_vec(report)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
-        files::replace(&path, &content)?;
-        remove_old(&folder, retention, now);
+        folder.replace(&name, &content)?;
         Ok(path)
+    }
+
+    /// Removes the reports of these runs, as far as it can.
+    pub fn remove(&self, job: &str, runs: &[String]) {
+        if let Ok(Some(folder)) = self.of_job(job) {
+            for run in runs {
+                let _ = folder.remove(&file_of(run));
+            }
+        }
     }
 
     /// Whether a run has a report.
     #[must_use]
     pub fn has(&self, job: &str, run: &str) -> bool {
-        self.folder.join(job).join(format!("{run}.json")).exists()
+        let folder = self.of_job(job).ok().flatten();
+        folder.is_some_and(|folder| folder.has(&file_of(run)))
     }
 
     /// The id of a run that starts now. Ids sort by time, also within a second: the last four
@@ -118,9 +128,15 @@ impl History {
     /// The directory cannot be read.
     pub fn runs(&self, job: Option<&str>) -> Result<Vec<(String, String)>, StateError> {
         let mut runs = Vec::new();
-        for folder in folders(&self.folder)? {
-            let name = file_name(&folder);
-            if job.is_none_or(|job| job == name) {
+        let all = self.folder()?;
+        let names = all.as_ref().map_or(Ok(Vec::new()), Folder::names)?;
+        for name in names {
+            if job.is_some_and(|job| job != name) {
+                continue;
+            }
+            // What is not a directory is not ours.
+            let folder = all.as_ref().and_then(|all| all.sub(&name).ok().flatten());
+            if let Some(folder) = folder {
                 runs.extend(reports(&folder)?.into_iter().map(|run| (run, name.clone())));
             }
         }
@@ -164,19 +180,65 @@ impl History {
     /// # Errors
     /// It cannot be read, or is damaged.
     pub fn load(&self, job: &str, run: &str) -> Result<Report, HistoryError> {
-        let path = self.folder.join(job).join(format!("{run}.json"));
-        let wrong = |source| StateError::new("read", &path, source);
-        let mut content = Vec::new();
-        fs::File::open(&path)
-            .map_err(wrong)?
-            .take(LARGEST)
-            .read_to_end(&mut content)
-            .map_err(wrong)?;
-        serde_json::from_slice(&content).map_err(|error| HistoryError::Damaged {
-            path: path.display().to_string(),
-            why: error.to_string(),
+        let report: Report = self.part(job, run)?;
+        if report.job == job && report.run == run {
+            return Ok(report);
+        }
+        Err(self.of_another(job, run))
+    }
+
+    /// The summary of exactly this run; its changes are not read.
+    ///
+    /// # Errors
+    /// The report cannot be read, is damaged, or is that of another run.
+    pub fn summary(&self, job: &str, run: &str) -> Result<RunSummary, HistoryError> {
+        let summary = RunSummary::from(self.part::<ReportHead>(job, run)?);
+        if summary.job == job && summary.run == run {
+            return Ok(summary);
+        }
+        Err(self.of_another(job, run))
+    }
+
+    fn of_another(&self, job: &str, run: &str) -> HistoryError {
+        HistoryError::Damaged {
+            path: self.path(job, run).display().to_string(),
+            why: "it is the report of another run".to_owned(),
+        }
+    }
+
+    fn path(&self, job: &str, run: &str) -> PathBuf {
+        self.state_dir.join(FOLDER).join(job).join(file_of(run))
+    }
+
+    /// A part of a report.
+    fn part<T: DeserializeOwned>(&self, job: &str, run: &str) -> Result<T, HistoryError> {
+        let path = self.path(job, run);
+        let content = match self.of_job(job)? {
+            Some(folder) => folder.read(&file_of(run), LARGEST)?,
+            None => None,
+        };
+        let missing = || StateError::new("read", &path, std::io::ErrorKind::NotFound.into());
+        serde_json::from_slice(&content.ok_or_else(missing)?).map_err(|error| {
+            HistoryError::Damaged {
+                path: path.display().to_string(),
+                why: error.to_string(),
+            }
         })
     }
+
+    fn folder(&self) -> Result<Option<Folder>, StateError> {
+        let state = Folder::find(&self.state_dir)?;
+        state.map_or(Ok(None), |state| state.sub(FOLDER))
+    }
+
+    fn of_job(&self, job: &str) -> Result<Option<Folder>, StateError> {
+        self.folder()?.map_or(Ok(None), |all| all.sub(job))
+    }
+}
+
+/// The name of a run's report.
+fn file_of(run: &str) -> String {
+    format!("{run}.json")
 }
 
 fn id_at(time: DateTime<Utc>) -> String {
@@ -196,60 +258,8 @@ fn successor(id: &str) -> Option<String> {
     ))
 }
 
-/// Removes reports beyond the newest `keep` or older than `keep_for`; failed removals are retried
-/// after the next run.
-fn remove_old(folder: &Path, retention: &config::Reports, now: DateTime<Utc>) {
-    let Ok(mut runs) = reports(folder) else {
-        return;
-    };
-    runs.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = TimeDelta::from_std(retention.keep_for)
-        .ok()
-        .and_then(|age| believed(&runs, now).checked_sub_signed(age))
-        .map(|time| time.format("%Y%m%d-%H%M%S").to_string());
-    let is_too_old = |run: &str| oldest.as_deref().is_some_and(|oldest| run < oldest);
-    let kept = runs.len().min(retention.keep.max(1));
-    let (newer, beyond) = runs.split_at(kept);
-    let aged = newer.iter().skip(1).rev();
-    let aged = aged.filter(|run| is_too_old(run)).take(AGED_AT_ONCE);
-    for run in beyond.iter().chain(aged) {
-        let _ = fs::remove_file(folder.join(format!("{run}.json")));
-    }
-}
-
-/// The time by which reports are old: a clock that is far ahead of the report before this one may be
-/// wrong, and is believed when later reports agree.
-fn believed(newest_first: &[String], now: DateTime<Utc>) -> DateTime<Utc> {
-    let before = newest_first.get(1).and_then(|run| time_of(run));
-    let next = before.and_then(|before| before.checked_add_signed(TimeDelta::days(1)));
-    next.map_or(now, |next| next.min(now))
-}
-
-fn time_of(run: &str) -> Option<DateTime<Utc>> {
-    let (second, _) = run.rsplit_once('-')?;
-    let second = NaiveDateTime::parse_from_str(second, "%Y%m%d-%H%M%S").ok()?;
-    Some(second.and_utc())
-}
-
-fn folders(path: &Path) -> Result<Vec<PathBuf>, StateError> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the directory", path, error)),
-    };
-    Ok(entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect())
-}
-
-fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries = fs::read_dir(folder)
-        .map_err(|error| StateError::new("read the directory", folder, error))?;
-    let names = entries
-        .filter_map(Result::ok)
-        .map(|entry| file_name(&entry.path()));
+fn reports(folder: &Folder) -> Result<Vec<String>, StateError> {
+    let names = folder.names()?.into_iter();
     Ok(names
         .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
         .filter(|name| is_run(name))
@@ -258,7 +268,7 @@ fn reports(folder: &Path) -> Result<Vec<String>, StateError> {
 
 /// Whether a name is that of a run, such as `20260131-235959-0f3c`: other files in the directory
 /// are neither shown nor removed.
-fn is_run(name: &str) -> bool {
+pub(super) fn is_run(name: &str) -> bool {
     let form = "00000000-000000-xxxx";
     let fits = |(shown, form): (char, char)| match form {
         '0' => shown.is_ascii_digit(),
@@ -266,58 +276,4 @@ fn is_run(name: &str) -> bool {
         _ => shown == form,
     };
     name.chars().count() == form.len() && name.chars().zip(form.chars()).all(fits)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use std::time::Duration;
-
-    use super::*;
-
-    fn day(number: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_700_000_000, 0).unwrap() + TimeDelta::days(number)
-    }
-
-    /// The number of reports after one more is saved at each of these times.
-    fn left<const N: usize>(folder: &Path, times: [DateTime<Utc>; N]) -> [usize; N] {
-        let retention = config::Reports {
-            keep: 500,
-            keep_for: Duration::from_secs(30 * 24 * 3600),
-        };
-        times.map(|now| {
-            fs::write(folder.join(format!("{}.json", id_at(now))), "{}").unwrap();
-            remove_old(folder, &retention, now);
-            reports(folder).unwrap().len()
-        })
-    }
-
-    #[test]
-    fn a_clock_that_is_a_year_ahead_removes_nothing_at_once() {
-        let folder = tempfile::TempDir::new().unwrap();
-        assert_eq!(left(folder.path(), [20, 21, 22].map(day)), [1, 2, 3]);
-        for number in 0..20 {
-            left(folder.path(), [day(20) + TimeDelta::hours(number)]);
-        }
-        let (before, ahead) = (reports(folder.path()).unwrap().len(), day(400));
-        let next = |minutes: i64| ahead + TimeDelta::minutes(minutes);
-        // Nothing by the first report of that time, and little by each of those that agree.
-        assert_eq!(
-            left(folder.path(), [next(0), next(15)]),
-            [before + 1, before + 2 - AGED_AT_ONCE]
-        );
-    }
-
-    #[test]
-    fn what_is_too_old_goes() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let days = [0, 1, 2, 31, 32, 33].map(day);
-        assert_eq!(left(folder.path(), days), [1, 2, 3, 4, 3, 3]);
-    }
 }

@@ -2,8 +2,8 @@
 //! killed leaves a report too.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Write},
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
-    state::{files, files::StateError},
+    state::{files::StateError, folder::Folder, history::is_run},
 };
 
 /// The longest line of a journal, in bytes.
@@ -42,13 +42,16 @@ impl Journal {
     /// # Errors
     /// It cannot be written durably; then nothing may be written to ftrack.
     pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
-        files::make_folder(&folder(state_dir, &report.job))?;
-        let path = path(state_dir, &report.job, &report.run);
-        let wrong = |source| StateError::new("write", &path, source);
-        let mut content = serde_json::to_vec(report).map_err(|error| wrong(error.into()))?;
+        let folder = Folder::make(state_dir)?
+            .make_sub(FOLDER)?
+            .make_sub(&report.job)?;
+        let name = file_name(&report.run);
+        let path = folder.path().join(&name);
+        let mut content = serde_json::to_vec(report)
+            .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
-        files::replace(&path, &content)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
+        folder.replace(&name, &content)?;
+        let file = folder.append(&name)?;
         Ok(Self { file, path })
     }
 
@@ -75,60 +78,62 @@ impl Journal {
 ///
 /// # Errors
 /// The directory cannot be read. A damaged journal gives a report as far as it can be read, or is
-/// set aside.
+/// set aside, as is one that names another job or run than its own.
 pub fn recover(
     state_dir: &Path,
     job: &str,
     has_report: impl Fn(&str) -> bool,
-) -> Result<Vec<(PathBuf, Report)>, StateError> {
-    let folder = folder(state_dir, job);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
+) -> Result<Vec<Report>, StateError> {
+    let Some(folder) = find(state_dir, job)? else {
+        return Ok(Vec::new());
     };
     let mut reports = Vec::new();
-    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
-        let Some(run) = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".jsonl"))
-        else {
+    for name in folder.names()? {
+        let Some(run) = name.strip_suffix(END).filter(|run| is_run(run)) else {
             continue;
         };
         if has_report(run) {
-            let _ = fs::remove_file(&path);
+            let _ = folder.remove(&name);
             continue;
         }
-        match cut_off(&path) {
-            Some(report) => reports.push((path, report)),
+        let report = folder.open(&name).ok().flatten().and_then(cut_off);
+        match report.filter(|report| report.job == job && report.run == run) {
+            Some(report) => reports.push(report),
             None => {
-                let _ = fs::rename(&path, path.with_extension("jsonl.damaged"));
+                let _ = folder.rename(&name, &format!("{name}.damaged"));
             }
         }
     }
     Ok(reports)
 }
 
-/// Where the journal of a run is.
-#[must_use]
-pub fn path(state_dir: &Path, job: &str, run: &str) -> PathBuf {
-    folder(state_dir, job).join(format!("{run}.jsonl"))
-}
-
 /// Removes the journal of a run whose report is saved; if that fails, the next run removes it.
-pub fn remove(path: &Path) {
-    let _ = fs::remove_file(path);
+pub fn remove(state_dir: &Path, job: &str, run: &str) {
+    if let Ok(Some(folder)) = find(state_dir, job) {
+        let _ = folder.remove(&file_name(run));
+    }
 }
 
-fn folder(state_dir: &Path, job: &str) -> PathBuf {
-    state_dir.join("journals").join(job)
+/// The directory of the journals in the state directory, with one for each job.
+const FOLDER: &str = "journals";
+/// The end of a journal's name, after its run.
+const END: &str = ".jsonl";
+
+fn find(state_dir: &Path, job: &str) -> Result<Option<Folder>, StateError> {
+    let Some(folder) = Folder::find(state_dir)? else {
+        return Ok(None);
+    };
+    let journals = folder.sub(FOLDER)?;
+    journals.map_or(Ok(None), |journals| journals.sub(job))
+}
+
+fn file_name(run: &str) -> String {
+    format!("{run}{END}")
 }
 
 /// The report of an interrupted run, from its journal.
-fn cut_off(path: &Path) -> Option<Report> {
-    use std::io::Read;
-    let mut reader = BufReader::new(File::open(path).ok()?.take(LONGEST_LINE));
+fn cut_off(journal: File) -> Option<Report> {
+    let mut reader = BufReader::new(journal.take(LONGEST_LINE));
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let mut report: Report = serde_json::from_str(&first).ok()?;

@@ -2,12 +2,12 @@
 //! directory.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Write},
     path::Path,
 };
 
-use crate::state::{files, files::StateError};
+use crate::state::{files::StateError, folder::Folder};
 
 /// Held while a run of a job is in progress; the system releases it when the process ends.
 #[derive(Debug)]
@@ -28,10 +28,8 @@ impl JobLock {
     /// # Errors
     /// Another run of the job is in progress, or the state directory cannot be used.
     pub fn take(state_dir: &Path, job: &str) -> Result<Self, LockError> {
-        let folder = state_dir.join("locks");
-        files::make_folder(&folder)?;
-        let path = folder.join(format!("{job}.lock"));
-        let file = lock(&path, |_| {
+        let folder = Folder::make(state_dir)?.make_sub("locks")?;
+        let file = lock(&folder, &format!("{job}.lock"), |_| {
             "another run of this job is in progress; wait for its end".to_owned()
         })?;
         Ok(Self { _file: file })
@@ -44,9 +42,8 @@ impl JobLock {
 /// # Errors
 /// Another run has it, or the state directory cannot be used.
 pub fn take_sync(state_dir: &Path) -> Result<JobLock, LockError> {
-    files::make_folder(state_dir)?;
-    let path = state_dir.join("ftrack-ldap-sync-under-way.lock");
-    let file = lock(&path, |_| {
+    let folder = Folder::make(state_dir)?;
+    let file = lock(&folder, "ftrack-ldap-sync-under-way.lock", |_| {
         "another run of ftrack's own synchronisation is in progress; wait for its end".to_owned()
     })?;
     Ok(JobLock { _file: file })
@@ -59,9 +56,8 @@ impl DaemonLock {
     /// # Errors
     /// Another daemon has it, or the state directory cannot be used.
     pub fn take(state_dir: &Path) -> Result<Self, StateError> {
-        files::make_folder(state_dir)?;
-        let path = state_dir.join("daemon.lock");
-        let locked = lock(&path, |holder| {
+        let folder = Folder::make(state_dir)?;
+        let locked = lock(&folder, "daemon.lock", |holder| {
             let which = holder
                 .map(|pid| format!(", process {pid},"))
                 .unwrap_or_default();
@@ -97,15 +93,13 @@ impl From<StateError> for LockError {
 
 /// Opens and locks a file; where another process has it, returns the number that the process wrote
 /// into it.
-fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, LockError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path);
-    let file = file.map_err(|source| LockError::State(StateError::new("open", path, source)))?;
-    files::hand_over(&file, path);
+fn lock(
+    folder: &Folder,
+    name: &str,
+    taken: impl FnOnce(Option<u32>) -> String,
+) -> Result<File, LockError> {
+    let file = folder.lock_file(name)?;
+    let wrong = |source| StateError::new("lock", &folder.path().join(name), source);
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -113,10 +107,8 @@ fn lock(path: &Path, taken: impl FnOnce(Option<u32>) -> String) -> Result<File, 
             let read = file.take(20).read_to_string(&mut holder);
             let holder = read.ok().and_then(|_| holder.trim().parse().ok());
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, taken(holder));
-            Err(LockError::Taken(StateError::new("lock", path, busy)))
+            Err(LockError::Taken(wrong(busy)))
         }
-        Err(TryLockError::Error(source)) => {
-            Err(LockError::State(StateError::new("lock", path, source)))
-        }
+        Err(TryLockError::Error(source)) => Err(LockError::State(wrong(source))),
     }
 }

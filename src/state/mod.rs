@@ -3,8 +3,13 @@
 
 pub(crate) mod database;
 pub(crate) mod files;
+pub(crate) mod folder;
 pub mod history;
 pub(crate) mod journal;
 pub(crate) mod lock;
+pub(crate) mod paths;
+mod rights;
 
-pub use database::{LinkedUsers, RefusedAccount, Remembered, State, Written, known};
+pub use database::{
+    LinkedUsers, RefusedAccount, Remembered, State, Written, has_refusals, known, last_dns,
+};

@@ -81,6 +81,8 @@ pub struct Evidence {
     pub unanswered: Vec<String>,
     /// Search bases that show nobody, and showed somebody before.
     pub emptied_bases: Vec<String>,
+    /// How many referral objects there were before, and now, where these differ.
+    pub changed_referrals: Option<(usize, usize)>,
 }
 
 /// Both servers were read completely, but the combined result must not be used.

@@ -5,17 +5,17 @@ use std::{
     sync::Arc,
 };
 
+use super::choice::{Place, Several, split_at_last_space};
 use crate::{
-    config::{Limit, Limits},
-    directory::read::Reading,
+    config::{Limit, Limits, WhenAbsent},
+    directory::Reading,
     escape::{escape_control, is_unseen},
     model::{
         entry::{DirectoryId, Kept, of_bytes},
         id::IdAttribute,
+        reason::Reason,
     },
 };
-
-use crate::model::reason::Reason;
 
 /// A person as ftrack should show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub struct Person {
     pub last_name: DesiredValue,
     /// In the order of the mapping's keys.
     pub custom: Box<[DesiredValue]>,
-    /// LDAP attributes with several values, of which the first was used.
-    pub several: Vec<Box<str>>,
+    /// What is known of values beyond those above; settled before users are matched.
+    pub several: Option<Box<Several>>,
 }
 
 impl Person {
@@ -44,7 +44,51 @@ impl Person {
             first_name: DesiredValue::Keep,
             last_name: DesiredValue::Keep,
             custom: vec![DesiredValue::Keep; custom].into(),
-            several: Vec::new(),
+            several: None,
+        }
+    }
+
+    /// Puts a value in its field.
+    pub(super) fn put(&mut self, place: Place, value: &str) {
+        let text = |text: &str| DesiredValue::Text(text.into());
+        match place {
+            Place::Username => self.username = value.into(),
+            Place::Email => self.email = text(value),
+            Place::FirstName => self.first_name = text(value),
+            Place::LastName => self.last_name = text(value),
+            Place::FullName => {
+                let (first, last) = split_at_last_space(value);
+                self.first_name = text(first);
+                self.last_name = text(last);
+            }
+            Place::Custom(index) => {
+                if let Some(slot) = self.custom.get_mut(index) {
+                    *slot = text(value);
+                }
+            }
+        }
+    }
+
+    /// What happens to the field when the directory shows no value.
+    pub(super) fn leave(&mut self, place: Place, when_absent: WhenAbsent) {
+        let absent = match when_absent {
+            WhenAbsent::Keep => DesiredValue::Keep,
+            WhenAbsent::Clear => DesiredValue::Clear,
+        };
+        match place {
+            Place::Username => {}
+            Place::Email => self.email = absent,
+            Place::FirstName => self.first_name = absent,
+            Place::LastName => self.last_name = absent,
+            Place::FullName => {
+                self.first_name = absent.clone();
+                self.last_name = absent;
+            }
+            Place::Custom(index) => {
+                if let Some(slot) = self.custom.get_mut(index) {
+                    *slot = absent;
+                }
+            }
         }
     }
 }
@@ -91,6 +135,11 @@ pub enum Mapped {
         /// Why.
         reason: Reason,
     },
+    /// An alias entry, which is nobody; it counts in no limit.
+    Alias {
+        /// The entry's DN.
+        dn: Box<str>,
+    },
 }
 
 impl Kept for Mapped {
@@ -99,10 +148,10 @@ impl Kept for Mapped {
             Self::Person(person) => {
                 let values = [&person.email, &person.first_name, &person.last_name];
                 let values = values.into_iter().chain(&person.custom);
-                let texts = [&person.dn, &person.username]
-                    .into_iter()
-                    .chain(&person.several);
-                values.map(DesiredValue::size).sum::<usize>()
+                let texts = [&person.dn, &person.username].into_iter();
+                let several = person.several.as_deref().map_or(0, Kept::size);
+                several
+                    + values.map(DesiredValue::size).sum::<usize>()
                     + texts.map(|text| of_bytes(text.len())).sum::<usize>()
                     + size_of_val(&*person.custom)
             }
@@ -115,6 +164,7 @@ impl Kept for Mapped {
                     };
                 of_bytes(dn.len()) + of_bytes(words)
             }
+            Self::Alias { dn } => of_bytes(dn.len()),
         };
         size_of::<Self>() + own
     }
@@ -180,22 +230,27 @@ impl Desired {
             is_preferred: reading.is_preferred(),
             ..Self::default()
         };
+        let is_alias = |entry: &&(_, Mapped)| matches!(entry.1, Mapped::Alias { .. });
+        let aliases = reading.entries().iter().filter(is_alias).count();
+        desired.entries = desired.entries.saturating_sub(aliases);
         if desired.entries < limits.min_entries {
             return Err(UnfitReading::TooFew {
                 entries: desired.entries,
                 least: limits.min_entries,
             });
         }
+        desired.notes = notes(&reading);
+        let several_ids = reading.several_ids().clone();
+        let without_id = |place| match several_ids.get(&place) {
+            Some(number) => Reason::SeveralIds(*number),
+            None => Reason::NoId,
+        };
+        let mut alias_entries = Vec::new();
         let entries = reading.into_entries();
-        let mut several: BTreeMap<Box<str>, (usize, Box<str>)> = BTreeMap::new();
-        let identified = |(id, mapped)| match (id, seen(mapped)) {
+        let mut noted = Noted::default();
+        let identified = |(place, (id, mapped))| match (id, seen(mapped)) {
             (Some(id), Mapped::Person(mut person)) => {
-                for attribute in std::mem::take(&mut person.several) {
-                    several
-                        .entry(attribute)
-                        .or_insert_with(|| (0, person.dn.clone()))
-                        .0 += 1;
-                }
+                noted.take(&mut person);
                 Some((id, person))
             }
             (Some(id), Mapped::Skipped { dn, reason }) => {
@@ -207,26 +262,36 @@ impl Desired {
                 desired.unidentified += 1;
                 desired.skipped.push(SkippedEntry {
                     dn,
-                    reason: Reason::NoId,
+                    reason: without_id(place),
+                });
+                None
+            }
+            (id, Mapped::Alias { dn }) => {
+                desired.left_out.extend(id);
+                alias_entries.push(SkippedEntry {
+                    dn,
+                    reason: Reason::AliasEntry,
                 });
                 None
             }
         };
         // Collected in place: the standard library reuses the memory, and this is the largest list
         // of a run.
-        desired.people = entries.into_iter().filter_map(identified).collect();
-        desired.are_usable(limits.unusable)?;
-        desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        desired.notes = several
+        desired.people = entries
             .into_iter()
-            .map(|(attribute, (count, dn))| {
-                format!(
-                    "{count} entries have several values of {attribute}, of which the first is \
-                     used; one is {dn}"
-                )
-            })
+            .enumerate()
+            .filter_map(identified)
             .collect();
+        desired.are_usable(limits.unusable)?;
+        desired.skipped.append(&mut alias_entries);
+        desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        desired.notes.extend(noted.notes());
         Ok(desired)
+    }
+
+    /// The people, to settle which of several values they have; their order stays.
+    pub(super) fn people_mut(&mut self) -> &mut [Identified] {
+        &mut self.people
     }
 
     /// Whether no more entries were skipped than the limit allows.
@@ -359,6 +424,69 @@ fn seen(mapped: Mapped) -> Mapped {
                 reason: Reason::InvalidValue(words.into()),
             }
         }
+    }
+}
+
+/// What there is to say about a reading as a whole.
+fn notes<T>(reading: &Reading<T>) -> Vec<String> {
+    let mut notes = reading.notes().to_vec();
+    let referrals: u64 = reading
+        .searches()
+        .iter()
+        .map(|search| search.referrals)
+        .sum();
+    if referrals > 0 {
+        notes.push(format!(
+            "the search bases have {referrals} referral objects; what they refer to is on other \
+             servers, and is not read"
+        ));
+    }
+    notes
+}
+
+/// LDAP attributes about which there is something to say: how many entries, and one of them.
+#[derive(Debug, Default)]
+struct Noted {
+    several: BTreeMap<Box<str>, (usize, Box<str>)>,
+    not_text: BTreeMap<Box<str>, (usize, Box<str>)>,
+}
+
+impl Noted {
+    /// Takes what there is to say of a person; what is left are the choices.
+    fn take(&mut self, person: &mut Person) {
+        let Some(several) = &mut person.several else {
+            return;
+        };
+        let lists = [
+            (&mut self.several, std::mem::take(&mut several.attributes)),
+            (&mut self.not_text, std::mem::take(&mut several.not_text)),
+        ];
+        for (noted, names) in lists {
+            for name in names {
+                let counted = noted.entry(name).or_insert_with(|| (0, person.dn.clone()));
+                counted.0 += 1;
+            }
+        }
+        if several.choices.is_empty() {
+            person.several = None;
+        }
+    }
+
+    fn notes(self) -> impl Iterator<Item = String> {
+        let several = self.several.into_iter().map(|(attribute, (count, dn))| {
+            format!(
+                "{count} entries have several values of {attribute}: the one that ftrack has is \
+                 kept, and a new user gets the one in the entry's name, or the shortest; one is \
+                 {dn}"
+            )
+        });
+        let not_text = self.not_text.into_iter().map(|(attribute, (count, dn))| {
+            format!(
+                "{count} entries have a value of {attribute} that is not text (UTF-8) and is \
+                 ignored; one is {dn}"
+            )
+        });
+        several.chain(not_text)
     }
 }
 

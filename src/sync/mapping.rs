@@ -1,35 +1,36 @@
 //! Maps an entry to the person that ftrack should show, or says why that is not possible.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::desired::{DesiredValue, Mapped, Person};
+use super::{
+    choice::{Choice, Place, Several},
+    desired::{Mapped, Person},
+};
 use crate::{
-    config::{AttributeRule, Source, Target, WhenAbsent},
-    model::{entry::Entry, reason::Reason},
+    config::{AttributeRule, Source, Target, Template},
+    directory::dn,
+    escape::is_unseen,
+    model::{entry::Entry, fold::fold, reason::Reason},
 };
 
 /// The longest text that ftrack stores in an attribute of a user, in characters.
 pub const LONGEST: usize = 255;
+/// The most values of one attribute, and results of one template, that count; the rest is ignored.
+const MOST_VALUES: usize = 64;
+
+/// The object class of alias entries, by name and OID.
+const ALIAS: [&str; 2] = ["alias", "2.5.6.1"];
 
 /// The attribute rules of a job.
 #[derive(Debug)]
 pub struct Mapping {
     rules: Vec<(Place, AttributeRule)>,
     custom_keys: Vec<String>,
-}
-
-/// Where the value of a rule is put in a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    Username,
-    Email,
-    FirstName,
-    LastName,
-    FullName,
-    /// The custom attribute at this index of `custom_keys`.
-    Custom(usize),
 }
 
 /// The error in one value, for which the entry is skipped.
@@ -83,22 +84,14 @@ impl Mapping {
         &self.custom_keys
     }
 
-    /// The templates that fail whatever the entry, such as for a filter that does not exist: the
-    /// target, and the reason.
-    #[must_use]
-    pub fn broken_templates(&self) -> Vec<(&str, minijinja::Error)> {
-        let templates = self.rules.iter().filter_map(|(_, rule)| match &rule.from {
-            Source::Attribute(_) => None,
-            Source::Template(template) => Some(template),
-        });
-        templates
-            .filter_map(|template| Some((template.name(), template.fault()?)))
-            .collect()
-    }
-
     /// Maps an entry to a person, or says why it is skipped.
     #[must_use]
     pub fn map(&self, entry: &Entry) -> Mapped {
+        if is_alias(entry) {
+            return Mapped::Alias {
+                dn: entry.dn.as_str().into(),
+            };
+        }
         let mapped = if entry.is_too_large() {
             Err(Unusable(Reason::TooLarge))
         } else {
@@ -115,70 +108,213 @@ impl Mapping {
 
     fn person(&self, entry: &Entry) -> Result<Person, Unusable> {
         let mut person = Person::unmapped(&entry.dn, self.custom_keys.len());
+        let mut several = Several::default();
         for (place, rule) in &self.rules {
-            let value = value(entry, &rule.from, &mut person)?;
-            if value.is_none() && (rule.required || *place == Place::Username) {
-                let name = match &rule.from {
-                    Source::Attribute(name) => name,
-                    Source::Template(template) => template.name(),
-                };
-                return Err(Unusable(Reason::MissingValue(name.into())));
+            let is_required = rule.required || *place == Place::Username;
+            match given(entry, &rule.from, &mut several)? {
+                Given::Values(values) => {
+                    let values = acceptable_ones(*place, values)?;
+                    if let Some(first) = values.first() {
+                        person.put(*place, first);
+                    }
+                    if values.len() > 1 {
+                        let values = values.into_iter().map(Into::into).collect();
+                        several.choices.push(Choice {
+                            place: *place,
+                            values,
+                        });
+                    }
+                }
+                Given::NotText(name) if is_required => {
+                    let words = format!("the value of {name} is not text (UTF-8)");
+                    return Err(Unusable::invalid(words));
+                }
+                // The directory shows a value, so nothing is cleared.
+                Given::NotText(name) => note(&mut several.not_text, name),
+                Given::Nothing if is_required => {
+                    let name = match &rule.from {
+                        Source::Attribute(name) => name,
+                        Source::Template(template) => template.name(),
+                    };
+                    return Err(Unusable(Reason::MissingValue(name.into())));
+                }
+                Given::Nothing => person.leave(*place, rule.when_absent),
             }
-            put(&mut person, place, value, rule.when_absent)?;
         }
+        person.several = (several != Several::default()).then(|| Box::new(several));
         Ok(person)
     }
 }
 
-/// The value of a source, trimmed, in NFC and on one line; `None` when the entry has none.
-fn value(entry: &Entry, source: &Source, person: &mut Person) -> Result<Option<String>, Unusable> {
-    let text = match source {
-        Source::Attribute(name) => first_text(entry, name, person)?,
-        Source::Template(template) => {
-            let mut values = BTreeMap::new();
-            for variable in source.attributes() {
-                if let Some(text) = first_text(entry, variable, person)? {
-                    values.insert(variable.as_str(), text);
-                }
-            }
-            template.render(&values).map_err(|error| {
-                let name = template.name();
-                Unusable::invalid(format!("the template for {name} fails: {error}"))
-            })?
-        }
-    };
-    Ok(text
-        .as_deref()
-        .map(one_line)
-        .filter(|text| !text.is_empty()))
+/// Whether an entry is only another name of an entry (RFC 4512 section 2.6).
+fn is_alias(entry: &Entry) -> bool {
+    let mut classes = entry.values("objectClass").iter();
+    classes.any(|class| {
+        ALIAS
+            .iter()
+            .any(|name| class.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
-/// The first value of an attribute as text; several values give a warning, a value that is not text
-/// skips the entry.
-fn first_text(entry: &Entry, name: &str, person: &mut Person) -> Result<Option<String>, Unusable> {
-    let values = entry.values(name);
-    let Some(first) = values.first() else {
-        return Ok(None);
-    };
-    if values.len() > 1 && !person.several.iter().any(|noted| **noted == *name) {
-        person.several.push(name.into());
+/// What a rule gives.
+enum Given<'e> {
+    Nothing,
+    /// No value of this attribute is text.
+    NotText(&'e str),
+    /// Each once, trimmed, in NFC and on one line; first the one for a new user. At least one.
+    Values(Vec<String>),
+}
+
+/// The values of a source. Which is first does not depend on the order in which the server sent
+/// them, which says nothing (RFC 4511 section 4.1.7).
+///
+/// A template is rendered with every combination of its attributes' values, of which the first
+/// [`MOST_VALUES`] count.
+fn given<'e>(
+    entry: &Entry,
+    source: &'e Source,
+    several: &mut Several,
+) -> Result<Given<'e>, Unusable> {
+    let mut texts: Vec<(&'e str, Vec<Cow<'_, str>>)> = Vec::new();
+    for name in source.attributes() {
+        match attribute_texts(entry, name, several) {
+            None => return Ok(Given::NotText(name)),
+            Some(found) => texts.push((name, found)),
+        }
     }
-    match std::str::from_utf8(first) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Unusable::invalid(format!(
-            "the value of {name} is not text (UTF-8)"
-        ))),
+    let mut values: Vec<String> = match source {
+        Source::Attribute(_) => {
+            let found = texts.into_iter().flat_map(|(_, found)| found);
+            found.map(Cow::into_owned).collect()
+        }
+        Source::Template(template) => rendered(template, &texts)?,
+    };
+    values.retain(|value| !value.is_empty());
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+    Ok(if values.is_empty() {
+        Given::Nothing
+    } else {
+        Given::Values(values)
+    })
+}
+
+/// The results of a template for the combinations of values; an error only if none has a result.
+fn rendered(
+    template: &Template,
+    texts: &[(&str, Vec<Cow<'_, str>>)],
+) -> Result<Vec<String>, Unusable> {
+    let (mut values, mut failed) = (Vec::new(), None);
+    for combination in combinations(texts) {
+        match template.render(&combination) {
+            Ok(text) => values.extend(text.map(|text| one_line(&text).into_owned())),
+            Err(error) => {
+                let name = template.name();
+                let words = format!("the template for {name} fails: {error}");
+                failed.get_or_insert(Unusable::invalid(words));
+            }
+        }
+    }
+    match failed {
+        Some(failed) if values.is_empty() => Err(failed),
+        Some(_) | None => Ok(values),
+    }
+}
+
+/// Every combination of one value of each attribute that has any, those of the first values first;
+/// at most [`MOST_VALUES`].
+fn combinations<'v>(texts: &'v [(&str, Vec<Cow<'_, str>>)]) -> Vec<BTreeMap<&'v str, &'v str>> {
+    let mut all = vec![BTreeMap::new()];
+    for (name, values) in texts.iter().filter(|(_, values)| !values.is_empty()) {
+        let extended = values.iter().flat_map(|value| {
+            all.iter().map(move |before| {
+                let mut with = before.clone();
+                with.insert(*name, &**value);
+                with
+            })
+        });
+        all = extended.take(MOST_VALUES).collect();
+    }
+    all
+}
+
+/// The values of an attribute that are text, each once, first the one in the entry's own name, then
+/// the shorter ones, and of one length in alphabetical order; `None` where it has values, and none is text.
+fn attribute_texts<'e>(
+    entry: &'e Entry,
+    name: &str,
+    several: &mut Several,
+) -> Option<Vec<Cow<'e, str>>> {
+    let values = entry.values(name);
+    let mut texts: Vec<Cow<'e, str>> = values
+        .iter()
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .map(one_line)
+        .collect();
+    if texts.is_empty() && !values.is_empty() {
+        return None;
+    }
+    texts.retain(|text| !text.is_empty());
+    if texts.len() > 1 {
+        texts.sort_unstable();
+        texts.dedup();
+    }
+    if texts.len() > 1 {
+        note(&mut several.attributes, name);
+        let naming: Vec<String> = dn::naming_values(&entry.dn)
+            .iter()
+            .map(|value| fold(&one_line(value)).into_owned())
+            .collect();
+        // A stable sort: otherwise in alphabetical order.
+        texts.sort_by_key(|text| {
+            let is_naming = naming.iter().any(|naming| *naming == fold(text));
+            (!is_naming, text.chars().count())
+        });
+        texts.truncate(MOST_VALUES);
+    }
+    Some(texts)
+}
+
+fn note(names: &mut Vec<Box<str>>, name: &str) {
+    if !names.iter().any(|noted| **noted == *name) {
+        names.push(name.into());
+    }
+}
+
+/// Those of the values that ftrack would accept.
+///
+/// # Errors
+/// It would accept none.
+fn acceptable_ones(place: Place, values: Vec<String>) -> Result<Vec<String>, Unusable> {
+    let (mut accepted, mut refused) = (Vec::with_capacity(values.len()), None);
+    for value in values {
+        match acceptable(place, &value) {
+            Ok(()) => accepted.push(value),
+            Err(reason) => {
+                refused.get_or_insert(reason);
+            }
+        }
+    }
+    // A login or an address with a character that shows nothing is never kept or chosen beside one
+    // without.
+    let is_seen = |value: &String| !value.chars().any(is_unseen);
+    if matches!(place, Place::Username | Place::Email) && accepted.iter().any(is_seen) {
+        accepted.retain(is_seen);
+    }
+    match refused {
+        Some(reason) if accepted.is_empty() => Err(reason),
+        Some(_) | None => Ok(accepted),
     }
 }
 
 /// A text in NFC, trimmed, with every run of control characters and blanks replaced by one space.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> Cow<'_, str> {
     let already = text.is_ascii()
         && !text.bytes().any(|byte| byte.is_ascii_control())
         && text.trim() == text
         && !text.contains("  ");
     if already {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let composed: String = text
         .nfc()
@@ -190,47 +326,12 @@ fn one_line(text: &str) -> String {
             }
         })
         .collect();
-    composed.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Puts a value in its field, unless ftrack would refuse it.
-fn put(
-    person: &mut Person,
-    place: &Place,
-    value: Option<String>,
-    when_absent: WhenAbsent,
-) -> Result<(), Unusable> {
-    if let Some(text) = &value {
-        acceptable(place, text)?;
-    }
-    let absent = match when_absent {
-        WhenAbsent::Keep => DesiredValue::Keep,
-        WhenAbsent::Clear => DesiredValue::Clear,
-    };
-    let wanted = |text: Option<String>| {
-        text.map_or_else(|| absent.clone(), |text| DesiredValue::Text(text.into()))
-    };
-    match place {
-        Place::Username => person.username = value.unwrap_or_default().into(),
-        Place::Email => person.email = wanted(value),
-        Place::FirstName => person.first_name = wanted(value),
-        Place::LastName => person.last_name = wanted(value),
-        Place::FullName => {
-            let (first, last) = value.as_deref().map(split_at_last_space).unzip();
-            person.first_name = wanted(first);
-            person.last_name = wanted(last);
-        }
-        Place::Custom(index) => {
-            if let Some(slot) = person.custom.get_mut(*index) {
-                *slot = wanted(value);
-            }
-        }
-    }
-    Ok(())
+    let words: Vec<&str> = composed.split_whitespace().collect();
+    Cow::Owned(words.join(" "))
 }
 
 /// Values that ftrack would refuse are found here, while planning, and not while writing.
-fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
+fn acceptable(place: Place, text: &str) -> Result<(), Unusable> {
     let what = match place {
         Place::Username => "username",
         Place::Email => "email",
@@ -245,7 +346,7 @@ fn acceptable(place: &Place, text: &str) -> Result<(), Unusable> {
             "its {what} is {characters} characters long; ftrack accepts {LONGEST}"
         )));
     }
-    if *place == Place::Email && !is_address(text) {
+    if place == Place::Email && !is_address(text) {
         return Err(Unusable::invalid(format!(
             "its {what} is not a mail address: {text:?}"
         )));
@@ -271,213 +372,5 @@ fn is_address(text: &str) -> bool {
         && !domain.contains("..")
 }
 
-/// The first and last name of a full name: the parts before and after the last space; a single word
-/// is a first name without a last name.
-fn split_at_last_space(full: &str) -> (String, String) {
-    let (first, last) = full.rsplit_once(' ').unwrap_or((full, ""));
-    (first.to_owned(), last.to_owned())
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn rule(target: &str, from: &str) -> AttributeRule {
-        AttributeRule {
-            target: target.parse().unwrap(),
-            from: Source::parse(target, from).unwrap(),
-            when_absent: WhenAbsent::Keep,
-            required: false,
-        }
-    }
-
-    fn mapped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Mapped {
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(target, from)| rule(target, from))
-            .collect();
-        let attributes = attributes
-            .iter()
-            .map(|(name, values)| {
-                (
-                    (*name).to_owned(),
-                    values.iter().map(|value| value.to_vec()).collect(),
-                )
-            })
-            .collect();
-        Mapping::new(&rules).map(&Entry::new("uid=x".into(), attributes))
-    }
-
-    fn person(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> Person {
-        match mapped(rules, attributes) {
-            Mapped::Person(person) => person,
-            Mapped::Skipped { reason, .. } => panic!("skipped: {reason}"),
-        }
-    }
-
-    fn skipped(rules: &[(&str, &str)], attributes: &[(&str, &[&[u8]])]) -> String {
-        match mapped(rules, attributes) {
-            Mapped::Person(person) => panic!("not skipped: {person:?}"),
-            Mapped::Skipped { reason, .. } => reason.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_name_is_trimmed_composed_and_on_one_line() {
-        let person = person(
-            &[("username", "uid"), ("first_name", "givenName")],
-            &[
-                ("UID", &[b" ada "]),
-                ("givenName", &["Jose\u{301}\n  Mari\u{301}a".as_bytes()]),
-            ],
-        );
-        assert_eq!(&*person.username, "ada");
-        assert_eq!(
-            person.first_name,
-            DesiredValue::Text("Jos\u{e9} Mar\u{ed}a".into())
-        );
-    }
-
-    #[test]
-    fn a_full_name_is_split_at_its_last_space() {
-        let rules = [("username", "uid"), ("full_name", "cn")];
-        let two = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Juan Carlos Ruiz"])]);
-        assert_eq!(
-            (two.first_name, two.last_name),
-            (
-                DesiredValue::Text("Juan Carlos".into()),
-                DesiredValue::Text("Ruiz".into())
-            )
-        );
-        let one = person(&rules, &[("uid", &[b"a"]), ("cn", &[b"Madonna"])]);
-        assert_eq!(
-            (one.first_name, one.last_name),
-            (
-                DesiredValue::Text("Madonna".into()),
-                DesiredValue::Text("".into())
-            )
-        );
-        for silent in [&[][..], &[&b"  "[..]]] {
-            let none = person(&rules, &[("uid", &[b"a"]), ("cn", silent)]);
-            assert_eq!(
-                (none.first_name, none.last_name),
-                (DesiredValue::Keep, DesiredValue::Keep)
-            );
-        }
-    }
-
-    #[test]
-    fn the_first_of_several_values_is_taken_and_said() {
-        let person = person(
-            &[("username", "uid"), ("email", "mail")],
-            &[("uid", &[b"a"]), ("mail", &[b"a@x.test", b"b@x.test"])],
-        );
-        assert_eq!(person.email, DesiredValue::Text("a@x.test".into()));
-        assert_eq!(person.several, vec!["mail".into()]);
-    }
-
-    #[test]
-    fn a_template_reads_its_attributes_and_is_absent_without_them() {
-        let rules = [
-            ("username", "{{ uid | lower }}"),
-            ("email", "{{ mail | default(uid ~ '@x.test') }}"),
-            ("first_name", "{{ givenName }} {{ sn }}"),
-        ];
-        let person = person(&rules, &[("uid", &[b"ADA"]), ("sn", &[b"L"])]);
-        assert_eq!(&*person.username, "ada");
-        assert_eq!(person.email, DesiredValue::Text("ADA@x.test".into()));
-        assert_eq!(person.first_name, DesiredValue::Keep);
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|(target, from)| rule(target, from))
-            .collect();
-        assert_eq!(
-            Mapping::new(&rules).ldap_attributes(),
-            ["givenName", "mail", "sn", "uid"]
-        );
-    }
-
-    #[test]
-    fn a_template_that_no_entry_can_mend_is_found() {
-        let broken = |template: &str| {
-            let rules = [rule("username", template)];
-            let mapping = Mapping::new(&rules);
-            mapping
-                .broken_templates()
-                .first()
-                .map(|(_, error)| error.to_string())
-        };
-        for good in [
-            "{{ uid | lower }}",
-            "{{ mail | default(uid) }}",
-            "{{ uid | int }}",
-            "{{ mail[0] }}",
-            "{{ uid }}{{ sn }}",
-        ] {
-            assert_eq!(broken(good), None, "{good}");
-        }
-        for (bad, words) in [
-            ("{{ uid | lowre }}", "filter lowre is unknown"),
-            ("{{ uid }}{{ initials(sn) }}", "initials is unknown"),
-            ("{{ uid.lower() }}", "no method named lower"),
-            (
-                "{% if uid is odd_one %}x{% endif %}",
-                "test odd_one is unknown",
-            ),
-            (
-                "{% if mail %}{{ mail }}{% else %}{{ uid | lowre }}{% endif %}",
-                "filter lowre is unknown",
-            ),
-        ] {
-            assert!(
-                broken(bad).is_some_and(|error| error.contains(words)),
-                "{bad}: {:?}",
-                broken(bad)
-            );
-        }
-    }
-
-    #[test]
-    fn what_ftrack_would_refuse_is_left_out_by_name() {
-        let rules = [("username", "uid"), ("email", "mail")];
-        assert_eq!(
-            skipped(&rules, &[("mail", &[b"a@x.test"])]),
-            "it has no uid, which is required"
-        );
-        assert_eq!(
-            skipped(&rules, &[("uid", &[b"  "])]),
-            "it has no uid, which is required"
-        );
-        assert_eq!(
-            skipped(&rules, &[("uid", &[b"a"]), ("mail", &[b"nobody"])]),
-            "its email is not a mail address: \"nobody\""
-        );
-        assert_eq!(
-            skipped(&rules, &[("uid", &[&[0xff, 0xfe]])]),
-            "the value of uid is not text (UTF-8)"
-        );
-        let long = "x".repeat(256);
-        assert_eq!(
-            skipped(&rules, &[("uid", &[long.as_bytes()])]),
-            "its username is 256 characters long; ftrack accepts 255"
-        );
-        let edge = "x".repeat(255);
-        assert_eq!(
-            &*person(&rules, &[("uid", &[edge.as_bytes()])]).username,
-            edge
-        );
-    }
-
-    #[test]
-    fn a_template_that_does_not_end_leaves_the_entry_out() {
-        let rules = [
-            ("username", "uid"),
-            (
-                "first_name",
-                "{{ uid }}{% for i in range(99999) %}{{ i }}{% endfor %}",
-            ),
-        ];
-        assert!(skipped(&rules, &[("uid", &[b"a"])]).contains("the template for first_name fails"));
-    }
-}
+mod tests;

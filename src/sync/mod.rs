@@ -1,6 +1,7 @@
 //! Decides: the desired state, the current state, and the changes between them. Values in, values
 //! out: no I/O, clock, log or async.
 
+mod choice;
 pub(crate) mod custom;
 pub(crate) mod decide;
 pub(crate) mod decision;
@@ -14,6 +15,7 @@ pub(crate) mod order;
 pub(crate) mod owner;
 pub(crate) mod rules;
 pub(crate) mod settings;
+pub(crate) mod several;
 
 #[cfg(test)]
 mod properties;

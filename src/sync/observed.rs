@@ -156,6 +156,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         .as_deref()
         .or_else(|| old?.directory_id.as_deref());
     Some(Reported {
+        person: None,
         action,
         username: new.username.to_string(),
         dn: None,

@@ -230,3 +230,16 @@ impl<'a> Owners<'a> {
             .find(|sibling| *sibling.source == *source)
     }
 }
+
+/// The id attribute by which most users of a source are known; none where there are none.
+#[must_use]
+pub fn known_attribute<'a>(current: &'a Current, source: &str) -> Option<&'a IdAttribute> {
+    let links = current.users.iter().filter_map(|user| user.link.link());
+    let mut counts: BTreeMap<&str, (usize, &IdAttribute)> = BTreeMap::new();
+    for link in links.filter(|link| *link.source == *source) {
+        let count = counts.entry(link.attribute.name());
+        count.or_insert((0, &link.attribute)).0 += 1;
+    }
+    let most = counts.into_values().max_by_key(|(count, _)| *count);
+    most.map(|(_, attribute)| attribute)
+}

@@ -79,7 +79,12 @@ fn an_approved_plan_is_written_whatever_the_limit() {
         (report.outcome, report.ftrack.write_calls),
         (Outcome::Failed, 0)
     );
-    assert!(report.error.unwrap().contains("the plan is stale"));
+    assert!(
+        report
+            .error
+            .unwrap()
+            .starts_with("nothing of the plan is left to do, and nothing was written")
+    );
 }
 
 #[test]
@@ -216,7 +221,7 @@ fn a_plan_that_was_edited_is_not_applied() {
         assert_eq!(report.outcome, Outcome::Failed, "{report:#?}");
         assert_eq!(report.ftrack.write_calls, 0, "{report:#?}");
         let error = report.error.unwrap();
-        assert!(error.contains("the plan is stale"), "{error}");
+        assert!(error.contains("the plan was edited"), "{error}");
     }
 }
 
@@ -361,20 +366,29 @@ fn runs_are_listed_and_found_by_what_fits_one_alone() {
     );
 }
 
+/// Makes a report that of another run and time.
+fn move_report(studio: &Studio, from: &Report, run: &str, year: i32) {
+    use chrono::Datelike;
+    let folder = studio.state_dir().join("reports/artists");
+    let mut report = from.clone();
+    report.run = run.to_owned();
+    report.started_at = report.started_at.with_year(year).unwrap();
+    report.finished_at = report.started_at;
+    fs::write(
+        folder.join(format!("{run}.json")),
+        serde_json::to_vec(&report).unwrap(),
+    )
+    .unwrap();
+    fs::remove_file(folder.join(format!("{}.json", from.run))).unwrap();
+}
+
 #[test]
-fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
+fn reports_of_quiet_runs_are_kept_by_number_the_others_by_age_and_other_files_are_left_alone() {
     let studio = Studio::of(&["ada"]).end_to_end();
-    crate::rules::add_config(&studio, "[reports]\nkeep = 3\nkeep_for = \"30d\"\n");
+    crate::rules::add_config(&studio, "[reports]\nkeep = 2\nkeep_for = \"30d\"\n");
     let folder = studio.state_dir().join("reports/artists");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("zz-notes.json"), "mine").unwrap();
-    let old = studio.sync();
-    fs::rename(
-        folder.join(format!("{}.json", old.run)),
-        folder.join("20200101-000000-abcd.json"),
-    )
-    .unwrap();
-    let runs: Vec<String> = (0..2).map(|_| studio.sync().run).collect();
     let kept = || {
         let names = fs::read_dir(&folder)
             .unwrap()
@@ -383,13 +397,23 @@ fn reports_are_kept_by_number_and_age_and_other_files_are_left_alone() {
         names.sort_unstable();
         names
     };
-    let mut expected: Vec<String> = runs.iter().map(|run| format!("{run}.json")).collect();
+    let created = studio.sync();
+    move_report(&studio, &created, "20200101-000000-abcd", 2020);
+    studio
+        .tree()
+        .add(crate::studio::person("bob", "Bob", "B"))
+        .unwrap();
+    let changed = studio.sync();
+    let quiet: Vec<String> = (0..5).map(|_| studio.sync().run).collect();
+    let mut expected: Vec<String> = [&changed.run, &quiet[3], &quiet[4]]
+        .map(|run| format!("{run}.json"))
+        .to_vec();
     expected.push("zz-notes.json".into());
-    assert_eq!(kept(), expected, "what is older than keep_for goes");
-    let newest: Vec<String> = (0..3)
-        .map(|_| format!("{}.json", studio.sync().run))
-        .collect();
-    assert_eq!(kept()[..3], newest[..], "the newest are kept");
+    assert_eq!(
+        kept(),
+        expected,
+        "a run that changed something outlasts newer ones that did not, until it is too old"
+    );
 }
 
 #[test]
@@ -429,7 +453,8 @@ fn the_newest_run_stays_the_last_one_when_the_clock_was_set_back() {
         .into_iter()
         .map(|report| report.run)
         .collect();
-    assert_eq!(kept, runs[1..], "the newest are kept");
+    // The first one created a user.
+    assert_eq!(kept, [ahead, &runs[1], &runs[2]], "the newest are kept");
 }
 
 #[test]
@@ -502,4 +527,31 @@ fn an_odd_value_cannot_forge_a_line_of_a_report() {
         "{}",
         ended.stdout
     );
+}
+
+#[test]
+fn a_plan_file_that_is_none_is_refused_and_not_waited_for() {
+    let studio = Studio::of(&["ada"]).end_to_end();
+    let pipe = studio.folder().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let folder = studio.folder().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    for path in [&pipe, &folder, &"/dev/zero".into()] {
+        let name = path.to_str().unwrap();
+        let ended = studio.run(&["apply", name]);
+        let problem = format!("the plan file {name} is not a regular file");
+        assert!(
+            ended.status == 2 && ended.stderr.contains(&problem),
+            "{}",
+            ended.stderr
+        );
+    }
+    // Nor is one replaced by a plan.
+    let ended = studio.run(&["plan", "--out", pipe.to_str().unwrap()]);
+    assert!(
+        ended.status == 1 && ended.stderr.contains("it is not a regular file"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
 }

@@ -135,7 +135,7 @@ fn configurations() {
     let wrong = |from: &str, to: &str, names: &[&str]| {
         assert!(good.contains(from), "{from}");
         fs::write(&path, good.replace(from, to)).unwrap();
-        for arguments in [&["sync"][..], &["plan"], &["runs"], &["config", "show"]] {
+        for arguments in [&["sync"][..], &["plan"], &["check", "--offline"]] {
             Bad::new(arguments, USAGE, &[&["bad.toml:"], names].concat()).check(&path);
         }
     };
@@ -208,6 +208,7 @@ fn names_that_nobody_knows() {
         &["sync", "--dry-run", "lightning"],
         &["plan", "lightning"],
         &["runs", "--job", "lightning"],
+        &["runs", "show", "last", "--job", "lightning"],
     ] {
         Bad::new(arguments, USAGE, &["lightning", "artists"]).check(&config);
     }
@@ -228,6 +229,20 @@ fn names_that_nobody_knows() {
     Bad::new(&["apply"], USAGE, &["<FILE>"]).check(&config);
     Bad::new(&["runs", "--limit", "many"], USAGE, &["'many'", "--limit"]).check(&config);
     Bad::new(&["runs", "shwo"], USAGE, &["'shwo'"]).check(&config);
+    Bad::new(
+        &["runs", "--outcome", "good"],
+        USAGE,
+        &["'good'", "succeeded"],
+    )
+    .check(&config);
+    for option in ["--since", "--until"] {
+        Bad::new(
+            &["runs", option, "tuesday"],
+            USAGE,
+            &[option, "tuesday", "2h"],
+        )
+        .check(&config);
+    }
     for filter in ["info,ldap3=lots", "a=b=c"] {
         Bad::new(&["sync"], USAGE, &["RUST_LOG", filter])
             .with(&[("RUST_LOG", filter)])
@@ -270,6 +285,12 @@ fn plan_files() {
         0
     );
     let good = fs::read_to_string(&good).unwrap();
+    Bad::new(
+        &["plan", "--out", "/no/such/folder/new.plan"],
+        FAILED,
+        &["/no/such/folder", "no such file or directory"],
+    )
+    .check(&config);
     let folder = studio.folder().to_str().unwrap().to_owned();
     let nowhere = format!("{folder}/nowhere.plan");
     Bad::new(
@@ -278,7 +299,12 @@ fn plan_files() {
         &["nowhere.plan", "No such file"],
     )
     .check(&config);
-    Bad::new(&["apply", &folder], USAGE, &[&folder, "directory"]).check(&config);
+    Bad::new(
+        &["apply", &folder],
+        USAGE,
+        &[&folder, "is not a regular file"],
+    )
+    .check(&config);
     let wrong = |content: &[u8], names: &[&str]| {
         let path = file("wrong.plan", content);
         Bad::new(&["apply", &path], USAGE, &[&["wrong.plan"], names].concat()).check(&config);

@@ -6,6 +6,7 @@
 mod configuration;
 mod directory;
 mod ftrack;
+mod settings;
 mod stalls;
 mod world;
 
@@ -29,7 +30,7 @@ fn where_all_is_well_everything_was_looked_at() {
         .studio()
         .add_custom_attribute("badge", "text")
         .unwrap();
-    world.attributes = r#"{ username = "uid", email = "{{ mail | lower }}", last_name = "sn", "custom_attributes.badge" = "employeeNumber" }"#.into();
+    world.attributes = r#"{ username = "uid", email = "{{ mail | lower }}", last_name = "sn", "custom_attributes.badge" = "cn" }"#.into();
     world.job = "schedule = \"*/15 * * * *\"\n[jobs.artists.users]\nuser_type = \"ldap\"".into();
     let checked = world.check(&[]);
     assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
@@ -84,7 +85,7 @@ fn people_read_one_line_for_each_finding() {
     let mut world = World::over(&slapd);
     world.attributes = r#"{ username = "uid", email = "mial" }"#.into();
     let ended = world.run(&[]);
-    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
     let url = bare(&slapd.tls_url());
     let lines: Vec<&str> = ended.stdout.lines().collect();
     for line in [
@@ -92,11 +93,11 @@ fn people_read_one_line_for_each_finding() {
         &format!("directory studio {url}"),
         "  ok    bind                the credentials are accepted",
         &format!("job artists at {url}"),
-        "  warn  attribute           the directory's schema has no attribute mial; did you mean \
-         mail?",
+        "  FAIL  attribute           the directory's schema has no attribute mial, and no entry \
+         shows it; did you mean mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "0 failed, 1 warning, 20 ok.",
+        "1 failed, 0 warnings, 20 ok.",
     ] {
         assert!(
             lines.contains(&line),

@@ -5,8 +5,9 @@
 use std::{fs, path::Path, time::Duration};
 
 use ftrack_ldap_sync::{
+    cli::Format,
     command,
-    config::{self, Config, Environment, Limit, MASK},
+    config::{self, Config, EffectiveConfig, Environment, Limit, MASK},
 };
 use tempfile::TempDir;
 
@@ -66,6 +67,11 @@ impl Folder {
             let folder = format!("{}/", self.path().display());
             findings.to_string().replace(&folder, "")
         })
+    }
+
+    fn effective(&self) -> Result<EffectiveConfig, config::Findings> {
+        let file = self.path().join("config.toml");
+        config::effective(&file, &Environment::default())
     }
 }
 
@@ -467,10 +473,13 @@ fn a_file_that_cannot_be_read_is_named() {
     );
 
     let folder = Folder::new(GOOD);
-    folder.file("config.toml", b"\xff");
+    folder.file(
+        "config.toml",
+        b"# one\n# two\nstate_dir = \"/var/lib/\xe9t\xe9\"\n",
+    );
     assert_eq!(
         folder.load(&[]).unwrap_err(),
-        "config.toml: is not UTF-8 text"
+        "config.toml:3: is not UTF-8 text; save the file in that encoding"
     );
     folder.file("config.toml", vec![b'#'; (1 << 20) + 1]);
     assert_eq!(
@@ -517,6 +526,23 @@ fn variables_that_cannot_be_right_are_named() {
             "FTRACK__PAGE_SIZE: ftrack.page_size: a whole number is expected, not text",
         ),
         (
+            "FTRACK_LDAP_SYNC_FTRACK_SERVER",
+            "https://planted.test",
+            "ftrack_server: unknown key; two underscores separate levels: \
+             FTRACK_LDAP_SYNC_FTRACK__SERVER",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_JOBS_ARTISTS_TIME_LIMIT",
+            "planted",
+            "two underscores separate levels: FTRACK_LDAP_SYNC_JOBS__ARTISTS__TIME_LIMIT",
+        ),
+        (
+            "FTRACK_LDAP_SYNC_JOBS__ARTISTS_SCHEDULE",
+            "planted",
+            "a table is expected, not text; two underscores separate levels: \
+             FTRACK_LDAP_SYNC_JOBS__ARTISTS__SCHEDULE",
+        ),
+        (
             "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
             "",
             "DIRECTORIES__STUDIO__BIND_PASSWORD: directories.studio.bind_password: empty; ",
@@ -533,6 +559,7 @@ fn variables_that_cannot_be_right_are_named() {
             found.starts_with(&format!("environment variable {name}: ")) && found.contains(said),
             "{name}={value}: {found}"
         );
+        assert_eq!(found.lines().count(), 1, "one cause, one error: {found}");
         assert!(
             !found.contains("planted") && !found.contains("12345"),
             "{found}"
@@ -591,29 +618,61 @@ fn what_may_go_in_plain_text_is_let_through() {
 }
 
 #[test]
+fn a_configuration_is_shown_to_those_who_cannot_read_its_secrets() {
+    let folder = Folder::new(&with(&[
+        (
+            "api_key = \"planted-key\"",
+            "api_key_file = \"missing-key\"\nlink_key_file = \"missing-link-key\"",
+        ),
+        (
+            "bind_password = \"planted-password\"",
+            "bind_password_file = \"missing-password\"",
+        ),
+    ]));
+    let wrong = folder.load(&[]).unwrap_err();
+    assert_eq!(wrong.matches("cannot be read").count(), 3, "{wrong}");
+    let shown = command::config::show(&folder.effective().unwrap(), Format::Text).unwrap();
+    assert_eq!(shown.matches(MASK).count(), 3, "{shown}");
+    // Everything else is checked as ever.
+    let folder = Folder::new(&with(&[("username = \"uid\"", "usrname = \"uid\"")]));
+    let wrong = folder.effective().unwrap_err().to_string();
+    assert!(wrong.contains("usrname"), "{wrong}");
+}
+
+#[test]
 fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
     let folder = Folder::new(&with(&[(
         "api_key = \"planted-key\"",
         "api_key = \"planted-key\"\nlink_key = \"planted-key-of-links\"",
     )]));
     let config = folder.load(&[]).unwrap();
-    let shown = command::config::show(&config).unwrap();
-    for text in [&shown, &format!("{config:?}"), &format!("{config:#?}")] {
+    let shown_as = |folder: &Folder, format| {
+        command::config::show(&folder.effective().unwrap(), format).unwrap()
+    };
+    let shown = shown_as(&folder, Format::Text);
+    let json = shown_as(&folder, Format::Json);
+    for text in [
+        &shown,
+        &json,
+        &format!("{config:?}"),
+        &format!("{config:#?}"),
+    ] {
         assert!(!text.contains("planted"), "{text}");
     }
     assert_eq!(shown.matches(MASK).count(), 3, "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["ftrack"]["link_key"], MASK);
+    assert_eq!(json["jobs"]["artists"]["source"], "artists");
     assert!(
-        shown.contains("keep_for = \"90d\"")
+        shown.contains("keep_for = \"400d\"")
             && shown.contains("deactivate = \"10%\"")
             && shown.contains("source = \"artists\""),
         "{shown}"
     );
     // What is shown can be read again, and says the same.
     let mask_of_links = format!("link_key = \"{MASK}\"");
-    let again = Folder::new(&shown.replace(&mask_of_links, "link_key = \"planted-key-of-links\""))
-        .load(&[])
-        .unwrap();
-    assert_eq!(command::config::show(&again).unwrap(), shown);
+    let again = Folder::new(&shown.replace(&mask_of_links, "link_key = \"planted-key-of-links\""));
+    assert_eq!(shown_as(&again, Format::Text), shown);
     let environment = Environment::new([
         ("FTRACK_API_KEY", "planted"),
         ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted"),

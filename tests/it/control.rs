@@ -229,6 +229,7 @@ impl Daemon {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let site = HttpState {
+            hosts: ["daemon".to_owned()].into(),
             commands: orders.clone(),
             heartbeat: Arc::clone(&pulse),
             metrics: Arc::clone(&metrics),

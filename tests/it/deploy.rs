@@ -27,15 +27,26 @@ use image::{Image, PROGRAMS, USER};
 const COMPOSE: &str = include_str!("../../deploy/compose.yaml");
 const COMPOSE_CONFIG: &str = include_str!("../../deploy/etc/config.toml");
 const KUBERNETES: &str = include_str!("../../deploy/kubernetes.yaml");
+const SECRET: &str = include_str!("../../deploy/kubernetes-secret.yaml");
+const SERVICE_MONITOR: &str = include_str!("../../deploy/monitoring/service-monitor.yaml");
+const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
 const ALERTS: &str = include_str!("../../deploy/monitoring/alerts.yaml");
 
 fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
+/// All objects for Kubernetes.
+fn objects() -> Vec<Value> {
+    [KUBERNETES, SECRET, SERVICE_MONITOR]
+        .into_iter()
+        .flat_map(documents)
+        .collect()
+}
+
 /// The Kubernetes object of a kind.
 fn object(kind: &str) -> Value {
-    let mut objects: Vec<Value> = documents(KUBERNETES)
+    let mut objects: Vec<Value> = objects()
         .into_iter()
         .filter(|object| object["kind"] == kind)
         .collect();
@@ -87,6 +98,10 @@ fn compose_locks_the_container_up() {
     assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]));
     assert_eq!(service["user"], format!("{USER}:{USER}"));
     assert_eq!(service["stop_grace_period"], "30s");
+    assert_eq!(
+        [&service["mem_limit"], &service["pids_limit"]],
+        [&json!("1g"), &json!(256)]
+    );
     assert_eq!(
         service["healthcheck"]["test"],
         json!(["CMD", "/usr/local/bin/ftrack-ldap-sync", "status"])
@@ -152,8 +167,8 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
         json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
     );
     assert_eq!(
-        container["livenessProbe"]["httpGet"],
-        json!({"path": "/healthz", "port": "http"})
+        container["livenessProbe"]["exec"]["command"],
+        json!(["/usr/local/bin/ftrack-ldap-sync", "status"])
     );
     assert_eq!(
         container["readinessProbe"]["httpGet"],
@@ -192,7 +207,7 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
         assert_eq!(named, [&object(kind)["metadata"]["name"]]);
     }
     let namespace = &object("Namespace")["metadata"]["name"];
-    for object in documents(KUBERNETES)
+    for object in objects()
         .iter()
         .filter(|object| object["kind"] != "Namespace")
     {
@@ -200,6 +215,85 @@ fn kubernetes_runs_one_locked_up_pod_and_looks_after_it() {
             &object["metadata"]["namespace"], namespace,
             "{}",
             object["kind"]
+        );
+    }
+}
+
+#[test]
+fn kubernetes_lets_in_and_out_what_is_needed_and_has_the_metrics_scraped() {
+    let labels = &object("Deployment")["spec"]["selector"]["matchLabels"];
+    let service = object("Service");
+    assert_eq!(&service["spec"]["selector"], labels);
+    assert_eq!(
+        service["spec"]["ports"],
+        json!([{"name": "http", "port": 9464, "targetPort": "http"}])
+    );
+    let monitor = object("ServiceMonitor");
+    assert_eq!(
+        monitor["spec"]["selector"]["matchLabels"],
+        service["metadata"]["labels"]
+    );
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], "http");
+    assert_eq!(monitor["spec"]["endpoints"][0]["path"], "/metrics");
+    assert_eq!(monitor["spec"]["endpoints"][0]["honorLabels"], true);
+    let policy = object("NetworkPolicy");
+    assert_eq!(&policy["spec"]["podSelector"]["matchLabels"], labels);
+    assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+    assert_eq!(
+        policy["spec"]["ingress"][0]["ports"],
+        json!([{"port": "http"}])
+    );
+    let out: Vec<u64> = policy["spec"]["egress"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|rule| rule["ports"].as_array().unwrap())
+        .map(|port| port["port"].as_u64().unwrap())
+        .collect();
+    assert_eq!(out, [53, 53, 636, 389, 443]);
+    // A second `kubectl apply` of the rest does not put the placeholders back.
+    assert!(
+        documents(KUBERNETES)
+            .iter()
+            .all(|object| object["kind"] != "Secret")
+    );
+    assert_eq!(
+        object("Secret")["stringData"],
+        json!({"ldap-password": "replace-me", "ftrack-api-key": "replace-me"})
+    );
+}
+
+#[test]
+fn the_image_is_made_of_fixed_ones_and_does_not_say_where() {
+    let images: Vec<&str> = DOCKERFILE
+        .lines()
+        .filter_map(|line| line.strip_prefix("ARG "))
+        .filter(|line| line.contains("_IMAGE="))
+        .collect();
+    assert_eq!(images.len(), 2);
+    for image in images {
+        let digest = image.split_once("@sha256:").map(|(_, digest)| digest);
+        assert!(
+            digest.is_some_and(|digest| digest.len() == 64
+                && digest.chars().all(|digit| digit.is_ascii_hexdigit())),
+            "{image}"
+        );
+    }
+    let from = |line: &&str| line.starts_with("FROM ");
+    assert!(
+        DOCKERFILE
+            .lines()
+            .filter(from)
+            .all(|line| line.starts_with("FROM ${")),
+        "every base image can be replaced"
+    );
+    for remapped in ["/src=", ".cargo}=", "$sysroot="] {
+        assert!(
+            DOCKERFILE.contains(&format!("--remap-path-prefix={remapped}"))
+                || DOCKERFILE.contains(&format!(
+                    "--remap-path-prefix=${{CARGO_HOME:-$HOME/{remapped}"
+                )),
+            "{remapped}"
         );
     }
 }

@@ -480,7 +480,7 @@ async fn limits_of_the_server_are_failures() {
 }
 
 #[tokio::test]
-async fn a_referral_in_the_tree_is_a_failure() {
+async fn referral_objects_are_counted_where_the_server_returns_them_as_entries() {
     let away = ldif_entry(
         &format!("ou=away,{PEOPLE}"),
         &[
@@ -491,24 +491,30 @@ async fn a_referral_in_the_tree_is_a_failure() {
         ],
     );
     let slapd = Setup::new(people(150) + &away).start();
-    let failure = read_all(&slapd.directory(Over::Plain), &request())
-        .await
-        .unwrap_err();
-    let DirectoryError::Referred { to, .. } = &failure.error else {
-        panic!("{failure:?}")
+    let directory = slapd.directory(Over::Plain);
+    let reading = read_all(&directory, &request()).await.unwrap();
+    let numbers = |reading: &Reading<Entry>| {
+        let [search] = reading.searches() else {
+            panic!("{:?}", reading.searches())
+        };
+        (reading.entries().len(), search.entries, search.referrals)
     };
-    assert!(to[0].starts_with("ldap://elsewhere.test/"), "{to:?}");
+    assert_eq!(numbers(&reading), (150, 150, 1));
     let at_it = ReadRequest {
         bases: vec![format!("ou=away,{PEOPLE}")],
         ..request()
     };
-    let failure = read_all(&slapd.directory(Over::Plain), &at_it)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(failure.error, DirectoryError::Referred { .. }),
-        "{failure:?}"
-    );
+    let reading = read_all(&directory, &at_it).await.unwrap();
+    assert_eq!(numbers(&reading), (0, 0, 1));
+    let below_it = ReadRequest {
+        bases: vec![format!("ou=far,ou=away,{PEOPLE}")],
+        ..request()
+    };
+    let failure = read_all(&directory, &below_it).await.unwrap_err();
+    let DirectoryError::Referred { to, .. } = &failure.error else {
+        panic!("{failure:?}")
+    };
+    assert!(to[0].starts_with("ldap://elsewhere.test/"), "{to:?}");
 }
 
 #[tokio::test]

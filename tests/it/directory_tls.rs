@@ -8,7 +8,8 @@
 
 use ftrack_ldap_sync::{
     config::Directory,
-    directory::{DirectoryError, DirectoryPool, TlsFault},
+    directory::{DirectoryError, DirectoryPool},
+    tls::TlsFault,
 };
 
 use crate::{

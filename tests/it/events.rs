@@ -147,6 +147,62 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
 }
 
 #[test]
+fn a_change_says_why_and_which_values_from_what_to_what() {
+    let studio = Studio::of(&["ada", "bob"]);
+    let events = |stderr: &str| -> Vec<Map<String, Value>> {
+        let lines = lines(stderr).into_iter();
+        lines
+            .filter(|line| line["event"].as_str().unwrap().starts_with("change."))
+            .collect()
+    };
+    let created = events(&studio.run(&["sync"]).stderr);
+    assert_eq!(created.len(), 2);
+    assert!(
+        created[0]["fields"]
+            .as_str()
+            .unwrap()
+            .contains("is_active: null -> true"),
+        "{created:?}"
+    );
+    let tree = studio.tree();
+    tree.replace(&dn("ada"), "sn", &["Holm\"; is_active: \"\u{202e}"])
+        .unwrap();
+    tree.replace(&dn("ada"), "givenName", &[&"A".repeat(250)])
+        .unwrap();
+    tree.remove(&dn("bob")).unwrap();
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("ada".into());
+    });
+    let stderr = studio.run(&["sync"]).stderr;
+    assert!(!stderr.contains('\u{202e}'), "{stderr}");
+    let changes = events(&stderr);
+    let of = |event: &str| {
+        let change = changes.iter().find(|change| change["event"] == event);
+        change.unwrap_or_else(|| panic!("no {event} in {changes:#?}"))
+    };
+    let (failed, applied) = (of("change.failed"), of("change.applied"));
+    assert_eq!(failed["reason"], "the directory has other values");
+    let fields = failed["fields"].as_str().unwrap();
+    assert!(
+        fields.ends_with(r#"last_name: "ada" -> "Holm\"; is_active: \"\u{202e}""#),
+        "{fields}"
+    );
+    assert!(
+        fields.contains(&format!("{}…\"; ", "A".repeat(200))),
+        "{fields}"
+    );
+    assert_eq!(applied["username"], "bob");
+    assert_eq!(applied["fields"], "is_active: true -> false");
+    assert!(
+        applied["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no longer in the directory"),
+        "{applied:?}"
+    );
+}
+
+#[test]
 fn the_readme_lists_every_event() {
     let readme = include_str!("../../README.md");
     for (name, level, fields) in promised() {

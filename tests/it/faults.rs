@@ -31,9 +31,15 @@ use crate::{
 pub const CODES: [u8; 12] = [1, 2, 3, 4, 10, 11, 32, 50, 51, 52, 53, 80];
 /// A unit below the people's, into which some move.
 const UNIT: &str = "ou=away,ou=people,dc=studio,dc=test";
-/// What makes it certain that the limit on deactivations is not what protects people.
-/// A count, since a percentage shrinks with the active users, and other runs of the day count too.
-pub const NO_LIMIT: &str = "limits.deactivate = 1000";
+/// What makes it certain that neither a limit nor a late adoption is what protects people. Counts,
+/// since a percentage shrinks with the active users, and other runs of the day count too.
+pub const NO_LIMIT: &str = "\
+limits.deactivate = 1000
+limits.rename = 1000
+limits.clear = 1000
+limits.reactivate = 1000
+limits.create = 1000
+users.adopt_always = true";
 
 /// What becomes of somebody between two syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

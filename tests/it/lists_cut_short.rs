@@ -190,7 +190,7 @@ fn somebody_adopted_whose_link_no_list_shows_gets_no_second_user() {
     // Neither the login nor the id leads to the user any more.
     studio.tree().rename(&dn("known"), &dn("renamed")).unwrap();
     for adopt in ["username", "never"] {
-        studio.job = format!("{NO_LIMIT}\nusers = {{ adopt = \"{adopt}\" }}");
+        studio.job = format!("{NO_LIMIT}\nusers.adopt = \"{adopt}\"");
         hide(&studio, LINKS, &id);
         assert_cut(&studio.sync(), "links of users");
         mend(&studio);

@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -13,9 +13,11 @@ use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
 use crate::{
     bounds::tampering::Proxy,
+    crash::LIMIT,
     faults::NO_LIMIT,
     ldap_proxy::{Fault, LdapProxy, Trouble, ber, ber::Message},
-    studio::{KEY, PASSWORD, Studio, dn, person},
+    slapd::wait_until,
+    studio::{Ended, KEY, PASSWORD, Studio, dn, person},
 };
 
 /// Secrets that the servers refuse.
@@ -344,4 +346,91 @@ fn a_directory_that_repeats_the_password_is_not_repeated() {
             );
         }
     }
+}
+
+#[test]
+fn nothing_of_the_memory_can_be_dumped_or_read_however_the_program_is_started() {
+    use std::os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // The program may lie where only root reaches it.
+    let copy = folder.path().join("program");
+    fs::copy(env!("CARGO_BIN_EXE_ftrack-ldap-sync"), &copy).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            "ulimit -c unlimited; exec \"$0\" demo --serve --people 10",
+        ])
+        .arg(&copy)
+        .env("TMPDIR", "/tmp")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if is_root {
+        shell.uid(65_534).gid(65_534);
+    }
+    let mut child = shell.spawn().unwrap();
+    let proc = Path::new("/proc").join(child.id().to_string());
+    let limits = || fs::read_to_string(proc.join("limits")).unwrap();
+    let is_forbidden = || {
+        let limits = limits();
+        let cores = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max core file size"));
+        cores.is_some_and(|line| line.split_whitespace().take(2).eq(["0", "0"]))
+    };
+    // Of a process that can be dumped, and traced, its files below /proc belong to its user.
+    let is_closed = || !is_root || fs::metadata(proc.join("mem")).unwrap().uid() == 0;
+    let is_so = wait_until(LIMIT, || is_forbidden() && is_closed());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(is_so);
+}
+
+#[test]
+fn a_proxy_that_is_down_is_named_and_its_password_is_not() {
+    let studio = Studio::of(&["ada"]).end_to_end();
+    let of_proxy = "a-proxy-passphrase";
+    let there = [
+        (
+            "HTTPS_PROXY",
+            format!("http://someone:{of_proxy}@127.0.0.1:1"),
+        ),
+        (
+            "ALL_PROXY",
+            format!("http://someone:{of_proxy}@127.0.0.1:2"),
+        ),
+    ];
+    for (number, variables) in [(1, &there[..]), (2, &there[1..])] {
+        let output = studio
+            .command(&["sync"])
+            .env(
+                "FTRACK_LDAP_SYNC_FTRACK__SERVER",
+                "https://studio.example.test",
+            )
+            .env("FTRACK_LDAP_SYNC_FTRACK__ATTEMPTS", "1")
+            .envs(variables.iter().cloned())
+            .output()
+            .unwrap();
+        let ended = Ended::of(output);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        let named = format!("through the proxy 127.0.0.1:{number} of {}", variables[0].0);
+        assert!(told.contains(&named) && told.contains("NO_PROXY"), "{told}");
+        assert!(
+            !told.contains(of_proxy) && !told.contains("someone"),
+            "{told}"
+        );
+    }
+    // Reached without it.
+    let output = studio
+        .command(&["sync"])
+        .env("HTTPS_PROXY", &there[0].1)
+        .env("HTTP_PROXY", &there[0].1)
+        .output()
+        .unwrap();
+    assert_eq!(Ended::of(output).status, 0);
 }

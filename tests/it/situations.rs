@@ -15,6 +15,7 @@ mod limits;
 mod protection;
 mod rights;
 mod settings;
+mod several;
 mod successors;
 mod text;
 mod unusable;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod deleted;
+mod foreign;
 mod full_disk;
 
 use std::{

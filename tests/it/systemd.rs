@@ -61,6 +61,14 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
 }
 
 #[test]
+fn a_fault_costs_the_service_and_not_the_machine() {
+    let unit = include_str!("../../systemd/ftrack-ldap-sync.service");
+    for bound in ["MemoryMax=1G", "TasksMax=256", "LimitCORE=0"] {
+        assert!(unit.lines().any(|line| line == bound), "{bound}");
+    }
+}
+
+#[test]
 fn the_sandbox_is_tight() {
     if must_skip("the_sandbox_is_tight", &["systemd-analyze"]) {
         return;

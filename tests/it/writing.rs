@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use ftrack_ldap_sync::{demo::ftrack::Rules, model::report::Report};
 
-use crate::studio::Studio;
+use crate::{faults::NO_LIMIT, studio::Studio};
 
 /// The logins `user000`, `user001` and so on.
 pub fn many(count: usize) -> Vec<String> {
@@ -23,7 +23,8 @@ pub fn many(count: usize) -> Vec<String> {
 
 /// A studio of so many people, not yet synced, whose ftrack follows these rules.
 pub fn studio_of(count: usize, rules: Rules) -> Studio {
-    let studio = Studio::with(rules);
+    let mut studio = Studio::with(rules);
+    studio.job = NO_LIMIT.into();
     for uid in many(count) {
         studio
             .tree()

@@ -2,19 +2,32 @@
 
 use std::time::Duration;
 
-use super::finding::{About, Finding};
+use super::{
+    finding::{About, Finding},
+    people,
+    people::{Counted, OF_DISABLED_ACCOUNTS},
+};
 use crate::{
-    config::{Directory, LdapJob},
+    config::Directory,
     directory::{
         DirectoryPool,
         connector::Connector,
         error::DirectoryError,
-        probe::{Observation, Probe, Probed, ProbedSearch, Step},
+        probe::{Entered, Observation, Probe, Probed, Step},
     },
     run::LdapWork,
 };
 
-/// Checks each server in turn, each for at most `limit`, for the jobs that use the directory.
+/// How long a check may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a server itself.
+    pub server: Duration,
+    /// For reading the people of one job from it.
+    pub read: Duration,
+}
+
+/// Checks each server in turn, within the limits, for the jobs that use the directory.
 ///
 /// There is one bind per server. After one server has refused the password, the others are not
 /// asked: each refusal counts against the account, and some servers share the count.
@@ -22,7 +35,7 @@ pub async fn look(
     directory: &Directory,
     pool: &DirectoryPool,
     jobs: &[(&str, &LdapWork)],
-    limit: Duration,
+    limits: Limits,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut refused_at: Option<String> = None;
@@ -34,7 +47,7 @@ pub async fn look(
             }
             Some(_) | None => Credentials::Try,
         };
-        let (found, is_refused) = look_at_server(pool, connector, jobs, &credentials, limit).await;
+        let (found, is_refused) = look_at_server(pool, connector, jobs, &credentials, limits).await;
         findings.extend(found);
         if is_refused {
             refused_at = Some(connector.server().to_owned());
@@ -56,27 +69,19 @@ async fn look_at_server(
     connector: &Connector,
     jobs: &[(&str, &LdapWork)],
     credentials: &Credentials<'_>,
-    limit: Duration,
+    limits: Limits,
 ) -> (Vec<Finding>, bool) {
     let mut about = About::new(format!("directory {} {}", pool.name(), connector.server()));
-    let attributes: Vec<Vec<String>> = jobs
-        .iter()
-        .map(|(_, work)| attributes(pool, work))
-        .collect();
-    let wanted: Vec<ProbedSearch<'_>> = jobs
-        .iter()
-        .zip(&attributes)
-        .map(|((_, work), attributes)| wanted(pool, &work.job, attributes))
-        .collect();
-    let mut probe = Probe::new(connector);
+    let mut probe = Probe::new(pool, connector);
     let mut is_spared = false;
-    let looked = tokio::time::timeout(limit, async {
-        let Some(transport) = probe.reach().await else {
-            return;
-        };
+    let entered = tokio::time::timeout(limits.server, async {
+        let transport = probe.reach().await?;
         match credentials {
-            Credentials::Try => probe.enter(transport, &wanted).await,
-            Credentials::Spare { .. } => is_spared = true,
+            Credentials::Try => probe.enter(transport).await,
+            Credentials::Spare { .. } => {
+                is_spared = true;
+                None
+            }
         }
     })
     .await;
@@ -94,58 +99,94 @@ async fn look_at_server(
             "fix the credentials, and check again",
         );
     }
-    let mut searches = Vec::new();
-    for ((name, work), steps) in jobs.iter().zip(&probe.searches) {
-        let mut about = About::new(format!("job {name} at {}", connector.server()));
-        let gravity = Severities::of(&work.job, steps);
-        for step in steps {
-            tell(
-                &mut about,
-                connector,
-                step,
-                gravity.of_step(&step.looked_at),
-            );
+    let mut of_jobs = Vec::new();
+    match entered {
+        Ok(None) => {}
+        Ok(Some(mut entered)) => {
+            of_jobs = look_at_jobs(&mut entered, connector, jobs, limits.read).await;
         }
-        searches.extend(about.into_findings());
-    }
-    if looked.is_err() {
-        about.fail(
-            "time",
-            format!(
-                "checking this server took longer than {}, and was stopped",
-                humantime::format_duration(limit)
-            ),
-            "check the load of the server and the network to it",
-        );
+        Err(_) => out_of_time(&mut about, "checking this server", limits.server),
     }
     (
-        about.into_findings().into_iter().chain(searches).collect(),
+        about.into_findings().into_iter().chain(of_jobs).collect(),
         is_refused,
     )
 }
 
-fn wanted<'a>(
-    pool: &'a DirectoryPool,
-    job: &'a LdapJob,
-    attributes: &'a [String],
-) -> ProbedSearch<'a> {
-    ProbedSearch {
-        bases: &job.search_bases,
-        scope: job.scope,
-        filter: &job.filter,
-        attributes,
-        directory_id: pool.id(),
+/// The findings about the jobs' searches, until nothing else can be asked.
+async fn look_at_jobs(
+    entered: &mut Entered<'_>,
+    connector: &Connector,
+    jobs: &[(&str, &LdapWork)],
+    limit: Duration,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, work) in jobs {
+        let mut about = About::new(format!("job {name} at {}", connector.server()));
+        let (mut steps, counted) = (Vec::new(), Counted::new(work.mapping.ldap_attributes()));
+        let request = people::request(work, limit);
+        let looked = entered
+            .search(
+                &request,
+                &OF_DISABLED_ACCOUNTS,
+                |entry| counted.map(entry, work),
+                &mut steps,
+            )
+            .await;
+        let nobody = nobody(work, &steps);
+        for step in &steps {
+            let severity = match step.looked_at {
+                Probed::People(_) => nobody,
+                Probed::Name
+                | Probed::Port
+                | Probed::Tls
+                | Probed::Bind
+                | Probed::RootDse
+                | Probed::DirectoryId
+                | Probed::Filter
+                | Probed::Base(_)
+                | Probed::Read => Severity::Doubtful,
+            };
+            tell(&mut about, connector, step, severity);
+        }
+        if let Some(schema) = &entered.schema {
+            people::filter(&mut about, &work.job.filter, schema);
+        }
+        let is_ended = looked.is_err();
+        if let Ok(Some(people)) = looked {
+            people::tell(&mut about, work, &counted, people, entered.schema.as_ref());
+        }
+        findings.extend(about.into_findings());
+        if is_ended {
+            break;
+        }
     }
+    findings
 }
 
-/// What the server's schema must have: the attributes that the job maps, and the configured id
-/// attribute.
-fn attributes(pool: &DirectoryPool, work: &LdapWork) -> Vec<String> {
-    let mut attributes = work.mapping.ldap_attributes();
-    let is_read = |id: &&str| attributes.iter().any(|name| name.eq_ignore_ascii_case(id));
-    let id = pool.id_attribute().filter(|id| !is_read(id));
-    attributes.extend(id.map(str::to_owned));
-    attributes
+fn out_of_time(about: &mut About, what: &str, limit: Duration) {
+    about.fail(
+        "time",
+        format!(
+            "{what} took longer than {}, and was stopped",
+            humantime::format_duration(limit)
+        ),
+        "check the load of the server and the network to it",
+    );
+}
+
+/// One of several search bases may be empty; if all are, each run fails for a job that requires
+/// entries.
+fn nobody(work: &LdapWork, steps: &[Step]) -> Severity {
+    let mut looks = steps
+        .iter()
+        .filter(|step| matches!(step.looked_at, Probed::People(_)));
+    let is_nobody = looks.all(|step| matches!(step.found, Observation::Doubtful { .. }));
+    if is_nobody && work.job.limits.min_entries > 0 {
+        Severity::Fatal
+    } else {
+        Severity::Doubtful
+    }
 }
 
 fn is_refusal(step: &Step) -> bool {
@@ -161,51 +202,6 @@ enum Severity {
     Fatal,
 }
 
-/// How serious it is for one job that something is not found.
-struct Severities<'a> {
-    job: &'a LdapJob,
-    nobody: Severity,
-}
-
-impl<'a> Severities<'a> {
-    /// One of several search bases may be empty; if all are, each run fails for a job that requires
-    /// entries.
-    fn of(job: &'a LdapJob, steps: &[Step]) -> Self {
-        let mut looks = steps
-            .iter()
-            .filter(|step| matches!(step.looked_at, Probed::People(_)));
-        let is_nobody = looks.all(|step| matches!(step.found, Observation::Doubtful { .. }));
-        let nobody = if is_nobody && job.limits.min_entries > 0 {
-            Severity::Fatal
-        } else {
-            Severity::Doubtful
-        };
-        Self { job, nobody }
-    }
-
-    fn of_step(&self, looked_at: &Probed) -> Severity {
-        match looked_at {
-            Probed::People(_) => self.nobody,
-            // An entry without a required value is skipped, and here all entries lack it.
-            Probed::Attribute(name) if self.is_required(name) => Severity::Fatal,
-            Probed::Attribute(_)
-            | Probed::Name
-            | Probed::Port
-            | Probed::Tls
-            | Probed::Bind
-            | Probed::RootDse
-            | Probed::DirectoryId
-            | Probed::Filter
-            | Probed::Base(_) => Severity::Doubtful,
-        }
-    }
-
-    fn is_required(&self, name: &str) -> bool {
-        let mut rules = self.job.attributes.values();
-        rules.any(|rule| rule.required && rule.from.as_str().eq_ignore_ascii_case(name))
-    }
-}
-
 fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity) {
     let check = match step.looked_at {
         Probed::Name => "name",
@@ -216,8 +212,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         Probed::DirectoryId => "directory_id",
         Probed::Filter => "filter",
         Probed::Base(_) => "base",
-        Probed::People(_) => "people",
-        Probed::Attribute(_) => "attribute",
+        Probed::People(_) | Probed::Read => "people",
     };
     match (&step.found, gravity) {
         (Observation::Well(seen), _) => about.ok(check, seen.as_str()),

@@ -72,6 +72,13 @@ impl About {
         self.push(check, Verdict::Fail, detail.into(), Some(advice.into()));
     }
 
+    /// Whether something has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.result == Verdict::Fail)
+    }
+
     /// The findings, in the order in which they were added.
     #[must_use]
     pub fn into_findings(self) -> Vec<Finding> {

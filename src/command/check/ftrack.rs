@@ -97,6 +97,7 @@ impl Look<'_> {
         if !self.jobs.is_empty() {
             self.administrators().await;
             self.of_jobs().await;
+            self.sources().await;
         }
         self.ftrack_ldap().await;
     }
@@ -271,6 +272,39 @@ impl Look<'_> {
         }
     }
 
+    /// Whether the users that have an owner belong to jobs, as a run reads them.
+    async fn sources(&mut self) {
+        let wanted = read::ReadCurrent {
+            custom_attributes: &[],
+            administrator_roles: &[],
+        };
+        let current = match read::read(self.reader, wanted, &self.until).await {
+            Ok(current) => current,
+            Err(error) => return self.fail("users", &error),
+        };
+        let known: BTreeSet<&str> = self
+            .jobs
+            .iter()
+            .map(|(_, work)| &*work.job.source)
+            .collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for link in current.users.iter().filter_map(|user| user.link.link()) {
+            if !known.contains(&*link.source) {
+                *counts.entry(&link.source).or_default() += 1;
+            }
+        }
+        for (source, users) in counts {
+            self.about.warn(
+                "source",
+                format!("{users} users belong to the source {source:?}, which no job has"),
+                format!(
+                    "if another installation has it, leave it; otherwise set source = {source:?} \
+                     for the job that takes them over"
+                ),
+            );
+        }
+    }
+
     fn fail(&mut self, check: &'static str, error: &FtrackError) {
         fail(&mut self.about, check, error);
     }
@@ -327,7 +361,11 @@ fn step_of(error: &FtrackError) -> &'static str {
         FtrackErrorKind::Unreachable { obstacle, .. } => match obstacle {
             ConnectErrorKind::Name => "name",
             ConnectErrorKind::Closed => "port",
-            ConnectErrorKind::Untrusted | ConnectErrorKind::WrongHost => "tls",
+            ConnectErrorKind::Untrusted
+            | ConnectErrorKind::WrongHost
+            | ConnectErrorKind::Certificate(_)
+            | ConnectErrorKind::NotTls => "tls",
+            ConnectErrorKind::Proxy => "proxy",
             ConnectErrorKind::Slow | ConnectErrorKind::Other => "connection",
         },
         FtrackErrorKind::Credentials(_) => "key",

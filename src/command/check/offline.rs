@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::finding::{About, Finding};
+use super::{
+    finding::{About, Finding},
+    settings,
+};
 use crate::{
     config,
     config::{Config, Job},
@@ -14,7 +17,7 @@ use crate::{
         CompiledJob, CompiledRules, LdapWork,
         servers::{ServerError, Servers},
     },
-    state::files,
+    state::paths,
     sync::mapping::Mapping,
 };
 
@@ -42,7 +45,7 @@ impl Compiled {
 /// after `now`.
 #[must_use]
 pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Option<Compiled>) {
-    let (mut findings, servers) = servers(config);
+    let (mut findings, servers) = servers(config, now);
     let mut rules = Vec::new();
     let mut all = true;
     let host = scheduler::host();
@@ -53,6 +56,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
             Some(ldap) => all &= attributes(&mut about, &ldap.mapping),
             None => two_writers(&mut about, name, config),
         }
+        settings::of_job(&mut about, name, job, config);
         rules.push(of_job);
         schedule(
             &mut about,
@@ -74,7 +78,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
 
 /// The findings about the servers' settings and the state directory, and the connections, none of
 /// which is opened yet.
-fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
+fn servers(config: &Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Servers>) {
     let mut about = About::new("configuration".into());
     let servers = match Servers::new(config) {
         Ok(servers) => {
@@ -100,7 +104,7 @@ fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
         }
     };
     let state_dir = config.state_dir.display();
-    match files::can_keep(&config.state_dir) {
+    match paths::can_keep(&config.state_dir) {
         Ok(()) => about.ok("state", format!("{state_dir} is writable")),
         Err(error) => about.fail(
             "state",
@@ -109,6 +113,7 @@ fn servers(config: &Config) -> (Vec<Finding>, Option<Servers>) {
              directory's owner",
         ),
     }
+    settings::of_program(&mut about, config, now);
     (about.into_findings(), servers)
 }
 
@@ -154,15 +159,6 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
 
 /// Whether the attributes of a job can be made.
 fn attributes(about: &mut About, mapping: &Mapping) -> bool {
-    let broken = mapping.broken_templates();
-    for (target, error) in &broken {
-        about.fail(
-            "template",
-            format!("attributes.{target}: the template fails for every entry: {error}"),
-            "see minijinja's list of filters, tests and functions; an attribute that may be \
-             absent needs default(…)",
-        );
-    }
     let ldap_attributes = mapping.ldap_attributes();
     let impossible: Vec<&String> = ldap_attributes
         .iter()
@@ -178,7 +174,7 @@ fn attributes(about: &mut About, mapping: &Mapping) -> bool {
             "write the LDAP attribute's name, such as givenName",
         );
     }
-    let can_be_made = broken.is_empty() && impossible.is_empty();
+    let can_be_made = impossible.is_empty();
     if can_be_made {
         about.ok(
             "attributes",

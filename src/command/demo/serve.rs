@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{binary, print, quoted};
+use super::{binary, print_text, quoted};
 use crate::{
     cli::{Exit, Stop},
     command::signals,
@@ -41,12 +41,12 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
         .map_err(|findings| Stop::failed(&findings))?;
     let (mut told, mut listening) = (Ok(Exit::Done), None);
     let greet = |reached: daemon::Listeners| {
-        told = print(&invitation(world, reached.http));
+        told = print_text(&invitation(world, reached.http));
         listening = Some(wishes.pass_on(reached.commands));
     };
     daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;
     told?;
-    print("The daemon and both servers are stopped, and the directory is removed.\n")
+    print_text("The daemon and both servers are stopped, and the directory is removed.\n")
 }
 
 fn invitation(world: &World, page: Option<SocketAddr>) -> String {

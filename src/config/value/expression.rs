@@ -72,12 +72,13 @@ fn parse(expression: &str) -> Result<Cron, String> {
         .year(Year::Disallowed)
         .dom_and_dow(true)
         .build();
-    let cron = parser.parse(expression).map_err(|error| {
-        format!(
-            "{expression:?} is not a cron expression of five fields (six with seconds first): \
-             {error}"
-        )
-    })?;
+    let Ok(cron) = parser.parse(expression) else {
+        let fits = |expression: &str| parser.parse(expression).is_ok();
+        return Err(format!(
+            "{expression:?} is not a cron expression: {}",
+            why(expression, fits)
+        ));
+    };
     if let Some(step) = expression
         .split_whitespace()
         .find(|field| steps_over_everything(expression, field))
@@ -93,6 +94,47 @@ fn parse(expression: &str) -> Result<Cron, String> {
         Ok(_) => Ok(cron),
         Err(_) => Err(format!("{expression:?} never occurs")),
     }
+}
+
+/// The fields from the right, each with what it may be.
+const FIELDS: [(&str, &str); 6] = [
+    ("day of the week", "0 to 7 or SUN to SAT"),
+    ("month", "1 to 12 or JAN to DEC"),
+    ("day of the month", "1 to 31, or L for the last"),
+    ("hour", "0 to 23"),
+    ("minute", "0 to 59"),
+    ("second", "0 to 59"),
+];
+
+/// What is wrong with an expression: its number of fields, or the first field that is wrong by
+/// itself.
+fn why(expression: &str, fits: impl Fn(&str) -> bool) -> String {
+    const WANTED: &str = "minute, hour, day of the month, month, day of the week; with six, the \
+                          first is the second";
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    if let [nickname] = fields.as_slice()
+        && nickname.starts_with('@')
+    {
+        return "the nicknames are @hourly, @daily, @weekly, @monthly and @yearly".to_owned();
+    }
+    if !matches!(fields.len(), 5 | 6) {
+        return format!("it has {} fields instead of five ({WANTED})", fields.len());
+    }
+    let mut from_the_left = fields.iter().enumerate();
+    let wrong = from_the_left.find(|(place, _)| {
+        let alone: Vec<&str> = fields
+            .iter()
+            .enumerate()
+            .map(|(other, field)| if other == *place { *field } else { "*" })
+            .collect();
+        !fits(&alone.join(" "))
+    });
+    wrong
+        .and_then(|(place, field)| {
+            let (name, may_be) = FIELDS.get(fields.len().checked_sub(place + 1)?)?;
+            Some(format!("{field:?} is no {name} ({may_be})"))
+        })
+        .unwrap_or_else(|| format!("its fields do not go together ({WANTED})"))
 }
 
 /// Whether a field such as `*/75` has a step that leaves only the first value.

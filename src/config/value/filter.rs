@@ -1,9 +1,11 @@
 //! Search filters.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::is_attribute;
 
 /// How deep the parentheses of a filter may nest; the filter parser recurses for each.
 const DEEPEST: usize = 64;
@@ -19,6 +21,43 @@ impl Filter {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// An attribute in a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asserted<'a> {
+    /// Its description, as it is written.
+    pub name: &'a str,
+    /// Whether a NOT is around it.
+    pub is_negated: bool,
+}
+
+impl Filter {
+    /// The attributes about which it asserts something, each once. (RFC 4515 section 3: parentheses
+    /// in values are escaped.)
+    #[must_use]
+    pub fn attributes(&self) -> BTreeSet<Asserted<'_>> {
+        let mut found = BTreeSet::new();
+        // For each open parenthesis, whether a NOT is around it.
+        let mut open: Vec<bool> = Vec::new();
+        let mut rest = self.0.as_str();
+        while let Some(place) = rest.find(['(', ')']) {
+            let (before, after) = rest.split_at(place + 1);
+            rest = after;
+            if before.ends_with(')') {
+                open.pop();
+                continue;
+            }
+            let is_negated = open.last().copied().unwrap_or_default();
+            open.push(is_negated || after.starts_with('!'));
+            let name = after.split(['=', '<', '>', '~', ':', '(']).next();
+            let name = name.unwrap_or_default().trim();
+            if is_attribute(name) {
+                found.insert(Asserted { name, is_negated });
+            }
+        }
+        found
     }
 }
 
@@ -52,26 +91,26 @@ impl fmt::Display for Filter {
 }
 
 fn check(filter: &str) -> Result<(), String> {
-    let mut depth = 0_usize;
+    let wrong = |why: String| format!("{filter:?} is not a filter (RFC 4515): {why}");
+    let mut open = Vec::new();
     let mut deepest = 0;
-    for byte in filter.bytes() {
-        match byte {
-            b'(' => depth = depth.saturating_add(1),
-            b')' if depth == 0 => {
-                return Err(format!(
-                    "{filter:?} is not a filter (RFC 4515): a closing parenthesis has no opening \
-                     one"
-                ));
+    for (place, character) in filter.chars().enumerate() {
+        match character {
+            '(' => open.push(place + 1),
+            ')' if open.pop().is_none() => {
+                return Err(wrong(format!(
+                    "the closing parenthesis at character {} has no opening one",
+                    place + 1
+                )));
             }
-            b')' => depth -= 1,
             _ => {}
         }
-        deepest = deepest.max(depth);
+        deepest = deepest.max(open.len());
     }
-    if depth > 0 {
-        return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): {depth} of its parentheses are not closed"
-        ));
+    if let Some(place) = open.last() {
+        return Err(wrong(format!(
+            "the parenthesis at character {place} is not closed"
+        )));
     }
     if deepest > DEEPEST {
         return Err(format!(
@@ -79,14 +118,38 @@ fn check(filter: &str) -> Result<(), String> {
         ));
     }
     if !filter.starts_with('(') {
-        return Err(format!(
-            "{filter:?} is not a filter (RFC 4515): it must be in parentheses, such as \
-             \"(objectClass=inetOrgPerson)\""
+        return Err(wrong(
+            "it must be in parentheses, such as \"(objectClass=inetOrgPerson)\"".to_owned(),
         ));
     }
-    ldap3::parse_filter(filter).map(|_| ()).map_err(|()| {
-        format!("{filter:?} is not a filter (RFC 4515), such as \"(objectClass=inetOrgPerson)\"")
-    })
+    ldap3::parse_filter(filter)
+        .map(|_| ())
+        .map_err(|()| wrong(why(filter)))
+}
+
+/// What is wrong with a filter whose parentheses match: the first part that is wrong by itself.
+fn why(filter: &str) -> String {
+    let mut opened = None;
+    for (place, character) in filter.char_indices() {
+        match (character, opened) {
+            ('(', _) => opened = Some(place),
+            (')', Some(start)) => {
+                opened = None;
+                let part = filter.get(start..=place).unwrap_or_default();
+                if ldap3::parse_filter(part).is_err() {
+                    let at = filter.get(..start).unwrap_or_default().chars().count() + 1;
+                    return format!(
+                        "at character {at}, {part:?} is no condition such as \"(uid=*)\"; \
+                         parentheses, * and \\ in a value are written \\28, \\29, \\2a and \\5c"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    "its conditions are joined by & (all), | (any) or ! (not), as in \
+     \"(&(objectClass=person)(!(uid=svc-*)))\""
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -94,7 +157,29 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
-    use super::check;
+    use super::{Asserted, Filter, check};
+
+    #[test]
+    fn the_attributes_of_a_filter() {
+        let filter = "(&(objectClass=person)(!(|(uid=svc-*)(cn;lang-en>=\\28x\\29)))(!(a~=b))(memberOf:1.2:=cn=a)\
+                      (:dn:2.4.6:=x))";
+        let filter: Filter = filter.parse().unwrap();
+        let found: Vec<(&str, bool)> = filter
+            .attributes()
+            .into_iter()
+            .map(|Asserted { name, is_negated }| (name, is_negated))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a", true),
+                ("cn;lang-en", true),
+                ("memberOf", false),
+                ("objectClass", false),
+                ("uid", true)
+            ]
+        );
+    }
 
     #[test]
     fn filters() {

@@ -79,9 +79,14 @@ fn percentage(text: &str) -> Result<u8, String> {
         .strip_suffix('%')
         .and_then(|number| number.trim_end().parse::<u8>().ok())
         .filter(|percent| *percent <= 100)
-        .ok_or_else(|| {
-            format!(
+        .ok_or_else(|| match text.trim().parse::<u32>() {
+            Ok(count) => format!(
+                "{text:?} is neither a count, which is written without quotes, nor a percentage \
+                 such as \"{}%\"",
+                count.min(100)
+            ),
+            Err(_) => format!(
                 "{text:?} is neither a count such as 25 nor a percentage from \"0%\" to \"100%\""
-            )
+            ),
         })
 }

@@ -17,7 +17,7 @@ mod zone;
 pub use address::{Address, FtrackAddress, is_loopback, listen};
 pub use attribute::{Base, attribute, is_attribute};
 pub use expression::CronExpression;
-pub use filter::Filter;
+pub use filter::{Asserted, Filter};
 pub use limit::Limit;
 pub use list::List;
 pub use number::Number;

@@ -15,6 +15,9 @@ use crate::daemon::{
 /// How long the files, and what is remembered, may take to be read; a disk may never answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How long what another process has found out may take to be read; others wait for it.
+const LIFTED_LIMIT: Duration = Duration::from_secs(1);
+
 impl Coordinator {
     /// Loads the configuration, and what is remembered of jobs that are new.
     pub(super) fn load_configuration(&self) {
@@ -31,6 +34,7 @@ impl Coordinator {
     /// Computes the fingerprints of the credentials that would be used now.
     pub(super) fn compute_fingerprints(&self, id: u64, servers: Vec<String>) {
         let (setup, completions) = (Arc::clone(&self.setup), self.context.completions.clone());
+        let reader = self.persistence.reader();
         tokio::spawn(async move {
             let computed = servers.into_iter().map(|server| async {
                 let fingerprint = setup.fingerprint(&server).await;
@@ -38,9 +42,12 @@ impl Coordinator {
             });
             // All at once: a disk that hangs is waited for once.
             let fingerprints = timeout(LIMIT, join_all(computed)).await;
+            let lifted = timeout(LIFTED_LIMIT, reader.lifted()).await;
             let input = Input::Fingerprints {
                 id,
                 fingerprints: fingerprints.unwrap_or_default().into_iter().collect(),
+                // Otherwise the next time.
+                lifted: lifted.unwrap_or_default(),
             };
             let _ = completions.send(Completion::Input(input)).await;
         });

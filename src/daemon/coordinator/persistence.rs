@@ -1,8 +1,9 @@
 //! What is remembered over a restart: written and read by one thread, in order, which may wait for
 //! the disk. Nobody else does.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -46,6 +47,11 @@ enum Request {
         jobs: Vec<String>,
         answer: oneshot::Sender<Persisted>,
     },
+    Lifted(oneshot::Sender<BTreeMap<String, DateTime<Utc>>>),
+    /// Finds runs of other processes.
+    LookAtRuns {
+        jobs: Vec<String>,
+    },
 }
 
 impl Persistence {
@@ -53,6 +59,7 @@ impl Persistence {
     pub(super) fn start(state: Arc<State>, completions: mpsc::Sender<Completion>) -> Self {
         let (requests, mut wanted) = mpsc::channel(QUEUE);
         let thread = tokio::task::spawn_blocking(move || {
+            let mut seen = None;
             while let Some(request) = wanted.blocking_recv() {
                 match request {
                     Request::Write { id, write } => {
@@ -68,6 +75,18 @@ impl Persistence {
                     } => {
                         let _ = answer.send(read(&state, &interrupted, jobs));
                     }
+                    // Nobody waits for it any more.
+                    Request::Lifted(answer) if answer.is_closed() => {}
+                    Request::Lifted(answer) => {
+                        let _ = answer.send(lifted(&state));
+                    }
+                    // A file that is gone or as it was is left alone.
+                    Request::LookAtRuns { jobs } if seen == state.written_at() => drop(jobs),
+                    Request::LookAtRuns { jobs } => {
+                        seen = state.written_at();
+                        let runs = Input::RunsSaved(saved_runs(&state, jobs));
+                        let _ = completions.blocking_send(Completion::Input(runs));
+                    }
                 }
             }
         });
@@ -80,6 +99,12 @@ impl Persistence {
         self.requests.try_send(request).map_err(|_| {
             format!("{QUEUE} changes wait for the disk that holds state_dir, which does not answer")
         })
+    }
+
+    /// Looks for the last runs of these jobs. Never waits; where too much waits already, a later look
+    /// finds them.
+    pub(super) fn look_at_runs(&self, jobs: Vec<String>) {
+        let _ = self.requests.try_send(Request::LookAtRuns { jobs });
     }
 
     /// What is remembered of these jobs, after interrupted runs of some got their reports.
@@ -106,6 +131,16 @@ impl Persistence {
 }
 
 impl Reader {
+    /// The servers that refused something which another process has found accepted since, with the
+    /// time of the refusal. Nothing when too much waits for the disk.
+    pub(super) async fn lifted(&self) -> BTreeMap<String, DateTime<Utc>> {
+        let (answer, answered) = oneshot::channel();
+        match self.0.try_send(Request::Lifted(answer)) {
+            Ok(()) => answered.await.unwrap_or_default(),
+            Err(_) => BTreeMap::new(),
+        }
+    }
+
     /// What is remembered of these jobs; nothing when the thread has ended.
     pub(super) async fn read(
         &self,
@@ -129,6 +164,19 @@ fn keep(state: &State, write: &Write) -> Result<(), StateError> {
         Write::Pause(job, pause) => state.set_pause(job, pause.as_ref()),
         Write::Refusal(server, refused) => state.set_refusal(server, refused.as_ref()),
     }
+}
+
+/// The last runs of these jobs; what cannot be read is left to a later look.
+fn saved_runs(state: &State, jobs: Vec<String>) -> BTreeMap<String, LastRuns> {
+    let of_job = |job: String| {
+        let last = LastRuns {
+            run: state.last_attempt(&job).ok()?,
+            success: state.last_success(&job).ok()?.map(|run| run.finished_at),
+            logged: Arc::default(),
+        };
+        Some((job, last))
+    };
+    jobs.into_iter().filter_map(of_job).collect()
 }
 
 /// What cannot be read is logged, and nothing is known of it.
@@ -168,4 +216,12 @@ pub(super) fn or_log<T>(answer: Result<T, StateError>) -> Option<T> {
             .emit();
         })
         .ok()
+}
+
+fn lifted(state: &State) -> BTreeMap<String, DateTime<Utc>> {
+    let refusals = state.refusals().unwrap_or_default().into_iter();
+    refusals
+        .filter(|(_, refused)| refused.is_lifted())
+        .map(|(server, refused)| (server, refused.refused_at))
+        .collect()
 }

@@ -63,12 +63,16 @@ pub enum Input {
         /// Why it failed.
         result: Result<(), String>,
     },
+    /// The last runs that are saved, also those of other processes.
+    RunsSaved(BTreeMap<String, LastRuns>),
     /// Fingerprints were computed.
     Fingerprints {
         /// Which computation it was.
         id: u64,
         /// What they are; none where there are no credentials, or they cannot be read.
         fingerprints: BTreeMap<String, Option<String>>,
+        /// When the servers refused what another process has found accepted since.
+        lifted: BTreeMap<String, DateTime<Utc>>,
     },
     /// The daemon was told to stop.
     Stop,

@@ -151,7 +151,12 @@ impl Core {
             } => self.on_server_known(&server, access, &result),
             Input::Loaded(loaded) => self.on_loaded(loaded.map(|loaded| *loaded)),
             Input::Persisted { id, result } => self.on_persisted(id, result),
-            Input::Fingerprints { id, fingerprints } => self.on_fingerprints(id, fingerprints),
+            Input::RunsSaved(saved) => self.on_runs_saved(saved),
+            Input::Fingerprints {
+                id,
+                fingerprints,
+                lifted,
+            } => self.on_fingerprints(id, fingerprints, lifted),
             Input::Stop => self.on_stop(),
         }
         self.start_runs();

@@ -7,7 +7,7 @@ use super::{
     configuration::Loaded,
     effect::{Counter, Notice, Notification, Persisted},
 };
-use crate::model::report::FailureKind;
+use crate::{daemon::setup::FTRACK, model::report::FailureKind};
 
 impl Core {
     /// What is done once, at the start.
@@ -53,6 +53,12 @@ impl Core {
             }
         }
         let loaded = self.configuration.loaded();
+        let changed: Vec<String> = loaded
+            .servers
+            .iter()
+            .filter(|server| self.readiness.is_otherwise(&server.name, server.access))
+            .map(|server| server.name.clone())
+            .collect();
         let rules = loaded
             .jobs
             .iter()
@@ -67,6 +73,14 @@ impl Core {
                 .iter()
                 .map(|server| (server.name.clone(), server.access)),
         );
+        for server in changed {
+            let after = if server == FTRACK {
+                [FailureKind::FtrackRefused, FailureKind::Ftrack]
+            } else {
+                [FailureKind::DirectoryRefused, FailureKind::Directory]
+            };
+            self.retry_now(&server, &after);
+        }
     }
 
     pub(super) fn reload(&mut self) {

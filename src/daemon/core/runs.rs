@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     ActiveRun, Core, Effect, IN_TURN,
-    effect::{Notice, RunOutcome, Write},
+    effect::{LastRuns, Notice, RunOutcome, Write},
 };
 use crate::{
     daemon::{
@@ -151,6 +151,22 @@ impl Core {
             RunOutcome::Reported(report) => self.send_last(job, RunUpdate::Finished { report }),
             RunOutcome::Broken { error, .. } => self.send_last(job, RunUpdate::Ended { error }),
             RunOutcome::Busy => self.waits_again(job),
+        }
+    }
+
+    /// Takes over runs that another process made since.
+    pub(super) fn on_runs_saved(&mut self, saved: BTreeMap<String, LastRuns>) {
+        let jobs: BTreeSet<String> = self.jobs.names().map(str::to_owned).collect();
+        for (job, LastRuns { run, success, .. }) in saved {
+            let Some(run) = run.filter(|_| jobs.contains(&job)) else {
+                continue;
+            };
+            let past = self.last_runs.entry(job).or_default();
+            // Ids follow the order of the runs, whatever the clock shows.
+            if past.run.as_ref().is_none_or(|past| past.run < run.run) {
+                past.run = Some(run);
+                past.success = past.success.max(success);
+            }
         }
     }
 

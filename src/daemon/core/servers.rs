@@ -12,11 +12,15 @@ use super::{
 use crate::{
     daemon::{
         commands::CommandError,
-        lockouts::ServerCredentials,
+        lockouts::{ServerCredentials, of_credentials},
         readiness::{Access, ProbeResult},
     },
-    model::backoff::PutOff,
+    model::{backoff::PutOff, report::FailureKind},
 };
+
+/// The failures after which other credentials are tried at once.
+const AFTER_REFUSALS: [FailureKind; 2] =
+    [FailureKind::DirectoryRefused, FailureKind::FtrackRefused];
 
 impl Core {
     /// Probes each server that is due.
@@ -159,8 +163,16 @@ impl Core {
         &mut self,
         id: u64,
         fingerprints: BTreeMap<String, Option<String>>,
+        lifted: BTreeMap<String, DateTime<Utc>>,
     ) {
         let (ready, again) = self.fingerprints.ended(id, fingerprints);
+        for (server, refused_at) in lifted {
+            if self.lockouts.lifted(&server, refused_at) {
+                self.logged_refusals.remove(&server);
+                self.persist(Write::Refusal(server.clone(), None));
+                self.retry_now(&server, &AFTER_REFUSALS);
+            }
+        }
         if again {
             self.compute_fingerprints();
         }
@@ -173,7 +185,7 @@ impl Core {
                 .lockouts
                 .observe_fingerprint(&server, fingerprint.as_ref())
             {
-                self.retry_now(&server);
+                self.retry_now(&server, &AFTER_REFUSALS);
             }
         }
         if std::mem::take(&mut self.lockouts_to_log) {
@@ -204,8 +216,9 @@ impl Core {
         }
     }
 
-    /// Whatever waits because a server refused other credentials than there are now goes on.
-    fn retry_now(&mut self, server: &str) {
+    /// Whatever waits since a server was tried with something else than now goes on: jobs whose last
+    /// run failed in one of these ways.
+    pub(super) fn retry_now(&mut self, server: &str, after: &[FailureKind]) {
         self.readiness.retry_now(server);
         let uses = |job: &&str| {
             let servers = self.configuration.servers_of(job);
@@ -213,7 +226,7 @@ impl Core {
         };
         let jobs: Vec<String> = self.jobs.names().filter(uses).map(str::to_owned).collect();
         for job in jobs {
-            self.jobs.hasten(&job, self.now.time);
+            self.jobs.hasten(&job, after, self.now.time);
         }
     }
 
@@ -234,9 +247,14 @@ impl Core {
             .get(server)
             .cloned()
             .unwrap_or_else(|| self.lockouts.fingerprint(server));
-        let servers = self.configuration.same_account(server);
-        servers
-            .map(|server| (server.to_owned(), fingerprint.clone()))
+        // Wherever else the account is used, its credentials count, and not how they get there.
+        let of_account = fingerprint
+            .as_deref()
+            .map(of_credentials)
+            .map(str::to_owned);
+        let others = self.configuration.same_account(server).skip(1);
+        std::iter::once((server.to_owned(), fingerprint))
+            .chain(others.map(|other| (other.to_owned(), of_account.clone())))
             .collect()
     }
 

@@ -231,6 +231,7 @@ impl Daemon {
         self.step(Input::Fingerprints {
             id,
             fingerprints: fingerprints.collect(),
+            lifted: BTreeMap::new(),
         })
     }
 

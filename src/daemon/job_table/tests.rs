@@ -349,7 +349,7 @@ fn changed_credentials_end_the_waiting_for_the_old_ones() {
         job_table.ended(job, ended, at(2), 0.0);
     }
     for job in ["b", "c"] {
-        job_table.hasten(job, at(3));
+        job_table.hasten(job, &[FailureKind::DirectoryRefused], at(3));
     }
     assert_eq!(
         names(&job_table.start(at(3), free)),

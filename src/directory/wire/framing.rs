@@ -19,16 +19,17 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::directory::{
-    error::DirectoryError,
-    tls,
-    tls_fault::TlsFault,
-    wire::{
-        gate::{Gate, cost},
-        message,
-        message::Fault,
-        too_large,
+use crate::{
+    directory::{
+        error::DirectoryError,
+        wire::{
+            gate::{Gate, cost},
+            message,
+            message::Fault,
+            too_large,
+        },
     },
+    tls::TlsFault,
 };
 
 /// The longest message that is read, in bytes: a group of 100,000 members fits. An entry that is
@@ -211,7 +212,7 @@ fn network(error: &io::Error) -> ConnectionEnd {
         .get_ref()
         .is_some_and(|inner| inner.is::<rustls::Error>())
     {
-        return ConnectionEnd::Tls(tls::fault(error));
+        return ConnectionEnd::Tls(TlsFault::of_handshake(error));
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return ConnectionEnd::Closed; // TLS without its farewell: no harm, since completeness is never concluded from an end

@@ -89,6 +89,7 @@ impl Reader {
             error,
             self.shared.connect_timeout,
             self.shared.request_timeout,
+            self.shared.proxy.as_ref(),
             &self.keys(),
         )
         .into()

@@ -2,17 +2,14 @@
 //! from before the start until it is reported, so that the next run follows it instead of starting
 //! another, and reports its changes.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ftrack::builtin_sync::Noted,
     model::{report::Report, user::EntityId},
-    state::{files, files::StateError},
+    state::{files::StateError, folder::Folder},
     sync::observed::AllValues,
 };
 
@@ -98,16 +95,14 @@ impl OpenSync {
     /// # Errors
     /// It cannot be read, or is damaged: then it is not known whether one is running.
     pub fn load(state_dir: &Path, ftrack: &str) -> Result<Option<Self>, StateError> {
-        let path = path(state_dir);
-        let wrong = |source| StateError::new("read", &path, source);
-        let length = match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => found.map_err(wrong)?.len(),
+        let wrong = |source| StateError::new("read", &state_dir.join(NAME), source);
+        let content = match Folder::find(state_dir)? {
+            Some(folder) => folder.read(NAME, LARGEST)?,
+            None => None,
         };
-        if length > LARGEST {
-            return Err(wrong(io::ErrorKind::FileTooLarge.into()));
-        }
-        let content = fs::read(&path).map_err(wrong)?;
+        let Some(content) = content else {
+            return Ok(None);
+        };
         let open: Self = serde_json::from_slice(&content).map_err(|error| {
             let damaged = format!(
                 "it is damaged ({error}); when no synchronisation is running in ftrack, delete it"
@@ -122,20 +117,19 @@ impl OpenSync {
     /// # Errors
     /// It cannot be written durably; then nothing may be started.
     pub fn keep(&self, state_dir: &Path) -> Result<(), StateError> {
-        files::make_folder(state_dir)?;
-        let path = path(state_dir);
         let content = serde_json::to_vec(self)
-            .map_err(|error| StateError::new("write", &path, error.into()))?;
-        files::replace(&path, &content)
+            .map_err(|error| StateError::new("write", &state_dir.join(NAME), error.into()))?;
+        Folder::make(state_dir)?.replace(NAME, &content)
     }
 
     /// Deletes a reported synchronisation; if that fails it is reported again, which is better than
     /// never.
     pub fn forget(state_dir: &Path) {
-        let _ = fs::remove_file(path(state_dir));
+        if let Ok(Some(folder)) = Folder::find(state_dir) {
+            let _ = folder.remove(NAME);
+        }
     }
 }
 
-fn path(state_dir: &Path) -> PathBuf {
-    state_dir.join("ftrack-ldap-sync-under-way.json")
-}
+/// The name of the file in the state directory.
+const NAME: &str = "ftrack-ldap-sync-under-way.json";

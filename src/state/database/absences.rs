@@ -1,11 +1,7 @@
 //! Since when people have been missing: the start of `deactivate_after`. If it is lost, the program
 //! waits longer, never shorter.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
@@ -14,6 +10,7 @@ use crate::{
     state::{
         database::{State, columns, columns::Time, corruption},
         files::StateError,
+        folder::Folder,
     },
 };
 
@@ -77,8 +74,10 @@ pub(super) fn from_files(
     state_dir: &Path,
 ) -> Result<(), StateError> {
     let mut absences = Vec::new();
-    for (job, file) in files(state_dir)? {
-        absences.push((job, from_file(&file)?));
+    if let Some(folder) = folder(state_dir)? {
+        for (job, name) in files(&folder)? {
+            absences.push((job, from_file(&folder, &name)?));
+        }
     }
     put_all(connection, &absences).map_err(|error| corruption::failed("write", path, &error))
 }
@@ -99,50 +98,43 @@ fn put_all(connection: &mut Connection, absences: &[(String, Absences)]) -> rusq
 /// Removes the files of an older version: their content is in the database, or older than the
 /// database.
 pub(super) fn forget_files(state_dir: &Path) -> Result<(), StateError> {
-    for (_, path) in files(state_dir)? {
-        fs::remove_file(&path).map_err(|source| StateError::new("remove", &path, source))?;
+    let Some(folder) = folder(state_dir)? else {
+        return Ok(());
+    };
+    for (_, name) in files(&folder)? {
+        folder.remove(&name)?;
     }
-    // The directory may contain other files.
-    let _ = fs::remove_dir(state_dir.join("absences"));
+    if let Some(above) = Folder::find(state_dir)? {
+        // It may contain other files.
+        let _ = above.remove_sub(FOLDER);
+    }
     Ok(())
 }
 
-/// Each file with its job.
-fn files(state_dir: &Path) -> Result<Vec<(String, PathBuf)>, StateError> {
-    let folder = state_dir.join("absences");
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StateError::new("read the directory", &folder, error)),
-    };
-    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let jobs = paths.filter_map(|path| {
-        let name = path
-            .file_name()?
-            .to_str()?
-            .strip_suffix(".json")?
-            .to_owned();
-        Some((name, path))
-    });
+/// The directory of the files in the state directory.
+const FOLDER: &str = "absences";
+
+fn folder(state_dir: &Path) -> Result<Option<Folder>, StateError> {
+    Folder::find(state_dir)?.map_or(Ok(None), |folder| folder.sub(FOLDER))
+}
+
+/// The name of each file, after its job.
+fn files(folder: &Folder) -> Result<Vec<(String, String)>, StateError> {
+    let names = folder.names()?.into_iter();
+    let jobs = names.filter_map(|name| Some((name.strip_suffix(".json")?.to_owned(), name)));
     Ok(jobs.collect())
 }
 
 /// What an older version saved about a job, where no newer version has run.
 pub(super) fn of_file(state_dir: &Path, job: &str) -> Result<Absences, StateError> {
-    from_file(&state_dir.join("absences").join(format!("{job}.json")))
+    folder(state_dir)?.map_or_else(
+        || Ok(Absences::new()),
+        |folder| from_file(&folder, &format!("{job}.json")),
+    )
 }
 
 /// Empty when the file is missing or damaged.
-fn from_file(path: &Path) -> Result<Absences, StateError> {
-    let wrong = |source| StateError::new("read", path, source);
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Absences::new()),
-        Err(error) => return Err(wrong(error)),
-    };
-    let mut content = Vec::new();
-    file.take(LARGEST)
-        .read_to_end(&mut content)
-        .map_err(wrong)?;
+fn from_file(folder: &Folder, name: &str) -> Result<Absences, StateError> {
+    let content = folder.read(name, LARGEST)?.unwrap_or_default();
     Ok(serde_json::from_slice(&content).unwrap_or_default())
 }

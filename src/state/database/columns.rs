@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use crate::{
     model::{
         absence::Absence, backoff::Backoff, change::HeldBy, change_kind::ChangeKind, pause::Pause,
-        summary::RunSummary, user::EntityId,
+        report::Counts, summary::RunSummary, user::EntityId,
     },
     state::database::{RefusedAccount, values::Written},
     sync::settings::Setting,
@@ -34,11 +34,33 @@ pub(super) struct Count(pub(super) usize);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ids(pub(super) BTreeSet<EntityId>);
 
+/// The counts of a run, as a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CountsText(pub(super) Counts);
+
+impl ToSql for CountsText {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        json_text(&self.0)
+    }
+}
+
+impl FromSql for CountsText {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+fn json_text(value: &impl Serialize) -> rusqlite::Result<ToSqlOutput<'static>> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    Ok(text.into())
+}
+
 impl ToSql for Ids {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let list = serde_json::to_string(&self.0)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(list.into())
+        json_text(&self.0)
     }
 }
 
@@ -115,8 +137,14 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT directory FROM directories", |row| {
         row.get::<_, String>("directory")
     })?;
+    each(connection, "SELECT dn FROM people", |row| {
+        row.get::<_, String>("dn")
+    })?;
     each(connection, "SELECT ftrack_ids FROM inactive", |row| {
         row.get::<_, Ids>("ftrack_ids")
+    })?;
+    each(connection, "SELECT number FROM referrals", |row| {
+        row.get::<_, Count>("number").map(drop)
     })?;
     each(connection, "SELECT base, entries FROM bases", |row| {
         let (_, Count(_)): (String, _) = (row.get("base")?, row.get("entries")?);
@@ -140,6 +168,8 @@ fn each<T>(
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
     let time = |name| row.get(name).map(|Time(time)| time);
     let count = |name| row.get(name).map(|Count(count)| count);
+    let (held, failed) = (count("held")?, count("failed")?);
+    let counts = row.get::<_, Option<CountsText>>("counts")?;
     Ok(RunSummary {
         run: row.get("run")?,
         job: row.get("job")?,
@@ -159,9 +189,18 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         linked: row
             .get::<_, Option<Count>>("linked")?
             .map(|Count(linked)| linked),
-        held: count("held")?,
-        failed: count("failed")?,
         unsettled: count("unsettled")?,
+        held,
+        failed,
+        counts: counts.map_or_else(
+            || Counts {
+                held,
+                failed,
+                ..Counts::default()
+            },
+            |CountsText(counts)| counts,
+        ),
+        alarm: row.get("alarm")?,
     })
 }
 

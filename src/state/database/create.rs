@@ -12,7 +12,6 @@ use crate::{
     config::Config,
     state::{
         database::{absences, corruption, rebuild, schema},
-        files,
         files::StateError,
     },
 };
@@ -42,7 +41,6 @@ pub(super) fn make(config: &Config, path: &Path, before: Before) -> Result<New, 
         .mode(0o600)
         .open(&made);
     let file = file.map_err(|source| StateError::new("make", path, source))?;
-    files::hand_over(&file, &made);
     let new = New {
         made: made.clone(),
         path: path.to_owned(),

@@ -86,6 +86,23 @@ impl State {
         })
     }
 
+    /// Lets a running or a later daemon know that servers accept what they refused: each with the
+    /// mark of what was accepted. A refusal of something else stays.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn lift_refusals(&self, accepted: &[(String, String)]) -> Result<(), StateError> {
+        self.write(|transaction| {
+            let mut lift = transaction.prepare(
+                "UPDATE refusals SET next_at = refused_at WHERE server = ?1 AND (mark = ?2 OR mark \
+                 IS NULL)",
+            )?;
+            accepted
+                .iter()
+                .try_for_each(|(server, mark)| lift.execute(params![server, mark]).map(drop))
+        })
+    }
+
     /// Saves that a server refused the credentials, or accepted them.
     ///
     /// # Errors

@@ -14,8 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::state::{files, files::StateError};
+use crate::state::{files::StateError, folder::Folder};
 
+/// The name of the lock file in the state directory.
+const FILE: &str = "state.lock";
 /// The longest wait for the others.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The interval between two attempts.
@@ -59,22 +61,22 @@ impl DatabaseLock {
     }
 
     fn open(folder: &Path) -> Result<Self, StateError> {
-        let path = folder.join("state.lock");
-        let file = Arc::new(files::open_lock(&path)?);
+        let folder = Folder::make(folder)?;
+        let file = Arc::new(folder.lock_file(FILE)?);
+        let path = folder.path().join(FILE);
         Ok(Self { file, path })
     }
 
     /// Opens the lock file for shared reading, and creates nothing; none where it does not exist.
     pub(super) fn look(folder: &Path) -> Result<Option<Self>, StateError> {
-        let path = folder.join("state.lock");
-        match File::open(&path) {
-            Ok(file) => {
-                let file = Arc::new(file);
-                Ok(Some(Self { file, path }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StateError::new("open", &path, source)),
-        }
+        let file = match Folder::find(folder)? {
+            Some(folder) => folder.open(FILE)?,
+            None => None,
+        };
+        Ok(file.map(|file| Self {
+            file: Arc::new(file),
+            path: folder.join(FILE),
+        }))
     }
 
     /// Whether the lock file is still the one that others find: a deleted one excludes nobody.
@@ -131,7 +133,7 @@ impl Drop for LockGuard {
 
 /// The file at a path; none if there is none.
 pub(super) fn identity(path: &Path) -> Result<Option<Identity>, StateError> {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(there) => Ok(Some((there.dev(), there.ino()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StateError::new("open", path, source)),

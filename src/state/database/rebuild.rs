@@ -1,9 +1,6 @@
 //! Adds to a database what is in the reports: the runs, and the back-offs after failed ones.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use rusqlite::Connection;
 
@@ -21,78 +18,56 @@ use crate::{
     },
 };
 
-/// The maximum number of reports of one job that are read.
-const MOST: usize = 500;
-
 /// Everything that is in the reports.
 pub(super) fn from_reports(
     connection: &mut Connection,
     path: &Path,
     config: &Config,
 ) -> Result<(), StateError> {
-    let reported = unknown(&BTreeMap::new(), config)?;
-    add(connection, &reported, config.reports.keep)
-        .map_err(|error| corruption::failed("write", path, &error))?;
+    let names = History::new(&config.state_dir).runs(None)?;
+    add(connection, &names, config).map_err(|error| corruption::failed("write", path, &error))?;
     hold_up(connection, config).map_err(|error| corruption::failed("write", path, &error))
 }
 
-/// Adds the runs of reports that are newer than the newest known run of their job: a program that
-/// was killed, or ran out of space, left them out.
+/// Adds the runs of reports that are not known: a program that was killed, or ran out of space, left
+/// them out, or an earlier version saved them without counts.
 ///
-/// Only names are compared, and at most the newest 500 reports of a job are read; a damaged one is
-/// skipped. A directory that cannot be read is not an error here: what is known stays, and a run
-/// that cannot save its report says so.
+/// A damaged report is skipped. A directory that cannot be read is not an error here: what is known
+/// stays, and a run that cannot save its report says so.
 pub(super) fn catch_up(
     connection: &mut Connection,
     path: &Path,
     config: &Config,
 ) -> Result<(), StateError> {
-    let newest =
-        runs::newest(connection).map_err(|error| corruption::failed("read", path, &error))?;
-    let unknown = unknown(&newest, config).unwrap_or_default();
+    let known =
+        runs::names(connection).map_err(|error| corruption::failed("read", path, &error))?;
+    let reported = History::new(&config.state_dir)
+        .runs(None)
+        .unwrap_or_default();
+    let unknown: Vec<(String, String)> = reported
+        .into_iter()
+        .filter(|(run, job)| !known.contains(&(job.clone(), run.clone())))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    add(connection, &unknown, config.reports.keep)
-        .map_err(|error| corruption::failed("write", path, &error))
+    add(connection, &unknown, config).map_err(|error| corruption::failed("write", path, &error))
 }
 
-/// The runs that are newer than the newest one of their job.
-fn unknown(
-    newest: &BTreeMap<String, String>,
+/// Adds the runs of these reports, one report in memory at a time.
+fn add(
+    connection: &mut Connection,
+    unknown: &[(String, String)],
     config: &Config,
-) -> Result<Vec<RunSummary>, StateError> {
+) -> rusqlite::Result<()> {
     let history = History::new(&config.state_dir);
-    let mut by_job: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (run, job) in history.runs(None)? {
-        by_job.entry(job).or_default().push(run);
-    }
-    let mut unknown = Vec::new();
-    for (job, names) in by_job {
-        let newer = names
-            .iter()
-            .take_while(|run| newest.get(&job).is_none_or(|newest| *run > newest));
-        let reports = newer
-            .take(MOST.min(config.reports.keep))
-            .filter_map(|run| history.load(&job, run).ok());
-        // A report in the wrong place says nothing about either job.
-        unknown.extend(
-            reports
-                .filter(|report| report.job == job)
-                .map(|report| RunSummary::of(&report)),
-        );
-    }
-    Ok(unknown)
-}
-
-fn add(connection: &mut Connection, unknown: &[RunSummary], keep: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for run in unknown {
-        runs::add(&transaction, run)?;
-    }
-    let jobs: BTreeSet<&str> = unknown.iter().map(|run| run.job.as_str()).collect();
-    for job in jobs {
-        runs::prune(&transaction, job, keep)?;
+    let summaries = unknown
+        .iter()
+        // A report in the wrong place says nothing about either job.
+        .filter_map(|(run, job)| history.summary(job, run).ok());
+    for run in summaries {
+        runs::add(&transaction, &run)?;
     }
     transaction.commit()
 }

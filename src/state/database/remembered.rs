@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
     path::Path,
 };
 
@@ -14,11 +13,10 @@ use crate::{
     model::{held_people::HeldPeople, user::EntityId},
     state::{
         database::{
-            FILE, State, absences, columns,
+            State, absences, columns,
             columns::{Count, EnumText, Ids, Time},
-            corruption,
-            lock::DatabaseLock,
-            runs, schema,
+            look::{Looked, look},
+            runs,
             values::{Remembered, Written},
         },
         files::StateError,
@@ -184,6 +182,28 @@ impl State {
 }
 
 impl State {
+    /// Saves how many referral objects a job read; nothing is written where that is known.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_referrals(
+        &self,
+        job: &str,
+        before: &Remembered,
+        number: usize,
+    ) -> Result<(), StateError> {
+        if before.referrals == number {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO referrals (job, number) VALUES (?1, ?2)",
+                params![job, Count(number)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Saves which users of a job in an ftrack server are inactive although the program did not
     /// deactivate them; nothing is written where that is known.
     ///
@@ -235,34 +255,29 @@ fn settings(connection: &Connection, job: &str) -> rusqlite::Result<Option<Setti
 /// # Errors
 /// It cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
-    let folder = std::path::absolute(state_dir)
-        .map_err(|source| StateError::new("find", state_dir, source))?;
-    let path = folder.join(FILE);
-    match fs::metadata(&path) {
-        Ok(there) if there.is_file() && there.len() > 0 => {}
-        Ok(there) if there.is_dir() => {
-            return Err(StateError::new(
-                "read",
-                &path,
-                io::ErrorKind::IsADirectory.into(),
-            ));
-        }
-        Ok(_) => return Ok(Remembered::default()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Remembered {
-                absences: absences::of_file(&folder, job)?,
-                ..Remembered::default()
-            });
-        }
-        Err(error) => return Err(StateError::new("read", &path, error)),
+    let looked = look(state_dir, |connection| of_job(connection, job, ftrack))?;
+    match looked {
+        Looked::Read(remembered) => Ok(remembered),
+        Looked::Unusable => Ok(Remembered::default()),
+        Looked::Missing => Ok(Remembered {
+            absences: absences::of_file(state_dir, job)?,
+            ..Remembered::default()
+        }),
     }
-    let gate = DatabaseLock::look(&folder)?;
-    let _among_others = gate.as_ref().map(DatabaseLock::shared).transpose()?;
-    match schema::look(&path)? {
-        Some(connection) => of_job(&connection, job, ftrack)
-            .map_err(|error| corruption::failed("read", &path, &error)),
-        None => Ok(Remembered::default()),
-    }
+}
+
+/// Whether a server has refused anything, as far as it is known without creating or changing
+/// anything.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_refusals(state_dir: &Path) -> Result<bool, StateError> {
+    let looked = look(state_dir, |connection| {
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM refusals)", [], |row| {
+            row.get(0)
+        })
+    })?;
+    Ok(matches!(looked, Looked::Read(true)))
 }
 
 fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<Remembered> {
@@ -295,6 +310,14 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             .prepare("SELECT 1 FROM first_contacts WHERE job = ?1 AND ftrack = ?2")?
             .exists(params![job, ftrack])?,
         bases: bases.collect::<rusqlite::Result<_>>()?,
+        referrals: connection
+            .query_row(
+                "SELECT number FROM referrals WHERE job = ?1",
+                params![job],
+                |row| row.get("number"),
+            )
+            .optional()?
+            .map_or(0, |Count(number)| number),
         inactive: connection
             .query_row(
                 "SELECT ftrack_ids FROM inactive WHERE job = ?1 AND ftrack = ?2",

@@ -1,10 +1,12 @@
 //! The runs: the counts that outlive their reports.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use crate::{
+    config,
     model::{
         report::{FailureKind, Outcome},
         summary::RunSummary,
@@ -12,24 +14,28 @@ use crate::{
     state::{
         database::{
             State, columns,
-            columns::{Count, EnumText, Time},
+            columns::{Count, CountsText, EnumText, Time},
             values::LinkedUsers,
         },
         files::StateError,
+        history::History,
     },
 };
 
 impl State {
-    /// Saves a run's counts, replacing earlier ones; of its job, the newest `keep` runs stay, and
-    /// the last successful one with each ftrack server.
+    /// Saves a run's counts, replacing earlier ones, and removes the runs of its job that are too
+    /// many or too old, with their reports.
     ///
     /// # Errors
     /// They cannot be written; then the earlier state stays.
-    pub fn add_run(&self, run: &RunSummary, keep: usize) -> Result<(), StateError> {
-        self.write(|transaction| {
+    pub fn add_run(&self, run: &RunSummary, retention: &config::Reports) -> Result<(), StateError> {
+        let removed = self.write(|transaction| {
             add(transaction, run)?;
-            prune(transaction, &run.job, keep)
-        })
+            prune(transaction, run, retention)
+        })?;
+        // A report that cannot be removed is found, and removed, after a later run.
+        History::new(&self.config.state_dir).remove(&run.job, &removed);
+        Ok(())
     }
 
     /// The newest run of a job by its id, dry runs among them.
@@ -122,13 +128,15 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         held,
         failed,
         unsettled,
+        counts,
+        alarm,
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, \
          outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
-         unsettled) VALUES (:job, :run, :trigger, :dry_run, :started_at, :finished_at, :outcome, \
-         :error_kind, :error, :ftrack, :entries, :owned, :owned_active, :linked, :held, :failed, \
-         :unsettled)",
+         unsettled, changed, counts, alarm) VALUES (:job, :run, :trigger, :dry_run, :started_at, \
+         :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
+         :linked, :held, :failed, :unsettled, :changed, :counts, :alarm)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -148,21 +156,61 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":held": Count(*held),
         ":failed": Count(*failed),
         ":unsettled": Count(*unsettled),
+        ":changed": Count(counts.changed()),
+        ":counts": CountsText(counts.clone()),
+        ":alarm": alarm,
     })?;
     Ok(())
 }
 
-/// Removes the old runs of a job. The last successful one stays: it tells how many users the job
-/// owned, and when it last succeeded.
-pub(super) fn prune(connection: &Connection, job: &str, keep: usize) -> rusqlite::Result<()> {
-    connection.execute(
+/// Removes the old runs of a job, and returns them. Of those that changed, held and failed nothing
+/// the newest `keep` stay, of the others those that ended within `keep_for` before this one; of
+/// those that are too old, only a few go at once. The newest run stays, and the last successful one with each ftrack server: it tells how many users
+/// the job owned, and when it last succeeded.
+pub(super) fn prune(
+    connection: &Connection,
+    newest: &RunSummary,
+    retention: &config::Reports,
+) -> rusqlite::Result<Vec<String>> {
+    const QUIET: &str = "(outcome = 'succeeded' AND ifnull(changed, 0) = 0 AND held = 0 AND \
+                         failed = 0 AND alarm = 0)";
+    let now = believed(connection, newest)?;
+    let oldest = TimeDelta::from_std(retention.keep_for)
+        .ok()
+        .and_then(|age| now.checked_sub_signed(age))
+        .unwrap_or_default();
+    let mut statement = connection.prepare(&format!(
         "DELETE FROM runs WHERE job = ?1
-            AND run NOT IN (SELECT run FROM runs WHERE job = ?1 ORDER BY run DESC LIMIT ?2)
+            AND run <> (SELECT max(run) FROM runs WHERE job = ?1)
             AND run NOT IN (SELECT max(run) FROM runs WHERE job = ?1 AND dry_run = 0 AND outcome \
-         <> 'failed' GROUP BY ftrack)",
-        params![job, Count(keep.max(1))],
-    )?;
-    Ok(())
+         <> 'failed' GROUP BY ftrack)
+            AND CASE WHEN {QUIET} THEN run NOT IN (SELECT run FROM runs WHERE job = ?1 AND {QUIET} \
+         ORDER BY run DESC LIMIT ?2) ELSE run IN (SELECT run FROM runs WHERE job = ?1 AND NOT {QUIET} \
+         AND finished_at < ?3 ORDER BY run LIMIT {AGED_AT_ONCE}) END
+         RETURNING run"
+    ))?;
+    let keep = Count(retention.keep.max(1));
+    statement
+        .query_map(params![newest.job, keep, Time(oldest)], |row| row.get(0))?
+        .collect()
+}
+
+/// The most runs that are removed at once because of their age: a clock that is wrong does not
+/// remove them all.
+const AGED_AT_ONCE: usize = 10;
+
+/// The time by which runs are old: a clock that is far ahead of the run before this one may be
+/// wrong, and is believed when later runs agree.
+fn believed(connection: &Connection, newest: &RunSummary) -> rusqlite::Result<DateTime<Utc>> {
+    let before = connection
+        .query_row(
+            "SELECT finished_at FROM runs WHERE job = ?1 AND run < ?2 ORDER BY run DESC LIMIT 1",
+            params![newest.job, newest.run],
+            |row| row.get("finished_at").map(|Time(time)| time),
+        )
+        .optional()?;
+    let next = before.and_then(|before| before.checked_add_signed(TimeDelta::days(1)));
+    Ok(next.map_or(newest.finished_at, |next| next.min(newest.finished_at)))
 }
 
 /// The failed runs at the end of a job's history, oldest first; those that were stopped or
@@ -186,9 +234,9 @@ pub(super) fn failures_at_the_end(
     Ok(failures)
 }
 
-/// The newest run of each job, by its id.
-pub(super) fn newest(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
-    let mut statement = connection.prepare("SELECT job, max(run) FROM runs GROUP BY job")?;
+/// The job and the id of each run whose counts are known.
+pub(super) fn names(connection: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
+    let mut statement = connection.prepare("SELECT job, run FROM runs WHERE counts NOT NULL")?;
     statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()

@@ -1,8 +1,9 @@
 //! The tables, their migrations, and the validation of a file.
 
-use std::{fs::OpenOptions, io, path::Path, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
+use rustix::fs::OFlags;
 
 use crate::state::{
     database::{columns, corruption, corruption::UnusableDatabase},
@@ -131,6 +132,25 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE referrals (
+        job          TEXT NOT NULL PRIMARY KEY,
+        number       INTEGER NOT NULL CHECK (number >= 0)
+    ) STRICT, WITHOUT ROWID;
+",
+    // Runs of earlier versions have neither counts nor changes until their reports are read again.
+    "
+    ALTER TABLE runs ADD COLUMN changed INTEGER CHECK (changed >= 0);
+    ALTER TABLE runs ADD COLUMN counts TEXT CHECK (json_valid(counts));
+    ALTER TABLE runs ADD COLUMN alarm INTEGER NOT NULL DEFAULT 0 CHECK (alarm IN (0, 1));
+    CREATE INDEX runs_by_time ON runs (run DESC, job DESC);
+    CREATE TABLE people (
+        job          TEXT NOT NULL,
+        directory_id TEXT NOT NULL,
+        dn           TEXT NOT NULL,
+        PRIMARY KEY (job, directory_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.
@@ -148,7 +168,8 @@ pub(super) fn connect(path: &Path, access: Access) -> rusqlite::Result<Connectio
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let always = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags | always)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(
         "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
@@ -170,7 +191,11 @@ pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
     let failed = |error: rusqlite::Error| UnusableDatabase::of(path, &error);
     // SQLite would continue without write permission. No other lock of this process on the file
     // could be lost by closing it.
-    let writable = OpenOptions::new().read(true).write(true).open(path);
+    let writable = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(no_link().cast_signed())
+        .open(path);
     writable.map_err(|source| UnusableDatabase::Failed(StateError::new("open", path, source)))?;
     let mut connection = connect(path, Access::Write).map_err(failed)?;
     let form = form(&connection, path)?;
@@ -190,6 +215,11 @@ pub(super) fn examine(path: &Path) -> Result<Connection, UnusableDatabase> {
     migrate(&mut connection, form, STEPS).map_err(failed)?;
     columns::read_all(&connection).map_err(failed)?;
     Ok(connection)
+}
+
+/// Opens neither through a link nor waiting for the other end of a pipe.
+fn no_link() -> u32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()
 }
 
 /// Connects for reading only, where everything is complete and of the newest version; none where

@@ -4,6 +4,7 @@
 
 mod damaged;
 mod deleted;
+mod retention;
 
 use std::{
     fs,
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    config::Environment,
+    config::{Environment, Reports},
     model::{
         absence::{Absence, Absences},
         backoff::Backoff,
@@ -28,7 +29,7 @@ use crate::{
         change_kind::ChangeKind,
         held_people::HeldPeople,
         pause::Pause,
-        report::{FailureKind, Outcome, Report, Trigger},
+        report::{Counts, FailureKind, Outcome, Report, Trigger},
         summary::RunSummary,
     },
     state::lock::DaemonLock,
@@ -104,6 +105,20 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
         held: 2,
         failed: 1,
         unsettled: 0,
+        counts: Counts {
+            held: 2,
+            failed: 1,
+            ..Counts::default()
+        },
+        alarm: false,
+    }
+}
+
+/// How long runs stay: this many that did nothing, and a year of the others.
+fn keep(keep: usize) -> Reports {
+    Reports {
+        keep,
+        keep_for: Duration::from_secs(365 * 86_400),
     }
 }
 
@@ -119,7 +134,7 @@ fn keep_report(config: &Config, run: &RunSummary) {
     }))
     .unwrap();
     crate::state::history::History::new(&config.state_dir)
-        .keep(&report, &config.reports, run.finished_at)
+        .keep(&report)
         .unwrap();
 }
 
@@ -182,8 +197,8 @@ fn what_is_kept_comes_back_after_a_restart() {
         let state = open(&config);
         assert_eq!(state.last_run("artists").unwrap(), None);
         assert_eq!(owned_before(&state, "https://studio.test"), 0);
-        state.add_run(&bad, 5).unwrap();
-        state.add_run(&good, 5).unwrap();
+        state.add_run(&bad, &keep(5)).unwrap();
+        state.add_run(&good, &keep(5)).unwrap();
         state.set_backoff("artists", Some(&backoff())).unwrap();
         state.set_pause("artists", Some(&pause)).unwrap();
         state
@@ -287,71 +302,6 @@ fn absences_that_have_not_changed_are_not_written() {
 }
 
 #[test]
-fn the_newest_runs_stay_and_the_last_good_one() {
-    let (_folder, config) = studio();
-    let state = open(&config);
-    for minute in 0..3 {
-        state
-            .add_run(&run("artists", minute, Outcome::Succeeded), 5)
-            .unwrap();
-    }
-    let elsewhere = RunSummary {
-        ftrack: "https://other.test".into(),
-        ..run("artists", 3, Outcome::Partial)
-    };
-    state.add_run(&elsewhere, 5).unwrap();
-    state
-        .add_run(&run("interns", 0, Outcome::Succeeded), 5)
-        .unwrap();
-    for minute in 4..40 {
-        let dry_run = minute % 2 == 0;
-        let run = run(
-            "artists",
-            minute,
-            if dry_run {
-                Outcome::Succeeded
-            } else {
-                Outcome::Failed
-            },
-        );
-        state.add_run(&RunSummary { dry_run, ..run }, 5).unwrap();
-    }
-    state
-        .add_run(&run("artists", 39, Outcome::Failed), 5)
-        .unwrap();
-    let count: usize = state
-        .read(|connection| {
-            connection.query_row(
-                "SELECT count(*) FROM runs WHERE job = 'artists'",
-                [],
-                |row| row.get::<_, i64>(0),
-            )
-        })
-        .unwrap() as usize;
-    assert_eq!(count, 5 + 2);
-    assert_eq!(state.last_success("artists").unwrap(), Some(elsewhere));
-    assert_eq!(owned_before(&state, "https://studio.test"), 38);
-    assert_eq!(
-        state.last_success("interns").unwrap(),
-        Some(run("interns", 0, Outcome::Succeeded))
-    );
-    state
-        .add_run(
-            &RunSummary {
-                dry_run: true,
-                ..run("artists", 41, Outcome::Succeeded)
-            },
-            5,
-        )
-        .unwrap();
-    assert_eq!(
-        state.last_attempt("artists").unwrap(),
-        Some(run("artists", 39, Outcome::Failed))
-    );
-    assert!(state.last_run("artists").unwrap().unwrap().dry_run);
-}
-
-#[test]
 fn files_of_an_older_version_are_taken_over_once() {
     let (_folder, config) = studio();
     for minute in 0..3 {
@@ -413,7 +363,7 @@ fn reports_that_are_newer_than_what_is_known_are_added() {
         run("artists", 2, Outcome::Failed),
     );
     let state = open(&config);
-    state.add_run(&known, 5).unwrap();
+    state.add_run(&known, &keep(5)).unwrap();
     for run in [&old, &new, &run("interns", 7, Outcome::Succeeded)] {
         keep_report(&config, run);
     }
@@ -433,8 +383,8 @@ fn reports_that_are_newer_than_what_is_known_are_added() {
         })
         .unwrap();
     assert_eq!(
-        runs, 2,
-        "an old one that is not known was removed on purpose"
+        runs, 3,
+        "an old one too: it can be shown, and is removed in time"
     );
     assert_eq!(
         state.backoff("artists").unwrap(),
@@ -492,7 +442,10 @@ fn many_who_open_at_once_make_one_database() {
                     let state = open(config);
                     for minute in 0..2 {
                         state
-                            .add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5)
+                            .add_run(
+                                &run(&format!("job{opener}"), minute, Outcome::Succeeded),
+                                &keep(5),
+                            )
                             .unwrap();
                     }
                 });
@@ -539,7 +492,7 @@ fn one_who_writes_all_the_time_on_a_slow_disk_keeps_nobody_out() {
             while going_on.try_recv().is_ok() {}
             going_on.recv().unwrap();
             other
-                .add_run(&run("artists", minute, Outcome::Succeeded), 9)
+                .add_run(&run("artists", minute, Outcome::Succeeded), &keep(9))
                 .unwrap();
         }
     });
@@ -597,10 +550,11 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     state
         .count_written("interns", &[written("run-1", 5)])
         .unwrap();
+    state.set_referrals("artists", &before, 2).unwrap();
     let known = state.remembered("artists", FTRACK).unwrap();
     assert_eq!(
-        (known.directory.as_deref(), &known.bases),
-        (Some("d-1"), &bases)
+        (known.directory.as_deref(), &known.bases, known.referrals),
+        (Some("d-1"), &bases, 2)
     );
     assert_eq!(known.held, held);
     assert_eq!(known.written, [written("run-1", 3)]);

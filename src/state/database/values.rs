@@ -27,6 +27,8 @@ pub struct Remembered {
     pub has_begun: bool,
     /// How many entries each search base showed in the last reading without doubts.
     pub bases: BTreeMap<String, usize>,
+    /// How many referral objects that reading had.
+    pub referrals: usize,
     /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
@@ -63,8 +65,9 @@ pub struct LinkedUsers {
 /// A server that refused the credentials, and when they may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAccount {
-    /// Identifies these credentials without disclosing them. Absent where it is not known, as after
-    /// a loss: any configured credentials then have to wait.
+    /// Identifies what was tried without disclosing it: the credentials, and after a `-` where and how
+    /// they were sent. Absent where it is not known, as after a loss: any configured credentials then
+    /// have to wait.
     pub mark: Option<String>,
     /// Refusals in a row; at least one.
     pub failures: u32,
@@ -74,6 +77,14 @@ pub struct RefusedAccount {
     pub next_at: DateTime<Utc>,
     /// The server's message.
     pub error: String,
+}
+
+impl RefusedAccount {
+    /// Whether another process has found since that the server accepts what it refused.
+    #[must_use]
+    pub fn is_lifted(&self) -> bool {
+        self.next_at <= self.refused_at
+    }
 }
 
 impl Written {

@@ -21,6 +21,7 @@ impl Decider<'_, '_> {
             .notices
             .extend(self.evidence.unanswered.iter().cloned());
         self.of_emptied_bases();
+        self.of_referrals();
         self.of_other_writers();
     }
 
@@ -124,6 +125,21 @@ impl Decider<'_, '_> {
                 "people are missing, and the search base {base} shows nobody at all: can the bind \
                  account still read the entries below it, and is it not an alias? If so, approve \
                  it"
+            );
+            self.plan.notices.push(doubt.clone());
+            self.plan.doubts.push(doubt);
+        }
+    }
+
+    /// A part of the tree that moves to another server, or from one, takes its people along.
+    fn of_referrals(&mut self) {
+        if self.plan.absences.is_empty() {
+            return;
+        }
+        if let Some((before, now)) = self.evidence.changed_referrals {
+            let doubt = format!(
+                "people are missing, and the search bases have {now} referral objects, after \
+                 {before} before: are these people on another server now? If not, approve it"
             );
             self.plan.notices.push(doubt.clone());
             self.plan.doubts.push(doubt);

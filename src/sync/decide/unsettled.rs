@@ -68,6 +68,8 @@ impl Reason {
             | Self::Absent
             | Self::NoId
             | Self::TooLarge
+            | Self::SeveralIds(_)
+            | Self::AliasEntry
             | Self::MissingValue(_)
             | Self::InvalidValue(_)
             | Self::NotAdopted(_)

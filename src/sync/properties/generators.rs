@@ -11,7 +11,7 @@ use crate::{
         Adopt, AttributeRule, ConfigChange, LdapJob, Limit, Limits, Scope, Source, Target, Users,
         WhenAbsent,
     },
-    directory::read::Reading,
+    directory::Reading,
     model::{
         absence::{Absence, Absences},
         entry::DirectoryId,

@@ -118,7 +118,10 @@ fn a_look_is_cut_off_whatever_patience_is_configured() {
             &config.directories["studio"],
             compiled.servers.directory("studio").unwrap(),
             &jobs,
-            LIMIT,
+            directory::Limits {
+                server: LIMIT,
+                read: LIMIT,
+            },
         )
         .await;
         assert_eq!(

@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -44,6 +45,8 @@ pub struct World {
     pub attributes: String,
     /// More lines of `[jobs.artists]`, and whole tables after it.
     pub job: String,
+    /// The rights to the files of the secrets.
+    pub mode: u32,
     /// What stands in the environment, beside the path.
     pub environment: Vec<(&'static str, PathBuf)>,
 }
@@ -81,6 +84,7 @@ impl World {
             filter: "(objectClass=inetOrgPerson)".into(),
             attributes: r#"{ username = "uid", email = "mail", last_name = "sn" }"#.into(),
             job: String::new(),
+            mode: 0o600,
             environment: Vec::new(),
         }
     }
@@ -105,8 +109,14 @@ impl World {
     /// Writes the configuration and returns its path.
     pub fn config(&self) -> PathBuf {
         let path = self.folder.path().join("config.toml");
-        fs::write(self.folder.path().join("ldap-password"), &self.password).unwrap();
-        fs::write(self.folder.path().join("ftrack-api-key"), &self.key).unwrap();
+        for (name, secret) in [
+            ("ldap-password", &self.password),
+            ("ftrack-api-key", &self.key),
+        ] {
+            let path = self.folder.path().join(name);
+            fs::write(&path, secret).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(self.mode)).unwrap();
+        }
         let Self {
             server,
             ftrack_settings,

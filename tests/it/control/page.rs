@@ -138,3 +138,65 @@ fn the_page_shows_each_job_and_nothing_in_it_is_markup() {
         assert!(!page.contains(markup), "{markup}:\n{page}");
     }
 }
+
+#[test]
+fn pages_are_served_under_known_names_and_probes_under_any() {
+    let daemon = Daemon::of(&["artists"]);
+    let answer = |path: &str, host: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        Answer::to(tcp(daemon.address), &request)
+    };
+    let host = |name: &str| format!("Host: {name}\r\n");
+    let port = daemon.address.port();
+    for known in [
+        "daemon",
+        "DAEMON:9464",
+        "daemon.",
+        "localhost",
+        "127.0.0.1",
+        "10.1.2.3:80",
+        "[::1]:9464",
+        &daemon.address.to_string(),
+        &format!("localhost:{port}"),
+    ] {
+        assert_eq!(answer("/", &host(known)).status, 200, "{known}");
+    }
+    for unknown in [
+        "attacker.test",
+        "attacker.test:9464",
+        "daemon.attacker.test",
+        "localhost.attacker.test",
+        "daemon@attacker.test",
+        "127.0.0.1.attacker.test",
+        "",
+        "a b",
+    ] {
+        let refused = answer("/", &host(unknown));
+        assert!(
+            [400, 421].contains(&refused.status),
+            "{unknown}: {}",
+            refused.status
+        );
+        assert!(!refused.body.contains("artists"), "{unknown}");
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            let is_name = !unknown.is_empty() && !unknown.contains(' ');
+            assert!(
+                !is_name || answer(path, &host(unknown)).status == 200,
+                "{path} {unknown}"
+            );
+        }
+    }
+    let refused = answer("/", &host("attacker.test"));
+    assert_eq!(refused.status, 421);
+    assert!(refused.body.contains("http.hosts"), "{}", refused.body);
+    assert!(answer("/", "").status >= 400, "without a name");
+
+    let page = answer("/", &host("localhost"));
+    for part in [
+        "frame-ancestors 'none'",
+        "form-action 'none'",
+        "base-uri 'none'",
+    ] {
+        assert!(page.head.contains(part), "{}", page.head);
+    }
+}

@@ -104,3 +104,32 @@ fn an_address_that_is_taken_is_named() {
         "{refused}"
     );
 }
+
+#[test]
+fn in_the_folder_of_another_user_it_is_that_users_and_root_makes_nothing_elsewhere() {
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    const SERVICE: u32 = 4711;
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: only root can use files as somebody else");
+        return;
+    }
+    let daemon = Daemon::of(&["artists"]);
+    let there = |name: &str| daemon.folder.path().join(name);
+    fs::create_dir(there("service")).unwrap();
+    fs::create_dir(there("roots")).unwrap();
+    // It can put what it likes there.
+    symlink(there("roots"), there("service/run")).unwrap();
+    chown(there("service"), Some(SERVICE), Some(SERVICE)).unwrap();
+    let bind = |path: &str| daemon.runtime.block_on(ControlSocket::bind(&there(path)));
+    let socket = bind("service/made/control.sock").unwrap();
+    let made = fs::metadata(there("service/made/control.sock")).unwrap();
+    assert_eq!(
+        (made.uid(), made.gid(), made.mode() & 0o777),
+        (SERVICE, SERVICE, 0o660)
+    );
+    drop(socket);
+    assert!(!there("service/made/control.sock").exists());
+    let refused = bind("service/run/control.sock").unwrap_err().to_string();
+    assert!(refused.contains("cannot be created"), "{refused}");
+    assert_eq!(fs::read_dir(there("roots")).unwrap().count(), 0);
+}

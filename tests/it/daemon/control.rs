@@ -157,6 +157,36 @@ fn a_run_under_way_delays_no_answer() {
 }
 
 #[test]
+fn runs_in_the_foreground_are_known_to_status_page_and_metrics() {
+    let studio = watched_studio("schedule = \"@yearly\"");
+    let daemon = Daemon::start(&studio);
+    assert!(wait_until(LIMIT, || page(&studio, &daemon, "/readyz").0 == 200));
+    let run = studio.sync().run;
+    let is_known = || job(&studio)["last_run"]["run"] == run.as_str();
+    assert!(wait_until(LIMIT, is_known), "{:#}", job(&studio));
+    assert!(job(&studio)["last_success"].is_string());
+    let (_, metrics) = page(&studio, &daemon, "/metrics");
+    for line in [
+        "ftrack_ldap_sync_owned_users{active=\"true\",job=\"artists\"} 2",
+        "ftrack_ldap_sync_last_success_timestamp_seconds{job=\"artists\"}",
+        "ftrack_ldap_sync_runs_total{job=\"artists\",outcome=\"succeeded\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    let (_, shown) = page(&studio, &daemon, "/");
+    assert!(shown.contains("succeeded"), "{shown}");
+    // The daemon's own runs are the last ones again, and what one fails at is held against it.
+    must(&studio, 0, &["trigger"]);
+    assert_ne!(job(&studio)["last_run"]["run"], run.as_str());
+    studio.directory().break_off_after(0);
+    assert_eq!(studio.run(&["sync"]).status, 1);
+    studio.directory().recover();
+    let has_failed = || job(&studio)["last_run"]["outcome"] == "failed";
+    assert!(wait_until(LIMIT, has_failed), "{:#}", job(&studio));
+    assert_eq!(job(&studio)["phase"], "idle");
+}
+
+#[test]
 fn it_is_not_ready_before_both_servers_were_reached() {
     let mut studio = watched_studio("schedule = \"@yearly\"");
     let right = std::mem::replace(&mut studio.directory_url, "ldap://127.0.0.1:1".into());

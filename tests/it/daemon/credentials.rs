@@ -215,3 +215,67 @@ fn a_proxy_that_asks_for_a_login_bars_no_account() {
     );
     assert_eq!(daemon.events("credentials.refused").len(), 0);
 }
+
+#[test]
+fn a_bind_in_the_foreground_that_worked_ends_the_waiting_of_the_daemon() {
+    let slapd = real_directory();
+    let set_password = |password: &str| {
+        slapd.change(&format!(
+            "dn: {}\nchangetype: modify\nreplace: userPassword\nuserPassword: {password}\n",
+            slapd::SYNC_DN
+        ));
+    };
+    let mut studio = studio(&slapd);
+    studio.job = "schedule = \"@yearly\"".into();
+    for command in ["check", "plan", "sync"] {
+        set_password("another-secret");
+        let daemon = Daemon::start(&studio);
+        daemon.event("credentials.refused");
+        assert_eq!(studio.run(&[command]).status, 1, "{command}");
+        let contact = || status(&studio)["contacts"][1].clone();
+        assert!(contact()["since"].is_null(), "{:#}", contact());
+        // The account is right again, as after it was unlocked; what is tried is the same.
+        set_password(slapd::SYNC_PASSWORD);
+        assert_eq!(studio.run(&[command]).status, 0, "{command}");
+        let reached = || contact()["since"].is_string();
+        assert!(wait_until(LIMIT, reached), "{command}: {:#}", contact());
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_server_that_wants_tls_has_refused_nothing_and_is_reached_once_the_address_is_right() {
+    let dn = format!("uid=ada,{PEOPLE}");
+    let person = [
+        ("objectClass", "inetOrgPerson"),
+        ("uid", "ada"),
+        ("cn", "Ada"),
+        ("sn", "Byron"),
+    ];
+    let mut setup = Setup::new(ldif_entry(&dn, &person));
+    setup.global = "security simple_bind=128".into();
+    let slapd = setup.start();
+    let mut studio = studio(&slapd);
+    studio.job = "schedule = \"@yearly\"\nretry = { initial = \"1h\", max = \"1h\" }".into();
+    let daemon = Daemon::start_with(&studio, |daemon| {
+        daemon.env(
+            "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__CA_FILE",
+            slapd.ca_file(),
+        );
+    });
+    let told = must(&studio, 1, &["trigger", "artists"]).stdout;
+    assert!(
+        told.contains("confidentialityRequired (13)") && told.contains("use ldaps://"),
+        "{told}"
+    );
+    wait_for_phase(&studio, "backing_off");
+    assert_eq!(daemon.events("credentials.refused").len(), 0);
+    studio.directory_url = slapd.tls_url().to_string();
+    studio.config();
+    daemon.signal("HUP");
+    assert!(
+        wait_until(LIMIT, || studio.ftrack().user("ada").is_some()),
+        "{:#?}",
+        daemon.logged()
+    );
+}

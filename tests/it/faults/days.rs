@@ -169,7 +169,8 @@ impl World {
     fn new(jobs: Jobs) -> Self {
         let mut studio = Studio::empty().end_to_end();
         studio.job = format!(
-            "limits.deactivate = {LIMIT}\nlimits.min_entries = 0\nlimits.unusable = \"100%\""
+            "limits.deactivate = {LIMIT}\nlimits.rename = 1000\nlimits.reactivate = \
+             1000\nlimits.create = 1000\nlimits.min_entries = 0\nlimits.unusable = \"100%\""
         );
         studio
             .tree()
@@ -227,7 +228,8 @@ impl World {
             &format!(
                 "{}{own}[jobs.others]\ndirectory = \"{name}\"\nsearch_bases = [{base:?}]\nfilter \
                  = \"(objectClass=inetOrgPerson)\"\nattributes = {{ {} }}\nlimits = {{ deactivate \
-                 = {LIMIT}, min_entries = 0, unusable = \"100%\" }}\n",
+                 = {LIMIT}, rename = 1000, reactivate = 1000, create = 1000, min_entries = 0, \
+                 unusable = \"100%\" }}\n",
                 table("studio"),
                 self.studio.attributes
             ),

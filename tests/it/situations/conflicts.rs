@@ -318,6 +318,18 @@ fn logins_and_addresses_that_nobody_can_tell_apart_are_left_out_and_named() {
         .job("limits = { unusable = \"100%\" }");
     "username = \"uid\", email = \"description\", last_name = \"sn\""
         .clone_into(&mut situation.attributes);
-    assert_snapshot!(situation.plan_text(), @"");
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do, 4 entries skipped
+
+      4 entries skipped:
+        cn=fullwidth,ou=people,dc=studio,dc=test
+          the username "ａｄａ" belongs to another ftrack user, of uid=ada,ou=people,dc=studio,dc=test
+        cn=soft hyphen,ou=people,dc=studio,dc=test
+          its login a\u{ad}da contains the character U+00AD, which shows nothing, so that it looks like another login
+        cn=tag,ou=people,dc=studio,dc=test
+          its mail address eve\u{e0041}@studio.test contains the character U+E0041, which shows nothing, so that it looks like another mail address
+        cn=zero width,ou=people,dc=studio,dc=test
+          its login ada\u{200b} contains the character U+200B, which shows nothing, so that it looks like another login
+    "#);
     situation.sync_changes_nothing();
 }

@@ -90,7 +90,7 @@ fn whom_the_filter_shows_again_is_free_again() {
 fn what_a_changed_mapping_would_rename_or_empty_is_held_and_the_rest_is_written() {
     let situation = synced()
         .attributes(
-            "username = \"cn\", email = { from = \"rfc822Mailbox\", when_absent = \"clear\" }, \
+            "username = \"cn\", email = { from = \"labeledURI\", when_absent = \"clear\" }, \
              first_name = \"givenName\", last_name = \"cn\"",
         )
         .then(|studio| studio.tree().remove(&dn("cyd")).unwrap());

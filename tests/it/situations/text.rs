@@ -3,15 +3,29 @@
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     model::report::Report,
-    run::{saved::SavedPlan, text},
+    run::{
+        saved::SavedPlan,
+        text::{self, Extent},
+    },
 };
 use serde_json::Value;
 
-/// A plan as `plan` prints it; entries that are ordered by their ids are ordered by their names.
+/// A plan as `plan` prints it, without the lines that say what was read and who the missing people
+/// are; entries that are ordered by their ids are ordered by their names.
 pub fn plan(mut plan: SavedPlan) -> String {
     plan.skipped.sort_by(|a, b| a.dn.cmp(&b.dn));
     plan.warnings.sort();
-    text::plan(&plan)
+    without_servers(&text::plan(&plan, Extent::Whole))
+}
+
+fn without_servers(text: &str) -> String {
+    let is_told = |line: &&str| {
+        !["  directory ", "  ftrack ", "      person: "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let told = text.lines().filter(is_told);
+    told.map(|line| format!("{line}\n")).collect()
 }
 
 /// A report as `sync` prints it, without its first lines, which say when it ran and what was read.
@@ -19,11 +33,8 @@ pub fn report(report: &Report) -> String {
     let mut report = report.clone();
     report.skipped.sort_by(|a, b| a.dn.cmp(&b.dn));
     report.warnings.sort();
-    let text = text::report(&report);
-    let lines = text.lines().skip(1);
-    let told =
-        lines.filter(|line| !line.starts_with("  directory ") && !line.starts_with("  ftrack "));
-    let told: String = told.map(|line| format!("{line}\n")).collect();
+    let text = text::report(&report, Extent::Whole);
+    let told = without_servers(text.split_once('\n').map_or("", |(_, rest)| rest));
     format!("{}{told}", report.outcome.as_str())
 }
 

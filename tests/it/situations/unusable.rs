@@ -19,7 +19,7 @@ fn assert_fails(situation: &Situation, plan: &str) {
         "{report:#?}"
     );
     let error = report.error.as_deref().unwrap();
-    assert_eq!(plan, format!("error: {error}\n"));
+    assert_eq!(plan, situation.plain(&format!("error: {error}\n")));
     assert!(situation.ftrack().users().iter().all(|user| user.is_active));
 }
 
@@ -34,7 +34,7 @@ fn a_login_attribute_that_nobody_shows_fails_the_run_and_is_named() {
     let succeeded = situation.succeeded_runs();
     situation.attributes = "username = \"uidd\", email = \"mail\"".into();
     let plan = situation.plan_text();
-    assert_snapshot!(plan, @"error: 2 of 2 entries cannot be used, which is more than limits.unusable allows, so nothing was written: it has no uidd, which is required (2 of them); check the job's attributes and id_attribute, and whether the bind account may read them");
+    assert_snapshot!(plan, @"error: the directory could not be read completely, and nothing was written: ldap://directory: the directory's schema has no attribute uidd, and no entry shows it (did you mean uid?); write the attribute's name in the job's attributes as the directory does");
     assert_fails(&situation, &plan);
     assert_eq!(situation.succeeded_runs(), succeeded);
 }

@@ -10,9 +10,9 @@ use super::{
 
 /// The rooms, the lowest first; those of one line do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["model", "escape"],
+    &["model", "escape", "wrap"],
     &["config", "event"],
-    &["log"],
+    &["log", "tls"],
     &["directory"],
     &["sync"],
     &["ftrack"],
@@ -23,6 +23,8 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["command"],
     &["main"],
+    // A program of its own, which cargo runs.
+    &["build"],
 ];
 
 /// What does no I/O, reads no clock and logs nothing.
@@ -30,6 +32,7 @@ const PURE: &[&str] = &[
     "model",
     "sync",
     "escape",
+    "wrap",
     "ftrack::query",
     "ftrack::operation",
     "ftrack::rotation",

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{assert_failed, assert_so_already, change, sync_after_plan, sync_at_write};
 use crate::{
+    faults::NO_LIMIT,
     rules::{account, activity, by_hand, come_back, leave},
     studio::{Studio, dn, person},
 };
@@ -208,7 +209,8 @@ fn an_update_that_somebody_made_first_is_no_update() {
 
 #[test]
 fn an_adoption_that_another_program_made_first_is_no_adoption() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let mut studio = Studio::of(&["ada", "bob"]);
+    studio.job = NO_LIMIT.into();
     studio.sync();
     studio.tree().add(person("cyd", "Given", "cyd")).unwrap();
     let taken = Account {
@@ -226,7 +228,8 @@ fn an_adoption_that_another_program_made_first_is_no_adoption() {
 
 #[test]
 fn an_adoption_that_another_program_is_at_is_left_to_it() {
-    let studio = Studio::of(&["ada", "bob"]);
+    let mut studio = Studio::of(&["ada", "bob"]);
+    studio.job = NO_LIMIT.into();
     studio.sync();
     studio.tree().add(person("cyd", "Given", "cyd")).unwrap();
     let id = studio.ftrack().add_user(&account("cyd")).unwrap();

@@ -24,7 +24,6 @@ fn before_changes(atomicity: Atomicity) -> Studio {
         },
     );
     studio.ftrack_settings = "request_timeout = \"500ms\"".into();
-    studio.job = "limits.deactivate = 5".into();
     studio.sync();
     leave(&studio, "user000");
     studio.sync();

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::errors;
 use crate::{
+    faults::NO_LIMIT,
     rules::{account, activity, by_hand, leave},
     studio::{Studio, dn, person},
 };
@@ -173,7 +174,8 @@ fn whom_somebody_deactivated_first_stays_theirs_to_reactivate() {
 
 #[test]
 fn a_login_that_somebody_took_is_named() {
-    let studio = studio(&["ada", "bob"]);
+    let mut studio = studio(&["ada", "bob"]);
+    studio.job = NO_LIMIT.into();
     let report = sync_while(&studio, || {
         drop(studio.ftrack().add_user(&account("ada")).unwrap())
     });

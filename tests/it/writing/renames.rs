@@ -9,7 +9,10 @@ use ftrack_ldap_sync::{
 };
 
 use super::{assert_sound, errors};
-use crate::studio::{Studio, dn, person};
+use crate::{
+    faults::NO_LIMIT,
+    studio::{Studio, dn, person},
+};
 
 /// Every combination of what is not known of the server.
 fn every_server() -> Vec<Rules> {
@@ -58,7 +61,8 @@ const ALL: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
 /// run is to change nothing.
 fn comes_out_right(moves: &[(&str, &str)], beside: impl Fn(&Studio)) {
     for rules in every_server() {
-        let studio = Studio::with(rules.clone());
+        let mut studio = Studio::with(rules.clone());
+        studio.job = NO_LIMIT.into();
         for uid in ALL {
             studio.tree().add(person(uid, "Given", uid)).unwrap();
         }
@@ -159,7 +163,8 @@ fn logins_and_mail_addresses_go_round_in_opposite_directions() {
 fn a_bad_record_within_a_rotation_leaves_nobody_between_two_logins() {
     for rules in every_server() {
         for bad in ["ada", "bob", "cyd"] {
-            let studio = Studio::with(rules.clone());
+            let mut studio = Studio::with(rules.clone());
+            studio.job = NO_LIMIT.into();
             for uid in ALL {
                 studio.tree().add(person(uid, "Given", uid)).unwrap();
             }

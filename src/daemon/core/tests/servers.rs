@@ -250,3 +250,77 @@ fn a_trigger_that_waits_is_decided_when_the_credentials_are_accepted_meanwhile()
         ["reply 1: accepted", "start a for 1"]
     );
 }
+
+#[test]
+fn another_address_is_tried_at_once_though_the_credentials_are_the_same() {
+    let mut daemon = refused_at_start();
+    daemon.fingerprints(0, &[(X, "old")]);
+    let mut changed = loaded(&[("a", "x")]);
+    changed.servers[1].access = Access::of("another address");
+    assert_eq!(
+        daemon.load(changed),
+        [
+            "fingerprint 1: directory x",
+            "use",
+            "log reloaded",
+            "notify Ready"
+        ]
+    );
+    assert_eq!(
+        daemon.fingerprints(1, &[(X, "old-2")]),
+        ["probe directory x"]
+    );
+}
+
+#[test]
+fn a_job_that_failed_is_retried_when_what_is_tried_has_changed() {
+    for (kind, server) in [
+        (FailureKind::Directory, 1),
+        (FailureKind::DirectoryRefused, 1),
+        (FailureKind::Ftrack, 0),
+    ] {
+        let mut daemon = Daemon::ready(&[("a", "x")]);
+        daemon.tick("a");
+        daemon.ended("a", Some(kind));
+        assert_eq!(daemon.tick("a"), NONE, "it waits");
+        let mut changed = loaded(&[("a", "x")]);
+        assert_eq!(
+            daemon.load(changed.clone()),
+            ["use", "log reloaded", "notify Ready"]
+        );
+        changed.servers[server].access = Access::of("another address");
+        daemon.load(changed.clone());
+        let name = changed.servers[server].name.clone();
+        let started = daemon.probed_with(&name, "another address", ProbeResult::Well);
+        assert_eq!(
+            started.last().map(String::as_str),
+            Some("start a"),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn what_another_process_found_accepted_is_tried_at_once() {
+    let mut daemon = refused_at_start();
+    daemon.fingerprints(0, &[(X, "old")]);
+    daemon.tick("a");
+    let refused_at = daemon.now.time;
+    assert_eq!(daemon.after(60), ["fingerprint 1: directory x"]);
+    let lifted = |id, at| Input::Fingerprints {
+        id,
+        fingerprints: BTreeMap::from([(X.to_owned(), Some("old".to_owned()))]),
+        lifted: BTreeMap::from([(X.to_owned(), at)]),
+    };
+    let earlier = refused_at - TimeDelta::seconds(1);
+    assert_eq!(
+        daemon.step(lifted(1, earlier)),
+        NONE,
+        "of an earlier refusal"
+    );
+    assert_eq!(daemon.after(1), ["fingerprint 2: directory x"]);
+    assert_eq!(
+        daemon.step(lifted(2, refused_at)),
+        ["save 1: no refusal of directory x", "probe directory x"]
+    );
+}

@@ -140,7 +140,7 @@ fn each_kind_of_damage_is_set_aside_and_the_newest_three_are_kept() {
         assert_eq!(fs::read(&set_aside.path).unwrap(), content, "{what}");
         assert!(!corruption::journal(&path).exists(), "{what}");
         state
-            .add_run(&run("artists", 1, Outcome::Succeeded), 5)
+            .add_run(&run("artists", 1, Outcome::Succeeded), &keep(5))
             .unwrap();
         drop(state);
         open(&config);

@@ -40,7 +40,7 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
     for what in 0..2 {
         delete(&config, what);
         daemon
-            .add_run(&run("artists", 2, Outcome::Succeeded), 5)
+            .add_run(&run("artists", 2, Outcome::Succeeded), &keep(5))
             .unwrap();
         let after = open(&config);
         assert_eq!(after.backoff("artists").unwrap(), None);
@@ -61,7 +61,7 @@ fn what_holds_jobs_up_is_put_into_the_new_one_as_the_daemon_knows_it() {
     daemon.set_pause("nightly", None).unwrap();
     delete(&config, 0);
     command
-        .add_run(&run("artists", 3, Outcome::Succeeded), 5)
+        .add_run(&run("artists", 3, Outcome::Succeeded), &keep(5))
         .unwrap();
     assert_eq!(daemon.pause("nightly").unwrap(), None);
     assert_eq!(open(&config).backoff("interns").unwrap(), Some(backoff()));
@@ -81,7 +81,10 @@ fn many_who_find_it_gone_at_once_end_up_with_one() {
                     ready.wait();
                     for minute in 0..3 {
                         state
-                            .add_run(&run(&format!("job{opener}"), minute, Outcome::Succeeded), 5)
+                            .add_run(
+                                &run(&format!("job{opener}"), minute, Outcome::Succeeded),
+                                &keep(5),
+                            )
                             .unwrap();
                     }
                 });
@@ -90,7 +93,7 @@ fn many_who_find_it_gone_at_once_end_up_with_one() {
             scope.spawn(move || {
                 ready.wait();
                 open(config)
-                    .add_run(&run("new", 1, Outcome::Succeeded), 5)
+                    .add_run(&run("new", 1, Outcome::Succeeded), &keep(5))
                     .unwrap();
             });
             scope.spawn(move || {

@@ -1,0 +1,319 @@
+//! Checks the people of one job: they are read as a run reads them, and counted.
+
+use std::{cell::Cell, time::Duration};
+
+use super::finding::About;
+use crate::{
+    config,
+    config::LdapJob,
+    directory::{NameFault, ReadRequest, probe::People, schema::Schema},
+    model::entry::Entry,
+    run::LdapWork,
+    sync::desired::{Desired, Mapped},
+};
+
+/// The attributes that show whether an account is disabled: of Active Directory, of 389-ds and
+/// FreeIPA, and of OpenLDAP.
+pub const OF_DISABLED_ACCOUNTS: [&str; 3] = [
+    "userAccountControl",
+    "nsAccountLock",
+    "pwdAccountLockedTime",
+];
+/// `ADS_UF_ACCOUNTDISABLE` of userAccountControl.
+const DISABLED: i64 = 2;
+/// The pwdAccountLockedTime of an account that only an administrator unlocks.
+const LOCKED_FOR_GOOD: &[u8] = b"000001010000Z";
+/// The most DNs of skipped entries that are named.
+const MOST_NAMED: usize = 3;
+
+/// What is counted while the people are read.
+#[derive(Debug)]
+pub struct Counted {
+    /// The attributes that the job maps.
+    attributes: Vec<String>,
+    entries: Cell<usize>,
+    /// How many entries lack each of them.
+    lacking: Vec<Cell<usize>>,
+    disabled: Cell<usize>,
+}
+
+impl Counted {
+    /// Nothing yet, of these attributes.
+    #[must_use]
+    pub fn new(attributes: Vec<String>) -> Self {
+        Self {
+            lacking: attributes.iter().map(|_| Cell::new(0)).collect(),
+            attributes,
+            entries: Cell::new(0),
+            disabled: Cell::new(0),
+        }
+    }
+
+    /// Counts an entry, and maps it.
+    pub fn map(&self, entry: &Entry, work: &LdapWork) -> Mapped {
+        let mapped = work.mapping.map(entry);
+        if matches!(mapped, Mapped::Alias { .. }) {
+            return mapped;
+        }
+        add(&self.entries);
+        for (name, lacking) in self.attributes.iter().zip(&self.lacking) {
+            if entry.values(name).is_empty() {
+                add(lacking);
+            }
+        }
+        if is_disabled(entry) {
+            add(&self.disabled);
+        }
+        mapped
+    }
+}
+
+fn add(count: &Cell<usize>) {
+    count.set(count.get().saturating_add(1));
+}
+
+/// Whether an account is disabled; a lockout after wrong passwords is not meant.
+fn is_disabled(entry: &Entry) -> bool {
+    let has =
+        |name: &str, is: &dyn Fn(&[u8]) -> bool| entry.values(name).iter().any(|value| is(value));
+    let control = |value: &[u8]| {
+        let number = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok());
+        number.is_some_and(|number| number & DISABLED != 0)
+    };
+    has("userAccountControl", &control)
+        || has("nsAccountLock", &|value| {
+            value.eq_ignore_ascii_case(b"true")
+        })
+        || has("pwdAccountLockedTime", &|value| value == LOCKED_FOR_GOOD)
+}
+
+/// What a run would read.
+#[must_use]
+pub fn request(work: &LdapWork, limit: Duration) -> ReadRequest {
+    ReadRequest {
+        bases: work.job.search_bases.clone(),
+        scope: work.job.scope,
+        filter: work.job.filter.clone(),
+        attributes: work.mapping.ldap_attributes(),
+        id_attribute: None,
+        deadline: tokio::time::Instant::now() + limit,
+    }
+}
+
+/// The findings about people who were read.
+pub fn tell(
+    about: &mut About,
+    work: &LdapWork,
+    counted: &Counted,
+    people: People<Mapped>,
+    schema: Option<&Schema>,
+) {
+    let People { reading, names } = people;
+    for (place, name) in counted.attributes.iter().enumerate() {
+        let fault = names.iter().find(|fault| fault.name() == name);
+        let lacking = counted.lacking.get(place).map_or(0, Cell::get);
+        attribute(
+            about,
+            &work.job,
+            Attribute {
+                name,
+                fault,
+                lacking,
+                entries: counted.entries.get(),
+                schema,
+            },
+        );
+    }
+    let mapped = counted.attributes.iter();
+    let mapped: Vec<&String> = mapped.collect();
+    for fault in names
+        .iter()
+        .filter(|fault| !mapped.iter().any(|name| *name == fault.name()))
+    {
+        unknown(about, fault);
+    }
+    disabled(about, counted);
+    match Desired::new(reading, &work.job.limits) {
+        // The cause is told already.
+        Err(_) if about.has_failed() => {}
+        Err(unfit) => about.fail(
+            "people",
+            unfit.to_string(),
+            "a run would fail in the same way",
+        ),
+        Ok(desired) => skipped(about, &desired),
+    }
+}
+
+/// What is known of one attribute.
+struct Attribute<'a> {
+    name: &'a str,
+    fault: Option<&'a NameFault>,
+    lacking: usize,
+    entries: usize,
+    schema: Option<&'a Schema>,
+}
+
+fn attribute(about: &mut About, job: &LdapJob, of: Attribute<'_>) {
+    let Attribute {
+        name,
+        fault,
+        lacking,
+        entries,
+        schema,
+    } = of;
+    let is_required = is_required(job, name);
+    let known = schema.and_then(|schema| schema.find(name));
+    let called = match known.map(|kind| kind.name()) {
+        Some(known) if !known.eq_ignore_ascii_case(plain(name)) => format!("{name} ({known})"),
+        Some(_) | None => name.to_owned(),
+    };
+    match fault {
+        Some(fault) if fault.is_certain() => unknown(about, fault),
+        _ if lacking == 0 && entries > 0 => about.ok(
+            "attribute",
+            format!("{called}: all of {entries} entries have it"),
+        ),
+        _ if entries == 0 => without_entries(about, name, is_required, schema),
+        _ if lacking == entries => {
+            let detail = format!("{called}: none of {entries} entries shows it");
+            let way_out = "check the name, and whether the bind account may read it";
+            if is_required {
+                about.fail(
+                    "attribute",
+                    format!("{detail}, and it is required"),
+                    way_out,
+                );
+            } else {
+                about.warn("attribute", detail, way_out);
+            }
+        }
+        _ if is_required => about.warn(
+            "attribute",
+            format!(
+                "{called}: {lacking} of {entries} entries lack it, and are skipped, since it is \
+                 required"
+            ),
+            "add the value to these entries, or narrow the filter",
+        ),
+        _ => about.ok(
+            "attribute",
+            format!("{called}: {lacking} of {entries} entries lack it"),
+        ),
+    }
+}
+
+/// Where there is nobody, the schema alone tells something.
+fn without_entries(about: &mut About, name: &str, is_required: bool, schema: Option<&Schema>) {
+    let Some(schema) = schema else { return };
+    if schema.find(name).is_some() {
+        return about.ok("attribute", format!("the schema has {name}"));
+    }
+    let detail = format!("the directory's schema has no attribute {name}");
+    let way_out = schema.nearest(name).map_or_else(
+        || "check its name".into(),
+        |near| format!("did you mean {near}?"),
+    );
+    if is_required {
+        about.fail("attribute", detail, way_out);
+    } else {
+        about.warn("attribute", detail, way_out);
+    }
+}
+
+/// A name that means nothing, so that a run would fail.
+fn unknown(about: &mut About, fault: &NameFault) {
+    let way_out = match fault {
+        NameFault::NotInSchema {
+            near: Some(near), ..
+        } => format!("did you mean {near}?"),
+        NameFault::NotInSchema { near: None, .. } | NameFault::OtherNames { .. } => {
+            "check its name".to_owned()
+        }
+        NameFault::NotKnown { .. } => {
+            let way_out = "check its name; grant the account read access to the schema";
+            return about.warn("attribute", fault.to_string(), way_out);
+        }
+    };
+    let detail = match fault {
+        NameFault::NotInSchema { name, .. } => {
+            format!("the directory's schema has no attribute {name}, and no entry shows it")
+        }
+        NameFault::OtherNames { .. } | NameFault::NotKnown { .. } => fault.to_string(),
+    };
+    about.fail("attribute", detail, way_out);
+}
+
+fn disabled(about: &mut About, counted: &Counted) {
+    let (disabled, entries) = (counted.disabled.get(), counted.entries.get());
+    if disabled > 0 {
+        about.warn(
+            "disabled",
+            format!(
+                "{disabled} of {entries} people have a disabled account, and get or keep a user"
+            ),
+            "if they should not, leave them out by the filter, such as \
+             (!(userAccountControl:1.2.840.113556.1.4.803:=2)) on Active Directory",
+        );
+    }
+}
+
+fn skipped(about: &mut About, desired: &Desired) {
+    let skipped = desired.skipped();
+    if skipped.is_empty() {
+        return;
+    }
+    let named: Vec<String> = skipped
+        .iter()
+        .take(MOST_NAMED)
+        .map(|entry| format!("{} ({})", entry.dn, entry.reason))
+        .collect();
+    let more = if skipped.len() > MOST_NAMED {
+        ", and others"
+    } else {
+        ""
+    };
+    about.warn(
+        "skipped",
+        format!(
+            "{} entries would be skipped: {}{more}",
+            skipped.len(),
+            named.join(", ")
+        ),
+        "complete these entries, or leave them out by the filter",
+    );
+}
+
+/// The names of a filter against the schema.
+pub fn filter(about: &mut About, filter: &config::Filter, schema: &Schema) {
+    for config::Asserted { name, is_negated } in filter.attributes() {
+        if schema.find(name).is_some() {
+            continue;
+        }
+        let way_out = schema.nearest(name).map_or_else(
+            || "check its name".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        let detail = format!("the filter names {name}, which the directory's schema does not have");
+        if is_negated {
+            let detail = format!(
+                "{detail}; a NOT of it matches everybody on Active Directory and 389-ds, and \
+                 nobody on OpenLDAP"
+            );
+            about.fail("filter", detail, way_out);
+        } else {
+            about.warn("filter", detail, way_out);
+        }
+    }
+}
+
+fn is_required(job: &LdapJob, name: &str) -> bool {
+    let mut rules = job.attributes.values();
+    rules.any(|rule| rule.required && rule.from.as_str().eq_ignore_ascii_case(name))
+}
+
+fn plain(name: &str) -> &str {
+    name.split(';').next().unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! Settings that are valid, and probably not what is intended.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use chrono::{DateTime, Utc};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::finding::About;
+use crate::{
+    config::{Config, Credential, Job, LdapJob, Limit, Scope},
+    directory::{certificate::expiry, dn::Dn},
+};
+
+/// Others than the owner and the group may read the file.
+const READABLE_BY_OTHERS: u32 = 0o004;
+
+/// The settings outside of jobs: the listener, the files of secrets and certificates.
+pub fn of_program(about: &mut About, config: &Config, now: DateTime<Utc>) {
+    listener(about, config);
+    let mut secrets = vec![("ftrack.api_key_file".to_owned(), &config.ftrack.api_key)];
+    let link_key = config.ftrack.link_key.iter();
+    secrets.extend(link_key.map(|key| ("ftrack.link_key_file".to_owned(), key)));
+    let mut certificates = vec![("ftrack.ca_file".to_owned(), &config.ftrack.ca_file)];
+    for (name, directory) in &config.directories {
+        let key = |key: &str| format!("directories.{name}.{key}");
+        let password = directory.bind_password.iter();
+        secrets.extend(password.map(|password| (key("bind_password_file"), password)));
+        if let Some(file) = &directory.client_key_file {
+            secret_file(about, &key("client_key_file"), file);
+        }
+        certificates.push((key("ca_file"), &directory.ca_file));
+        certificates.push((key("client_cert_file"), &directory.client_cert_file));
+    }
+    for (key, file) in secrets.into_iter().filter_map(|(key, secret)| {
+        let file = Credential::file(secret)?;
+        Some((key, file))
+    }) {
+        secret_file(about, &key, file);
+    }
+    for (key, file) in certificates {
+        if let Some(file) = file {
+            certificate_file(about, &key, file, now);
+        }
+    }
+}
+
+fn listener(about: &mut About, config: &Config) {
+    let Some(http) = &config.http else { return };
+    if http.listen.ip().is_unspecified() {
+        about.warn(
+            "listener",
+            format!(
+                "http.listen is {}, so that everybody who can reach this machine sees the status \
+                 page",
+                http.listen
+            ),
+            "listen on 127.0.0.1, or let only a proxy that authenticates reach it",
+        );
+    }
+}
+
+fn secret_file(about: &mut About, key: &str, file: &Path) {
+    // A file that cannot be read is told elsewhere.
+    let Ok(found) = fs::metadata(file) else {
+        return;
+    };
+    if found.permissions().mode() & READABLE_BY_OTHERS != 0 {
+        about.warn(
+            "secret",
+            format!(
+                "every user of this machine can read {}, of {key}",
+                file.display()
+            ),
+            "take the right away: chmod o= and the file's name",
+        );
+    }
+}
+
+fn certificate_file(about: &mut About, key: &str, file: &Path, now: DateTime<Utc>) {
+    let Ok(content) = fs::read(file) else { return };
+    let certificates = CertificateDer::pem_slice_iter(&content).filter_map(Result::ok);
+    let expiries: Vec<DateTime<Utc>> = certificates
+        .filter_map(|certificate| expiry(&certificate))
+        .collect();
+    let Some(last) = expiries.iter().max() else {
+        return;
+    };
+    let expired = expiries.iter().filter(|expiry| **expiry < now).count();
+    let (file, way_out) = (file.display(), "replace it with one that is valid");
+    if *last < now {
+        let detail = format!("{file}, of {key}, expired on {}", last.date_naive());
+        about.fail("certificate", detail, way_out);
+    } else if expired > 0 {
+        let detail = format!("{expired} certificates in {file}, of {key}, have expired");
+        about.warn("certificate", detail, way_out);
+    }
+}
+
+/// The settings of a job.
+pub fn of_job(about: &mut About, name: &str, job: &Job, config: &Config) {
+    let Some(ldap) = job.ldap() else { return };
+    let limits = [
+        ("deactivate", ldap.limits.deactivate),
+        ("rename", ldap.limits.rename),
+        ("clear", ldap.limits.clear),
+        ("unusable", ldap.limits.unusable),
+    ];
+    for (key, limit) in limits {
+        if matches!(limit, Limit::Percent(100..)) {
+            about.warn(
+                "limits",
+                format!("limits.{key} is 100%, so that it never holds or fails anything"),
+                "choose a lower limit",
+            );
+        }
+    }
+    for (other, of_other) in config.ldap_jobs() {
+        if other != name && of_other.directory == ldap.directory && overlap(ldap, of_other) {
+            about.warn(
+                "overlap",
+                format!(
+                    "its search bases overlap those of the job {other}; of those who are in both, \
+                     each belongs to the job that was first"
+                ),
+                "if this is not intended, give each job search bases of its own",
+            );
+        }
+    }
+}
+
+/// Whether the searches of two jobs can show the same entry.
+fn overlap(one: &LdapJob, other: &LdapJob) -> bool {
+    one.search_bases.iter().any(|of_one| {
+        let mut others = other.search_bases.iter();
+        others.any(|of_other| {
+            let (Some(of_one), Some(of_other)) = (Dn::parse(of_one), Dn::parse(of_other)) else {
+                return false;
+            };
+            match (of_one.depth_below(&of_other), of_other.depth_below(&of_one)) {
+                (Some(0), _) => true,
+                (Some(_), _) => covers(other.scope, one.scope, of_one.depth_below(&of_other)),
+                (_, Some(_)) => covers(one.scope, other.scope, of_other.depth_below(&of_one)),
+                (None, None) => false,
+            }
+        })
+    })
+}
+
+/// Whether a search shows entries of a search whose base is so far below its own.
+fn covers(upper: Scope, lower: Scope, depth: Option<usize>) -> bool {
+    match (upper, lower) {
+        (Scope::Subtree, _) => true,
+        // The lower base itself is the only entry that both could show.
+        (Scope::One, Scope::Subtree) => depth == Some(1),
+        (Scope::One, Scope::One) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_searches_both_cover() {
+        for (upper, lower, depth, expected) in [
+            (Scope::Subtree, Scope::One, 3, true),
+            (Scope::Subtree, Scope::Subtree, 1, true),
+            (Scope::One, Scope::Subtree, 1, true),
+            (Scope::One, Scope::Subtree, 2, false),
+            (Scope::One, Scope::One, 1, false),
+        ] {
+            assert_eq!(
+                covers(upper, lower, Some(depth)),
+                expected,
+                "{upper:?} {lower:?} {depth}"
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The terminal that standard output is, and how results fit on it.
+
+use std::io::{self, IsTerminal};
+
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use rustix::termios::tcgetwinsize;
+
+use crate::{config::Environment, wrap::wrapped};
+
+/// The size of a terminal that reports none.
+const SIZE: (usize, usize) = (80, 24);
+
+/// The narrowest width for which lines are wrapped, in columns.
+const NARROWEST: usize = 20;
+
+/// Where a result is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants and fields are self-explanatory")]
+pub(super) enum Screen {
+    Terminal {
+        columns: usize,
+        rows: usize,
+    },
+    /// A pipe or a file: no line is wrapped, and nothing is left out.
+    Unbounded,
+}
+
+impl Screen {
+    /// What standard output is. The size is the terminal's, otherwise `COLUMNS`, otherwise 80
+    /// columns of 24 rows.
+    pub(super) fn of_stdout() -> Self {
+        let stdout = io::stdout();
+        if !stdout.is_terminal() {
+            return Self::Unbounded;
+        }
+        let (columns, rows) = tcgetwinsize(&stdout).map_or((0, 0), |size| {
+            (usize::from(size.ws_col), usize::from(size.ws_row))
+        });
+        let or = |size: usize, otherwise| if size > 0 { size } else { otherwise };
+        Self::Terminal {
+            columns: or(
+                columns,
+                Environment::of_process().columns().unwrap_or(SIZE.0),
+            )
+            .max(NARROWEST),
+            rows: or(rows, SIZE.1),
+        }
+    }
+
+    /// The columns of a terminal.
+    pub(super) fn columns(self) -> Option<usize> {
+        match self {
+            Self::Terminal { columns, .. } => Some(columns),
+            Self::Unbounded => None,
+        }
+    }
+
+    /// The rows of a terminal.
+    pub(super) fn rows(self) -> Option<usize> {
+        match self {
+            Self::Terminal { rows, .. } => Some(rows),
+            Self::Unbounded => None,
+        }
+    }
+
+    /// Text that fits: lines are wrapped between words.
+    pub(super) fn fit(self, text: &str) -> String {
+        match self {
+            Self::Terminal { columns, .. } => wrapped(text, columns),
+            Self::Unbounded => text.to_owned(),
+        }
+    }
+
+    /// An empty table that fits: its cells are wrapped between words.
+    pub(super) fn table(self) -> Table {
+        let mut table = Table::new();
+        *table.style_mut() = NOTHING;
+        if let Self::Terminal { columns, .. } = self {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
+        }
+        table
+    }
+}
+
+/// A table as lines without blanks at their ends.
+pub(super) fn lines(table: &Table) -> String {
+    table
+        .to_string()
+        .lines()
+        .flat_map(|line| [line.trim_end(), "\n"])
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Who the people are whose users are to be deactivated: names and mail addresses from ftrack, and
+//! the DNs that earlier runs saved.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{RunContext, failure::Failure, ldap_work::LdapWork};
+use crate::{
+    model::{
+        change::Action,
+        report::LastKnown,
+        user::{EntityId, User},
+    },
+    state::{self, State},
+    sync::{decision::Plan, desired::Desired},
+};
+
+/// What is last known of the people of a plan who are missing, by their users.
+pub(super) struct LastKnownPeople(HashMap<EntityId, LastKnown>);
+
+impl LastKnownPeople {
+    /// What is last known of the person of a change, if it is about a missing one.
+    pub(super) fn of(&self, action: Action, user: &EntityId) -> Option<LastKnown> {
+        match action {
+            Action::Deactivate => self.0.get(user).cloned(),
+            Action::Create | Action::Update | Action::Reactivate | Action::Adopt => None,
+        }
+    }
+}
+
+impl RunContext<'_, LdapWork> {
+    /// What is last known of the people whose users the plan deactivates. Without the state database
+    /// their DNs are not known.
+    pub(super) fn last_known(&self, plan: &Plan<'_>) -> LastKnownPeople {
+        let due: Vec<_> = plan
+            .decisions
+            .iter()
+            .filter_map(|decision| {
+                let change = decision.change()?;
+                (change.action == Action::Deactivate).then_some((change, decision.user?))
+            })
+            .collect();
+        let ids = due.iter().map(|(change, _)| change.directory_id.as_str());
+        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
+        let dns: BTreeMap<String, String> =
+            state::last_dns(state_dir, job, ids).unwrap_or_default();
+        let people = due.into_iter().map(|(change, user)| {
+            let last_dn = dns.get(change.directory_id.as_str()).cloned();
+            (change.ftrack_id.clone(), last_known(user, last_dn))
+        });
+        LastKnownPeople(people.collect())
+    }
+
+    /// Saves the DNs of the people of a reading, for when they leave.
+    pub(super) fn remember_dns(
+        &self,
+        state: &State,
+        plan: &Plan<'_>,
+        desired: &Desired,
+    ) -> Result<(), Failure> {
+        let people = desired.people().iter();
+        let dns: HashMap<&str, &str> = people
+            .map(|(id, person)| (id.as_str(), &*person.dn))
+            .collect();
+        Ok(state.set_dns(&self.prepared.name, &dns, &plan.absences)?)
+    }
+}
+
+fn last_known(user: &User, last_dn: Option<String>) -> LastKnown {
+    let names = [&user.first_name, &user.last_name];
+    let names: Vec<&str> = names
+        .into_iter()
+        .filter_map(|name| name.as_deref())
+        .filter(|name| !name.is_empty())
+        .collect();
+    LastKnown {
+        name: (!names.is_empty()).then(|| names.join(" ")),
+        email: user.email.as_deref().map(str::to_owned),
+        last_dn,
+    }
+}

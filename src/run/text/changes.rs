@@ -1,0 +1,174 @@
+//! Changes as text.
+
+use anstyle::Style;
+
+use super::{ALL, Extent, blue, dim, green, line, magenta, paint, red, yellow};
+use crate::{
+    escape::escape_control,
+    model::{
+        change::Action,
+        edit::Field,
+        report::{ChangeResult, LastKnown, Reported},
+    },
+};
+
+/// The actions for which a report can say whether the person is in the directory.
+#[derive(Clone, Copy)]
+pub(super) enum Read {
+    Directory,
+    FtrackAlone,
+}
+
+/// Writes the changes, and returns how many are left out.
+pub(super) fn write(text: &mut String, changes: &[Reported], read: Read, extent: Extent) -> usize {
+    let by_action = ALL.map(|action| of_action(changes, action));
+    let most = numbers(&by_action, read, extent);
+    let mut left_out = 0;
+    for ((action, of_action), most) in ALL.into_iter().zip(by_action).zip(most) {
+        for change in of_action.iter().take(most) {
+            text.push('\n');
+            one_change(text, change, read);
+        }
+        let more = of_action.len().saturating_sub(most);
+        if more > 0 {
+            line(
+                text,
+                &format!("\n  … and {more} more to {}", action.as_str()),
+            );
+        }
+        left_out += more;
+    }
+    left_out
+}
+
+/// The changes of one kind, by login.
+fn of_action(changes: &[Reported], action: Action) -> Vec<&Reported> {
+    let mut of_action: Vec<&Reported> = changes
+        .iter()
+        .filter(|change| change.action == action)
+        .collect();
+    of_action.sort_by(|a, b| a.username.cmp(&b.username));
+    of_action
+}
+
+/// How many changes of each kind are shown.
+fn numbers(by_action: &[Vec<&Reported>; 5], read: Read, extent: Extent) -> [usize; 5] {
+    let rows = match extent {
+        Extent::Whole => return [usize::MAX; 5],
+        Extent::OfEachKind(most) => return [most; 5],
+        Extent::Rows(rows) => rows,
+    };
+    let mut numbers = [0; 5];
+    // The headlines and the counts.
+    let mut used = 8;
+    let mut is_full = false;
+    // One of each kind in turn, so that many of one kind do not hide the others.
+    while !is_full {
+        is_full = true;
+        for (number, of_action) in numbers.iter_mut().zip(by_action) {
+            let Some(change) = of_action.get(*number) else {
+                continue;
+            };
+            let mut text = String::new();
+            one_change(&mut text, change, read);
+            used += text.lines().count() + 1;
+            if used <= rows || *number == 0 {
+                *number += 1;
+                is_full = false;
+            }
+        }
+    }
+    numbers
+}
+
+fn one_change(text: &mut String, change: &Reported, read: Read) {
+    let (sign, style) = match change.action {
+        Action::Create => ('+', green()),
+        Action::Adopt => ('=', blue()),
+        Action::Update => ('~', yellow()),
+        Action::Reactivate => ('^', green()),
+        Action::Deactivate => ('-', red()),
+    };
+    let result = match change.result {
+        ChangeResult::Applied | ChangeResult::Planned => String::new(),
+        ChangeResult::Held => paint(magenta(), " HELD"),
+        ChangeResult::Failed => paint(red(), " FAILED"),
+    };
+    let dn = match (&change.dn, read) {
+        (Some(dn), _) => format!("  {}", escape_control(dn)),
+        (None, Read::Directory) => "  not in the directory".to_owned(),
+        (None, Read::FtrackAlone) => String::new(),
+    };
+    line(
+        text,
+        &format!(
+            "  {} {}{result}{dn}",
+            paint(style, &format!("{sign} {:<10}", change.action.as_str())),
+            paint(Style::new().bold(), &escape_control(&change.username))
+        ),
+    );
+    if let Some(person) = &change.person {
+        last_known(text, person);
+    }
+    for (field, values) in &change.fields {
+        if *field != Field::Link {
+            let old = if values.old.is_null() {
+                String::new()
+            } else {
+                format!("{} -> ", value(&values.old))
+            };
+            line(
+                text,
+                &format!("      {}: {old}{}", field.name(), value(&values.new)),
+            );
+        }
+    }
+    line(
+        text,
+        &format!("      {}", paint(dim(), &escape_control(&change.reason))),
+    );
+    // Many changes are held for the same reason, which is shown once for all.
+    if let Some(error) = change
+        .error
+        .as_ref()
+        .filter(|_| change.result != ChangeResult::Held)
+    {
+        line(
+            text,
+            &format!("      {}", paint(red(), &escape_control(error))),
+        );
+    }
+}
+
+/// Who a missing person is: name, mail and last DN, as far as they are known.
+fn last_known(text: &mut String, person: &LastKnown) {
+    let LastKnown {
+        name,
+        email,
+        last_dn,
+    } = person;
+    let dn = last_dn.as_ref().map(|dn| format!("last DN {dn}"));
+    let known: Vec<&str> = [name, email, &dn]
+        .into_iter()
+        .filter_map(|known| known.as_deref())
+        .filter(|known| !known.is_empty())
+        .collect();
+    if !known.is_empty() {
+        line(
+            text,
+            &format!("      person: {}", escape_control(&known.join(", "))),
+        );
+    }
+}
+
+fn value(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => "(none)".into(),
+        serde_json::Value::String(text) if text.is_empty() => "(empty)".into(),
+        serde_json::Value::String(text) => escape_control(text).into_owned(),
+        serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => escape_control(&value.to_string()).into_owned(),
+    }
+}

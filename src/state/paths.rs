@@ -1,0 +1,63 @@
+//! What a person names by its path: a file to write a plan to, a directory for the state.
+
+use std::{ffi::OsStr, io, path::Path};
+
+use crate::state::{files::StateError, folder::Folder};
+
+/// Whether the program can write in a directory, which may still have to be created.
+///
+/// # Errors
+/// It cannot.
+pub fn can_keep(path: &Path) -> Result<(), StateError> {
+    let there = Folder::nearest(path)?;
+    let _rights = there.rights()?;
+    match tempfile::tempfile_in(there.path()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StateError::new(
+            "write in",
+            there.path(),
+            error.kind().into(),
+        )),
+    }
+}
+
+/// Whether a file that a person names can be replaced or created.
+///
+/// # Errors
+/// There is no such directory, nothing can be written in it, or something else than a file has that
+/// name.
+pub fn can_replace(path: &Path) -> Result<(), StateError> {
+    can_keep(place(path)?.0.path())
+}
+
+/// Replaces a file that a person names by this content, or creates it: after a crash or on a full
+/// disk the old content or the new is there, never a part.
+///
+/// # Errors
+/// The directory is missing or not writable, the disk is full, or something else than a file has
+/// that name: a device must not be replaced.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let (folder, name) = place(path)?;
+    folder
+        .replace(name, content)
+        .map_err(|error| StateError::new("write", path, error.source))
+}
+
+/// The directory of a file that a person names, and the file's name.
+fn place(path: &Path) -> Result<(Folder, &OsStr), StateError> {
+    let wrong = |source| StateError::new("write", path, source);
+    let Some(name) = path.file_name() else {
+        return Err(wrong(io::ErrorKind::IsADirectory.into()));
+    };
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+        let why = "it is not a regular file";
+        return Err(wrong(io::Error::new(io::ErrorKind::InvalidInput, why)));
+    }
+    // The directory of a bare file name is the empty path, which cannot be opened.
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let folder = Folder::find(folder)?.ok_or_else(|| wrong(io::ErrorKind::NotFound.into()))?;
+    Ok((folder, name))
+}

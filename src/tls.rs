@@ -1,0 +1,6 @@
+//! TLS to both servers: which certificates are trusted, and what a failed handshake means.
+
+pub mod fault;
+pub(crate) mod trust;
+
+pub use fault::TlsFault;

@@ -1,0 +1,146 @@
+//! Settings that are valid, and probably not what is intended.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{
+    slapd,
+    world::{World, bare},
+};
+use crate::rules::account;
+
+/// What is wrong offline.
+fn trouble(world: &World) -> Vec<String> {
+    world.check(&["--offline"]).trouble()
+}
+
+#[test]
+fn a_listener_for_everybody() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.job = "[http]\nlisten = \"0.0.0.0:9464\"".into();
+    assert_eq!(
+        trouble(&world),
+        [
+            "warn listener about configuration: http.listen is 0.0.0.0:9464, so that everybody who \
+             can reach this machine sees the status page; listen on 127.0.0.1, or let only a proxy \
+             that authenticates reach it"
+        ]
+    );
+    world.job = "[http]\nlisten = \"127.0.0.1:9464\"".into();
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
+fn secrets_that_everybody_can_read() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.mode = 0o644;
+    let found = trouble(&world);
+    let [key, password] = found.as_slice() else {
+        panic!("{found:#?}")
+    };
+    for (found, key) in [
+        (key, "ftrack-api-key, of ftrack.api_key_file;"),
+        (
+            password,
+            "ldap-password, of directories.studio.bind_password_file;",
+        ),
+    ] {
+        assert!(
+            found.starts_with("warn secret about configuration: every user"),
+            "{found}"
+        );
+        assert!(found.contains(key), "{found}");
+    }
+    world.mode = 0o640;
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
+fn limits_that_hold_nothing() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.job = "limits = { deactivate = \"100%\", unusable = \"100%\", clear = \"99%\" }".into();
+    assert_eq!(
+        trouble(&world),
+        [
+            "warn limits about job artists: limits.deactivate is 100%, so that it never holds or \
+             fails anything; choose a lower limit",
+            "warn limits about job artists: limits.unusable is 100%, so that it never holds or \
+             fails anything; choose a lower limit",
+        ]
+    );
+}
+
+#[test]
+fn jobs_that_overlap() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    let other = |base: &str| {
+        format!(
+            "[jobs.others]\ndirectory = \"studio\"\nsearch_bases = [\"{base}\"]\nfilter = \
+             \"(uid=*)\"\nattributes = {{ username = \"uid\" }}"
+        )
+    };
+    world.job = other("ou=artists,OU=People,dc=studio,dc=test");
+    let found = trouble(&world);
+    let [artists, others] = found.as_slice() else {
+        panic!("{found:#?}")
+    };
+    assert!(
+        artists.contains("about job artists: its search bases overlap those of the job others")
+    );
+    assert!(others.contains("about job others: its search bases overlap those of the job artists"));
+    world.job = other("ou=interns,dc=studio,dc=test");
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
+fn a_certificate_file_that_expired() {
+    let certificate = |year: i32| {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(year, 2, 3);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().pem()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.directory_settings = format!("ca_file = {file:?}");
+    fs::write(&file, certificate(2020)).unwrap();
+    let name = file.display();
+    assert_eq!(
+        trouble(&world),
+        [format!(
+            "fail certificate about configuration: {name}, of directories.studio.ca_file, expired \
+             on 2020-02-03; replace it with one that is valid"
+        )]
+    );
+    fs::write(&file, certificate(2020) + &certificate(2099)).unwrap();
+    assert_eq!(
+        trouble(&world),
+        [format!(
+            "warn certificate about configuration: 1 certificates in {name}, of \
+             directories.studio.ca_file, have expired; replace it with one that is valid"
+        )]
+    );
+    fs::write(&file, certificate(2099)).unwrap();
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
+fn users_of_a_source_that_no_job_has() {
+    let slapd = slapd();
+    let world = World::over(&slapd);
+    let link = json!({"v": 1, "source": "painters", "id": "p-1", "attribute": "entryUUID", "activity": "settled"});
+    let mut user = account("paula");
+    user.metadata
+        .insert("ftrack-ldap-sync".into(), link.to_string());
+    world.studio().add_user(&user).unwrap();
+    let url = bare(&slapd.tls_url());
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 0, "{url}");
+    assert!(
+        trouble.contains("1 users belong to the source \"painters\", which no job has"),
+        "{trouble}"
+    );
+}

@@ -1,0 +1,161 @@
+//! The history of runs: who was changed when, found by time, outcome, job and person, whatever
+//! became of the configuration.
+
+use std::{fs, path::Path, process::Command};
+
+use ftrack_ldap_sync::{
+    model::report::{DirectoryPart, FailureKind, Outcome},
+    run::text::{self, Extent},
+};
+use serde_json::Value;
+
+use crate::studio::{Ended, Studio, dn};
+
+/// The program with another configuration.
+fn run_with(config: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+    command.arg("--config").arg(config).args(arguments);
+    command.env_clear().env("TZ", "UTC");
+    Ended::of(command.output().unwrap())
+}
+
+/// The ids of the runs that are listed, newest first.
+fn listed(config: &Path, arguments: &[&str]) -> Vec<String> {
+    let arguments = [&["runs", "--format", "json"], arguments].concat();
+    let ended = run_with(config, &arguments);
+    assert_eq!(ended.status, 0, "{arguments:?}: {}", ended.stderr);
+    let runs: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    runs.iter()
+        .map(|run| run["run"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// A studio in which bob was created, nothing happened, and bob was deactivated.
+fn studio() -> (Studio, [String; 3]) {
+    let studio = Studio::of(&["ada", "bob"]).end_to_end();
+    let created = studio.sync().run;
+    let quiet = studio.sync().run;
+    studio.tree().remove(&dn("bob")).unwrap();
+    let deactivated = studio.sync().run;
+    (studio, [created, quiet, deactivated])
+}
+
+#[test]
+fn runs_are_found_without_secrets_with_a_broken_configuration_and_of_jobs_that_are_gone() {
+    let (studio, runs) = studio();
+    let [created, quiet, deactivated] = runs.each_ref().map(String::as_str);
+    let reports = studio.state_dir().join("reports");
+    let user = studio.user("bob").id.to_string();
+    let broken = studio.folder().join("broken.toml");
+    fs::write(
+        &broken,
+        format!(
+            "state_dir = {:?}\ncolour = \"blue\"\n[ftrack]\napi_key_file = \"no-such-file\"\n",
+            studio.state_dir()
+        ),
+    )
+    .unwrap();
+    let all = [deactivated, quiet, created];
+    assert_eq!(listed(&broken, &[]), all);
+    assert_eq!(listed(&broken, &["--changed"]), [deactivated, created]);
+    assert_eq!(
+        listed(&broken, &["--changed", "--limit", "1"]),
+        [deactivated]
+    );
+    assert_eq!(listed(&broken, &["--outcome", "succeeded,held"]), all);
+    assert_eq!(listed(&broken, &["--outcome", "failed"]), [""; 0]);
+    assert_eq!(listed(&broken, &["--since", "1h"]), all);
+    assert_eq!(listed(&broken, &["--until", "1h"]), [""; 0]);
+    assert_eq!(
+        listed(
+            &broken,
+            &["--since", "2020-01-31", "--until", "2999-12-31 23:59"]
+        ),
+        all
+    );
+    let people = [
+        ("bob", 2),
+        ("BOB", 2),
+        ("bob@studio.test", 2),
+        (dn("bob").as_str(), 2),
+        (user.as_str(), 2),
+        ("ada", 1),
+        ("eve", 0),
+    ]
+    .map(|(who, runs)| (who.to_owned(), runs));
+    for (who, runs) in people {
+        assert_eq!(listed(&broken, &["--person", &who]).len(), runs, "{who}");
+    }
+    let report = run_with(&broken, &["runs", "show", deactivated, "--format", "json"]).report();
+    assert_eq!(report.run, deactivated);
+    // The job was renamed since.
+    fs::create_dir(reports.join("interns")).unwrap();
+    let file = format!("{created}.json");
+    let content = fs::read_to_string(reports.join("artists").join(&file)).unwrap();
+    let content = content.replace("\"job\":\"artists\"", "\"job\":\"interns\"");
+    fs::write(reports.join("interns").join(&file), content).unwrap();
+    assert_eq!(listed(&broken, &["--job", "interns"]), [created]);
+    // Where nothing can be read, the directory is named.
+    fs::write(&broken, "state_dir = \n").unwrap();
+    let ended = run_with(&broken, &["runs"]);
+    assert_eq!(ended.status, 2);
+    assert!(ended.stderr.contains("--state-dir DIR"), "{}", ended.stderr);
+    let state_dir = studio.state_dir();
+    let state_dir = state_dir.to_str().unwrap();
+    assert_eq!(
+        listed(&broken, &["--job", "artists", "--state-dir", state_dir]),
+        all
+    );
+}
+
+#[test]
+fn the_list_says_when_and_what() {
+    let (studio, runs) = studio();
+    let config = studio.config();
+    let mut text = run_with(&config, &["runs"]).stdout;
+    let listed: Vec<Value> =
+        serde_json::from_str(&run_with(&config, &["runs", "--format", "json"]).stdout).unwrap();
+    for (position, run) in runs.iter().enumerate() {
+        text = text.replace(run, &format!("RUN-{position}{:15}", ""));
+    }
+    for run in &listed {
+        let minute = run["started_at"].as_str().unwrap()[..16].replace('T', " ");
+        text = text.replace(&minute, "YYYY-MM-DD HH:MM");
+    }
+    insta::with_settings!({filters => vec![(r"\d+\.\d s", "T.T s")]}, {
+        insta::assert_snapshot!(text, @r"
+        RUN                   STARTED           JOB      OUTCOME    TOOK   WHAT
+        RUN-2                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  1 deactivated
+        RUN-1                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  nothing to do
+        RUN-0                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  2 created
+        ");
+    });
+    let none = run_with(&config, &["runs", "--person", "eve"]);
+    assert_eq!(
+        (none.status, none.stdout.as_str()),
+        (0, "No saved run matches.\n")
+    );
+}
+
+#[test]
+fn a_report_does_not_blame_the_directory_for_what_ftrack_refused() {
+    let (studio, _) = studio();
+    let mut report = studio.sync();
+    report.outcome = Outcome::Failed;
+    report.directory = Some(DirectoryPart::default());
+    let shown = |kind| {
+        let mut report = report.clone();
+        report.error_kind = Some(kind);
+        text::report(&report, Extent::Whole)
+    };
+    let refused = shown(FailureKind::FtrackRefused);
+    assert!(
+        refused.contains("  directory  not read, since the run failed before\n"),
+        "{refused}"
+    );
+    let unreachable = shown(FailureKind::Directory);
+    assert!(
+        unreachable.contains("  directory  no server reached: not read to its end\n"),
+        "{unreachable}"
+    );
+}

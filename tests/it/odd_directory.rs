@@ -1,0 +1,373 @@
+//! Directories whose answers are odd: a server on loopback that sends entries exactly as the test
+//! describes them, and what the program makes of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "any other request ends the connection, and any other filter matches nothing"
+)]
+
+mod aliases_and_referrals;
+mod checked;
+mod identity;
+mod names;
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use ldap3_proto::{
+    LdapCodec, LdapFilter,
+    control::LdapControl,
+    proto::{
+        LdapBindResponse, LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode,
+        LdapSearchRequest, LdapSearchResultEntry, LdapSearchScope,
+    },
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{codec::Framed, sync::CancellationToken};
+
+use crate::{
+    situations::Situation,
+    studio::{Studio, dn},
+};
+
+/// An entry as it is sent: its DN, and its attribute descriptions with their values.
+pub type OddEntry = (String, Vec<(String, Vec<Vec<u8>>)>);
+
+/// What the server sends.
+#[derive(Debug, Clone, Default)]
+pub struct Odd {
+    /// The root DSE.
+    pub root: Vec<(String, Vec<String>)>,
+    /// The attribute types of its schema; it shows none where there are none.
+    pub schema: Vec<String>,
+    pub entries: Vec<OddEntry>,
+    /// Names that it takes for others, such as aliases.
+    pub aliases: Vec<(String, String)>,
+    /// Whether one value is sent at a time, as an attribute of its own.
+    pub is_split: bool,
+    /// Whether it knows paged results.
+    pub refuses_pages: bool,
+}
+
+/// The running server.
+pub struct OddDirectory {
+    address: SocketAddr,
+    odd: Arc<Mutex<Odd>>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Where the schema is.
+const SCHEMA: &str = "cn=Subschema";
+
+impl OddDirectory {
+    /// Starts it, on a thread of its own.
+    pub fn start(odd: Odd) -> Self {
+        let odd = Arc::new(Mutex::new(odd));
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shared, stopped) = (Arc::clone(&odd), stop.clone());
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(stopped.run_until_cancelled(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(serve(stream, Arc::clone(&shared)));
+                }
+            }));
+        });
+        Self {
+            address,
+            odd,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("ldap://{}", self.address)
+    }
+
+    /// Changes what it sends from now on.
+    pub fn set(&self, change: impl FnOnce(&mut Odd)) {
+        change(&mut self.odd.lock().unwrap());
+    }
+}
+
+impl Drop for OddDirectory {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            assert!(thread.join().is_ok() || std::thread::panicking());
+        }
+    }
+}
+
+impl Odd {
+    /// People with an entryUUID, in a server that pages and shows no schema.
+    pub fn of(uids: &[&str]) -> Self {
+        Self {
+            root: vec![
+                (
+                    "supportedControl".into(),
+                    vec!["1.2.840.113556.1.4.319".into()],
+                ),
+                ("namingContexts".into(), vec!["dc=studio,dc=test".into()]),
+            ],
+            entries: uids.iter().map(|uid| odd_person(uid)).collect(),
+            ..Self::default()
+        }
+        .with_context()
+    }
+
+    /// The naming context's own entry, whose id identifies the directory.
+    fn with_context(mut self) -> Self {
+        let context = entry(
+            "dc=studio,dc=test",
+            &[
+                ("objectClass", &["domain"]),
+                ("entryUUID", &["d1d1d1d1-0000-4000-8000-000000000000"]),
+            ],
+        );
+        self.entries.insert(0, context);
+        self
+    }
+
+    /// The attributes of somebody.
+    pub fn person(&mut self, uid: &str) -> &mut Vec<(String, Vec<Vec<u8>>)> {
+        let dn = dn(uid);
+        let found = self.entries.iter_mut().find(|(known, _)| *known == dn);
+        &mut found.unwrap().1
+    }
+
+    /// Replaces the values of an attribute of somebody; without values, it is removed.
+    pub fn put(&mut self, uid: &str, name: &str, values: &[&str]) {
+        let attributes = self.person(uid);
+        attributes.retain(|(known, _)| known != name);
+        if !values.is_empty() {
+            attributes.push(attribute(name, values));
+        }
+    }
+}
+
+/// An attribute of text.
+pub fn attribute(name: &str, values: &[&str]) -> (String, Vec<Vec<u8>>) {
+    let values = values.iter().map(|value| value.as_bytes().to_vec());
+    (name.to_owned(), values.collect())
+}
+
+/// An entry of text.
+pub fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> OddEntry {
+    let attributes = attributes
+        .iter()
+        .map(|(name, values)| attribute(name, values));
+    (dn.to_owned(), attributes.collect())
+}
+
+/// A person's entry.
+pub fn odd_person(uid: &str) -> OddEntry {
+    let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, uid.as_bytes()).to_string();
+    let mail = format!("{uid}@studio.test");
+    entry(
+        &dn(uid),
+        &[
+            ("objectClass", &["inetOrgPerson"]),
+            ("uid", &[uid]),
+            ("givenName", &["Given"]),
+            ("sn", &[uid]),
+            ("mail", &[&mail]),
+            ("entryUUID", &[&id]),
+        ],
+    )
+}
+
+/// A situation whose directory is this one.
+pub fn situation(directory: &OddDirectory) -> Situation {
+    let mut situation = Situation::of(&[]);
+    situation.directory_url = directory.url();
+    situation
+}
+
+/// The situation with these attributes mapped.
+pub fn mapping(situation: &mut Studio, attributes: &str) {
+    attributes.clone_into(&mut situation.attributes);
+}
+
+async fn serve(stream: TcpStream, odd: Arc<Mutex<Odd>>) {
+    let mut framed = Framed::new(stream, LdapCodec::default());
+    while let Some(Ok(message)) = framed.next().await {
+        let id = message.msgid;
+        let answers = match message.op {
+            LdapOp::BindRequest(_) => vec![LdapMsg::new(
+                id,
+                LdapOp::BindResponse(LdapBindResponse {
+                    res: result(LdapResultCode::Success),
+                    saslcreds: None,
+                }),
+            )],
+            LdapOp::SearchRequest(search) => {
+                let odd = odd.lock().unwrap().clone();
+                odd.answer(id, &search, &message.ctrl)
+            }
+            _ => return,
+        };
+        for answer in answers {
+            if framed.send(answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn result(code: LdapResultCode) -> LdapResult {
+    LdapResult {
+        code,
+        matcheddn: String::new(),
+        message: String::new(),
+        referral: Vec::new(),
+    }
+}
+
+impl Odd {
+    fn answer(
+        &self,
+        id: i32,
+        search: &LdapSearchRequest,
+        controls: &[LdapControl],
+    ) -> Vec<LdapMsg> {
+        let is_paged =
+            |control: &&LdapControl| matches!(control, LdapControl::SimplePagedResults { .. });
+        let paged = controls.iter().find(is_paged);
+        if self.refuses_pages && paged.is_some() {
+            let code = LdapResultCode::UnavailableCriticalExtension;
+            return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
+        }
+        let found: Vec<LdapSearchResultEntry> = match search.base.as_str() {
+            "" => vec![self.root_dse()],
+            SCHEMA => vec![sent(
+                SCHEMA,
+                &[("attributeTypes".into(), bytes(&self.schema))],
+            )],
+            _ => self.matching(search),
+        };
+        let done = LdapOp::SearchResultDone(result(LdapResultCode::Success));
+        let controls = paged.map(|_| LdapControl::SimplePagedResults {
+            size: 0,
+            cookie: Vec::new(),
+        });
+        let entries = found
+            .into_iter()
+            .map(|entry| LdapMsg::new(id, LdapOp::SearchResultEntry(entry)));
+        let done = LdapMsg::new_with_ctrls(id, done, controls.into_iter().collect());
+        entries.chain([done]).collect()
+    }
+
+    fn root_dse(&self) -> LdapSearchResultEntry {
+        let mut root: Vec<(String, Vec<Vec<u8>>)> = self
+            .root
+            .iter()
+            .map(|(name, values)| (name.clone(), bytes(values)))
+            .collect();
+        if !self.schema.is_empty() {
+            root.push(attribute("subschemaSubentry", &[SCHEMA]));
+        }
+        sent("", &root)
+    }
+
+    fn matching(&self, search: &LdapSearchRequest) -> Vec<LdapSearchResultEntry> {
+        let base = search.base.to_lowercase();
+        let lies_in = |dn: &str| match search.scope {
+            LdapSearchScope::Base => dn == base,
+            _ => dn == base || dn.ends_with(&format!(",{base}")),
+        };
+        let entries = self.entries.iter();
+        let found = entries.filter(|(dn, _)| lies_in(&dn.to_lowercase()));
+        found
+            .filter(|entry| self.matches(&search.filter, entry))
+            .map(|(dn, attributes)| sent(dn, &self.selected(attributes, &search.attrs)))
+            .collect()
+    }
+
+    fn selected(
+        &self,
+        attributes: &[(String, Vec<Vec<u8>>)],
+        asked: &[String],
+    ) -> Vec<(String, Vec<Vec<u8>>)> {
+        let is_asked = |name: &str| asked.iter().any(|asked| self.means(asked, name));
+        let selected = attributes.iter().filter(|(name, _)| is_asked(name));
+        if !self.is_split {
+            return selected.cloned().collect();
+        }
+        let parts = selected.flat_map(|(name, values)| {
+            values
+                .iter()
+                .map(|value| (name.clone(), vec![value.clone()]))
+        });
+        parts.collect()
+    }
+
+    /// Whether a description that is there belongs to one that is asked for (RFC 4512 section
+    /// 2.5.2).
+    fn means(&self, asked: &str, name: &str) -> bool {
+        let alias = self
+            .aliases
+            .iter()
+            .find(|(alias, _)| alias.eq_ignore_ascii_case(asked));
+        let asked = alias.map_or(asked, |(_, of)| of).to_lowercase();
+        let name = name.to_lowercase();
+        let (mut asked, mut name) = (asked.split(';'), name.split(';'));
+        let is_same = asked.next() == name.next();
+        let options: BTreeSet<&str> = name.collect();
+        is_same && asked.all(|option| options.contains(option))
+    }
+
+    fn matches(&self, filter: &LdapFilter, entry: &OddEntry) -> bool {
+        let values = |name: &str| -> Vec<Vec<u8>> {
+            let found = entry.1.iter().filter(|(known, _)| self.means(name, known));
+            found.flat_map(|(_, values)| values.clone()).collect()
+        };
+        match filter {
+            LdapFilter::And(all) => all.iter().all(|one| self.matches(one, entry)),
+            LdapFilter::Or(any) => any.iter().any(|one| self.matches(one, entry)),
+            LdapFilter::Not(one) => !self.matches(one, entry),
+            LdapFilter::Present(name) => !values(name).is_empty(),
+            LdapFilter::Equality(name, wanted) => values(name)
+                .iter()
+                .any(|value| value.eq_ignore_ascii_case(wanted.as_bytes())),
+            _ => false,
+        }
+    }
+}
+
+fn bytes(values: &[String]) -> Vec<Vec<u8>> {
+    values
+        .iter()
+        .map(|value| value.as_bytes().to_vec())
+        .collect()
+}
+
+fn sent(dn: &str, attributes: &[(String, Vec<Vec<u8>>)]) -> LdapSearchResultEntry {
+    let attributes = attributes
+        .iter()
+        .map(|(name, values)| LdapPartialAttribute {
+            atype: name.clone(),
+            vals: values.clone(),
+        });
+    LdapSearchResultEntry {
+        dn: dn.to_owned(),
+        attributes: attributes.collect(),
+    }
+}

@@ -1,0 +1,216 @@
+//! What people see on a terminal: lines that fit, a screenful, and log lines that can be read.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Read,
+    os::fd::OwnedFd,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+use crate::{
+    slapd::wait_until,
+    studio::{Studio, dn, person},
+};
+
+/// A terminal of a size in columns and rows, on which a program writes.
+struct Screen {
+    person: File,
+    program: OwnedFd,
+}
+
+impl Screen {
+    fn new(columns: u16, rows: u16) -> Self {
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&person).unwrap();
+        unlockpt(&person).unwrap();
+        let name = ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+        let program: OwnedFd = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(name)
+            .unwrap()
+            .into();
+        let size = Winsize {
+            ws_col: columns,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&program, size).unwrap();
+        Self {
+            person: person.into(),
+            program,
+        }
+    }
+
+    /// Starts a program with both outputs on this terminal.
+    fn start(self, mut command: Command) -> (Child, thread::JoinHandle<String>) {
+        let child = command
+            .env("TERM", "xterm")
+            .env("TZ", "UTC")
+            .stdout(Stdio::from(self.program.try_clone().unwrap()))
+            .stderr(Stdio::from(self.program))
+            .spawn()
+            .unwrap();
+        let mut person = self.person;
+        let shown = thread::spawn(move || {
+            let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+            while let Ok(length @ 1..) = person.read(&mut buffer) {
+                bytes.extend_from_slice(&buffer[..length]);
+            }
+            String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+        });
+        (child, shown)
+    }
+
+    /// What a command shows, without colours and progress.
+    fn shows(self, studio: &Studio, arguments: &[&str]) -> String {
+        let mut command = studio.command(arguments);
+        command.env("NO_COLOR", "1");
+        let (mut child, shown) = self.start(command);
+        child.wait().unwrap();
+        let shown = shown.join().unwrap();
+        assert!(
+            !shown.contains('\u{1b}') && !shown.contains('\r'),
+            "{shown:?}"
+        );
+        shown
+    }
+}
+
+/// Lines that are longer than a terminal is wide although they consist of several words.
+fn too_long(shown: &str, columns: usize) -> Vec<&str> {
+    let lines = shown.lines();
+    lines
+        .filter(|line| line.chars().count() > columns && line.trim().contains(' '))
+        .collect()
+}
+
+/// A studio with many people to create, one to update, and two to deactivate, who are held.
+fn studio() -> Studio {
+    let mut studio = Studio::of(&["ada", "bob", "cyd"]).end_to_end();
+    studio.job = "limits.deactivate = 0\n".into();
+    studio.sync();
+    let tree = studio.tree();
+    for uid in ["bob", "cyd"] {
+        tree.remove(&dn(uid)).unwrap();
+    }
+    tree.replace(&dn("ada"), "sn", &["Holm"]).unwrap();
+    for number in 0..40 {
+        let uid = format!("somebody-with-a-long-login-{number}");
+        tree.add(person(&uid, "Somebody", "New")).unwrap();
+    }
+    studio
+}
+
+#[test]
+fn a_plan_starts_with_what_was_read_and_shows_a_screenful_with_the_counts() {
+    let studio = studio();
+    for (columns, rows) in [(80, 24), (120, 50)] {
+        let shown = Screen::new(columns, rows).shows(&studio, &["plan"]);
+        assert_eq!(too_long(&shown, columns.into()), [""; 0], "{shown}");
+        let lines: Vec<&str> = shown.lines().collect();
+        let headline = "Plan for artists: 40 to create, 1 to update, 2 to deactivate";
+        assert!(lines[0].starts_with(headline), "{shown}");
+        let (directory, ftrack) = (&studio.directory_url, studio.ftrack_url());
+        assert!(
+            shown.contains(&format!(
+                "  directory  {directory}: 41 entries, read completely"
+            )) && shown.contains(&format!(
+                "  ftrack     {ftrack}: 5 users, 3 of this job, 3 of"
+            )),
+            "{shown}"
+        );
+        // At least one of each kind, and how many more there are.
+        for words in [
+            "+ create     somebody-with-a-long-login-0",
+            "~ update     ada",
+            "- deactivate bob",
+            "more to create",
+            "person: Given bob, bob@studio.test, last DN",
+            "2 changes are held",
+            "`--all` shows the rest.",
+        ] {
+            assert!(shown.contains(words), "{words:?} is not in\n{shown}");
+        }
+        assert!(
+            lines.len() <= usize::from(rows) + 12,
+            "{}:\n{shown}",
+            lines.len()
+        );
+        assert!(shown.matches("Plan for artists").count() == 2, "{shown}");
+    }
+    let all = Screen::new(80, 24).shows(&studio, &["plan", "--all"]);
+    assert_eq!(all.matches("+ create").count(), 40, "{all}");
+    let piped = studio.run(&["plan"]).stdout;
+    assert_eq!(piped.matches("+ create").count(), 40, "{piped}");
+    assert!(!piped.contains("--all"), "{piped}");
+}
+
+#[test]
+fn what_is_shown_fits_on_the_terminal() {
+    let studio = studio();
+    studio
+        .tree()
+        .replace(&dn("ada"), "mail", &["no address"])
+        .unwrap();
+    for arguments in [
+        &["sync"][..],
+        &["runs"],
+        &["runs", "show", "last"],
+        &["check"],
+        &["status"],
+        &["runs", "show", "nothing"],
+    ] {
+        for columns in [80, 120] {
+            let shown = Screen::new(columns, 24).shows(&studio, arguments);
+            assert!(!shown.is_empty());
+            assert_eq!(too_long(&shown, columns.into()), [""; 0], "{shown}");
+        }
+    }
+    // A terminal that does not report its size.
+    let mut command = studio.command(&["runs", "show", "last"]);
+    command.env("COLUMNS", "50").env("NO_COLOR", "1");
+    let (mut child, shown) = Screen::new(0, 0).start(command);
+    child.wait().unwrap();
+    let shown = shown.join().unwrap();
+    assert_eq!(too_long(&shown, 50), [""; 0], "{shown}");
+    let shown = Screen::new(0, 0).shows(&studio, &["runs", "show", "last"]);
+    assert_eq!(too_long(&shown, 80), [""; 0], "{shown}");
+    assert!(!too_long(&shown, 50).is_empty(), "{shown}");
+}
+
+#[test]
+fn the_daemon_on_a_terminal_logs_for_people() {
+    let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"");
+    let mut command = studio.command(&["daemon"]);
+    command.env("NO_COLOR", "1");
+    let (mut daemon, shown) = Screen::new(80, 24).start(command);
+    let has_run = || studio.run(&["trigger"]).status == 0;
+    assert!(wait_until(Duration::from_secs(30), has_run));
+    let pid = daemon.id().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(daemon.wait().unwrap().success());
+    let shown = shown.join().unwrap();
+    assert_eq!(too_long(&shown, 80), [""; 0], "{shown}");
+    let line = |words: &str| {
+        let found = shown.lines().find(|line| line.contains(words));
+        let line = found.unwrap_or_else(|| panic!("{words:?} is not in\n{shown}"));
+        let time = chrono::NaiveDateTime::parse_from_str(&line[..19], "%Y-%m-%d %H:%M:%S");
+        assert!(time.is_ok(), "{line}");
+    };
+    line(" artists: run started");
+    line(" artists: changed: action create, username ada");
+    line(" artists: run finished: succeeded, ");
+    assert!(
+        !shown.contains("event=") && !shown.contains("INFO"),
+        "{shown}"
+    );
+}
