@@ -227,6 +227,15 @@ fn deactivated(vetted: &Vetted) -> impl Iterator<Item = &Change> {
         .filter(|change| change.is_of(ChangeKind::Deactivate))
 }
 
+/// The kinds of each of these changes.
+fn kinds<'c>(changes: impl IntoIterator<Item = &'c Change>) -> BTreeSet<(ChangeId, ChangeKind)> {
+    let of_change = |change: &'c Change| {
+        let edits = change.edits.iter();
+        edits.map(|edit| (change.id, ChangeKind::of(change.action, edit)))
+    };
+    changes.into_iter().flat_map(of_change).collect()
+}
+
 /// Whose changes a limit or a changed setting holds, now or since an earlier run. They are released
 /// when the change is no longer due, or a person approved it: time alone releases nobody.
 fn held_people(
@@ -235,24 +244,15 @@ fn held_people(
     changed: &[Setting],
     vetted: &Vetted,
 ) -> HeldPeople {
-    let kinds = |change: &Change| -> BTreeSet<ChangeKind> {
-        let edits = change.edits.iter();
-        edits
-            .map(|edit| ChangeKind::of(change.action, edit))
-            .collect()
-    };
-    let allowed: BTreeSet<(ChangeId, ChangeKind)> = vetted
-        .allowed()
-        .iter()
-        .flat_map(|change| kinds(change).into_iter().map(|kind| (change.id, kind)))
-        .collect();
+    let allowed = kinds(vetted.allowed());
     let by_limit = |held: &&Held| held.hold.by == HeldBy::Limit;
-    let over_limit: BTreeSet<(ChangeId, ChangeKind)> = vetted
-        .held()
-        .iter()
-        .filter(by_limit)
-        .flat_map(|Held { change, .. }| kinds(change).into_iter().map(|kind| (change.id, kind)))
-        .collect();
+    let over_limit = kinds(
+        vetted
+            .held()
+            .iter()
+            .filter(by_limit)
+            .map(|held| &held.change),
+    );
     let mut people = HeldPeople::default();
     for change in plan.changes() {
         let id = &change.directory_id;

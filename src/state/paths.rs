@@ -58,6 +58,7 @@ fn place(path: &Path) -> Result<(Folder, &OsStr), StateError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let folder = Folder::find(folder)?.ok_or_else(|| wrong(io::ErrorKind::NotFound.into()))?;
+    let found = Folder::find(folder).map_err(|error| wrong(error.source.kind().into()))?;
+    let folder = found.ok_or_else(|| wrong(io::ErrorKind::NotFound.into()))?;
     Ok((folder, name))
 }

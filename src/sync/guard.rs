@@ -146,8 +146,7 @@ pub fn approve(plan: &Plan<'_>, approved: &BTreeSet<ChangeId>) -> Vetted {
     let last = LastAdministrator::of(plan, changes());
     let verdict = |change: &Change| {
         let mut verdict = Verdict::default();
-        let mut edits = change.edits.iter();
-        if let Some(hold) = edits.find_map(|edit| last.hold(change, edit)) {
+        if let Some(hold) = last.hold(change) {
             verdict.hold_all(change, &hold);
         }
         verdict
@@ -219,28 +218,27 @@ fn verdict(
     change: &Change,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let mut edits = change.edits.iter();
-    let last_hold = edits.find_map(|edit| last.hold(change, edit));
+    let last_hold = last.hold(change);
     if let Some(hold) = last_hold.as_ref().or(plan.holds.get(&change.ftrack_id)) {
         verdict.hold_all(change, hold);
         return verdict;
     }
-    let rules = || {
-        change
-            .edits
-            .iter()
-            .map(|edit| rule(plan, bounds, change, edit))
-    };
-    let of_activity = change.edits.iter().zip(rules()).find_map(|(edit, hold)| {
-        hold.filter(|_| matches!(edit, Edit::Activate | Edit::Deactivate))
+    let rules: Vec<Option<Hold>> = change
+        .edits
+        .iter()
+        .map(|edit| rule(plan, bounds, change, edit))
+        .collect();
+    let of_activity = change.edits.iter().zip(&rules).find_map(|(edit, hold)| {
+        hold.as_ref()
+            .filter(|_| matches!(edit, Edit::Activate | Edit::Deactivate))
     });
     if let Some(hold) = of_activity {
-        verdict.hold_all(change, &hold);
+        verdict.hold_all(change, hold);
         return verdict;
     }
-    for (place, hold) in rules().enumerate() {
+    for (place, hold) in rules.iter().enumerate() {
         if let Some(hold) = hold {
-            verdict.hold(change, place, &hold);
+            verdict.hold(change, place, hold);
         }
     }
     verdict

@@ -44,8 +44,13 @@ impl LastAdministrator {
         }
     }
 
-    /// What holds an edit, whoever approves it.
-    pub fn hold(&self, change: &Change, edit: &Edit) -> Option<Hold> {
+    /// What holds a change, whoever approves it.
+    pub fn hold(&self, change: &Change) -> Option<Hold> {
+        let mut edits = change.edits.iter();
+        edits.find_map(|edit| self.hold_of_edit(change, edit))
+    }
+
+    fn hold_of_edit(&self, change: &Change, edit: &Edit) -> Option<Hold> {
         let is_end = match edit {
             Edit::Deactivate => true,
             Edit::Activate | Edit::Set { .. } | Edit::Link => false,

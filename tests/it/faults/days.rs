@@ -170,7 +170,8 @@ impl World {
         let mut studio = Studio::empty().end_to_end();
         studio.job = format!(
             "limits.deactivate = {LIMIT}\nlimits.rename = 1000\nlimits.reactivate = \
-             1000\nlimits.create = 1000\nlimits.min_entries = 0\nlimits.unusable = \"100%\""
+             1000\nlimits.create = 1000\nlimits.min_entries = 0\nlimits.unusable = \
+             \"100%\"\nusers.adopt_always = true"
         );
         studio
             .tree()
@@ -229,7 +230,7 @@ impl World {
                 "{}{own}[jobs.others]\ndirectory = \"{name}\"\nsearch_bases = [{base:?}]\nfilter \
                  = \"(objectClass=inetOrgPerson)\"\nattributes = {{ {} }}\nlimits = {{ deactivate \
                  = {LIMIT}, rename = 1000, reactivate = 1000, create = 1000, min_entries = 0, \
-                 unusable = \"100%\" }}\n",
+                 unusable = \"100%\" }}\nusers.adopt_always = true\n",
                 table("studio"),
                 self.studio.attributes
             ),
