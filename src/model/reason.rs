@@ -310,12 +310,10 @@ impl fmt::Display for Reason {
                 names.len(),
                 quoted(names)
             ),
-            Self::ClaimedBy(user) => {
-                write!(
-                    f,
-                    "the ftrack user {user} has a link to it that cannot be read"
-                )
-            }
+            Self::ClaimedBy(user) => write!(
+                f,
+                "the ftrack user {user} has a link to it that cannot be read"
+            ),
             Self::LinkOfAnother(username) => write!(
                 f,
                 "its ftrack user {username:?} has a link that does not identify it"
