@@ -90,14 +90,18 @@ impl<'a> Decider<'a, '_> {
         let (Some(link), Some(owner)) = (subject.link, subject.owner) else {
             return;
         };
-        // A user of another source is only taken over together with its activity.
-        let new = match (stays, link.source == self.matched.rules.source) {
-            (Stays::AsItIs, _) => settled,
-            (Stays::Inactive, true) => Link {
+        let new = match stays {
+            Stays::AsItIs => settled,
+            // A user of another source is taken over as a whole or not at all: its values belong
+            // to whoever may make it active again.
+            Stays::Inactive if link.source != self.matched.rules.source => {
+                let reason = Reason::ReactivateOff;
+                return self.settle(who, Some(subject.user), Outcome::Unchanged, reason);
+            }
+            Stays::Inactive => Link {
                 activity: link.activity.clone(),
                 ..settled
             },
-            (Stays::Inactive, false) => link.clone(),
         };
         let mut reason = Reason::OtherValues;
         if *link != new {

@@ -298,6 +298,30 @@ fn who_moves_to_where_no_job_has_them_in_scope_is_gone() {
 }
 
 #[test]
+fn who_may_not_be_reactivated_is_not_taken_over_by_half() {
+    let numbered = "(&(objectClass=inetOrgPerson)(departmentNumber=*))";
+    let situation = Situation::of(&["ada", "bob"]);
+    let more = others(&situation, "studio", LONDON, numbered);
+    let robert = format!("uid=robert,{LONDON}");
+    let situation = with_london(situation, &[])
+        .config(&format!("{more}[jobs.others.users]\nreactivate = false\n"))
+        .then(|studio| {
+            sync(studio, "artists");
+            studio.tree().rename(&dn("bob"), &robert).unwrap();
+            sync(studio, "artists");
+            assert!(!studio.user("bob").is_active);
+            let tree = studio.tree();
+            tree.replace(&robert, "departmentNumber", &["7"]).unwrap();
+        });
+    assert_snapshot!(situation.plan_text_of(&["others"]), @"Plan for others: nothing to do");
+    assert_nothing_to_do(&situation);
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
+    bob: inactive, "Given" "bob" <bob@studio.test>; artists, deactivated
+    "#);
+}
+
+#[test]
 fn a_locked_person_stays_out_whichever_job_runs() {
     let situation = Situation::of(&["ada", "bob"]);
     let more = others(&situation, "studio", SUFFIX, EVERYBODY);
