@@ -13,8 +13,10 @@ use super::{
 };
 use crate::model::entry::Entry;
 
-/// The most descriptions whose meaning is remembered; more are looked up each time.
+/// The most descriptions whose meaning is remembered; others are looked up each time.
 const MOST_KNOWN: usize = 4096;
+/// The longest description that is remembered, in bytes.
+const LONGEST_KNOWN: usize = 256;
 /// The most descriptions of others that are named in an error.
 const MOST_OTHERS: usize = 8;
 
@@ -151,7 +153,7 @@ impl Names {
         if meanings.is_empty() && self.others.len() < MOST_OTHERS {
             self.others.insert(words(sent));
         }
-        if self.known.len() < MOST_KNOWN {
+        if self.known.len() < MOST_KNOWN && sent.len() <= LONGEST_KNOWN {
             self.known.insert(sent.to_owned(), Arc::clone(&meanings));
         }
         meanings

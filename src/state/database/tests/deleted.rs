@@ -72,12 +72,14 @@ fn many_who_find_it_gone_at_once_end_up_with_one() {
     for round in 0..24_usize {
         let (_folder, config) = studio();
         let states: Vec<State> = (0..6).map(|_| open(&config)).collect();
+        for (opener, state) in states.iter().enumerate() {
+            state.set_pause(&format!("job{opener}"), None).unwrap();
+        }
         let ready = Barrier::new(states.len() + 2);
         thread::scope(|scope| {
             for (opener, state) in states.iter().enumerate() {
                 let ready = &ready;
                 scope.spawn(move || {
-                    state.set_pause(&format!("job{opener}"), None).unwrap();
                     ready.wait();
                     for minute in 0..3 {
                         state

@@ -64,6 +64,8 @@ fn assert_told_once(studio: &Studio, daemon: &Daemon) {
         .unwrap();
     // Whatever comes then is a day like others.
     said.truncate(end + 1);
+    // This clock is always ahead of the time that passes.
+    said.retain(|line| line["event"] != "clock.leapt");
     assert!(said.len() <= LINES, "{} lines: {said:#?}", said.len());
     let count = |name: &str| daemon.events(name).len();
     assert_eq!(
@@ -179,6 +181,6 @@ fn a_person_whom_ftrack_refuses_for_three_days_is_named_once() {
     // Such runs go on as scheduled, and each says in five lines what it did.
     // On a slow machine a run may last until the next tick, which is logged once per run.
     let mut logged = daemon.logged();
-    logged.retain(|line| line["event"] != "tick.skipped");
+    logged.retain(|line| line["event"] != "tick.skipped" && line["event"] != "clock.leapt");
     assert!(logged.len() <= 5 * (reports.len() + 1) + 4, "{logged:#?}");
 }
