@@ -282,7 +282,8 @@ pub struct Counts {
     pub held: usize,
     /// Changes that could not be applied.
     pub failed: usize,
-    /// People of the directory without an active user, for a reason that a person must settle.
+    /// People of the directory without an active user, for a reason that a person must settle;
+    /// where most people are skipped because of their values, these as well.
     #[serde(default)]
     pub unsettled: usize,
 }

@@ -422,7 +422,7 @@ impl<'a> Decider<'a, '_> {
         // In place: these are the decisions about everybody.
         self.plan.decisions = std::mem::take(&mut self.others);
         self.plan.decisions.splice(..0, changes);
-        self.plan.unsettled = self.without_an_active_user();
+        self.find_unsettled();
         self.notices();
         if self.plan.replica.is_some() {
             // A reading of a replica shows nobody absent, for later runs.

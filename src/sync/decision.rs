@@ -131,7 +131,8 @@ pub struct Plan<'a> {
     pub inactive: BTreeSet<EntityId>,
     /// Whether the job has only begun with its people.
     pub is_first_contact: bool,
-    /// People of the reading without an active user, for a reason that a person must settle.
+    /// People of the reading without an active user, for a reason that a person must settle;
+    /// where most people are skipped because of their values, these as well.
     pub unsettled: BTreeSet<DirectoryId>,
     /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,

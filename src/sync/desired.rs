@@ -463,8 +463,12 @@ impl Noted {
         ];
         for (noted, names) in lists {
             for name in names {
-                let counted = noted.entry(name).or_insert_with(|| (0, person.dn.clone()));
-                counted.0 += 1;
+                let (count, first) = noted.entry(name).or_insert_with(|| (0, person.dn.clone()));
+                *count += 1;
+                // The order of the entries says nothing.
+                if person.dn < *first {
+                    *first = person.dn.clone();
+                }
             }
         }
         if several.choices.is_empty() {

@@ -12,6 +12,7 @@ mod aliases_and_referrals;
 mod checked;
 mod identity;
 mod names;
+mod random;
 
 use std::{
     collections::BTreeSet,
@@ -264,10 +265,13 @@ impl Odd {
             _ => self.matching(search),
         };
         let done = LdapOp::SearchResultDone(result(LdapResultCode::Success));
-        let controls = paged.map(|_| LdapControl::SimplePagedResults {
-            size: 0,
-            cookie: Vec::new(),
-        });
+        let (found, controls) = match paged {
+            Some(control) => {
+                let (page, next) = page(found, control);
+                (page, Some(next))
+            }
+            None => (found, None),
+        };
         let entries = found
             .into_iter()
             .map(|entry| LdapMsg::new(id, LdapOp::SearchResultEntry(entry)));
@@ -350,6 +354,30 @@ impl Odd {
             _ => false,
         }
     }
+}
+
+/// The page that is asked for (RFC 2696), and the control of its answer; the cookie is the number of
+/// entries before the next page.
+fn page(
+    found: Vec<LdapSearchResultEntry>,
+    asked: &LdapControl,
+) -> (Vec<LdapSearchResultEntry>, LdapControl) {
+    let LdapControl::SimplePagedResults { size, cookie } = asked else {
+        panic!("{asked:?}");
+    };
+    let size = usize::try_from(*size).unwrap();
+    let before = match cookie.as_slice() {
+        [] => 0,
+        cookie => std::str::from_utf8(cookie).unwrap().parse().unwrap(),
+    };
+    let is_last = before + size >= found.len();
+    let cookie = if is_last {
+        Vec::new()
+    } else {
+        (before + size).to_string().into_bytes()
+    };
+    let page = found.into_iter().skip(before).take(size).collect();
+    (page, LdapControl::SimplePagedResults { size: 0, cookie })
 }
 
 fn bytes(values: &[String]) -> Vec<Vec<u8>> {

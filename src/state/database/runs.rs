@@ -165,8 +165,8 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
 
 /// Removes the old runs of a job, and returns them. Of those that changed, held and failed nothing
 /// the newest `keep` stay, of the others those that ended within `keep_for` before this one; of
-/// those that are too old, only a few go at once. The newest run stays, and the last successful one with each ftrack server: it tells how many users
-/// the job owned, and when it last succeeded.
+/// those that are too old, only a few go at once. The newest run stays, and the last successful one
+/// with each ftrack server: it tells how many users the job owned, and when it last succeeded.
 pub(super) fn prune(
     connection: &Connection,
     newest: &RunSummary,

@@ -1,14 +1,48 @@
-//! People of the reading without an active user, whom only a person can help.
+//! People of the reading whom only a person can help.
 
 use std::collections::BTreeSet;
 
 use super::Decider;
-use crate::model::{entry::DirectoryId, reason::Reason, user::User};
+use crate::{
+    model::{entry::DirectoryId, reason::Reason, user::User},
+    sync::decision::{Outcome, Who},
+};
 
 impl Decider<'_, '_> {
+    /// Finds whom a person must settle: who has no active user for such a reason; and where most
+    /// people are skipped for what they are to have, all of these, since the rules for all of them
+    /// are wrong.
+    pub(super) fn find_unsettled(&mut self) {
+        self.plan.unsettled = self.without_an_active_user();
+        let people = self.matched.desired.people().len();
+        let skipped = self.skipped_for_values();
+        if skipped.len() > 1 && skipped.len() * 2 > people {
+            self.plan.notices.push(format!(
+                "{} of {people} people are skipped because of what they are to have in ftrack; \
+                 check the job's attributes",
+                skipped.len()
+            ));
+            self.plan.unsettled.extend(skipped);
+        }
+    }
+
+    /// The people who are skipped because of values that ftrack would not take, or that others are to
+    /// have as well.
+    fn skipped_for_values(&self) -> BTreeSet<DirectoryId> {
+        let skipped = self.plan.decisions.iter().filter(|decision| {
+            decision.outcome == Outcome::Skipped && decision.reason.is_of_values()
+        });
+        skipped
+            .filter_map(|decision| match decision.who {
+                Who::Person((id, _)) => Some(id.clone()),
+                Who::Entry(_) | Who::User(_) => None,
+            })
+            .collect()
+    }
+
     /// Those of the people who were skipped for a reason that a person must settle, and have no
     /// active user.
-    pub(super) fn without_an_active_user(&self) -> BTreeSet<DirectoryId> {
+    fn without_an_active_user(&self) -> BTreeSet<DirectoryId> {
         if self.unsettled.is_empty() {
             return BTreeSet::new();
         }
@@ -39,6 +73,11 @@ impl Decider<'_, '_> {
 }
 
 impl Reason {
+    /// Whether it is about the values that a person is to have in ftrack.
+    fn is_of_values(&self) -> bool {
+        matches!(self, Self::InvalidValue(_)) || self.needs_a_person()
+    }
+
     /// Whether a person has to settle for whom the user is.
     pub(super) fn needs_a_person(&self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use super::{Odd, OddDirectory, attribute, mapping, situation};
 use crate::slapd::{Setup, ldif_entry};
 
 /// The schema of the people's attributes.
-fn schema() -> Vec<String> {
+pub fn schema() -> Vec<String> {
     [
         "( 2.5.4.41 NAME 'name' )",
         "( 2.5.4.4 NAME ( 'sn' 'surname' ) SUP name )",

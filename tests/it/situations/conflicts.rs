@@ -60,6 +60,9 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
           the username "ADA" is also claimed by uid=ada,ou=people,dc=studio,dc=test; none of them gets it
         uid=ada,ou=people,dc=studio,dc=test
           the username "ada" is also claimed by cn=twin,ou=people,dc=studio,dc=test; none of them gets it
+
+      Warnings:
+        2 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"bob: active, "Given" "bob" <bob@studio.test>; artists, settled"#);
@@ -85,6 +88,9 @@ fn entries_that_want_one_user_are_both_left_out_and_both_named() {
           the ftrack user "x" is also claimed by uid=bob,ou=people,dc=studio,dc=test; none of them gets it
         uid=bob,ou=people,dc=studio,dc=test
           the ftrack user "x" is also claimed by uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+
+      Warnings:
+        2 of 2 people are skipped because of what they are to have in ftrack; check the job's attributes
     "#);
     situation.sync_changes_nothing();
 }

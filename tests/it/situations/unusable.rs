@@ -102,3 +102,33 @@ fn the_limit_is_what_it_says() {
     0, 0 of 4 unusable: succeeded, 4 created
     "#);
 }
+
+#[test]
+fn where_most_people_claim_one_login_the_run_is_no_success() {
+    let mut situation = Situation::synced(&["ada", "bob", "cyd"]);
+    situation.attributes = "username = \"objectClass\"".into();
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: nothing to do, 3 entries skipped
+
+      3 entries skipped:
+        uid=ada,ou=people,dc=studio,dc=test
+          the username "inetOrgPerson" is also claimed by uid=cyd,ou=people,dc=studio,dc=test and uid=bob,ou=people,dc=studio,dc=test; none of them gets it
+        uid=bob,ou=people,dc=studio,dc=test
+          the username "inetOrgPerson" is also claimed by uid=cyd,ou=people,dc=studio,dc=test and uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+        uid=cyd,ou=people,dc=studio,dc=test
+          the username "inetOrgPerson" is also claimed by uid=bob,ou=people,dc=studio,dc=test and uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+
+      Warnings:
+        3 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
+    "#);
+    let report = situation.sync();
+    assert_eq!(
+        (
+            report.outcome,
+            report.counts.unsettled,
+            report.changes.len()
+        ),
+        (Outcome::Partial, 3, 0),
+        "{report:#?}"
+    );
+}
