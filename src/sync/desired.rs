@@ -285,7 +285,7 @@ impl Desired {
         desired.are_usable(limits.unusable)?;
         desired.skipped.append(&mut alias_entries);
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        desired.notes.extend(noted.notes());
+        desired.notes.extend(noted.notes(desired.entries));
         Ok(desired)
     }
 
@@ -476,18 +476,18 @@ impl Noted {
         }
     }
 
-    fn notes(self) -> impl Iterator<Item = String> {
-        let several = self.several.into_iter().map(|(attribute, (count, dn))| {
+    fn notes(self, entries: usize) -> impl Iterator<Item = String> {
+        let several = self.several.into_iter().map(move |(attribute, (count, dn))| {
             format!(
-                "{count} entries have several values of {attribute}: the one that ftrack has is \
-                 kept, and a new user gets the one in the entry's name, or the shortest; one is \
-                 {dn}"
+                "{attribute} has several values in {count} of {entries} entries: the one that ftrack \
+                 has is kept, and a new user gets the one in the entry's name, or the shortest; \
+                 one is {dn}"
             )
         });
-        let not_text = self.not_text.into_iter().map(|(attribute, (count, dn))| {
+        let not_text = self.not_text.into_iter().map(move |(attribute, (count, dn))| {
             format!(
-                "{count} entries have a value of {attribute} that is not text (UTF-8) and is \
-                 ignored; one is {dn}"
+                "{attribute} has a value that is not text (UTF-8) in {count} of {entries} entries, \
+                 which is ignored; one is {dn}"
             )
         });
         several.chain(not_text)

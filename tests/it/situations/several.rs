@@ -50,9 +50,9 @@ fn values_that_change_places_change_nothing() {
           the person is in the directory and has no user
 
       Warnings:
-        1 entries have several values of mail: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
-        1 entries have several values of sn: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
-        1 entries have several values of uid: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        mail has several values in 1 of 2 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        sn has several values in 1 of 2 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        uid has several values in 1 of 2 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
     ");
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
@@ -105,7 +105,7 @@ fn what_ftrack_has_is_kept_while_it_is_among_the_values() {
           the directory has other values
 
       Warnings:
-        1 entries have several values of mail: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        mail has several values in 1 of 1 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
     ");
     situation.sync();
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_login_that_is_kept_is_the_one_that_nobody_else_gets() {
           the username "zoe" belongs to another ftrack user, of uid=zoe,ou=people,dc=studio,dc=test
 
       Warnings:
-        1 entries have several values of uid: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=zoe,ou=people,dc=studio,dc=test
+        uid has several values in 1 of 3 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=zoe,ou=people,dc=studio,dc=test
     "#);
 }
 
@@ -164,7 +164,7 @@ fn whoever_may_be_adopted_is_found_by_any_value() {
           the user "Lovelace" has no owner, and matches the person by users.adopt
 
       Warnings:
-        1 entries have several values of uid: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        uid has several values in 1 of 1 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Succeeded);
     assert_snapshot!(situation.users(), @r#"lovelace: active, "Given" "ada" <ada@studio.test>; artists, settled"#);
@@ -201,7 +201,7 @@ fn a_template_over_several_values_keeps_what_ftrack_has() {
           the directory has other values
 
       Warnings:
-        1 entries have several values of givenName: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
+        givenName has several values in 1 of 2 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test
     ");
 }
 

@@ -136,7 +136,7 @@ fn whoever_asks_for_a_colleagues_login_stands_in_nobodys_way() {
           the username "ada" belongs to another ftrack user, of uid=ada,ou=people,dc=studio,dc=test
 
       Warnings:
-        1 entries have several values of uid: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=bob,ou=people,dc=studio,dc=test
+        uid has several values in 1 of 3 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=bob,ou=people,dc=studio,dc=test
     "#);
     let report = situation.sync();
     assert_eq!(
