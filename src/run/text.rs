@@ -1,6 +1,9 @@
 //! Plans and reports as text, for people. Every text from a server passes `escape_control`.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -282,24 +285,23 @@ fn held(text: &mut String, changes: &[Reported], extent: Extent) {
     }
 }
 
-/// The number of changes of each kind, and how many are held.
+/// The number of users with changes of each kind, and with held ones.
 fn planned(changes: &[Reported], left_out: usize) -> String {
     if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
     }
-    let count = |action| {
-        changes
-            .iter()
-            .filter(|change| change.action == action)
-            .count()
+    // A change that several things hold is listed once for each.
+    let count = |is_so: &dyn Fn(&Reported) -> bool| {
+        let users = changes.iter().filter(|change| is_so(change));
+        users
+            .map(|change| &change.ftrack_id)
+            .collect::<BTreeSet<_>>()
+            .len()
     };
-    let held = changes
-        .iter()
-        .filter(|change| change.result == ChangeResult::Held)
-        .count();
+    let held = count(&|change| change.result == ChangeResult::Held);
     let mut parts: Vec<String> = ALL
         .into_iter()
-        .map(|action| (action, count(action)))
+        .map(|action| (action, count(&|change| change.action == action)))
         .filter(|(_, count)| *count > 0)
         .map(|(action, count)| format!("{count} to {action}"))
         .collect();

@@ -348,19 +348,18 @@ fn skip(
     what: impl Fn(&Person) -> ContestedValue,
 ) {
     for places in rivals {
-        let entries: Vec<&Person> = places
+        let mut entries: Vec<(usize, &Person)> = places
             .iter()
-            .filter_map(|place| desired.people().get(*place))
-            .map(|(_, person)| person)
+            .filter_map(|place| Some((*place, &desired.people().get(*place)?.1)))
             .collect();
-        for (nth, place) in places.iter().enumerate() {
+        entries.sort_by_key(|(_, person)| &person.dn);
+        for (place, person) in &entries {
             let others = entries
                 .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != nth)
+                .filter(|(other, _)| other != place)
                 .map(|(_, person)| person.dn.clone())
                 .take(3);
-            if let (Some(slot), Some(person)) = (matches.get_mut(*place), entries.get(nth)) {
+            if let Some(slot) = matches.get_mut(*place) {
                 *slot = Match::Skipped(Reason::Contested(Box::new(Contested {
                     what: what(person),
                     others: others.collect(),

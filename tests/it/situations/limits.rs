@@ -237,7 +237,7 @@ fn nobody_is_called_otherwise_where_no_administrator_is_visible() {
             studio.tree().replace(&dn("eve"), "sn", &changed).unwrap();
         });
     assert_snapshot!(situation.plan_text(), @"
-    Plan for artists: 2 to update, 1 of them held
+    Plan for artists: 1 to update, 1 of them held
 
       ~ update     ada  uid=eve,ou=people,dc=studio,dc=test
           last_name: ada -> Changed

@@ -95,7 +95,7 @@ fn what_a_changed_mapping_would_rename_or_empty_is_held_and_the_rest_is_written(
         )
         .then(|studio| studio.tree().remove(&dn("cyd")).unwrap());
     assert_snapshot!(situation.plan_text(), @r#"
-    Plan for artists: 6 to update, 1 to deactivate, 4 of them held
+    Plan for artists: 2 to update, 1 to deactivate, 2 of them held
 
       ~ update     Given ada HELD  uid=ada,ou=people,dc=studio,dc=test
           username: ada -> Given ada

@@ -112,11 +112,11 @@ fn where_most_people_claim_one_login_the_run_is_no_success() {
 
       3 entries skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "inetOrgPerson" is also claimed by uid=cyd,ou=people,dc=studio,dc=test and uid=bob,ou=people,dc=studio,dc=test; none of them gets it
+          the username "inetOrgPerson" is also claimed by uid=bob,ou=people,dc=studio,dc=test and uid=cyd,ou=people,dc=studio,dc=test; none of them gets it
         uid=bob,ou=people,dc=studio,dc=test
-          the username "inetOrgPerson" is also claimed by uid=cyd,ou=people,dc=studio,dc=test and uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+          the username "inetOrgPerson" is also claimed by uid=ada,ou=people,dc=studio,dc=test and uid=cyd,ou=people,dc=studio,dc=test; none of them gets it
         uid=cyd,ou=people,dc=studio,dc=test
-          the username "inetOrgPerson" is also claimed by uid=bob,ou=people,dc=studio,dc=test and uid=ada,ou=people,dc=studio,dc=test; none of them gets it
+          the username "inetOrgPerson" is also claimed by uid=ada,ou=people,dc=studio,dc=test and uid=bob,ou=people,dc=studio,dc=test; none of them gets it
 
       Warnings:
         3 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
