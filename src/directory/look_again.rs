@@ -14,7 +14,7 @@ use super::{
     searches::{
         EntrySink, Naming, SearchRun, Searches, ServerIdentity, Servers, bounded, of_request, run,
     },
-    server::ReferralObjects,
+    server::{Continuations, ReferralObjects},
 };
 use crate::model::{
     entry::{DirectoryId, Entry},
@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 /// Ids per search.
-const GROUP: usize = 100;
+pub(super) const GROUP: usize = 100;
 
 /// A person whom a complete read did not show, and a complete search by id on the same server did
 /// not find either; only the second look makes one.
@@ -150,11 +150,6 @@ pub async fn ask(
     cancel: &CancellationToken,
 ) -> Result<Answer, ReadFailure> {
     let attributes = [id_attribute.name().to_owned()];
-    let naming = if id_attribute.is_universal() {
-        Naming::AsAsked
-    } else {
-        Naming::BySchema(Vec::new())
-    };
     let (mut list, mut asked) = (Vec::new(), Vec::new());
     for group in ids.chunks(GROUP) {
         let filters: Vec<String> = group
@@ -187,8 +182,9 @@ pub async fn ask(
     }
     let wanted = Searches {
         list,
-        naming,
+        naming: Naming::of_ids(id_attribute),
         referral_objects: ReferralObjects::LeftOut,
+        continuations: Continuations::EndTheSearch,
     };
     let mut sink = Found {
         attribute: id_attribute,

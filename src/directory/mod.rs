@@ -10,6 +10,7 @@ pub(crate) mod dn;
 pub(crate) mod error;
 pub(crate) mod filter;
 mod id_search;
+mod locate;
 pub(crate) mod look_again;
 mod lookup;
 mod name_fault;
@@ -31,6 +32,7 @@ mod wire;
 
 pub use contact::contact;
 pub use error::DirectoryError;
+pub use locate::{LocateRequest, Location, locate};
 pub use look_again::{AbsenceDoubt, Absent, Answer, LookedAgain, ask, look_again};
 pub use name_fault::NameFault;
 pub use pool::DirectoryPool;

@@ -20,7 +20,7 @@ use super::{
         EntrySink, Naming, SearchRun, Searches, ServerIdentity, Servers, bounded, of_request, run,
         run_over,
     },
-    server::{ReferralObjects, ServerKind},
+    server::{Continuations, ReferralObjects, ServerKind},
 };
 use crate::model::{
     entry::{DirectoryId, Entry, Kept, of_bytes},
@@ -127,6 +127,7 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest) -> Searches {
         ),
         naming: Naming::BySchema(dedup(meant.collect())),
         referral_objects: ReferralObjects::Counted,
+        continuations: Continuations::EndTheSearch,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     lookup::{concluded, entry, look},
     range,
     range::{ANYTHING, Gap},
-    server::{PAGED_RESULTS, ReferralObjects, Referrals},
+    server::{Continuations, DOMAIN_SCOPE, PAGED_RESULTS, ReferralObjects, Referrals},
 };
 use crate::{
     directory::wire::ber,
@@ -43,6 +43,7 @@ pub struct Search {
     /// How referral objects are returned.
     pub(super) referrals: Referrals,
     pub(super) referral_objects: ReferralObjects,
+    pub(super) continuations: Continuations,
 }
 
 impl Search {
@@ -260,8 +261,8 @@ async fn identified(
         .too_large())
 }
 
-/// The controls of a search: the next page, or nothing; and referral objects as entries, where the
-/// server offers that.
+/// The controls of a search: the next page, or nothing; referral objects as entries, where the server
+/// offers that; and no references, where nobody needs them.
 fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
     let page = PagedResults {
         size: search.page_size,
@@ -271,6 +272,14 @@ fn controls(search: &Search, cookie: Vec<u8>) -> Vec<RawControl> {
     match search.referrals {
         Referrals::AsEntries => controls.push(ManageDsaIt.into()),
         Referrals::AsReferences => {}
+    }
+    match search.continuations {
+        Continuations::LeftOut => controls.push(RawControl {
+            ctype: DOMAIN_SCOPE.into(),
+            crit: true,
+            val: None,
+        }),
+        Continuations::EndTheSearch => {}
     }
     controls
 }

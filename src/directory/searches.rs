@@ -18,7 +18,7 @@ use super::{
     request::{ReadFailure, ReadRequest},
     schema::Schema,
     search::{Search, SearchEvidence, search},
-    server::{ReferralObjects, Referrals, RootDse},
+    server::{Continuations, ReferralObjects, Referrals, RootDse},
 };
 use crate::{
     config::Scope,
@@ -42,6 +42,8 @@ pub(super) struct Searches {
     pub naming: Naming,
     /// What is done about referral objects, where the server returns them as entries.
     pub referral_objects: ReferralObjects,
+    /// What is done about references to other servers.
+    pub continuations: Continuations,
 }
 
 /// What is done about the names of attributes that a server may call otherwise.
@@ -51,6 +53,17 @@ pub(super) enum Naming {
     BySchema(Vec<String>),
     /// Servers have one name for them.
     AsAsked,
+}
+
+impl Naming {
+    /// For searches that ask for ids alone.
+    pub fn of_ids(id_attribute: &IdAttribute) -> Self {
+        if id_attribute.is_universal() {
+            Self::AsAsked
+        } else {
+            Self::BySchema(Vec::new())
+        }
+    }
 }
 
 /// The progress of a read; kept outside the work, so that it is still known when the work is
@@ -74,6 +87,8 @@ pub(super) struct ServerIdentity {
     /// be read.
     pub directory_id: Option<String>,
     referrals: Referrals,
+    /// Whether it leaves out references on request.
+    leaves_out_continuations: bool,
     schema: Option<Arc<Schema>>,
 }
 
@@ -205,6 +220,12 @@ pub(super) async fn run_over(
         let wanted = Search {
             referrals: course.about.referrals,
             referral_objects: searches.referral_objects,
+            continuations: match searches.continuations {
+                Continuations::LeftOut if course.about.leaves_out_continuations => {
+                    Continuations::LeftOut
+                }
+                Continuations::LeftOut | Continuations::EndTheSearch => Continuations::EndTheSearch,
+            },
             ..wanted.clone()
         };
         let mut pages = 0;
@@ -245,6 +266,7 @@ async fn about(
         candidates,
         directory_id,
         referrals: root.referrals(),
+        leaves_out_continuations: root.leaves_out_continuations(),
         schema,
     })
 }
@@ -268,7 +290,7 @@ pub(super) async fn directory_id(
 }
 
 /// The naming context of a base (RFC 4512 section 5.1): the lowest of those that contain it.
-fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
+pub(super) fn naming_context<'a>(contexts: &'a [String], base: &str) -> Option<&'a str> {
     let base = Dn::parse(base)?;
     let holds =
         |context: &&'a String| Some((base.depth_below(&Dn::parse(context)?)?, context.as_str()));
@@ -321,6 +343,7 @@ pub(super) fn of_request(
         page_size: pool.page_size(),
         referrals: Referrals::default(),
         referral_objects: ReferralObjects::LeftOut,
+        continuations: Continuations::EndTheSearch,
     };
     request.bases.iter().map(search).collect()
 }

@@ -10,6 +10,9 @@ pub(super) const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// Referral objects are treated as any other entry (RFC 3296 section 3).
 const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 
+/// No references to other parts of the directory are returned (MS-ADTS section 3.1.1.3.4.1.11).
+pub(super) const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
+
 /// The kinds of servers that are distinguished, since each identifies entries in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
@@ -39,6 +42,15 @@ pub(super) enum ReferralObjects {
     /// They are asked for beside the people, and counted.
     Counted,
     /// Nobody asks for them.
+    LeftOut,
+}
+
+/// What is done about references to other servers (RFC 4511 section 4.5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Continuations {
+    /// They end the search, which is not complete.
+    EndTheSearch,
+    /// The server is asked to send none, if it offers that.
     LeftOut,
 }
 
@@ -104,6 +116,11 @@ impl RootDse {
         } else {
             Referrals::AsReferences
         }
+    }
+
+    /// Whether it leaves out references to other servers on request.
+    pub(super) fn leaves_out_continuations(&self) -> bool {
+        self.offers(DOMAIN_SCOPE)
     }
 
     fn of(entry: &Entry) -> Self {

@@ -80,7 +80,7 @@ pub struct Change {
     pub action: Action,
     /// The user's login after the change.
     pub username: String,
-    /// The DN of the person's entry; absent when the person left.
+    /// The DN of the person's entry; absent when it has none, or it is not known.
     pub dn: Option<String>,
     pub directory_id: DirectoryId,
     /// The user's id in ftrack; for a user to be created, its future id.

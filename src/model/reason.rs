@@ -45,6 +45,12 @@ pub enum Reason {
     Released,
     /// The person left the directory.
     Absent,
+    /// The person's entry no longer matches the job's filter.
+    FilteredOut,
+    /// The person's entry is outside of what the job searches.
+    OutsideBases,
+    /// Complete reads no longer show the person, and nothing more is known.
+    Unlocated,
 
     // Skipped entries.
     /// The entry shows no id attribute.
@@ -180,6 +186,9 @@ impl Reason {
             | Self::SeatRefused
             | Self::DeactivationDone
             | Self::Absent
+            | Self::FilteredOut
+            | Self::OutsideBases
+            | Self::Unlocated
             | Self::NoId
             | Self::TooLarge
             | Self::SeveralIds(_)
@@ -206,7 +215,16 @@ impl Reason {
     }
 }
 
+/// The words for somebody whose entry no search found, wherever it looked.
+const GONE: &str = "the person is no longer in the directory, as complete reads show";
+
 impl Reason {
+    /// Whether these words, of a report, say that the person has no entry any more.
+    #[must_use]
+    pub fn says_gone(words: &str) -> bool {
+        words == GONE
+    }
+
     /// The words of the reasons without a value.
     fn fixed(&self) -> Option<&'static str> {
         Some(match self {
@@ -231,7 +249,19 @@ impl Reason {
                 "somebody reactivated the user, although the person left; the program leaves it \
                  alone from now on"
             }
-            Self::Absent => "the person is no longer in the directory, as complete reads show",
+            Self::Absent => GONE,
+            Self::FilteredOut => {
+                "the person is still in the directory, but the entry no longer matches the job's \
+                 filter"
+            }
+            Self::OutsideBases => {
+                "the person is still in the directory, but the entry is outside of the job's \
+                 search bases and scope"
+            }
+            Self::Unlocated => {
+                "complete reads no longer show the person; whether the entry is elsewhere in the \
+                 directory could not be found out"
+            }
             Self::NoId => "it shows no id attribute, so it cannot be identified",
             Self::TooLarge => "it is larger than 16 MiB, so it was not read",
             Self::AliasEntry => "it is an alias entry (objectClass alias), and nobody's own",
@@ -355,14 +385,7 @@ impl fmt::Display for Reason {
                 "the person with the directory id {id} was missing from the read, but was found \
                  by id; the user is unchanged"
             ),
-            Self::MovedToJob(moved) => {
-                let (id, job) = &**moved;
-                write!(
-                    f,
-                    "the person with the directory id {id} left the search bases of this job, and \
-                     is now in the job {job:?}, which takes the user over"
-                )
-            }
+            Self::MovedToJob(moved) => f.write_str(&moved_to_job(moved)),
             Self::InStep
             | Self::NoUser
             | Self::OtherValues
@@ -376,6 +399,9 @@ impl fmt::Display for Reason {
             | Self::DeactivationDone
             | Self::Released
             | Self::Absent
+            | Self::FilteredOut
+            | Self::OutsideBases
+            | Self::Unlocated
             | Self::NoId
             | Self::TooLarge
             | Self::AliasEntry
@@ -403,6 +429,13 @@ impl fmt::Display for Contested {
         let others = self.others.join(" and ");
         write!(f, " is also claimed by {others}; none of them gets it")
     }
+}
+
+fn moved_to_job((id, job): &(Box<str>, Box<str>)) -> String {
+    format!(
+        "the person with the directory id {id} left the search bases of this job, and is now in \
+         the job {job:?}, which takes the user over"
+    )
 }
 
 fn several_ids(number: usize) -> String {

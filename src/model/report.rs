@@ -294,14 +294,15 @@ pub struct Counts {
 pub struct Reported {
     pub action: Action,
     pub username: String,
-    /// The entry's DN; null when the person left.
+    /// The entry's DN, also of an entry that the job's searches no longer show; null where the person
+    /// has none, or it is not known.
     pub dn: Option<String>,
     /// The person's directory id; null where it is not known, which only happens for ftrack's own
     /// synchronisation.
     pub directory_id: Option<String>,
     /// The user's id in ftrack.
     pub ftrack_id: EntityId,
-    /// Who it is; only where the user is to be deactivated, since there is no entry to look at.
+    /// Who it is; only where the user is to be deactivated, since the read shows no entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<LastKnown>,
     /// The values, each from what to what.

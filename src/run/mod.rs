@@ -20,6 +20,7 @@ mod administrators;
 mod builtin;
 mod compiled_rules;
 mod confirm;
+mod elsewhere;
 pub mod failure;
 mod last_known;
 mod ldap;

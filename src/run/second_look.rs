@@ -42,7 +42,7 @@ struct ReadFrom<'r> {
 }
 
 /// The people who would be deactivated, by their id attribute.
-type MissingByTable = BTreeMap<String, (IdAttribute, Vec<DirectoryId>)>;
+pub(super) type MissingByTable = BTreeMap<String, (IdAttribute, Vec<DirectoryId>)>;
 
 /// What was found about them.
 #[derive(Default)]
@@ -89,7 +89,11 @@ impl RunContext<'_, LdapWork> {
             .await?;
         self.ask_the_other_servers(&gone, &read, request, &of_this_directory, &mut found)
             .await?;
-        Ok(found.evidence())
+        let mut evidence = found.evidence();
+        evidence.locations = self
+            .locations(&gone, &evidence.absent, read.server, request)
+            .await?;
+        Ok(evidence)
     }
 
     async fn ask_the_server_that_was_read(
@@ -440,6 +444,7 @@ impl StillThere {
             there: self.there,
             of_job: self.of_sibling,
             unanswered: self.unanswered,
+            locations: BTreeMap::new(),
             emptied_bases: Vec::new(),
             changed_referrals: None,
         }

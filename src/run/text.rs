@@ -21,8 +21,6 @@ use crate::{
 
 mod changes;
 
-use changes::Read;
-
 /// How much of a plan or report is shown; what is left out is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -86,12 +84,7 @@ pub fn report(report: &Report, extent: Extent) -> String {
     if let Some(builtin) = &report.builtin {
         builtin_line(&mut text, builtin);
     }
-    let read = if report.builtin.is_some() {
-        Read::FtrackAlone
-    } else {
-        Read::Directory
-    };
-    let changes = changes::write(&mut text, &report.changes, read, extent);
+    let changes = changes::write(&mut text, &report.changes, extent);
     held(&mut text, &report.changes, extent);
     let skipped = skipped(&mut text, &report.skipped, extent);
     let warnings = warnings(&mut text, &report.warnings, extent);
@@ -226,7 +219,7 @@ pub fn plan(plan: &SavedPlan, extent: Extent) -> String {
     if let Some(ftrack) = &plan.ftrack {
         owned(&mut text, ftrack);
     }
-    let changes = changes::write(&mut text, &reported, Read::Directory, extent);
+    let changes = changes::write(&mut text, &reported, extent);
     held(&mut text, &reported, extent);
     let skipped = skipped(&mut text, &plan.skipped, extent);
     let warnings = warnings(&mut text, &plan.warnings, extent);

@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    directory::Absent,
+    directory::{Absent, Location},
     model::{
         absence::Absences,
         change::{Action, Change, ChangeParts, Hold},
@@ -73,6 +73,8 @@ pub struct Known<'a> {
 pub struct Evidence {
     /// Whom no search by id found.
     pub absent: BTreeMap<DirectoryId, Absent>,
+    /// Where the entries of absent people are, as far as it is known.
+    pub locations: BTreeMap<DirectoryId, Location>,
     /// Who was found by id on the server that was read.
     pub there: BTreeSet<DirectoryId>,
     /// Who is among the people of another job, and of which.
@@ -344,9 +346,7 @@ impl<'a> Decider<'a, '_> {
         edits: Vec<Edit>,
         (reason, link): (Reason, Link),
     ) {
-        let Subject {
-            user, id, person, ..
-        } = subject;
+        let Subject { user, id, dn, .. } = subject;
         if let Some(hold) = subject
             .hold()
             .or_else(|| self.matched.unknown_person(subject))
@@ -362,7 +362,7 @@ impl<'a> Decider<'a, '_> {
         let change = Change::new(ChangeParts {
             action,
             username: user.username.to_string(),
-            dn: person.map(|person| person.dn.as_ref().into()),
+            dn: dn.map(str::to_owned),
             directory_id: (*id).clone(),
             ftrack_id: user.id.clone(),
             edits,

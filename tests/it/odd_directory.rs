@@ -11,6 +11,7 @@
 mod aliases_and_referrals;
 mod checked;
 mod identity;
+mod locations;
 mod names;
 mod random;
 
@@ -27,7 +28,7 @@ use ldap3_proto::{
     control::LdapControl,
     proto::{
         LdapBindResponse, LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode,
-        LdapSearchRequest, LdapSearchResultEntry, LdapSearchScope,
+        LdapSearchRequest, LdapSearchResultEntry, LdapSearchResultReference, LdapSearchScope,
     },
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -55,6 +56,23 @@ pub struct Odd {
     pub is_split: bool,
     /// Whether it knows paged results.
     pub refuses_pages: bool,
+    /// What it does when all of its naming context is searched.
+    pub whole: Whole,
+}
+
+/// What a server does when all of its naming context is searched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whole {
+    /// It answers.
+    #[default]
+    Answered,
+    /// It refuses.
+    Refused,
+    /// It never answers.
+    Silent,
+    /// It refers to another server before it answers, unless it is asked not to, as Active Directory
+    /// does.
+    Referred,
 }
 
 /// The running server.
@@ -256,6 +274,22 @@ impl Odd {
             let code = LdapResultCode::UnavailableCriticalExtension;
             return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
         }
+        let is_whole =
+            search.base == "dc=studio,dc=test" && search.scope == LdapSearchScope::Subtree;
+        let mut references = Vec::new();
+        match self.whole {
+            Whole::Refused if is_whole => {
+                let code = LdapResultCode::InsufficentAccessRights;
+                return vec![LdapMsg::new(id, LdapOp::SearchResultDone(result(code)))];
+            }
+            Whole::Silent if is_whole => return Vec::new(),
+            Whole::Referred if is_whole && !controls.iter().any(is_domain_scope) => {
+                let uris = vec!["ldap://elsewhere.test/dc=child,dc=studio,dc=test".into()];
+                let reference = LdapSearchResultReference { uris };
+                references.push(LdapMsg::new(id, LdapOp::SearchResultReference(reference)));
+            }
+            Whole::Answered | Whole::Refused | Whole::Silent | Whole::Referred => {}
+        }
         let found: Vec<LdapSearchResultEntry> = match search.base.as_str() {
             "" => vec![self.root_dse()],
             SCHEMA => vec![sent(
@@ -276,7 +310,11 @@ impl Odd {
             .into_iter()
             .map(|entry| LdapMsg::new(id, LdapOp::SearchResultEntry(entry)));
         let done = LdapMsg::new_with_ctrls(id, done, controls.into_iter().collect());
-        entries.chain([done]).collect()
+        references
+            .into_iter()
+            .chain(entries)
+            .chain([done])
+            .collect()
     }
 
     fn root_dse(&self) -> LdapSearchResultEntry {
@@ -378,6 +416,11 @@ fn page(
     };
     let page = found.into_iter().skip(before).take(size).collect();
     (page, LdapControl::SimplePagedResults { size: 0, cookie })
+}
+
+/// Whether a control asks for no references (MS-ADTS section 3.1.1.3.4.1.11).
+fn is_domain_scope(control: &LdapControl) -> bool {
+    matches!(control, LdapControl::Unknown { oid, .. } if oid == "1.2.840.113556.1.4.1339")
 }
 
 fn bytes(values: &[String]) -> Vec<Vec<u8>> {

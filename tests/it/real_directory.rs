@@ -8,7 +8,7 @@ use ftrack_ldap_sync::{
         cast,
         cast::{Oddities, Person},
     },
-    model::report::Outcome,
+    model::{change::Action, report::Outcome},
 };
 
 use crate::{
@@ -98,11 +98,12 @@ fn people_who_leave_and_move_in_a_real_directory_are_told_apart() {
     studio.directory_url = slapd.url().to_string();
     studio.sync();
 
-    let (leaver, mover) = (&people[4].entry.dn, &people[5]);
+    let (leaver, mover, outside) = (&people[4].entry.dn, &people[5], &people[6].entry.dn);
     let user = studio.user(mover.expected.username.as_deref().unwrap());
     slapd.change(&format!(
         "dn: {leaver}\nchangetype: delete\n\ndn: {}\nchangetype: modrdn\nnewrdn: \
-         uid=mover\ndeleteoldrdn: 1\n",
+         uid=mover\ndeleteoldrdn: 1\n\ndn: {outside}\nchangetype: modrdn\nnewrdn: \
+         uid=outside\ndeleteoldrdn: 0\nnewsuperior: dc=studio,dc=test\n",
         mover.entry.dn
     ));
     let report = studio.sync();
@@ -112,8 +113,26 @@ fn people_who_leave_and_move_in_a_real_directory_are_told_apart() {
             report.counts.updated,
             report.changes.len()
         ),
-        (1, 1, 2),
+        (2, 1, 3),
         "{report:#?}"
+    );
+    // The report says of each whether the entry is gone.
+    let deactivated = report
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Deactivate);
+    let mut said: Vec<_> = deactivated
+        .map(|change| (change.dn.as_deref(), change.reason.as_str()))
+        .collect();
+    said.sort_unstable();
+    let [(None, gone), (Some(dn), elsewhere)] = said[..] else {
+        panic!("{said:?}");
+    };
+    assert!(gone.contains("no longer in the directory"), "{gone}");
+    assert_eq!(dn, "uid=outside,dc=studio,dc=test");
+    assert!(
+        elsewhere.contains("outside of the job's search bases"),
+        "{elsewhere}"
     );
     assert_eq!(studio.user("mover").id, user.id);
     assert!(

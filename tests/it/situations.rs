@@ -12,6 +12,7 @@ mod conflicts;
 mod jobs;
 mod leavers;
 mod limits;
+mod locations;
 mod protection;
 mod rights;
 mod settings;

@@ -8,26 +8,20 @@ use crate::{
     model::{
         change::Action,
         edit::Field,
+        reason::Reason,
         report::{ChangeResult, LastKnown, Reported},
     },
 };
 
-/// The actions for which a report can say whether the person is in the directory.
-#[derive(Clone, Copy)]
-pub(super) enum Read {
-    Directory,
-    FtrackAlone,
-}
-
 /// Writes the changes, and returns how many are left out.
-pub(super) fn write(text: &mut String, changes: &[Reported], read: Read, extent: Extent) -> usize {
+pub(super) fn write(text: &mut String, changes: &[Reported], extent: Extent) -> usize {
     let by_action = ALL.map(|action| of_action(changes, action));
-    let most = numbers(&by_action, read, extent);
+    let most = numbers(&by_action, extent);
     let mut left_out = 0;
     for ((action, of_action), most) in ALL.into_iter().zip(by_action).zip(most) {
         for change in of_action.iter().take(most) {
             text.push('\n');
-            one_change(text, change, read);
+            one_change(text, change);
         }
         let more = of_action.len().saturating_sub(most);
         if more > 0 {
@@ -52,7 +46,7 @@ fn of_action(changes: &[Reported], action: Action) -> Vec<&Reported> {
 }
 
 /// How many changes of each kind are shown.
-fn numbers(by_action: &[Vec<&Reported>; 5], read: Read, extent: Extent) -> [usize; 5] {
+fn numbers(by_action: &[Vec<&Reported>; 5], extent: Extent) -> [usize; 5] {
     let rows = match extent {
         Extent::Whole => return [usize::MAX; 5],
         Extent::OfEachKind(most) => return [most; 5],
@@ -70,7 +64,7 @@ fn numbers(by_action: &[Vec<&Reported>; 5], read: Read, extent: Extent) -> [usiz
                 continue;
             };
             let mut text = String::new();
-            one_change(&mut text, change, read);
+            one_change(&mut text, change);
             used += text.lines().count() + 1;
             if used <= rows || *number == 0 {
                 *number += 1;
@@ -81,7 +75,7 @@ fn numbers(by_action: &[Vec<&Reported>; 5], read: Read, extent: Extent) -> [usiz
     numbers
 }
 
-fn one_change(text: &mut String, change: &Reported, read: Read) {
+fn one_change(text: &mut String, change: &Reported) {
     let (sign, style) = match change.action {
         Action::Create => ('+', green()),
         Action::Adopt => ('=', blue()),
@@ -94,10 +88,11 @@ fn one_change(text: &mut String, change: &Reported, read: Read) {
         ChangeResult::Held => paint(magenta(), " HELD"),
         ChangeResult::Failed => paint(red(), " FAILED"),
     };
-    let dn = match (&change.dn, read) {
-        (Some(dn), _) => format!("  {}", escape_control(dn)),
-        (None, Read::Directory) => "  not in the directory".to_owned(),
-        (None, Read::FtrackAlone) => String::new(),
+    let dn = match &change.dn {
+        Some(dn) => format!("  {}", escape_control(dn)),
+        None if Reason::says_gone(&change.reason) => "  not in the directory".to_owned(),
+        // Nobody looked for the entry, or it is not known where it is.
+        None => String::new(),
     };
     line(
         text,

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 
 use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
-    directory::{AbsenceDoubt, Absent},
+    directory::{AbsenceDoubt, Absent, Location},
     model::{
         absence::Absence,
         change::{Action, HeldBy, Hold},
@@ -201,9 +201,13 @@ impl<'a> Decider<'a, '_> {
         if link.directory.is_none() || self.matched.desired.directory().is_none() {
             self.hold(user, unknown_directory(link));
         }
-        let subject = Subject::of_link(user, link, &missing.owner);
+        let location = self.evidence.locations.get(&link.id);
+        let subject = Subject {
+            dn: location.and_then(Location::dn),
+            ..Subject::of_link(user, link, &missing.owner)
+        };
         let edits = vec![Edit::Deactivate];
-        let reason = (Reason::Absent, new);
+        let reason = (reason_of_absence(location), new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
         if let Some(hold) = self.successor(user, link) {
             self.hold(user, hold);
@@ -224,6 +228,16 @@ impl<'a> Decider<'a, '_> {
             }
             None => {}
         }
+    }
+}
+
+/// Why a person is absent, which is said only as far as it is known.
+fn reason_of_absence(location: Option<&Location>) -> Reason {
+    match location {
+        Some(Location::Filtered(_)) => Reason::FilteredOut,
+        Some(Location::Outside(_)) => Reason::OutsideBases,
+        Some(Location::Nowhere) => Reason::Absent,
+        None => Reason::Unlocated,
     }
 }
 

@@ -47,7 +47,7 @@ impl<'a> Decider<'a, '_> {
         let subject = Subject {
             user,
             id,
-            person: Some(person),
+            dn: Some(&person.dn),
             link: Some(link),
             owner: Some(owner),
         };
@@ -176,7 +176,7 @@ impl<'a> Decider<'a, '_> {
         let subject = Subject {
             user,
             id,
-            person: Some(person),
+            dn: Some(&person.dn),
             link: None,
             owner: None,
         };

@@ -11,14 +11,15 @@ use crate::{
         reason::Reason,
         user::User,
     },
-    sync::{desired::Person, owner::Owner},
+    sync::owner::Owner,
 };
 
 /// The user that a change is about.
 pub(super) struct Subject<'o, 'a> {
     pub user: &'a User,
     pub id: &'a DirectoryId,
-    pub person: Option<&'a Person>,
+    /// That of the person's entry, if it has one.
+    pub dn: Option<&'o str>,
     pub link: Option<&'a Link>,
     pub owner: Option<&'o Owner>,
 }
@@ -29,7 +30,7 @@ impl<'o, 'a> Subject<'o, 'a> {
         Self {
             user,
             id: &link.id,
-            person: None,
+            dn: None,
             link: Some(link),
             owner: Some(owner),
         }

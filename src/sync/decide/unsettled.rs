@@ -105,6 +105,9 @@ impl Reason {
             | Self::DeactivationDone
             | Self::Released
             | Self::Absent
+            | Self::FilteredOut
+            | Self::OutsideBases
+            | Self::Unlocated
             | Self::NoId
             | Self::TooLarge
             | Self::SeveralIds(_)

@@ -40,9 +40,9 @@ fn users_that_nobody_linked_are_not_touched() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate ada  not in the directory
+      - deactivate ada  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     situation.sync();
     let mut after = situation.ftrack().users();

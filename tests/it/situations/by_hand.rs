@@ -58,7 +58,7 @@ fn whom_somebody_reactivated_is_reported_and_left() {
     assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 1 to update
 
-      ~ update     ada  not in the directory
+      ~ update     ada
           somebody reactivated the user, although the person left; the program leaves it alone from now on
 
       Warnings:

@@ -272,9 +272,9 @@ fn who_moves_to_where_no_job_has_them_in_scope_is_gone() {
     assert_snapshot!(situation.plan_text_of(&["artists"]), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate bob  not in the directory
+      - deactivate bob  uid=bob,ou=london,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     sync(&situation, "artists");
     assert!(!situation.user("bob").is_active);
@@ -339,9 +339,9 @@ fn a_locked_person_stays_out_whichever_job_runs() {
     assert_snapshot!(situation.plan_text_of(&["artists"]), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate bob  not in the directory
+      - deactivate bob  uid=bob,ou=people,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry no longer matches the job's filter
     ");
     for _ in 0..3 {
         for job in ["artists", "others"] {

@@ -28,9 +28,9 @@ fn a_leaver_who_comes_back_is_reactivated_as_if_nothing_had_been() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate ada  not in the directory
+      - deactivate ada  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
@@ -70,9 +70,9 @@ fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
     ");
@@ -83,9 +83,9 @@ fn a_protected_user_whose_person_is_gone_is_held_for_a_person() {
     );
     assert_snapshot!(situation.report_text(&report), @"
     held
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
 
@@ -124,9 +124,9 @@ fn somebody_must_be_missing_as_long_as_the_rule_says() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate ada  not in the directory
+      - deactivate ada  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     situation.sync();
     assert!(!situation.user("ada").is_active);
@@ -159,9 +159,9 @@ fn one_complete_read_is_not_enough_where_patience_is_asked_for() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate ada  not in the directory
+      - deactivate ada  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     situation.sync();
     assert!(!situation.user("ada").is_active);

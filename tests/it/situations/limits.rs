@@ -118,17 +118,17 @@ fn the_last_active_administrator_stays() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 3 to deactivate, 2 of them held
 
-      - deactivate ada  not in the directory
+      - deactivate ada  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      - deactivate boss HELD  not in the directory
+      - deactivate boss HELD  uid=boss,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      - deactivate chief HELD  not in the directory
+      - deactivate chief HELD  uid=chief,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       2 changes are held: it would leave ftrack without an active administrator
     ");
@@ -143,13 +143,13 @@ fn the_last_active_administrator_stays() {
     let report = approve(&situation);
     assert_snapshot!(situation.report_text(&report), @"
     held
-      - deactivate boss HELD  not in the directory
+      - deactivate boss HELD  uid=boss,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      - deactivate chief HELD  not in the directory
+      - deactivate chief HELD  uid=chief,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       2 changes are held: it would leave ftrack without an active administrator
 
@@ -161,13 +161,13 @@ fn the_last_active_administrator_stays() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 2 to deactivate, 2 of them held
 
-      - deactivate boss HELD  not in the directory
+      - deactivate boss HELD  uid=boss,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
-      - deactivate chief HELD  not in the directory
+      - deactivate chief HELD  uid=chief,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       2 changes are held: it is an administrator, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
     ");
@@ -199,9 +199,9 @@ fn an_inactive_administrator_is_no_administrator() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate boss HELD  not in the directory
+      - deactivate boss HELD  uid=boss,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: it would leave ftrack without an active administrator
     ");
@@ -217,9 +217,9 @@ fn nobody_is_deactivated_where_no_administrator_is_visible() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: no active administrator except the API user is visible in ftrack, so this may be the last one; grant the API user's role read access to security roles, or list yours in ftrack.administrator_roles
     ");

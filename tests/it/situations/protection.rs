@@ -39,9 +39,9 @@ fn a_protected_user_stays_protected_under_another_login() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate render HELD  not in the directory
+      - deactivate render HELD  uid=render,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: it is protected by users.protect, whose login, mail and activity change only with a person's approval; review it with `plan --out FILE`, then approve with `apply FILE`
     ");
@@ -81,9 +81,9 @@ fn nobody_becomes_protected_by_taking_such_a_login() {
     assert_snapshot!(situation.plan_text(), @"
     Plan for artists: 1 to deactivate
 
-      - deactivate svc-bob  not in the directory
+      - deactivate svc-bob  uid=svc-bob,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
 }
 

@@ -57,9 +57,9 @@ fn what_may_not_be_done_is_not_done() {
           is_active: false -> true
           the person is back in the directory; this program deactivated the user on [time]
 
-      - deactivate bob  not in the directory
+      - deactivate bob  uid=bob,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
     ");
     situation.sync();
     assert_snapshot!(situation.users(), @r#"
@@ -169,9 +169,9 @@ fn a_job_is_renamed_by_keeping_its_source() {
     let report = situation.synced_with(&renamed, &["sync"]);
     assert_snapshot!(situation.report_text(&report), @"
     succeeded
-      - deactivate bob  not in the directory
+      - deactivate bob  uid=bob,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
     1 deactivated, 1 unchanged.
     ");

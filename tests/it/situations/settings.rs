@@ -36,9 +36,9 @@ fn whom_a_changed_filter_leaves_out_is_held_and_later_leavers_are_not() {
     assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,ou=people,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry no longer matches the job's filter
 
       1 change is held: the configuration changed (filter), which explains it better than the people do; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; config_change = "apply" applies such changes without asking
     "#);
@@ -49,13 +49,13 @@ fn whom_a_changed_filter_leaves_out_is_held_and_later_leavers_are_not() {
     assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 2 to deactivate, 1 of them held
 
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,ou=people,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry no longer matches the job's filter
 
-      - deactivate bob  not in the directory
+      - deactivate bob  uid=bob,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: the configuration changed (filter), which explains it better than the people do; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; config_change = "apply" applies such changes without asking
     "#);
@@ -145,9 +145,9 @@ fn other_bases_and_another_account_are_named() {
     assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 1 to deactivate, 1 of them held
 
-      - deactivate ada HELD  not in the directory
+      - deactivate ada HELD  uid=ada,dc=studio,dc=test
           is_active: true -> false
-          the person is no longer in the directory, as complete reads show
+          the person is still in the directory, but the entry is outside of the job's search bases and scope
 
       1 change is held: the configuration changed (scope), which explains it better than the people do; if it is meant, approve it: `plan --out FILE`, then `apply FILE`; config_change = "apply" applies such changes without asking
     "#);

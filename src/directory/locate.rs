@@ -1,0 +1,313 @@
+//! Where the entries of absent people are: whoever is outside of what a job searches is not gone from
+//! the directory. It decides no more than the words of a report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    budget::OverBudget,
+    error::DirectoryError,
+    filter,
+    look_again::GROUP,
+    pool::{DirectoryPool, PooledConnection},
+    request::ReadRequest,
+    searches::{
+        EntrySink, Naming, SearchRun, Searches, ServerIdentity, bounded, naming_context,
+        of_request, run_over,
+    },
+    server::{Continuations, ReferralObjects, RootDse},
+};
+use crate::{
+    config::Scope,
+    model::{
+        entry::{DirectoryId, Entry},
+        id::IdAttribute,
+    },
+};
+
+/// The most bytes of DNs that are kept: those of tens of thousands of people fit.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Where the entry of an absent person is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Within the bases and the scope, with this DN: the filter excludes it.
+    Filtered(String),
+    /// Outside of them, with this DN.
+    Outside(String),
+    /// Nowhere in the naming contexts of the bases, as far as the account can see.
+    Nowhere,
+}
+
+impl Location {
+    /// The DN of the entry, if there is one.
+    #[must_use]
+    pub fn dn(&self) -> Option<&str> {
+        match self {
+            Self::Filtered(dn) | Self::Outside(dn) => Some(dn),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+/// Whom to locate, and until when.
+#[derive(Debug)]
+pub struct LocateRequest<'a> {
+    /// The attribute that the ids are values of.
+    pub id_attribute: &'a IdAttribute,
+    /// The people.
+    pub ids: &'a [DirectoryId],
+    /// Nobody is looked for any longer.
+    pub deadline: Instant,
+    /// Requests a stop.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Looks for the entries of people by id alone: first where a request searches, then in the whole
+/// naming contexts of its bases. Whoever is not in `found` afterwards has a location that is not
+/// known: the server did not answer, or several entries have the id.
+///
+/// # Errors
+/// Whatever ended it early; what was found before then stays in `found`.
+pub async fn locate(
+    pool: &DirectoryPool,
+    server: &str,
+    request: &ReadRequest,
+    wanted: &LocateRequest<'_>,
+    found: &mut BTreeMap<DirectoryId, Location>,
+) -> Result<(), DirectoryError> {
+    let mut found = Found { found, bytes: 0 };
+    let mut servers = pool.servers().iter();
+    let Some(server) = servers.find(|known| known.connector.server() == server) else {
+        return Ok(());
+    };
+    let look = async {
+        let mut lent = server.get().await?;
+        let others = in_bases(pool, &mut lent, request, wanted, &mut found).await?;
+        if !others.is_empty() {
+            in_contexts(pool, &mut lent, request, (wanted, &others), &mut found).await?;
+        }
+        lent.give_back();
+        Ok(())
+    };
+    bounded(look, wanted.deadline, wanted.cancel).await
+}
+
+/// Finds those whom only the filter excludes, and returns the others.
+async fn in_bases(
+    pool: &DirectoryPool,
+    lent: &mut PooledConnection,
+    request: &ReadRequest,
+    wanted: &LocateRequest<'_>,
+    found: &mut Found<'_>,
+) -> Result<Vec<DirectoryId>, DirectoryError> {
+    let mut others = Vec::new();
+    for ids in wanted.ids.chunks(GROUP) {
+        let entries = entries(pool, lent, request, wanted.id_attribute, ids).await?;
+        others.extend(entries.others().cloned());
+        let certain = entries.certain();
+        found
+            .add(certain.map(|(id, dn)| (id, Location::Filtered(dn))))
+            .map_err(|over| over.error(lent))?;
+    }
+    Ok(others)
+}
+
+/// Finds people in the whole naming contexts of the bases; nobody where a base has none.
+async fn in_contexts(
+    pool: &DirectoryPool,
+    lent: &mut PooledConnection,
+    request: &ReadRequest,
+    (wanted, others): (&LocateRequest<'_>, &[DirectoryId]),
+    found: &mut Found<'_>,
+) -> Result<(), DirectoryError> {
+    let root = RootDse::read(lent).await?;
+    let context = |base: &String| naming_context(&root.naming_contexts, base).map(str::to_owned);
+    let contexts: Option<BTreeSet<String>> = request.bases.iter().map(context).collect();
+    let Some(contexts) = contexts else {
+        return Ok(());
+    };
+    let request = ReadRequest {
+        bases: contexts.into_iter().collect(),
+        scope: Scope::Subtree,
+        ..request.clone()
+    };
+    for ids in others.chunks(GROUP) {
+        let entries = entries(pool, lent, &request, wanted.id_attribute, ids).await?;
+        // One that shows no id may be anybody's.
+        if !entries.has_strangers {
+            let nowhere = entries.others().cloned();
+            found
+                .add(nowhere.map(|id| (id, Location::Nowhere)))
+                .map_err(|over| over.error(lent))?;
+        }
+        let certain = entries.certain();
+        found
+            .add(certain.map(|(id, dn)| (id, Location::Outside(dn))))
+            .map_err(|over| over.error(lent))?;
+    }
+    Ok(())
+}
+
+/// The entries that have one of these ids, where a request searches, whatever its filter.
+async fn entries<'a>(
+    pool: &DirectoryPool,
+    lent: &mut PooledConnection,
+    request: &ReadRequest,
+    id_attribute: &'a IdAttribute,
+    ids: &'a [DirectoryId],
+) -> Result<Entries<'a>, DirectoryError> {
+    let by_id: Vec<(&DirectoryId, String)> = ids
+        .iter()
+        .filter_map(|id| Some((id, id_attribute.filter(id)?)))
+        .collect();
+    let filters: Vec<String> = by_id.iter().map(|(_, filter)| filter.clone()).collect();
+    let mut sink = Entries {
+        id_attribute,
+        dns: by_id
+            .into_iter()
+            .map(|(id, _)| (id, BTreeSet::new()))
+            .collect(),
+        has_strangers: false,
+    };
+    if filters.is_empty() {
+        return Ok(sink);
+    }
+    let attributes = [id_attribute.name().to_owned()];
+    let searches = Searches {
+        list: of_request(
+            pool,
+            request,
+            &filter::any(&filters),
+            &attributes,
+            &attributes,
+        ),
+        naming: Naming::of_ids(id_attribute),
+        referral_objects: ReferralObjects::LeftOut,
+        continuations: Continuations::LeftOut,
+    };
+    run_over(lent, &searches, &mut sink, &mut SearchRun::default()).await?;
+    Ok(sink)
+}
+
+/// What was found.
+struct Found<'f> {
+    found: &'f mut BTreeMap<DirectoryId, Location>,
+    /// The length of all DNs.
+    bytes: usize,
+}
+
+impl Found<'_> {
+    /// Adds locations, as long as their DNs do not need too much memory.
+    fn add(
+        &mut self,
+        locations: impl Iterator<Item = (DirectoryId, Location)>,
+    ) -> Result<(), OverBudget> {
+        for (id, location) in locations {
+            self.bytes += location.dn().map_or(0, str::len);
+            if self.bytes > MOST_BYTES {
+                return Err(OverBudget);
+            }
+            self.found.insert(id, location);
+        }
+        Ok(())
+    }
+}
+
+/// The entries that came back.
+struct Entries<'a> {
+    id_attribute: &'a IdAttribute,
+    /// Their DNs, by the id that was asked for.
+    dns: BTreeMap<&'a DirectoryId, BTreeSet<String>>,
+    /// Whether there were others, which show no id that was asked for.
+    has_strangers: bool,
+}
+
+impl<'a> Entries<'a> {
+    /// The people of whom exactly one entry came back, with its DN.
+    fn certain(self) -> impl Iterator<Item = (DirectoryId, String)> + use<'a> {
+        self.dns.into_iter().filter_map(|(id, dns)| {
+            let mut dns = dns.into_iter();
+            let dn = dns.next()?;
+            dns.next().is_none().then(|| (id.clone(), dn))
+        })
+    }
+
+    /// The people of whom no entry came back.
+    fn others(&self) -> impl Iterator<Item = &'a DirectoryId> {
+        let others = self.dns.iter().filter(|(_, dns)| dns.is_empty());
+        others.map(|(id, _)| *id)
+    }
+}
+
+impl EntrySink for Entries<'_> {
+    fn begin(&mut self, _: &ServerIdentity) {}
+
+    /// Only an id as a read would find it counts: the server compares with rules of its own, and an
+    /// entry must not be called somebody's because it resembles.
+    fn entry(&mut self, _: usize, entry: &Entry) -> Result<(), OverBudget> {
+        let id = self.id_attribute.of(entry);
+        match id.and_then(|id| self.dns.get_mut(&id)) {
+            // Two show already that it is not certain.
+            Some(dns) if dns.len() < 2 => {
+                dns.insert(entry.dn.clone());
+            }
+            Some(_) => {}
+            None => self.has_strangers = true,
+        }
+        Ok(())
+    }
+
+    fn page(&mut self, _: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn dns_of_any_length_need_a_bounded_memory() {
+        let mut locations = BTreeMap::new();
+        let mut found = Found {
+            found: &mut locations,
+            bytes: 0,
+        };
+        let long = "x".repeat(16 << 10);
+        let many = (0..10_000).map(|number| {
+            let id = DirectoryId::new(&number.to_string()).unwrap();
+            (id, Location::Outside(long.clone()))
+        });
+        assert!(found.add(many).is_err());
+        assert_eq!(locations.len(), MOST_BYTES / long.len());
+    }
+
+    #[test]
+    fn only_one_entry_with_exactly_the_id_is_certain() {
+        let id = |text: &str| DirectoryId::new(text).unwrap();
+        let ids = ["7", "8", "9", "10"].map(id);
+        let id_attribute = IdAttribute::named("badge");
+        let mut sink = Entries {
+            id_attribute: &id_attribute,
+            dns: ids.iter().map(|id| (id, BTreeSet::new())).collect(),
+            has_strangers: false,
+        };
+        // Overlapping bases show one entry twice.
+        for (dn, badge) in [("a", "7"), ("a", "7"), ("b", "8"), ("c", "8"), ("d", "8")] {
+            let values = vec![badge.as_bytes().to_vec()];
+            let entry = Entry::new(dn.into(), vec![("badge".into(), values)]);
+            sink.entry(0, &entry).unwrap();
+        }
+        assert!(!sink.has_strangers);
+        let values = vec![b"007".to_vec()];
+        let entry = Entry::new("e".into(), vec![("badge".into(), values)]);
+        sink.entry(0, &entry).unwrap();
+        assert!(sink.has_strangers);
+        let others: Vec<_> = sink.others().map(DirectoryId::as_str).collect();
+        assert_eq!(others, ["10", "9"]);
+        let certain: Vec<_> = sink.certain().collect();
+        assert_eq!(certain, [(id("7"), "a".to_owned())]);
+    }
+}
