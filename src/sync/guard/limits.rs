@@ -4,9 +4,10 @@ use crate::{
     config,
     config::Limits,
     model::{
-        change::{Change, HeldBy, Hold},
+        change::{Action, Change, HeldBy, Hold},
         change_kind::ChangeKind,
         held_people::HeldPeople,
+        link::Activity,
     },
     sync::{
         decision::Plan,
@@ -46,7 +47,7 @@ impl<'a> Limit<'a> {
         let free = plan
             .changes()
             .zip(verdicts)
-            .filter(|(change, verdict)| verdict.frees(change, kind));
+            .filter(|(change, verdict)| !finishes_a_create(change) && verdict.frees(change, kind));
         let wanted = free.count();
         let before = bounds.written.get(&kind).copied().unwrap_or_default();
         let most = allowed(kind, plan, bounds.limits);
@@ -65,6 +66,9 @@ impl<'a> Limit<'a> {
 
     /// Holds the edits of the kind, if they are too many or were in an earlier run.
     pub fn judge(&self, change: &Change, verdict: &mut Verdict) {
+        if finishes_a_create(change) {
+            return;
+        }
         let was_held = || {
             let cause = self
                 .held_before
@@ -90,6 +94,13 @@ impl<'a> Limit<'a> {
             }
         }
     }
+}
+
+/// Whether the user was created by an earlier run, whose limits allowed it, and only waits for a seat.
+fn finishes_a_create(change: &Change) -> bool {
+    let link = change.before.as_ref();
+    change.action == Action::Reactivate
+        && link.is_some_and(|link| link.activity == Activity::Activating)
 }
 
 /// The most changes of a kind; none where it is not limited.

@@ -1,6 +1,9 @@
 //! What is held: too many deactivations at once, the last administrator, and doubtful absences.
 
-use ftrack_ldap_sync::{demo::ftrack::Account, model::report::Outcome};
+use ftrack_ldap_sync::{
+    demo::ftrack::{Account, Full},
+    model::report::{Outcome, Report},
+};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -384,4 +387,26 @@ fn people_who_are_all_back_at_once_are_held() {
         .then(|studio| uids[..3].iter().for_each(|uid| come_back(studio, uid)));
     assert_snapshot!(brief(&situation), @"held: 0 created, 0 updated, 0 reactivated, 3 held; 3 reactivations are more than limits.reactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE`");
     assert_eq!(approve(&situation).counts.reactivated, 3);
+}
+
+#[test]
+fn who_waited_for_a_seat_is_no_mass_reactivation() {
+    let situation = Situation::of(&["ada", "bob", "cyd", "dan", "eve", "fay"]);
+    situation.ftrack().change_rules(|rules| {
+        rules.seats = Some(4);
+        rules.full = Full::StoreInactive;
+    });
+    let report = situation.sync();
+    let active = |report: &Report| {
+        (
+            report.outcome,
+            report.counts.created,
+            report.counts.reactivated,
+        )
+    };
+    assert_eq!(active(&report), (Outcome::Partial, 2, 0), "{report:#?}");
+    situation.ftrack().change_rules(|rules| rules.seats = None);
+    let report = situation.sync();
+    assert_eq!(active(&report), (Outcome::Succeeded, 0, 4), "{report:#?}");
+    situation.sync_changes_nothing();
 }

@@ -9,6 +9,7 @@ use proptest::{prelude::*, sample::select};
 
 use super::witness;
 use crate::{
+    faults::NO_LIMIT,
     rules::{account, by_hand},
     studio::{Studio, dn, person},
 };
@@ -106,7 +107,7 @@ pub fn rules(partial: bool, ignores_case: bool, unique_mail: bool) -> Rules {
 /// everything heals.
 pub fn play(rules: Rules, steps: &[Step]) {
     let mut studio = Studio::with(rules);
-    studio.job = "limits = { deactivate = \"100%\", min_entries = 0 }".into();
+    studio.job = format!("{NO_LIMIT}\nlimits.min_entries = 0");
     studio.ftrack_settings = "request_timeout = \"2s\"".into();
     // Somebody always stays: a base that suddenly shows nobody is doubted.
     studio
