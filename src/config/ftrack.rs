@@ -63,6 +63,10 @@ table! {
         /// their login, mail and activity change only with a person's approval, and the last active one
         /// is never deactivated.
         administrator_roles: List<Line> => Vec<String> = vec!["Administrator".to_owned()].into(),
+        /// The security roles that ftrack gives every new user: "Default role" in its System settings >
+        /// Security > Settings, which the API does not show. A user with any other role is adopted
+        /// only with a person's approval.
+        default_roles: List<Line> => Vec<String> = vec!["User".to_owned()].into(),
     }
 }
 
@@ -97,6 +101,20 @@ pub fn check(notes: &mut Notes, places: &Places, mut table: FtrackTable) -> Opti
         );
     }
     table.administrator_roles.check(notes, &roles);
+    let administrators: Vec<String> = table
+        .administrator_roles
+        .usable()
+        .map(|role| role.to_string().to_lowercase())
+        .collect();
+    let default_roles = at.key("default_roles");
+    table
+        .default_roles
+        .check_with(notes, &default_roles, |role| {
+            let is_administrator = administrators.contains(&role.to_string().to_lowercase());
+            is_administrator.then(|| {
+                "also in ftrack.administrator_roles, whose users are never adopted".to_owned()
+            })
+        });
     table.complete()
 }
 

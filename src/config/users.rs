@@ -25,9 +25,12 @@ table! {
         /// Whether users that this program deactivated are reactivated when the person is back.
         reactivate: bool => bool = true,
         /// Whether an ftrack user without an owner may be adopted on first contact, and how it is
-        /// recognised.
+        /// recognised. With "email", whoever can edit his own mail address in the directory can take
+        /// over the ftrack account of somebody else. A user with further security roles than those in
+        /// `ftrack.default_roles` is adopted only with a person's approval.
         adopt: Adopt => Adopt = Adopt::Username,
-        /// Whether users are adopted after the first contact too, without a person's approval.
+        /// Whether users are adopted after the first contact too, without a person's approval; not
+        /// those with further security roles than `ftrack.default_roles`.
         adopt_always: bool => bool = false,
         /// How long somebody must be missing, over at least two complete runs where it is not `0s`.
         deactivate_after: Period<0, CENTURY> => Duration = Period::seconds(0),
@@ -52,7 +55,7 @@ pub enum Adopt {
     /// The same username, whatever its case.
     Username,
     /// The same mail address, whatever its case. Whoever can edit his own mail address in the
-    /// directory can then take over the account of somebody else.
+    /// directory can then take over the ftrack account of somebody else.
     Email,
     Never,
 }

@@ -16,6 +16,7 @@ mod proxy;
 pub mod query;
 pub mod read;
 mod remaining;
+mod roles;
 mod rotation;
 mod row;
 pub mod server;

@@ -123,6 +123,19 @@ pub fn members_of(roles: &[EntityId]) -> Listing {
     }
 }
 
+/// Who has which of these roles.
+#[must_use]
+pub fn holders_of(roles: &[EntityId]) -> Listing {
+    Listing {
+        what: "holders of security roles",
+        text: format!(
+            "select id, user_id, security_role_id from UserSecurityRole where security_role_id in \
+             ({}) order by id",
+            list(roles)
+        ),
+    }
+}
+
 /// All custom attributes of users.
 #[must_use]
 pub fn custom_attributes() -> Listing {
@@ -241,7 +254,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{links_of, members_of, users, users_by_id};
+    use super::{holders_of, links_of, members_of, users, users_by_id};
     use crate::model::user::EntityId;
 
     #[test]
@@ -270,6 +283,7 @@ mod tests {
                 (users_by_id(&ids).page(0, 1), 1, 0),
                 (links_of(&ids).page(7, 2), 1, 1),
                 (members_of(&ids).page(u32::MAX, u32::MAX), 1, 0),
+                (holders_of(&ids).page(0, 500), 1, 0),
             ] {
                 let quotes = expression.as_str().matches('"').count();
                 prop_assert_eq!(quotes, 2 * (ids.len() * lists + constants), "{}", expression);

@@ -5,15 +5,20 @@ use std::{collections::BTreeMap, iter::Peekable, vec};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-pub use super::complete::confirm;
+pub use super::{
+    complete::confirm,
+    roles::{administrators, security_roles},
+};
 
 use super::{
     complete,
     complete::{Lists, MissingRows},
     error::{FtrackError, FtrackErrorKind},
     page::list,
-    query, row,
-    row::{AttributeRow, LinkRow, MemberRow, NamedRow, Row, UserRow, ValueRow},
+    query, roles,
+    roles::Holders,
+    row,
+    row::{AttributeRow, LinkRow, NamedRow, Row, UserRow, ValueRow},
     session::{Reader, Until},
 };
 use crate::{
@@ -32,12 +37,12 @@ pub struct ReadCurrent<'a> {
     pub custom_attributes: &'a [String],
     /// The names of the administrator roles, compared without case.
     pub administrator_roles: &'a [String],
+    /// The names of the roles that every new user gets, compared without case.
+    pub default_roles: &'a [String],
 }
 
 /// The maximum number of users named in a warning.
 const NAMED: usize = 3;
-/// The most bytes of role names in an error.
-const LONGEST_NAMES: usize = 2000;
 
 /// The number of attempts to read lists that do not match: users may be created while they are
 /// read.
@@ -79,12 +84,17 @@ async fn once(
     until: &Until,
 ) -> Result<Result<Current, MissingRows>, FtrackError> {
     let (users, links) = (query::users(), query::links());
-    let (users, links, user_types, administrators, custom) = tokio::try_join!(
+    let ReadCurrent {
+        custom_attributes,
+        administrator_roles,
+        default_roles,
+    } = request;
+    let (users, links, user_types, holders, custom) = tokio::try_join!(
         list::<UserRow>(reader, &users, until),
         list::<LinkRow>(reader, &links, until),
         user_types(reader, until),
-        administrators(reader, request.administrator_roles, until),
-        custom_values(reader, request.custom_attributes, until),
+        roles::holders(reader, administrator_roles, default_roles, until),
+        custom_values(reader, custom_attributes, until),
     )?;
     if users.is_empty() {
         // At least the API user exists. Unseen users would be created a second time.
@@ -109,7 +119,7 @@ async fn once(
             .map(|rows| rows.into_iter().peekable())
             .collect(),
         user_types: &user_types,
-        administrators,
+        holders,
         signer: reader.signer(),
         claims: BTreeMap::new(),
     };
@@ -180,39 +190,12 @@ async fn attributes_of_users(
         .collect())
 }
 
-/// Which of the names are security roles, compared without case, in the order of the names; and the
-/// names of all roles.
-///
-/// # Errors
-/// Those of [`Reader::read_call`].
-pub async fn security_roles(
-    reader: &Reader,
-    names: &[String],
-    until: &Until,
-) -> Result<(Vec<Option<EntityId>>, Vec<String>), FtrackError> {
-    let rows = list::<NamedRow>(reader, &query::security_roles(), until).await?;
-    let same = |name: &str, row: &NamedRow| {
-        row.name
-            .as_deref()
-            .is_some_and(|found| found.to_lowercase() == name.to_lowercase())
-    };
-    let found = names
-        .iter()
-        .map(|name| {
-            rows.iter()
-                .find(|row| same(name, row))
-                .map(|row| row.id.clone())
-        })
-        .collect();
-    Ok((found, rows.into_iter().filter_map(|row| row.name).collect()))
-}
-
 /// What is known besides the users' own columns; each list is sorted by user, as the users are.
 struct Parts<'a> {
     links: Peekable<vec::IntoIter<LinkRow>>,
     values: Vec<Peekable<vec::IntoIter<ValueRow>>>,
     user_types: &'a BTreeMap<String, EntityId>,
-    administrators: Vec<EntityId>,
+    holders: Holders,
     signer: &'a Signer,
     claims: BTreeMap<DirectoryId, EntityId>,
 }
@@ -241,7 +224,8 @@ impl Parts<'_> {
                 kind(row.user_type_id.as_ref(), self.user_types)
             },
             // Somebody who cannot sign in is not the administrator who is left.
-            administrator: !is_odd && self.administrators.binary_search(&row.id).is_ok(),
+            administrator: !is_odd && self.holders.is_administrator(&row.id),
+            further_roles: self.holders.further_roles(&row.id),
             id: row.id,
             username: row.username.unwrap_or_default(),
             first_name: row.first_name,
@@ -315,51 +299,6 @@ pub async fn user_types(
         return Err(reader.error_of("reading user types", FtrackErrorKind::Malformed(reason)));
     }
     Ok(types)
-}
-
-/// The users who have one of the roles, sorted; active or not.
-///
-/// # Errors
-///
-/// Those of [`Reader::read_call`]; [`FtrackErrorKind::UnknownRole`] when a role does not exist.
-pub async fn administrators(
-    reader: &Reader,
-    names: &[String],
-    until: &Until,
-) -> Result<Vec<EntityId>, FtrackError> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (found, known) = security_roles(reader, names, until).await?;
-    let mut roles = Vec::with_capacity(names.len());
-    for (name, id) in names.iter().zip(found) {
-        let unknown = || FtrackErrorKind::UnknownRole {
-            role: name.clone(),
-            known: reader.excerpt(&some_names(&known)),
-        };
-        roles.push(
-            id.ok_or_else(|| reader.error_of("looking for the administrator roles", unknown()))?,
-        );
-    }
-    let rows = list::<MemberRow>(reader, &query::members_of(&roles), until).await?;
-    let mut users: Vec<EntityId> = rows.into_iter().map(|row| row.user_id).collect();
-    users.sort_unstable();
-    Ok(users)
-}
-
-/// The first of the names.
-fn some_names(names: &[String]) -> String {
-    let mut text = String::new();
-    for name in names {
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        text.extend(name.chars().take(LONGEST_NAMES));
-        if text.len() > LONGEST_NAMES {
-            break;
-        }
-    }
-    text
 }
 
 /// The mapped custom attributes, each with its kind and all values.

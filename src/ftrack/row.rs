@@ -243,6 +243,24 @@ impl Row for MemberRow {
     }
 }
 
+/// Which role a user has.
+#[derive(Debug, Deserialize)]
+pub(super) struct HolderRow {
+    pub id: EntityId,
+    pub user_id: EntityId,
+    pub security_role_id: EntityId,
+}
+
+impl Row for HolderRow {
+    fn identity(&self) -> &EntityId {
+        &self.id
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + of_ids([&self.id, &self.user_id, &self.security_role_id])
+    }
+}
+
 /// The configuration of a custom attribute.
 #[derive(Debug, Deserialize)]
 pub(super) struct AttributeRow {

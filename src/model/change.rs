@@ -290,8 +290,9 @@ pub enum HeldBy {
     Configuration,
     /// Login, mail or activity of an administrator or a protected user.
     Protected,
-    /// An existing user would become a person's after the first contact, or a second user would be
-    /// created for somebody who seems to have one.
+    /// An existing user would become a person's after the first contact, or with further security
+    /// roles than a new user gets; or a second user would be created for somebody who seems to have
+    /// one.
     Adoption,
     /// The entry was most likely deleted and made again.
     Successor,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,9 @@ pub struct User {
     pub kind: UserKind,
     /// Whether the user has one of the administrator roles.
     pub administrator: bool,
+    /// The names of the user's security roles that neither make an administrator nor are given to
+    /// every new user; in order, each once.
+    pub further_roles: Box<[Arc<str>]>,
     pub link: LinkFound,
     /// The values of the mapped custom attributes, in the order of [`Current::custom_attributes`];
     /// `Value::Null` when there is none.

@@ -66,10 +66,10 @@ impl<'a> RunContext<'a, LdapWork> {
             shown.get_or_init(|| record::part(&reading));
             Ok(reading)
         };
-        let roles = &prepared.config.ftrack.administrator_roles;
         let wanted = ReadCurrent {
             custom_attributes: work.mapping.custom_keys(),
-            administrator_roles: roles,
+            administrator_roles: &prepared.config.ftrack.administrator_roles,
+            default_roles: &prepared.config.ftrack.default_roles,
         };
         let ftrack = async {
             let current = ftrack::read::read(&self.reader, wanted, &self.until).await;

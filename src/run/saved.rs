@@ -300,20 +300,22 @@ impl SavedPlan {
     /// seen. A limit is only a number, and an approval overrides it; the last administrator is held
     /// in any case.
     fn unseen(&self, Held { change, hold }: &Held) -> Option<String> {
+        let shown = || {
+            let planned = self.changes.iter();
+            planned.filter(|planned| planned.change.id == change.id)
+        };
         let is_seen = match hold.by {
             HeldBy::Limit | HeldBy::Administrator => true,
             HeldBy::Doubt
             | HeldBy::Replica
             | HeldBy::Configuration
             | HeldBy::Protected
-            | HeldBy::Adoption
-            | HeldBy::Successor => {
-                let planned = self.changes.iter();
-                let of_change = planned.filter(|planned| planned.change.id == change.id);
-                of_change
-                    .filter_map(|planned| planned.held_by)
-                    .any(|by| by == hold.by)
-            }
+            | HeldBy::Successor => shown().any(|planned| planned.held_by == Some(hold.by)),
+            // Roles that the user was given since were not seen.
+            HeldBy::Adoption if change.action == Action::Adopt => shown().any(|planned| {
+                (planned.held_by, planned.held.as_deref()) == (Some(hold.by), Some(&*hold.why))
+            }),
+            HeldBy::Adoption => shown().any(|planned| planned.held_by == Some(hold.by)),
         };
         (!is_seen).then(|| {
             format!(

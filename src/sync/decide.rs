@@ -34,6 +34,7 @@ use super::{
     rules::{PROTECTED, Rules},
 };
 
+mod adoption;
 mod logins;
 mod missing;
 mod notices;

@@ -100,6 +100,7 @@ fn applied<'c>(current: &Current, changes: impl IntoIterator<Item = &'c Change>)
                     is_active: false,
                     kind: UserKind::Person,
                     administrator: false,
+                    further_roles: [].into(),
                     link: LinkFound::Absent,
                     custom_values: [Value::Null].into(),
                 });
@@ -313,6 +314,23 @@ proptest! {
             prop_assert!(parts.clone().all(|part| part.fingerprint == change.fingerprint));
             let edits: usize = parts.map(|part| part.edits.len()).sum();
             prop_assert_eq!(edits, change.edits.len());
+        }
+    }
+
+    #[test]
+    fn who_has_further_roles_is_adopted_only_with_an_approval(entries in entries(), current in current(), rules in rules()) {
+        let desired = reading(&entries);
+        let plan = plan_or_nothing!((&desired, &entries.absences), &current, &rules);
+        let [unapproved, approved] = vetted(&plan);
+        let has_more = |change: &&Change| {
+            let user = current.users.iter().find(|user| user.id == change.ftrack_id);
+            change.action == Action::Adopt && user.is_some_and(|user| !user.further_roles.is_empty())
+        };
+        prop_assert_eq!(unapproved.allowed().iter().find(has_more), None);
+        let held = unapproved.held().iter().filter(|held| has_more(&&held.change));
+        for held in held {
+            prop_assert_eq!(held.hold.by, HeldBy::Adoption);
+            prop_assert!(approved.allowed().iter().any(|change| change.id == held.change.id));
         }
     }
 

@@ -62,7 +62,8 @@ fn where_all_is_well_everything_was_looked_at() {
             "schema",
             "permission",
             "administrator_role",
-            "administrators"
+            "administrators",
+            "default_role"
         ]
     );
     assert_eq!(
@@ -97,7 +98,7 @@ fn people_read_one_line_for_each_finding() {
          shows it; did you mean mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "1 failed, 0 warnings, 20 ok.",
+        "1 failed, 0 warnings, 21 ok.",
     ] {
         assert!(
             lines.contains(&line),

@@ -106,6 +106,7 @@ fn a_small_configuration_gets_sensible_defaults() {
         (500, 4, 100, 5)
     );
     assert_eq!(config.ftrack.administrator_roles, ["Administrator"]);
+    assert_eq!(config.ftrack.default_roles, ["User"]);
     assert_eq!(
         (ldap.limits.deactivate, ldap.limits.min_entries),
         (Limit::Percent(10), 1)

@@ -95,7 +95,7 @@ impl Look<'_> {
         self.schemas().await;
         self.permission().await;
         if !self.jobs.is_empty() {
-            self.administrators().await;
+            self.security_roles().await;
             self.of_jobs().await;
             self.sources().await;
         }
@@ -176,12 +176,14 @@ impl Look<'_> {
         }
     }
 
-    async fn administrators(&mut self) {
+    async fn security_roles(&mut self) {
         let names = &self.ftrack.administrator_roles;
-        let (found, known) = match read::security_roles(self.reader, names, &self.until).await {
+        let all = [names.as_slice(), &self.ftrack.default_roles].concat();
+        let (mut found, known) = match read::security_roles(self.reader, &all, &self.until).await {
             Ok(answer) => answer,
             Err(error) => return self.fail("administrator_role", &error),
         };
+        let of_everybody = found.split_off(names.len());
         let mut existing = Vec::new();
         for (name, id) in names.iter().zip(&found) {
             if id.is_some() {
@@ -199,17 +201,49 @@ impl Look<'_> {
             }
         }
         if !existing.is_empty() {
-            match self.active_administrators(&existing).await {
-                Ok(0) => self.no_administrator(),
-                Ok(1) => self.about.ok(
-                    "administrators",
-                    "1 active administrator is visible, and is never deactivated",
-                ),
-                Ok(count) => self.about.ok(
-                    "administrators",
-                    format!("{count} active administrators are visible"),
-                ),
-                Err(error) => self.fail("administrators", &error),
+            self.visible_administrators(&existing).await;
+        }
+        self.default_roles(&of_everybody, &known);
+    }
+
+    async fn visible_administrators(&mut self, roles: &[String]) {
+        match self.active_administrators(roles).await {
+            Ok(0) => self.no_administrator(),
+            Ok(1) => self.about.ok(
+                "administrators",
+                "1 active administrator is visible, and is never deactivated",
+            ),
+            Ok(count) => self.about.ok(
+                "administrators",
+                format!("{count} active administrators are visible"),
+            ),
+            Err(error) => self.fail("administrators", &error),
+        }
+    }
+
+    /// Whether the roles that every new user gets are known, which the API does not show.
+    fn default_roles(&mut self, found: &[Option<EntityId>], known: &[String]) {
+        let names = &self.ftrack.default_roles;
+        for (name, id) in names.iter().zip(found) {
+            if id.is_some() {
+                let detail = format!(
+                    "ftrack has the security role {name:?}, which new users get; one with others \
+                     is adopted only with an approval"
+                );
+                self.about.ok("default_role", detail);
+            } else {
+                self.about.warn(
+                    "default_role",
+                    format!(
+                        "ftrack has no security role {name:?} visible to this key, so it is not \
+                         known which one new users get"
+                    ),
+                    choose(
+                        "name in ftrack.default_roles what System settings > Security > Settings \
+                         have as the default role,",
+                        known,
+                    ),
+                );
             }
         }
     }
@@ -277,6 +311,7 @@ impl Look<'_> {
         let wanted = read::ReadCurrent {
             custom_attributes: &[],
             administrator_roles: &[],
+            default_roles: &[],
         };
         let current = match read::read(self.reader, wanted, &self.until).await {
             Ok(current) => current,

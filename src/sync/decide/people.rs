@@ -1,4 +1,4 @@
-//! People of the reading: their users are updated, reactivated, adopted or created.
+//! People of the reading: their users are updated, reactivated or created.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{
-        change::{Action, Change, ChangeParts, HeldBy, Hold},
+        change::{Action, Change, ChangeParts},
         edit::{Attribute, Edit},
         link::{Activity, Link},
         reason::Reason,
@@ -128,7 +128,7 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// ftrack would not accept a value.
-    fn wanted(&self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
+    pub(super) fn wanted(&self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
         let rules = self.matched.rules;
         if !rules.users.update {
             return Ok(Vec::new());
@@ -138,55 +138,6 @@ impl<'a> Decider<'a, '_> {
         }
         differences(person, user, self.matched.current)
             .map_err(|problem| Reason::InvalidValue(problem.into()))
-    }
-
-    /// Adopts a user without an owner; its activity is unchanged.
-    pub(super) fn adopt(&mut self, identified: &'a Identified, user: &'a User) {
-        let (id, person) = identified;
-        let who = Who::Person(identified);
-        let rules = self.matched.rules;
-        // Also for a user that this program began to create: somebody may have made it an
-        // administrator since.
-        let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
-            API user's role read access to security roles, or list yours in \
-            ftrack.administrator_roles";
-        let refused = rules.never_adopted(user);
-        if let Some(why) = refused.or(self.matched.is_blind.then_some(unknown)) {
-            let refusal = Box::new((user.username.clone(), why));
-            return self.skip(who, Reason::NotAdopted(refusal));
-        }
-        let mut edits = match self.wanted(person, user) {
-            Ok(edits) => edits,
-            Err(reason) => return self.skip(who, reason),
-        };
-        edits.push(Edit::Link);
-        if rules.is_protected(&person.username) {
-            return self.skip(who, Reason::ProtectedUsername(person.username.clone()));
-        }
-        let is_begun = self
-            .matched
-            .desired
-            .id_attribute()
-            .is_some_and(|attribute| user.id == created_id(&rules.source, attribute, id));
-        let reason = if is_begun {
-            Reason::AdoptBegun
-        } else {
-            Reason::AdoptMatched(user.username.clone())
-        };
-        let subject = Subject {
-            user,
-            id,
-            dn: Some(&person.dn),
-            link: None,
-            owner: None,
-        };
-        let link = self.matched.link(id);
-        self.change(who, Action::Adopt, &subject, edits, (reason, link));
-        let is_late = !is_begun && !self.plan.is_first_contact && !rules.users.adopt_always;
-        // On a replica it is held for another reason, which the preferred server may end.
-        if is_late && self.plan.replica.is_none() {
-            self.hold(user, late_adoption());
-        }
     }
 
     /// Creates a user.
@@ -244,16 +195,6 @@ impl<'a> Decider<'a, '_> {
         }
         Ok(edits)
     }
-}
-
-/// After the first contact, a user that nobody owns becomes a person's only with an approval.
-fn late_adoption() -> Hold {
-    Hold::new(
-        HeldBy::Adoption,
-        "an existing user would become the person's after the job's first contact; if the user is \
-         the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true \
-         adopts without asking",
-    )
 }
 
 /// The activity of a user whose values are updated.

@@ -225,6 +225,11 @@ pub fn current() -> impl Strategy<Value = Current> {
                         UserKind::Person
                     },
                     administrator: kind == 1,
+                    further_roles: if kind == 2 {
+                        ["Project Manager".into()].into()
+                    } else {
+                        [].into()
+                    },
                     link,
                     custom_values: [floor.map_or(Value::Null, |floor| json!(f64::from(floor)))]
                         .into(),

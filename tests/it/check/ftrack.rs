@@ -251,6 +251,25 @@ fn an_administrator_role_that_does_not_exist() {
 }
 
 #[test]
+fn a_default_role_that_does_not_exist() {
+    let (_slapd, mut world) = world();
+    world.ftrack_settings = "default_roles = [\"user\", \"Artist\"]".into();
+    assert_eq!(
+        world.check(&[]).only_trouble(),
+        (
+            format!(
+                "warn default_role about ftrack {}: ftrack has no security role \"Artist\" visible \
+                 to this key, so it is not known which one new users get; name in \
+                 ftrack.default_roles what System settings > Security > Settings have as the \
+                 default role, one of: API, Administrator, Project Manager, Restricted User, User",
+                world.server
+            ),
+            0
+        )
+    );
+}
+
+#[test]
 fn a_user_type_that_does_not_exist() {
     let (_slapd, mut world) = world();
     world.job = "[jobs.artists.users]\nuser_type = \"artist\"".into();

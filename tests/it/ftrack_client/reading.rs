@@ -57,14 +57,14 @@ fn page(expression: &str, rows: &[Value], paging: Paging) -> Value {
         number_after(expression, "limit"),
     );
     let of_chosen = |row: &&Value| match expression.split_once(" in (") {
-        Some((_, list)) if !expression.contains("UserSecurityRole") => {
-            let id = ["entity_id", "parent_id", "id"]
+        Some((_, list)) => {
+            let id = ["entity_id", "parent_id", "security_role_id", "id"]
                 .iter()
                 .find_map(|column| row[*column].as_str())
                 .unwrap();
             list.contains(&format!("\"{id}\""))
         }
-        _ => true,
+        None => true,
     };
     let of_attribute = |row: &&Value| {
         row["configuration_id"]
@@ -115,11 +115,17 @@ fn studio(table: &str, users: usize) -> Vec<Value> {
             rows
         }
         "UserType" => vec![json!({"id": "t-ftrack", "name": "ftrack"}), json!({"id": "t-service", "name": "Service"})],
-        "SecurityRole" => vec![json!({"id": "r-admin", "name": "Administrator"}), json!({"id": "r-user", "name": "User"})],
+        "SecurityRole" => vec![json!({"id": "r-admin", "name": "Administrator"}), json!({"id": "r-user", "name": "User"}),
+                                json!({"id": "r-lead", "name": "Lead"}), json!({"id": "r-none"})],
         "UserSecurityRole" => vec![
-            json!({"id": "m-1", "user_id": "u-003"}),
-            json!({"id": "m-2", "user_id": "u-003"}),
-            json!({"id": "m-3", "user_id": "gone"}),
+            json!({"id": "m-1", "user_id": "u-003", "security_role_id": "r-admin"}),
+            json!({"id": "m-2", "user_id": "u-003", "security_role_id": "r-admin"}),
+            json!({"id": "m-3", "user_id": "gone", "security_role_id": "r-admin"}),
+            json!({"id": "m-4", "user_id": "u-004", "security_role_id": "r-none"}),
+            json!({"id": "m-5", "user_id": "u-004", "security_role_id": "r-user"}),
+            json!({"id": "m-6", "user_id": "u-004", "security_role_id": "r-lead"}),
+            json!({"id": "m-7", "user_id": "u-004", "security_role_id": "r-lead"}),
+            json!({"id": "m-8", "user_id": "gone", "security_role_id": "r-lead"}),
         ],
         "Metadata" => vec![
             json!({"parent_id": "a-project", "value": "{}"}),
@@ -142,10 +148,11 @@ async fn read_all(session: &Writer, custom_attributes: &[&str]) -> Result<Curren
         .iter()
         .map(|key| (*key).to_owned())
         .collect();
-    let roles = ["administrator".to_owned()];
+    let (roles, default) = (["administrator".to_owned()], ["USER".to_owned()]);
     let request = ReadCurrent {
         custom_attributes: &custom_attributes,
         administrator_roles: &roles,
+        default_roles: &default,
     };
     read(session.reader(), request, &until()).await
 }
@@ -194,6 +201,9 @@ async fn everything_a_plan_needs_is_read() {
     assert_eq!(first.last_name.as_deref(), Some("Last"));
     assert_eq!(service.kind, UserKind::Untouchable);
     assert!(admin.administrator && !first.administrator && admin.is_active);
+    let further: Vec<&str> = linked.further_roles.iter().map(|role| &**role).collect();
+    assert_eq!(further, ["Lead", "r-none"]);
+    assert!(first.further_roles.is_empty() && admin.further_roles.is_empty());
     let link = Link {
         source: "artists".into(),
         directory: None,
@@ -296,19 +306,20 @@ async fn the_calls_are_as_many_as_the_pages_and_the_small_lists() {
     )
     .await
     .unwrap();
-    // Users, links, types, roles, their holders, custom attributes, and the values of one; then the
-    // ends of users and links, and whom the link of nobody is of.
+    // Users, links, types, roles, the holders of those of administrators and of further ones, custom
+    // attributes, and the values of one; then the ends of users and links, and whom the link of
+    // nobody is of.
     assert_eq!(
         (
             current.users.len(),
             current.read_calls,
             server.calls().len()
         ),
-        (40, 10, 10)
+        (40, 11, 11)
     );
     // In pages of three that overlap: three pages of users and of values, two of links and of
     // holders, one of each other list; and one of users and one of values in vain.
-    assert!((16..=18).contains(&small), "{small}");
+    assert!((19..=22).contains(&small), "{small}");
     for call in server.calls() {
         assert!(
             call.operations

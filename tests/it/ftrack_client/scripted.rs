@@ -126,6 +126,7 @@ pub fn config(server: &Url) -> config::Ftrack {
         batch_size: 10,
         attempts: 3,
         administrator_roles: vec!["Administrator".to_owned()],
+        default_roles: vec!["User".to_owned()],
     }
 }
 

@@ -77,6 +77,7 @@ async fn current(session: &Writer) -> Current {
     let request = ReadCurrent {
         custom_attributes: &["badge".to_owned()],
         administrator_roles: &["Administrator".to_owned()],
+        default_roles: &["User".to_owned()],
     };
     read(session.reader(), request, &until()).await.unwrap()
 }

@@ -1,13 +1,16 @@
 //! Which users that nobody owns become a person's.
 
-use ftrack_ldap_sync::demo::{directory::TreeEntry, ftrack::Account};
+use ftrack_ldap_sync::{
+    demo::{directory::TreeEntry, ftrack::Account},
+    model::{change::HeldBy, report::Outcome},
+};
 use insta::assert_snapshot;
 use serde_json::json;
 
 use super::Situation;
 use crate::{
-    rules::{account, by_hand, leave, make_administrator},
-    studio::dn,
+    rules::{account, approve, by_hand, give_role, leave, make_administrator},
+    studio::{dn, person},
 };
 
 #[test]
@@ -232,4 +235,150 @@ fn a_user_that_a_cut_off_run_began_is_adopted_but_neither_as_administrator_nor_a
     cyd: active, "Given" "cyd" <cyd@studio.test>; no link
     "#);
     situation.sync_changes_nothing();
+}
+
+/// A user with these security roles, whom nobody owns.
+fn holder(username: &str, roles: &[&str]) -> Account {
+    Account {
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        ..account(username)
+    }
+}
+
+#[test]
+fn whoever_has_more_than_the_default_role_is_adopted_only_with_an_approval() {
+    let situation = Situation::of(&["ada", "bob", "cyd"])
+        .job("users = { adopt = \"email\", adopt_always = true }")
+        .account(holder("ada", &["User"]))
+        .account(Account {
+            email: Some("bob@studio.test".into()),
+            ..holder("head", &["User", "Restricted User", "Project Manager"])
+        })
+        .account(holder("cyd", &[]));
+    let before = situation.user("head");
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 3 to adopt, 1 of them held
+
+      = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: ada
+          the user "ada" has no owner, and matches the person by users.adopt
+
+      = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          username: head -> bob
+          first_name: Given
+          last_name: bob
+          the user "head" has no owner, and matches the person by users.adopt
+
+      = adopt      cyd  uid=cyd,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: cyd
+          the user "cyd" has no owner, and matches the person by users.adopt
+
+      1 change is held: the user "head" has security roles beyond those of a new user ("Project Manager", "Restricted User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
+    "#);
+    let report = situation.sync();
+    assert_eq!(report.outcome, Outcome::Held);
+    let held: Vec<_> = report
+        .changes
+        .iter()
+        .filter_map(|change| change.held_by)
+        .collect();
+    assert_eq!(held, [HeldBy::Adoption]);
+    assert_eq!(situation.user("head"), before);
+    approve(&situation);
+    let after = situation.user("bob");
+    assert_eq!((after.id, after.roles), (before.id, before.roles));
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn the_default_role_is_the_one_that_the_configuration_names() {
+    let situation = Situation::of(&["ada", "bob"])
+        .config("[ftrack]\ndefault_roles = [\"restricted user\"]\n")
+        .account(holder("ada", &["User"]))
+        .account(holder("bob", &["Restricted User"]));
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 2 to adopt, 1 of them held
+
+      = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: ada
+          the user "ada" has no owner, and matches the person by users.adopt
+
+      = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: bob
+          the user "bob" has no owner, and matches the person by users.adopt
+
+      1 change is held: the user "ada" has security roles beyond those of a new user ("User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
+    "#);
+}
+
+#[test]
+fn where_the_default_role_is_not_known_any_role_is_more() {
+    let situation = Situation::of(&["ada", "bob"])
+        .config("[ftrack]\ndefault_roles = [\"Artist\"]\n")
+        .account(holder("ada", &["User"]))
+        .account(holder("bob", &[]));
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 2 to adopt, 1 of them held
+
+      = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: ada
+          the user "ada" has no owner, and matches the person by users.adopt
+
+      = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
+          first_name: Given
+          last_name: bob
+          the user "bob" has no owner, and matches the person by users.adopt
+
+      1 change is held: the user "ada" has security roles beyond those of a new user ("User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
+    "#);
+}
+
+#[test]
+fn an_approval_covers_only_the_roles_that_it_showed() {
+    let situation = Situation::synced(&["ada", "bob"])
+        .entry(person("cyd", "Given", "cyd"))
+        .account(holder("cyd", &["User"]));
+    let plan = situation.folder().join("late.json");
+    let plan = plan.to_str().unwrap();
+    situation.plan(&["--out", plan]).unwrap();
+    give_role(&situation, "cyd", "Project Manager");
+    let report = situation.synced(&["apply", plan, "--format", "json"]);
+    assert_eq!(
+        (report.outcome, report.ftrack.write_calls),
+        (Outcome::Failed, 0)
+    );
+    assert_snapshot!(report.error.unwrap(), @r#"the plan is stale, and nothing was written: adopt "cyd" is held now: the user "cyd" has security roles beyond those of a new user ("Project Manager"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles. Make a new plan, review it, and apply that"#);
+    approve(&situation);
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_user_that_a_cut_off_run_began_is_held_when_somebody_gave_it_a_role() {
+    let situation = Situation::synced(&["ada", "bob"]).then(|studio| {
+        for uid in ["ada", "bob"] {
+            let link = json!([studio.user(uid).id, "ftrack-ldap-sync"]);
+            studio.ftrack().remove("Metadata", &link).unwrap();
+        }
+        give_role(studio, "ada", "User");
+        give_role(studio, "bob", "Project Manager");
+    });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 2 to adopt, 1 of them held
+
+      = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
+          this program began to create the user in a run that was interrupted
+
+      = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
+          this program began to create the user in a run that was interrupted
+
+      1 change is held: the user "bob" has security roles beyond those of a new user ("Project Manager"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
+
+      Warnings:
+        0 users in ftrack have a link of this job, which owned 2 users after the run before, and limits.deactivate allows 1 fewer, so nothing was written: does the key's role still have read access to users and metadata? If users or links were deleted on purpose, review `plan --out FILE` and approve it with `apply FILE`
+    "#);
 }

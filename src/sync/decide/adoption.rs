@@ -1,0 +1,110 @@
+//! Users without an owner become a person's.
+
+use super::{Decider, subject::Subject};
+use crate::{
+    model::{
+        change::{Action, HeldBy, Hold},
+        edit::Edit,
+        reason::Reason,
+        user::User,
+    },
+    sync::{decision::Who, desired::Identified, matching::created_id},
+};
+
+/// The maximum number of roles named in a hold.
+const NAMED: usize = 8;
+/// The maximum length of a role's name in a hold, in characters.
+const LONGEST_NAME: usize = 60;
+
+impl<'a> Decider<'a, '_> {
+    /// Adopts a user without an owner; its activity is unchanged.
+    pub(super) fn adopt(&mut self, identified: &'a Identified, user: &'a User) {
+        let (id, person) = identified;
+        let who = Who::Person(identified);
+        let rules = self.matched.rules;
+        // Also for a user that this program began to create: somebody may have made it an
+        // administrator since.
+        let unknown = "no active administrator is visible in ftrack, so it may be one; grant the \
+            API user's role read access to security roles, or list yours in \
+            ftrack.administrator_roles";
+        let refused = rules.never_adopted(user);
+        if let Some(why) = refused.or(self.matched.is_blind.then_some(unknown)) {
+            let refusal = Box::new((user.username.clone(), why));
+            return self.skip(who, Reason::NotAdopted(refusal));
+        }
+        let mut edits = match self.wanted(person, user) {
+            Ok(edits) => edits,
+            Err(reason) => return self.skip(who, reason),
+        };
+        edits.push(Edit::Link);
+        if rules.is_protected(&person.username) {
+            return self.skip(who, Reason::ProtectedUsername(person.username.clone()));
+        }
+        let is_begun = self
+            .matched
+            .desired
+            .id_attribute()
+            .is_some_and(|attribute| user.id == created_id(&rules.source, attribute, id));
+        let reason = if is_begun {
+            Reason::AdoptBegun
+        } else {
+            Reason::AdoptMatched(user.username.clone())
+        };
+        let subject = Subject {
+            user,
+            id,
+            dn: Some(&person.dn),
+            link: None,
+            owner: None,
+        };
+        let link = self.matched.link(id);
+        self.change(who, Action::Adopt, &subject, edits, (reason, link));
+        self.hold_adoption(user, is_begun);
+    }
+
+    /// Holds an adoption that waits for a person.
+    fn hold_adoption(&mut self, user: &User, is_begun: bool) {
+        let is_always = is_begun || self.matched.rules.users.adopt_always;
+        let is_late = !is_always && !self.plan.is_first_contact;
+        if !user.further_roles.is_empty() {
+            // Also on a replica: the preferred server would not release it.
+            self.hold(user, adoption_with_roles(user));
+        } else if is_late && self.plan.replica.is_none() {
+            // On a replica it is held for another reason, which the preferred server may end.
+            self.hold(user, late_adoption());
+        }
+    }
+}
+
+/// After the first contact, a user that nobody owns becomes a person's only with an approval.
+fn late_adoption() -> Hold {
+    Hold::new(
+        HeldBy::Adoption,
+        "an existing user would become the person's after the job's first contact; if the user is \
+         the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true \
+         adopts without asking",
+    )
+}
+
+/// What the user may do beyond others would become the person's too, however late or early that
+/// is: whoever writes the entry would choose whose roles to get.
+fn adoption_with_roles(user: &User) -> Hold {
+    let mut roles = user.further_roles.iter().map(|role| {
+        let name: String = role.chars().take(LONGEST_NAME).collect();
+        let more = if name.len() < role.len() { "…" } else { "" };
+        format!("{name:?}{more}")
+    });
+    let named: Vec<String> = roles.by_ref().take(NAMED).collect();
+    let others = match roles.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let why = format!(
+        "the user {:?} has security roles beyond those of a new user ({}{others}), which would \
+         become the person's; if the user is the person's, approve it: `plan --out FILE`, then \
+         `apply FILE`; a role that every new user gets belongs in ftrack.default_roles",
+        user.username,
+        named.join(", ")
+    );
+    Hold::new(HeldBy::Adoption, why)
+}
