@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::finding::About;
 use crate::{
-    config::{Config, Credential, Job, LdapJob, Limit, Scope},
+    config::{Adopt, Config, Credential, Job, LdapJob, Limit, Scope},
     directory::{certificate::expiry, dn::Dn},
 };
 
@@ -113,6 +113,15 @@ pub fn of_job(about: &mut About, name: &str, job: &Job, config: &Config) {
                 "choose a lower limit",
             );
         }
+    }
+    if ldap.users.adopt == Adopt::Email {
+        about.warn(
+            "adopt",
+            "users.adopt is \"email\", so whoever can edit his own mail address in the directory \
+             can take over somebody else's ftrack account that has no owner",
+            "make sure that people cannot edit their own, or recognise users by their login: \
+             users.adopt = \"username\"",
+        );
     }
     for (other, of_other) in config.ldap_jobs() {
         if other != name && of_other.directory == ldap.directory && overlap(ldap, of_other) {

@@ -72,6 +72,24 @@ fn limits_that_hold_nothing() {
 }
 
 #[test]
+fn whoever_edits_his_own_mail_address_where_users_are_adopted_by_it() {
+    let mut world = World::at("ldaps://ldap.studio.test");
+    world.job = "users = { adopt = \"email\" }".into();
+    world.attributes = "{ username = \"uid\", email = \"mail\" }".into();
+    assert_eq!(
+        trouble(&world),
+        [
+            "warn adopt about job artists: users.adopt is \"email\", so whoever can edit his own \
+             mail address in the directory can take over somebody else's ftrack account that has \
+             no owner; make sure that people cannot edit their own, or recognise users by their \
+             login: users.adopt = \"username\""
+        ]
+    );
+    world.job = "users = { adopt = \"username\" }".into();
+    assert_eq!(trouble(&world), [] as [String; 0]);
+}
+
+#[test]
 fn jobs_that_overlap() {
     let mut world = World::at("ldaps://ldap.studio.test");
     let other = |base: &str| {
