@@ -185,6 +185,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "ftrack_id",
             "reason",
             "fields",
+            "note",
         ],
     ),
     (

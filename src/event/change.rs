@@ -56,9 +56,10 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         reason,
         fields,
     } = Said::of(change);
+    let note = escape_control(&beginning(change.note.as_deref().unwrap_or_default())).into_owned();
     match change.result {
         ChangeResult::Applied => {
-            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, "changed")
+            say!(level, event = "change.applied", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %note, "changed")
         }
         ChangeResult::Held => {
             say!(level, event = "change.held", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "held")

@@ -1,7 +1,10 @@
 //! The results of changes, and which part of them this run did: two programs may be running at
 //! once. No I/O.
 
+use std::collections::BTreeMap;
+
 use super::error::FtrackError;
+use crate::model::stored_value::StoredValue;
 
 /// The result of one change, by its index among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +18,8 @@ pub struct ChangeOutcome {
 /// The result of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutcomeKind {
-    /// It was written by this run, and is in effect.
-    Applied,
+    /// It was written by this run, and is in effect; with the values that ftrack stored otherwise.
+    Applied(Vec<StoredValue>),
     /// It was already in effect, and this run wrote nothing.
     SoAlready,
     /// It was not written, or is not known to be; and why.
@@ -37,17 +40,24 @@ pub enum Progress {
 
 /// What a run has done so far about each change, by their indices.
 #[derive(Debug)]
-pub(super) struct ProgressOfChanges(Vec<Progress>);
+pub(super) struct ProgressOfChanges {
+    so_far: Vec<Progress>,
+    /// Values that ftrack stored otherwise.
+    stored: BTreeMap<usize, Vec<StoredValue>>,
+}
 
 impl ProgressOfChanges {
     /// Nothing has been done about this many changes.
     pub fn none(changes: usize) -> Self {
-        Self(vec![Progress::Nothing; changes])
+        Self {
+            so_far: vec![Progress::Nothing; changes],
+            stored: BTreeMap::new(),
+        }
     }
 
     /// What was done about one change.
     pub fn of(&self, place: usize) -> Progress {
-        self.0.get(place).copied().unwrap_or_default()
+        self.so_far.get(place).copied().unwrap_or_default()
     }
 
     /// Something was sent for one change.
@@ -73,12 +83,21 @@ impl ProgressOfChanges {
     pub fn holds(&self, place: usize) -> OutcomeKind {
         match self.of(place) {
             Progress::Nothing => OutcomeKind::SoAlready,
-            Progress::Sent | Progress::Linked => OutcomeKind::Applied,
+            Progress::Sent | Progress::Linked => {
+                OutcomeKind::Applied(self.stored.get(&place).cloned().unwrap_or_default())
+            }
         }
     }
 
+    /// ftrack stored a value of one change otherwise.
+    pub fn stored(&mut self, place: usize, value: StoredValue) {
+        let stored = self.stored.entry(place).or_default();
+        stored.retain(|earlier| earlier.field != value.field);
+        stored.push(value);
+    }
+
     fn set(&mut self, place: usize, so_far: Progress) {
-        if let Some(slot) = self.0.get_mut(place) {
+        if let Some(slot) = self.so_far.get_mut(place) {
             *slot = so_far;
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         change::{Action, Change},
         edit::{Attribute, Edit, Field},
         link::{Activity, Link, LinkFound},
+        stored_value::{Likeness, likeness},
         user::EntityId,
     },
     sync::custom::equal,
@@ -378,7 +379,12 @@ fn drifted(change: &Change, field: &Field, there: &Value) -> bool {
                 Edit::Link => true,
             })
     };
-    change.action != Action::Create && !between && !is_old()
+    // What ftrack made of the wanted value in an earlier attempt is nobody's own.
+    let is_form = || {
+        let values = change.fields().remove(field);
+        values.is_some_and(|values| likeness(field, &values.new, there) == Likeness::Form)
+    };
+    change.action != Action::Create && !between && !is_old() && !is_form()
 }
 
 /// The column that an edit writes, and its new value; none for the link.
@@ -505,7 +511,7 @@ fn set_custom(
 }
 
 /// The attributes of a change that the user does not have as wanted.
-fn differing(
+pub(super) fn differing(
     change: &Change,
     seen: &UserState,
     custom_attributes: &[(String, EntityId)],

@@ -6,15 +6,18 @@
 
 mod call;
 mod looking;
+mod stored;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, VecDeque},
     pin::pin,
     time::Duration,
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::{Either, select};
+use serde_json::Value;
 
 use super::{
     batch::{Age, Batch, batches},
@@ -57,7 +60,8 @@ pub async fn write(
 ) -> Option<WriteStopped> {
     let mut writing = Writing {
         writer,
-        changes: vetted.allowed(),
+        changes: Cow::Borrowed(vetted.allowed()),
+        unlike: BTreeMap::new(),
         doings: ProgressOfChanges::none(vetted.allowed().len()),
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
@@ -97,7 +101,10 @@ enum Round {
 
 struct Writing<'a, F> {
     writer: &'a Writer,
-    changes: &'a [Change],
+    /// What is to be written; once ftrack stored a value otherwise, with that value in its place.
+    changes: Cow<'a, [Change]>,
+    /// Values that ftrack stored in place of others, and that may be somebody else's.
+    unlike: BTreeMap<usize, Vec<(Field, Value)>>,
     doings: ProgressOfChanges,
     means: WriteContext<'a>,
     limits: WriteLimits<'a>,
@@ -113,7 +120,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     async fn all(&mut self, current: &Current) {
         let known: HashMap<&EntityId, _> =
             current.users.iter().map(|user| (&user.id, user)).collect();
-        for units in batches(self.changes, self.limits.batch_size) {
+        for units in batches(&self.changes, self.limits.batch_size) {
             let changes = units
                 .iter()
                 .flatten()
@@ -285,50 +292,6 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     fn makes_link(&self, place: usize) -> bool {
         let action = self.changes.get(place).map(|change| change.action);
         matches!(action, Some(Action::Create | Action::Adopt))
-    }
-
-    /// The call succeeded: the result is checked; an attribute that the server did not store fails
-    /// its change.
-    async fn kept(&mut self, batch: &mut Batch) -> Round {
-        if !self.look_again(batch).await {
-            return Round::Over;
-        }
-        let mut done = Vec::new();
-        for unit in &mut batch.units {
-            unit.retain(|place| {
-                let Some(change) = self.changes.get(*place) else {
-                    return false;
-                };
-                let Ok(left) = remaining::remaining(
-                    change,
-                    batch.seen.get(&change.ftrack_id),
-                    self.doings.of(*place),
-                    self.means,
-                ) else {
-                    return true;
-                };
-                let inactive = left
-                    .differing
-                    .iter()
-                    .any(|(field, there)| *field == Field::IsActive && *there == false);
-                if left.differing.is_empty() {
-                    self.stop_rule.succeeded(change.action);
-                    return true;
-                }
-                let failure = remaining::not_kept(change, &left);
-                if inactive && change.action.takes_a_seat() {
-                    self.stop_rule.stored_inactive();
-                }
-                done.push(ChangeOutcome {
-                    place: *place,
-                    became: OutcomeKind::Failed(failure),
-                });
-                false
-            });
-        }
-        batch.units.retain(|unit| !unit.is_empty());
-        self.report(&done);
-        Round::Again
     }
 
     /// The call was refused: what is in effect all the same is recorded, and the rest is halved

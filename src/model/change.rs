@@ -257,6 +257,27 @@ impl Change {
         }
     }
 
+    /// Lets the change set another value of a field.
+    pub fn set_new(&mut self, of: &Field, new: &Value) {
+        if let Some(values) = self.values_mut(of) {
+            values.new.clone_from(new);
+        }
+    }
+
+    /// Lets the change replace another value of a field than the one that was read.
+    pub fn set_old(&mut self, of: &Field, old: &Value) {
+        if let Some(values) = self.values_mut(of) {
+            values.old.clone_from(old);
+        }
+    }
+
+    fn values_mut(&mut self, of: &Field) -> Option<&mut Values> {
+        self.edits.iter_mut().find_map(|edit| match edit {
+            Edit::Set { attribute, values } if attribute.field() == *of => Some(values),
+            Edit::Set { .. } | Edit::Activate | Edit::Deactivate | Edit::Link => None,
+        })
+    }
+
     /// The user's login before the change; that of a user to be created is its first one.
     fn login_before(&self) -> &str {
         let old = self

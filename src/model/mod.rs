@@ -16,5 +16,6 @@ pub mod report;
 pub(crate) mod server_job;
 pub(crate) mod set_aside;
 pub(crate) mod stored_link;
+pub mod stored_value;
 pub mod summary;
 pub mod user;

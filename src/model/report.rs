@@ -315,6 +315,10 @@ pub struct Reported {
     pub held_by: Option<HeldBy>,
     /// Why it is held or failed, or why nothing had to be written; null otherwise.
     pub error: Option<String>,
+    /// What is to be known of it although it was applied: values that ftrack stores otherwise.
+    /// Omitted where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What is last known of a person who is missing.
@@ -373,6 +377,7 @@ impl Reported {
             result,
             held_by: None,
             error: None,
+            note: None,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
     model::{
         change::Change,
         report::{ChangeResult, DirectoryPart, FailureKind, Reported, RunPhase},
+        stored_value::StoredOtherwise,
         user::Current,
     },
     state::{Remembered, State, Written, journal::Journal},
@@ -37,7 +38,7 @@ impl RunContext<'_, LdapWork> {
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
-        let plan = self.decide(&desired, &current, past, &request).await?;
+        let mut plan = self.decide(&desired, &current, past, &request).await?;
         let (mut vetted, approval) = self.vet(&plan, past, aim.approved())?;
         match aim {
             Aim::Look => {
@@ -54,14 +55,20 @@ impl RunContext<'_, LdapWork> {
                 let counted = memory::written(&self.report.run, &vetted, approval, is_first);
                 state.count_written(&self.prepared.name, &counted)?;
                 let unchanged = plan.unchanged();
+                let mut stored = std::mem::take(&mut plan.stored_otherwise);
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
-                self.apply(unchanged, &vetted, &current, &writer).await?;
+                let applied = self
+                    .apply(unchanged, &vetted, &current, &writer, &mut stored)
+                    .await;
+                let (job, ftrack) = (&self.prepared.name, self.reader.server());
+                let before = &remembered.stored_otherwise;
+                state.set_stored_otherwise(job, ftrack, before, &stored)?;
+                applied?;
                 let settled = self.settled(counted, &vetted, approval);
                 state.count_written(&self.prepared.name, &settled)?;
                 if is_first {
-                    let (job, ftrack) = (&self.prepared.name, self.reader.server());
                     state.set_first_contact(job, ftrack, false)?;
                 }
                 Ok(())
@@ -144,6 +151,7 @@ impl RunContext<'_, LdapWork> {
         vetted: &Vetted,
         current: &Current,
         writer: &Writer,
+        stored: &mut StoredOtherwise,
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let changes = vetted.allowed().len();
@@ -171,6 +179,7 @@ impl RunContext<'_, LdapWork> {
                 done_so_far += done.len();
                 progress(Progress::Changes(done_so_far, changes));
                 let lines = record::record_results(reported, done, of);
+                record::add_stored(stored, reported, done);
                 if let (Err(error), None) = (journal.add(&lines), &journal_failed) {
                     Event::StateFailed {
                         of,

@@ -149,6 +149,7 @@ impl<'a> RunContext<'a, LdapWork> {
             has_another_writer: self.has_another_writer(),
             is_new: !remembered.has_succeeded,
             has_begun: remembered.has_begun,
+            stored_otherwise: &remembered.stored_otherwise,
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
         };
         let rules = &self.work.rules;

@@ -16,6 +16,8 @@ use crate::{
     },
     model::{
         report::{ChangeResult, Counts, DirectoryPart, FailureKind, Reported, Search},
+        stored_value,
+        stored_value::StoredOtherwise,
         user::Current,
     },
     state::journal::Line,
@@ -209,7 +211,10 @@ pub(super) fn record_results(
             continue;
         };
         (change.result, change.error) = match became {
-            OutcomeKind::Applied => (ChangeResult::Applied, None),
+            OutcomeKind::Applied(stored) => {
+                change.note = stored_value::note(stored);
+                (ChangeResult::Applied, None)
+            }
             OutcomeKind::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
         };
@@ -218,7 +223,24 @@ pub(super) fn record_results(
             change: *place,
             result: change.result,
             error: change.error.clone(),
+            note: change.note.clone(),
         });
     }
     lines
+}
+
+/// Adds the values that ftrack stored otherwise to what is known.
+pub(super) fn add_stored(
+    known: &mut StoredOtherwise,
+    reported: &[Reported],
+    done: &[ChangeOutcome],
+) {
+    for ChangeOutcome { place, became } in done {
+        let (OutcomeKind::Applied(values), Some(change)) = (became, reported.get(*place)) else {
+            continue;
+        };
+        for value in values {
+            known.add(change.ftrack_id.clone(), value);
+        }
+    }
 }

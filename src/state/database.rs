@@ -15,6 +15,7 @@
 //! | `directories` | the directory's id of each job |
 //! | `bases` | how many entries each search base showed |
 //! | `people` | the DN of each person of a job in the last reading, and of those who are missing since |
+//! | `stored_values` | values that ftrack stores otherwise than they were written, as digests |
 //! | `inactive` | which users of a job are inactive although the program did not deactivate them |
 //!
 //! If it is lost, the program acts later, never sooner: the ownership of users is stored in ftrack.
@@ -43,6 +44,7 @@ mod rebuild;
 mod remembered;
 mod runs;
 mod schema;
+mod stored_values;
 mod values;
 
 pub use listing::each_run;

@@ -33,6 +33,9 @@ pub struct Line {
     pub result: ChangeResult,
     /// Why it failed.
     pub error: Option<String>,
+    /// What is to be known of it although it was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Journal {
@@ -148,6 +151,7 @@ fn cut_off(journal: File) -> Option<Report> {
         if let Some(change) = report.changes.get_mut(line.change) {
             change.result = line.result;
             change.error = line.error;
+            change.note = line.note;
         }
     }
     let mut unknown = 0;

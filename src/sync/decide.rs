@@ -21,6 +21,7 @@ use crate::{
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
         reason::Reason,
+        stored_value::StoredOtherwise,
         user::{Current, EntityId, User},
     },
 };
@@ -64,6 +65,8 @@ pub struct Known<'a> {
     pub is_new: bool,
     /// Whether its first contact with its people has begun, and no run of it came to its end.
     pub has_begun: bool,
+    /// The values that ftrack stores otherwise than they were written.
+    pub stored_otherwise: &'a StoredOtherwise,
     /// Whether `users.protect` changed since the last run.
     pub is_protect_changed: bool,
 }

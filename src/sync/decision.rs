@@ -13,6 +13,7 @@ use crate::model::{
     change::{Action, Change, Hold, Skipped},
     entry::DirectoryId,
     reason::Reason,
+    stored_value::StoredOtherwise,
     user::{EntityId, User},
 };
 
@@ -136,6 +137,8 @@ pub struct Plan<'a> {
     pub unsettled: BTreeSet<DirectoryId>,
     /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,
+    /// What is known of values that ftrack stores otherwise, as far as it still holds.
+    pub stored_otherwise: StoredOtherwise,
     /// Who is missing after this read.
     pub absences: Absences,
 }

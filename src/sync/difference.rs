@@ -7,22 +7,46 @@ use super::{
     desired::{DesiredValue, Person},
 };
 use crate::model::{
-    edit::{Attribute, Edit, Values},
+    edit::{Attribute, Edit, Field, Values},
+    stored_value::StoredOtherwise,
     user::{Current, User},
 };
 
-/// What sets the mapped attributes in which a user differs from the person, in their order.
+/// In what a user differs from its person.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// What sets the mapped attributes that differ, in their order.
+    pub edits: Vec<Edit>,
+    /// The fields that differ only because ftrack stores their values otherwise.
+    pub stored_otherwise: Vec<Field>,
+}
+
+impl Differences {
+    /// Adds an attribute with other values, unless ftrack is known to store it so.
+    fn add(&mut self, user: &User, attribute: Attribute, values: Values, known: &StoredOtherwise) {
+        let field = attribute.field();
+        if known.knows(&user.id, &field, &values.new, &values.old) {
+            self.stored_otherwise.push(field);
+        } else {
+            self.edits.push(Edit::Set { attribute, values });
+        }
+    }
+}
+
+/// In what a user differs from its person, beyond what ftrack is known to store otherwise.
 ///
 /// # Errors
 /// ftrack would not accept a value.
-pub fn differences(person: &Person, user: &User, current: &Current) -> Result<Vec<Edit>, String> {
-    let mut edits = Vec::new();
+pub fn differences(
+    person: &Person,
+    user: &User,
+    current: &Current,
+    known: &StoredOtherwise,
+) -> Result<Differences, String> {
+    let mut differences = Differences::default();
     if person.username != user.username {
-        edits.push(set(
-            Attribute::Username,
-            text(&user.username),
-            text(&person.username),
-        ));
+        let (old, new) = (text(&user.username), text(&person.username));
+        differences.add(user, Attribute::Username, Values { old, new }, known);
     }
     for (attribute, wanted) in wanted_attributes(person, current) {
         // Almost everybody is unchanged, which is found out without building values.
@@ -38,10 +62,10 @@ pub fn differences(person: &Person, user: &User, current: &Current) -> Result<Ve
             DesiredValue::Text(value) => formed(&attribute, current, &old, value)?,
         };
         if !custom::equal(&new, &old) {
-            edits.push(set(attribute, old, new));
+            differences.add(user, attribute, Values { old, new }, known);
         }
     }
-    Ok(edits)
+    Ok(differences)
 }
 
 /// What sets the values of a user to be created.

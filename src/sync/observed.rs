@@ -167,6 +167,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         result: ChangeResult::Applied,
         held_by: None,
         error: None,
+        note: None,
     })
 }
 

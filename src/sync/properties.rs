@@ -48,6 +48,7 @@ fn matched<'a>(
         has_another_writer: false,
         is_new: false,
         has_begun: false,
+        stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
     };
     Matched::new(desired, current, rules, known, now())

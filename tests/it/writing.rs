@@ -4,6 +4,7 @@
 
 mod answers;
 mod meanwhile;
+mod otherwise;
 mod refusals;
 mod renames;
 mod seats;

@@ -37,7 +37,7 @@ pub use self::{
     gate::Gate,
     options::{
         Atomicity, BuiltinSync, Collation, Disclosure, Emails, Full, NewRoles, Options, Rights,
-        Rules,
+        Rules, Stores,
     },
     studio::{Applied, Change, Counters, Studio},
 };

@@ -77,6 +77,8 @@ pub struct Rules {
     pub unlisted: BTreeMap<String, BTreeSet<String>>,
     /// User names and user ids whose creation and update are refused with a `ValidationError`.
     pub refused_users: BTreeSet<String>,
+    /// Text attributes of users that are stored otherwise than they are written, by name.
+    pub stores: BTreeMap<String, Stores>,
     /// How ftrack's own LDAP synchronisation ends.
     pub builtin_sync: BuiltinSync,
     /// What the next one of those that come to their end does to users, also one that fails: users
@@ -112,6 +114,19 @@ pub enum Collation {
     Exact,
     /// Upper and lower case are the same, as in MySQL's default collation.
     IgnoreCase,
+}
+
+/// How a text that is written is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stores {
+    /// In lower case.
+    LowerCase,
+    /// Without this character.
+    Without(char),
+    /// With this character in place of another.
+    Replaced(char, char),
+    /// Not at all: what was there stays.
+    Nothing,
 }
 
 /// Whether two users may have one mail address.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     error::ApiError,
-    options::{Collation, Emails, Full, NewRoles},
+    options::{Collation, Emails, Full, NewRoles, Stores},
     schema::{Entity, EntityRef},
     store::{Cell, Key, Row},
     write::Writer,
@@ -147,6 +147,7 @@ fn check_user(
     old: Option<&Row>,
     cells: &mut [Cell],
 ) -> Result<(), ApiError> {
+    store_otherwise(writer, shape, old, cells);
     let username = text(shape, cells, "username").unwrap_or_default();
     refused(
         writer,
@@ -191,6 +192,30 @@ fn check_user(
         }
     }
     Ok(())
+}
+
+/// Gives the text attributes the form in which the server stores them.
+fn store_otherwise(writer: &Writer<'_>, shape: &Entity, old: Option<&Row>, cells: &mut [Cell]) {
+    for (name, stores) in &writer.rules.stores {
+        let column = shape.column(name);
+        let Some(cell) = column.and_then(|column| cells.get_mut(column)) else {
+            continue;
+        };
+        let before = column.and_then(|column| old.map(|old| old.cell(column)));
+        let stored = match (cell.as_text(), stores) {
+            (Some(text), Stores::LowerCase) => Cell::text(&text.to_lowercase()),
+            (Some(text), Stores::Without(left_out)) => Cell::text(&text.replace(*left_out, "")),
+            (Some(text), Stores::Replaced(from, to)) => {
+                Cell::text(&text.replace(*from, &to.to_string()))
+            }
+            (Some(_), Stores::Nothing) => match before {
+                Some(before) => before.clone(),
+                None => continue,
+            },
+            (None, _) => continue,
+        };
+        *cell = stored;
+    }
 }
 
 fn refused<const N: usize>(writer: &Writer<'_>, names: [Option<&str>; N]) -> Result<(), ApiError> {

@@ -122,6 +122,12 @@ fn one_change(text: &mut String, change: &Reported) {
         text,
         &format!("      {}", paint(dim(), &escape_control(&change.reason))),
     );
+    if let Some(note) = &change.note {
+        line(
+            text,
+            &format!("      {}", paint(yellow(), &escape_control(note))),
+        );
+    }
     // Many changes are held for the same reason, which is shown once for all.
     if let Some(error) = change
         .error

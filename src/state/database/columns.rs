@@ -11,8 +11,16 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
 use crate::{
     model::{
-        absence::Absence, backoff::Backoff, change::HeldBy, change_kind::ChangeKind, pause::Pause,
-        report::Counts, summary::RunSummary, user::EntityId,
+        absence::Absence,
+        backoff::Backoff,
+        change::HeldBy,
+        change_kind::ChangeKind,
+        edit::Field,
+        pause::Pause,
+        report::Counts,
+        stored_value::{ValueDigest, WrittenAndStored},
+        summary::RunSummary,
+        user::EntityId,
     },
     state::database::{RefusedAccount, values::Written},
     sync::settings::Setting,
@@ -143,6 +151,7 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     each(connection, "SELECT ftrack_ids FROM inactive", |row| {
         row.get::<_, Ids>("ftrack_ids")
     })?;
+    each(connection, "SELECT * FROM stored_values", stored_value)?;
     each(connection, "SELECT number FROM referrals", |row| {
         row.get::<_, Count>("number").map(drop)
     })?;
@@ -260,6 +269,25 @@ pub(super) fn setting(row: &Row<'_>) -> rusqlite::Result<Option<(Setting, String
     let name: String = row.get("setting")?;
     let value = row.get("value")?;
     Ok(Setting::named(&name).map(|setting| (setting, value)))
+}
+
+/// A field of a user that ftrack stores otherwise than it was written.
+pub(super) fn stored_value(row: &Row<'_>) -> rusqlite::Result<(EntityId, Field, WrittenAndStored)> {
+    let digest = |column| {
+        let text: String = row.get(column)?;
+        ValueDigest::parse(&text).ok_or_else(|| {
+            let problem = format!("{text:?} is no digest").into();
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, problem)
+        })
+    };
+    Ok((
+        row.get("ftrack_id").map(|EnumText(id)| id)?,
+        row.get("field").map(|EnumText(field)| field)?,
+        WrittenAndStored {
+            wanted: digest("wanted")?,
+            stored: digest("stored")?,
+        },
+    ))
 }
 
 pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {

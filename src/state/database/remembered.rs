@@ -16,7 +16,7 @@ use crate::{
             State, absences, columns,
             columns::{Count, EnumText, Ids, Time},
             look::{Looked, look},
-            runs,
+            runs, stored_values,
             values::{Remembered, Written},
         },
         files::StateError,
@@ -326,6 +326,7 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             )
             .optional()?
             .map(|Ids(ids)| ids),
+        stored_otherwise: stored_values::of_job(connection, job, ftrack)?,
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
     })

@@ -151,6 +151,18 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, directory_id)
     ) STRICT, WITHOUT ROWID;
 ",
+    // The values are digests: what people are called is stored once, in ftrack.
+    "
+    CREATE TABLE stored_values (
+        job          TEXT NOT NULL,
+        ftrack       TEXT NOT NULL,
+        ftrack_id    TEXT NOT NULL,
+        field        TEXT NOT NULL,
+        wanted       TEXT NOT NULL,
+        stored       TEXT NOT NULL,
+        PRIMARY KEY (job, ftrack, ftrack_id, field)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    model::{absence::Absences, change_kind::ChangeKind, held_people::HeldPeople, user::EntityId},
+    model::{
+        absence::Absences, change_kind::ChangeKind, held_people::HeldPeople,
+        stored_value::StoredOtherwise, user::EntityId,
+    },
     sync::settings::Settings,
 };
 
@@ -32,6 +35,8 @@ pub struct Remembered {
     /// The users of the job that were inactive in the last run although the program had not
     /// deactivated them; not known before the first.
     pub inactive: Option<BTreeSet<EntityId>>,
+    /// The values that ftrack stores otherwise than they were written.
+    pub stored_otherwise: StoredOtherwise,
     /// Whether a run of the job wrote what it should, but for single records.
     pub has_succeeded: bool,
     /// How many users had links after the last run that did not fail.

@@ -17,7 +17,7 @@ use crate::{
     sync::{
         decision::{Outcome, Who},
         desired::{Identified, Person},
-        difference::{differences, first_values, set, text},
+        difference::{Differences, differences, first_values, set, text},
         matching::created_id,
         owner::Owner,
     },
@@ -128,7 +128,7 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// ftrack would not accept a value.
-    pub(super) fn wanted(&self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
+    pub(super) fn wanted(&mut self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
         let rules = self.matched.rules;
         if !rules.users.update {
             return Ok(Vec::new());
@@ -136,8 +136,16 @@ impl<'a> Decider<'a, '_> {
         if rules.is_api_user(&person.username) {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
-        differences(person, user, self.matched.current)
-            .map_err(|problem| Reason::InvalidValue(problem.into()))
+        let known = self.matched.known.stored_otherwise;
+        let Differences {
+            edits,
+            stored_otherwise,
+        } = differences(person, user, self.matched.current, known)
+            .map_err(|problem| Reason::InvalidValue(problem.into()))?;
+        for field in &stored_otherwise {
+            self.plan.stored_otherwise.keep(known, &user.id, field);
+        }
+        Ok(edits)
     }
 
     /// Creates a user.
