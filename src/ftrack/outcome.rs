@@ -22,6 +22,8 @@ pub enum OutcomeKind {
     Applied(Vec<StoredValue>),
     /// It was already in effect, and this run wrote nothing.
     SoAlready,
+    /// Another program did it at the same time, and reports it; in words.
+    ByAnother(String),
     /// It was not written, or is not known to be; and why.
     Failed(String),
 }

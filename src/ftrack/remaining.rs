@@ -12,7 +12,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{operation::Operation, outcome::Progress, rotation, user_state::UserState};
+use super::{
+    operation::Operation,
+    outcome::{OutcomeKind, Progress},
+    rotation,
+    user_state::UserState,
+};
 use crate::{
     ftrack::signer::Signer,
     model::{
@@ -46,6 +51,9 @@ pub enum CannotWrite {
     /// Somebody deactivated the user, who is theirs to reactivate.
     #[error("somebody else deactivated the user since it was read")]
     DeactivatedByHand,
+    /// Another program creates the user, and says so in its link.
+    #[error("another program created the user at the same time, and reports it")]
+    CreatedElsewhere,
     /// Another program created the user, and must finish it.
     #[error(
         "another program created the user at the same time; it is left alone, and the next run \
@@ -109,6 +117,27 @@ enum Step {
         row: Row,
         made_by: Option<Box<str>>,
     },
+}
+
+impl CannotWrite {
+    /// The result of a change that cannot be written for that reason.
+    #[must_use]
+    pub fn outcome(&self) -> OutcomeKind {
+        match self {
+            Self::CreatedElsewhere => OutcomeKind::ByAnother(self.to_string()),
+            Self::Gone
+            | Self::OwnedBy(_)
+            | Self::Relinked
+            | Self::Disowned
+            | Self::DeactivatedByHand
+            | Self::CreatedMeanwhile
+            | Self::TakenMeanwhile
+            | Self::ActivatedMeanwhile
+            | Self::Drifted { .. }
+            | Self::UnreadableLink
+            | Self::Unwritable(_) => OutcomeKind::Failed(self.to_string()),
+        }
+    }
 }
 
 impl Remaining {
@@ -288,12 +317,17 @@ fn found<'s>(
                 CannotWrite::OwnedBy(link.source.to_string())
             })
         }
-        LinkFound::Link(_)
+        LinkFound::Link(link)
             if change.action == Action::Create
                 && so_far != Progress::Linked
                 && !is_made_by(seen, means.run_mark) =>
         {
-            Err(CannotWrite::CreatedMeanwhile)
+            Err(match link.activity {
+                Activity::Activating | Activity::Settled => CannotWrite::CreatedElsewhere,
+                Activity::Deactivating { .. }
+                | Activity::Deactivated { .. }
+                | Activity::Released => CannotWrite::CreatedMeanwhile,
+            })
         }
         LinkFound::Link(link) => Ok(Some(link)),
         LinkFound::Unreadable => Err(CannotWrite::UnreadableLink),

@@ -347,7 +347,10 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             self.means,
         ) {
             Ok(left) => left.is_done(),
-            Err(obstructed) => obstructed == CannotWrite::CreatedMeanwhile,
+            Err(obstructed) => matches!(
+                obstructed,
+                CannotWrite::CreatedMeanwhile | CannotWrite::CreatedElsewhere
+            ),
         };
         if is_anothers {
             call.first_for

@@ -216,6 +216,7 @@ pub(super) fn record_results(
                 (ChangeResult::Applied, None)
             }
             OutcomeKind::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
+            OutcomeKind::ByAnother(why) => (ChangeResult::Planned, Some(why.clone())),
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
         };
         Event::Change { of, change }.emit();

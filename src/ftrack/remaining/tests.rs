@@ -98,11 +98,17 @@ fn a_created_user_is_whose_mark_its_link_bears() {
         for so_far in [Progress::Nothing, Progress::Sent] {
             assert_eq!(
                 left_of(&create(), &seen, so_far),
-                Err(CannotWrite::CreatedMeanwhile),
+                Err(CannotWrite::CreatedElsewhere),
                 "{seen:?}"
             );
         }
     }
+    let since = "2026-01-01T00:00:00Z".to_owned();
+    let seen = user(false, Some((Activity::Deactivated { since }, None)));
+    assert_eq!(
+        left_of(&create(), &seen, Progress::Nothing),
+        Err(CannotWrite::CreatedMeanwhile)
+    );
     // Another run may have finished it since: the mark stays.
     for activity in [Activity::Activating, Activity::Settled] {
         let seen = user(true, Some((activity.clone(), Some(RUN))));

@@ -64,9 +64,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                             of_unit.push((*place, left));
                         }
                     },
-                    Err(obstructed) => {
-                        out.push((*place, OutcomeKind::Failed(obstructed.to_string())))
-                    }
+                    Err(obstructed) => out.push((*place, obstructed.outcome())),
                 }
             }
             // Finished changes wait for the others of a rotation: until then it may have to be
@@ -117,7 +115,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                     Ok(of_change) => operations.extend(of_change),
                     Err(obstructed) => done.push(ChangeOutcome {
                         place,
-                        became: OutcomeKind::Failed(obstructed.to_string()),
+                        became: obstructed.outcome(),
                     }),
                 }
             }

@@ -48,7 +48,11 @@ fn claimed(reports: &[Report]) -> BTreeMap<&str, usize> {
 
 /// Each of the users that were written is reported by one program, and in the end everything is
 /// settled.
-fn comes_out_right(studio: &Studio, fault: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
+fn comes_out_right(
+    studio: &Studio,
+    atomicity: Atomicity,
+    fault: impl FnMut(&Call) -> Option<Fault> + Send + 'static,
+) {
     let before: Vec<Account> = studio.ftrack().users();
     studio.ftrack().fail_when(fault);
     let reports = both(studio);
@@ -70,6 +74,11 @@ fn comes_out_right(studio: &Studio, fault: impl FnMut(&Call) -> Option<Fault> + 
         "{claims:#?} {reports:#?}"
     );
     assert_eq!(counts.iter().sum::<usize>(), written.len(), "{reports:#?}");
+    if atomicity == Atomicity::Transaction && before.len() == 2 {
+        // Whom the other created is nothing that failed.
+        let failed = reports.each_ref().map(|report| report.counts.failed);
+        assert_eq!(failed, [0, 0], "{reports:#?}");
+    }
     assert_eq!(owned(studio).len(), written.len());
     // Whatever was left is finished, and nobody is created twice.
     for which in ["a", "b"] {
@@ -107,7 +116,7 @@ fn studio(atomicity: Atomicity, batch_size: usize, adopted: usize) -> Studio {
 fn every_way(adopted: usize, fault: impl Fn() -> Box<dyn FnMut(&Call) -> Option<Fault> + Send>) {
     for atomicity in [Atomicity::Transaction, Atomicity::PartialUntilError] {
         for batch_size in [100, 7] {
-            comes_out_right(&studio(atomicity, batch_size, adopted), fault());
+            comes_out_right(&studio(atomicity, batch_size, adopted), atomicity, fault());
         }
     }
 }

@@ -99,47 +99,84 @@ fn joining(mixed: bool, atomicity: Atomicity) -> Studio {
     studio
 }
 
+/// Bob is created by another program, with a link that says this of its activity, before this one
+/// writes; nothing of it is touched.
+fn created_meanwhile(
+    mixed: bool,
+    atomicity: Atomicity,
+    is_active: bool,
+    activity: Value,
+) -> Report {
+    let studio = joining(mixed, atomicity);
+    let user = created_elsewhere(&studio, "bob", is_active, Some(activity));
+    let put_in = || drop(studio.ftrack().add_user(&user).unwrap());
+    let report = if mixed {
+        sync_after_plan(&studio, put_in)
+    } else {
+        sync_at_write(&studio, put_in)
+    };
+    assert_eq!(
+        (report.counts.created, report.counts.updated),
+        (0, usize::from(mixed)),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (applied(&studio, &user.id), studio.user("bob")),
+        (vec![], user),
+        "{report:#?}"
+    );
+    report
+}
+
+/// The ways in which another program may be first.
+const WAYS: [(bool, bool, Atomicity); 6] = [
+    (false, true, Atomicity::Transaction),
+    (false, false, Atomicity::Transaction),
+    (false, false, Atomicity::PartialUntilError),
+    (true, true, Atomicity::Transaction),
+    (true, false, Atomicity::Transaction),
+    (true, false, Atomicity::PartialUntilError),
+];
+
 #[test]
-fn a_user_whom_another_program_created_is_not_touched() {
-    let links = [
-        Some(json!({"activity": "activating", "by": "another-run"})),
-        Some(json!({"activity": "settled"})),
-        Some(json!({"activity": "deactivated", "since": "2026-01-01T00:00:00Z"})),
-    ];
-    for (activity, mixed) in links
-        .into_iter()
-        .flat_map(|link| [(link.clone(), false), (link, true)])
-    {
-        for (is_active, atomicity) in [
-            (true, Atomicity::Transaction),
-            (false, Atomicity::Transaction),
-            (false, Atomicity::PartialUntilError),
-        ] {
-            let studio = joining(mixed, atomicity);
-            let user = created_elsewhere(&studio, "bob", is_active, activity.clone());
-            let put_in = || drop(studio.ftrack().add_user(&user).unwrap());
-            let report = if mixed {
-                sync_after_plan(&studio, put_in)
-            } else {
-                sync_at_write(&studio, put_in)
-            };
-            assert_failed(
-                &report,
-                "bob",
-                "another program created the user at the same time",
-            );
+fn a_user_whom_another_program_created_is_not_created_by_this_one() {
+    for activity in [
+        json!({"activity": "activating", "by": "another-run"}),
+        json!({"activity": "settled"}),
+    ] {
+        for (mixed, is_active, atomicity) in WAYS {
+            let report = created_meanwhile(mixed, atomicity, is_active, activity.clone());
+            let bob = change(&report, "bob");
+            assert_eq!(bob.result, ChangeResult::Planned, "{report:#?}");
             assert_eq!(
-                (report.outcome, report.counts.created),
-                (Outcome::Partial, 0),
+                bob.error.as_deref(),
+                Some("another program created the user at the same time, and reports it"),
                 "{report:#?}"
             );
-            assert_eq!(report.counts.updated, usize::from(mixed), "{report:#?}");
             assert_eq!(
-                (applied(&studio, &user.id), studio.user("bob")),
-                (vec![], user),
+                (
+                    report.outcome,
+                    report.counts.failed,
+                    report.counts.unchanged
+                ),
+                (Outcome::Succeeded, 0, usize::from(!mixed) + 1),
                 "{report:#?}"
             );
         }
+    }
+}
+
+#[test]
+fn a_user_whom_another_program_created_and_deactivated_is_not_touched() {
+    let activity = json!({"activity": "deactivated", "since": "2026-01-01T00:00:00Z"});
+    for (mixed, is_active, atomicity) in WAYS {
+        let report = created_meanwhile(mixed, atomicity, is_active, activity.clone());
+        assert_failed(
+            &report,
+            "bob",
+            "another program created the user at the same time",
+        );
+        assert_eq!(report.outcome, Outcome::Partial, "{report:#?}");
     }
 }
 
