@@ -221,6 +221,22 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "change.unconfirmed",
+        "ERROR",
+        &[
+            "job",
+            "run",
+            "action",
+            "username",
+            "dn",
+            "directory_id",
+            "ftrack_id",
+            "reason",
+            "fields",
+            "error",
+        ],
+    ),
+    (
         "entry.skipped",
         "WARN; DEBUG when the previous run logged the same",
         &["job", "run", "dn", "reason"],
@@ -248,6 +264,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "skipped",
             "held",
             "failed",
+            "unconfirmed",
         ],
     ),
     ("state.failed", "ERROR", &["job", "run", "error"]),
@@ -276,7 +293,7 @@ impl Event<'_> {
             Self::Change { change, .. } => match change.result {
                 ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
                 ChangeResult::Held => Level::WARN,
-                ChangeResult::Failed => Level::ERROR,
+                ChangeResult::Failed | ChangeResult::Unconfirmed => Level::ERROR,
             },
             Self::RunFinished(report) => match report.outcome {
                 Outcome::Succeeded => Level::INFO,
@@ -434,6 +451,7 @@ fn emit_finished(level: Level, report: &Report) {
         skipped = counts.skipped,
         held = counts.held,
         failed = counts.failed,
+        unconfirmed = counts.unconfirmed,
         "run finished"
     );
 }

@@ -305,6 +305,7 @@ mod tests {
             skipped: 0,
             held: 0,
             failed: 0,
+            unconfirmed: 0,
             unsettled: 0,
         },
         writes: Writes::None,

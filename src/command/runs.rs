@@ -223,6 +223,7 @@ fn what(row: &Row) -> String {
         (counts.deactivated, "deactivated"),
         (counts.held, "held"),
         (counts.failed, "failed"),
+        (counts.unconfirmed, "unconfirmed"),
         (counts.skipped, "skipped"),
     ];
     let mut what: Vec<String> = numbers

@@ -49,10 +49,11 @@ const ACTIONS: [Action; 5] = [
     Action::Adopt,
 ];
 /// The results that are counted; planned changes are not.
-const RESULTS: [ChangeResult; 3] = [
+const RESULTS: [ChangeResult; 4] = [
     ChangeResult::Applied,
     ChangeResult::Held,
     ChangeResult::Failed,
+    ChangeResult::Unconfirmed,
 ];
 
 /// The counters of a running daemon.
@@ -336,6 +337,8 @@ impl Scrape {
         if let Some(run) = settled {
             self.set("held_changes", name, run.held as f64)?;
             self.set("failed_changes", name, run.failed as f64)?;
+            let unconfirmed = run.counts.unconfirmed as f64;
+            self.set("unconfirmed_changes", name, unconfirmed)?;
             self.set("unsettled_people", name, run.unsettled as f64)?;
         }
         if let Some(run) = settled.filter(|run| run.entries > 0 || run.linked.is_some()) {

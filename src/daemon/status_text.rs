@@ -72,6 +72,9 @@ impl StatusRow {
                 last.held, last.failed
             ));
         }
+        if let Some(last) = last.filter(|last| last.counts.unconfirmed > 0) {
+            notes.push(format!("{} unconfirmed changes", last.counts.unconfirmed));
+        }
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),

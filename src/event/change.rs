@@ -67,6 +67,9 @@ pub(super) fn emit(level: Level, RunName { job, run }: RunName<'_>, change: &Rep
         ChangeResult::Failed => {
             say!(level, event = "change.failed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "not applied")
         }
+        ChangeResult::Unconfirmed => {
+            say!(level, event = "change.unconfirmed", job, run, action, %username, %dn, directory_id, ftrack_id, %reason, %fields, %error, "not known to be applied")
+        }
         ChangeResult::Planned => {}
     }
 }

@@ -24,6 +24,8 @@ pub enum OutcomeKind {
     SoAlready,
     /// Another program did it at the same time, and reports it; in words.
     ByAnother(String),
+    /// It was sent, and its result could not be read back; and why.
+    Unconfirmed(String),
     /// It was not written, or is not known to be; and why.
     Failed(String),
 }

@@ -413,7 +413,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
 
     /// The result of a change that is in effect, although its link may still be marked as pending;
     /// the next run finishes it.
-    fn holds(&self, place: usize, batch: &Batch) -> Option<OutcomeKind> {
+    pub(super) fn holds(&self, place: usize, batch: &Batch) -> Option<OutcomeKind> {
         let change = self.changes.get(place)?;
         let is_others =
             change.action == Action::Create && self.doings.of(place) != Progress::Linked;

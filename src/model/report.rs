@@ -282,6 +282,9 @@ pub struct Counts {
     pub held: usize,
     /// Changes that could not be applied.
     pub failed: usize,
+    /// Changes that were sent, and whose result could not be read back.
+    #[serde(default)]
+    pub unconfirmed: usize,
     /// People of the directory without an active user, for a reason that a person must settle;
     /// where most people are skipped because of their values, these as well.
     #[serde(default)]
@@ -343,6 +346,8 @@ pub enum ChangeResult {
     Held,
     /// Not written, or not known to be.
     Failed,
+    /// Sent to ftrack; whether it is in effect could not be read back.
+    Unconfirmed,
     /// Only planned; with an `error`, nothing had to be written, since the change was already in
     /// effect.
     Planned,
@@ -356,6 +361,7 @@ impl ChangeResult {
             Self::Applied => "applied",
             Self::Held => "held",
             Self::Failed => "failed",
+            Self::Unconfirmed => "unconfirmed",
             Self::Planned => "planned",
         }
     }
@@ -414,6 +420,7 @@ impl Counts {
             skipped: _,
             held: _,
             failed: _,
+            unconfirmed: _,
             unsettled: _,
         } = self;
         created + updated + deactivated + reactivated + adopted + role_changes + group_changes
@@ -427,6 +434,7 @@ impl Counts {
             match change.result {
                 ChangeResult::Held => counts.held += 1,
                 ChangeResult::Failed => counts.failed += 1,
+                ChangeResult::Unconfirmed => counts.unconfirmed += 1,
                 ChangeResult::Planned => counts.unchanged += usize::from(change.is_so_already()),
                 ChangeResult::Applied => match change.action {
                     Action::Create => counts.created += 1,

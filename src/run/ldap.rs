@@ -124,7 +124,12 @@ impl RunContext<'_, LdapWork> {
         let results = vetted.allowed().iter().zip(&self.report.changes);
         let applied = |kind| {
             let is_applied = |(change, reported): &(&Change, &Reported)| {
-                reported.result == ChangeResult::Applied && change.is_of(kind)
+                // What may have been written counts as well.
+                let is_written = matches!(
+                    reported.result,
+                    ChangeResult::Applied | ChangeResult::Unconfirmed
+                );
+                is_written && change.is_of(kind)
             };
             results.clone().filter(is_applied).count()
         };

@@ -433,7 +433,8 @@ impl<'a, W> RunContext<'a, W> {
 
 /// The outcome of a run whose writing is complete.
 fn outcome(counts: &Counts) -> Outcome {
-    match (counts.held, counts.failed + counts.unsettled) {
+    let not_done = counts.failed + counts.unconfirmed + counts.unsettled;
+    match (counts.held, not_done) {
         (0, 0) => Outcome::Succeeded,
         (0, _) => Outcome::Partial,
         _ => Outcome::Held,

@@ -217,6 +217,7 @@ pub(super) fn record_results(
             }
             OutcomeKind::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
             OutcomeKind::ByAnother(why) => (ChangeResult::Planned, Some(why.clone())),
+            OutcomeKind::Unconfirmed(why) => (ChangeResult::Unconfirmed, Some(why.clone())),
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
         };
         Event::Change { of, change }.emit();

@@ -339,6 +339,7 @@ fn summary(report: &Report) -> String {
         (counts.skipped, "skipped"),
         (counts.held, "held"),
         (counts.failed, "failed"),
+        (counts.unconfirmed, "unconfirmed"),
     ];
     let said: Vec<String> = parts
         .iter()

@@ -87,6 +87,15 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
         .ftrack()
         .change_rules(|rules| rules.refused_users.clear());
     check(&studio.run(&["sync"]).stderr, &mut seen);
+    // A server that is gone after it accepted a change.
+    studio.tree().replace(&dn("ada"), "sn", &["New"]).unwrap();
+    let mut is_written = false;
+    studio.ftrack().fail_when(move |call| {
+        is_written |= call.kind == CallKind::Write;
+        (is_written && call.kind == CallKind::Read).then_some(Fault::KeyRefused)
+    });
+    check(&studio.run(&["sync"]).stderr, &mut seen);
+    studio.ftrack().heal();
     for uid in ["bob", "cyd"] {
         studio.tree().remove(&dn(uid)).unwrap();
     }

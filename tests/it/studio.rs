@@ -438,8 +438,13 @@ fn assert_counts_add_up(report: &Report) {
             .count()
     };
     assert_eq!(
-        [counts.held, counts.failed],
-        [ChangeResult::Held, ChangeResult::Failed].map(with)
+        [counts.held, counts.failed, counts.unconfirmed],
+        [
+            ChangeResult::Held,
+            ChangeResult::Failed,
+            ChangeResult::Unconfirmed
+        ]
+        .map(with)
     );
     assert_eq!(counts.skipped, report.skipped.len());
 }

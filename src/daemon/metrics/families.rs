@@ -131,6 +131,11 @@ pub const FAMILIES: &[Family] = &[
         "Changes that the last run that did not fail could not apply.",
     ),
     gauge(
+        "unconfirmed_changes",
+        JOB,
+        "Changes that the last run that did not fail sent, and could not read back.",
+    ),
+    gauge(
         "unsettled_people",
         JOB,
         "People without an active user after the last run that did not fail, for a reason that a \

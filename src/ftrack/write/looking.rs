@@ -6,7 +6,7 @@ use super::{Writing, stopped};
 use crate::{
     ftrack::{
         batch::{Age, Batch},
-        outcome::ChangeOutcome,
+        outcome::{ChangeOutcome, OutcomeKind, Progress},
         remaining,
         session::Until,
         stopped::WriteStopped,
@@ -54,7 +54,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         match self.look(batch).await {
             Ok(()) => true,
             Err(stopped) => {
-                self.fail_all(
+                self.leave_unconfirmed(
                     batch,
                     &format!(
                         "the result is not known, since the users could not be read again: {}",
@@ -65,6 +65,22 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 false
             }
         }
+    }
+
+    /// Of what was sent it is not known whether it is in effect, unless that was seen before.
+    fn leave_unconfirmed(&mut self, batch: &Batch, why: &str) {
+        let became = |place: &usize| {
+            let unknown = || match self.doings.of(*place) {
+                Progress::Nothing => OutcomeKind::Failed(why.to_owned()),
+                Progress::Sent | Progress::Linked => OutcomeKind::Unconfirmed(why.to_owned()),
+            };
+            ChangeOutcome {
+                place: *place,
+                became: self.holds(*place, batch).unwrap_or_else(unknown),
+            }
+        };
+        let done: Vec<ChangeOutcome> = batch.units.iter().flatten().map(became).collect();
+        self.report(&done);
     }
 
     async fn look(&mut self, batch: &mut Batch) -> Result<(), WriteStopped> {

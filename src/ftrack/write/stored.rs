@@ -13,6 +13,7 @@ use crate::{
     },
     model::{
         edit::Field,
+        link::LinkFound,
         stored_value::{Likeness, StoredValue, likeness},
     },
     sync::custom::equal,
@@ -31,9 +32,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             unit.retain(|place| {
                 let user = self.changes.get(*place).map(|change| &change.ftrack_id);
                 let seen = user.and_then(|user| seen.get(user));
-                let failed = self.check_stored(*place, seen);
-                let is_kept = failed.is_none();
-                done.extend(failed.map(|became| ChangeOutcome {
+                let ended = self.check_stored(*place, seen);
+                let is_kept = ended.is_none();
+                done.extend(ended.map(|became| ChangeOutcome {
                     place: *place,
                     became,
                 }));
@@ -45,8 +46,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         Round::Again
     }
 
-    /// The failure of a change of which something was not stored.
+    /// The result of a change of which something was not stored, or is not shown.
     fn check_stored(&mut self, place: usize, seen: Option<&UserState>) -> Option<OutcomeKind> {
+        if let Some(hidden) = self.hidden(place, seen) {
+            let why = format!(
+                "the result is not known, since ftrack accepted the change, and does not show \
+                 {hidden}"
+            );
+            return Some(OutcomeKind::Unconfirmed(why));
+        }
         let is_unsure = self.accept_stored(place, seen);
         let change = self.changes.get(place)?;
         let (so_far, means) = (self.doings.of(place), self.means);
@@ -102,6 +110,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             }
         }
         is_unsure
+    }
+
+    /// What ftrack accepted and does not show.
+    fn hidden(&self, place: usize, seen: Option<&UserState>) -> Option<&'static str> {
+        match seen.map(|seen| &seen.link) {
+            None => Some("the user"),
+            Some(LinkFound::Absent) if self.makes_link(place) => Some("the user's link"),
+            Some(_) => None,
+        }
     }
 
     fn accept(&mut self, place: usize, field: Field, wanted: &Value, stored: Value) {

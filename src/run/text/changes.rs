@@ -87,6 +87,7 @@ fn one_change(text: &mut String, change: &Reported) {
         ChangeResult::Applied | ChangeResult::Planned => String::new(),
         ChangeResult::Held => paint(magenta(), " HELD"),
         ChangeResult::Failed => paint(red(), " FAILED"),
+        ChangeResult::Unconfirmed => paint(red(), " UNCONFIRMED"),
     };
     let dn = match &change.dn {
         Some(dn) => format!("  {}", escape_control(dn)),

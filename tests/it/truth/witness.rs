@@ -42,6 +42,10 @@ pub fn synced(studio: &Studio, arguments: &[&str]) -> Report {
                 is.unwrap_or_else(|| panic!("nobody there: {change:#?}")),
             ),
             ChangeResult::Failed => failed(change, was, is),
+            // Whatever it is, nothing is claimed.
+            ChangeResult::Unconfirmed => {
+                assert!(change.error.as_deref().unwrap().contains("is not known"));
+            }
             ChangeResult::Held => assert_eq!(was, is, "held: {change:#?}"),
             ChangeResult::Planned => panic!("no result: {change:#?}"),
         }
