@@ -8,6 +8,7 @@ mod client;
 mod complete;
 pub mod error;
 mod key;
+pub mod killed;
 mod network;
 pub mod operation;
 pub(crate) mod outcome;

@@ -35,6 +35,7 @@ impl RunContext<'_, LdapWork> {
         let remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
+        self.confirm_killed(state, &remembered, &current).await?;
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
@@ -163,7 +164,11 @@ impl RunContext<'_, LdapWork> {
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
-            let mut journal = Journal::open(&self.prepared.config.state_dir, &self.report)?;
+            let mut journal = Journal::open(
+                &self.prepared.config.state_dir,
+                &self.report,
+                writer.reader().run_mark(),
+            )?;
             let until = Until {
                 deadline: self.until.deadline,
                 cancel: self.until.cancel.child_token(),

@@ -20,6 +20,7 @@ mod administrators;
 mod builtin;
 mod compiled_rules;
 mod confirm;
+mod confirm_killed;
 mod elsewhere;
 pub mod failure;
 mod last_known;
@@ -287,11 +288,20 @@ impl CompiledJob {
     fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
         let state_dir = &self.config.state_dir;
-        for mut report in journal::recover(state_dir, job, |run| history.has(job, run))? {
+        let unconfirmed = |run: &str| {
+            let summary = history.summary(job, run);
+            let reported = summary.map_or(0, |summary| summary.counts.unconfirmed);
+            history.has(job, run).then_some(reported)
+        };
+        for mut report in journal::recover(state_dir, job, unconfirmed)? {
             report.finished_at = Utc::now();
             history.keep(&report)?;
             state.add_run(&RunSummary::of(&report), retention)?;
-            journal::remove(state_dir, job, &report.run);
+            if report.counts.unconfirmed > 0 {
+                journal::keep_unconfirmed(state_dir, job, &report.run);
+            } else {
+                journal::remove(state_dir, job, &report.run);
+            }
             Event::RunRecovered(RunName {
                 job,
                 run: &report.run,
@@ -362,7 +372,8 @@ impl<'a, W> RunContext<'a, W> {
 
     /// From here on, a run that is killed leaves a report all the same.
     fn begin(&self) -> Result<(), StateError> {
-        Journal::open(&self.prepared.config.state_dir, &self.report)?;
+        let state_dir = &self.prepared.config.state_dir;
+        Journal::open(state_dir, &self.report, self.reader.run_mark())?;
         Event::RunStarted(self.name()).emit();
         Ok(())
     }

@@ -25,6 +25,31 @@ pub struct Journal {
     path: PathBuf,
 }
 
+/// The first line of a journal.
+#[derive(Serialize)]
+struct Begun<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The mark of the run in the links that it makes.
+    run_mark: &'a str,
+}
+
+/// What the first line has beside the report.
+#[derive(Deserialize)]
+struct Mark {
+    run_mark: Option<String>,
+}
+
+/// A killed run whose report does not know the result of every change yet.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Unconfirmed {
+    pub run: String,
+    /// The mark of the run in the links that it made; none where an earlier version wrote the
+    /// journal.
+    pub run_mark: Option<String>,
+}
+
 /// The result of one change, by its index in the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -44,13 +69,14 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be written durably; then nothing may be written to ftrack.
-    pub fn open(state_dir: &Path, report: &Report) -> Result<Self, StateError> {
+    pub fn open(state_dir: &Path, report: &Report, run_mark: &str) -> Result<Self, StateError> {
         let folder = Folder::make(state_dir)?
             .make_sub(FOLDER)?
             .make_sub(&report.job)?;
         let name = file_name(&report.run);
         let path = folder.path().join(&name);
-        let mut content = serde_json::to_vec(report)
+        let begun = Begun { report, run_mark };
+        let mut content = serde_json::to_vec(&begun)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
         folder.replace(&name, &content)?;
@@ -77,7 +103,7 @@ impl Journal {
 }
 
 /// Makes the reports of interrupted runs of this job, and removes journals that are no longer
-/// needed.
+/// needed; `unconfirmed` tells how many results a report does not know, where a run has one.
 ///
 /// # Errors
 /// The directory cannot be read. A damaged journal gives a report as far as it can be read, or is
@@ -85,7 +111,7 @@ impl Journal {
 pub fn recover(
     state_dir: &Path,
     job: &str,
-    has_report: impl Fn(&str) -> bool,
+    unconfirmed: impl Fn(&str) -> Option<usize>,
 ) -> Result<Vec<Report>, StateError> {
     let Some(folder) = find(state_dir, job)? else {
         return Ok(Vec::new());
@@ -95,9 +121,16 @@ pub fn recover(
         let Some(run) = name.strip_suffix(END).filter(|run| is_run(run)) else {
             continue;
         };
-        if has_report(run) {
-            let _ = folder.remove(&name);
-            continue;
+        match unconfirmed(run) {
+            None => {}
+            Some(0) => {
+                let _ = folder.remove(&name);
+                continue;
+            }
+            Some(_) => {
+                leave_unconfirmed(&folder, run);
+                continue;
+            }
         }
         let report = folder.open(&name).ok().flatten().and_then(cut_off);
         match report.filter(|report| report.job == job && report.run == run) {
@@ -117,10 +150,56 @@ pub fn remove(state_dir: &Path, job: &str, run: &str) {
     }
 }
 
+/// Keeps the journal of a run whose report is saved, and does not know every result: a later run
+/// that reads ftrack finds out.
+pub fn keep_unconfirmed(state_dir: &Path, job: &str, run: &str) {
+    if let Ok(Some(folder)) = find(state_dir, job) {
+        leave_unconfirmed(&folder, run);
+    }
+}
+
+fn leave_unconfirmed(folder: &Folder, run: &str) {
+    let _ = folder.rename(&file_name(run), &format!("{run}{UNCONFIRMED}"));
+}
+
+/// The killed runs of a job whose reports do not know every result yet.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn unconfirmed(state_dir: &Path, job: &str) -> Result<Vec<Unconfirmed>, StateError> {
+    let Some(folder) = find(state_dir, job)? else {
+        return Ok(Vec::new());
+    };
+    let mut runs = Vec::new();
+    for name in folder.names()? {
+        let Some(run) = name.strip_suffix(UNCONFIRMED).filter(|run| is_run(run)) else {
+            continue;
+        };
+        let mark = folder.open(&name).ok().flatten().and_then(|journal| {
+            let (first, _) = first_line(journal)?;
+            serde_json::from_str(&first).ok()
+        });
+        runs.push(Unconfirmed {
+            run: run.to_owned(),
+            run_mark: mark.and_then(|Mark { run_mark }| run_mark),
+        });
+    }
+    Ok(runs)
+}
+
+/// Removes the journal of a run whose report now knows every result.
+pub fn confirmed(state_dir: &Path, job: &str, run: &str) {
+    if let Ok(Some(folder)) = find(state_dir, job) {
+        let _ = folder.remove(&format!("{run}{UNCONFIRMED}"));
+    }
+}
+
 /// The directory of the journals in the state directory, with one for each job.
 const FOLDER: &str = "journals";
 /// The end of a journal's name, after its run.
 const END: &str = ".jsonl";
+/// That of a run whose report is saved, and does not know every result.
+const UNCONFIRMED: &str = ".unconfirmed";
 
 fn find(state_dir: &Path, job: &str) -> Result<Option<Folder>, StateError> {
     let Some(folder) = Folder::find(state_dir)? else {
@@ -134,11 +213,16 @@ fn file_name(run: &str) -> String {
     format!("{run}{END}")
 }
 
-/// The report of an interrupted run, from its journal.
-fn cut_off(journal: File) -> Option<Report> {
+fn first_line(journal: File) -> Option<(String, impl BufRead)> {
     let mut reader = BufReader::new(journal.take(LONGEST_LINE));
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
+    Some((first, reader))
+}
+
+/// The report of an interrupted run, from its journal.
+fn cut_off(journal: File) -> Option<Report> {
+    let (first, reader) = first_line(journal)?;
     let mut report: Report = serde_json::from_str(&first).ok()?;
     for line in reader.lines() {
         // The last line may be truncated: its content stays unknown.
@@ -159,10 +243,10 @@ fn cut_off(journal: File) -> Option<Report> {
         |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
     for change in report.changes.iter_mut().filter(is_unknown) {
         unknown += 1;
-        change.result = ChangeResult::Failed;
+        change.result = ChangeResult::Unconfirmed;
         change.error = Some(
-            "the run was interrupted before the result was known; the next run checks ftrack and \
-             does what is left"
+            "the run was interrupted before the result was known; the next run that reads ftrack \
+             finds out, and does what is left"
                 .into(),
         );
     }
@@ -171,13 +255,20 @@ fn cut_off(journal: File) -> Option<Report> {
     report.error = Some(match (&report.builtin, report.changes.len()) {
         (Some(builtin), _) => cut_off_while_ftrack_worked(builtin),
         (None, 0) => "the program ended while it was reading, and nothing was written".into(),
-        (None, _) => format!(
-            "the program ended in the middle of the run; the result of {unknown} changes is not \
-             known"
-        ),
+        (None, _) => in_the_middle(unknown),
     });
     recount(&mut report.counts, &report.changes);
     Some(report)
+}
+
+/// Why the run of a program that ended while it wrote has failed.
+#[must_use]
+pub fn in_the_middle(unknown: usize) -> String {
+    let ended = "the program ended in the middle of the run";
+    match unknown {
+        0 => format!("{ended}; what it had written by then is in this report"),
+        _ => format!("{ended}; the result of {unknown} changes is not known yet"),
+    }
 }
 
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {
@@ -198,6 +289,7 @@ fn recount(counts: &mut Counts, changes: &[Reported]) {
     *counts = Counts {
         unchanged: counts.unchanged + of_changes.unchanged,
         skipped: counts.skipped,
+        unsettled: counts.unsettled,
         ..of_changes
     };
 }

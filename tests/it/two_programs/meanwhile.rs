@@ -387,7 +387,7 @@ fn the_report_of_a_run_that_was_cut_off_keeps_what_had_not_to_be_written() {
         [
             ChangeResult::Planned,
             ChangeResult::Planned,
-            ChangeResult::Failed
+            ChangeResult::Applied
         ],
         "{kept:#?}"
     );
@@ -397,13 +397,15 @@ fn the_report_of_a_run_that_was_cut_off_keeps_what_had_not_to_be_written() {
             kept.counts.failed,
             kept.counts.updated
         ),
-        (2, 1, 0),
+        (2, 0, 1),
         "{kept:#?}"
     );
+    let note = kept.changes[2].note.as_deref().unwrap();
+    assert!(note.contains("a later run found it in effect"), "{note}");
     assert!(
         kept.error
             .unwrap()
-            .contains("the result of 1 changes is not known")
+            .contains("what it had written by then is in this report")
     );
     assert!(
         kept.changes
