@@ -201,7 +201,11 @@ fn a_key_that_is_refused_in_the_middle_ends_the_run_and_says_so() {
     });
     // The first attempt had no answer, and nothing tells what became of it.
     assert_eq!(
-        (report.outcome, report.counts.created, report.counts.unconfirmed),
+        (
+            report.outcome,
+            report.counts.created,
+            report.counts.unconfirmed
+        ),
         (Outcome::Failed, 0, 2),
         "{report:#?}"
     );
