@@ -209,6 +209,7 @@ fn table(rows: &[Row], screen: Screen) -> String {
         cells.push(Cell::new(what(row)));
         table.add_row(cells);
     }
+    terminal::unbroken(&mut table, &[0, 1, 2]);
     terminal::lines(&table)
 }
 
@@ -235,11 +236,18 @@ fn what(row: &Row) -> String {
         what.insert(0, "ALARM: above the job's limits".to_owned());
     }
     if let Some(error) = &row.error {
-        what.push(first_words(error));
+        what.push(first_words(cause(error)));
     } else if what.is_empty() {
         what.push("nothing to do".to_owned());
     }
     what.join(", ")
+}
+
+/// An error without the words that every failed run has.
+fn cause(error: &str) -> &str {
+    error
+        .split_once("nothing was written: ")
+        .map_or(error, |(_, cause)| cause)
 }
 
 /// The beginning of a reason; `runs show` prints all of it.

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::NOTHING};
 use rustix::termios::tcgetwinsize;
 
 use crate::{config::Environment, wrap::wrapped};
@@ -80,6 +80,23 @@ impl Screen {
             table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
         }
         table
+    }
+}
+
+/// The widest column that is never broken.
+const UNBROKEN: u16 = 24;
+
+/// Keeps what is in these columns on one line: somebody may copy it. What is wider than 24 columns is
+/// broken all the same.
+pub(super) fn unbroken(table: &mut Table, columns: &[usize]) {
+    let widths = table.column_max_content_widths();
+    for place in columns {
+        let width = widths.get(*place).copied().unwrap_or_default();
+        if let Some(column) = table.column_mut(*place) {
+            let padding = column.padding_width();
+            let width = Width::Fixed(width.min(UNBROKEN) + padding);
+            column.set_constraint(ColumnConstraint::LowerBoundary(width));
+        }
     }
 }
 

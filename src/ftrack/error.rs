@@ -402,8 +402,8 @@ impl FtrackErrorKind {
             }
             Self::Malformed(_) => "this ftrack version may not be supported",
             Self::Credentials(_) => {
-                "create a new key under Settings > API keys, and check that the user exists and \
-                 is active"
+                "check that the user exists and is active, and that the key is that user's; or \
+                 create a new key under Settings > API keys"
             }
             Self::Permission(_) => "give its role the permission to manage users",
             Self::Changing { .. } => "something else adds or removes them at the same time",

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
+    directory::Absent,
     model::{
         change::Action,
+        entry::DirectoryId,
         report::LastKnown,
         user::{EntityId, User},
     },
@@ -48,6 +50,20 @@ impl RunContext<'_, LdapWork> {
             (change.ftrack_id.clone(), last_known(user, last_dn))
         });
         LastKnownPeople(people.collect())
+    }
+
+    /// The last known DNs of absent people; without the state database there are none.
+    pub(super) fn last_dns(
+        &self,
+        absent: &BTreeMap<DirectoryId, Absent>,
+    ) -> BTreeMap<DirectoryId, String> {
+        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
+        let ids = absent.keys().map(DirectoryId::as_str);
+        let mut dns = state::last_dns(state_dir, job, ids).unwrap_or_default();
+        absent
+            .keys()
+            .filter_map(|id| Some((id.clone(), dns.remove(id.as_str())?)))
+            .collect()
     }
 
     /// Saves the DNs of the people of a reading, for when they leave.

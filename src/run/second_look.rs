@@ -90,6 +90,7 @@ impl RunContext<'_, LdapWork> {
         self.ask_the_other_servers(&gone, &read, request, &of_this_directory, &mut found)
             .await?;
         let mut evidence = found.evidence();
+        evidence.last_dns = self.last_dns(&evidence.absent);
         evidence.locations = self
             .locations(&gone, &evidence.absent, read.server, request)
             .await?;
@@ -445,6 +446,7 @@ impl StillThere {
             of_job: self.of_sibling,
             unanswered: self.unanswered,
             locations: BTreeMap::new(),
+            last_dns: BTreeMap::new(),
             emptied_bases: Vec::new(),
             changed_referrals: None,
         }

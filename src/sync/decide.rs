@@ -28,7 +28,7 @@ use crate::{
 
 use super::{
     decision::{Decision, Outcome, Plan, Who},
-    desired::{Desired, Identified, Person},
+    desired::{Desired, Identified, Person, SkippedEntry},
     matching::{Match, match_people},
     order,
     owner::{OtherDirectory, Owner, Owners},
@@ -79,6 +79,8 @@ pub struct Evidence {
     pub absent: BTreeMap<DirectoryId, Absent>,
     /// Where the entries of absent people are, as far as it is known.
     pub locations: BTreeMap<DirectoryId, Location>,
+    /// Where the entries of people who are due were when a run last saw them.
+    pub last_dns: BTreeMap<DirectoryId, String>,
     /// Who was found by id on the server that was read.
     pub there: BTreeSet<DirectoryId>,
     /// Who is among the people of another job, and of which.
@@ -201,6 +203,7 @@ impl<'a> Matched<'a> {
             plan: self.first_facts(),
             changes: Vec::new(),
             newcomers: self.newcomers(),
+            unusable: self.unusable(evidence),
             unsettled: BTreeSet::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
@@ -327,6 +330,8 @@ struct Decider<'a, 'm> {
     changes: Vec<Draft<'a>>,
     /// People without a user, by folded login; empty where nobody is missing.
     newcomers: HashMap<Cow<'a, str>, &'a Identified>,
+    /// Entries that have an id and cannot be used, by folded DN; empty where nobody is due.
+    unusable: HashMap<Cow<'a, str>, &'a SkippedEntry>,
     /// People who are skipped for a reason that a person must settle.
     unsettled: BTreeSet<&'a DirectoryId>,
     /// The decisions to change nothing.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{binary, print_text, quoted};
 use crate::{
     cli::{Exit, Stop},
-    command::signals,
+    command::{print, signals},
     config::Environment,
     daemon::{
         self,
@@ -41,7 +41,8 @@ pub async fn serve(world: &World, cancel: &CancellationToken) -> Result<Exit, St
         .map_err(|findings| Stop::failed(&findings))?;
     let (mut told, mut listening) = (Ok(Exit::Done), None);
     let greet = |reached: daemon::Listeners| {
-        told = print_text(&invitation(world, reached.http));
+        // As it is: a command that is wrapped cannot be pasted.
+        told = print(&invitation(world, reached.http));
         listening = Some(wishes.pass_on(reached.commands));
     };
     daemon::run(setup, source, Handle::current(), cancel.clone(), greet).await?;

@@ -209,7 +209,8 @@ impl<'a> Decider<'a, '_> {
         let edits = vec![Edit::Deactivate];
         let reason = (reason_of_absence(location), new);
         self.change(Who::User(user), Action::Deactivate, &subject, edits, reason);
-        if let Some(hold) = self.successor(user, link) {
+        let successor = self.successor(user, link);
+        if let Some(hold) = successor.or_else(|| self.unusable_successor(user, link)) {
             self.hold(user, hold);
         }
         match absent.doubt() {

@@ -5,17 +5,18 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use super::{Decider, Matched};
+use super::{Decider, Evidence, Matched};
 use crate::{
     config::Adopt,
     model::{
         change::{Action, HeldBy, Hold},
         edit::Attribute,
         link::{LINK_KEY, Link},
+        reason::Reason,
         user::User,
     },
     sync::{
-        desired::{DesiredValue, Identified, Person},
+        desired::{DesiredValue, Identified, Person, SkippedEntry},
         matching::Match,
         rules::fold,
     },
@@ -32,6 +33,18 @@ impl<'a> Matched<'a> {
         new.map(|(identified, _)| (fold(&identified.1.username), identified))
             .collect()
     }
+
+    /// Entries that have an id and cannot be used, by folded DN; empty where nobody is due.
+    pub(super) fn unusable(&self, evidence: &Evidence) -> HashMap<Cow<'a, str>, &'a SkippedEntry> {
+        if evidence.last_dns.is_empty() {
+            return HashMap::new();
+        }
+        // An entry without an id makes every absence doubtful.
+        let has_id =
+            |entry: &&SkippedEntry| !matches!(entry.reason, Reason::NoId | Reason::SeveralIds(_));
+        let skipped = self.desired.skipped().iter().filter(has_id);
+        skipped.map(|entry| (fold(&entry.dn), entry)).collect()
+    }
 }
 
 impl Decider<'_, '_> {
@@ -45,13 +58,31 @@ impl Decider<'_, '_> {
         let why = format!(
             "the new entry {dn:?} (directory id {id}) has the login and mail address of the user \
              {login:?}, whose entry (directory id {gone}) is gone: it was most likely deleted and \
-             made again. If it is another person, approve the deactivation (`plan --out FILE`, \
-             then `apply FILE`) and rename the user in ftrack, which frees the login. If it is \
-             the same person, delete the user's metadata {LINK_KEY:?} in ftrack: the job then \
-             adopts the user for the new entry",
+             made again. If it is the same person, delete the user's metadata {LINK_KEY:?} in \
+             ftrack, and approve the adoption for the new entry, which the next plan then shows. \
+             If it is another person, approve the deactivation (`plan --out FILE`, then `apply \
+             FILE`) and rename the user in ftrack, which frees the login",
             dn = &*person.dn,
             login = &*user.username,
             gone = link.id,
+        );
+        Some(Hold::new(HeldBy::Successor, why))
+    }
+
+    /// Holds the deactivation of a user where there is an entry that cannot be used in the place of
+    /// the person's: it was most likely made again, and who it is for is not known.
+    pub(super) fn unusable_successor(&self, user: &User, link: &Link) -> Option<Hold> {
+        let last_dn = self.evidence.last_dns.get(&link.id)?;
+        let entry = self.unusable.get(&fold(last_dn))?;
+        let why = format!(
+            "the entry {dn:?} has the name of the entry of the user {login:?} (directory id \
+             {gone}), but not its id, and cannot be used: {reason}. It was most likely deleted and \
+             made again: correct the entry; or, if the person is gone, approve the deactivation \
+             (`plan --out FILE`, then `apply FILE`)",
+            dn = &*entry.dn,
+            login = &*user.username,
+            gone = link.id,
+            reason = entry.reason,
         );
         Some(Hold::new(HeldBy::Successor, why))
     }

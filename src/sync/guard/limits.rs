@@ -54,12 +54,9 @@ impl<'a> Limit<'a> {
         let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);
         Self {
             kind,
-            over: most.filter(|_| is_over).map(|most| {
-                Hold::new(
-                    HeldBy::Limit,
-                    too_many(kind, (wanted, before), most, bounds),
-                )
-            }),
+            over: most
+                .filter(|_| is_over)
+                .map(|most| Hold::new(HeldBy::Limit, too_many(kind, (wanted, before), most))),
             held_before: bounds.held_before,
         }
     }
@@ -130,18 +127,10 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
     }
 }
 
-fn too_many(
-    kind: ChangeKind,
-    (wanted, before): (usize, usize),
-    most: usize,
-    bounds: &Bounds<'_>,
-) -> String {
+fn too_many(kind: ChangeKind, (wanted, before): (usize, usize), most: usize) -> String {
     let before = match before {
         0 => String::new(),
-        written => format!(
-            ", with {written} written within {} before,",
-            humantime::format_duration(bounds.limits.per)
-        ),
+        written => format!(", and {written} written within limits.per before,"),
     };
     let (one, many) = match kind {
         ChangeKind::Create => ("new user", "new users"),

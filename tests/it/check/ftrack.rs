@@ -111,9 +111,8 @@ fn a_refused_key() {
         trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
             && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
             && trouble.ends_with(
-                "; create a new key under Settings > API keys, and check that the user exists and \
-                 is \
-                 active"
+                "; check that the user exists and is active, and that the key is that user's; or \
+                 create a new key under Settings > API keys"
             ),
         "{trouble}"
     );

@@ -4,6 +4,7 @@ use ftrack_ldap_sync::model::report::Outcome;
 use insta::assert_snapshot;
 
 use super::{Odd, OddDirectory, attribute, situation};
+use crate::faults::NO_LIMIT;
 
 /// Somebody's id of 389-ds.
 fn unique_id(nth: usize) -> String {
@@ -107,4 +108,38 @@ fn an_id_that_is_sent_twice_is_one_and_several_are_said() {
       Warnings:
         the person with the directory id [id] was missing from the read, but was found by id; the user is unchanged
     ");
+}
+
+#[test]
+fn an_entry_in_the_same_place_that_cannot_be_used_may_be_the_same_person() {
+    let directory = OddDirectory::start(Odd::of(&["ada", "bob", "cyd"]));
+    let situation = situation(&directory).job(NO_LIMIT);
+    situation.sync();
+    directory.set(|odd| {
+        odd.put(
+            "bob",
+            "entryUUID",
+            &["b0b0b0b0-0000-4000-8000-000000000000"],
+        );
+        odd.put("bob", "uid", &[]);
+    });
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to deactivate, 1 of them held, 1 entry skipped
+
+      - deactivate bob HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 change is held: the entry "uid=bob,ou=people,dc=studio,dc=test" has the name of the entry of the user "bob" (directory id [id]), but not its id, and cannot be used: it has no uid, which is required. It was most likely deleted and made again: correct the entry; or, if the person is gone, approve the deactivation (`plan --out FILE`, then `apply FILE`)
+
+      1 entry skipped:
+        uid=bob,ou=people,dc=studio,dc=test
+          it has no uid, which is required
+    "#);
+    situation.sync();
+    assert_snapshot!(situation.users(), @r#"
+    ada: active, "Given" "ada" <ada@studio.test>; artists, settled
+    bob: active, "Given" "bob" <bob@studio.test>; artists, settled
+    cyd: active, "Given" "cyd" <cyd@studio.test>; artists, settled
+    "#);
 }
