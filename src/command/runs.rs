@@ -238,7 +238,12 @@ fn what(row: &Row) -> String {
     if let Some(error) = &row.error {
         what.push(first_words(cause(error)));
     } else if what.is_empty() {
-        what.push("nothing to do".to_owned());
+        let nothing = if row.dry_run {
+            "nothing was written"
+        } else {
+            "nothing to do"
+        };
+        what.push(nothing.to_owned());
     }
     what.join(", ")
 }

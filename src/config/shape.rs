@@ -109,17 +109,22 @@ fn leave_out(
 /// Records one error from serde, without the value that it is about, which may be a secret.
 fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
     let problem = match kind {
-        Kind::UnknownField(name, known) => match misplaced(path, name, kinds, notes) {
-            Some(problem) => problem,
-            None => {
-                if let (Some(meant), Some(table)) =
-                    (nearest(name, known.iter().copied()), path.parent())
-                {
-                    notes.excuse(table.key(meant));
+        Kind::UnknownField(name, known) => {
+            let near = nearest(name, known.iter().copied());
+            // A table at the top with nearly the right name is not in the wrong place.
+            let is_misspelt =
+                near.is_some() && path.keys().len() == 1 && !notes.names_in(name).is_empty();
+            let elsewhere = (!is_misspelt).then(|| misplaced(path, name, kinds, notes));
+            match elsewhere.flatten() {
+                Some(problem) => problem,
+                None => {
+                    if let (Some(meant), Some(table)) = (near, path.parent()) {
+                        notes.excuse(table.key(meant));
+                    }
+                    unknown_key(path, name, known)
                 }
-                unknown_key(path, name, known)
             }
-        },
+        }
         Kind::UnknownVariant(name, _)
             if name == "gssapi" && path.keys().last() == Some(&"sasl") =>
         {

@@ -283,18 +283,10 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
     if changes.is_empty() && left_out == 0 {
         return "nothing to do".into();
     }
-    // A change that several things hold is listed once for each.
-    let count = |is_so: &dyn Fn(&Reported) -> bool| {
-        let users = changes.iter().filter(|change| is_so(change));
-        users
-            .map(|change| &change.ftrack_id)
-            .collect::<BTreeSet<_>>()
-            .len()
-    };
-    let held = count(&|change| change.result == ChangeResult::Held);
+    let held = users(changes, &|change| change.result == ChangeResult::Held);
     let mut parts: Vec<String> = ALL
         .into_iter()
-        .map(|action| (action, count(&|change| change.action == action)))
+        .map(|action| (action, users(changes, &|change| change.action == action)))
         .filter(|(_, count)| *count > 0)
         .map(|(action, count)| format!("{count} to {action}"))
         .collect();
@@ -308,6 +300,15 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
         parts.push(format!("{} skipped", several(left_out, "entry", "entries")));
     }
     parts.join(", ")
+}
+
+/// The number of users with such changes: one that several things hold is listed once for each.
+fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
+    let users = changes.iter().filter(|change| is_so(change));
+    users
+        .map(|change| &change.ftrack_id)
+        .collect::<BTreeSet<_>>()
+        .len()
 }
 
 /// The order in which changes are shown.
@@ -341,10 +342,17 @@ fn summary(report: &Report) -> String {
         (counts.failed, "failed"),
         (counts.unconfirmed, "unconfirmed"),
     ];
+    let held = users(&report.changes, &|change| {
+        change.result == ChangeResult::Held
+    });
     let said: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, what)| match *what {
+            // One user may have several, each held by something else.
+            "held" if held < *count => format!("{count} {what} (of {held} users)"),
+            what => format!("{count} {what}"),
+        })
         .collect();
     match (&report.error, said.is_empty()) {
         (None, true) => "Nothing was written.".into(),

@@ -278,7 +278,7 @@ fn skipped(about: &mut About, desired: &Desired) {
     about.warn(
         "skipped",
         format!(
-            "{} entries would be skipped: {}{more}",
+            "{} of the entries cannot be mapped, and would be skipped: {}{more}",
             skipped.len(),
             named.join(", ")
         ),

@@ -122,8 +122,8 @@ impl<'a> Decider<'a, '_> {
         let hold = self.plan.holds.get(&user.id).map(|hold| hold.by);
         if hold == Some(HeldBy::Successor) {
             return format!(
-                "of an entry that is gone (directory id {}) and was most likely this one; its \
-                 deactivation is held, and says what to do",
+                "of an entry that is gone (directory id {}) and was most likely this one; the \
+                 deactivation of that user says what to do",
                 link.id
             );
         }

@@ -49,6 +49,7 @@ fn unknown_keys() {
         (FILTER, "+ roles = {}", &["config.toml:15: jobs.artists.roles: not supported by this version"]),
         (FILTER, "+ groups = {}", &["config.toml:15: jobs.artists.groups: not supported by this version"]),
         (FILTER, r#"+ member_of = ["cn=a"]"#, &["config.toml:15: jobs.artists.member_of: not supported by this version"]),
+        ("[directories.studio]", "[directory.studio]", &[r#"config.toml:7: directory: unknown key; did you mean "directories"?"#]),
         (FILTER, r#"+ state_dir = "/srv""#, &["config.toml:15: jobs.artists.state_dir: it belongs at the top, before the first table"]),
         (API_USER, "+ control_socket = \"/srv\"", &["config.toml:5: ftrack.control_socket: it belongs at the top, before the first table"]),
         (FILTER, "+ bind_dn = \"cn=sync\"", &["config.toml:15: jobs.artists.bind_dn: it does not belong here, but in [directories.NAME]"]),

@@ -133,7 +133,7 @@ fn a_required_attribute_that_nobody_has_fails() {
       ok    people              (objectClass=inetOrgPerson) matches 3 entries below "ou=people,dc=studio,dc=test"
       warn  attribute           mail: 1 of 3 entries lack it, and are skipped, since it is required; add the value to these entries, or narrow the filter
       ok    attribute           uid: all of 3 entries have it
-      warn  skipped             1 entries would be skipped: uid=ada,ou=people,dc=studio,dc=test (it has no mail, which is required); complete these entries, or leave them out by the filter
+      warn  skipped             1 of the entries cannot be mapped, and would be skipped: uid=ada,ou=people,dc=studio,dc=test (it has no mail, which is required); complete these entries, or leave them out by the filter
     "#);
 }
 

@@ -189,7 +189,7 @@ fn a_successor_never_gets_the_leavers_account_by_the_login() {
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; the deactivation of that user says what to do
     "#);
     approve(&situation);
     let now = situation.user("ada");
@@ -236,7 +236,7 @@ fn a_successor_never_gets_the_leavers_account_by_the_mail() {
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; the deactivation of that user says what to do
     "#);
     approve(&situation);
     let now = situation.user("ada");

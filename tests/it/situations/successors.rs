@@ -42,7 +42,7 @@ fn an_entry_that_was_made_again_locks_nobody_out() {
 
       1 entry skipped:
         uid=ada,ou=people,dc=studio,dc=test
-          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; its deactivation is held, and says what to do
+          the username "ada" belongs to another ftrack user, of an entry that is gone (directory id [id]) and was most likely this one; the deactivation of that user says what to do
     "#);
     let report = situation.sync();
     assert_eq!(
