@@ -329,7 +329,7 @@ impl fmt::Display for Reason {
             ),
             Self::Back(since) => write!(
                 f,
-                "the person is back in the directory; this program deactivated the user on {since}"
+                "the job finds the person again; this program deactivated the user on {since}"
             ),
             Self::SeveralIds(number) => f.write_str(&several_ids(*number)),
             Self::MissingValue(name) => write!(f, "it has no {name}, which is required"),

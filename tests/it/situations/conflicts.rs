@@ -286,7 +286,7 @@ fn who_comes_back_gets_access_though_the_new_login_is_taken() {
       ^ reactivate ada  uid=lovelace,ou=people,dc=studio,dc=test
           last_name: ada -> Lovelace
           is_active: false -> true
-          the person is back in the directory; this program deactivated the user on [time]
+          the job finds the person again; this program deactivated the user on [time]
 
       1 entry skipped:
         uid=lovelace,ou=people,dc=studio,dc=test

@@ -364,7 +364,7 @@ fn a_locked_person_stays_out_whichever_job_runs() {
 
       ^ reactivate bob  uid=bob,ou=people,dc=studio,dc=test
           is_active: false -> true
-          the person is back in the directory; this program deactivated the user on [time]
+          the job finds the person again; this program deactivated the user on [time]
     ");
     sync(&situation, "artists");
     // Whom nobody owns the first job takes that sees them.

@@ -45,7 +45,7 @@ fn a_leaver_who_comes_back_is_reactivated_as_if_nothing_had_been() {
 
       ^ reactivate ada  uid=ada,ou=people,dc=studio,dc=test
           is_active: false -> true
-          the person is back in the directory; this program deactivated the user on [time]
+          the job finds the person again; this program deactivated the user on [time]
     ");
     situation.sync();
     assert_eq!(situation.user("ada"), before);

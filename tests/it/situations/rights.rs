@@ -55,7 +55,7 @@ fn what_may_not_be_done_is_not_done() {
 
       ^ reactivate cyd  uid=cyd,ou=people,dc=studio,dc=test
           is_active: false -> true
-          the person is back in the directory; this program deactivated the user on [time]
+          the job finds the person again; this program deactivated the user on [time]
 
       - deactivate bob  uid=bob,dc=studio,dc=test
           is_active: true -> false
