@@ -92,10 +92,11 @@ async fn further_holders(
     let rows = list::<HolderRow>(reader, &query::holders_of(&ids), until).await?;
     let mut holders: Vec<(EntityId, Arc<str>)> = rows
         .into_iter()
-        .map(|row| {
-            let name = roles.get(&row.security_role_id).cloned();
-            let name = name.unwrap_or_else(|| row.security_role_id.as_str().into());
-            (row.user_id, name)
+        .filter_map(|row| {
+            let role = row.security_role_id;
+            let name = role.as_ref().and_then(|role| roles.get(role)).cloned();
+            let id = || role.as_ref().map_or("unknown", EntityId::as_str).into();
+            Some((row.user_id?, name.unwrap_or_else(id)))
         })
         .collect();
     holders.sort_unstable();
@@ -220,6 +221,17 @@ mod tests {
         assert_eq!(the_only("Artist", &roles), None);
         roles.push(role("r-3", "user"));
         assert_eq!(the_only("User", &roles), None);
+    }
+
+    #[test]
+    fn a_row_of_nobody_stops_nobody_else() {
+        let row = |text: &str| serde_json::from_str::<HolderRow>(text).unwrap();
+        let nobodys = row(r#"{"id": "x", "user_id": null, "security_role_id": "r-1"}"#);
+        assert_eq!(
+            (nobodys.user_id, nobodys.security_role_id),
+            (None, Some(id("r-1")))
+        );
+        assert_eq!(row(r#"{"id": "x"}"#).user_id, None);
     }
 
     #[test]

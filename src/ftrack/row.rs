@@ -243,12 +243,14 @@ impl Row for MemberRow {
     }
 }
 
-/// Which role a user has.
+/// Which role a user has. A row without a user is nobody's, and stops nobody else.
 #[derive(Debug, Deserialize)]
 pub(super) struct HolderRow {
     pub id: EntityId,
-    pub user_id: EntityId,
-    pub security_role_id: EntityId,
+    #[serde(default)]
+    pub user_id: Option<EntityId>,
+    #[serde(default)]
+    pub security_role_id: Option<EntityId>,
 }
 
 impl Row for HolderRow {
@@ -257,7 +259,8 @@ impl Row for HolderRow {
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + of_ids([&self.id, &self.user_id, &self.security_role_id])
+        let ids = [&self.user_id, &self.security_role_id];
+        size_of::<Self>() + of_ids([&self.id].into_iter().chain(ids.into_iter().flatten()))
     }
 }
 

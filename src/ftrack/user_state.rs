@@ -149,16 +149,22 @@ fn joined(
     values: Vec<Vec<ValueRow>>,
     signer: &Signer,
 ) -> Result<States, FtrackErrorKind> {
-    are_usable(&rows)?;
+    // One user may be odd; a column that several lack is missing.
+    if rows.len() > 1 {
+        are_usable(&rows)?;
+    }
     let mut states = States::new();
     for row in rows {
-        // What is missing differs from whatever was written.
+        // Nobody can sign in without a login, and an unknown activity is none that was written.
+        let (Some(username), Some(is_active)) = (row.username, row.is_active) else {
+            continue;
+        };
         let state = UserState {
-            username: row.username.unwrap_or_default(),
+            username,
             first_name: row.first_name,
             last_name: row.last_name,
             email: row.email,
-            is_active: row.is_active.unwrap_or_default(),
+            is_active,
             user_type: row.user_type_id,
             link: LinkFound::Absent,
             link_made_by: None,

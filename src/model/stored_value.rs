@@ -158,6 +158,13 @@ pub fn likeness(field: &Field, wanted: &Value, stored: &Value) -> Likeness {
     }
 }
 
+/// Whether two texts have the same letters, whatever their case, accents and spaces.
+#[must_use]
+pub fn has_same_letters(one: &Value, other: &Value) -> bool {
+    let texts = one.as_str().zip(other.as_str());
+    texts.is_some_and(|(one, other)| letters(one) == letters(other))
+}
+
 /// The letters of a text without case, accents and spaces.
 fn letters(text: &str) -> Vec<char> {
     let letters = fold(text).nfkd().collect::<Vec<char>>().into_iter();

@@ -34,8 +34,13 @@ impl RunContext<'_, LdapWork> {
             if report.ftrack.server != self.reader.server() {
                 continue;
             }
-            self.confirm_one(&mut report, &killed, remembered, current)
-                .await?;
+            let is_confirmed = self
+                .confirm_one(&mut report, &killed, remembered, current)
+                .await;
+            if !is_confirmed {
+                // What went wrong stops this run as well, or the next one finds out.
+                continue;
+            }
             self.history.keep(&report)?;
             state.add_run(&RunSummary::of(&report), &config.reports)?;
             journal::confirmed(&config.state_dir, job, &killed.run);
@@ -43,20 +48,20 @@ impl RunContext<'_, LdapWork> {
         Ok(())
     }
 
+    /// Completes one report; false where the users could not be read.
     async fn confirm_one(
         &self,
         report: &mut Report,
         killed: &Unconfirmed,
         remembered: &Remembered,
         current: &Current,
-    ) -> Result<(), Failure> {
+    ) -> bool {
         let custom_attributes = &current.custom_attributes;
         let ids: Vec<EntityId> = unknown(&mut report.changes)
             .map(|change| change.ftrack_id.clone())
             .collect();
-        let seen = states(&self.reader, &ids, custom_attributes, &self.until)
-            .await
-            .map_err(|error| self.ftrack_unread(&error))?;
+        let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
+        let Ok(seen) = seen else { return false };
         let deactivations = remembered
             .written
             .iter()
@@ -70,14 +75,20 @@ impl RunContext<'_, LdapWork> {
             let user = seen.get(&change.ftrack_id);
             killed::settle(change, user, run);
         }
-        report.error = Some(journal::in_the_middle(0));
+        if report
+            .error
+            .as_deref()
+            .is_some_and(journal::is_in_the_middle)
+        {
+            report.error = Some(journal::in_the_middle(0));
+        }
         report.counts = Counts {
             unchanged: report.counts.unchanged,
             skipped: report.counts.skipped,
             unsettled: report.counts.unsettled,
             ..Counts::of_results(&report.changes)
         };
-        Ok(())
+        true
     }
 }
 

@@ -65,8 +65,9 @@ impl RunContext<'_, LdapWork> {
                     .await;
                 let (job, ftrack) = (&self.prepared.name, self.reader.server());
                 let before = &remembered.stored_otherwise;
-                state.set_stored_otherwise(job, ftrack, before, &stored)?;
+                let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
                 applied?;
+                kept?;
                 let settled = self.settled(counted, &vetted, approval);
                 state.count_written(&self.prepared.name, &settled)?;
                 if is_first {

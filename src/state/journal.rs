@@ -261,14 +261,22 @@ fn cut_off(journal: File) -> Option<Report> {
     Some(report)
 }
 
+/// The beginning of the error of a run whose program ended while it wrote.
+const IN_THE_MIDDLE: &str = "the program ended in the middle of the run";
+
 /// Why the run of a program that ended while it wrote has failed.
 #[must_use]
 pub fn in_the_middle(unknown: usize) -> String {
-    let ended = "the program ended in the middle of the run";
     match unknown {
-        0 => format!("{ended}; what it had written by then is in this report"),
-        _ => format!("{ended}; the result of {unknown} changes is not known yet"),
+        0 => format!("{IN_THE_MIDDLE}; what it had written by then is in this report"),
+        _ => format!("{IN_THE_MIDDLE}; the result of {unknown} changes is not known yet"),
     }
+}
+
+/// Whether an error is that of a run whose program ended while it wrote.
+#[must_use]
+pub fn is_in_the_middle(error: &str) -> bool {
+    error.starts_with(IN_THE_MIDDLE)
 }
 
 fn cut_off_while_ftrack_worked(builtin: &BuiltinPart) -> String {

@@ -14,7 +14,7 @@ use crate::{
     model::{
         edit::Field,
         link::LinkFound,
-        stored_value::{Likeness, StoredValue, likeness},
+        stored_value::{Likeness, StoredValue, has_same_letters, likeness},
     },
     sync::custom::equal,
 };
@@ -96,6 +96,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             match likeness(&field, &values.new, &there) {
                 Likeness::None => {}
                 Likeness::Form if is_parked => {}
+                // The write had no effect, or ftrack made of the value what was there before.
+                Likeness::Form
+                    if equal(&values.old, &there) && !has_same_letters(&values.new, &there) => {}
                 Likeness::Form => self.accept(place, field, &values.new, there),
                 Likeness::Other if !is_alone => {}
                 Likeness::Other if self.was_stored(place, &field, &there) => {

@@ -120,7 +120,7 @@ impl<'a> Decider<'a, '_> {
             );
         }
         let hold = self.plan.holds.get(&user.id).map(|hold| hold.by);
-        if hold == Some(HeldBy::Successor) {
+        if hold == Some(HeldBy::Successor) && self.unusable_successor(user, link).is_none() {
             return format!(
                 "of an entry that is gone (directory id {}) and was most likely this one; the \
                  deactivation of that user says what to do",

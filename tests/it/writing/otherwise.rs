@@ -313,3 +313,26 @@ fn others_of_the_same_call_are_refused() {
         studio.sync_changes_nothing();
     }
 }
+
+#[test]
+fn a_write_without_effect_has_failed_also_where_the_old_value_is_a_part_of_the_new_one() {
+    let studio = casey(Rules::default(), "casey@studio.test");
+    studio.sync();
+    let stores = ("email".to_owned(), Stores::Nothing);
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.stores.extend([stores]));
+    let mail = ["casey.mixed@studio.test"];
+    studio.tree().replace(&dn("casey"), "mail", &mail).unwrap();
+    for _ in 0..2 {
+        let report = studio.sync();
+        assert_eq!(
+            (report.outcome, report.counts.updated, report.counts.failed),
+            (Outcome::Partial, 0, 1),
+            "{report:#?}"
+        );
+    }
+    studio.ftrack().change_rules(|rules| rules.stores.clear());
+    assert_eq!(studio.sync().counts.updated, 1);
+    assert_eq!(studio.user("casey").email.as_deref(), Some(mail[0]));
+}
