@@ -120,6 +120,20 @@ pub struct RunName<'a> {
     pub run: &'a str,
 }
 
+/// The fields of an event about a change that was not written, or is not known to be.
+const OF_AN_UNWRITTEN_CHANGE: &[&str] = &[
+    "job",
+    "run",
+    "action",
+    "username",
+    "dn",
+    "directory_id",
+    "ftrack_id",
+    "reason",
+    "fields",
+    "error",
+];
+
 /// Every event's name with its fields beyond `timestamp`, `level`, `event` and `message`; log
 /// monitors rely on these.
 pub const EVENTS: &[(&str, &str, &[&str])] = &[
@@ -191,51 +205,14 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "change.held",
         "WARN; DEBUG when the previous run logged the same",
-        &[
-            "job",
-            "run",
-            "action",
-            "username",
-            "dn",
-            "directory_id",
-            "ftrack_id",
-            "reason",
-            "fields",
-            "error",
-        ],
+        OF_AN_UNWRITTEN_CHANGE,
     ),
     (
         "change.failed",
         "ERROR; DEBUG when the previous run logged the same",
-        &[
-            "job",
-            "run",
-            "action",
-            "username",
-            "dn",
-            "directory_id",
-            "ftrack_id",
-            "reason",
-            "fields",
-            "error",
-        ],
+        OF_AN_UNWRITTEN_CHANGE,
     ),
-    (
-        "change.unconfirmed",
-        "ERROR",
-        &[
-            "job",
-            "run",
-            "action",
-            "username",
-            "dn",
-            "directory_id",
-            "ftrack_id",
-            "reason",
-            "fields",
-            "error",
-        ],
-    ),
+    ("change.unconfirmed", "ERROR", OF_AN_UNWRITTEN_CHANGE),
     (
         "entry.skipped",
         "WARN; DEBUG when the previous run logged the same",

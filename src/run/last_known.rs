@@ -42,9 +42,7 @@ impl RunContext<'_, LdapWork> {
             })
             .collect();
         let ids = due.iter().map(|(change, _)| change.directory_id.as_str());
-        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
-        let dns: BTreeMap<String, String> =
-            state::last_dns(state_dir, job, ids).unwrap_or_default();
+        let dns = self.saved_dns(ids);
         let people = due.into_iter().map(|(change, user)| {
             let last_dn = dns.get(change.directory_id.as_str()).cloned();
             (change.ftrack_id.clone(), last_known(user, last_dn))
@@ -57,13 +55,16 @@ impl RunContext<'_, LdapWork> {
         &self,
         absent: &BTreeMap<DirectoryId, Absent>,
     ) -> BTreeMap<DirectoryId, String> {
-        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
-        let ids = absent.keys().map(DirectoryId::as_str);
-        let mut dns = state::last_dns(state_dir, job, ids).unwrap_or_default();
+        let mut dns = self.saved_dns(absent.keys().map(DirectoryId::as_str));
         absent
             .keys()
             .filter_map(|id| Some((id.clone(), dns.remove(id.as_str())?)))
             .collect()
+    }
+
+    fn saved_dns<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> BTreeMap<String, String> {
+        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
+        state::last_dns(state_dir, job, ids).unwrap_or_default()
     }
 
     /// Saves the DNs of the people of a reading, for when they leave.
