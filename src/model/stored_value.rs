@@ -69,6 +69,32 @@ pub struct WrittenAndStored {
     pub stored: ValueDigest,
 }
 
+/// What is known of a value holds of the values of today, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Still {
+    /// ftrack has what it stores of the wanted value.
+    Stored,
+    /// ftrack has what it stored, and another value is wanted.
+    Another,
+    /// ftrack has another value.
+    Outdated,
+}
+
+impl WrittenAndStored {
+    /// Whether this holds of the value that is wanted and the one that ftrack has.
+    #[must_use]
+    pub fn of(&self, wanted: &Value, stored: &Value) -> Still {
+        match (
+            self.wanted == ValueDigest::of(wanted),
+            self.stored == ValueDigest::of(stored),
+        ) {
+            (true, true) => Still::Stored,
+            (false, true) => Still::Another,
+            (true | false, false) => Still::Outdated,
+        }
+    }
+}
+
 /// The values that ftrack is known to store otherwise, by user and field; at most one of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredOtherwise(BTreeMap<EntityId, BTreeMap<Field, WrittenAndStored>>);
@@ -88,20 +114,19 @@ impl StoredOtherwise {
         self.0.entry(user).or_default().insert(field, digests);
     }
 
-    /// Whether ftrack is known to store that value of a user as this one, which the user has.
+    /// What is known of a user's fields.
     #[must_use]
-    pub fn knows(&self, user: &EntityId, field: &Field, wanted: &Value, stored: &Value) -> bool {
-        let known = self.0.get(user).and_then(|fields| fields.get(field));
-        known.is_some_and(|known| {
-            known.wanted == ValueDigest::of(wanted) && known.stored == ValueDigest::of(stored)
-        })
+    pub fn of_user(&self, user: &EntityId) -> Option<&BTreeMap<Field, WrittenAndStored>> {
+        self.0.get(user)
     }
 
-    /// Takes over from another what it knows of a user's field.
-    pub fn keep(&mut self, known: &Self, user: &EntityId, field: &Field) {
-        let digests = known.0.get(user).and_then(|fields| fields.get(field));
-        if let Some(digests) = digests {
-            self.put(user.clone(), field.clone(), *digests);
+    /// Forgets what is known of a user's field.
+    pub fn forget(&mut self, user: &EntityId, field: &Field) {
+        if let Some(fields) = self.0.get_mut(user) {
+            fields.remove(field);
+            if fields.is_empty() {
+                self.0.remove(user);
+            }
         }
     }
 
@@ -250,18 +275,21 @@ mod tests {
             stored: json!("a"),
         };
         known.add(user("u-1"), &value);
-        let knows = |id: &str, field: &Field, wanted: &str, stored: &str| {
-            known.knows(&user(id), field, &json!(wanted), &json!(stored))
+        let still = |wanted: &str, stored: &str| {
+            let fields = known.of_user(&user("u-1")).unwrap();
+            fields[&Field::Email].of(&json!(wanted), &json!(stored))
         };
-        assert!(knows("u-1", &Field::Email, "A", "a"));
-        assert!(!knows("u-2", &Field::Email, "A", "a"));
-        assert!(!knows("u-1", &Field::LastName, "A", "a"));
-        assert!(!knows("u-1", &Field::Email, "B", "a"));
-        assert!(!knows("u-1", &Field::Email, "A", "A"));
-        let mut kept = StoredOtherwise::default();
-        kept.keep(&known, &user("u-1"), &Field::Email);
-        kept.keep(&known, &user("u-1"), &Field::LastName);
-        assert_eq!(kept, known);
+        assert_eq!(still("A", "a"), Still::Stored);
+        assert_eq!(still("B", "a"), Still::Another);
+        assert_eq!(still("A", "A"), Still::Outdated);
+        assert_eq!(still("B", "A"), Still::Outdated);
+        assert_eq!(known.of_user(&user("u-2")), None);
+        let mut less = known.clone();
+        less.forget(&user("u-2"), &Field::Email);
+        less.forget(&user("u-1"), &Field::LastName);
+        assert_eq!(less, known);
+        less.forget(&user("u-1"), &Field::Email);
+        assert_eq!(less, StoredOtherwise::default());
         let text = known.get(&user("u-1"), &Field::Email).unwrap().wanted;
         assert_eq!(ValueDigest::parse(&text.text()), Some(text));
     }

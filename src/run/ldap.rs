@@ -39,7 +39,7 @@ impl RunContext<'_, LdapWork> {
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
-        let mut plan = self.decide(&desired, &current, past, &request).await?;
+        let plan = self.decide(&desired, &current, past, &request).await?;
         let (mut vetted, approval) = self.vet(&plan, past, aim.approved())?;
         match aim {
             Aim::Look => {
@@ -56,7 +56,10 @@ impl RunContext<'_, LdapWork> {
                 let counted = memory::written(&self.report.run, &vetted, approval, is_first);
                 state.count_written(&self.prepared.name, &counted)?;
                 let unchanged = plan.unchanged();
-                let mut stored = std::mem::take(&mut plan.stored_otherwise);
+                let mut stored = remembered.stored_otherwise.clone();
+                for (user, field) in &plan.outdated {
+                    stored.forget(user, field);
+                }
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);

@@ -11,9 +11,9 @@ use super::desired::{Identified, SkippedEntry};
 use crate::model::{
     absence::Absences,
     change::{Action, Change, Hold, Skipped},
+    edit::Field,
     entry::DirectoryId,
     reason::Reason,
-    stored_value::StoredOtherwise,
     user::{EntityId, User},
 };
 
@@ -137,8 +137,9 @@ pub struct Plan<'a> {
     pub unsettled: BTreeSet<DirectoryId>,
     /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,
-    /// What is known of values that ftrack stores otherwise, as far as it still holds.
-    pub stored_otherwise: StoredOtherwise,
+    /// Fields of users of which it is no longer known how ftrack stores them, since they were
+    /// compared.
+    pub outdated: Vec<(EntityId, Field)>,
     /// Who is missing after this read.
     pub absences: Absences,
 }

@@ -1,5 +1,7 @@
 //! The difference between a user's values and a person's. No I/O.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::model::{
     edit::{Attribute, Edit, Field, Values},
-    stored_value::StoredOtherwise,
+    stored_value::{Still, StoredOtherwise, WrittenAndStored},
     user::{Current, User},
 };
 
@@ -17,21 +19,40 @@ use crate::model::{
 pub struct Differences {
     /// What sets the mapped attributes that differ, in their order.
     pub edits: Vec<Edit>,
-    /// The fields that differ only because ftrack stores their values otherwise.
-    pub stored_otherwise: Vec<Field>,
+    /// The fields of which it is no longer known how ftrack stores what is wanted: both sides have
+    /// the same value, or ftrack has another one than it stored.
+    pub outdated: Vec<Field>,
 }
 
 impl Differences {
     /// Adds an attribute with other values, unless ftrack is known to store it so.
-    fn add(&mut self, user: &User, attribute: Attribute, values: Values, known: &StoredOtherwise) {
+    fn differs(&mut self, attribute: Attribute, values: Values, known: KnownFields<'_>) {
         let field = attribute.field();
-        if known.knows(&user.id, &field, &values.new, &values.old) {
-            self.stored_otherwise.push(field);
-        } else {
-            self.edits.push(Edit::Set { attribute, values });
+        if let Some(digests) = known.and_then(|known| known.get(&field)) {
+            match digests.of(&values.new, &values.old) {
+                Still::Stored => return,
+                // What ftrack has came of the value before, which may yet be wanted again: the
+                // change is held, perhaps.
+                Still::Another => {}
+                Still::Outdated => self.outdated.push(field),
+            }
+        }
+        self.edits.push(Edit::Set { attribute, values });
+    }
+
+    /// Notes that both sides have the same value of an attribute.
+    fn agrees(&mut self, attribute: &Attribute, known: KnownFields<'_>) {
+        // Of almost everybody nothing is known.
+        let Some(known) = known else { return };
+        let field = attribute.field();
+        if known.contains_key(&field) {
+            self.outdated.push(field);
         }
     }
 }
+
+/// What is known of a user's fields that ftrack stores otherwise, if anything.
+type KnownFields<'a> = Option<&'a BTreeMap<Field, WrittenAndStored>>;
 
 /// In what a user differs from its person, beyond what ftrack is known to store otherwise.
 ///
@@ -44,15 +65,19 @@ pub fn differences(
     known: &StoredOtherwise,
 ) -> Result<Differences, String> {
     let mut differences = Differences::default();
-    if person.username != user.username {
+    let known = known.of_user(&user.id);
+    if person.username == user.username {
+        differences.agrees(&Attribute::Username, known);
+    } else {
         let (old, new) = (text(&user.username), text(&person.username));
-        differences.add(user, Attribute::Username, Values { old, new }, known);
+        differences.differs(Attribute::Username, Values { old, new }, known);
     }
     for (attribute, wanted) in wanted_attributes(person, current) {
         // Almost everybody is unchanged, which is found out without building values.
         if let (DesiredValue::Text(wanted), Some(shown)) = (wanted, shown_text(user, &attribute))
             && **wanted == *shown
         {
+            differences.agrees(&attribute, known);
             continue;
         }
         let old = value_of(user, &attribute, current);
@@ -61,8 +86,10 @@ pub fn differences(
             DesiredValue::Clear => Value::Null,
             DesiredValue::Text(value) => formed(&attribute, current, &old, value)?,
         };
-        if !custom::equal(&new, &old) {
-            differences.add(user, attribute, Values { old, new }, known);
+        if custom::equal(&new, &old) {
+            differences.agrees(&attribute, known);
+        } else {
+            differences.differs(attribute, Values { old, new }, known);
         }
     }
     Ok(differences)

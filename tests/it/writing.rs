@@ -8,6 +8,7 @@ mod otherwise;
 mod refusals;
 mod renames;
 mod seats;
+mod still_known;
 mod unconfirmed;
 
 use std::collections::BTreeSet;

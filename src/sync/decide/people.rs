@@ -137,14 +137,11 @@ impl<'a> Decider<'a, '_> {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
         let known = self.matched.known.stored_otherwise;
-        let Differences {
-            edits,
-            stored_otherwise,
-        } = differences(person, user, self.matched.current, known)
-            .map_err(|problem| Reason::InvalidValue(problem.into()))?;
-        for field in &stored_otherwise {
-            self.plan.stored_otherwise.keep(known, &user.id, field);
-        }
+        let Differences { edits, outdated } =
+            differences(person, user, self.matched.current, known)
+                .map_err(|problem| Reason::InvalidValue(problem.into()))?;
+        let outdated = outdated.into_iter().map(|field| (user.id.clone(), field));
+        self.plan.outdated.extend(outdated);
         Ok(edits)
     }
 

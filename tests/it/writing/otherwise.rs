@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An ftrack that stores these attributes otherwise.
-fn storing(stores: &[(&str, Stores)]) -> Rules {
+pub fn storing(stores: &[(&str, Stores)]) -> Rules {
     let stores = stores.iter().cloned();
     Rules {
         stores: stores.map(|(name, how)| (name.to_owned(), how)).collect(),
@@ -111,7 +111,7 @@ fn it_is_written_again_when_one_of_the_two_sides_changes() {
 }
 
 /// How many values are known to be stored otherwise.
-fn known(studio: &Studio) -> i64 {
+pub fn known(studio: &Studio) -> i64 {
     let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
     database
         .query_row("SELECT count(*) FROM stored_values", [], |row| {
