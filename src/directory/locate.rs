@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::OverBudget,
+    budget::{Budget, OverBudget},
     error::DirectoryError,
     filter,
     look_again::GROUP,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::Scope,
     model::{
-        entry::{DirectoryId, Entry},
+        entry::{DirectoryId, Entry, Kept},
         id::IdAttribute,
     },
 };
@@ -208,7 +208,11 @@ impl Found<'_> {
         for (id, location) in locations {
             self.bytes += location.dn().map_or(0, str::len);
             if self.bytes > MOST_BYTES {
-                return Err(OverBudget);
+                let what = "the list of entries elsewhere";
+                return Err(OverBudget {
+                    what,
+                    most: MOST_BYTES,
+                });
             }
             self.found.insert(id, location);
         }
@@ -247,11 +251,12 @@ impl EntrySink for Entries<'_> {
 
     /// Only an id as a read would find it counts: the server compares with rules of its own, and an
     /// entry must not be called somebody's because it resembles.
-    fn entry(&mut self, _: usize, entry: &Entry) -> Result<(), OverBudget> {
+    fn entry(&mut self, _: usize, entry: &Entry, budget: &mut Budget) -> Result<(), OverBudget> {
         let id = self.id_attribute.of(entry);
         match id.and_then(|id| self.dns.get_mut(&id)) {
             // Two show already that it is not certain.
             Some(dns) if dns.len() < 2 => {
+                budget.take(entry.dn.size())?;
                 dns.insert(entry.dn.clone());
             }
             Some(_) => {}
@@ -298,12 +303,12 @@ mod tests {
         for (dn, badge) in [("a", "7"), ("a", "7"), ("b", "8"), ("c", "8"), ("d", "8")] {
             let values = vec![badge.as_bytes().to_vec()];
             let entry = Entry::new(dn.into(), vec![("badge".into(), values)]);
-            sink.entry(0, &entry).unwrap();
+            sink.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         }
         assert!(!sink.has_strangers);
         let values = vec![b"007".to_vec()];
         let entry = Entry::new("e".into(), vec![("badge".into(), values)]);
-        sink.entry(0, &entry).unwrap();
+        sink.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         assert!(sink.has_strangers);
         let others: Vec<_> = sink.others().map(DirectoryId::as_str).collect();
         assert_eq!(others, ["10", "9"]);

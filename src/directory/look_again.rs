@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::OverBudget,
+    budget::{Budget, OverBudget},
     error::DirectoryError,
     filter,
     pool::DirectoryPool,
@@ -17,7 +17,7 @@ use super::{
     server::{Continuations, ReferralObjects},
 };
 use crate::model::{
-    entry::{DirectoryId, Entry},
+    entry::{DirectoryId, Entry, Kept},
     id::IdAttribute,
 };
 
@@ -255,27 +255,31 @@ impl EntrySink for Found<'_> {
     /// The server compares with its own rules, which may ignore case, blanks, hyphens or braces:
     /// every id that it may have matched counts as present. An entry that matches none was still
     /// found by the server.
-    fn entry(&mut self, search: usize, entry: &Entry) -> Result<(), OverBudget> {
+    fn entry(
+        &mut self,
+        search: usize,
+        entry: &Entry,
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget> {
         let Some(group) = self.asked.get(search) else {
             return Ok(());
         };
-        if let [only] = group.ids {
-            self.answer.there.insert(only.clone(), entry.dn.clone());
-            return Ok(());
-        }
         let shown = self.attribute.spellings(entry);
-        let meant: Vec<&DirectoryId> = shown
-            .iter()
-            .filter_map(|id| group.by_plain.get(&plain(id)))
-            .flatten()
-            .copied()
-            .collect();
+        let meant: Vec<&DirectoryId> = match group.ids {
+            [only] => vec![only],
+            [..] => shown
+                .iter()
+                .filter_map(|id| group.by_plain.get(&plain(id)))
+                .flatten()
+                .copied()
+                .collect(),
+        };
         if meant.is_empty() {
             self.answer.doubtful.extend(group.ids.iter().cloned());
-        } else {
-            self.answer
-                .there
-                .extend(meant.into_iter().map(|id| (id.clone(), entry.dn.clone())));
+        }
+        for id in meant {
+            budget.take(entry.dn.size())?;
+            self.answer.there.insert(id.clone(), entry.dn.clone());
         }
         Ok(())
     }
@@ -312,7 +316,7 @@ mod tests {
                 .map(|value| value.as_bytes().to_vec())
                 .collect();
             let entry = Entry::new("cn=x".into(), vec![(attribute.name().into(), values)]);
-            found.entry(0, &entry).unwrap();
+            found.entry(0, &entry, &mut Budget::of_a_reading()).unwrap();
         }
         let Answer {
             there, doubtful, ..

@@ -1,13 +1,8 @@
 //! Range retrieval: attributes of which a server returns the values in parts (MS-ADTS section
 //! 3.1.1.3.1.3.3); all parts are fetched.
 
-use super::{
-    budget::{BUDGET, OverBudget},
-    connection::Connection,
-    error::DirectoryError,
-    lookup::look,
-};
-use crate::model::entry::{Entry, Kept, of_bytes};
+use super::{budget::Budget, connection::Connection, error::DirectoryError, lookup::look};
+use crate::model::entry::{Entry, of_bytes};
 
 /// The most values of one attribute.
 const MAX_VALUES: usize = 1_000_000;
@@ -55,13 +50,15 @@ pub(super) fn started(entry: &mut Entry) -> Result<Vec<Gap>, String> {
     Ok(gaps)
 }
 
-/// Fetches the missing values, over the same connection and so from the same server.
+/// Fetches the missing values, over the same connection and so from the same server; returns the
+/// memory that they take, in bytes, which is taken from the budget.
 pub(super) async fn complete(
     connection: &mut Connection,
     entry: &mut Entry,
     gaps: Vec<Gap>,
-) -> Result<(), DirectoryError> {
-    let mut bytes = entry.size();
+    budget: &mut Budget,
+) -> Result<usize, DirectoryError> {
+    let mut taken = 0;
     for Gap { name, mut next } in gaps {
         loop {
             let wanted = format!("{name};range={next}-*");
@@ -95,13 +92,10 @@ pub(super) async fn complete(
                 )));
             }
             next += values.len();
-            bytes += values
-                .iter()
-                .map(|value| of_bytes(value.len()))
-                .sum::<usize>();
-            if bytes > BUDGET {
-                return Err(OverBudget.error(connection));
-            }
+            let bytes = |value: &Vec<u8>| size_of::<Vec<u8>>() + of_bytes(value.len());
+            let bytes = values.iter().map(bytes).sum();
+            budget.take(bytes).map_err(|over| over.error(connection))?;
+            taken += bytes;
             if let Some((_, all)) = entry
                 .attributes_mut()
                 .iter_mut()
@@ -114,7 +108,7 @@ pub(super) async fn complete(
             }
         }
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// The beginning of a description, for an error.

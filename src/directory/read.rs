@@ -9,7 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::{BUDGET, OverBudget},
+    budget::{Budget, OverBudget},
     connection::Connection,
     error::DirectoryError,
     name_fault::NameFault,
@@ -141,8 +141,6 @@ fn configured(pool: &DirectoryPool, request: &ReadRequest) -> Option<IdAttribute
 struct Collect<T, M, P> {
     configured: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
-    /// The memory that the entries and their ids take, in bytes.
-    bytes: usize,
     ids: Vec<Ids>,
     candidates: usize,
     dns: Vec<u64>,
@@ -155,7 +153,6 @@ impl<T, M, P> Collect<T, M, P> {
         Self {
             configured: configured(pool, request),
             entries: Vec::new(),
-            bytes: 0,
             ids: Vec::new(),
             candidates: 0,
             dns: Vec::new(),
@@ -201,15 +198,15 @@ impl<T: Kept, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, 
         self.ids = attributes.into_iter().chain(others).map(Ids::new).collect();
         self.entries.clear();
         self.dns.clear();
-        self.bytes = 0;
     }
 
-    fn entry(&mut self, _: usize, entry: &Entry) -> Result<(), OverBudget> {
+    fn entry(&mut self, _: usize, entry: &Entry, budget: &mut Budget) -> Result<(), OverBudget> {
         let place = self.entries.len();
         for ids in &mut self.ids {
             match ids.attribute.read(entry) {
                 Ok(Some(id)) => {
-                    self.bytes += size_of::<(usize, DirectoryId)>() + of_bytes(id.as_str().len());
+                    let id_size = size_of::<(usize, DirectoryId)>() + of_bytes(id.as_str().len());
+                    budget.take(id_size)?;
                     ids.found.push((place, id));
                 }
                 Ok(None) => {}
@@ -222,10 +219,7 @@ impl<T: Kept, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, 
         entry.dn.hash(&mut hasher);
         self.dns.push(hasher.finish());
         let mapped = (self.map)(entry);
-        self.bytes += mapped.size() + size_of::<(Option<DirectoryId>, u64)>();
-        if self.bytes > BUDGET {
-            return Err(OverBudget);
-        }
+        budget.take(mapped.size() + size_of::<(Option<DirectoryId>, u64)>())?;
         self.entries.push((None, mapped));
         Ok(())
     }

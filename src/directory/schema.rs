@@ -5,7 +5,10 @@ use std::{
     iter,
 };
 
-use super::{connection::Connection, error::DirectoryError, lookup::look, range, server::RootDse};
+use super::{
+    budget::Budget, connection::Connection, error::DirectoryError, lookup::look, range,
+    server::RootDse,
+};
 
 /// The most attribute types of a schema; Active Directory has about 1,500.
 const MOST_TYPES: usize = 50_000;
@@ -59,7 +62,7 @@ impl Schema {
         };
         // Active Directory may return the types in parts.
         let gaps = range::started(&mut entry).map_err(|reason| connection.garbled(&reason))?;
-        range::complete(connection, &mut entry, gaps).await?;
+        range::complete(connection, &mut entry, gaps, &mut Budget::of_a_schema()).await?;
         let descriptions = entry.values("attributeTypes");
         if descriptions.len() > MOST_TYPES {
             return Err(DirectoryError::TooMuch {

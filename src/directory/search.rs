@@ -6,7 +6,7 @@ use ldap3::{
 };
 
 use super::{
-    budget::{BUDGET, OverBudget},
+    budget::{Budget, OverBudget},
     connection::Connection,
     error::DirectoryError,
     lookup::{concluded, entry, look},
@@ -104,13 +104,22 @@ pub(super) async fn search(
     connection: &mut Connection,
     search: &Search,
     evidence: &mut SearchEvidence,
-    mut sink: impl FnMut(Entry, &SearchEvidence) -> Result<(), OverBudget>,
+    budget: &mut Budget,
+    mut sink: impl FnMut(Entry, &SearchEvidence, &mut Budget) -> Result<(), OverBudget>,
 ) -> Result<(), DirectoryError> {
     let mut cookie = Vec::new();
     let mut empty_pages = 0_u32;
     loop {
         let before = evidence.entries + evidence.referrals;
-        let next = page(connection, search, cookie.clone(), evidence, &mut sink).await?;
+        let next = page(
+            connection,
+            search,
+            cookie.clone(),
+            evidence,
+            budget,
+            &mut sink,
+        )
+        .await?;
         evidence.pages = evidence.pages.saturating_add(1);
         if next.is_empty() {
             evidence.result = "success".into();
@@ -146,7 +155,8 @@ async fn page(
     search: &Search,
     cookie: Vec<u8>,
     evidence: &mut SearchEvidence,
-    sink: &mut impl FnMut(Entry, &SearchEvidence) -> Result<(), OverBudget>,
+    budget: &mut Budget,
+    sink: &mut impl FnMut(Entry, &SearchEvidence, &mut Budget) -> Result<(), OverBudget>,
 ) -> Result<Vec<u8>, DirectoryError> {
     let tried = format!(
         "page {} of the search of {:?} for {}",
@@ -191,18 +201,15 @@ async fn page(
         if is_referral(&entry) {
             continue;
         }
-        if entry.is_too_large() {
-            unfinished.too_large.push(entry.dn);
-            continue;
-        }
-        match range::started(&mut entry).map_err(|reason| connection.garbled(&reason))? {
-            gaps if gaps.is_empty() => {
-                sink(entry, evidence).map_err(|over| over.error(connection))?
-            }
-            gaps => unfinished
-                .ranged(entry, gaps)
-                .map_err(|over| over.error(connection))?,
-        }
+        let gaps = range::started(&mut entry).map_err(|reason| connection.garbled(&reason))?;
+        let kept = if entry.is_too_large() {
+            unfinished.too_large(entry.dn, budget)
+        } else if gaps.is_empty() {
+            sink(entry, evidence, budget)
+        } else {
+            unfinished.ranged(entry, gaps, budget)
+        };
+        kept.map_err(|over| over.error(connection))?;
     }
     // The verdict is this page's own result, which is available only after its stream has ended.
     let result = stream.finish().await;
@@ -212,34 +219,59 @@ async fn page(
         base: search.base.clone(),
         reason: format!("{tried}: {reason}"),
     })?;
-    for (mut entry, gaps) in unfinished.ranged {
-        range::complete(connection, &mut entry, gaps).await?;
-        sink(entry, evidence).map_err(|over| over.error(connection))?;
-    }
-    for dn in unfinished.too_large {
-        let entry = identified(connection, dn, &search.ids).await?;
-        sink(entry, evidence).map_err(|over| over.error(connection))?;
-    }
+    unfinished
+        .finish(connection, search, evidence, budget, sink)
+        .await?;
     Ok(next)
 }
 
-/// Entries of a page for which something else must be asked.
+/// Entries of a page for which something else must be asked. What waits counts like what is kept.
 #[derive(Default)]
 struct Unfinished {
     ranged: Vec<(Entry, Vec<Gap>)>,
-    /// The memory that they take, in bytes.
-    bytes: usize,
     /// The DNs of entries that were too large.
     too_large: Vec<String>,
 }
 
 impl Unfinished {
-    fn ranged(&mut self, entry: Entry, gaps: Vec<Gap>) -> Result<(), OverBudget> {
-        self.bytes += entry.size();
-        if self.bytes > BUDGET {
-            return Err(OverBudget);
-        }
+    fn ranged(
+        &mut self,
+        entry: Entry,
+        gaps: Vec<Gap>,
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget> {
+        budget.take(entry.size())?;
         self.ranged.push((entry, gaps));
+        Ok(())
+    }
+
+    fn too_large(&mut self, dn: String, budget: &mut Budget) -> Result<(), OverBudget> {
+        budget.take(dn.size())?;
+        self.too_large.push(dn);
+        Ok(())
+    }
+
+    /// Asks, and passes on the entries.
+    async fn finish(
+        self,
+        connection: &mut Connection,
+        search: &Search,
+        evidence: &SearchEvidence,
+        budget: &mut Budget,
+        sink: &mut impl FnMut(Entry, &SearchEvidence, &mut Budget) -> Result<(), OverBudget>,
+    ) -> Result<(), DirectoryError> {
+        for (mut entry, gaps) in self.ranged {
+            let waited = entry.size();
+            let added = range::complete(connection, &mut entry, gaps, budget).await?;
+            sink(entry, evidence, budget).map_err(|over| over.error(connection))?;
+            budget.give_back(waited + added);
+        }
+        for dn in self.too_large {
+            let waited = dn.size();
+            let entry = identified(connection, dn, &search.ids).await?;
+            sink(entry, evidence, budget).map_err(|over| over.error(connection))?;
+            budget.give_back(waited);
+        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget::OverBudget,
+    budget::{Budget, OverBudget},
     connection::Connection,
     dn::Dn,
     error::DirectoryError,
@@ -118,8 +118,13 @@ pub(super) trait EntrySink {
     /// An entry of the search at that index.
     ///
     /// # Errors
-    /// What is kept of the entries needs too much memory.
-    fn entry(&mut self, search: usize, entry: &Entry) -> Result<(), OverBudget>;
+    /// What is kept of the entries needs more memory than the budget has, from which it is taken.
+    fn entry(
+        &mut self,
+        search: usize,
+        entry: &Entry,
+        budget: &mut Budget,
+    ) -> Result<(), OverBudget>;
     /// A page is complete; `entries` is the total so far.
     fn page(&mut self, entries: u64);
 }
@@ -212,6 +217,7 @@ pub(super) async fn run_over(
     let asked = searches.list.first().map(|search| &*search.attributes);
     let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());
     let mut entries = 0;
+    let mut budget = Budget::of_a_reading();
     for (place, wanted) in searches.list.iter().enumerate() {
         course.searches.push(SearchEvidence::of(wanted));
         let Some(evidence) = course.searches.last_mut() else {
@@ -229,14 +235,14 @@ pub(super) async fn run_over(
             ..wanted.clone()
         };
         let mut pages = 0;
-        search(connection, &wanted, evidence, |entry, so_far| {
+        let each = |entry, so_far: &SearchEvidence, budget: &mut Budget| {
             if so_far.pages != pages {
                 pages = so_far.pages;
                 sink.page(entries + so_far.entries);
             }
-            sink.entry(place, &names.resolve(entry))
-        })
-        .await?;
+            sink.entry(place, &names.resolve(entry), budget)
+        };
+        search(connection, &wanted, evidence, &mut budget, each).await?;
         entries += evidence.entries;
         sink.page(entries);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Measured, PATIENT, tampering::Proxy};
 use crate::{
     faults::settings,
-    ldap_proxy::ber::{Message, SEARCH_ENTRY, entry_with, renamed},
+    ldap_proxy::ber::{Message, SEARCH_ENTRY, bare, entry_with, renamed},
     studio::{Studio, dn},
 };
 
@@ -82,4 +82,40 @@ fn names_have_bounds_too() {
     });
     let report = Measured::sync(&studio).report();
     assert_eq!(report.counts.created, 1, "{report:#?}");
+}
+
+/// What the failure says.
+const OVER_BUDGET: &str = "what is kept of its entries needs more than 160 MiB of memory";
+
+#[test]
+fn what_waits_for_more_values_has_no_budget_of_its_own() {
+    let value = vec![b'x'; 1 << 20];
+    let (mut studio, _proxy) = flooded(300, move |nth, entry| {
+        let other = renamed(entry, &format!("uid=n{nth},ou=people,dc=studio,dc=test"));
+        let name: &[u8] = match nth {
+            ..140 => b"title",
+            140.. => b"title;range=0-0",
+        };
+        entry_with(&other, name, &value, 1)
+    });
+    studio
+        .ftrack()
+        .add_custom_attribute("title", "text")
+        .unwrap();
+    studio
+        .attributes
+        .push_str(", \"custom_attributes.title\" = \"title\"");
+    let error = Measured::sync(&studio).failure();
+    assert!(error.contains(OVER_BUDGET), "{error}");
+}
+
+#[test]
+fn the_names_of_entries_that_are_too_large_have_no_budget_of_their_own() {
+    let long = "n".repeat(16_000);
+    let (studio, _proxy) = flooded(20_000, move |nth, entry| {
+        let dn = format!("uid={nth}{long},ou=people,dc=studio,dc=test");
+        bare(entry, &dn, b"1.1;x-too-large")
+    });
+    let error = Measured::sync(&studio).failure();
+    assert!(error.contains(OVER_BUDGET), "{error}");
 }

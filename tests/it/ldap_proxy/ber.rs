@@ -124,6 +124,14 @@ pub fn entry_with(entry: &[u8], name: &[u8], value: &[u8], count: usize) -> Vec<
     message(whole.id, &tlv(SEARCH_ENTRY, &content), whole.controls)
 }
 
+/// A search entry with this DN, and an attribute without values alone.
+pub fn bare(entry: &[u8], dn: &str, name: &[u8]) -> Vec<u8> {
+    let whole = Message::new(entry);
+    let only = tlv(0x30, &[tlv(0x04, name), tlv(0x31, &[])].concat());
+    let content = [tlv(0x04, dn.as_bytes()), tlv(0x30, &only)].concat();
+    message(whole.id, &tlv(SEARCH_ENTRY, &content), whole.controls)
+}
+
 /// A search entry with another DN.
 pub fn renamed(entry: &[u8], dn: &str) -> Vec<u8> {
     let whole = Message::new(entry);
