@@ -16,11 +16,9 @@ use super::{
     error::{FtrackErrorKind, ServerRefusal, excerpt},
     key::Keys,
     row::Row,
-    text::{beginning, words},
+    text::{LARGEST_VALUE, beginning, small, words},
 };
 
-/// The most bytes of an answer of no particular form: a value takes far more memory than its text.
-const LARGEST_VALUE: usize = 1 << 20;
 /// The most bytes that are parsed at once into rows: a mismatch is told with the whole text of the
 /// value that is of the wrong type. Longer lists are parsed row by row.
 const AT_ONCE: usize = 2 << 20;
@@ -168,15 +166,6 @@ impl<R: Row> ResponseItem for Page<R> {
     }
 }
 
-/// Parses a part that is never long.
-fn small<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, serde_json::Error> {
-    if part.get().len() > LARGEST_VALUE {
-        let reason = format!("a part of an answer of more than {LARGEST_VALUE} bytes");
-        return Err(serde_json::Error::custom(reason));
-    }
-    serde_json::from_str(part.get())
-}
-
 /// Parses rows one by one, until there are more than were asked for, or than fit.
 fn some_rows<R: Row>(
     rows: &RawValue,
@@ -208,7 +197,11 @@ fn one_by_one<R: Row>(
 ) -> Result<Vec<R>, serde_json::Error> {
     let mut parsed = Vec::with_capacity(rows.len());
     for row in rows {
-        let row = small(row)?;
+        let row = if row.get().len() > LARGEST_VALUE {
+            R::of_large(row)?
+        } else {
+            serde_json::from_str(row.get())?
+        };
         if !goes_on(&row) {
             break;
         }

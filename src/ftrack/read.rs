@@ -243,23 +243,29 @@ fn next_of<R: Row>(rows: &mut Peekable<vec::IntoIter<R>>, user: &EntityId) -> Op
     rows.next_if(|row| row.identity() == user)
 }
 
-/// The warning about users who lack what every user has, with their ids.
-fn odd_users(users: &[UserRow]) -> Option<String> {
-    let mut odd = users.iter().filter(|user| user.is_odd());
-    let named: Vec<&str> = odd
-        .by_ref()
-        .take(NAMED)
-        .map(|user| user.id.as_str())
-        .collect();
-    let more = odd.count();
-    let others = if more > 0 { ", …" } else { "" };
-    (!named.is_empty()).then(|| {
-        format!(
-            "{} users in ftrack have no username, or no is_active, and are left alone: {}{others}",
-            named.len() + more,
-            named.join(", ")
-        )
-    })
+/// The warnings about users who are odd, with their ids.
+fn odd_users(users: &[UserRow]) -> impl Iterator<Item = String> + use<> {
+    let (mut lacking, mut large) = (Vec::new(), Vec::new());
+    for user in users.iter().filter(|user| user.is_odd()) {
+        match user.too_large {
+            Some(column) => large.push(format!("{} ({column})", user.id)),
+            None => lacking.push(user.id.to_string()),
+        }
+    }
+    let warning = |named: &[String], what| {
+        let first = named.get(..NAMED).unwrap_or(named).join(", ");
+        let others = if named.len() > NAMED { ", …" } else { "" };
+        let count = named.len();
+        (count > 0).then(|| {
+            format!("{count} users in ftrack have {what}, and are left alone: {first}{others}")
+        })
+    };
+    [
+        warning(&lacking, "no username, or no is_active"),
+        warning(&large, "values that are too large to be read"),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A user without a type counts as a person; one of an unknown type is left alone.

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, value::RawValue};
 
-use super::{budget::of_text, error::FtrackErrorKind, text::beginning_of};
+use super::{
+    budget::of_text,
+    error::FtrackErrorKind,
+    text::{LARGEST_VALUE, beginning_of, small},
+};
 use crate::model::{
     link::{Link, LinkFound},
     stored_link::Unverified,
@@ -24,6 +28,27 @@ pub(super) trait Row: serde::de::DeserializeOwned + Send {
     fn identity(&self) -> &EntityId;
     /// The memory that it takes, in bytes.
     fn size(&self) -> usize;
+
+    /// Parses a row of more than [`LARGEST_VALUE`] bytes.
+    ///
+    /// # Errors
+    /// Nothing can be left out of it, or what is left has another form.
+    fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
+        Err(too_large(row))
+    }
+}
+
+/// The error about a row that is too large, with its id as far as it can be told.
+fn too_large(row: &RawValue) -> serde_json::Error {
+    #[derive(Deserialize)]
+    struct WithId<'a> {
+        #[serde(borrow, default)]
+        id: Option<&'a RawValue>,
+    }
+    let found = serde_json::from_str(row.get()).ok();
+    let id = found.and_then(|WithId { id }| small::<EntityId>(id?).ok());
+    let of = id.map_or_else(String::new, |id| format!(" (id {id})"));
+    serde::de::Error::custom(format!("a row of more than {LARGEST_VALUE} bytes{of}"))
 }
 
 fn of_texts<'t>(texts: impl IntoIterator<Item = &'t Box<str>>) -> usize {
@@ -79,13 +104,35 @@ pub(super) struct UserRow {
     pub is_active: Option<bool>,
     #[serde(default)]
     pub user_type_id: Option<EntityId>,
+    /// The first column whose value is too large, and was left out.
+    #[serde(skip)]
+    pub too_large: Option<&'static str>,
 }
 
 impl UserRow {
-    /// Whether it lacks what every user has.
+    /// Whether it lacks what every user has, or shows only a part of the user.
     pub fn is_odd(&self) -> bool {
-        self.username.is_none() || self.is_active.is_none()
+        self.username.is_none() || self.is_active.is_none() || self.too_large.is_some()
     }
+}
+
+/// The columns of a user, none of them parsed.
+#[derive(Deserialize)]
+struct LargeUser<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow, default)]
+    username: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    first_name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    last_name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    email: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    is_active: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    user_type_id: Option<&'a RawValue>,
 }
 
 /// Whether a list of users can be used: a column that nobody has is missing.
@@ -126,6 +173,29 @@ impl Row for UserRow {
             + of_texts(texts.into_iter().flatten())
             + of_ids(ids.into_iter().flatten())
     }
+
+    fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
+        let row: LargeUser<'_> = serde_json::from_str(row.get())?;
+        let mut too_large = None;
+        let mut text = |name, column: Option<&RawValue>| match column {
+            Some(column) if column.get().len() > LONGEST_PARTS => {
+                too_large = too_large.or(Some(name));
+                Ok(None)
+            }
+            Some(column) => serde_json::from_str(column.get()).map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            id: small(row.id)?,
+            username: text("username", row.username)?,
+            first_name: text("first_name", row.first_name)?,
+            last_name: text("last_name", row.last_name)?,
+            email: text("email", row.email)?,
+            is_active: row.is_active.map(small).transpose()?,
+            user_type_id: row.user_type_id.map(small).transpose()?,
+            too_large,
+        })
+    }
 }
 
 /// The value of our metadata key on one entity.
@@ -155,6 +225,20 @@ impl Row for LinkRow {
             + of_texts(&self.link.signature)
             + link
             + claim
+    }
+
+    /// Nothing of that size is a link.
+    fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct LargeMetadata<'a> {
+            #[serde(borrow)]
+            parent_id: &'a RawValue,
+        }
+        let LargeMetadata { parent_id } = serde_json::from_str(row.get())?;
+        Ok(Self {
+            parent_id: small(parent_id)?,
+            link: Unverified::unreadable(),
+        })
     }
 }
 
@@ -304,5 +388,21 @@ impl Row for ValueRow {
 
     fn size(&self) -> usize {
         size_of::<Self>() + of_ids([&self.entity_id]) + of_value(&self.value)
+    }
+
+    fn of_large(row: &RawValue) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct LargeValue<'a> {
+            #[serde(borrow)]
+            entity_id: &'a RawValue,
+            #[serde(borrow, default)]
+            value: Option<&'a RawValue>,
+        }
+        let LargeValue { entity_id, value } = serde_json::from_str(row.get())?;
+        let value = value.map(bounded).transpose()?;
+        Ok(Self {
+            entity_id: small(entity_id)?,
+            value: value.unwrap_or_default(),
+        })
     }
 }

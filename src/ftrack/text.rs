@@ -2,12 +2,26 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{error::excerpt, key::Keys};
 
 /// The most bytes of a text of the server that are looked at for an error; more than fit in one.
 const LONGEST_TEXT: usize = 16 << 10;
+
+/// The most bytes of an answer, or a part of one, of no particular form: a value takes far more
+/// memory than its text.
+pub(super) const LARGEST_VALUE: usize = 1 << 20;
+
+/// Parses a part that is never long.
+pub(super) fn small<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, serde_json::Error> {
+    if part.get().len() > LARGEST_VALUE {
+        let reason = format!("a part of an answer of more than {LARGEST_VALUE} bytes");
+        return Err(serde::de::Error::custom(reason));
+    }
+    serde_json::from_str(part.get())
+}
 
 /// How a body begins, as text.
 pub(super) fn beginning(body: &[u8], keys: &Keys) -> String {

@@ -154,7 +154,8 @@ fn joined(
         are_usable(&rows)?;
     }
     let mut states = States::new();
-    for row in rows {
+    // Of a value that is too large it is not known what it is.
+    for row in rows.into_iter().filter(|row| row.too_large.is_none()) {
         // Nobody can sign in without a login, and an unknown activity is none that was written.
         let (Some(username), Some(is_active)) = (row.username, row.is_active) else {
             continue;

@@ -135,7 +135,9 @@ impl Rules {
         match user.kind {
             crate::model::user::UserKind::Person => None,
             crate::model::user::UserKind::Untouchable => Some("its user type is service or demo"),
-            crate::model::user::UserKind::Odd => Some("ftrack shows no login or activity of it"),
+            crate::model::user::UserKind::Odd => {
+                Some("ftrack shows no login or activity of it, or a value that is too large")
+            }
         }
     }
 

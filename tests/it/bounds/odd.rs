@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ftrack_ldap_sync::model::report::{Outcome, Report};
+use ftrack_ldap_sync::{
+    demo::ftrack::Account,
+    model::report::{Outcome, Report},
+};
 use serde_json::{Value, json};
 
 use super::{Measured, PATIENT, tampering::Proxy};
@@ -99,6 +102,84 @@ fn a_user_without_a_login_is_left_alone_and_named() {
     // Nor is it deactivated when its person leaves, and another one is not made when it is back.
     studio.tree().remove(&dn("bob")).unwrap();
     assert_eq!(studio.sync().counts.deactivated, 0);
+}
+
+#[test]
+fn a_user_with_a_value_that_is_too_large_is_left_alone_and_named() {
+    let studio = Studio::of(&["ada", "bob"]);
+    studio.ftrack().add_user(&account("stranger")).unwrap();
+    studio.sync();
+    let large = "x".repeat(3 << 20);
+    let mail = format!("{large}@studio.test");
+    by_hand(&studio, "stranger", &json!({"first_name": large}));
+    by_hand(&studio, "bob", &json!({"email": mail}));
+    for uid in ["ada", "bob"] {
+        studio.tree().replace(&dn(uid), "sn", &["New"]).unwrap();
+    }
+    // Whose login is a stranger's, whatever else ftrack has of the stranger.
+    studio
+        .tree()
+        .add(person("stranger", "Given", "New"))
+        .unwrap();
+    let report = studio.sync();
+    assert_eq!(applied(&report), ["ada"], "{report:#?}");
+    let [skipped] = report.skipped.as_slice() else {
+        panic!("{report:#?}")
+    };
+    assert_eq!(skipped.dn, dn("stranger"));
+    let found = report
+        .warnings
+        .iter()
+        .find(|warning| warning.contains("too large"));
+    let warning = found.unwrap_or_else(|| panic!("{report:#?}"));
+    let (stranger, bob) = (studio.user("stranger").id, studio.user("bob").id);
+    assert!(
+        warning.contains(&format!("{stranger} (first_name)"))
+            && warning.contains(&format!("{bob} (email)")),
+        "{warning}"
+    );
+    studio.tree().remove(&dn("bob")).unwrap();
+    let counts = studio.sync().counts;
+    assert_eq!((counts.deactivated, counts.created), (0, 0));
+    assert!(studio.user("bob").is_active);
+}
+
+#[test]
+fn a_link_and_a_value_that_are_too_large_stop_nobody_else() {
+    let mut studio = Studio::of(&["ada", "bob"]);
+    let attribute = studio
+        .ftrack()
+        .add_custom_attribute("title", "text")
+        .unwrap();
+    studio
+        .attributes
+        .push_str(", \"custom_attributes.title\" = \"title\"");
+    for uid in ["ada", "bob"] {
+        studio
+            .tree()
+            .replace(&dn(uid), "title", &["Artist"])
+            .unwrap();
+    }
+    studio.sync();
+    let large = "x".repeat(3 << 20);
+    let stranger = Account {
+        metadata: [("ftrack-ldap-sync".to_owned(), large.clone())].into(),
+        ..account("stranger")
+    };
+    studio.ftrack().add_user(&stranger).unwrap();
+    let key = json!([attribute, studio.user("ada").id]);
+    studio
+        .ftrack()
+        .change("UserCustomAttributeValue", &key, &json!({"value": large}))
+        .unwrap();
+    let report = studio.sync();
+    assert_eq!(applied(&report), ["ada"], "{report:#?}");
+    let warned = report
+        .warnings
+        .iter()
+        .any(|warning| warning.contains("stranger"));
+    assert!(warned, "{report:#?}");
+    studio.sync_changes_nothing();
 }
 
 #[test]
