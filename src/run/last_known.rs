@@ -20,6 +20,19 @@ use crate::{
 pub(super) struct LastKnownPeople(HashMap<EntityId, LastKnown>);
 
 impl LastKnownPeople {
+    /// What is last known of the people whose users the plan deactivates.
+    pub(super) fn of_plan(plan: &Plan<'_>) -> Self {
+        let due = plan.decisions.iter().filter_map(|decision| {
+            let change = decision.change()?;
+            (change.action == Action::Deactivate).then_some((change, decision.user?))
+        });
+        let people = due.map(|(change, user)| {
+            let last_dn = plan.last_dns.get(&change.directory_id).cloned();
+            (change.ftrack_id.clone(), last_known(user, last_dn))
+        });
+        Self(people.collect())
+    }
+
     /// What is last known of the person of a change, if it is about a missing one.
     pub(super) fn of(&self, action: Action, user: &EntityId) -> Option<LastKnown> {
         match action {
@@ -30,41 +43,18 @@ impl LastKnownPeople {
 }
 
 impl RunContext<'_, LdapWork> {
-    /// What is last known of the people whose users the plan deactivates. Without the state database
-    /// their DNs are not known.
-    pub(super) fn last_known(&self, plan: &Plan<'_>) -> LastKnownPeople {
-        let due: Vec<_> = plan
-            .decisions
-            .iter()
-            .filter_map(|decision| {
-                let change = decision.change()?;
-                (change.action == Action::Deactivate).then_some((change, decision.user?))
-            })
-            .collect();
-        let ids = due.iter().map(|(change, _)| change.directory_id.as_str());
-        let dns = self.saved_dns(ids);
-        let people = due.into_iter().map(|(change, user)| {
-            let last_dn = dns.get(change.directory_id.as_str()).cloned();
-            (change.ftrack_id.clone(), last_known(user, last_dn))
-        });
-        LastKnownPeople(people.collect())
-    }
-
     /// The last known DNs of absent people; without the state database there are none.
     pub(super) fn last_dns(
         &self,
         absent: &BTreeMap<DirectoryId, Absent>,
     ) -> BTreeMap<DirectoryId, String> {
-        let mut dns = self.saved_dns(absent.keys().map(DirectoryId::as_str));
+        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
+        let ids = absent.keys().map(DirectoryId::as_str);
+        let mut dns = state::last_dns(state_dir, job, ids).unwrap_or_default();
         absent
             .keys()
             .filter_map(|id| Some((id.clone(), dns.remove(id.as_str())?)))
             .collect()
-    }
-
-    fn saved_dns<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> BTreeMap<String, String> {
-        let (state_dir, job) = (&self.prepared.config.state_dir, &self.prepared.name);
-        state::last_dns(state_dir, job, ids).unwrap_or_default()
     }
 
     /// Saves the DNs of the people of a reading, for when they leave.

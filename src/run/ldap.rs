@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Aim, Progress, RunContext, failure::Failure, ldap_work::LdapWork, memory, outcome, record,
-    saved::SavedPlan,
+    Aim, Progress, RunContext, failure::Failure, last_known::LastKnownPeople, ldap_work::LdapWork,
+    memory, outcome, record, saved::SavedPlan,
 };
 use crate::{
     event::{Event, RunName},
@@ -95,7 +95,7 @@ impl RunContext<'_, LdapWork> {
         let vetted = guard::vet(&plan, &self.bounds(&plan, remembered, &settings));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         let mut saved = SavedPlan::new(job, chrono::Utc::now(), &plan, &vetted, fall);
-        let people = self.last_known(&plan);
+        let people = LastKnownPeople::of_plan(&plan);
         for planned in &mut saved.changes {
             planned.change.person = people.of(planned.change.action, &planned.change.ftrack_id);
         }

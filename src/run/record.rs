@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     RunContext,
     failure::{Failure, ReadError},
+    last_known::LastKnownPeople,
     ldap_work::LdapWork,
 };
 use crate::{
@@ -37,7 +38,7 @@ impl RunContext<'_, LdapWork> {
             .iter()
             .map(|held| Reported::held(&held.change, &held.hold));
         self.report.changes = allowed.chain(held).collect();
-        let people = self.last_known(plan);
+        let people = LastKnownPeople::of_plan(plan);
         for change in &mut self.report.changes {
             change.person = people.of(change.action, &change.ftrack_id);
         }

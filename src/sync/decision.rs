@@ -135,6 +135,8 @@ pub struct Plan<'a> {
     /// People of the reading without an active user, for a reason that a person must settle;
     /// where most people are skipped because of their values, these as well.
     pub unsettled: BTreeSet<DirectoryId>,
+    /// Where the entries of those whose users are deactivated were when a run last saw them.
+    pub last_dns: BTreeMap<DirectoryId, String>,
     /// When users that the job owns were deactivated, according to their links.
     pub deactivated_at: Vec<DateTime<Utc>>,
     /// Fields of users of which it is no longer known how ftrack stores them, since they were

@@ -201,6 +201,9 @@ impl<'a> Decider<'a, '_> {
         if link.directory.is_none() || self.matched.desired.directory().is_none() {
             self.hold(user, unknown_directory(link));
         }
+        if let Some(dn) = self.evidence.last_dns.get(&link.id) {
+            self.plan.last_dns.insert(link.id.clone(), dn.clone());
+        }
         let location = self.evidence.locations.get(&link.id);
         let subject = Subject {
             dn: location.and_then(Location::dn),
