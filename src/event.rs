@@ -67,6 +67,7 @@ pub enum Event<'a> {
         trouble: &'a str,
         /// The delay before the retry.
         delay: Duration,
+        logged: RetryLogged,
     },
     /// The plan is complete.
     RunPlanned {
@@ -109,6 +110,15 @@ pub enum Event<'a> {
     StateSetAside(&'a SetAside),
     /// An interrupted run got its report.
     RunRecovered(RunName<'a>),
+}
+
+/// Whether the same run has logged a retry for the same cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryLogged {
+    /// It has not.
+    Not,
+    /// It has: the number of all is logged at its end.
+    Before,
 }
 
 /// A job and one of its runs.
@@ -155,7 +165,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "ftrack.retried",
-        "WARN; DEBUG during an outage",
+        "WARN once for each cause in a run, else DEBUG; DEBUG during an outage",
         &["job", "run", "trouble", "seconds"],
     ),
     (
@@ -242,6 +252,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
             "held",
             "failed",
             "unconfirmed",
+            "ftrack_retries",
         ],
     ),
     ("state.failed", "ERROR", &["job", "run", "error"]),
@@ -261,7 +272,14 @@ impl Event<'_> {
             | Self::FtrackRead { .. }
             | Self::RunPlanned { .. } => Level::INFO,
             Self::Builtin { what, .. } => what.level(),
-            Self::FtrackRetried { .. }
+            Self::FtrackRetried {
+                logged: RetryLogged::Before,
+                ..
+            } => Level::DEBUG,
+            Self::FtrackRetried {
+                logged: RetryLogged::Not,
+                ..
+            }
             | Self::EntrySkipped { .. }
             | Self::RunWarning { .. }
             | Self::RunRecovered(_)
@@ -326,6 +344,7 @@ impl Event<'_> {
                 of: RunName { job, run },
                 trouble,
                 delay,
+                logged: _,
             } => {
                 let trouble = escape_control(trouble);
                 say!(level, event = "ftrack.retried", job, run, %trouble, seconds = delay.as_secs_f64(), "retrying a call to ftrack");
@@ -429,6 +448,7 @@ fn emit_finished(level: Level, report: &Report) {
         held = counts.held,
         failed = counts.failed,
         unconfirmed = counts.unconfirmed,
+        ftrack_retries = report.ftrack.retries,
         "run finished"
     );
 }

@@ -1,7 +1,12 @@
 //! Errors of ftrack: what was tried, on which server, what happened, what to do, and whether a
 //! retry may help.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    mem::{Discriminant, discriminant},
+    time::Duration,
+};
 
 use thiserror::Error;
 
@@ -287,6 +292,13 @@ pub enum FtrackErrorKind {
     },
 }
 
+/// What calls are repeated for, whatever the server's words: the kind of error, and the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RetryCause {
+    kind: Discriminant<FtrackErrorKind>,
+    status: Option<u16>,
+}
+
 fn status_way_out(status: u16) -> &'static str {
     match status {
         401 | 403 | 407 => {
@@ -304,6 +316,19 @@ fn status_way_out(status: u16) -> &'static str {
 }
 
 impl FtrackErrorKind {
+    /// What a call is repeated for.
+    pub(super) fn retry_cause(&self) -> RetryCause {
+        let of_refusal = self.refusal().map(|refusal| refusal.status);
+        RetryCause {
+            kind: discriminant(self),
+            status: if let Self::Status { status, .. } = self {
+                Some(*status)
+            } else {
+                of_refusal
+            },
+        }
+    }
+
     /// The server's own message.
     #[must_use]
     pub fn refusal(&self) -> Option<&ServerRefusal> {

@@ -1,6 +1,7 @@
 //! The only connection to ftrack: a POST of a list of operations, with time limits, bounds, strict
 //! errors, and retries of what may be repeated.
 
+mod observed;
 mod received;
 mod writer;
 
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use writer::Writer;
+
+use observed::Observed;
 
 use super::{
     answer::{AnyAnswer, Expected, ResponseItem},
@@ -100,8 +103,7 @@ pub struct Reader {
     keys: Arc<Mutex<Arc<Keys>>>,
     /// For the rows of lists.
     budget: Arc<Budget>,
-    /// How long the server last asked to wait, in seconds, if too long for a call; 0 if it did not.
-    asked_to_wait: Arc<AtomicU64>,
+    observed: Arc<Observed>,
     /// A mark of the run, unique on all machines: it is written into the links of the users that
     /// the run creates.
     run_mark: Arc<str>,
@@ -253,7 +255,7 @@ impl Session {
             calls: Arc::default(),
             keys: Arc::new(Mutex::new(self.shared.last_keys())),
             budget: Budget::of_each_list(),
-            asked_to_wait: Arc::default(),
+            observed: Arc::default(),
             run_mark: run_mark(),
             run: Arc::new((of.job.to_owned(), of.run.to_owned())),
         };
@@ -391,13 +393,6 @@ impl Reader {
         }
     }
 
-    /// How long the server last asked to wait, if that was too long for a call to wait.
-    #[must_use]
-    pub fn asked_to_wait(&self) -> Option<Duration> {
-        let seconds = self.asked_to_wait.load(Ordering::Relaxed);
-        (seconds > 0).then(|| Duration::from_secs(seconds))
-    }
-
     /// For the rows of lists.
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.budget
@@ -509,7 +504,7 @@ impl Reader {
             .adjust(|failed: &Failed, delay: Option<Duration>| {
                 if let Some(asked) = failed.retry_after.filter(|asked| *asked > LONGEST_WAIT) {
                     // Longer than a run should take: the job waits.
-                    self.asked_to_wait.store(asked.as_secs(), Ordering::Relaxed);
+                    self.observed.ask_to_wait(asked);
                     return None;
                 }
                 let asked = failed.retry_after.unwrap_or_default();
@@ -524,6 +519,7 @@ impl Reader {
                     of: RunName { job, run },
                     trouble: &failed.trouble.to_string(),
                     delay,
+                    logged: self.observed.retry(&failed.trouble),
                 }
                 .emit()
             })

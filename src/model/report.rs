@@ -258,6 +258,18 @@ pub struct FtrackPart {
     pub read_calls: u64,
     /// Calls that wrote.
     pub write_calls: u64,
+    /// Calls that were repeated, because of an error that passes.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub retries: u64,
+}
+
+/// Whether a count is not worth writing.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What was really written, and what was not.

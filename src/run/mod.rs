@@ -402,6 +402,7 @@ impl<'a, W> RunContext<'a, W> {
         let calls = self.reader.calls();
         self.report.ftrack.read_calls = calls.reads;
         self.report.ftrack.write_calls = calls.writes;
+        self.report.ftrack.retries = self.reader.retries();
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
         match self.history.keep(&self.report) {

@@ -21,6 +21,7 @@ use crate::{
     ftrack,
     ftrack::read::ReadCurrent,
     model::{
+        absence::Clocks,
         report::{Outcome, RunPhase},
         user::Current,
     },
@@ -153,7 +154,11 @@ impl<'a> RunContext<'a, LdapWork> {
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
         };
         let rules = &self.work.rules;
-        let matched = Matched::new(desired, current, rules, known, Utc::now());
+        let clocks = Clocks {
+            here: Utc::now(),
+            ftrack: self.reader.time(),
+        };
+        let matched = Matched::new(desired, current, rules, known, clocks);
         let matched = matched.map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {

@@ -9,12 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
-
 use crate::{
     directory::{Absent, Location},
     model::{
-        absence::Absences,
+        absence::{Absences, Clocks},
         change::{Action, Change, ChangeParts, Hold},
         edit::Edit,
         entry::DirectoryId,
@@ -122,7 +120,7 @@ pub struct Matched<'a> {
     current: &'a Current,
     rules: &'a Rules,
     known: Known<'a>,
-    now: DateTime<Utc>,
+    clocks: Clocks,
     owners: Owners<'a>,
     matches: Vec<Match<'a>>,
     owned: OwnedUsers<'a>,
@@ -141,7 +139,7 @@ impl<'a> Matched<'a> {
         current: &'a Current,
         rules: &'a Rules,
         known: Known<'a>,
-        now: DateTime<Utc>,
+        clocks: Clocks,
     ) -> Result<Self, PlanRefused> {
         let owners = Owners::new(desired, current, rules, known.directory)?;
         let matches = match_people(desired, current, rules, &owners);
@@ -154,7 +152,7 @@ impl<'a> Matched<'a> {
             current,
             rules,
             known,
-            now,
+            clocks,
             owners,
             matches,
             owned,

@@ -51,7 +51,7 @@ fn matched<'a>(
         stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
     };
-    Matched::new(desired, current, rules, known, now())
+    Matched::new(desired, current, rules, known, now().into())
 }
 
 /// What is decided, where everybody who is asked for once more is absent.

@@ -58,12 +58,16 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match (uri.path().trim_start_matches('/'), method) {
+    let mut response = match (uri.path().trim_start_matches('/'), method) {
         ("", Method::GET) => ([("FTRACK_VERSION", VERSION)], "ftrack\n").into_response(),
         ("api", Method::POST) => api(&site, &cut, &headers, &body).await,
         ("api" | "", _) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
+    };
+    if let Some(date) = site.studio.date() {
+        response.headers_mut().insert(header::DATE, date);
     }
+    response
 }
 
 async fn api(site: &Site, cut: &Cut, headers: &HeaderMap, body: &Bytes) -> Response {

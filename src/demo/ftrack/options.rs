@@ -6,6 +6,8 @@ use std::{
     fmt,
 };
 
+use chrono::TimeDelta;
+
 use super::account::Account;
 
 /// Who may call, and by which rules.
@@ -79,6 +81,8 @@ pub struct Rules {
     pub refused_users: BTreeSet<String>,
     /// Text attributes of users that are stored otherwise than they are written, by name.
     pub stores: BTreeMap<String, Stores>,
+    /// How far the clock in its answers is ahead of this machine's; negative when it is behind.
+    pub clock_ahead: TimeDelta,
     /// How ftrack's own LDAP synchronisation ends.
     pub builtin_sync: BuiltinSync,
     /// What the next one of those that come to their end does to users, also one that fails: users

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use axum::http::HeaderValue;
+use chrono::Utc;
 use serde_json::{Map, Value};
 
 use super::{
@@ -128,6 +130,20 @@ impl Studio {
     /// not use a [`Studio`].
     pub fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.world().rules);
+    }
+
+    /// What the clock in answers shows (RFC 9110 section 6.6.1), if it differs from this machine's.
+    pub(super) fn date(&self) -> Option<HeaderValue> {
+        let ahead = self.world().rules.clock_ahead;
+        if ahead.is_zero() {
+            return None;
+        }
+        let date = Utc::now().checked_add_signed(ahead);
+        let text = date.map_or_else(
+            || "no date".to_owned(),
+            |date| date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        );
+        HeaderValue::try_from(text).ok()
     }
 
     /// Queues a fault for the next call of that kind; for the next of any kind when there is none.

@@ -11,7 +11,7 @@ use crate::ftrack::{
     answer,
     answer::{Expected, ResponseItem},
     budget::{Charge, OF_AN_ANSWER},
-    client::retry_after,
+    client::{date, retry_after},
     error::{FtrackErrorKind, excerpt},
     network,
     text::beginning,
@@ -40,6 +40,7 @@ impl Reader {
             .into());
         }
         let retry_after = retry_after(response.headers());
+        let shown = date(response.headers());
         // Its bytes count until they are parsed.
         let mut place = Place {
             charge: Charge::on(&self.shared.bodies),
@@ -53,7 +54,12 @@ impl Reader {
                 retry_after,
             });
         }
-        answer::read(status.as_u16(), &body, expected, &self.keys()).map_err(|trouble| Failed {
+        let answers = answer::read(status.as_u16(), &body, expected, &self.keys());
+        if answers.is_ok() {
+            // Only a clock that is surely ftrack's.
+            self.observed.set_time(shown);
+        }
+        answers.map_err(|trouble| Failed {
             trouble,
             retry_after,
         })

@@ -84,12 +84,12 @@ impl Matched<'_> {
         match self.known.absences.get(link.id.as_str()) {
             // Two are sufficient; a number that stops growing need not be saved after each run. A
             // time from a clock that was ahead is counted from now, since it might never pass.
-            Some(before) if before.since <= self.now => Absence {
+            Some(before) if before.since <= self.clocks.latest() => Absence {
                 since: before.since,
                 reads: before.reads.saturating_add(1).min(ENOUGH_READS),
             },
             Some(_) | None => Absence {
-                since: self.now,
+                since: self.clocks.latest(),
                 reads: 1,
             },
         }
@@ -102,7 +102,7 @@ impl Matched<'_> {
         if let Some(why) = self.rules.untouchable(user) {
             return Next::Stays(Reason::UntouchableLeft(why));
         }
-        let missing_for = self.now.signed_duration_since(absence.since);
+        let missing_for = self.clocks.earliest() - absence.since;
         let least = self.rules.deactivate_after;
         if !least.is_zero() && (absence.reads < ENOUGH_READS || missing_for < least) {
             let since = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -192,7 +192,8 @@ impl<'a> Decider<'a, '_> {
         // another.
         let since = self
             .matched
-            .now
+            .clocks
+            .here
             .to_rfc3339_opts(SecondsFormat::Millis, true);
         let new = Link {
             activity: Activity::Deactivated { since },

@@ -1,11 +1,15 @@
 //! What an administrator should know that concerns nobody in particular.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::Decider;
 use crate::{
     model::user::User,
-    sync::{matching::Match, owner::Owner},
+    sync::{
+        decision::{Decision, Outcome},
+        matching::Match,
+        owner::Owner,
+    },
 };
 
 impl Decider<'_, '_> {
@@ -23,6 +27,25 @@ impl Decider<'_, '_> {
         self.of_emptied_bases();
         self.of_referrals();
         self.of_other_writers();
+        self.of_the_clocks();
+    }
+
+    /// Somebody is still waited for, perhaps because the clocks do not agree.
+    fn of_the_clocks(&mut self) {
+        let is_waited = |decision: &Decision<'_>| decision.outcome == Outcome::Waiting;
+        let Some(apart) = self.matched.clocks.difference() else {
+            return;
+        };
+        if !self.plan.decisions.iter().any(is_waited) {
+            return;
+        }
+        let minutes = u64::try_from(apart.num_minutes()).unwrap_or_default();
+        let apart = Duration::from_secs(minutes.saturating_mul(60));
+        self.notice(format!(
+            "this machine's clock and ftrack's are {} apart; until they agree, people have been \
+             missing for as long as both of them show",
+            humantime::format_duration(apart)
+        ));
     }
 
     fn notice(&mut self, text: String) {

@@ -191,3 +191,72 @@ fn an_absence_from_the_future_is_counted_anew() {
     assert!(!since.starts_with("2999"), "{since}");
     assert!(situation.user("ada").is_active);
 }
+
+/// A studio where somebody is known to be missing since then.
+fn missing_since(ago: Duration) -> Situation {
+    Situation::synced(&["ada", "bob"])
+        .job("users = { deactivate_after = \"2d\" }")
+        .then(|studio| leave(studio, "ada"))
+        .after_sync()
+        .then(|studio| assert!(absent_since(studio, Utc::now() - ago)))
+}
+
+fn ftracks_clock(situation: &Situation, ahead: Duration) {
+    situation
+        .ftrack()
+        .change_rules(|rules| rules.clock_ahead = ahead);
+}
+
+#[test]
+fn a_clock_that_leapt_ahead_makes_nobody_missing_for_longer() {
+    // Missing for an hour by ftrack's clock, and for a year by this machine's.
+    let situation = missing_since(Duration::days(365));
+    ftracks_clock(&situation, Duration::hours(1) - Duration::days(365));
+    let plan = situation.plan_text();
+    let why = "apart; until they agree, people have been missing for as long as both of them show";
+    assert!(
+        plan.starts_with("Plan for artists: nothing to do\n") && plan.contains(why),
+        "{plan}"
+    );
+    for _ in 0..3 {
+        situation.sync_changes_nothing();
+    }
+    assert!(situation.user("ada").is_active);
+    // Two days by both clocks.
+    ftracks_clock(&situation, Duration::days(2) - Duration::days(365));
+    situation.sync();
+    assert!(!situation.user("ada").is_active);
+}
+
+#[test]
+fn a_clock_that_was_behind_makes_nobody_missing_for_longer() {
+    let situation = Situation::synced(&["ada", "bob"])
+        .job("users = { deactivate_after = \"2d\" }")
+        .then(|studio| leave(studio, "ada"));
+    // This machine's clock is a year behind when somebody is first missing, and put right then.
+    let year = Duration::days(365);
+    ftracks_clock(&situation, year);
+    situation.sync_changes_nothing();
+    let [since] = &absences(&situation)[..] else {
+        panic!("one is missing")
+    };
+    let since: chrono::DateTime<Utc> = since.parse().unwrap();
+    assert!(
+        (since - Utc::now() - year).abs() < Duration::minutes(5),
+        "{since}"
+    );
+    situation.sync_changes_nothing();
+    assert!(absent_since(&situation, since - year));
+    ftracks_clock(&situation, Duration::zero());
+    situation.sync_changes_nothing();
+    assert!(situation.user("ada").is_active);
+}
+
+#[test]
+fn an_ftrack_that_shows_no_time_is_asked_for_none() {
+    let situation = missing_since(Duration::days(3));
+    // Far beyond any date that can be written.
+    ftracks_clock(&situation, Duration::MAX);
+    situation.sync();
+    assert!(!situation.user("ada").is_active);
+}
