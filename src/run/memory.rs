@@ -37,9 +37,11 @@ impl RunContext<'_, LdapWork> {
     {
         let limits = &self.work.job.limits;
         let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
+        // A clock that leapt ahead must not make what was written old.
+        let now = self.clocks().earliest();
         Bounds {
             limits: &self.work.job.limits,
-            written: remembered.written_within(per, Utc::now(), &plan.deactivated_at),
+            written: remembered.written_within(per, now, &plan.deactivated_at),
             held_before: &remembered.held,
             changed: changed(remembered, settings),
             config_change: self.work.job.config_change,

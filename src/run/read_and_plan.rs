@@ -154,11 +154,7 @@ impl<'a> RunContext<'a, LdapWork> {
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
         };
         let rules = &self.work.rules;
-        let clocks = Clocks {
-            here: Utc::now(),
-            ftrack: self.reader.time(),
-        };
-        let matched = Matched::new(desired, current, rules, known, clocks);
+        let matched = Matched::new(desired, current, rules, known, self.clocks());
         let matched = matched.map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {
@@ -167,6 +163,14 @@ impl<'a> RunContext<'a, LdapWork> {
             evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);
         }
         Ok(matched.decide(&evidence))
+    }
+
+    /// What the clocks show.
+    pub(super) fn clocks(&self) -> Clocks {
+        Clocks {
+            here: Utc::now(),
+            ftrack: self.reader.time(),
+        }
     }
 
     /// Whether another job starts ftrack's own synchronisation.

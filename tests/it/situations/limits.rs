@@ -1,5 +1,6 @@
 //! What is held: too many deactivations at once, the last administrator, and doubtful absences.
 
+use chrono::TimeDelta;
 use ftrack_ldap_sync::{
     demo::ftrack::{Account, Full},
     model::report::{Outcome, Report},
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::Situation;
 use crate::{
+    nobody_wrongly::let_pass,
     rules::{account, approve, come_back, leave, make_administrator},
     studio::{Studio, dn, person},
 };
@@ -342,6 +344,15 @@ fn logins_that_change_at_once_are_held_and_other_values_are_written() {
         let counts = situation.sync().counts;
         assert_eq!(counts.held, usize::from(number == 2), "{number}");
     }
+    // Nor is a clock that leapt ahead by a year, which ftrack's did not.
+    let year = TimeDelta::days(365);
+    let_pass(&situation, year);
+    situation
+        .ftrack()
+        .change_rules(|rules| rules.clock_ahead = -year);
+    let renamed = dn("user003.new");
+    situation.tree().rename(&dn("user003"), &renamed).unwrap();
+    assert_eq!(situation.sync().counts.held, 2);
     // An approval does not count.
     approve(&situation);
     assert_snapshot!(brief(&situation), @"succeeded: 0 created, 0 updated, 0 reactivated, 0 held;");
