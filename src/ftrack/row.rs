@@ -17,6 +17,8 @@ use crate::model::{
 /// The longest value, in bytes, that is kept in its parts: each takes far more memory than its
 /// text. A longer one is kept as the text that it arrived as.
 const LONGEST_PARTS: usize = 64 << 10;
+/// The longest value of a column of a user, in bytes, that is kept of a row that is too large.
+const LONGEST_COLUMN: usize = 64 << 10;
 /// The longest text of a link, in bytes; those that are written have a few hundred.
 const LONGEST_LINK: usize = 16 << 10;
 /// More than the time in a link takes, in bytes.
@@ -178,7 +180,7 @@ impl Row for UserRow {
         let row: LargeUser<'_> = serde_json::from_str(row.get())?;
         let mut too_large = None;
         let mut text = |name, column: Option<&RawValue>| match column {
-            Some(column) if column.get().len() > LONGEST_PARTS => {
+            Some(column) if column.get().len() > LONGEST_COLUMN => {
                 too_large = too_large.or(Some(name));
                 Ok(None)
             }
