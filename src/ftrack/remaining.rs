@@ -188,6 +188,8 @@ pub struct WriteContext<'a> {
     pub custom_attributes: &'a [(String, EntityId)],
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
+    /// Those of earlier runs of the job whose calls may arrive late.
+    pub earlier_marks: &'a [String],
     /// Users that do not exist, although they have a link.
     pub orphans: &'a BTreeSet<EntityId>,
 }
@@ -320,7 +322,7 @@ fn found<'s>(
         LinkFound::Link(link)
             if change.action == Action::Create
                 && so_far != Progress::Linked
-                && !is_made_by(seen, means.run_mark) =>
+                && !is_own(seen, means) =>
         {
             Err(match link.activity {
                 Activity::Activating | Activity::Settled => CannotWrite::CreatedElsewhere,
@@ -334,10 +336,15 @@ fn found<'s>(
     }
 }
 
-/// Whether the run with this mark made a user's link: created the user, or adopted it.
+/// Whether the run made a user's link, by which it created the user or adopted it: this run, or an
+/// earlier one of the job, whose report does not count it.
 #[must_use]
-pub fn is_made_by(seen: &UserState, run_mark: &str) -> bool {
-    seen.link.link().is_some() && seen.link_made_by.as_deref() == Some(run_mark)
+pub fn is_own(seen: &UserState, means: WriteContext<'_>) -> bool {
+    let made_by = seen.link_made_by.as_deref();
+    let is_own = |mark: &str| {
+        mark == means.run_mark || means.earlier_marks.iter().any(|earlier| earlier == mark)
+    };
+    seen.link.link().is_some() && made_by.is_some_and(is_own)
 }
 
 /// Whether another program is about to do what a change, for which nothing was sent yet, would do.

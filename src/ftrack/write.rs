@@ -66,6 +66,7 @@ pub async fn write(
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
             run_mark: writer.reader().run_mark(),
+            earlier_marks: limits.earlier_marks,
             orphans: &current.orphans,
         },
         limits,
@@ -87,6 +88,8 @@ pub struct WriteLimits<'a> {
     pub attempts: usize,
     /// Until when batches may begin.
     pub until: &'a Until,
+    /// The marks of earlier runs of the job whose calls may arrive late.
+    pub earlier_marks: &'a [String],
 }
 
 /// The result of one round over a batch.

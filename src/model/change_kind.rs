@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     change::{Action, Change},
-    edit::{Attribute, Edit, Values},
+    edit::{Edit, Field, Values},
+    report::Reported,
 };
 
 /// A kind of change to one user; a change may be of several kinds at once, one for each edit.
@@ -51,24 +52,37 @@ impl ChangeKind {
             (Action::Create, _) => Self::Create,
             (_, Edit::Activate) => Self::Reactivate,
             (_, Edit::Deactivate) => Self::Deactivate,
-            (_, Edit::Set { attribute, values }) => match attribute {
-                Attribute::Username => Self::Rename,
-                Attribute::FirstName
-                | Attribute::LastName
-                | Attribute::Email
-                | Attribute::UserType
-                | Attribute::Custom(_)
-                    if empties(values) =>
-                {
-                    Self::Clear
-                }
-                Attribute::FirstName
-                | Attribute::LastName
-                | Attribute::Email
-                | Attribute::UserType
-                | Attribute::Custom(_) => Self::of_values(action),
-            },
+            (_, Edit::Set { attribute, values }) => {
+                Self::of_value(action, &attribute.field(), values)
+            }
             (_, Edit::Link) => Self::of_values(action),
+        }
+    }
+
+    /// The kind of a value in a change with this action.
+    fn of_value(action: Action, field: &Field, values: &Values) -> Self {
+        match (action, field) {
+            (Action::Create, _) => Self::Create,
+            (_, Field::IsActive) if values.new == true => Self::Reactivate,
+            (_, Field::IsActive) => Self::Deactivate,
+            (_, Field::Username) => Self::Rename,
+            (
+                _,
+                Field::FirstName
+                | Field::LastName
+                | Field::Email
+                | Field::UserType
+                | Field::Custom(_),
+            ) if empties(values) => Self::Clear,
+            (
+                _,
+                Field::FirstName
+                | Field::LastName
+                | Field::Email
+                | Field::UserType
+                | Field::Custom(_)
+                | Field::Link,
+            ) => Self::of_values(action),
         }
     }
 
@@ -100,6 +114,15 @@ impl Change {
     #[must_use]
     pub fn is_of(&self, kind: ChangeKind) -> bool {
         self.edits_of(kind).next().is_some()
+    }
+}
+
+impl Reported {
+    /// Whether a value is of this kind.
+    #[must_use]
+    pub fn is_of(&self, kind: ChangeKind) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|(field, values)| ChangeKind::of_value(self.action, field, values) == kind)
     }
 }
 

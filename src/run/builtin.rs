@@ -156,7 +156,7 @@ impl RunContext<'_, FtrackLdapJob> {
         // A run that is killed from here on may have started something.
         open.keep(state_dir)?;
         self.report.builtin = Some(BuiltinPart::default());
-        Journal::open(state_dir, &self.report, self.reader.run_mark())?;
+        Journal::open(state_dir, &self.report, self.marks(None))?;
         let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
         match builtin_sync::start(writer, &open.start.noted, api_user, &self.until).await {
             Ok(job) => {
@@ -164,7 +164,7 @@ impl RunContext<'_, FtrackLdapJob> {
                 self.record_server_job(&job);
                 // Without the id, the next run finds the job among those that were created since.
                 let kept = open.keep(state_dir).and_then(|()| {
-                    Journal::open(state_dir, &self.report, self.reader.run_mark()).map(drop)
+                    Journal::open(state_dir, &self.report, self.marks(None)).map(drop)
                 });
                 if let Err(error) = kept {
                     self.log_state_failure(&error);

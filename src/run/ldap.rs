@@ -32,10 +32,13 @@ use crate::{
 impl RunContext<'_, LdapWork> {
     /// The whole run: each step takes the values of those before it.
     pub(super) async fn execute(&mut self, aim: Aim, state: &State) -> Result<(), Failure> {
-        let remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+        let mut remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
-        self.confirm_killed(state, &remembered, &current).await?;
+        let earlier = self.confirm_earlier(state, &remembered, &current).await?;
+        if earlier.is_changed {
+            remembered = state.remembered(&self.prepared.name, self.reader.server())?;
+        }
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
         let past = (&remembered, &settings);
@@ -63,8 +66,9 @@ impl RunContext<'_, LdapWork> {
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
+                let marks = &earlier.marks;
                 let applied = self
-                    .apply(unchanged, &vetted, &current, &writer, &mut stored)
+                    .apply(unchanged, &vetted, (&current, marks), &writer, &mut stored)
                     .await;
                 let (job, ftrack) = (&self.prepared.name, self.reader.server());
                 let before = &remembered.stored_otherwise;
@@ -76,6 +80,7 @@ impl RunContext<'_, LdapWork> {
                 if is_first {
                     state.set_first_contact(job, ftrack, false)?;
                 }
+                self.forget_earlier(earlier);
                 Ok(())
             }
         }
@@ -159,7 +164,7 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         unchanged: usize,
         vetted: &Vetted,
-        current: &Current,
+        (current, earlier_marks): (&Current, &[String]),
         writer: &Writer,
         stored: &mut StoredOtherwise,
     ) -> Result<(), Failure> {
@@ -168,11 +173,9 @@ impl RunContext<'_, LdapWork> {
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
-            let mut journal = Journal::open(
-                &self.prepared.config.state_dir,
-                &self.report,
-                writer.reader().run_mark(),
-            )?;
+            let state_dir = &self.prepared.config.state_dir;
+            let marks = self.marks(memory::deactivated_at(vetted));
+            let mut journal = Journal::open(state_dir, &self.report, marks)?;
             let until = Until {
                 deadline: self.until.deadline,
                 cancel: self.until.cancel.child_token(),
@@ -181,6 +184,7 @@ impl RunContext<'_, LdapWork> {
                 batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
                 until: &until,
+                earlier_marks,
             };
             let mut done_so_far = 0;
             let progress = self.progress;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork};
 use crate::{
@@ -186,6 +186,15 @@ pub(super) fn changed(remembered: &Remembered, settings: &Settings) -> Vec<Setti
     before.map_or_else(Vec::new, |before| settings.changed(before))
 }
 
+/// The time in the links of the users that a run deactivates; none where it deactivates nobody.
+pub(super) fn deactivated_at(vetted: &Vetted) -> Option<DateTime<Utc>> {
+    let mut deactivated = vetted.allowed().iter().filter_map(|change| {
+        let is_one = change.is_of(ChangeKind::Deactivate);
+        is_one.then(|| change.link.activity.deactivated_at())?
+    });
+    deactivated.next()
+}
+
 /// The changes of a run, as they are counted. Approved ones do not count, nor do creates of a first
 /// contact; approved deactivations are known by the time in their links.
 pub(super) fn written(
@@ -195,12 +204,8 @@ pub(super) fn written(
     is_first_contact: bool,
 ) -> Vec<Written> {
     let allowed = vetted.allowed();
-    let mut deactivated = allowed.iter().filter_map(|change| {
-        let is_one = change.is_of(ChangeKind::Deactivate);
-        is_one.then(|| change.link.activity.deactivated_at())?
-    });
     let at = Utc::now();
-    let since = deactivated.next().unwrap_or(at);
+    let since = deactivated_at(vetted).unwrap_or(at);
     let counted = LIMITED.into_iter().filter_map(|kind| {
         let number = allowed.iter().filter(|change| change.is_of(kind)).count();
         let number = match (approval, kind) {

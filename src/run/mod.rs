@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ mod administrators;
 mod builtin;
 mod compiled_rules;
 mod confirm;
-mod confirm_killed;
+mod confirm_earlier;
 mod elsewhere;
 pub mod failure;
 mod last_known;
@@ -44,7 +44,7 @@ use crate::{
         files::StateError,
         history::History,
         journal,
-        journal::Journal,
+        journal::{Journal, RunMarks},
         lock::{self, JobLock},
     },
 };
@@ -373,9 +373,17 @@ impl<'a, W> RunContext<'a, W> {
     /// From here on, a run that is killed leaves a report all the same.
     fn begin(&self) -> Result<(), StateError> {
         let state_dir = &self.prepared.config.state_dir;
-        Journal::open(state_dir, &self.report, self.reader.run_mark())?;
+        Journal::open(state_dir, &self.report, self.marks(None))?;
         Event::RunStarted(self.name()).emit();
         Ok(())
+    }
+
+    /// What the run leaves in links, where it deactivates users with that time in theirs.
+    fn marks(&self, deactivated_at: Option<DateTime<Utc>>) -> RunMarks<'_> {
+        RunMarks {
+            run_mark: self.reader.run_mark(),
+            deactivated_at,
+        }
     }
 
     fn name(&self) -> RunName<'_> {
@@ -406,6 +414,9 @@ impl<'a, W> RunContext<'a, W> {
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
         match self.history.keep(&self.report) {
+            Ok(_) if self.report.counts.unconfirmed > 0 => {
+                journal::keep_unconfirmed(&config.state_dir, &self.prepared.name, &self.report.run);
+            }
             Ok(_) => journal::remove(&config.state_dir, &self.prepared.name, &self.report.run),
             Err(error) => {
                 let error = self.log_state_failure(&error);

@@ -152,6 +152,7 @@ impl<'a> RunContext<'a, LdapWork> {
             has_begun: remembered.has_begun,
             stored_otherwise: &remembered.stored_otherwise,
             is_protect_changed: memory::changed(remembered, settings).contains(&Setting::Protect),
+            begun: &remembered.begun,
         };
         let rules = &self.work.rules;
         let matched = Matched::new(desired, current, rules, known, self.clocks());

@@ -2,15 +2,21 @@
 //! killed leaves a report too.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
+    model::{
+        change::Action,
+        report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
+        user::EntityId,
+    },
     state::{files::StateError, folder::Folder, history::is_run},
 };
 
@@ -25,29 +31,50 @@ pub struct Journal {
     path: PathBuf,
 }
 
+/// What a run leaves in the links that it writes, by which its writes are told from others.
+#[derive(Debug, Clone, Copy)]
+pub struct RunMarks<'a> {
+    /// Its mark in the links that it makes.
+    pub run_mark: &'a str,
+    /// The time in the links of the users that it deactivates; none where it deactivates nobody.
+    pub deactivated_at: Option<DateTime<Utc>>,
+}
+
 /// The first line of a journal.
 #[derive(Serialize)]
 struct Begun<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    /// The mark of the run in the links that it makes.
     run_mark: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deactivated_at: Option<DateTime<Utc>>,
 }
 
-/// What the first line has beside the report.
+/// What the first line has beside the report, and whom the run was to create.
 #[derive(Deserialize)]
-struct Mark {
+struct FirstLine {
     run_mark: Option<String>,
+    deactivated_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    changes: Vec<BegunChange>,
 }
 
-/// A killed run whose report does not know the result of every change yet.
+#[derive(Deserialize)]
+struct BegunChange {
+    action: Action,
+    ftrack_id: EntityId,
+}
+
+/// A run whose report does not know the result of every change yet.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "fields are self-explanatory")]
+#[allow(missing_docs, reason = "fields are those of the marks")]
 pub struct Unconfirmed {
     pub run: String,
-    /// The mark of the run in the links that it made; none where an earlier version wrote the
-    /// journal.
+    /// Its mark in the links that it made; none where an earlier version wrote the journal.
     pub run_mark: Option<String>,
+    /// The time in the links of the users that it deactivated; none where it deactivated nobody, or
+    /// an earlier version wrote the journal.
+    pub deactivated_at: Option<DateTime<Utc>>,
 }
 
 /// The result of one change, by its index in the report.
@@ -69,13 +96,25 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be written durably; then nothing may be written to ftrack.
-    pub fn open(state_dir: &Path, report: &Report, run_mark: &str) -> Result<Self, StateError> {
+    pub fn open(
+        state_dir: &Path,
+        report: &Report,
+        marks: RunMarks<'_>,
+    ) -> Result<Self, StateError> {
         let folder = Folder::make(state_dir)?
             .make_sub(FOLDER)?
             .make_sub(&report.job)?;
         let name = file_name(&report.run);
         let path = folder.path().join(&name);
-        let begun = Begun { report, run_mark };
+        let RunMarks {
+            run_mark,
+            deactivated_at,
+        } = marks;
+        let begun = Begun {
+            report,
+            run_mark,
+            deactivated_at,
+        };
         let mut content = serde_json::to_vec(&begun)
             .map_err(|error| StateError::new("write", &path, error.into()))?;
         content.push(b'\n');
@@ -162,7 +201,8 @@ fn leave_unconfirmed(folder: &Folder, run: &str) {
     let _ = folder.rename(&file_name(run), &format!("{run}{UNCONFIRMED}"));
 }
 
-/// The killed runs of a job whose reports do not know every result yet.
+/// The runs of a job whose reports do not know every result, or whose journals no later run has used
+/// up.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -175,19 +215,46 @@ pub fn unconfirmed(state_dir: &Path, job: &str) -> Result<Vec<Unconfirmed>, Stat
         let Some(run) = name.strip_suffix(UNCONFIRMED).filter(|run| is_run(run)) else {
             continue;
         };
-        let mark = folder.open(&name).ok().flatten().and_then(|journal| {
-            let (first, _) = first_line(journal)?;
-            serde_json::from_str(&first).ok()
-        });
+        let (run_mark, deactivated_at) = begun(&folder, &name)
+            .map_or((None, None), |first| (first.run_mark, first.deactivated_at));
         runs.push(Unconfirmed {
             run: run.to_owned(),
-            run_mark: mark.and_then(|Mark { run_mark }| run_mark),
+            run_mark,
+            deactivated_at,
         });
     }
     Ok(runs)
 }
 
-/// Removes the journal of a run whose report now knows every result.
+/// The users that runs of a job began to create, as far as it is not known yet that a later run went
+/// on with them.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn begun_creates(state_dir: &Path, job: &str) -> Result<BTreeSet<EntityId>, StateError> {
+    let Some(folder) = find(state_dir, job)? else {
+        return Ok(BTreeSet::new());
+    };
+    let names = folder.names()?;
+    let is_journal = |name: &&String| {
+        let run = name.strip_suffix(END).or(name.strip_suffix(UNCONFIRMED));
+        run.is_some_and(is_run)
+    };
+    let lines = names
+        .iter()
+        .filter(is_journal)
+        .filter_map(|name| begun(&folder, name));
+    let changes = lines.flat_map(|first| first.changes);
+    let creates = changes.filter(|change| change.action == Action::Create);
+    Ok(creates.map(|change| change.ftrack_id).collect())
+}
+
+fn begun(folder: &Folder, name: &str) -> Option<FirstLine> {
+    let (first, _) = first_line(folder.open(name).ok().flatten()?)?;
+    serde_json::from_str(&first).ok()
+}
+
+/// Removes the journal of a run whose report knows every result that can be known.
 pub fn confirmed(state_dir: &Path, job: &str, run: &str) {
     if let Ok(Some(folder)) = find(state_dir, job) {
         let _ = folder.remove(&format!("{run}{UNCONFIRMED}"));
@@ -238,11 +305,9 @@ fn cut_off(journal: File) -> Option<Report> {
             change.note = line.note;
         }
     }
-    let mut unknown = 0;
     let is_unknown =
         |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
     for change in report.changes.iter_mut().filter(is_unknown) {
-        unknown += 1;
         change.result = ChangeResult::Unconfirmed;
         change.error = Some(
             "the run was interrupted before the result was known; the next run that reads ftrack \
@@ -250,26 +315,56 @@ fn cut_off(journal: File) -> Option<Report> {
                 .into(),
         );
     }
+    recount(&mut report.counts, &report.changes);
     report.outcome = Outcome::Failed;
     report.error_kind = Some(FailureKind::Stopped);
     report.error = Some(match (&report.builtin, report.changes.len()) {
         (Some(builtin), _) => cut_off_while_ftrack_worked(builtin),
         (None, 0) => "the program ended while it was reading, and nothing was written".into(),
-        (None, _) => in_the_middle(unknown),
+        (None, _) => in_the_middle(match report.counts.unconfirmed {
+            0 => Unknown::Nothing,
+            changes => Unknown::Yet(changes),
+        }),
     });
-    recount(&mut report.counts, &report.changes);
     Some(report)
 }
 
 /// The beginning of the error of a run whose program ended while it wrote.
 const IN_THE_MIDDLE: &str = "the program ended in the middle of the run";
 
+/// What is not known of a run whose program ended while it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// Nothing.
+    Nothing,
+    /// The result of so many changes, until a run reads ftrack.
+    Yet(usize),
+    /// The result of so many changes, for good.
+    ForGood(usize),
+}
+
 /// Why the run of a program that ended while it wrote has failed.
 #[must_use]
-pub fn in_the_middle(unknown: usize) -> String {
+pub fn in_the_middle(unknown: Unknown) -> String {
+    let changes = |count: usize| match count {
+        1 => "1 change".to_owned(),
+        _ => format!("{count} changes"),
+    };
     match unknown {
-        0 => format!("{IN_THE_MIDDLE}; what it had written by then is in this report"),
-        _ => format!("{IN_THE_MIDDLE}; the result of {unknown} changes is not known yet"),
+        Unknown::Nothing => {
+            format!("{IN_THE_MIDDLE}; what it had written by then is in this report")
+        }
+        Unknown::Yet(count) => {
+            let changes = changes(count);
+            format!("{IN_THE_MIDDLE}; the result of {changes} is not known yet")
+        }
+        Unknown::ForGood(count) => {
+            let changes = changes(count);
+            format!(
+                "{IN_THE_MIDDLE}; what it had written by then is in this report, but of {changes} \
+                 it cannot be found out"
+            )
+        }
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Known<'a> {
     pub stored_otherwise: &'a StoredOtherwise,
     /// Whether `users.protect` changed since the last run.
     pub is_protect_changed: bool,
+    /// The users that an interrupted run of the job began to create.
+    pub begun: &'a BTreeSet<EntityId>,
 }
 
 /// What was found out about the people whose users are due to be deactivated, and where they would

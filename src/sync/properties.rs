@@ -50,6 +50,7 @@ fn matched<'a>(
         has_begun: false,
         stored_otherwise: Box::leak(Box::default()),
         is_protect_changed: false,
+        begun: Box::leak(Box::default()),
     };
     Matched::new(desired, current, rules, known, now().into())
 }

@@ -89,9 +89,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             let change = self.changes.get(*place).filter(|_| self.makes_link(*place));
             let seen = change.and_then(|change| batch.seen.get(&change.ftrack_id));
             match seen.filter(|seen| seen.link.link().is_some()) {
-                Some(seen) if remaining::is_made_by(seen, self.means.run_mark) => {
-                    self.doings.linked(*place)
-                }
+                Some(seen) if remaining::is_own(seen, self.means) => self.doings.linked(*place),
                 // Whatever was sent, the link is not from this run.
                 Some(_) => self.doings.refused(*place),
                 None => {}

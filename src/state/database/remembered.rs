@@ -20,6 +20,7 @@ use crate::{
             values::{Remembered, Written},
         },
         files::StateError,
+        journal,
     },
     sync::settings::Settings,
 };
@@ -33,7 +34,11 @@ impl State {
     /// # Errors
     /// The database cannot be read.
     pub fn remembered(&self, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
-        self.read(|connection| of_job(connection, job, ftrack))
+        let remembered = self.read(|connection| of_job(connection, job, ftrack))?;
+        Ok(Remembered {
+            begun: journal::begun_creates(&self.config.state_dir, job)?,
+            ..remembered
+        })
     }
 
     /// Saves how many changes a run writes without approval: before it writes them, so that a run
@@ -256,14 +261,18 @@ fn settings(connection: &Connection, job: &str) -> rusqlite::Result<Option<Setti
 /// It cannot be read.
 pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
     let looked = look(state_dir, |connection| of_job(connection, job, ftrack))?;
-    match looked {
-        Looked::Read(remembered) => Ok(remembered),
-        Looked::Unusable => Ok(Remembered::default()),
-        Looked::Missing => Ok(Remembered {
+    let remembered = match looked {
+        Looked::Read(remembered) => remembered,
+        Looked::Unusable => Remembered::default(),
+        Looked::Missing => Remembered {
             absences: absences::of_file(state_dir, job)?,
             ..Remembered::default()
-        }),
-    }
+        },
+    };
+    Ok(Remembered {
+        begun: journal::begun_creates(state_dir, job)?,
+        ..remembered
+    })
 }
 
 /// Whether a server has refused anything, as far as it is known without creating or changing
@@ -329,5 +338,6 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
         stored_otherwise: stored_values::of_job(connection, job, ftrack)?,
         linked: runs::linked_before(connection, job, ftrack)?,
         has_succeeded: runs::has_succeeded(connection, job, ftrack)?,
+        begun: BTreeSet::new(),
     })
 }

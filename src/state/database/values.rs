@@ -41,6 +41,8 @@ pub struct Remembered {
     pub has_succeeded: bool,
     /// How many users had links after the last run that did not fail.
     pub linked: Option<LinkedUsers>,
+    /// The users that an interrupted run began to create, according to its journal.
+    pub begun: BTreeSet<EntityId>,
 }
 
 /// The changes of one kind in one run.

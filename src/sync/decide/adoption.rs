@@ -5,6 +5,7 @@ use crate::{
     model::{
         change::{Action, HeldBy, Hold},
         edit::Edit,
+        link::LinkFound,
         reason::Reason,
         user::User,
     },
@@ -66,7 +67,12 @@ impl<'a> Decider<'a, '_> {
     fn hold_adoption(&mut self, user: &User, is_begun: bool) {
         let is_always = is_begun || self.matched.rules.users.adopt_always;
         let is_late = !is_always && !self.plan.is_first_contact;
-        if !user.further_roles.is_empty() {
+        // Of a user that an interrupted run of this job created, ftrack itself chose the roles. The
+        // id alone is no proof: somebody may have taken the link away and given it roles since.
+        let is_its_own = is_begun
+            && user.link == LinkFound::Absent
+            && self.matched.known.begun.contains(&user.id);
+        if !user.further_roles.is_empty() && !is_its_own {
             // Also on a replica: the preferred server would not release it.
             self.hold(user, adoption_with_roles(user));
         } else if is_late && self.plan.replica.is_none() {
