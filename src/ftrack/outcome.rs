@@ -1,7 +1,7 @@
 //! The results of changes, and which part of them this run did: two programs may be running at
 //! once. No I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::FtrackError;
 use crate::model::stored_value::StoredValue;
@@ -46,6 +46,8 @@ pub enum Progress {
 #[derive(Debug)]
 pub(super) struct ProgressOfChanges {
     so_far: Vec<Progress>,
+    /// Those whose last call had no clear answer: it may still take effect.
+    unanswered: BTreeSet<usize>,
     /// Values that ftrack stored otherwise.
     stored: BTreeMap<usize, Vec<StoredValue>>,
 }
@@ -55,6 +57,7 @@ impl ProgressOfChanges {
     pub fn none(changes: usize) -> Self {
         Self {
             so_far: vec![Progress::Nothing; changes],
+            unanswered: BTreeSet::new(),
             stored: BTreeMap::new(),
         }
     }
@@ -69,6 +72,26 @@ impl ProgressOfChanges {
         if self.of(place) == Progress::Nothing {
             self.set(place, Progress::Sent);
         }
+    }
+
+    /// A call that contains this change was answered, clearly or not.
+    pub fn answered(&mut self, place: usize, is_clear: bool) {
+        if is_clear {
+            self.unanswered.remove(&place);
+        } else {
+            self.unanswered.insert(place);
+        }
+    }
+
+    /// The result of a change that is not in effect, as far as that is known.
+    pub fn ended(&self, place: usize, verb: &str, why: &str) -> OutcomeKind {
+        if self.unanswered.contains(&place) {
+            let why = format!(
+                "the result is not known, since it was sent and not clearly answered: {why}"
+            );
+            return OutcomeKind::Unconfirmed(why);
+        }
+        OutcomeKind::Failed(format!("{verb}: {why}"))
     }
 
     /// This run made the link of one change.

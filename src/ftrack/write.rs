@@ -10,7 +10,7 @@ mod stored;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     pin::pin,
     time::Duration,
 };
@@ -36,7 +36,7 @@ use crate::{
     model::{
         change::{Action, Change},
         edit::Field,
-        user::{Current, EntityId},
+        user::{Current, EntityId, User, UserKind},
     },
     sync::guard::Vetted,
 };
@@ -73,6 +73,7 @@ pub async fn write(
         stop_rule: StopRule::default(),
         stopped: None,
         unsettled: Batch::settling(),
+        unconcerned: unconcerned(vetted, current),
         each,
     };
     writing.all(current).await;
@@ -116,7 +117,20 @@ struct Writing<'a, F> {
     /// Changes in effect, for which only the link remains to be updated: the parts of a batch are
     /// finished in one call.
     unsettled: Batch,
+    /// A user that no change concerns, by which is seen whether ftrack shows users at all.
+    unconcerned: Option<&'a EntityId>,
     each: F,
+}
+
+fn unconcerned<'c>(vetted: &Vetted, current: &'c Current) -> Option<&'c EntityId> {
+    let changed: BTreeSet<&EntityId> = vetted
+        .allowed()
+        .iter()
+        .map(|change| &change.ftrack_id)
+        .collect();
+    let mut users = current.users.iter();
+    let is_one = |user: &&User| user.kind == UserKind::Person && !changed.contains(&user.id);
+    users.find(is_one).map(|user| &user.id)
 }
 
 impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
@@ -147,7 +161,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         while let Some(mut batch) = waiting.pop_front().or_else(|| self.take_unsettled()) {
             self.stop_when_told();
             if let Some(WriteStopped { why, .. }) = self.stopped.clone() {
-                self.fail_all(&batch, &format!("not tried: {why}"));
+                self.end_all(&batch, "not tried", &why);
                 continue;
             }
             if !self.look_before(&mut batch).await {
@@ -248,10 +262,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 Round::Parts(parts) => return parts,
             }
         }
-        self.fail_all(
-            batch,
-            "ftrack does not store what is written, even after several attempts",
-        );
+        let why = "ftrack does not store what is written, even after several attempts";
+        self.end_all(batch, "not applied", why);
         Vec::new()
     }
 
@@ -287,8 +299,10 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 Ok(()) | Err(WriteFailure::Refused(_) | WriteFailure::Unclear(_)) => {
                     self.doings.sent(*place)
                 }
-                Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => {}
+                Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => continue,
             }
+            let is_clear = !matches!(answer, Err(WriteFailure::Unclear(_)));
+            self.doings.answered(*place, is_clear);
         }
     }
 
@@ -455,7 +469,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         let Some(pause) = pause.filter(|_| !requested) else {
             if self.look_again(batch).await {
                 self.call(batch);
-                self.fail_all(batch, &format!("not applied: {}", reason(error)));
+                self.end_all(batch, "not applied", &reason(error));
                 self.stopped.get_or_insert_with(|| stopped(error));
             }
             return Round::Over;
@@ -473,14 +487,14 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
 
     fn not_tried(&mut self, batch: &Batch) -> Round {
         let requested = WriteStopped::requested();
-        self.fail_all(batch, &format!("not tried: {}", requested.why));
+        self.end_all(batch, "not tried", &requested.why);
         self.stopped = Some(requested);
         Round::Over
     }
 
     fn stop(&mut self, batch: &Batch, error: &FtrackError) -> Round {
         let stopped = stopped(error);
-        self.fail_all(batch, &format!("not applied: {}", stopped.why));
+        self.end_all(batch, "not applied", &stopped.why);
         self.stopped = Some(stopped);
         Round::Over
     }
@@ -495,14 +509,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         self.report(&done);
     }
 
-    fn fail_all(&mut self, batch: &Batch, why: &str) {
-        let failed = |place: &usize| ChangeOutcome {
+    /// Ends what is left of a batch: it was not done, or may be done still.
+    fn end_all(&mut self, batch: &Batch, verb: &str, why: &str) {
+        let ended = |place: &usize| ChangeOutcome {
             place: *place,
             became: self
                 .holds(*place, batch)
-                .unwrap_or_else(|| OutcomeKind::Failed(why.to_owned())),
+                .unwrap_or_else(|| self.doings.ended(*place, verb, why)),
         };
-        let done: Vec<ChangeOutcome> = batch.units.iter().flatten().map(failed).collect();
+        let done: Vec<ChangeOutcome> = batch.units.iter().flatten().map(ended).collect();
         self.report(&done);
     }
 

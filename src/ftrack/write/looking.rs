@@ -35,13 +35,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         match self.look(batch).await {
             Ok(()) => true,
             Err(stopped) => {
-                self.fail_all(
-                    batch,
-                    &format!(
-                        "not tried, since the users could not be read again: {}",
-                        stopped.why
-                    ),
-                );
+                let why = format!("the users could not be read again: {}", stopped.why);
+                self.end_all(batch, "not tried", &why);
                 self.stopped = Some(stopped);
                 false
             }
@@ -106,11 +101,31 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             .filter_map(|place| self.changes.get(*place))
             .map(|change| change.ftrack_id.clone())
             .collect();
+        self.states_of(&ids).await
+    }
+
+    async fn states_of(
+        &self,
+        ids: &[EntityId],
+    ) -> Result<BTreeMap<EntityId, UserState>, WriteStopped> {
         let until = self.finishing();
         tokio::select! {
-            looked = states(self.writer.reader(), &ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
+            looked = states(self.writer.reader(), ids, self.means.custom_attributes, &until) => looked.map_err(|error| stopped(&error)),
             () = self.grace() => Err(WriteStopped::requested()),
         }
+    }
+
+    /// Whether a user of a batch that ftrack does not show is gone: if the key could not read users
+    /// any more, nobody would be shown.
+    pub(super) async fn shows_users(&self, batch: &Batch) -> bool {
+        if !batch.seen.is_empty() {
+            return true;
+        }
+        let Some(unconcerned) = self.unconcerned else {
+            return false;
+        };
+        let seen = self.states_of(std::slice::from_ref(unconcerned)).await;
+        seen.is_ok_and(|seen| !seen.is_empty())
     }
 
     /// Ends when a stop was requested, and a batch in progress had its time since.

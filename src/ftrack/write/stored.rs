@@ -9,9 +9,11 @@ use crate::{
         batch::Batch,
         outcome::{ChangeOutcome, OutcomeKind},
         remaining,
+        remaining::CannotWrite,
         user_state::UserState,
     },
     model::{
+        change::Action,
         edit::Field,
         link::LinkFound,
         stored_value::{Likeness, StoredValue, has_same_letters, likeness},
@@ -27,12 +29,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             return Round::Over;
         }
         let mut done = Vec::new();
+        let shows_users = self.shows_users(batch).await;
         let Batch { units, seen, .. } = batch;
         for unit in units.iter_mut() {
             unit.retain(|place| {
                 let user = self.changes.get(*place).map(|change| &change.ftrack_id);
                 let seen = user.and_then(|user| seen.get(user));
-                let ended = self.check_stored(*place, seen);
+                let ended = self
+                    .gone(*place, seen, shows_users)
+                    .or_else(|| self.check_stored(*place, seen));
                 let is_kept = ended.is_none();
                 done.extend(ended.map(|became| ChangeOutcome {
                     place: *place,
@@ -44,6 +49,18 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         units.retain(|unit| !unit.is_empty());
         self.report(&done);
         Round::Again
+    }
+
+    /// The result of a change whose user was deleted meanwhile.
+    fn gone(
+        &self,
+        place: usize,
+        seen: Option<&UserState>,
+        shows_users: bool,
+    ) -> Option<OutcomeKind> {
+        let creates = self.changes.get(place)?.action == Action::Create;
+        let is_gone = seen.is_none() && shows_users && !creates;
+        is_gone.then(|| CannotWrite::Gone.outcome())
     }
 
     /// The result of a change of which something was not stored, or is not shown.

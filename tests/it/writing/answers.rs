@@ -160,8 +160,12 @@ fn a_server_that_never_answers_a_write_ends_the_run_with_what_is_known() {
         .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::StallBefore));
     let report = studio.sync();
     assert_eq!(
-        (report.outcome, report.counts.failed),
-        (Outcome::Failed, 3),
+        (
+            report.outcome,
+            report.counts.failed,
+            report.counts.unconfirmed
+        ),
+        (Outcome::Failed, 0, 3),
         "{report:#?}"
     );
     assert!(

@@ -3,17 +3,36 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{CallKind, Fault, Rules},
-    model::report::Outcome,
+    model::report::{Outcome, Report},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::studio_of;
-use crate::{crash::LIMIT, slapd::wait_until, studio::Studio};
+use crate::{
+    crash::LIMIT,
+    rules::by_hand,
+    slapd::wait_until,
+    studio::{Studio, dn},
+};
 
 /// The last report, as the program prints it.
 fn last(studio: &Studio) -> Value {
-    let ended = studio.run(&["runs", "show", "last", "--format", "json"]);
+    report_of(studio, "last")
+}
+
+/// The report of a run, as the program prints it.
+fn report_of(studio: &Studio, run: &str) -> Value {
+    let ended = studio.run(&["runs", "show", run, "--format", "json"]);
     serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// What `runs` lists of a run.
+fn in_the_list(studio: &Studio, run: &str) -> Value {
+    let ended = studio.run(&["runs", "--format", "json"]);
+    let runs: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    runs.into_iter()
+        .find(|listed| listed["run"] == run)
+        .unwrap()
 }
 
 /// The counts of the last report: created, failed, unconfirmed.
@@ -43,12 +62,17 @@ fn a_server_that_is_gone_after_it_accepted() {
     let listed = studio.run(&["runs"]).stdout;
     assert!(listed.contains("2 unconfirmed"), "{listed}");
     studio.ftrack().heal();
-    let report = studio.sync();
+    let next = studio.sync();
     assert_eq!(
-        (report.outcome, report.counts.created),
+        (next.outcome, next.counts.created),
         (Outcome::Succeeded, 1),
-        "{report:#?}"
+        "{next:#?}"
     );
+    // What became of the first batch is known since.
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [2, 1, 0], "{completed:#}");
+    assert_eq!(completed["outcome"], "failed");
+    assert_eq!(counts(&in_the_list(&studio, &report.run)), [2, 1, 0]);
     studio.sync_changes_nothing();
 }
 
@@ -75,6 +99,114 @@ fn users_who_are_not_shown_after_they_were_accepted() {
     studio
         .ftrack()
         .change_rules(|rules| rules.unreadable.clear());
-    assert_eq!(studio.sync().outcome, Outcome::Succeeded);
+    let next = studio.run(&["sync", "--log-format", "json"]);
+    assert_eq!(next.status, 0, "{}", next.stderr);
+    let run = shown["run"].as_str().unwrap();
+    let completed = report_of(&studio, run);
+    for report in [&completed, &in_the_list(&studio, run)] {
+        assert_eq!(counts(report), [3, 0, 0], "{report:#}");
+        assert_eq!(report["outcome"], "succeeded", "{report:#}");
+    }
+    let note = "a later run found it in effect";
+    let lines = next
+        .stderr
+        .lines()
+        .filter(|line| line.contains("change.applied"));
+    let of_run = lines.filter(|line| line.contains(run) && line.contains(note));
+    assert_eq!(of_run.count(), 3, "{}", next.stderr);
     studio.sync_changes_nothing();
+    let journals = studio.state_dir().join("journals/artists");
+    assert_eq!(std::fs::read_dir(journals).unwrap().count(), 0);
+}
+
+/// Synced people, of whom `user000` and `user001` are renamed, with a limit of one rename, while
+/// ftrack answers no write.
+fn renamed_without_an_answer() -> (Studio, Report) {
+    let mut studio = studio_of(4, Rules::default());
+    studio.sync();
+    studio.job = "limits.rename = 1".into();
+    studio.ftrack_settings = "request_timeout = \"300ms\"\nattempts = 1".into();
+    studio.tree().rename(&dn("user000"), &dn("zoe")).unwrap();
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::StallBefore));
+    let report = studio.sync();
+    let counts = &report.counts;
+    assert_eq!((counts.failed, counts.unconfirmed), (0, 1), "{report:#?}");
+    studio.ftrack().heal();
+    studio.tree().rename(&dn("user001"), &dn("yan")).unwrap();
+    (studio, report)
+}
+
+#[test]
+fn what_arrives_after_the_last_attempt_counts_for_the_limits() {
+    let (studio, report) = renamed_without_an_answer();
+    by_hand(&studio, "user000", &json!({"username": "zoe"}));
+    let next = studio.sync();
+    assert_eq!((next.counts.updated, next.counts.held), (0, 1), "{next:#?}");
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(completed["counts"]["updated"], 1, "{completed:#}");
+}
+
+#[test]
+fn what_never_arrives_counts_for_no_limit() {
+    let (studio, report) = renamed_without_an_answer();
+    studio.tree().rename(&dn("yan"), &dn("user001")).unwrap();
+    let next = studio.sync();
+    assert_eq!((next.counts.updated, next.counts.held), (1, 0), "{next:#?}");
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [0, 1, 0], "{completed:#}");
+}
+
+#[test]
+fn an_answer_is_missing_and_then_the_key_is_refused() {
+    let mut studio = studio_of(3, Rules::default());
+    studio.ftrack_settings = "request_timeout = \"300ms\"".into();
+    studio
+        .ftrack()
+        .fail_when(|call| match (call.kind, call.number_of_kind) {
+            (CallKind::Write, 1) => Some(Fault::StallBefore),
+            (CallKind::Write, _) => Some(Fault::KeyRefused),
+            (CallKind::Read, _) => None,
+        });
+    studio.sync();
+    assert_eq!(counts(&last(&studio)), [0, 0, 3]);
+}
+
+#[test]
+fn what_is_refused_has_failed_also_when_the_key_is_refused_then() {
+    let mut studio = studio_of(3, Rules::default());
+    studio.ftrack_settings = "batch_size = 1".into();
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("user000".to_owned());
+    });
+    studio.ftrack().fail_when(|call| {
+        (call.kind == CallKind::Write && call.number_of_kind > 1).then_some(Fault::KeyRefused)
+    });
+    studio.sync();
+    assert_eq!(counts(&last(&studio)), [0, 3, 0]);
+}
+
+#[test]
+fn a_user_who_is_deleted_while_it_is_written_is_gone() {
+    let studio = studio_of(2, Rules::default());
+    studio.sync();
+    for uid in ["user000", "user001"] {
+        studio.tree().replace(&dn(uid), "sn", &["New"]).unwrap();
+    }
+    let gate = studio.hold(CallKind::Write);
+    let mut program = studio.start(&["sync", "--format", "json"]);
+    assert!(gate.wait_for(1, LIMIT), "it does not write");
+    let id = studio.user("user001").id;
+    studio.ftrack().remove("User", &json!([id])).unwrap();
+    gate.open();
+    assert!(wait_until(LIMIT, || program.try_wait().unwrap().is_some()));
+    studio.ftrack().heal();
+    let shown = last(&studio);
+    assert_eq!(counts(&shown), [0, 1, 0], "{shown:#}");
+    let text = studio.run(&["runs", "show", "last"]).stdout;
+    assert!(
+        text.contains("the user no longer exists in ftrack"),
+        "{text}"
+    );
 }
