@@ -41,18 +41,14 @@ pub enum UserNow<'a> {
     Seen(&'a UserState),
 }
 
-const IN_EFFECT: &str =
-    "the result was not known when the run ended; a later run found it in effect";
-const IN_EFFECT_BEFORE: &str = "the result was not known when the run ended; a later run found that it was in effect, and that \
-     somebody else has activated the user since";
-const NOT_IN_EFFECT: &str =
-    "the result was not known when the run ended; a later run did not find it in effect";
-const BY_NOBODY_KNOWN: &str = "the result was not known when the run ended; a later run found that it is in effect, and it is \
-     not known by whom";
-const ODD: &str = "the result was not known when the run ended, and cannot be found out: the user has no username, \
-     or no is_active";
-const BY_ANOTHER: &str =
-    "the result was not known when the run ended; a later run found that another program did it";
+const NOT_KNOWN_THEN: &str = "the result was not known when the run ended";
+const IN_EFFECT: &str = "a later run found it in effect";
+const UNDONE_SINCE: &str =
+    "a later run found that it was in effect, and that somebody else has activated the user since";
+const NOT_IN_EFFECT: &str = "a later run did not find it in effect";
+const BY_NOBODY_KNOWN: &str = "a later run found that it is in effect, and it is not known by whom";
+const BY_ANOTHER: &str = "a later run found that another program did it";
+const ODD: &str = "it cannot be found out: the user has no username, or no is_active";
 
 /// Gives a change the result that its user shows.
 pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
@@ -62,13 +58,14 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
             let why = match change.action {
                 Action::Create => NOT_IN_EFFECT.to_owned(),
                 Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
-                    format!("{NOT_IN_EFFECT}: {}", CannotWrite::Gone)
+                    CannotWrite::Gone.to_string()
                 }
             };
             (ChangeResult::Failed, why)
         }
         UserNow::Seen(seen) => of_seen(change, seen, run),
     };
+    let said = format!("{NOT_KNOWN_THEN}; {said}");
     change.result = result;
     (change.error, change.note) = match result {
         ChangeResult::Applied => (None, Some(said)),
@@ -83,7 +80,7 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
 fn of_seen(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> (ChangeResult, String) {
     let values = Shown::of(change, seen, run);
     match (author(change, seen, run), values.is_missing) {
-        (Author::RunAndUndone, _) => (ChangeResult::Applied, IN_EFFECT_BEFORE.to_owned()),
+        (Author::RunAndUndone, _) => (ChangeResult::Applied, UNDONE_SINCE.to_owned()),
         (Author::Run, false) => {
             let notes = [
                 Some(IN_EFFECT.to_owned()),
@@ -96,7 +93,7 @@ fn of_seen(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> (ChangeR
         (Author::Another, false) => (ChangeResult::Planned, BY_ANOTHER.to_owned()),
         (Author::Person, false) => {
             let why = CannotWrite::DeactivatedByHand;
-            (ChangeResult::Failed, format!("{NOT_IN_EFFECT}: {why}"))
+            (ChangeResult::Failed, why.to_string())
         }
         (author, _) => {
             // A user without a link may be one that the run began to create.

@@ -14,7 +14,7 @@ use crate::{
     model::{
         absence::{Absences, Clocks},
         change::{Action, Change, ChangeParts, Hold},
-        edit::Edit,
+        edit::{Edit, Field, Values},
         entry::DirectoryId,
         id::IdAttribute,
         link::{Activity, Form, Link, Signature},
@@ -205,6 +205,7 @@ impl<'a> Matched<'a> {
             newcomers: self.newcomers(),
             unusable: self.unusable(evidence),
             unsettled: BTreeSet::new(),
+            unlike: Vec::new(),
             others: Vec::with_capacity(self.desired.entries()),
         };
         for (identified, found) in self.desired.people().iter().zip(&self.matches) {
@@ -334,6 +335,8 @@ struct Decider<'a, 'm> {
     unusable: HashMap<Cow<'a, str>, &'a SkippedEntry>,
     /// People who are skipped for a reason that a person must settle.
     unsettled: BTreeSet<&'a DirectoryId>,
+    /// Values that ftrack stores as quite others, from what it stores to what is wanted.
+    unlike: Vec<(&'a User, (Field, Values))>,
     /// The decisions to change nothing.
     others: Vec<Decision<'a>>,
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     edit::{Attribute, Edit, Field, Values},
-    stored_value::{Still, StoredOtherwise, WrittenAndStored},
+    stored_value::{Likeness, Still, StoredOtherwise, WrittenAndStored, likeness},
     user::{Current, User},
 };
 
@@ -22,6 +22,8 @@ pub struct Differences {
     /// The fields of which it is no longer known how ftrack stores what is wanted: both sides have
     /// the same value, or ftrack has another one than it stored.
     pub outdated: Vec<Field>,
+    /// What ftrack is known to store as quite another value.
+    pub unlike: Vec<(Field, Values)>,
 }
 
 impl Differences {
@@ -30,7 +32,12 @@ impl Differences {
         let field = attribute.field();
         if let Some(digests) = known.and_then(|known| known.get(&field)) {
             match digests.of(&values.new, &values.old) {
-                Still::Stored => return,
+                Still::Stored => {
+                    if likeness(&field, &values.new, &values.old) == Likeness::Other {
+                        self.unlike.push((field, values));
+                    }
+                    return;
+                }
                 // What ftrack has came of the value before, which may yet be wanted again: the
                 // change is held, perhaps.
                 Still::Another => {}

@@ -2,15 +2,22 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde_json::Value;
+
 use super::Decider;
 use crate::{
-    model::user::User,
+    model::{edit::Values, user::User},
     sync::{
         decision::{Decision, Outcome},
         matching::Match,
         owner::Owner,
     },
 };
+
+/// The most values that are named in one notice.
+const NAMED: usize = 8;
+/// The longest beginning of a value in a notice, in characters.
+const LONGEST_VALUE: usize = 100;
 
 impl Decider<'_, '_> {
     /// Adds the notices, and the doubts about the reading as a whole.
@@ -28,6 +35,7 @@ impl Decider<'_, '_> {
         self.of_referrals();
         self.of_other_writers();
         self.of_the_clocks();
+        self.of_unlike_values();
     }
 
     /// Somebody is still waited for, perhaps because the clocks do not agree.
@@ -195,5 +203,44 @@ impl Decider<'_, '_> {
              {}{who}",
             new.join(", ")
         ));
+    }
+
+    /// Values that ftrack made others of: written twice and accepted, and perhaps wanted otherwise.
+    fn of_unlike_values(&mut self) {
+        let mut unlike = std::mem::take(&mut self.unlike);
+        if unlike.is_empty() {
+            return;
+        }
+        unlike.sort_by(|(one, (of_one, _)), (other, (of_other, _))| {
+            (&one.id, of_one).cmp(&(&other.id, of_other))
+        });
+        let mut said = unlike.iter().map(|(user, (field, Values { old, new }))| {
+            format!(
+                "{} of the user {:?} as {} instead of {}",
+                field.name(),
+                user.username,
+                beginning(old),
+                beginning(new)
+            )
+        });
+        let named: Vec<String> = said.by_ref().take(NAMED).collect();
+        let more = match said.count() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        self.notice(format!(
+            "ftrack stores other values than were written, and they are not written again until \
+             one of the two sides changes: {}{more}",
+            named.join(", ")
+        ));
+    }
+}
+
+/// A value, as far as a notice shows it.
+fn beginning(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }

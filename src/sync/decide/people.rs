@@ -128,7 +128,7 @@ impl<'a> Decider<'a, '_> {
     ///
     /// # Errors
     /// ftrack would not accept a value.
-    pub(super) fn wanted(&mut self, person: &Person, user: &User) -> Result<Vec<Edit>, Reason> {
+    pub(super) fn wanted(&mut self, person: &Person, user: &'a User) -> Result<Vec<Edit>, Reason> {
         let rules = self.matched.rules;
         if !rules.users.update {
             return Ok(Vec::new());
@@ -137,11 +137,16 @@ impl<'a> Decider<'a, '_> {
             return Err(Reason::OwnUsername(person.username.clone()));
         }
         let known = self.matched.known.stored_otherwise;
-        let Differences { edits, outdated } =
-            differences(person, user, self.matched.current, known)
-                .map_err(|problem| Reason::InvalidValue(problem.into()))?;
+        let Differences {
+            edits,
+            outdated,
+            unlike,
+        } = differences(person, user, self.matched.current, known)
+            .map_err(|problem| Reason::InvalidValue(problem.into()))?;
         let outdated = outdated.into_iter().map(|field| (user.id.clone(), field));
         self.plan.outdated.extend(outdated);
+        self.unlike
+            .extend(unlike.into_iter().map(|value| (user, value)));
         Ok(edits)
     }
 

@@ -198,6 +198,32 @@ fn letters_that_are_left_out_or_replaced() {
 }
 
 #[test]
+fn another_value_is_named_in_every_run_as_long_as_it_is_there() {
+    let studio = casey(
+        storing(&[
+            ("email", Stores::Replaced('+', '-')),
+            ("last_name", Stores::LowerCase),
+        ]),
+        "casey+plus@studio.test",
+    );
+    studio.sync();
+    let warning = "ftrack stores other values than were written, and they are not written again \
+                   until one of the two sides changes: email of the user \"casey\" as \
+                   \"casey-plus@studio.test\" instead of \"casey+plus@studio.test\"";
+    for _ in 0..2 {
+        assert_eq!(studio.sync_changes_nothing().warnings, [warning]);
+    }
+    assert_eq!(studio.plan(&[]).unwrap().warnings, [warning]);
+    studio
+        .tree()
+        .replace(&dn("casey"), "mail", &["casey@studio.test"])
+        .unwrap();
+    assert_eq!(studio.sync().counts.updated, 1);
+    let none: [String; 0] = [];
+    assert_eq!(studio.sync_changes_nothing().warnings, none);
+}
+
+#[test]
 fn an_update_that_is_stored_otherwise() {
     let studio = casey(
         storing(&[
