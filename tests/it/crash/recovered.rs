@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Effect, LIMIT, by_hand, kill_at, moment};
 use crate::{
     faults::NO_LIMIT,
-    rules::{account, come_back, give_role, leave, make_administrator},
+    rules::{account, come_back, give_role, leave},
     studio::{Ended, Studio, dn, person},
 };
 
@@ -445,15 +445,4 @@ fn users_who_cannot_be_read_again_stop_no_run() {
     let report = killed(&studio, &next);
     assert_eq!(counts(&report), [0, 1, 0, 0, 0, 0, 0], "{report:#}");
     assert!(files(&studio.state_dir().join("journals/artists")).is_empty());
-}
-
-#[test]
-fn an_administrator_without_a_login_stops_no_deactivation() {
-    let studio = Studio::of(&["ada", "bob", "cyd"]);
-    studio.sync();
-    make_administrator(&studio, "cyd");
-    by_hand(&studio, "cyd", &json!({"username": Value::Null}));
-    leave(&studio, "ada");
-    let report = studio.sync();
-    assert_eq!(report.counts.deactivated, 1, "{report:#?}");
 }

@@ -1,7 +1,7 @@
 //! Changes made by another program, or a person, before a change is written.
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{Account, Applied, Atomicity, Rules},
+    demo::ftrack::{Account, Applied, Atomicity, CallKind, Rules},
     model::{
         change::Action,
         report::{ChangeResult, Outcome, Report},
@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::{assert_failed, assert_so_already, change, sync_after_plan, sync_at_write};
 use crate::{
+    crash::LIMIT,
     faults::NO_LIMIT,
-    rules::{account, activity, by_hand, come_back, leave},
+    rules::{account, activity, by_hand, come_back, leave, make_administrator},
     studio::{Studio, dn, person},
 };
 
@@ -339,6 +340,41 @@ fn a_reactivation_that_somebody_made_first_is_no_reactivation() {
         }
         assert_eq!(activity(&studio, "ada"), "settled");
         studio.sync_changes_nothing();
+    }
+}
+
+#[test]
+fn an_administrator_who_has_no_login_any_more_is_nobody_who_is_left() {
+    for is_left in [true, false] {
+        let studio = Studio::of(&["ada", "bob", "cyd"]);
+        studio.sync();
+        for uid in ["ada", "cyd"] {
+            make_administrator(&studio, uid);
+        }
+        by_hand(&studio, "admin", &json!({"is_active": false}));
+        leave(&studio, "ada");
+        let plan = studio.folder().join("plan.json");
+        let plan = plan.to_str().unwrap();
+        studio.plan(&["--out", plan]).unwrap();
+        let dry_run = studio.synced(&["sync", "--dry-run", "--format", "json"]);
+        let planned = dry_run.ftrack.read_calls;
+        // The administrators are looked at once more after everything that a plan reads.
+        studio.ftrack().forget();
+        let gate = studio
+            .hold_when(move |call| call.kind == CallKind::Read && call.number_of_kind > planned);
+        let program = studio.start(&["apply", plan, "--format", "json"]);
+        assert!(gate.wait_for(1, LIMIT));
+        if !is_left {
+            by_hand(&studio, "cyd", &json!({"username": Value::Null}));
+        }
+        gate.open();
+        let report = super::report(program);
+        let counts = &report.counts;
+        assert_eq!(
+            (counts.deactivated, counts.held),
+            (usize::from(is_left), usize::from(!is_left)),
+            "{report:#?}"
+        );
     }
 }
 

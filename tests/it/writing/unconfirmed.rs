@@ -175,8 +175,7 @@ fn an_answer_is_missing_and_then_the_key_is_refused() {
 
 #[test]
 fn what_is_refused_has_failed_also_when_the_key_is_refused_then() {
-    let mut studio = studio_of(3, Rules::default());
-    studio.ftrack_settings = "batch_size = 1".into();
+    let studio = studio_of(3, Rules::default());
     studio.ftrack().change_rules(|rules| {
         rules.refused_users.insert("user000".to_owned());
     });
