@@ -358,7 +358,7 @@ pub enum ChangeResult {
     Held,
     /// Not written, or not known to be.
     Failed,
-    /// Sent to ftrack; whether it is in effect could not be read back.
+    /// Sent to ftrack; whether it is in effect is not known, or not whose doing it is.
     Unconfirmed,
     /// Only planned; with an `error`, nothing had to be written, since the change was already in
     /// effect.

@@ -73,10 +73,12 @@ impl RunContext<'_, LdapWork> {
                 let (job, ftrack) = (&self.prepared.name, self.reader.server());
                 let before = &remembered.stored_otherwise;
                 let kept = state.set_stored_otherwise(job, ftrack, before, &stored);
+                // Also a run that ends early counts only what it wrote.
+                let settled = self.settled(counted, &vetted, approval);
+                let counted = state.count_written(job, &settled);
                 applied?;
                 kept?;
-                let settled = self.settled(counted, &vetted, approval);
-                state.count_written(&self.prepared.name, &settled)?;
+                counted?;
                 if is_first {
                     state.set_first_contact(job, ftrack, false)?;
                 }

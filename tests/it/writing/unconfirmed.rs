@@ -12,7 +12,7 @@ use crate::{
     crash::LIMIT,
     rules::by_hand,
     slapd::wait_until,
-    studio::{Studio, dn},
+    studio::{Studio, dn, person},
 };
 
 /// The last report, as the program prints it.
@@ -156,6 +156,28 @@ fn what_never_arrives_counts_for_no_limit() {
     assert_eq!((next.counts.updated, next.counts.held), (1, 0), "{next:#?}");
     let completed = report_of(&studio, &report.run);
     assert_eq!(counts(&completed), [0, 1, 0], "{completed:#}");
+}
+
+#[test]
+fn what_a_failed_run_could_not_write_counts_for_no_limit() {
+    let mut studio = studio_of(4, Rules::default());
+    studio.sync();
+    studio.job = "limits.rename = 1\nlimits.create = 1".into();
+    studio.tree().rename(&dn("user000"), &dn("zoe")).unwrap();
+    studio.tree().add(person("new", "New", "Face")).unwrap();
+    studio
+        .ftrack()
+        .fail_when(|call| (call.kind == CallKind::Write).then_some(Fault::KeyRefused));
+    let report = studio.sync();
+    assert_eq!((report.outcome, report.counts.failed), (Outcome::Failed, 2));
+    studio.ftrack().heal();
+    let next = studio.sync();
+    let done = &next.counts;
+    assert_eq!(
+        (done.created, done.updated, done.held),
+        (1, 1, 0),
+        "{next:#?}"
+    );
 }
 
 #[test]
