@@ -180,6 +180,19 @@ fn attribute_rule(
     })
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Username => f.write_str("username"),
+            Self::Email => f.write_str("email"),
+            Self::FirstName => f.write_str("first_name"),
+            Self::LastName => f.write_str("last_name"),
+            Self::FullName => f.write_str("full_name"),
+            Self::Custom(key) => write!(f, "custom_attributes.{key}"),
+        }
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 

@@ -85,6 +85,15 @@ pub enum Sasl {
     External,
 }
 
+impl DirectoryTable {
+    /// Names the file of the password, to be shown.
+    #[must_use]
+    pub fn with_files(mut self) -> Self {
+        named_files::shown(&mut self.bind_password, &mut self.bind_password_file);
+        self
+    }
+}
+
 /// Checks the table of a directory, and reads the files that it names.
 pub fn check(
     notes: &mut Notes,

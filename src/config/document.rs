@@ -40,14 +40,13 @@ pub fn parse(path: &Path, text: &str) -> Document {
         let line = reader.line(offset);
         let is_echo = echo.replace(line).is_some_and(|before| line <= before + 1);
         if !is_echo {
-            reader.find(
-                reader.place(offset),
-                KeyPath::default(),
-                format!(
-                    "not TOML: {}",
-                    in_words(error.message(), written(text, error.span()))
-                ),
-            );
+            let words = if lacks_quotes(around(text, offset)) {
+                "text goes in quotes: key = \"text\"".to_owned()
+            } else {
+                in_words(error.message(), written(text, error.span()))
+            };
+            let problem = format!("not TOML: {words}");
+            reader.find(reader.place(offset), KeyPath::default(), problem);
         }
     }
     reader.document.values = reader.table(&KeyPath::default(), table.get_ref());
@@ -62,6 +61,30 @@ fn written(text: &str, span: Option<std::ops::Range<usize>>) -> Option<&str> {
         .contains(&written.len())
         .then_some(written)
         .filter(|written| written.bytes().all(is_key))
+}
+
+/// The line at an offset.
+fn around(text: &str, offset: usize) -> &str {
+    let offset = text.floor_char_boundary(offset);
+    let (before, after) = text.split_at(offset);
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let end = after.find('\n').map_or(text.len(), |end| offset + end);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// Whether a line of TOML is a key and text without quotes, such as `filter = (uid=*)`.
+fn lacks_quotes(line: &str) -> bool {
+    let Some((key, value)) = line.split_once('=') else {
+        return false;
+    };
+    let is_key =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'"' | b' ');
+    if key.trim().is_empty() || !key.bytes().all(is_key) {
+        return false;
+    }
+    let value = value.trim_start_matches(['[', ' ', '\t']).trim_end();
+    let is_text = value.starts_with("{{") || !value.starts_with(['"', '\'', '{', ']', '#']);
+    is_text && !value.is_empty() && DeValue::parse(value).is_err()
 }
 
 /// The parser's words, and what to do about the errors that are made most.

@@ -151,8 +151,8 @@ impl File {
     }
 }
 
-/// The effective configuration as it would be written, with every default; secrets are serialised
-/// as a mask.
+/// The effective configuration as it would be written, with every default; a secret is
+/// serialised as a mask, or as the path of its file.
 impl From<Config> for File {
     fn from(config: Config) -> Self {
         Self {
@@ -161,8 +161,11 @@ impl From<Config> for File {
             parallel_runs: config.parallel_runs.into(),
             http: config.http.map(Into::into),
             reports: config.reports.into(),
-            ftrack: config.ftrack.into(),
-            directories: written(config.directories),
+            ftrack: FtrackTable::from(config.ftrack).with_files(),
+            directories: written(config.directories)
+                .into_iter()
+                .map(|(name, table): (_, DirectoryTable)| (name, table.with_files()))
+                .collect(),
             jobs: written(config.jobs),
         }
     }

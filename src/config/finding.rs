@@ -170,18 +170,26 @@ impl fmt::Display for Findings {
 
 impl Error for Findings {}
 
+/// The longest name for which a similar one is looked for, in bytes.
+const LONGEST: usize = 100;
+
 /// The candidate most similar to a written name, if it is similar enough to be what was meant.
 #[must_use]
 pub fn nearest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
+    // Distances between long texts take long, and nobody misspells a name of this length.
+    if written.len() > LONGEST {
+        return None;
+    }
     let written = written.to_lowercase();
     // A third of the letters may be wrong: `fliter` still matches `filter`, and `foo` matches
     // nothing.
     let most = (written.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&written, &candidate.to_lowercase()),
@@ -239,6 +247,10 @@ mod tests {
         assert_eq!(nearest("fliter", names), Some("filter"));
         assert_eq!(nearest("Schedul", names), Some("schedule"));
         assert_eq!(nearest("password", names), None);
+        // Neither is compared, which would take long.
+        let long = "a".repeat(100_000);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
+        assert_eq!(nearest("fliter", [long.as_str(), "filter"]), Some("filter"));
         assert_eq!(did_you_mean("spaly", names), r#"; did you mean "splay"?"#);
         assert_eq!(did_you_mean("x", names), "");
     }

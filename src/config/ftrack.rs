@@ -70,6 +70,16 @@ table! {
     }
 }
 
+impl FtrackTable {
+    /// Names the files of the secrets, to be shown.
+    #[must_use]
+    pub fn with_files(mut self) -> Self {
+        named_files::shown(&mut self.api_key, &mut self.api_key_file);
+        named_files::shown(&mut self.link_key, &mut self.link_key_file);
+        self
+    }
+}
+
 /// The minimum length of the key that signs links, in characters.
 const SHORTEST_LINK_KEY: usize = 16;
 

@@ -45,6 +45,14 @@ pub fn secret(
     };
 }
 
+/// Names the file of a secret in place of its mask: a path is no secret.
+pub fn shown(inline: &mut Option<Credential>, file: &mut Option<PathBuf>) {
+    if let Some(path) = inline.as_ref().and_then(Credential::file) {
+        *file = Some(path.to_owned());
+        *inline = None;
+    }
+}
+
 /// Finds a PEM file with at least one certificate.
 pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
     pem(notes, places, at, path, |content| {
@@ -61,6 +69,7 @@ pub fn certificates(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut
 /// Finds a PEM file with a private key.
 pub fn private_key(notes: &mut Notes, places: &Places, at: &KeyPath, path: &mut Option<PathBuf>) {
     if places.secrets == SecretFiles::NotRead {
+        *path = path.take().map(|path| places.find(&path));
         return;
     }
     // The reason is omitted: it could quote the file's content.

@@ -30,6 +30,7 @@ pub fn read(values: Dict, notes: &mut Notes) -> Option<File> {
     let kinds = Kinds::new();
     lists_for_tables(&mut values, &mut Vec::new(), &kinds, notes);
     if let Some(Value::Dict(_, jobs)) = values.get_mut("jobs") {
+        misnamed_parts(jobs, notes);
         jobs.iter_mut()
             .for_each(|(name, job)| keys_of_kind(name, job, notes));
     }
@@ -67,6 +68,38 @@ fn lists_for_tables(dict: &mut Dict, way: &mut Vec<String>, kinds: &Kinds, notes
         }
         way.pop();
         is_right
+    });
+}
+
+/// Records and omits tables of a job that only has such, where another job has nearly its name.
+fn misnamed_parts(jobs: &mut Dict, notes: &mut Notes) {
+    let is_part = |job: &Value| {
+        let keys = job.as_dict();
+        keys.is_some_and(|keys| {
+            !keys.is_empty() && keys.values().all(|value| value.as_dict().is_some())
+        })
+    };
+    let whole: Vec<String> = jobs
+        .iter()
+        .filter(|(_, job)| !is_part(job))
+        .map(|(name, _)| name.clone())
+        .collect();
+    jobs.retain(|name, job| {
+        if !is_part(job) {
+            return true;
+        }
+        let Some(meant) = nearest(name, whole.iter().map(String::as_str)) else {
+            return true;
+        };
+        let at = KeyPath::default().key("jobs").key(name);
+        for part in job.as_dict().into_iter().flat_map(Dict::keys) {
+            let problem = format!(
+                "there is no job {name:?} beside this table; did you mean [jobs.{meant}.{part}]?"
+            );
+            notes.find(&at.key(part), problem);
+        }
+        notes.excuse(at);
+        false
     });
 }
 
@@ -146,7 +179,7 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
             let hint = match separated(path, kinds, notes) {
                 Some(hint) => format!("; {hint}"),
                 None if is_quoted(found, expected) => "; leave out the quotes".to_owned(),
-                None => String::new(),
+                None => of_the_other_table(path, found).unwrap_or_default(),
             };
             format!(
                 "{} is expected, not {}{hint}",
@@ -168,6 +201,24 @@ fn note(path: &KeyPath, kind: &Kind, kinds: &Kinds, notes: &mut Notes) {
     };
     notes.find(path, problem);
     notes.excuse(path.clone());
+}
+
+/// Where the limit belongs that was written under the key that says whether something is done at all.
+fn of_the_other_table(path: &KeyPath, found: &Actual) -> Option<String> {
+    let keys = path.keys();
+    let is_limit = matches!(
+        found,
+        Actual::Str(_) | Actual::Unsigned(_) | Actual::Signed(_)
+    );
+    match keys.as_slice() {
+        [
+            "jobs",
+            job,
+            "users",
+            key @ ("deactivate" | "reactivate" | "create"),
+        ] if is_limit => Some(format!("; a limit goes in [jobs.{job}.limits]: {key}")),
+        _ => None,
+    }
 }
 
 /// Whether a number, or true or false, is written as text.
@@ -199,14 +250,27 @@ fn misplaced(path: &KeyPath, name: &str, kinds: &Kinds, notes: &mut Notes) -> Op
     if tables.iter().any(Vec::is_empty) {
         return Some("it belongs at the top, before the first table".to_owned());
     }
+    let keys = path.keys();
     let tables: Vec<String> = tables
         .iter()
-        .map(|table| format!("[{}]", table.join(".").replace('*', "NAME")))
+        .map(|table| format!("[{}]", named(table, &keys).join(".")))
         .collect();
     Some(format!(
         "it does not belong here, but in {}",
         tables.join(" or ")
     ))
+}
+
+/// The path of a table that a pattern matches, with the name of the table that these keys are in if
+/// the pattern is about the same ones.
+fn named<'k>(pattern: &'k [String], keys: &[&'k str]) -> Vec<&'k str> {
+    let is_same = pattern.first().map(String::as_str) == keys.first().copied();
+    let name = keys.get(1).filter(|_| is_same && keys.len() > 2);
+    let name = name.copied().unwrap_or("NAME");
+    let names = pattern.iter().map(String::as_str);
+    names
+        .map(|key| if key == "*" { name } else { key })
+        .collect()
 }
 
 /// The paths of the tables that a pattern matches.

@@ -71,8 +71,21 @@ fn secret_file(about: &mut About, key: &str, file: &Path) {
                 "every user of this machine can read {}, of {key}",
                 file.display()
             ),
-            "take the right away: chmod o= and the file's name",
+            format!("take the right away: chmod o= {}", quoted(file)),
         );
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |character: char| {
+        character.is_alphanumeric() || matches!(character, '/' | '.' | '-' | '_' | '+' | ':' | '@')
+    };
+    if path.chars().all(is_plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

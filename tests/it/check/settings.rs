@@ -51,6 +51,9 @@ fn secrets_that_everybody_can_read() {
             "{found}"
         );
         assert!(found.contains(key), "{found}");
+        let (file, _) = key.split_once(',').unwrap();
+        let advice = found.split_once("chmod o= ").unwrap().1;
+        assert!(advice.starts_with('/') && advice.ends_with(file), "{found}");
     }
     world.mode = 0o640;
     assert_eq!(trouble(&world), [] as [String; 0]);

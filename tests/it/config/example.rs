@@ -22,6 +22,13 @@ fn the_example_is_valid() {
 }
 
 #[test]
+fn the_example_fits_on_a_terminal() {
+    let lines = command::config::example().lines();
+    let long: Vec<&str> = lines.filter(|line| line.chars().count() > 100).collect();
+    assert_eq!(long, [""; 0]);
+}
+
+#[test]
 fn the_example_has_every_key_and_no_other() {
     let written = written();
     let known: BTreeSet<_> = schema_keys()
