@@ -114,7 +114,7 @@ pub fn start(
             .try_init(),
         LogFormat::Text => lines
             .with_ansi(is_coloured())
-            .event_format(people::ForPeople)
+            .event_format(people::ForPeople::default())
             .try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))

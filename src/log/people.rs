@@ -1,9 +1,13 @@
 //! Log lines for people: the time, the job, what happened, and what is worth knowing about it.
 
-use std::fmt::{self, Debug, Write};
+use std::{
+    fmt::{self, Debug, Write},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anstyle::{AnsiColor, Style};
-use chrono::Local;
+use chrono::{DateTime, Local};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -19,9 +23,28 @@ use tracing_subscriber::{
 use super::terminal;
 use crate::{escape::escape_control, wrap::wrapped};
 
-/// The format of a line for people. Times are in the zone of the machine.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ForPeople;
+/// How long a cause is not repeated.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// The format of a line for people. Times are in the zone of the machine, ids are left out, and a
+/// cause that one line after another has is told by the first.
+#[derive(Debug, Default)]
+pub(super) struct ForPeople {
+    told: Mutex<Option<(Instant, String)>>,
+}
+
+impl ForPeople {
+    /// Whether the last line with a cause had this one, a short time ago.
+    fn has_told(&self, cause: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_told = told.as_ref().is_some_and(|(at, last)| {
+            last == cause && now.saturating_duration_since(*at) < REMEMBERED
+        });
+        *told = Some((now, cause.to_owned()));
+        is_told
+    }
+}
 
 impl<S, N> FormatEvent<S, N> for ForPeople
 where
@@ -36,7 +59,14 @@ where
     ) -> fmt::Result {
         let mut said = Said::default();
         event.record(&mut said);
-        let time = Local::now().format("%Y-%m-%d %H:%M:%S");
+        if said
+            .cause
+            .as_ref()
+            .is_some_and(|cause| self.has_told(cause))
+        {
+            said.cause = None;
+        }
+        let time = Local::now().format(TIME);
         let level = match *event.metadata().level() {
             Level::INFO => String::new(),
             other => {
@@ -56,6 +86,14 @@ where
     }
 }
 
+/// A time in the zone of the machine.
+const TIME: &str = "%Y-%m-%d %H:%M:%S";
+
+/// A field's name in words.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
+}
+
 fn style(level: Level) -> Style {
     let colour = match level {
         Level::ERROR => AnsiColor::Red,
@@ -70,8 +108,10 @@ fn style(level: Level) -> Style {
 struct Said {
     message: String,
     job: String,
-    /// The other fields but the event's name and the run's id, as far as they say anything.
+    /// The other fields but the event's name and ids, as far as they say anything.
     others: Vec<String>,
+    /// Why it is so.
+    cause: Option<String>,
 }
 
 impl Said {
@@ -80,6 +120,7 @@ impl Said {
             message,
             job,
             others,
+            cause,
         } = self;
         let mut text = String::new();
         if !job.is_empty() {
@@ -90,6 +131,9 @@ impl Said {
         if !others.is_empty() {
             let _ = write!(text, ": {}", others.join(", "));
         }
+        if let Some(cause) = cause {
+            let _ = write!(text, ": {cause}");
+        }
         text
     }
 
@@ -98,12 +142,17 @@ impl Said {
         match name {
             "message" => self.message = value,
             "job" => self.job = value,
-            "event" | "run" => {}
+            "event" | "run" | "directory_id" | "ftrack_id" => {}
             _ if value.is_empty() => {}
-            "outcome" | "error" | "reason" | "warning" => self.others.push(value),
-            _ => self
-                .others
-                .push(format!("{} {value}", name.replace('_', " "))),
+            "since" | "until" | "retry_at" => {
+                let time = DateTime::parse_from_rfc3339(&value);
+                let time = time.map(|time| time.with_timezone(&Local).format(TIME).to_string());
+                self.others
+                    .push(format!("{} {}", spaced(name), time.unwrap_or(value)));
+            }
+            "error" => self.cause = Some(value),
+            "outcome" | "reason" | "warning" => self.others.push(value),
+            _ => self.others.push(format!("{} {value}", spaced(name))),
         }
     }
 }
@@ -124,10 +173,115 @@ impl Visit for Said {
         }
     }
 
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        // That a job is suspended, the message says.
+        if field.name() != "suspended" {
+            self.add(field.name(), value.to_string());
+        }
+    }
+
     fn record_f64(&mut self, field: &Field, value: f64) {
         match field.name() {
             "seconds" => self.others.push(format!("{value:.1} s")),
             name => self.add(name, value.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::{io, sync::Arc};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::{
+        event::{Event as RunEvent, RunName, daemon::DaemonEvent},
+        model::{backoff::Backoff, report::FailureKind},
+    };
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// The lines of these events, without their times.
+    fn logged(events: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .event_format(ForPeople::default())
+            .finish();
+        tracing::subscriber::with_default(subscriber, events);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let timeless = text.lines().map(|line| line[20..].to_owned() + "\n");
+        timeless.collect()
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let at = |text: &str| text.parse().unwrap();
+        let backoff = Backoff {
+            failures: 1,
+            since: at("2026-01-31T10:00:00Z"),
+            retry_at: at("2026-01-31T10:01:00Z"),
+            suspended: false,
+            kind: FailureKind::Directory,
+            error: "ldaps://ldap1.studio.test: connection refused".to_owned(),
+            asked: None,
+        };
+        let said = logged(|| {
+            let job = "artists";
+            let error = backoff.error.as_str();
+            let of = RunName {
+                job,
+                run: "20260131-100000-00ff",
+            };
+            RunEvent::StateFailed { of, error }.emit();
+            DaemonEvent::OutageBegan {
+                job,
+                backoff: &backoff,
+            }
+            .emit();
+            DaemonEvent::RunBroken {
+                job,
+                error: "another",
+            }
+            .emit();
+            DaemonEvent::RunBroken { job, error }.emit();
+        });
+        let zone = |text: &str| {
+            let time: DateTime<Local> = text.parse().unwrap();
+            time.format(TIME).to_string()
+        };
+        let said = said
+            .replace(&zone("2026-01-31T10:00:00Z"), "TIME-1")
+            .replace(&zone("2026-01-31T10:01:00Z"), "TIME-2");
+        insta::assert_snapshot!(said, @"
+        ERROR artists: state not saved: ldaps://ldap1.studio.test: connection refused
+        ERROR artists: failed: kind directory, failures 1, since TIME-1, retry at TIME-2
+        ERROR artists: no report of its own: another
+        ERROR artists: no report of its own: ldaps://ldap1.studio.test: connection refused
+        ");
     }
 }
