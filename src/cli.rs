@@ -10,6 +10,9 @@ use crate::{
     model::report::{Outcome, Report},
 };
 
+/// The heading of the options of all commands, which come after the command's own.
+const GLOBAL: &str = "Options of all commands";
+
 /// Keeps the user accounts of ftrack in step with a studio's LDAP directory.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,20 +29,22 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL,
         value_name = "FILE",
         default_value = "/etc/ftrack-ldap-sync/config.toml"
     )]
     pub config: PathBuf,
     /// Format of log lines on standard error; text on a terminal, JSON otherwise
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// Log events also on a terminal, which otherwise shows only the result
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub verbose: bool,
     /// Log filter, such as `info,ldap3=debug`
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL,
         env = "RUST_LOG",
         value_name = "FILTER",
         hide_env_values = true
@@ -130,15 +135,15 @@ pub struct SyncArgs {
 pub struct PlanArgs {
     /// Job to plan; may be omitted if only one is configured
     pub job: Option<String>,
-    /// Output format of the plan
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
     /// Show all changes also on a terminal, which otherwise shows as many as fit
     #[arg(long)]
     pub all: bool,
     /// Save the plan to FILE, for `apply`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Output format of the plan
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
     /// Exit with 0 when there is nothing to do, 10 when there are changes to apply, 3 when some of
     /// them would be held
     #[arg(long)]
@@ -172,9 +177,6 @@ pub struct CheckArgs {
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
-    /// Only the runs of this job; it need not be configured any more
-    #[arg(long, global = true)]
-    pub job: Option<String>,
     /// Only runs that started since T: a duration before now such as `7d`, `YYYY-MM-DD`,
     /// `YYYY-MM-DD HH:MM`, or RFC 3339
     #[arg(long, value_name = "T")]
@@ -191,15 +193,18 @@ pub struct RunsArgs {
     /// Only runs that name this person: login, mail, DN, directory id or ftrack id
     #[arg(long, value_name = "WHO")]
     pub person: Option<String>,
+    /// Only the runs of this job; it need not be configured any more
+    #[arg(long, global = true)]
+    pub job: Option<String>,
     /// Maximum number of runs to list
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub limit: usize,
-    /// State directory, where the configuration cannot be read
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// State directory, where the configuration cannot be read
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `runs show`
@@ -224,11 +229,11 @@ pub struct DaemonArgs {
 #[derive(Debug, Args)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct StatusArgs {
-    #[command(flatten)]
-    pub daemon: DaemonArgs,
     /// Output format of the status
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
 }
 
 /// `trigger [JOB]`
@@ -237,14 +242,14 @@ pub struct StatusArgs {
 pub struct TriggerArgs {
     /// Job to run; may be omitted if only one is configured
     pub job: Option<String>,
-    #[command(flatten)]
-    pub daemon: DaemonArgs,
     /// Write nothing to ftrack
     #[arg(long)]
     pub dry_run: bool,
     /// Output format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
 }
 
 /// `pause [JOB]`
@@ -253,8 +258,6 @@ pub struct TriggerArgs {
 pub struct PauseArgs {
     /// Job to pause; may be omitted if only one is configured
     pub job: Option<String>,
-    #[command(flatten)]
-    pub daemon: DaemonArgs,
     /// When the pause ends: a duration such as `2h` or `3d`, `YYYY-MM-DD HH:MM` in the job's time
     /// zone, or RFC 3339
     #[arg(long, value_name = "T")]
@@ -262,6 +265,8 @@ pub struct PauseArgs {
     /// Reason, shown in the status
     #[arg(long, value_name = "R")]
     pub reason: Option<String>,
+    #[command(flatten)]
+    pub daemon: DaemonArgs,
 }
 
 /// `resume [JOB]`
@@ -310,9 +315,9 @@ pub enum ConfigCommand {
 /// Output format on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Human-readable
+    /// For people
     Text,
-    /// Machine-readable
+    /// For programs
     Json,
 }
 
@@ -397,3 +402,6 @@ impl From<std::io::Error> for Stop {
         Self::failed(&error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,18 @@ impl Screen {
         }
     }
 
+    /// What is left of it beside something of this many columns.
+    #[cfg(feature = "demo")]
+    pub(super) fn beside(self, taken: usize) -> Self {
+        match self {
+            Self::Terminal { columns, rows } => Self::Terminal {
+                columns: columns.saturating_sub(taken).max(NARROWEST),
+                rows,
+            },
+            Self::Unbounded => Self::Unbounded,
+        }
+    }
+
     /// Text that fits: lines are wrapped between words.
     pub(super) fn fit(self, text: &str) -> String {
         match self {

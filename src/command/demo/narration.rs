@@ -8,6 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 use super::PlayedChapter;
 use crate::{
     cli::Exit,
+    command::terminal::Screen,
     demo::{
         story::{Chapter, Story},
         world::World,
@@ -17,12 +18,15 @@ use crate::{
 /// What the demo is, and the configuration that it uses.
 pub fn opening(world: &World) -> String {
     let mut text = format!(
-        "{}\n\nftrack-ldap-sync keeps the users of ftrack in step with a studio's LDAP \
-         directory.\nHere, a directory with {} people and a stand-in for ftrack run inside the \
-         program,\non this machine only; they end with it. Everything else is real, \
-         with\nthis configuration:\n\n",
+        "{}\n\n{}\n\n",
         heading_style("ftrack-ldap-sync: the demo"),
-        world.people.len(),
+        prose(&format!(
+            "ftrack-ldap-sync keeps the users of ftrack in step with a studio's LDAP directory. \
+             Here, a directory with {} people and a stand-in for ftrack run inside the program, \
+             on this machine only; they end with it. Everything else is real, with this \
+             configuration:",
+            world.people.len()
+        )),
     );
     for line in world.config().lines() {
         // Writing to a `String` cannot fail.
@@ -58,43 +62,61 @@ pub fn before(chapter: Chapter, story: &Story) -> String {
     let all = people + 2;
     let lost = story.lost();
     let happens = match chapter {
-        Chapter::FirstSync => {
-            format!("The directory has {people} people, and ftrack has no user for any of them.")
-        }
-        Chapter::Again => "Nothing has changed in the directory since.".to_owned(),
-        Chapter::OrdinaryDay => format!(
-            "Five things change in the directory, and one sync brings them to ftrack:\n\x20 {} \
-             joins.\n\x20 {} leaves: the entry is moved to ou=former, outside the job's search \
-             base.\n\x20 {} is called {} now, and has a new login.\n\x20 {} has a new mail \
-             address.\n\x20 {} joins too, but the entry has no login (uid).",
-            story.joiner(),
-            story.leaver.name,
-            story.renamed.name,
-            story.new_name(),
-            story.mover.name,
-            story.careless(),
-        ),
-        Chapter::Return => format!(
+        Chapter::FirstSync => prose(&format!(
+            "The directory has {people} people, and ftrack has no user for any of them."
+        )),
+        Chapter::Again => prose("Nothing has changed in the directory since."),
+        Chapter::OrdinaryDay => ordinary_day(story),
+        Chapter::Return => prose(&format!(
             "{} comes back, and is in ou=people again.",
             story.leaver.name
-        ),
-        Chapter::HalfGone => format!(
-            "By mistake, {lost} of the {all} people are moved to ou=former. At the same time\n{} \
+        )),
+        Chapter::HalfGone => prose(&format!(
+            "By mistake, {lost} of the {all} people are moved to ou=former. At the same time {} \
              gets the missing login, and {} a new mail address.",
             story.careless(),
             story.late.name,
-        ),
-        Chapter::BadDay => format!(
-            "The mistake is fixed: all {all} people are in ou=people again. But now \
-             the\ndirectory server is overloaded, and stops its answer after {lost} people."
-        ),
-        Chapter::Normal => "The directory server answers in full again.".to_owned(),
+        )),
+        Chapter::BadDay => prose(&format!(
+            "The mistake is fixed: all {all} people are in ou=people again. But now the \
+             directory server is overloaded, and stops its answer after {lost} people."
+        )),
+        Chapter::Normal => prose("The directory server answers in full again."),
     };
     format!("\n\n{}\n\n{happens}\n\n", heading_style(heading(chapter)))
 }
 
-/// A report as the output of a command.
+fn ordinary_day(story: &Story) -> String {
+    let changes = [
+        format!("{} joins.", story.joiner()),
+        format!(
+            "{} leaves: the entry is moved to ou=former, outside the job's search base.",
+            story.leaver.name
+        ),
+        format!(
+            "{} is called {} now, and has a new login.",
+            story.renamed.name,
+            story.new_name()
+        ),
+        format!("{} has a new mail address.", story.mover.name),
+        format!(
+            "{} joins too, but the entry has no login (uid).",
+            story.careless()
+        ),
+    ];
+    let mut text =
+        prose("Five things change in the directory, and one sync brings them to ftrack:");
+    for change in changes {
+        let options = lines().initial_indent("  ").subsequent_indent("    ");
+        text.push('\n');
+        text.push_str(&textwrap::fill(&change, options));
+    }
+    text
+}
+
+/// A report as the output of a command, with a bar beside it.
 pub fn ran(report: &str, exit: Exit) -> String {
+    let report = Screen::of_stdout().beside(BAR).fit(report);
     let status = dim(&format!("exit status {}", exit as u8));
     let mut text = String::new();
     for line in ["$ ftrack-ldap-sync sync"]
@@ -109,43 +131,58 @@ pub fn ran(report: &str, exit: Exit) -> String {
     text
 }
 
+/// The columns of the bar and the space after it.
+const BAR: usize = 2;
+
 /// Why the result is right.
 pub fn after(chapter: Chapter, story: &Story) -> String {
-    match chapter {
+    let why = match chapter {
         Chapter::FirstSync => "Everybody has a user now. Each user is marked with the person's \
-                               directory id:\nthe program uses it to recognise its own users, and \
-                               never changes others.\n"
+                               directory id: the program uses it to recognise its own users, and \
+                               never changes others."
             .to_owned(),
         Chapter::Again => {
-            "Both sides match, so there was nothing to write: 0 write calls.\n".to_owned()
+            "Both sides match, so there was nothing to write: 0 write calls.".to_owned()
         }
         Chapter::OrdinaryDay => format!(
-            "The new name is one update of one user, because a person is known by the\ndirectory \
-             id and not by the login. {} is deactivated, never\ndeleted. The entry without a \
-             login is reported, and delays nobody else.\n",
+            "The new name is one update of one user, because a person is known by the directory \
+             id and not by the login. {} is deactivated, never deleted. The entry without a \
+             login is reported, and delays nobody else.",
             story.leaver.name
         ),
         Chapter::Return => format!(
             "It is the same user as before. The program reactivates only users that it \
-             deactivated\nitself: a user deactivated by hand stays inactive. {} is named in \
-             every\nreport until there is a login.\n",
+             deactivated itself: a user deactivated by hand stays inactive. {} is named in every \
+             report until there is a login.",
             story.careless()
         ),
         Chapter::HalfGone => "The job may deactivate 10% at once; more than that looks like a \
-                              mistake. So the\ndeactivations are held and nobody lost access, \
-                              while the harmless changes were\nwritten. The exit status 3 tells \
-                              the monitoring. If it were intended, a person\nwould save the plan \
-                              with `plan --out FILE`, review it, and write exactly that\nwith \
-                              `apply FILE`.\n"
+                              mistake. So the deactivations are held and nobody lost access, \
+                              while the harmless changes were written. The exit status 3 tells \
+                              the monitoring. If it were intended, a person would save the plan \
+                              with `plan --out FILE`, review it, and write exactly that with \
+                              `apply FILE`."
             .to_owned(),
         Chapter::BadDay => "Missing from one answer does not mean deleted: only a complete answer \
-                            can prove\nthat. So the run failed, reported why, and wrote \
-                            nothing.\n"
+                            can prove that. So the run failed, reported why, and wrote nothing."
             .to_owned(),
-        Chapter::Normal => "Everything is in step again, and nobody had to repair anything in \
-                            ftrack.\n"
-            .to_owned(),
-    }
+        Chapter::Normal => {
+            "Everything is in step again, and nobody had to repair anything in ftrack.".to_owned()
+        }
+    };
+    format!("{}\n", prose(&why))
+}
+
+/// The width of the demo's own text, also where no terminal wraps it.
+const WIDTH: usize = 80;
+
+/// A paragraph.
+fn prose(text: &str) -> String {
+    textwrap::fill(text, lines())
+}
+
+fn lines() -> textwrap::Options<'static> {
+    textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
 /// A summary, and how to go on.
@@ -154,8 +191,7 @@ pub fn closing(all: &[PlayedChapter], binary: &str) -> String {
         "\n\n{}\n\n{}\n\nSTATUS  the exit status: 0 done, 1 failed, 3 changes are held for a \
          person\nWRITES  calls that change something in ftrack\nACTIVE  people of the directory \
          who can sign in to ftrack\n\nTry it yourself, with the same two servers:\n\n\x20 \
-         {binary} demo --serve\n\nA studio that uses ftrack's own LDAP synchronisation can run it \
-         on a\nschedule, watched and reported: a job with kind = \"ftrack-ldap\".\n\nWith \
+         {binary} demo --serve\n\n{}\n\nWith \
          your own servers, as in README.md under \"The first real sync\":\n\n\x20 # enter your \
          servers in the example\n\x20 {binary} config example > config.toml\n\x20 # check \
          everything, and show what would change; neither writes to ftrack\n\x20 {binary} \
@@ -163,6 +199,10 @@ pub fn closing(all: &[PlayedChapter], binary: &str) -> String {
          changes\n\x20 {binary} --config config.toml sync\n",
         heading_style("Summary"),
         table(all),
+        prose(
+            "A studio that uses ftrack's own LDAP synchronisation can run it on a schedule, \
+             watched and reported: a job with kind = \"ftrack-ldap\"."
+        ),
     )
 }
 
