@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use chrono::Utc;
+use chrono::{Local, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,9 +17,10 @@ use crate::{
         control::{PauseRequest, StatusReply, TriggerRequest},
         heartbeat::HEALTHY,
         status::{JobStatus, Status},
-        status_text::{StatusRow, in_words},
+        status_text::StatusRow,
     },
     escape::escape_control,
+    model::readable_time::readable_time,
 };
 
 mod client;
@@ -129,7 +130,7 @@ pub async fn pause(socket: &Path, args: &PauseArgs) -> Result<Exit, Stop> {
     match job.pause.as_ref().and_then(|pause| pause.until) {
         Some(until) => print_text(&format!(
             "{name} is paused until {}{running}.\n",
-            in_words(until, zone)
+            readable_time(until, &zone)
         )),
         None => print_text(&format!(
             "{name} is paused until `resume {name}`{running}.\n"
@@ -234,7 +235,7 @@ fn table(status: &Status, screen: Screen) -> String {
         "ftrack-ldap-sync {}, process {}, up since {}{}",
         escape_control(&status.version),
         status.pid,
-        in_words(status.started_at, Utc),
+        readable_time(status.started_at, &Local),
         if status.stopping { ", stopping" } else { "" }
     )];
     for contact in status

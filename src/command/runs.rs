@@ -4,17 +4,13 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Local, Utc};
 use comfy_table::{Cell, CellAlignment};
-use serde::Serialize;
 
 use super::{moment, print, print_json, print_text, sync::show, terminal, terminal::Screen};
 use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::{self, Environment},
     escape::escape_control,
-    model::{
-        report::{Counts, Outcome, Trigger},
-        summary::RunSummary,
-    },
+    model::{change::Action, readable_time::readable_times, summary::RunSummary},
     state::history::{History, HistoryError, Listed, RunFilter},
 };
 
@@ -23,22 +19,6 @@ const REASON: usize = 60;
 
 /// The width from which on a list also shows how long each run took, in columns.
 const WIDE: usize = 100;
-
-/// One run in a list.
-#[derive(Debug, Serialize)]
-struct Row {
-    run: String,
-    job: String,
-    trigger: Trigger,
-    dry_run: bool,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-    outcome: Outcome,
-    error: Option<String>,
-    counts: Counts,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    alarm: bool,
-}
 
 /// `runs`: the newest runs, or one report. Of the configuration only the state directory is used.
 ///
@@ -106,7 +86,6 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
     let Listed { runs, damaged } = history
         .list(&filter, args.limit)
         .map_err(|error| Stop::failed(&error))?;
-    let rows: Vec<Row> = runs.into_iter().map(row).collect();
     let none = || {
         let is_empty = history.runs(None).is_ok_and(|runs| runs.is_empty());
         if is_empty {
@@ -116,9 +95,9 @@ fn list(history: &History, args: &RunsArgs) -> Result<Exit, Stop> {
         }
     };
     match args.format {
-        Format::Json => print_json(&rows)?,
-        Format::Text if rows.is_empty() && damaged.is_empty() => print_text(none())?,
-        Format::Text => print(&table(&rows, Screen::of_stdout()))?,
+        Format::Json => print_json(&runs)?,
+        Format::Text if runs.is_empty() && damaged.is_empty() => print_text(none())?,
+        Format::Text => print(&table(&runs, Screen::of_stdout()))?,
     };
     if damaged.is_empty() {
         Ok(Exit::Done)
@@ -149,103 +128,87 @@ fn filter(args: &RunsArgs, now: DateTime<Utc>) -> Result<RunFilter, Stop> {
     })
 }
 
-fn row(run: RunSummary) -> Row {
-    let RunSummary {
-        run,
-        job,
-        trigger,
-        dry_run,
-        started_at,
-        finished_at,
-        outcome,
-        error,
-        counts,
-        alarm,
-        ..
-    } = run;
-    Row {
-        run,
-        job,
-        trigger,
-        dry_run,
-        started_at,
-        finished_at,
-        outcome,
-        error,
-        counts,
-        alarm,
-    }
-}
-
 /// One line for each run, with times in the zone of this machine.
-fn table(rows: &[Row], screen: Screen) -> String {
+fn table(runs: &[RunSummary], screen: Screen) -> String {
     let mut table = screen.table();
     let is_wide = screen.columns().is_none_or(|columns| columns >= WIDE);
-    let mut header = vec!["RUN", "STARTED", "JOB", "OUTCOME"];
-    header.extend(is_wide.then_some("TOOK"));
-    header.push("WHAT");
+    let started: Vec<DateTime<Utc>> = runs.iter().map(|run| run.started_at).collect();
+    let (started, zone) = readable_times(&started, &Local, "%Y-%m-%d %H:%M");
+    let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+    let mut header = vec!["RUN".to_owned(), format!("STARTED{zone}"), "JOB".to_owned()];
+    header.push("OUTCOME".to_owned());
+    header.extend(is_wide.then(|| "TOOK".to_owned()));
+    header.push("WHAT".to_owned());
     table.set_header(header);
-    for row in rows {
-        let started = row.started_at.with_timezone(&Local);
-        let outcome = if row.dry_run {
-            format!("{} (dry run)", row.outcome.as_str())
-        } else {
-            row.outcome.as_str().to_owned()
-        };
+    for (run, started) in runs.iter().zip(started) {
         let mut cells = vec![
-            Cell::new(&row.run),
-            Cell::new(started.format("%Y-%m-%d %H:%M")),
-            Cell::new(escape_control(&row.job)),
-            Cell::new(outcome),
+            Cell::new(&run.run),
+            Cell::new(started),
+            Cell::new(escape_control(&run.job)),
+            Cell::new(run.outcome.as_str()),
         ];
         if is_wide {
-            let seconds = row
+            let seconds = run
                 .finished_at
-                .signed_duration_since(row.started_at)
+                .signed_duration_since(run.started_at)
                 .as_seconds_f64()
                 .max(0.0);
             cells.push(Cell::new(format!("{seconds:.1} s")).set_alignment(CellAlignment::Right));
         }
-        cells.push(Cell::new(what(row)));
+        cells.push(Cell::new(what(run)));
         table.add_row(cells);
     }
     terminal::unbroken(&mut table, &[0, 1, 2]);
     terminal::lines(&table)
 }
 
-/// What a run did, or why it failed.
-fn what(row: &Row) -> String {
-    let counts = &row.counts;
-    let numbers = [
+/// What a run did, or would do, or why it failed.
+fn what(run: &RunSummary) -> String {
+    let counts = &run.counts;
+    let written = [
         (counts.created, "created"),
         (counts.adopted, "adopted"),
         (counts.updated, "updated"),
         (counts.reactivated, "reactivated"),
         (counts.deactivated, "deactivated"),
+    ];
+    let planned = Action::ALL
+        .map(|action| (run.planned.get(&action).copied(), action.as_str()))
+        .map(|(count, action)| (count.unwrap_or_default(), format!("to {action}")));
+    let not_written = [
         (counts.held, "held"),
         (counts.failed, "failed"),
         (counts.unconfirmed, "unconfirmed"),
         (counts.skipped, "skipped"),
     ];
-    let mut what: Vec<String> = numbers
+    let changes: Vec<(usize, String)> = if run.dry_run {
+        planned.into()
+    } else {
+        in_words(&written)
+    };
+    let mut what: Vec<String> = changes
         .into_iter()
+        .chain(in_words(&not_written))
         .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
+        .map(|(count, words)| format!("{count} {words}"))
         .collect();
-    if row.alarm {
+    if run.alarm {
         what.insert(0, "ALARM: above the job's limits".to_owned());
     }
-    if let Some(error) = &row.error {
+    if let Some(error) = &run.error {
         what.push(first_words(cause(error)));
     } else if what.is_empty() {
-        let nothing = if row.dry_run {
-            "nothing was written"
-        } else {
-            "nothing to do"
-        };
-        what.push(nothing.to_owned());
+        what.push("nothing to do".to_owned());
     }
-    what.join(", ")
+    let dry = if run.dry_run { "dry run: " } else { "" };
+    format!("{dry}{}", what.join(", "))
+}
+
+fn in_words(counts: &[(usize, &str)]) -> Vec<(usize, String)> {
+    let counts = counts.iter();
+    counts
+        .map(|(count, words)| (*count, (*words).to_owned()))
+        .collect()
 }
 
 /// An error without the words that every failed run has.

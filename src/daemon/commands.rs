@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::status::{JobStatus, Status};
 use crate::{
-    model::{pause::Pause, report::Report},
+    model::{pause::Pause, readable_time::readable_time, report::Report},
     run::{Progress, failure::NotPlannable},
 };
 
@@ -103,7 +103,7 @@ pub enum CommandError {
     /// lock the account.
     #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
         tried again at {next}, or at once after they change, unless three were refused within the \
-        hour", at = time(*.at), next = time(*.next))]
+        hour", at = readable_time(*.at, &Utc), next = readable_time(*.next, &Utc))]
     Refused {
         server: String,
         /// When it refused them.
@@ -199,15 +199,10 @@ impl Commands {
     }
 }
 
-/// A time as text, to the second.
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
 fn until_words(pause: &Pause) -> String {
     pause
         .until
-        .map(|until| format!(" until {}", time(until)))
+        .map(|until| format!(" until {}", readable_time(until, &Utc)))
         .unwrap_or_default()
 }
 

@@ -23,9 +23,9 @@ use super::{
     places::Peer,
     serve::serve,
     status::Status,
-    status_text::{StatusRow, in_words},
+    status_text::StatusRow,
 };
-use crate::escape::escape_control;
+use crate::{escape::escape_control, model::readable_time::readable_time};
 
 /// The template of the status page.
 const PAGE: &str = include_str!("page.html");
@@ -225,8 +225,8 @@ fn rendered(status: &Status, heartbeat: &Heartbeat) -> Result<String, minijinja:
             version => status.version.as_str(),
             pid => status.pid,
             stopping => status.stopping,
-            started => in_words(status.started_at, Utc),
-            now => in_words(Utc::now(), Utc),
+            started => readable_time(status.started_at, &Utc),
+            now => readable_time(Utc::now(), &Utc),
             troubles,
             jobs => Value::from(Serde(status.jobs.iter().map(StatusRow::of).collect::<Vec<_>>())),
         },

@@ -1,11 +1,15 @@
 //! A job's status as text, for the table of `status` and for the status page.
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::status::{JobPhase, JobStatus, Running};
-use crate::{escape::escape_control, run::Progress};
+use crate::{
+    escape::escape_control,
+    model::{readable_time::readable_time, summary::RunSummary},
+    run::Progress,
+};
 
 /// The longest error shown, in characters; `runs show` prints all of it.
 const ERROR: usize = 200;
@@ -31,7 +35,7 @@ impl StatusRow {
     #[must_use]
     pub fn of(job: &JobStatus) -> Self {
         let zone: Tz = job.timezone.parse().unwrap_or(Tz::UTC);
-        let at = |time: DateTime<Utc>| in_words(time, zone);
+        let at = |time: DateTime<Utc>| readable_time(time, &zone);
         let mut notes = Vec::new();
         notes.extend(job.running.as_ref().map(|running| progress(running, zone)));
         if let Some(pause) = &job.pause {
@@ -66,15 +70,7 @@ impl StatusRow {
             ));
         }
         let last = job.last_run.as_ref();
-        if let Some(last) = last.filter(|last| last.held + last.failed > 0) {
-            notes.push(format!(
-                "{} held, {} failed changes",
-                last.held, last.failed
-            ));
-        }
-        if let Some(last) = last.filter(|last| last.counts.unconfirmed > 0) {
-            notes.push(format!("{} unconfirmed changes", last.counts.unconfirmed));
-        }
+        notes.extend(last.and_then(not_written));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),
@@ -94,15 +90,22 @@ impl StatusRow {
     }
 }
 
-/// A time in a zone, to the second.
-#[must_use]
-pub fn in_words<Z: TimeZone>(time: DateTime<Utc>, zone: Z) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    time.with_timezone(&zone)
-        .format("%Y-%m-%d %H:%M:%S %Z")
-        .to_string()
+/// What the last run did not write, and where it is shown.
+fn not_written(last: &RunSummary) -> Option<String> {
+    let counts = [
+        (last.held, "held"),
+        (last.failed, "failed"),
+        (last.counts.unconfirmed, "unconfirmed"),
+    ];
+    let said: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let run = escape_control(&last.run);
+    let all = last.held + last.failed + last.counts.unconfirmed;
+    let noun = if all == 1 { "change" } else { "changes" };
+    (all > 0).then(|| format!("{} {noun}: see `runs show {run}`", said.join(", ")))
 }
 
 fn nothing_next(job: &JobStatus) -> String {
@@ -116,7 +119,7 @@ fn nothing_next(job: &JobStatus) -> String {
 }
 
 fn progress(running: &Running, zone: Tz) -> String {
-    let since = in_words(running.started_at, zone);
+    let since = readable_time(running.started_at, &zone);
     match running.progress {
         None => format!("running since {since}"),
         Some(Progress::Entries(entries)) => {

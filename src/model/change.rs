@@ -32,6 +32,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Adopt,
+        Self::Update,
+        Self::Reactivate,
+        Self::Deactivate,
+    ];
+
     /// The name in reports and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {

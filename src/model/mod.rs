@@ -11,6 +11,7 @@ pub mod held_people;
 pub mod id;
 pub mod link;
 pub mod pause;
+pub mod readable_time;
 pub mod reason;
 pub mod report;
 pub(crate) mod server_job;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::user::EntityId;
 
 /// Why a change is made, an entry is skipped, or a user is left alone.
@@ -18,7 +20,7 @@ pub enum Reason {
     /// This program began to create the user, and did not finish.
     AdoptBegun,
     /// The user has no owner, and the rule `users.adopt` matches it.
-    AdoptMatched(Box<str>),
+    AdoptMatched(Box<(Box<str>, MatchedBy)>),
     /// The person left the search bases of another job, and the user follows.
     LeftJob(Box<str>),
     /// The same, for a user that the other job deactivated.
@@ -107,7 +109,7 @@ pub enum Reason {
     ReleasedBefore,
     /// `users.deactivate` is off.
     DeactivateOff,
-    /// The person has been missing since this time, RFC 3339, which is not long enough.
+    /// The person has been missing since this time, which is not long enough.
     MissingSince(Box<str>),
     /// The person left, and several users have the link.
     SharedLink,
@@ -117,6 +119,14 @@ pub enum Reason {
     MovedToJob(Box<(Box<str>, Box<str>)>),
     /// No server was asked for the person again.
     NotAsked,
+}
+
+/// By what a user without an owner is recognised as a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "variants are self-explanatory")]
+pub enum MatchedBy {
+    Login,
+    Mail,
 }
 
 /// Several entries claim one thing, so none of them gets it.
@@ -215,14 +225,23 @@ impl Reason {
     }
 }
 
-/// The words for somebody whose entry no search found, wherever it looked.
-const GONE: &str = "the person is no longer in the directory, as complete reads show";
+/// Where a missing person is, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No search found an entry, wherever it looked.
+    Absent,
+    /// The entry is in the directory, and no longer among the job's people.
+    OutOfScope,
+}
 
 impl Reason {
-    /// Whether these words, of a report, say that the person has no entry any more.
+    /// Where the person is; none where that is not known, or nobody is missing.
     #[must_use]
-    pub fn says_gone(words: &str) -> bool {
-        words == GONE
+    pub fn cause(&self) -> Option<Cause> {
+        let is_elsewhere = matches!(self, Self::FilteredOut | Self::OutsideBases);
+        let elsewhere = is_elsewhere.then_some(Cause::OutOfScope);
+        elsewhere.or((*self == Self::Absent).then_some(Cause::Absent))
     }
 
     /// The words of the reasons without a value.
@@ -249,7 +268,7 @@ impl Reason {
                 "somebody reactivated the user, although the person left; the program leaves it \
                  alone from now on"
             }
-            Self::Absent => GONE,
+            Self::Absent => "the person is no longer in the directory, as complete reads show",
             Self::FilteredOut => {
                 "the person is still in the directory, but the entry no longer matches the job's \
                  filter"
@@ -310,10 +329,13 @@ impl fmt::Display for Reason {
             return f.write_str(words);
         }
         match self {
-            Self::AdoptMatched(username) => write!(
-                f,
-                "the user {username:?} has no owner, and matches the person by users.adopt"
-            ),
+            Self::AdoptMatched(matched) => {
+                let (username, by) = &**matched;
+                write!(
+                    f,
+                    "the user {username:?} has no owner, and matches the person by {by}"
+                )
+            }
             Self::LeftJob(job) => write!(
                 f,
                 "the person left the search bases of the job {job:?}, and is now in this job's"
@@ -416,6 +438,15 @@ impl fmt::Display for Reason {
             | Self::SharedLink
             | Self::NotAsked => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for MatchedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "login (users.adopt)",
+            Self::Mail => "mail address (users.adopt)",
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     change::{Action, Change, HeldBy, Hold, Skipped},
     edit::{Field, Values},
+    reason::Cause,
     user::EntityId,
 };
 
@@ -324,6 +325,9 @@ pub struct Reported {
     pub fields: BTreeMap<Field, Values>,
     /// Why, as text.
     pub reason: String,
+    /// Where the person is whose user is to be deactivated; omitted where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     pub result: ChangeResult,
     /// What holds it; null when nothing does.
     #[serde(default)]
@@ -392,6 +396,7 @@ impl Reported {
             person: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
+            cause: change.reason.cause(),
             result,
             held_by: None,
             error: None,

@@ -1,9 +1,14 @@
-//! The counts of a run, as the state database stores them and `status` shows them.
+//! The counts of a run, as the state database stores them and `runs` and `status` show them.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::report::{Counts, FailureKind, FtrackPart, Outcome, Report, Trigger};
+use crate::model::{
+    change::Action,
+    report::{Counts, FailureKind, FtrackPart, Outcome, Report, Trigger},
+};
 
 /// The part of a report that outlives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +47,9 @@ pub struct RunSummary {
     /// What was written, and what was not; empty for runs of earlier versions without a report.
     #[serde(default)]
     pub counts: Counts,
+    /// The changes of the plan, by action; empty for runs of earlier versions.
+    #[serde(default)]
+    pub planned: BTreeMap<Action, usize>,
     /// Whether ftrack's own synchronisation did more than the job's limits allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
@@ -64,6 +72,8 @@ pub struct ReportHead {
     directory: Option<EntriesRead>,
     ftrack: FtrackPart,
     counts: Counts,
+    #[serde(default)]
+    planned: BTreeMap<Action, usize>,
     #[serde(default)]
     alarm: bool,
 }
@@ -92,6 +102,7 @@ impl RunSummary {
             }),
             ftrack: report.ftrack.clone(),
             counts: report.counts.clone(),
+            planned: report.planned.clone(),
             alarm: report.alarm,
         })
     }
@@ -112,6 +123,7 @@ impl From<ReportHead> for RunSummary {
             directory,
             ftrack,
             counts,
+            planned,
             alarm,
         } = head;
         let added = counts.created + counts.adopted;
@@ -135,6 +147,7 @@ impl From<ReportHead> for RunSummary {
             failed: counts.failed,
             unsettled: counts.unsettled,
             counts,
+            planned,
             alarm,
         }
     }

@@ -14,6 +14,7 @@ use crate::{
         change::{Action, Change, ChangeId, Fingerprint, HeldBy, Skipped},
         edit::{Field, Values},
         link::Link,
+        reason::Cause,
         report::{ChangeResult, DirectoryPart, FtrackPart, LastKnown, Reported},
         user::EntityId,
     },
@@ -81,6 +82,8 @@ pub struct PlannedChange {
     pub person: Option<LastKnown>,
     pub fields: BTreeMap<Field, Values>,
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     pub link: Link,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<usize>,
@@ -100,6 +103,7 @@ impl PlannedChange {
             person: _,
             fields,
             reason: _,
+            cause: _,
             link: _,
             rotation: _,
         } = self;
@@ -123,6 +127,7 @@ impl From<&Change> for PlannedChange {
             person: None,
             fields: change.fields(),
             reason: change.reason.to_string(),
+            cause: change.reason.cause(),
             link: change.link.clone(),
             rotation: change.rotation,
         }
@@ -144,6 +149,7 @@ impl Planned {
             person,
             fields,
             reason,
+            cause,
             link: _,
             rotation: _,
         } = self.change.clone();
@@ -156,6 +162,7 @@ impl Planned {
             person,
             fields,
             reason,
+            cause,
             result: match self.held_by {
                 Some(_) => ChangeResult::Held,
                 None => ChangeResult::Planned,

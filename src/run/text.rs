@@ -87,7 +87,7 @@ pub fn report(report: &Report, extent: Extent) -> String {
     let changes = changes::write(&mut text, &report.changes, extent);
     held(&mut text, &report.changes, extent);
     let skipped = skipped(&mut text, &report.skipped, extent);
-    let warnings = warnings(&mut text, &report.warnings, extent);
+    let warnings = warnings(&mut text, &report.warnings, &report.changes, extent);
     text.push('\n');
     line(&mut text, &summary(report));
     if matches!(extent, Extent::Rows(_)) && (changes, skipped, warnings) != (0, 0, 0) {
@@ -222,7 +222,7 @@ pub fn plan(plan: &SavedPlan, extent: Extent) -> String {
     let changes = changes::write(&mut text, &reported, extent);
     held(&mut text, &reported, extent);
     let skipped = skipped(&mut text, &plan.skipped, extent);
-    let warnings = warnings(&mut text, &plan.warnings, extent);
+    let warnings = warnings(&mut text, &plan.warnings, &reported, extent);
     if reported.len() > ON_A_SCREEN || (changes, skipped, warnings) != (0, 0, 0) {
         line(&mut text, &format!("\n{headline}"));
     }
@@ -284,7 +284,7 @@ fn planned(changes: &[Reported], left_out: usize) -> String {
         return "nothing to do".into();
     }
     let held = users(changes, &|change| change.result == ChangeResult::Held);
-    let mut parts: Vec<String> = ALL
+    let mut parts: Vec<String> = Action::ALL
         .into_iter()
         .map(|action| (action, users(changes, &|change| change.action == action)))
         .filter(|(_, count)| *count > 0)
@@ -310,15 +310,6 @@ fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
         .collect::<BTreeSet<_>>()
         .len()
 }
-
-/// The order in which changes are shown.
-const ALL: [Action; 5] = [
-    Action::Create,
-    Action::Adopt,
-    Action::Update,
-    Action::Reactivate,
-    Action::Deactivate,
-];
 
 /// The last line of a report: what was really written.
 fn summary(report: &Report) -> String {
@@ -394,8 +385,16 @@ fn skipped(text: &mut String, skipped: &[Skipped], extent: Extent) -> usize {
     and_more(text, skipped.len(), extent)
 }
 
-/// Writes the warnings, and returns how many are left out.
-fn warnings(text: &mut String, warnings: &[String], extent: Extent) -> usize {
+/// Writes the warnings but those that are the reason of a held change, which is shown; returns how
+/// many are left out.
+fn warnings(text: &mut String, warnings: &[String], changes: &[Reported], extent: Extent) -> usize {
+    let is_held = |change: &Reported| change.result == ChangeResult::Held;
+    let held = changes.iter().filter(|change| is_held(change));
+    let held: BTreeSet<&str> = held.filter_map(|change| change.error.as_deref()).collect();
+    let warnings: Vec<&String> = warnings
+        .iter()
+        .filter(|warning| !held.contains(warning.as_str()))
+        .collect();
     if warnings.is_empty() {
         return 0;
     }

@@ -69,6 +69,18 @@ impl Person {
         }
     }
 
+    /// Whether the directory shows a value for the field.
+    pub(super) fn has(&self, place: Place) -> bool {
+        let is_text = |value: &DesiredValue| matches!(value, DesiredValue::Text(_));
+        match place {
+            Place::Username => !self.username.is_empty(),
+            Place::Email => is_text(&self.email),
+            Place::FirstName | Place::FullName => is_text(&self.first_name),
+            Place::LastName => is_text(&self.last_name),
+            Place::Custom(index) => self.custom.get(index).is_some_and(is_text),
+        }
+    }
+
     /// What happens to the field when the directory shows no value.
     pub(super) fn leave(&mut self, place: Place, when_absent: WhenAbsent) {
         let absent = match when_absent {
@@ -287,6 +299,13 @@ impl Desired {
         desired.people.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         desired.notes.extend(noted.notes(desired.entries));
         Ok(desired)
+    }
+
+    /// Adds warnings about the mapping.
+    #[must_use]
+    pub fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// The people, to settle which of several values they have; their order stays.

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     choice::{Choice, Place, Several},
-    desired::{Mapped, Person},
+    desired::{Identified, Mapped, Person},
 };
 use crate::{
     config::{AttributeRule, Source, Target, Template},
@@ -104,6 +104,24 @@ impl Mapping {
                 reason,
             },
         }
+    }
+
+    /// A warning for each rule by which none of these people got a value.
+    #[must_use]
+    pub fn empty_rules(&self, people: &[Identified]) -> Vec<String> {
+        let is_empty = |place: &Place| !people.iter().any(|(_, person)| person.has(*place));
+        let rules = self.rules.iter().filter(|_| !people.is_empty());
+        rules
+            .filter(|(place, _)| is_empty(place))
+            .map(|(_, rule)| {
+                format!(
+                    "nobody has a value for attributes.{} ({:?}): check the name, and whether \
+                     the bind account may read it",
+                    rule.target,
+                    rule.from.as_str()
+                )
+            })
+            .collect()
     }
 
     fn person(&self, entry: &Entry) -> Result<Person, Unusable> {

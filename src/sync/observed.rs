@@ -164,6 +164,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         ftrack_id: id.clone(),
         fields,
         reason: REASON.to_owned(),
+        cause: None,
         result: ChangeResult::Applied,
         held_by: None,
         error: None,

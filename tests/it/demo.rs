@@ -138,7 +138,7 @@ async fn the_story_as_a_newcomer_reads_it() {
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
         (r"in \d+\.\d s", "in [time]"),
         (r"\d+ read calls?", "[some] read calls"),
-        (r"\d{4}-\d\d-\d\dT[\d:]+Z", "[time]"),
+        (r"\d{4}-\d\d-\d\d [\d:]+ UTC", "[time]"),
         (r#""[^"]*/ftrack-ldap-sync-demo-[^/"]+"#, "\"[folder]"),
         (r"/\S+/ftrack-ldap-sync ", "[binary] "),
     ]}, { insta::assert_snapshot!("story", story) });

@@ -4,12 +4,15 @@
 use std::{fs, path::Path, process::Command};
 
 use ftrack_ldap_sync::{
-    model::report::{DirectoryPart, FailureKind, Outcome},
+    model::{
+        reason::Cause,
+        report::{DirectoryPart, FailureKind, Outcome},
+    },
     run::text::{self, Extent},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::studio::{Ended, Studio, dn};
+use crate::studio::{Ended, Studio, dn, person};
 
 /// The program with another configuration.
 fn run_with(config: &Path, arguments: &[&str]) -> Ended {
@@ -109,13 +112,41 @@ fn runs_are_found_without_secrets_with_a_broken_configuration_and_of_jobs_that_a
 }
 
 #[test]
+fn the_last_dn_of_a_missing_person_is_told_unless_it_is_the_one_now() {
+    let (studio, runs) = studio();
+    let config = studio.config();
+    let shown = run_with(&config, &["runs", "show", &runs[2], "--format", "json"]);
+    let mut report = shown.report();
+    let last_dn = report.changes[0].person.as_ref().unwrap().last_dn.clone();
+    assert_eq!(last_dn.as_deref(), Some(&*dn("bob")));
+    assert_eq!(report.changes[0].cause, Some(Cause::Absent));
+    let text = text::report(&report, Extent::Whole);
+    assert!(
+        text.contains("last DN uid=bob") && text.contains("not in the directory"),
+        "{text}"
+    );
+    report.changes[0].dn = last_dn;
+    let text = text::report(&report, Extent::Whole);
+    assert!(text.matches("uid=bob").count() == 1, "{text}");
+    assert!(
+        text.contains("person: Given bob, bob@studio.test\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_list_says_when_and_what() {
     let (studio, runs) = studio();
     let config = studio.config();
+    studio.tree().add(person("eve", "Eve", "New")).unwrap();
+    let dry = studio
+        .run(&["sync", "--dry-run", "--format", "json"])
+        .report();
     let mut text = run_with(&config, &["runs"]).stdout;
     let listed: Vec<Value> =
         serde_json::from_str(&run_with(&config, &["runs", "--format", "json"]).stdout).unwrap();
-    for (position, run) in runs.iter().enumerate() {
+    assert_eq!(listed[0]["planned"], json!({"create": 1}));
+    for (position, run) in runs.iter().chain([&dry.run]).enumerate() {
         text = text.replace(run, &format!("RUN-{position}{:15}", ""));
     }
     for run in &listed {
@@ -123,14 +154,15 @@ fn the_list_says_when_and_what() {
         text = text.replace(&minute, "YYYY-MM-DD HH:MM");
     }
     insta::with_settings!({filters => vec![(r"\d+\.\d s", "T.T s")]}, {
-        insta::assert_snapshot!(text, @r"
-        RUN                   STARTED           JOB      OUTCOME    TOOK   WHAT
+        insta::assert_snapshot!(text, @"
+        RUN                   STARTED (UTC)     JOB      OUTCOME    TOOK   WHAT
+        RUN-3                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  dry run: 1 to create
         RUN-2                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  1 deactivated
         RUN-1                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  nothing to do
         RUN-0                 YYYY-MM-DD HH:MM  artists  succeeded  T.T s  2 created
         ");
     });
-    let none = run_with(&config, &["runs", "--person", "eve"]);
+    let none = run_with(&config, &["runs", "--person", "zoe"]);
     assert_eq!(
         (none.status, none.stdout.as_str()),
         (0, "No saved run matches.\n")

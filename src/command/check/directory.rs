@@ -154,7 +154,13 @@ async fn look_at_jobs(
         }
         let is_ended = looked.is_err();
         if let Ok(Some(people)) = looked {
-            people::tell(&mut about, work, &counted, people, entered.schema.as_ref());
+            people::tell(
+                &mut about,
+                (name, work),
+                &counted,
+                people,
+                entered.schema.as_ref(),
+            );
         }
         findings.extend(about.into_findings());
         if is_ended {

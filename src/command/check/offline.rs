@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     finding::{About, Finding},
@@ -13,6 +13,7 @@ use crate::{
     config,
     config::{Config, Job},
     daemon::{schedule::Schedule, scheduler},
+    model::readable_time::readable_times,
     run::{
         CompiledJob, CompiledRules, LdapWork,
         servers::{ServerError, Servers},
@@ -188,13 +189,9 @@ fn schedule(about: &mut About, job: &Job, schedule: Option<&Schedule>, now: Date
     match schedule {
         None => about.ok("schedule", "no schedule; the job runs only on request"),
         Some(schedule) => {
-            let next = schedule
-                .occurrences(now)
-                .take(RUNS)
-                .map(|run| run.with_timezone(&schedule.zone()));
-            let next: Vec<String> = next
-                .map(|run| run.to_rfc3339_opts(SecondsFormat::Secs, true))
-                .collect();
+            let next: Vec<DateTime<Utc>> = schedule.occurrences(now).take(RUNS).collect();
+            let (next, zone) = readable_times(&next, &schedule.zone(), "%Y-%m-%d %H:%M:%S");
+            let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
             let expression = schedule.expression();
             let [splay, lag] = [job.splay, schedule.lag()].map(humantime::format_duration);
             let splay = if job.splay == Duration::ZERO {
@@ -205,7 +202,7 @@ fn schedule(about: &mut About, job: &Job, schedule: Option<&Schedule>, now: Date
             about.ok(
                 "schedule",
                 format!(
-                    "{expression} in {}{splay}: {}",
+                    "{expression} in {}{splay}: {}{zone}",
                     job.timezone,
                     next.join(", ")
                 ),
@@ -252,29 +249,24 @@ mod tests {
         let spring = |schedule| next_runs_of(schedule, (3, 28), "");
         assert_eq!(
             spring("30 12 * * *"),
-            "30 12 * * * in Europe/Stockholm: 2026-03-29T12:30:00+02:00, \
-             2026-03-30T12:30:00+02:00, 2026-03-31T12:30:00+02:00, 2026-04-01T12:30:00+02:00, \
-             2026-04-02T12:30:00+02:00"
+            "30 12 * * * in Europe/Stockholm: 2026-03-29 12:30:00, \
+             2026-03-30 12:30:00, 2026-03-31 12:30:00, 2026-04-01 12:30:00, \
+             2026-04-02 12:30:00 CEST"
         );
         assert!(
             spring("15 0 */6 * * *")
-                .contains(": 2026-03-29T00:00:15+01:00, 2026-03-29T06:00:15+02:00, ")
+                .contains(": 2026-03-29 00:00:15 CET, 2026-03-29 06:00:15 CEST, ")
         );
-        assert!(
-            spring("@daily").contains(": 2026-03-29T00:00:00+01:00, 2026-03-30T00:00:00+02:00, ")
-        );
+        assert!(spring("@daily").contains(": 2026-03-29 00:00:00 CET, 2026-03-30 00:00:00 CEST, "));
         // A time that the clock skips, one that occurs twice, and an hour that occurs twice.
-        assert!(
-            spring("30 2 * * *")
-                .contains(": 2026-03-29T03:00:00+02:00, 2026-03-30T02:30:00+02:00, ")
-        );
+        assert!(spring("30 2 * * *").contains(": 2026-03-29 03:00:00, 2026-03-30 02:30:00, "));
         assert!(
             next_runs_of("30 2 * * *", (10, 24), "")
-                .contains(": 2026-10-25T02:30:00+02:00, 2026-10-26T02:30:00+01:00, ")
+                .contains(": 2026-10-25 02:30:00 CEST, 2026-10-26 02:30:00 CET, ")
         );
         assert!(
             next_runs_of("30 * 25 * *", (10, 24), "")
-                .contains(", 2026-10-25T02:30:00+02:00, 2026-10-25T02:30:00+01:00, ")
+                .contains(", 2026-10-25 02:30:00 CEST, 2026-10-25 02:30:00 CET, ")
         );
     }
 
@@ -284,7 +276,7 @@ mod tests {
         assert!(
             splayed.starts_with(
                 "30 12 * * * in Europe/Stockholm, on this host 4m 32s later (splay 5m): \
-                 2026-03-29T12:34:32+02:00, 2026-03-30T12:34:32+02:00, "
+                 2026-03-29 12:34:32, 2026-03-30 12:34:32, "
             ),
             "{splayed}"
         );

@@ -5,7 +5,7 @@ use std::{cell::Cell, time::Duration};
 use super::finding::About;
 use crate::{
     config,
-    config::LdapJob,
+    config::{LdapJob, Source},
     directory::{NameFault, ReadRequest, probe::People, schema::Schema},
     model::entry::Entry,
     run::LdapWork,
@@ -105,7 +105,7 @@ pub fn request(work: &LdapWork, limit: Duration) -> ReadRequest {
 /// The findings about people who were read.
 pub fn tell(
     about: &mut About,
-    work: &LdapWork,
+    (job, work): (&str, &LdapWork),
     counted: &Counted,
     people: People<Mapped>,
     schema: Option<&Schema>,
@@ -116,7 +116,7 @@ pub fn tell(
         let lacking = counted.lacking.get(place).map_or(0, Cell::get);
         attribute(
             about,
-            &work.job,
+            (job, &work.job),
             Attribute {
                 name,
                 fault,
@@ -156,7 +156,7 @@ struct Attribute<'a> {
     schema: Option<&'a Schema>,
 }
 
-fn attribute(about: &mut About, job: &LdapJob, of: Attribute<'_>) {
+fn attribute(about: &mut About, (name_of_job, job): (&str, &LdapJob), of: Attribute<'_>) {
     let Attribute {
         name,
         fault,
@@ -178,7 +178,11 @@ fn attribute(about: &mut About, job: &LdapJob, of: Attribute<'_>) {
         ),
         _ if entries == 0 => without_entries(about, name, is_required, schema),
         _ if lacking == entries => {
-            let detail = format!("{called}: none of {entries} entries shows it");
+            let detail = format!(
+                "{called}: none of {entries} entries shows it, for {} in \
+                 [jobs.{name_of_job}.attributes]",
+                lines_with(job, name)
+            );
             let way_out = "check the name, and whether the bind account may read it";
             if is_required {
                 about.fail(
@@ -307,6 +311,28 @@ pub fn filter(about: &mut About, filter: &config::Filter, schema: &Schema) {
             about.warn("filter", detail, way_out);
         }
     }
+}
+
+/// The lines of the mapping that read an attribute, as they could be written.
+fn lines_with(job: &LdapJob, name: &str) -> String {
+    let reads = |source: &Source| {
+        let mut names = source.attributes().iter();
+        names.any(|read| read.eq_ignore_ascii_case(name))
+    };
+    let rules = job.attributes.iter();
+    let lines: Vec<String> = rules
+        .filter(|(_, rule)| reads(&rule.from))
+        .map(|(key, rule)| {
+            // As a key in TOML.
+            let key = if key.contains('.') {
+                format!("{key:?}")
+            } else {
+                key.clone()
+            };
+            format!("{key} = {:?}", rule.from.as_str())
+        })
+        .collect();
+    lines.join(" and ")
 }
 
 fn is_required(job: &LdapJob, name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What is shown of the daemon: to `status`, the metrics, the probes and the service manager.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::Core;
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
         commands::CommandError,
         status::{ConfigStatus, JobPhase, JobStatus, Running, Status},
     },
-    model::backoff::Backoff,
+    model::{backoff::Backoff, readable_time::readable_time},
     run::Progress,
 };
 
@@ -120,10 +121,10 @@ pub fn summary(status: &Status) -> String {
     let next = status
         .jobs
         .iter()
-        .filter_map(|job| Some((job.next_run?, &job.job)))
+        .filter_map(|job| Some((job.next_run?, &job.job, &job.timezone)))
         .min();
-    if let Some((time, job)) = next {
-        let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if let Some((time, job, zone)) = next {
+        let time = readable_time(time, &zone.parse().unwrap_or(Tz::UTC));
         parts.push(format!("next {job} at {time}"));
     }
     if parts.is_empty() {

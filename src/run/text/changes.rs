@@ -2,23 +2,23 @@
 
 use anstyle::Style;
 
-use super::{ALL, Extent, blue, dim, green, line, magenta, paint, red, yellow};
+use super::{Extent, blue, dim, green, line, magenta, paint, red, yellow};
 use crate::{
     escape::escape_control,
     model::{
         change::Action,
         edit::Field,
-        reason::Reason,
+        reason::Cause,
         report::{ChangeResult, LastKnown, Reported},
     },
 };
 
 /// Writes the changes, and returns how many are left out.
 pub(super) fn write(text: &mut String, changes: &[Reported], extent: Extent) -> usize {
-    let by_action = ALL.map(|action| of_action(changes, action));
+    let by_action = Action::ALL.map(|action| of_action(changes, action));
     let most = numbers(&by_action, extent);
     let mut left_out = 0;
-    for ((action, of_action), most) in ALL.into_iter().zip(by_action).zip(most) {
+    for ((action, of_action), most) in Action::ALL.into_iter().zip(by_action).zip(most) {
         for change in of_action.iter().take(most) {
             text.push('\n');
             one_change(text, change);
@@ -91,7 +91,7 @@ fn one_change(text: &mut String, change: &Reported) {
     };
     let dn = match &change.dn {
         Some(dn) => format!("  {}", escape_control(dn)),
-        None if Reason::says_gone(&change.reason) => "  not in the directory".to_owned(),
+        None if change.cause == Some(Cause::Absent) => "  not in the directory".to_owned(),
         // Nobody looked for the entry, or it is not known where it is.
         None => String::new(),
     };
@@ -104,7 +104,7 @@ fn one_change(text: &mut String, change: &Reported) {
         ),
     );
     if let Some(person) = &change.person {
-        last_known(text, person);
+        last_known(text, person, change.dn.as_deref());
     }
     for (field, values) in &change.fields {
         if *field != Field::Link {
@@ -142,14 +142,16 @@ fn one_change(text: &mut String, change: &Reported) {
     }
 }
 
-/// Who a missing person is: name, mail and last DN, as far as they are known.
-fn last_known(text: &mut String, person: &LastKnown) {
+/// Who a missing person is: name, mail, and last DN unless that is the one now, as far as they are
+/// known.
+fn last_known(text: &mut String, person: &LastKnown, now: Option<&str>) {
     let LastKnown {
         name,
         email,
         last_dn,
     } = person;
-    let dn = last_dn.as_ref().map(|dn| format!("last DN {dn}"));
+    let before = last_dn.as_deref().filter(|dn| Some(*dn) != now);
+    let dn = before.map(|dn| format!("last DN {dn}"));
     let known: Vec<&str> = [name, email, &dn]
         .into_iter()
         .filter_map(|known| known.as_deref())

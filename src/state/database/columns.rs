@@ -42,17 +42,17 @@ pub(super) struct Count(pub(super) usize);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ids(pub(super) BTreeSet<EntityId>);
 
-/// The counts of a run, as a JSON object.
+/// Several values of a run, such as its counts, as a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CountsText(pub(super) Counts);
+pub(super) struct JsonText<T>(pub(super) T);
 
-impl ToSql for CountsText {
+impl<T: Serialize> ToSql for JsonText<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         json_text(&self.0)
     }
 }
 
-impl FromSql for CountsText {
+impl<T: for<'a> Deserialize<'a>> FromSql for JsonText<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         serde_json::from_str(value.as_str()?)
             .map(Self)
@@ -178,7 +178,8 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
     let time = |name| row.get(name).map(|Time(time)| time);
     let count = |name| row.get(name).map(|Count(count)| count);
     let (held, failed) = (count("held")?, count("failed")?);
-    let counts = row.get::<_, Option<CountsText>>("counts")?;
+    let counts = row.get::<_, Option<JsonText<_>>>("counts")?;
+    let planned = row.get::<_, Option<JsonText<_>>>("planned")?;
     Ok(RunSummary {
         run: row.get("run")?,
         job: row.get("job")?,
@@ -207,8 +208,9 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
                 failed,
                 ..Counts::default()
             },
-            |CountsText(counts)| counts,
+            |JsonText(counts)| counts,
         ),
+        planned: planned.map(|JsonText(planned)| planned).unwrap_or_default(),
         alarm: row.get("alarm")?,
     })
 }

@@ -14,7 +14,7 @@ use crate::{
     state::{
         database::{
             State, columns,
-            columns::{Count, CountsText, EnumText, Time},
+            columns::{Count, EnumText, JsonText, Time},
             values::LinkedUsers,
         },
         files::StateError,
@@ -129,14 +129,15 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         failed,
         unsettled,
         counts,
+        planned,
         alarm,
     } = run;
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO runs (job, run, \"trigger\", dry_run, started_at, finished_at, \
          outcome, error_kind, error, ftrack, entries, owned, owned_active, linked, held, failed, \
-         unsettled, changed, counts, alarm) VALUES (:job, :run, :trigger, :dry_run, :started_at, \
+         unsettled, changed, counts, planned, alarm) VALUES (:job, :run, :trigger, :dry_run, :started_at, \
          :finished_at, :outcome, :error_kind, :error, :ftrack, :entries, :owned, :owned_active, \
-         :linked, :held, :failed, :unsettled, :changed, :counts, :alarm)",
+         :linked, :held, :failed, :unsettled, :changed, :counts, :planned, :alarm)",
     )?;
     statement.execute(named_params! {
         ":job": job,
@@ -157,7 +158,8 @@ pub(super) fn add(connection: &Connection, run: &RunSummary) -> rusqlite::Result
         ":failed": Count(*failed),
         ":unsettled": Count(*unsettled),
         ":changed": Count(counts.changed()),
-        ":counts": CountsText(counts.clone()),
+        ":counts": JsonText(counts),
+        ":planned": JsonText(planned),
         ":alarm": alarm,
     })?;
     Ok(())

@@ -163,6 +163,9 @@ pub(super) const STEPS: &[&str] = &[
         PRIMARY KEY (job, ftrack, ftrack_id, field)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE runs ADD COLUMN planned TEXT CHECK (json_valid(planned));
+",
 ];
 
 /// What a connection is for.

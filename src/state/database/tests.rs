@@ -25,7 +25,7 @@ use crate::{
     model::{
         absence::{Absence, Absences},
         backoff::Backoff,
-        change::HeldBy,
+        change::{Action, HeldBy},
         change_kind::ChangeKind,
         held_people::HeldPeople,
         pause::Pause,
@@ -110,6 +110,7 @@ fn run(job: &str, minute: u32, outcome: Outcome) -> RunSummary {
             failed: 1,
             ..Counts::default()
         },
+        planned: [(Action::Create, 3)].into(),
         alarm: false,
     }
 }
@@ -130,7 +131,7 @@ fn keep_report(config: &Config, run: &RunSummary) {
         "ftrack": {"server": run.ftrack, "users": 42, "owned": run.owned, "owned_active": run.owned_active, "linked": run.linked, "read_calls": 2, "write_calls": 0},
         "counts": {"created": 0, "updated": 0, "deactivated": 0, "reactivated": 0, "adopted": 0, "role_changes": 0, "group_changes": 0, "unchanged": 0,
                    "skipped": 0, "held": run.held, "failed": run.failed},
-        "planned": {}, "changes": [], "skipped": [], "warnings": []
+        "planned": run.planned, "changes": [], "skipped": [], "warnings": []
     }))
     .unwrap();
     crate::state::history::History::new(&config.state_dir)

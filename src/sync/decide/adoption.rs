@@ -2,11 +2,12 @@
 
 use super::{Decider, subject::Subject};
 use crate::{
+    config::Adopt,
     model::{
         change::{Action, HeldBy, Hold},
         edit::Edit,
         link::LinkFound,
-        reason::Reason,
+        reason::{MatchedBy, Reason},
         user::User,
     },
     sync::{decision::Who, desired::Identified, matching::created_id},
@@ -46,10 +47,14 @@ impl<'a> Decider<'a, '_> {
             .desired
             .id_attribute()
             .is_some_and(|attribute| user.id == created_id(&rules.source, attribute, id));
-        let reason = if is_begun {
-            Reason::AdoptBegun
-        } else {
-            Reason::AdoptMatched(user.username.clone())
+        let by = match rules.users.adopt {
+            Adopt::Username => Some(MatchedBy::Login),
+            Adopt::Email => Some(MatchedBy::Mail),
+            Adopt::Never => None,
+        };
+        let reason = match by {
+            Some(by) if !is_begun => Reason::AdoptMatched(Box::new((user.username.clone(), by))),
+            Some(_) | None => Reason::AdoptBegun,
         };
         let subject = Subject {
             user,

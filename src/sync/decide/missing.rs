@@ -1,6 +1,6 @@
 //! Users that the job owns and whose people the reading does not show.
 
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, Utc};
 
 use super::{Decider, Matched, owned::MissingPerson, subject::Subject};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         change::{Action, HeldBy, Hold},
         edit::Edit,
         link::{Activity, Link},
+        readable_time::readable_time,
         reason::Reason,
         user::User,
     },
@@ -105,7 +106,7 @@ impl Matched<'_> {
         let missing_for = self.clocks.earliest() - absence.since;
         let least = self.rules.deactivate_after;
         if !least.is_zero() && (absence.reads < ENOUGH_READS || missing_for < least) {
-            let since = absence.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let since = readable_time(absence.since, &Utc);
             return Next::Waits(Reason::MissingSince(since.into()));
         }
         Next::Due

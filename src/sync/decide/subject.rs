@@ -1,13 +1,14 @@
 //! The subject of a change, what holds every change to that user, and the reasons that come from
 //! links.
 
-use chrono::SecondsFormat;
+use chrono::Utc;
 
 use crate::{
     model::{
         change::{HeldBy, Hold},
         entry::DirectoryId,
         link::{Activity, Link, Signature},
+        readable_time::readable_time,
         reason::Reason,
         user::User,
     },
@@ -81,10 +82,9 @@ pub(super) fn reason_to_reactivate(link: &Link, owner: &Owner) -> Reason {
     match (&link.activity, owner) {
         (_, Owner::Left { job }) => Reason::LeftJobInactive((**job).into()),
         (activity @ (Activity::Deactivating { since } | Activity::Deactivated { since }), _) => {
-            let since = activity.deactivated_at().map_or_else(
-                || since.clone(),
-                |since| since.to_rfc3339_opts(SecondsFormat::Secs, true),
-            );
+            let since = activity
+                .deactivated_at()
+                .map_or_else(|| since.clone(), |since| readable_time(since, &Utc));
             Reason::Back(since.into())
         }
         (Activity::Activating | Activity::Settled | Activity::Released, _) => Reason::SeatRefused,

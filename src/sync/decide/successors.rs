@@ -119,8 +119,9 @@ impl Decider<'_, '_> {
         }
         let why = format!(
             "{} of {count} people to be created have their mail address on an ftrack user with \
-             another login, and would get a second user; users.adopt = \"email\" gives them the \
-             one they have",
+             another login, and would get a second user: set users.adopt = \"email\", with which \
+             they get the one they have, and look at `plan` again; or, if they should get a new \
+             one, approve it: `plan --out FILE`, then `apply FILE`",
             seconds.len()
         );
         for id in seconds {

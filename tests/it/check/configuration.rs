@@ -43,12 +43,13 @@ fn offline_contacts_nobody_and_tells_the_next_runs() {
     assert_eq!(*none, "no schedule; the job runs only on request");
     let runs: Vec<&str> = daily
         .strip_prefix("0 3 * * * in Asia/Tokyo: ")
+        .and_then(|runs| runs.strip_suffix(" JST"))
         .unwrap()
         .split(", ")
         .collect();
     assert_eq!(runs.len(), 5);
     assert!(
-        runs.is_sorted() && runs.iter().all(|run| run.ends_with("T03:00:00+09:00")),
+        runs.is_sorted() && runs.iter().all(|run| run.ends_with(" 03:00:00")),
         "{runs:?}"
     );
     assert!(!is_contacted());
@@ -88,7 +89,7 @@ fn zones_are_known_on_a_system_that_has_none() {
         .find(|finding| finding.check == "schedule")
         .unwrap();
     assert_eq!(
-        schedule.detail.matches("T03:00:00+09:00").count(),
+        schedule.detail.matches(" 03:00:00").count(),
         5,
         "{}",
         schedule.detail

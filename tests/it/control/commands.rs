@@ -10,7 +10,10 @@ use std::{
 
 use ftrack_ldap_sync::{
     daemon::{commands::RunUpdate, heartbeat::Heartbeat, status::JobPhase},
-    model::report::{Outcome, Report},
+    model::{
+        report::{Outcome, Report},
+        summary::RunSummary,
+    },
     run::Progress,
 };
 
@@ -59,6 +62,27 @@ fn status_shows_each_job_and_is_a_health_check() {
         err.contains("no daemon listens on") && err.contains("ftrack-ldap-sync daemon"),
         "{err}"
     );
+}
+
+#[test]
+fn status_says_what_was_not_written_and_where_it_is_shown() {
+    let held = |counts: &[(&str, usize)]| {
+        let mut last = serde_json::to_value(report("artists", Outcome::Held)).unwrap();
+        for (what, count) in counts {
+            last["counts"][what] = (*count).into();
+        }
+        let last: Report = serde_json::from_value(last).unwrap();
+        let mut artists = job("artists");
+        artists.last_run = Some(RunSummary::of(&last));
+        let daemon = Daemon::with(status(vec![artists]), Heartbeat::new());
+        let (_, out, _) = daemon.run("status", &[]);
+        let note = out.lines().find(|line| line.starts_with("artists: "));
+        note.map(str::to_owned).unwrap_or_default()
+    };
+    insta::assert_snapshot!(held(&[("held", 2), ("failed", 1)]), @"artists: 2 held, 1 failed changes: see `runs show 20260101-000000-0000`");
+    insta::assert_snapshot!(held(&[("held", 1)]), @"artists: 1 held change: see `runs show 20260101-000000-0000`");
+    insta::assert_snapshot!(held(&[("held", 0), ("unconfirmed", 3)]), @"artists: 3 unconfirmed changes: see `runs show 20260101-000000-0000`");
+    insta::assert_snapshot!(held(&[("held", 0)]), @"");
 }
 
 #[test]

@@ -98,7 +98,6 @@ fn referral_objects_are_counted_and_when_their_number_changes_nobody_is_deactiva
       1 change is held: people are missing, and the search bases have 2 referral objects, after 1 before: are these people on another server now? If not, approve it
 
       Warnings:
-        people are missing, and the search bases have 2 referral objects, after 1 before: are these people on another server now? If not, approve it
         the search bases have 2 referral objects; what they refer to is on other servers, and is not read
     ");
     for _ in 0..2 {

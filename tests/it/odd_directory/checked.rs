@@ -82,10 +82,10 @@ fn people_are_read_and_counted() {
       ok    filter              (objectClass=inetOrgPerson)
       ok    base                ou=people,dc=studio,dc=test exists
       ok    people              (objectClass=inetOrgPerson) matches 3 entries below "ou=people,dc=studio,dc=test"
-      warn  attribute           employeeNumber: none of 3 entries shows it; check the name, and whether the bind account may read it
+      warn  attribute           employeeNumber: none of 3 entries shows it, for first_name = "employeeNumber" in [jobs.artists.attributes]; check the name, and whether the bind account may read it
       ok    attribute           mail: 1 of 3 entries lack it
       ok    attribute           sn: all of 3 entries have it
-      FAIL  attribute           userid (uid): none of 3 entries shows it, and it is required; check the name, and whether the bind account may read it
+      FAIL  attribute           userid (uid): none of 3 entries shows it, for username = "userid" in [jobs.artists.attributes], and it is required; check the name, and whether the bind account may read it
       warn  disabled            1 of 3 people have a disabled account, and get or keep a user; if they should not, leave them out by the filter, such as (!(userAccountControl:1.2.840.113556.1.4.803:=2)) on Active Directory
     "#);
     situation.sync();
@@ -117,7 +117,7 @@ fn a_required_attribute_that_nobody_has_fails() {
       ok    filter              (objectClass=inetOrgPerson)
       ok    base                ou=people,dc=studio,dc=test exists
       ok    people              (objectClass=inetOrgPerson) matches 3 entries below "ou=people,dc=studio,dc=test"
-      FAIL  attribute           employeeNumber: none of 3 entries shows it, and it is required; check the name, and whether the bind account may read it
+      FAIL  attribute           employeeNumber: none of 3 entries shows it, for first_name = "employeeNumber" in [jobs.artists.attributes], and it is required; check the name, and whether the bind account may read it
       ok    attribute           uid: all of 3 entries have it
     "#);
     mapping(
@@ -182,7 +182,7 @@ fn names_that_mean_nothing_fail_and_without_a_schema_they_are_doubtful() {
       ok    filter              (objectClass=inetOrgPerson)
       ok    base                ou=people,dc=studio,dc=test exists
       ok    people              (objectClass=inetOrgPerson) matches 3 entries below "ou=people,dc=studio,dc=test"
-      warn  attribute           mial: none of 3 entries shows it; check the name, and whether the bind account may read it
+      warn  attribute           mial: none of 3 entries shows it, for email = "mial" in [jobs.artists.attributes]; check the name, and whether the bind account may read it
       ok    attribute           uid: all of 3 entries have it
     "#);
 }

@@ -68,7 +68,7 @@ fn without_a_schema_names_that_may_be_others_are_refused() {
     assert_eq!(situation.users(), "");
     // Nothing that it could mean: it is said.
     mapping(&mut situation, "username = \"uid\", email = \"badge\"");
-    assert_snapshot!(situation.plan_text(), @"
+    assert_snapshot!(situation.plan_text(), @r#"
     Plan for artists: 2 to create
 
       + create     ada  uid=ada,ou=people,dc=studio,dc=test
@@ -87,7 +87,8 @@ fn without_a_schema_names_that_may_be_others_are_refused() {
 
       Warnings:
         no entry shows badge, and the directory shows no schema, so it is not known whether that is the name of an attribute
-    ");
+        nobody has a value for attributes.email ("badge"): check the name, and whether the bind account may read it
+    "#);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_user_is_adopted_by_its_login_whatever_its_case() {
           first_name: Given
           last_name: ada
           email: ADA@studio.test -> ada@studio.test
-          the user "ADA" has no owner, and matches the person by users.adopt
+          the user "ADA" has no owner, and matches the person by login (users.adopt)
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"ada: active, "Given" "ada" <ada@studio.test>; artists, settled"#);
@@ -88,7 +88,11 @@ fn a_login_in_another_unicode_form_is_the_same_login() {
       = adopt      josé  uid=josé,ou=people,dc=studio,dc=test
           username: jose[acute] -> josé
           last_name: josé
-          the user "jose\u{301}" has no owner, and matches the person by users.adopt
+          the user "jose\u{301}" has no owner, and matches the person by login (users.adopt)
+
+      Warnings:
+        nobody has a value for attributes.email ("mail"): check the name, and whether the bind account may read it
+        nobody has a value for attributes.first_name ("givenName"): check the name, and whether the bind account may read it
     "#);
     situation.sync();
     assert_eq!(situation.user("jos\u{e9}").id, id);
@@ -116,7 +120,7 @@ fn a_user_is_adopted_by_its_mail_where_that_is_the_rule() {
           first_name: Given
           last_name: ada
           email: ADA@Studio.test -> ada@studio.test
-          the user "a.lovelace" has no owner, and matches the person by users.adopt
+          the user "a.lovelace" has no owner, and matches the person by mail address (users.adopt)
 
       1 entry skipped:
         uid=bob,ou=people,dc=studio,dc=test
@@ -262,18 +266,18 @@ fn whoever_has_more_than_the_default_role_is_adopted_only_with_an_approval() {
       = adopt      ada  uid=ada,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: ada
-          the user "ada" has no owner, and matches the person by users.adopt
+          the user "ada" has no owner, and matches the person by mail address (users.adopt)
 
       = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
           username: head -> bob
           first_name: Given
           last_name: bob
-          the user "head" has no owner, and matches the person by users.adopt
+          the user "head" has no owner, and matches the person by mail address (users.adopt)
 
       = adopt      cyd  uid=cyd,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: cyd
-          the user "cyd" has no owner, and matches the person by users.adopt
+          the user "cyd" has no owner, and matches the person by mail address (users.adopt)
 
       1 change is held: the user "head" has security roles beyond those of a new user ("Project Manager", "Restricted User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
     "#);
@@ -304,12 +308,12 @@ fn the_default_role_is_the_one_that_the_configuration_names() {
       = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: ada
-          the user "ada" has no owner, and matches the person by users.adopt
+          the user "ada" has no owner, and matches the person by login (users.adopt)
 
       = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: bob
-          the user "bob" has no owner, and matches the person by users.adopt
+          the user "bob" has no owner, and matches the person by login (users.adopt)
 
       1 change is held: the user "ada" has security roles beyond those of a new user ("User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
     "#);
@@ -327,12 +331,12 @@ fn where_the_default_role_is_not_known_any_role_is_more() {
       = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: ada
-          the user "ada" has no owner, and matches the person by users.adopt
+          the user "ada" has no owner, and matches the person by login (users.adopt)
 
       = adopt      bob  uid=bob,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: bob
-          the user "bob" has no owner, and matches the person by users.adopt
+          the user "bob" has no owner, and matches the person by login (users.adopt)
 
       1 change is held: the user "ada" has security roles beyond those of a new user ("User"), which would become the person's; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; a role that every new user gets belongs in ftrack.default_roles
     "#);

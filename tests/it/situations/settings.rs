@@ -128,6 +128,9 @@ fn what_a_changed_mapping_would_rename_or_empty_is_held_and_the_rest_is_written(
       2 changes are held: the configuration changed (attributes.email), which most likely explains it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
 
       2 changes are held: the configuration changed (attributes.username), which most likely explains it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+
+      Warnings:
+        nobody has a value for attributes.email ("labeledURI"): check the name, and whether the bind account may read it
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"

@@ -161,7 +161,7 @@ fn whoever_may_be_adopted_is_found_by_any_value() {
           first_name: Given
           last_name: ada
           email: old@studio.test -> ada@studio.test
-          the user "Lovelace" has no owner, and matches the person by users.adopt
+          the user "Lovelace" has no owner, and matches the person by login (users.adopt)
 
       Warnings:
         uid has several values in 1 of 1 entries: the one that ftrack has is kept, and a new user gets the one in the entry's name, or the shortest; one is uid=ada,ou=people,dc=studio,dc=test

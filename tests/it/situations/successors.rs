@@ -56,7 +56,7 @@ fn an_entry_that_was_made_again_locks_nobody_out() {
     Plan for artists: 1 to adopt, 1 of them held
 
       = adopt      ada HELD  uid=ada,ou=people,dc=studio,dc=test
-          the user "ada" has no owner, and matches the person by users.adopt
+          the user "ada" has no owner, and matches the person by login (users.adopt)
 
       1 change is held: an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
     "#);
@@ -189,7 +189,7 @@ fn adoption_after_the_first_contact_waits_for_a_person() {
       = adopt      bob HELD  uid=bob,ou=people,dc=studio,dc=test
           first_name: Given
           last_name: bob
-          the user "bob" has no owner, and matches the person by users.adopt
+          the user "bob" has no owner, and matches the person by login (users.adopt)
 
       1 change is held: an existing user would become the person's after the job's first contact; if the user is the person's, approve it: `plan --out FILE`, then `apply FILE`; users.adopt_always = true adopts without asking
     "#);
@@ -233,10 +233,7 @@ fn nobody_gets_a_second_user_where_logins_are_mail_addresses() {
           is_active: true
           the person is in the directory and has no user
 
-      3 changes are held: 3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user; users.adopt = "email" gives them the one they have
-
-      Warnings:
-        3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user; users.adopt = "email" gives them the one they have
+      3 changes are held: 3 of 3 people to be created have their mail address on an ftrack user with another login, and would get a second user: set users.adopt = "email", with which they get the one they have, and look at `plan` again; or, if they should get a new one, approve it: `plan --out FILE`, then `apply FILE`
     "#);
     assert_eq!(situation.sync().outcome, Outcome::Held);
     let situation = situation.job("users = { adopt = \"email\" }");

@@ -87,8 +87,14 @@ fn id(text: &str) -> Option<usize> {
     })
 }
 
-/// The length of the time at the start of a text, with or without fractions of a second.
+/// The length of the time at the start of a text: for people, or as in JSON, with or without
+/// fractions of a second.
 fn time(text: &str) -> Option<usize> {
+    if let Some(length) = starts_like(text, "xxxx-xx-xx xx:xx:xx UTC", |byte| {
+        byte.is_ascii_digit()
+    }) {
+        return Some(length);
+    }
     let whole = starts_like(text, "xxxx-xx-xxTxx:xx:xx", |byte| byte.is_ascii_digit())?;
     let rest = &text[whole..];
     Some(whole + rest.find('Z').filter(|end| *end < 11)? + 1)

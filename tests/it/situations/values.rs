@@ -181,6 +181,9 @@ fn custom_attributes_get_values_of_their_type_also_of_a_new_user() {
           custom_attributes.site: ["Oslo"] -> ["Rome"]
           custom_attributes.staff: true -> false
           the directory has other values
+
+      Warnings:
+        nobody has a value for attributes.custom_attributes.since ("departmentNumber"): check the name, and whether the bind account may read it
     "#);
     situation.sync();
     assert_json_snapshot!(situation.user("ada").custom_attributes, @r#"
