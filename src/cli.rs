@@ -2,12 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 
 use crate::{
     log::LogFormat,
-    model::report::{Outcome, Report},
+    model::{
+        report::{Outcome, Report},
+        server_kind::ServerKind,
+    },
 };
 
 /// The heading of the options of all commands, which come after the command's own.
@@ -309,7 +315,19 @@ pub enum ConfigCommand {
     /// Print the JSON schema of the configuration file
     Schema,
     /// Print a commented example configuration
-    Example,
+    Example {
+        /// A short one for this kind of directory instead: active-directory, samba, 389, freeipa,
+        /// openldap or generic
+        #[arg(long, value_parser = kind_parser())]
+        kind: Option<ServerKind>,
+    },
+}
+
+/// The names of the kinds of directories.
+fn kind_parser() -> impl TypedValueParser<Value = ServerKind> {
+    let names = ServerKind::ALL.map(ServerKind::name);
+    PossibleValuesParser::new(names)
+        .try_map(|name| ServerKind::named(&name).ok_or("there is no such kind"))
 }
 
 /// Output format on standard output.

@@ -1,8 +1,11 @@
 //! `config show`, `config schema` and `config example`: each returns the text for standard output.
 
+use minijinja::{Environment, context};
+
 use crate::{
     cli::Format,
-    config::{self, EffectiveConfig},
+    config::{self, EffectiveConfig, PeopleFilter},
+    model::server_kind::ServerKind,
 };
 
 /// The effective configuration, with every default filled in and every secret masked.
@@ -28,4 +31,69 @@ pub fn schema() -> String {
 #[must_use]
 pub const fn example() -> &'static str {
     include_str!("../../config/ftrack-ldap-sync.toml")
+}
+
+/// A short configuration for a kind of directory, which works but for names and secrets.
+///
+/// # Errors
+/// The template of the program's own is wrong.
+pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
+    let Names {
+        product,
+        server,
+        bind_dn,
+        base,
+    } = names(kind);
+    let mapping = config::default_mapping(kind);
+    let attributes: Vec<(&str, String)> = ["username", "email", "first_name", "last_name"]
+        .into_iter()
+        .filter_map(|key| Some((key, mapping.get(key)?.from.to_string())))
+        .collect();
+    let values = context! {
+        product,
+        kind => kind.name(),
+        server,
+        bind_dn,
+        base,
+        filter => PeopleFilter::of_kind(kind).where_known(|_| false).as_str(),
+        attributes,
+    };
+    let template = include_str!("../../config/by-kind.toml.jinja");
+    Ok(Environment::new().render_str(template, values)? + "\n")
+}
+
+/// What is called differently in each kind of directory.
+struct Names {
+    product: &'static str,
+    server: &'static str,
+    bind_dn: &'static str,
+    base: &'static str,
+}
+
+fn names(kind: ServerKind) -> Names {
+    let of_ldap = |product| Names {
+        product,
+        server: "ldap",
+        bind_dn: "cn=ldap-sync,ou=services,dc=studio,dc=test",
+        base: "ou=people,dc=studio,dc=test",
+    };
+    let of_domain = |product| Names {
+        product,
+        server: "dc",
+        bind_dn: "ldap-sync@studio.test",
+        base: "OU=Artists,DC=studio,DC=test",
+    };
+    match kind {
+        ServerKind::ActiveDirectory => of_domain("Active Directory"),
+        ServerKind::Samba => of_domain("a Samba domain"),
+        ServerKind::Ds389 => of_ldap("389 Directory Server"),
+        ServerKind::FreeIpa => Names {
+            product: "FreeIPA",
+            server: "ipa",
+            bind_dn: "uid=ldap-sync,cn=sysaccounts,cn=etc,dc=studio,dc=test",
+            base: "cn=users,cn=accounts,dc=studio,dc=test",
+        },
+        ServerKind::OpenLdap => of_ldap("OpenLDAP"),
+        ServerKind::Generic => of_ldap("an LDAP directory"),
+    }
 }

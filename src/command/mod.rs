@@ -80,7 +80,10 @@ pub fn run(cli: Cli) -> Result<Exit, Stop> {
             print(&config::show(&effective, format).map_err(|error| Stop::failed(&error))?)
         }
         Command::Config(ConfigCommand::Schema) => print(&config::schema()),
-        Command::Config(ConfigCommand::Example) => print(config::example()),
+        Command::Config(ConfigCommand::Example { kind: None }) => print(config::example()),
+        Command::Config(ConfigCommand::Example { kind: Some(kind) }) => {
+            print(&config::example_of(kind).map_err(|error| Stop::failed(&error))?)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ftrack-ldap-sync", &mut script);

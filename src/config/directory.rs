@@ -10,11 +10,13 @@ use super::{
     Credential,
     files::Places,
     finding::KeyPath,
+    kind::KindKey,
     named_files,
     notes::Notes,
     table::table,
     value::{Address, HOUR, List, Number, Period, attribute, check_name, is_loopback, line},
 };
+use crate::model::server_kind::ServerKind;
 
 table! {
     /// One LDAP directory: replicas of the same tree.
@@ -22,6 +24,9 @@ table! {
     struct DirectoryTable => struct Directory {
         /// `ldaps://` or `ldap://` addresses of replicas, the preferred one first; required.
         urls: List<Address> => Vec<Url> = List::default(),
+        /// The kind of its servers, from which the default filter and mapping of its jobs follow;
+        /// detected with `auto`.
+        kind: KindKey => Option<ServerKind> = KindKey::default(),
         /// The bind DN; an anonymous bind when absent.
         #[serde(deserialize_with = "line", skip_serializing_if = "Option::is_none")]
         bind_dn: Option<String> => Option<String> = None,

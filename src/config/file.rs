@@ -11,7 +11,7 @@ use super::{
     files::Places,
     finding::KeyPath,
     ftrack::{self, FtrackTable},
-    job::{self, JobTable, Kind},
+    job::{self, JobKind, JobTable, Kind, LdapJob},
     notes::Notes,
     table::{Complete, table},
     value::{CENTURY, HOUR, Line, List, Number, Period, listen},
@@ -155,6 +155,15 @@ impl File {
 /// serialised as a mask, or as the path of its file.
 impl From<Config> for File {
     fn from(config: Config) -> Self {
+        let kind = |job: &LdapJob| config.directories.get(&job.directory)?.kind;
+        let mut jobs = config.jobs;
+        for job in jobs.values_mut() {
+            if let JobKind::Ldap(job) = &mut job.kind
+                && let Some(kind) = kind(job)
+            {
+                job.follow(kind);
+            }
+        }
         Self {
             state_dir: config.state_dir,
             control_socket: config.control_socket,
@@ -162,11 +171,11 @@ impl From<Config> for File {
             http: config.http.map(Into::into),
             reports: config.reports.into(),
             ftrack: FtrackTable::from(config.ftrack).with_files(),
+            jobs: written(jobs),
             directories: written(config.directories)
                 .into_iter()
                 .map(|(name, table): (_, DirectoryTable)| (name, table.with_files()))
                 .collect(),
-            jobs: written(config.jobs),
         }
     }
 }

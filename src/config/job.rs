@@ -1,6 +1,6 @@
 //! `[jobs.NAME]`: one job, and what it does.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     attributes::{self, AttributeKey, AttributeRule},
     finding::{KeyPath, did_you_mean},
+    kind,
+    kind::PeopleFilter,
     limits::{FtrackLdapJob, Limits, LimitsTable},
     notes::Notes,
     retry::{self, RetryTable},
@@ -18,7 +20,7 @@ use super::{
         line_problem,
     },
 };
-use crate::model::backoff::Retry;
+use crate::model::{backoff::Retry, server_kind::ServerKind};
 
 /// The longest run that may be configured.
 const LONGEST: u64 = 7 * DAY;
@@ -62,7 +64,8 @@ pub struct JobTable {
     /// How deep the searches go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// The filter for people, an LDAP filter such as `(objectClass=inetOrgPerson)`; required.
+    /// The filter for people, an LDAP filter such as `(objectClass=inetOrgPerson)`; by the
+    /// directory's kind when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// What happens to users whom a changed search base, filter, mapping, source or directory would
@@ -70,7 +73,8 @@ pub struct JobTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_change: Option<ConfigChange>,
     /// The mapping for each ftrack attribute: `username` (required), `email`, `first_name` and
-    /// `last_name` or instead `full_name`, and `custom_attributes.KEY`.
+    /// `last_name` or instead `full_name`, and `custom_attributes.KEY`; by the directory's kind when
+    /// the whole table is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, AttributeKey>,
     /// Which changes to users are allowed.
@@ -194,11 +198,39 @@ pub struct LdapJob {
     /// Never empty.
     pub search_bases: Vec<String>,
     pub scope: Scope,
-    pub filter: Filter,
+    /// By the directory's kind unless configured.
+    pub filter: Option<Filter>,
     pub config_change: ConfigChange,
-    pub attributes: BTreeMap<String, AttributeRule>,
+    /// By the directory's kind unless configured.
+    pub attributes: Option<BTreeMap<String, AttributeRule>>,
     pub users: Users,
     pub limits: Limits,
+}
+
+impl LdapJob {
+    /// The filter for people at a kind of server.
+    #[must_use]
+    pub fn people(&self, kind: ServerKind) -> PeopleFilter {
+        match &self.filter {
+            Some(filter) => PeopleFilter::configured(filter.clone()),
+            None => PeopleFilter::of_kind(kind),
+        }
+    }
+
+    /// Fills in what follows from a kind of server; a filter without what only some schemas have.
+    pub(super) fn follow(&mut self, kind: ServerKind) {
+        self.filter = Some(self.people(kind).where_known(|_| false));
+        self.attributes = Some(self.mapping(kind).into_owned());
+    }
+
+    /// The mapping at a kind of server.
+    #[must_use]
+    pub fn mapping(&self, kind: ServerKind) -> Cow<'_, BTreeMap<String, AttributeRule>> {
+        match &self.attributes {
+            Some(attributes) => Cow::Borrowed(attributes),
+            None => Cow::Owned(kind::attributes(kind)),
+        }
+    }
 }
 
 /// Checks the table of a job, in a configuration with these directories.
@@ -253,15 +285,14 @@ fn ldap(
         );
     }
     table.search_bases.check(notes, &bases);
-    if table.filter.is_none() {
-        notes.missing(
-            &at.key("filter"),
-            "which entries are people, such as \"(objectClass=inetOrgPerson)\"",
-        );
-    }
     let mapping = at.key("attributes");
-    let is_mapped = table.attributes.contains_key("email");
-    let attributes = attributes::check(notes, &mapping, std::mem::take(&mut table.attributes));
+    let written = std::mem::take(&mut table.attributes);
+    let is_mapped = written.is_empty() || written.contains_key("email");
+    let attributes = if written.is_empty() && !notes.is_judged(&mapping) {
+        Some(None)
+    } else {
+        attributes::check(notes, &mapping, written).map(Some)
+    };
     let users = table.users.take().unwrap_or_default();
     let users = users::check(notes, &at.key("users"), users, |notes| {
         is_mapped || notes.is_judged(&mapping.key("email"))
@@ -271,7 +302,7 @@ fn ldap(
         directory: directory?,
         search_bases: std::mem::take(&mut table.search_bases).complete()?,
         scope: table.scope.unwrap_or_default(),
-        filter: table.filter.take()?,
+        filter: table.filter.take(),
         config_change: table.config_change.unwrap_or_default(),
         attributes: attributes?,
         users: users?,
@@ -339,7 +370,7 @@ impl From<Job> for JobTable {
 
 impl From<LdapJob> for JobTable {
     fn from(job: LdapJob) -> Self {
-        let attributes = job.attributes.iter();
+        let attributes = job.attributes.iter().flatten();
         let attributes = attributes.map(|(name, rule)| (name.clone(), attributes::written(rule)));
         Self {
             kind: Kind::Ldap,
@@ -347,7 +378,7 @@ impl From<LdapJob> for JobTable {
             directory: Some(job.directory),
             search_bases: job.search_bases.into(),
             scope: Some(job.scope),
-            filter: Some(job.filter),
+            filter: job.filter,
             config_change: Some(job.config_change),
             attributes: attributes.collect(),
             users: Some(job.users.into()),

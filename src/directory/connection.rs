@@ -21,6 +21,7 @@ use super::{
 use crate::{
     config::Secret,
     directory::wire::{framing, framing::End, gate::Gate},
+    model::server_kind::ServerKind,
 };
 
 /// One bound connection, used by one task at a time; dropping it closes it at once.
@@ -36,6 +37,7 @@ pub struct Connection {
     born: Instant,
     is_ended: bool,
     password: Option<Secret>,
+    kind: Option<ServerKind>,
 }
 
 impl Connection {
@@ -75,7 +77,18 @@ impl Connection {
             born: Instant::now(),
             is_ended: false,
             password,
+            kind: None,
         })
+    }
+
+    /// The same to a server of this kind, whatever it says about itself, if one is configured.
+    pub(super) fn of_kind(self, kind: Option<ServerKind>) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The configured kind of the server.
+    pub(super) fn kind(&self) -> Option<ServerKind> {
+        self.kind
     }
 
     /// The server's URL.

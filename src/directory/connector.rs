@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     config::{Credential, Directory, Sasl, Secret, Unreadable, files},
+    model::server_kind::ServerKind,
     tls::TlsFault,
 };
 
@@ -46,6 +47,8 @@ pub struct Connector {
     binds: Arc<Binds>,
     connect_timeout: Duration,
     operation_timeout: Duration,
+    /// As configured.
+    kind: Option<ServerKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +166,7 @@ pub fn connectors(name: &str, directory: &Directory) -> Result<Vec<Connector>, D
                 binds: Arc::default(),
                 connect_timeout: directory.connect_timeout,
                 operation_timeout: directory.operation_timeout,
+                kind: directory.kind,
             })
         })
         .collect()
@@ -303,7 +307,8 @@ impl Connector {
             self.operation_timeout,
             presented.password().cloned(),
         )
-        .await?;
+        .await?
+        .of_kind(self.kind);
         let mut ldap = connection.ldap.clone();
         ldap.with_timeout(self.operation_timeout);
         let binds = Arc::clone(&self.binds);

@@ -2,10 +2,11 @@
 
 use uuid::Uuid;
 
-use super::{filter, server::ServerKind};
+use super::filter;
 use crate::model::{
     entry::DirectoryId,
     id::{IdAttribute, unhex},
+    server_kind::ServerKind,
 };
 
 impl IdAttribute {
@@ -15,10 +16,12 @@ impl IdAttribute {
     #[must_use]
     pub fn candidates(kind: ServerKind) -> Vec<Self> {
         match kind {
-            ServerKind::ActiveDirectory => vec![Self::ObjectGuid],
-            ServerKind::Ds389 => vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid],
+            ServerKind::ActiveDirectory | ServerKind::Samba => vec![Self::ObjectGuid],
+            ServerKind::Ds389 | ServerKind::FreeIpa => {
+                vec![Self::NsUniqueId, Self::IpaUniqueId, Self::EntryUuid]
+            }
             ServerKind::OpenLdap => vec![Self::EntryUuid],
-            ServerKind::Other => vec![
+            ServerKind::Generic => vec![
                 Self::EntryUuid,
                 Self::ObjectGuid,
                 Self::NsUniqueId,

@@ -14,7 +14,7 @@ use super::{
     pool::{DirectoryPool, PooledConnection},
     request::ReadRequest,
     searches::{
-        EntrySink, Naming, SearchRun, Searches, ServerIdentity, bounded, naming_context,
+        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Wanted, bounded, naming_context,
         of_request, run_over,
     },
     server::{Continuations, ReferralObjects, RootDse},
@@ -176,19 +176,19 @@ async fn entries<'a>(
         return Ok(sink);
     }
     let attributes = [id_attribute.name().to_owned()];
-    let searches = Searches {
-        list: of_request(
-            pool,
-            request,
-            &filter::any(&filters),
-            &attributes,
-            &attributes,
-        ),
-        naming: Naming::of_ids(id_attribute),
+    let filter = filter::any(&filters);
+    let searches = |_: &ServerIdentity| Searches {
+        list: of_request(pool, request, &filter, &attributes, &attributes),
+        meant: Vec::new(),
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::LeftOut,
     };
-    run_over(lent, &searches, &mut sink, &mut SearchRun::default()).await?;
+    let wanted = Wanted {
+        bases: &request.bases,
+        schema: SchemaUse::of_ids(id_attribute),
+        searches: &searches,
+    };
+    run_over(lent, wanted, &mut sink, &mut SearchRun::default()).await?;
     Ok(sink)
 }
 

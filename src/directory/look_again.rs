@@ -12,9 +12,10 @@ use super::{
     pool::DirectoryPool,
     request::{ReadFailure, ReadRequest},
     searches::{
-        EntrySink, Naming, SearchRun, Searches, ServerIdentity, Servers, bounded, of_request, run,
+        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
+        of_request, run,
     },
-    server::{Continuations, ReferralObjects},
+    server::ReferralObjects,
 };
 use crate::model::{
     entry::{DirectoryId, Entry, Kept},
@@ -149,14 +150,13 @@ pub async fn ask(
     ids: &[DirectoryId],
     cancel: &CancellationToken,
 ) -> Result<Answer, ReadFailure> {
-    let attributes = [id_attribute.name().to_owned()];
-    let (mut list, mut asked) = (Vec::new(), Vec::new());
+    let (mut filters, mut asked) = (Vec::new(), Vec::new());
     for group in ids.chunks(GROUP) {
-        let filters: Vec<String> = group
+        let of_group: Vec<String> = group
             .iter()
             .filter_map(|id| id_attribute.filter(id))
             .collect();
-        if filters.len() != group.len() {
+        if of_group.len() != group.len() {
             let reason = format!(
                 "some ids of these people are not values of the attribute {id_attribute}; was the \
                  id attribute changed?"
@@ -167,24 +167,30 @@ pub async fn ask(
             };
             return Err(SearchRun::default().failure(error));
         }
-        let searches = of_request(
-            pool,
-            request,
-            &filter::both(&request.filter, &filter::any(&filters)),
-            &attributes,
-            &attributes,
-        );
-        asked.extend(searches.iter().map(|_| Group::new(group)));
-        list.extend(searches);
+        asked.extend(request.bases.iter().map(|_| Group::new(group)));
+        filters.push(filter::any(&of_group));
     }
-    if list.is_empty() {
+    if filters.is_empty() {
         return Ok(Answer::default());
     }
-    let wanted = Searches {
-        list,
-        naming: Naming::of_ids(id_attribute),
-        referral_objects: ReferralObjects::LeftOut,
-        continuations: Continuations::EndTheSearch,
+    let attributes = [id_attribute.name().to_owned()];
+    let searches = |about: &ServerIdentity| {
+        let people = about.people(request);
+        let of_group = |ids: &String| {
+            let filter = filter::both(&people, ids);
+            of_request(pool, request, &filter, &attributes, &attributes)
+        };
+        Searches {
+            list: filters.iter().flat_map(of_group).collect(),
+            meant: Vec::new(),
+            referral_objects: ReferralObjects::LeftOut,
+            continuations: about.continuations(),
+        }
+    };
+    let wanted = Wanted {
+        bases: &request.bases,
+        schema: SchemaUse::of_ids(id_attribute),
+        searches: &searches,
     };
     let mut sink = Found {
         attribute: id_attribute,
@@ -194,7 +200,7 @@ pub async fn ask(
     let mut course = SearchRun::default();
     let servers = server.map_or(Servers::InOrder, Servers::Only);
     match bounded(
-        run(pool, servers, &wanted, &mut sink, &mut course),
+        run(pool, servers, wanted, &mut sink, &mut course),
         request.deadline,
         cancel,
     )

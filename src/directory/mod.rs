@@ -38,5 +38,5 @@ pub use name_fault::NameFault;
 pub use pool::DirectoryPool;
 pub use read::read;
 pub use reading::Reading;
-pub use request::{ReadFailure, ReadRequest};
+pub use request::{PeopleSearch, ReadFailure, ReadRequest};
 pub use search::SearchEvidence;

@@ -3,12 +3,28 @@
 use std::net::SocketAddr;
 
 use super::{
-    connection::Connection, connector::Connector, error::DirectoryError, lookup::look,
-    name_fault::NameFault, pool::DirectoryPool, read::read_over, reading::Reading,
-    request::ReadRequest, schema::Schema, searches::directory_id, server::RootDse,
+    connection::Connection,
+    connector::Connector,
+    error::DirectoryError,
+    lookup::look,
+    name_fault::NameFault,
+    pool::DirectoryPool,
+    read::read_over,
+    reading::Reading,
+    request::ReadRequest,
+    schema::Schema,
+    searches::directory_id,
+    server::{Referrals, RootDse},
     transport::Transport,
 };
-use crate::model::entry::{Entry, Kept};
+use crate::{
+    config::Filter,
+    model::{
+        entry::{Entry, Kept},
+        id::IdAttribute,
+        server_kind::ServerKind,
+    },
+};
 
 /// One check.
 #[derive(Debug)]
@@ -31,6 +47,8 @@ pub enum Probed {
     Bind,
     /// The server's description of itself.
     RootDse,
+    /// The kind of server, and what follows from it.
+    Kind,
     /// The directory's id.
     DirectoryId,
     /// The filter; its syntax is that of the configuration.
@@ -142,7 +160,7 @@ impl<'a> Probe<'a> {
         let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
             "the credentials are accepted".into()
         })?;
-        let described = describe(&mut connection, &mut self.server).await;
+        let described = describe(&mut connection, self.pool.page_size(), &mut self.server).await;
         let (root, schema) = described.ok()?;
         Some(Entered {
             pool: self.pool,
@@ -154,6 +172,20 @@ impl<'a> Probe<'a> {
 }
 
 impl Entered<'_> {
+    /// The kind of the server.
+    #[must_use]
+    pub fn kind(&self) -> ServerKind {
+        self.root.kind
+    }
+
+    /// The filter for the people of a request, on this server.
+    #[must_use]
+    pub fn people(&self, request: &ReadRequest) -> Filter {
+        let schema = self.schema.as_ref();
+        let has = |name: &str| schema.is_some_and(|schema| schema.find(name).is_some());
+        request.people.of(self.root.kind).filter.where_known(has)
+    }
+
     /// Checks the searches of a request, and reads all people as a run does it, with attributes
     /// that are only looked at; the findings go into `steps`. The people are absent when they
     /// cannot be read.
@@ -164,14 +196,12 @@ impl Entered<'_> {
         &mut self,
         request: &ReadRequest,
         also: &[&str],
-        map: impl FnMut(&Entry) -> T,
+        map: impl FnMut(ServerKind, &Entry) -> T,
         steps: &mut Vec<Step>,
     ) -> Result<Option<People<T>>, Ended> {
         self.identify(request, steps).await?;
-        steps.push(step(
-            Probed::Filter,
-            Observation::Well(request.filter.to_string()),
-        ));
+        let filter = self.people(request);
+        steps.push(step(Probed::Filter, Observation::Well(filter.to_string())));
         let mut is_complete = true;
         for base in &request.bases {
             match look(&mut self.connection, base, "(objectClass=*)", &["1.1"]).await {
@@ -193,7 +223,7 @@ impl Entered<'_> {
             Ok((reading, names)) => {
                 steps.extend(reading.searches().iter().map(|search| {
                     let base = Probed::People(search.base.clone());
-                    step(base, people(&search.base, request, search.entries))
+                    step(base, people(&search.base, &filter, search.entries))
                 }));
                 Ok(Some(People { reading, names }))
             }
@@ -232,8 +262,7 @@ impl Entered<'_> {
     }
 }
 
-fn people(base: &str, request: &ReadRequest, entries: u64) -> Observation {
-    let filter = &request.filter;
+fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
     if entries > 0 {
         return Observation::Well(format!("{filter} matches {entries} entries below {base:?}"));
     }
@@ -243,9 +272,39 @@ fn people(base: &str, request: &ReadRequest, entries: u64) -> Observation {
     }
 }
 
+/// What kind of server it is, and how it is read.
+fn kind(root: &RootDse, page_size: i32) -> Observation {
+    let RootDse { kind, detected, .. } = root;
+    if kind != detected && *detected != ServerKind::Generic {
+        return Observation::Doubtful {
+            seen: format!(
+                "it is treated as {kind}, as the configuration says, but shows itself as {detected}"
+            ),
+            way_out: "remove kind from the directory, or correct it".into(),
+        };
+    }
+    let how = if kind == detected {
+        "detected"
+    } else {
+        "configured"
+    };
+    let candidates = IdAttribute::candidates(*kind);
+    let ids: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
+    let offers = |is_offered| if is_offered { "" } else { "no " };
+    Observation::Well(format!(
+        "{kind} ({how}): people are identified by {}; {}paged results ({page_size} entries); \
+         {}ManageDsaIT; {}domain scope",
+        ids.join(" or "),
+        offers(root.offers_pages()),
+        offers(root.referrals() == Referrals::AsEntries),
+        offers(root.leaves_out_continuations()),
+    ))
+}
+
 /// The server's description of itself, and its schema if it shows one.
 async fn describe(
     connection: &mut Connection,
+    page_size: i32,
     steps: &mut Vec<Step>,
 ) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
@@ -255,6 +314,7 @@ async fn describe(
             .unwrap_or_else(|| "a server that does not identify itself".into())
     });
     let root = root.ok_or(Ended)?;
+    steps.push(step(Probed::Kind, kind(&root, page_size)));
     match Schema::read(connection, &root).await {
         Ok(Some(schema)) => return Ok((root, Some(schema))),
         Ok(None) => steps.push(step(

@@ -17,14 +17,15 @@ use super::{
     reading::{Ids, Parts, Reading},
     request::{ReadFailure, ReadRequest},
     searches::{
-        EntrySink, Naming, SearchRun, Searches, ServerIdentity, Servers, bounded, of_request, run,
-        run_over,
+        EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
+        of_request, run, run_over,
     },
-    server::{Continuations, ReferralObjects, ServerKind},
+    server::ReferralObjects,
 };
 use crate::model::{
     entry::{DirectoryId, Entry, Kept, of_bytes},
     id::IdAttribute,
+    server_kind::ServerKind,
 };
 
 /// Reads everything, or fails. `map` converts each entry to the caller's compact form as it
@@ -39,15 +40,19 @@ use crate::model::{
 pub async fn read<T: Kept>(
     pool: &DirectoryPool,
     request: &ReadRequest,
-    map: impl FnMut(&Entry) -> T,
+    map: impl FnMut(ServerKind, &Entry) -> T,
     cancel: &CancellationToken,
     progress: impl FnMut(u64),
 ) -> Result<Reading<T>, ReadFailure> {
-    let wanted = searches(pool, request);
+    let wanted = Wanted {
+        bases: &request.bases,
+        schema: SchemaUse::Needed,
+        searches: &|about| searches(pool, request, about),
+    };
     let mut collect = Collect::new(pool, request, map, progress);
     let mut course = SearchRun::default();
     let outcome = bounded(
-        run(pool, Servers::InOrder, &wanted, &mut collect, &mut course),
+        run(pool, Servers::InOrder, wanted, &mut collect, &mut course),
         request.deadline,
         cancel,
     )
@@ -82,52 +87,61 @@ pub(super) async fn read_over<T: Kept>(
     connection: &mut Connection,
     request: &ReadRequest,
     also: &[&str],
-    map: impl FnMut(&Entry) -> T,
+    map: impl FnMut(ServerKind, &Entry) -> T,
 ) -> Result<(Reading<T>, Vec<NameFault>), ReadFailure> {
-    let mut wanted = searches(pool, request);
-    for search in &mut wanted.list {
-        search
-            .attributes
-            .extend(also.iter().map(|name| (*name).to_owned()));
-        search.attributes = dedup(std::mem::take(&mut search.attributes));
-    }
+    let also = |about: &ServerIdentity| {
+        let mut searches = searches(pool, request, about);
+        for search in &mut searches.list {
+            search
+                .attributes
+                .extend(also.iter().map(|name| (*name).to_owned()));
+            search.attributes = dedup(std::mem::take(&mut search.attributes));
+        }
+        searches
+    };
+    let wanted = Wanted {
+        bases: &request.bases,
+        schema: SchemaUse::Needed,
+        searches: &also,
+    };
     let mut collect = Collect::new(pool, request, map, |_| ());
     let mut course = SearchRun {
         server: Some(connection.server().to_owned()),
         ..SearchRun::default()
     };
-    let work = run_over(connection, &wanted, &mut collect, &mut course);
+    let work = run_over(connection, wanted, &mut collect, &mut course);
     match bounded(work, request.deadline, &CancellationToken::new()).await {
         Ok(()) => Ok(collect.reading(pool, connection.server().to_owned(), course)),
         Err(error) => Err(course.failure(error)),
     }
 }
 
-/// The searches of a read. The object class is requested as well, since not every entry is a
-/// person's.
-fn searches(pool: &DirectoryPool, request: &ReadRequest) -> Searches {
+/// The searches of a read on a server. The object class is requested as well, since not every entry
+/// is a person's.
+fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity) -> Searches {
+    let people = request.people.of(about.kind);
     let configured = configured(pool, request);
     let ids = configured.clone().map_or_else(
-        || IdAttribute::candidates(ServerKind::Other),
+        || IdAttribute::candidates(ServerKind::Generic),
         |named| vec![named],
     );
     let ids: Vec<String> = ids.iter().map(|id| id.name().to_owned()).collect();
-    let mut attributes = request.attributes.clone();
+    let mut attributes = people.attributes.clone();
     attributes.extend(ids.iter().cloned());
     attributes.push("objectClass".into());
-    let meant = request.attributes.iter().cloned();
+    let meant = people.attributes.iter().cloned();
     let meant = meant.chain(configured.map(|id| id.name().to_owned()));
     Searches {
         list: of_request(
             pool,
             request,
-            request.filter.as_str(),
+            about.people(request).as_str(),
             &dedup(attributes),
             &ids,
         ),
-        naming: Naming::BySchema(dedup(meant.collect())),
+        meant: dedup(meant.collect()),
         referral_objects: ReferralObjects::Counted,
-        continuations: Continuations::EndTheSearch,
+        continuations: about.continuations(),
     }
 }
 
@@ -141,6 +155,8 @@ fn configured(pool: &DirectoryPool, request: &ReadRequest) -> Option<IdAttribute
 struct Collect<T, M, P> {
     configured: Option<IdAttribute>,
     entries: Vec<(Option<DirectoryId>, T)>,
+    /// The kind of the server that answers.
+    kind: ServerKind,
     ids: Vec<Ids>,
     candidates: usize,
     dns: Vec<u64>,
@@ -153,6 +169,7 @@ impl<T, M, P> Collect<T, M, P> {
         Self {
             configured: configured(pool, request),
             entries: Vec::new(),
+            kind: ServerKind::default(),
             ids: Vec::new(),
             candidates: 0,
             dns: Vec::new(),
@@ -175,6 +192,7 @@ impl<T, M, P> Collect<T, M, P> {
             dns: self.dns,
             is_preferred: pool.is_preferred(&server),
             server,
+            kind: self.kind,
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             notes: notes.collect(),
             searches: course.searches,
@@ -183,15 +201,16 @@ impl<T, M, P> Collect<T, M, P> {
     }
 }
 
-impl<T: Kept, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
+impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, P> {
     fn begin(&mut self, about: &ServerIdentity) {
+        self.kind = about.kind;
         let attributes = match &self.configured {
             Some(configured) => vec![configured.clone()],
             None => about.candidates.clone(),
         };
         // Those that this kind of server usually does not have come last: people may be known by
         // them.
-        let others = IdAttribute::candidates(ServerKind::Other).into_iter();
+        let others = IdAttribute::candidates(ServerKind::Generic).into_iter();
         let others = others.filter(|id| self.configured.is_none() && !attributes.contains(id));
         let others: Vec<IdAttribute> = others.collect();
         self.candidates = attributes.len();
@@ -218,7 +237,7 @@ impl<T: Kept, M: FnMut(&Entry) -> T, P: FnMut(u64)> EntrySink for Collect<T, M, 
         let mut hasher = DefaultHasher::new();
         entry.dn.hash(&mut hasher);
         self.dns.push(hasher.finish());
-        let mapped = (self.map)(entry);
+        let mapped = (self.map)(self.kind, entry);
         budget.take(mapped.size() + size_of::<(Option<DirectoryId>, u64)>())?;
         self.entries.push((None, mapped));
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::search::SearchEvidence;
-use crate::model::{entry::DirectoryId, id::IdAttribute};
+use crate::model::{entry::DirectoryId, id::IdAttribute, server_kind::ServerKind};
 
 /// A complete read: it exists only when every search ended with success on one and the same server,
 /// every page and value range was fetched, and nothing was referred elsewhere.
@@ -11,6 +11,7 @@ use crate::model::{entry::DirectoryId, id::IdAttribute};
 pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
     server: String,
+    kind: ServerKind,
     is_preferred: bool,
     directory_id: Option<String>,
     id_attribute: Option<IdAttribute>,
@@ -50,6 +51,12 @@ impl<T> Reading<T> {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// What kind of server it is, by which the entries were mapped.
+    #[must_use]
+    pub fn kind(&self) -> ServerKind {
+        self.kind
     }
 
     /// Whether the server is the preferred one, or equivalent by configuration: a replica may lag
@@ -125,6 +132,7 @@ impl<T> Reading<T> {
         Self {
             entries,
             server: "ldap://tests".into(),
+            kind: ServerKind::Generic,
             is_preferred: true,
             directory_id: Some("d-1".into()),
             id_attribute: Some(IdAttribute::EntryUuid),
@@ -166,6 +174,7 @@ pub(super) struct Parts<T> {
     /// Distinguish entries without an id that is unique: hashes of their DNs.
     pub dns: Vec<u64>,
     pub server: String,
+    pub kind: ServerKind,
     pub is_preferred: bool,
     pub directory_id: Option<String>,
     pub searches: Vec<SearchEvidence>,
@@ -184,6 +193,7 @@ impl<T> Reading<T> {
             candidates,
             dns,
             server,
+            kind,
             is_preferred,
             directory_id,
             searches,
@@ -193,6 +203,7 @@ impl<T> Reading<T> {
         let mut reading = Self {
             entries,
             server,
+            kind,
             is_preferred,
             directory_id,
             id_attribute: None,
@@ -311,6 +322,7 @@ mod tests {
             ids,
             dns: dns.to_vec(),
             server: "ldap://tests".into(),
+            kind: ServerKind::Generic,
             is_preferred: true,
             directory_id: None,
             searches: Vec::new(),

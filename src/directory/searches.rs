@@ -21,8 +21,8 @@ use super::{
     server::{Continuations, ReferralObjects, Referrals, RootDse},
 };
 use crate::{
-    config::Scope,
-    model::{entry::Entry, id::IdAttribute},
+    config::{Filter, Scope},
+    model::{entry::Entry, id::IdAttribute, server_kind::ServerKind},
 };
 
 /// Which servers of a directory may be asked.
@@ -34,36 +34,46 @@ pub(super) enum Servers<'a> {
     Only(&'a str),
 }
 
+/// What is asked of the server that answers; the searches depend on what it is.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The bases of the searches.
+    pub bases: &'a [String],
+    pub schema: SchemaUse,
+    /// The searches of that server.
+    pub searches: &'a (dyn Fn(&ServerIdentity) -> Searches + Sync),
+}
+
+/// Whether the schema of a server is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SchemaUse {
+    /// For the names of attributes.
+    Needed,
+    /// It is not read.
+    None,
+}
+
+impl SchemaUse {
+    /// For searches that ask for ids alone: servers have one name for the universal ones.
+    pub fn of_ids(id_attribute: &IdAttribute) -> Self {
+        if id_attribute.is_universal() {
+            Self::None
+        } else {
+            Self::Needed
+        }
+    }
+}
+
 /// Searches that are one read.
 #[derive(Debug)]
 pub(super) struct Searches {
     pub list: Vec<Search>,
-    /// What is done about the names of attributes.
-    pub naming: Naming,
+    /// The names of attributes that must have a meaning.
+    pub meant: Vec<String>,
     /// What is done about referral objects, where the server returns them as entries.
     pub referral_objects: ReferralObjects,
     /// What is done about references to other servers.
     pub continuations: Continuations,
-}
-
-/// What is done about the names of attributes that a server may call otherwise.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Naming {
-    /// They are found by the server's schema, and these must have a meaning.
-    BySchema(Vec<String>),
-    /// Servers have one name for them.
-    AsAsked,
-}
-
-impl Naming {
-    /// For searches that ask for ids alone.
-    pub fn of_ids(id_attribute: &IdAttribute) -> Self {
-        if id_attribute.is_universal() {
-            Self::AsAsked
-        } else {
-            Self::BySchema(Vec::new())
-        }
-    }
 }
 
 /// The progress of a read; kept outside the work, so that it is still known when the work is
@@ -81,6 +91,7 @@ pub(super) struct SearchRun {
 /// What a server says about itself before it is searched.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerIdentity {
+    pub kind: ServerKind,
     /// The attributes that may identify its entries, the best first.
     pub candidates: Vec<IdAttribute>,
     /// The id of the entry of the naming context that contains the first base; none where it cannot
@@ -90,6 +101,26 @@ pub(super) struct ServerIdentity {
     /// Whether it leaves out references on request.
     leaves_out_continuations: bool,
     schema: Option<Arc<Schema>>,
+}
+
+impl ServerIdentity {
+    /// The filter for the people of a request.
+    pub fn people(&self, request: &ReadRequest) -> Filter {
+        let schema = self.schema.as_deref();
+        let has = |name: &str| schema.is_some_and(|schema| schema.find(name).is_some());
+        request.people.of(self.kind).filter.where_known(has)
+    }
+
+    /// What is done about references in searches for people: one from the root of a domain meets
+    /// those to its other naming contexts, which hold no people of this one, and the server is asked
+    /// to leave them out.
+    pub fn continuations(&self) -> Continuations {
+        if self.kind.is_active_directory() {
+            Continuations::LeftOut
+        } else {
+            Continuations::EndTheSearch
+        }
+    }
 }
 
 impl SearchRun {
@@ -153,11 +184,11 @@ pub(super) async fn bounded<R>(
 pub(super) async fn run(
     pool: &DirectoryPool,
     servers: Servers<'_>,
-    searches: &Searches,
+    wanted: Wanted<'_>,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<String, DirectoryError> {
-    if searches.list.is_empty() {
+    if wanted.bases.is_empty() {
         // Asking nothing does not show that nobody is there.
         return Err(DirectoryError::Settings {
             directory: pool.name().into(),
@@ -171,7 +202,7 @@ pub(super) async fn run(
     };
     for server in pool.servers().iter().filter(may_be_asked) {
         course.server = Some(server.connector.server().into());
-        match run_on(server, searches, sink, course).await {
+        match run_on(server, wanted, sink, course).await {
             Ok(()) => return Ok(server.connector.server().into()),
             Err(error) if error.concerns_one_server() && course.is_untouched() => {
                 failures.push(error)
@@ -184,14 +215,14 @@ pub(super) async fn run(
 
 async fn run_on(
     server: &Server,
-    searches: &Searches,
+    wanted: Wanted<'_>,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
     loop {
         course.searches.clear();
         let mut lent = server.get().await?;
-        match run_over(&mut lent, searches, sink, course).await {
+        match run_over(&mut lent, wanted, sink, course).await {
             Ok(()) => {
                 lent.give_back();
                 return Ok(());
@@ -207,12 +238,13 @@ async fn run_on(
 /// Runs all searches over one connection.
 pub(super) async fn run_over(
     connection: &mut Connection,
-    searches: &Searches,
+    wanted: Wanted<'_>,
     sink: &mut impl EntrySink,
     course: &mut SearchRun,
 ) -> Result<(), DirectoryError> {
-    let bases: Vec<&str> = searches.list.iter().map(|search| &*search.base).collect();
-    course.about = about(connection, &bases, &searches.naming).await?;
+    let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
+    course.about = about(connection, &bases, wanted.schema).await?;
+    let searches = (wanted.searches)(&course.about);
     sink.begin(&course.about);
     let asked = searches.list.first().map(|search| &*search.attributes);
     let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());
@@ -246,11 +278,8 @@ pub(super) async fn run_over(
         entries += evidence.entries;
         sink.page(entries);
     }
-    match &searches.naming {
-        Naming::BySchema(meant) if entries > 0 => {
-            course.name_faults = names.faults(meant);
-        }
-        Naming::BySchema(_) | Naming::AsAsked => {}
+    if wanted.schema == SchemaUse::Needed && entries > 0 {
+        course.name_faults = names.faults(&searches.meant);
     }
     Ok(())
 }
@@ -259,16 +288,17 @@ pub(super) async fn run_over(
 async fn about(
     connection: &mut Connection,
     bases: &[&str],
-    naming: &Naming,
+    schema: SchemaUse,
 ) -> Result<ServerIdentity, DirectoryError> {
     let root = RootDse::read(connection).await?;
     let candidates = IdAttribute::candidates(root.kind);
     let directory_id = directory_id(connection, &root, bases).await?;
-    let schema = match naming {
-        Naming::BySchema(_) => Schema::read(connection, &root).await?.map(Arc::new),
-        Naming::AsAsked => None,
+    let schema = match schema {
+        SchemaUse::Needed => Schema::read(connection, &root).await?.map(Arc::new),
+        SchemaUse::None => None,
     };
     Ok(ServerIdentity {
+        kind: root.kind,
         candidates,
         directory_id,
         referrals: root.referrals(),

@@ -1,10 +1,13 @@
 //! What a server is and supports: its root DSE (RFC 4512 section 5.1).
 
 use super::{connection::Connection, error::DirectoryError, lookup::look};
-use crate::model::entry::Entry;
+use crate::model::{entry::Entry, server_kind::ServerKind};
 
 /// The capability of an Active Directory (MS-ADTS section 3.1.1.3.4.3).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+/// The extended operations of FreeIPA, such as that for keytabs, begin so.
+// https://freeipa.readthedocs.io/en/latest/designs/keytab-retrieval.html
+const OF_FREE_IPA: &str = "2.16.840.1.113730.3.8.10.";
 /// Simple paged results (RFC 2696).
 pub(super) const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// Referral objects are treated as any other entry (RFC 3296 section 3).
@@ -12,19 +15,6 @@ const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 
 /// No references to other parts of the directory are returned (MS-ADTS section 3.1.1.3.4.1.11).
 pub(super) const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
-
-/// The kinds of servers that are distinguished, since each identifies entries in its own way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerKind {
-    /// Active Directory, also Samba's.
-    ActiveDirectory,
-    /// 389 Directory Server and its relatives, also FreeIPA.
-    Ds389,
-    /// OpenLDAP's slapd.
-    OpenLdap,
-    /// Anything else.
-    Other,
-}
 
 /// How a server returns referral objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,8 +48,10 @@ pub(super) enum Continuations {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "some fields are self-explanatory")]
 pub struct RootDse {
-    /// The kind of server.
+    /// The kind of server: as configured, or as it shows itself.
     pub kind: ServerKind,
+    /// As it shows itself.
+    pub detected: ServerKind,
     /// The vendor and version, if shown (RFC 3045).
     pub vendor: Option<String>,
     pub naming_contexts: Vec<String>,
@@ -72,7 +64,7 @@ pub struct RootDse {
 }
 
 impl RootDse {
-    /// Reads the root DSE; a server that shows none is of the kind `Other` without capabilities.
+    /// Reads the root DSE; a server that shows none is a generic one without capabilities.
     ///
     /// # Errors
     /// Everything but an answer; a refusal by access rights counts as an empty one.
@@ -84,18 +76,22 @@ impl RootDse {
             "namingContexts",
             "supportedControl",
             "supportedCapabilities",
+            "supportedExtension",
             "supportedSASLMechanisms",
             "subschemaSubentry",
+            "ipaTopologyPluginVersion",
         ];
-        match look(connection, "", "(objectClass=*)", &wanted).await {
-            Ok(entry) => Ok(Self::of(
-                &entry.unwrap_or_else(|| Entry::new(String::new(), Vec::new())),
-            )),
+        let nothing = || Entry::new(String::new(), Vec::new());
+        let entry = match look(connection, "", "(objectClass=*)", &wanted).await {
+            Ok(entry) => entry.unwrap_or_else(nothing),
             Err(DirectoryError::NoSuchBase { .. } | DirectoryError::Refused { code: 50, .. }) => {
-                Ok(Self::of(&Entry::new(String::new(), Vec::new())))
+                nothing()
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        let shown = Self::of(&entry);
+        let kind = connection.kind().unwrap_or(shown.detected);
+        Ok(Self { kind, ..shown })
     }
 
     /// Whether a control is offered.
@@ -134,37 +130,96 @@ impl RootDse {
         let vendor = [texts("vendorName"), texts("vendorVersion")]
             .concat()
             .join(" ");
-        let is_openldap = texts("objectClass")
-            .iter()
-            .any(|class| class.eq_ignore_ascii_case("OpenLDAProotDSE"));
-        let has_389_vendor = ["389 project", "fedora", "red hat"]
-            .iter()
-            .any(|name| vendor.to_ascii_lowercase().contains(name));
-        let kind = if texts("supportedCapabilities")
-            .iter()
-            .any(|oid| oid == ACTIVE_DIRECTORY)
-        {
-            ServerKind::ActiveDirectory
-        } else if is_openldap {
-            ServerKind::OpenLdap
-        } else if has_389_vendor {
-            ServerKind::Ds389
-        } else {
-            ServerKind::Other
-        };
-        let vendor = match (vendor.is_empty(), kind) {
+        let detected = detected(&texts, &vendor);
+        let vendor = match (vendor.is_empty(), detected) {
             (false, _) => Some(vendor),
             (true, ServerKind::OpenLdap) => Some("OpenLDAP".into()),
             (true, ServerKind::ActiveDirectory) => Some("Active Directory".into()),
-            (true, ServerKind::Ds389 | ServerKind::Other) => None,
+            (
+                true,
+                ServerKind::Samba | ServerKind::Ds389 | ServerKind::FreeIpa | ServerKind::Generic,
+            ) => None,
         };
         Self {
-            kind,
+            kind: detected,
+            detected,
             vendor,
             naming_contexts: texts("namingContexts"),
             supported_controls: texts("supportedControl"),
             sasl_mechanisms: texts("supportedSASLMechanisms"),
             schema: texts("subschemaSubentry").into_iter().next(),
+        }
+    }
+}
+
+/// The kind that the values of a root DSE show.
+fn detected(texts: &impl Fn(&str) -> Vec<String>, vendor: &str) -> ServerKind {
+    let any = |name: &str, is: &dyn Fn(&str) -> bool| texts(name).iter().any(|value| is(value));
+    let vendor = vendor.to_ascii_lowercase();
+    let is_by = |names: &[&str]| names.iter().any(|name| vendor.contains(name));
+    if any("supportedCapabilities", &|oid| oid == ACTIVE_DIRECTORY) {
+        return if is_by(&["samba"]) {
+            ServerKind::Samba
+        } else {
+            ServerKind::ActiveDirectory
+        };
+    }
+    let is_openldap = |class: &str| class.eq_ignore_ascii_case("OpenLDAProotDSE");
+    if any("objectClass", &is_openldap) {
+        return ServerKind::OpenLdap;
+    }
+    if any("ipaTopologyPluginVersion", &|_| true)
+        || any("supportedExtension", &|oid| oid.starts_with(OF_FREE_IPA))
+    {
+        return ServerKind::FreeIpa;
+    }
+    if is_by(&["389 project", "fedora", "red hat"]) {
+        return ServerKind::Ds389;
+    }
+    ServerKind::Generic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(values: &[(&str, &str)]) -> ServerKind {
+        let attribute =
+            |(name, value): &(&str, &str)| (name.to_string(), vec![value.as_bytes().to_vec()]);
+        RootDse::of(&Entry::new(
+            String::new(),
+            values.iter().map(attribute).collect(),
+        ))
+        .kind
+    }
+
+    #[test]
+    fn each_kind_shows_itself() {
+        let ad = ("supportedCapabilities", ACTIVE_DIRECTORY);
+        let samba = ("vendorName", "Samba Team (https://www.samba.org)");
+        let of_389 = ("vendorName", "389 Project");
+        let extension = ("supportedExtension", "2.16.840.1.113730.3.8.10.5");
+        let kinds = [
+            (kind(&[ad]), ServerKind::ActiveDirectory),
+            (kind(&[samba, ad]), ServerKind::Samba),
+            (kind(&[of_389]), ServerKind::Ds389),
+            (kind(&[of_389, extension]), ServerKind::FreeIpa),
+            (
+                kind(&[of_389, ("ipaTopologyPluginVersion", "1.0")]),
+                ServerKind::FreeIpa,
+            ),
+            (
+                kind(&[("objectClass", "OpenLDAProotDSE")]),
+                ServerKind::OpenLdap,
+            ),
+            (
+                kind(&[("vendorName", "Sun Microsystems")]),
+                ServerKind::Generic,
+            ),
+            (kind(&[]), ServerKind::Generic),
+        ];
+        for (shown, expected) in kinds {
+            assert_eq!(shown, expected);
         }
     }
 }

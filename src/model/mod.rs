@@ -15,6 +15,7 @@ pub mod readable_time;
 pub mod reason;
 pub mod report;
 pub(crate) mod server_job;
+pub mod server_kind;
 pub(crate) mod set_aside;
 pub(crate) mod stored_link;
 pub mod stored_value;

@@ -1,9 +1,14 @@
 //! The compiled settings of a job that reads a directory.
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
 use super::servers::Servers;
 use crate::{
     config::{Config, LdapJob},
-    directory::DirectoryPool,
+    directory::{DirectoryPool, PeopleSearch, ReadRequest},
+    model::server_kind::{ByKind, ServerKind},
     sync::{mapping::Mapping, rules::Rules},
 };
 
@@ -13,9 +18,41 @@ use crate::{
 pub struct LdapWork {
     /// As configured.
     pub job: LdapJob,
-    pub mapping: Mapping,
+    /// By the kind of the server that answers.
+    pub mappings: ByKind<Mapping>,
     pub rules: Rules,
     pub pool: DirectoryPool,
+    people: Arc<ByKind<PeopleSearch>>,
+}
+
+impl LdapWork {
+    /// What a run reads of the directory.
+    #[must_use]
+    pub fn read_request(&self, deadline: Instant) -> ReadRequest {
+        ReadRequest {
+            bases: self.job.search_bases.clone(),
+            scope: self.job.scope,
+            people: Arc::clone(&self.people),
+            id_attribute: None,
+            deadline,
+        }
+    }
+
+    /// The keys of the mapped custom attributes, in the order of a person's custom values; they do
+    /// not depend on the server.
+    #[must_use]
+    pub fn custom_keys(&self) -> &[String] {
+        self.mappings.of(ServerKind::default()).custom_keys()
+    }
+}
+
+/// Who is searched for by a job, by the kind of the server that answers.
+#[must_use]
+pub fn people(job: &LdapJob) -> ByKind<PeopleSearch> {
+    ByKind::new(|kind| PeopleSearch {
+        filter: job.people(kind),
+        attributes: Mapping::new(job.mapping(kind).values()).ldap_attributes(),
+    })
 }
 
 /// What is compiled of a job that reads a directory before there are connections.
@@ -24,7 +61,8 @@ pub struct LdapWork {
 pub struct LdapRules {
     /// As configured.
     pub job: LdapJob,
-    pub mapping: Mapping,
+    /// By the kind of the server that answers.
+    pub mappings: ByKind<Mapping>,
     rules: Rules,
 }
 
@@ -33,7 +71,7 @@ impl LdapRules {
     pub(super) fn new(config: &Config, job: &LdapJob) -> Self {
         Self {
             job: job.clone(),
-            mapping: Mapping::new(job.attributes.values()),
+            mappings: ByKind::new(|kind| Mapping::new(job.mapping(kind).values())),
             rules: Rules::new(job, &config.ftrack.api_user).beside(config, &job.directory),
         }
     }
@@ -51,7 +89,8 @@ impl LdapRules {
         })?;
         Ok(LdapWork {
             pool: pool.clone(),
-            mapping: self.mapping,
+            people: Arc::new(people(&self.job)),
+            mappings: self.mappings,
             rules: self
                 .rules
                 .with_signature(servers.ftrack().signer().signature()),

@@ -57,7 +57,7 @@ impl<'a> RunContext<'a, LdapWork> {
             let reading = directory::read(
                 &work.pool,
                 request,
-                |entry| work.mapping.map(entry),
+                |kind, entry| work.mappings.of(kind).map(entry),
                 &self.until.cancel,
                 |entries| (self.progress)(Progress::Entries(entries)),
             )
@@ -68,7 +68,7 @@ impl<'a> RunContext<'a, LdapWork> {
             Ok(reading)
         };
         let wanted = ReadCurrent {
-            custom_attributes: work.mapping.custom_keys(),
+            custom_attributes: work.custom_keys(),
             administrator_roles: &prepared.config.ftrack.administrator_roles,
             default_roles: &prepared.config.ftrack.default_roles,
         };
@@ -220,15 +220,7 @@ impl<'a> RunContext<'a, LdapWork> {
 
     /// What the job reads.
     pub(super) fn read_request(&self) -> ReadRequest {
-        let job = &self.work.job;
-        ReadRequest {
-            bases: job.search_bases.clone(),
-            scope: job.scope,
-            filter: job.filter.clone(),
-            attributes: self.work.mapping.ldap_attributes(),
-            id_attribute: None,
-            deadline: self.until.deadline.into(),
-        }
+        self.work.read_request(self.until.deadline.into())
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     RunContext,
     failure::{Failure, ReadError},
     ldap_work::LdapWork,
+    ldap_work::people,
 };
 use crate::{
     config::LdapJob,
@@ -500,7 +501,7 @@ fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
     ReadRequest {
         bases: job.search_bases.clone(),
         scope: job.scope,
-        filter: job.filter.clone(),
+        people: Arc::new(people(job)),
         ..request.clone()
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         entry::{DirectoryId, Kept, of_bytes},
         id::IdAttribute,
         reason::Reason,
+        server_kind::ServerKind,
     },
 };
 
@@ -194,6 +195,7 @@ pub struct Desired {
     id_attribute: Option<IdAttribute>,
     directory: Option<Arc<str>>,
     server: String,
+    kind: ServerKind,
     is_preferred: bool,
 }
 
@@ -239,6 +241,7 @@ impl Desired {
             id_attribute: reading.id_attribute().cloned(),
             directory: reading.directory_id().map(Into::into),
             server: reading.server().to_owned(),
+            kind: reading.kind(),
             is_preferred: reading.is_preferred(),
             ..Self::default()
         };
@@ -393,6 +396,12 @@ impl Desired {
     #[must_use]
     pub fn directory(&self) -> Option<&Arc<str>> {
         self.directory.as_ref()
+    }
+
+    /// The kind of the server that was read.
+    #[must_use]
+    pub fn kind(&self) -> ServerKind {
+        self.kind
     }
 
     /// The URL of the server that was read.

@@ -28,6 +28,8 @@ pub enum Setting {
     Directory,
     /// The bind DN of the directory, which decides what can be seen.
     BindAccount,
+    /// The kind of the directory's servers, on which the default filter and mapping depend.
+    Kind,
     /// The attribute that identified the people.
     IdAttribute,
     /// `users.protect`.
@@ -44,7 +46,7 @@ impl Setting {
             Self::SearchBases | Self::Scope | Self::Filter | Self::Source | Self::IdAttribute => {
                 kind == ChangeKind::Deactivate
             }
-            Self::Directory | Self::BindAccount => matches!(
+            Self::Directory | Self::BindAccount | Self::Kind => matches!(
                 kind,
                 ChangeKind::Deactivate | ChangeKind::Rename | ChangeKind::Clear
             ),
@@ -83,6 +85,7 @@ impl Setting {
             Self::Source,
             Self::Directory,
             Self::BindAccount,
+            Self::Kind,
             Self::IdAttribute,
             Self::Protect,
         ];
@@ -105,6 +108,7 @@ impl fmt::Display for Setting {
             Self::Source => f.write_str("source"),
             Self::Directory => f.write_str("directory"),
             Self::BindAccount => f.write_str("bind_dn of the directory"),
+            Self::Kind => f.write_str("kind of the directory"),
             Self::IdAttribute => f.write_str("id_attribute of the directory"),
             Self::Protect => f.write_str("users.protect"),
             Self::Attribute(key) => write!(f, "attributes.{key}"),
@@ -122,23 +126,26 @@ impl Settings {
     pub fn new(job: &LdapJob, bind_dn: Option<&str>, desired: &Desired) -> Self {
         let mut bases = job.search_bases.clone();
         bases.sort();
+        let kind = desired.kind();
+        let filter = job.people(kind).where_known(|_| false);
         let mut protect: Vec<String> = job.users.protect.iter().map(ToString::to_string).collect();
         protect.sort();
         let mut settings = BTreeMap::from([
             (Setting::SearchBases, bases.join("\n")),
             (Setting::Scope, format!("{:?}", job.scope)),
-            (Setting::Filter, job.filter.to_string()),
+            (Setting::Filter, filter.to_string()),
             (Setting::Source, job.source.clone()),
             (Setting::BindAccount, bind_dn.unwrap_or_default().to_owned()),
             (Setting::Protect, protect.join("\n")),
         ]);
+        settings.insert(Setting::Kind, kind.to_string());
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());
         }
         if let Some(attribute) = desired.id_attribute() {
             settings.insert(Setting::IdAttribute, attribute.to_string());
         }
-        for (key, rule) in &job.attributes {
+        for (key, rule) in job.mapping(kind).as_ref() {
             settings.insert(Setting::Attribute(key.clone()), mapping(rule));
         }
         Self(settings)
@@ -161,7 +168,10 @@ impl Settings {
         let all = self.0.keys().chain(before.0.keys());
         let differs = |setting: &&Setting| {
             let (now, then) = (self.0.get(setting), before.0.get(setting));
-            let is_read = matches!(setting, Setting::IdAttribute | Setting::Directory);
+            let is_read = matches!(
+                setting,
+                Setting::IdAttribute | Setting::Directory | Setting::Kind
+            );
             let is_known = !is_read || (now.is_some() && then.is_some());
             is_known && now != then
         };

@@ -122,7 +122,8 @@ fn a_small_configuration_gets_sensible_defaults() {
             && config.http.is_none()
             && job.schedule.is_none()
     );
-    assert!(ldap.attributes["username"].required && !ldap.attributes["email"].required);
+    let attributes = ldap.attributes.as_ref().unwrap();
+    assert!(attributes["username"].required && !attributes["email"].required);
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn layers_are_merged_in_their_order() {
         (
             job.limits.deactivate,
             job.users.update,
-            job.attributes["email"].from.as_str()
+            job.attributes.as_ref().unwrap()["email"].from.as_str()
         ),
         (Limit::Percent(7), false, "{{ mail }}")
     );

@@ -20,7 +20,6 @@ use ftrack_ldap_sync::{
         query,
         session::{Reader, Session},
     },
-    model::entry::Entry,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +68,7 @@ impl World {
         let reading = read(
             &self.pool,
             &request(),
-            Entry::clone,
+            |_, entry| entry.clone(),
             &CancellationToken::new(),
             |_| (),
         )
@@ -231,7 +230,7 @@ async fn a_refusal_is_counted_though_nobody_waits_for_it_any_more() {
         read(
             &pool,
             &request(),
-            Entry::clone,
+            |_, entry| entry.clone(),
             &CancellationToken::new(),
             |_| (),
         )

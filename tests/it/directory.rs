@@ -3,15 +3,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ftrack_ldap_sync::{
-    config::{Directory, Filter, Scope, Secret},
-    directory::{DirectoryError, DirectoryPool, ReadFailure, ReadRequest, Reading, ask, read},
+    config::{Directory, Filter, PeopleFilter, Scope, Secret},
+    directory::{
+        DirectoryError, DirectoryPool, PeopleSearch, ReadFailure, ReadRequest, Reading, ask, read,
+    },
     model::{
         entry::{DirectoryId, Entry},
         id::IdAttribute,
+        server_kind::{ByKind, ServerKind},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -37,12 +41,20 @@ pub fn people(count: usize) -> String {
     (0..count).map(person).collect()
 }
 
+/// Who is searched for at a server of any kind.
+pub fn searched(filter: &str, attributes: &[&str]) -> Arc<ByKind<PeopleSearch>> {
+    let people = PeopleSearch {
+        filter: PeopleFilter::configured(filter.parse().unwrap()),
+        attributes: attributes.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Arc::new(ByKind::new(|_| people.clone()))
+}
+
 pub fn request() -> ReadRequest {
     ReadRequest {
         bases: vec![PEOPLE.into()],
         scope: Scope::Subtree,
-        filter: "(objectClass=inetOrgPerson)".parse().unwrap(),
-        attributes: vec!["uid".into(), "mail".into()],
+        people: searched("(objectClass=inetOrgPerson)", &["uid", "mail"]),
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(60),
     }
@@ -56,7 +68,7 @@ pub async fn read_all(
     read(
         &pool,
         request,
-        Entry::clone,
+        |_, entry| entry.clone(),
         &CancellationToken::new(),
         |_| (),
     )
@@ -71,7 +83,7 @@ async fn read_and(
 ) -> Result<Reading<()>, ReadFailure> {
     let pool = DirectoryPool::new("studio", directory).unwrap();
     let mut count = 0;
-    let map = |_: &Entry| {
+    let map = |_: ServerKind, _: &Entry| {
         count += 1;
         if count == after {
             what();
@@ -100,7 +112,7 @@ async fn a_thousand_people_over_every_kind_of_connection() {
         let reading = read(
             &pool,
             &request(),
-            Entry::clone,
+            |_, entry| entry.clone(),
             &CancellationToken::new(),
             |count| told.push(count),
         )
@@ -145,7 +157,7 @@ async fn connections_are_used_again_and_not_after_a_failure() {
         bases: vec!["ou=nowhere,dc=studio,dc=test".into()],
         ..request()
     };
-    read(&pool, &elsewhere, |_| (), &nobody, |_| ())
+    read(&pool, &elsewhere, |_, _| (), &nobody, |_| ())
         .await
         .unwrap_err();
     assert_eq!(number_read(&pool).await, 3);
@@ -159,7 +171,14 @@ async fn connections_are_used_again_and_not_after_a_failure() {
 async fn number_read(pool: &DirectoryPool) -> usize {
     let pool = pool.clone();
     let reading = tokio::spawn(async move {
-        read(&pool, &request(), |_| (), &CancellationToken::new(), |_| ()).await
+        read(
+            &pool,
+            &request(),
+            |_, _| (),
+            &CancellationToken::new(),
+            |_| (),
+        )
+        .await
     });
     reading.await.unwrap().unwrap().entries().len()
 }
@@ -174,7 +193,7 @@ async fn a_restarted_server_is_found_again() {
     let nobody = CancellationToken::new();
     assert_eq!(number_read(&pool).await, 3);
     drop(slapd);
-    let reading = read(&pool, &request(), |_| (), &nobody, |_| ())
+    let reading = read(&pool, &request(), |_, _| (), &nobody, |_| ())
         .await
         .unwrap();
     assert_eq!(
@@ -213,7 +232,10 @@ async fn values_and_names_come_byte_for_byte() {
         .collect();
     let slapd = Setup::new(ldif).start();
     let request = ReadRequest {
-        attributes: vec!["cn".into(), "jpegPhoto".into(), "description".into()],
+        people: searched(
+            "(objectClass=inetOrgPerson)",
+            &["cn", "jpegPhoto", "description"],
+        ),
         ..request()
     };
     let reading = read_all(&slapd.directory(Over::Tls), &request)
@@ -321,7 +343,7 @@ async fn the_second_look_finds_who_is_still_there() {
     let slapd = Setup::new(people(250)).start();
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Plain)).unwrap();
     let nobody = CancellationToken::new();
-    let reading = read(&pool, &request(), Entry::clone, &nobody, |_| ())
+    let reading = read(&pool, &request(), |_, entry| entry.clone(), &nobody, |_| ())
         .await
         .unwrap();
     let mut ids: Vec<DirectoryId> = reading
@@ -629,7 +651,7 @@ async fn a_read_can_be_stopped() {
     let pool = DirectoryPool::new("studio", &slapd.directory(Over::Plain)).unwrap();
     let stop = CancellationToken::new();
     let mut count = 0;
-    let map = |_: &Entry| {
+    let map = |_: ServerKind, _: &Entry| {
         count += 1;
         if count == 150 {
             slapd.signal("STOP");
@@ -657,9 +679,15 @@ async fn the_deadline_ends_the_whole_read() {
         deadline: tokio::time::Instant::now() + Duration::from_millis(300),
         ..request()
     };
-    let failure = read(&pool, &request, |_| (), &CancellationToken::new(), |_| ())
-        .await
-        .unwrap_err();
+    let failure = read(
+        &pool,
+        &request,
+        |_, _| (),
+        &CancellationToken::new(),
+        |_| (),
+    )
+    .await
+    .unwrap_err();
     assert!(
         matches!(failure.error, DirectoryError::Deadline { .. }),
         "{failure:?}"

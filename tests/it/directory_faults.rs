@@ -29,6 +29,8 @@ use tokio::{
 };
 use tokio_util::{codec::Framed, sync::CancellationToken};
 
+use crate::directory::searched;
+
 const BASE: &str = "ou=people,dc=test";
 
 /// What the server does next.
@@ -62,6 +64,7 @@ impl Faulty {
     fn directory(&self) -> Directory {
         Directory {
             urls: vec![format!("ldap://{}", self.address).parse().unwrap()],
+            kind: None,
             bind_dn: None,
             bind_password: None,
             start_tls: false,
@@ -107,15 +110,14 @@ async fn read_from(directory: &Directory) -> Result<Reading<Entry>, ReadFailure>
     let request = ReadRequest {
         bases: vec![BASE.into()],
         scope: Scope::Subtree,
-        filter: "(objectClass=*)".parse().unwrap(),
-        attributes: vec!["member".into()],
+        people: searched("(objectClass=*)", &["member"]),
         id_attribute: None,
         deadline: tokio::time::Instant::now() + Duration::from_secs(20),
     };
     read(
         &pool,
         &request,
-        Entry::clone,
+        |_, entry| entry.clone(),
         &CancellationToken::new(),
         |_| (),
     )

@@ -9,7 +9,7 @@ use ftrack_ldap_sync::{
 };
 
 use crate::{
-    directory::people,
+    directory::{people, searched},
     slapd::{Over, PEOPLE, Setup, Slapd},
 };
 
@@ -22,10 +22,7 @@ async fn probed(
     let request = ReadRequest {
         bases: bases.iter().map(|base| (*base).into()).collect(),
         scope: Scope::Subtree,
-        filter: filter.parse().unwrap(),
-        attributes: ["UID", "mail;lang-sv", "givenNam"]
-            .map(String::from)
-            .to_vec(),
+        people: searched(filter, &["UID", "mail;lang-sv", "givenNam"]),
         id_attribute: None,
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(60),
     };
@@ -34,7 +31,7 @@ async fn probed(
     let mut entered = probe.enter(transport).await.expect("a session");
     let mut steps = std::mem::take(&mut probe.server);
     let people = entered
-        .search(&request, &[], |_| (), &mut steps)
+        .search(&request, &[], |_, _| (), &mut steps)
         .await
         .unwrap();
     let names = people.map(|people| people.names).unwrap_or_default();

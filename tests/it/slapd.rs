@@ -185,6 +185,7 @@ impl Slapd {
             } else {
                 self.url()
             }],
+            kind: None,
             bind_dn: Some(SYNC_DN.into()),
             bind_password: Some(Secret::new(SYNC_PASSWORD.into()).into()),
             start_tls: over == Over::StartTls,
@@ -206,6 +207,7 @@ impl Slapd {
     /// The configuration with the client certificate that stands for the account that reads.
     pub fn directory_by_certificate(&self, over: Over) -> Directory {
         Directory {
+            kind: None,
             bind_dn: None,
             bind_password: None,
             client_cert_file: Some(self.folder.path().join("client.pem")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     finding::{About, Finding},
     people,
-    people::{Counted, OF_DISABLED_ACCOUNTS},
+    people::{Counted, JobAtServer, OF_DISABLED_ACCOUNTS},
 };
 use crate::{
     config::Directory,
@@ -123,13 +123,15 @@ async fn look_at_jobs(
     let mut findings = Vec::new();
     for (name, work) in jobs {
         let mut about = About::new(format!("job {name} at {}", connector.server()));
-        let (mut steps, counted) = (Vec::new(), Counted::new(work.mapping.ldap_attributes()));
-        let request = people::request(work, limit);
+        let kind = entered.kind();
+        let mapping = work.mappings.of(kind);
+        let (mut steps, counted) = (Vec::new(), Counted::new(mapping.ldap_attributes()));
+        let request = work.read_request(tokio::time::Instant::now() + limit);
         let looked = entered
             .search(
                 &request,
                 &OF_DISABLED_ACCOUNTS,
-                |entry| counted.map(entry, work),
+                |_, entry| counted.map(entry, mapping),
                 &mut steps,
             )
             .await;
@@ -142,6 +144,7 @@ async fn look_at_jobs(
                 | Probed::Tls
                 | Probed::Bind
                 | Probed::RootDse
+                | Probed::Kind
                 | Probed::DirectoryId
                 | Probed::Filter
                 | Probed::Base(_)
@@ -150,13 +153,13 @@ async fn look_at_jobs(
             tell(&mut about, connector, step, severity);
         }
         if let Some(schema) = &entered.schema {
-            people::filter(&mut about, &work.job.filter, schema);
+            people::filter(&mut about, &entered.people(&request), schema);
         }
         let is_ended = looked.is_err();
         if let Ok(Some(people)) = looked {
             people::tell(
                 &mut about,
-                (name, work),
+                JobAtServer { name, work, kind },
                 &counted,
                 people,
                 entered.schema.as_ref(),
@@ -215,6 +218,7 @@ fn tell(about: &mut About, connector: &Connector, step: &Step, gravity: Severity
         Probed::Tls => "tls",
         Probed::Bind => "bind",
         Probed::RootDse => "server",
+        Probed::Kind => "kind",
         Probed::DirectoryId => "directory_id",
         Probed::Filter => "filter",
         Probed::Base(_) => "base",

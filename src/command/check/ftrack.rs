@@ -127,7 +127,7 @@ impl Look<'_> {
         let custom: BTreeSet<String> = self
             .jobs
             .iter()
-            .flat_map(|(_, work)| work.mapping.custom_keys().iter().cloned())
+            .flat_map(|(_, work)| work.custom_keys().iter().cloned())
             .collect();
         let custom: Vec<String> = custom.into_iter().collect();
         match server::schemas(self.reader, &self.until).await {
@@ -293,7 +293,7 @@ impl Look<'_> {
             if let (Some(name), Ok(types)) = (&work.job.users.user_type, &types) {
                 user_type(&mut about, name, types);
             }
-            let custom_keys = work.mapping.custom_keys();
+            let custom_keys = work.custom_keys();
             match read::custom_attributes(self.reader, custom_keys, &self.until).await {
                 Ok(found) => {
                     for (key, id) in custom_keys.iter().zip(found) {

@@ -13,7 +13,7 @@ use crate::{
     config,
     config::{Config, Job},
     daemon::{schedule::Schedule, scheduler},
-    model::readable_time::readable_times,
+    model::{readable_time::readable_times, server_kind::ServerKind},
     run::{
         CompiledJob, CompiledRules, LdapWork,
         servers::{ServerError, Servers},
@@ -54,7 +54,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
         let mut about = About::new(format!("job {name}"));
         let of_job = CompiledRules::new(config, name, job);
         match of_job.ldap() {
-            Some(ldap) => all &= attributes(&mut about, &ldap.mapping),
+            Some(ldap) => all &= attributes(&mut about, ldap.mappings.of(ServerKind::default())),
             None => two_writers(&mut about, name, config),
         }
         settings::of_job(&mut about, name, job, config);

@@ -1,15 +1,18 @@
 //! Checks the people of one job: they are read as a run reads them, and counted.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::finding::About;
 use crate::{
     config,
-    config::{LdapJob, Source},
-    directory::{NameFault, ReadRequest, probe::People, schema::Schema},
-    model::entry::Entry,
+    config::{AttributeRule, Source},
+    directory::{NameFault, probe::People, schema::Schema},
+    model::{entry::Entry, server_kind::ServerKind},
     run::LdapWork,
-    sync::desired::{Desired, Mapped},
+    sync::{
+        desired::{Desired, Mapped},
+        mapping::Mapping,
+    },
 };
 
 /// The attributes that show whether an account is disabled: of Active Directory, of 389-ds and
@@ -50,8 +53,8 @@ impl Counted {
     }
 
     /// Counts an entry, and maps it.
-    pub fn map(&self, entry: &Entry, work: &LdapWork) -> Mapped {
-        let mapped = work.mapping.map(entry);
+    pub fn map(&self, entry: &Entry, mapping: &Mapping) -> Mapped {
+        let mapped = mapping.map(entry);
         if matches!(mapped, Mapped::Alias { .. }) {
             return mapped;
         }
@@ -89,34 +92,38 @@ fn is_disabled(entry: &Entry) -> bool {
         || has("pwdAccountLockedTime", &|value| value == LOCKED_FOR_GOOD)
 }
 
-/// What a run would read.
-#[must_use]
-pub fn request(work: &LdapWork, limit: Duration) -> ReadRequest {
-    ReadRequest {
-        bases: work.job.search_bases.clone(),
-        scope: work.job.scope,
-        filter: work.job.filter.clone(),
-        attributes: work.mapping.ldap_attributes(),
-        id_attribute: None,
-        deadline: tokio::time::Instant::now() + limit,
-    }
+/// A job at a server of some kind.
+#[derive(Clone, Copy)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct JobAtServer<'a> {
+    pub name: &'a str,
+    pub work: &'a LdapWork,
+    pub kind: ServerKind,
 }
+
+/// The attribute rules of a job at a server, by the key of each ftrack attribute.
+type Rules = BTreeMap<String, AttributeRule>;
 
 /// The findings about people who were read.
 pub fn tell(
     about: &mut About,
-    (job, work): (&str, &LdapWork),
+    JobAtServer {
+        name: job,
+        work,
+        kind,
+    }: JobAtServer<'_>,
     counted: &Counted,
     people: People<Mapped>,
     schema: Option<&Schema>,
 ) {
     let People { reading, names } = people;
+    let rules = work.job.mapping(kind);
     for (place, name) in counted.attributes.iter().enumerate() {
         let fault = names.iter().find(|fault| fault.name() == name);
         let lacking = counted.lacking.get(place).map_or(0, Cell::get);
         attribute(
             about,
-            (job, &work.job),
+            (job, &rules),
             Attribute {
                 name,
                 fault,
@@ -156,7 +163,7 @@ struct Attribute<'a> {
     schema: Option<&'a Schema>,
 }
 
-fn attribute(about: &mut About, (name_of_job, job): (&str, &LdapJob), of: Attribute<'_>) {
+fn attribute(about: &mut About, (job, rules): (&str, &Rules), of: Attribute<'_>) {
     let Attribute {
         name,
         fault,
@@ -164,7 +171,7 @@ fn attribute(about: &mut About, (name_of_job, job): (&str, &LdapJob), of: Attrib
         entries,
         schema,
     } = of;
-    let is_required = is_required(job, name);
+    let is_required = is_required(rules, name);
     let known = schema.and_then(|schema| schema.find(name));
     let called = match known.map(|kind| kind.name()) {
         Some(known) if !known.eq_ignore_ascii_case(plain(name)) => format!("{name} ({known})"),
@@ -180,8 +187,8 @@ fn attribute(about: &mut About, (name_of_job, job): (&str, &LdapJob), of: Attrib
         _ if lacking == entries => {
             let detail = format!(
                 "{called}: none of {entries} entries shows it, for {} in \
-                 [jobs.{name_of_job}.attributes]",
-                lines_with(job, name)
+                 [jobs.{job}.attributes]",
+                lines_with(rules, name)
             );
             let way_out = "check the name, and whether the bind account may read it";
             if is_required {
@@ -314,12 +321,12 @@ pub fn filter(about: &mut About, filter: &config::Filter, schema: &Schema) {
 }
 
 /// The lines of the mapping that read an attribute, as they could be written.
-fn lines_with(job: &LdapJob, name: &str) -> String {
+fn lines_with(rules: &Rules, name: &str) -> String {
     let reads = |source: &Source| {
         let mut names = source.attributes().iter();
         names.any(|read| read.eq_ignore_ascii_case(name))
     };
-    let rules = job.attributes.iter();
+    let rules = rules.iter();
     let lines: Vec<String> = rules
         .filter(|(_, rule)| reads(&rule.from))
         .map(|(key, rule)| {
@@ -335,9 +342,10 @@ fn lines_with(job: &LdapJob, name: &str) -> String {
     lines.join(" and ")
 }
 
-fn is_required(job: &LdapJob, name: &str) -> bool {
-    let mut rules = job.attributes.values();
-    rules.any(|rule| rule.required && rule.from.as_str().eq_ignore_ascii_case(name))
+fn is_required(rules: &Rules, name: &str) -> bool {
+    rules
+        .values()
+        .any(|rule| rule.required && rule.from.as_str().eq_ignore_ascii_case(name))
 }
 
 fn plain(name: &str) -> &str {

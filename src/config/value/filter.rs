@@ -22,6 +22,23 @@ impl Filter {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A filter of the program's own, which its tests parse.
+    pub(in crate::config) fn known(filter: &'static str) -> Self {
+        Self(filter.to_owned())
+    }
+
+    /// The same without whoever meets one of these conditions, which are filters.
+    pub(in crate::config) fn unless(&self, conditions: &[&str]) -> Self {
+        if conditions.is_empty() {
+            return self.clone();
+        }
+        let not: String = conditions
+            .iter()
+            .map(|condition| format!("(!{condition})"))
+            .collect();
+        Self(format!("(&{}{not})", self.0))
+    }
 }
 
 /// An attribute in a filter.

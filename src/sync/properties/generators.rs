@@ -303,9 +303,9 @@ fn job(users: Users) -> LdapJob {
         directory: "studio".into(),
         search_bases: vec!["dc=test".into()],
         scope: Scope::Subtree,
-        filter: "(uid=*)".parse().unwrap(),
+        filter: Some("(uid=*)".parse().unwrap()),
         config_change: ConfigChange::Hold,
-        attributes: BTreeMap::from([("username".into(), rule)]),
+        attributes: Some(BTreeMap::from([("username".into(), rule)])),
         users,
         limits: limits(),
     }
