@@ -39,7 +39,7 @@ fn where_all_is_well_everything_was_looked_at() {
     assert_eq!(checked.well("job artists"), ["attributes", "schedule"]);
     assert_eq!(
         checked.well(&format!("directory studio {url}")),
-        ["name", "port", "tls", "bind", "server"]
+        ["name", "port", "tls", "bind", "server", "kind"]
     );
     assert_eq!(
         checked.well(&format!("job artists at {url}")),
@@ -98,7 +98,7 @@ fn people_read_one_line_for_each_finding() {
          shows it; did you mean mail?",
         &format!("ftrack {}", world.server),
         "  ok    permission          the key may write users",
-        "1 failed, 0 warnings, 21 ok.",
+        "1 failed, 0 warnings, 22 ok.",
     ] {
         assert!(
             lines.contains(&line),

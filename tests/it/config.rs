@@ -424,7 +424,6 @@ schedule = "never"
         r#"config.toml:12: jobs.artists.fliter: unknown key; did you mean "filter"?"#,
         r#"config.toml:13: jobs.artists.schedule: "never" is not a cron expression"#,
         "config.toml:10: jobs.artists.search_bases: missing; ",
-        "config.toml:10: jobs.artists.attributes.username: missing; ",
         "config.toml:2: ftrack.api_key: missing; ",
     ];
     for start in said {

@@ -11,6 +11,7 @@
 mod aliases_and_referrals;
 mod checked;
 mod identity;
+mod kinds;
 mod locations;
 mod names;
 mod random;
@@ -29,6 +30,7 @@ use ldap3_proto::{
     proto::{
         LdapBindResponse, LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode,
         LdapSearchRequest, LdapSearchResultEntry, LdapSearchResultReference, LdapSearchScope,
+        LdapSubstringFilter,
     },
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -389,9 +391,28 @@ impl Odd {
             LdapFilter::Equality(name, wanted) => values(name)
                 .iter()
                 .any(|value| value.eq_ignore_ascii_case(wanted.as_bytes())),
+            LdapFilter::Substring(name, parts) => values(name)
+                .iter()
+                .any(|value| has_parts(&String::from_utf8_lossy(value), parts)),
             _ => false,
         }
     }
+}
+
+/// Whether a value has these parts, in this order (RFC 4511 section 4.5.1.7.2).
+fn has_parts(value: &str, parts: &LdapSubstringFilter) -> bool {
+    let LdapSubstringFilter {
+        initial,
+        any,
+        final_,
+    } = parts;
+    let Some(rest) = value.strip_prefix(initial.as_deref().unwrap_or_default()) else {
+        return false;
+    };
+    let rest = any.iter().try_fold(rest, |rest, part| {
+        rest.split_once(part.as_str()).map(|(_, behind)| behind)
+    });
+    rest.is_some_and(|rest| rest.ends_with(final_.as_deref().unwrap_or_default()))
 }
 
 /// The page that is asked for (RFC 2696), and the control of its answer; the cookie is the number of

@@ -258,14 +258,24 @@ impl Studio {
         } = self;
         let server = self.ftrack_at.clone().unwrap_or_else(|| self.ftrack.url());
         let (state, bind_dn) = (self.state_dir(), cast::SERVICE);
+        // Without them, the directory's kind decides.
+        let filter = if filter.is_empty() {
+            String::new()
+        } else {
+            format!("filter = {filter:?}\n")
+        };
+        let attributes = if attributes.is_empty() {
+            String::new()
+        } else {
+            format!("attributes = {{ {attributes} }}\n")
+        };
         let text = format!(
             "state_dir = {state:?}\n{top}[ftrack]\nserver = {server:?}\napi_user = \
              \"ldap-sync\"\napi_key_file = \
              \"ftrack-api-key\"\n{ftrack_settings}\n[directories.studio]\nurls = \
              [{directory_url:?}]\nbind_dn = {bind_dn:?}\nbind_password_file = \
              \"ldap-password\"\noperation_timeout = \"3s\"\n[jobs.artists]\ndirectory = \
-             \"studio\"\nsearch_bases = [{search_base:?}]\nfilter = \
-             {filter:?}\nattributes = {{ {attributes} }}\n{job}\n"
+             \"studio\"\nsearch_bases = [{search_base:?}]\n{filter}{attributes}{job}\n"
         );
         self.write("config.toml", &text);
         path

@@ -48,7 +48,7 @@ fn a_closed_port_of_one_of_the_servers() {
     let other = format!("directory studio {}", bare(&slapd.tls_url()));
     assert_eq!(
         checked.well(&other),
-        ["name", "port", "tls", "bind", "server"],
+        ["name", "port", "tls", "bind", "server", "kind"],
         "the other server is looked at"
     );
 }
@@ -280,7 +280,10 @@ fn a_busy_server_keeps_nobody_from_binding_to_the_next() {
         "{trouble}"
     );
     let next = format!("directory studio {}", bare(&slapd.url()));
-    assert_eq!(checked.well(&next), ["name", "port", "bind", "server"]);
+    assert_eq!(
+        checked.well(&next),
+        ["name", "port", "bind", "server", "kind"]
+    );
 }
 
 fn address(slapd: &Slapd) -> SocketAddr {

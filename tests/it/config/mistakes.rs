@@ -231,7 +231,6 @@ fn jobs() {
         (FILTER, r#"+ timezone = "CEST""#, &[r#"config.toml:15: jobs.artists.timezone: "CEST" is not an IANA time zone such as "Europe/Stockholm"; did you mean "CET"?"#]),
         (BASES, "search_bases = []", &[r#"config.toml:13: jobs.artists.search_bases: missing; where the searches start, such as ["ou=people,dc=studio,dc=test"]"#]),
         (BASES, r#"search_bases = ["people", ""]"#, &[r#"config.toml:13: jobs.artists.search_bases[0]: "people" is not a DN (RFC 4514) such as "ou=people,dc=studio,dc=test""#, "config.toml:13: jobs.artists.search_bases[1]: empty"]),
-        (FILTER, "", &[r#"config.toml:12: jobs.artists.filter: missing; which entries are people, such as "(objectClass=inetOrgPerson)""#]),
         (FILTER, r#"filter = "(objectClass=inetOrgPerson""#, &[r#"config.toml:14: jobs.artists.filter: "(objectClass=inetOrgPerson" is not a filter (RFC 4515): the parenthesis at character 1 is not closed"#]),
         (FILTER, r#"filter = "objectClass=inetOrgPerson""#, &[r#"config.toml:14: jobs.artists.filter: "objectClass=inetOrgPerson" is not a filter (RFC 4515): it must be in parentheses, such as "(objectClass=inetOrgPerson)""#]),
         (FILTER, r#"filter = "(objectClass)""#, &[r#"config.toml:14: jobs.artists.filter: "(objectClass)" is not a filter (RFC 4515): at character 1, "(objectClass)" is no condition such as "(uid=*)"; parentheses, * and \ in a value are written \28, \29, \2a and \5c"#]),

@@ -1,0 +1,175 @@
+//! What follows from the kind of a server where the configuration does not say it.
+
+use ftrack_ldap_sync::model::report::Outcome;
+use insta::assert_snapshot;
+
+use super::{Odd, OddDirectory, Whole, attribute, entry, situation};
+use crate::{
+    situations::Situation,
+    studio::{Studio, dn},
+};
+
+/// Active Directory's capability and its controls: paged results, and no references.
+const OF_A_DOMAIN: [(&str, &str); 3] = [
+    ("supportedCapabilities", "1.2.840.113556.1.4.800"),
+    ("supportedControl", "1.2.840.113556.1.4.319"),
+    ("supportedControl", "1.2.840.113556.1.4.1339"),
+];
+
+const EXCHANGE: [&str; 2] = [
+    "( 1.2.3.1 NAME 'mailNickname' )",
+    "( 1.2.3.2 NAME 'msExchRecipientTypeDetails' )",
+];
+
+/// A domain with somebody, an account of the system and a mailbox of Exchange's own, which is
+/// searched from its root and refers to its other naming contexts.
+fn domain() -> Odd {
+    let account = |name: &str, id: u8, more: &[(&str, &str)]| {
+        let (dn, byte) = (dn(name), [id; 16]);
+        let mut account = entry(
+            &dn,
+            &[
+                ("objectClass", &["user"]),
+                ("sAMAccountType", &["805306368"]),
+                ("sAMAccountName", &[name]),
+                ("givenName", &["Given"]),
+                ("sn", &[name]),
+            ],
+        );
+        account.1.push(("objectGUID".into(), vec![byte.to_vec()]));
+        account
+            .1
+            .extend(more.iter().map(|(name, value)| attribute(name, &[value])));
+        account
+    };
+    let root = OF_A_DOMAIN
+        .iter()
+        .chain(&[("namingContexts", "dc=studio,dc=test")]);
+    Odd {
+        root: root
+            .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+            .collect(),
+        entries: vec![
+            account("ada", 1, &[("mail", "ada@studio.test")]),
+            account("bob", 2, &[]),
+            account("krbtgt", 3, &[("isCriticalSystemObject", "TRUE")]),
+            account("MSOL_0a1b", 4, &[]),
+            account("health", 5, &[("mailNickname", "SystemMailbox{1f05}")]),
+            entry(
+                "cn=pc1,dc=studio,dc=test",
+                &[("sAMAccountType", &["805306369"])],
+            ),
+        ],
+        whole: Whole::Referred,
+        ..Odd::default()
+    }
+}
+
+/// A configuration that leaves filter and attributes to the kind.
+fn by_kind(directory: &OddDirectory) -> Situation {
+    let mut situation = situation(directory);
+    let studio: &mut Studio = &mut situation;
+    studio.filter.clear();
+    studio.attributes.clear();
+    studio.search_base = "dc=studio,dc=test".into();
+    situation
+}
+
+#[test]
+fn people_of_a_domain_are_found_without_accounts_of_the_system() {
+    let directory = OddDirectory::start(domain());
+    let situation = by_kind(&directory);
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 3 to create
+
+      + create     ada  uid=ada,ou=people,dc=studio,dc=test
+          username: ada
+          first_name: Given
+          last_name: ada
+          email: ada@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     bob  uid=bob,ou=people,dc=studio,dc=test
+          username: bob
+          first_name: Given
+          last_name: bob
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     health  uid=health,ou=people,dc=studio,dc=test
+          username: health
+          first_name: Given
+          last_name: health
+          is_active: true
+          the person is in the directory and has no user
+
+      Warnings:
+        the id of the naming context's own entry cannot be read, so links do not record the directory of their people; grant the bind account read access to it, or set id for the directory
+    ");
+    // Exchange's attributes are named only where the schema has them.
+    directory.set(|odd| {
+        let names = ["sAMAccountName", "mail", "givenName", "sn"];
+        let names = names.iter().enumerate();
+        odd.schema = names
+            .map(|(place, name)| format!("( 1.2.4.{place} NAME '{name}' )"))
+            .collect();
+        odd.schema.extend(EXCHANGE.map(str::to_owned));
+    });
+    assert_snapshot!(situation.plan_text(), @"
+    Plan for artists: 2 to create
+
+      + create     ada  uid=ada,ou=people,dc=studio,dc=test
+          username: ada
+          first_name: Given
+          last_name: ada
+          email: ada@studio.test
+          is_active: true
+          the person is in the directory and has no user
+
+      + create     bob  uid=bob,ou=people,dc=studio,dc=test
+          username: bob
+          first_name: Given
+          last_name: bob
+          is_active: true
+          the person is in the directory and has no user
+
+      Warnings:
+        the id of the naming context's own entry cannot be read, so links do not record the directory of their people; grant the bind account read access to it, or set id for the directory
+    ");
+    situation.sync();
+    situation.sync_changes_nothing();
+}
+
+#[test]
+fn a_kind_that_changed_explains_leavers_better_than_they_do() {
+    let directory = OddDirectory::start(Odd::of(&["ada", "bob", "cyd"]));
+    let situation = by_kind(&directory)
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync();
+    directory.set(|odd| {
+        odd.root
+            .push(("objectClass".into(), vec!["OpenLDAProotDSE".into()]));
+        odd.entries.retain(|(known, _)| *known != dn("bob"));
+    });
+    let report = situation.sync();
+    assert_eq!(report.outcome, Outcome::Held);
+    assert_snapshot!(situation.plan_text(), @r#"
+    Plan for artists: 1 to deactivate, 1 of them held
+
+      - deactivate bob HELD  not in the directory
+          is_active: true -> false
+          the person is no longer in the directory, as complete reads show
+
+      1 change is held: the configuration changed (kind of the directory), which most likely explains it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+    "#);
+}
+
+#[test]
+fn the_configured_kind_decides_whatever_the_server_shows() {
+    let directory = OddDirectory::start(Odd::of(&["ada"]));
+    let situation = by_kind(&directory).config("[directories.studio]\nkind = \"samba\"\n");
+    let report = situation.sync();
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used");
+}
