@@ -55,12 +55,25 @@ pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
         server,
         bind_dn,
         base,
-        filter => PeopleFilter::of_kind(kind).where_known(|_| false).as_str(),
+        filter => written(PeopleFilter::of_kind(kind).where_known(|_| false).as_str()),
         attributes,
     };
     let template = include_str!("../../config/by-kind.toml.jinja");
     Ok(Environment::new().render_str(template, values)? + "\n")
 }
+
+/// A filter in TOML, each thing that it excludes on a line of its own.
+fn written(filter: &str) -> String {
+    if !filter.contains(EXCLUSION) {
+        return format!("'{filter}'");
+    }
+    let escaped = filter.replace('\\', "\\\\");
+    let lines = escaped.replace(EXCLUSION, &format!(")\\\n    {}", &EXCLUSION[1..]));
+    format!("\"\"\"\\\n    {lines}\"\"\"")
+}
+
+/// Where a condition ends and a NOT begins.
+const EXCLUSION: &str = ")(!(";
 
 /// What is called differently in each kind of directory.
 struct Names {

@@ -63,14 +63,18 @@ pub struct LdapRules {
     pub job: LdapJob,
     /// By the kind of the server that answers.
     pub mappings: ByKind<Mapping>,
+    /// The kind of the servers, if it is configured.
+    pub kind: Option<ServerKind>,
     rules: Rules,
 }
 
 impl LdapRules {
     /// The rules of a job.
     pub(super) fn new(config: &Config, job: &LdapJob) -> Self {
+        let directory = config.directories.get(&job.directory);
         Self {
             job: job.clone(),
+            kind: directory.and_then(|directory| directory.kind),
             mappings: ByKind::new(|kind| Mapping::new(job.mapping(kind).values())),
             rules: Rules::new(job, &config.ftrack.api_user).beside(config, &job.directory),
         }

@@ -10,6 +10,7 @@ mod settings;
 mod stalls;
 mod world;
 
+use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
 use serde_json::Value;
 
 use self::world::{KEY, World, bare};
@@ -20,6 +21,29 @@ use crate::{
 
 fn slapd() -> Slapd {
     Setup::new(people(3)).start()
+}
+
+#[test]
+fn the_example_for_openldap_works_but_for_its_servers() {
+    let slapd = slapd();
+    let mut world = World::over(&slapd);
+    let example = command::config::example_of(ServerKind::OpenLdap).unwrap();
+    let servers = r#"["ldaps://ldap1.studio.test", "ldaps://ldap2.studio.test"]"#;
+    assert!(example.contains(servers), "{example}");
+    let at = format!(
+        "[{:?}]\nca_file = {:?}",
+        bare(&slapd.tls_url()),
+        slapd.ca_file()
+    );
+    let example = example.replace(servers, &at);
+    world.whole = Some(example.replace("https://studio.ftrackapp.com", &world.server));
+    let checked = world.check(&[]);
+    let (trouble, status) = checked.only_trouble();
+    assert_eq!(status, 0);
+    assert!(
+        trouble.contains("givenName: none of 3 entries shows it"),
+        "{trouble}"
+    );
 }
 
 #[test]

@@ -13,13 +13,12 @@ use crate::{
     config,
     config::{Config, Job},
     daemon::{schedule::Schedule, scheduler},
-    model::{readable_time::readable_times, server_kind::ServerKind},
+    model::readable_time::readable_times,
     run::{
-        CompiledJob, CompiledRules, LdapWork,
+        CompiledJob, CompiledRules, LdapRules, LdapWork,
         servers::{ServerError, Servers},
     },
     state::paths,
-    sync::mapping::Mapping,
 };
 
 /// How many of a job's next runs are shown.
@@ -54,7 +53,7 @@ pub fn compile(config: &Arc<Config>, now: DateTime<Utc>) -> (Vec<Finding>, Optio
         let mut about = About::new(format!("job {name}"));
         let of_job = CompiledRules::new(config, name, job);
         match of_job.ldap() {
-            Some(ldap) => all &= attributes(&mut about, ldap.mappings.of(ServerKind::default())),
+            Some(ldap) => all &= attributes(&mut about, ldap),
             None => two_writers(&mut about, name, config),
         }
         settings::of_job(&mut about, name, job, config);
@@ -159,7 +158,12 @@ fn two_writers(about: &mut About, own: &str, config: &Config) {
 }
 
 /// Whether the attributes of a job can be made.
-fn attributes(about: &mut About, mapping: &Mapping) -> bool {
+fn attributes(about: &mut About, rules: &LdapRules) -> bool {
+    if rules.job.attributes.is_none() && rules.kind.is_none() {
+        about.ok("attributes", "they follow from the kind of the directory");
+        return true;
+    }
+    let mapping = rules.mappings.of(rules.kind.unwrap_or_default());
     let ldap_attributes = mapping.ldap_attributes();
     let impossible: Vec<&String> = ldap_attributes
         .iter()

@@ -45,6 +45,8 @@ pub struct World {
     pub attributes: String,
     /// More lines of `[jobs.artists]`, and whole tables after it.
     pub job: String,
+    /// A whole configuration instead, but for `state_dir`.
+    pub whole: Option<String>,
     /// The rights to the files of the secrets.
     pub mode: u32,
     /// What stands in the environment, beside the path.
@@ -84,6 +86,7 @@ impl World {
             filter: "(objectClass=inetOrgPerson)".into(),
             attributes: r#"{ username = "uid", email = "mail", last_name = "sn" }"#.into(),
             job: String::new(),
+            whole: None,
             mode: 0o600,
             environment: Vec::new(),
         }
@@ -137,7 +140,9 @@ impl World {
              \"ldap-password\"\n{directory_settings}\n[jobs.artists]\nsearch_bases = \
              {bases:?}\nfilter = {filter:?}\nattributes = {attributes}\n{job}\n"
         );
-        fs::write(&path, text).unwrap();
+        let whole = self.whole.as_ref();
+        let whole = whole.map(|whole| format!("state_dir = {state:?}\n{whole}"));
+        fs::write(&path, whole.unwrap_or(text)).unwrap();
         path
     }
 

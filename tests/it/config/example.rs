@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use ftrack_ldap_sync::command;
+use ftrack_ldap_sync::{command, config::PeopleFilter, model::server_kind::ServerKind};
 use serde_json::Value;
 
 use super::Folder;
@@ -26,6 +26,32 @@ fn the_example_fits_on_a_terminal() {
     let lines = command::config::example().lines();
     let long: Vec<&str> = lines.filter(|line| line.chars().count() > 100).collect();
     assert_eq!(long, [""; 0]);
+}
+
+#[test]
+fn the_example_of_each_kind_is_valid_and_says_what_the_kind_implies() {
+    for kind in ServerKind::ALL {
+        let example = command::config::example_of(kind).unwrap();
+        let folder = Folder::new(&example);
+        folder.file("ftrack-api-key", "planted\n");
+        folder.file("ldap-password", "planted\n");
+        let config = folder.load(&[]).unwrap();
+        assert_eq!(config.directories["studio"].kind, Some(kind));
+        let (_, job) = config.ldap_jobs().next().unwrap();
+        let implied = PeopleFilter::of_kind(kind).where_known(|_| false);
+        assert_eq!(job.filter.as_ref(), Some(&implied));
+        // Without them, the same is in force.
+        let (before, rest) = example.split_once("filter = ").unwrap();
+        let (_, after) = rest.split_once("[jobs.artists.users]").unwrap();
+        let short = Folder::new(&format!("{before}[jobs.artists.users]{after}"));
+        let [short, whole] = [&short, &folder].map(|folder| {
+            let shown = folder.effective().unwrap().to_toml().unwrap();
+            shown.replace(&folder.path().display().to_string(), "")
+        });
+        assert_eq!(short, whole, "{kind}");
+        let long: Vec<&str> = example.lines().filter(|line| line.len() > 100).collect();
+        assert_eq!(long, [""; 0]);
+    }
 }
 
 #[test]
