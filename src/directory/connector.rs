@@ -179,6 +179,11 @@ impl Connector {
         &self.server
     }
 
+    /// Whether it leads to the global catalogue of an Active Directory, by its port.
+    pub(super) fn is_to_global_catalogue(&self) -> bool {
+        matches!(self.url.port(), Some(3268 | 3269))
+    }
+
     /// Whether the connection is encrypted from the start.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {

@@ -537,19 +537,32 @@ mod tests {
 
     #[test]
     fn the_reason_of_active_directory_is_told() {
-        let text = "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data \
-                    533, v4563";
-        let error = DirectoryError::BindRefused {
-            server: "ldap://dc".into(),
-            who: "cn=sync".into(),
-            code: 49,
-            text: text.into(),
-        };
-        assert!(
-            error
-                .to_string()
-                .ends_with("v4563; the account is disabled"),
-            "{error}"
-        );
+        for (data, reason) in [
+            ("533", "the account is disabled"),
+            (
+                "52e",
+                "the name or the password is wrong; a name is written as user@studio.test, \
+                 STUDIO\\user or a DN",
+            ),
+            (
+                "80090346",
+                "the server wants channel binding, or what is in between replaces its certificate: \
+                 connect to the server itself",
+            ),
+        ] {
+            let error = DirectoryError::BindRefused {
+                server: "ldap://dc".into(),
+                who: "cn=sync".into(),
+                code: 49,
+                text: format!(
+                    "80090308: LdapErr: DSID-0C09056B, comment: AcceptSecurityContext error, data \
+                     {data}, v4563"
+                ),
+            };
+            assert!(
+                error.to_string().ends_with(&format!("v4563; {reason}")),
+                "{error}"
+            );
+        }
     }
 }

@@ -160,7 +160,12 @@ impl<'a> Probe<'a> {
         let mut connection = note(&mut self.server, Probed::Bind, bound, |_| {
             "the credentials are accepted".into()
         })?;
-        let described = describe(&mut connection, self.pool.page_size(), &mut self.server).await;
+        let described = describe(
+            &mut connection,
+            (self.pool, self.connector),
+            &mut self.server,
+        )
+        .await;
         let (root, schema) = described.ok()?;
         Some(Entered {
             pool: self.pool,
@@ -272,6 +277,16 @@ fn people(base: &str, filter: &Filter, entries: u64) -> Observation {
     }
 }
 
+/// A global catalogue has a part of the attributes, and not every membership, of each entry
+/// (MS-ADTS section 3.1.1.1.8).
+fn global_catalogue() -> Observation {
+    Observation::Doubtful {
+        seen: "this port is the global catalogue, which lacks attributes and group memberships"
+            .into(),
+        way_out: "use the directory's own port: ldaps:// without a number, which is 636".into(),
+    }
+}
+
 /// What kind of server it is, and how it is read.
 fn kind(root: &RootDse, page_size: i32) -> Observation {
     let RootDse { kind, detected, .. } = root;
@@ -304,7 +319,7 @@ fn kind(root: &RootDse, page_size: i32) -> Observation {
 /// The server's description of itself, and its schema if it shows one.
 async fn describe(
     connection: &mut Connection,
-    page_size: i32,
+    (pool, connector): (&DirectoryPool, &Connector),
     steps: &mut Vec<Step>,
 ) -> Result<(RootDse, Option<Schema>), Ended> {
     let read = RootDse::read(connection).await;
@@ -314,7 +329,12 @@ async fn describe(
             .unwrap_or_else(|| "a server that does not identify itself".into())
     });
     let root = root.ok_or(Ended)?;
-    steps.push(step(Probed::Kind, kind(&root, page_size)));
+    let found = if connector.is_to_global_catalogue() && root.kind.is_active_directory() {
+        global_catalogue()
+    } else {
+        kind(&root, pool.page_size())
+    };
+    steps.push(step(Probed::Kind, found));
     match Schema::read(connection, &root).await {
         Ok(Some(schema)) => return Ok((root, Some(schema))),
         Ok(None) => steps.push(step(

@@ -70,7 +70,8 @@ pub(super) fn code_advice(code: u32) -> Option<&'static str> {
 }
 
 /// What to do about a refused bind: about its result code, or else by Active Directory's code in the
-/// text (Microsoft KB, `AcceptSecurityContext error, data …`).
+/// text, `AcceptSecurityContext error, data …`: a system error code in hexadecimal (MS-ERREF section
+/// 2.2).
 pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
     match code {
         7 => return "the server does not offer this way to bind: see sasl, bind_dn and its log",
@@ -82,8 +83,15 @@ pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
         .nth(1)
         .and_then(|rest| rest.split([',', ' ', '\0']).next());
     match code {
+        Some("57") => {
+            "the server cannot read the bind: check bind_dn and the password's characters"
+        }
         Some("525") => "the account does not exist",
-        Some("52e") => "the name or the password is wrong",
+        Some("52e") => {
+            "the name or the password is wrong; a name is written as user@studio.test, STUDIO\\user \
+             or a DN"
+        }
+        Some("52f") => "the account is restricted, such as by an empty password or its logon hours",
         Some("530") => "the account may not log on at this time",
         Some("531") => "the account may not log on from here",
         Some("532") => "the password has expired",
@@ -91,6 +99,10 @@ pub(super) fn bind_advice(code: u32, text: &str) -> &'static str {
         Some("701") => "the account has expired",
         Some("773") => "the password must be changed first",
         Some("775") => "the account is locked",
+        Some("80090346") => {
+            "the server wants channel binding, or what is in between replaces its certificate: \
+             connect to the server itself"
+        }
         _ => "check bind_dn and the password, and whether the account is locked",
     }
 }

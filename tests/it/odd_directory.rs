@@ -91,13 +91,18 @@ const SCHEMA: &str = "cn=Subschema";
 impl OddDirectory {
     /// Starts it, on a thread of its own.
     pub fn start(odd: Odd) -> Self {
+        Self::start_at("127.0.0.1:0", odd)
+    }
+
+    /// The same at this address.
+    pub fn start_at(address: &str, odd: Odd) -> Self {
         let odd = Arc::new(Mutex::new(odd));
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (shared, stopped) = (Arc::clone(&odd), stop.clone());

@@ -42,6 +42,8 @@ fn domain() -> Odd {
             .extend(more.iter().map(|(name, value)| attribute(name, &[value])));
         account
     };
+    let mut context = entry("dc=studio,dc=test", &[("objectClass", &["domainDNS"])]);
+    context.1.push(("objectGUID".into(), vec![vec![9; 16]]));
     let root = OF_A_DOMAIN
         .iter()
         .chain(&[("namingContexts", "dc=studio,dc=test")]);
@@ -50,6 +52,7 @@ fn domain() -> Odd {
             .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
             .collect(),
         entries: vec![
+            context,
             account("ada", 1, &[("mail", "ada@studio.test")]),
             account("bob", 2, &[]),
             account("krbtgt", 3, &[("isCriticalSystemObject", "TRUE")]),
@@ -103,9 +106,6 @@ fn people_of_a_domain_are_found_without_accounts_of_the_system() {
           last_name: health
           is_active: true
           the person is in the directory and has no user
-
-      Warnings:
-        the id of the naming context's own entry cannot be read, so links do not record the directory of their people; grant the bind account read access to it, or set id for the directory
     ");
     // Exchange's attributes are named only where the schema has them.
     directory.set(|odd| {
@@ -133,9 +133,6 @@ fn people_of_a_domain_are_found_without_accounts_of_the_system() {
           last_name: bob
           is_active: true
           the person is in the directory and has no user
-
-      Warnings:
-        the id of the naming context's own entry cannot be read, so links do not record the directory of their people; grant the bind account read access to it, or set id for the directory
     ");
     situation.sync();
     situation.sync_changes_nothing();
@@ -172,4 +169,25 @@ fn the_configured_kind_decides_whatever_the_server_shows() {
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
     assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used");
+}
+
+/// What `check` says about the kind of the server.
+fn checked(situation: &Situation) -> String {
+    let ended = situation.run(&["check"]);
+    let lines = ended.stdout.lines().map(str::trim_start);
+    let of_kind = lines.filter(|line| line.split_whitespace().nth(1) == Some("kind"));
+    of_kind.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn check_shows_the_kind_and_doubts_one_that_does_not_fit() {
+    let directory = OddDirectory::start(domain());
+    let situation = by_kind(&directory);
+    assert_snapshot!(checked(&situation), @"ok    kind                active-directory (detected): people are identified by objectGUID; paged results (1000 entries); no ManageDsaIT; domain scope");
+    let situation = situation.config("[directories.studio]\nkind = \"openldap\"\n");
+    assert_snapshot!(checked(&situation), @"warn  kind                it is treated as openldap, as the configuration says, but shows itself as active-directory; remove kind from the directory, or correct it");
+    // An address of its own, whose ports nobody else has.
+    let catalogue = OddDirectory::start_at("127.3.2.68:3268", domain());
+    let situation = by_kind(&catalogue);
+    assert_snapshot!(checked(&situation), @"warn  kind                this port is the global catalogue, which lacks attributes and group memberships; use the directory's own port: ldaps:// without a number, which is 636");
 }
