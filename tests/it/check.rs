@@ -8,7 +8,7 @@ mod directory;
 mod ftrack;
 mod settings;
 mod stalls;
-mod world;
+pub mod world;
 
 use ftrack_ldap_sync::{command, model::server_kind::ServerKind};
 use serde_json::Value;

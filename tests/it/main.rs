@@ -21,6 +21,7 @@ mod credentials;
 mod daemon;
 mod demo;
 mod deploy;
+mod directories;
 mod directory;
 mod directory_faults;
 mod directory_probe;

@@ -321,7 +321,7 @@ pub fn ldif_entry_of_bytes(dn: &str, attributes: &[(&str, &[u8])]) -> String {
 }
 
 /// A program of Debian's packages, also where the path lacks the folders for administrators.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([
         "/usr/sbin".into(),
@@ -430,7 +430,7 @@ wait $pid
 kill $watcher 2>/dev/null
 "#;
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
@@ -455,7 +455,7 @@ pub fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     }
 }
 
-fn write_certificates(folder: &Path, certificate: Certificate) {
+pub fn write_certificates(folder: &Path, certificate: Certificate) {
     let ca_key = KeyPair::generate().expect("a key");
     let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

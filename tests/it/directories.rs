@@ -1,0 +1,223 @@
+//! The same situations on the directories that studios have, with the same plans: OpenLDAP, 389
+//! Directory Server, and an Active Directory domain by Samba.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod servers;
+
+use ftrack_ldap_sync::command;
+
+use self::servers::RealDirectory;
+use crate::{
+    ability::must_skip_as_root, check::world::World, situations::Situation, slapd::PEOPLE,
+};
+
+/// What a domain needs.
+const OF_SAMBA: &[&str] = &[
+    "samba",
+    "samba-tool",
+    "socat",
+    "unshare",
+    "ip",
+    "ldapmodify",
+];
+/// What a 389 Directory Server needs.
+const OF_389: &[&str] = &[
+    "ns-slapd",
+    "certutil",
+    "openssl",
+    "unshare",
+    "ip",
+    "ldapmodify",
+];
+
+#[test]
+fn on_openldap() {
+    follow(&RealDirectory::openldap());
+}
+
+#[test]
+fn on_389_directory_server() {
+    if !must_skip_as_root("on_389_directory_server", OF_389) {
+        follow(&RealDirectory::ds389());
+    }
+}
+
+#[test]
+fn on_active_directory() {
+    if !must_skip_as_root("on_active_directory", OF_SAMBA) {
+        follow(&RealDirectory::samba());
+    }
+}
+
+/// A configuration that leaves the filter and the attributes to the kind of the directory, which is
+/// detected.
+fn situation(directory: &RealDirectory) -> Situation {
+    let mut situation = Situation::of(&[]);
+    situation.directory_url.clone_from(&directory.url);
+    situation.filter.clear();
+    situation.attributes.clear();
+    situation.password = directory.password.into();
+    situation
+        .job("limits = { deactivate = \"100%\", rename = \"100%\" }")
+        .config(&format!(
+            "[directories.studio]\nbind_dn = {:?}\nca_file = {:?}\n",
+            directory.bind_dn, directory.ca_file
+        ))
+}
+
+/// What happens to people, and the plan of it, in lower case.
+type Happening = (&'static str, fn(&RealDirectory), &'static str);
+
+const SITUATIONS: &[Happening] = &[
+    (
+        "two people have joined",
+        join,
+        r"
+plan for artists: 2 to create
+
+  + create     ada  cn=ada,ou=people,dc=studio,dc=test
+      username: ada
+      first_name: given
+      last_name: ada
+      email: ada@studio.test
+      is_active: true
+      the person is in the directory and has no user
+
+  + create     bob  cn=bob,ou=people,dc=studio,dc=test
+      username: bob
+      first_name: given
+      last_name: bob
+      email: bob@studio.test
+      is_active: true
+      the person is in the directory and has no user
+",
+    ),
+    (
+        "somebody changes name and login",
+        rename,
+        r"
+plan for artists: 1 to update
+
+  ~ update     ada.holm  cn=ada holm,ou=people,dc=studio,dc=test
+      username: ada -> ada.holm
+      last_name: ada -> holm
+      the directory has other values
+",
+    ),
+    (
+        "somebody moves within the search base",
+        move_within,
+        "plan for artists: nothing to do",
+    ),
+    (
+        "somebody moves out of the search base",
+        move_out,
+        r"
+plan for artists: 1 to deactivate
+
+  - deactivate bob  cn=bob,ou=services,dc=studio,dc=test
+      is_active: true -> false
+      the person is still in the directory, but the entry is outside of the job's search bases and scope
+",
+    ),
+    (
+        "somebody comes back",
+        come_back,
+        r"
+plan for artists: 1 to reactivate
+
+  ^ reactivate bob  cn=bob,ou=people,dc=studio,dc=test
+      is_active: false -> true
+      the job finds the person again; this program deactivated the user on [time]
+",
+    ),
+    (
+        "somebody leaves",
+        leave,
+        r"
+plan for artists: 1 to deactivate
+
+  - deactivate bob  not in the directory
+      is_active: true -> false
+      the person is no longer in the directory, as complete reads show
+",
+    ),
+];
+
+fn follow(directory: &RealDirectory) {
+    works_as_the_example_says(directory);
+    let situation = situation(directory);
+    for (what, happens, expected) in SITUATIONS {
+        happens(directory);
+        // Each server writes the names in a DN in its own way.
+        let plan = situation.plan_text().to_lowercase();
+        assert_eq!(plan.trim(), expected.trim(), "{what}");
+        situation.sync();
+        situation.sync_changes_nothing();
+    }
+}
+
+/// The example for this kind of directory, with other servers and accounts, is a whole
+/// configuration.
+fn works_as_the_example_says(directory: &RealDirectory) {
+    let example = command::config::example_of(directory.kind).unwrap();
+    let (before, rest) = example.split_once("urls = ").unwrap();
+    let (_, after) = rest.split_once("bind_password_file").unwrap();
+    let (between, after) = after.split_once("search_bases = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let example = format!(
+        "{before}urls = [{:?}]\nca_file = {:?}\nbind_dn = {:?}\nbind_password_file{between}\
+         search_bases = [{:?}]\n{after}",
+        directory.url, directory.ca_file, directory.bind_dn, PEOPLE
+    );
+    let mut world = World::at(directory.url.as_str());
+    world.password = directory.password.into();
+    world.whole = Some(example.replace("https://studio.ftrackapp.com", &world.server));
+    directory.join("ada");
+    let checked = world.check(&[]);
+    assert_eq!((checked.status, checked.trouble()), (0, Vec::new()));
+    assert!(
+        checked
+            .well(&format!("directory studio {}", directory.url))
+            .contains(&"kind")
+    );
+}
+
+fn join(directory: &RealDirectory) {
+    directory.join("bob");
+}
+
+fn rename(directory: &RealDirectory) {
+    let login = directory.login();
+    directory.change(&format!(
+        "dn: cn=ada,ou=people,dc=studio,dc=test\nchangetype: modify\nreplace: {login}\n{login}: ada.holm\n-\n\
+         replace: sn\nsn: Holm\n\n\
+         dn: cn=ada,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=Ada Holm\ndeleteoldrdn: 1\n"
+    ));
+}
+
+fn move_within(directory: &RealDirectory) {
+    directory.change(
+        "dn: ou=fx,ou=people,dc=studio,dc=test\nchangetype: add\nobjectClass: organizationalUnit\n\n\
+         dn: cn=bob,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=bob\ndeleteoldrdn: 1\n\
+         newsuperior: ou=fx,ou=people,dc=studio,dc=test\n",
+    );
+}
+
+fn move_out(directory: &RealDirectory) {
+    directory.change(
+        "dn: cn=bob,ou=fx,ou=people,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=bob\n\
+         deleteoldrdn: 1\nnewsuperior: ou=services,dc=studio,dc=test\n",
+    );
+}
+
+fn come_back(directory: &RealDirectory) {
+    directory.change(
+        "dn: cn=bob,ou=services,dc=studio,dc=test\nchangetype: modrdn\nnewrdn: cn=bob\n\
+         deleteoldrdn: 1\nnewsuperior: ou=people,dc=studio,dc=test\n",
+    );
+}
+
+fn leave(directory: &RealDirectory) {
+    directory.change("dn: cn=bob,ou=people,dc=studio,dc=test\nchangetype: delete\n");
+}

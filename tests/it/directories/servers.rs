@@ -1,0 +1,304 @@
+//! The directories that studios have, each as a server of its own on loopback, which ends with its
+//! value.
+
+use std::{
+    fs, io,
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use ftrack_ldap_sync::model::server_kind::ServerKind;
+use tempfile::TempDir;
+
+use crate::slapd::{
+    ADMIN_DN, ADMIN_PASSWORD, Certificate, SUFFIX, SYNC_DN, SYNC_PASSWORD, Setup, base_ldif,
+    free_port, ldif_entry, ldif_entry_of_bytes, program, wait_until, write_certificates,
+};
+
+/// How long a server may take to be made and to start.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// A directory with the container of people and the account that reads, below `dc=studio,dc=test`.
+pub struct RealDirectory {
+    pub kind: ServerKind,
+    /// Over TLS.
+    pub url: String,
+    pub ca_file: PathBuf,
+    /// The account that reads, as its kind of server knows it.
+    pub bind_dn: &'static str,
+    pub password: &'static str,
+    administrator: (&'static str, &'static str),
+    /// The server ends before its folder goes.
+    _server: Box<dyn std::any::Any>,
+    _folder: Option<TempDir>,
+}
+
+/// A program that ends when its standard input does.
+struct Keeper(Child);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+impl RealDirectory {
+    /// An OpenLDAP server.
+    pub fn openldap() -> Self {
+        let slapd = Setup::new("").start();
+        Self {
+            kind: ServerKind::OpenLdap,
+            url: format!("ldaps://127.0.0.1:{}", slapd.tls_url().port().unwrap()),
+            ca_file: slapd.ca_file(),
+            bind_dn: SYNC_DN,
+            password: SYNC_PASSWORD,
+            administrator: (ADMIN_DN, ADMIN_PASSWORD),
+            _server: Box::new(slapd),
+            _folder: None,
+        }
+    }
+
+    /// A 389 Directory Server.
+    pub fn ds389() -> Self {
+        let folder = folder();
+        let ldif = folder.path().join("base.ldif");
+        let may_read = "aci: (targetattr=\"*\")(version 3.0; acl \"sync\"; allow (read,search,compare) \
+                        userdn=\"ldap:///cn=ldap-sync,ou=services,dc=studio,dc=test\";)\n\n";
+        // The first entry is the root.
+        let base = base_ldif("d1d1d1d1-0000-4000-8000-000000000000");
+        let lines = base.lines().filter(|line| !line.starts_with("entryUUID:"));
+        let base =
+            lines
+                .collect::<Vec<_>>()
+                .join("\n")
+                .replacen("\n\n", &format!("\n{may_read}"), 1);
+        fs::write(&ldif, base).unwrap();
+        let (port, tls_port) = (free_port(), free_port());
+        let keeper = start(
+            "ds389",
+            folder.path(),
+            &[
+                port.to_string(),
+                tls_port.to_string(),
+                ldif.display().to_string(),
+            ],
+        );
+        Self::started(
+            ServerKind::Ds389,
+            tls_port,
+            keeper,
+            folder,
+            Accounts {
+                bind_dn: SYNC_DN,
+                password: SYNC_PASSWORD,
+                administrator: ("cn=Directory Manager", ADMIN_PASSWORD),
+            },
+        )
+    }
+
+    /// An Active Directory domain, by Samba.
+    pub fn samba() -> Self {
+        let folder = folder();
+        let keeper = start("samba", folder.path(), &[]);
+        let port = forward(folder.path().join("ldaps"));
+        let directory = Self::started(
+            ServerKind::Samba,
+            port,
+            keeper,
+            folder,
+            Accounts {
+                bind_dn: "ldap-sync@studio.test",
+                password: "Sync-secret-1!",
+                administrator: ("Administrator@studio.test", "Adm1n-secret!"),
+            },
+        );
+        let units = ["people", "services"].map(|name| {
+            let dn = format!("ou={name},{SUFFIX}");
+            ldif_entry(&dn, &[("objectClass", "organizationalUnit")])
+        });
+        // In quotes and in UTF-16, as Active Directory takes passwords (MS-ADTS section
+        // 3.1.1.3.1.5.1).
+        let password = format!("\"{}\"", directory.password);
+        let password: Vec<u8> = password.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let account = ldif_entry_of_bytes(
+            SYNC_DN,
+            &[
+                ("objectClass", b"user"),
+                ("sAMAccountName", b"ldap-sync"),
+                ("userPrincipalName", directory.bind_dn.as_bytes()),
+                ("userAccountControl", b"66048"),
+                ("unicodePwd", &password),
+            ],
+        );
+        directory.change(&(units.concat() + &account));
+        directory
+    }
+
+    fn started(
+        kind: ServerKind,
+        tls_port: u16,
+        mut keeper: Keeper,
+        folder: TempDir,
+        accounts: Accounts,
+    ) -> Self {
+        let url = format!("ldaps://127.0.0.1:{tls_port}");
+        let is_up = wait_until(LONGEST, || {
+            let has_ended = keeper.0.try_wait().unwrap().is_some();
+            assert!(
+                !has_ended,
+                "the {kind} server does not start: {}",
+                output(&folder)
+            );
+            let asked = client("ldapsearch", &url)
+                .args(["-s", "base", "-b", "", "1.1"])
+                .output()
+                .unwrap();
+            asked.status.success()
+        });
+        assert!(
+            is_up,
+            "the {kind} server does not answer: {}",
+            output(&folder)
+        );
+        Self {
+            kind,
+            url,
+            ca_file: folder.path().join("ca.pem"),
+            bind_dn: accounts.bind_dn,
+            password: accounts.password,
+            administrator: accounts.administrator,
+            _server: Box::new(keeper),
+            _folder: Some(folder),
+        }
+    }
+
+    /// Changes the directory as its administrator, by `ldapmodify -a`.
+    pub fn change(&self, ldif: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("change.ldif");
+        fs::write(&file, ldif).unwrap();
+        let (dn, password) = self.administrator;
+        let output = client("ldapmodify", &self.url)
+            .args(["-a", "-D", dn, "-w", password, "-f"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{ldif}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// The attribute of logins.
+    pub fn login(&self) -> &'static str {
+        if self.kind.is_active_directory() {
+            "sAMAccountName"
+        } else {
+            "uid"
+        }
+    }
+
+    /// Somebody joins.
+    pub fn join(&self, name: &str) {
+        let of_kind = if self.kind.is_active_directory() {
+            // 544: a normal account that needs no password.
+            format!("objectClass: user\nsAMAccountName: {name}\nuserAccountControl: 544")
+        } else {
+            format!("objectClass: inetOrgPerson\nuid: {name}\ncn: {name}")
+        };
+        self.change(&format!(
+            "dn: cn={name},ou=people,dc=studio,dc=test\n{of_kind}\ngivenName: Given\nsn: {name}\n\
+             mail: {name}@studio.test\n"
+        ));
+    }
+}
+
+/// The accounts of a server.
+struct Accounts {
+    bind_dn: &'static str,
+    password: &'static str,
+    administrator: (&'static str, &'static str),
+}
+
+/// A folder with the certificates of a server.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificates(folder.path(), Certificate::Good);
+    folder
+}
+
+/// Starts one of `tests/servers`.
+fn start(server: &str, folder: &Path, arguments: &[String]) -> Keeper {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/servers")
+        .join(server);
+    let log = fs::File::create(folder.join("output")).unwrap();
+    let child = Command::new(program)
+        .arg(folder)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    Keeper(child)
+}
+
+fn output(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("output")).unwrap_or_default()
+}
+
+/// One of OpenLDAP's commands, for a server whose certificate needs no check.
+fn client(command: &str, url: &str) -> Command {
+    let mut client = Command::new(program(command));
+    client
+        .env("LDAPTLS_REQCERT", "never")
+        .args(["-x", "-H", url]);
+    client
+}
+
+/// A port that leads to a socket; it is served as long as the tests run.
+fn forward(socket: PathBuf) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for near in listener.incoming() {
+            // Until the socket is there, connections end.
+            let (Ok(near), Ok(far)) = (near, UnixStream::connect(&socket)) else {
+                continue;
+            };
+            let (near_again, far_again) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            thread::spawn(move || pump(near, far));
+            thread::spawn(move || pump(far_again, near_again));
+        }
+    });
+    port
+}
+
+/// A stream whose one direction can be ended.
+trait Ends: io::Read + io::Write {
+    fn end(&self);
+}
+
+impl Ends for TcpStream {
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl Ends for UnixStream {
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+fn pump(mut from: impl Ends, mut to: impl Ends) {
+    let _ = io::copy(&mut from, &mut to);
+    to.end();
+}
