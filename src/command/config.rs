@@ -64,16 +64,15 @@ pub fn example_of(kind: ServerKind) -> anyhow::Result<String> {
 
 /// A filter in TOML, each thing that it excludes on a line of its own.
 fn written(filter: &str) -> String {
+    // Where a condition ends and a NOT begins.
+    const EXCLUSION: &str = ")(!(";
     if !filter.contains(EXCLUSION) {
         return format!("'{filter}'");
     }
     let escaped = filter.replace('\\', "\\\\");
-    let lines = escaped.replace(EXCLUSION, &format!(")\\\n    {}", &EXCLUSION[1..]));
+    let lines = escaped.replace(EXCLUSION, ")\\\n    (!(");
     format!("\"\"\"\\\n    {lines}\"\"\"")
 }
-
-/// Where a condition ends and a NOT begins.
-const EXCLUSION: &str = ")(!(";
 
 /// What is called differently in each kind of directory.
 struct Names {

@@ -108,7 +108,8 @@ impl<'a> RunContext<'a, LdapWork> {
         let user_type = self.work.rules.check_user_type(current);
         self.record_phase(RunPhase::Planning, began.elapsed());
         let desired = desired.map_err(Failure::refused)?;
-        let notes = self.work.mapping.empty_rules(desired.people());
+        let mapping = self.work.mappings.of(desired.kind());
+        let notes = mapping.empty_rules(desired.people());
         let desired = desired.noting(notes);
         let desired = several::settled(desired, current, self.work.rules.users.adopt);
         user_type.map_err(Failure::refused)?;
