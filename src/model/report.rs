@@ -196,6 +196,9 @@ pub struct DirectoryPart {
     pub complete: bool,
     /// Entries that were read.
     pub entries: usize,
+    /// The kind of the server that was read, as it is written in a configuration.
+    #[serde(default)]
+    pub kind: Option<String>,
     /// The attribute that identifies entries.
     pub id_attribute: Option<String>,
     /// Each search with its result.

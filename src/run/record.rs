@@ -169,6 +169,7 @@ impl<W> RunContext<'_, W> {
 /// What the report says of a complete read.
 pub(super) fn part(reading: &Reading<Mapped>) -> DirectoryPart {
     DirectoryPart {
+        kind: Some(reading.kind().name().to_owned()),
         server: Some(reading.server().to_owned()),
         complete: true,
         entries: reading.entries().len(),
