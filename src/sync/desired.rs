@@ -205,7 +205,7 @@ pub enum UnfitReading {
     /// The directory shows fewer people than the job requires.
     #[error(
         "the directory shows {entries} people, and limits.min_entries asks for at least {least}: \
-         the read is not used"
+         the read is not used; check the filter and the bases, or lower limits.min_entries"
     )]
     TooFew {
         /// Entries that were read.

@@ -282,7 +282,7 @@ fn of_a_changed_setting(bounds: &Bounds<'_>, change: &Change, edit: &Edit) -> Op
     };
     let cause = settings::cause(&bounds.changed, change, edit).or_else(earlier)?;
     let why = format!(
-        "the configuration changed ({cause}), which most likely explains it; if it is meant, \
+        "the configuration changed ({cause}), which may explain it; if it is meant, \
          approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = \
          \"apply\" applies such changes without asking"
     );

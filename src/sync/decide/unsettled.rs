@@ -18,8 +18,8 @@ impl Decider<'_, '_> {
         let skipped = self.skipped_for_values();
         if skipped.len() > 1 && skipped.len() * 2 > people {
             self.plan.notices.push(format!(
-                "{} of {people} people are skipped because of what they are to have in ftrack; \
-                 check the job's attributes",
+                "{} of {people} people are skipped because of their values, or because others \
+                 have or ask for them; see the skipped entries, and check the job's attributes",
                 skipped.len()
             ));
             self.plan.unsettled.extend(skipped);

@@ -158,7 +158,7 @@ fn a_kind_that_changed_explains_leavers_better_than_they_do() {
           is_active: true -> false
           the person is no longer in the directory, as complete reads show
 
-      1 change is held: the configuration changed (kind of the directory), which most likely explains it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
+      1 change is held: the configuration changed (kind of the directory), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
     "#);
 }
 
@@ -168,7 +168,7 @@ fn the_configured_kind_decides_whatever_the_server_shows() {
     let situation = by_kind(&directory).config("[directories.studio]\nkind = \"samba\"\n");
     let report = situation.sync();
     assert_eq!(report.outcome, Outcome::Failed);
-    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used");
+    assert_snapshot!(report.error.unwrap(), @"the directory shows 0 people, and limits.min_entries asks for at least 1: the read is not used; check the filter and the bases, or lower limits.min_entries");
 }
 
 /// What `check` says about the kind of the server.

@@ -62,7 +62,7 @@ fn entries_that_want_one_username_are_both_left_out_and_both_named() {
           the username "ada" is also claimed by cn=twin,ou=people,dc=studio,dc=test; none of them gets it
 
       Warnings:
-        2 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
+        2 of 3 people are skipped because of their values, or because others have or ask for them; see the skipped entries, and check the job's attributes
     "#);
     situation.sync();
     assert_snapshot!(situation.users(), @r#"bob: active, "Given" "bob" <bob@studio.test>; artists, settled"#);
@@ -90,7 +90,7 @@ fn entries_that_want_one_user_are_both_left_out_and_both_named() {
           the ftrack user "x" is also claimed by uid=ada,ou=people,dc=studio,dc=test; none of them gets it
 
       Warnings:
-        2 of 2 people are skipped because of what they are to have in ftrack; check the job's attributes
+        2 of 2 people are skipped because of their values, or because others have or ask for them; see the skipped entries, and check the job's attributes
     "#);
     situation.sync_changes_nothing();
 }

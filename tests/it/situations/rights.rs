@@ -99,7 +99,7 @@ fn users_of_another_source_and_links_that_nobody_understands_are_left_alone() {
           the username "bob" belongs to another ftrack user, whose link cannot be read
 
       Warnings:
-        2 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
+        2 of 3 people are skipped because of their values, or because others have or ask for them; see the skipped entries, and check the job's attributes
         the link of the user "bob" cannot be read; the user is left alone
     "#);
     situation.sync();

@@ -119,7 +119,7 @@ fn where_most_people_claim_one_login_the_run_is_no_success() {
           the username "inetOrgPerson" is also claimed by uid=ada,ou=people,dc=studio,dc=test and uid=bob,ou=people,dc=studio,dc=test; none of them gets it
 
       Warnings:
-        3 of 3 people are skipped because of what they are to have in ftrack; check the job's attributes
+        3 of 3 people are skipped because of their values, or because others have or ask for them; see the skipped entries, and check the job's attributes
     "#);
     let report = situation.sync();
     assert_eq!(
