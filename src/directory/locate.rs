@@ -180,6 +180,7 @@ async fn entries<'a>(
     let searches = |_: &ServerIdentity| Searches {
         list: of_request(pool, request, &filter, &attributes, &attributes),
         meant: Vec::new(),
+        people: None,
         referral_objects: ReferralObjects::LeftOut,
         continuations: Continuations::LeftOut,
     };

@@ -15,7 +15,7 @@ use super::{
         EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
         of_request, run,
     },
-    server::ReferralObjects,
+    server::{Continuations, ReferralObjects},
 };
 use crate::model::{
     entry::{DirectoryId, Entry, Kept},
@@ -183,8 +183,9 @@ pub async fn ask(
         Searches {
             list: filters.iter().flat_map(of_group).collect(),
             meant: Vec::new(),
+            people: None,
             referral_objects: ReferralObjects::LeftOut,
-            continuations: about.continuations(),
+            continuations: Continuations::EndTheSearch,
         }
     };
     let wanted = Wanted {

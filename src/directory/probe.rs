@@ -186,9 +186,7 @@ impl Entered<'_> {
     /// The filter for the people of a request, on this server.
     #[must_use]
     pub fn people(&self, request: &ReadRequest) -> Filter {
-        let schema = self.schema.as_ref();
-        let has = |name: &str| schema.is_some_and(|schema| schema.find(name).is_some());
-        request.people.of(self.root.kind).filter.where_known(has)
+        request.filter(self.root.kind, self.schema.as_ref())
     }
 
     /// Checks the searches of a request, and reads all people as a run does it, with attributes

@@ -20,7 +20,7 @@ use super::{
         EntrySink, SchemaUse, SearchRun, Searches, ServerIdentity, Servers, Wanted, bounded,
         of_request, run, run_over,
     },
-    server::ReferralObjects,
+    server::{Continuations, ReferralObjects},
 };
 use crate::model::{
     entry::{DirectoryId, Entry, Kept, of_bytes},
@@ -119,7 +119,7 @@ pub(super) async fn read_over<T: Kept>(
 /// The searches of a read on a server. The object class is requested as well, since not every entry
 /// is a person's.
 fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity) -> Searches {
-    let people = request.people.of(about.kind);
+    let (people, filter) = (request.people.of(about.kind), about.people(request));
     let configured = configured(pool, request);
     let ids = configured.clone().map_or_else(
         || IdAttribute::candidates(ServerKind::Generic),
@@ -132,16 +132,11 @@ fn searches(pool: &DirectoryPool, request: &ReadRequest, about: &ServerIdentity)
     let meant = people.attributes.iter().cloned();
     let meant = meant.chain(configured.map(|id| id.name().to_owned()));
     Searches {
-        list: of_request(
-            pool,
-            request,
-            about.people(request).as_str(),
-            &dedup(attributes),
-            &ids,
-        ),
+        list: of_request(pool, request, filter.as_str(), &dedup(attributes), &ids),
         meant: dedup(meant.collect()),
+        people: Some(filter),
         referral_objects: ReferralObjects::Counted,
-        continuations: about.continuations(),
+        continuations: Continuations::EndTheSearch,
     }
 }
 
@@ -150,6 +145,9 @@ fn configured(pool: &DirectoryPool, request: &ReadRequest) -> Option<IdAttribute
     let name = request.id_attribute.as_deref().or(pool.id_attribute());
     name.map(IdAttribute::named)
 }
+
+/// The memory that an entry with several ids takes beside itself, in bytes.
+const SEVERAL_IDS: usize = 4 * size_of::<(usize, usize)>();
 
 /// Converts each entry to the caller's form.
 struct Collect<T, M, P> {
@@ -193,6 +191,7 @@ impl<T, M, P> Collect<T, M, P> {
             is_preferred: pool.is_preferred(&server),
             server,
             kind: self.kind,
+            filter: course.people,
             directory_id: pool.id().map(str::to_owned).or(course.about.directory_id),
             notes: notes.collect(),
             searches: course.searches,
@@ -230,6 +229,7 @@ impl<T: Kept, M: FnMut(ServerKind, &Entry) -> T, P: FnMut(u64)> EntrySink for Co
                 }
                 Ok(None) => {}
                 Err(values) => {
+                    budget.take(SEVERAL_IDS)?;
                     ids.several.insert(place, values);
                 }
             }

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::search::SearchEvidence;
-use crate::model::{entry::DirectoryId, id::IdAttribute, server_kind::ServerKind};
+use super::{request::ReadRequest, search::SearchEvidence};
+use crate::{
+    config::Filter,
+    model::{entry::DirectoryId, id::IdAttribute, server_kind::ServerKind},
+};
 
 /// A complete read: it exists only when every search ended with success on one and the same server,
 /// every page and value range was fetched, and nothing was referred elsewhere.
@@ -12,6 +15,7 @@ pub struct Reading<T> {
     entries: Vec<(Option<DirectoryId>, T)>,
     server: String,
     kind: ServerKind,
+    filter: Option<Filter>,
     is_preferred: bool,
     directory_id: Option<String>,
     id_attribute: Option<IdAttribute>,
@@ -57,6 +61,22 @@ impl<T> Reading<T> {
     #[must_use]
     pub fn kind(&self) -> ServerKind {
         self.kind
+    }
+
+    /// The filter for people with which it was made.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// The request for people whom the reading does not show: for whom it asked, whatever kind
+    /// the next server seems to be.
+    #[must_use]
+    pub fn asking_again(&self, request: ReadRequest) -> ReadRequest {
+        match &self.filter {
+            Some(filter) => request.for_people(filter),
+            None => request,
+        }
     }
 
     /// Whether the server is the preferred one, or equivalent by configuration: a replica may lag
@@ -133,6 +153,7 @@ impl<T> Reading<T> {
             entries,
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
+            filter: None,
             is_preferred: true,
             directory_id: Some("d-1".into()),
             id_attribute: Some(IdAttribute::EntryUuid),
@@ -175,6 +196,7 @@ pub(super) struct Parts<T> {
     pub dns: Vec<u64>,
     pub server: String,
     pub kind: ServerKind,
+    pub filter: Option<Filter>,
     pub is_preferred: bool,
     pub directory_id: Option<String>,
     pub searches: Vec<SearchEvidence>,
@@ -194,6 +216,7 @@ impl<T> Reading<T> {
             dns,
             server,
             kind,
+            filter,
             is_preferred,
             directory_id,
             searches,
@@ -204,6 +227,7 @@ impl<T> Reading<T> {
             entries,
             server,
             kind,
+            filter,
             is_preferred,
             directory_id,
             id_attribute: None,
@@ -323,6 +347,7 @@ mod tests {
             dns: dns.to_vec(),
             server: "ldap://tests".into(),
             kind: ServerKind::Generic,
+            filter: None,
             is_preferred: true,
             directory_id: None,
             searches: Vec::new(),

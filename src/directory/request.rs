@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{error::DirectoryError, search::SearchEvidence};
+use super::{error::DirectoryError, schema::Schema, search::SearchEvidence};
 use crate::{
-    config::{PeopleFilter, Scope},
-    model::server_kind::ByKind,
+    config::{Filter, PeopleFilter, Scope},
+    model::server_kind::{ByKind, ServerKind},
 };
 
 /// What to read.
@@ -23,6 +23,28 @@ pub struct ReadRequest {
     pub id_attribute: Option<String>,
     /// The deadline of the whole read.
     pub deadline: Instant,
+}
+
+impl ReadRequest {
+    /// The filter for the people at a server of this kind, with this schema.
+    pub(super) fn filter(&self, kind: ServerKind, schema: Option<&Schema>) -> Filter {
+        let has = |name: &str| schema.is_some_and(|schema| schema.find(name).is_some());
+        self.people.of(kind).filter.where_known(has)
+    }
+
+    /// The same for the people of this filter, whatever a server is: those who seem absent are
+    /// asked for as the read asked for them.
+    #[must_use]
+    pub fn for_people(self, filter: &Filter) -> Self {
+        let people = |_| PeopleSearch {
+            filter: PeopleFilter::configured(filter.clone()),
+            attributes: Vec::new(),
+        };
+        Self {
+            people: Arc::new(ByKind::new(people)),
+            ..self
+        }
+    }
 }
 
 /// Who is searched for, and what is returned of them.

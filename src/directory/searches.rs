@@ -70,6 +70,8 @@ pub(super) struct Searches {
     pub list: Vec<Search>,
     /// The names of attributes that must have a meaning.
     pub meant: Vec<String>,
+    /// The filter for people, in a read.
+    pub people: Option<Filter>,
     /// What is done about referral objects, where the server returns them as entries.
     pub referral_objects: ReferralObjects,
     /// What is done about references to other servers.
@@ -86,6 +88,8 @@ pub(super) struct SearchRun {
     pub about: ServerIdentity,
     /// What is wrong with names that no entry showed.
     pub name_faults: Vec<NameFault>,
+    /// The filter for people that was used, in a read.
+    pub people: Option<Filter>,
 }
 
 /// What a server says about itself before it is searched.
@@ -106,20 +110,7 @@ pub(super) struct ServerIdentity {
 impl ServerIdentity {
     /// The filter for the people of a request.
     pub fn people(&self, request: &ReadRequest) -> Filter {
-        let schema = self.schema.as_deref();
-        let has = |name: &str| schema.is_some_and(|schema| schema.find(name).is_some());
-        request.people.of(self.kind).filter.where_known(has)
-    }
-
-    /// What is done about references in searches for people: one from the root of a domain meets
-    /// those to its other naming contexts, which hold no people of this one, and the server is asked
-    /// to leave them out.
-    pub fn continuations(&self) -> Continuations {
-        if self.kind.is_active_directory() {
-            Continuations::LeftOut
-        } else {
-            Continuations::EndTheSearch
-        }
+        request.filter(self.kind, self.schema.as_deref())
     }
 }
 
@@ -245,6 +236,7 @@ pub(super) async fn run_over(
     let bases: Vec<&str> = wanted.bases.iter().map(String::as_str).collect();
     course.about = about(connection, &bases, wanted.schema).await?;
     let searches = (wanted.searches)(&course.about);
+    course.people.clone_from(&searches.people);
     sink.begin(&course.about);
     let asked = searches.list.first().map(|search| &*search.attributes);
     let mut names = Names::new(asked.unwrap_or_default(), course.about.schema.take());

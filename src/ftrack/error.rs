@@ -292,10 +292,12 @@ pub enum FtrackErrorKind {
     },
 }
 
-/// What calls are repeated for, whatever the server's words: the kind of error, and the HTTP status.
+/// What calls are repeated for, whatever the server's words: the kind of error, what was in the way
+/// of a connection, and the HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RetryCause {
     kind: Discriminant<FtrackErrorKind>,
+    obstacle: Option<Discriminant<ConnectErrorKind>>,
     status: Option<u16>,
 }
 
@@ -321,6 +323,11 @@ impl FtrackErrorKind {
         let of_refusal = self.refusal().map(|refusal| refusal.status);
         RetryCause {
             kind: discriminant(self),
+            obstacle: if let Self::Unreachable { obstacle, .. } = self {
+                Some(discriminant(obstacle))
+            } else {
+                None
+            },
             status: if let Self::Status { status, .. } = self {
                 Some(*status)
             } else {

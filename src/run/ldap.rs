@@ -35,6 +35,7 @@ impl RunContext<'_, LdapWork> {
         let mut remembered = state.remembered(&self.prepared.name, self.reader.server())?;
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
+        let request = reading.asking_again(request);
         let earlier = self.confirm_earlier(state, &remembered, &current).await?;
         if earlier.is_changed {
             remembered = state.remembered(&self.prepared.name, self.reader.server())?;
@@ -95,6 +96,7 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<SavedPlan, Failure> {
         let request = self.read_request();
         let (reading, current) = self.read(&request).await?;
+        let request = reading.asking_again(request);
         let desired = self.desired(reading, &current)?;
         let settings = self.settings(&desired);
         let past = (remembered, &settings);

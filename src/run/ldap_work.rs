@@ -46,15 +46,6 @@ impl LdapWork {
     }
 }
 
-/// Who is searched for by a job, by the kind of the server that answers.
-#[must_use]
-pub fn people(job: &LdapJob) -> ByKind<PeopleSearch> {
-    ByKind::new(|kind| PeopleSearch {
-        filter: job.people(kind),
-        attributes: Mapping::new(job.mapping(kind).values()).ldap_attributes(),
-    })
-}
-
 /// What is compiled of a job that reads a directory before there are connections.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
@@ -93,7 +84,10 @@ impl LdapRules {
         })?;
         Ok(LdapWork {
             pool: pool.clone(),
-            people: Arc::new(people(&self.job)),
+            people: Arc::new(ByKind::new(|kind| PeopleSearch {
+                filter: self.job.people(kind),
+                attributes: self.mappings.of(kind).ldap_attributes(),
+            })),
             mappings: self.mappings,
             rules: self
                 .rules

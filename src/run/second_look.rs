@@ -11,7 +11,6 @@ use super::{
     RunContext,
     failure::{Failure, ReadError},
     ldap_work::LdapWork,
-    ldap_work::people,
 };
 use crate::{
     config::LdapJob,
@@ -20,7 +19,7 @@ use crate::{
         AbsenceDoubt, Absent, Answer, DirectoryError, DirectoryPool, LookedAgain, ReadFailure,
         ReadRequest, dn::Dn,
     },
-    model::{entry::DirectoryId, id::IdAttribute, report::FailureKind},
+    model::{entry::DirectoryId, id::IdAttribute, report::FailureKind, server_kind::ServerKind},
     sync::{
         decide::{Evidence, Matched},
         desired::Desired,
@@ -84,7 +83,7 @@ impl RunContext<'_, LdapWork> {
         let mut found = StillThere::default();
         self.ask_the_server_that_was_read(&gone, &read, request, &mut found)
             .await?;
-        let siblings = self.siblings(matched, request);
+        let siblings = self.siblings(matched, desired.kind(), request);
         let of_this_directory = self
             .ask_the_siblings(&gone, &read, &siblings, &mut found)
             .await?;
@@ -127,7 +126,12 @@ impl RunContext<'_, LdapWork> {
 
     /// The other jobs that may have this job's people: all but those whose users belong to other
     /// directories.
-    fn siblings(&self, matched: &Matched<'_>, request: &ReadRequest) -> Vec<SiblingSearch> {
+    fn siblings(
+        &self,
+        matched: &Matched<'_>,
+        kind: ServerKind,
+        request: &ReadRequest,
+    ) -> Vec<SiblingSearch> {
         let own = &self.work.job;
         let (elsewhere, sources) = (matched.sources_elsewhere(), matched.sources());
         let is_sibling =
@@ -143,7 +147,7 @@ impl RunContext<'_, LdapWork> {
                 table: job.directory.clone(),
                 shares_table: job.directory == own.directory,
                 owns_users: sources.contains(job.source.as_str()),
-                request: of_job(job, request),
+                request: of_job(job, kind, request),
             })
             .collect()
     }
@@ -496,14 +500,15 @@ struct OtherServer<'r> {
     searches: Vec<Search<'r>>,
 }
 
-/// The searches of another job, with the time limit of this run.
-fn of_job(job: &LdapJob, request: &ReadRequest) -> ReadRequest {
-    ReadRequest {
+/// The searches of another job of a directory of this kind, with the time limit of this run. Where
+/// the kind decides who is searched for, those whom only some schemas tell apart are among them.
+fn of_job(job: &LdapJob, kind: ServerKind, request: &ReadRequest) -> ReadRequest {
+    let request = ReadRequest {
         bases: job.search_bases.clone(),
         scope: job.scope,
-        people: Arc::new(people(job)),
         ..request.clone()
-    }
+    };
+    request.for_people(&job.people(kind).where_known(|_| false))
 }
 
 /// Whether no connection to a server was established.

@@ -7,7 +7,7 @@ use std::{
 
 use super::choice::{Place, Several, split_at_last_space};
 use crate::{
-    config::{Limit, Limits, WhenAbsent},
+    config::{Filter, Limit, Limits, WhenAbsent},
     directory::Reading,
     escape::{escape_control, is_unseen},
     model::{
@@ -196,6 +196,7 @@ pub struct Desired {
     directory: Option<Arc<str>>,
     server: String,
     kind: ServerKind,
+    filter: Option<Filter>,
     is_preferred: bool,
 }
 
@@ -242,6 +243,7 @@ impl Desired {
             directory: reading.directory_id().map(Into::into),
             server: reading.server().to_owned(),
             kind: reading.kind(),
+            filter: reading.filter().cloned(),
             is_preferred: reading.is_preferred(),
             ..Self::default()
         };
@@ -402,6 +404,12 @@ impl Desired {
     #[must_use]
     pub fn kind(&self) -> ServerKind {
         self.kind
+    }
+
+    /// The filter for people with which it was read.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
     }
 
     /// The URL of the server that was read.

@@ -127,18 +127,18 @@ impl Settings {
         let mut bases = job.search_bases.clone();
         bases.sort();
         let kind = desired.kind();
-        let filter = job.people(kind).where_known(|_| false);
+        let filter = desired.filter().map(ToString::to_string);
         let mut protect: Vec<String> = job.users.protect.iter().map(ToString::to_string).collect();
         protect.sort();
         let mut settings = BTreeMap::from([
             (Setting::SearchBases, bases.join("\n")),
             (Setting::Scope, format!("{:?}", job.scope)),
-            (Setting::Filter, filter.to_string()),
             (Setting::Source, job.source.clone()),
             (Setting::BindAccount, bind_dn.unwrap_or_default().to_owned()),
             (Setting::Protect, protect.join("\n")),
         ]);
         settings.insert(Setting::Kind, kind.to_string());
+        settings.extend(filter.map(|filter| (Setting::Filter, filter)));
         if let Some(directory) = desired.directory() {
             settings.insert(Setting::Directory, directory.to_string());
         }

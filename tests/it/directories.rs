@@ -8,7 +8,10 @@ use ftrack_ldap_sync::command;
 
 use self::servers::RealDirectory;
 use crate::{
-    ability::must_skip_as_root, check::world::World, situations::Situation, slapd::PEOPLE,
+    ability::must_skip_as_root,
+    check::world::World,
+    situations::Situation,
+    slapd::{PEOPLE, ldif_entry},
 };
 
 /// What a domain needs.
@@ -60,7 +63,7 @@ fn situation(directory: &RealDirectory) -> Situation {
     situation
         .job("limits = { deactivate = \"100%\", rename = \"100%\" }")
         .config(&format!(
-            "[directories.studio]\nbind_dn = {:?}\nca_file = {:?}\n",
+            "[directories.studio]\nbind_dn = {:?}\nca_file = {:?}\npage_size = 7\n",
             directory.bind_dn, directory.ca_file
         ))
 }
@@ -144,6 +147,14 @@ plan for artists: 1 to deactivate
     ),
 ];
 
+/// Whom ftrack shows in the end.
+const USERS: &str = r#"
+ada.holm: active, "Given" "Holm" <ada@studio.test>; artists, settled
+bob: inactive, "Given" "bob" <bob@studio.test>; artists, deactivated
+o'hara: active, "Åsa \"Ace\"" "Ó Hara" <>; artists, settled
+p00: active, "Given" "p00" <p00@studio.test>; artists, settled
+"#;
+
 fn follow(directory: &RealDirectory) {
     works_as_the_example_says(directory);
     let situation = situation(directory);
@@ -155,6 +166,44 @@ fn follow(directory: &RealDirectory) {
         situation.sync();
         situation.sync_changes_nothing();
     }
+    // Their names in DNs are written differently by each server.
+    odd_names(directory);
+    several_pages(directory);
+    situation.sync();
+    situation.sync_changes_nothing();
+    let users = situation.users();
+    let others = |line: &&str| !line.starts_with('p') || line.starts_with("p00");
+    let users: Vec<&str> = users.lines().filter(others).collect();
+    assert_eq!(users.join("\n").trim(), USERS.trim());
+    for number in 0..PAGED {
+        assert!(situation.user(&format!("p{number:02}")).is_active);
+    }
+}
+
+/// More people than fit on a page, and as many in the last page as in the others.
+const PAGED: usize = 19;
+
+fn several_pages(directory: &RealDirectory) {
+    for number in 0..PAGED {
+        directory.join(&format!("p{number:02}"));
+    }
+}
+
+/// Somebody whose names are escaped in a DN, and who has no mail.
+fn odd_names(directory: &RealDirectory) {
+    let dn = "cn=\\#1 Ó Hara\\, \\\"Åsa\\\"\\+\\;\\<x\\>\\\\,ou=people,dc=studio,dc=test";
+    let login = directory.login();
+    let of_kind: &[(&str, &str)] = if directory.kind.is_active_directory() {
+        &[("objectClass", "user"), ("userAccountControl", "544")]
+    } else {
+        &[("objectClass", "inetOrgPerson")]
+    };
+    let names = [
+        (login, "o'hara"),
+        ("givenName", "A\u{30a}sa \"Ace\""),
+        ("sn", "O\u{301} Hara"),
+    ];
+    directory.change(&ldif_entry(dn, &[of_kind, &names].concat()));
 }
 
 /// The example for this kind of directory, with other servers and accounts, is a whole

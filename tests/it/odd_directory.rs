@@ -60,6 +60,9 @@ pub struct Odd {
     pub refuses_pages: bool,
     /// What it does when all of its naming context is searched.
     pub whole: Whole,
+    /// The DN of somebody whom a search for all people does not show; from then on, the server does
+    /// not say what it is.
+    pub is_asked_again: Option<String>,
 }
 
 /// What a server does when all of its naming context is searched.
@@ -245,8 +248,17 @@ async fn serve(stream: TcpStream, odd: Arc<Mutex<Odd>>) {
                 }),
             )],
             LdapOp::SearchRequest(search) => {
-                let odd = odd.lock().unwrap().clone();
-                odd.answer(id, &search, &message.ctrl)
+                let mut odd = odd.lock().unwrap();
+                let mut answering = odd.clone();
+                if let Some(hidden) = &odd.is_asked_again
+                    && !asks_for_an_id(&search.filter)
+                    && !search.base.is_empty()
+                {
+                    answering.entries.retain(|(dn, _)| dn != hidden);
+                    odd.root.retain(|(name, _)| name != "supportedCapabilities");
+                }
+                drop(odd);
+                answering.answer(id, &search, &message.ctrl)
             }
             _ => return,
         };
@@ -255,6 +267,15 @@ async fn serve(stream: TcpStream, odd: Arc<Mutex<Odd>>) {
                 return;
             }
         }
+    }
+}
+
+/// Whether a filter is for somebody by id.
+fn asks_for_an_id(filter: &LdapFilter) -> bool {
+    match filter {
+        LdapFilter::And(all) | LdapFilter::Or(all) => all.iter().any(asks_for_an_id),
+        LdapFilter::Equality(name, _) => name == "objectGUID",
+        _ => false,
     }
 }
 

@@ -21,8 +21,8 @@ const EXCHANGE: [&str; 2] = [
     "( 1.2.3.2 NAME 'msExchRecipientTypeDetails' )",
 ];
 
-/// A domain with somebody, an account of the system and a mailbox of Exchange's own, which is
-/// searched from its root and refers to its other naming contexts.
+/// A domain with somebody, an account of the system and a mailbox of Exchange's own, which refers to
+/// its other naming contexts when it is searched from its root.
 fn domain() -> Odd {
     let account = |name: &str, id: u8, more: &[(&str, &str)]| {
         let (dn, byte) = (dn(name), [id; 16]);
@@ -74,7 +74,6 @@ fn by_kind(directory: &OddDirectory) -> Situation {
     let studio: &mut Studio = &mut situation;
     studio.filter.clear();
     studio.attributes.clear();
-    studio.search_base = "dc=studio,dc=test".into();
     situation
 }
 
@@ -160,6 +159,35 @@ fn a_kind_that_changed_explains_leavers_better_than_they_do() {
 
       1 change is held: the configuration changed (kind of the directory), which may explain it; if it is meant, approve it: `plan --out FILE`, then `apply FILE`, or else take it back; config_change = "apply" applies such changes without asking
     "#);
+}
+
+#[test]
+fn a_server_that_seems_to_be_of_another_kind_when_it_is_asked_again_proves_nobody_absent() {
+    let directory = OddDirectory::start(domain());
+    let situation = by_kind(&directory)
+        .job("limits = { deactivate = \"100%\" }")
+        .after_sync();
+    // A read does not show ada, who is there all the same when she is asked for, by a server that
+    // does not say any more what it is.
+    directory.set(|odd| odd.is_asked_again = Some(dn("ada")));
+    assert_eq!(situation.sync().counts.deactivated, 0);
+    assert!(situation.user("ada").is_active);
+    // Who is gone is gone.
+    directory.set(|odd| {
+        *odd = domain();
+        odd.entries.retain(|(known, _)| *known != dn("ada"));
+    });
+    assert_eq!(situation.sync().counts.deactivated, 1);
+}
+
+#[test]
+fn a_domain_that_refers_to_others_below_its_root_is_not_read_in_part() {
+    let directory = OddDirectory::start(domain());
+    let mut situation = by_kind(&directory);
+    situation.search_base = "dc=studio,dc=test".into();
+    let report = situation.sync();
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(report.error.unwrap().contains("is referred to"));
 }
 
 #[test]
