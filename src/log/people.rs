@@ -27,21 +27,39 @@ use crate::{escape::escape_control, wrap::wrapped};
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The format of a line for people. Times are in the zone of the machine, ids are left out, and a
-/// cause that one line after another has is told by the first.
+/// cause that one line after another of a job has is told by the first.
 #[derive(Debug, Default)]
 pub(super) struct ForPeople {
-    told: Mutex<Option<(Instant, String)>>,
+    told: Mutex<Option<ToldCause>>,
+}
+
+/// The last cause that was told.
+#[derive(Debug)]
+struct ToldCause {
+    at: Instant,
+    job: String,
+    cause: String,
 }
 
 impl ForPeople {
-    /// Whether the last line with a cause had this one, a short time ago.
-    fn has_told(&self, cause: &str) -> bool {
+    /// Whether the last line with a cause had this one of the same job, and told it a short time
+    /// ago.
+    fn has_told(&self, job: &str, cause: &str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let is_told = told.as_ref().is_some_and(|(at, last)| {
-            last == cause && now.saturating_duration_since(*at) < REMEMBERED
+        let at = Instant::now();
+        let is_told = told.as_ref().is_some_and(|told| {
+            told.job == job
+                && told.cause == cause
+                && at.saturating_duration_since(told.at) < REMEMBERED
         });
-        *told = Some((now, cause.to_owned()));
+        // Repeating it does not renew the time: what goes on for hours is told again.
+        if !is_told {
+            *told = Some(ToldCause {
+                at,
+                job: job.to_owned(),
+                cause: cause.to_owned(),
+            });
+        }
         is_told
     }
 }
@@ -62,7 +80,7 @@ where
         if said
             .cause
             .as_ref()
-            .is_some_and(|cause| self.has_told(cause))
+            .is_some_and(|cause| self.has_told(&said.job, cause))
         {
             said.cause = None;
         }
@@ -269,6 +287,8 @@ mod tests {
             }
             .emit();
             DaemonEvent::RunBroken { job, error }.emit();
+            let job = "editors";
+            DaemonEvent::RunBroken { job, error }.emit();
         });
         let zone = |text: &str| {
             let time: DateTime<Local> = text.parse().unwrap();
@@ -282,6 +302,7 @@ mod tests {
         ERROR artists: failed: kind directory, failures 1, since TIME-1, retry at TIME-2
         ERROR artists: no report of its own: another
         ERROR artists: no report of its own: ldaps://ldap1.studio.test: connection refused
+        ERROR editors: no report of its own: ldaps://ldap1.studio.test: connection refused
         ");
     }
 }
