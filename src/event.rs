@@ -42,7 +42,11 @@ pub enum Event<'a> {
         /// The error message.
         error: &'a str,
     },
-    RunStarted(RunName<'a>),
+    RunStarted {
+        of: RunName<'a>,
+        /// Whether nothing is to be written.
+        dry_run: bool,
+    },
     /// The directory was read completely.
     DirectoryRead {
         of: RunName<'a>,
@@ -72,6 +76,7 @@ pub enum Event<'a> {
     /// The plan is complete.
     RunPlanned {
         of: RunName<'a>,
+        dry_run: bool,
         /// Changes that may be written.
         changes: usize,
         /// Changes that are held.
@@ -88,6 +93,16 @@ pub enum Event<'a> {
     Change {
         of: RunName<'a>,
         change: &'a Reported,
+    },
+    /// The result of a change of an earlier run, now that it is found out.
+    EarlierChange {
+        of: RunName<'a>,
+        change: &'a Reported,
+    },
+    /// The results of an earlier run that its report did not know are found out.
+    RunConfirmed {
+        of: RunName<'a>,
+        found: Confirmed,
     },
     /// An entry was skipped.
     EntrySkipped {
@@ -110,6 +125,17 @@ pub enum Event<'a> {
     StateSetAside(&'a SetAside),
     /// An interrupted run got its report.
     RunRecovered(RunName<'a>),
+}
+
+/// How many changes of an earlier run, whose results its report did not know, turned out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are self-explanatory")]
+pub struct Confirmed {
+    pub in_effect: usize,
+    /// The next run that writes does what is left of them.
+    pub not_in_effect: usize,
+    /// It cannot be found out.
+    pub unconfirmed: usize,
 }
 
 /// Whether the same run has logged a retry for the same cause.
@@ -151,7 +177,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "run.started",
         "INFO; DEBUG during an outage",
-        &["job", "run"],
+        &["job", "run", "dry_run"],
     ),
     (
         "directory.read",
@@ -171,7 +197,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     (
         "run.planned",
         "INFO; DEBUG during an outage",
-        &["job", "run", "changes", "held", "skipped"],
+        &["job", "run", "dry_run", "changes", "held", "skipped"],
     ),
     (
         "builtin.started",
@@ -219,7 +245,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "change.failed",
-        "ERROR; DEBUG when the previous run logged the same",
+        "ERROR; DEBUG when the previous run logged the same, or a later run found it out",
         OF_AN_UNWRITTEN_CHANGE,
     ),
     ("change.unconfirmed", "ERROR", OF_AN_UNWRITTEN_CHANGE),
@@ -239,6 +265,7 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
         &[
             "job",
             "run",
+            "dry_run",
             "outcome",
             "error",
             "seconds",
@@ -258,6 +285,11 @@ pub const EVENTS: &[(&str, &str, &[&str])] = &[
     ("state.failed", "ERROR", &["job", "run", "error"]),
     ("state.set_aside", "WARN", &["path", "error"]),
     ("run.recovered", "WARN", &["job", "run"]),
+    (
+        "run.confirmed",
+        "WARN",
+        &["job", "run", "in_effect", "not_in_effect", "unconfirmed"],
+    ),
 ];
 
 impl Event<'_> {
@@ -267,7 +299,7 @@ impl Event<'_> {
             return Level::DEBUG;
         }
         match self {
-            Self::RunStarted(_)
+            Self::RunStarted { .. }
             | Self::DirectoryRead { .. }
             | Self::FtrackRead { .. }
             | Self::RunPlanned { .. } => Level::INFO,
@@ -283,9 +315,15 @@ impl Event<'_> {
             | Self::EntrySkipped { .. }
             | Self::RunWarning { .. }
             | Self::RunRecovered(_)
+            | Self::RunConfirmed { .. }
             | Self::StateSetAside(_) => Level::WARN,
             Self::ProgramFailed { .. } | Self::StateFailed { .. } => Level::ERROR,
-            Self::Change { change, .. } => match change.result {
+            // A run that was killed did not fail to write what the next one writes.
+            Self::EarlierChange { change, .. } if change.result == ChangeResult::Failed => {
+                Level::DEBUG
+            }
+            Self::Change { change, .. } | Self::EarlierChange { change, .. } => match change.result
+            {
                 ChangeResult::Applied | ChangeResult::Planned => Level::INFO,
                 ChangeResult::Held => Level::WARN,
                 ChangeResult::Failed | ChangeResult::Unconfirmed => Level::ERROR,
@@ -305,9 +343,17 @@ impl Event<'_> {
             Self::ProgramFailed { error } => {
                 say!(level, event = "program.failed", error = %escape_control(error), "stopped")
             }
-            Self::RunStarted(RunName { job, run }) => {
-                say!(level, event = "run.started", job, run, "run started")
-            }
+            Self::RunStarted {
+                of: RunName { job, run },
+                dry_run,
+            } => say!(
+                level,
+                event = "run.started",
+                job,
+                run,
+                dry_run,
+                "run started"
+            ),
             Self::DirectoryRead {
                 of: RunName { job, run },
                 server,
@@ -351,6 +397,7 @@ impl Event<'_> {
             }
             Self::RunPlanned {
                 of: RunName { job, run },
+                dry_run,
                 changes,
                 held,
                 skipped,
@@ -360,6 +407,7 @@ impl Event<'_> {
                     event = "run.planned",
                     job,
                     run,
+                    dry_run,
                     changes,
                     held,
                     skipped,
@@ -367,7 +415,9 @@ impl Event<'_> {
                 );
             }
             Self::Builtin { of, what } => what.emit(level, of),
-            Self::Change { of, change } => change::emit(level, of, change),
+            Self::Change { of, change } | Self::EarlierChange { of, change } => {
+                change::emit(level, of, change)
+            }
             Self::EntrySkipped {
                 of: RunName { job, run },
                 dn,
@@ -397,10 +447,36 @@ impl Event<'_> {
                 event = "run.recovered",
                 job,
                 run,
-                "report of an interrupted run saved"
+                "{}",
+                was_interrupted(run)
             ),
+            Self::RunConfirmed { of, found } => emit_confirmed(level, of, found),
         }
     }
+}
+
+/// What is said of a run that was interrupted, now that its report is saved.
+#[must_use]
+pub fn was_interrupted(run: &str) -> String {
+    format!("the run {run} was interrupted; `runs show {run}` shows its report")
+}
+
+fn emit_confirmed(level: Level, RunName { job, run }: RunName<'_>, found: Confirmed) {
+    let Confirmed {
+        in_effect,
+        not_in_effect,
+        unconfirmed,
+    } = found;
+    say!(
+        level,
+        event = "run.confirmed",
+        job,
+        run,
+        in_effect,
+        not_in_effect,
+        unconfirmed,
+        "the report of run {run} is complete now"
+    );
 }
 
 fn emit_set_aside(level: Level, set_aside: &SetAside) {
@@ -419,6 +495,7 @@ fn emit_finished(level: Level, report: &Report) {
     let Report {
         job,
         run,
+        dry_run,
         outcome,
         counts,
         ..
@@ -435,6 +512,7 @@ fn emit_finished(level: Level, report: &Report) {
         event = "run.finished",
         job,
         run,
+        dry_run,
         outcome,
         %error,
         seconds,

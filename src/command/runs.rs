@@ -11,7 +11,10 @@ use crate::{
     config::{self, Environment},
     escape::escape_control,
     model::{change::Action, readable_time::readable_times, summary::RunSummary},
-    state::history::{History, HistoryError, Listed, RunFilter},
+    state::{
+        history::{History, HistoryError, Listed, RunFilter},
+        journal,
+    },
 };
 
 /// The longest reason shown in a list, in characters.
@@ -175,9 +178,18 @@ fn what(run: &RunSummary) -> String {
     let planned = Action::ALL
         .map(|action| (run.planned.get(&action).copied(), action.as_str()))
         .map(|(count, action)| (count.unwrap_or_default(), format!("to {action}")));
+    let error = run.error.as_deref();
+    let is_in_the_middle = error.is_some_and(journal::is_in_the_middle);
     let not_written = [
         (counts.held, "held"),
-        (counts.failed, "failed"),
+        (
+            counts.failed,
+            if is_in_the_middle {
+                "not written"
+            } else {
+                "failed"
+            },
+        ),
         (counts.unconfirmed, "unconfirmed"),
         (counts.skipped, "skipped"),
     ];
@@ -195,7 +207,9 @@ fn what(run: &RunSummary) -> String {
     if run.alarm {
         what.insert(0, "ALARM: above the job's limits".to_owned());
     }
-    if let Some(error) = &run.error {
+    if is_in_the_middle {
+        what.insert(0, "interrupted".to_owned());
+    } else if let Some(error) = error {
         what.push(first_words(cause(error)));
     } else if what.is_empty() {
         what.push("nothing to do".to_owned());

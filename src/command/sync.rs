@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::{job, print_json, print_text, progress::ProgressLine, terminal::Screen};
 use crate::{
     cli::{ApplyArgs, Exit, Format, PlanArgs, Stop, SyncArgs},
-    config::Config,
-    model::report::{Report, Trigger},
+    config::{Config, Environment},
+    event::was_interrupted,
+    model::report::{Approver, Report, Trigger},
     run::{CompiledJob, Purpose, saved::SavedPlan, servers::Servers, text, text::Extent},
     state::paths,
 };
@@ -51,11 +52,22 @@ pub async fn apply(
     run(
         config,
         Some(&name),
-        Purpose::Approved(plan),
+        Purpose::Approved {
+            plan,
+            by: approver(),
+        },
         args.format,
         cancel,
     )
     .await
+}
+
+/// Who runs this command.
+fn approver() -> Approver {
+    Approver {
+        uid: rustix::process::getuid().as_raw(),
+        sudo_user: Environment::of_process().sudo_user(),
+    }
 }
 
 /// `plan`: what a sync would change.
@@ -129,6 +141,14 @@ async fn run(
             .map_err(|error| Stop::usage(&error))?;
     }
     let state = super::open_state(config)?;
+    let interrupted = prepared
+        .recover_interrupted(&state)
+        .map_err(|error| Stop::failed(&error))?;
+    if format == Format::Text {
+        for run in interrupted {
+            print_text(&format!("Note: {}.\n\n", was_interrupted(&run)))?;
+        }
+    }
     let line = ProgressLine::start();
     let report = prepared
         .run(&state, Trigger::Manual, purpose, cancel, &|progress| {

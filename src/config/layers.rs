@@ -42,6 +42,9 @@ pub struct Environment {
     variables: BTreeMap<String, OsString>,
 }
 
+/// The longest login of a person who called sudo, in characters.
+const LONGEST_LOGIN: usize = 256;
+
 /// The variable that names the proxy for URLs with this scheme, as the HTTP client looks for it.
 #[must_use]
 #[allow(
@@ -79,7 +82,7 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())));
         let matters = |name: &str| {
             name.starts_with(PREFIX)
-                || matches!(name, "CREDENTIALS_DIRECTORY" | "COLUMNS")
+                || matches!(name, "CREDENTIALS_DIRECTORY" | "COLUMNS" | "SUDO_USER")
                 || FTRACK_VARIABLES
                     .iter()
                     .any(|(variable, _)| *variable == name)
@@ -105,6 +108,13 @@ impl Environment {
     pub fn columns(&self) -> Option<usize> {
         let columns = self.variables.get("COLUMNS")?.to_str()?.parse().ok();
         columns.filter(|columns| *columns > 0)
+    }
+
+    /// The login of the person who called sudo, as sudo names it; at most 256 characters.
+    #[must_use]
+    pub fn sudo_user(&self) -> Option<String> {
+        let login = self.variables.get("SUDO_USER")?.to_string_lossy();
+        (!login.is_empty()).then(|| login.chars().take(LONGEST_LOGIN).collect())
     }
 }
 

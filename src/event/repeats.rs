@@ -54,7 +54,7 @@ impl AlreadyLogged {
     fn suppresses(&self, event: &Event<'_>) -> bool {
         let lasts = self.outage == OutageLogged::Lasts;
         match event {
-            Event::RunStarted(_)
+            Event::RunStarted { .. }
             | Event::DirectoryRead { .. }
             | Event::FtrackRead { .. }
             | Event::FtrackRetried { .. }
@@ -74,6 +74,8 @@ impl AlreadyLogged {
             Event::ProgramFailed { .. }
             | Event::StateFailed { .. }
             | Event::StateSetAside(_)
+            | Event::EarlierChange { .. }
+            | Event::RunConfirmed { .. }
             | Event::RunRecovered(_) => false,
             Event::Builtin {
                 what: Builtin::Alarm(_),

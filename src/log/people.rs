@@ -192,9 +192,11 @@ impl Visit for Said {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        // That a job is suspended, the message says.
-        if field.name() != "suspended" {
-            self.add(field.name(), value.to_string());
+        match (field.name(), value) {
+            // That a job is suspended, the message says.
+            ("suspended", _) | ("dry_run", false) => {}
+            ("dry_run", true) => self.others.push("dry run".to_owned()),
+            (name, value) => self.add(name, value.to_string()),
         }
     }
 

@@ -22,6 +22,9 @@ pub struct Report {
     pub run: String,
     pub job: String,
     pub trigger: Trigger,
+    /// Who approved what it writes; omitted where nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<Approver>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     pub started_at: DateTime<Utc>,
@@ -59,6 +62,26 @@ pub struct Report {
     /// Skipped entries, each named.
     pub skipped: Vec<Skipped>,
     pub warnings: Vec<String>,
+}
+
+/// The person who approved what a run writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approver {
+    /// The user of the machine under which the program ran.
+    pub uid: u32,
+    /// The login of the person who called sudo, as the environment names it; omitted without sudo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo_user: Option<String>,
+}
+
+impl std::fmt::Display for Approver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { uid, sudo_user } = self;
+        match sudo_user {
+            Some(login) => write!(f, "{login} (through sudo, as uid {uid})"),
+            None => write!(f, "uid {uid}"),
+        }
+    }
 }
 
 /// What started a run.

@@ -156,6 +156,7 @@ impl RunContext<'_, FtrackLdapJob> {
         // A run that is killed from here on may have started something.
         open.keep(state_dir)?;
         self.report.builtin = Some(BuiltinPart::default());
+        self.record_calls();
         Journal::open(state_dir, &self.report, self.marks(None))?;
         let api_user = open.users.named(&self.prepared.config.ftrack.api_user);
         match builtin_sync::start(writer, &open.start.noted, api_user, &self.until).await {

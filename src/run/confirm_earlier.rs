@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork, outcome};
 use crate::{
-    event::{Event, RunName},
+    event::{Confirmed, Event, RunName},
     ftrack::{
         unconfirmed::{self, EarlierRun, UserNow},
         user_state::states,
@@ -99,6 +99,7 @@ impl RunContext<'_, LdapWork> {
             run: &unconfirmed.run,
         };
         let were_so = so_already(&report.changes);
+        let mut found = Confirmed::default();
         for change in unknown(&mut report.changes) {
             let is_there = || {
                 let users = &current.users;
@@ -112,8 +113,10 @@ impl RunContext<'_, LdapWork> {
                 None => UserNow::Missing,
             };
             unconfirmed::settle(change, now, run);
-            Event::Change { of, change }.emit();
+            count(&mut found, change.result);
+            Event::EarlierChange { of, change }.emit();
         }
+        Event::RunConfirmed { of, found }.emit();
         report.counts.unchanged += so_already(&report.changes) - were_so;
         conclude(report);
         true
@@ -124,6 +127,15 @@ impl RunContext<'_, LdapWork> {
 fn unknown(changes: &mut [Reported]) -> impl Iterator<Item = &mut Reported> {
     let is_unknown = |change: &&mut Reported| change.result == ChangeResult::Unconfirmed;
     changes.iter_mut().filter(is_unknown)
+}
+
+/// Counts a change whose result is found out.
+fn count(found: &mut Confirmed, result: ChangeResult) {
+    match result {
+        ChangeResult::Applied | ChangeResult::Planned => found.in_effect += 1,
+        ChangeResult::Failed | ChangeResult::Held => found.not_in_effect += 1,
+        ChangeResult::Unconfirmed => found.unconfirmed += 1,
+    }
 }
 
 /// How many changes did not have to be written.

@@ -177,6 +177,8 @@ impl RunContext<'_, LdapWork> {
         let mut stopped = None;
         let mut journal_failed = None;
         if changes > 0 {
+            // The report of a run that is killed has no later number.
+            self.record_calls();
             let state_dir = &self.prepared.config.state_dir;
             let marks = self.marks(memory::deactivated_at(vetted));
             let mut journal = Journal::open(state_dir, &self.report, marks)?;

@@ -36,7 +36,7 @@ pub mod text;
 
 use crate::{
     model::{
-        report::{Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
+        report::{Approver, Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
         summary::RunSummary,
     },
     state::{
@@ -84,7 +84,12 @@ pub enum Purpose {
     /// Write nothing.
     DryRun,
     /// Write exactly what a person approved.
-    Approved(SavedPlan),
+    Approved {
+        /// What was approved.
+        plan: SavedPlan,
+        /// The person who did.
+        by: Approver,
+    },
 }
 
 /// A purpose, with the means for it: what only looks has no writer.
@@ -105,7 +110,7 @@ impl Aim {
                 writer,
                 approved: None,
             },
-            Purpose::Approved(plan) => Self::Write {
+            Purpose::Approved { plan, by: _ } => Self::Write {
                 writer,
                 approved: Some(plan),
             },
@@ -275,17 +280,18 @@ impl CompiledJob {
             .map_err(|Failure { why, .. }| PlanError::Read(why))
     }
 
-    /// Makes the reports of interrupted runs of this job, when none is in progress.
+    /// Makes the reports of interrupted runs of this job, when none is in progress, and returns these
+    /// runs.
     ///
     /// # Errors
     /// A run of this job is in progress, or the state directory cannot be used.
-    pub fn recover_interrupted(&self, state: &State) -> Result<(), RunStartError> {
+    pub fn recover_interrupted(&self, state: &State) -> Result<Vec<String>, RunStartError> {
         let _lock = JobLock::take(&self.config.state_dir, &self.name)?;
         Ok(self.recover(&History::new(&self.config.state_dir), state)?)
     }
 
     /// Makes the reports of interrupted runs.
-    fn recover(&self, history: &History, state: &State) -> Result<(), StateError> {
+    fn recover(&self, history: &History, state: &State) -> Result<Vec<String>, StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
         let state_dir = &self.config.state_dir;
         let unconfirmed = |run: &str| {
@@ -293,6 +299,7 @@ impl CompiledJob {
             let reported = summary.map_or(0, |summary| summary.counts.unconfirmed);
             history.has(job, run).then_some(reported)
         };
+        let mut interrupted = Vec::new();
         for mut report in journal::recover(state_dir, job, unconfirmed)? {
             report.finished_at = Utc::now();
             history.keep(&report)?;
@@ -307,8 +314,9 @@ impl CompiledJob {
                 run: &report.run,
             })
             .emit();
+            interrupted.push(report.run);
         }
-        Ok(())
+        Ok(interrupted)
     }
 }
 
@@ -328,6 +336,10 @@ impl<'a, W> RunContext<'a, W> {
             run: history.next_id(now),
             job: prepared.name.clone(),
             trigger,
+            approved_by: match purpose {
+                Purpose::Sync | Purpose::DryRun => None,
+                Purpose::Approved { plan: _, by } => Some(by.clone()),
+            },
             dry_run: matches!(purpose, Purpose::DryRun),
             started_at: now,
             finished_at: now,
@@ -374,7 +386,11 @@ impl<'a, W> RunContext<'a, W> {
     fn begin(&self) -> Result<(), StateError> {
         let state_dir = &self.prepared.config.state_dir;
         Journal::open(state_dir, &self.report, self.marks(None))?;
-        Event::RunStarted(self.name()).emit();
+        Event::RunStarted {
+            of: self.name(),
+            dry_run: self.report.dry_run,
+        }
+        .emit();
         Ok(())
     }
 
@@ -393,6 +409,14 @@ impl<'a, W> RunContext<'a, W> {
         }
     }
 
+    /// The calls to ftrack so far.
+    fn record_calls(&mut self) {
+        let calls = self.reader.calls();
+        self.report.ftrack.read_calls = calls.reads;
+        self.report.ftrack.write_calls = calls.writes;
+        self.report.ftrack.retries = self.reader.retries();
+    }
+
     /// Adds to the duration of a phase.
     fn record_phase(&mut self, phase: RunPhase, time: Duration) {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
@@ -407,10 +431,7 @@ impl<'a, W> RunContext<'a, W> {
             self.report.error_kind = Some(kind);
             self.report.retry_after = self.reader.asked_to_wait().map(|asked| asked.as_secs());
         }
-        let calls = self.reader.calls();
-        self.report.ftrack.read_calls = calls.reads;
-        self.report.ftrack.write_calls = calls.writes;
-        self.report.ftrack.retries = self.reader.retries();
+        self.record_calls();
         self.report.finished_at = Utc::now();
         let config = &self.prepared.config;
         match self.history.keep(&self.report) {

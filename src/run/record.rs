@@ -53,6 +53,7 @@ impl RunContext<'_, LdapWork> {
         let of = self.name();
         Event::RunPlanned {
             of,
+            dry_run: self.report.dry_run,
             changes: vetted.allowed().len(),
             held: vetted.held().len(),
             skipped: self.report.skipped.len(),

@@ -17,6 +17,7 @@ use crate::{
             Reported,
         },
     },
+    state::journal,
 };
 
 mod changes;
@@ -70,6 +71,10 @@ pub fn report(report: &Report, extent: Extent) -> String {
             &format!("  {}", paint(red(), &escape_control(error))),
         );
     }
+    if let Some(approver) = &report.approved_by {
+        let approver = escape_control(&approver.to_string()).into_owned();
+        line(&mut text, &format!("  approved   by {approver}"));
+    }
     if let Some(directory) = &report.directory {
         if was_waited_for(report, directory) {
             read(&mut text, directory);
@@ -97,13 +102,25 @@ pub fn report(report: &Report, extent: Extent) -> String {
     text
 }
 
+/// Whether the program ended before the run did: then what it did last is not known.
+fn is_interrupted(report: &Report) -> bool {
+    report.error.as_deref().is_some_and(journal::is_interrupted)
+}
+
 fn ftrack_line(text: &mut String, report: &Report) {
     let ftrack = &report.ftrack;
-    let calls = format!(
-        "{}, {}",
-        several(ftrack.read_calls, "read call", "read calls"),
-        several(ftrack.write_calls, "write call", "write calls")
-    );
+    let calls = match (is_interrupted(report), ftrack.read_calls) {
+        (false, reads) => format!(
+            "{}, {}",
+            several(reads, "read call", "read calls"),
+            several(ftrack.write_calls, "write call", "write calls")
+        ),
+        (true, 0) => "calls not known".to_owned(),
+        (true, reads) => format!(
+            "at least {}, write calls not known",
+            several(reads, "read call", "read calls")
+        ),
+    };
     // The API user always exists, so zero users mean that the run ended before the number was
     // known.
     let users = match ftrack.users {
@@ -113,9 +130,14 @@ fn ftrack_line(text: &mut String, report: &Report) {
             format!("{}; ", several(users, "user", "users"))
         }
         users => format!(
-            "{}, {} of this job; ",
+            "{}, {} of this job{}; ",
             several(users, "user", "users"),
-            ftrack.owned
+            ftrack.owned,
+            if is_interrupted(report) {
+                " when it was read"
+            } else {
+                ""
+            }
         ),
     };
     line(
@@ -314,6 +336,10 @@ fn users(changes: &[Reported], is_so: &dyn Fn(&Reported) -> bool) -> usize {
 /// The last line of a report: what was really written.
 fn summary(report: &Report) -> String {
     let counts = &report.counts;
+    let is_in_the_middle = report
+        .error
+        .as_deref()
+        .is_some_and(journal::is_in_the_middle);
     if report.dry_run {
         return format!(
             "Nothing was written. {}; {} unchanged.",
@@ -330,7 +356,14 @@ fn summary(report: &Report) -> String {
         (counts.unchanged, "unchanged"),
         (counts.skipped, "skipped"),
         (counts.held, "held"),
-        (counts.failed, "failed"),
+        (
+            counts.failed,
+            if is_in_the_middle {
+                "not written"
+            } else {
+                "failed"
+            },
+        ),
         (counts.unconfirmed, "unconfirmed"),
     ];
     let held = users(&report.changes, &|change| {
@@ -353,8 +386,13 @@ fn summary(report: &Report) -> String {
         }
         (Some(_), true) => "It failed, and nothing was written.".into(),
         (Some(error), false) => format!(
-            "{}. It failed: {}.",
+            "{}. It {}: {}.",
             capital(&said.join(", ")),
+            if is_in_the_middle {
+                "was interrupted"
+            } else {
+                "failed"
+            },
             escape_control(error)
         ),
     }

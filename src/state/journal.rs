@@ -368,6 +368,12 @@ pub fn in_the_middle(unknown: Unknown) -> String {
     }
 }
 
+/// Whether an error is that of a run whose program ended before the run did.
+#[must_use]
+pub fn is_interrupted(error: &str) -> bool {
+    error.starts_with("the program ended ")
+}
+
 /// Whether an error is that of a run whose program ended while it wrote.
 #[must_use]
 pub fn is_in_the_middle(error: &str) -> bool {

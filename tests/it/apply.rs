@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rules::{by_hand, come_back, leave, logins},
-    studio::{Studio, dn, person},
+    studio::{Ended, Studio, dn, person},
 };
 
 /// A synced studio of ten of whom four left, which is more than the limit allows, one changed, and
@@ -46,6 +46,40 @@ fn saved(studio: &Studio) -> PathBuf {
 
 fn apply(studio: &Studio, plan: &std::path::Path) -> Report {
     studio.synced(&["apply", "--format", "json", plan.to_str().unwrap()])
+}
+
+#[test]
+fn the_report_says_who_approved() {
+    let uid = rustix::process::getuid().as_raw();
+    for (login, json, text) in [
+        (
+            Some("eva"),
+            json!({"uid": uid, "sudo_user": "eva"}),
+            format!("  approved   by eva (through sudo, as uid {uid})\n"),
+        ),
+        (
+            None,
+            json!({"uid": uid}),
+            format!("  approved   by uid {uid}\n"),
+        ),
+    ] {
+        let studio = waiting();
+        let plan = saved(&studio);
+        let mut command = studio.command(&["apply", "--format", "json", plan.to_str().unwrap()]);
+        command.envs(login.map(|login| ("SUDO_USER", login)));
+        let ended = Ended::of(command.output().unwrap());
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(
+            (&report["trigger"], &report["approved_by"]),
+            (&json!("manual"), &json)
+        );
+        let run = report["run"].as_str().unwrap();
+        let shown = studio.run(&["runs", "show", run]).stdout;
+        assert!(shown.contains(&text), "{shown}");
+        // What nobody approved does not say so.
+        let synced = studio.run(&["sync", "--format", "json"]).stdout;
+        assert!(!synced.contains("approved_by"), "{synced}");
+    }
 }
 
 #[test]

@@ -156,6 +156,23 @@ fn every_event_is_as_promised_and_every_promised_event_is_said() {
 }
 
 #[test]
+fn a_dry_run_is_told_from_another() {
+    let studio = Studio::of(&["ada"]);
+    for (arguments, is_dry) in [(&["sync", "--dry-run"][..], true), (&["sync"], false)] {
+        let lines = lines(&studio.run(arguments).stderr);
+        for event in ["run.started", "run.planned", "run.finished"] {
+            let line = lines.iter().find(|line| line["event"] == event).unwrap();
+            assert_eq!(line["dry_run"], is_dry, "{line:?}");
+        }
+    }
+    let text = |arguments: &[&str]| studio.run(arguments).stderr;
+    let dry = text(&["--log-format", "text", "sync", "--dry-run"]);
+    assert_eq!(dry.matches("dry run").count(), 3, "{dry}");
+    let other = text(&["--log-format", "text", "sync"]);
+    assert!(!other.contains("dry"), "{other}");
+}
+
+#[test]
 fn a_change_says_why_and_which_values_from_what_to_what() {
     let studio = Studio::of(&["ada", "bob"]);
     let events = |stderr: &str| -> Vec<Map<String, Value>> {

@@ -11,7 +11,7 @@ use ftrack_ldap_sync::{
     cli::{ApplyArgs, Cli, Command, Exit, PlanArgs, SyncArgs},
     config,
     config::{Config, Environment},
-    model::report::{Report, Trigger},
+    model::report::{Approver, Report, Trigger},
     run::{CompiledJob, Purpose, failure::RunStartError, saved::SavedPlan, servers::Servers},
     state::State,
 };
@@ -46,7 +46,11 @@ pub async fn report(file: &Path, arguments: &[&str]) -> Result<Finished<Report>>
         (job, purpose)
     } else if let Command::Apply(ApplyArgs { file, .. }) = command {
         let plan = SavedPlan::load(&file)?;
-        (Some(plan.job.clone()), Purpose::Approved(plan))
+        let by = Approver {
+            uid: 0,
+            sudo_user: None,
+        };
+        (Some(plan.job.clone()), Purpose::Approved { plan, by })
     } else {
         return Err(anyhow!("{arguments:?} gives no report"));
     };

@@ -230,7 +230,10 @@ fn system_error(error: &reqwest::Error) -> Option<&io::Error> {
 
 /// The daemon ended before the run did.
 pub(super) fn daemon_gone() -> Stop {
-    Stop::failed("the daemon ended before the run did; `runs` shows the result of the run")
+    Stop::failed(
+        "the daemon ended before the run did; if it was stopped, `runs` shows the result of the run; \
+         if it was killed, only after its next start, or after the next run of the job",
+    )
 }
 
 fn silent() -> Stop {

@@ -154,7 +154,7 @@ impl Ending {
             let error = match prepared.recover_interrupted(&state) {
                 Err(error @ RunStartError::State(_)) => Some(error.to_string()),
                 // One that another program has under way needs no recovery.
-                Ok(()) | Err(RunStartError::Busy(_) | RunStartError::NotPlannable(_)) => None,
+                Ok(_) | Err(RunStartError::Busy(_) | RunStartError::NotPlannable(_)) => None,
             };
             (or_log(state.last_attempt(&job)).flatten(), error)
         });

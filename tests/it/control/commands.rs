@@ -270,7 +270,8 @@ fn trigger_tells_when_the_daemon_goes_away() {
     let (exit, out, err) = ended(program.wait_with_output().unwrap());
     assert_eq!((exit, out.as_str()), (1, ""));
     assert!(
-        err.contains("the daemon ended before the run did; `runs` shows"),
+        err.contains("the daemon ended before the run did")
+            && err.contains("if it was killed, only after its next start"),
         "{err}"
     );
     drop(run);

@@ -318,6 +318,62 @@ fn what_is_not_known_yet_is_counted_whole() {
 }
 
 #[test]
+fn what_a_killed_run_had_not_written_is_no_failure_of_the_next_one() {
+    let studio = one_of_each_kind();
+    kill(&studio, 1, Effect::Lost);
+    let next = studio.run(&["sync"]);
+    assert_eq!(next.status, 0, "{}", next.stderr);
+    let lines = next.stderr.lines();
+    let lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines.iter().all(|line| line["level"] != "ERROR"),
+        "{lines:#?}"
+    );
+    let named = |event: &str| {
+        let mut named = lines.iter().filter(|line| line["event"] == event);
+        let line = named.next().unwrap();
+        assert!(named.next().is_none(), "{lines:#?}");
+        line
+    };
+    let (recovered, confirmed) = (named("run.recovered"), named("run.confirmed"));
+    let run = recovered["run"].as_str().unwrap();
+    let said = format!("the run {run} was interrupted; `runs show {run}` shows its report");
+    assert_eq!(recovered["message"], said.as_str());
+    assert!(
+        next.stdout.starts_with(&format!("Note: {said}.\n")),
+        "{}",
+        next.stdout
+    );
+    assert_eq!(
+        ["run", "level", "in_effect", "not_in_effect", "unconfirmed"].map(|key| &confirmed[key]),
+        [&json!(run), &json!("WARN"), &json!(0), &json!(5), &json!(0)]
+    );
+    let listed = studio.run(&["runs"]).stdout;
+    assert!(listed.contains("interrupted, 5 not written"), "{listed}");
+}
+
+#[test]
+fn the_report_of_a_killed_run_claims_no_number_that_nobody_knows() {
+    let studio = one_of_each_kind();
+    kill(&studio, 2, Effect::Done);
+    studio.sync();
+    let text = studio.run(&["runs", "--outcome", "failed", "--format", "json"]);
+    let runs: Vec<Value> = serde_json::from_str(&text.stdout).unwrap();
+    let run = runs[0]["run"].as_str().unwrap();
+    let shown = studio.run(&["runs", "show", run]).stdout;
+    assert!(
+        shown.contains("5 users, 3 of this job when it was read; at least ")
+            && shown.contains(" read calls, write calls not known\n")
+            && shown.contains("It was interrupted: "),
+        "{shown}"
+    );
+    let report = studio.run(&["runs", "show", run, "--format", "json"]);
+    assert!(report.report().ftrack.read_calls > 0);
+}
+
+#[test]
 fn a_killed_run_that_wrote_nothing_counts_for_no_limit() {
     let mut studio = Studio::of(&["ada", "bob"]).end_to_end();
     studio.sync();
