@@ -166,9 +166,9 @@ fn a_dry_run_is_told_from_another() {
         }
     }
     let text = |arguments: &[&str]| studio.run(arguments).stderr;
-    let dry = text(&["--log-format", "text", "sync", "--dry-run"]);
+    let dry = text(&["--verbose", "--log-format", "text", "sync", "--dry-run"]);
     assert_eq!(dry.matches("dry run").count(), 3, "{dry}");
-    let other = text(&["--log-format", "text", "sync"]);
+    let other = text(&["--verbose", "--log-format", "text", "sync"]);
     assert!(!other.contains("dry"), "{other}");
 }
 

@@ -364,7 +364,7 @@ fn the_report_of_a_killed_run_claims_no_number_that_nobody_knows() {
     let run = runs[0]["run"].as_str().unwrap();
     let shown = studio.run(&["runs", "show", run]).stdout;
     assert!(
-        shown.contains("5 users, 3 of this job when it was read; at least ")
+        shown.contains("6 users, 3 of this job when it was read; at least ")
             && shown.contains(" read calls, write calls not known\n")
             && shown.contains("It was interrupted: "),
         "{shown}"
