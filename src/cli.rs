@@ -25,7 +25,6 @@ const GLOBAL: &str = "Options of all commands";
     name = "ftrack-ldap-sync",
     version = crate::VERSION_AND_COMMIT,
     about,
-    max_term_width = 120,
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -289,7 +288,7 @@ pub struct ResumeArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Number of people in the directory
+    /// Number of people in the directory, 10 to 200000
     #[arg(long, default_value_t = 40, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=200_000))]
     pub people: u32,
     /// Keep both servers, the daemon and its status page running until stopped

@@ -93,8 +93,11 @@ pub fn start(
         LogFormat::Json
     });
     let filter = match (filter, loudness) {
-        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|error| {
-            anyhow::anyhow!("RUST_LOG or --log-filter: {wanted:?} is not a filter: {error}")
+        (Some(wanted), _) => EnvFilter::try_new(wanted).map_err(|_| {
+            anyhow::anyhow!(
+                "RUST_LOG or --log-filter: {wanted:?} is not a filter such as \"info,ldap3=debug\"; \
+                 levels are error, warn, info, debug, trace and off"
+            )
         })?,
         (None, Verbosity::Full) => EnvFilter::new(DEFAULT_FILTER),
         (None, Verbosity::Quiet) => EnvFilter::new(QUIET_FILTER),
@@ -123,14 +126,18 @@ pub fn start(
 /// Prints a message for people to standard error, with colour where possible; each of its lines is
 /// one log line.
 pub fn say(text: &str) {
+    match terminal::columns() {
+        Some(columns) => say_as_it_is(&wrapped(text, columns)),
+        None => say_as_it_is(text),
+    }
+}
+
+/// Prints a message like [`say`], whose lines fit already.
+pub fn say_as_it_is(text: &str) {
     let text = if is_coloured() {
         text.to_owned()
     } else {
         anstream::adapter::strip_str(text).to_string()
-    };
-    let text = match terminal::columns() {
-        Some(columns) => wrapped(&text, columns),
-        None => text,
     };
     for line in text.lines() {
         queue().add(format!("{line}\n").into_bytes());

@@ -2,7 +2,7 @@
 
 use std::{panic, process::ExitCode};
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 use ftrack_ldap_sync::{
     cli::{Cli, Command, Exit, Stop},
     command,
@@ -36,7 +36,10 @@ fn forbid_core_dumps() {
 }
 
 fn answer() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = Cli::command()
+        .term_width(command::help_width())
+        .try_get_matches();
+    let cli = match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
@@ -90,7 +93,13 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if is_for_people(form) {
-        log::say(&error.render().ansi().to_string());
+        let text = error.render().ansi().to_string();
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            // It was wrapped when it was made.
+            log::say_as_it_is(&text);
+        } else {
+            log::say(&text);
+        }
         return Exit::Usage.into();
     }
     let _ = log::start(form, None, Verbosity::Full);

@@ -32,6 +32,7 @@ pub(crate) mod sync;
 pub(crate) mod terminal;
 
 use terminal::Screen;
+pub use terminal::help_width;
 
 /// Runs the command.
 ///

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::NOTHING};
 use rustix::termios::tcgetwinsize;
 
-use crate::{config::Environment, wrap::wrapped};
+use crate::{config::Environment, log, wrap::wrapped};
 
 /// The size of a terminal that reports none.
 const SIZE: (usize, usize) = (80, 24);
@@ -93,6 +93,20 @@ impl Screen {
         }
         table
     }
+}
+
+/// The widest line of help, in columns.
+const HELP: usize = 100;
+
+/// The width of the help in columns: that of the terminal on standard output, otherwise on standard
+/// error, as for `--help | less`, and at most 100.
+#[must_use]
+pub fn help_width() -> usize {
+    let of_stderr = log::terminal::columns;
+    Screen::of_stdout()
+        .columns()
+        .or_else(of_stderr)
+        .map_or(HELP, |columns| columns.clamp(NARROWEST, HELP))
 }
 
 /// The widest column that is never broken.

@@ -9,6 +9,8 @@ use std::{
 use indicatif::{ProgressDrawTarget, TermLike};
 use rustix::termios::tcgetwinsize;
 
+use crate::config::Environment;
+
 /// The maximum number of frames per second.
 const REFRESH_RATE: u8 = 20;
 
@@ -36,9 +38,11 @@ pub(super) fn reported_width() -> Option<u16> {
     (size.ws_col > 0).then_some(size.ws_col)
 }
 
-/// The width for lines on standard error in columns; none where it is no terminal.
-pub(super) fn columns() -> Option<usize> {
-    super::is_on_terminal().then(|| reported_width().unwrap_or(WIDTH).into())
+/// The width for lines on standard error in columns: the terminal's, otherwise `COLUMNS`, otherwise
+/// 80; none where it is no terminal.
+pub(crate) fn columns() -> Option<usize> {
+    let of_environment = || Environment::of_process().columns().unwrap_or(WIDTH.into());
+    super::is_on_terminal().then(|| reported_width().map_or_else(of_environment, usize::from))
 }
 
 impl Terminal {

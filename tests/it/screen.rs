@@ -188,6 +188,42 @@ fn what_is_shown_fits_on_the_terminal() {
 }
 
 #[test]
+fn the_help_fits_on_the_terminal_and_is_wrapped_once() {
+    let help = |columns: u16, columns_variable: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+        command.args(arguments).env_clear();
+        command
+            .env("COLUMNS", columns_variable)
+            .env("NO_COLOR", "1");
+        let (mut child, shown) = Screen::new(columns, columns / 3).start(command);
+        child.wait().unwrap();
+        shown.join().unwrap()
+    };
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &[],
+        &["plan", "--help"],
+        &["pause", "-h"],
+    ] {
+        for (columns, variable, width) in
+            [(80, "120", 80), (60, "", 60), (0, "70", 70), (0, "", 80)]
+        {
+            let shown = help(columns, variable, arguments);
+            assert!(shown.contains("Usage: ftrack-ldap-sync"), "{shown}");
+            assert_eq!(
+                too_long(&shown, width),
+                [""; 0],
+                "{arguments:?} {width}\n{shown}"
+            );
+        }
+    }
+    // Without arguments it is the help, and the line after a wrapped one has its indentation.
+    let (asked, not_asked) = (help(80, "", &["-h"]), help(80, "", &[]));
+    assert_eq!(asked.trim_end(), not_asked.trim_end());
+}
+
+#[test]
 fn the_daemon_on_a_terminal_logs_for_people() {
     let studio = Studio::of(&["ada"]).for_a_daemon("schedule = \"@yearly\"");
     let mut command = studio.command(&["daemon"]);
