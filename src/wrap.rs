@@ -1,5 +1,7 @@
 //! Text for people, wrapped between words.
 
+pub use textwrap::core::display_width;
+
 /// Lines of at most this many columns, where words allow it; what is wrapped is indented by two
 /// more.
 #[must_use]
@@ -22,9 +24,31 @@ pub fn wrapped(text: &str, columns: usize) -> String {
     wrapped
 }
 
+/// The beginning of a line of words in at most this many columns, with an ellipsis where something
+/// is left out; a word is not broken, unless it is the first and does not fit.
+#[must_use]
+pub fn beginning(words: &str, columns: usize) -> String {
+    if textwrap::core::display_width(words) <= columns {
+        return words.to_owned();
+    }
+    let options = textwrap::Options::new(columns.saturating_sub(2).max(1))
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(words, options);
+    let first = lines.first().map_or("", AsRef::as_ref);
+    format!("{first} …")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{beginning, wrapped};
+
+    #[test]
+    fn a_beginning_ends_with_a_whole_word() {
+        assert_eq!(beginning("one two three", 13), "one two three");
+        assert_eq!(beginning("one two three", 12), "one two …");
+        assert_eq!(beginning("overlong", 6), "over …");
+        assert_eq!(beginning("", 0), "");
+    }
 
     #[test]
     fn lines_are_wrapped_between_words_and_indented() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Local, Utc};
 use comfy_table::{Cell, CellAlignment};
 
-use super::{moment, print, print_json, print_text, sync::show, terminal, terminal::Screen};
+use super::{moment, print, print_json, print_text, sync::show, terminal::Screen};
 use crate::{
     cli::{Exit, Format, RunsArgs, RunsCommand, Stop},
     config::{self, Environment},
@@ -15,10 +15,11 @@ use crate::{
         history::{History, HistoryError, Listed, RunFilter},
         journal,
     },
+    wrap::{beginning, display_width},
 };
 
-/// The longest reason shown in a list, in characters.
-const REASON: usize = 60;
+/// Before what a run did, where it is on a line of its own; a cell begins with one blank.
+const INDENT: &str = "   ";
 
 /// The width from which on a list also shows how long each run took, in columns.
 const WIDE: usize = 100;
@@ -41,6 +42,12 @@ pub fn runs(file: &Path, args: &RunsArgs) -> Result<Exit, Stop> {
 
 fn state_dir(file: &Path, args: &RunsArgs) -> Result<PathBuf, Stop> {
     if let Some(state_dir) = &args.state_dir {
+        if !state_dir.is_dir() {
+            return Err(Stop::usage(&format!(
+                "--state-dir {}: there is no such directory, or it is not readable",
+                escape_control(&state_dir.display().to_string())
+            )));
+        }
         return Ok(state_dir.clone());
     }
     config::paths(file, &Environment::of_process())
@@ -131,17 +138,17 @@ fn filter(args: &RunsArgs, now: DateTime<Utc>) -> Result<RunFilter, Stop> {
     })
 }
 
-/// One line for each run, with times in the zone of this machine.
+/// Each run with times in the zone of this machine. What it did is on the same line, or, where it
+/// does not fit there, on a second one; only a terminal shows of a long reason no more than fits.
 fn table(runs: &[RunSummary], screen: Screen) -> String {
-    let mut table = screen.table();
+    let mut table = Screen::Unbounded.table();
     let is_wide = screen.columns().is_none_or(|columns| columns >= WIDE);
     let started: Vec<DateTime<Utc>> = runs.iter().map(|run| run.started_at).collect();
     let (started, zone) = readable_times(&started, &Local, "%Y-%m-%d %H:%M");
     let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
-    let mut header = vec!["RUN".to_owned(), format!("STARTED{zone}"), "JOB".to_owned()];
-    header.push("OUTCOME".to_owned());
-    header.extend(is_wide.then(|| "TOOK".to_owned()));
-    header.push("WHAT".to_owned());
+    let started_header = format!("STARTED{zone}");
+    let mut header = vec!["RUN", &started_header, "JOB", "OUTCOME"];
+    header.extend(is_wide.then_some("TOOK"));
     table.set_header(header);
     for (run, started) in runs.iter().zip(started) {
         let mut cells = vec![
@@ -151,18 +158,32 @@ fn table(runs: &[RunSummary], screen: Screen) -> String {
             Cell::new(run.outcome.as_str()),
         ];
         if is_wide {
-            let seconds = run
-                .finished_at
-                .signed_duration_since(run.started_at)
-                .as_seconds_f64()
-                .max(0.0);
-            cells.push(Cell::new(format!("{seconds:.1} s")).set_alignment(CellAlignment::Right));
+            cells.push(Cell::new(took(run)).set_alignment(CellAlignment::Right));
         }
-        cells.push(Cell::new(what(run)));
         table.add_row(cells);
     }
-    terminal::unbroken(&mut table, &[0, 1, 2]);
-    terminal::lines(&table)
+    let whats = std::iter::once("WHAT".to_owned()).chain(runs.iter().map(what));
+    let lines = table.lines().zip(whats);
+    lines
+        .map(|(line, what)| row(&line, &what, screen))
+        .collect()
+}
+
+/// A run as one line, or two.
+fn row(line: &str, what: &str, screen: Screen) -> String {
+    let whole = format!("{line} {what}");
+    match screen.columns() {
+        Some(columns) if display_width(&whole) > columns => {
+            let what = beginning(what, columns.saturating_sub(INDENT.len()));
+            screen.fit(&format!("{}\n{INDENT}{what}\n", line.trim_end()))
+        }
+        Some(_) | None => format!("{whole}\n"),
+    }
+}
+
+fn took(run: &RunSummary) -> String {
+    let took = run.finished_at.signed_duration_since(run.started_at);
+    format!("{:.1} s", took.as_seconds_f64().max(0.0))
 }
 
 /// What a run did, or would do, or why it failed.
@@ -192,6 +213,7 @@ fn what(run: &RunSummary) -> String {
         ),
         (counts.unconfirmed, "unconfirmed"),
         (counts.skipped, "skipped"),
+        (run.unsettled, "to be decided"),
     ];
     let changes: Vec<(usize, String)> = if run.dry_run {
         planned.into()
@@ -210,7 +232,7 @@ fn what(run: &RunSummary) -> String {
     if is_in_the_middle {
         what.insert(0, "interrupted".to_owned());
     } else if let Some(error) = error {
-        what.push(first_words(cause(error)));
+        what.push(cause(error));
     } else if what.is_empty() {
         what.push("nothing to do".to_owned());
     }
@@ -226,20 +248,12 @@ fn in_words(counts: &[(usize, &str)]) -> Vec<(usize, String)> {
 }
 
 /// An error without the words that every failed run has.
-fn cause(error: &str) -> &str {
-    error
-        .split_once("nothing was written: ")
-        .map_or(error, |(_, cause)| cause)
+fn cause(error: &str) -> String {
+    let cause = error
+        .replace(", and nothing was written", "")
+        .replace(", so nothing was written", "");
+    escape_control(&cause).into_owned()
 }
 
-/// The beginning of a reason; `runs show` prints all of it.
-fn first_words(reason: &str) -> String {
-    let mut characters = reason.chars();
-    let beginning: String = characters.by_ref().take(REASON).collect();
-    let cut = if characters.next().is_some() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{}{cut}", escape_control(&beginning))
-}
+#[cfg(test)]
+mod tests;

@@ -193,19 +193,11 @@ impl Operation {
     }
 }
 
-/// What an operation does, for errors: "reading (select … )", "updating User".
+/// What an operation does, for errors: "reading users", "updating User".
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Query { expression } => {
-                let text = expression.as_str();
-                match text.char_indices().nth(160) {
-                    Some((cut, _)) => {
-                        write!(f, "reading ({}…)", text.get(..cut).unwrap_or_default())
-                    }
-                    None => write!(f, "reading ({text})"),
-                }
-            }
+            Self::Query { expression } => write!(f, "reading {}", expression.what()),
             Self::QueryServerInformation => f.write_str("reading the server's version"),
             Self::QuerySchemas => f.write_str("reading the schemas"),
             Self::Create { entity_type, .. } => write!(f, "creating {}", entity_type.as_str()),

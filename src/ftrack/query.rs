@@ -9,7 +9,11 @@ use crate::model::{link::LINK_KEY, user::EntityId};
 
 /// One query in ftrack's query language; only this module's functions can create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expression(String);
+pub struct Expression {
+    /// What it reads, in words.
+    what: &'static str,
+    text: String,
+}
 
 /// A query whose rows are read page by page: in a fixed order, each row identified by the column
 /// that it is ordered by.
@@ -24,7 +28,10 @@ impl Listing {
     /// One page of the listing: `limit` rows after the first `offset`.
     #[must_use]
     pub fn page(&self, offset: u32, limit: u32) -> Expression {
-        Expression(format!("{} offset {offset} limit {limit}", self.text))
+        Expression {
+            what: self.what,
+            text: format!("{} offset {offset} limit {limit}", self.text),
+        }
     }
 
     fn fixed(what: &'static str, text: &'static str) -> Self {
@@ -39,19 +46,25 @@ impl Expression {
     /// The expression's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// What it reads, in words, such as `users`.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        self.what
     }
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for Expression {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 

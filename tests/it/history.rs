@@ -98,6 +98,14 @@ fn runs_are_found_without_secrets_with_a_broken_configuration_and_of_jobs_that_a
     let content = content.replace("\"job\":\"artists\"", "\"job\":\"interns\"");
     fs::write(reports.join("interns").join(&file), content).unwrap();
     assert_eq!(listed(&broken, &["--job", "interns"]), [created]);
+    let nowhere = studio.folder().join("nowhere");
+    let ended = run_with(&broken, &["runs", "--state-dir", nowhere.to_str().unwrap()]);
+    assert_eq!(ended.status, 2);
+    assert!(
+        ended.stderr.contains("there is no such directory"),
+        "{}",
+        ended.stderr
+    );
     // Where nothing can be read, the directory is named.
     fs::write(&broken, "state_dir = \n").unwrap();
     let ended = run_with(&broken, &["runs"]);
@@ -187,7 +195,7 @@ fn a_report_does_not_blame_the_directory_for_what_ftrack_refused() {
     );
     let unreachable = shown(FailureKind::Directory);
     assert!(
-        unreachable.contains("  directory  no server reached: not read to its end\n"),
+        unreachable.contains("  directory  no server reached: not read\n"),
         "{unreachable}"
     );
 }
