@@ -11,8 +11,9 @@ use crate::{
     run::Progress,
 };
 
-/// The longest error shown, in characters; `runs show` prints all of it.
-const ERROR: usize = 200;
+/// The longest error shown, in characters, beyond what errors of both servers have; what to do is at
+/// their end. `runs show` prints all of it.
+const ERROR: usize = 2000;
 
 /// A job as text, safe to print on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +72,7 @@ impl StatusRow {
         }
         let last = job.last_run.as_ref();
         notes.extend(last.and_then(not_written));
+        notes.extend(last.and_then(unsettled));
         Self {
             job: escape_control(&job.job).into_owned(),
             phase: job.phase.as_str(),
@@ -106,6 +108,17 @@ fn not_written(last: &RunSummary) -> Option<String> {
     let all = last.held + last.failed + last.counts.unconfirmed;
     let noun = if all == 1 { "change" } else { "changes" };
     (all > 0).then(|| format!("{} {noun}: see `runs show {run}`", said.join(", ")))
+}
+
+/// How many people a person must settle, and where they are shown.
+fn unsettled(last: &RunSummary) -> Option<String> {
+    let who = match last.unsettled {
+        0 => return None,
+        1 => "1 person needs".to_owned(),
+        several => format!("{several} people need"),
+    };
+    let run = escape_control(&last.run);
+    Some(format!("{who} a decision: see `runs show {run}`"))
 }
 
 fn nothing_next(job: &JobStatus) -> String {

@@ -374,4 +374,7 @@ pub struct Skipped {
     pub dn: String,
     /// As text.
     pub reason: String,
+    /// Whether a person must settle it: the report's `unsettled` counts these; omitted otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
 }

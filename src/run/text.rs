@@ -75,6 +75,9 @@ pub fn report(report: &Report, extent: Extent) -> String {
         let approver = escape_control(&approver.to_string()).into_owned();
         line(&mut text, &format!("  approved   by {approver}"));
     }
+    if !is_interrupted(report) {
+        why_not_all(&mut text, report);
+    }
     if let Some(directory) = &report.directory {
         if was_waited_for(report, directory) {
             read(&mut text, directory);
@@ -105,6 +108,60 @@ pub fn report(report: &Report, extent: Extent) -> String {
 /// Whether the program ended before the run did: then what it did last is not known.
 fn is_interrupted(report: &Report) -> bool {
     report.error.as_deref().is_some_and(journal::is_interrupted)
+}
+
+/// The most people that are named where a report says why it is `partial`; below are all of them.
+const NAMED: usize = 3;
+
+/// Why a run did not do everything, beside what is held: who failed, and who needs a person.
+fn why_not_all(text: &mut String, report: &Report) {
+    let with = |result: ChangeResult| -> BTreeSet<&str> {
+        let changes = report.changes.iter();
+        let changes = changes.filter(|change| change.result == result);
+        changes.map(|change| change.username.as_str()).collect()
+    };
+    let unsettled = report.skipped.iter().filter(|entry| entry.unsettled);
+    let unsettled = unsettled.map(|entry| entry.dn.as_str()).collect();
+    let counts = &report.counts;
+    let people = if counts.unsettled == 1 {
+        "1 person needs a decision".to_owned()
+    } else {
+        format!("{} people need a decision", counts.unsettled)
+    };
+    let failed = several(counts.failed, "change failed", "changes failed");
+    let unconfirmed = several(
+        counts.unconfirmed,
+        "change is unconfirmed",
+        "changes are unconfirmed",
+    );
+    for (count, what, who) in [
+        (counts.failed, failed, with(ChangeResult::Failed)),
+        (
+            counts.unconfirmed,
+            unconfirmed,
+            with(ChangeResult::Unconfirmed),
+        ),
+        (counts.unsettled, people, unsettled),
+    ] {
+        if count > 0 {
+            let who = named(&who);
+            line(text, &format!("  {}{who}", paint(yellow(), &what)));
+        }
+    }
+}
+
+/// The first of these names, and how many others there are.
+fn named(names: &BTreeSet<&str>) -> String {
+    let first: Vec<_> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| escape_control(name))
+        .collect();
+    match (first.as_slice(), names.len().saturating_sub(NAMED)) {
+        ([], _) => String::new(),
+        (first, 0) => format!(": {}", first.join("; ")),
+        (first, more) => format!(": {}; and {more} more", first.join("; ")),
+    }
 }
 
 fn ftrack_line(text: &mut String, report: &Report) {
@@ -198,6 +255,8 @@ fn read(text: &mut String, directory: &DirectoryPart) {
             "{}, read completely",
             several(directory.entries, "entry", "entries")
         )
+    } else if directory.searches.is_empty() {
+        "not read".to_owned()
     } else {
         "not read to its end".to_owned()
     };
@@ -375,6 +434,10 @@ fn summary(report: &Report) -> String {
         .map(|(count, what)| match *what {
             // One user may have several, each held by something else.
             "held" if held < *count => format!("{count} {what} (of {held} users)"),
+            "skipped" if counts.unsettled == 1 => format!("{count} {what} (1 needs a decision)"),
+            "skipped" if counts.unsettled > 0 => {
+                format!("{count} {what} ({} need a decision)", counts.unsettled)
+            }
             what => format!("{count} {what}"),
         })
         .collect();

@@ -95,6 +95,7 @@ impl Decision<'_> {
                     Who::User(user) => user.username.to_string(),
                 },
                 reason: self.reason.to_string(),
+                unsettled: false,
             }),
             Outcome::Change(_) | Outcome::Unchanged | Outcome::LeftAlone | Outcome::Waiting => None,
         }
@@ -164,7 +165,17 @@ impl Plan<'_> {
         let mut skipped: Vec<Skipped> = self
             .decisions
             .iter()
-            .filter_map(Decision::skipped)
+            .filter_map(|decision| {
+                let skipped = decision.skipped()?;
+                let unsettled = match decision.who {
+                    Who::Person((id, _)) => self.unsettled.contains(id),
+                    Who::Entry(_) | Who::User(_) => false,
+                };
+                Some(Skipped {
+                    unsettled,
+                    ..skipped
+                })
+            })
             .collect();
         skipped.sort();
         skipped

@@ -1,6 +1,9 @@
 //! A reading with mostly unusable entries fails, writes nothing, and reports what they lack.
 
-use ftrack_ldap_sync::model::report::{Outcome, Report};
+use ftrack_ldap_sync::{
+    model::report::{Outcome, Report},
+    run::text::{self, Extent},
+};
 use insta::assert_snapshot;
 
 use super::Situation;
@@ -131,4 +134,13 @@ fn where_most_people_claim_one_login_the_run_is_no_success() {
         (Outcome::Partial, 3, 0),
         "{report:#?}"
     );
+    let text = text::report(&report, Extent::Whole);
+    let why: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("decision"))
+        .collect();
+    assert_snapshot!(anstream::adapter::strip_str(&why.join("\n")), @"
+      3 people need a decision: uid=ada,ou=people,dc=studio,dc=test; uid=bob,ou=people,dc=studio,dc=test; uid=cyd,ou=people,dc=studio,dc=test
+    3 skipped (3 need a decision).
+    ");
 }
