@@ -218,7 +218,7 @@ fn chosen<'s>(status: &'s Status, name: Option<&str>) -> Result<&'s JobStatus, S
 /// The daemon and its jobs, as text.
 fn table(status: &Status, screen: Screen) -> String {
     let mut table = screen.table();
-    table.set_header(["JOB", "PHASE", "LAST RUN", "OUTCOME", "NEXT RUN"]);
+    table.set_header(["JOB", "PHASE", "LAST RUN ENDED", "OUTCOME", "NEXT RUN"]);
     let jobs: Vec<StatusRow> = status.jobs.iter().map(StatusRow::of).collect();
     for StatusRow {
         job,
@@ -235,7 +235,10 @@ fn table(status: &Status, screen: Screen) -> String {
         "ftrack-ldap-sync {}, process {}, up since {}{}",
         escape_control(&status.version),
         status.pid,
-        readable_time(status.started_at, &Local),
+        status.zone().map_or_else(
+            || readable_time(status.started_at, &Local),
+            |zone| readable_time(status.started_at, &zone)
+        ),
         if status.stopping { ", stopping" } else { "" }
     )];
     for contact in status

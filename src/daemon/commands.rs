@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -95,21 +96,28 @@ pub enum CommandError {
     /// The job is paused.
     #[error(
         "{job} is paused{}{}; `resume {job}` ends the pause",
-        until_words(pause),
+        until_words(pause, *zone),
         reason_words(pause)
     )]
-    Paused { job: String, pause: Pause },
+    Paused {
+        job: String,
+        pause: Pause,
+        /// The zone in which times are told.
+        zone: Tz,
+    },
     /// A server refused the credentials that are still configured; another attempt so soon could
     /// lock the account.
     #[error("{server} refused these credentials at {at}; to avoid locking the account, they are \
         tried again at {next}, or at once after they change, unless three were refused within the \
-        hour", at = readable_time(*.at, &Utc), next = readable_time(*.next, &Utc))]
+        hour", at = readable_time(*.at, zone), next = readable_time(*.next, zone))]
     Refused {
         server: String,
         /// When it refused them.
         at: DateTime<Utc>,
         /// When they are tried again.
         next: DateTime<Utc>,
+        /// The zone in which times are told.
+        zone: Tz,
     },
     /// The command's effect cannot be saved over a restart, so it was not executed.
     #[error("it cannot be saved over a restart, so it was not done: {0}")]
@@ -199,10 +207,21 @@ impl Commands {
     }
 }
 
-fn until_words(pause: &Pause) -> String {
+impl CommandError {
+    /// The error with its times in the zone of the job's schedule.
+    #[must_use]
+    pub fn in_zone(mut self, of_job: Tz) -> Self {
+        if let Self::Paused { zone, .. } | Self::Refused { zone, .. } = &mut self {
+            *zone = of_job;
+        }
+        self
+    }
+}
+
+fn until_words(pause: &Pause, zone: Tz) -> String {
     pause
         .until
-        .map(|until| format!(" until {}", readable_time(until, &Utc)))
+        .map(|until| format!(" until {}", readable_time(until, &zone)))
         .unwrap_or_default()
 }
 

@@ -11,6 +11,7 @@ use axum::{
     routing::get,
 };
 use chrono::Utc;
+use chrono_tz::Tz;
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -218,6 +219,7 @@ fn rendered(status: &Status, heartbeat: &Heartbeat) -> Result<String, minijinja:
             escape_control(&status.config.restart_for.join(", "))
         ));
     }
+    let zone = status.zone().unwrap_or(Tz::UTC);
     environment.render_named_str(
         "page.html",
         PAGE,
@@ -225,8 +227,8 @@ fn rendered(status: &Status, heartbeat: &Heartbeat) -> Result<String, minijinja:
             version => status.version.as_str(),
             pid => status.pid,
             stopping => status.stopping,
-            started => readable_time(status.started_at, &Utc),
-            now => readable_time(Utc::now(), &Utc),
+            started => readable_time(status.started_at, &zone),
+            now => readable_time(Utc::now(), &zone),
             troubles,
             jobs => Value::from(Serde(status.jobs.iter().map(StatusRow::of).collect::<Vec<_>>())),
         },

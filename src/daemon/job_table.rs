@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::{commands::CommandError, status::JobPhase};
 use crate::{
@@ -219,6 +220,7 @@ impl JobTable {
             Err(CommandError::Paused {
                 job: name.to_owned(),
                 pause: pause.clone(),
+                zone: Tz::UTC,
             })
         })
     }

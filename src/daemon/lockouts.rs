@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::commands::CommandError;
 use crate::{model::backoff::after_refusal, state::RefusedAccount};
@@ -229,6 +230,7 @@ impl From<LockedOut<'_>> for CommandError {
             server: server.to_owned(),
             at,
             next: until,
+            zone: Tz::UTC,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -133,6 +134,14 @@ pub struct Running {
 }
 
 impl Status {
+    /// The zone that the schedules of all jobs have, if it is one.
+    #[must_use]
+    pub fn zone(&self) -> Option<Tz> {
+        let mut jobs = self.jobs.iter().map(|job| job.timezone.as_str());
+        let first = jobs.next()?;
+        jobs.all(|zone| zone == first).then(|| first.parse().ok())?
+    }
+
     /// A daemon that has just started.
     #[must_use]
     pub fn starting(file: &Path, now: DateTime<Utc>) -> Self {

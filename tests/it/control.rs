@@ -170,6 +170,7 @@ async fn coordinate(
                     (_, Some(pause)) => Err(CommandError::Paused {
                         job: job.clone(),
                         pause,
+                        zone: chrono_tz::Europe::Stockholm,
                     }),
                     (_, None) => Ok(()),
                 });

@@ -47,7 +47,10 @@ impl Core {
 
     pub(super) fn decide_trigger(&mut self, trigger: ParkedTrigger) {
         let ParkedTrigger { from, job, dry_run } = trigger;
-        let accepted = self.accept_trigger(&job, dry_run);
+        let zone = self.configuration.zone_of(&job);
+        let accepted = self
+            .accept_trigger(&job, dry_run)
+            .map_err(|error| error.in_zone(zone));
         match (from, accepted) {
             (Some(to), Ok(())) => {
                 let reply = Ok(Reply::Accepted);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use crate::daemon::{job_table::JobRules, readiness::Access, schedule::Schedule};
 
@@ -126,6 +127,13 @@ impl Configuration {
     #[must_use]
     pub fn job(&self, job: &str) -> Option<&LoadedJob> {
         self.loaded.jobs.get(job)
+    }
+
+    /// The zone of a job's schedule.
+    #[must_use]
+    pub fn zone_of(&self, job: &str) -> Tz {
+        let zone = self.job(job).and_then(|job| job.timezone.parse().ok());
+        zone.unwrap_or(Tz::UTC)
     }
 
     /// The servers of a job.
