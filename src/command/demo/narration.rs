@@ -192,8 +192,10 @@ pub fn closing(all: &[PlayedChapter], binary: &str) -> String {
          person\nWRITES  calls that change something in ftrack\nACTIVE  people of the directory \
          who can sign in to ftrack\n\nTry it yourself, with the same two servers:\n\n\x20 \
          {binary} demo --serve\n\n{}\n\nWith \
-         your own servers, as in README.md under \"The first real sync\":\n\n\x20 # enter your \
-         servers in the example\n\x20 {binary} config example > config.toml\n\x20 # check \
+         your own servers, as in README.md under \"The first real sync\":\n\n\x20 # an example \
+         for your kind of directory; `config example --help` lists them\n\x20 {binary} config \
+         example --kind openldap > config.toml\n\x20 # enter your servers in it, and the two \
+         secrets in files beside it:\n\x20 # ftrack-api-key and ldap-password\n\x20 # check \
          everything, and show what would change; neither writes to ftrack\n\x20 {binary} \
          --config config.toml check\n\x20 {binary} --config config.toml plan\n\x20 # write the \
          changes\n\x20 {binary} --config config.toml sync\n",
