@@ -190,6 +190,12 @@ impl Connector {
         self.encryption != Encryption::None
     }
 
+    /// The kind of server that the configuration says; none where the server's own is taken.
+    #[must_use]
+    pub fn kind(&self) -> Option<ServerKind> {
+        self.kind
+    }
+
     /// Time limit for one connection, bind included.
     pub(super) fn limit(&self) -> Duration {
         self.connect_timeout.saturating_add(self.operation_timeout)

@@ -183,6 +183,12 @@ impl Entered<'_> {
         self.root.kind
     }
 
+    /// Whether it is read as another kind of server than it shows itself.
+    #[must_use]
+    pub fn is_another_kind(&self) -> bool {
+        self.root.is_another_kind()
+    }
+
     /// The filter for the people of a request, on this server.
     #[must_use]
     pub fn people(&self, request: &ReadRequest) -> Filter {
@@ -286,9 +292,9 @@ fn global_catalogue() -> Observation {
 }
 
 /// What kind of server it is, and how it is read.
-fn kind(root: &RootDse, page_size: i32) -> Observation {
+fn kind(root: &RootDse, is_configured: bool, page_size: i32) -> Observation {
     let RootDse { kind, detected, .. } = root;
-    if kind != detected && *detected != ServerKind::Generic {
+    if root.is_another_kind() {
         return Observation::Doubtful {
             seen: format!(
                 "it is treated as {kind}, as the configuration says, but shows itself as {detected}"
@@ -296,10 +302,10 @@ fn kind(root: &RootDse, page_size: i32) -> Observation {
             way_out: "remove kind from the directory, or correct it".into(),
         };
     }
-    let how = if kind == detected {
-        "detected"
-    } else {
+    let how = if is_configured {
         "configured"
+    } else {
+        "detected"
     };
     let candidates = IdAttribute::candidates(*kind);
     let ids: Vec<&str> = candidates.iter().map(IdAttribute::name).collect();
@@ -330,7 +336,7 @@ async fn describe(
     let found = if connector.is_to_global_catalogue() && root.kind.is_active_directory() {
         global_catalogue()
     } else {
-        kind(&root, pool.page_size())
+        kind(&root, connector.kind().is_some(), pool.page_size())
     };
     steps.push(step(Probed::Kind, found));
     match Schema::read(connection, &root).await {

@@ -94,6 +94,11 @@ impl RootDse {
         Ok(Self { kind, ..shown })
     }
 
+    /// Whether it is read as another kind of server than it shows itself.
+    pub(super) fn is_another_kind(&self) -> bool {
+        self.kind != self.detected && self.detected != ServerKind::Generic
+    }
+
     /// Whether a control is offered.
     fn offers(&self, control: &str) -> bool {
         self.supported_controls.iter().any(|oid| oid == control)

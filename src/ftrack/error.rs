@@ -383,7 +383,7 @@ impl FtrackErrorKind {
                 format!("the answer does not have the expected form: {reason}")
             }
             Self::Credentials(refusal) => {
-                format!("the server refused ftrack.api_user with ftrack.api_key: {refusal}")
+                format!("the server refused ftrack.api_user with its API key: {refusal}")
             }
             Self::Permission(refusal) => {
                 format!("the key lacks the permission to do this: {refusal}")
@@ -435,7 +435,7 @@ impl FtrackErrorKind {
             Self::Malformed(_) => "this ftrack version may not be supported",
             Self::Credentials(_) => {
                 "check that the user exists and is active, and that the key is that user's; or \
-                 create a new key under Settings > API keys"
+                 create a new key under System settings > Security > API keys"
             }
             Self::Permission(_) => "give its role the permission to manage users",
             Self::Changing { .. } => "something else adds or removes them at the same time",
@@ -517,10 +517,11 @@ impl FtrackErrorKind {
 
 impl fmt::Display for FtrackErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what())?;
+        let what = self.what();
         match self.way_out() {
-            Some(way_out) => write!(f, "; {way_out}"),
-            None => Ok(()),
+            // The server's own text may be a sentence.
+            Some(way_out) => write!(f, "{}; {way_out}", what.trim_end_matches('.')),
+            None => f.write_str(&what),
         }
     }
 }

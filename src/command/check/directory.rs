@@ -165,6 +165,12 @@ async fn look_at_jobs(
                 entered.schema.as_ref(),
             );
         }
+        if entered.is_another_kind() {
+            about.blame(
+                "first correct the directory's kind, of which a warning above tells: the kind may \
+                 be the cause; then check again",
+            );
+        }
         findings.extend(about.into_findings());
         if is_ended {
             break;

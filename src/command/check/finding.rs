@@ -79,6 +79,16 @@ impl About {
         findings.any(|finding| finding.result == Verdict::Fail)
     }
 
+    /// Gives each finding with a problem this advice instead, since all of them may have one cause.
+    pub fn blame(&mut self, advice: &str) {
+        for finding in &mut self.findings {
+            match finding.result {
+                Verdict::Ok => {}
+                Verdict::Warn | Verdict::Fail => finding.advice = Some(advice.to_owned()),
+            }
+        }
+    }
+
     /// The findings, in the order in which they were added.
     #[must_use]
     pub fn into_findings(self) -> Vec<Finding> {

@@ -105,7 +105,13 @@ fn servers(config: &Config, now: DateTime<Utc>) -> (Vec<Finding>, Option<Servers
     };
     let state_dir = config.state_dir.display();
     match paths::can_keep(&config.state_dir) {
-        Ok(()) => about.ok("state", format!("{state_dir} is writable")),
+        Ok(()) if config.state_dir.is_dir() => {
+            about.ok("state", format!("{state_dir} is writable"));
+        }
+        Ok(()) => about.ok(
+            "state",
+            format!("{state_dir} does not exist yet, and can be made"),
+        ),
         Err(error) => about.fail(
             "state",
             format!("cannot save reports in {state_dir}: {error}"),

@@ -147,7 +147,7 @@ pub fn tell(
         Err(_) if about.has_failed() => {}
         Err(unfit) => about.fail(
             "people",
-            unfit.to_string(),
+            unfit.to_string().replace(", so nothing was written", ""),
             "a run would fail in the same way",
         ),
         Ok(desired) => skipped(about, &desired),

@@ -109,10 +109,10 @@ fn a_refused_key() {
     assert_eq!(status, 1);
     assert!(
         trouble.starts_with(&format!("fail key about ftrack {}: ", world.server))
-            && trouble.contains("the server refused ftrack.api_user with ftrack.api_key: ")
+            && trouble.contains("the server refused ftrack.api_user with its API key: ")
             && trouble.ends_with(
                 "; check that the user exists and is active, and that the key is that user's; or \
-                 create a new key under Settings > API keys"
+                 create a new key under System settings > Security > API keys"
             ),
         "{trouble}"
     );
