@@ -159,7 +159,7 @@ impl Secret {
     /// It is not valid as a secret; the message contains nothing of it.
     pub(super) fn checked(text: Self) -> Result<Self, &'static str> {
         if text.expose().trim().is_empty() {
-            Err("empty; a directory would treat an empty password as an anonymous bind")
+            Err("empty")
         } else if text.expose().contains(['\n', '\r', '\0']) {
             Err("contains a line break or a zero byte, which a secret must not")
         } else {

@@ -32,22 +32,25 @@ pub fn parse(path: &Path, text: &str) -> Document {
         line_ends: line_ends(text),
         document: Document::default(),
     };
-    let mut echo = None;
+    let mut told: Vec<usize> = Vec::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        // An error on the line after another, as after a missing quote, is usually a consequence of
-        // it.
         let line = reader.line(offset);
-        let is_echo = echo.replace(line).is_some_and(|before| line <= before + 1);
-        if !is_echo {
-            let words = if lacks_quotes(around(text, offset)) {
-                "text goes in quotes: key = \"text\"".to_owned()
-            } else {
-                in_words(error.message(), written(text, error.span()))
-            };
-            let problem = format!("not TOML: {words}");
-            reader.find(reader.place(offset), KeyPath::default(), problem);
+        let lacks_quotes = lacks_quotes(around(text, offset));
+        // An error on the line after another, as after a missing quote, is usually a consequence of
+        // it; a line that lacks quotes itself is not.
+        let is_after = told.last().is_some_and(|before| line <= before + 1);
+        if told.contains(&line) || (is_after && !lacks_quotes) {
+            continue;
         }
+        told.push(line);
+        let words = if lacks_quotes {
+            "text goes in quotes: key = \"text\"".to_owned()
+        } else {
+            in_words(error.message(), written(text, error.span()))
+        };
+        let problem = format!("not TOML: {words}");
+        reader.find(reader.place(offset), KeyPath::default(), problem);
     }
     reader.document.values = reader.table(&KeyPath::default(), table.get_ref());
     reader.document

@@ -156,6 +156,8 @@ pub fn default_control_socket() -> PathBuf {
 
 /// The folder in which relative paths are looked up.
 fn beside(file: &Path) -> PathBuf {
+    // `config show` prints paths that mean the same everywhere.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     file.parent().map(Path::to_owned).unwrap_or_default()
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use crate::{
     config::files,
@@ -245,7 +246,15 @@ impl SavedPlan {
         let plan: Self =
             serde_json::from_slice(&content).map_err(|error| BadPlanFile::NotAPlan {
                 path: name(),
-                why: error.to_string(),
+                why: match error.classify() {
+                    Category::Io | Category::Syntax => "it is not JSON".to_owned(),
+                    Category::Eof => "it ends in the middle".to_owned(),
+                    // Without the place, which says little in JSON on one line.
+                    Category::Data => {
+                        let why = error.to_string();
+                        why.split(" at line ").next().unwrap_or_default().to_owned()
+                    }
+                },
             })?;
         if plan.format == FORMAT {
             Ok(plan)
@@ -383,8 +392,8 @@ impl std::fmt::Display for Stale {
             }
             Self::NothingLeft => {
                 return f.write_str(
-                    "nothing of the plan is left to do, and nothing was written: it was applied \
-                     already, or both servers came to agree otherwise",
+                    "there is nothing left to do, and nothing was written: the plan was applied \
+                     already, or ftrack has its values from elsewhere",
                 );
             }
             Self::Differs(differences) => differences,

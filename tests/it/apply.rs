@@ -117,7 +117,7 @@ fn an_approved_plan_is_written_whatever_the_limit() {
         report
             .error
             .unwrap()
-            .starts_with("nothing of the plan is left to do, and nothing was written")
+            .starts_with("there is nothing left to do, and nothing was written")
     );
 }
 

@@ -346,14 +346,8 @@ fn a_later_layer_replaces_a_secret_whichever_way_it_is_given() {
 #[test]
 fn secrets_that_cannot_be_right_are_refused() {
     let cases: [(&[u8], &str); 6] = [
-        (
-            b"",
-            "password is empty; a directory would treat an empty password as an anonymous bind",
-        ),
-        (
-            b"\n\n",
-            "password is empty; a directory would treat an empty password as an anonymous bind",
-        ),
+        (b"", "password is empty"),
+        (b"\n\n", "password is empty"),
         (
             b"planted\nsecret\n",
             "password contains a line break or a zero byte, which a secret must not",
@@ -546,7 +540,7 @@ fn variables_that_cannot_be_right_are_named() {
         (
             "FTRACK_LDAP_SYNC_DIRECTORIES__STUDIO__BIND_PASSWORD",
             "",
-            "DIRECTORIES__STUDIO__BIND_PASSWORD: directories.studio.bind_password: empty; ",
+            "DIRECTORIES__STUDIO__BIND_PASSWORD: directories.studio.bind_password: empty",
         ),
         (
             "FTRACK_LDAP_SYNC_A__B__C__D__E__F__G__H__I__J__K__L__M__N__O__P__Q",
@@ -689,4 +683,22 @@ fn what_is_shown_is_the_whole_configuration_without_its_secrets() {
         ("FTRACK_LDAP_SYNC_FTRACK__API_KEY", "planted"),
     ]);
     assert!(!format!("{environment:?}").contains("planted"));
+}
+
+#[test]
+fn paths_are_shown_absolute() {
+    let folder = Folder::new(&GOOD.replace("api_key = \"planted-key\"", "api_key_file = \"key\""));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ftrack-ldap-sync"));
+    command.args(["--config", "config.toml", "config", "show"]);
+    let shown = command
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let key = folder.path().canonicalize().unwrap().join("key");
+    assert!(
+        shown.contains(&format!("api_key_file = {:?}", key.to_str().unwrap())),
+        "{shown}"
+    );
 }

@@ -75,7 +75,7 @@ impl FtrackAddress {
 /// URL is never quoted, so that they are not printed.
 fn parse(text: &str, example: &str) -> Result<Url, String> {
     match Url::parse(text) {
-        Err(error) => Err(format!("not a URL such as {example:?}: {error}")),
+        Err(_) => Err(format!("not a URL such as {example:?}")),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => Err(format!(
             "a URL without a host; write it such as {example:?}"
         )),

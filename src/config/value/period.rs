@@ -79,8 +79,8 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Period<MIN, MAX> 
                 written(*bounds.start()),
                 written(*bounds.end())
             ))),
-            Err(error) => Err(de::Error::custom(format!(
-                "{text:?} is not a duration such as \"90s\", \"15m\" or \"1h 30m\": {error}"
+            Err(_) => Err(de::Error::custom(format!(
+                "{text:?} is not a duration such as \"90s\", \"15m\" or \"1h 30m\""
             ))),
         }
     }
