@@ -242,8 +242,8 @@ mod tests {
         );
         let name = file.display().to_string();
         for (content, problem) in [
-            ("", "is empty; "),
-            (" \n", "is empty; "),
+            ("", "is empty"),
+            (" \n", "is empty"),
             ("hidden\nline", "contains a line break"),
             ("hid\0den", "contains a line break or a zero byte"),
         ] {

@@ -33,6 +33,8 @@ pub fn report(report: &Report) -> String {
     let mut report = report.clone();
     report.skipped.sort_by(|a, b| a.dn.cmp(&b.dn));
     report.warnings.sort();
+    // Whoever runs the tests.
+    report.approved_by = None;
     let text = text::report(&report, Extent::Whole);
     let told = without_servers(text.split_once('\n').map_or("", |(_, rest)| rest));
     format!("{}{told}", report.outcome.as_str())
