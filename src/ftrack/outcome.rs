@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::FtrackError;
-use crate::model::stored_value::StoredValue;
+use crate::model::{edit::Field, stored_value::StoredValue};
 
 /// The result of one change, by its index among the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum OutcomeKind {
     Unconfirmed(String),
     /// It was not written, or is not known to be; and why.
     Failed(String),
+    /// It was not written as a whole, but these values of it were; and why.
+    FailedInPart(String, BTreeSet<Field>),
 }
 
 /// What a run has done so far about one change.
@@ -46,7 +48,8 @@ pub enum Progress {
 #[derive(Debug)]
 pub(super) struct ProgressOfChanges {
     so_far: Vec<Progress>,
-    /// Those whose last call had no clear answer: it may still take effect.
+    /// Those of which a call had no clear answer, and none has succeeded since: it may still take
+    /// effect.
     unanswered: BTreeSet<usize>,
     /// Values that ftrack stored otherwise.
     stored: BTreeMap<usize, Vec<StoredValue>>,
@@ -74,12 +77,34 @@ impl ProgressOfChanges {
         }
     }
 
-    /// A call that contains this change was answered, clearly or not.
-    pub fn answered(&mut self, place: usize, is_clear: bool) {
-        if is_clear {
-            self.unanswered.remove(&place);
+    /// A call that contains this change succeeded.
+    pub fn succeeded(&mut self, place: usize) {
+        self.unanswered.remove(&place);
+    }
+
+    /// A call that contains this change was not clearly answered. That another one is refused says
+    /// nothing about it.
+    pub fn unanswered(&mut self, place: usize) {
+        self.unanswered.insert(place);
+    }
+
+    /// Whether a call that contains this change may still take effect.
+    pub fn may_arrive(&self, place: usize) -> bool {
+        self.unanswered.contains(&place)
+    }
+
+    /// The result of a change that was refused, although these values of it may have been written.
+    pub fn of_refused(&self, place: usize, why: String, written: BTreeSet<Field>) -> OutcomeKind {
+        if self.may_arrive(place) {
+            return OutcomeKind::Unconfirmed(format!(
+                "the result is not known, since an earlier attempt was not clearly answered, and \
+                 may still take effect: {why}"
+            ));
+        }
+        if written.is_empty() {
+            OutcomeKind::Failed(why)
         } else {
-            self.unanswered.insert(place);
+            OutcomeKind::FailedInPart(why, written)
         }
     }
 

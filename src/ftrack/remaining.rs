@@ -377,20 +377,22 @@ pub fn holds(
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
 }
 
-/// The attributes of an unfinished change that were written all the same, by name.
+/// The attributes of an unfinished change that were written all the same.
 #[must_use]
 pub fn written_all_the_same(
     change: &Change,
     seen: Option<&UserState>,
     custom_attributes: &[(String, EntityId)],
-) -> Vec<String> {
-    let Some(seen) = seen else { return Vec::new() };
+) -> BTreeSet<Field> {
+    let Some(seen) = seen else {
+        return BTreeSet::new();
+    };
     let still = differing(change, seen, custom_attributes);
     let written = change.fields().into_iter().filter(|(field, values)| {
         let changes = change.action == Action::Create || !equal(&values.old, &values.new);
         *field != Field::Link && changes && !still.iter().any(|(differs, _)| differs == field)
     });
-    written.map(|(field, _)| field.name()).collect()
+    written.map(|(field, _)| field).collect()
 }
 
 /// Whether an attribute differs from the wanted value, and also from the value that was read and

@@ -1,6 +1,8 @@
 //! What an earlier run had written of changes whose result it did not know: found out from the users
 //! as they are now. No I/O.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{remaining::CannotWrite, user_state::UserState};
@@ -50,8 +52,10 @@ const BY_NOBODY_KNOWN: &str = "a later run found that it is in effect, and it is
 const BY_ANOTHER: &str = "a later run found that another program did it";
 const ODD: &str = "it cannot be found out: the user has no username, or no is_active";
 
-/// Gives a change the result that its user shows.
-pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
+/// Gives a change the result that its user shows; returns the values that the run wrote, and that
+/// ftrack stored otherwise.
+pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> Vec<StoredValue> {
+    let mut stored = Vec::new();
     let (result, said) = match now {
         UserNow::Odd => (ChangeResult::Unconfirmed, ODD.to_owned()),
         UserNow::Missing => {
@@ -63,7 +67,18 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
             };
             (ChangeResult::Failed, why)
         }
-        UserNow::Seen(seen) => of_seen(change, seen, run),
+        UserNow::Seen(seen) => {
+            let values = Shown::of(change, seen, run);
+            let author = author(change, seen, run);
+            let of_seen = of_seen(change.action, author, &values);
+            if is_written(change.action, author) {
+                stored = values.stored;
+                if of_seen.0 == ChangeResult::Failed {
+                    change.written = values.written;
+                }
+            }
+            of_seen
+        }
     };
     let said = format!("{NOT_KNOWN_THEN}; {said}");
     change.result = result;
@@ -74,12 +89,18 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) {
         | ChangeResult::Unconfirmed
         | ChangeResult::Planned => (Some(said), None),
     };
+    stored
+}
+
+/// Whether what a user shows was written by the run: a user without a link may be one that it began
+/// to create.
+fn is_written(action: Action, author: Author) -> bool {
+    author == Author::Run || (author == Author::Nobody && action == Action::Create)
 }
 
 /// The result of a change whose user exists, and what is to be said of it.
-fn of_seen(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> (ChangeResult, String) {
-    let values = Shown::of(change, seen, run);
-    match (author(change, seen, run), values.is_missing) {
+fn of_seen(action: Action, author: Author, values: &Shown) -> (ChangeResult, String) {
+    match (author, values.is_missing) {
         (Author::RunAndUndone, _) => (ChangeResult::Applied, UNDONE_SINCE.to_owned()),
         (Author::Run, false) => {
             let notes = [
@@ -96,13 +117,11 @@ fn of_seen(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> (ChangeR
             (ChangeResult::Failed, why.to_string())
         }
         (author, _) => {
-            // A user without a link may be one that the run began to create.
-            let is_begun = author == Author::Nobody && change.action == Action::Create;
-            let is_partly = author == Author::Run || is_begun;
-            let why = if is_partly && !values.written.is_empty() {
+            let why = if is_written(action, author) && !values.written.is_empty() {
+                let names: Vec<String> = values.written.iter().map(Field::name).collect();
                 format!(
                     "{NOT_IN_EFFECT} as a whole; these were written: {}",
-                    values.written.join(", ")
+                    names.join(", ")
                 )
             } else {
                 NOT_IN_EFFECT.to_owned()
@@ -116,7 +135,7 @@ fn of_seen(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> (ChangeR
 #[derive(Default)]
 struct Shown {
     /// The fields that have their new values.
-    written: Vec<String>,
+    written: BTreeSet<Field>,
     /// Whether others have not.
     is_missing: bool,
     /// The values that are stored otherwise.
@@ -131,9 +150,11 @@ impl Shown {
             match state(field, values, &there) {
                 ShownValue::Other => shown.is_missing = true,
                 ShownValue::AsBefore => {}
-                ShownValue::New => shown.written.push(field.name()),
+                ShownValue::New => {
+                    shown.written.insert(field.clone());
+                }
                 ShownValue::NewInOtherForm => {
-                    shown.written.push(field.name());
+                    shown.written.insert(field.clone());
                     shown.stored.push(StoredValue {
                         field: field.clone(),
                         wanted: values.new.clone(),

@@ -301,8 +301,13 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 }
                 Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => continue,
             }
-            let is_clear = !matches!(answer, Err(WriteFailure::Unclear(_)));
-            self.doings.answered(*place, is_clear);
+            match answer {
+                Ok(()) => self.doings.succeeded(*place),
+                Err(WriteFailure::Unclear(_)) => self.doings.unanswered(*place),
+                Err(
+                    WriteFailure::Refused(_) | WriteFailure::NotSent(_) | WriteFailure::Fatal(_),
+                ) => {}
+            }
         }
     }
 
@@ -370,9 +375,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             ),
         };
         if is_anothers {
-            call.first_for
-                .iter()
-                .for_each(|place| self.doings.refused(*place));
+            for place in &call.first_for {
+                // An earlier attempt may have done it meanwhile.
+                if !self.doings.may_arrive(*place) {
+                    self.doings.refused(*place);
+                }
+            }
         }
     }
 
@@ -417,14 +425,15 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         }
         let written = remaining::written_all_the_same(change, seen, self.means.custom_attributes);
         if !written.is_empty() {
-            failure = format!("{failure}; but these were written: {}", written.join(", "));
+            let names: Vec<String> = written.iter().map(Field::name).collect();
+            failure = format!("{failure}; but these were written: {}", names.join(", "));
         }
         if let Some(worse) = self.undo_rotation(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
         self.report(&[ChangeOutcome {
             place,
-            became: OutcomeKind::Failed(failure),
+            became: self.doings.of_refused(place, failure, written),
         }]);
     }
 

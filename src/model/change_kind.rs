@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     change::{Action, Change},
     edit::{Edit, Field, Values},
-    report::Reported,
+    report::{ChangeResult, Reported},
 };
 
 /// A kind of change to one user; a change may be of several kinds at once, one for each edit.
@@ -123,6 +123,20 @@ impl Reported {
     pub fn is_of(&self, kind: ChangeKind) -> bool {
         let mut fields = self.fields.iter();
         fields.any(|(field, values)| ChangeKind::of_value(self.action, field, values) == kind)
+    }
+
+    /// Whether a value of this kind was written, or may have been.
+    #[must_use]
+    pub fn may_have_written(&self, kind: ChangeKind) -> bool {
+        match self.result {
+            ChangeResult::Applied | ChangeResult::Unconfirmed => self.is_of(kind),
+            ChangeResult::Failed => self.written.iter().any(|field| {
+                let values = self.fields.get(field);
+                values
+                    .is_some_and(|values| ChangeKind::of_value(self.action, field, values) == kind)
+            }),
+            ChangeResult::Held | ChangeResult::Planned => false,
+        }
     }
 }
 

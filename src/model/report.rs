@@ -1,7 +1,7 @@
 //! The report of one run, for scripts, people and `undo`. It is written for every outcome, and its
 //! counts are what was really written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ pub enum Outcome {
     Partial,
     /// Done, but some changes are held for a person.
     Held,
-    /// Nothing, or not everything, is known to be written.
+    /// It ended early: nothing, or not everything, was known to be written then.
     Failed,
 }
 
@@ -364,6 +364,10 @@ pub struct Reported {
     /// Omitted where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The values that were written of a change that failed as a whole. Omitted where there are
+    /// none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub written: BTreeSet<Field>,
 }
 
 /// What is last known of a person who is missing.
@@ -427,6 +431,7 @@ impl Reported {
             held_by: None,
             error: None,
             note: None,
+            written: BTreeSet::new(),
         }
     }
 

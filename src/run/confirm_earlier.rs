@@ -13,6 +13,7 @@ use crate::{
     },
     model::{
         report::{ChangeResult, Counts, Outcome, Report, Reported},
+        stored_value::StoredValue,
         summary::RunSummary,
         user::{Current, EntityId},
     },
@@ -40,24 +41,35 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<EarlierRuns, Failure> {
         let (job, config) = (&self.prepared.name, &self.prepared.config);
         let mut earlier = EarlierRuns::default();
+        let mut stored = remembered.stored_otherwise.clone();
         for unconfirmed in journal::unconfirmed(&config.state_dir, job)? {
             let Ok(mut report) = self.history.load(job, &unconfirmed.run) else {
-                // It was removed, or is damaged: nothing can be completed.
-                journal::confirmed(&config.state_dir, job, &unconfirmed.run);
+                if self.history.is_without(job, &unconfirmed.run) {
+                    // It was removed: nothing can be completed.
+                    journal::confirmed(&config.state_dir, job, &unconfirmed.run);
+                } else {
+                    // That it cannot be read may pass; what its run sent may arrive still.
+                    earlier.marks.extend(unconfirmed.run_mark);
+                }
                 continue;
             };
             if report.ftrack.server != self.reader.server() {
                 continue;
             }
             if unknown(&mut report.changes).next().is_some() {
-                let is_confirmed = self.confirm_one(&mut report, &unconfirmed, current).await;
-                if !is_confirmed {
+                let confirmed = self.confirm_one(&mut report, &unconfirmed, current).await;
+                let Some(values) = confirmed else {
                     // What went wrong stops this run as well, or the next one finds out.
                     continue;
-                }
+                };
                 self.history.keep(&report)?;
                 state.add_run(&RunSummary::of(&report), &config.reports)?;
                 state.count_written(job, &counted(remembered, &report))?;
+                values
+                    .iter()
+                    .for_each(|(user, value)| stored.add(user.clone(), value));
+                let before = &remembered.stored_otherwise;
+                state.set_stored_otherwise(job, self.reader.server(), before, &stored)?;
                 earlier.is_changed = true;
             }
             earlier.marks.extend(unconfirmed.run_mark);
@@ -74,20 +86,21 @@ impl RunContext<'_, LdapWork> {
         }
     }
 
-    /// Completes one report; false where the users could not be read.
+    /// Completes one report; returns the values that ftrack stored otherwise, none where the users
+    /// could not be read.
     async fn confirm_one(
         &self,
         report: &mut Report,
         unconfirmed: &Unconfirmed,
         current: &Current,
-    ) -> bool {
+    ) -> Option<Vec<(EntityId, StoredValue)>> {
         let custom_attributes = &current.custom_attributes;
         let ids: BTreeSet<EntityId> = unknown(&mut report.changes)
             .map(|change| change.ftrack_id.clone())
             .collect();
         let ids: Vec<EntityId> = ids.into_iter().collect();
         let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
-        let Ok(seen) = seen else { return false };
+        let seen = seen.ok()?;
         let run = EarlierRun {
             started_at: report.started_at,
             run_mark: unconfirmed.run_mark.as_deref(),
@@ -98,6 +111,7 @@ impl RunContext<'_, LdapWork> {
             job: &self.prepared.name,
             run: &unconfirmed.run,
         };
+        let mut stored = Vec::new();
         let were_so = so_already(&report.changes);
         let mut found = Confirmed::default();
         for change in unknown(&mut report.changes) {
@@ -112,14 +126,16 @@ impl RunContext<'_, LdapWork> {
                 None if is_there() => UserNow::Odd,
                 None => UserNow::Missing,
             };
-            unconfirmed::settle(change, now, run);
+            for value in unconfirmed::settle(change, now, run) {
+                stored.push((change.ftrack_id.clone(), value));
+            }
             count(&mut found, change.result);
             Event::EarlierChange { of, change }.emit();
         }
         Event::RunConfirmed { of, found }.emit();
         report.counts.unchanged += so_already(&report.changes) - were_so;
         conclude(report);
-        true
+        Some(stored)
     }
 }
 
@@ -178,14 +194,8 @@ fn counted(remembered: &Remembered, report: &Report) -> Vec<Written> {
         .iter()
         .filter(|written| written.run == report.run);
     let counted = of_run.map(|written| {
-        let is_written = |change: &&Reported| {
-            let may_be = matches!(
-                change.result,
-                ChangeResult::Applied | ChangeResult::Unconfirmed
-            );
-            may_be && change.is_of(written.kind)
-        };
-        let number = report.changes.iter().filter(is_written).count();
+        let may_have_written = |change: &&Reported| change.may_have_written(written.kind);
+        let number = report.changes.iter().filter(may_have_written).count();
         Written {
             number: written.number.min(number),
             is_settled: true,

@@ -15,8 +15,7 @@ use crate::{
         write::WriteLimits,
     },
     model::{
-        change::Change,
-        report::{ChangeResult, DirectoryPart, FailureKind, Reported, RunPhase},
+        report::{DirectoryPart, FailureKind, Reported, RunPhase},
         stored_value::StoredOtherwise,
         user::Current,
     },
@@ -135,25 +134,18 @@ impl RunContext<'_, LdapWork> {
     /// What was really written of what was counted before, so that a run that is killed counts as
     /// well.
     fn settled(&self, counted: Vec<Written>, vetted: &Vetted, approval: Approval) -> Vec<Written> {
-        let results = vetted.allowed().iter().zip(&self.report.changes);
-        let applied = |kind| {
-            let is_applied = |(change, reported): &(&Change, &Reported)| {
-                // What may have been written counts as well.
-                let is_written = matches!(
-                    reported.result,
-                    ChangeResult::Applied | ChangeResult::Unconfirmed
-                );
-                is_written && change.is_of(kind)
-            };
-            results.clone().filter(is_applied).count()
+        let results = self.report.changes.iter().take(vetted.allowed().len());
+        let number = |kind| {
+            let may_be = |change: &&Reported| change.may_have_written(kind);
+            results.clone().filter(may_be).count()
         };
-        let settled = counted.into_iter().map(|written| Written {
+        let settled = counted.into_iter().map(|counted| Written {
             number: match approval {
-                Approval::None => applied(written.kind),
-                Approval::Given => written.number,
+                Approval::None => number(counted.kind),
+                Approval::Given => counted.number,
             },
             is_settled: true,
-            ..written
+            ..counted
         });
         settled.collect()
     }
@@ -223,11 +215,12 @@ impl RunContext<'_, LdapWork> {
         match (stopped, journal_failed) {
             (Some(_), Some(error)) => Err(Failure {
                 kind: FailureKind::State,
-                why: format!("not everything was written, since results cannot be saved: {error}"),
+                why: format!("the writing ended early, since results cannot be saved: {error}"),
             }),
+            // This stays true when a later run finds everything in effect.
             (Some(WriteStopped { why, cause }), None) => Err(Failure {
                 kind: cause.into(),
-                why: format!("not everything was written: {why}"),
+                why: format!("the writing ended early: {why}"),
             }),
             (None, _) => Ok(()),
         }

@@ -42,9 +42,9 @@ use crate::{
     state::{
         self, State,
         files::StateError,
-        history::History,
+        history::{History, HistoryError},
         journal,
-        journal::{Journal, RunMarks},
+        journal::{Journal, RunMarks, SavedReport},
         lock::{self, JobLock},
     },
 };
@@ -294,13 +294,14 @@ impl CompiledJob {
     fn recover(&self, history: &History, state: &State) -> Result<Vec<String>, StateError> {
         let (job, retention) = (&self.name, &self.config.reports);
         let state_dir = &self.config.state_dir;
-        let unconfirmed = |run: &str| {
-            let summary = history.summary(job, run);
-            let reported = summary.map_or(0, |summary| summary.counts.unconfirmed);
-            history.has(job, run).then_some(reported)
+        let saved = |run: &str| match history.summary(job, run) {
+            Ok(summary) => SavedReport::Unconfirmed(summary.counts.unconfirmed),
+            Err(HistoryError::Damaged { .. }) => SavedReport::None,
+            Err(_) if history.is_without(job, run) => SavedReport::None,
+            Err(_) => SavedReport::Unreadable,
         };
         let mut interrupted = Vec::new();
-        for mut report in journal::recover(state_dir, job, unconfirmed)? {
+        for mut report in journal::recover(state_dir, job, saved)? {
             report.finished_at = Utc::now();
             history.keep(&report)?;
             state.add_run(&RunSummary::of(&report), retention)?;

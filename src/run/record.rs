@@ -222,6 +222,10 @@ pub(super) fn record_results(
             OutcomeKind::ByAnother(why) => (ChangeResult::Planned, Some(why.clone())),
             OutcomeKind::Unconfirmed(why) => (ChangeResult::Unconfirmed, Some(why.clone())),
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
+            OutcomeKind::FailedInPart(why, written) => {
+                change.written = written.clone();
+                (ChangeResult::Failed, Some(why.clone()))
+            }
         };
         Event::Change { of, change }.emit();
         lines.push(Line {
@@ -229,6 +233,7 @@ pub(super) fn record_results(
             result: change.result,
             error: change.error.clone(),
             note: change.note.clone(),
+            written: change.written.clone(),
         });
     }
     lines

@@ -171,6 +171,7 @@ impl Planned {
             held_by: self.held_by,
             error: self.held.clone(),
             note: None,
+            written: BTreeSet::new(),
         }
     }
 }

@@ -106,6 +106,16 @@ impl History {
         folder.is_some_and(|folder| folder.has(&file_of(run)))
     }
 
+    /// Whether it is certain that a run has no report; an error that may pass proves nothing.
+    #[must_use]
+    pub fn is_without(&self, job: &str, run: &str) -> bool {
+        match self.of_job(job) {
+            Ok(None) => true,
+            Ok(Some(folder)) => matches!(folder.open(&file_of(run)), Ok(None)),
+            Err(_) => false,
+        }
+    }
+
     /// The id of a run that starts now. Ids sort by time, also within a second: the last four
     /// hexadecimal digits are the fraction of the second in units of 1/65,536. After the clock was
     /// set back, an id follows the newest one instead, so that the newest run has the greatest id.

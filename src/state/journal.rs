@@ -2,8 +2,9 @@
 //! killed leaves a report too.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
+    io,
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         change::Action,
+        edit::Field,
         report::{BuiltinPart, ChangeResult, Counts, FailureKind, Outcome, Report, Reported},
         user::EntityId,
     },
@@ -56,13 +58,21 @@ struct FirstLine {
     run_mark: Option<String>,
     deactivated_at: Option<DateTime<Utc>>,
     #[serde(default)]
+    ftrack: BegunAt,
+    #[serde(default)]
     changes: Vec<BegunChange>,
+}
+
+#[derive(Default, Deserialize)]
+struct BegunAt {
+    server: String,
 }
 
 #[derive(Deserialize)]
 struct BegunChange {
     action: Action,
     ftrack_id: EntityId,
+    result: ChangeResult,
 }
 
 /// A run whose report does not know the result of every change yet.
@@ -88,6 +98,9 @@ pub struct Line {
     /// What is to be known of it although it was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The values that were written of a change that failed as a whole.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub written: BTreeSet<Field>,
 }
 
 impl Journal {
@@ -141,8 +154,19 @@ impl Journal {
     }
 }
 
-/// Makes the reports of interrupted runs of this job, and removes journals that are no longer
-/// needed; `unconfirmed` tells how many results a report does not know, where a run has one.
+/// The report that a run has beside its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SavedReport {
+    /// None, or a damaged one.
+    None,
+    /// One that does not know so many results.
+    Unconfirmed(usize),
+    /// It cannot be read now, which may pass.
+    Unreadable,
+}
+
+/// Makes the reports of interrupted runs of this job, also in place of damaged ones, and removes
+/// journals that are no longer needed; `saved` tells which report a run has.
 ///
 /// # Errors
 /// The directory cannot be read. A damaged journal gives a report as far as it can be read, or is
@@ -150,7 +174,7 @@ impl Journal {
 pub fn recover(
     state_dir: &Path,
     job: &str,
-    unconfirmed: impl Fn(&str) -> Option<usize>,
+    saved: impl Fn(&str) -> SavedReport,
 ) -> Result<Vec<Report>, StateError> {
     let Some(folder) = find(state_dir, job)? else {
         return Ok(Vec::new());
@@ -160,13 +184,14 @@ pub fn recover(
         let Some(run) = name.strip_suffix(END).filter(|run| is_run(run)) else {
             continue;
         };
-        match unconfirmed(run) {
-            None => {}
-            Some(0) => {
+        match saved(run) {
+            SavedReport::None => {}
+            SavedReport::Unreadable => continue,
+            SavedReport::Unconfirmed(0) => {
                 let _ = folder.remove(&name);
                 continue;
             }
-            Some(_) => {
+            SavedReport::Unconfirmed(_) => {
                 leave_unconfirmed(&folder, run);
                 continue;
             }
@@ -216,7 +241,9 @@ pub fn unconfirmed(state_dir: &Path, job: &str) -> Result<Vec<Unconfirmed>, Stat
             continue;
         };
         let (run_mark, deactivated_at) = begun(&folder, &name)
-            .map_or((None, None), |first| (first.run_mark, first.deactivated_at));
+            .map_or((None, None), |(first, _)| {
+                (first.run_mark, first.deactivated_at)
+            });
         runs.push(Unconfirmed {
             run: run.to_owned(),
             run_mark,
@@ -226,12 +253,16 @@ pub fn unconfirmed(state_dir: &Path, job: &str) -> Result<Vec<Unconfirmed>, Stat
     Ok(runs)
 }
 
-/// The users that runs of a job began to create, as far as it is not known yet that a later run went
-/// on with them.
+/// The users that runs of a job may have begun to create in an ftrack server: those whose results
+/// the journals do not know.
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn begun_creates(state_dir: &Path, job: &str) -> Result<BTreeSet<EntityId>, StateError> {
+pub fn begun_creates(
+    state_dir: &Path,
+    job: &str,
+    ftrack: &str,
+) -> Result<BTreeSet<EntityId>, StateError> {
     let Some(folder) = find(state_dir, job)? else {
         return Ok(BTreeSet::new());
     };
@@ -240,18 +271,38 @@ pub fn begun_creates(state_dir: &Path, job: &str) -> Result<BTreeSet<EntityId>, 
         let run = name.strip_suffix(END).or(name.strip_suffix(UNCONFIRMED));
         run.is_some_and(is_run)
     };
-    let lines = names
+    let journals = names
         .iter()
         .filter(is_journal)
         .filter_map(|name| begun(&folder, name));
-    let changes = lines.flat_map(|first| first.changes);
-    let creates = changes.filter(|change| change.action == Action::Create);
-    Ok(creates.map(|change| change.ftrack_id).collect())
+    let here = journals.filter(|(first, _)| first.ftrack.server == ftrack);
+    Ok(here
+        .flat_map(|(first, results)| without_result(first.changes, results))
+        .filter(|change| change.action == Action::Create)
+        .map(|change| change.ftrack_id)
+        .collect())
 }
 
-fn begun(folder: &Folder, name: &str) -> Option<FirstLine> {
-    let (first, _) = first_line(folder.open(name).ok().flatten()?)?;
-    serde_json::from_str(&first).ok()
+/// The changes that may have been sent, and whose results are not known.
+fn without_result(
+    changes: Vec<BegunChange>,
+    results: impl Iterator<Item = Line>,
+) -> impl Iterator<Item = BegunChange> {
+    let results: BTreeMap<usize, ChangeResult> =
+        results.map(|line| (line.change, line.result)).collect();
+    let changes = changes.into_iter().enumerate();
+    changes.filter_map(move |(place, change)| {
+        let is_open = match results.get(&place) {
+            None => change.result == ChangeResult::Planned,
+            Some(result) => *result == ChangeResult::Unconfirmed,
+        };
+        is_open.then_some(change)
+    })
+}
+
+fn begun(folder: &Folder, name: &str) -> Option<(FirstLine, impl Iterator<Item = Line> + use<>)> {
+    let (first, reader) = first_line(folder.open(name).ok().flatten()?)?;
+    Some((serde_json::from_str(&first).ok()?, results(reader)))
 }
 
 /// Removes the journal of a run whose report knows every result that can be known.
@@ -280,29 +331,29 @@ fn file_name(run: &str) -> String {
     format!("{run}{END}")
 }
 
-fn first_line(journal: File) -> Option<(String, impl BufRead)> {
+fn first_line(journal: File) -> Option<(String, BufReader<io::Take<File>>)> {
     let mut reader = BufReader::new(journal.take(LONGEST_LINE));
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     Some((first, reader))
 }
 
+/// The results after the first line. The last line may be truncated: its content stays unknown.
+fn results(reader: impl BufRead) -> impl Iterator<Item = Line> {
+    let line = |line: io::Result<String>| serde_json::from_str(&line.ok()?).ok();
+    reader.lines().map_while(line)
+}
+
 /// The report of an interrupted run, from its journal.
 fn cut_off(journal: File) -> Option<Report> {
     let (first, reader) = first_line(journal)?;
     let mut report: Report = serde_json::from_str(&first).ok()?;
-    for line in reader.lines() {
-        // The last line may be truncated: its content stays unknown.
-        let Ok(line) = line
-            .map_err(drop)
-            .and_then(|line| serde_json::from_str::<Line>(&line).map_err(drop))
-        else {
-            break;
-        };
+    for line in results(reader) {
         if let Some(change) = report.changes.get_mut(line.change) {
             change.result = line.result;
             change.error = line.error;
             change.note = line.note;
+            change.written = line.written;
         }
     }
     let is_unknown =

@@ -1,6 +1,6 @@
 //! What changed in ftrack between two reads of its users, whoever changed it. No I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -169,6 +169,7 @@ fn observed(id: &EntityId, old: Option<&UserValues>, new: &UserValues) -> Option
         held_by: None,
         error: None,
         note: None,
+        written: BTreeSet::new(),
     })
 }
 

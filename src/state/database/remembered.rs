@@ -36,7 +36,7 @@ impl State {
     pub fn remembered(&self, job: &str, ftrack: &str) -> Result<Remembered, StateError> {
         let remembered = self.read(|connection| of_job(connection, job, ftrack))?;
         Ok(Remembered {
-            begun: journal::begun_creates(&self.config.state_dir, job)?,
+            begun: journal::begun_creates(&self.config.state_dir, job, ftrack)?,
             ..remembered
         })
     }
@@ -270,7 +270,7 @@ pub fn known(state_dir: &Path, job: &str, ftrack: &str) -> Result<Remembered, St
         },
     };
     Ok(Remembered {
-        begun: journal::begun_creates(state_dir, job)?,
+        begun: journal::begun_creates(state_dir, job, ftrack)?,
         ..remembered
     })
 }

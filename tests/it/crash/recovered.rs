@@ -479,6 +479,90 @@ fn a_user_that_a_killed_run_began_is_nobody_elses_whatever_roles_new_users_get()
     }
 }
 
+/// The first line of the journal that a killed run left, and the others.
+fn lines(studio: &Studio) -> (Value, String) {
+    let written = fs::read_to_string(journal(studio)).unwrap();
+    let (first, lines) = written.split_once('\n').unwrap();
+    (serde_json::from_str(first).unwrap(), lines.to_owned())
+}
+
+#[test]
+fn a_user_is_begun_only_where_the_journal_knows_no_result_and_in_its_ftrack() {
+    for (result, server, is_begun) in [
+        ("", None, true),
+        ("unconfirmed", None, true),
+        ("applied", None, false),
+        ("planned", None, false),
+        ("", Some("https://another.ftrack.test"), false),
+    ] {
+        let studio = Studio::of(&["ada"]).end_to_end();
+        studio.sync();
+        studio.tree().add(person("bob", "New", "Face")).unwrap();
+        kill(&studio, 1, Effect::Lost);
+        let (mut first, mut results) = lines(&studio);
+        let begun = Account {
+            id: first["changes"][0]["ftrack_id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            ..account("bob")
+        };
+        if !result.is_empty() {
+            results += &json!({"change": 0, "result": result, "error": "why"}).to_string();
+            results.push('\n');
+        }
+        if let Some(server) = server {
+            first["ftrack"]["server"] = server.into();
+        }
+        fs::write(journal(&studio), format!("{first}\n{results}")).unwrap();
+        studio.ftrack().add_user(&begun).unwrap();
+        give_role(&studio, "bob", "Project Manager");
+        let plan = studio.plan(&[]).unwrap();
+        let is_held = plan.changes.iter().any(|planned| planned.held.is_some());
+        assert_eq!(is_held, !is_begun, "{result} {server:?}: {plan:#?}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_read_costs_no_journal() {
+    let studio = Studio::of(&["ada"]).end_to_end();
+    studio.sync();
+    studio.tree().replace(&dn("ada"), "sn", &["New"]).unwrap();
+    kill(&studio, 1, Effect::Done);
+    let journal = journal(&studio);
+    let run = journal.file_stem().unwrap().to_str().unwrap().to_owned();
+    let report = studio
+        .state_dir()
+        .join(format!("reports/artists/{run}.json"));
+    fs::create_dir(&report).unwrap();
+    studio.sync();
+    assert!(journal.exists());
+    fs::remove_dir(&report).unwrap();
+    // A damaged one is made anew.
+    fs::write(&report, "{").unwrap();
+    studio.sync();
+    let shown = studio.run(&["runs", "show", &run, "--format", "json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(counts(&shown), [0, 1, 0, 0, 0, 0, 0], "{shown:#}");
+}
+
+#[test]
+fn what_a_killed_run_wrote_of_a_change_counts_for_the_limits() {
+    let mut studio = Studio::of(&["ada", "bob"]).end_to_end();
+    studio.sync();
+    studio.job = "limits.rename = 1".into();
+    studio.tree().replace(&dn("ada"), "sn", &["New"]).unwrap();
+    studio.tree().rename(&dn("ada"), &dn("eva")).unwrap();
+    kill(&studio, 1, Effect::Lost);
+    by_hand(&studio, "ada", &json!({"username": "eva"}));
+    studio.tree().rename(&dn("bob"), &dn("ida")).unwrap();
+    let next = studio.sync();
+    assert_eq!((next.counts.updated, next.counts.held), (1, 1), "{next:#?}");
+    let report = killed(&studio, &next);
+    assert_eq!(counts(&report), [0, 0, 0, 0, 0, 1, 0], "{report:#}");
+    assert_eq!(report["changes"][0]["written"], json!(["username"]));
+}
+
 #[test]
 fn users_who_cannot_be_read_again_stop_no_run() {
     let mut studio = Studio::of(&["ada"]).end_to_end();

@@ -2,11 +2,14 @@
 
 use ftrack_ldap_sync::{
     demo::ftrack::{Atomicity, Rights, Rules},
-    model::report::{ChangeResult, Outcome},
+    model::{
+        edit::Field,
+        report::{ChangeResult, Outcome},
+    },
 };
 
 use super::{assert_sound, errors, many, studio_of};
-use crate::studio::dn;
+use crate::studio::{Studio, dn};
 
 const BOTH: [Atomicity; 2] = [Atomicity::Transaction, Atomicity::PartialUntilError];
 
@@ -116,10 +119,10 @@ fn where_all_are_bad_all_are_named() {
     }
 }
 
-#[test]
-fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_written() {
+/// Synced people whose site is a custom attribute, and an ftrack that writes no call as a whole.
+fn with_sites(count: usize) -> Studio {
     let studio = studio_of(
-        1,
+        count,
         Rules {
             atomicity: Atomicity::PartialUntilError,
             ..Rules::default()
@@ -135,6 +138,39 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
     );
     studio.sync();
     studio
+}
+
+/// From now on, the attributes of a user go through, and the site does not: as where the server does
+/// not tell the type of an attribute, and minds it all the same. Returns the end of that.
+fn refuse_the_site(studio: &Studio) -> impl Fn(&Studio) + use<> {
+    let configuration = studio
+        .ftrack()
+        .rows("CustomAttributeConfiguration")
+        .unwrap()[0]["id"]
+        .clone();
+    let types = studio.ftrack().rows("CustomAttributeType").unwrap();
+    let of_name =
+        |name: &str| types.iter().find(|kind| kind["name"] == name).unwrap()["id"].clone();
+    let (number, text) = (of_name("number"), of_name("text"));
+    let set_type = move |studio: &Studio, kind: &serde_json::Value| {
+        let fields = serde_json::json!({"type_id": kind});
+        let key = serde_json::json!([configuration]);
+        studio
+            .ftrack()
+            .change("CustomAttributeConfiguration", &key, &fields)
+            .unwrap();
+    };
+    studio
+        .ftrack()
+        .change_rules(|rules| rules.unreadable = ["CustomAttributeType".to_owned()].into());
+    set_type(studio, &number);
+    move |studio: &Studio| set_type(studio, &text)
+}
+
+#[test]
+fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_written() {
+    let studio = with_sites(1);
+    studio
         .tree()
         .replace(&dn("user000"), "sn", &["Changed"])
         .unwrap();
@@ -142,31 +178,7 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
         .tree()
         .replace(&dn("user000"), "l", &["Oslo"])
         .unwrap();
-    // The attribute of the user goes through, the custom one does not.
-    let configuration = studio
-        .ftrack()
-        .rows("CustomAttributeConfiguration")
-        .unwrap()[0]["id"]
-        .clone();
-    let types = studio.ftrack().rows("CustomAttributeType").unwrap();
-    let number = types.iter().find(|kind| kind["name"] == "number").unwrap()["id"].clone();
-    let text = types.iter().find(|kind| kind["name"] == "text").unwrap()["id"].clone();
-    let set_type = |kind: &serde_json::Value| {
-        let fields = serde_json::json!({"type_id": kind});
-        studio
-            .ftrack()
-            .change(
-                "CustomAttributeConfiguration",
-                &serde_json::json!([configuration]),
-                &fields,
-            )
-            .unwrap();
-    };
-    // As where the server does not tell the type, and minds it all the same.
-    studio
-        .ftrack()
-        .change_rules(|rules| rules.unreadable = ["CustomAttributeType".to_owned()].into());
-    set_type(&number);
+    let mend = refuse_the_site(&studio);
     let report = studio.sync();
     assert_eq!(
         (report.counts.updated, report.counts.failed),
@@ -180,10 +192,30 @@ fn a_value_that_is_refused_after_others_were_written_is_named_with_what_was_writ
         "{error}"
     );
     assert_eq!(studio.user("user000").last_name.as_deref(), Some("Changed"));
-    set_type(&text);
+    mend(&studio);
     let report = studio.sync();
     assert_eq!(report.changes[0].fields.len(), 1, "{report:#?}");
     studio.sync_changes_nothing();
+}
+
+#[test]
+fn a_login_that_was_written_of_a_refused_change_counts_for_the_limit() {
+    let mut studio = with_sites(2);
+    studio.job = "limits.rename = 1".into();
+    let tree = studio.tree();
+    tree.replace(&dn("user000"), "l", &["Oslo"]).unwrap();
+    tree.rename(&dn("user000"), &dn("zoe")).unwrap();
+    let _ = refuse_the_site(&studio);
+    let report = studio.sync();
+    assert_eq!(
+        (report.counts.updated, report.counts.failed),
+        (0, 1),
+        "{report:#?}"
+    );
+    assert_eq!(report.changes[0].written, [Field::Username].into());
+    studio.tree().rename(&dn("user001"), &dn("yan")).unwrap();
+    let next = studio.sync();
+    assert_eq!((next.counts.failed, next.counts.held), (1, 1), "{next:#?}");
 }
 
 #[test]

@@ -2,12 +2,18 @@
 //! is known.
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{CallKind, Fault, Rules},
-    model::report::{Outcome, Report},
+    demo::ftrack::{CallKind, Fault, Rules, Stores},
+    model::{
+        edit::Field,
+        report::{Outcome, Report},
+    },
 };
 use serde_json::{Value, json};
 
-use super::studio_of;
+use super::{
+    otherwise::{known, storing},
+    studio_of,
+};
 use crate::{
     crash::LIMIT,
     rules::by_hand,
@@ -74,6 +80,101 @@ fn a_server_that_is_gone_after_it_accepted() {
     assert_eq!(completed["outcome"], "failed");
     assert_eq!(counts(&in_the_list(&studio, &report.run)), [2, 1, 0]);
     studio.sync_changes_nothing();
+}
+
+/// One person whose mail address ftrack stores in lower case, written by a run that could not read it
+/// back.
+fn not_read_back() -> (Studio, Report) {
+    let mut studio = studio_of(1, storing(&[("email", Stores::LowerCase)]));
+    studio.ftrack_settings = "attempts = 1".into();
+    let mail = ["User.000@Studio.Test"];
+    studio
+        .tree()
+        .replace(&dn("user000"), "mail", &mail)
+        .unwrap();
+    let mut written = false;
+    studio.ftrack().fail_when(move |call| {
+        written |= call.kind == CallKind::Write;
+        (written && call.kind == CallKind::Read).then_some(Fault::Html(503))
+    });
+    let report = studio.sync();
+    studio.ftrack().heal();
+    (studio, report)
+}
+
+#[test]
+fn the_error_of_a_run_stays_true_when_everything_is_found_in_effect() {
+    let (studio, report) = not_read_back();
+    studio.sync();
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [1, 0, 0], "{completed:#}");
+    let error = completed["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("the writing ended early: ") && !error.contains("not everything"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_ftrack_stores_otherwise_is_known_when_the_report_is_completed() {
+    let (studio, report) = not_read_back();
+    // Only the mark of a change that is not finished is left.
+    let next = studio.sync();
+    let fields: Vec<_> = next.changes[0].fields.keys().collect();
+    assert_eq!(fields, [&Field::Link], "{next:#?}");
+    studio.sync_changes_nothing();
+    let completed = report_of(&studio, &report.run);
+    let note = completed["changes"][0]["note"].as_str().unwrap();
+    assert!(note.contains("ftrack stores email as"), "{note}");
+    assert_eq!(known(&studio), 1);
+}
+
+#[test]
+fn what_is_refused_may_have_been_sent_before() {
+    let mut studio = studio_of(2, Rules::default());
+    studio.ftrack_settings = "request_timeout = \"300ms\"".into();
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("user000".to_owned());
+    });
+    studio.ftrack().fail_when(|call| {
+        let is_first = (call.kind, call.number_of_kind) == (CallKind::Write, 1);
+        is_first.then_some(Fault::StallBefore)
+    });
+    studio.sync();
+    let shown = last(&studio);
+    assert_eq!(counts(&shown), [1, 0, 1], "{shown:#}");
+    let changes = shown["changes"].as_array().unwrap();
+    let change = changes
+        .iter()
+        .find(|change| change["result"] == "unconfirmed");
+    let error = change.unwrap()["error"].as_str().unwrap();
+    assert!(error.contains("was not clearly answered"), "{error}");
+}
+
+#[test]
+fn a_report_that_cannot_be_read_now_is_completed_later() {
+    let (studio, report) = not_read_back();
+    let reports = studio.state_dir().join("reports/artists");
+    let file = reports.join(format!("{}.json", report.run));
+    let aside = reports.join("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    // In its place there is nothing that can be read, and something all the same.
+    std::fs::create_dir(&file).unwrap();
+    studio.sync();
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    studio.sync();
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [1, 0, 0], "{completed:#}");
+    // Of a report that was removed, nothing is left.
+    let (studio, report) = not_read_back();
+    let file = studio
+        .state_dir()
+        .join(format!("reports/artists/{}.json", report.run));
+    std::fs::remove_file(file).unwrap();
+    studio.sync();
+    let journals = studio.state_dir().join("journals/artists");
+    assert_eq!(std::fs::read_dir(journals).unwrap().count(), 0);
 }
 
 #[test]
