@@ -212,7 +212,11 @@ fn a_key_that_is_refused_in_the_middle_ends_the_run_and_says_so() {
         "{report:#?}"
     );
     assert!(
-        report.error.as_deref().unwrap().contains("ftrack.api_key"),
+        report
+            .error
+            .as_deref()
+            .unwrap()
+            .contains("with its API key"),
         "{report:#?}"
     );
     let api_user = Account {
