@@ -48,8 +48,7 @@ pub enum Progress {
 #[derive(Debug)]
 pub(super) struct ProgressOfChanges {
     so_far: Vec<Progress>,
-    /// Those of which a call had no clear answer, and none has succeeded since: it may still take
-    /// effect.
+    /// Those whose last call had no clear answer: it may still take effect.
     unanswered: BTreeSet<usize>,
     /// Values that ftrack stored otherwise.
     stored: BTreeMap<usize, Vec<StoredValue>>,
@@ -77,30 +76,17 @@ impl ProgressOfChanges {
         }
     }
 
-    /// A call that contains this change succeeded.
-    pub fn succeeded(&mut self, place: usize) {
-        self.unanswered.remove(&place);
-    }
-
-    /// A call that contains this change was not clearly answered. That another one is refused says
-    /// nothing about it.
-    pub fn unanswered(&mut self, place: usize) {
-        self.unanswered.insert(place);
-    }
-
-    /// Whether a call that contains this change may still take effect.
-    pub fn may_arrive(&self, place: usize) -> bool {
-        self.unanswered.contains(&place)
+    /// A call that contains this change was answered, clearly or not.
+    pub fn answered(&mut self, place: usize, is_clear: bool) {
+        if is_clear {
+            self.unanswered.remove(&place);
+        } else {
+            self.unanswered.insert(place);
+        }
     }
 
     /// The result of a change that was refused, although these values of it may have been written.
-    pub fn of_refused(&self, place: usize, why: String, written: BTreeSet<Field>) -> OutcomeKind {
-        if self.may_arrive(place) {
-            return OutcomeKind::Unconfirmed(format!(
-                "the result is not known, since an earlier attempt was not clearly answered, and \
-                 may still take effect: {why}"
-            ));
-        }
+    pub fn of_refused(why: String, written: BTreeSet<Field>) -> OutcomeKind {
         if written.is_empty() {
             OutcomeKind::Failed(why)
         } else {

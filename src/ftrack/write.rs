@@ -301,13 +301,8 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 }
                 Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => continue,
             }
-            match answer {
-                Ok(()) => self.doings.succeeded(*place),
-                Err(WriteFailure::Unclear(_)) => self.doings.unanswered(*place),
-                Err(
-                    WriteFailure::Refused(_) | WriteFailure::NotSent(_) | WriteFailure::Fatal(_),
-                ) => {}
-            }
+            let is_clear = !matches!(answer, Err(WriteFailure::Unclear(_)));
+            self.doings.answered(*place, is_clear);
         }
     }
 
@@ -375,12 +370,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             ),
         };
         if is_anothers {
-            for place in &call.first_for {
-                // An earlier attempt may have done it meanwhile.
-                if !self.doings.may_arrive(*place) {
-                    self.doings.refused(*place);
-                }
-            }
+            call.first_for
+                .iter()
+                .for_each(|place| self.doings.refused(*place));
         }
     }
 
@@ -433,7 +425,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         }
         self.report(&[ChangeOutcome {
             place,
-            became: self.doings.of_refused(place, failure, written),
+            became: ProgressOfChanges::of_refused(failure, written),
         }]);
     }
 

@@ -130,28 +130,6 @@ fn what_ftrack_stores_otherwise_is_known_when_the_report_is_completed() {
 }
 
 #[test]
-fn what_is_refused_may_have_been_sent_before() {
-    let mut studio = studio_of(2, Rules::default());
-    studio.ftrack_settings = "request_timeout = \"300ms\"".into();
-    studio.ftrack().change_rules(|rules| {
-        rules.refused_users.insert("user000".to_owned());
-    });
-    studio.ftrack().fail_when(|call| {
-        let is_first = (call.kind, call.number_of_kind) == (CallKind::Write, 1);
-        is_first.then_some(Fault::StallBefore)
-    });
-    studio.sync();
-    let shown = last(&studio);
-    assert_eq!(counts(&shown), [1, 0, 1], "{shown:#}");
-    let changes = shown["changes"].as_array().unwrap();
-    let change = changes
-        .iter()
-        .find(|change| change["result"] == "unconfirmed");
-    let error = change.unwrap()["error"].as_str().unwrap();
-    assert!(error.contains("was not clearly answered"), "{error}");
-}
-
-#[test]
 fn a_report_that_cannot_be_read_now_is_completed_later() {
     let (studio, report) = not_read_back();
     let reports = studio.state_dir().join("reports/artists");
