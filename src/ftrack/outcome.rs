@@ -32,6 +32,17 @@ pub enum OutcomeKind {
     FailedInPart(String, BTreeSet<Field>),
 }
 
+impl OutcomeKind {
+    /// A change that was refused, of which these values were written all the same.
+    pub(super) fn refused(why: String, written: BTreeSet<Field>) -> Self {
+        if written.is_empty() {
+            Self::Failed(why)
+        } else {
+            Self::FailedInPart(why, written)
+        }
+    }
+}
+
 /// What a run has done so far about one change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Progress {
@@ -82,15 +93,6 @@ impl ProgressOfChanges {
             self.unanswered.remove(&place);
         } else {
             self.unanswered.insert(place);
-        }
-    }
-
-    /// The result of a change that was refused, although these values of it may have been written.
-    pub fn of_refused(why: String, written: BTreeSet<Field>) -> OutcomeKind {
-        if written.is_empty() {
-            OutcomeKind::Failed(why)
-        } else {
-            OutcomeKind::FailedInPart(why, written)
         }
     }
 

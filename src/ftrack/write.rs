@@ -425,7 +425,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         }
         self.report(&[ChangeOutcome {
             place,
-            became: ProgressOfChanges::of_refused(failure, written),
+            became: OutcomeKind::refused(failure, written),
         }]);
     }
 
