@@ -4,6 +4,7 @@ pub mod absence;
 pub mod backoff;
 pub mod change;
 pub mod change_kind;
+pub mod clocks;
 pub mod edit;
 pub mod entry;
 pub mod fold;

@@ -56,7 +56,12 @@ impl RunContext<'_, LdapWork> {
                 self.remember(state, past, &plan, &current, &vetted, approval)?;
                 self.remember_dns(state, &plan, &desired)?;
                 let is_first = plan.is_first_contact;
-                let counted = memory::written(&self.report.run, &vetted, approval, is_first);
+                let counted = memory::written(
+                    &self.report.run,
+                    &vetted,
+                    approval,
+                    (is_first, self.clocks()),
+                );
                 state.count_written(&self.prepared.name, &counted)?;
                 let unchanged = plan.unchanged();
                 let mut stored = remembered.stored_otherwise.clone();

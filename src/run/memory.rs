@@ -9,8 +9,10 @@ use crate::{
     model::{
         change::{Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
+        clocks::Clocks,
         edit::Edit,
         held_people::HeldPeople,
+        readable_time::readable_time,
         user::{Current, EntityId},
     },
     state::{LinkedUsers, Remembered, State, Written},
@@ -37,11 +39,20 @@ impl RunContext<'_, LdapWork> {
     {
         let limits = &self.work.job.limits;
         let per = TimeDelta::from_std(limits.per).unwrap_or(TimeDelta::MAX);
-        // A clock that leapt ahead must not make what was written old.
-        let now = self.clocks().earliest();
+        let now = self.present(remembered);
+        let links = &plan.deactivated_at;
+        let ahead = || {
+            let latest = remembered.ahead_of(now.clocks, links)?;
+            Some(format!(
+                "some of it is dated up to {}, which no clock shows yet, so it counts until then: \
+                 a clock was wrong, or is now",
+                readable_time(latest, &Utc)
+            ))
+        };
         Bounds {
             limits: &self.work.job.limits,
-            written: remembered.written_within(per, now, &plan.deactivated_at),
+            written: remembered.written_within(per, now, links),
+            clocks: now.told().or_else(ahead),
             held_before: &remembered.held,
             changed: changed(remembered, settings),
             config_change: self.work.job.config_change,
@@ -89,8 +100,10 @@ impl RunContext<'_, LdapWork> {
     ) -> Result<(), Failure> {
         let job = &self.prepared.name;
         state.set_absences(job, &remembered.absences, &plan.absences)?;
-        let settled: Vec<Written> = remembered.settled(&plan.deactivated_at).collect();
-        state.count_written(job, &settled)?;
+        let clocks = self.clocks();
+        let settled = remembered.settled(&plan.deactivated_at, clocks);
+        state.count_written(job, &settled.collect::<Vec<_>>())?;
+        state.set_clocks_agreed(job, clocks.agreed())?;
         if plan.is_first_contact && !remembered.has_begun {
             state.set_first_contact(job, self.reader.server(), true)?;
         }
@@ -201,11 +214,10 @@ pub(super) fn written(
     run: &str,
     vetted: &Vetted,
     approval: Approval,
-    is_first_contact: bool,
+    (is_first_contact, at): (bool, Clocks),
 ) -> Vec<Written> {
     let allowed = vetted.allowed();
-    let at = Utc::now();
-    let since = deactivated_at(vetted).unwrap_or(at);
+    let since = deactivated_at(vetted).unwrap_or(at.here);
     let counted = LIMITED.into_iter().filter_map(|kind| {
         let number = allowed.iter().filter(|change| change.is_of(kind)).count();
         let number = match (approval, kind) {

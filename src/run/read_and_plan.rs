@@ -21,7 +21,7 @@ use crate::{
     ftrack,
     ftrack::read::ReadCurrent,
     model::{
-        absence::Clocks,
+        clocks::{Clocks, Present},
         report::{Outcome, RunPhase},
         user::Current,
     },
@@ -158,7 +158,7 @@ impl<'a> RunContext<'a, LdapWork> {
             begun: &remembered.begun,
         };
         let rules = &self.work.rules;
-        let matched = Matched::new(desired, current, rules, known, self.clocks());
+        let matched = Matched::new(desired, current, rules, known, self.present(remembered));
         let matched = matched.map_err(Failure::refused)?;
         let mut evidence = self.look_again(&matched, desired, request).await?;
         if matched.lacks_anybody() {
@@ -174,6 +174,14 @@ impl<'a> RunContext<'a, LdapWork> {
         Clocks {
             here: Utc::now(),
             ftrack: self.reader.time(),
+        }
+    }
+
+    /// What the clocks show, and what the job knows of them.
+    pub(super) fn present(&self, remembered: &Remembered) -> Present {
+        Present {
+            clocks: self.clocks(),
+            agreed_at: remembered.clocks_agreed_at,
         }
     }
 

@@ -12,8 +12,9 @@ use std::{
 use crate::{
     directory::{Absent, Location},
     model::{
-        absence::{Absences, Clocks},
+        absence::Absences,
         change::{Action, Change, ChangeParts, Hold},
+        clocks::Present,
         edit::{Edit, Field, Values},
         entry::DirectoryId,
         id::IdAttribute,
@@ -122,7 +123,7 @@ pub struct Matched<'a> {
     current: &'a Current,
     rules: &'a Rules,
     known: Known<'a>,
-    clocks: Clocks,
+    now: Present,
     owners: Owners<'a>,
     matches: Vec<Match<'a>>,
     owned: OwnedUsers<'a>,
@@ -141,7 +142,7 @@ impl<'a> Matched<'a> {
         current: &'a Current,
         rules: &'a Rules,
         known: Known<'a>,
-        clocks: Clocks,
+        now: Present,
     ) -> Result<Self, PlanRefused> {
         let owners = Owners::new(desired, current, rules, known.directory)?;
         let matches = match_people(desired, current, rules, &owners);
@@ -154,7 +155,7 @@ impl<'a> Matched<'a> {
             current,
             rules,
             known,
-            clocks,
+            now,
             owners,
             matches,
             owned,

@@ -109,6 +109,9 @@ pub struct Bounds<'a> {
     pub limits: &'a Limits,
     /// What was written within `limits.per` before this run, without approval.
     pub written: BTreeMap<ChangeKind, usize>,
+    /// What is to be known of the clocks where a limit holds something because of what was written
+    /// before.
+    pub clocks: Option<String>,
     /// The people whose changes have been held by a limit since an earlier run: time alone does not
     /// release them.
     pub held_before: &'a HeldPeople,

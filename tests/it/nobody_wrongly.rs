@@ -13,7 +13,7 @@ mod upgrade;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::Duration;
 use ftrack_ldap_sync::{
     demo::directory::{DirectoryServer, Tree, TreeEntry},
     model::{
@@ -24,6 +24,7 @@ use ftrack_ldap_sync::{
 use serde_json::{Value, json};
 
 use crate::{
+    rules::move_times,
     slapd::{Setup, Slapd, ldif_entry},
     studio::{Studio, dn, person},
 };
@@ -107,26 +108,13 @@ fn inactive(studio: &Studio) -> usize {
         .count()
 }
 
-/// Lets time go by: what was counted for the limits becomes older.
+/// Lets time go by: what was counted for the limits becomes older, by both clocks.
 pub fn let_pass(studio: &Studio, time: Duration) {
-    let path = studio.state_dir().join("state.db");
-    if !path.exists() {
+    if !studio.state_dir().join("state.db").exists() {
         return;
     }
-    let database = rusqlite::Connection::open(path).unwrap();
-    let mut rows = database.prepare("SELECT DISTINCT at FROM written").unwrap();
-    let times: Vec<String> = rows
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    for old in times {
-        let new = (old.parse::<DateTime<Utc>>().unwrap() - time)
-            .to_rfc3339_opts(SecondsFormat::Nanos, true);
-        database
-            .execute("UPDATE written SET at = ?1 WHERE at = ?2", [&new, &old])
-            .unwrap();
-    }
+    move_times(studio, "written", &["at", "at_ftrack"], -time);
+    move_times(studio, "clocks_agreed", &["at"], -time);
 }
 
 /// A server with a tree of its own.

@@ -6,6 +6,7 @@ mod doubts;
 
 use std::fs;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use ftrack_ldap_sync::{
     demo::ftrack::Account,
     model::{change::Action, report::Report},
@@ -79,13 +80,40 @@ pub fn come_back(studio: &Studio, uid: &str) {
 }
 
 /// Lets an absence have begun at another time; false when nobody is known to be missing.
-pub fn absent_since(studio: &Studio, since: chrono::DateTime<chrono::Utc>) -> bool {
+pub fn absent_since(studio: &Studio, since: DateTime<Utc>) -> bool {
     let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
-    let since = since.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    let since = since.to_rfc3339_opts(SecondsFormat::Nanos, true);
     database
-        .execute("UPDATE absences SET since = ?1", [since])
+        .execute("UPDATE absences SET since = ?1, since_ftrack = ?1", [since])
         .unwrap()
         > 0
+}
+
+/// Moves what the state has in these columns of a table to later times, or with a negative time to
+/// earlier ones.
+pub fn move_times(studio: &Studio, table: &str, columns: &[&str], time: chrono::TimeDelta) {
+    let database = rusqlite::Connection::open(studio.state_dir().join("state.db")).unwrap();
+    for column in columns {
+        let query = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} NOT NULL");
+        let mut rows = database.prepare(&query).unwrap();
+        let times: Vec<String> = rows
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        // Those that move ahead may come to where others are.
+        let mut times: Vec<DateTime<Utc>> = times.iter().map(|old| old.parse().unwrap()).collect();
+        times.sort_unstable();
+        if time > chrono::TimeDelta::zero() {
+            times.reverse();
+        }
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Nanos, true);
+        let change = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2");
+        for old in times {
+            let values = [text(old + time), text(old)];
+            database.execute(&change, values).unwrap();
+        }
+    }
 }
 
 /// Since when people are known to be missing.

@@ -8,6 +8,7 @@
 
 mod adoption;
 mod by_hand;
+mod clocks;
 mod conflicts;
 mod jobs;
 mod leavers;

@@ -250,7 +250,15 @@ const WRITER: &str = "FTRACK_LDAP_SYNC_TEST_WRITES_STATE";
 fn everybody(reads: u32) -> Absences {
     let since: DateTime<Utc> = "2026-01-31T10:00:00Z".parse().unwrap();
     (0..3000)
-        .map(|number| (format!("id-{number:05}"), Absence { since, reads }))
+        .map(|number| {
+            (
+                format!("id-{number:05}"),
+                Absence {
+                    since: since.into(),
+                    reads,
+                },
+            )
+        })
         .collect()
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,7 +23,10 @@ use crate::{
         session::{Reader, Until, Writer},
         user_state,
     },
-    model::user::EntityId,
+    model::{
+        clocks::{Clocks, Present},
+        user::EntityId,
+    },
     run::{CompiledJob, LdapWork},
 };
 
@@ -114,12 +118,26 @@ impl Look<'_> {
                     "key",
                     format!("the key of {} is accepted", self.ftrack.api_user),
                 );
+                self.clock();
                 true
             }
             Err(error) => {
                 self.fail(step_of(&error), &error);
                 false
             }
+        }
+    }
+
+    /// Whether the two clocks agree, by which people are missing and limits are counted.
+    fn clock(&mut self) {
+        let clocks = Clocks {
+            here: Utc::now(),
+            ftrack: self.reader.time(),
+        };
+        if let Some(told) = Present::from(clocks).told() {
+            let way_out = "set the clock that is wrong: while they drift apart, limits.per and \
+                           users.deactivate_after take longer";
+            self.about.warn("clock", told, way_out);
         }
     }
 

@@ -1,12 +1,17 @@
 //! Since when people have been missing: the start of `deactivate_after`. If it is lost, the program
 //! waits longer, never shorter.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, params};
+use serde::Deserialize;
 
 use crate::{
-    model::absence::{Absence, Absences},
+    model::{
+        absence::{Absence, Absences},
+        clocks::Clocks,
+    },
     state::{
         database::{State, columns, columns::Time, corruption},
         files::StateError,
@@ -59,10 +64,17 @@ fn put<'a>(
     absences: impl Iterator<Item = (&'a String, &'a Absence)>,
 ) -> rusqlite::Result<()> {
     let mut add = transaction.prepare(
-        "INSERT OR REPLACE INTO absences (job, directory_id, since, reads) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO absences (job, directory_id, since, since_ftrack, reads) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for (id, Absence { since, reads }) in absences {
-        add.execute(params![job, id, Time(*since), reads])?;
+        add.execute(params![
+            job,
+            id,
+            Time(since.here),
+            since.ftrack.map(Time),
+            reads
+        ])?;
     }
     Ok(())
 }
@@ -133,8 +145,20 @@ pub(super) fn of_file(state_dir: &Path, job: &str) -> Result<Absences, StateErro
     )
 }
 
+/// An absence as that version saved it.
+#[derive(Deserialize)]
+struct InFile {
+    since: DateTime<Utc>,
+    reads: u32,
+}
+
 /// Empty when the file is missing or damaged.
 fn from_file(folder: &Folder, name: &str) -> Result<Absences, StateError> {
     let content = folder.read(name, LARGEST)?.unwrap_or_default();
-    Ok(serde_json::from_slice(&content).unwrap_or_default())
+    let saved: BTreeMap<String, InFile> = serde_json::from_slice(&content).unwrap_or_default();
+    let absences = saved.into_iter().map(|(id, InFile { since, reads })| {
+        let since = Clocks::from(since);
+        (id, Absence { since, reads })
+    });
+    Ok(absences.collect())
 }

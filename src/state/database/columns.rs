@@ -15,6 +15,7 @@ use crate::{
         backoff::Backoff,
         change::HeldBy,
         change_kind::ChangeKind,
+        clocks::Clocks,
         edit::Field,
         pause::Pause,
         report::Counts,
@@ -152,6 +153,9 @@ pub(super) fn read_all(connection: &Connection) -> rusqlite::Result<()> {
         row.get::<_, Ids>("ftrack_ids")
     })?;
     each(connection, "SELECT * FROM stored_values", stored_value)?;
+    each(connection, "SELECT at FROM clocks_agreed", |row| {
+        row.get::<_, Time>("at").map(drop)
+    })?;
     each(connection, "SELECT number FROM referrals", |row| {
         row.get::<_, Count>("number").map(drop)
     })?;
@@ -250,7 +254,7 @@ pub(super) fn written(row: &Row<'_>) -> rusqlite::Result<Written> {
     Ok(Written {
         run: row.get("run")?,
         kind: row.get("kind").map(|EnumText(kind)| kind)?,
-        at: row.get("at").map(|Time(at)| at)?,
+        at: clocks(row, "at", "at_ftrack")?,
         number: row.get("number").map(|Count(number)| number)?,
         since: row.get("since").map(|Time(since)| since)?,
         is_settled: row.get("settled")?,
@@ -292,9 +296,17 @@ pub(super) fn stored_value(row: &Row<'_>) -> rusqlite::Result<(EntityId, Field, 
     ))
 }
 
+/// What the clocks showed, in two columns.
+fn clocks(row: &Row<'_>, here: &str, ftrack: &str) -> rusqlite::Result<Clocks> {
+    Ok(Clocks {
+        here: row.get(here).map(|Time(time)| time)?,
+        ftrack: row.get::<_, Option<Time>>(ftrack)?.map(|Time(time)| time),
+    })
+}
+
 pub(super) fn absence(row: &Row<'_>) -> rusqlite::Result<(String, Absence)> {
     let absence = Absence {
-        since: row.get("since").map(|Time(time)| time)?,
+        since: clocks(row, "since", "since_ftrack")?,
         reads: row.get("reads")?,
     };
     Ok((row.get("directory_id")?, absence))

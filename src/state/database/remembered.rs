@@ -6,11 +6,11 @@ use std::{
     path::Path,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::{
-    model::{held_people::HeldPeople, user::EntityId},
+    model::{clocks::Clocks, held_people::HeldPeople, user::EntityId},
     state::{
         database::{
             State, absences, columns,
@@ -28,6 +28,10 @@ use crate::{
 /// How long written changes are remembered, in days: longer than any `limits.per`.
 const KEPT_DAYS: i64 = 400;
 
+/// The most records of written changes that are removed at once because of their age: where ftrack
+/// shows no time, a clock that leapt does not remove them all.
+const AGED_AT_ONCE: usize = 10;
+
 impl State {
     /// What a job remembers; the users with links are those in that ftrack server.
     ///
@@ -42,23 +46,35 @@ impl State {
     }
 
     /// Saves how many changes a run writes without approval: before it writes them, so that a run
-    /// that is killed counts as well, and once more when the numbers are known.
+    /// that is killed counts as well, and once more when the numbers are known. Removes the oldest
+    /// of those that are too old by both clocks.
     ///
     /// # Errors
     /// It cannot be written; then the earlier state stays.
     pub fn count_written(&self, job: &str, all: &[Written]) -> Result<(), StateError> {
-        let Some(at) = all.iter().map(|written| written.at).max() else {
+        let Some(Clocks { here, ftrack }) = all
+            .iter()
+            .map(|written| written.at)
+            .max_by_key(|at| at.here)
+        else {
             return Ok(());
         };
-        let oldest = at.checked_sub_signed(TimeDelta::days(KEPT_DAYS));
+        let oldest = |at: DateTime<Utc>| {
+            let oldest = at.checked_sub_signed(TimeDelta::days(KEPT_DAYS));
+            Time(oldest.unwrap_or(DateTime::<Utc>::MIN_UTC))
+        };
         self.write(|transaction| {
             transaction.execute(
-                "DELETE FROM written WHERE job = ?1 AND at < ?2",
-                params![job, Time(oldest.unwrap_or(at))],
+                &format!(
+                    "DELETE FROM written WHERE job = ?1 AND run IN (SELECT run FROM written \
+                     WHERE job = ?1 AND at < ?2 AND ifnull(at_ftrack, at) < ?3 \
+                     ORDER BY run LIMIT {AGED_AT_ONCE})"
+                ),
+                params![job, oldest(here), oldest(ftrack.unwrap_or(here))],
             )?;
             let mut add = transaction.prepare(
-                "INSERT OR REPLACE INTO written (job, run, kind, at, number, since, settled) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO written (job, run, kind, at, at_ftrack, number, since, \
+                 settled) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             all.iter().try_for_each(|written| {
                 let Written {
@@ -69,10 +85,12 @@ impl State {
                     since,
                     is_settled,
                 } = written;
-                let (at, since) = (Time(*at), Time(*since));
+                let (at, at_ftrack, since) = (Time(at.here), at.ftrack.map(Time), Time(*since));
                 let (kind, number) = (EnumText(kind), Count(*number));
-                add.execute(params![job, run, kind, at, number, since, is_settled])
-                    .map(drop)
+                add.execute(params![
+                    job, run, kind, at, at_ftrack, number, since, is_settled
+                ])
+                .map(drop)
             })
         })
     }
@@ -187,6 +205,26 @@ impl State {
 }
 
 impl State {
+    /// Saves the time at which the two clocks agreed in a run of a job; one at which they did not
+    /// replaces none.
+    ///
+    /// # Errors
+    /// It cannot be written; then the earlier state stays.
+    pub fn set_clocks_agreed(
+        &self,
+        job: &str,
+        agreed: Option<DateTime<Utc>>,
+    ) -> Result<(), StateError> {
+        let Some(at) = agreed else { return Ok(()) };
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO clocks_agreed (job, at) VALUES (?1, ?2)",
+                params![job, Time(at)],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Saves how many referral objects a job read; nothing is written where that is known.
     ///
     /// # Errors
@@ -313,6 +351,14 @@ fn of_job(connection: &Connection, job: &str, ftrack: &str) -> rusqlite::Result<
             )
             .optional()?,
         written: written.collect::<rusqlite::Result<_>>()?,
+        clocks_agreed_at: connection
+            .query_row(
+                "SELECT at FROM clocks_agreed WHERE job = ?1",
+                params![job],
+                |row| row.get("at"),
+            )
+            .optional()?
+            .map(|Time(at)| at),
         held,
         settings: settings(connection, job)?,
         has_begun: connection

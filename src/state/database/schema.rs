@@ -166,6 +166,16 @@ pub(super) const STEPS: &[&str] = &[
     "
     ALTER TABLE runs ADD COLUMN planned TEXT CHECK (json_valid(planned));
 ",
+    // The columns before are by this machine's clock. Times of earlier versions are by one of the two:
+    // they count for both, like those of a run to which ftrack showed no time.
+    "
+    ALTER TABLE absences ADD COLUMN since_ftrack TEXT;
+    ALTER TABLE written ADD COLUMN at_ftrack TEXT;
+    CREATE TABLE clocks_agreed (
+        job          TEXT NOT NULL PRIMARY KEY,
+        at           TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// What a connection is for.

@@ -2,6 +2,7 @@
 //! errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod clocks;
 mod damaged;
 mod deleted;
 mod retention;
@@ -27,6 +28,7 @@ use crate::{
         backoff::Backoff,
         change::{Action, HeldBy},
         change_kind::ChangeKind,
+        clocks::Clocks,
         held_people::HeldPeople,
         pause::Pause,
         report::{Counts, FailureKind, Outcome, Report, Trigger},
@@ -146,12 +148,21 @@ fn absences(ids: &[(&str, u32)]) -> Absences {
             (
                 (*id).to_owned(),
                 Absence {
-                    since,
+                    since: since.into(),
                     reads: *reads,
                 },
             )
         })
         .collect()
+}
+
+/// What an older version saved of them in a file.
+fn in_file(absences: &Absences) -> Vec<u8> {
+    let absences = absences.iter().map(|(id, absence)| {
+        let saved = serde_json::json!({"since": absence.since.here, "reads": absence.reads});
+        (id.clone(), saved)
+    });
+    serde_json::to_vec(&absences.collect::<serde_json::Map<_, _>>()).unwrap()
 }
 
 fn backoff() -> Backoff {
@@ -315,11 +326,7 @@ fn files_of_an_older_version_are_taken_over_once() {
     let files = config.state_dir.join("absences");
     fs::create_dir(&files).unwrap();
     let kept = absences(&[("a", 2)]);
-    fs::write(
-        files.join("artists.json"),
-        serde_json::to_vec(&kept).unwrap(),
-    )
-    .unwrap();
+    fs::write(files.join("artists.json"), in_file(&kept)).unwrap();
     fs::write(files.join("damaged.json"), "{\"a\":").unwrap();
     assert_eq!(
         known(&config.state_dir, "artists", FTRACK)
@@ -346,11 +353,7 @@ fn files_of_an_older_version_are_taken_over_once() {
     // Files that appear later, from an older version that ran in between, are older than what is
     // known, or become so.
     fs::create_dir(&files).unwrap();
-    fs::write(
-        files.join("artists.json"),
-        serde_json::to_vec(&absences(&[("b", 9)])).unwrap(),
-    )
-    .unwrap();
+    fs::write(files.join("artists.json"), in_file(&absences(&[("b", 9)]))).unwrap();
     assert_eq!(absences_of(&open(&config), "artists"), kept);
     assert!(!files.exists());
 }
@@ -522,7 +525,7 @@ fn written(run: &str, number: usize) -> Written {
     Written {
         run: run.into(),
         kind: ChangeKind::Deactivate,
-        at: at("2026-01-31T10:00:00Z"),
+        at: at("2026-01-31T10:00:00Z").into(),
         number,
         since: at("2026-01-31T10:00:00.123Z"),
         is_settled: true,
@@ -584,7 +587,7 @@ fn what_a_job_remembers_comes_back_and_is_written_only_where_it_changed() {
     );
     // What can no longer count is removed.
     let later = Written {
-        at: at("2027-06-01T10:00:00Z"),
+        at: at("2027-06-01T10:00:00Z").into(),
         ..written("run-2", 1)
     };
     state

@@ -6,8 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     model::{
-        absence::Absences, change_kind::ChangeKind, held_people::HeldPeople,
-        stored_value::StoredOtherwise, user::EntityId,
+        absence::Absences,
+        change_kind::ChangeKind,
+        clocks::{Clocks, Present},
+        held_people::HeldPeople,
+        stored_value::StoredOtherwise,
+        user::EntityId,
     },
     sync::settings::Settings,
 };
@@ -22,6 +26,8 @@ pub struct Remembered {
     /// What was written, and how much of it without a person's approval; for deactivations that
     /// are missing here the links are used.
     pub written: Vec<Written>,
+    /// The time at which the two clocks agreed in the last run in which they did.
+    pub clocks_agreed_at: Option<DateTime<Utc>>,
     /// People whose changes are held.
     pub held: HeldPeople,
     /// With which settings the job read its people; none where that is not known.
@@ -51,7 +57,9 @@ pub struct Remembered {
 pub struct Written {
     pub run: String,
     pub kind: ChangeKind,
-    pub at: DateTime<Utc>,
+    /// What the clocks showed. It is by both, since an age that is too great would let a limit be
+    /// passed, while one that is too small only holds more.
+    pub at: Clocks,
     /// How many users without a person's approval, or the maximum while that is not settled.
     pub number: usize,
     /// The time in the links of deactivated users: the same for all of one run, and for no other.
@@ -117,21 +125,38 @@ impl Remembered {
     pub fn written_within(
         &self,
         per: TimeDelta,
-        now: DateTime<Utc>,
+        now: Present,
         links: &[DateTime<Utc>],
     ) -> BTreeMap<ChangeKind, usize> {
-        let is_within = |at: DateTime<Utc>| now.signed_duration_since(at) < per;
         let mut counts: BTreeMap<ChangeKind, usize> = BTreeMap::new();
-        for written in self.written.iter().filter(|written| is_within(written.at)) {
+        let is_within = |written: &&Written| now.passed_since(&written.at) < per;
+        for written in self.written.iter().filter(is_within) {
             *counts.entry(written.kind).or_default() += written.number(links);
         }
-        let known: HashSet<DateTime<Utc>> =
-            self.deactivations().map(|written| written.since).collect();
-        let of_links = links
-            .iter()
-            .filter(|since| is_within(**since) && !known.contains(*since));
+        // By which clock these are is not known: until the earliest time that it may be.
+        let is_within = |since: &DateTime<Utc>| now.earliest() - since < per;
+        let of_links = self.unknown(links).filter(is_within);
         *counts.entry(ChangeKind::Deactivate).or_default() += of_links.count();
         counts
+    }
+
+    /// The latest time of what counts for the limits that no clock shows yet, so that it counts as
+    /// now until then.
+    #[must_use]
+    pub fn ahead_of(&self, now: Clocks, links: &[DateTime<Utc>]) -> Option<DateTime<Utc>> {
+        let written = self.written.iter().filter(|written| written.number > 0);
+        // The clock that shows less of the two would be passed first.
+        let written = written.map(|Written { at, .. }| at.earliest());
+        let times = written.chain(self.unknown(links));
+        times.filter(|time| now.is_before(*time)).max()
+    }
+
+    /// The links of deactivations of which this state knows nothing.
+    fn unknown(&self, links: &[DateTime<Utc>]) -> impl Iterator<Item = DateTime<Utc>> {
+        let known: HashSet<DateTime<Utc>> =
+            self.deactivations().map(|written| written.since).collect();
+        let links = links.iter().copied();
+        links.filter(move |since| !known.contains(since))
     }
 
     fn deactivations(&self) -> impl Iterator<Item = &Written> {
@@ -139,15 +164,25 @@ impl Remembered {
         self.written.iter().filter(is_one)
     }
 
-    /// What interrupted runs wrote, now that the links are known.
-    pub fn settled<'a>(&'a self, links: &'a [DateTime<Utc>]) -> impl Iterator<Item = Written> + 'a {
-        self.deactivations()
-            .filter(|written| !written.is_settled)
-            .map(|written| Written {
+    /// What is known better now: what interrupted runs wrote, now that the links are known, and what
+    /// lies ahead of clocks that are right, which was written by now at the latest.
+    pub fn settled<'a>(
+        &'a self,
+        links: &'a [DateTime<Utc>],
+        now: Clocks,
+    ) -> impl Iterator<Item = Written> + 'a {
+        let settled = self.written.iter().map(move |written| {
+            let is_one = written.kind == ChangeKind::Deactivate;
+            let is_ahead = now.is_surely_before(&written.at);
+            let settled = Written {
                 number: written.number(links),
-                is_settled: true,
+                is_settled: written.is_settled || is_one,
+                at: if is_ahead { now } else { written.at },
                 ..written.clone()
-            })
+            };
+            (settled, written)
+        });
+        settled.filter_map(|(settled, written)| (settled != *written).then_some(settled))
     }
 }
 
@@ -160,7 +195,7 @@ mod tests {
         Written {
             run: "run".into(),
             kind: ChangeKind::Deactivate,
-            at,
+            at: at.into(),
             number,
             since: at,
             is_settled: true,
@@ -183,6 +218,7 @@ mod tests {
             ..Remembered::default()
         };
         let deactivated = |remembered: &Remembered, links: &[DateTime<Utc>]| {
+            let now = Clocks::from(now).into();
             let within = remembered.written_within(TimeDelta::hours(24), now, links);
             within[&ChangeKind::Deactivate]
         };
@@ -213,6 +249,90 @@ mod tests {
             ..Remembered::default()
         };
         assert_eq!(deactivated(&killed, &[hours(1), hours(1), hours(2)]), 3);
-        assert_eq!(killed.settled(&[hours(1); 9]).next().unwrap().number, 5);
+        assert_eq!(
+            killed
+                .settled(&[hours(1); 9], Clocks::from(now))
+                .next()
+                .unwrap()
+                .number,
+            5
+        );
+    }
+
+    #[test]
+    fn what_lies_ahead_counts_as_now_and_is_told() {
+        let time: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
+        let hours = |hours| time + TimeDelta::hours(hours);
+        let by = |here, ftrack| Clocks {
+            here: hours(here),
+            ftrack: Some(hours(ftrack)),
+        };
+        let remembered = |at| Remembered {
+            written: vec![Written {
+                at,
+                ..written(hours(-100), 2)
+            }],
+            ..Remembered::default()
+        };
+        // What neither clock shows yet.
+        let link = [hours(0)];
+        let ahead = |at, now: Clocks| remembered(at).ahead_of(now, &link);
+        assert_eq!(ahead(by(900, 0), by(1, 1)), None);
+        assert_eq!(ahead(by(900, 800), by(1, 1)), Some(hours(800)));
+        assert_eq!(ahead(by(-9, -9), by(-5, -5)), Some(hours(0)));
+        // It is counted from now once both clocks are surely right.
+        let settled = |at, now: Clocks| {
+            let remembered = remembered(at);
+            let mut settled = remembered.settled(&[], now).map(|written| written.at);
+            settled.next()
+        };
+        assert_eq!(settled(by(900, 800), by(1, 1)), Some(by(1, 1)));
+        assert_eq!(settled(by(900, 0), by(1, 1)), None);
+        assert_eq!(settled(by(900, 800), by(1, -800)), None);
+        assert_eq!(settled(by(900, 800), hours(1).into()), None);
+    }
+
+    #[test]
+    fn clocks_that_are_wrong_make_nothing_old() {
+        let time: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().unwrap();
+        let hours = |hours| time + TimeDelta::hours(hours);
+        let by = |here, ftrack| Clocks {
+            here: hours(here),
+            ftrack: Some(hours(ftrack)),
+        };
+        let counted = |at, now: Present| {
+            let remembered = Remembered {
+                written: vec![Written {
+                    at,
+                    ..written(hours(-100), 2)
+                }],
+                ..Remembered::default()
+            };
+            let within = remembered.written_within(TimeDelta::hours(24), now, &[]);
+            within[&ChangeKind::Deactivate]
+        };
+        let now = |here, ftrack, agreed: Option<i64>| Present {
+            clocks: by(here, ftrack),
+            agreed_at: agreed.map(hours),
+        };
+        // This machine's clock was ahead, and is put right: ftrack's counts alone.
+        assert_eq!(counted(by(900, 0), now(23, 23, None)), 2);
+        assert_eq!(counted(by(900, 0), now(25, 25, None)), 0);
+        // ftrack's goes back: as of when they last agreed.
+        assert_eq!(counted(by(0, 0), now(25, -900, Some(23))), 2);
+        assert_eq!(counted(by(0, 0), now(25, -900, Some(24))), 0);
+        assert_eq!(counted(by(0, 0), now(25, -900, None)), 2);
+        // This machine's leaps ahead.
+        assert_eq!(counted(by(0, 0), now(900, 23, Some(22))), 2);
+        assert_eq!(counted(by(0, 0), now(900, 24, Some(22))), 0);
+        // Links that the state does not know have one time.
+        let lost = |now: Present| {
+            let (links, lost) = ([hours(0), hours(900)], Remembered::default());
+            let within = lost.written_within(TimeDelta::hours(24), now, &links);
+            within[&ChangeKind::Deactivate]
+        };
+        assert_eq!(lost(now(25, -9000, Some(24))), 1, "not what is long ago");
+        assert_eq!(lost(now(25, -9000, None)), 2);
+        assert_eq!(lost(now(900, 23, Some(22))), 2);
     }
 }

@@ -82,15 +82,15 @@ impl Matched<'_> {
 
     /// How long the person has been missing, with this read.
     fn absence(&self, link: &Link) -> Absence {
+        let clocks = self.now.clocks;
         match self.known.absences.get(link.id.as_str()) {
-            // Two are sufficient; a number that stops growing need not be saved after each run. A
-            // time from a clock that was ahead is counted from now, since it might never pass.
-            Some(before) if before.since <= self.clocks.latest() => Absence {
+            // Two are sufficient; a number that stops growing need not be saved after each run.
+            Some(before) if !clocks.is_surely_before(&before.since) => Absence {
                 since: before.since,
                 reads: before.reads.saturating_add(1).min(ENOUGH_READS),
             },
             Some(_) | None => Absence {
-                since: self.clocks.latest(),
+                since: clocks,
                 reads: 1,
             },
         }
@@ -103,10 +103,10 @@ impl Matched<'_> {
         if let Some(why) = self.rules.untouchable(user) {
             return Next::Stays(Reason::UntouchableLeft(why));
         }
-        let missing_for = self.clocks.earliest() - absence.since;
+        let missing_for = self.now.passed_since(&absence.since);
         let least = self.rules.deactivate_after;
         if !least.is_zero() && (absence.reads < ENOUGH_READS || missing_for < least) {
-            let since = readable_time(absence.since, &Utc);
+            let since = readable_time(absence.since.here, &Utc);
             return Next::Waits(Reason::MissingSince(since.into()));
         }
         Next::Due
@@ -190,12 +190,10 @@ impl<'a> Decider<'a, '_> {
     fn deactivate(&mut self, missing: &MissingPerson<'a>, absent: &Absent) {
         let MissingPerson { user, link, .. } = *missing;
         // To the millisecond, so that it distinguishes the deactivations of one run from those of
-        // another.
-        let since = self
-            .matched
-            .clocks
-            .here
-            .to_rfc3339_opts(SecondsFormat::Millis, true);
+        // another. Where the state is lost, limits.per counts from this time: one that is too early
+        // would let more people through, and one that is too late only holds them.
+        let latest = self.matched.now.clocks.latest();
+        let since = latest.to_rfc3339_opts(SecondsFormat::Millis, true);
         let new = Link {
             activity: Activity::Deactivated { since },
             ..link.clone()

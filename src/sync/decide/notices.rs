@@ -1,12 +1,13 @@
 //! What an administrator should know that concerns nobody in particular.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
+use chrono::Utc;
 use serde_json::Value;
 
 use super::Decider;
 use crate::{
-    model::{edit::Values, user::User},
+    model::{edit::Values, readable_time::readable_time, user::User},
     sync::{
         decision::{Decision, Outcome},
         matching::Match,
@@ -38,22 +39,29 @@ impl Decider<'_, '_> {
         self.of_unlike_values();
     }
 
-    /// Somebody is still waited for, perhaps because the clocks do not agree.
+    /// Somebody is still waited for, perhaps because a clock is or was wrong.
     fn of_the_clocks(&mut self) {
         let is_waited = |decision: &Decision<'_>| decision.outcome == Outcome::Waiting;
-        let Some(apart) = self.matched.clocks.difference() else {
-            return;
-        };
         if !self.plan.decisions.iter().any(is_waited) {
             return;
         }
-        let minutes = u64::try_from(apart.num_minutes()).unwrap_or_default();
-        let apart = Duration::from_secs(minutes.saturating_mul(60));
-        self.notice(format!(
-            "this machine's clock and ftrack's are {} apart; until they agree, people have been \
-             missing for as long as both of them show",
-            humantime::format_duration(apart)
-        ));
+        let now = self.matched.now;
+        let mut since = self.plan.absences.values().map(|absence| absence.since);
+        let differ = since.clone().any(|since| now.clocks.differ_since(&since));
+        let told = now.told().filter(|_| differ);
+        let ahead = since.find(|since| now.clocks.is_before(since.here));
+        if let Some(told) = told {
+            self.notice(format!(
+                "{told}; until they agree, people have been missing only for as long as both of \
+                 them have counted"
+            ));
+        } else if let Some(since) = ahead {
+            self.notice(format!(
+                "people have been missing since {}, which no clock shows yet, so they wait until \
+                 then: a clock was wrong, or is now",
+                readable_time(since.here, &Utc)
+            ));
+        }
     }
 
     fn notice(&mut self, text: String) {

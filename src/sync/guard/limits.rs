@@ -34,6 +34,8 @@ pub(super) struct Limit<'a> {
     over: Option<Hold>,
     /// Who has been held since an earlier run.
     held_before: &'a HeldPeople,
+    /// What is to be known of the clocks.
+    clocks: Option<&'a str>,
 }
 
 impl<'a> Limit<'a> {
@@ -51,13 +53,18 @@ impl<'a> Limit<'a> {
         let wanted = free.count();
         let before = bounds.written.get(&kind).copied().unwrap_or_default();
         let most = allowed(kind, plan, bounds.limits);
+        let clocks = bounds.clocks.as_deref();
         let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);
         Self {
             kind,
-            over: most
-                .filter(|_| is_over)
-                .map(|most| Hold::new(HeldBy::Limit, too_many(kind, (wanted, before), most))),
+            over: most.filter(|_| is_over).map(|most| {
+                let why = too_many(kind, (wanted, before), most);
+                // The clocks tell only how long ago something was.
+                let clocks = clocks.filter(|_| before > 0);
+                Hold::new(HeldBy::Limit, with_clocks(why, clocks))
+            }),
             held_before: bounds.held_before,
+            clocks,
         }
     }
 
@@ -78,7 +85,7 @@ impl<'a> Limit<'a> {
                  release it; review it with `plan --out FILE`, then approve with `apply FILE`",
                 self.kind
             );
-            Hold::new(HeldBy::Limit, why)
+            Hold::new(HeldBy::Limit, with_clocks(why, self.clocks))
         };
         let hold = match &self.over {
             Some(hold) => hold.clone(),
@@ -124,6 +131,14 @@ fn allowed(kind: ChangeKind, plan: &Plan<'_>, limits: &Limits) -> Option<usize> 
             config::Limit::Percent(0) | config::Limit::Count(_) => most(*create, owned_active),
         }),
         ChangeKind::Adopt | ChangeKind::Update => None,
+    }
+}
+
+/// Why a limit holds something, with what is to be known of the clocks.
+fn with_clocks(why: String, clocks: Option<&str>) -> String {
+    match clocks {
+        Some(clocks) => format!("{why} ({clocks})"),
+        None => why,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     directory::Reading,
     model::{
         absence::{Absence, Absences},
+        clocks::Clocks,
         entry::DirectoryId,
         id::IdAttribute,
         link::{Activity, Form, Link, LinkFound, Signature},
@@ -66,12 +67,17 @@ fn attribute() -> impl Strategy<Value = IdAttribute> {
 }
 
 /// People who were missing before: for a while or a long time, in one read or several, or by a
-/// clock that was ahead.
+/// clock that was ahead; ftrack's may have shown another time, or none.
 fn absences() -> impl Strategy<Value = Absences> {
-    let hours = select(vec![-1, 1, 23, 24, 48]);
-    proptest::collection::btree_map(0_u8..8, (hours, 1_u32..3), 0..6).prop_map(|absences| {
-        let absences = absences.into_iter().map(|(id, (hours, reads))| {
-            let since = now() - chrono::Duration::hours(hours);
+    let hours = || select(vec![-1, 1, 23, 24, 48]);
+    let since = (hours(), option::of(hours()));
+    proptest::collection::btree_map(0_u8..8, (since, 1_u32..3), 0..6).prop_map(|absences| {
+        let absences = absences.into_iter().map(|(id, ((here, ftrack), reads))| {
+            let ago = |hours| now() - chrono::Duration::hours(hours);
+            let since = Clocks {
+                here: ago(here),
+                ftrack: ftrack.map(ago),
+            };
             (
                 directory_id(id).as_str().to_owned(),
                 Absence { since, reads },

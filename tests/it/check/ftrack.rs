@@ -101,6 +101,22 @@ fn what_answers_is_not_ftrack() {
 }
 
 #[test]
+fn a_clock_that_shows_another_time() {
+    let (_slapd, world) = world();
+    world
+        .studio()
+        .change_rules(|rules| rules.clock_ahead = chrono::TimeDelta::hours(-5));
+    let (trouble, status) = world.check(&[]).only_trouble();
+    assert_eq!(status, 0);
+    let told = format!(
+        "warn clock about ftrack {}: this machine's clock and ftrack's are 5h apart; set the clock \
+         that is wrong: ",
+        world.server
+    );
+    assert!(trouble.starts_with(&told), "{trouble}");
+}
+
+#[test]
 fn a_refused_key() {
     let (_slapd, mut world) = world();
     world.key = "wrong-key-wrong-key".into();

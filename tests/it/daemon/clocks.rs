@@ -3,6 +3,7 @@
 
 mod changes;
 mod jumps;
+mod limits;
 mod outages;
 mod refusals;
 

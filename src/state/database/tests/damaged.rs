@@ -27,7 +27,7 @@ fn a_database_that_was_lost_is_made_anew_with_what_holds_jobs_up() {
     fs::create_dir_all(config.state_dir.join("absences")).unwrap();
     fs::write(
         config.state_dir.join("absences/artists.json"),
-        serde_json::to_vec(&absences(&[("a", 2)])).unwrap(),
+        in_file(&absences(&[("a", 2)])),
     )
     .unwrap();
     fs::write(config.state_dir.join(FILE), "no database").unwrap();
