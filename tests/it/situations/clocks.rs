@@ -111,7 +111,7 @@ fn what_was_long_ago_stays_so_when_ftracks_clock_goes_back() {
     assert_snapshot!(leavers(&situation), @"1 deactivated, 0 held: -");
     // What was written just now counts, by this machine's clock.
     leave(&situation, "user03");
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: it shows [time], and they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 1 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn a_hold_says_which_clock_looks_wrong() {
         let plan = situation.plan_text();
         assert!(plan.contains("and ftrack's looks wrong"), "{plan}");
     }
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: it shows [time], and they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time])");
     let situation = with_two_gone();
     leap(&situation, YEAR);
-    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 365 days apart, and this machine's looks wrong: it shows [time], and they last agreed at [time])");
+    assert_snapshot!(leavers(&situation), @"0 deactivated, 1 held: 1 deactivation, and 2 written within limits.per before, is more than limits.deactivate allows (1); review them with `plan --out FILE`, then approve with `apply FILE` (this machine's clock and ftrack's are 365 days apart, and this machine's looks wrong: they last agreed at [time])");
     assert_eq!(approve(&situation).counts.deactivated, 1);
 }
 
@@ -186,7 +186,7 @@ fn while_ftracks_clock_is_behind_whoever_is_missing_waits() {
 
       Warnings:
         the person of the user "ada" has been missing since [time]; the user stays active until users.deactivate_after is over
-        this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: it shows [time], and they last agreed at [time]; until they agree, people have been missing only for as long as both of them have counted
+        this machine's clock and ftrack's are 1825 days apart, and ftrack's looks wrong: they last agreed at [time]; until they agree, people have been missing only for as long as both of them have counted
     "#);
     // It did not begin anew: neither clock could then be relied on for what was before.
     ftracks_clock(&situation, Duration::zero());
