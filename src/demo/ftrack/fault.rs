@@ -34,7 +34,8 @@ pub enum Fault {
     Delay(Duration),
     /// Everything was done; the answer comes once the gate is open.
     HoldAnswer(Gate),
-    /// Nothing is done, and so not answered, before the gate is open.
+    /// Nothing is done, and so not answered, before the gate is open; then everything is done, also
+    /// where the client has gone since.
     HoldRequest(Gate),
     /// 307 to that address, and nothing was done.
     Redirect(String),

@@ -111,7 +111,10 @@ async fn faulty(
         asked.encoding
     };
     let asked = Asked { encoding, ..asked };
-    let done = || async { asked.answer(perform(site, call, operations, asked.repetition).await) };
+    let done = || async {
+        let operations = operations.clone();
+        asked.answer(perform(site, call, operations, asked.repetition).await)
+    };
     match fault {
         Fault::TooManyRequests(wait) => {
             let mut response = (
@@ -160,10 +163,8 @@ async fn faulty(
             held(site, &gate).await;
             response
         }
-        Fault::HoldRequest(gate) => {
-            held(site, &gate).await;
-            done().await
-        }
+        Fault::HoldRequest(gate) => asked
+            .answer(perform_later(site, gate, (call, operations.clone()), asked.repetition).await),
     }
 }
 
@@ -181,6 +182,25 @@ async fn perform(
             .map(Value::Array)
     });
     work.await
+        .unwrap_or_else(|error| Err(ApiError::internal(error.to_string())))
+}
+
+/// A task of its own, since what serves a connection ends with its client.
+async fn perform_later(
+    site: &Site,
+    gate: Gate,
+    (call, operations): (Call, Vec<Value>),
+    repetition: Repetition,
+) -> Result<Value, ApiError> {
+    let site = site.clone();
+    let later = tokio::spawn(async move {
+        held(&site, &gate).await;
+        let answer = perform(&site, call, operations, repetition).await;
+        gate.count_done();
+        answer
+    });
+    later
+        .await
         .unwrap_or_else(|error| Err(ApiError::internal(error.to_string())))
 }
 
