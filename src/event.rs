@@ -131,10 +131,11 @@ pub enum Event<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields are self-explanatory")]
 pub struct Confirmed {
+    /// Also by another run, which reports them.
     pub in_effect: usize,
     /// The next run that writes does what is left of them.
     pub not_in_effect: usize,
-    /// It cannot be found out.
+    /// A call may still arrive, or it cannot be found out.
     pub unconfirmed: usize,
 }
 

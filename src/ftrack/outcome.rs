@@ -24,8 +24,9 @@ pub enum OutcomeKind {
     SoAlready,
     /// Another program did it at the same time, and reports it; in words.
     ByAnother(String),
-    /// It was sent, and its result could not be read back; and why.
-    Unconfirmed(String),
+    /// It was sent, and its result could not be read back, or a call was not clearly answered and may
+    /// take effect still; and why, with those of its values that are known to be written.
+    Unconfirmed(String, BTreeSet<Field>),
     /// It was not written, or is not known to be; and why.
     Failed(String),
     /// It was not written as a whole, but these values of it were; and why.
@@ -33,12 +34,28 @@ pub enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// A change that was refused, of which these values were written all the same.
-    pub(super) fn refused(why: String, written: BTreeSet<Field>) -> Self {
+    /// A change that failed, of which these values were written all the same.
+    pub(super) fn failed(why: String, written: BTreeSet<Field>) -> Self {
         if written.is_empty() {
-            Self::Failed(why)
-        } else {
-            Self::FailedInPart(why, written)
+            return Self::Failed(why);
+        }
+        let names: Vec<String> = written.iter().map(Field::name).collect();
+        let why = format!("{why}; but these were written: {}", names.join(", "));
+        Self::FailedInPart(why, written)
+    }
+
+    /// The same of a change of which a call may take effect still: what failed may not have failed.
+    fn while_a_call_may_arrive(self) -> Self {
+        let unknown = |why| {
+            format!(
+                "the result is not known, since a call was not clearly answered and may take effect \
+                 still: {why}"
+            )
+        };
+        match self {
+            Self::Failed(why) => Self::Unconfirmed(unknown(why), BTreeSet::new()),
+            Self::FailedInPart(why, written) => Self::Unconfirmed(unknown(why), written),
+            Self::Applied(_) | Self::SoAlready | Self::ByAnother(_) | Self::Unconfirmed(..) => self,
         }
     }
 }
@@ -59,8 +76,8 @@ pub enum Progress {
 #[derive(Debug)]
 pub(super) struct ProgressOfChanges {
     so_far: Vec<Progress>,
-    /// Those whose last call had no clear answer: it may still take effect.
-    unanswered: BTreeSet<usize>,
+    /// How many calls had no clear answer, and were not seen to take effect: each may arrive still.
+    unanswered: BTreeMap<usize, usize>,
     /// Values that ftrack stored otherwise.
     stored: BTreeMap<usize, Vec<StoredValue>>,
 }
@@ -70,7 +87,7 @@ impl ProgressOfChanges {
     pub fn none(changes: usize) -> Self {
         Self {
             so_far: vec![Progress::Nothing; changes],
-            unanswered: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             stored: BTreeMap::new(),
         }
     }
@@ -87,24 +104,47 @@ impl ProgressOfChanges {
         }
     }
 
-    /// A call that contains this change was answered, clearly or not.
-    pub fn answered(&mut self, place: usize, is_clear: bool) {
-        if is_clear {
-            self.unanswered.remove(&place);
-        } else {
-            self.unanswered.insert(place);
+    /// A call that contains this change succeeded: an earlier one that arrives writes the same.
+    pub fn succeeded(&mut self, place: usize) {
+        self.unanswered.remove(&place);
+    }
+
+    /// A call that contains this change was not clearly answered. That another one is refused says
+    /// nothing about it.
+    pub fn unanswered(&mut self, place: usize) {
+        *self.unanswered.entry(place).or_default() += 1;
+    }
+
+    /// A call that contains this change and was not clearly answered is seen to have taken effect, at
+    /// least in part: it will do no more.
+    pub fn arrived(&mut self, place: usize) {
+        if let Some(calls) = self.unanswered.get_mut(&place) {
+            *calls -= 1;
+            if *calls == 0 {
+                self.unanswered.remove(&place);
+            }
         }
     }
 
-    /// The result of a change that is not in effect, as far as that is known.
-    pub fn ended(&self, place: usize, verb: &str, why: &str) -> OutcomeKind {
-        if self.unanswered.contains(&place) {
-            let why = format!(
-                "the result is not known, since it was sent and not clearly answered: {why}"
-            );
-            return OutcomeKind::Unconfirmed(why);
-        }
-        OutcomeKind::Failed(format!("{verb}: {why}"))
+    /// No call that contains this change can take effect any more: ftrack would refuse it.
+    pub fn cannot_arrive(&mut self, place: usize) {
+        self.unanswered.remove(&place);
+    }
+
+    /// Whether a call that contains this change may take effect still.
+    pub fn may_arrive(&self, place: usize) -> bool {
+        self.unanswered.contains_key(&place)
+    }
+
+    /// A result as it can be known: as long as a call may take effect, nothing has failed.
+    pub fn known(&self, outcome: ChangeOutcome) -> ChangeOutcome {
+        let ChangeOutcome { place, became } = outcome;
+        let became = if self.may_arrive(place) {
+            became.while_a_call_may_arrive()
+        } else {
+            became
+        };
+        ChangeOutcome { place, became }
     }
 
     /// This run made the link of one change.

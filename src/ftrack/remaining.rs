@@ -13,10 +13,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{
-    operation::Operation,
-    outcome::{OutcomeKind, Progress},
-    rotation,
-    user_state::UserState,
+    cannot_write::CannotWrite, earlier::EarlierWrites, operation::Operation, outcome::Progress,
+    rotation, user_state::UserState,
 };
 use crate::{
     ftrack::signer::Signer,
@@ -29,67 +27,6 @@ use crate::{
     },
     sync::custom::equal,
 };
-
-/// Why a change cannot be written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CannotWrite {
-    /// The user was deleted.
-    #[error("the user no longer exists in ftrack")]
-    Gone,
-    /// Somebody else owns the user now.
-    #[error("the user now belongs to the source {0:?}")]
-    OwnedBy(String),
-    /// The link was rewritten.
-    #[error(
-        "the user's link was rewritten since it was read; the user is left alone, and the next run \
-         checks it again"
-    )]
-    Relinked,
-    /// The link was deleted.
-    #[error("the user no longer has an owner: its link was deleted since it was read")]
-    Disowned,
-    /// Somebody deactivated the user, who is theirs to reactivate.
-    #[error("somebody else deactivated the user since it was read")]
-    DeactivatedByHand,
-    /// Another program creates the user, and says so in its link.
-    #[error("another program created the user at the same time, and reports it")]
-    CreatedElsewhere,
-    /// Another program created the user, and must finish it.
-    #[error(
-        "another program created the user at the same time; it is left alone, and the next run \
-         checks it again"
-    )]
-    CreatedMeanwhile,
-    /// Another program adopted the user, and has not finished.
-    #[error(
-        "another program adopted the user at the same time; it is left alone, and the next run \
-         checks it again"
-    )]
-    TakenMeanwhile,
-    /// Somebody activated the user.
-    #[error(
-        "somebody else activated the user since it was read; it is left alone, and the next run \
-         checks it again"
-    )]
-    ActivatedMeanwhile,
-    /// Somebody changed an attribute that the change writes.
-    #[error(
-        "{field} was changed to {there} since it was read, which is neither the old value nor the \
-         new one; the next run checks it again"
-    )]
-    Drifted {
-        /// The attribute.
-        field: String,
-        /// What it is now.
-        there: Value,
-    },
-    /// The user's metadata row is not a link.
-    #[error("the user's link cannot be read")]
-    UnreadableLink,
-    /// The operation cannot be serialised.
-    #[error("the link cannot be written: {0}")]
-    Unwritable(String),
-}
 
 /// What is left of a change.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -117,27 +54,6 @@ enum Step {
         row: Row,
         made_by: Option<Box<str>>,
     },
-}
-
-impl CannotWrite {
-    /// The result of a change that cannot be written for that reason.
-    #[must_use]
-    pub fn outcome(&self) -> OutcomeKind {
-        match self {
-            Self::CreatedElsewhere => OutcomeKind::ByAnother(self.to_string()),
-            Self::Gone
-            | Self::OwnedBy(_)
-            | Self::Relinked
-            | Self::Disowned
-            | Self::DeactivatedByHand
-            | Self::CreatedMeanwhile
-            | Self::TakenMeanwhile
-            | Self::ActivatedMeanwhile
-            | Self::Drifted { .. }
-            | Self::UnreadableLink
-            | Self::Unwritable(_) => OutcomeKind::Failed(self.to_string()),
-        }
-    }
 }
 
 impl Remaining {
@@ -188,8 +104,8 @@ pub struct WriteContext<'a> {
     pub custom_attributes: &'a [(String, EntityId)],
     /// The mark of the run, for the links that it makes.
     pub run_mark: &'a str,
-    /// Those of earlier runs of the job whose calls may arrive late.
-    pub earlier_marks: &'a [String],
+    /// What earlier runs of the job may write late.
+    pub earlier: &'a EarlierWrites,
     /// Users that do not exist, although they have a link.
     pub orphans: &'a BTreeSet<EntityId>,
 }
@@ -232,6 +148,12 @@ pub fn remaining(
     if change.action == Action::Deactivate && !seen.is_active {
         match found.map(|link| &link.activity) {
             Some(Activity::Settled) => return Err(CannotWrite::DeactivatedByHand),
+            Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
+                if so_far == Progress::Nothing
+                    && found.is_some_and(|link| means.earlier.deactivated(link)) =>
+            {
+                return Err(CannotWrite::DeactivatedEarlier);
+            }
             // Made by another program; its own link tells when.
             Some(Activity::Deactivating { .. } | Activity::Deactivated { .. })
                 if so_far == Progress::Nothing =>
@@ -282,7 +204,7 @@ pub fn remaining(
     if let (Progress::Nothing, false, Some(obstructed)) = (
         so_far,
         steps.is_empty(),
-        begun_by_others(change, seen, found),
+        begun_by_others(change, seen, found, means.earlier),
     ) {
         return Err(obstructed);
     }
@@ -341,15 +263,21 @@ fn found<'s>(
 #[must_use]
 pub fn is_own(seen: &UserState, means: WriteContext<'_>) -> bool {
     let made_by = seen.link_made_by.as_deref();
-    let is_own = |mark: &str| {
-        mark == means.run_mark || means.earlier_marks.iter().any(|earlier| earlier == mark)
-    };
+    let is_own = |mark: &str| mark == means.run_mark || means.earlier.made(mark);
     seen.link.link().is_some() && made_by.is_some_and(is_own)
 }
 
 /// Whether another program is about to do what a change, for which nothing was sent yet, would do.
-fn begun_by_others(change: &Change, seen: &UserState, found: Option<&Link>) -> Option<CannotWrite> {
+fn begun_by_others(
+    change: &Change,
+    seen: &UserState,
+    found: Option<&Link>,
+    earlier: &EarlierWrites,
+) -> Option<CannotWrite> {
     match change.action {
+        Action::Reactivate if seen.is_active && earlier.reactivated.contains(&change.ftrack_id) => {
+            Some(CannotWrite::ActivatedEarlier)
+        }
         Action::Reactivate if seen.is_active => Some(CannotWrite::ActivatedMeanwhile),
         Action::Adopt if found.is_some() => Some(CannotWrite::TakenMeanwhile),
         Action::Create
@@ -375,6 +303,34 @@ pub fn holds(
     let ours = found.source == change.link.source && found.id == change.link.id;
     let link_holds = !change.has(&Edit::Link) || **found == change.link;
     ours && link_holds && differing(change, seen, custom_attributes).is_empty()
+}
+
+/// Whether a part of a change has come into effect between two states of its user.
+#[must_use]
+pub fn has_begun(
+    change: &Change,
+    before: Option<&UserState>,
+    after: Option<&UserState>,
+    custom_attributes: &[(String, EntityId)],
+) -> bool {
+    let (Some(before), Some(after)) = (before, after) else {
+        return before.is_none() && after.is_some();
+    };
+    let link = after.link.link().filter(|link| is_of(link, change));
+    // Where the link is written first, nothing comes into effect without it.
+    let is_its_own = match change.action {
+        Action::Create | Action::Update | Action::Reactivate => true,
+        Action::Adopt => link.is_some(),
+        Action::Deactivate => {
+            let since = change.link.activity.deactivated_since();
+            link.is_some_and(|link| link.activity.deactivated_since() == since)
+        }
+    };
+    let is_linked = before.link != after.link && link.is_some();
+    let still = differing(change, after, custom_attributes);
+    let is_written = |field: &Field| !still.iter().any(|(differs, _)| differs == field);
+    let mut missing = differing(change, before, custom_attributes).into_iter();
+    is_its_own && (is_linked || missing.any(|(field, _)| is_written(&field)))
 }
 
 /// The attributes of an unfinished change that were written all the same.
@@ -503,12 +459,10 @@ fn links(
                 Activity::Deactivated { since } | Activity::Deactivating { since } => since.clone(),
                 Activity::Settled | Activity::Activating | Activity::Released => String::new(),
             };
-            let marked =
-                found.is_some_and(|link| matches!(link.activity, Activity::Deactivating { .. }));
-            (
-                (!marked).then(|| with(Activity::Deactivating { since })),
-                None,
-            )
+            // The time in the link tells which run deactivated the user: not that of a run before.
+            let mark = Activity::Deactivating { since };
+            let marked = found.is_some_and(|link| link.activity == mark);
+            ((!marked).then(|| with(mark)), None)
         }
         _ if found.is_none() && change.action == Action::Create => {
             (Some(with(Activity::Activating)), None)

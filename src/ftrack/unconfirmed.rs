@@ -1,11 +1,13 @@
 //! What an earlier run had written of changes whose result it did not know: found out from the users
 //! as they are now. No I/O.
 
+mod in_other_reports;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{remaining::CannotWrite, user_state::UserState};
+use super::{cannot_write::CannotWrite, user_state::UserState};
 use crate::{
     model::{
         change::Action,
@@ -19,6 +21,8 @@ use crate::{
     sync::custom::equal,
 };
 
+use in_other_reports::InOtherReports;
+
 /// What tells the writes of an earlier run from those of others.
 #[derive(Debug, Clone, Copy)]
 pub struct EarlierRun<'a> {
@@ -26,10 +30,27 @@ pub struct EarlierRun<'a> {
     pub started_at: DateTime<Utc>,
     /// Its mark in the links that it made.
     pub run_mark: Option<&'a str>,
+    /// The marks of runs of the job before it, whose creates it may have finished.
+    pub marks_before: &'a [String],
     /// The time in the links of the users that it deactivated.
     pub deactivated_at: Option<DateTime<Utc>>,
+    /// The times of other runs of the job.
+    pub other_deactivations: &'a [DateTime<Utc>],
+    /// Changes that other reports of the job have as applied, since the run or just now.
+    pub in_other_reports: &'a [Reported],
+    /// Whether a call of it may take effect still.
+    pub late_calls: LateCalls,
     /// The mapped custom attributes: the key, and the id of its configuration.
     pub custom_attributes: &'a [(String, EntityId)],
+}
+
+/// Whether a call that an ended run had sent may take effect still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateCalls {
+    /// One may: what is not in effect is not known to stay so.
+    Possible,
+    /// It is too long ago.
+    Over,
 }
 
 /// What is now at ftrack in place of the user of a change.
@@ -50,38 +71,63 @@ const UNDONE_SINCE: &str =
 const NOT_IN_EFFECT: &str = "a later run did not find it in effect";
 const BY_NOBODY_KNOWN: &str = "a later run found that it is in effect, and it is not known by whom";
 const BY_ANOTHER: &str = "a later run found that another program did it";
+const BY_ANOTHER_RUN: &str = "another run of the job did the same, and reports it";
 const ODD: &str = "it cannot be found out: the user has no username, or no is_active";
 
+/// What the users show of a change.
+struct Found {
+    result: ChangeResult,
+    said: String,
+    /// Whether a late call cannot change it.
+    is_final: bool,
+    /// The values that the run wrote of a change that is not in effect as a whole.
+    written: BTreeSet<Field>,
+    /// The values that it wrote, and that ftrack stored otherwise.
+    stored: Vec<StoredValue>,
+}
+
+impl Found {
+    fn new(result: ChangeResult, said: impl Into<String>) -> Self {
+        Self {
+            result,
+            said: said.into(),
+            is_final: false,
+            written: BTreeSet::new(),
+            stored: Vec::new(),
+        }
+    }
+
+    fn finally(self) -> Self {
+        Self {
+            is_final: true,
+            ..self
+        }
+    }
+}
+
 /// Gives a change the result that its user shows; returns the values that the run wrote, and that
-/// ftrack stored otherwise.
+/// ftrack stored otherwise. As long as a call may take effect late, a change that is not in effect
+/// stays as it is, but for the values that were written by now.
 pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> Vec<StoredValue> {
-    let mut stored = Vec::new();
-    let (result, said) = match now {
-        UserNow::Odd => (ChangeResult::Unconfirmed, ODD.to_owned()),
-        UserNow::Missing => {
-            let why = match change.action {
-                Action::Create => NOT_IN_EFFECT.to_owned(),
-                Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
-                    CannotWrite::Gone.to_string()
-                }
-            };
-            (ChangeResult::Failed, why)
-        }
-        UserNow::Seen(seen) => {
-            let values = Shown::of(change, seen, run);
-            let author = author(change, seen, run);
-            let of_seen = of_seen(change.action, author, &values);
-            if is_written(change.action, author) {
-                stored = values.stored;
-                if of_seen.0 == ChangeResult::Failed {
-                    change.written = values.written;
-                }
-            }
-            of_seen
-        }
-    };
-    let said = format!("{NOT_KNOWN_THEN}; {said}");
+    let Found {
+        result,
+        said,
+        is_final,
+        written,
+        stored,
+    } = found(change, now, run);
+    if run.late_calls == LateCalls::Possible && !is_final {
+        change.written.extend(written);
+        return Vec::new();
+    }
+    let mut said = format!("{NOT_KNOWN_THEN}; {said}");
+    if let (ChangeResult::Failed, Some(before)) = (result, &change.error)
+        && !is_of_interruption(before)
+    {
+        said = format!("{said}; the run itself said: {before}");
+    }
     change.result = result;
+    change.written = written;
     (change.error, change.note) = match result {
         ChangeResult::Applied => (None, Some(said)),
         ChangeResult::Held
@@ -92,41 +138,109 @@ pub fn settle(change: &mut Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> V
     stored
 }
 
+/// Whether the result of a change is still to be found out: it is not known, and no later run found
+/// that it never will be.
+#[must_use]
+pub fn is_open(change: &Reported) -> bool {
+    let is_settled = |error: &String| error.starts_with(NOT_KNOWN_THEN);
+    change.result == ChangeResult::Unconfirmed && !change.error.as_ref().is_some_and(is_settled)
+}
+
+/// Why a change of a run that was killed is unconfirmed, which says nothing of the change itself.
+pub const INTERRUPTED: &str = "the run was interrupted before the result was known; a later run \
+                               that reads ftrack finds out, and does what is left";
+
+fn is_of_interruption(error: &str) -> bool {
+    error == INTERRUPTED
+}
+
+fn found(change: &Reported, now: UserNow<'_>, run: EarlierRun<'_>) -> Found {
+    let elsewhere = InOtherReports::of(change, run.in_other_reports);
+    if elsewhere.is_whole {
+        return Found::new(ChangeResult::Planned, BY_ANOTHER_RUN).finally();
+    }
+    match now {
+        UserNow::Odd => Found::new(ChangeResult::Unconfirmed, ODD),
+        UserNow::Missing => match change.action {
+            Action::Create => Found::new(ChangeResult::Failed, NOT_IN_EFFECT),
+            Action::Update | Action::Deactivate | Action::Reactivate | Action::Adopt => {
+                Found::new(ChangeResult::Failed, CannotWrite::Gone.to_string()).finally()
+            }
+        },
+        UserNow::Seen(seen) => {
+            let mut values = Shown::of(change, seen, run, &elsewhere.fields);
+            let author = author(change, seen, run);
+            let is_written = is_written(change.action, author);
+            let known = change.written.difference(&elsewhere.fields).cloned();
+            if is_written {
+                values.written.extend(known);
+            } else {
+                values.written = known.collect();
+            }
+            let mut found = of_seen(change.action, author, &values);
+            if found.result == ChangeResult::Failed {
+                found.written = values.written;
+            }
+            if is_written {
+                found.stored = values.stored;
+            }
+            found
+        }
+    }
+}
+
 /// Whether what a user shows was written by the run: a user without a link may be one that it began
 /// to create.
 fn is_written(action: Action, author: Author) -> bool {
     author == Author::Run || (author == Author::Nobody && action == Action::Create)
 }
 
-/// The result of a change whose user exists, and what is to be said of it.
-fn of_seen(action: Action, author: Author, values: &Shown) -> (ChangeResult, String) {
+/// Whether a user gets its link by the change.
+fn makes_link(action: Action) -> bool {
+    match action {
+        Action::Create | Action::Adopt => true,
+        Action::Update | Action::Deactivate | Action::Reactivate => false,
+    }
+}
+
+/// What is found of a change whose user exists.
+fn of_seen(action: Action, author: Author, values: &Shown) -> Found {
     match (author, values.is_missing) {
-        (Author::RunAndUndone, _) => (ChangeResult::Applied, UNDONE_SINCE.to_owned()),
+        (Author::RunAndUndone, _) => Found::new(ChangeResult::Applied, UNDONE_SINCE).finally(),
         (Author::Run, false) => {
             let notes = [
                 Some(IN_EFFECT.to_owned()),
                 stored_value::note(&values.stored),
             ];
             let notes: Vec<String> = notes.into_iter().flatten().collect();
-            (ChangeResult::Applied, notes.join("; "))
+            Found::new(ChangeResult::Applied, notes.join("; ")).finally()
         }
-        (Author::Unknown, false) => (ChangeResult::Unconfirmed, BY_NOBODY_KNOWN.to_owned()),
-        (Author::Another, false) => (ChangeResult::Planned, BY_ANOTHER.to_owned()),
+        // What is done from now on would make it look as if the run had done it.
+        (Author::Unknown, false) => {
+            Found::new(ChangeResult::Unconfirmed, BY_NOBODY_KNOWN).finally()
+        }
+        (Author::Another, false) if values.written.is_empty() => {
+            Found::new(ChangeResult::Planned, BY_ANOTHER)
+        }
+        (Author::AnotherRun, false) if values.written.is_empty() => {
+            Found::new(ChangeResult::Planned, BY_ANOTHER_RUN)
+        }
         (Author::Person, false) => {
             let why = CannotWrite::DeactivatedByHand;
-            (ChangeResult::Failed, why.to_string())
+            Found::new(ChangeResult::Failed, why.to_string())
         }
-        (author, _) => {
-            let why = if is_written(action, author) && !values.written.is_empty() {
-                let names: Vec<String> = values.written.iter().map(Field::name).collect();
-                format!(
-                    "{NOT_IN_EFFECT} as a whole; these were written: {}",
-                    names.join(", ")
-                )
-            } else {
-                NOT_IN_EFFECT.to_owned()
-            };
-            (ChangeResult::Failed, why)
+        (Author::Run, true) if values.written.is_empty() && makes_link(action) => Found::new(
+            ChangeResult::Failed,
+            format!("{NOT_IN_EFFECT} as a whole; the user's link was written"),
+        ),
+        (_, _) if values.written.is_empty() => Found::new(ChangeResult::Failed, NOT_IN_EFFECT),
+        (_, _) => {
+            let names: Vec<String> = values.written.iter().map(Field::name).collect();
+            let why = format!(
+                "{NOT_IN_EFFECT} as a whole; these were written: {}",
+                names.join(", ")
+            );
+            Found::new(ChangeResult::Failed, why)
         }
     }
 }
@@ -143,11 +257,20 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> Self {
+    /// Those fields are in other reports.
+    fn of(
+        change: &Reported,
+        seen: &UserState,
+        run: EarlierRun<'_>,
+        elsewhere: &BTreeSet<Field>,
+    ) -> Self {
         let mut shown = Self::default();
         for (field, values) in change.fields.iter().filter(|(field, _)| is_value(field)) {
             let there = seen.value(field, run.custom_attributes);
             match state(field, values, &there) {
+                ShownValue::New | ShownValue::NewInOtherForm if elsewhere.contains(field) => {
+                    shown.is_missing = true;
+                }
                 ShownValue::Other => shown.is_missing = true,
                 ShownValue::AsBefore => {}
                 ShownValue::New => {
@@ -211,6 +334,8 @@ enum Author {
     RunAndUndone,
     /// Another program, whose mark is there.
     Another,
+    /// Another run of the job, whose mark is there.
+    AnotherRun,
     /// Somebody by hand: the run would have left a mark.
     Person,
     /// It cannot be told.
@@ -229,6 +354,10 @@ fn author(change: &Reported, seen: &UserState, run: EarlierRun<'_>) -> Author {
         (Action::Create | Action::Adopt, Some(_)) => {
             match (run.run_mark, seen.link_made_by.as_deref()) {
                 (Some(own), Some(there)) if own == there => Author::Run,
+                // That run does not report it: this one had finished what the other began.
+                (Some(_), Some(there)) if run.marks_before.iter().any(|mark| mark == there) => {
+                    Author::Run
+                }
                 (Some(_), Some(_)) => Author::Another,
                 (_, _) => Author::Unknown,
             }
@@ -248,7 +377,15 @@ fn of_deactivation(link: &Link, seen: &UserState, run: EarlierRun<'_>) -> Author
         // This is written once the user was read back as inactive.
         (Activity::Deactivated { .. }, true) if seen.is_active => Author::RunAndUndone,
         (Activity::Deactivating { .. } | Activity::Deactivated { .. }, true) => Author::Run,
-        (Activity::Deactivating { .. } | Activity::Deactivated { .. }, false) => Author::Unknown,
+        (Activity::Deactivating { .. } | Activity::Deactivated { .. }, false) => {
+            let at = link.activity.deactivated_at();
+            let is_another_runs = at.is_some_and(|at| run.other_deactivations.contains(&at));
+            if is_another_runs {
+                Author::AnotherRun
+            } else {
+                Author::Unknown
+            }
+        }
         (Activity::Settled | Activity::Activating | Activity::Released, _) => Author::Person,
     }
 }

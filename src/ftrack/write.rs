@@ -21,11 +21,13 @@ use serde_json::Value;
 
 use super::{
     batch::{Age, Batch, batches},
+    cannot_write::CannotWrite,
+    earlier::EarlierWrites,
     error::{FtrackError, FtrackErrorKind, WriteFailure},
     operation::Operation,
     outcome::{ChangeOutcome, OutcomeKind, Progress, ProgressOfChanges, reason},
     remaining,
-    remaining::{CannotWrite, WriteContext},
+    remaining::WriteContext,
     rotation,
     session::{Until, Writer},
     stop_rule::StopRule,
@@ -66,7 +68,7 @@ pub async fn write(
         means: WriteContext {
             custom_attributes: &current.custom_attributes,
             run_mark: writer.reader().run_mark(),
-            earlier_marks: limits.earlier_marks,
+            earlier: limits.earlier,
             orphans: &current.orphans,
         },
         limits,
@@ -89,8 +91,8 @@ pub struct WriteLimits<'a> {
     pub attempts: usize,
     /// Until when batches may begin.
     pub until: &'a Until,
-    /// The marks of earlier runs of the job whose calls may arrive late.
-    pub earlier_marks: &'a [String],
+    /// What earlier runs of the job may write late.
+    pub earlier: &'a EarlierWrites,
 }
 
 /// The result of one round over a batch.
@@ -301,8 +303,13 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 }
                 Err(WriteFailure::NotSent(_) | WriteFailure::Fatal(_)) => continue,
             }
-            let is_clear = !matches!(answer, Err(WriteFailure::Unclear(_)));
-            self.doings.answered(*place, is_clear);
+            match answer {
+                Ok(()) => self.doings.succeeded(*place),
+                Err(WriteFailure::Unclear(_)) => self.doings.unanswered(*place),
+                Err(
+                    WriteFailure::Refused(_) | WriteFailure::NotSent(_) | WriteFailure::Fatal(_),
+                ) => {}
+            }
         }
     }
 
@@ -370,9 +377,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             ),
         };
         if is_anothers {
-            call.first_for
-                .iter()
-                .for_each(|place| self.doings.refused(*place));
+            for place in &call.first_for {
+                // A call before it may have done that.
+                if !self.doings.may_arrive(*place) {
+                    self.doings.refused(*place);
+                }
+            }
         }
     }
 
@@ -416,16 +426,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             });
         }
         let written = remaining::written_all_the_same(change, seen, self.means.custom_attributes);
-        if !written.is_empty() {
-            let names: Vec<String> = written.iter().map(Field::name).collect();
-            failure = format!("{failure}; but these were written: {}", names.join(", "));
-        }
         if let Some(worse) = self.undo_rotation(change, seen).await {
             failure = format!("{failure}; {worse}");
         }
         self.report(&[ChangeOutcome {
             place,
-            became: OutcomeKind::refused(failure, written),
+            became: OutcomeKind::failed(failure, written),
         }]);
     }
 
@@ -468,7 +474,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
     ) -> Round {
         let requested = self.limits.until.cancel.is_cancelled();
         let Some(pause) = pause.filter(|_| !requested) else {
-            if self.look_again(batch).await {
+            if self.look_for_late_calls(batch).await {
                 self.call(batch);
                 self.end_all(batch, "not applied", &reason(error));
                 self.stopped.get_or_insert_with(|| stopped(error));
@@ -479,11 +485,33 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             () = tokio::time::sleep(pause) => {}
             () = self.limits.until.cancel.cancelled() => {}
         }
-        if self.look_again(batch).await {
+        if self.look_for_late_calls(batch).await {
             Round::Again
         } else {
             Round::Over
         }
+    }
+
+    /// Reads the users again after an answer that was not clear: a call that has begun to take effect
+    /// has arrived.
+    async fn look_for_late_calls(&mut self, batch: &mut Batch) -> bool {
+        let before = batch.seen.clone();
+        if !self.look_again(batch).await {
+            return false;
+        }
+        for place in batch.units.iter().flatten() {
+            let has_begun = self.changes.get(*place).is_some_and(|change| {
+                let (before, after) = (
+                    before.get(&change.ftrack_id),
+                    batch.seen.get(&change.ftrack_id),
+                );
+                remaining::has_begun(change, before, after, self.means.custom_attributes)
+            });
+            if has_begun {
+                self.doings.arrived(*place);
+            }
+        }
+        true
     }
 
     fn not_tried(&mut self, batch: &Batch) -> Round {
@@ -516,15 +544,33 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
             place: *place,
             became: self
                 .holds(*place, batch)
-                .unwrap_or_else(|| self.doings.ended(*place, verb, why)),
+                .unwrap_or_else(|| self.ended(*place, batch, (verb, why))),
         };
         let done: Vec<ChangeOutcome> = batch.units.iter().flatten().map(ended).collect();
         self.report(&done);
     }
 
+    /// The result of a change that is not in effect, as far as that is known.
+    fn ended(&self, place: usize, batch: &Batch, (verb, why): (&str, &str)) -> OutcomeKind {
+        let change = self.changes.get(place);
+        let sent = change.filter(|_| self.doings.of(place) != Progress::Nothing);
+        let written = sent.map(|change| {
+            let seen = batch.seen.get(&change.ftrack_id);
+            remaining::written_all_the_same(change, seen, self.means.custom_attributes)
+        });
+        let why = if self.doings.may_arrive(place) {
+            why.to_owned()
+        } else {
+            format!("{verb}: {why}")
+        };
+        OutcomeKind::failed(why, written.unwrap_or_default())
+    }
+
     fn report(&mut self, done: &[ChangeOutcome]) {
         if !done.is_empty() {
-            (self.each)(done);
+            let known = |outcome: &ChangeOutcome| self.doings.known(outcome.clone());
+            let done: Vec<ChangeOutcome> = done.iter().map(known).collect();
+            (self.each)(&done);
         }
     }
 }

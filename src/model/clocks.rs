@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::readable_time::readable_time;
 
@@ -15,11 +16,12 @@ use super::readable_time::readable_time;
 const RIGHT: TimeDelta = TimeDelta::minutes(2);
 
 /// What the clocks show at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clocks {
     /// This machine's.
     pub here: DateTime<Utc>,
     /// ftrack's; none where its answers show no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ftrack: Option<DateTime<Utc>>,
 }
 

@@ -364,8 +364,8 @@ pub struct Reported {
     /// Omitted where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The values that were written of a change that failed as a whole. Omitted where there are
-    /// none.
+    /// The values that are known to be written of a change that failed as a whole, or is
+    /// unconfirmed. Omitted where there are none.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub written: BTreeSet<Field>,
 }

@@ -1,34 +1,57 @@
-//! The reports of earlier runs that do not know every result, since the program was killed or ftrack
-//! could not be read back: a run that reads ftrack finds out which of the changes are in effect, before
-//! it changes anything itself.
+//! The reports of earlier runs that do not know every result, since the program was killed, or ftrack
+//! gave no clear answer or could not be read back: a run that reads ftrack finds out which of the
+//! changes are in effect, before it changes anything itself.
 
 use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{RunContext, failure::Failure, ldap_work::LdapWork, outcome};
 use crate::{
     event::{Confirmed, Event, RunName},
     ftrack::{
-        unconfirmed::{self, EarlierRun, UserNow},
-        user_state::states,
+        earlier::EarlierWrites,
+        unconfirmed::{self, EarlierRun, LateCalls, UserNow, is_open},
+        user_state::{UserState, states},
     },
     model::{
+        change::Action,
         report::{ChangeResult, Counts, Outcome, Report, Reported},
-        stored_value::StoredValue,
+        stored_value::{StoredOtherwise, StoredValue},
         summary::RunSummary,
         user::{Current, EntityId},
     },
-    state::{Remembered, State, Written, journal, journal::Unconfirmed},
+    state::{Remembered, State, Written, journal, journal::UnsettledRun},
 };
+
+/// How much longer than `ftrack.request_timeout` ago a run must have ended before none of its calls
+/// can take effect any more. What was sent may wait in the buffers of this machine, of a proxy and of
+/// the server after the program has stopped waiting; proxies and servers give up after a minute or
+/// two. Clocks that agree may differ by two minutes as well.
+const GRACE: TimeDelta = TimeDelta::minutes(5);
 
 /// The runs whose results were not all known.
 #[derive(Debug, Default)]
 pub(super) struct EarlierRuns {
-    /// Their marks in the links that they made, or may make still: a call may arrive late.
-    pub marks: Vec<String>,
-    /// Those whose reports are complete.
+    /// What tells their writes from those of others: a call may arrive late.
+    pub writes: EarlierWrites,
+    /// Those whose results are all known by now, as far as they ever will be.
     complete: Vec<String>,
-    /// Whether a report was completed just now.
+    /// Whether what is remembered has changed.
     pub is_changed: bool,
+}
+
+/// What a job knows about its earlier runs when it settles one.
+struct Settling<'a> {
+    state: &'a State,
+    remembered: &'a Remembered,
+    current: &'a Current,
+    /// The unsettled runs, oldest first.
+    runs: &'a [UnsettledRun],
+    /// Changes of earlier ones that were found in effect just now.
+    found: Vec<Reported>,
+    /// What ftrack stores otherwise than it is written, with what was found just now.
+    stored: StoredOtherwise,
 }
 
 impl RunContext<'_, LdapWork> {
@@ -40,126 +63,277 @@ impl RunContext<'_, LdapWork> {
         current: &Current,
     ) -> Result<EarlierRuns, Failure> {
         let (job, config) = (&self.prepared.name, &self.prepared.config);
+        let runs = journal::unsettled(&config.state_dir, job)?;
+        let mut settling = Settling {
+            state,
+            remembered,
+            current,
+            runs: &runs,
+            found: Vec::new(),
+            stored: remembered.stored_otherwise.clone(),
+        };
         let mut earlier = EarlierRuns::default();
-        let mut stored = remembered.stored_otherwise.clone();
-        for unconfirmed in journal::unconfirmed(&config.state_dir, job)? {
-            let Ok(mut report) = self.history.load(job, &unconfirmed.run) else {
-                if self.history.is_without(job, &unconfirmed.run) {
-                    // It was removed: nothing can be completed.
-                    journal::confirmed(&config.state_dir, job, &unconfirmed.run);
-                } else {
-                    // That it cannot be read may pass; what its run sent may arrive still.
-                    earlier.marks.extend(unconfirmed.run_mark);
+        for run in &runs {
+            match self.history.load(job, &run.run) {
+                Ok(report) => {
+                    if report.ftrack.server == self.reader.server() {
+                        self.settle_run(&mut settling, &mut earlier, run, report)
+                            .await?;
+                    }
                 }
-                continue;
-            };
-            if report.ftrack.server != self.reader.server() {
-                continue;
+                Err(_) if self.history.is_without(job, &run.run) => {
+                    // It was removed: nothing can be completed.
+                    journal::remove_unsettled(&config.state_dir, job, &run.run);
+                }
+                Err(_) => {
+                    // That it cannot be read may pass; what its run sent may arrive still.
+                    let counted = self.count_all(&settling, &run.run)?;
+                    earlier.is_changed |= counted;
+                    earlier.add(run);
+                }
             }
-            if unknown(&mut report.changes).next().is_some() {
-                let confirmed = self.confirm_one(&mut report, &unconfirmed, current).await;
-                let Some(values) = confirmed else {
-                    // What went wrong stops this run as well, or the next one finds out.
-                    continue;
-                };
-                self.history.keep(&report)?;
-                state.add_run(&RunSummary::of(&report), &config.reports)?;
-                state.count_written(job, &counted(remembered, &report))?;
-                values
-                    .iter()
-                    .for_each(|(user, value)| stored.add(user.clone(), value));
-                let before = &remembered.stored_otherwise;
-                state.set_stored_otherwise(job, self.reader.server(), before, &stored)?;
-                earlier.is_changed = true;
-            }
-            earlier.marks.extend(unconfirmed.run_mark);
-            earlier.complete.push(unconfirmed.run);
         }
         Ok(earlier)
+    }
+
+    /// Completes one report, as far as it can be.
+    async fn settle_run(
+        &self,
+        settling: &mut Settling<'_>,
+        earlier: &mut EarlierRuns,
+        run: &UnsettledRun,
+        mut report: Report,
+    ) -> Result<(), Failure> {
+        earlier.add(run);
+        let late_calls = self.late_calls(run);
+        let before = report.clone();
+        if unknown(&report).next().is_some() {
+            let Some(stored) = self
+                .find_out(settling, run, &mut report, late_calls)
+                .await?
+            else {
+                // What went wrong stops this run as well, or the next one finds out.
+                earlier.is_changed |= self.count_all(settling, &run.run)?;
+                return Ok(());
+            };
+            let is_changed = report != before;
+            if is_changed {
+                self.log(&before, &report);
+                self.keep(settling, &report, &stored)?;
+            }
+            let counted = counted(settling.remembered, &report);
+            settling
+                .state
+                .count_written(&self.prepared.name, &counted)?;
+            earlier.is_changed |= is_changed || !counted.is_empty();
+        }
+        settling.found.extend(newly_applied(&before, &report));
+        let reactivated = unknown(&report).filter(|change| change.action == Action::Reactivate);
+        let reactivated = reactivated.map(|change| change.ftrack_id.clone());
+        earlier.writes.reactivated.extend(reactivated);
+        if late_calls == LateCalls::Over || unknown(&report).next().is_none() {
+            earlier.complete.push(run.run.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether calls of a run may arrive still. Each clock is compared with itself, and one that was
+    /// set back makes the time count anew.
+    fn late_calls(&self, run: &UnsettledRun) -> LateCalls {
+        let (config, now) = (&self.prepared.config, self.clocks());
+        let longest = TimeDelta::from_std(config.ftrack.request_timeout).unwrap_or(TimeDelta::MAX);
+        let passed = run.ended.map(|ended| now.passed_since(&ended));
+        let passed = passed.filter(|passed| *passed >= TimeDelta::zero());
+        let Some(passed) = passed else {
+            journal::set_ended(&config.state_dir, &self.prepared.name, &run.run, now);
+            return LateCalls::Possible;
+        };
+        if passed
+            .checked_sub(&GRACE)
+            .is_some_and(|passed| passed > longest)
+        {
+            LateCalls::Over
+        } else {
+            LateCalls::Possible
+        }
+    }
+
+    /// Finds out about the changes of a report; returns the values that ftrack stored otherwise, none
+    /// where the users could not be read.
+    async fn find_out(
+        &self,
+        settling: &Settling<'_>,
+        run: &UnsettledRun,
+        report: &mut Report,
+        late_calls: LateCalls,
+    ) -> Result<Option<Vec<(EntityId, StoredValue)>>, Failure> {
+        let current = settling.current;
+        let custom_attributes = &current.custom_attributes;
+        let ids: BTreeSet<EntityId> = unknown(report)
+            .map(|change| change.ftrack_id.clone())
+            .collect();
+        let ids: Vec<EntityId> = ids.into_iter().collect();
+        let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
+        let Ok(seen) = seen else { return Ok(None) };
+        let mut in_other_reports = self.applied_since(run)?;
+        in_other_reports.extend(settling.found.iter().cloned());
+        let others = || settling.runs.iter().filter(|other| other.run != run.run);
+        let other_deactivations: Vec<DateTime<Utc>> =
+            others().filter_map(|other| other.deactivated_at).collect();
+        let before = others().filter(|other| other.run < run.run);
+        let marks_before: Vec<String> = before.filter_map(|other| other.run_mark.clone()).collect();
+        let of_run = EarlierRun {
+            started_at: report.started_at,
+            run_mark: run.run_mark.as_deref(),
+            marks_before: &marks_before,
+            deactivated_at: run.deactivated_at,
+            other_deactivations: &other_deactivations,
+            in_other_reports: &in_other_reports,
+            late_calls,
+            custom_attributes,
+        };
+        let were_so = so_already(&report.changes);
+        let mut stored = Vec::new();
+        for change in report.changes.iter_mut().filter(|change| is_open(change)) {
+            let now = user_now(&change.ftrack_id, seen.get(&change.ftrack_id), current);
+            for value in unconfirmed::settle(change, now, of_run) {
+                stored.push((change.ftrack_id.clone(), value));
+            }
+        }
+        report.counts.unchanged += so_already(&report.changes) - were_so;
+        conclude(report);
+        Ok(Some(stored))
+    }
+
+    /// The changes that later runs of the job have applied.
+    fn applied_since(&self, run: &UnsettledRun) -> Result<Vec<Reported>, Failure> {
+        let job = &self.prepared.name;
+        let runs = self.history.runs(Some(job))?;
+        let later = runs.iter().take_while(|(later, _)| *later > run.run);
+        let reports = later.filter_map(|(later, _)| self.history.load(job, later).ok());
+        let here = reports.filter(|report| report.ftrack.server == self.reader.server());
+        Ok(here
+            .flat_map(|report| report.changes)
+            .filter(|change| change.result == ChangeResult::Applied)
+            .collect())
+    }
+
+    /// Logs what was found out.
+    fn log(&self, before: &Report, report: &Report) {
+        let of = RunName {
+            job: &self.prepared.name,
+            run: &report.run,
+        };
+        let (mut found, mut is_any_known) = (Confirmed::default(), false);
+        let changes = before.changes.iter().zip(&report.changes);
+        for (_, change) in changes.filter(|(before, _)| is_open(before)) {
+            count(&mut found, change.result);
+            if !is_open(change) {
+                is_any_known = true;
+                Event::EarlierChange { of, change }.emit();
+            }
+        }
+        if is_any_known {
+            Event::RunConfirmed { of, found }.emit();
+        }
+    }
+
+    /// Saves a report of which more is known, and what ftrack stored otherwise.
+    fn keep(
+        &self,
+        settling: &mut Settling<'_>,
+        report: &Report,
+        values: &[(EntityId, StoredValue)],
+    ) -> Result<(), Failure> {
+        let (job, config) = (&self.prepared.name, &self.prepared.config);
+        self.history.keep(report)?;
+        settling
+            .state
+            .add_run(&RunSummary::of(report), &config.reports)?;
+        let stored = &mut settling.stored;
+        values
+            .iter()
+            .for_each(|(user, value)| stored.add(user.clone(), value));
+        let before = &settling.remembered.stored_otherwise;
+        let server = self.reader.server();
+        settling
+            .state
+            .set_stored_otherwise(job, server, before, stored)?;
+        Ok(())
+    }
+
+    /// Lets everything that a run was to write count for the limits, as long as nothing else is known:
+    /// what the links show by now may be less than what arrives. Returns whether that is new.
+    fn count_all(&self, settling: &Settling<'_>, run: &str) -> Result<bool, Failure> {
+        let written = settling.remembered.written.iter();
+        let of_run = written.filter(|written| written.run == run && !written.is_settled);
+        let counted: Vec<Written> = of_run
+            .map(|written| Written {
+                is_settled: true,
+                ..written.clone()
+            })
+            .collect();
+        settling
+            .state
+            .count_written(&self.prepared.name, &counted)?;
+        Ok(!counted.is_empty())
     }
 
     /// The journals of these runs are of no more use: what they had begun, this one has finished.
     pub(super) fn forget_earlier(&self, earlier: EarlierRuns) {
         for run in earlier.complete {
             let state_dir = &self.prepared.config.state_dir;
-            journal::confirmed(state_dir, &self.prepared.name, &run);
+            journal::remove_unsettled(state_dir, &self.prepared.name, &run);
         }
-    }
-
-    /// Completes one report; returns the values that ftrack stored otherwise, none where the users
-    /// could not be read.
-    async fn confirm_one(
-        &self,
-        report: &mut Report,
-        unconfirmed: &Unconfirmed,
-        current: &Current,
-    ) -> Option<Vec<(EntityId, StoredValue)>> {
-        let custom_attributes = &current.custom_attributes;
-        let ids: BTreeSet<EntityId> = unknown(&mut report.changes)
-            .map(|change| change.ftrack_id.clone())
-            .collect();
-        let ids: Vec<EntityId> = ids.into_iter().collect();
-        let seen = states(&self.reader, &ids, custom_attributes, &self.until).await;
-        let seen = seen.ok()?;
-        let run = EarlierRun {
-            started_at: report.started_at,
-            run_mark: unconfirmed.run_mark.as_deref(),
-            deactivated_at: unconfirmed.deactivated_at,
-            custom_attributes,
-        };
-        let of = RunName {
-            job: &self.prepared.name,
-            run: &unconfirmed.run,
-        };
-        let mut stored = Vec::new();
-        let were_so = so_already(&report.changes);
-        let mut found = Confirmed::default();
-        for change in unknown(&mut report.changes) {
-            let is_there = || {
-                let users = &current.users;
-                users
-                    .binary_search_by(|user| user.id.cmp(&change.ftrack_id))
-                    .is_ok()
-            };
-            let now = match seen.get(&change.ftrack_id) {
-                Some(user) => UserNow::Seen(user),
-                None if is_there() => UserNow::Odd,
-                None => UserNow::Missing,
-            };
-            for value in unconfirmed::settle(change, now, run) {
-                stored.push((change.ftrack_id.clone(), value));
-            }
-            count(&mut found, change.result);
-            Event::EarlierChange { of, change }.emit();
-        }
-        Event::RunConfirmed { of, found }.emit();
-        report.counts.unchanged += so_already(&report.changes) - were_so;
-        conclude(report);
-        Some(stored)
     }
 }
 
-/// The changes whose result is not known.
-fn unknown(changes: &mut [Reported]) -> impl Iterator<Item = &mut Reported> {
-    let is_unknown = |change: &&mut Reported| change.result == ChangeResult::Unconfirmed;
-    changes.iter_mut().filter(is_unknown)
+impl EarlierRuns {
+    fn add(&mut self, run: &UnsettledRun) {
+        self.writes.marks.extend(run.run_mark.clone());
+        self.writes.deactivated_at.extend(run.deactivated_at);
+    }
 }
 
-/// Counts a change whose result is found out.
+/// What is now at ftrack in place of a user.
+fn user_now<'s>(id: &EntityId, seen: Option<&'s UserState>, current: &Current) -> UserNow<'s> {
+    let is_there = || {
+        current
+            .users
+            .binary_search_by(|user| user.id.cmp(id))
+            .is_ok()
+    };
+    match seen {
+        Some(user) => UserNow::Seen(user),
+        None if is_there() => UserNow::Odd,
+        None => UserNow::Missing,
+    }
+}
+
+/// The changes whose results are still to be found out.
+pub(super) fn unknown(report: &Report) -> impl Iterator<Item = &Reported> {
+    report.changes.iter().filter(|change| is_open(change))
+}
+
+/// The changes that were found in effect.
+fn newly_applied<'r>(
+    before: &'r Report,
+    report: &'r Report,
+) -> impl Iterator<Item = Reported> + 'r {
+    let changes = before.changes.iter().zip(&report.changes);
+    let is_new = |(before, change): &(&Reported, &Reported)| {
+        is_open(before) && change.result == ChangeResult::Applied
+    };
+    changes.filter(is_new).map(|(_, change)| change.clone())
+}
+
+/// Counts a change whose result was not known.
 fn count(found: &mut Confirmed, result: ChangeResult) {
     match result {
         ChangeResult::Applied | ChangeResult::Planned => found.in_effect += 1,
         ChangeResult::Failed | ChangeResult::Held => found.not_in_effect += 1,
         ChangeResult::Unconfirmed => found.unconfirmed += 1,
     }
-}
-
-/// How many changes did not have to be written.
-fn so_already(changes: &[Reported]) -> usize {
-    changes
-        .iter()
-        .filter(|change| change.is_so_already())
-        .count()
 }
 
 /// Brings what a report says as a whole in step with its changes.
@@ -173,10 +347,13 @@ fn conclude(report: &mut Report) {
     };
     let error = report.error.as_deref();
     if error.is_some_and(journal::is_in_the_middle) {
-        report.error = Some(journal::in_the_middle(match report.counts.unconfirmed {
-            0 => journal::Unknown::Nothing,
-            changes => journal::Unknown::ForGood(changes),
-        }));
+        let open = unknown(report).count();
+        let unknown = match (report.counts.unconfirmed, open) {
+            (0, _) => journal::Unknown::Nothing,
+            (changes, 0) => journal::Unknown::ForGood(changes),
+            (_, open) => journal::Unknown::Yet(open),
+        };
+        report.error = Some(journal::in_the_middle(unknown));
     }
     match report.outcome {
         Outcome::Failed => {}
@@ -186,8 +363,16 @@ fn conclude(report: &mut Report) {
     }
 }
 
-/// What counts for the limits of a run whose report is complete: what it wrote, and what it may have
-/// written.
+/// How many changes did not have to be written.
+fn so_already(changes: &[Reported]) -> usize {
+    changes
+        .iter()
+        .filter(|change| change.is_so_already())
+        .count()
+}
+
+/// What counts for the limits of a run of whose report more is known: what it wrote, and what it may
+/// have written; only where that is not saved yet.
 fn counted(remembered: &Remembered, report: &Report) -> Vec<Written> {
     let of_run = remembered
         .written
@@ -196,11 +381,12 @@ fn counted(remembered: &Remembered, report: &Report) -> Vec<Written> {
     let counted = of_run.map(|written| {
         let may_have_written = |change: &&Reported| change.may_have_written(written.kind);
         let number = report.changes.iter().filter(may_have_written).count();
-        Written {
+        let counted = Written {
             number: written.number.min(number),
             is_settled: true,
             ..written.clone()
-        }
+        };
+        (counted != *written).then_some(counted)
     });
-    counted.collect()
+    counted.flatten().collect()
 }

@@ -10,6 +10,7 @@ use crate::{
     event::{Event, RunName},
     ftrack,
     ftrack::{
+        earlier::EarlierWrites,
         session::{Until, Writer},
         stopped::WriteStopped,
         write::WriteLimits,
@@ -71,9 +72,9 @@ impl RunContext<'_, LdapWork> {
                 // What was read of the directory is the largest part of the memory.
                 drop(plan);
                 drop(desired);
-                let marks = &earlier.marks;
+                let writes = &earlier.writes;
                 let applied = self
-                    .apply(unchanged, &vetted, (&current, marks), &writer, &mut stored)
+                    .apply(unchanged, &vetted, (&current, writes), &writer, &mut stored)
                     .await;
                 let (job, ftrack) = (&self.prepared.name, self.reader.server());
                 let before = &remembered.stored_otherwise;
@@ -105,7 +106,8 @@ impl RunContext<'_, LdapWork> {
         let settings = self.settings(&desired);
         let past = (remembered, &settings);
         let plan = self.decide(&desired, &current, past, &request).await?;
-        let vetted = guard::vet(&plan, &self.bounds(&plan, remembered, &settings));
+        let unsettled = self.unsettled_changes()?;
+        let vetted = guard::vet(&plan, &self.bounds(&plan, past, &unsettled));
         let (job, fall) = (&self.prepared.name, self.fall_of_links(&plan, remembered));
         let mut saved = SavedPlan::new(job, chrono::Utc::now(), &plan, &vetted, fall);
         let people = LastKnownPeople::of_plan(&plan);
@@ -125,7 +127,8 @@ impl RunContext<'_, LdapWork> {
         (remembered, settings): (&Remembered, &Settings),
         approved: Option<&SavedPlan>,
     ) -> Result<(Vetted, Approval), Failure> {
-        let vetted = guard::vet(plan, &self.bounds(plan, remembered, settings));
+        let unsettled = self.unsettled_changes()?;
+        let vetted = guard::vet(plan, &self.bounds(plan, (remembered, settings), &unsettled));
         match (approved, self.fall_of_links(plan, remembered)) {
             (None, Some(fall)) => Err(Failure::refused(fall)),
             (None, None) => Ok((vetted, Approval::None)),
@@ -165,7 +168,7 @@ impl RunContext<'_, LdapWork> {
         &mut self,
         unchanged: usize,
         vetted: &Vetted,
-        (current, earlier_marks): (&Current, &[String]),
+        (current, earlier): (&Current, &EarlierWrites),
         writer: &Writer,
         stored: &mut StoredOtherwise,
     ) -> Result<(), Failure> {
@@ -187,7 +190,7 @@ impl RunContext<'_, LdapWork> {
                 batch_size: self.prepared.config.ftrack.batch_size,
                 attempts: self.prepared.config.ftrack.attempts,
                 until: &until,
-                earlier_marks,
+                earlier,
             };
             let mut done_so_far = 0;
             let progress = self.progress;

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{RunContext, failure::Failure, ldap_work::LdapWork};
+use super::{
+    RunContext, failure::Failure, ldap_work::LdapWork, unsettled_changes::UnsettledChange,
+};
 use crate::{
     model::{
         change::{Change, ChangeId, HeldBy},
         change_kind::ChangeKind,
-        clocks::Clocks,
+        clocks::{Clocks, Present},
         edit::Edit,
         held_people::HeldPeople,
         readable_time::readable_time,
@@ -31,8 +33,8 @@ impl RunContext<'_, LdapWork> {
     pub(super) fn bounds<'r>(
         &self,
         plan: &Plan<'_>,
-        remembered: &'r Remembered,
-        settings: &Settings,
+        (remembered, settings): (&'r Remembered, &Settings),
+        unsettled: &[UnsettledChange],
     ) -> Bounds<'r>
     where
         Self: 'r,
@@ -52,6 +54,7 @@ impl RunContext<'_, LdapWork> {
         Bounds {
             limits: &self.work.job.limits,
             written: remembered.written_within(per, now, links),
+            unsettled: of_unsettled(remembered, unsettled, per, now),
             clocks: now.told().or_else(ahead),
             held_before: &remembered.held,
             changed: changed(remembered, settings),
@@ -191,6 +194,27 @@ fn inactive(plan: &Plan<'_>, current: &Current, vetted: &Vetted) -> BTreeSet<Ent
         .chain(linked.filter(is_inactive))
         .cloned()
         .collect()
+}
+
+/// How many of what was written within that time before now are changes to a user whose results are
+/// not known.
+fn of_unsettled(
+    remembered: &Remembered,
+    unsettled: &[UnsettledChange],
+    per: TimeDelta,
+    now: Present,
+) -> BTreeMap<(EntityId, ChangeKind), usize> {
+    let mut changes: BTreeMap<(EntityId, ChangeKind), usize> = BTreeMap::new();
+    for UnsettledChange { run, user, kind } in unsettled {
+        let counts = |written: &&Written| {
+            let is_its_own = written.run == *run && written.kind == *kind;
+            is_its_own && written.number > 0 && now.passed_since(&written.at) < per
+        };
+        if remembered.written.iter().any(|written| counts(&written)) {
+            *changes.entry((user.clone(), *kind)).or_default() += 1;
+        }
+    }
+    changes
 }
 
 /// The settings that changed since the people were last read; none where that is not known.

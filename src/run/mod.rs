@@ -33,9 +33,11 @@ pub mod saved;
 mod second_look;
 pub mod servers;
 pub mod text;
+mod unsettled_changes;
 
 use crate::{
     model::{
+        clocks::Clocks,
         report::{Approver, Counts, FailureKind, FtrackPart, Outcome, Report, RunPhase, Trigger},
         summary::RunSummary,
     },
@@ -306,7 +308,8 @@ impl CompiledJob {
             history.keep(&report)?;
             state.add_run(&RunSummary::of(&report), retention)?;
             if report.counts.unconfirmed > 0 {
-                journal::keep_unconfirmed(state_dir, job, &report.run);
+                // No run has looked since, and when it ended is not known.
+                journal::keep_unsettled(state_dir, job, &report.run, None);
             } else {
                 journal::remove(state_dir, job, &report.run);
             }
@@ -418,6 +421,14 @@ impl<'a, W> RunContext<'a, W> {
         self.report.ftrack.retries = self.reader.retries();
     }
 
+    /// What the clocks show.
+    fn clocks(&self) -> Clocks {
+        Clocks {
+            here: Utc::now(),
+            ftrack: self.reader.time(),
+        }
+    }
+
     /// Adds to the duration of a phase.
     fn record_phase(&mut self, phase: RunPhase, time: Duration) {
         *self.report.seconds.entry(phase).or_default() += time.as_secs_f64();
@@ -437,7 +448,9 @@ impl<'a, W> RunContext<'a, W> {
         let config = &self.prepared.config;
         match self.history.keep(&self.report) {
             Ok(_) if self.report.counts.unconfirmed > 0 => {
-                journal::keep_unconfirmed(&config.state_dir, &self.prepared.name, &self.report.run);
+                let (job, run) = (&self.prepared.name, &self.report.run);
+                let ended = Some(self.clocks());
+                journal::keep_unsettled(&config.state_dir, job, run, ended);
             }
             Ok(_) => journal::remove(&config.state_dir, &self.prepared.name, &self.report.run),
             Err(error) => {

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
-
 use super::{
     Progress, RunContext,
     failure::{Failure, ReadError},
@@ -21,7 +19,7 @@ use crate::{
     ftrack,
     ftrack::read::ReadCurrent,
     model::{
-        clocks::{Clocks, Present},
+        clocks::Present,
         report::{Outcome, RunPhase},
         user::Current,
     },
@@ -167,14 +165,6 @@ impl<'a> RunContext<'a, LdapWork> {
             evidence.changed_referrals = (referrals.0 != referrals.1).then_some(referrals);
         }
         Ok(matched.decide(&evidence))
-    }
-
-    /// What the clocks show.
-    pub(super) fn clocks(&self) -> Clocks {
-        Clocks {
-            here: Utc::now(),
-            ftrack: self.reader.time(),
-        }
     }
 
     /// What the clocks show, and what the job knows of them.

@@ -220,7 +220,10 @@ pub(super) fn record_results(
             }
             OutcomeKind::SoAlready => (ChangeResult::Planned, Some(SO_ALREADY.to_owned())),
             OutcomeKind::ByAnother(why) => (ChangeResult::Planned, Some(why.clone())),
-            OutcomeKind::Unconfirmed(why) => (ChangeResult::Unconfirmed, Some(why.clone())),
+            OutcomeKind::Unconfirmed(why, written) => {
+                change.written = written.clone();
+                (ChangeResult::Unconfirmed, Some(why.clone()))
+            }
             OutcomeKind::Failed(why) => (ChangeResult::Failed, Some(why.clone())),
             OutcomeKind::FailedInPart(why, written) => {
                 change.written = written.clone();

@@ -1,6 +1,8 @@
 //! The journal: what a run is about to write, saved before it writes it, so that a run that is
 //! killed leaves a report too.
 
+mod unsettled;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -13,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ftrack::unconfirmed::INTERRUPTED,
     model::{
         change::Action,
         edit::Field,
@@ -21,6 +24,8 @@ use crate::{
     },
     state::{files::StateError, folder::Folder, history::is_run},
 };
+
+pub use unsettled::{UnsettledRun, keep_unsettled, remove_unsettled, set_ended, unsettled};
 
 /// The longest line of a journal, in bytes.
 const LONGEST_LINE: u64 = 1 << 30;
@@ -73,18 +78,6 @@ struct BegunChange {
     action: Action,
     ftrack_id: EntityId,
     result: ChangeResult,
-}
-
-/// A run whose report does not know the result of every change yet.
-#[derive(Debug)]
-#[allow(missing_docs, reason = "fields are those of the marks")]
-pub struct Unconfirmed {
-    pub run: String,
-    /// Its mark in the links that it made; none where an earlier version wrote the journal.
-    pub run_mark: Option<String>,
-    /// The time in the links of the users that it deactivated; none where it deactivated nobody, or
-    /// an earlier version wrote the journal.
-    pub deactivated_at: Option<DateTime<Utc>>,
 }
 
 /// The result of one change, by its index in the report.
@@ -192,7 +185,7 @@ pub fn recover(
                 continue;
             }
             SavedReport::Unconfirmed(_) => {
-                leave_unconfirmed(&folder, run);
+                unsettled::leave_unsettled(&folder, run);
                 continue;
             }
         }
@@ -214,45 +207,6 @@ pub fn remove(state_dir: &Path, job: &str, run: &str) {
     }
 }
 
-/// Keeps the journal of a run whose report is saved, and does not know every result: a later run
-/// that reads ftrack finds out.
-pub fn keep_unconfirmed(state_dir: &Path, job: &str, run: &str) {
-    if let Ok(Some(folder)) = find(state_dir, job) {
-        leave_unconfirmed(&folder, run);
-    }
-}
-
-fn leave_unconfirmed(folder: &Folder, run: &str) {
-    let _ = folder.rename(&file_name(run), &format!("{run}{UNCONFIRMED}"));
-}
-
-/// The runs of a job whose reports do not know every result, or whose journals no later run has used
-/// up.
-///
-/// # Errors
-/// The directory cannot be read.
-pub fn unconfirmed(state_dir: &Path, job: &str) -> Result<Vec<Unconfirmed>, StateError> {
-    let Some(folder) = find(state_dir, job)? else {
-        return Ok(Vec::new());
-    };
-    let mut runs = Vec::new();
-    for name in folder.names()? {
-        let Some(run) = name.strip_suffix(UNCONFIRMED).filter(|run| is_run(run)) else {
-            continue;
-        };
-        let (run_mark, deactivated_at) = begun(&folder, &name)
-            .map_or((None, None), |(first, _)| {
-                (first.run_mark, first.deactivated_at)
-            });
-        runs.push(Unconfirmed {
-            run: run.to_owned(),
-            run_mark,
-            deactivated_at,
-        });
-    }
-    Ok(runs)
-}
-
 /// The users that runs of a job may have begun to create in an ftrack server: those whose results
 /// the journals do not know.
 ///
@@ -267,10 +221,7 @@ pub fn begun_creates(
         return Ok(BTreeSet::new());
     };
     let names = folder.names()?;
-    let is_journal = |name: &&String| {
-        let run = name.strip_suffix(END).or(name.strip_suffix(UNCONFIRMED));
-        run.is_some_and(is_run)
-    };
+    let is_journal = |name: &&String| unsettled::run_of(name).is_some();
     let journals = names
         .iter()
         .filter(is_journal)
@@ -305,20 +256,10 @@ fn begun(folder: &Folder, name: &str) -> Option<(FirstLine, impl Iterator<Item =
     Some((serde_json::from_str(&first).ok()?, results(reader)))
 }
 
-/// Removes the journal of a run whose report knows every result that can be known.
-pub fn confirmed(state_dir: &Path, job: &str, run: &str) {
-    if let Ok(Some(folder)) = find(state_dir, job) {
-        let _ = folder.remove(&format!("{run}{UNCONFIRMED}"));
-    }
-}
-
 /// The directory of the journals in the state directory, with one for each job.
 const FOLDER: &str = "journals";
 /// The end of a journal's name, after its run.
 const END: &str = ".jsonl";
-/// That of a run whose report is saved, and does not know every result.
-const UNCONFIRMED: &str = ".unconfirmed";
-
 fn find(state_dir: &Path, job: &str) -> Result<Option<Folder>, StateError> {
     let Some(folder) = Folder::find(state_dir)? else {
         return Ok(None);
@@ -360,11 +301,7 @@ fn cut_off(journal: File) -> Option<Report> {
         |change: &&mut Reported| change.result == ChangeResult::Planned && !change.is_so_already();
     for change in report.changes.iter_mut().filter(is_unknown) {
         change.result = ChangeResult::Unconfirmed;
-        change.error = Some(
-            "the run was interrupted before the result was known; the next run that reads ftrack \
-             finds out, and does what is left"
-                .into(),
-        );
+        change.error = Some(INTERRUPTED.to_owned());
     }
     recount(&mut report.counts, &report.changes);
     report.outcome = Outcome::Failed;

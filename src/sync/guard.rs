@@ -109,6 +109,9 @@ pub struct Bounds<'a> {
     pub limits: &'a Limits,
     /// What was written within `limits.per` before this run, without approval.
     pub written: BTreeMap<ChangeKind, usize>,
+    /// How many of these are a change of that kind to a user, of a run whose results are not known:
+    /// the same change made again is no further one.
+    pub unsettled: BTreeMap<(EntityId, ChangeKind), usize>,
     /// What is to be known of the clocks where a limit holds something because of what was written
     /// before.
     pub clocks: Option<String>,

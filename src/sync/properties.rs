@@ -91,6 +91,7 @@ fn planned<'a>(
 fn vetted(plan: &Plan<'_>) -> [Vetted; 2] {
     let limits = limits();
     let bounds = Bounds {
+        unsettled: BTreeMap::new(),
         limits: &limits,
         written: BTreeMap::new(),
         clocks: None,

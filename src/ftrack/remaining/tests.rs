@@ -72,7 +72,7 @@ fn left_of(
 ) -> Result<(Vec<String>, bool), CannotWrite> {
     let (signer, orphans) = (Signer::default(), BTreeSet::new());
     let means = WriteContext {
-        earlier_marks: &[],
+        earlier: &EarlierWrites::default(),
         custom_attributes: &[],
         run_mark: RUN,
         orphans: &orphans,

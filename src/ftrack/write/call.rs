@@ -64,7 +64,12 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                             of_unit.push((*place, left));
                         }
                     },
-                    Err(obstructed) => out.push((*place, obstructed.outcome())),
+                    Err(obstructed) => {
+                        if obstructed.is_final() {
+                            self.doings.cannot_arrive(*place);
+                        }
+                        out.push((*place, obstructed.outcome()));
+                    }
                 }
             }
             // Finished changes wait for the others of a rotation: until then it may have to be

@@ -1,6 +1,9 @@
 //! Reads the users of a batch: before they are written, if the plan is old, and after each call.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{Writing, stopped};
 use crate::{
@@ -67,7 +70,9 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
         let became = |place: &usize| {
             let unknown = || match self.doings.of(*place) {
                 Progress::Nothing => OutcomeKind::Failed(why.to_owned()),
-                Progress::Sent | Progress::Linked => OutcomeKind::Unconfirmed(why.to_owned()),
+                Progress::Sent | Progress::Linked => {
+                    OutcomeKind::Unconfirmed(why.to_owned(), BTreeSet::new())
+                }
             };
             ChangeOutcome {
                 place: *place,

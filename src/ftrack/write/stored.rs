@@ -1,15 +1,17 @@
 //! What ftrack stored of what it accepted: a value that it stores otherwise is as good as written,
 //! and what it did not store fails its change.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Round, Writing};
 use crate::{
     ftrack::{
         batch::Batch,
+        cannot_write::CannotWrite,
         outcome::{ChangeOutcome, OutcomeKind},
         remaining,
-        remaining::CannotWrite,
         user_state::UserState,
     },
     model::{
@@ -70,7 +72,7 @@ impl<F: FnMut(&[ChangeOutcome]) + Send> Writing<'_, F> {
                 "the result is not known, since ftrack accepted the change, and does not show \
                  {hidden}"
             );
-            return Some(OutcomeKind::Unconfirmed(why));
+            return Some(OutcomeKind::Unconfirmed(why, BTreeSet::new()));
         }
         let is_unsure = self.accept_stored(place, seen);
         let change = self.changes.get(place)?;

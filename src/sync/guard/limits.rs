@@ -50,8 +50,14 @@ impl<'a> Limit<'a> {
             .changes()
             .zip(verdicts)
             .filter(|(change, verdict)| !finishes_a_create(change) && verdict.frees(change, kind));
-        let wanted = free.count();
+        let (mut wanted, mut again) = (0, 0);
+        for (change, _) in free {
+            wanted += 1;
+            let unsettled = bounds.unsettled.get(&(change.ftrack_id.clone(), kind));
+            again += unsettled.copied().unwrap_or_default();
+        }
         let before = bounds.written.get(&kind).copied().unwrap_or_default();
+        let before = before.saturating_sub(again);
         let most = allowed(kind, plan, bounds.limits);
         let clocks = bounds.clocks.as_deref();
         let is_over = most.is_some_and(|most| wanted > 0 && wanted + before > most);

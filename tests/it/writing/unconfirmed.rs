@@ -2,7 +2,7 @@
 //! is known.
 
 use ftrack_ldap_sync::{
-    demo::ftrack::{CallKind, Fault, Rules, Stores},
+    demo::ftrack::{Atomicity, CallKind, Fault, Gate, Rules, Stores},
     model::{
         edit::Field,
         report::{Outcome, Report},
@@ -15,10 +15,11 @@ use super::{
     studio_of,
 };
 use crate::{
-    crash::LIMIT,
-    rules::by_hand,
+    crash::{LIMIT, late::pass_time},
+    rules::{account, by_hand},
     slapd::wait_until,
     studio::{Studio, dn, person},
+    truth::witness,
 };
 
 /// The last report, as the program prints it.
@@ -130,6 +131,104 @@ fn what_ftrack_stores_otherwise_is_known_when_the_report_is_completed() {
 }
 
 #[test]
+fn what_is_refused_may_have_been_sent_before() {
+    let mut studio = studio_of(1, Rules::default());
+    studio.sync();
+    studio.ftrack_settings = "request_timeout = \"300ms\"".into();
+    studio.job = "limits.create = 1".into();
+    studio.tree().add(person("ada", "New", "Face")).unwrap();
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("ada".to_owned());
+    });
+    let late = Gate::new();
+    let held = late.clone();
+    studio.ftrack().fail_when(move |call| {
+        let is_first = (call.kind, call.number_of_kind) == (CallKind::Write, 1);
+        is_first.then(|| Fault::HoldRequest(held.clone()))
+    });
+    let report = studio.sync();
+    let shown = last(&studio);
+    assert_eq!(counts(&shown), [0, 0, 1], "{shown:#}");
+    let error = shown["changes"][0]["error"].as_str().unwrap();
+    assert!(
+        error.contains("was not clearly answered") && error.contains("\"ada\" is not valid"),
+        "{error}"
+    );
+    studio.ftrack().heal();
+    let nobody_refused = |rules: &mut Rules| rules.refused_users.clear();
+    studio.ftrack().change_rules(nobody_refused);
+    late.open();
+    assert!(late.wait_for_done(1, LIMIT));
+    // It arrived after all, and counts.
+    studio.tree().add(person("zoe", "New", "Face")).unwrap();
+    let next = studio.sync();
+    assert_eq!((next.counts.created, next.counts.held), (0, 1), "{next:#?}");
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [1, 0, 0], "{completed:#}");
+}
+
+#[test]
+fn what_is_refused_and_never_arrives_has_failed_in_the_end() {
+    let studio = studio_of(1, Rules::default());
+    studio.ftrack().change_rules(|rules| {
+        rules.refused_users.insert("user000".to_owned());
+    });
+    let fault = Fault::ResetBefore;
+    studio.ftrack().fail_next(Some(CallKind::Write), fault);
+    let report = studio.sync();
+    assert_eq!(counts(&last(&studio)), [0, 0, 1]);
+    studio.sync();
+    assert_eq!(counts(&report_of(&studio, &report.run)), [0, 0, 1]);
+    pass_time(&studio);
+    studio.sync();
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [0, 1, 0], "{completed:#}");
+    let error = completed["changes"][0]["error"].as_str().unwrap();
+    assert!(
+        error.contains("did not find it in effect") && error.contains("is not valid"),
+        "{error}"
+    );
+}
+
+#[test]
+fn of_a_change_that_is_written_in_part_the_rest_has_failed_where_no_call_is_left() {
+    for (fault, expected) in [
+        // The call has arrived, as the link shows: ftrack refused the rest of it.
+        (Fault::TruncatedJson, [0, 1, 0]),
+        (Fault::ResetAfter, [0, 1, 0]),
+        // Another one wrote that part.
+        (Fault::ResetBefore, [0, 0, 1]),
+    ] {
+        let studio = studio_of(
+            1,
+            Rules {
+                atomicity: Atomicity::PartialUntilError,
+                ..Rules::default()
+            },
+        );
+        studio.ftrack().add_user(&account("user000")).unwrap();
+        studio.ftrack().change_rules(|rules| {
+            rules.refused_users.insert("user000".to_owned());
+        });
+        studio
+            .ftrack()
+            .fail_next(Some(CallKind::Write), fault.clone());
+        let report = witness::sync(&studio);
+        let shown = last(&studio);
+        assert_eq!(counts(&shown), expected, "{fault:?}: {shown:#}");
+        assert!(!studio.user("user000").metadata.is_empty());
+        studio.ftrack().heal();
+        let nobody_refused = |rules: &mut Rules| rules.refused_users.clear();
+        studio.ftrack().change_rules(nobody_refused);
+        assert_eq!(studio.sync().counts.updated, 1);
+        pass_time(&studio);
+        studio.sync_changes_nothing();
+        let completed = report_of(&studio, &report.run);
+        assert_eq!(counts(&completed), [0, 1, 0], "{completed:#}");
+    }
+}
+
+#[test]
 fn a_report_that_cannot_be_read_now_is_completed_later() {
     let (studio, report) = not_read_back();
     let reports = studio.state_dir().join("reports/artists");
@@ -233,8 +332,14 @@ fn what_never_arrives_counts_for_no_limit() {
     studio.tree().rename(&dn("yan"), &dn("user001")).unwrap();
     let next = studio.sync();
     assert_eq!((next.counts.updated, next.counts.held), (1, 0), "{next:#?}");
+    // It could arrive while the next run did the same.
     let completed = report_of(&studio, &report.run);
-    assert_eq!(counts(&completed), [0, 1, 0], "{completed:#}");
+    assert_eq!(counts(&completed), [0, 0, 1], "{completed:#}");
+    studio.sync_changes_nothing();
+    let completed = report_of(&studio, &report.run);
+    assert_eq!(counts(&completed), [0, 0, 0], "{completed:#}");
+    let error = completed["changes"][0]["error"].as_str().unwrap();
+    assert!(error.ends_with("another run of the job did the same, and reports it"));
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! What earlier runs of a job may have written, or may write still: a call whose answer they did not
+//! get takes effect late, or not at all. No I/O.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{link::Link, user::EntityId};
+
+/// What tells the writes of earlier runs of the job from those of others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EarlierWrites {
+    /// The marks in the links that they make.
+    pub marks: BTreeSet<String>,
+    /// The times in the links of the users that they deactivate.
+    pub deactivated_at: BTreeSet<DateTime<Utc>>,
+    /// The users whose reactivation is in the report of one of them, and not known.
+    pub reactivated: BTreeSet<EntityId>,
+}
+
+impl EarlierWrites {
+    /// Whether one of them made a link with this mark.
+    #[must_use]
+    pub fn made(&self, mark: &str) -> bool {
+        self.marks.contains(mark)
+    }
+
+    /// Whether one of them deactivated the user of a link.
+    #[must_use]
+    pub fn deactivated(&self, link: &Link) -> bool {
+        let at = link.activity.deactivated_at();
+        at.is_some_and(|at| self.deactivated_at.contains(&at))
+    }
+}
